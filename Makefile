@@ -1,0 +1,54 @@
+# Every target sets up what it needs; `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help install demo test check fix bench prove clean
+
+help:
+	@echo 'make demo     a pull over a link that breaks, from start to end (no root, under a minute)'
+	@echo 'make test     the tests; as root it installs the peers they need from Debian'
+	@echo 'make check    formatting, types and the direction of imports'
+	@echo 'make fix      let ruff mend what it can'
+	@echo 'make bench    Headway beside dockerd (root; QUICK=1: under 3 minutes)'
+	@echo 'make prove    every figure the docs claim; ONLY=name for one'
+	@echo 'make install  only .venv/bin/headway'
+
+install: $(READY)
+
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Headway needs Python 3.11 or newer: apt install python3 python3-venv (or make PYTHON=/path/to/python3.11)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing: apt install python3-venv"; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@VIRTUAL_ENV= $(BIN)/uv sync --quiet --locked --inexact
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python demo/run.py
+
+test: $(READY)
+	@tests/peers
+	$(BIN)/python -m pytest -q
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+prove: $(READY)
+	@tests/peers
+	@$(BIN)/python -m tests.prove $(ONLY)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Headway: a Docker-compatible image service for links that break."""

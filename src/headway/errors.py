@@ -1,0 +1,315 @@
+"""Every exception, grouped by whose fault it is.
+
+Rule 1: adapters translate what their libraries raise into these, in one place each; nothing else leaves them.
+Rule 2: facts are attributes, and the message is built from them, so that a caller never parses text.
+Rule 3: a side is named only where it is proved (`Side`); silence is better than a guess.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """Whose side a failure is on, as far as it is proved."""
+
+    HERE = "on this machine"
+    WAY = "on the way there"
+    REGISTRY = "at the registry"
+    YOU = "in the request"
+
+
+class HeadwayError(Exception):
+    """Base of everything Headway raises on purpose.
+
+    Attributes:
+        side: Whose side it is on, or None where that is not proved.
+        retryable: Whether the same request may succeed later without anybody changing anything.
+    """
+
+    side: Side | None = None
+    retryable: bool = False
+
+
+# --- the caller asked for something impossible -------------------------------------------------------------
+
+
+class RequestError(HeadwayError):
+    """The caller asked for something impossible."""
+
+    side = Side.YOU
+
+
+class InvalidReferenceError(RequestError):
+    """A name that Docker's reference grammar refuses (moby-behaviour 5.3)."""
+
+
+class InvalidPlatformError(RequestError):
+    """A platform that is not ``os/arch[/variant]``."""
+
+
+class InvalidDigestError(RequestError):
+    """A digest with an unknown algorithm or the wrong length."""
+
+
+class InvalidSettingError(RequestError):
+    """A flag, an environment variable or a key of daemon.json that cannot be used."""
+
+
+class NotFoundError(RequestError):
+    """What was asked for does not exist.
+
+    Attributes:
+        what: ``image``, ``manifest``, ``blob``, ``repository``, ``platform``.
+        name: The name it was asked by.
+    """
+
+    def __init__(self, what: str, name: str, detail: str = "") -> None:
+        super().__init__(f"no such {what}: {name}" + (f": {detail}" if detail else ""))
+        self.what = what
+        self.name = name
+        self.detail = detail
+
+
+class ConflictError(RequestError):
+    """Something exists already, is in use, or is being written by somebody else."""
+
+
+class UnsupportedError(RequestError):
+    """Headway understands what is wanted and does not do it."""
+
+
+# --- the other side -----------------------------------------------------------------------------------------
+
+
+class Fault(StrEnum):
+    """How a registry could not be reached, or a connection to it was lost."""
+
+    UNKNOWN_NAME = "its name does not exist"
+    NO_DNS = "no name server answers"
+    REFUSED = "connection refused"
+    NO_ROUTE = "no route"
+    TIMEOUT = "no answer in time"
+    TLS = "TLS failed"
+    CERTIFICATE = "its certificate is not trusted"
+    CUT = "connection lost"
+    STALLED = "connection went silent"
+
+
+class RegistryError(HeadwayError):
+    """The other side; always says which endpoint.
+
+    Attributes:
+        endpoint: Host and port that were asked, or an empty string where it is not known.
+    """
+
+    def __init__(self, endpoint: str, message: str) -> None:
+        super().__init__(f"{endpoint}: {message}" if endpoint else message)
+        self.endpoint = endpoint
+        self.reason = message
+
+
+class UnreachableError(RegistryError):
+    """No connection, or one that was lost: DNS, TCP, TLS, silence.
+
+    Attributes:
+        fault: What happened.
+    """
+
+    retryable = True
+
+    def __init__(self, endpoint: str, fault: Fault, detail: str = "") -> None:
+        super().__init__(endpoint, f"{fault}" + (f" ({detail})" if detail else ""))
+        self.fault = fault
+        self.side = {Fault.NO_ROUTE: Side.HERE, Fault.NO_DNS: None, Fault.UNKNOWN_NAME: Side.YOU}.get(
+            fault, Side.WAY if fault in (Fault.CUT, Fault.STALLED, Fault.TIMEOUT) else None
+        )
+        self.retryable = fault is not Fault.CERTIFICATE
+
+
+class RefusedError(RegistryError):
+    """401 or 403, after authentication was tried.
+
+    Attributes:
+        status: The HTTP status.
+        code: The distribution-spec error code, such as ``DENIED``, or an empty string.
+    """
+
+    side = Side.YOU
+
+    def __init__(self, endpoint: str, status: int, code: str = "", message: str = "") -> None:
+        super().__init__(endpoint, message or f"access refused (HTTP {status})")
+        self.status = status
+        self.code = code
+
+
+class ThrottledError(RegistryError):
+    """429: too many requests.
+
+    Attributes:
+        retry_after_seconds: How long the registry asked us to wait, or None where it did not say.
+    """
+
+    side = Side.REGISTRY
+    retryable = True
+
+    def __init__(self, endpoint: str, retry_after_seconds: float | None, message: str = "") -> None:
+        wait = "" if retry_after_seconds is None else f"; it asks to wait {retry_after_seconds:.0f} s"
+        super().__init__(endpoint, (message or "too many requests") + wait)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UnavailableError(RegistryError):
+    """5xx: the registry, or something in front of it, is broken for now.
+
+    Attributes:
+        status: The HTTP status.
+        retry_after_seconds: From its ``Retry-After`` header, or None.
+    """
+
+    side = Side.REGISTRY
+    retryable = True
+
+    def __init__(self, endpoint: str, status: int, retry_after_seconds: float | None = None) -> None:
+        super().__init__(endpoint, f"answers HTTP {status}")
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+
+
+class MisbehavedError(RegistryError):
+    """The answer violates the distribution specification, or is not from a registry at all (captive portals)."""
+
+    side = Side.REGISTRY
+    retryable = True
+
+
+# --- bytes ---------------------------------------------------------------------------------------------------
+
+
+class IntegrityError(HeadwayError):
+    """Bytes are not what the descriptor promised.
+
+    Attributes:
+        endpoint: Where they came from, or an empty string where that is not known.
+    """
+
+    def __init__(self, message: str, endpoint: str = "") -> None:
+        super().__init__(message + (f" (from {endpoint})" if endpoint else ""))
+        self.endpoint = endpoint
+
+
+class DigestMismatchError(IntegrityError):
+    """Content has another digest than its name says."""
+
+    def __init__(self, what: str, expected: object, actual: object, endpoint: str = "") -> None:
+        super().__init__(f"{what} has digest {actual} instead of {expected}", endpoint)
+        self.expected = expected
+        self.actual = actual
+
+
+class SizeMismatchError(IntegrityError):
+    """Content has another length than its descriptor says."""
+
+    def __init__(self, what: str, expected: int, actual: int, endpoint: str = "") -> None:
+        super().__init__(f"{what} is {actual} bytes long instead of {expected}", endpoint)
+        self.expected = expected
+        self.actual = actual
+
+
+class InvalidDocumentError(IntegrityError):
+    """A manifest, index or config that is not what its media type says, or is too large."""
+
+
+class InvalidLayerError(IntegrityError):
+    """A layer that cannot be unpacked: broken compression, broken tar, or hostile content."""
+
+
+# --- our disk ------------------------------------------------------------------------------------------------
+
+
+class StoreError(HeadwayError):
+    """Our disk, or what is on it."""
+
+    side = Side.HERE
+
+
+class StoreFullError(StoreError):
+    """No space or no quota left."""
+
+    retryable = True
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"no space left on the disk that holds {path}")
+        self.path = path
+
+
+class StoreCorruptError(StoreError):
+    """What lies on disk is not what was stored."""
+
+
+class StoreReadOnlyError(StoreError):
+    """The data root cannot be written."""
+
+
+class StoreBusyError(StoreError):
+    """Another process holds the data root.
+
+    Attributes:
+        pid: Process ID of the holder, or 0 where it is not known.
+    """
+
+    retryable = True
+
+    def __init__(self, path: str, pid: int) -> None:
+        super().__init__(f"{path} is being written by process {pid or 'unknown'}")
+        self.path = path
+        self.pid = pid
+
+
+# --- a whole pull --------------------------------------------------------------------------------------------
+
+
+class PullIncompleteError(HeadwayError):
+    """A pull that stopped before its image was complete; what arrived is kept.
+
+    Attributes:
+        reference: The image, in its familiar form.
+        cause: Why it stopped.
+        kept_bytes: Layer bytes that are here and will not be fetched again.
+        total_bytes: Bytes of all layers, 0 where the manifest is not known yet.
+        whole_layers: Layers that are complete.
+        layers: Layers in all.
+    """
+
+    def __init__(self, reference: str, cause: HeadwayError, *, kept_bytes: int = 0, total_bytes: int = 0,
+                 whole_layers: int = 0, layers: int = 0) -> None:
+        super().__init__(f"{reference} not complete: {cause}")
+        self.reference = reference
+        self.cause = cause
+        self.side = cause.side
+        self.retryable = cause.retryable
+        self.kept_bytes = kept_bytes
+        self.total_bytes = total_bytes
+        self.whole_layers = whole_layers
+        self.layers = layers
+
+
+class GaveUpError(HeadwayError):
+    """A download was given up after repeated failures.
+
+    Attributes:
+        attempts: Consecutive attempts that brought no new byte.
+        cause: The last failure.
+    """
+
+    retryable = True
+
+    def __init__(self, attempts: int, cause: HeadwayError) -> None:
+        super().__init__(f"{cause}; stopped after {attempts} attempts without a new byte")
+        self.attempts = attempts
+        self.cause = cause
+        self.side = cause.side
+
+
+class OutOfOrderError(RuntimeError):
+    """A state machine was misused: our bug, never caught."""

@@ -1,0 +1,1 @@
+"""The files of a layer: from tar streams to trees and back."""

@@ -1,0 +1,1 @@
+"""How trees become one mounted root file system."""

@@ -1,0 +1,71 @@
+"""Digests: names of content by what it is (image-spec, descriptor.md, "Digests")."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NewType
+
+from headway.errors import InvalidDigestError
+
+_HEX_LENGTH = {"sha256": 64, "sha512": 128}
+_DIGEST = re.compile(r"(sha256|sha512):([a-f0-9]+)\Z")
+
+
+class Digest(str):
+    """``algorithm:hex`` of some bytes as they were transferred; always valid, since only `parse` and `of` make one.
+
+    A string, so that it can be a key, a column and a path without conversion.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Return `text` as a digest.
+
+        Raises:
+            InvalidDigestError: Unknown algorithm, wrong length, or upper-case hex.
+        """
+        match = _DIGEST.match(text)
+        if match is None or len(match[2]) != _HEX_LENGTH[match[1]]:
+            raise InvalidDigestError(f"invalid digest: {text!r}")
+        return cls(text)
+
+    @classmethod
+    def of(cls, data: bytes | bytearray | memoryview, algorithm: str = "sha256") -> Digest:
+        """Return the digest of `data`."""
+        return cls(f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}")
+
+    @property
+    def algorithm(self) -> str:
+        """``sha256`` or ``sha512``."""
+        return self.partition(":")[0]
+
+    @property
+    def hex(self) -> str:
+        """The part after the colon."""
+        return self.partition(":")[2]
+
+    @property
+    def short(self) -> str:
+        """The first 12 hex digits, as docker shows them."""
+        return self.hex[:12]
+
+
+DiffID = NewType("DiffID", Digest)
+"""Digest of a layer's uncompressed tar (image-spec, config.md, "Layer DiffID")."""
+
+ChainID = NewType("ChainID", Digest)
+"""Digest that names a stack of layers (image-spec, config.md, "Layer ChainID")."""
+
+ImageID = NewType("ImageID", Digest)
+"""Digest of an image's config: what docker calls the image ID."""
+
+
+def chain_ids(diff_ids: list[DiffID] | tuple[DiffID, ...]) -> list[ChainID]:
+    """Return the chain ID of every prefix of `diff_ids`, bottom layer first."""
+    chain: list[ChainID] = []
+    for diff_id in diff_ids:
+        chain.append(ChainID(Digest.of(f"{chain[-1]} {diff_id}".encode()) if chain else diff_id))
+    return chain

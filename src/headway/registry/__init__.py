@@ -1,0 +1,1 @@
+"""Network adapter: how Headway talks to registries."""

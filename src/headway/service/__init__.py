@@ -1,0 +1,1 @@
+"""What Headway does, in terms of the interfaces."""

@@ -1,0 +1,1 @@
+"""Disk adapter: what Headway keeps below the data root."""
