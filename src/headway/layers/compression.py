@@ -1,0 +1,196 @@
+"""From a layer's blob bytes to the bytes of its tar.
+
+Rule 1: the format is told by the first bytes, never by a media type: registries and builders get it wrong.
+Rule 2: whatever the input expands to, no more than one piece of it (1 MiB) is in memory at a time.
+Rule 3: a stream that does not end as its format says is an error, even where all data seems to be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import Protocol
+
+from headway.errors import InvalidLayerError
+from headway.interfaces import TarSource
+from headway.layers.decoders import Bzip2, Decoder, Format, Gzip, Xz, Zstd
+from headway.layers.stream_headers import GZIP_MAGIC, is_zstd
+
+PIECE = 1 << 20
+"""Longest piece that is given out, in bytes."""
+
+READ = 1 << 20
+"""How much is asked of a source at once, in bytes."""
+
+STRIDE = 1 << 17
+"""How much is fed to a decoder at once. What lies behind a member is copied when it ends: without a bound, a
+layer of tiny members would cost the square of its length."""
+
+HEAD = 6
+"""How many bytes `detect` looks at."""
+
+
+class Compression(StrEnum):
+    """How a layer's blob is compressed."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    XZ = "xz"
+    BZIP2 = "bzip2"
+
+
+def detect(head: bytes) -> Compression:
+    """Return the format of a stream that starts with `head`: its first `HEAD` bytes, or all of it."""
+    if head.startswith(GZIP_MAGIC):
+        return Compression.GZIP
+    if is_zstd(head):
+        return Compression.ZSTD
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return Compression.XZ
+    return Compression.BZIP2 if head.startswith(b"BZh") else Compression.NONE
+
+
+class Decompressor(Protocol):
+    """Expands one stream that is fed in pieces of any length. For one thread at a time.
+
+    Attributes:
+        window_bytes: The most that the stream made its decoder reserve for looking back; 0 where the format
+            keeps it low. Above 8 MiB a caller may run one such layer at a time (architecture, section 5).
+    """
+
+    window_bytes: int
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield what `data` expands to, in pieces of at most `PIECE` bytes; the iterator must be used up.
+
+        Raises:
+            InvalidLayerError: The stream is broken.
+        """
+
+    def finish(self) -> None:
+        """Say that no more comes.
+
+        Raises:
+            InvalidLayerError: The stream is incomplete.
+        """
+
+
+def decompressor(compression: Compression, *, isal: bool = True) -> Decompressor:
+    """Return a new decompressor.
+
+    Args:
+        compression: What `detect` said.
+        isal: Whether gzip is expanded by isal where it is installed; it takes half the time of zlib.
+
+    Raises:
+        UnsupportedError: The library for this format is not installed.
+    """
+    match compression:
+        case Compression.NONE:
+            return _Plain()
+        case Compression.GZIP:
+            return _Members(Gzip(isal=isal))
+        case Compression.ZSTD:
+            return _Members(Zstd())
+        case Compression.XZ:
+            return _Members(Xz())
+        case Compression.BZIP2:
+            return _Members(Bzip2())
+
+
+def expand(source: TarSource, progress: Callable[[int], None], *, isal: bool = True) -> Iterator[bytes]:
+    """Yield the tar bytes of a blob, in pieces of at most `PIECE` bytes; all of `source` is read.
+
+    Args:
+        source: The blob.
+        progress: Is told how many bytes of the blob have been read, in the thread that iterates.
+        isal: As for `decompressor`.
+
+    Raises:
+        InvalidLayerError: The stream is broken or incomplete.
+        UnsupportedError: The library for its format is not installed.
+    """
+    data = source.read(READ)
+    while 0 < len(data) < HEAD and (more := source.read(READ)):
+        data += more
+    engine = decompressor(detect(data), isal=isal)
+    consumed = 0
+    while data:
+        yield from engine.feed(data)
+        consumed += len(data)
+        progress(consumed)
+        data = source.read(READ)
+    engine.finish()
+
+
+class _Plain:
+    """A `Decompressor` for what is not compressed."""
+
+    window_bytes = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """See `Decompressor`."""
+        if len(data) <= PIECE:
+            yield data
+            return
+        for at in range(0, len(data), PIECE):
+            yield data[at : at + PIECE]
+
+    def finish(self) -> None:
+        """See `Decompressor`; the tar reader knows whether this was the end."""
+
+
+class _Members:
+    """A `Decompressor` for a chain of members (gzip), frames (zstd) or streams (xz, bzip2)."""
+
+    def __init__(self, form: Format) -> None:
+        self.window_bytes = 0
+        self._format = form
+        self._decoder: Decoder | None = None
+        self._head = b""
+        self._consumed = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """See `Decompressor`."""
+        for at in range(0, len(data), STRIDE):
+            stride = data[at : at + STRIDE]
+            yield from self._feed(stride)
+            self._consumed += len(stride)
+
+    def _feed(self, data: bytes) -> Iterator[bytes]:
+        while data:
+            if self._decoder is None:
+                self._head += data
+                opened = self._format.open(self._head)
+                if opened is None:
+                    return
+                self._decoder, data = opened
+                self._head = b""
+                self.window_bytes = max(self.window_bytes, self._format.window_bytes)
+            yield from self._drain(self._decoder, data)
+            if not self._decoder.eof:
+                return
+            data = self._decoder.unused_data
+            self._decoder = None
+
+    def _drain(self, decoder: Decoder, data: bytes) -> Iterator[bytes]:
+        try:
+            piece = decoder.decompress(data, PIECE)
+            while piece:
+                yield piece
+                if decoder.eof or decoder.needs_input:
+                    return
+                piece = decoder.decompress(b"", PIECE)
+        except self._format.errors as error:
+            # bzip2 reports with OSError: what the consumer of a piece raises does not come this way.
+            raise InvalidLayerError(
+                f"broken {self._format.name} stream near byte {self._consumed}: {error}"
+            ) from error
+
+    def finish(self) -> None:
+        """See `Decompressor`."""
+        if not self._format.may_end(self._decoder, self._head):
+            raise InvalidLayerError(
+                f"truncated {self._format.name} stream: it ends after {self._consumed} bytes"
+            )

@@ -1,0 +1,230 @@
+"""The compressed formats of layers, each with the library that expands it.
+
+Rule: each library is imported by one class here, when the first layer needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from functools import partial
+from typing import Protocol
+
+from headway.errors import InvalidLayerError, UnsupportedError
+from headway.layers.stream_headers import GZIP_MAGIC, gzip_header_size, zstd_window
+
+ZSTD_WINDOW = 128 << 20
+"""Largest zstd window that is accepted, in bytes (architecture, section 5)."""
+
+XZ_MEMORY = 192 << 20
+"""Memory that an xz decoder may use, in bytes: enough for a dictionary of 128 MiB."""
+
+
+class Decoder(Protocol):
+    """One member, frame or stream: the shape that isal, zstd, lzma and bz2 share."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether its end was reached."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether nothing is left to give out without new input."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was fed behind its end."""
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes:
+        """Take `data` and return at most `max_length` bytes."""
+
+
+class Format(Protocol):
+    """How the parts of a compressed stream begin and end.
+
+    Attributes:
+        name: For messages.
+        errors: What the library raises for broken data.
+        window_bytes: Memory for looking back that the part opened last asked for.
+    """
+
+    name: str
+    errors: tuple[type[Exception], ...]
+    window_bytes: int
+
+    def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
+        """Return a decoder for the part that starts with `head` and what to feed it; None if it is too short.
+
+        Raises:
+            InvalidLayerError: No part starts like this.
+        """
+
+    def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
+        """Tell whether the stream is complete, given the open decoder and what waits for the next part."""
+
+
+class _Ignored:
+    """A decoder that swallows what lies behind the last member."""
+
+    eof = False
+    needs_input = True
+    unused_data = b""
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        """Return nothing."""
+        del data, max_length
+        return b""
+
+
+class _ZlibDecoder:
+    """Gives zlib's decompressor the shape of the others."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+        self._full = False
+
+    @property
+    def eof(self) -> bool:
+        """See `Decoder`."""
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        """See `Decoder`. A full piece may mean that more is ready, even where all of the input was taken."""
+        return not self._full and not self._inner.unconsumed_tail and not self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        """See `Decoder`."""
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes:
+        """See `Decoder`."""
+        tail = self._inner.unconsumed_tail
+        piece = self._inner.decompress(tail + data if tail else data, max_length)
+        self._full = len(piece) == max_length
+        return piece
+
+
+class Gzip:
+    """RFC 1952. What follows the last member and is not one is ignored, as GNU gzip does."""
+
+    name = "gzip"
+    window_bytes = 0
+
+    def __init__(self, *, isal: bool) -> None:
+        self._first = True
+        self.errors: tuple[type[Exception], ...] = (zlib.error,)
+        self._igzip = None
+        if isal:
+            try:
+                from isal import igzip_lib  # noqa: PLC0415 (not on every machine; zlib does as well)
+            except ImportError:
+                return
+            self._igzip = igzip_lib
+            self.errors = (igzip_lib.IsalError,)  # type: ignore[assignment]  # its stub names an instance
+
+    def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
+        """See `Format`."""
+        if not self._first and not head.startswith(GZIP_MAGIC[: len(head)]):
+            return _Ignored(), b""
+        size = gzip_header_size(head)
+        if size is None:
+            return None
+        self._first = False
+        if self._igzip is None:
+            return _ZlibDecoder(), head
+        return self._igzip.IgzipDecompressor(flag=self._igzip.DECOMP_GZIP_NO_HDR_VER), head[size:]
+
+    def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
+        """See `Format`."""
+        return isinstance(decoder, _Ignored) or (decoder is None and not head)
+
+
+class Zstd:
+    """RFC 8878: frames and skippable frames, nothing else."""
+
+    name = "zstd"
+
+    def __init__(self) -> None:
+        try:
+            if sys.version_info >= (3, 14):
+                from compression import zstd  # noqa: PLC0415 (late: few layers need it)
+            else:
+                from backports import zstd  # noqa: PLC0415 (as above)
+        except ImportError as error:
+            raise UnsupportedError(
+                "this layer is compressed with zstd, which needs the Python package backports.zstd"
+            ) from error
+        self.window_bytes = 0
+        self.errors: tuple[type[Exception], ...] = (zstd.ZstdError,)
+        self._new = zstd.ZstdDecompressor
+        self._options: dict[int, int] = {
+            zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW.bit_length() - 1
+        }
+
+    def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
+        """See `Format`."""
+        window = zstd_window(head)
+        if window is None:
+            return None
+        if window > ZSTD_WINDOW:
+            raise InvalidLayerError(
+                f"this zstd layer needs a window of {window >> 20} MiB to unpack; "
+                f"Headway accepts at most {ZSTD_WINDOW >> 20} MiB"
+            )
+        self.window_bytes = window
+        return self._new(options=self._options), head
+
+    def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
+        """See `Format`."""
+        return decoder is None and not head
+
+
+class Xz:
+    """Streams and stream padding (xz file format, 2.2)."""
+
+    name = "xz"
+    window_bytes = 0
+
+    def __init__(self) -> None:
+        import lzma  # noqa: PLC0415 (late: few layers need it)
+
+        self.errors: tuple[type[Exception], ...] = (lzma.LZMAError,)
+        self._new = partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+
+    def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
+        """See `Format`."""
+        head = head.lstrip(b"\0")
+        return (self._new(), head) if head else None
+
+    def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
+        """See `Format`."""
+        return decoder is None and not head.strip(b"\0")
+
+
+class Bzip2:
+    """Streams, one behind the other; what follows and is not one is ignored, as bzip2 does."""
+
+    name = "bzip2"
+    errors: tuple[type[Exception], ...] = (OSError, ValueError)
+    window_bytes = 0
+
+    def __init__(self) -> None:
+        import bz2  # noqa: PLC0415 (late: few layers need it)
+
+        self._first = True
+        self._new = bz2.BZ2Decompressor
+
+    def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
+        """See `Format`."""
+        if not self._first and not head.startswith(b"BZh"[: len(head)]):
+            return _Ignored(), b""
+        if len(head) < 3:
+            return None
+        self._first = False
+        return self._new(), head
+
+    def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
+        """See `Format`."""
+        return isinstance(decoder, _Ignored) or (decoder is None and not head)

@@ -1,0 +1,87 @@
+"""What the first bytes of a gzip member or a zstd frame say.
+
+Rule: pure functions over a prefix; None means that it is too short to tell.
+
+isal parses gzip headers too, but loses its place when one with several optional fields comes in pieces.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from headway.errors import InvalidLayerError
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+_HCRC, _EXTRA, _NAME, _COMMENT = 2, 4, 8, 16
+_FIELD_LIMIT = 1 << 16
+
+
+def is_zstd(head: bytes) -> bool:
+    """Tell whether `head` starts a zstd frame or a skippable one (RFC 8878, 3.1), as zstd:chunked has."""
+    return head.startswith(ZSTD_MAGIC) or is_skippable(head)
+
+
+def is_skippable(head: bytes) -> bool:
+    """Tell whether `head` starts a skippable zstd frame (RFC 8878, 3.1.2)."""
+    return head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50
+
+
+def gzip_header_size(head: bytes) -> int | None:
+    """Return the length of the gzip header (RFC 1952, 2.3) that `head` starts with, in bytes.
+
+    Raises:
+        InvalidLayerError: It is not a header, or one that no gzip program writes.
+    """
+    if len(head) < 10:
+        return None
+    flags = head[3]
+    if not head.startswith(GZIP_MAGIC + b"\x08") or flags & 0xE0:
+        raise InvalidLayerError("broken gzip stream: the header of a member is not valid")
+    end = 12 + int.from_bytes(head[10:12], "little") if flags & _EXTRA else 10
+    for _ in range(bool(flags & _NAME) + bool(flags & _COMMENT)):
+        end = _after_text(head, end)
+    if flags & _HCRC:
+        end += 2
+    if len(head) < end:
+        return None
+    if flags & _HCRC and zlib.crc32(head[: end - 2]) & 0xFFFF != int.from_bytes(
+        head[end - 2 : end], "little"
+    ):
+        raise InvalidLayerError("broken gzip stream: wrong checksum of a member's header")
+    return end
+
+
+def _after_text(head: bytes, start: int) -> int:
+    """Return the offset behind the NUL-terminated text at `start`; beyond `head` where it has no NUL."""
+    end = head.find(b"\0", start)
+    if end < 0 and len(head) - start > _FIELD_LIMIT:
+        raise InvalidLayerError("broken gzip stream: a name in a member's header has no end")
+    return end + 1 if end >= 0 else max(len(head), start) + 1
+
+
+def zstd_window(head: bytes) -> int | None:
+    """Return how far a zstd frame may look back (RFC 8878, 3.1.1.1), in bytes; 0 for a skippable frame.
+
+    Raises:
+        InvalidLayerError: `head` does not start a frame.
+    """
+    if len(head) < 4:
+        return None
+    if is_skippable(head):
+        return 0
+    if not head.startswith(ZSTD_MAGIC):
+        raise InvalidLayerError("broken zstd stream: what follows a frame is not a frame")
+    if len(head) < 6:
+        return None
+    if not head[4] & 0x20:
+        exponent, mantissa = head[5] >> 3, head[5] & 7
+        return (1 << (10 + exponent)) * (8 + mantissa) // 8
+    # A single segment: the window is the content, whose size follows the dictionary's ID.
+    at = 5 + (0, 1, 2, 4)[head[4] & 3]
+    width = (1, 2, 4, 8)[head[4] >> 6]
+    if len(head) < at + width:
+        return None
+    size = int.from_bytes(head[at : at + width], "little")
+    return size + 256 if width == 2 else size
