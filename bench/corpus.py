@@ -1,0 +1,217 @@
+"""The images that are pulled: real software, put together by real tools.
+
+Rule: an image is its recipe. Files get one timestamp and are added in order of name; what a build leaves
+about the machine it ran on (host name, resolver, logs) is removed. What was built is kept until the
+recipe's text changes. The Debian layer still follows Debian's own updates, so a report names the image
+by its ID: figures from different IDs are not compared.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench.processes import run
+
+CLOCK = 1_700_000_000
+# Raise it when the steps below change what comes out: it is a part of every image's key.
+BUILDER = 1
+COMPRESSIONS = ("gzip", "zstd")
+
+
+class Source(Protocol):
+    """Where the files of one layer come from. Its ``repr`` is its recipe."""
+
+    @property
+    def destination(self) -> str:
+        """Where in the image the files go."""
+
+    def write(self, tree: Path) -> None:
+        """Write the layer's files under ``tree``, an empty directory.
+
+        Raises:
+            BenchError: A tool failed, which may be for want of a network.
+        """
+
+
+@dataclass(frozen=True)
+class Debian:
+    """Debian's smallest system, as debootstrap makes it."""
+
+    suite: str
+    destination: str = "/"
+
+    def write(self, tree: Path) -> None:
+        """See :meth:`Source.write`."""
+        run(["debootstrap", "--variant=minbase", self.suite, str(tree)])
+        leftovers = ("var/cache/apt/archives/*.deb", "var/lib/apt/lists/*", "var/log/*.log", "var/log/apt/*")
+        about_the_builder = (
+            "etc/hostname",
+            "etc/resolv.conf",
+            "etc/machine-id",
+            "var/cache/ldconfig/aux-cache",
+        )
+        for pattern in (*leftovers, *about_the_builder):
+            for path in sorted(tree.glob(pattern)):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+@dataclass(frozen=True)
+class Wheels:
+    """Python packages, unpacked from the wheels of one platform whatever machine builds the image."""
+
+    packages: tuple[str, ...]
+    destination: str = "/usr/local/lib/python3.11/dist-packages"
+
+    def write(self, tree: Path) -> None:
+        """See :meth:`Source.write`."""
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--root-user-action=ignore"]
+        pinned = [
+            "--no-deps",
+            "--only-binary=:all:",
+            "--python-version=3.11",
+            "--platform=manylinux_2_17_x86_64",
+        ]
+        run([*pip, *pinned, "--target", str(tree), *self.packages])
+        # The scripts' first lines name the Python that installed them.
+        shutil.rmtree(tree / "bin", ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An image to build: a name and its layers, the lowest first."""
+
+    name: str
+    layers: tuple[Source, ...]
+
+    @property
+    def key(self) -> str:
+        """Name the text of the recipe: another text, another key."""
+        return hashlib.sha256(f"{BUILDER} {CLOCK} {self!r}".encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A built image in an OCI layout: one tag for each compression.
+
+    ``image_id`` is the digest of the config; it differs between compressions when a tool rewrites it.
+    """
+
+    name: str
+    compression: str
+    layout: Path
+    image_id: str
+    layer_bytes: tuple[int, ...]
+    files: int
+    unpacked_bytes: int
+
+
+PYTHON = Recipe(
+    "python",
+    (
+        Debian("bookworm"),
+        Wheels(
+            ("numpy==2.2.6", "pandas==2.2.3", "python-dateutil==2.9.0.post0", "pytz==2025.2", "six==1.17.0")
+        ),
+        Wheels(("ansible==9.13.0", "django==5.1.9", "sqlalchemy==2.0.41")),
+    ),
+)
+
+
+def is_built(recipe: Recipe, corpus: Path) -> bool:
+    """Say whether the image of exactly this recipe is in the folder ``corpus``."""
+    return (corpus / f"{recipe.name}-{recipe.key}").exists()
+
+
+def build(recipe: Recipe, corpus: Path, scratch: Path) -> None:
+    """Build an image into ``corpus`` and drop what an older recipe of that name left there.
+
+    Args:
+        recipe: What to build.
+        corpus: Folder that keeps built images.
+        scratch: Folder for trees and storage, on a file system that carries overlay mounts; left as it ends.
+
+    Raises:
+        BenchError: A tool failed.
+    """
+    started = time.monotonic()
+    store, state = scratch / "store", scratch / "run"
+    buildah = ["buildah", "--root", str(store), "--runroot", str(state), "--storage-driver", "overlay"]
+    below, files, unpacked = "scratch", 0, 0
+    for number, source in enumerate(recipe.layers):
+        tree = scratch / f"tree-{number}"
+        tree.mkdir(mode=0o755)
+        source.write(tree)
+        counted = [path.lstat().st_size for path in tree.rglob("*") if path.is_symlink() or path.is_file()]
+        files, unpacked = files + len(counted), unpacked + sum(counted)
+        below = _commit(buildah, below, tree, source.destination, f"{recipe.name}-{number}")
+    finished, unfinished = corpus / f"{recipe.name}-{recipe.key}", corpus / f"{recipe.name}.unfinished"
+    for old in corpus.glob(f"{recipe.name}[-.]*"):
+        shutil.rmtree(old)
+    for compression in COMPRESSIONS:
+        stored = f"containers-storage:[overlay@{store}+{state}]{below}"
+        layout = f"oci:{unfinished}:{compression}"
+        run(
+            [
+                "skopeo",
+                "--insecure-policy",
+                "copy",
+                "--quiet",
+                "--dest-compress-format",
+                compression,
+                stored,
+                layout,
+            ]
+        )
+    about = {"files": files, "unpacked_bytes": unpacked, "build_seconds": round(time.monotonic() - started)}
+    (unfinished / "about.json").write_text(json.dumps(about))
+    unfinished.rename(finished)
+
+
+def load(recipe: Recipe, compression: str, corpus: Path) -> Image:
+    """Describe a built image by what its layout says."""
+    layout = corpus / f"{recipe.name}-{recipe.key}"
+    about = json.loads((layout / "about.json").read_text())
+    for descriptor in json.loads((layout / "index.json").read_text())["manifests"]:
+        if descriptor["annotations"]["org.opencontainers.image.ref.name"] == compression:
+            manifest = json.loads(_blob(layout, descriptor["digest"]).read_text())
+            break
+    return Image(
+        name=recipe.name,
+        compression=compression,
+        layout=layout,
+        image_id=manifest["config"]["digest"],
+        layer_bytes=tuple(layer["size"] for layer in manifest["layers"]),
+        files=about["files"],
+        unpacked_bytes=about["unpacked_bytes"],
+    )
+
+
+def _commit(buildah: list[str], below: str, tree: Path, destination: str, name: str) -> str:
+    """Put the tree on top of the image ``below`` and return the new image's name."""
+    archive = tree.with_suffix(".tar")
+    order = ["--sort=name", "--numeric-owner", f"--mtime=@{CLOCK}"]
+    run(["tar", *order, "--create", "--file", str(archive), "--directory", str(tree), "."])
+    container = run([*buildah, "from", "--pull-never", below]).strip()
+    run([*buildah, "add", "--quiet", container, str(archive), destination])
+    run(
+        [
+            *buildah,
+            "commit",
+            "--quiet",
+            "--rm",
+            "--timestamp",
+            str(CLOCK),
+            container,
+            f"localhost/{name}:built",
+        ]
+    )
+    return f"localhost/{name}:built"
+
+
+def _blob(layout: Path, digest: str) -> Path:
+    return layout / "blobs" / digest.replace(":", "/")
