@@ -1,0 +1,74 @@
+"""The peers and tools a benchmark needs, from Debian.
+
+Rule: what is installed is said before it is installed, and nothing that comes with it is started.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.processes import BenchError, run
+
+# Program to look for, and the Debian package that has it.
+PACKAGES = {
+    "dockerd": "docker.io",
+    "docker": "docker.io",
+    "containerd": "containerd",
+    "docker-registry": "docker-registry",
+    "skopeo": "skopeo",
+    "buildah": "buildah",
+    "debootstrap": "debootstrap",
+    "mkfs.ext4": "e2fsprogs",
+    "unpigz": "pigz",  # dockerd and containerd use it when it is there: their better set-up
+}
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def ensure() -> None:
+    """Install what is missing.
+
+    Raises:
+        BenchError: Not root, no apt here, or apt failed.
+    """
+    if os.geteuid() != 0:
+        raise BenchError(
+            "the benchmark mounts file systems and runs daemons: run it as root (sudo make bench)"
+        )
+    # Not every root shell has them, and the peers start programs that live there.
+    os.environ["PATH"] += os.pathsep + "/usr/sbin:/sbin"
+    if packages := missing():
+        print(f"installing from Debian: {' '.join(packages)}", file=sys.stderr)
+        if shutil.which("apt-get") is None:
+            raise BenchError(f"no apt-get here; install what has these programs: {' '.join(packages)}")
+        _install(packages)
+        if still := missing():
+            raise BenchError(f"installed, and yet not there: {' '.join(still)}")
+
+
+def missing() -> list[str]:
+    """Return the packages whose programs are not on the path, each once."""
+    return sorted({package for program, package in PACKAGES.items() if shutil.which(program) is None})
+
+
+def _install(packages: list[str]) -> None:
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    with _no_service_starts():
+        run(["apt-get", "update", "-q"], environment=environment)
+        run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages], environment=environment)
+
+
+@contextmanager
+def _no_service_starts() -> Iterator[None]:
+    """Answer "not allowed" (101) to each package that asks whether it may start its service."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()

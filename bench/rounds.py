@@ -1,0 +1,80 @@
+"""Measure programs in turn on one image.
+
+Rule: within a round every program runs once, right after the other, each from the same cold state;
+a run whose image is not there afterwards ends the whole benchmark.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.corpus import Image
+from bench.disk import Disk, drop_caches
+from bench.measure import group, measure
+from bench.peers import Program, check_pulled
+from bench.processes import BenchError
+from bench.registry import Registry
+from bench.samples import OURS, Comparison, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all runs share: the measured disk, the registry, and the mounted control group hierarchy."""
+
+    disk: Disk
+    registry: Registry
+    groups: Path
+
+    def compare(self, image: Image, programs: Sequence[Program], *, rounds: int, twins: int) -> Comparison:
+        """Measure every program ``rounds`` times in turn, then Headway ``twins`` times twice in a row.
+
+        Raises:
+            BenchError: A pull failed, or a program did not start.
+        """
+        reference = self.registry.push(image)
+        measured = [
+            {
+                program.name: self._run(program, image, reference, f"round {number + 1}")
+                for program in programs
+            }
+            for number in range(rounds)
+        ]
+        ours = next(program for program in programs if program.name == OURS)
+        pairs = [
+            (self._run(ours, image, reference, "A/A"), self._run(ours, image, reference, "A/A"))
+            for _ in range(twins)
+        ]
+        return Comparison(f"{image.name} {image.compression}", measured, pairs)
+
+    def _run(self, program: Program, image: Image, reference: str, label: str) -> Sample:
+        with (
+            tempfile.TemporaryDirectory(prefix="headway-bench-") as scratch,
+            self.disk.fresh() as mounted,
+            group(self.groups, program.name) as members,
+            program.running(mounted / "data", Path(scratch), members) as client,
+        ):
+            drop_caches()
+            self.registry.read_blobs()
+            # Asking also brings the program's own files back into memory.
+            if held := client.image_ids():
+                raise BenchError(f"{program.name} starts with {len(held)} images: the store is not cold")
+            self.disk.sync()
+            written, sent = self.disk.bytes_written(), self.registry.bytes_sent()
+            measured = measure(members, [*client.pull, reference], environment=client.environment)
+            sync_started = time.perf_counter()
+            self.disk.sync()
+            sample = Sample(
+                wall_seconds=measured.wall_seconds,
+                cpu_seconds=measured.cpu_seconds,
+                peak_rss_bytes=measured.peak_rss_bytes,
+                sync_seconds=time.perf_counter() - sync_started,
+                written_bytes=self.disk.bytes_written() - written,
+                fetched_bytes=self.registry.bytes_sent() - sent,
+            )
+            check_pulled(client, image.image_id)
+        cost = f"{sample.wall_seconds:6.2f} s  {sample.cpu_seconds:6.2f} CPU-s"
+        print(f"{label:8} {program.name:10} {cost}", file=sys.stderr)
+        return sample
