@@ -8,12 +8,13 @@ from typing import NewType
 
 from headway.errors import InvalidDigestError
 
-_HEX_LENGTH = {"sha256": 64, "sha512": 128}
-_DIGEST = re.compile(r"(sha256|sha512):([a-f0-9]+)\Z")
+_HEX_LENGTH = {"sha256": 64, "sha384": 96, "sha512": 128}
+_ANY_DIGEST = re.compile(r"([a-z0-9]+(?:[.+_-][a-z0-9]+)*):([A-Za-z0-9=_-]+)")
+_HEX = re.compile(r"[a-f0-9]+")
 
 
 class Digest(str):
-    """``algorithm:hex`` of some bytes as they were transferred; always valid, since only `parse` and `of` make one.
+    """``algorithm:hex`` of some bytes as transferred; always valid, since only `parse` and `of` make one.
 
     A string, so that it can be a key, a column and a path without conversion.
     """
@@ -27,9 +28,9 @@ class Digest(str):
         Raises:
             InvalidDigestError: Unknown algorithm, wrong length, or upper-case hex.
         """
-        match = _DIGEST.match(text)
-        if match is None or len(match[2]) != _HEX_LENGTH[match[1]]:
-            raise InvalidDigestError(f"invalid digest: {text!r}")
+        fault = digest_fault(text)
+        if fault:
+            raise InvalidDigestError(f"{fault}: {text!r}")
         return cls(text)
 
     @classmethod
@@ -39,7 +40,7 @@ class Digest(str):
 
     @property
     def algorithm(self) -> str:
-        """``sha256`` or ``sha512``."""
+        """``sha256``, ``sha384`` or ``sha512``."""
         return self.partition(":")[0]
 
     @property
@@ -51,6 +52,19 @@ class Digest(str):
     def short(self) -> str:
         """The first 12 hex digits, as docker shows them."""
         return self.hex[:12]
+
+
+def digest_fault(text: str) -> str:
+    """Return what is wrong with a digest, in Docker's words; nothing where it is right."""
+    match = _ANY_DIGEST.fullmatch(text)
+    if match is None:
+        return "invalid checksum digest format"
+    algorithm, encoded = match.groups()
+    if algorithm not in _HEX_LENGTH:
+        return "unsupported digest algorithm"
+    if len(encoded) != _HEX_LENGTH[algorithm]:
+        return "invalid checksum digest length"
+    return "" if _HEX.fullmatch(encoded) else "invalid checksum digest format"
 
 
 DiffID = NewType("DiffID", Digest)
