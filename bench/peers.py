@@ -97,7 +97,8 @@ class Dockerd:
     name = "dockerd"
     remark = (
         "dockerd runs before the clock starts; it, its containerd and its client count in CPU and memory. "
-        "It is measured as it is and does not sync before it says done: wall + sync counts that too."
+        "It is measured as it is: 20.10 syncs its records and not the layers' files before it says done; "
+        "wall + sync counts those too."
     )
 
     def version(self) -> str:
