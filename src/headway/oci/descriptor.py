@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from headway.oci.digest import Digest
+from headway.errors import InvalidDocumentError
+from headway.oci.digest import Digest, digest_fault
+from headway.oci.document import Document, as_object, join, object_at, text_at, text_map_at, texts_at
 from headway.oci.platform import Platform
+
+MAX_SIZE = 2**63 - 1
+"""Largest size that a document may give: it is an int64 in Go."""
+
+_ATTESTATION = "attestation-manifest"
 
 
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,3 +35,76 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
     annotations: dict[str, str] = {}
     platform: Platform | None = None
     artifact_type: str = ""
+
+    @classmethod
+    def from_document(cls, value: object, where: str) -> Descriptor:
+        """Return the descriptor that a document holds; unknown keys are passed over.
+
+        A missing media type is an empty one, as Docker reads it: old pushers left it out.
+
+        Args:
+            value: Decoded JSON.
+            where: Its path in the document, for errors: ``layers[2]``.
+
+        Raises:
+            InvalidDocumentError: Not an object, no usable digest or size, or a known key of another type.
+        """
+        document = as_object(value, where)
+        return cls(
+            media_type=text_at(document, "mediaType", where),
+            digest=digest_at(document, "digest", where),
+            size=_size_at(document, where),
+            urls=texts_at(document, "urls", where),
+            annotations=text_map_at(document, "annotations", where),
+            platform=_platform_at(document, where),
+            artifact_type=text_at(document, "artifactType", where),
+        )
+
+    @property
+    def is_attestation(self) -> bool:
+        """Whether BuildKit put it beside an image to speak about it: it is not an image itself."""
+        is_marked = self.annotations.get("vnd.docker.reference.type") == _ATTESTATION
+        return is_marked or (self.platform is not None and self.platform.is_unknown)
+
+
+def digest_at(document: Document, key: str, where: str) -> Digest:
+    """Return a digest that a document must have.
+
+    Raises:
+        InvalidDocumentError: It is missing or not a digest.
+    """
+    return as_digest(text_at(document, key, where), join(where, key))
+
+
+def as_digest(text: str, where: str) -> Digest:
+    """Return `text` as a digest.
+
+    Raises:
+        InvalidDocumentError: It is empty or not a digest.
+    """
+    fault = digest_fault(text) if text else "missing"
+    if fault:
+        raise InvalidDocumentError(f"{where}: {fault}" + (f": {text!r}" if text else ""))
+    return Digest(text)
+
+
+def _size_at(document: Document, where: str) -> int:
+    size = document.get("size")
+    # bool is an int in Python, and 1.0 is not an integer to any other reader of the document.
+    if type(size) is not int or not 0 <= size <= MAX_SIZE:
+        raise InvalidDocumentError(f"{join(where, 'size')} must be a number of bytes")
+    return size
+
+
+def _platform_at(document: Document, where: str) -> Platform | None:
+    mapping = object_at(document, "platform", where)
+    if not mapping:
+        return None
+    path = join(where, "platform")
+    return Platform(
+        os=text_at(mapping, "os", path),
+        architecture=text_at(mapping, "architecture", path),
+        variant=text_at(mapping, "variant", path),
+        os_version=text_at(mapping, "os.version", path),
+        os_features=texts_at(mapping, "os.features", path),
+    )

@@ -18,14 +18,15 @@ from headway.errors import InvalidPlatformError
 _COMPONENT = re.compile(r"[A-Za-z0-9_.-]+")
 _OS = re.compile(r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)\))?")
 
-_KNOWN_OS: Final = frozenset(
-    "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris "
-    "windows zos".split()
-)
-_KNOWN_ARCHITECTURES: Final = frozenset(
-    "386 amd64 amd64p32 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc "
-    "ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm".split()
-)
+_KNOWN_OS: Final = frozenset({
+    "aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl",
+    "netbsd", "openbsd", "plan9", "solaris", "windows", "zos",
+})  # fmt: skip
+_KNOWN_ARCHITECTURES: Final = frozenset({
+    "386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "loong64", "mips", "mipsle", "mips64",
+    "mips64le", "mips64p32", "mips64p32le", "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x",
+    "sparc", "sparc64", "wasm",
+})  # fmt: skip
 
 # Other spellings of an architecture, and the variant that each stands for; None keeps the variant as it is.
 _ALIASES: Final[dict[str, tuple[str, str | None]]] = {
