@@ -27,9 +27,7 @@ class Certificate:
         return context
 
 
-def make_certificate(
-    directory: Path, *, days: int = 2, names: str = "IP:127.0.0.1,DNS:localhost"
-) -> Certificate:
+def make_certificate(directory: Path, *, days: int = 2, names: str = "IP:127.0.0.1,DNS:localhost") -> Certificate:
     """Make one in `directory` with the openssl command.
 
     Args:
@@ -37,7 +35,8 @@ def make_certificate(
         days: How long it is good for.
         names: Its subjectAltName.
     """
-    made = Certificate(directory / "ca.crt", directory / "ca.key")
+    # Not *.key: Docker and skopeo would take that for a client's, in a directory of certificates (certs.d).
+    made = Certificate(directory / "ca.crt", directory / "key.pem")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
          "-subj", "/CN=Headway test", "-days", str(days), "-addext", f"subjectAltName={names}",
