@@ -27,9 +27,7 @@ class Ranges:
             return 0
         first = bisect_left(self._ends, start)
         last = bisect_right(self._starts, end)
-        overlap = sum(
-            max(0, min(end, self._ends[i]) - max(start, self._starts[i])) for i in range(first, last)
-        )
+        overlap = sum(max(0, min(end, self._ends[i]) - max(start, self._starts[i])) for i in range(first, last))
         low = min(start, self._starts[first]) if first < last else start
         high = max(end, self._ends[last - 1]) if first < last else end
         self._starts[first:last] = [low]
@@ -68,7 +66,7 @@ class Ranges:
     def copy(self) -> Ranges:
         """Return an independent copy."""
         other = Ranges()
-        other._starts, other._ends = self._starts[:], self._ends[:]  # noqa: SLF001
+        other._starts, other._ends = self._starts[:], self._ends[:]
         return other
 
     def __iter__(self) -> Iterator[tuple[int, int]]:

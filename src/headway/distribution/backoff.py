@@ -1,0 +1,139 @@
+"""Whether to try again, and when (architecture, section 3, "Retrying").
+
+Rule 1: attempts are counted while no new byte arrives; one new byte starts the count anew.
+Rule 2: the delay grows like Docker's (5 seconds more each time) and shrinks only after real flow.
+Rule 3: what the registry asks for with ``Retry-After`` wins over both.
+Rule 4: an error that time does not mend is final at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import msgspec
+
+from headway.errors import GaveUpError, HeadwayError, ThrottledError, UnavailableError
+
+DELAY_STEP_SECONDS = 5.0
+MAX_DELAY_SECONDS = 60.0
+FLOW_BYTES = 16 * 1024
+FLOW_SECONDS = 10.0
+FIRST_CONTACT_ATTEMPTS = 3
+FIRST_CONTACT_SECONDS = 10.0
+FOR_EVER = math.inf
+
+
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """When a download is given up: when both are exhausted.
+
+    Attributes:
+        max_attempts: Consecutive attempts, in total, that brought no new byte.
+        patience_seconds: Time since the last new byte; 0 lets attempts alone decide, infinity waits for ever.
+    """
+
+    max_attempts: int = 5
+    patience_seconds: float = 600.0
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Try again after `seconds`.
+
+    Attributes:
+        seconds: 0 means at once.
+        cause: What failed.
+        attempts: Consecutive attempts so far that brought no new byte.
+    """
+
+    seconds: float
+    cause: HeadwayError
+    attempts: int
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """Do not try again; `error` is what to report."""
+
+    error: HeadwayError
+
+
+class Retries:
+    """Counts the failures of one piece of work and decides on each.
+
+    Args:
+        policy: May be replaced while the work is under way.
+        now: Monotonic time at the start, in seconds.
+        jitter: Returns a number from 0 up to 1; spreads the retries of many machines.
+    """
+
+    def __init__(self, policy: RetryPolicy, *, now: float, jitter: Callable[[], float]) -> None:
+        self.policy = policy
+        self.attempts = 0
+        self._delays = 0
+        self._last_progress = now
+        self._jitter = jitter
+
+    def progressed(self, new_bytes: int, *, flowed_bytes: int, seconds: float, now: float) -> None:
+        """Report one attempt's flow.
+
+        Args:
+            new_bytes: Bytes that were not held before.
+            flowed_bytes: All bytes of the body, those that were held too.
+            seconds: How long they flowed.
+            now: Monotonic time, in seconds.
+        """
+        if new_bytes > 0:
+            self.attempts = 0
+            self._last_progress = now
+        if flowed_bytes >= FLOW_BYTES or (flowed_bytes > 0 and seconds >= FLOW_SECONDS):
+            self._delays = 0
+
+    def failed(self, error: HeadwayError, *, now: float, brought_bytes: bool = False) -> Wait | GiveUp:
+        """Report that an attempt failed, and decide.
+
+        Args:
+            error: Why.
+            now: Monotonic time, in seconds.
+            brought_bytes: Whether the attempt brought a new byte before it failed; then it does not count.
+        """
+        if not error.retryable:
+            return GiveUp(error)
+        if not brought_bytes:
+            self.attempts += 1
+        patient = now - self._last_progress < self.policy.patience_seconds
+        if self.attempts >= self.policy.max_attempts and not patient:
+            return GiveUp(GaveUpError(self.attempts, error))
+        return Wait(self._delay(error), error, self.attempts)
+
+    def _delay(self, error: HeadwayError) -> float:
+        step = self._delays
+        self._delays += 1
+        asked = error.retry_after_seconds if isinstance(error, ThrottledError | UnavailableError) else None
+        if asked is not None:
+            return asked
+        if isinstance(error, ThrottledError):
+            step = max(step, 1)
+        # Half a step of jitter, downwards: the stated rhythm is the longest one.
+        return min(MAX_DELAY_SECONDS, DELAY_STEP_SECONDS * step) * (1 - self._jitter() / 4)
+
+
+class FirstContact:
+    """Tries before a registry has answered at all: three within ten seconds, since a typo must not wait.
+
+    Args:
+        now: Monotonic time at the start, in seconds.
+    """
+
+    def __init__(self, *, now: float) -> None:
+        self._started = now
+        self._attempts = 0
+
+    def failed(self, error: HeadwayError, *, now: float) -> Wait | GiveUp:
+        """Report that an attempt failed, and decide."""
+        self._attempts += 1
+        delay = float(self._attempts)
+        if isinstance(error, ThrottledError | UnavailableError) and error.retry_after_seconds is not None:
+            delay = error.retry_after_seconds
+        late = now + delay - self._started > FIRST_CONTACT_SECONDS - 1
+        if not error.retryable or self._attempts >= FIRST_CONTACT_ATTEMPTS or late:
+            return GiveUp(error)
+        return Wait(delay, error, self._attempts)

@@ -1,0 +1,54 @@
+"""What a registry asks for when it answers 401 (RFC 9110 section 11, distribution token specification)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+_SCHEME = re.compile(r"\s*,?\s*([A-Za-z][A-Za-z0-9_-]*)(?=\s+[A-Za-z_-]+\s*=|\s*,|\s*\Z)\s*")
+_PARAMETER = re.compile(r'\s*,?\s*([A-Za-z_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))')
+
+
+class Challenge(msgspec.Struct, frozen=True):
+    """One way to authenticate.
+
+    Attributes:
+        scheme: Lower case: ``basic`` or ``bearer``, or something Headway does not know.
+        parameters: By lower-case name: ``realm``, ``service``, ``scope``, ``error``.
+    """
+
+    scheme: str
+    parameters: dict[str, str]
+
+
+def parse_challenges(headers: Sequence[str]) -> list[Challenge]:
+    """Return the challenges of all ``WWW-Authenticate`` headers, in order; what cannot be read is left out."""
+    return [challenge for header in headers for challenge in _challenges(header)]
+
+
+def _challenges(header: str) -> Iterator[Challenge]:
+    position = 0
+    while scheme := _SCHEME.match(header, position):
+        position = scheme.end()
+        parameters: dict[str, str] = {}
+        while parameter := _PARAMETER.match(header, position):
+            name, quoted, plain = parameter.groups()
+            parameters[name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain
+            position = parameter.end()
+        yield Challenge(scheme[1].lower(), parameters)
+
+
+def choose_challenge(challenges: Sequence[Challenge]) -> Challenge | None:
+    """Return the challenge to answer: Bearer before Basic, as Docker does; None where neither is offered."""
+    for scheme in ("bearer", "basic"):
+        for challenge in challenges:
+            if challenge.scheme == scheme:
+                return challenge
+    return None
+
+
+def pull_scope(repository_path: str) -> str:
+    """Return the token scope that pulling from a repository needs."""
+    return f"repository:{repository_path}:pull"

@@ -1,0 +1,113 @@
+"""Where to ask for an image, and in which order (moby-behaviour 3.1).
+
+Rule 1: mirrors stand in for docker.io only, as in Docker, and come before it.
+Rule 2: an insecure registry is asked by HTTPS first and by HTTP only if that cannot work; loopback always is insecure.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+import msgspec
+
+from headway.errors import InvalidSettingError
+
+DOCKER_HUB = "docker.io"
+DOCKER_HUB_HOST = "registry-1.docker.io"
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One base URL to try.
+
+    Attributes:
+        host: ``host[:port]`` as it stands in the URL.
+        secure: Whether TLS is demanded and its certificate verified; otherwise plain HTTP is tried too.
+        scheme: ``http`` where the user said so (mirrors); otherwise ``https``.
+        mirror: Whether it stands in for another registry.
+        prefix: Path in front of ``/v2/``, without a trailing slash.
+    """
+
+    host: str
+    secure: bool = True
+    scheme: str = "https"
+    mirror: bool = False
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        return self.host
+
+
+class InsecureRegistries:
+    """Which hosts may be asked without verified TLS.
+
+    Args:
+        entries: ``host[:port]``, IP addresses or CIDR blocks, as `--insecure-registry` takes them.
+
+    Raises:
+        InvalidSettingError: An entry with a scheme or a bad block.
+    """
+
+    def __init__(self, entries: Sequence[str] = ()) -> None:
+        self._hosts: set[str] = {"localhost"}
+        self._networks = [ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")]
+        for entry in entries:
+            self._add(entry)
+
+    def _add(self, entry: str) -> None:
+        if "://" in entry or not entry:
+            raise InvalidSettingError(
+                f"insecure registry {entry!r} must be host[:port] or a CIDR block, without a scheme"
+            )
+        if "/" not in entry:
+            self._hosts.add(entry.lower())
+            return
+        try:
+            self._networks.append(ipaddress.ip_network(entry, strict=False))
+        except ValueError:
+            raise InvalidSettingError(f"insecure registry {entry!r} is not a CIDR block") from None
+
+    def __contains__(self, host: str) -> bool:
+        """Tell whether ``host[:port]`` is insecure; a CIDR block matches literal addresses, names are not looked up."""
+        name = bare_host(host)
+        if host.lower() in self._hosts or name.lower() in self._hosts:
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks if network.version == address.version)
+
+
+def bare_host(host: str) -> str:
+    """Return ``host[:port]`` without its port and without the brackets of an IPv6 address."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
+def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
+    """Return the endpoint for a mirror's URL.
+
+    Raises:
+        InvalidSettingError: No http or https scheme, or something behind the path.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in ("http", "https") or not rest or any(c in rest for c in "?#@ "):
+        raise InvalidSettingError(f"invalid mirror {url!r}: it must be http://host[:port][/path] or https://...")
+    host, _, path = rest.partition("/")
+    return Endpoint(
+        host=host,
+        secure=scheme == "https" and host not in insecure,
+        scheme=scheme,
+        mirror=True,
+        prefix=f"/{path}".rstrip("/"),
+    )
+
+
+def endpoints_for(domain: str, mirrors: Sequence[str], insecure: InsecureRegistries) -> list[Endpoint]:
+    """Return where to ask for repositories of `domain`, first choice first."""
+    if domain == DOCKER_HUB:
+        return [*(mirror_endpoint(url, insecure) for url in mirrors), Endpoint(host=DOCKER_HUB_HOST)]
+    return [Endpoint(host=domain, secure=domain not in insecure)]
