@@ -1,0 +1,357 @@
+"""Reads from registries by the OCI distribution specification.
+
+Rule 1: each call asks one endpoint once; whether to ask again, or somebody else, is decided in `distribution`.
+Rule 2: an answer is checked against what was asked (digest, length, range, content type) before a byte is passed on.
+Rule 3: ``Authorization`` goes to the registry that asked for it and to no host it redirects to.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import urllib.parse
+from collections.abc import Mapping
+
+from headway.distribution.challenge import pull_scope
+from headway.distribution.endpoints import Endpoint
+from headway.errors import (
+    DigestMismatchError,
+    Fault,
+    HeadwayError,
+    InvalidDigestError,
+    InvalidDocumentError,
+    MisbehavedError,
+    UnreachableError,
+)
+from headway.interfaces import RawManifest
+from headway.oci.descriptor import Descriptor
+from headway.oci.digest import Digest
+from headway.oci.manifest import MAX_MANIFEST_BYTES
+from headway.oci.media_types import ACCEPTED_MANIFESTS
+from headway.oci.reference import Reference
+from headway.registry.auth import Authorizer, unauthorized
+from headway.registry.connection import Address
+from headway.registry.credentials import CredentialSource
+from headway.registry.failures import MAX_ERROR_BYTES, failure
+from headway.registry.http import Exchange, HttpClient
+
+MAX_REDIRECTS = 10
+ANSWER_SECONDS = 15.0
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
+_REDIRECTS = {301, 302, 303, 307, 308}
+
+
+class RegistryClient:
+    """Implements `interfaces.Registry` over HTTP.
+
+    Args:
+        http: Connections.
+        credentials: Who we are, by host.
+    """
+
+    def __init__(self, http: HttpClient, credentials: CredentialSource) -> None:
+        self._http = http
+        self._credentials = credentials
+        self._authorizer = Authorizer(http, credentials)
+        self._schemes: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._received = 0
+
+    @property
+    def received_bytes(self) -> int:
+        """How much all manifest requests have received so far, headers included."""
+        return self._received
+
+    def resolve(self, endpoint: Endpoint, reference: Reference) -> Descriptor:
+        """See `interfaces.Registry.resolve`; a HEAD without a digest is followed by a GET, as Docker does."""
+        name = str(reference.digest or reference.tag)
+        target = f"/v2/{reference.path}/manifests/{name}"
+        with _Request(self, endpoint, reference.path, "HEAD", target, {"Accept": ACCEPTED_MANIFESTS}) as request:
+            exchange = request.send()
+            if exchange.status == 429 or exchange.status >= 500:
+                raise request.failure("manifest", f"{reference.path}:{name}")
+            size = exchange.headers.get("Content-Length", "")
+            digest = _digest_header(exchange, endpoint) if exchange.status == 200 else None
+            media_type = exchange.headers.get("Content-Type", "")
+        if digest is not None and size.isdigit():
+            return Descriptor(media_type=media_type, digest=digest, size=int(size))
+        manifest = self._get_manifest(endpoint, reference.path, name)
+        return Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.data))
+
+    def fetch_manifest(self, endpoint: Endpoint, repository: str, digest: Digest) -> RawManifest:
+        """See `interfaces.Registry.fetch_manifest`."""
+        manifest = self._get_manifest(endpoint, repository, str(digest))
+        actual = Digest.of(manifest.data, digest.algorithm)
+        if actual != digest:
+            raise DigestMismatchError("the manifest", digest, actual, endpoint.host)
+        return RawManifest(manifest.media_type, manifest.data, digest)
+
+    def _get_manifest(self, endpoint: Endpoint, repository: str, name: str) -> RawManifest:
+        target = f"/v2/{repository}/manifests/{name}"
+        with _Request(self, endpoint, repository, "GET", target, {"Accept": ACCEPTED_MANIFESTS}) as request:
+            exchange = request.send()
+            if exchange.status != 200:
+                raise request.failure("manifest", f"{repository}:{name}".replace(":sha", "@sha"))
+            length = exchange.headers.get("Content-Length", "0")
+            if length.isdigit() and int(length) > MAX_MANIFEST_BYTES:
+                raise InvalidDocumentError(f"the manifest is larger than {MAX_MANIFEST_BYTES} bytes", endpoint.host)
+            data = exchange.read_all(MAX_MANIFEST_BYTES)
+            media_type = exchange.headers.get("Content-Type", "").partition(";")[0].strip()
+        if media_type == "text/html":
+            raise _captive_portal(endpoint)
+        return RawManifest(media_type, data, Digest.of(data))
+
+    def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> RegistryBlob:
+        """See `interfaces.Registry.blob`."""
+        return RegistryBlob(self, endpoint, repository, descriptor, offset, end)
+
+    # What a request needs of its client.
+
+    def exchange(self, address: Address, method: str, target: str, headers: Mapping[str, str]) -> Exchange:
+        """Return an exchange with an address."""
+        return self._http.exchange(address, method, target, headers)
+
+    @property
+    def authorizer(self) -> Authorizer:
+        """Who answers the registries' challenges."""
+        return self._authorizer
+
+    def has_credentials(self, host: str) -> bool:
+        """Tell whether there are credentials for a host."""
+        return self._credentials(host) is not None
+
+    def schemes(self, endpoint: Endpoint) -> list[str]:
+        """Return the schemes to try, in order: HTTPS first, HTTP behind it only for insecure registries."""
+        if known := self._schemes.get(endpoint.host):
+            return [known]
+        if endpoint.scheme == "http":
+            return ["http"]
+        return ["https"] if endpoint.secure else ["https", "http"]
+
+    def scheme_worked(self, endpoint: Endpoint, scheme: str) -> None:
+        """Remember which scheme a host answers to."""
+        self._schemes[endpoint.host] = scheme
+
+    def count(self, received: int) -> None:
+        """Add to `received_bytes`."""
+        with self._lock:
+            self._received += received
+
+
+class _Request:
+    """One request to an endpoint, through its challenge, its redirects and its scheme."""
+
+    def __init__(
+        self,
+        client: RegistryClient,
+        endpoint: Endpoint,
+        repository: str,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._scope = pull_scope(repository)
+        self._method = method
+        self._target = endpoint.prefix + target
+        self._headers = headers
+        self._lock = threading.Lock()
+        self._aborted = False
+        self._exchange: Exchange | None = None
+        self.received = 0
+        self.limit_seconds = ANSWER_SECONDS
+
+    def __enter__(self) -> _Request:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._client.count(self.received)
+
+    def send(self) -> Exchange:
+        """Return the exchange with whoever answers in the end; its status may be an error's."""
+        schemes = self._client.schemes(self._endpoint)
+        for scheme in schemes[:-1]:
+            try:
+                return self._authorized(scheme)
+            except UnreachableError as error:
+                if error.fault not in (Fault.TLS, Fault.CUT, Fault.REFUSED):
+                    raise
+            except MisbehavedError:
+                pass
+        return self._authorized(schemes[-1])
+
+    def _authorized(self, scheme: str) -> Exchange:
+        address = Address.parse(scheme, self._endpoint.host, verify=self._endpoint.secure)
+        for _ in range(3):
+            sent = self._client.authorizer.header(self._endpoint, self._scope)
+            exchange = self._redirected(address, {**self._headers, **({"Authorization": sent} if sent else {})})
+            self._client.scheme_worked(self._endpoint, scheme)
+            if exchange.status != 401:
+                return exchange
+            challenges = exchange.headers.get_all("WWW-Authenticate") or []
+            if not self._client.authorizer.challenged(self._endpoint, self._scope, challenges, sent):
+                break
+            exchange.read_all(MAX_ERROR_BYTES)
+        raise unauthorized(self._endpoint, had_credentials=self._client.has_credentials(self._endpoint.host))
+
+    def _redirected(self, address: Address, headers: Mapping[str, str]) -> Exchange:
+        origin, target = address, self._target
+        for _ in range(MAX_REDIRECTS + 1):
+            sent = {name: value for name, value in headers.items() if name != "Authorization" or address == origin}
+            exchange = self._begin(self._client.exchange(address, self._method, target, sent))
+            exchange.send()
+            location = exchange.headers.get("Location")
+            if exchange.status not in _REDIRECTS or location is None:
+                return exchange
+            address, target = _follow(address, target, location)
+        raise MisbehavedError(self._endpoint.host, f"redirects more than {MAX_REDIRECTS} times")
+
+    def _begin(self, exchange: Exchange) -> Exchange:
+        self.close()
+        with self._lock:
+            if self._aborted:
+                exchange.abort()
+            self._exchange = exchange
+        exchange.limit_seconds = self.limit_seconds
+        return exchange
+
+    def failure(self, what: str, name: str) -> HeadwayError:
+        """Return the error that the answer stands for, once it is known to be one."""
+        exchange = self._exchange
+        assert exchange is not None  # noqa: S101  # only called behind send()
+        body = exchange.read_all(MAX_ERROR_BYTES) if self._method != "HEAD" else b""
+        return failure(self._endpoint.host, exchange.status, exchange.headers, body, what=what, name=name)
+
+    def abort(self) -> None:
+        """Make a blocked call in another thread end."""
+        with self._lock:
+            self._aborted = True
+            if self._exchange is not None:
+                self._exchange.abort()
+
+    def close(self) -> None:
+        """End or give back the connection."""
+        with self._lock:
+            exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self.received += exchange.received
+            exchange.close()
+
+
+class RegistryBlob:
+    """Implements `interfaces.BlobStream`."""
+
+    def __init__(
+        self,
+        client: RegistryClient,
+        endpoint: Endpoint,
+        repository: str,
+        descriptor: Descriptor,
+        offset: int,
+        end: int,
+    ) -> None:
+        self._endpoint = endpoint
+        self._descriptor = descriptor
+        self._offset = offset
+        self._left = 0
+        headers = {}
+        if offset > 0 or end < descriptor.size:
+            # No If-Range: blobs are named by their content, and another backend's ETag would turn 206 into 200.
+            headers["Range"] = f"bytes={offset}-" + (str(end - 1) if end < descriptor.size else "")
+        target = f"/v2/{repository}/blobs/{descriptor.digest}"
+        self._request = _Request(client, endpoint, repository, "GET", target, headers)
+        self._exchange: Exchange | None = None
+        self.stall_limit_seconds = ANSWER_SECONDS
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes that came over the connection, headers included."""
+        return self._request.received + (self._exchange.received if self._exchange is not None else 0)
+
+    def open(self) -> int:
+        """See `interfaces.BlobStream.open`."""
+        self._request.limit_seconds = self.stall_limit_seconds
+        exchange = self._request.send()
+        if exchange.status not in (200, 206):
+            raise self._request.failure("blob", str(self._descriptor.digest))
+        start, length = self._body(exchange)
+        self._left = length
+        self._exchange = exchange
+        return start
+
+    def _body(self, exchange: Exchange) -> tuple[int, int]:
+        """Return where the body starts and how long it is, after comparing it with what was asked for."""
+        host, size = self._endpoint.host, self._descriptor.size
+        if exchange.headers.get("Content-Type", "").startswith("text/html"):
+            raise _captive_portal(self._endpoint)
+        start, length = 0, size
+        if exchange.status == 206:
+            start, end, total = _content_range(exchange, host)
+            length = end - start + 1
+            if start != self._offset or total not in (None, size) or end >= size or length <= 0:
+                raise MisbehavedError(
+                    host, f"answers bytes {start}-{end}/{total} to a request for {self._offset}- of {size}"
+                )
+        announced = exchange.headers.get("Content-Length", "")
+        if announced.isdigit() and int(announced) != length:
+            raise MisbehavedError(host, f"sends {announced} bytes where {length} belong to this blob")
+        return start, length
+
+    def read(self) -> bytes:
+        """See `interfaces.BlobStream.read`."""
+        if self._exchange is None or self._left == 0:
+            return b""
+        self._exchange.limit_seconds = self.stall_limit_seconds
+        data = self._exchange.read()
+        if len(data) > self._left:
+            data = data[: self._left]  # a body without a length may run over; what is behind the blob is not the blob
+        if not data:
+            raise UnreachableError(self._endpoint.host, Fault.CUT)
+        self._left -= len(data)
+        return data
+
+    def abort(self) -> None:
+        """See `interfaces.BlobStream.abort`."""
+        self._request.abort()
+
+    def close(self) -> None:
+        """See `interfaces.BlobStream.close`."""
+        self._request.close()
+        self._exchange = None
+
+
+def _follow(address: Address, target: str, location: str) -> tuple[Address, str]:
+    base = f"{address.scheme}://{address}{target}"
+    url = urllib.parse.urlsplit(urllib.parse.urljoin(base, location))
+    if url.scheme not in ("http", "https") or not url.netloc:
+        raise MisbehavedError(str(address), "redirects to something that is not HTTP")
+    following = Address.parse(url.scheme, url.netloc.rpartition("@")[2], verify=address.verify)
+    return following, urllib.parse.quote(url.path or "/", safe="/%:@!$&'()*+,;=~") + (
+        f"?{url.query}" if url.query else ""
+    )
+
+
+def _digest_header(exchange: Exchange, endpoint: Endpoint) -> Digest | None:
+    text = exchange.headers.get("Docker-Content-Digest")
+    if text is None:
+        return None
+    try:
+        return Digest.parse(text.strip())
+    except InvalidDigestError:
+        raise MisbehavedError(endpoint.host, "sends a Docker-Content-Digest that is not a digest") from None
+
+
+def _content_range(exchange: Exchange, host: str) -> tuple[int, int, int | None]:
+    text = exchange.headers.get("Content-Range", "")
+    match = _CONTENT_RANGE.match(text.strip())
+    if match is None:
+        raise MisbehavedError(host, f"answers HTTP 206 with Content-Range {text!r}")
+    return int(match[1]), int(match[2]), None if match[3] == "*" else int(match[3])
+
+
+def _captive_portal(endpoint: Endpoint) -> MisbehavedError:
+    return MisbehavedError(
+        endpoint.host, "a web page answers instead of a registry (a captive portal or a proxy in between?)"
+    )

@@ -1,0 +1,84 @@
+"""From an HTTP status to an error that says whose fault it is (distribution-spec, "Error codes")."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from http.client import HTTPMessage
+
+import msgspec
+
+from headway.errors import (
+    HeadwayError,
+    MisbehavedError,
+    NotFoundError,
+    RefusedError,
+    ThrottledError,
+    UnavailableError,
+)
+
+MAX_ERROR_BYTES = 64 * 1024
+MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
+
+
+def failure(endpoint: str, status: int, headers: HTTPMessage, body: bytes, *, what: str, name: str) -> HeadwayError:
+    """Return the error for an answer that is not what was asked for.
+
+    Args:
+        endpoint: Who answered.
+        status: Its status.
+        headers: Its headers.
+        body: Its body, which may hold distribution-spec errors.
+        what: What was asked for: ``manifest``, ``blob``, ``token``.
+        name: Its name.
+    """
+    code, message = _first_error(body)
+    text = f"{code.lower().replace('_', ' ')}: {message}" if code and message else message or code.lower()
+    retry_after = retry_after_seconds(headers.get("Retry-After"), now=time.time())
+    match status:
+        case 429:
+            return ThrottledError(endpoint, retry_after, text)
+        case 401 | 403:
+            if what == "blob" and status == 403 and not code:
+                # A CDN's own 403 (XML, no registry error): most often a signed URL that has expired.
+                return MisbehavedError(endpoint, "a storage server behind it answers HTTP 403")
+            return RefusedError(endpoint, status, code, text)
+        case 404:
+            return NotFoundError(what, name, text)
+        case _ if status >= 500 or status == 408:
+            return UnavailableError(endpoint, status, retry_after)
+        case _:
+            return MisbehavedError(endpoint, f"answers HTTP {status}" + (f" ({text})" if text else ""))
+
+
+def _first_error(body: bytes) -> tuple[str, str]:
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "", ""
+    if not isinstance(document, dict):
+        return "", ""
+    errors = document.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else document
+    if not isinstance(first, dict):
+        return "", ""
+    code, message = first.get("code", ""), first.get("message") or first.get("details") or ""
+    return (code if isinstance(code, str) else ""), (message if isinstance(message, str) else "")
+
+
+def retry_after_seconds(value: str | None, *, now: float) -> float | None:
+    """Return how long a ``Retry-After`` header asks to wait (RFC 9110 section 10.2.3), None where it does not.
+
+    Args:
+        value: Seconds or an HTTP date.
+        now: Seconds since the epoch.
+    """
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return min(float(value), MAX_RETRY_AFTER_SECONDS)
+    try:
+        date = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return min(max(0.0, date.timestamp() - now), MAX_RETRY_AFTER_SECONDS)

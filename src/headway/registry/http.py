@@ -1,0 +1,210 @@
+"""HTTP/1.1 for registries: one exchange at a time, over blocking sockets that another thread can end.
+
+Rule 1: a read returns what has arrived and never waits to fill a buffer: with a reset behind 64 KiB, a filling read
+        of 1 MiB would return none of them.
+Rule 2: nothing is retried here, except on a kept-alive connection that the server had closed already.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+from headway.errors import Fault, MisbehavedError
+from headway.registry.connection import CONNECT_SECONDS, Address, Connection, tls_context, translated
+
+KEEP_ALIVE_SECONDS = 20.0
+READ_BYTES = 1 << 20
+
+http.client._MAXHEADERS = 1000  # type: ignore[attr-defined]  # noqa: SLF001  # some CDNs send more than the default 100
+
+
+class Exchange:
+    """One request and its response.
+
+    Made by `HttpClient.exchange`. `send` blocks until the headers are here, `read` until some of the body is; `close`
+    gives the connection back where the body was read to its end, and ends it otherwise.
+
+    Attributes:
+        status: HTTP status; 0 before `send`.
+        headers: Response headers; names compare without case.
+        received: Bytes that came over the connection for this exchange, headers included (as counted before TLS).
+        limit_seconds: How long a blocked call may wait for a byte; may be changed between calls.
+    """
+
+    def __init__(
+        self,
+        client: HttpClient,
+        address: Address,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> None:
+        self._client = client
+        self._address = address
+        self._request = (method, target, body, dict(headers))
+        self._connection: Connection | None = None
+        self._response: http.client.HTTPResponse | None = None
+        self._aborted = False
+        self._lock = threading.Lock()
+        self.status = 0
+        self.headers: http.client.HTTPMessage = http.client.HTTPMessage()
+        self.received = 0
+        self.limit_seconds = CONNECT_SECONDS
+
+    def send(self) -> None:
+        """Connect if need be, send the request and read the response's headers.
+
+        Raises:
+            UnreachableError: No connection, it was lost, or no answer came in time.
+            MisbehavedError: What answers does not speak HTTP.
+        """
+        with translated(str(self._address)):
+            connection = self._client.take(self._address)
+            if connection is not None:
+                with suppress(http.client.RemoteDisconnected, ConnectionError):
+                    self._send_on(connection)
+                    return
+                connection.close()  # the server had closed it while it was idle
+            self._send_on(Connection(self._address, self._client.context(self._address)))
+
+    def _send_on(self, connection: Connection) -> None:
+        with self._lock:
+            if self._aborted:
+                connection.close()
+                raise ConnectionAbortedError("aborted")
+            self._connection = connection
+        if connection.sock is None:
+            connection.connect()
+        connection.limit(self.limit_seconds)
+        method, target, body, headers = self._request
+        connection.request(method, target, body=body, headers=headers)
+        self._response = connection.getresponse()
+        self.status, self.headers = self._response.status, self._response.headers
+        self.received += sum(len(name) + len(value) + 4 for name, value in self.headers.items()) + 19
+
+    def read(self) -> bytes:
+        """Return what has arrived of the body, at least a byte; nothing at its end.
+
+        Raises:
+            UnreachableError: The connection was lost or silent for too long, or the body ended before its length.
+        """
+        response, connection = self._response, self._connection
+        if response is None or connection is None:
+            return b""
+        with translated(str(self._address), waiting=Fault.STALLED):
+            connection.limit(self.limit_seconds)
+            # read1 does not notice an end before Content-Length: `length` still says what is missing.
+            missing = response.length
+            data = response.read1(READ_BYTES)
+            if not data and missing:
+                raise ConnectionResetError("the body ended before its length")
+        self.received += len(data)
+        return data
+
+    def read_all(self, limit: int) -> bytes:
+        """Return the rest of the body.
+
+        Raises:
+            MisbehavedError: It is longer than `limit` bytes.
+        """
+        pieces: list[bytes] = []
+        total = 0
+        while data := self.read():
+            pieces.append(data)
+            total += len(data)
+            if total > limit:
+                raise MisbehavedError(str(self._address), f"sends more than {limit} bytes")
+        return b"".join(pieces)
+
+    def abort(self) -> None:
+        """Make a call that is blocked in another thread end; later ones end at once."""
+        with self._lock:
+            self._aborted = True
+            if self._connection is not None:
+                self._connection.abort()
+
+    def close(self) -> None:
+        """Give the connection back for the next exchange, or end it where the body was not read to its end."""
+        connection, response = self._connection, self._response
+        self._connection = self._response = None
+        if connection is None:
+            return
+        reusable = False
+        if response is not None:
+            finished = response.isclosed() or response.length == 0
+            reusable = finished and not response.will_close and not self._aborted
+            response.close()
+        if reusable:
+            self._client.give_back(self._address, connection)
+        else:
+            connection.close()
+
+
+class HttpClient:
+    """Keeps idle connections and TLS settings; safe to use from any thread.
+
+    Args:
+        user_agent: Sent with every request.
+    """
+
+    def __init__(self, user_agent: str) -> None:
+        self._user_agent = user_agent
+        self._idle: dict[Address, list[tuple[float, Connection]]] = {}
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._lock = threading.Lock()
+
+    def exchange(
+        self,
+        address: Address,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Exchange:
+        """Return an exchange; nothing is sent before its `Exchange.send`."""
+        sent = {
+            "Host": str(address),
+            "User-Agent": self._user_agent,
+            "Accept-Encoding": "identity",
+            **(headers or {}),
+        }
+        return Exchange(self, address, method, target, sent, body)
+
+    def context(self, address: Address) -> ssl.SSLContext | None:
+        """Return the TLS settings for an address, None for plain HTTP."""
+        if address.scheme != "https":
+            return None
+        with self._lock:
+            if address.verify not in self._contexts:
+                self._contexts[address.verify] = tls_context(verify=address.verify)
+            return self._contexts[address.verify]
+
+    def take(self, address: Address) -> Connection | None:
+        """Return an idle connection to `address`, if there is a fresh one."""
+        with self._lock:
+            idle = self._idle.get(address, [])
+            while idle:
+                since, connection = idle.pop()
+                if time.monotonic() - since < KEEP_ALIVE_SECONDS:
+                    return connection
+                connection.close()
+        return None
+
+    def give_back(self, address: Address, connection: Connection) -> None:
+        """Keep a connection for the next exchange."""
+        with self._lock:
+            self._idle.setdefault(address, []).append((time.monotonic(), connection))
+
+    def close(self) -> None:
+        """End every idle connection."""
+        with self._lock:
+            for idle in self._idle.values():
+                for _, connection in idle:
+                    connection.close()
+            self._idle.clear()
