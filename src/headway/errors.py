@@ -281,8 +281,16 @@ class PullIncompleteError(HeadwayError):
         layers: Layers in all.
     """
 
-    def __init__(self, reference: str, cause: HeadwayError, *, kept_bytes: int = 0, total_bytes: int = 0,
-                 whole_layers: int = 0, layers: int = 0) -> None:
+    def __init__(
+        self,
+        reference: str,
+        cause: HeadwayError,
+        *,
+        kept_bytes: int = 0,
+        total_bytes: int = 0,
+        whole_layers: int = 0,
+        layers: int = 0,
+    ) -> None:
         super().__init__(f"{reference} not complete: {cause}")
         self.reference = reference
         self.cause = cause

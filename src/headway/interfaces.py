@@ -51,6 +51,10 @@ class BlobStream(Protocol):
 
     stall_limit_seconds: float
 
+    @property
+    def received_bytes(self) -> int:
+        """Bytes that came over the connection so far, headers included."""
+
     def open(self) -> int:
         """Send the request and return the offset in the blob at which the body starts.
 
@@ -80,7 +84,10 @@ class BlobStream(Protocol):
 
 
 class Registry(Protocol):
-    """Reads from registries. Errors are those of `BlobStream.open`; concurrent calls do not disturb each other."""
+    """Reads from registries. Errors are those of `BlobStream.open`; concurrent calls do not disturb each other.
+
+    `repository` is always the path within the registry, without its domain.
+    """
 
     def resolve(self, endpoint: Endpoint, reference: Reference) -> Descriptor:
         """Return the descriptor of the manifest that a tag or digest names, at the cost of one HEAD.
@@ -98,8 +105,8 @@ class Registry(Protocol):
             InvalidDocumentError: Larger than 4 MiB.
         """
 
-    def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int) -> BlobStream:
-        """Return a stream of the blob from `offset` on; nothing is sent before its `open`."""
+    def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> BlobStream:
+        """Return a stream of the blob's bytes from `offset` up to `end`; nothing is sent before its `open`."""
 
 
 # --- content on disk -------------------------------------------------------------------------------------------
@@ -107,6 +114,9 @@ class Registry(Protocol):
 
 class Follower(Protocol):
     """Reads an ingest from its first byte while it grows. One thread reads; any thread stops it."""
+
+    def ready(self) -> bool:
+        """Tell whether `read` would return without waiting."""
 
     def read(self, limit: int) -> bytes:
         """Return the next 1 to `limit` bytes, waiting until they are held; nothing at the end of the blob.
@@ -239,7 +249,9 @@ class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             (moby-behaviour 4.7).
         disk_bytes: Bytes of the blocks that the tree takes up.
         entries: Entries of the tar.
-        implicit: Directories that no entry made: they had to exist for something below them.
+        implicit: Directories that no entry made: they had to exist for something below them. Never the root.
+        root_entry: Whether an entry described the root directory. Where none did, the root looks as in the layers
+            below (as `umoci unpack` leaves it).
         lower_links: Hard links whose target is not in this layer: (name, target).
         real_modes: Entries whose mode had to be widened for a store that is not root's: (name, mode).
         owners: Entries that belong to somebody the store could not give them to: (name, uid, gid); rootless only.
@@ -251,6 +263,7 @@ class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     disk_bytes: int = 0
     entries: int = 0
     implicit: tuple[str, ...] = ()
+    root_entry: bool = False
     lower_links: tuple[tuple[str, str], ...] = ()
     real_modes: tuple[tuple[str, int], ...] = ()
     owners: tuple[tuple[str, int, int], ...] = ()
@@ -303,7 +316,13 @@ class LayerStore(Protocol):
 
         Raises:
             NotFoundError: A tree is missing.
+            InvalidLayerError: A layer does not fit the ones below it.
+            StoreFullError: No space left.
+            StoreError: The disk failed.
         """
+
+    def has_chain(self, chain_id: ChainID) -> bool:
+        """Tell whether a chain is here."""
 
     def trees(self, chain_id: ChainID | None) -> list[Tree]:
         """Return the trees of a chain, bottom layer first; none for None.
@@ -313,13 +332,16 @@ class LayerStore(Protocol):
         """
 
     def remember_blob(self, diff_id: DiffID, digest: Digest, repository: str) -> None:
-        """Record that a blob holds a layer: both digests were computed over the same bytes (architecture, section 2)."""
+        """Record that a blob holds a layer: both digests were computed over the same received bytes."""
 
     def diff_id_of(self, digest: Digest) -> DiffID | None:
         """Return the diff ID of the layer that a blob holds, if `remember_blob` said so."""
 
     def collect(self, keep: Iterable[ChainID]) -> int:
-        """Remove every chain and tree that no chain in `keep` needs; return the bytes freed (``disk_bytes``)."""
+        """Remove every chain and tree that no chain in `keep` needs; return the bytes freed (``disk_bytes``).
+
+        Not inside a `Transaction`: what was removed cannot be rolled back.
+        """
 
 
 # --- images ----------------------------------------------------------------------------------------------------
@@ -360,7 +382,11 @@ class ImageStore(Protocol):
         """Return the images whose hex starts with `prefix` (``sha256:`` is optional), two at most."""
 
     def delete(self, image_id: ImageID) -> None:
-        """Forget it. References to it must be gone."""
+        """Forget it.
+
+        Raises:
+            ConflictError: A reference still stands for it.
+        """
 
     def list(self) -> list[ImageRecord]:
         """Return all, newest first."""
@@ -376,13 +402,22 @@ class ReferenceStore(Protocol):
         """Return what the name stands for; the digest wins where a reference has both."""
 
     def put_tag(self, reference: Reference, image_id: ImageID) -> ImageID | None:
-        """Let a tag stand for an image; return what it stood for before, None where it is new or the same."""
+        """Let a tag stand for an image; return what it stood for before, None where it is new or the same.
 
-    def put_digest(self, reference: Reference, image_id: ImageID) -> None:
-        """Let a digest reference stand for an image.
+        No tag means ``latest``.
 
         Raises:
+            InvalidReferenceError: It has a digest, or could be taken for one.
+            NotFoundError: No such image.
+        """
+
+    def put_digest(self, reference: Reference, image_id: ImageID) -> None:
+        """Let a digest reference stand for an image; its tag does not count.
+
+        Raises:
+            InvalidReferenceError: It has no digest.
             ConflictError: It stands for another image.
+            NotFoundError: No such image.
         """
 
     def delete(self, reference: Reference) -> bool:
@@ -393,6 +428,16 @@ class ReferenceStore(Protocol):
 
     def list(self) -> list[tuple[Reference, ImageID]]:
         """Return all, sorted by full spelling."""
+
+
+class HostMemory(Protocol):
+    """Which registries have answered before: their absence is an outage, not a typo (interface.md, "What waits")."""
+
+    def answered(self, host: str) -> None:
+        """Remember that ``host[:port]`` answered."""
+
+    def has_answered(self, host: str) -> bool:
+        """Tell whether it ever did."""
 
 
 class Transaction(Protocol):
@@ -415,7 +460,9 @@ class TarSource(Protocol):
 class Applier(Protocol):
     """Unpacks one layer."""
 
-    def __call__(self, source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
+    def __call__(
+        self, source: TarSource, directory: Path, progress: Callable[[int], None]
+    ) -> tuple[DiffID, LayerReport]:
         """Decompress `source`, write its entries below `directory`, and return the diff ID with what was found.
 
         `progress` is told the compressed bytes consumed so far. Nothing outside `directory` is touched, whatever the
@@ -433,7 +480,9 @@ class Driver(Protocol):
 
     name: str
 
-    def mount(self, trees: Sequence[Tree], target: Path, *, upper: Path | None = None, work: Path | None = None) -> None:
+    def mount(
+        self, trees: Sequence[Tree], target: Path, *, upper: Path | None = None, work: Path | None = None
+    ) -> None:
         """Mount `trees` (bottom first) at `target`, read-only unless `upper` and `work` are given.
 
         Raises:

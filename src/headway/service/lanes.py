@@ -1,0 +1,137 @@
+"""Where blocking work runs, so that the event loop never waits and nothing starves the rest (architecture, section 5).
+
+Rule 1: what may block for long on somebody else (a connection, a stream that grows) has a thread of its own, which
+        ends when its abort function was called.
+Rule 2: at most as many threads as there are cores unpack at once; one that waits for bytes gives its place away.
+Rule 3: the disk and the database have fixed threads of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+from headway.interfaces import Follower
+
+T = TypeVar("T")
+DISK_THREADS = 4
+
+
+class Lanes:
+    """The threads of one process.
+
+    Args:
+        unpackers: How many threads may unpack at once; by default as many as there are cores.
+    """
+
+    def __init__(self, unpackers: int | None = None) -> None:
+        self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
+        self._database = ThreadPoolExecutor(1, "database")
+        self.unpack_places = threading.Semaphore(unpackers or len(os.sched_getaffinity(0)))
+
+    async def disk(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run `work` where waiting for the disk is usual; it is not interrupted, only left behind."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
+
+    async def database(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run `work` in the one thread that writes records."""
+        return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
+
+    async def abandonable(self, work: Callable[[], T]) -> T:
+        """Run `work` in a thread of its own; a caller that is cancelled does not wait for its end."""
+        return await asyncio.shield(Thread(work, abort=lambda: None, name="ask").done)
+
+    def close(self) -> None:
+        """End the fixed threads once their work is done."""
+        self._disk.shutdown()
+        self._database.shutdown()
+
+
+class Thread(Generic[T]):
+    """Blocking work in a thread of its own, whose end a coroutine awaits.
+
+    The thread never keeps the process alive: what cannot be woken (a name server that does not answer) is abandoned.
+
+    Args:
+        work: Called in the thread.
+        abort: Makes `work` end soon; called at most once, from the event loop.
+        name: Shown by debuggers.
+    """
+
+    def __init__(self, work: Callable[[], T], *, abort: Callable[[], object], name: str) -> None:
+        loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[T] = loop.create_future()
+        self._abort: Callable[[], object] | None = abort
+
+        def fail(error: BaseException) -> None:
+            if self.done.cancelled():
+                return
+            self.done.set_exception(error)
+            self.done.exception()  # seen: a result that nobody asks for any more is no mistake
+
+        def succeed(result: T) -> None:
+            if not self.done.cancelled():
+                self.done.set_result(result)
+
+        def run() -> None:
+            with suppress(RuntimeError):  # the loop has ended: nobody is left to tell
+                try:
+                    result = work()
+                except BaseException as error:  # it travels to whoever awaits
+                    loop.call_soon_threadsafe(fail, error)
+                else:
+                    loop.call_soon_threadsafe(succeed, result)
+
+        threading.Thread(target=run, name=name, daemon=True).start()
+
+    def abort(self) -> None:
+        """Make the work end soon."""
+        abort, self._abort = self._abort, None
+        if abort is not None:
+            abort()
+
+    async def stop(self, grace_seconds: float = 5.0) -> None:
+        """Abort the work and wait for its end; after `grace_seconds` it is left behind."""
+        self.abort()
+        await asyncio.wait({self.done}, timeout=grace_seconds)
+
+
+class PoliteSource:
+    """A follower for an unpacking thread: it holds one of the unpack places except while it waits for bytes.
+
+    Use as a context manager around the unpacking.
+
+    Args:
+        follower: Gives the bytes.
+        places: The unpack places of the process.
+    """
+
+    def __init__(self, follower: Follower, places: threading.Semaphore) -> None:
+        self._follower = follower
+        self._places = places
+
+    def __enter__(self) -> PoliteSource:
+        self._places.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._places.release()
+
+    def read(self, limit: int) -> bytes:
+        """Return the next 1 to `limit` bytes, nothing at the end.
+
+        Raises:
+            InterruptedError: The follower was stopped.
+        """
+        if self._follower.ready():
+            return self._follower.read(limit)
+        self._places.release()
+        try:
+            return self._follower.read(limit)
+        finally:
+            self._places.acquire()

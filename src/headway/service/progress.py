@@ -1,0 +1,125 @@
+"""What a pull tells those who watch it, as values.
+
+Rule: progress is lossy (the latest wins); nothing is decided on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+import msgspec
+
+from headway.oci.digest import Digest, ImageID
+from headway.oci.platform import Platform
+
+
+class Phase(StrEnum):
+    """Where a layer stands."""
+
+    WAITING = "waiting"
+    HERE = "already here"
+    DOWNLOADING = "downloading"
+    RETRYING = "retrying"
+    UNPACKING = "unpacking"
+    DONE = "done"
+
+
+class LayerProgress(msgspec.Struct, frozen=True):
+    """One layer's state.
+
+    Attributes:
+        digest: Of its blob.
+        phase: Where it stands.
+        held: Bytes of the blob that are here.
+        size: Size of the blob, in bytes.
+        kept: Those of `held` that an earlier attempt left.
+        unpacked: Bytes of the blob that have been unpacked.
+        received: Bytes that crossed the network for it in this pull, headers included.
+        cause: Why it is retried; empty otherwise.
+        retry_seconds: When the next attempt comes, seconds from now.
+        attempts: Consecutive attempts that brought no new byte.
+    """
+
+    digest: Digest
+    phase: Phase
+    held: int = 0
+    size: int = 0
+    kept: int = 0
+    unpacked: int = 0
+    received: int = 0
+    cause: str = ""
+    retry_seconds: float = 0.0
+    attempts: int = 0
+
+
+class PullStarted(msgspec.Struct, frozen=True):
+    """The manifest is known.
+
+    Attributes:
+        reference: Familiar form of what was asked for.
+        digest: Of the manifest or index that the name stands for.
+        platform: Of the image chosen.
+        layers: Digest and size of each layer, bottom first, each digest once.
+    """
+
+    reference: str
+    digest: Digest
+    platform: str
+    layers: tuple[tuple[Digest, int], ...]
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """The registry could not be asked for the manifest; it will be asked again.
+
+    Attributes:
+        reference: Familiar form of what was asked for.
+        cause: Why.
+        retry_seconds: When, seconds from now.
+    """
+
+    reference: str
+    cause: str
+    retry_seconds: float
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What a pull cost.
+
+    Attributes:
+        needed: Layer bytes that were not here when it began, those kept from earlier attempts left out.
+        received: Bytes that crossed the network, headers included, manifests and config too.
+        here: Layer bytes that were here already: layers unpacked, and bytes kept from earlier attempts.
+        retries: How often a connection failed or a request was refused for now, by cause.
+        seconds: From the first request to the last record.
+    """
+
+    needed: int
+    received: int
+    here: int
+    retries: dict[str, int]
+    seconds: float
+
+
+class PullDone(msgspec.Struct, frozen=True):
+    """The image is complete and verified.
+
+    Attributes:
+        reference: Familiar form of what was asked for.
+        digest: Of the manifest or index that the name stands for.
+        image_id: The image's ID.
+        platform: Of the image.
+        updated: Whether the name stands for another image than before, or is new.
+        receipt: What it cost.
+    """
+
+    reference: str
+    digest: Digest
+    image_id: ImageID
+    platform: Platform
+    updated: bool
+    receipt: Receipt
+
+
+PullEvent = PullStarted | Waiting | LayerProgress | PullDone
+Report = Callable[[PullEvent], None]

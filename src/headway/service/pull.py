@@ -1,0 +1,368 @@
+"""A pull, from a name to an image: read `Puller.pull` top to bottom.
+
+Rule 1: the config comes before the layers: a layer whose diff ID is here is never asked for.
+Rule 2: publish last: blobs, trees, chain, then image and names in one transaction.
+Rule 3: what stops a pull is reported with what is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from headway.distribution.backoff import FirstContact, GiveUp, Retries, Wait
+from headway.distribution.endpoints import Endpoint, InsecureRegistries, endpoints_for
+from headway.errors import (
+    HeadwayError,
+    InvalidDocumentError,
+    NotFoundError,
+    PullIncompleteError,
+    StoreError,
+    UnreachableError,
+)
+from headway.interfaces import (
+    BlobStore,
+    HostMemory,
+    ImageRecord,
+    ImageStore,
+    IngestStore,
+    LayerStore,
+    RawManifest,
+    ReferenceStore,
+    Transaction,
+)
+from headway.oci.descriptor import Descriptor
+from headway.oci.digest import ChainID, DiffID, Digest
+from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
+from headway.oci.manifest import Index, Manifest, parse_manifest
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+from headway.service.blob_transfer import Cost, Source, Tools
+from headway.service.progress import (
+    PullDone,
+    PullStarted,
+    Receipt,
+    Report,
+    Waiting,
+)
+from headway.service.transfer import Transfers
+
+T = TypeVar("T")
+
+
+class PullRequest(msgspec.Struct, frozen=True):
+    """What to pull.
+
+    Attributes:
+        reference: With a tag or a digest.
+        platform: Wanted platform.
+        mirrors: URLs that stand in for docker.io, first choice first.
+        insecure: Hosts that may be asked without verified TLS.
+    """
+
+    reference: Reference
+    platform: Platform
+    mirrors: tuple[str, ...]
+    insecure: InsecureRegistries
+
+
+class Stores(msgspec.Struct, frozen=True):
+    """Where a pull puts things."""
+
+    blobs: BlobStore
+    ingests: IngestStore
+    layers: LayerStore
+    images: ImageStore
+    references: ReferenceStore
+    hosts: HostMemory
+    transaction: Transaction
+
+
+class _Layer(msgspec.Struct, frozen=True):
+    diff_id: DiffID
+    descriptor: Descriptor
+
+
+class Puller:
+    """Pulls images.
+
+    Args:
+        tools: What transfers work with.
+        transfers: Brings layers and blobs.
+        stores: Where things are put.
+    """
+
+    def __init__(self, tools: Tools, transfers: Transfers, stores: Stores) -> None:
+        self._tools = tools
+        self._transfers = transfers
+        self._stores = stores
+
+    async def pull(self, request: PullRequest, report: Report) -> PullDone:
+        """Bring an image, complete and verified, and let its name stand for it.
+
+        Raises:
+            PullIncompleteError: Something stopped it; the error says what is kept.
+        """
+        work = _Pull(self._tools, self._transfers, self._stores, request, report)
+        try:
+            return await work.run()
+        except HeadwayError as error:
+            raise work.incomplete(error) from error
+
+
+class _Pull:
+    """One pull under way."""
+
+    def __init__(
+        self, tools: Tools, transfers: Transfers, stores: Stores, request: PullRequest, report: Report
+    ) -> None:
+        self._tools = tools
+        self._transfers = transfers
+        self._stores = stores
+        self._request = request
+        self._reference = request.reference
+        self._report = report
+        self._endpoints = endpoints_for(self._reference.domain, request.mirrors, request.insecure)
+        self._layers: list[_Layer] = []
+        self._retries: Counter[str] = Counter()
+        self._manifest_bytes = 0
+
+    async def run(self) -> PullDone:
+        began = self._tools.clock()
+        root, manifest = await self._choose()
+        config, costs = await self._config(manifest)
+        self._layers = _pair(manifest, config)
+        self._report(
+            PullStarted(
+                reference=self._reference.familiar,
+                digest=root.digest,
+                platform=str(config.platform),
+                layers=tuple(
+                    (digest, d.size) for digest, d in {e.descriptor.digest: e.descriptor for e in self._layers}.items()
+                ),
+            )
+        )
+        here = await self._tools.lanes.database(self._bytes_here)
+        costs += await self._bring_layers()
+        updated = await self._publish(root, manifest, config)
+        receipt = self._receipt(costs, here, seconds=self._tools.clock() - began)
+        done = PullDone(self._reference.familiar, root.digest, config.image_id, config.platform, updated, receipt)
+        self._report(done)
+        return done
+
+    # Manifest and config
+
+    async def _choose(self) -> tuple[RawManifest, Manifest]:
+        """Return the document that the name stands for, and the manifest of the wanted platform."""
+        digest = self._reference.digest or (await self._resolve()).digest
+        root = await self._manifest(digest)
+        document = parse_manifest(root.data, root.media_type)
+        for _ in range(3):  # nested indexes are rare, endless ones hostile
+            if isinstance(document, Manifest):
+                return root, document
+            child = await self._manifest(self._pick(document).digest)
+            document = parse_manifest(child.data, child.media_type)
+        if isinstance(document, Manifest):
+            return root, document
+        raise InvalidDocumentError("indexes nested more than three deep")
+
+    def _pick(self, index: Index) -> Descriptor:
+        chosen = index.choose(self._request.platform)
+        if chosen is None:
+            offered = ", ".join(
+                sorted({str(d.platform) for d in index.manifests if d.platform and d.platform.os != "unknown"})
+            )
+            raise NotFoundError(
+                "platform",
+                f"{self._request.platform} in {self._reference.familiar}",
+                f"it is offered for {offered}" if offered else "",
+            )
+        return chosen
+
+    async def _resolve(self) -> Descriptor:
+        return await self._ask(lambda endpoint: self._tools.registry.resolve(endpoint, self._reference))
+
+    async def _manifest(self, digest: Digest) -> RawManifest:
+        """Return a manifest from the store, or from the registry and then kept for the next attempt."""
+        blobs, disk = self._stores.blobs, self._tools.lanes.disk
+        if await disk(blobs.size, digest) is not None:
+            return RawManifest("", await disk(blobs.read, digest), digest)
+        path = self._reference.path
+        manifest = await self._ask(lambda endpoint: self._tools.registry.fetch_manifest(endpoint, path, digest))
+        self._manifest_bytes += len(manifest.data)
+        parse_manifest(manifest.data, manifest.media_type)  # what is not one is not kept
+        await disk(blobs.put, digest, manifest.data)
+        return manifest
+
+    async def _config(self, manifest: Manifest) -> tuple[ImageConfig, list[Cost]]:
+        descriptor = manifest.config
+        if descriptor.size > MAX_CONFIG_BYTES:
+            raise InvalidDocumentError(f"the image's config is larger than {MAX_CONFIG_BYTES} bytes")
+        cost = await self._transfers.blob(descriptor, self._sources(), lambda _: None)
+        data = await self._tools.lanes.disk(self._stores.blobs.read, descriptor.digest)
+        return ImageConfig.parse(data), [cost]
+
+    async def _ask(self, question: Callable[[Endpoint], T]) -> T:
+        """Put one small question to the endpoints until one answers, as long as the rules allow."""
+        now = self._tools.clock
+        known = [await self._tools.lanes.database(self._stores.hosts.has_answered, e.host) for e in self._endpoints]
+        rule: FirstContact | Retries = (
+            Retries(self._tools.policy(), now=now(), jitter=self._tools.jitter)
+            if any(known)
+            else FirstContact(now=now())
+        )
+        while True:
+            answer = await self._ask_each(question)
+            if not isinstance(answer, HeadwayError):
+                return answer
+            self._retries[_cause(answer)] += 1
+            decision = rule.failed(answer, now=now())
+            if isinstance(decision, GiveUp):
+                raise decision.error
+            await self._wait(decision)
+
+    async def _ask_each(self, question: Callable[[Endpoint], T]) -> T | HeadwayError:
+        """Return the first answer, or the last endpoint's error (moby-behaviour 3.1)."""
+        error: HeadwayError = NotFoundError("endpoint", self._reference.domain)
+        for endpoint in self._endpoints:
+            try:
+                answer = await self._tools.lanes.abandonable(partial(question, endpoint))
+            except (StoreError, asyncio.CancelledError):
+                raise
+            except HeadwayError as caught:
+                error = caught
+                continue
+            await self._tools.lanes.database(self._stores.hosts.answered, endpoint.host)
+            return answer
+        return error
+
+    async def _wait(self, decision: Wait) -> None:
+        due = self._tools.clock() + decision.seconds
+        while (left := due - self._tools.clock()) > 0:
+            self._report(Waiting(self._reference.familiar, str(decision.cause), left))
+            await asyncio.sleep(min(1.0, left))
+
+    # Layers
+
+    def _sources(self) -> Sequence[Source]:
+        return [Source(endpoint, self._reference.path) for endpoint in self._endpoints]
+
+    async def _bring_layers(self) -> list[Cost]:
+        """Bring every layer; the first one that fails stops the others, which keep their bytes."""
+        sources = self._sources()
+        unique = {layer.diff_id: layer for layer in self._layers}
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._transfers.layer(layer.diff_id, layer.descriptor, sources, self._report))
+                    for layer in unique.values()
+                ]
+        except* HeadwayError as errors:
+            raise _first(errors) from None
+        return [task.result() for task in tasks]
+
+    def _bytes_here(self) -> int:
+        unique = {layer.descriptor.digest: layer for layer in self._layers}
+        return sum(e.descriptor.size for e in unique.values() if self._stores.layers.has_tree(e.diff_id))
+
+    # The end
+
+    async def _publish(self, root: RawManifest, manifest: Manifest, config: ImageConfig) -> bool:
+        chain_id = await self._tools.lanes.disk(self._stores.layers.commit_chain, config.diff_ids)
+        return await self._tools.lanes.database(self._record, root, manifest, config, chain_id)
+
+    def _record(self, root: RawManifest, manifest: Manifest, config: ImageConfig, chain_id: ChainID | None) -> bool:
+        stores, reference, image_id = self._stores, self._reference, config.image_id
+        size = sum(tree.report.size for tree in stores.layers.trees(chain_id))
+        with stores.transaction():
+            known = stores.images.get(image_id)
+            stores.images.put(
+                ImageRecord(
+                    image_id=image_id,
+                    created=config.created,
+                    size=size,
+                    platform=str(config.platform),
+                    chain_id=chain_id,
+                    manifest=manifest.digest,
+                    last_tagged=known.last_tagged if known else 0.0,
+                )
+            )
+            stores.references.put_digest(reference.name_only().with_digest(root.digest), image_id)
+            before = stores.references.get(reference)
+            if reference.tag and reference.digest is None:
+                stores.references.put_tag(reference, image_id)
+            return before != image_id
+
+    def _receipt(self, costs: list[Cost], here: int, *, seconds: float) -> Receipt:
+        total = sum({e.descriptor.digest: e.descriptor.size for e in self._layers}.values())
+        kept = sum(cost.kept for cost in costs)
+        retries = sum((Counter(cost.retries) for cost in costs), self._retries)
+        received = self._manifest_bytes + sum(cost.received for cost in costs)
+        return Receipt(
+            needed=total - here - kept,
+            received=received,
+            here=here + kept,
+            retries=dict(retries),
+            seconds=seconds,
+        )
+
+    def incomplete(self, error: HeadwayError) -> PullIncompleteError:
+        """Return the error to report: `error`, and what is kept."""
+        unique = {layer.descriptor.digest: layer for layer in self._layers}.values()
+        kept = whole = 0
+        for layer in unique:
+            held = self._held(layer)
+            kept += held
+            whole += held == layer.descriptor.size
+        return PullIncompleteError(
+            self._reference.familiar,
+            error,
+            kept_bytes=kept,
+            total_bytes=sum(e.descriptor.size for e in unique),
+            whole_layers=whole,
+            layers=len(unique),
+        )
+
+    def _held(self, layer: _Layer) -> int:
+        try:
+            if self._stores.layers.has_tree(layer.diff_id):
+                return layer.descriptor.size
+            return self._stores.ingests.held(layer.descriptor.digest)
+        except StoreError:
+            return 0  # the disk is why we are here: claim nothing
+
+
+def _pair(manifest: Manifest, config: ImageConfig) -> list[_Layer]:
+    """Return the layers with both their names.
+
+    Raises:
+        InvalidDocumentError: Manifest and config do not belong together (moby-behaviour 3.3).
+    """
+    if len(manifest.layers) != len(config.diff_ids):
+        raise InvalidDocumentError("layers from manifest don't match image configuration")
+    return [_Layer(diff_id, descriptor) for diff_id, descriptor in zip(config.diff_ids, manifest.layers, strict=True)]
+
+
+def _first(errors: BaseExceptionGroup[HeadwayError]) -> HeadwayError:
+    """Return the first error of a group; the others become notes of it."""
+    leaves: list[HeadwayError] = []
+    pending: list[BaseException] = [errors]
+    while pending:
+        error = pending.pop()
+        if isinstance(error, BaseExceptionGroup):
+            pending.extend(reversed(error.exceptions))
+        elif isinstance(error, HeadwayError):
+            leaves.append(error)
+    for other in leaves[1:]:
+        if str(other) != str(leaves[0]):
+            leaves[0].add_note(f"also: {other}")
+    return leaves[0]
+
+
+def _cause(error: HeadwayError) -> str:
+    return error.fault.value if isinstance(error, UnreachableError) else type(error).__name__

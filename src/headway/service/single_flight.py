@@ -1,0 +1,92 @@
+"""One transfer per key, shared by all who wait for it (moby-behaviour 2.1).
+
+Rule 1: the work belongs to the process's task group, not to the caller who began it.
+Rule 2: it is cancelled when its last listener leaves; who joins while it is ending waits and starts it afresh.
+Rule 3: its result is a value: a failing transfer never brings down its group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+from headway.errors import HeadwayError
+
+R = TypeVar("R")
+E = TypeVar("E")
+Listener = Callable[[E], None]
+
+
+class _Flight(Generic[R, E]):
+    def __init__(self) -> None:
+        self.listeners: list[Listener[E]] = []
+        self.last: E | None = None
+        self.task: asyncio.Task[R | BaseException] | None = None
+        self.leaving = False
+
+    def report(self, event: E) -> None:
+        self.last = event
+        for listener in tuple(self.listeners):
+            listener(event)
+
+
+class SingleFlight(Generic[R, E]):
+    """Runs at most one piece of work per key.
+
+    Args:
+        group: Owns the work.
+    """
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+        self._flights: dict[Hashable, _Flight[R, E]] = {}
+
+    async def join(self, key: Hashable, start: Callable[[Listener[E]], Awaitable[R]], listener: Listener[E]) -> R:
+        """Return what the work for `key` gives, starting it where it is not under way.
+
+        Args:
+            key: What the work is for.
+            start: Called with a function that tells all listeners of progress.
+            listener: Told the latest progress at once, and then everything.
+
+        Raises:
+            HeadwayError: The work failed; every listener gets the same error.
+        """
+        while (flight := self._flights.get(key)) is not None and flight.leaving and flight.task is not None:
+            await asyncio.wait({flight.task})
+        if flight is None:
+            flight = self._begin(key, start)
+        flight.listeners.append(listener)
+        if flight.last is not None:
+            listener(flight.last)
+        return await self._wait(flight, listener)
+
+    def _begin(self, key: Hashable, start: Callable[[Listener[E]], Awaitable[R]]) -> _Flight[R, E]:
+        flight: _Flight[R, E] = _Flight()
+
+        async def run() -> R | BaseException:
+            try:
+                return await start(flight.report)
+            except HeadwayError as error:
+                return error
+            finally:
+                del self._flights[key]
+
+        self._flights[key] = flight
+        flight.task = self._group.create_task(run())
+        return flight
+
+    async def _wait(self, flight: _Flight[R, E], listener: Listener[E]) -> R:
+        task: asyncio.Task[Any] | None = flight.task
+        assert task is not None  # noqa: S101  # set by _begin before anybody can wait
+        try:
+            result = await asyncio.shield(task)
+        finally:
+            flight.listeners.remove(listener)
+            if not flight.listeners and not task.done():
+                flight.leaving = True
+                task.cancel()
+        if isinstance(result, BaseException):
+            raise result
+        return result  # type: ignore[no-any-return]

@@ -1,0 +1,149 @@
+"""Transfers that are shared by all who wait for them: layers by diff ID, other blobs by digest.
+
+Rule 1: a layer is committed when its blob's digest and its tar's digest are both right, and not before.
+Rule 2: its ingest goes when its record is there, and not before.
+Rule 3: a pair (diff ID, blob digest) is recorded only here, where both were computed over the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures import Future as Verdict
+from contextlib import asynccontextmanager
+
+from headway.errors import DigestMismatchError
+from headway.interfaces import Applier, BlobStore, Follower, Ingest, IngestStore, LayerStore
+from headway.oci.descriptor import Descriptor
+from headway.oci.digest import DiffID
+from headway.service.blob_transfer import BlobTransfer, Cost, Source, Tools
+from headway.service.lanes import PoliteSource
+from headway.service.progress import LayerProgress, Phase
+from headway.service.single_flight import SingleFlight
+from headway.service.slots import Slots
+
+Listener = Callable[[LayerProgress], None]
+
+
+class Transfers:
+    """Brings layers and blobs into the stores, each once however many wait for it.
+
+    Args:
+        tools: What transfers work with.
+        ingests: Unfinished blobs.
+        blobs: Committed blobs.
+        layers: Trees.
+        applier: Unpacks a layer.
+        slots: How many downloads run at once.
+        layer_flights: Shares layer transfers.
+        blob_flights: Shares blob transfers.
+    """
+
+    def __init__(
+        self,
+        *,
+        tools: Tools,
+        ingests: IngestStore,
+        blobs: BlobStore,
+        layers: LayerStore,
+        applier: Applier,
+        slots: Slots,
+        layer_flights: SingleFlight[Cost, LayerProgress],
+        blob_flights: SingleFlight[Cost, LayerProgress],
+    ) -> None:
+        self._tools = tools
+        self._ingests = ingests
+        self._blobs = blobs
+        self._layers = layers
+        self._applier = applier
+        self._slots = slots
+        self._layer_flights = layer_flights
+        self._blob_flights = blob_flights
+
+    async def layer(
+        self, diff_id: DiffID, descriptor: Descriptor, sources: Sequence[Source], listener: Listener
+    ) -> Cost:
+        """Bring the layer with `diff_id` into the layer store; nothing happens where it is there already.
+
+        Raises:
+            HeadwayError: It could not be brought; what arrived is kept.
+        """
+        return await self._layer_flights.join(
+            diff_id, lambda report: self._bring_layer(diff_id, descriptor, sources, report), listener
+        )
+
+    async def blob(self, descriptor: Descriptor, sources: Sequence[Source], listener: Listener) -> Cost:
+        """Bring a blob into the blob store; nothing happens where it is there already.
+
+        Raises:
+            HeadwayError: It could not be brought; what arrived is kept.
+        """
+        return await self._blob_flights.join(
+            descriptor.digest, lambda report: self._bring_blob(descriptor, sources, report), listener
+        )
+
+    async def _bring_blob(self, descriptor: Descriptor, sources: Sequence[Source], report: Listener) -> Cost:
+        disk = self._tools.lanes.disk
+        if await disk(self._blobs.size, descriptor.digest) is not None:
+            return Cost()
+        async with self._opened(descriptor, sources, report) as (transfer, ingest):
+            await transfer.run()
+            await transfer.close()
+            await disk(ingest.commit)
+            return transfer.cost()
+
+    async def _bring_layer(
+        self, diff_id: DiffID, descriptor: Descriptor, sources: Sequence[Source], report: Listener
+    ) -> Cost:
+        disk, database = self._tools.lanes.disk, self._tools.lanes.database
+        if await database(self._layers.has_tree, diff_id):
+            report(_still(descriptor, Phase.HERE, descriptor.size))
+            return Cost()
+        report(_still(descriptor, Phase.WAITING, await disk(self._ingests.held, descriptor.digest)))
+        async with (
+            self._slots.slot() as slot,
+            self._opened(descriptor, sources, report) as (transfer, ingest),
+        ):
+
+            def unpack(follower: Follower, verdict: Verdict[None]) -> None:
+                self._unpack(diff_id, transfer, follower, verdict)
+
+            unpacking = transfer.consume(unpack, "unpack")
+            await transfer.run()
+            slot.release()  # what follows needs no network
+            transfer.report(Phase.UNPACKING)
+            await unpacking.result()
+            await database(self._layers.remember_blob, diff_id, descriptor.digest, sources[0].repository)
+            await disk(ingest.discard)
+            report(_still(descriptor, Phase.DONE, descriptor.size))
+            return transfer.cost()
+
+    @asynccontextmanager
+    async def _opened(
+        self, descriptor: Descriptor, sources: Sequence[Source], report: Listener
+    ) -> AsyncIterator[tuple[BlobTransfer, Ingest]]:
+        disk = self._tools.lanes.disk
+        ingest = await disk(self._ingests.open, descriptor.digest, descriptor.size)
+        transfer = BlobTransfer(self._tools, sources, descriptor, ingest, report)
+        try:
+            yield transfer, ingest
+        finally:
+            await transfer.close()
+            await disk(ingest.close)
+
+    def _unpack(self, diff_id: DiffID, transfer: BlobTransfer, follower: Follower, verdict: Verdict[None]) -> None:
+        """Unpack while the blob arrives, and commit once it is known to be right; runs in a thread of its own."""
+        with self._layers.new_tree() as directory:
+            with PoliteSource(follower, self._tools.lanes.unpack_places) as source:
+                actual, report = self._applier(source, directory, transfer.unpacked_to)
+            try:
+                verdict.result()
+            except CancelledError:
+                raise InterruptedError from None
+            if actual != diff_id:
+                raise DigestMismatchError("the layer's tar", diff_id, actual)
+            self._layers.commit_tree(diff_id, directory, report)
+
+
+def _still(descriptor: Descriptor, phase: Phase, held: int) -> LayerProgress:
+    return LayerProgress(descriptor.digest, phase, held=held, size=descriptor.size)
