@@ -1,0 +1,209 @@
+"""Headway's own settings: built-in values, then daemon.json, then flags.
+
+Rule 1: a key that neither Headway nor Docker knows is refused by name; a typo must not be a setting that does nothing.
+Rule 2: Docker's other keys are accepted with one warning, so that one file can serve both.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from headway.errors import InvalidSettingError
+
+DEFAULT_CONFIG_FILE = Path("/etc/headway/daemon.json")
+
+_DOCKER_KEYS = frozenset(
+    """
+    allow-nondistributable-artifacts api-cors-header authorization-plugins bip bridge builder cgroup-parent
+    cluster-advertise cluster-store cluster-store-opts containerd containerd-namespace containerd-plugin-namespace
+    cpu-rt-period cpu-rt-runtime cri-containerd default-address-pools default-cgroupns-mode default-gateway
+    default-gateway-v6 default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits dns
+    dns-opts dns-search exec-opts exec-root experimental features firewall-backend fixed-cidr fixed-cidr-v6 graph
+    group host-gateway-ip host-gateway-ips hosts http-proxy https-proxy icc init init-path ip ip-forward
+    ip-forward-no-drop ip-masq ip6tables iptables ipv6 labels live-restore log-driver log-format log-level
+    log-opts metrics-addr mtu network-control-plane-mtu network-diagnostic-port no-new-privileges no-proxy
+    node-generic-resources oom-score-adjust pidfile proxies raw-logs rootless runtimes seccomp-profile
+    selinux-enabled shutdown-timeout storage-driver storage-opts swarm-default-advertise-addr tls tlscacert
+    tlscert tlskey tlsverify userland-proxy userland-proxy-path userns-remap
+    """.split()  # noqa: SIM905  # a hundred lines of quotes would say less
+)
+"""What dockerd of any version since 19.03 takes and an image service has no use for (moby-behaviour 7.1)."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be set.
+
+    Attributes:
+        data_root: Where everything is kept.
+        debug: Whether tracebacks are shown and debug messages logged.
+        registry_mirrors: URLs that stand in for docker.io, first choice first.
+        insecure_registries: Hosts and CIDR blocks that may be asked without verified TLS.
+        max_concurrent_downloads: Downloads at once in this process.
+        max_concurrent_uploads: Uploads at once in this process.
+        max_download_attempts: Consecutive attempts, in total, that brought no new byte.
+        download_patience: Seconds without a new byte after which a download is given up, once the attempts are used
+            up too; 0 lets attempts alone decide, infinity waits for ever.
+    """
+
+    data_root: Path
+    debug: bool = False
+    registry_mirrors: tuple[str, ...] = ()
+    insecure_registries: tuple[str, ...] = ()
+    max_concurrent_downloads: int = 3
+    max_concurrent_uploads: int = 5
+    max_download_attempts: int = 5
+    download_patience: float = 600.0
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """Settings, and what there is to say about where they came from."""
+
+    settings: Settings
+    warnings: tuple[str, ...] = ()
+
+
+def default_data_root(environment: Mapping[str, str], home: Path, *, root: bool) -> Path:
+    """Return where data is kept unless it is said: `/var/lib/headway` for root, below `$XDG_DATA_HOME` otherwise."""
+    if root:
+        return Path("/var/lib/headway")
+    return Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share") / "headway"
+
+
+def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | None = None) -> Loaded:
+    """Return the settings in force.
+
+    Args:
+        flags: What the command line says, by field name of `Settings`; None means it says nothing.
+        data_root: Where data is kept unless file or flags say otherwise.
+        config_file: Must exist; None reads the default file if there is one.
+
+    Raises:
+        InvalidSettingError: A value, a key or the file itself cannot be used; it says where, and how to mend it.
+    """
+    path = config_file or DEFAULT_CONFIG_FILE
+    document = _read(path, required=config_file is not None)
+    warnings = _check_keys(document, path)
+    values: dict[str, object] = {"data_root": data_root}
+    for key, (name, convert) in _KEYS.items():
+        if document.get(key) is not None:
+            values[name] = convert(document[key], f"{path}: {key}")
+    given = {name: value for name, value in flags.items() if value is not None}
+    values.update(given)
+    # Who sets attempts and says nothing of patience wants attempts to decide, as the flag promises.
+    sources = {_KEYS[key][0] for key in document if key in _KEYS} | set(given)
+    if "max_download_attempts" in sources and "download_patience" not in sources:
+        values["download_patience"] = 0.0
+    for name in ("max_concurrent_downloads", "max_concurrent_uploads"):
+        if values.get(name) == 0:
+            del values[name]  # 0 means the default, as in Docker 28
+    settings = Settings(**values)  # type: ignore[arg-type]  # each converter above gives its field's type
+    _validate(settings)
+    return Loaded(settings, warnings)
+
+
+def _read(path: Path, *, required: bool) -> dict[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        if required:
+            raise InvalidSettingError(f"there is no {path}") from None
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettingError(f"cannot read {path}: {error}") from None
+    if not text.strip():
+        return {}
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        mend = "; '=' where JSON wants ':'" if text[error.pos : error.pos + 1] == "=" else ""
+        raise InvalidSettingError(f"{path}, line {error.lineno}, column {error.colno}: {error.msg}{mend}") from None
+    if not isinstance(document, dict):
+        raise InvalidSettingError(f"{path} must hold a JSON object")
+    return document
+
+
+def _check_keys(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
+    ignored = sorted(key for key in document if key in _DOCKER_KEYS)
+    for key in document:
+        if key not in _DOCKER_KEYS and key not in _KEYS:
+            near = difflib.get_close_matches(key, [*_KEYS, *_DOCKER_KEYS], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InvalidSettingError(f"{path}: unknown key {key!r}{hint}")
+    return (f"{path}: {', '.join(ignored)}: of no use to an image service, ignored",) if ignored else ()
+
+
+def _validate(settings: Settings) -> None:
+    if settings.max_download_attempts <= 0:
+        raise InvalidSettingError(f"invalid max download attempts: {settings.max_download_attempts}")
+    for name in ("downloads", "uploads"):
+        value = getattr(settings, f"max_concurrent_{name}")
+        if value < 0:
+            raise InvalidSettingError(f"invalid max concurrent {name}: {value}")
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: str) -> float:
+    """Return ``90s``, ``2h``, ``1h30m``, ``0`` or ``forever`` in seconds.
+
+    Raises:
+        InvalidSettingError: It is none of them.
+    """
+    if text == "forever":
+        return math.inf
+    if text == "0":
+        return 0.0
+    if not text or _DURATION.sub("", text):
+        raise InvalidSettingError(f"invalid duration {text!r}: write 90s, 10m, 2h, 0 or forever")
+    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+
+
+def _integer(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidSettingError(f"{where} must be a whole number, not {json.dumps(value)}")
+    return value
+
+
+def _boolean(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidSettingError(f"{where} must be true or false, not {json.dumps(value)}")
+    return value
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidSettingError(f"{where} must be a list of texts, not {json.dumps(value)}")
+    return tuple(value)
+
+
+def _path(value: object, where: str) -> Path:
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        raise InvalidSettingError(f"{where} must be an absolute path, not {json.dumps(value)}")
+    return Path(value)
+
+
+def _duration(value: object, where: str) -> float:
+    if not isinstance(value, str):
+        raise InvalidSettingError(f'{where} must be a text such as "10m", not {json.dumps(value)}')
+    return parse_duration(value)
+
+
+_KEYS = {
+    "data-root": ("data_root", _path),
+    "debug": ("debug", _boolean),
+    "registry-mirrors": ("registry_mirrors", _texts),
+    "insecure-registries": ("insecure_registries", _texts),
+    "max-concurrent-downloads": ("max_concurrent_downloads", _integer),
+    "max-concurrent-uploads": ("max_concurrent_uploads", _integer),
+    "max-download-attempts": ("max_download_attempts", _integer),
+    "download-patience": ("download_patience", _duration),
+}
