@@ -1,0 +1,201 @@
+"""The command line: its words, in docker's order where docker has them (interface.md)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+_DESCRIPTION = "Pulls container images over links that break, and never fetches a byte twice that has arrived."
+_GROUPS = """\
+Images:
+  pull       bring images, over any link           tag        give an image one more name
+  images     list images                           rmi        remove names and images
+  inspect    everything known of an image          unpack     write its root file system into a directory
+  history    its steps                             bundle     write an OCI bundle that runc and crun start
+
+Other:
+  version    which Headway this is
+
+Aliases: ls = images, rm = rmi, image X = X.   More: headway COMMAND --help
+"""
+ALIASES = {"ls": "images", "rm": "rmi"}
+_NAME = "NAME[:TAG|@DIGEST]"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line, with where to read more."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with status 2."""
+        self.exit(2, f"headway: {message}\nnext: {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser for all commands."""
+    parser = Parser(
+        prog="headway",
+        description=_DESCRIPTION,
+        epilog=_GROUPS,
+        add_help=True,
+        allow_abbrev=False,
+        usage="headway [--data-root DIR] [--config-file FILE] [-D] COMMAND ...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _common(parser, default=None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, help=argparse.SUPPRESS)
+    for name, fill in _COMMANDS.items():
+        command = commands.add_parser(name, description=fill.__doc__, help=fill.__doc__, allow_abbrev=False)
+        fill(command)
+        _common(command, default=argparse.SUPPRESS)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed command line; docker's ``image X`` means ``X``, and aliases mean what they stand for."""
+    words = list(arguments)
+    at = _command_index(words)
+    if at is not None:
+        if words[at] == "image" and at + 1 < len(words) and not words[at + 1].startswith("-"):
+            del words[at]
+        words[at] = ALIASES.get(words[at], words[at])
+    return build_parser().parse_args(words)
+
+
+def _command_index(words: Sequence[str]) -> int | None:
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if not word.startswith("-"):
+            return position
+        position += 2 if word in ("--data-root", "--config-file") else 1
+    return None
+
+
+def _common(parser: argparse.ArgumentParser, *, default: str | None) -> None:
+    parser.add_argument("--data-root", type=Path, metavar="DIR", default=default, help="where everything is kept")
+    parser.add_argument(
+        "--config-file",
+        type=Path,
+        metavar="FILE",
+        default=default,
+        help="settings (default: /etc/headway/daemon.json)",
+    )
+    parser.add_argument("-D", "--debug", action="store_true", default=default or None, help="show tracebacks")
+
+
+def _pull(parser: argparse.ArgumentParser) -> None:
+    """Bring images, complete and verified; what has arrived is never fetched again."""
+    parser.add_argument("names", nargs="+", metavar=_NAME)
+    parser.add_argument("--platform", metavar="P", help="such as linux/arm64, or arm64")
+    parser.add_argument(
+        "--max-download-attempts",
+        type=int,
+        metavar="N",
+        help="give up after N attempts in a row without a new byte (default: 5)",
+    )
+    patience = parser.add_mutually_exclusive_group()
+    patience.add_argument(
+        "--download-patience",
+        metavar="DUR",
+        help="how long to wait for a new byte once the attempts are used up: 90s, 10m, forever (default: 10m)",
+    )
+    patience.add_argument("--wait", action="store_true", help="wait for the link for ever")
+    parser.add_argument("--registry-mirror", action="append", metavar="URL", help="ask here first for docker.io")
+    parser.add_argument(
+        "--insecure-registry",
+        action="append",
+        metavar="HOST[:PORT]|CIDR",
+        help="may be asked without verified TLS",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only the full name of each image")
+    parser.add_argument(
+        "--progress",
+        choices=("auto", "plain", "json", "none"),
+        default="auto",
+        help="how to show what is going on, on stderr",
+    )
+
+
+def _images(parser: argparse.ArgumentParser) -> None:
+    """List images, newest first."""
+    parser.add_argument("name", nargs="?", metavar="NAME[:TAG]", help="only this repository, or this name")
+    parser.add_argument("-a", "--all", action="store_true", help="those without any name too")
+    parser.add_argument("--digests", action="store_true", help="show digests")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
+    parser.add_argument("--no-trunc", action="store_true", help="show IDs in full")
+    _format(parser)
+
+
+def _inspect(parser: argparse.ArgumentParser) -> None:
+    """Show everything known of images, as JSON."""
+    parser.add_argument("names", nargs="+", metavar="NAME|ID")
+
+
+def _history(parser: argparse.ArgumentParser) -> None:
+    """Show the steps of an image, newest first."""
+    parser.add_argument("name", metavar="NAME|ID")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
+    parser.add_argument("--no-trunc", action="store_true", help="show everything in full")
+    _format(parser)
+
+
+def _tag(parser: argparse.ArgumentParser) -> None:
+    """Give an image one more name."""
+    parser.add_argument("source", metavar="SRC")
+    parser.add_argument("target", metavar="DST")
+
+
+def _rmi(parser: argparse.ArgumentParser) -> None:
+    """Remove names, and images with their last one."""
+    parser.add_argument("names", nargs="+", metavar="NAME|ID")
+    parser.add_argument(
+        "-f", "--force", action="store_true", help="even if the image has names in several repositories"
+    )
+
+
+def _unpack(parser: argparse.ArgumentParser) -> None:
+    """Write an image's root file system into a directory."""
+    parser.add_argument("name", metavar="NAME|ID")
+    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("--force", action="store_true", help="even if DIR is not empty")
+
+
+def _bundle(parser: argparse.ArgumentParser) -> None:
+    """Write an OCI runtime bundle: config.json and rootfs, as runc and crun start them."""
+    parser.add_argument("name", metavar="NAME|ID")
+    parser.add_argument("directory", type=Path, metavar="DIR")
+
+
+def _version(parser: argparse.ArgumentParser) -> None:
+    """Print which Headway this is."""
+    _format(parser)
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    """Headway keeps images and does not run them; this says what does."""
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...")
+
+
+def _format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        default="table",
+        metavar="table|json|TEMPLATE",
+        help="a template names fields: '{{.ID}} {{.Size}}'",
+    )
+
+
+_COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "pull": _pull,
+    "images": _images,
+    "inspect": _inspect,
+    "history": _history,
+    "tag": _tag,
+    "rmi": _rmi,
+    "unpack": _unpack,
+    "bundle": _bundle,
+    "version": _version,
+    "run": _run,
+}

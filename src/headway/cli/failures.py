@@ -1,0 +1,101 @@
+"""What a failed command says, and the status it leaves with (interface.md, "Exit codes").
+
+Rule: what happened and on whose side, what is kept, what to do next; a line that has nothing to say is left out.
+"""
+
+from __future__ import annotations
+
+from headway.cli.units import size
+from headway.errors import (
+    Fault,
+    GaveUpError,
+    HeadwayError,
+    InvalidDigestError,
+    InvalidPlatformError,
+    InvalidReferenceError,
+    InvalidSettingError,
+    NotFoundError,
+    PullIncompleteError,
+    RefusedError,
+    RequestError,
+    StoreBusyError,
+    StoreFullError,
+    StoreReadOnlyError,
+    UnreachableError,
+)
+
+DONE, FINAL, USAGE, DISK_FULL, TRY_AGAIN, REFUSED, INTERRUPTED = 0, 1, 2, 73, 75, 77, 130
+
+
+def root_cause(error: HeadwayError) -> HeadwayError:
+    """Return what lies at the bottom of a pull's failure."""
+    while isinstance(error, PullIncompleteError | GaveUpError):
+        error = error.cause
+    return error
+
+
+def exit_status(error: HeadwayError) -> int:
+    """Return the status a command leaves with."""
+    match root_cause(error):
+        case InvalidReferenceError() | InvalidPlatformError() | InvalidDigestError() | InvalidSettingError():
+            return USAGE
+        case StoreFullError():
+            return DISK_FULL
+        case RefusedError():
+            return REFUSED
+        case UnreachableError(fault=Fault.UNKNOWN_NAME | Fault.CERTIFICATE):
+            return FINAL
+        case cause:
+            return TRY_AGAIN if cause.retryable else FINAL
+
+
+def explain(error: HeadwayError) -> str:
+    """Return the lines to print for a failure."""
+    lines = [f"headway: {error}{_side(error)}"]
+    lines += [f"         {note}" for note in getattr(error, "__notes__", [])]
+    if isinstance(error, PullIncompleteError):
+        lines += [f"         {note}" for note in getattr(root_cause(error), "__notes__", [])]
+        if kept := _kept(error):
+            lines.append(f"kept: {kept}")
+    lines.append(f"next: {_advice(error)}")
+    return "\n".join(lines)
+
+
+def _side(error: HeadwayError) -> str:
+    return f" ({error.side})" if error.side is not None and isinstance(error, PullIncompleteError) else ""
+
+
+def _kept(error: PullIncompleteError) -> str:
+    if not error.total_bytes:
+        return "nothing had arrived yet" if error.layers == 0 and root_cause(error).retryable else ""
+    whole = f"{error.whole_layers} of {error.layers} layer{'s' if error.layers != 1 else ''} whole"
+    return f"{size(error.kept_bytes)} of {size(error.total_bytes)}; {whole}; none of it will be fetched again"
+
+
+def _advice(error: HeadwayError) -> str:
+    cause = root_cause(error)
+    match cause:
+        case UnreachableError(fault=Fault.UNKNOWN_NAME):
+            return "check the spelling of the registry's name"
+        case UnreachableError(fault=Fault.CERTIFICATE):
+            return "trust its CA on this machine, or allow it with --insecure-registry"
+        case NotFoundError(what="platform"):
+            return "name one of those with --platform"
+        case StoreBusyError(pid=pid):
+            return f"wait for process {pid} to end, and run the same command"
+    for kind, advice in _ADVICE.items():
+        if isinstance(cause, kind):
+            return advice
+    if isinstance(error, PullIncompleteError):
+        return _GO_ON if cause.retryable else "this will not get better by itself: tell whoever publishes the image"
+    return "run the same command again" if cause.retryable else "run it again with -D for details"
+
+
+_GO_ON = "run the same command to go on, or add --wait to let it finish by itself"
+_ADVICE: dict[type[HeadwayError], str] = {
+    StoreFullError: "make room on that disk and run the same command to go on",
+    StoreReadOnlyError: "make it writable, or name another place with --data-root DIR",
+    RefusedError: "check that the name is right, and log in to the registry if it is private",
+    NotFoundError: "check the name; headway images lists what is here",
+    RequestError: "headway COMMAND --help",
+}

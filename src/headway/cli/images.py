@@ -1,0 +1,152 @@
+"""`headway images`, `inspect`, `history`, `tag` and `rmi`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+
+from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.session import settings_of
+from headway.cli.table import render
+from headway.cli.units import ago, size
+from headway.composition import reading, writing
+from headway.errors import HeadwayError
+from headway.oci.reference import Reference
+from headway.service.images import HistoryEntry, ListedImage
+
+_NONE = "<none>"
+
+
+def images(options: Namespace) -> int:
+    """List images, newest first."""
+    with reading(settings_of(options)) as store:
+        listed = [image for image in store.finder().all() if _is_wanted(image, options.name)]
+    rows = [row for image in listed for row in _rows(image, options)]
+    if options.quiet:
+        ids = dict.fromkeys(str(row["ID"]) for row in rows)
+        print("\n".join(ids), end="\n" if ids else "")
+        return DONE
+    columns = {
+        "Repository": "REPOSITORY",
+        "Tag": "TAG",
+        "Digest": "DIGEST",
+        "ID": "IMAGE ID",
+        "CreatedSince": "CREATED",
+        "Size": "SIZE",
+    }
+    if not options.digests:
+        del columns["Digest"]
+    print(render(rows, columns, options.format))
+    return DONE
+
+
+def _is_wanted(image: ListedImage, name: str | None) -> bool:
+    if name is None:
+        return True
+    wanted = Reference.parse(name)
+    names = [*image.tags, *image.digests]
+    if wanted.tag or wanted.digest:
+        return wanted in names
+    return any(reference.repository == wanted.repository for reference in names)
+
+
+def _rows(image: ListedImage, options: Namespace) -> Iterator[dict[str, object]]:
+    """Yield a row per tag; digests without a tag in their repository stand alone, as in docker's list."""
+    record = image.record
+    shared = {
+        "ID": str(record.image_id) if options.no_trunc else record.image_id.short,
+        "CreatedAt": record.created,
+        "CreatedSince": ago(record.created),
+        "Size": size(record.size),
+        "Bytes": record.size,
+        "Platform": record.platform,
+    }
+    digests = {reference.repository: str(reference.digest) for reference in image.digests}
+    for tag in image.tags:
+        yield {
+            "Repository": tag.familiar_name,
+            "Tag": tag.tag,
+            "Digest": digests.pop(tag.repository, _NONE),
+            **shared,
+        }
+    for reference in image.digests:
+        if reference.repository in digests:
+            yield {
+                "Repository": reference.familiar_name,
+                "Tag": _NONE,
+                "Digest": str(reference.digest),
+                **shared,
+            }
+    if not image.tags and not image.digests and (options.all or options.name is None):
+        yield {"Repository": _NONE, "Tag": _NONE, "Digest": _NONE, **shared}
+
+
+def inspect(options: Namespace) -> int:
+    """Show everything known of images, as JSON; what is not there is explained, and the rest is shown."""
+    found: list[dict[str, object]] = []
+    status = DONE
+    with reading(settings_of(options)) as store:
+        for name in options.names:
+            try:
+                found.append(store.finder().describe(name))
+            except HeadwayError as error:
+                print(explain(error), file=sys.stderr)
+                status = status or exit_status(error)
+    print(json.dumps(found, indent=4))
+    return status
+
+
+def history(options: Namespace) -> int:
+    """Show the steps of an image, newest first."""
+    with reading(settings_of(options)) as store:
+        entries = store.finder().history(options.name)
+    rows = [_history_row(entry, full=options.no_trunc) for entry in entries]
+    if options.quiet:
+        print("\n".join(str(row["ID"]) for row in rows))
+        return DONE
+    columns = {
+        "ID": "IMAGE",
+        "CreatedSince": "CREATED",
+        "CreatedBy": "CREATED BY",
+        "Size": "SIZE",
+        "Comment": "COMMENT",
+    }
+    print(render(rows, columns, options.format))
+    return DONE
+
+
+def _history_row(entry: HistoryEntry, *, full: bool) -> dict[str, object]:
+    short = entry.image_id.partition(":")[2][:12]
+    command = " ".join(entry.created_by.split())
+    return {
+        "ID": (entry.image_id if full else short) or "<missing>",
+        "CreatedAt": entry.created,
+        "CreatedSince": ago(entry.created),
+        "CreatedBy": command if full or len(command) <= 45 else command[:44] + "…",
+        "Size": size(entry.size),
+        "Bytes": entry.size,
+        "Comment": entry.comment,
+    }
+
+
+def tag(options: Namespace) -> int:
+    """Give an image one more name."""
+    with writing(settings_of(options)) as store:
+        store.finder().tag(options.source, options.target)
+    return DONE
+
+
+def rmi(options: Namespace) -> int:
+    """Remove names, and images with their last one; each that cannot go is explained, and the others go."""
+    status = DONE
+    with writing(settings_of(options)) as store:
+        for name in options.names:
+            try:
+                for what, item in store.deleter().delete(name, force=options.force):
+                    print(f"{what}: {item}")
+            except HeadwayError as error:
+                print(explain(error), file=sys.stderr)
+                status = status or exit_status(error)
+    return status

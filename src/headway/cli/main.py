@@ -1,0 +1,52 @@
+"""Entry point: from a command line to an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from headway.cli.arguments import parse
+from headway.cli.failures import FINAL, INTERRUPTED, USAGE, exit_status, explain
+from headway.errors import HeadwayError
+
+# Where each command lives; a command imports only what it needs, since `headway images` has 100 ms of CPU in all.
+_MODULES = {
+    "pull": "headway.cli.pull",
+    "images": "headway.cli.images",
+    "inspect": "headway.cli.images",
+    "history": "headway.cli.images",
+    "tag": "headway.cli.images",
+    "rmi": "headway.cli.images",
+    "unpack": "headway.cli.files",
+    "bundle": "headway.cli.files",
+    "version": "headway.cli.version",
+    "run": "headway.cli.version",
+}
+
+
+def run() -> None:
+    """Run the command line of this process."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status."""
+    options = parse(arguments)
+    if options.command is None:
+        parse(["--help"])
+        return USAGE
+    command: Callable[[object], int] = getattr(import_module(_MODULES[options.command]), options.command)
+    try:
+        return command(options)
+    except HeadwayError as error:
+        if options.debug:
+            raise
+        print(explain(error), file=sys.stderr)
+        return exit_status(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINAL

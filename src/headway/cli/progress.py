@@ -1,0 +1,140 @@
+"""How a pull is shown on stderr: live on a terminal, as lines otherwise, or as JSON."""
+
+from __future__ import annotations
+
+import sys
+from typing import Protocol, TextIO
+
+import msgspec
+
+from headway.cli.units import duration, size
+from headway.oci.digest import Digest
+from headway.service.progress import LayerProgress, Phase, PullEvent, PullStarted, Receipt, Waiting
+
+
+class View(Protocol):
+    """Shows what it is told."""
+
+    def report(self, event: PullEvent) -> None:
+        """Take in one event."""
+
+    def kept(self) -> str:
+        """Return what is kept so far, as words."""
+
+    def receipt(self, receipt: Receipt) -> None:
+        """Show what a pull cost."""
+
+    def close(self) -> None:
+        """End the display; what is said next stands below it."""
+
+
+def view_for(how: str, stream: TextIO = sys.stderr) -> View:
+    """Return the view for ``auto``, ``plain``, ``json`` or ``none``."""
+    if how == "auto" and stream.isatty():
+        from headway.cli.live import LiveView  # noqa: PLC0415  # rich costs 60 ms of CPU: only for terminals
+
+        return LiveView(stream)
+    return {"json": JsonView, "none": SilentView}.get(how, PlainView)(stream)
+
+
+class SilentView:
+    """Shows nothing, and remembers what is kept."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.layers: dict[Digest, LayerProgress] = {}
+
+    def report(self, event: PullEvent) -> None:
+        """See `View.report`."""
+        if isinstance(event, LayerProgress):
+            self.layers[event.digest] = event
+
+    def kept(self) -> str:
+        """See `View.kept`."""
+        if not self.layers:
+            return "nothing had arrived yet"
+        held, total = (sum(getattr(layer, name) for layer in self.layers.values()) for name in ("held", "size"))
+        return f"{size(held)} of {size(total)} kept; the same command goes on from there"
+
+    def receipt(self, receipt: Receipt) -> None:
+        """See `View.receipt`."""
+
+    def close(self) -> None:
+        """See `View.close`."""
+
+
+class JsonView(SilentView):
+    """One JSON object a line: the event's fields, and its kind as ``type``."""
+
+    def report(self, event: PullEvent) -> None:
+        """See `View.report`."""
+        super().report(event)
+        document = {"type": type(event).__name__, **msgspec.to_builtins(event)}
+        self.stream.write(msgspec.json.encode(document).decode() + "\n")
+        self.stream.flush()
+
+
+class PlainView(SilentView):
+    """A line whenever something begins, fails or ends."""
+
+    def report(self, event: PullEvent) -> None:
+        """See `View.report`."""
+        match event:
+            case PullStarted():
+                self._line(f"{event.reference}  {event.platform}")
+            case Waiting() if event.retry_seconds >= 1:
+                self._line(
+                    f"waiting for the link: {event.cause}; nothing is lost; next try in {duration(event.retry_seconds)}"
+                )
+            case LayerProgress():
+                before = self.layers.get(event.digest)
+                if before is None or before.phase != event.phase:
+                    self._layer(event)
+            case _:
+                pass
+        super().report(event)
+
+    def _layer(self, layer: LayerProgress) -> None:
+        if layer.phase in (Phase.WAITING, Phase.UNPACKING):
+            return
+        self._line(f"  {layer.digest.short}  {size(layer.size):>8}  {describe(layer)}")
+
+    def receipt(self, receipt: Receipt) -> None:
+        """See `View.receipt`."""
+        self._line(describe_receipt(receipt))
+
+    def _line(self, text: str) -> None:
+        self.stream.write(text + "\n")
+        self.stream.flush()
+
+
+def describe(layer: LayerProgress) -> str:
+    """Return a layer's state in words."""
+    kept = f" ({size(layer.kept)} kept from before)" if layer.kept else ""
+    match layer.phase:
+        case Phase.HERE:
+            return "already here"
+        case Phase.DOWNLOADING:
+            return f"downloading{kept}"
+        case Phase.RETRYING:
+            return (
+                f"{layer.cause}; {size(layer.held)} kept; next try in {duration(layer.retry_seconds)}"
+                f" (attempt {layer.attempts} without a new byte)"
+            )
+        case Phase.DONE:
+            return "whole, unpacked"
+        case Phase.UNPACKING:
+            return "whole, unpacking"
+        case Phase.WAITING:
+            return f"waiting{kept}"
+
+
+def describe_receipt(receipt: Receipt) -> str:
+    """Return what a pull cost, in one line."""
+    ratio = f" ({receipt.received / receipt.needed:.3f})" if receipt.needed else ""
+    count = sum(receipt.retries.values())
+    causes = f" ({', '.join(f'{n} {cause}' for cause, n in receipt.retries.items())})" if count else ""
+    return (
+        f"needed {size(receipt.needed)}   received {size(receipt.received)}{ratio}   already here {size(receipt.here)}"
+        f"   retries {count}{causes}   {duration(receipt.seconds)}"
+    )

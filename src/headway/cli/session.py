@@ -1,0 +1,31 @@
+"""What every command does first: its settings, and the store it works on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from headway.settings import Settings, default_data_root, load
+
+
+def settings_of(options: Namespace, **flags: object) -> Settings:
+    """Return the settings in force for a command; warnings about their source go to stderr.
+
+    Args:
+        options: The parsed command line.
+        flags: What the command's own flags say, by field name of `Settings`; None says nothing.
+
+    Raises:
+        InvalidSettingError: They cannot be used.
+    """
+    home = Path(os.environ.get("HOME") or "/")
+    loaded = load(
+        {"data_root": options.data_root and options.data_root.absolute(), "debug": options.debug, **flags},
+        data_root=default_data_root(os.environ, home, root=os.geteuid() == 0),
+        config_file=options.config_file,
+    )
+    for warning in loaded.warnings:
+        print(f"headway: {warning}", file=sys.stderr)
+    return loaded.settings

@@ -1,0 +1,63 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+def size(count: float) -> str:
+    """Return bytes in decimal units with three significant digits: ``28.4 MB``."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            break
+        count /= 1000
+    if unit == "B":
+        return f"{count:.0f} B"
+    return f"{count:.2f} {unit}" if count < 10 else f"{count:.1f} {unit}" if count < 100 else f"{count:.0f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time span: ``4 s``, ``6 m 58 s``, ``2 h 05 m``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} m"
+
+
+def ago(created: str, now: float | None = None) -> str:
+    """Return how long ago an RFC 3339 time was: ``3 weeks ago``; ``N/A`` where it says nothing."""
+    try:
+        moment = datetime.fromisoformat(_micro(created))
+    except ValueError:
+        return "N/A"
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    seconds = (now if now is not None else time.time()) - moment.timestamp()
+    for unit, length, until in _AGES:
+        if seconds < until:
+            count = int(seconds // length)
+            return f"{count} {unit}{'' if count == 1 else 's'} ago" if count > 0 else "just now"
+    return "N/A"
+
+
+_AGES = (
+    ("second", 1, 60),
+    ("minute", 60, 3600),
+    ("hour", 3600, 2 * 86400),
+    ("day", 86400, 14 * 86400),
+    ("week", 7 * 86400, 60 * 86400),
+    ("month", 30 * 86400, 730 * 86400),
+    ("year", 365 * 86400, float("inf")),
+)
+
+
+def _micro(text: str) -> str:
+    """Cut nanoseconds to what Python 3.11 reads, and give names of zones their numbers."""
+    head, dot, tail = text.replace("Z", "+00:00").partition(".")
+    if not dot:
+        return head
+    digits = len(tail) - len(tail.lstrip("0123456789"))
+    return f"{head}.{tail[:digits][:6].ljust(6, '0')}{tail[digits:]}"

@@ -1,0 +1,35 @@
+"""`headway version`, and what `headway run` says instead of running."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from headway.cli.failures import DONE, USAGE
+from headway.cli.table import render
+from headway.version import VERSION
+
+_RUN = """\
+headway: run: Headway keeps images and does not run containers; one of these does, now:
+next: d="$(mktemp -d)" && headway bundle {name} "$d/b" && runc run --bundle "$d/b" {short}
+      d="$(mktemp -d)" && headway bundle {name} "$d/b" && crun run --bundle "$d/b" {short}
+      d="$(mktemp -d)" && headway unpack {name} "$d/r" && podman run --rm -it --rootfs "$d/r"
+"""
+
+
+def version(options: Namespace) -> int:
+    """Print which Headway this is, on which Python."""
+    row = {"Version": VERSION, "Python": ".".join(map(str, sys.version_info[:3])), "Os": sys.platform}
+    if options.format == "table":
+        print(f"headway {VERSION} (Python {row['Python']})")
+    else:
+        print(render([row], {"Version": "VERSION", "Python": "PYTHON", "Os": "OS"}, options.format))
+    return DONE
+
+
+def run(options: Namespace) -> int:
+    """Say what runs an image."""
+    names = [word for word in options.rest if not word.startswith("-")]
+    name = names[0] if names else "NAME"
+    sys.stderr.write(_RUN.format(name=name, short=name.rpartition("/")[2].partition(":")[0].partition("@")[0]))
+    return USAGE
