@@ -1,0 +1,349 @@
+"""What a stack of trees looks like as one file system, without mounting it.
+
+Rule 1: the overlay file system's meaning, exactly: a whiteout hides what lies below, an opaque directory
+        hides the content of the directories below, a directory merges with directories only, the topmost
+        entry gives the metadata.
+Rule 2: no symlink is ever followed by the kernel. Every directory is opened component by component from its
+        tree's root, so that a hostile tree, or one that a container changes meanwhile, leads nowhere else.
+Rule 3: what a store that is not root's could not put on disk (`LayerReport`) counts as if it were there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from headway.errors import InvalidLayerError
+from headway.interfaces import LayerReport, Tree
+from headway.layers.copying import READ, disk_failures, in_directory, own_prefix, read_xattrs
+
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_SYMLINKS = 255  # as many as umoci follows
+_MAX_NAME_BYTES = 255
+
+
+class MergedEntry(msgspec.Struct, frozen=True):
+    """One name of the merged file system.
+
+    Attributes:
+        path: Relative, ``/``-separated, decoded with surrogateescape; empty for the root.
+        tree: Index of the tree it comes from, bottom first; -1 for a root directory that no layer describes.
+        stored: What lies on disk; None for a device or a root directory that is only described.
+        mode: Type and permissions as the layer has them.
+        uid: Owner as the layer has it.
+        gid: Group as the layer has it.
+        rdev: Device number of a device node.
+    """
+
+    path: str
+    tree: int
+    stored: os.stat_result | None
+    mode: int
+    uid: int
+    gid: int
+    rdev: int = 0
+
+    @property
+    def parent(self) -> str:
+        """The path of the directory it is in."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The last component of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def mtime_ns(self) -> int:
+        """Time of the last change in nanoseconds since the epoch; 0 where nobody knows, as umoci sets it."""
+        return self.stored.st_mtime_ns if self.stored else 0
+
+
+class Directories:
+    """Descriptors of directories below some roots, opened without following symlinks; some stay open.
+
+    A bounded number stays open, however deep and however many the trees are. One thread uses it.
+
+    Args:
+        roots: The directories that paths are relative to.
+    """
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._kept: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self._capacity = max(64, 2 * len(roots))
+        self._roots: list[int] = []
+        try:
+            for root in roots:
+                self._roots.append(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError:
+            self.close()
+            raise
+
+    def open(self, root: int, path: str) -> int:
+        """Return a descriptor of the directory at `path`, valid until the next call.
+
+        Raises:
+            OSError: There is none, or a component of the path is not a directory.
+        """
+        known = self._kept.get((root, path))
+        if known is not None:
+            self._kept.move_to_end((root, path))
+            return known
+        missing: list[str] = []
+        descriptor = self._roots[root]
+        while path:
+            known = self._kept.get((root, path))
+            if known is not None:
+                descriptor = known
+                break
+            missing.append(path)
+            path = path.rpartition("/")[0]
+        for step in reversed(missing):
+            descriptor = os.open(step.rpartition("/")[2], _OPEN_DIRECTORY, dir_fd=descriptor)
+            self._keep((root, step), descriptor)
+        return descriptor
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        for descriptor in (*self._kept.values(), *self._roots):
+            os.close(descriptor)
+        self._kept.clear()
+        self._roots.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _keep(self, key: tuple[int, str], descriptor: int) -> None:
+        self._kept[key] = descriptor
+        if len(self._kept) > self._capacity:
+            os.close(self._kept.popitem(last=False)[1])
+
+
+class Described:
+    """What a tree's report says about names whose truth is not on disk."""
+
+    def __init__(self, report: LayerReport) -> None:
+        self.modes = {plain_name(name): mode for name, mode in report.real_modes}
+        self.owners = {plain_name(name): (uid, gid) for name, uid, gid in report.owners}
+        self.xattrs: dict[str, dict[str, bytes]] = {}
+        for name, key, value in report.xattrs:
+            self.xattrs.setdefault(plain_name(name), {})[key] = value
+        self.devices: dict[str, dict[str, tuple[int, int]]] = {}
+        for name, mode, major, minor in report.devices:
+            parent, _, last = plain_name(name).rpartition("/")
+            self.devices.setdefault(parent, {})[last] = (mode, os.makedev(major, minor))
+        self.is_empty = not (self.modes or self.owners or self.xattrs or self.devices)
+
+    def entry(self, path: str, tree: int, stored: os.stat_result) -> MergedEntry:
+        """Return the entry for what lies on disk at `path`, as the layer has it."""
+        if self.is_empty:
+            return MergedEntry(path, tree, stored, stored.st_mode, stored.st_uid, stored.st_gid, stored.st_rdev)
+        mode = self.modes.get(path)
+        mode = stored.st_mode if mode is None else stat.S_IFMT(stored.st_mode) | stat.S_IMODE(mode)
+        uid, gid = self.owners.get(path, (stored.st_uid, stored.st_gid))
+        return MergedEntry(path, tree, stored, mode, uid, gid, stored.st_rdev)
+
+    def device(self, parent: str, name: str, tree: int) -> MergedEntry | None:
+        """Return the entry for a device node that is only described, None where there is none."""
+        known = self.devices.get(parent, {}).get(name)
+        if known is None:
+            return None
+        path = join(parent, name)
+        return MergedEntry(path, tree, None, known[0], *self.owners.get(path, (0, 0)), known[1])
+
+
+class MergedView:
+    """The merged file system of some trees, bottom first. One thread uses it; it must be closed.
+
+    Every method raises `StoreError` where the disk fails.
+    """
+
+    def __init__(self, trees: Sequence[Tree]) -> None:
+        self.trees = tuple(trees)
+        self._described = [Described(tree.report) for tree in trees]
+        self._own = own_prefix()
+        self._every = tuple(range(len(trees) - 1, -1, -1))
+        with disk_failures("the layers' trees"):
+            self._directories = Directories([tree.path for tree in trees])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._directories.close()
+
+    def walk(self) -> Iterator[MergedEntry]:
+        """Yield every entry: the root first, a directory before its content, names in order."""
+        with disk_failures("the layers' trees"):
+            pending = [(self.root(), self._every)]
+            while pending:
+                entry, stack = pending.pop()
+                yield entry
+                if stack:
+                    pending.extend(reversed(self._content(entry.path, self._visible(entry.path, stack))))
+
+    def root(self) -> MergedEntry:
+        """Return the root: as the topmost layer that describes it, else 0755, ours, and of the epoch."""
+        for tree in self._every:
+            if self.trees[tree].report.root_entry:
+                return self._described[tree].entry("", tree, os.stat(self._directories.open(tree, "")))
+        return MergedEntry("", -1, None, stat.S_IFDIR | 0o755, os.geteuid(), os.getegid())
+
+    def lstat(self, path: str) -> MergedEntry | None:
+        """Return what is at `path`, whose directories are taken literally; None where there is nothing."""
+        with disk_failures(path):
+            entry, stack = self.root(), self._every
+            for name in path.split("/") if path else ():
+                found = self._named(entry.path, self._visible(entry.path, stack), name) if stack else None
+                if found is None:
+                    return None
+                entry, stack = found
+            return entry
+
+    def resolve(self, path: str, *, follow_last: bool) -> str:
+        """Return where `path` leads, symlinks followed inside the root; what is missing is taken literally.
+
+        Raises:
+            InvalidLayerError: More than 255 symlinks.
+        """
+        todo = path.split("/")[::-1]
+        done: list[str] = []
+        followed = 0
+        while todo:
+            name = todo.pop()
+            if name == "..":
+                del done[-1:]
+            elif name not in ("", "."):
+                done.append(name)
+                target = self._link_target("/".join(done)) if todo or follow_last else None
+                if target is not None:
+                    followed += 1
+                    if followed > _MAX_SYMLINKS:
+                        raise InvalidLayerError(f"too many symbolic links at {path}")
+                    done = [] if target.startswith("/") else done[:-1]
+                    todo.extend(target.split("/")[::-1])
+        return "/".join(done)
+
+    def lookup(self, path: str) -> MergedEntry | None:
+        """Return what `path` leads to, following symlinks inside the root; None where there is nothing."""
+        return self.lstat(self.resolve(path, follow_last=True))
+
+    def read_link(self, entry: MergedEntry) -> str:
+        """Return where a symlink points."""
+        return os.readlink(entry.name, dir_fd=self.parent_of(entry))
+
+    def open_file(self, entry: MergedEntry) -> int:
+        """Return a descriptor to read a regular file or to list a directory; the caller closes it.
+
+        Raises:
+            OSError: It is not there any more, or has become a symlink.
+        """
+        if not entry.path:
+            return os.dup(self._directories.open(entry.tree, ""))
+        return os.open(entry.name, READ, dir_fd=self.parent_of(entry))
+
+    def parent_of(self, entry: MergedEntry) -> int:
+        """Return a descriptor of the directory on disk that an entry is in, valid until the next call."""
+        return self._directories.open(entry.tree, entry.parent)
+
+    def xattrs(self, entry: MergedEntry, descriptor: int | None = None) -> dict[str, bytes]:
+        """Return an entry's extended attributes as the layer has them; `descriptor` is its file, if open."""
+        if entry.stored is None:
+            stored: dict[str, bytes] = {}
+        elif descriptor is not None:
+            stored = read_xattrs(descriptor, self._own)
+        elif entry.path:
+            stored = read_xattrs(in_directory(self.parent_of(entry), entry.name), self._own)
+        else:
+            stored = read_xattrs(self._directories.open(entry.tree, ""), self._own)
+        return stored | self.described_xattrs(entry)
+
+    def described_xattrs(self, entry: MergedEntry) -> dict[str, bytes]:
+        """Return the extended attributes that the store could not set on an entry."""
+        return self._described[entry.tree].xattrs.get(entry.path, {}) if entry.tree >= 0 else {}
+
+    def _link_target(self, path: str) -> str | None:
+        entry = self.lstat(path)
+        return self.read_link(entry) if entry is not None and stat.S_ISLNK(entry.mode) else None
+
+    def _content(self, path: str, stack: tuple[int, ...]) -> list[tuple[MergedEntry, tuple[int, ...]]]:
+        holders: dict[str, list[int]] = {}
+        for tree in stack:
+            names = os.listdir(self._directories.open(tree, path))
+            described = self._described[tree].devices.get(path)
+            for name in names if described is None else {*names, *described}:
+                holders.setdefault(name, []).append(tree)
+        merged = (self._merge(path, name, holders[name]) for name in sorted(holders))
+        return [found for found in merged if found is not None]
+
+    def _named(self, path: str, stack: tuple[int, ...], name: str) -> tuple[MergedEntry, tuple[int, ...]] | None:
+        return self._merge(path, name, stack) if len(os.fsencode(name)) <= _MAX_NAME_BYTES else None
+
+    def _merge(self, path: str, name: str, holders: Sequence[int]) -> tuple[MergedEntry, tuple[int, ...]] | None:
+        """Return what `holders` (topmost first) make of a name, and the trees that give its content."""
+        top: MergedEntry | None = None
+        stack: list[int] = []
+        for tree in holders:
+            entry = self._stored(tree, path, name)
+            if entry is None:
+                continue
+            if stat.S_ISDIR(entry.mode):
+                stack.append(tree)
+                top = top or entry
+                continue
+            if top is None and not is_whiteout(entry):
+                top = entry
+            break
+        return None if top is None else (top, tuple(stack))
+
+    def _stored(self, tree: int, path: str, name: str) -> MergedEntry | None:
+        described = self._described[tree]
+        try:
+            stored = os.stat(name, dir_fd=self._directories.open(tree, path), follow_symlinks=False)
+        except FileNotFoundError:
+            return described.device(path, name, tree)
+        return described.entry(f"{path}/{name}" if path else name, tree, stored)
+
+    def _visible(self, path: str, stack: tuple[int, ...]) -> tuple[int, ...]:
+        """Cut `stack` (topmost first) below the first tree in which the directory is opaque."""
+        for index, tree in enumerate(stack[:-1]):
+            if is_opaque(self._directories.open(tree, path), self._own):
+                return stack[: index + 1]
+        return stack
+
+
+def is_whiteout(entry: MergedEntry) -> bool:
+    """Tell whether an entry is overlay's whiteout: a character device 0:0 that lies on disk."""
+    return entry.stored is not None and stat.S_ISCHR(entry.stored.st_mode) and entry.stored.st_rdev == 0
+
+
+def is_opaque(descriptor: int, prefix: str) -> bool:
+    """Tell whether a directory hides the directories below it; `prefix` is `own_prefix()`."""
+    try:
+        return os.getxattr(descriptor, prefix + "opaque") == b"y"
+    except OSError:  # ENODATA almost always; a file system without extended attributes has no opaque directories
+        return False
+
+
+def join(parent: str, name: str) -> str:
+    """Return the path of `name` in `parent`, which is empty for the root."""
+    return f"{parent}/{name}" if parent else name
+
+
+def plain_name(name: str) -> str:
+    """Return a report's name as a path of this module: the root is empty, nothing starts with ``./``."""
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
