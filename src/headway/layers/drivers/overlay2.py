@@ -1,0 +1,190 @@
+"""Trees stacked by the kernel's overlay file system.
+
+Rule 1: lower trees are named ``/proc/self/fd/N``: mount(2) takes one page of options, and 120 paths do not
+        fit it.
+Rule 2: what a tree says is a whiteout or an opaque directory and nothing else: redirects and metadata-only
+        copies are switched off, because a layer's own attributes could otherwise make the kernel read files
+        elsewhere.
+Rule 3: device nodes of an image do not work in a mount (``nodev``, as containers/storage mounts): a runtime
+        gives a container its own /dev. Programs that change their user do work, because a container's root
+        file system needs them; who mounts where other users can reach it gives them those programs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from headway.errors import ConflictError, StoreError, UnsupportedError
+from headway.interfaces import LayerReport, Tree
+from headway.layers import mounts
+from headway.layers.copying import disk_failures, own_prefix, read_xattrs
+from headway.layers.merged import MergedView, is_opaque
+from headway.layers.mounts import MountFlag
+
+_SAFE = "index=off,metacopy=off,redirect_dir=nofollow"
+_FLAGS = MountFlag.NO_DEVICES
+_MAX_TREES = 500  # the kernel's own limit
+
+
+class Overlay2Driver:
+    """Mounts trees as one file system without copying them. Root only.
+
+    A mount lives in the kernel until `unmount` or the next boot; it holds the trees, which must not be
+    removed meanwhile. Concurrent calls for different targets do not disturb each other.
+    """
+
+    name = "overlay2"
+
+    def supported(self, path: Path) -> str | None:
+        """Return why trees below `path` cannot be mounted, None where they can; it mounts a tiny one to see.
+
+        Raises:
+            StoreError: Nothing can be written at `path`.
+        """
+        if os.geteuid() != 0:
+            return "mounting needs root"
+        with disk_failures(str(path)), tempfile.TemporaryDirectory(prefix="probe-", dir=path) as probe:
+            names = ("lower", "upper", "work", "target")
+            lower, upper, work, target = (Path(probe, name) for name in names)
+            for directory in (lower, upper, work, target):
+                directory.mkdir()
+            try:
+                tree = Tree(path=lower, report=LayerReport())
+                self.mount([tree], target, upper=upper, work=work)
+            except (StoreError, UnsupportedError) as error:
+                return str(error)
+            self.unmount(target)
+        return None
+
+    def mount(
+        self, trees: Sequence[Tree], target: Path, *, upper: Path | None = None, work: Path | None = None
+    ) -> None:
+        """Mount `trees` (bottom first) at `target`, read-only unless `upper` and `work` are given.
+
+        `target` must be an empty directory. `upper` and `work` must be on one file system. On the first
+        mount, when `work` is still empty, the root directory of `upper` becomes what the trees' root is;
+        later it is the container's own.
+
+        Raises:
+            ConflictError: `target` is not empty.
+            UnsupportedError: Not root, more than 500 trees, or a kernel or file system that cannot.
+            StoreError: The kernel refused for another reason.
+        """
+        if os.geteuid() != 0:
+            raise UnsupportedError("mounting needs root; unpack the image instead")
+        if len(trees) > _MAX_TREES:
+            raise UnsupportedError(f"{len(trees)} layers are more than the kernel stacks ({_MAX_TREES})")
+        with disk_failures(str(target)):
+            if any(os.scandir(target)):
+                raise ConflictError(f"{target} is not empty")
+            if upper is not None and work is not None:
+                _stack_writable(trees, target, upper, work)
+            elif trees:
+                _stack(trees, target)
+            else:
+                mounts.mount("tmpfs", str(target), _FLAGS | MountFlag.READ_ONLY, "mode=755,size=4k")
+
+    def unmount(self, target: Path) -> None:
+        """Undo `mount`; nothing happens where nothing of Headway's is mounted.
+
+        Raises:
+            ConflictError: Something in it is in use.
+            StoreError: The kernel refused.
+        """
+        with disk_failures(str(target)):
+            while mounts.is_ours(str(target)):
+                try:
+                    mounts.unmount(str(target))
+                except OSError as error:
+                    if error.errno != errno.EBUSY:
+                        raise
+                    raise ConflictError(f"{target} is in use") from error
+
+
+def _stack(trees: Sequence[Tree], target: Path) -> None:
+    """Mount trees read-only. Their root is what the layers say, though the kernel shows the topmost tree's."""
+    has_another_root = _has_another_root(trees)
+    if has_another_root:
+        mounts.mount("tmpfs", str(target), _FLAGS, "size=4k")
+    try:
+        with ExitStack() as opened:
+            lowers = [_pin(tree.path, opened) for tree in _shown(trees)]
+            if has_another_root:
+                _give_root(trees, target)
+                lowers.insert(0, _pin(target, opened))
+            elif len(lowers) == 1:  # the kernel wants two, and the target is an empty one
+                lowers.append(_pin(target, opened))
+            _mount(target, _FLAGS | MountFlag.READ_ONLY, lowers)
+    except BaseException:
+        if has_another_root:
+            mounts.unmount(str(target))
+        raise
+
+
+def _stack_writable(trees: Sequence[Tree], target: Path, upper: Path, work: Path) -> None:
+    if not any(os.scandir(work)):  # the kernel leaves something there
+        _give_root(trees, upper)
+    with ExitStack() as opened:
+        lowers = [_pin(tree.path, opened) for tree in _shown(trees)] or [_pin(target, opened)]
+        layer = f"upperdir={_pin(upper, opened)},workdir={_pin(work, opened)}"
+        _mount(target, _FLAGS, lowers, layer)
+
+
+def _mount(target: Path, flags: MountFlag, lowers: Sequence[str], *options: str) -> None:
+    try:
+        mounts.mount("overlay", str(target), flags, ",".join([f"lowerdir={':'.join(lowers)}", *options, _SAFE]))
+    except OSError as error:
+        if error.errno in (errno.ENODEV, errno.EPERM):
+            raise UnsupportedError(f"the kernel does not mount overlay file systems: {error.strerror}") from error
+        if error.errno == errno.EINVAL:
+            raise UnsupportedError(
+                f"the file system of {target} does not carry overlay mounts (the kernel's log says more)"
+            ) from error
+        raise
+
+
+def _shown(trees: Sequence[Tree]) -> list[Tree]:
+    """Return the trees to stack, topmost first, down to one with an opaque root: the kernel looks at none."""
+    shown: list[Tree] = []
+    for tree in reversed(trees):
+        shown.append(tree)
+        descriptor = os.open(tree.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if is_opaque(descriptor, own_prefix()):
+                break
+        finally:
+            os.close(descriptor)
+    return shown
+
+
+def _pin(path: Path, opened: ExitStack) -> str:
+    """Return a short name for a directory, good until `opened` is closed."""
+    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    opened.callback(os.close, descriptor)
+    return f"/proc/self/fd/{descriptor}"
+
+
+def _has_another_root(trees: Sequence[Tree]) -> bool:
+    """Tell whether the topmost tree's root, which the kernel shows, is not what the layers say of theirs."""
+    with MergedView(trees) as view:
+        wanted, shown = view.root(), os.stat(trees[-1].path)
+        if (wanted.mode, wanted.uid, wanted.gid) != (shown.st_mode, shown.st_uid, shown.st_gid):
+            return True
+        return view.xattrs(wanted) != read_xattrs(str(trees[-1].path), own_prefix())
+
+
+def _give_root(trees: Sequence[Tree], directory: Path) -> None:
+    """Make `directory` look as the root of the merged trees."""
+    with MergedView(trees) as view:
+        root = view.root()
+        os.chown(directory, root.uid, root.gid)
+        os.chmod(directory, stat.S_IMODE(root.mode))
+        for key, value in view.xattrs(root).items():
+            os.setxattr(directory, key, value)
+    os.utime(directory, ns=(root.mtime_ns, root.mtime_ns))
