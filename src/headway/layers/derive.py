@@ -1,0 +1,381 @@
+"""A tree for a layer that does not stand alone, made to fit those it stands on (architecture, section 4).
+
+Rule 1: the merged result is what `umoci unpack` makes of the image. Where umoci fails, so does this: a
+        directory that would have to be where a file is, a hard link to nothing or to a directory.
+Rule 2: content is shared with the layer's own tree by hard links, so that a derived tree costs directories
+        only.
+Rule 3: trees that exist are read, never changed. The order of a tar's entries is no longer known; where it
+        would matter, a name that was written as it is wins over one that leads there through a symlink.
+
+Link counts are those of the disk, so that a shared file has more than the image says; link identity is right.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from headway.errors import InvalidLayerError
+from headway.interfaces import LayerReport, Tree
+from headway.layers.copying import Copier, disk_failures, own_prefix, read_xattrs
+from headway.layers.merged import (
+    Described,
+    Directories,
+    MergedEntry,
+    MergedView,
+    is_opaque,
+    join,
+    plain_name,
+)
+
+_UNDESCRIBED = 0o755
+_CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}
+
+
+def derive_tree(lower: Sequence[Tree], raw: Tree, target_dir: Path) -> LayerReport:
+    """Make in `target_dir` the tree that stands for `raw` over `lower` (bottom first, as they are stacked).
+
+    `target_dir` is created, or empty. On an error its content is worthless. Nothing is synced.
+
+    Returns:
+        What is known of the new tree: it stands alone, has Docker's size of the layer, and its `disk_bytes`
+        are what it takes beyond the layer's own tree.
+
+    Raises:
+        InvalidLayerError: The layer does not fit these lower layers: what it links to is missing or a
+            directory, or a directory it needs is a file.
+        StoreFullError: No space left.
+        StoreError: The disk failed.
+    """
+    with disk_failures(str(target_dir)), ExitStack() as opened:
+        target_dir.mkdir(exist_ok=True)
+        below = opened.enter_context(MergedView(lower))
+        target = Tree(path=target_dir, report=LayerReport(root_entry=True))
+        # It reads the new tree while that grows: what is found in it is always true.
+        merged = opened.enter_context(MergedView([*lower, target]))
+        source = opened.enter_context(Directories([raw.path]))
+        made = opened.enter_context(Directories([target_dir]))
+        return _Derivation(raw, below, merged, source, made).run()
+
+
+class _Derivation:
+    def __init__(
+        self, raw: Tree, below: MergedView, merged: MergedView, source: Directories, made: Directories
+    ) -> None:
+        self._raw = raw
+        self._described = Described(raw.report)
+        self._implicit = {plain_name(name) for name in raw.report.implicit}
+        self._below = below
+        self._merged = merged
+        self._source = source
+        self._made = made
+        self._own = own_prefix()
+        self._copier = Copier()
+        self._times: dict[str, int] = {}
+        self._redirected: list[tuple[str, str]] = []
+        self._moved: dict[str, str] = {}
+        self._copied: dict[int, str] = {}
+        self._inherited: list[tuple[str, MergedEntry, MergedView]] = []
+        self._disk_bytes = 0
+
+    def run(self) -> LayerReport:
+        self._make_root()
+        self._graft("", "")
+        while self._redirected:
+            raw_path, link = self._redirected.pop(0)
+            self._redirect(raw_path, link)
+        for name, linked in self._raw.report.lower_links:
+            self._link_below(plain_name(name), linked)
+        for path, mtime_ns in self._times.items():
+            os.utime(self._made.open(0, path), ns=(mtime_ns, mtime_ns))
+        return self._report()
+
+    # --- directories and what lies in them ---
+
+    def _make_root(self) -> None:
+        if self._raw.report.root_entry:
+            self._describe_as_raw("", "")
+        else:
+            self._describe_as_below("", self._below.root())
+
+    def _graft(self, raw_path: str, path: str) -> None:
+        """Put the content of the layer's directory `raw_path` into the new tree's directory `path`."""
+        pending = [(raw_path, path)]
+        while pending:
+            raw_path, path = pending.pop()
+            for name in sorted(os.listdir(self._source.open(0, raw_path))):
+                status = os.stat(name, dir_fd=self._source.open(0, raw_path), follow_symlinks=False)
+                child = (join(raw_path, name), join(path, name))
+                if not stat.S_ISDIR(status.st_mode):
+                    self._share(*child, status)
+                elif self._placed(*child):
+                    pending.append(child)
+
+    def _placed(self, raw_path: str, path: str) -> bool:
+        """Make the directory at `path`; tell whether the content of `raw_path` goes there now."""
+        if raw_path not in self._implicit:
+            self._make_directory(path)
+            self._describe_as_raw(raw_path, path)
+            return True
+        there = self._merged.lstat(path)
+        if there is None:
+            if not self._brings_something(raw_path):
+                return False
+            self._ensure_directory(path)
+            self._copy_opaque(raw_path, path)
+        elif stat.S_ISLNK(there.mode):
+            self._redirected.append((raw_path, path))
+            return False
+        else:
+            self._ensure_directory(path)
+            self._copy_opaque(raw_path, path)
+        return True
+
+    def _redirect(self, raw_path: str, link: str) -> None:
+        """Put the content of an implicit directory where the symlink in its place leads."""
+        if not self._brings_something(raw_path, whiteouts=True):
+            return
+        path = self._merged.resolve(link, follow_last=True)
+        if self._merged.lstat(path) is None and not self._brings_something(raw_path):
+            return
+        self._ensure_directory(path)
+        self._copy_opaque(raw_path, path)
+        self._moved[raw_path] = path
+        self._graft(raw_path, path)
+
+    def _brings_something(self, raw_path: str, *, whiteouts: bool = False) -> bool:
+        """Tell whether an implicit directory holds anything but whiteouts; umoci makes none for those."""
+        prefix = raw_path + "/"
+        report = self._raw.report
+        named = [*(device[0] for device in report.devices), *(link[0] for link in report.lower_links)]
+        if any(plain_name(name).startswith(prefix) for name in named):
+            return True
+        pending = [raw_path]
+        while pending:
+            path = pending.pop()
+            for name in os.listdir(self._source.open(0, path)):
+                status = os.stat(name, dir_fd=self._source.open(0, path), follow_symlinks=False)
+                child = join(path, name)
+                if stat.S_ISDIR(status.st_mode) and child in self._implicit:
+                    pending.append(child)
+                elif whiteouts or not _is_whiteout(status):
+                    return True
+        return whiteouts and is_opaque(self._source.open(0, raw_path), self._own)
+
+    def _ensure_directory(self, path: str) -> None:
+        """Make the directory at `path` and those above it, described as the lower ones they merge with.
+
+        Raises:
+            InvalidLayerError: Something else is in the way.
+        """
+        steps = path.split("/") if path else []
+        for depth in range(1, len(steps) + 1):
+            step = "/".join(steps[:depth])
+            there = self._merged.lstat(step)
+            if there is not None and not stat.S_ISDIR(there.mode):
+                raise InvalidLayerError(f"{path} must be a directory, and {step} is a file of a lower layer")
+            if self._make_directory(step) and there is not None:
+                self._describe_as_below(step, there)
+
+    def _make_directory(self, path: str) -> bool:
+        """Make the directory at `path` unless it is there; tell whether it is new."""
+        parent, _, name = path.rpartition("/")
+        directory = self._made.open(0, parent)
+        try:
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            self._new_directory(path, name, directory)
+            return True
+        if stat.S_ISDIR(status.st_mode):
+            return False
+        if not _is_whiteout(status):
+            raise InvalidLayerError(f"{path} is both a directory and a file of one layer")
+        os.unlink(name, dir_fd=directory)
+        self._new_directory(path, name, directory)
+        os.setxattr(self._made.open(0, path), self._own + "opaque", b"y")
+        return True
+
+    def _new_directory(self, path: str, name: str, directory: int) -> None:
+        """Make a directory as one that no layer describes: 0755, and the group of a set-group-ID parent."""
+        os.mkdir(name, _UNDESCRIBED, dir_fd=directory)
+        made = self._made.open(0, path)
+        status = os.stat(made)
+        os.chmod(made, _UNDESCRIBED | (status.st_mode & stat.S_ISGID))  # whatever the umask
+        self._times[path] = status.st_mtime_ns
+        self._disk_bytes += 512 * status.st_blocks
+
+    def _describe_as_raw(self, raw_path: str, path: str) -> None:
+        directory = self._source.open(0, raw_path)
+        self._describe(path, directory, os.stat(directory))
+        self._copy_opaque(raw_path, path)
+
+    def _describe_as_below(self, path: str, entry: MergedEntry) -> None:
+        if entry.stored is None:  # a root that no layer describes
+            os.chmod(self._made.open(0, path), stat.S_IMODE(entry.mode))
+            self._times[path] = entry.mtime_ns
+            return
+        view = self._merged if path else self._below
+        directory = view.open_file(entry)
+        try:
+            self._describe(path, directory, entry.stored)
+        finally:
+            os.close(directory)
+        self._inherited.append((path, entry, view))
+
+    def _describe(self, path: str, like: int, status: os.stat_result) -> None:
+        target = self._made.open(0, path)
+        os.chown(target, status.st_uid, status.st_gid)
+        os.chmod(target, stat.S_IMODE(status.st_mode))
+        for key, value in read_xattrs(like, self._own).items():
+            os.setxattr(target, key, value)
+        self._times[path] = status.st_mtime_ns
+
+    def _copy_opaque(self, raw_path: str, path: str) -> None:
+        if is_opaque(self._source.open(0, raw_path), self._own):
+            os.setxattr(self._made.open(0, path), self._own + "opaque", b"y")
+
+    # --- files ---
+
+    def _share(self, raw_path: str, path: str, status: os.stat_result) -> None:
+        """Give the layer's file a name in the new tree, unless that name is taken already (rule 3)."""
+        parent, _, name = path.rpartition("/")
+        if self._is_taken(path):
+            return
+        raw_parent, _, raw_name = raw_path.rpartition("/")
+        directories = (self._source.open(0, raw_parent), self._made.open(0, parent))
+        try:
+            os.link(raw_name, name, src_dir_fd=directories[0], dst_dir_fd=directories[1], follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _CANNOT_LINK:
+                raise
+            if not self._linked_copy(status.st_ino, path):
+                self._copy(directories[0], raw_name, status, path)
+
+    def _is_taken(self, path: str) -> bool:
+        parent, _, name = path.rpartition("/")
+        try:
+            os.stat(name, dir_fd=self._made.open(0, parent), follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _linked_copy(self, inode: int, path: str) -> bool:
+        """Where the file system cannot link to the layer's tree, keep at least the links within it."""
+        first = self._copied.setdefault(inode, path)
+        if first != path:
+            self._link(first, path)
+        return first != path
+
+    def _link(self, first: str, path: str) -> None:
+        source, _, source_name = first.rpartition("/")
+        parent, _, name = path.rpartition("/")
+        directory = os.dup(self._made.open(0, source))
+        try:
+            os.link(
+                source_name,
+                name,
+                src_dir_fd=directory,
+                dst_dir_fd=self._made.open(0, parent),
+                follow_symlinks=False,
+            )
+        finally:
+            os.close(directory)
+
+    def _copy(self, directory: int, name: str, status: os.stat_result, path: str) -> None:
+        parent, _, last = path.rpartition("/")
+        target_directory = self._made.open(0, parent)
+        self._copier.duplicate(directory, name, status, target_directory, last)
+        self._disk_bytes += 512 * os.stat(last, dir_fd=target_directory, follow_symlinks=False).st_blocks
+
+    # --- hard links into lower layers ---
+
+    def _link_below(self, name: str, linked: str) -> None:
+        """Make `name` the same file as `linked` and as every other name that the lower layer gives that."""
+        parent, _, last = name.rpartition("/")
+        path = join(self._merged.resolve(parent, follow_last=True), last)
+        target = self._merged.resolve(linked, follow_last=False)
+        entry = self._merged.lstat(target)
+        if entry is None:  # the layer may remove the name behind the link
+            entry = self._below.lstat(target)
+        if entry is None or entry.stored is None:
+            raise InvalidLayerError(f"{name} is a hard link to {linked}, which no layer below has")
+        if stat.S_ISDIR(entry.mode):
+            raise InvalidLayerError(f"{name} is a hard link to {linked}, which is a directory")
+        self._ensure_directory(path.rpartition("/")[0])
+        if path == target:
+            return
+        self._clear(path)
+        if entry.tree == len(self._below.trees):
+            self._link(target, path)
+            return
+        others = self._names_of(entry, entry.stored)
+        self._copy(self._below.parent_of(entry), entry.name, entry.stored, path)
+        self._inherited.append((path, entry, self._below))
+        for other in others:
+            if other != path:
+                self._ensure_directory(other.rpartition("/")[0])
+                self._link(path, other)
+
+    def _names_of(self, entry: MergedEntry, status: os.stat_result) -> list[str]:
+        """Return the visible names of a lower file; its link count tells at once where there is only one."""
+        if status.st_nlink == 1:
+            return [entry.path] if self._merged.lstat(entry.path) else []
+        return [found.path for found in self._merged.walk() if _is_same_file(found, entry.tree, status)]
+
+    def _clear(self, path: str) -> None:
+        """Remove what the new tree has at `path`."""
+        parent, _, name = path.rpartition("/")
+        directory = self._made.open(0, parent)
+        try:
+            os.unlink(name, dir_fd=directory)
+        except FileNotFoundError:
+            return
+        except IsADirectoryError as error:
+            raise InvalidLayerError(f"{path} is both a directory and a hard link of one layer") from error
+
+    # --- what is known of the result ---
+
+    def _now_at(self, name: str) -> str:
+        """Return where the entry that the layer's report calls `name` is in the new tree."""
+        path = plain_name(name)
+        above = path
+        while above:
+            above = above.rpartition("/")[0]
+            if above in self._moved:
+                return join(self._moved[above], path[len(above) + 1 :])
+        return path
+
+    def _report(self) -> LayerReport:
+        raw = self._raw.report
+        modes = {self._now_at(name): mode for name, mode in raw.real_modes}
+        owners = {self._now_at(name): (uid, gid) for name, uid, gid in raw.owners}
+        xattrs = {(self._now_at(name), key): value for name, key, value in raw.xattrs}
+        for path, entry, view in self._inherited:
+            stored = entry.stored
+            if stored is not None and entry.mode != stored.st_mode:
+                modes[path] = stat.S_IMODE(entry.mode)
+            if stored is not None and (entry.uid, entry.gid) != (stored.st_uid, stored.st_gid):
+                owners[path] = (entry.uid, entry.gid)
+            xattrs.update({(path, key): value for key, value in view.described_xattrs(entry).items()})
+        return LayerReport(
+            size=raw.size,
+            disk_bytes=self._disk_bytes,
+            entries=raw.entries,
+            root_entry=raw.root_entry or any(tree.report.root_entry for tree in self._below.trees),
+            real_modes=tuple(modes.items()),
+            owners=tuple((name, uid, gid) for name, (uid, gid) in owners.items()),
+            devices=tuple((self._now_at(name), mode, major, minor) for name, mode, major, minor in raw.devices),
+            xattrs=tuple((name, key, value) for (name, key), value in xattrs.items()),
+        )
+
+
+def _is_whiteout(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def _is_same_file(found: MergedEntry, tree: int, status: os.stat_result) -> bool:
+    return found.tree == tree and found.stored is not None and os.path.samestat(found.stored, status)

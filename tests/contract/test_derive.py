@@ -1,0 +1,151 @@
+"""Layers that lean on the layers below: what is derived from them looks as umoci leaves it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from headway.errors import InvalidLayerError
+from headway.interfaces import Tree
+from headway.layers.derive import derive_tree
+from headway.layers.drivers.overlay2 import Overlay2Driver
+from headway.layers.rootfs import unpack
+from tests.fakes import images
+from tests.fakes.tars import Item, directory, file, hardlink, opaque, symlink, tar, whiteout
+from tests.fakes.trees import differences, look, plant, umoci_unpack
+
+Layer = Sequence[Item]
+
+BASE: Layer = (
+    directory("root/", mode=0o700, mtime=11),
+    file("root/.profile", b"profile", mtime=12),
+    directory("usr/", mtime=13),
+    directory("usr/lib/", mode=0o2751, uid=3, gid=4, mtime=14, records={"SCHILY.xattr.user.note": "lib"}),
+    file("usr/lib/libc.so", b"libc" * 100, mode=0o4755, uid=5, mtime=15, records={"SCHILY.xattr.user.a": "b"}),
+    hardlink("usr/lib/libc.so.6", "usr/lib/libc.so"),
+    symlink("lib", "usr/lib", mtime=16),
+    symlink("lib64", "/lib", mtime=17),
+    symlink("up", "../../../usr", mtime=18),
+    symlink("dangling", "opt/nowhere", mtime=19),
+    file("etc-file", b"etc", mtime=20),
+    symlink("to-file", "etc-file", mtime=21),
+)
+
+LAYERS: dict[str, Sequence[Layer]] = {
+    "an implicit directory looks as below": [BASE, [file("root/new", b"x")]],
+    "two levels of implicit directories": [BASE, [file("usr/lib/new", b"x")]],
+    "an implicit directory that is new": [BASE, [file("srv/www/index", b"x")]],
+    "through a symlink": [BASE, [file("lib/b", b"x"), file("lib/deep/er", b"y")]],
+    "through two symlinks, one absolute": [BASE, [file("lib64/b", b"x")]],
+    "through a symlink that climbs": [BASE, [file("up/lib/b", b"x")]],
+    "through a dangling symlink": [BASE, [file("dangling/b", b"x")]],
+    "through a symlink, beside its target": [BASE, [file("usr/lib/a", b"x"), file("lib/b", b"y")]],
+    "an explicit directory below a symlink": [BASE, [directory("lib/d/", mode=0o700), file("lib/d/f", b"x")]],
+    "an explicit directory in place of a symlink": [
+        BASE,
+        [directory("lib/", mode=0o711), file("lib/f", b"x")],
+    ],
+    "a whiteout through a symlink": [BASE, [whiteout("lib/libc.so.6")]],
+    "an opaque directory through a symlink": [BASE, [opaque("lib"), file("lib/only", b"x")]],
+    "an implicit opaque directory": [BASE, [opaque("usr/lib"), file("usr/lib/only", b"x")]],
+    "a whiteout where there is nothing": [BASE, [whiteout("none/of/it"), file("root/x", b"x")]],
+    "a hard link to a file with one name": [BASE, [hardlink("root/link", "root/.profile")]],
+    "a hard link to a file with two names": [BASE, [hardlink("third", "usr/lib/libc.so")]],
+    "a hard link through a symlink": [BASE, [hardlink("lib/third", "lib64/libc.so.6")]],
+    "a hard link to a symlink": [BASE, [hardlink("lib-too", "lib")]],
+    "a hard link to a hard link": [BASE, [hardlink("one", "etc-file"), hardlink("two", "one")]],
+    "a hard link over a lower file": [BASE, [hardlink("root/.profile", "etc-file")]],
+    "a hard link to a file that then goes": [BASE, [hardlink("kept", "etc-file"), whiteout("etc-file")]],
+    "three layers": [
+        BASE,
+        [file("lib/second", b"2"), hardlink("usr/lib/link", "etc-file")],
+        [file("lib64/third", b"3"), hardlink("root/link", "usr/lib/link"), hardlink("l3", "lib/second")],
+    ],
+    "a symlink that a middle layer moves": [
+        BASE,
+        [directory("system/"), directory("system/lib/", mode=0o750), symlink("opt", "system")],
+        [file("opt/lib/x", b"x"), file("usr/lib/y", b"y")],
+    ],
+    "a root that the first layer describes": [
+        [directory("./", mode=0o555, uid=1, mtime=7), *BASE],
+        [file("x", b"x")],
+        [file("root/y", b"y")],
+    ],
+    "a root that the second layer describes": [
+        BASE,
+        [directory("./", mode=0o750, mtime=8)],
+        [file("root/y", b"y")],
+    ],
+}
+
+
+def planted(tmp_path: Path, layers: Sequence[Layer]) -> list[Tree]:
+    """Return the trees of a chain, derived where they have to be."""
+    trees: list[Tree] = []
+    for number, layer in enumerate(layers):
+        tree = plant(tmp_path / f"raw-{number}", *layer)
+        if trees and not tree.report.stands_alone:
+            derived = tmp_path / f"derived-{number}"
+            tree = Tree(path=derived, report=derive_tree(trees, tree, derived))
+        trees.append(tree)
+    return trees
+
+
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_what_is_unpacked_equals_umoci(tmp_path: Path, layers: Sequence[Layer]) -> None:
+    expected = umoci_unpack(images.image([tar(*layer) for layer in layers]), tmp_path)
+    trees = planted(tmp_path, layers)
+
+    report = unpack(trees, tmp_path / "ours")
+
+    assert report.is_complete
+    assert differences(tmp_path / "ours", expected) == {}
+    assert all(tree.report.stands_alone for tree in trees[1:])
+
+
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_what_is_mounted_equals_what_is_unpacked(tmp_path: Path, layers: Sequence[Layer]) -> None:
+    trees = planted(tmp_path, layers)
+    unpack(trees, tmp_path / "unpacked")
+    (tmp_path / "mounted").mkdir()
+    driver = Overlay2Driver()
+
+    driver.mount(trees, tmp_path / "mounted")
+
+    try:
+        found = differences(tmp_path / "mounted", tmp_path / "unpacked")
+    finally:
+        driver.unmount(tmp_path / "mounted")
+    assert [name for name in found if name != ".: mtime"] == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ([file("etc-file/b", b"x")], "etc-file/b|etc-file is a file"),
+        ([file("to-file/b", b"x")], "etc-file is a file"),
+        ([hardlink("b", "nothing/here")], "b is a hard link to nothing/here, which no layer below has"),
+        ([hardlink("b", "usr/lib")], "b is a hard link to usr/lib, which is a directory"),
+    ],
+)
+def test_where_umoci_fails_the_layer_is_refused(tmp_path: Path, layer: Layer, message: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        umoci_unpack(images.image([tar(*BASE), tar(*layer)]), tmp_path)
+
+    with pytest.raises(InvalidLayerError, match=message):
+        planted(tmp_path, [BASE, layer])
+
+
+def test_a_derived_tree_shares_content_and_changes_no_other_tree(tmp_path: Path) -> None:
+    lower = plant(tmp_path / "lower", *BASE)
+    raw = plant(tmp_path / "raw", file("lib/big", b"x" * 100_000), hardlink("third", "usr/lib/libc.so"))
+    before = (look(lower.path), look(raw.path))
+
+    report = derive_tree([lower], raw, tmp_path / "derived")
+
+    assert (tmp_path / "derived/usr/lib/big").samefile(raw.path / "lib/big")
+    assert report.disk_bytes < 50_000
+    assert (look(lower.path), look(raw.path)) == before
