@@ -1,0 +1,135 @@
+"""Where things lie below a data root, and whether a directory may become one.
+
+Rule 1: Headway writes only into a directory that is new, empty, or its own: at start it empties ``tmp/``.
+Rule 2: a directory becomes Headway's by its lock file, which is made before everything else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from headway.errors import InvalidSettingError
+from headway.oci.digest import Digest
+from headway.store.failures import disk_errors
+
+_DOCKER = ("engine-id", "overlay2", "image", "buildkit")
+_PODMAN = ("libpod", "overlay-images", "overlay-layers", "vfs-images", "vfs-layers", "storage.lock")
+_CONTAINERD = "io.containerd."
+# Made by mkfs, and by us before the database exists.
+_BEFORE_FIRST_USE = {"lost+found", "lock"}
+
+
+class DataRoot:
+    """The paths of one data root; nothing is created or read before a method is called.
+
+    Attributes:
+        path: The directory itself.
+        database: SQLite's file.
+        lock: What a writer locks.
+        blobs: Committed blobs, by algorithm.
+        ingests: Unfinished blobs.
+        trees: Unpacked layers.
+        tmp: What is being made; emptied at start.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "headway.db"
+        self.lock = path / "lock"
+        self.blobs = path / "blobs"
+        self.ingests = path / "ingest"
+        self.trees = path / "trees"
+        self.tmp = path / "tmp"
+
+    def blob(self, digest: Digest) -> Path:
+        """Return where a committed blob lies."""
+        return self.blobs / digest.algorithm / digest.hex
+
+    def ingest(self, digest: Digest) -> Path:
+        """Return the directory of an unfinished blob."""
+        return self.ingests / f"{digest.algorithm}-{digest.hex}"
+
+    def private(self) -> Path:
+        """Return a name in ``tmp/`` that nothing has."""
+        return self.tmp / os.urandom(8).hex()
+
+    def examine(self) -> bool:
+        """Tell whether there is a store here; False for an absent, empty or unused directory.
+
+        Raises:
+            InvalidSettingError: The directory holds something else; another engine's store is named.
+            StoreReadOnlyError: This user may not look into it.
+        """
+        with disk_errors(self.path):
+            try:
+                names = set(os.listdir(self.path))
+            except FileNotFoundError:
+                return False
+            except NotADirectoryError as error:
+                raise InvalidSettingError(f"data root {self.path} is not a directory") from error
+        if engine := _engine(names):
+            raise InvalidSettingError(f"data root {self.path} holds {engine}; choose another directory")
+        if self.database.name in names:
+            return True
+        if strange := sorted(names - _BEFORE_FIRST_USE):
+            raise InvalidSettingError(
+                f"data root {self.path} is neither empty nor Headway's (it holds {strange[0]}); "
+                "choose another directory"
+            )
+        return False
+
+    def create(self) -> None:
+        """Make the directory Headway's, for this user only, unless it is already; nothing is put into it.
+
+        Raises:
+            InvalidSettingError: As `examine`.
+            StoreReadOnlyError: It cannot be created or written.
+        """
+        if self.examine():
+            return
+        with disk_errors(self.path):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.chmod(0o700)
+
+    def make_directories(self) -> None:
+        """Create what is missing below the data root; called with the lock held.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        with disk_errors(self.path):
+            for directory in (
+                self.blobs / "sha256",
+                self.blobs / "sha512",
+                self.ingests,
+                self.trees,
+                self.tmp,
+            ):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fsync_directory(self.blobs)
+            fsync_directory(self.path)
+
+
+def _engine(names: AbstractSet[str]) -> str:
+    """Return whose store a directory with these names is, with the name that says so, or an empty string."""
+    for marker in _DOCKER:
+        if marker in names:
+            return f"Docker's store ({marker})"
+    for marker in _PODMAN:
+        if marker in names:
+            return f"Podman's store ({marker})"
+    for name in sorted(names):
+        if name.startswith(_CONTAINERD):
+            return f"containerd's store ({name})"
+    return ""
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,183 @@
+"""One writer per data root, and which directories may be one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headway.errors import InvalidSettingError, StoreBusyError, StoreReadOnlyError
+from headway.store.data_root import DataRoot
+from headway.store.lock import Holder, WriterLock, holder
+
+HOLD = (
+    "import sys; from pathlib import Path; from headway.store.lock import WriterLock\n"
+    "with WriterLock(Path(sys.argv[1])) as lock:\n"
+    "  lock.announce('/run/headway.sock'); print('held', flush=True); sys.stdin.read()"
+)
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def lock(path: Path, clock: Clock) -> WriterLock:
+    return WriterLock(path, monotonic=clock.monotonic, sleep=clock.sleep)
+
+
+def other_holder(path: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_writer_waits_five_seconds_and_names_the_first(tmp_path: Path) -> None:
+    clock = Clock()
+    with other_holder(tmp_path / "lock") as process:
+        with pytest.raises(StoreBusyError) as caught, lock(tmp_path / "lock", clock):
+            pass
+        process.kill()
+
+    assert caught.value.pid == process.pid
+    assert str(tmp_path) in str(caught.value)
+    assert clock.now == pytest.approx(5.0, abs=0.2)
+
+
+def test_a_writer_that_ends_lets_the_waiting_one_in(tmp_path: Path) -> None:
+    first = WriterLock(tmp_path / "lock").__enter__()
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        first.__exit__()
+
+    with WriterLock(tmp_path / "lock", monotonic=lambda: 0.0, sleep=sleep):
+        held = holder(tmp_path / "lock")
+
+    assert len(slept) == 1
+    assert held == Holder(pid=os.getpid())
+
+
+def test_a_killed_holder_frees_the_lock(tmp_path: Path) -> None:
+    clock = Clock()
+    with other_holder(tmp_path / "lock") as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+        nobody = holder(tmp_path / "lock")
+        with lock(tmp_path / "lock", clock):
+            us = holder(tmp_path / "lock")
+
+    assert (nobody, us, clock.now) == (None, Holder(pid=os.getpid()), 0.0)
+
+
+def test_the_holders_socket_can_be_asked_for(tmp_path: Path) -> None:
+    with other_holder(tmp_path / "lock") as process:
+        found = holder(tmp_path / "lock")
+        process.kill()
+
+    assert found == Holder(pid=process.pid, socket="/run/headway.sock")
+
+
+def test_nobody_holds_a_lock_that_is_absent(tmp_path: Path) -> None:
+    assert holder(tmp_path / "absent" / "lock") is None
+
+
+def test_a_record_that_cannot_be_read_still_says_that_somebody_writes(tmp_path: Path) -> None:
+    with WriterLock(tmp_path / "lock"):
+        (tmp_path / "lock").write_bytes(b"{")
+
+        found = holder(tmp_path / "lock")
+
+    assert found == Holder(pid=0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_read_only_file_system_is_named_in_words(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+
+    with pytest.raises(StoreReadOnlyError, match="its file system is read-only"), WriterLock(small_disk / "lock"):
+        pass
+    with pytest.raises(StoreReadOnlyError, match="its file system is read-only"):
+        DataRoot(small_disk / "root").create()
+
+
+# --- data roots -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "engine"),
+    [
+        (["engine-id", "containers"], "Docker's store (engine-id)"),
+        (["overlay2"], "Docker's store (overlay2)"),
+        (["image"], "Docker's store (image)"),
+        (["libpod"], "Podman's store (libpod)"),
+        (["overlay-layers"], "Podman's store (overlay-layers)"),
+        (["io.containerd.metadata.v1.bolt"], "containerd's store (io.containerd.metadata.v1.bolt)"),
+        (["headway.db", "engine-id"], "Docker's store (engine-id)"),
+    ],
+)
+def test_another_engines_store_is_refused_by_name(tmp_path: Path, names: list[str], engine: str) -> None:
+    for name in names:
+        (tmp_path / name).mkdir()
+
+    with pytest.raises(InvalidSettingError) as caught:
+        DataRoot(tmp_path).create()
+
+    assert engine in str(caught.value)
+
+
+def test_a_directory_with_somebodys_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "thesis.odt").touch()
+
+    with pytest.raises(InvalidSettingError, match="neither empty nor Headway's"):
+        DataRoot(tmp_path).create()
+
+    assert (tmp_path / "tmp" / "thesis.odt").exists()
+
+
+@pytest.mark.parametrize("names", [[], ["lost+found"], ["lock"]])
+def test_an_unused_directory_becomes_a_data_root_for_its_owner_only(tmp_path: Path, names: list[str]) -> None:
+    path = tmp_path / "a" / "b"
+    path.mkdir(parents=True)
+    for name in names:
+        (path / name).touch()
+
+    DataRoot(path).create()
+
+    assert path.stat().st_mode & 0o777 == 0o700
+
+
+def test_an_absent_data_root_is_created_and_only_looked_for_by_readers(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path / "a" / "b")
+
+    before = root.examine()
+    root.create()
+    root.database.touch()
+
+    assert (before, root.examine()) == (False, True)
+    assert root.path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_is_no_data_root(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InvalidSettingError, match="not a directory"):
+        DataRoot(tmp_path / "file").create()
