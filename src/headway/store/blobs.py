@@ -1,0 +1,111 @@
+"""Committed blobs.
+
+Rule: a file below ``blobs/`` is whole and durable: it was written and synced elsewhere, and renamed. What is
+read is verified, so that a rotten disk is found where it matters.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from headway.errors import DigestMismatchError, InvalidDigestError, NotFoundError, StoreCorruptError
+from headway.oci.digest import Digest
+from headway.store.data_root import DataRoot, fsync_directory
+from headway.store.failures import disk_errors
+
+_ALGORITHMS = ("sha256", "sha512")
+
+
+class FileBlobStore:
+    """`BlobStore` as files ``blobs/<algorithm>/<hex>``. A data root that is absent reads as empty."""
+
+    def __init__(self, root: DataRoot) -> None:
+        self._root = root
+
+    def size(self, digest: Digest) -> int | None:
+        """Return the length of the blob in bytes, or None where it is not here."""
+        with disk_errors(self._root.blobs):
+            try:
+                return self._root.blob(digest).stat().st_size
+            except FileNotFoundError:
+                return None
+
+    def read(self, digest: Digest) -> bytes:
+        """Return the whole blob, verified.
+
+        Raises:
+            NotFoundError: It is not here.
+            StoreCorruptError: What lies there has another digest.
+        """
+        path = self._root.blob(digest)
+        with disk_errors(path):
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                raise NotFoundError("blob", digest) from None
+        actual = Digest.of(data, digest.algorithm)
+        if actual != digest:
+            raise StoreCorruptError(f"{path} has digest {actual}")
+        return data
+
+    def put(self, digest: Digest, data: bytes) -> None:
+        """Publish `data` durably; a blob that is here already and whole is left alone.
+
+        Raises:
+            DigestMismatchError: `data` has another digest.
+            StoreFullError: No space left.
+        """
+        actual = Digest.of(data, digest.algorithm)
+        if actual != digest:
+            raise DigestMismatchError("blob", digest, actual)
+        path = self._root.blob(digest)
+        with disk_errors(path):
+            if _holds(path, data):
+                return
+            private = self._root.private()
+            try:
+                _write_durably(private, data)
+                private.rename(path)
+            except BaseException:
+                private.unlink(missing_ok=True)
+                raise
+            fsync_directory(path.parent)
+
+    def delete(self, digest: Digest) -> None:
+        """Remove it, if it is here."""
+        path = self._root.blob(digest)
+        with disk_errors(path):
+            path.unlink(missing_ok=True)
+
+    def walk(self) -> Iterator[Digest]:
+        """Yield every committed digest, in no order."""
+        for algorithm in _ALGORITHMS:
+            directory = self._root.blobs / algorithm
+            with disk_errors(directory):
+                try:
+                    names = os.listdir(directory)
+                except FileNotFoundError:
+                    continue
+            for name in names:
+                try:
+                    yield Digest.parse(f"{algorithm}:{name}")
+                except InvalidDigestError:
+                    continue  # not ours; a writer's recovery removes it
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Tell whether the file has exactly this content: a rotten blob must not keep a good one out."""
+    try:
+        return path.read_bytes() == data
+    except FileNotFoundError:
+        return False
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)

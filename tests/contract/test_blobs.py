@@ -1,0 +1,83 @@
+"""Committed blobs: the contract, and what only a disk can do to them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from headway.errors import NotFoundError, StoreCorruptError, StoreFullError
+from headway.interfaces import BlobStore
+from headway.oci.digest import Digest
+from headway.store.blobs import FileBlobStore
+from headway.store.data_root import DataRoot
+from tests.contract.blob_contract import CONFIG, BlobContract
+from tests.fakes.memory import MemoryBlobStore
+
+DIGEST = Digest.of(CONFIG)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    root = DataRoot(tmp_path)
+    root.make_directories()
+    return root
+
+
+class TestFileBlobs(BlobContract):
+    @pytest.fixture
+    def subject(self, root: DataRoot) -> BlobStore:
+        return FileBlobStore(root)
+
+
+class TestMemoryBlobs(BlobContract):
+    @pytest.fixture
+    def subject(self) -> BlobStore:
+        return MemoryBlobStore()
+
+
+def test_a_rotten_blob_is_found_when_read(root: DataRoot) -> None:
+    store = FileBlobStore(root)
+    store.put(DIGEST, CONFIG)
+    root.blob(DIGEST).write_bytes(CONFIG.replace(b"arm", b"ARM"))
+
+    with pytest.raises(StoreCorruptError, match=DIGEST.hex):
+        store.read(DIGEST)
+
+
+def test_a_rotten_blob_does_not_keep_a_good_one_out(root: DataRoot) -> None:
+    store = FileBlobStore(root)
+    root.blob(DIGEST).write_bytes(b"")
+
+    store.put(DIGEST, CONFIG)
+
+    assert store.read(DIGEST) == CONFIG
+
+
+def test_files_that_are_no_blobs_are_not_listed(root: DataRoot) -> None:
+    (root.blobs / "sha256" / "notes.txt").write_text("not ours")
+
+    listed = list(FileBlobStore(root).walk())
+
+    assert listed == []
+
+
+def test_an_absent_data_root_reads_as_empty(tmp_path: Path) -> None:
+    store = FileBlobStore(DataRoot(tmp_path / "absent"))
+
+    assert (store.size(DIGEST), list(store.walk())) == (None, [])
+    with pytest.raises(NotFoundError):
+        store.read(DIGEST)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_on_a_full_disk_nothing_half_made_is_left(small_disk: Path) -> None:
+    root = DataRoot(small_disk)
+    root.make_directories()
+    blob = os.urandom(1 << 20)
+
+    with pytest.raises(StoreFullError):
+        FileBlobStore(root).put(Digest.of(blob), blob)
+
+    assert (list(FileBlobStore(root).walk()), os.listdir(root.tmp)) == ([], [])
