@@ -1,0 +1,297 @@
+"""One open ingest: pieces in, in any order; the unbroken prefix out, to whoever follows.
+
+Rule 1: piece, then record. What `write_at` returned from is on record.
+Rule 2: a record is written at its own place, not appended: one that was cut short is overwritten by the next.
+Rule 3: descriptors are closed when nobody uses them any more; a write never meets a number that means another
+        file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Condition, Lock
+
+from headway.distribution.ranges import Ranges
+from headway.errors import StoreCorruptError, StoreError
+from headway.oci.digest import Digest
+from headway.store.data_root import fsync_directory
+from headway.store.failures import disk_error, disk_errors
+from headway.store.journal import HEADER_LENGTH, RECORD_LENGTH, encode_record
+
+_READ_LIMIT = 1 << 20
+
+PositionedWrite = Callable[[int, bytes, int], int]
+"""`os.pwrite`, or what stands in for it in a test of full disks."""
+
+
+class FileIngest:
+    """`Ingest` as a directory with ``data`` and ``journal``; made by `FileIngestStore.open`.
+
+    Args:
+        digest: Digest of the whole blob.
+        size: Its length, in bytes.
+        directory: Where the two files lie.
+        target: Where the blob goes.
+        held: What the journal says.
+        unsynced: How many of the held bytes may not be on the disk yet.
+        write: Writes bytes at an offset.
+        left: Called once when the ingest is closed.
+    """
+
+    def __init__(
+        self,
+        *,
+        digest: Digest,
+        size: int,
+        directory: Path,
+        target: Path,
+        held: Ranges,
+        unsynced: int,
+        write: PositionedWrite,
+        left: Callable[[], None],
+    ) -> None:
+        self.digest = digest
+        self.size = size
+        self._directory = directory
+        self._target = target
+        self._held = held
+        self._unsynced = unsynced
+        self._write = write
+        self._left = left
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
+        self._users = 0
+        self._closed = False
+        self._generation = 0
+        self._named = False
+        self._data = os.open(directory / "data", os.O_RDWR | os.O_CLOEXEC)
+        self._journal = os.open(directory / "journal", os.O_WRONLY | os.O_CLOEXEC)
+        self._journal_end = os.fstat(self._journal).st_size
+
+    def held(self) -> Ranges:
+        """Return which bytes are held now, as a copy."""
+        with self._lock:
+            return self._held.copy()
+
+    def unsynced(self) -> int:
+        """Return how many recorded bytes a power cut could take."""
+        return self._unsynced
+
+    def write_at(self, offset: int, data: bytes) -> int:
+        """Write `data` and record it; return how many of its bytes were not held before.
+
+        Raises:
+            StoreFullError: No space left; what was recorded before stays.
+            StoreError: `data` does not lie within the blob, the ingest is closed, or the disk failed.
+        """
+        length = len(data)
+        if offset < 0 or offset + length > self.size:
+            raise StoreError(f"{length} bytes at {offset} do not fit a blob of {self.size}")
+        if not length:
+            return 0
+        # Written out instead of `_using` and `disk_errors`: this runs for every receive.
+        with self._lock:
+            self._require_open()
+            self._users += 1
+            generation = self._generation
+        fresh = 0
+        try:
+            self._write_all(self._data, data, offset)
+            record = encode_record(offset, data)
+            with self._lock:
+                # A suspect ingest forgot everything, what was under way included.
+                if generation == self._generation:
+                    self._write_all(self._journal, record, self._journal_end)
+                    self._journal_end += RECORD_LENGTH
+                    self._unsynced += length
+                    fresh = self._held.add(offset, offset + length)
+        except OSError as error:
+            raise disk_error(error, self._directory) from error
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._changed.notify_all()
+        return fresh
+
+    def _write_all(self, descriptor: int, data: bytes, offset: int) -> None:
+        written = self._write(descriptor, data, offset)
+        while written < len(data):
+            written += self._write(descriptor, data[written:], offset + written)
+
+    def follow(self) -> FileFollower:
+        """Return a new reader from the first byte on."""
+        return FileFollower(self)
+
+    def is_ready(self, offset: int, generation: int) -> bool:
+        """Tell whether `read_held` would return, or raise, without waiting."""
+        with self._lock:
+            ended = self._closed or generation != self._generation or offset == self.size
+            return ended or self._held.held_from(offset) > offset
+
+    def read_held(self, offset: int, limit: int, stopped: Callable[[], bool], generation: int) -> bytes:
+        """Return 1 to `limit` bytes from `offset` on, waiting until they are held; nothing at the end.
+
+        Raises:
+            InterruptedError: `stopped` says so, or the ingest was closed or forgot what `generation` held.
+            StoreError: The disk failed.
+        """
+        with self._changed:
+            while not (stopped() or self._closed or generation != self._generation):
+                end = self._held.held_from(offset)
+                if end > offset or offset == self.size:
+                    self._users += 1
+                    break
+                self._changed.wait()
+            else:
+                raise InterruptedError(f"{self.digest} is not followed any more")
+        try:
+            with disk_errors(self._directory):
+                data = os.pread(self._data, min(limit, _READ_LIMIT, end - offset), offset)
+        finally:
+            self._release()
+        if not data and offset < self.size:
+            raise StoreCorruptError(f"{self._directory}/data ends at {offset}")
+        return data
+
+    @property
+    def generation(self) -> int:
+        """How often the ingest has forgotten what it held."""
+        return self._generation
+
+    def wake(self) -> None:
+        """Let every waiting reader look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def sync(self) -> None:
+        """Make everything recorded so far survive a power cut.
+
+        Raises:
+            StoreError: The disk reported a failure.
+        """
+        with self._using(), disk_errors(self._directory):
+            recorded = self._unsynced
+            os.fdatasync(self._data)
+            os.fdatasync(self._journal)
+            if not self._named:
+                fsync_directory(self._directory)
+                fsync_directory(self._directory.parent)
+                self._named = True
+            with self._lock:
+                self._unsynced = max(0, self._unsynced - recorded)
+
+    def suspect(self) -> None:
+        """Count nothing as held any more, because the whole had another digest; followers are stopped.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        with self._using(), disk_errors(self._directory):
+            with self._changed:
+                self._generation += 1
+                self._held = Ranges()
+                self._unsynced = 0
+                os.ftruncate(self._journal, HEADER_LENGTH)
+                self._journal_end = HEADER_LENGTH
+                self._changed.notify_all()
+            # Or a power cut would bring the bad pieces back, with records that agree with them.
+            os.fdatasync(self._journal)
+
+    def commit(self) -> None:
+        """Publish as a blob: the caller has verified the digest. The ingest is closed and gone.
+
+        Raises:
+            StoreError: Not every byte is held, or the disk failed; the ingest is still open then.
+        """
+        with self._using(), disk_errors(self._target):
+            missing = self.size - self._held.total
+            if missing:
+                raise StoreError(f"{self.digest} lacks {missing} of {self.size} bytes")
+            os.fsync(self._data)
+            os.rename(self._directory / "data", self._target)
+            fsync_directory(self._target.parent)
+        self._end(keep=False)
+
+    def discard(self) -> None:
+        """Close and remove it."""
+        self._end(keep=False)
+
+    def close(self) -> None:
+        """Close and keep it; one that holds nothing leaves nothing behind. Followers are stopped."""
+        self._end(keep=bool(self._held.total))
+
+    def _end(self, *, keep: bool) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            self._changed.notify_all()
+            while self._users:
+                self._changed.wait()
+        try:
+            with disk_errors(self._directory):
+                os.close(self._journal)
+                os.close(self._data)
+                if not keep:
+                    remove_ingest(self._directory)
+        finally:
+            self._left()
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        """Keep the descriptors open meanwhile."""
+        with self._lock:
+            self._require_open()
+            self._users += 1
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        with self._changed:
+            self._users -= 1
+            self._changed.notify_all()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreError(f"the ingest of {self.digest} is closed")
+
+
+class FileFollower:
+    """`Follower` of a `FileIngest`."""
+
+    def __init__(self, ingest: FileIngest) -> None:
+        self._ingest = ingest
+        self._generation = ingest.generation
+        self._position = 0
+        self._stopped = False
+
+    def ready(self) -> bool:
+        """Tell whether `read` would return without waiting."""
+        return self._stopped or self._ingest.is_ready(self._position, self._generation)
+
+    def read(self, limit: int) -> bytes:
+        """Return the next 1 to `limit` bytes, waiting until they are held; nothing at the end of the blob.
+
+        Raises:
+            InterruptedError: `stop` was called, or the ingest was closed or became suspect.
+        """
+        data = self._ingest.read_held(self._position, limit, lambda: self._stopped, self._generation)
+        self._position += len(data)
+        return data
+
+    def stop(self) -> None:
+        """Wake the reader for good."""
+        self._stopped = True
+        self._ingest.wake()
+
+
+def remove_ingest(directory: Path) -> None:
+    """Remove an ingest's files, the journal first: what is left of a removal cut short counts as nothing."""
+    for name in ("journal", "journal.new", "data"):
+        (directory / name).unlink(missing_ok=True)
+    directory.rmdir()

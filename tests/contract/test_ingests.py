@@ -1,0 +1,335 @@
+"""Unfinished blobs: the contract, and what only a disk can do to them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headway.distribution.ranges import Ranges
+from headway.errors import StoreError, StoreFullError
+from headway.interfaces import BlobStore, Ingest, IngestStore
+from headway.oci.digest import Digest
+from headway.store import journal
+from headway.store.blobs import FileBlobStore
+from headway.store.data_root import DataRoot
+from headway.store.ingests import FileIngestStore
+from tests.contract.ingest_contract import BLOB, DIGEST, IngestContract
+from tests.fakes.memory import MemoryBlobStore, MemoryIngestStore
+
+BOOT = "11111111-2222-3333-4444-555555555555"
+OTHER_BOOT = "99999999-2222-3333-4444-555555555555"
+PIECE = 1000
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    root = DataRoot(tmp_path)
+    root.make_directories()
+    return root
+
+
+class TestFileIngests(IngestContract):
+    @pytest.fixture
+    def subject(self, root: DataRoot) -> IngestStore:
+        return FileIngestStore(root, boot_id=BOOT)
+
+    @pytest.fixture
+    def blobs(self, root: DataRoot) -> BlobStore:
+        return FileBlobStore(root)
+
+
+class TestMemoryIngests(IngestContract):
+    @pytest.fixture
+    def blobs(self) -> MemoryBlobStore:
+        return MemoryBlobStore()
+
+    @pytest.fixture
+    def subject(self, blobs: MemoryBlobStore) -> IngestStore:
+        return MemoryIngestStore(blobs)
+
+
+# --- what is found after a crash --------------------------------------------------------------------------------
+
+
+def plant(root: DataRoot, pieces: int, *, boot: str = BOOT) -> None:
+    """Leave an ingest with the first `pieces` pieces, as a killed process would."""
+    ingest = FileIngestStore(root, boot_id=boot).open(DIGEST, len(BLOB))
+    for start in range(0, pieces * PIECE, PIECE):
+        ingest.write_at(start, BLOB[start : start + PIECE])
+    ingest.close()
+
+
+def data(root: DataRoot) -> Path:
+    return root.ingest(DIGEST) / "data"
+
+
+def records(root: DataRoot) -> Path:
+    return root.ingest(DIGEST) / "journal"
+
+
+def reopened(root: DataRoot, boot: str) -> Ranges:
+    """Return what is held after a reopen; whatever is held must be true."""
+    ingest = FileIngestStore(root, boot_id=boot).open(DIGEST, len(BLOB))
+    held = ingest.held()
+    content = data(root).read_bytes()
+    assert all(content[start:end] == BLOB[start:end] for start, end in held)
+    assert ingest.unsynced() == (held.total if boot == BOOT else 0)
+    ingest.close()
+    return held
+
+
+@pytest.mark.parametrize("boot", [BOOT, OTHER_BOOT])
+@pytest.mark.parametrize("percent", [0, 10, 50, 90, 100])
+def test_a_data_file_that_lost_its_tail_costs_the_pieces_it_lost(root: DataRoot, boot: str, percent: int) -> None:
+    plant(root, 20)
+    os.truncate(data(root), 20 * PIECE * percent // 100)
+
+    held = reopened(root, boot)
+
+    assert held == Ranges([(0, 20 * PIECE * percent // 100)])
+
+
+@pytest.mark.parametrize("boot", [BOOT, OTHER_BOOT])
+@pytest.mark.parametrize("torn", [1, 8, 15])
+def test_a_torn_last_record_costs_a_piece(root: DataRoot, boot: str, torn: int) -> None:
+    plant(root, 5)
+    os.truncate(records(root), records(root).stat().st_size - torn)
+
+    held = reopened(root, boot)
+
+    assert held == Ranges([(0, 4 * PIECE)])
+
+
+def test_records_after_a_torn_one_are_aligned(root: DataRoot) -> None:
+    plant(root, 5)
+    os.truncate(records(root), records(root).stat().st_size - 3)
+    ingest = FileIngestStore(root, boot_id=BOOT).open(DIGEST, len(BLOB))
+    ingest.write_at(9 * PIECE, BLOB[9 * PIECE : 10 * PIECE])
+    ingest.close()
+
+    held = reopened(root, OTHER_BOOT)
+
+    assert held == Ranges([(0, 4 * PIECE), (9 * PIECE, 10 * PIECE)])
+
+
+def test_after_a_power_cut_a_zeroed_tail_costs_the_pieces_it_touches(root: DataRoot) -> None:
+    plant(root, 20)
+    with data(root).open("r+b") as file:
+        file.seek(17 * PIECE + 10)
+        file.write(bytes(2 * PIECE))
+
+    held = reopened(root, OTHER_BOOT)
+
+    assert held == Ranges([(0, 17 * PIECE)]) or held == Ranges([(0, 17 * PIECE), (19 * PIECE + 10, 20 * PIECE)])
+
+
+@pytest.mark.parametrize("boot", [BOOT, OTHER_BOOT])
+@pytest.mark.parametrize("garbage", [b"\0" * 160, b"\xff" * 160, b"text that is no record, and long enough."])
+def test_garbage_behind_the_records_costs_nothing(root: DataRoot, boot: str, garbage: bytes) -> None:
+    plant(root, 5)
+    with records(root).open("ab") as file:
+        file.write(garbage)
+
+    held = reopened(root, boot)
+
+    assert held == Ranges([(0, 5 * PIECE)])
+
+
+@pytest.mark.parametrize("header", [b"", b"HWJ1", b"HWJ2" + bytes(32), bytes(36), os.urandom(200)])
+def test_an_unreadable_journal_starts_empty(root: DataRoot, header: bytes) -> None:
+    plant(root, 5)
+    records(root).write_bytes(header)
+
+    held = FileIngestStore(root, boot_id=BOOT).held(DIGEST), reopened(root, BOOT)
+
+    assert held == (0, Ranges())
+
+
+def test_a_journal_with_a_flipped_bit_in_its_header_starts_empty(root: DataRoot) -> None:
+    plant(root, 5)
+    content = bytearray(records(root).read_bytes())
+    content[10] ^= 1
+    records(root).write_bytes(content)
+
+    held = reopened(root, BOOT)
+
+    assert held == Ranges()
+
+
+def test_a_missing_data_file_holds_nothing(root: DataRoot) -> None:
+    plant(root, 5)
+    data(root).unlink()
+
+    held = FileIngestStore(root, boot_id=BOOT).held(DIGEST), reopened(root, BOOT)
+
+    assert held == (0, Ranges())
+
+
+def test_pieces_that_were_checked_after_a_reboot_are_not_checked_again(root: DataRoot) -> None:
+    plant(root, 5)
+    ingest = FileIngestStore(root, boot_id=OTHER_BOOT).open(DIGEST, len(BLOB))
+    ingest.close()
+
+    found = journal.decode(records(root).read_bytes())
+
+    assert found is not None
+    assert found.boot_id == bytes.fromhex(OTHER_BOOT.replace("-", ""))
+    assert len(found.records) == 5
+
+
+def test_a_killed_writer_loses_only_what_was_under_way(root: DataRoot) -> None:
+    script = (
+        "import os, signal, sys; from pathlib import Path;"
+        "from headway.store.data_root import DataRoot; from headway.store.ingests import FileIngestStore;"
+        "from tests.contract.ingest_contract import BLOB, DIGEST;"
+        f"ingest = FileIngestStore(DataRoot(Path(sys.argv[1])), boot_id={BOOT!r}).open(DIGEST, len(BLOB));"
+        "[ingest.write_at(start, BLOB[start:start + 1000]) for start in range(0, 12000, 1000)];"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+
+    subprocess.run([sys.executable, "-c", script, str(root.path)], check=False)
+
+    assert reopened(root, BOOT) == Ranges([(0, 12_000)])
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_held_bytes_are_true_bytes_whatever_happens(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    root = DataRoot(tmp_path_factory.mktemp("root"))
+    root.make_directories()
+    size = data.draw(st.integers(1, 400))
+    blob = BLOB[256 - 7 : 256 - 7 + size]
+    digest = Digest.of(blob)
+    files = root.ingest(digest)
+    for boot in range(1, data.draw(st.integers(2, 4))):
+        ingest = FileIngestStore(root, boot_id=f"{boot:032x}").open(digest, size)
+        found = (files / "data").read_bytes()
+        assert all(found[start:end] == blob[start:end] for start, end in ingest.held())
+
+        for _ in range(data.draw(st.integers(0, 6))):
+            start = data.draw(st.integers(0, size - 1))
+            end = data.draw(st.integers(start + 1, size))
+            before = ingest.held()
+            fresh = ingest.write_at(start, blob[start:end])
+            assert fresh == before.add(start, end)
+            assert ingest.held() == before
+        ingest.close()
+
+        for name in ("data", "journal") if files.exists() else ():
+            content = bytearray((files / name).read_bytes())
+            for position in data.draw(st.sets(st.integers(0, max(0, len(content) - 1)), max_size=8)):
+                if position < len(content):
+                    content[position] = 0
+            (files / name).write_bytes(content[: data.draw(st.integers(0, len(content)))])
+
+
+# --- a disk that is full ----------------------------------------------------------------------------------------
+
+
+class FillingDisk:
+    """A `pwrite` that has room for so many bytes, and writes what fits."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def __call__(self, descriptor: int, data: bytes, offset: int) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = os.pwrite(descriptor, data[: self.room], offset)
+        self.room -= written
+        return written
+
+
+def test_short_writes_are_completed(root: DataRoot) -> None:
+    def seven_at_most(descriptor: int, data: bytes, offset: int) -> int:
+        return os.pwrite(descriptor, data[:7], offset)
+
+    ingest = FileIngestStore(root, boot_id=BOOT, write=seven_at_most).open(DIGEST, len(BLOB))
+    ingest.write_at(0, BLOB[:PIECE])
+    ingest.close()
+
+    assert reopened(root, OTHER_BOOT) == Ranges([(0, PIECE)])
+
+
+@pytest.mark.parametrize("room", [0, 1, 999, 1000, 1001, 1008, 1015])
+def test_a_full_disk_keeps_what_was_recorded_and_goes_on_when_there_is_room(root: DataRoot, room: int) -> None:
+    disk = FillingDisk(1016 + room)
+    ingest = FileIngestStore(root, boot_id=BOOT, write=disk).open(DIGEST, len(BLOB))
+    ingest.write_at(0, BLOB[:PIECE])
+
+    with pytest.raises(StoreFullError):
+        ingest.write_at(PIECE, BLOB[PIECE : 2 * PIECE])
+    while_full = ingest.held()
+    disk.room = 10_000
+    ingest.write_at(5 * PIECE, BLOB[5 * PIECE : 6 * PIECE])
+    ingest.close()
+
+    assert while_full == Ranges([(0, PIECE)])
+    assert reopened(root, OTHER_BOOT) == Ranges([(0, PIECE), (5 * PIECE, 6 * PIECE)])
+
+
+def write_all(ingest: Ingest, blob: bytes) -> None:
+    for start in range(0, len(blob), 16_384):
+        ingest.write_at(start, blob[start : start + 16_384])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_on_a_file_system_that_is_full_the_error_names_it_and_nothing_is_lost(small_disk: Path) -> None:
+    root = DataRoot(small_disk / "root")
+    root.create()
+    root.make_directories()
+    blob = os.urandom(1 << 20)
+    digest = Digest.of(blob)
+    ingest = FileIngestStore(root, boot_id=BOOT).open(digest, len(blob))
+
+    with pytest.raises(StoreFullError, match=str(root.path)):
+        write_all(ingest, blob)
+    held = ingest.held()
+    ingest.close()
+    again = FileIngestStore(root, boot_id=BOOT).open(digest, len(blob))
+
+    assert held.total > 100_000
+    assert again.held() == held
+    again.discard()
+
+
+def test_a_file_that_may_not_grow_is_an_error_of_the_store(root: DataRoot) -> None:
+    script = (
+        "import resource, sys; from pathlib import Path; from headway.errors import StoreError;"
+        "from headway.store.data_root import DataRoot; from headway.store.ingests import FileIngestStore;"
+        "from tests.contract.ingest_contract import BLOB, DIGEST;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2500, 2500));"
+        f"ingest = FileIngestStore(DataRoot(Path(sys.argv[1])), boot_id={BOOT!r}).open(DIGEST, len(BLOB))\n"
+        "try:\n  [ingest.write_at(start, BLOB[start:start + 1000]) for start in range(0, 5000, 1000)]\n"
+        "except StoreError: ingest.close(); sys.exit(7)"
+    )
+
+    result = subprocess.run([sys.executable, "-c", script, str(root.path)], check=False)
+
+    assert result.returncode == 7
+    assert reopened(root, BOOT) == Ranges([(0, 2000)])
+
+
+def test_an_absent_data_root_reads_as_empty(tmp_path: Path) -> None:
+    store = FileIngestStore(DataRoot(tmp_path / "absent"), boot_id=BOOT)
+
+    assert store.held(DIGEST) == 0
+    assert list(store.walk()) == []
+
+
+def test_a_data_root_without_its_directories_is_an_error_of_the_store(tmp_path: Path) -> None:
+    store = FileIngestStore(DataRoot(tmp_path / "absent"), boot_id=BOOT)
+
+    with pytest.raises(StoreError):
+        store.open(DIGEST, len(BLOB))
+    with pytest.raises(StoreError):
+        store.open(DIGEST, len(BLOB))
