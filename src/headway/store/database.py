@@ -1,0 +1,282 @@
+"""The database of a data root: SQLite, with what it raises translated.
+
+Rule 1: a commit that returned survives a power cut (WAL, synchronous=FULL).
+Rule 2: one connection for all threads; who records several things at once holds it so long (`transaction`).
+Rule 3: a reader changes nothing, needs no lock, works on a read-only file system; what is absent is empty.
+Rule 4: the database is copied before its schema changes; a schema from the future is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any, Self, TypeAlias
+
+from headway.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError, StoreReadOnlyError
+from headway.store.data_root import fsync_directory
+from headway.store.failures import disk_errors
+from headway.store.schema import MIGRATIONS
+
+Value: TypeAlias = str | int | float | None
+
+_BUSY_SECONDS = 5.0
+_OUTER = ("BEGIN IMMEDIATE", ("COMMIT",), ("ROLLBACK",))
+_NESTED = ("SAVEPOINT nested", ("RELEASE nested",), ("ROLLBACK TO nested", "RELEASE nested"))
+
+
+class Database:
+    """One connection, shared by all threads. Closed by leaving its context."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._lock = RLock()
+        self._depth = 0
+
+    @classmethod
+    def open(cls, path: Path, *, program: str = "", migrations: Sequence[str] = MIGRATIONS) -> Self:
+        """Open or create the database to write; the data root's lock is held.
+
+        Args:
+            path: The file.
+            program: This program's version.
+            migrations: The scripts that make the schema.
+
+        Raises:
+            StoreError: A newer program made it, or the disk failed.
+            StoreCorruptError: It is damaged.
+            StoreReadOnlyError: It cannot be written.
+        """
+        with database_errors(path):
+            connection = _connect(f"file:{_quoted(path)}?mode=rwc")
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("PRAGMA foreign_keys=ON")
+                version = _known_version(connection, path, program, len(migrations))
+                if 0 < version < len(migrations):
+                    _copy(connection, path.with_name(f"{path.name}.v{version}"))
+                _migrate(connection, version, program, migrations)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, path)
+
+    @classmethod
+    def open_readonly(cls, path: Path, *, program: str = "", migrations: Sequence[str] = MIGRATIONS) -> Self:
+        """Open the database to read; an absent one is empty, an older one is migrated in memory.
+
+        Args:
+            path: The file.
+            program: This program's version.
+            migrations: The scripts that make the schema.
+
+        Raises:
+            StoreError: A newer program made it, or the disk failed.
+            StoreCorruptError: It is damaged.
+            StoreReadOnlyError: This user may not read it.
+        """
+        with database_errors(path), disk_errors(path):
+            connection = _connect_reader(path)
+            try:
+                version = _known_version(connection, path, program, len(migrations))
+                if version < len(migrations):
+                    connection = _in_memory(connection)
+                    _migrate(connection, version, program, migrations)
+                connection.execute("PRAGMA query_only=ON")
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything this thread does inside at the end, or nothing where an exception leaves it.
+
+        One inside another is part of the outer one: durable when that one is. Other threads wait.
+
+        Raises:
+            StoreFullError: No space left; nothing was recorded.
+            StoreError: The disk failed; nothing was recorded.
+        """
+        begin, commit, undo = _NESTED if self.in_transaction else _OUTER
+        with self._lock, database_errors(self._path):
+            self._connection.execute(begin)
+            self._depth += 1
+            try:
+                yield
+                self._run(commit)
+            except BaseException:
+                # Where the disk is full SQLite has undone everything already.
+                if self._connection.in_transaction:
+                    self._run(undo)
+                raise
+            finally:
+                self._depth -= 1
+
+    def _run(self, statements: Iterable[str]) -> None:
+        for statement in statements:
+            self._connection.execute(statement)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside `transaction`."""
+        with self._lock:
+            return self._depth > 0
+
+    def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Any]:
+        """Return all rows of a query, as tuples.
+
+        Raises:
+            StoreError: The disk failed, or the database is damaged.
+        """
+        with self._lock, database_errors(self._path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
+        """Change something; return how many rows it changed.
+
+        Raises:
+            sqlite3.IntegrityError: A constraint of the schema refuses it: the caller says what that means.
+            StoreError: The disk failed, or the database is damaged.
+        """
+        with self._lock, database_errors(self._path):
+            return self._connection.execute(sql, parameters).rowcount
+
+    def execute_each(self, sql: str, parameters: Iterable[Sequence[Value]]) -> None:
+        """Do the same change with each of `parameters`, inside a transaction; errors as in `execute`."""
+        with self._lock, database_errors(self._path):
+            self._connection.executemany(sql, parameters)
+
+    def close(self) -> None:
+        """Close the connection; nothing may be under way."""
+        with self._lock, database_errors(self._path):
+            self._connection.close()
+
+
+def _connect(name: str) -> sqlite3.Connection:
+    # No isolation level: a transaction begins where the code says so.
+    return sqlite3.connect(
+        name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return _connect(":memory:")
+    with open(path, "rb"):
+        pass  # SQLite does not tell "no permission" from the rest
+    connection = _connect(f"file:{_quoted(path)}?mode=ro")
+    try:
+        connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        # WAL wants a shared-memory file beside the database, which cannot be made here: nobody writes either.
+        return _connect(f"file:{_quoted(path)}?mode=ro&immutable=1")
+    return connection
+
+
+def _in_memory(connection: sqlite3.Connection) -> sqlite3.Connection:
+    memory = _connect(":memory:")
+    connection.backup(memory)
+    connection.close()
+    return memory
+
+
+def _quoted(path: Path) -> str:
+    """Return `path` for a ``file:`` URI (sqlite.org/uri.html); urllib costs more to import than this."""
+    text = str(path.absolute())
+    return text.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _known_version(connection: sqlite3.Connection, path: Path, program: str, known: int) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version <= known:
+        return version
+    try:
+        (maker,) = connection.execute("SELECT value FROM meta WHERE key = 'program'").fetchone()
+    except (sqlite3.Error, TypeError):
+        maker = "of an unknown version"
+    raise StoreError(
+        f"{path} was made by Headway {maker} (schema {version}); this is {program}, "
+        f"which knows schemas up to {known}: use that version, or another data root"
+    )
+
+
+def _copy(connection: sqlite3.Connection, target: Path) -> None:
+    """Copy the whole database, durably; a copy that is there is from a migration that was cut short."""
+    private = target.with_name(f"{target.name}.new")
+    with disk_errors(target):
+        private.unlink(missing_ok=True)
+        copy = sqlite3.connect(private)
+        try:
+            connection.backup(copy)
+        finally:
+            copy.close()
+        descriptor = os.open(private, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        private.rename(target)
+        fsync_directory(target.parent)
+
+
+def _migrate(connection: sqlite3.Connection, version: int, program: str, migrations: Sequence[str]) -> None:
+    """Run the scripts that have not run yet, each in one transaction."""
+    for number, script in enumerate(migrations[version:], version + 1):
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE;{script}")
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('program', ?)", (program,))
+            connection.execute(f"PRAGMA user_version={number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def database_errors(path: Path) -> Iterator[None]:
+    """Translate what SQLite raises in the body, except refusals by a constraint and misuse.
+
+    Raises:
+        StoreFullError: No space left.
+        StoreReadOnlyError: It cannot be written.
+        StoreCorruptError: It is damaged, or no database.
+        StoreBusyError: Another process has locked it.
+        StoreError: Anything else.
+    """
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
+        raise
+    except sqlite3.Error as error:
+        raise _translated(error, path) from error
+
+
+def _translated(error: sqlite3.Error, path: Path) -> StoreError:
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return StoreFullError(str(path))
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return StoreReadOnlyError(f"cannot use {path}: {error}")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return StoreCorruptError(f"{path} is damaged: {error}")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return StoreBusyError(str(path), 0)
+    return StoreError(f"{path}: {error}")

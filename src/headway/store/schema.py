@@ -1,0 +1,74 @@
+"""The database's tables, as the ordered list of scripts that made them.
+
+Rule: a script that was released is never changed; a change of the schema is one more script. The number of
+scripts that ran is the schema's version (`PRAGMA user_version`).
+"""
+
+from __future__ import annotations
+
+_FIRST = """
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- An unpacked layer; its directory is trees/<algorithm>-<hex of the diff ID>.
+CREATE TABLE trees (
+    diff_id TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    disk_bytes INTEGER NOT NULL,
+    report TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- A stack of layers. directory is the top layer's own tree, or one derived for this chain, with its report.
+CREATE TABLE chains (
+    chain_id TEXT PRIMARY KEY,
+    parent TEXT REFERENCES chains ON DELETE CASCADE,
+    diff_id TEXT NOT NULL REFERENCES trees ON DELETE CASCADE,
+    directory TEXT NOT NULL,
+    derived_bytes INTEGER NOT NULL,
+    report TEXT
+) WITHOUT ROWID;
+CREATE INDEX chains_by_parent ON chains (parent);
+CREATE INDEX chains_by_diff_id ON chains (diff_id);
+
+-- Which blob was seen to hold which layer; sequence grows, since a clock may go back.
+CREATE TABLE layer_blobs (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest TEXT NOT NULL,
+    diff_id TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    UNIQUE (diff_id, digest, repository)
+);
+CREATE INDEX layer_blobs_by_digest ON layer_blobs (digest);
+
+-- created_microseconds orders what created spells in many ways; NULL where it spells nothing.
+CREATE TABLE images (
+    image_id TEXT PRIMARY KEY,
+    created TEXT NOT NULL,
+    created_microseconds INTEGER,
+    size INTEGER NOT NULL,
+    platform TEXT NOT NULL,
+    chain_id TEXT,
+    manifest TEXT,
+    last_tagged REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX images_newest_first ON images (created_microseconds DESC, image_id);
+CREATE INDEX images_by_chain ON images (chain_id);
+
+-- spelling is the full one, docker.io/library/alpine:latest; kind is tag or digest.
+CREATE TABLE names (
+    spelling TEXT PRIMARY KEY,
+    repository TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('tag', 'digest')),
+    image_id TEXT NOT NULL REFERENCES images
+) WITHOUT ROWID;
+CREATE INDEX names_by_image ON names (image_id, spelling);
+CREATE INDEX names_by_repository ON names (repository, spelling);
+-- Registries that have answered before.
+CREATE TABLE hosts (
+    host TEXT PRIMARY KEY
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)
