@@ -1,8 +1,8 @@
 """Reading JSON documents that somebody else wrote; the one place in `oci` that decodes JSON.
 
 Rule 1: the bytes are the truth. What is read here is looked at and never written again.
-Rule 2: what Headway does not know passes; what it relies on has the right type, or the document is refused with
-        the path of what is wrong: ``layers[2].size``.
+Rule 2: what Headway does not know passes; what it relies on has the right type, or the document is refused
+        with the path of what is wrong: ``layers[2].size``.
 Rule 3: null and a missing key mean the same, as in Go; of equal keys the last one counts, as in Go. Keys are
         matched exactly, where Go ignores case.
 """

@@ -85,14 +85,13 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Return the config that `data` holds.
 
         Raises:
-            InvalidDocumentError: Too large, not JSON, without a root file system of layers, or with more history
-                than layers (moby-behaviour 3.3, 5.1).
+            InvalidDocumentError: Too large, not JSON, without a root file system of layers, or with more
+                history than layers (moby-behaviour 3.3, 5.1).
         """
         document = decode_object(data, "image configuration", MAX_CONFIG_BYTES)
         diff_ids = _diff_ids(document)
         history = tuple(
-            _history_entry(entry, f"history[{index}]")
-            for index, entry in enumerate(list_at(document, "history"))
+            _history_entry(entry, f"history[{index}]") for index, entry in enumerate(list_at(document, "history"))
         )
         if sum(not entry.empty_layer for entry in history) > len(diff_ids):
             raise InvalidDocumentError("too many non-empty layers in History section")
@@ -116,9 +115,7 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def platform(self) -> Platform:
         """What it runs on; Linux where the config names no operating system, as Moby reads it on Linux."""
-        return Platform(
-            self.os or "linux", self.architecture, self.variant, self.os_version, self.os_features
-        )
+        return Platform(self.os or "linux", self.architecture, self.variant, self.os_version, self.os_features)
 
 
 def _diff_ids(document: Document) -> tuple[DiffID, ...]:

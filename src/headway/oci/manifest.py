@@ -1,9 +1,9 @@
 """Manifests and indexes (image-spec, manifest.md and image-index.md; Docker's schema 2 and manifest list).
 
 Rule 1: the bytes are kept as received and nothing is written again: the digest is over them.
-Rule 2: a document has one meaning. What could be read as an image and as an index is refused (CVE-2021-41190),
-        and so is a body that contradicts its content type.
-Rule 3: strict about what Headway relies on (digests, sizes, config and layers being there), tolerant otherwise.
+Rule 2: a document has one meaning. What could be read as an image and as an index is refused
+        (CVE-2021-41190), and so is a body that contradicts its content type.
+Rule 3: strict about what Headway relies on (digests, sizes, config and layers being there), else tolerant.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     def choose(self, wanted: Platform) -> Descriptor | None:
         """Return the entry that suits a platform best, None where nothing does (moby-behaviour 3.4).
 
-        Best is what was built for the nearest variant, and then what comes first. An entry without a platform may
-        be anything and comes last. Attestations and unknown media types are passed over.
+        Best is what was built for the nearest variant, and then what comes first. An entry without a platform
+        may be anything and comes last. Attestations and unknown media types are passed over.
         """
         ranks = [_entry_rank(wanted, entry) for entry in self.manifests]
         best = min((number for number in ranks if number is not None), default=None)
@@ -156,9 +156,7 @@ def _by_shape(document: Document) -> str:
         return OCI_INDEX
     if "layers" in document or "config" in document:
         return OCI_MANIFEST
-    raise InvalidDocumentError(
-        "it is neither an image manifest nor an index: it lists no layers and no manifests"
-    )
+    raise InvalidDocumentError("it is neither an image manifest nor an index: it lists no layers and no manifests")
 
 
 def _check_version(document: Document) -> None:

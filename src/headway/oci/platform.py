@@ -178,9 +178,7 @@ def _runnable(platform: Platform) -> Iterator[tuple[str, str]]:
     yield architecture, variant
     match architecture:
         case "amd64":
-            yield from (
-                ("amd64", f"v{level}" if level > 1 else "") for level in range(_level(variant) - 1, 0, -1)
-            )
+            yield from (("amd64", f"v{level}" if level > 1 else "") for level in range(_level(variant) - 1, 0, -1))
             yield "386", ""
         case "arm":
             yield from (("arm", f"v{level}") for level in range(_level(variant) - 1, 4, -1))

@@ -56,23 +56,17 @@ class Reference(msgspec.Struct, frozen=True):
             InvalidReferenceError: Docker's grammar refuses it.
         """
         if _IDENTIFIER.fullmatch(text):
-            raise InvalidReferenceError(
-                f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings"
-            )
+            raise InvalidReferenceError(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")
         domain, remainder = _split_domain(text)
         name = remainder.partition(":")[0]
         if name != name.lower():
-            raise InvalidReferenceError(
-                f"invalid reference format: repository name ({name}) must be lowercase"
-            )
+            raise InvalidReferenceError(f"invalid reference format: repository name ({name}) must be lowercase")
         match = _REMAINDER.fullmatch(remainder)
         if match is None or not _DOMAIN.fullmatch(domain):
             raise InvalidReferenceError("invalid reference format")
         path, tag, digest = match.groups()
         if len(domain) + 1 + len(path) > MAX_NAME_CHARACTERS:
-            raise InvalidReferenceError(
-                f"repository name must not be more than {MAX_NAME_CHARACTERS} characters"
-            )
+            raise InvalidReferenceError(f"repository name must not be more than {MAX_NAME_CHARACTERS} characters")
         return cls(domain, path, tag or "", _digest(digest) if digest else None)
 
     @property
