@@ -22,6 +22,7 @@ Files = Mapping[str, "bytes | File"]
 
 CREATED = "2026-01-02T03:04:05Z"
 
+_NOISE_STEP = 16 * 1024 * 1024  # Python gives less than 256 MiB at once
 _OCI = "application/vnd.oci.image."
 _DOCKER = "application/vnd.docker."
 _INDEX = {"oci": f"{_OCI}index.v1+json", "docker": f"{_DOCKER}distribution.manifest.list.v2+json"}
@@ -165,7 +166,8 @@ def tar(files: Files) -> bytes:
 
 def noise(size: int, seed: int = 0) -> bytes:
     """Return bytes that do not compress; the same for the same seed."""
-    return random.Random(seed).randbytes(size)
+    source = random.Random(seed)
+    return b"".join(source.randbytes(min(_NOISE_STEP, size - at)) for at in range(0, size, _NOISE_STEP))
 
 
 def noise_layer(size: int, seed: int = 0) -> Files:

@@ -126,9 +126,10 @@ class Registry:
             thread.join()
 
     @property
-    def port(self) -> int:
-        """The port of `host`."""
-        return int(self.host.partition(":")[2])
+    def address(self) -> tuple[str, int]:
+        """Host and port, as a `Link` takes them for its target."""
+        host, _, port = self.host.partition(":")
+        return host, int(port)
 
     def drop_connections(self) -> None:
         """End every open connection, as a restart of the registry does."""
@@ -197,7 +198,9 @@ class Registry:
         if request.kind == "token" and self._auth is not None:
             self._auth.grant(request, reply)
             return
-        challenge = self._auth.challenge(request, self.url) if self._auth is not None else None
+        # Where the client came by: a link may stand before the registry, and is to carry the tokens too.
+        base_url = self.url.replace(self.host, request.headers.get("host", self.host))
+        challenge = self._auth.challenge(request, base_url) if self._auth is not None else None
         if challenge is not None:
             refuse(reply, 401, "UNAUTHORIZED")
             reply.headers["WWW-Authenticate"] = challenge

@@ -105,9 +105,7 @@ class Outage:
     how: Refusal = "refuse"
 
 
-LinkFault = (
-    CutAfter | ResetAfter | CutEvery | ResetEvery | SilentAfter | RateLimit | Trickle | Latency | Outage
-)
+LinkFault = CutAfter | ResetAfter | CutEvery | ResetEvery | SilentAfter | RateLimit | Trickle | Latency | Outage
 
 
 # --- of a registry ------------------------------------------------------------------------------------------
@@ -218,9 +216,7 @@ class WrongTotal:
 
     def apply(self, reply: Reply) -> None:
         """Arrange it."""
-        reply.override(
-            "Content-Range", f"bytes {reply.start}-{reply.stop - 1}/{len(reply.content) + self.by}"
-        )
+        reply.override("Content-Range", f"bytes {reply.start}-{reply.stop - 1}/{len(reply.content) + self.by}")
 
 
 @dataclass(frozen=True, slots=True)

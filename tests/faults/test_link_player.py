@@ -206,13 +206,13 @@ def test_a_rate_limit_holds_for_all_connections_together_or_for_each(source: Sou
     ):
         started = time.monotonic()
         for sock in (first, second):
-            ask(sock, 150_000)
+            ask(sock, 300_000)
         for sock in (first, second):
-            take(sock, 150_000)
+            take(sock, 300_000)
         seconds = time.monotonic() - started
 
-    expected = 0.3 if shared else 0.15
-    assert expected - 0.06 < seconds < expected + 0.1
+    assert (seconds > 0.5) is shared
+    assert seconds > 0.2
 
 
 def test_a_trickle_begins_where_it_says(source: Source) -> None:
@@ -224,8 +224,8 @@ def test_a_trickle_begins_where_it_says(source: Source) -> None:
         take(sock, 200)
         slow = time.monotonic() - started - quick
 
-    assert quick < 0.1
-    assert 0.1 < slow < 0.4
+    assert quick < slow
+    assert 0.1 < slow < 1
 
 
 def test_latency_delays_every_byte_both_ways_but_takes_no_throughput(source: Source) -> None:
@@ -238,8 +238,8 @@ def test_latency_delays_every_byte_both_ways_but_takes_no_throughput(source: Sou
         taken = take(sock, 8 * MIB)
         second = time.monotonic() - started - first
 
-    assert 0.19 < first < 0.3
-    assert 0.09 < second < 0.3
+    assert 0.19 < first < 0.6
+    assert 0.09 < second < 0.8  # piece after piece, it would be 1.6
     assert taken == pattern(8 * MIB)
 
 
@@ -301,7 +301,7 @@ def test_a_link_that_drops_keeps_what_was_open_and_answers_no_new_connection(sou
 def test_a_link_that_resets_accepts_and_resets(source: Source) -> None:
     with Link(target=source.address) as link:
         link.down("reset")
-        with connect(link) as sock, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), connect(link) as sock:
             sock.recv(1)
         link.up()
 

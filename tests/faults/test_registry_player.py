@@ -15,11 +15,13 @@ import pytest
 
 from tests.fakes import images
 from tests.faults.auth import Auth, Basic, Bearer
+from tests.faults.link import Link
 from tests.faults.registry import Registry
 from tests.faults.story import (
     CaptivePortal,
     ChangeTagBetweenRequests,
     CutAfter,
+    CutEvery,
     Effect,
     ExpireToken,
     Fault,
@@ -122,9 +124,7 @@ def test_ranges_are_answered_as_the_rfc_says(asked: str, status: int, start: int
         response, body = get(client, BLOB_PATH, asked)
 
         assert (response.status, body) == (status, BLOB[start:stop])
-        content_range = {206: f"bytes {start}-{stop - 1}/{len(BLOB)}", 416: f"bytes */{len(BLOB)}"}.get(
-            status
-        )
+        content_range = {206: f"bytes {start}-{stop - 1}/{len(BLOB)}", 416: f"bytes */{len(BLOB)}"}.get(status)
         assert response.headers["Content-Range"] == content_range
         assert registry.requests("blob")[0].range == asked
 
@@ -269,9 +269,7 @@ def test_a_flipped_byte_is_one_byte_wherever_a_range_includes_it() -> None:
         assert without_it == BLOB[2000:3000]
 
 
-@pytest.mark.parametrize(
-    ("chunked", "encoding", "connection"), [(True, "chunked", None), (False, None, "close")]
-)
+@pytest.mark.parametrize(("chunked", "encoding", "connection"), [(True, "chunked", None), (False, None, "close")])
 def test_a_length_may_be_missing(*, chunked: bool, encoding: str | None, connection: str | None) -> None:
     with registry_with(NoContentLength(chunked=chunked)) as (_, client):
         response, body = get(client, BLOB_PATH)
@@ -417,9 +415,7 @@ def test_a_token_costs_a_password_where_there_is_one() -> None:
         token = bearer(client, SCOPE, Authorization=basic)
         client.request("POST", "/token", body=f"grant_type=refresh_token&refresh_token=long&scope={SCOPE}")
         oauth = json.loads(client.getresponse().read())["access_token"]
-        answers = [
-            get(client, TAG_PATH, Authorization=header)[0].status for header in (token, f"Bearer {oauth}")
-        ]
+        answers = [get(client, TAG_PATH, Authorization=header)[0].status for header in (token, f"Bearer {oauth}")]
 
         assert nobody.status == 401
         assert answers == [200, 200]
@@ -469,6 +465,31 @@ def test_it_speaks_tls_and_a_cut_there_has_no_farewell(tmp_path: Path) -> None:
 
     assert registry.url.startswith("https://")
     assert (whole, taken) == (BLOB, BLOB[:1234])
+
+
+# --- behind a link ------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_resumes_gets_every_byte_once_over_a_link_that_cuts() -> None:
+    taken = b""
+    with registry_with() as (registry, _), Link(target=registry.address, faults=[CutEvery(70_000)]) as link:
+        while len(taken) < len(BLOB):
+            client = http.client.HTTPConnection(link.host, timeout=5)
+            taken += get(client, BLOB_PATH, f"bytes={len(taken)}-")[1]
+            client.close()
+
+        assert taken == BLOB
+        assert (link.cuts, link.connections) == (4, 5)
+        assert len(BLOB) < link.bytes_down < len(BLOB) + 5 * 500
+
+
+def test_the_realm_of_tokens_is_where_the_client_came_by() -> None:
+    with registry_with(auth=Bearer()) as (registry, _), Link(target=registry.address) as link:
+        client = http.client.HTTPConnection(link.host, timeout=5)
+        refused, _ = get(client, TAG_PATH)
+        client.close()
+
+        assert refused.headers["WWW-Authenticate"].startswith(f'Bearer realm="http://{link.host}/token"')
 
 
 # --- its life -----------------------------------------------------------------------------------------------
