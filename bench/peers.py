@@ -82,13 +82,15 @@ class Headway:
 
     def version(self) -> str:
         """See :meth:`Program.version`."""
-        return run([self._command, "--version"]).strip()
+        return run([self._command, "version"]).strip()
 
     @contextmanager
     def running(self, data_root: Path, scratch: Path, members: Group) -> Iterator[Client]:
         """See :meth:`Program.running`."""
-        headway = [self._command, "--data-root", str(data_root)]
-        yield Client(pull=[*headway, "pull", "-q"], images=[*headway, "images", "-q"])
+        settings = scratch / "daemon.json"
+        settings.write_text("{}")
+        headway = [self._command, "--data-root", str(data_root), "--config-file", str(settings)]
+        yield Client(pull=[*headway, "pull", "--quiet"], images=[*headway, "images", "--quiet", "--no-trunc"])
 
 
 class Dockerd:
