@@ -74,9 +74,7 @@ def _run(plan: Plan, work: Path) -> None:
         groups = stack.enter_context(measure.hierarchy(work / "groups"))
         server = stack.enter_context(registry.serving(work / "registry"))
         bench = Bench(loop, server, groups)
-        comparisons = [
-            bench.compare(image, PROGRAMS, rounds=plan.rounds, twins=plan.twins) for image in images
-        ]
+        comparisons = [bench.compare(image, PROGRAMS, rounds=plan.rounds, twins=plan.twins) for image in images]
     facts |= {"load average after": machine.load()} | {
         f"image {image.name} {image.compression}": _describe(image) for image in images
     }

@@ -114,9 +114,7 @@ PYTHON = Recipe(
     "python",
     (
         Debian("bookworm"),
-        Wheels(
-            ("numpy==2.2.6", "pandas==2.2.3", "python-dateutil==2.9.0.post0", "pytz==2025.2", "six==1.17.0")
-        ),
+        Wheels(("numpy==2.2.6", "pandas==2.2.3", "python-dateutil==2.9.0.post0", "pytz==2025.2", "six==1.17.0")),
         Wheels(("ansible==9.13.0", "django==5.1.9", "sqlalchemy==2.0.41")),
     ),
 )

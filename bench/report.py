@@ -24,7 +24,7 @@ class Caption:
         title: Heading, with the date.
         command: What to type.
         facts: The machine and the set-up, a name and a value each.
-        versions: One line per program.
+        versions: What each program says it is, by its name in tables.
         remarks: Sentences on how each program was run.
     """
 
@@ -70,7 +70,7 @@ def sentences(comparisons: Sequence[Comparison]) -> list[str]:
 def markdown(caption: Caption, comparisons: Sequence[Comparison]) -> str:
     """Return the whole report."""
     facts = [f"- {name}: {value}" for name, value in caption.facts.items()]
-    versions = [f"- {name}: {version}" for name, version in caption.versions.items()]
+    versions = [f"- {version}" for version in caption.versions.values()]
     parts = [
         f"# {caption.title}",
         f"`{caption.command}`",
@@ -105,9 +105,7 @@ def document(caption: Caption, comparisons: Sequence[Comparison]) -> dict[str, o
 
 def spread_text(spread: Spread, decimals: int) -> str:
     """Write ``3.1 [2.8-3.4]``, or one figure when the three look the same."""
-    lowest, middle, highest = (
-        f"{each:.{decimals}f}" for each in (spread.lowest, spread.middle, spread.highest)
-    )
+    lowest, middle, highest = (f"{each:.{decimals}f}" for each in (spread.lowest, spread.middle, spread.highest))
     return middle if lowest == middle == highest else f"{middle} [{lowest}-{highest}]"
 
 
@@ -115,8 +113,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     """Write a Markdown table that is also readable as it is; the first row is its head."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in rows
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
     ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([lines[0], rule, *lines[1:]])

@@ -36,16 +36,12 @@ class Bench:
         """
         reference = self.registry.push(image)
         measured = [
-            {
-                program.name: self._run(program, image, reference, f"round {number + 1}")
-                for program in programs
-            }
+            {program.name: self._run(program, image, reference, f"round {number + 1}") for program in programs}
             for number in range(rounds)
         ]
         ours = next(program for program in programs if program.name == OURS)
         pairs = [
-            (self._run(ours, image, reference, "A/A"), self._run(ours, image, reference, "A/A"))
-            for _ in range(twins)
+            (self._run(ours, image, reference, "A/A"), self._run(ours, image, reference, "A/A")) for _ in range(twins)
         ]
         return Comparison(f"{image.name} {image.compression}", measured, pairs)
 
