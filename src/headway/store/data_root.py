@@ -101,13 +101,14 @@ class DataRoot:
         """
         with disk_errors(self.path):
             for directory in (
+                self.blobs,
                 self.blobs / "sha256",
                 self.blobs / "sha512",
                 self.ingests,
                 self.trees,
                 self.tmp,
             ):
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                directory.mkdir(mode=0o700, exist_ok=True)
             fsync_directory(self.blobs)
             fsync_directory(self.path)
 

@@ -1,0 +1,350 @@
+"""Unpacked layers, and chains of them.
+
+Rule 1: a tree is published last: synced, renamed, its name synced, then its row. What has no row is not here.
+Rule 2: a tree that does not stand alone is never stacked as it is: its chain gets one derived from it.
+Rule 3: what is removed loses its row first and is moved to ``tmp/``; nobody meets half a tree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from headway.errors import NotFoundError, OutOfOrderError, StoreError
+from headway.interfaces import LayerReport, Tree
+from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
+from headway.store.data_root import DataRoot, fsync_directory
+from headway.store.database import Database
+from headway.store.failures import disk_errors
+from headway.store.removal import remove_tree
+from headway.store.syncing import Syncer
+
+Derive: TypeAlias = Callable[[Sequence[Tree], Tree, Path], LayerReport]
+"""Makes, in an empty directory, the tree that stands for a layer over lower trees (bottom first).
+
+The report is the new tree's; its `disk_bytes` are what it takes up beyond the layer's own tree.
+"""
+
+_BLOBS_PER_DIFF_ID = 50  # moby-behaviour 2.8
+_CHAIN = """
+WITH RECURSIVE chain (chain_id, parent, diff_id, directory, report, depth) AS (
+    SELECT chain_id, parent, diff_id, directory, report, 0 FROM chains WHERE chain_id = ?
+    UNION ALL
+    SELECT chains.chain_id, chains.parent, chains.diff_id, chains.directory, chains.report, depth + 1
+    FROM chains JOIN chain ON chains.chain_id = chain.parent
+)
+SELECT chain.directory, coalesce(chain.report, trees.report)
+FROM chain JOIN trees ON trees.diff_id = chain.diff_id ORDER BY depth DESC
+"""
+
+
+class SqliteLayerStore:
+    """`LayerStore` as directories in ``trees/`` and rows in the database.
+
+    Args:
+        root: The data root.
+        database: Its database.
+        derive: See `Derive`.
+        syncer: Makes trees durable; by default the data root's file system is synced.
+    """
+
+    def __init__(self, root: DataRoot, database: Database, *, derive: Derive, syncer: Syncer | None = None) -> None:
+        self._root = root
+        self._database = database
+        self._derive = derive
+        self._syncer = syncer or Syncer(root.tmp)
+        self._private: dict[Path, int] = {}
+
+    def has_tree(self, diff_id: DiffID) -> bool:
+        """Tell whether the layer is here, unpacked and committed."""
+        return bool(self._database.query("SELECT 1 FROM trees WHERE diff_id = ?", (diff_id,)))
+
+    def has_chain(self, chain_id: ChainID) -> bool:
+        """Tell whether a chain is here."""
+        return bool(self._database.query("SELECT 1 FROM chains WHERE chain_id = ?", (chain_id,)))
+
+    @contextmanager
+    def new_tree(self) -> Iterator[Path]:
+        """Give an empty private directory to unpack into; it is removed at the end unless it was committed.
+
+        Raises:
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+        path = self._root.private()
+        with self._syncer.watching() as mark:
+            with disk_errors(path):
+                path.mkdir()
+                # The root of a container's file system where no layer says otherwise, whatever the umask.
+                path.chmod(0o755)
+            self._private[path] = mark
+            try:
+                yield path
+            finally:
+                del self._private[path]
+                self._drop(path)
+
+    def _drop(self, path: Path) -> None:
+        with suppress(StoreError):  # then the next start removes it
+            remove_tree(path)
+
+    def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
+        """Sync and publish a private directory as the tree of `diff_id`; the caller has verified the diff ID.
+
+        Where the tree is here already, the private one is dropped.
+
+        Raises:
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+        self._sync(path)
+        with self._database.transaction():
+            if self.has_tree(diff_id):
+                return
+            self._move_in(path, tree_directory(diff_id))
+            self._sync_names()
+            self._database.execute(
+                "INSERT INTO trees (diff_id, size, disk_bytes, report) VALUES (?, ?, ?, ?)",
+                (diff_id, report.size, report.disk_bytes, encode_report(report)),
+            )
+
+    def _sync(self, path: Path) -> None:
+        mark = self._private.get(path)
+        if mark is None:
+            raise OutOfOrderError(f"{path} is not from new_tree")
+        self._syncer.sync(mark)
+
+    def _move_in(self, path: Path, name: str) -> None:
+        target = self._root.trees / name
+        with disk_errors(target):
+            if target.exists():
+                # It has no row: a commit was cut short behind the rename.
+                self._move_out(name)
+            os.rename(path, target)
+
+    def _move_out(self, name: str) -> Path | None:
+        private = self._root.private()
+        with disk_errors(private):
+            try:
+                os.rename(self._root.trees / name, private)
+            except FileNotFoundError:
+                return None
+        return private
+
+    def _sync_names(self) -> None:
+        with disk_errors(self._root.trees):
+            fsync_directory(self._root.trees)
+
+    def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:
+        """Publish every prefix of `diff_ids` as a chain; return the last chain ID, None for no layers.
+
+        Raises:
+            NotFoundError: A tree is missing.
+            InvalidLayerError: A layer does not fit the ones below it.
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+        if not diff_ids:
+            return None
+        chain = chain_ids(tuple(diff_ids))
+        if self.has_chain(chain[-1]):
+            return chain[-1]
+        with ExitStack() as private:
+            steps = self._steps(diff_ids, chain, private)
+            derived = [step.tree.path for step in steps if step.is_derived]
+            if derived:
+                self._sync(derived[0])  # the first was begun first, and one sync is enough for all
+            with self._database.transaction():
+                self._publish(steps)
+        return chain[-1]
+
+    def _steps(self, diff_ids: Sequence[DiffID], chain: Sequence[ChainID], private: ExitStack) -> list[_Step]:
+        """Return what is to be published, bottom first; the trees that had to be derived are made."""
+        steps: list[_Step] = []
+        trees: list[Tree] = []
+        for parent, chain_id, diff_id in zip([None, *chain], chain, diff_ids, strict=False):
+            tree = self._chain_tree(chain_id)
+            if tree is None:
+                step = self._step(parent, chain_id, diff_id, trees, private)
+                steps.append(step)
+                tree = step.tree
+            trees.append(tree)
+        return steps
+
+    def _step(
+        self,
+        parent: ChainID | None,
+        chain_id: ChainID,
+        diff_id: DiffID,
+        lower: Sequence[Tree],
+        private: ExitStack,
+    ) -> _Step:
+        rows = self._database.query("SELECT report FROM trees WHERE diff_id = ?", (diff_id,))
+        if not rows:
+            raise NotFoundError("layer", diff_id)
+        tree = self._tree(tree_directory(diff_id), rows[0][0])
+        if not lower or tree.report.stands_alone:
+            return _Step(chain_id, parent, diff_id, tree, is_derived=False)
+        path = private.enter_context(self.new_tree())
+        tree = Tree(path, self._derive(list(lower), tree, path))
+        return _Step(chain_id, parent, diff_id, tree, is_derived=True)
+
+    def _publish(self, steps: Iterable[_Step]) -> None:
+        steps = [step for step in steps if not self.has_chain(step.chain_id)]
+        derived = [step for step in steps if step.is_derived]
+        for step in derived:
+            self._move_in(step.tree.path, step.directory)
+        if derived:
+            self._sync_names()
+        try:
+            self._database.execute_each(
+                "INSERT INTO chains (chain_id, parent, diff_id, directory, derived_bytes, report)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [step.row() for step in steps],
+            )
+        except sqlite3.IntegrityError as error:
+            raise NotFoundError("layer", steps[-1].chain_id, "it was removed meanwhile") from error
+
+    def trees(self, chain_id: ChainID | None) -> list[Tree]:
+        """Return the trees of a chain, bottom layer first; none for None.
+
+        Raises:
+            NotFoundError: No such chain.
+        """
+        if chain_id is None:
+            return []
+        rows = self._database.query(_CHAIN, (chain_id,))
+        if not rows:
+            raise NotFoundError("chain", chain_id)
+        return [self._tree(*row) for row in rows]
+
+    def _chain_tree(self, chain_id: ChainID) -> Tree | None:
+        rows = self._database.query(
+            "SELECT directory, coalesce(chains.report, trees.report)"
+            " FROM chains JOIN trees USING (diff_id) WHERE chain_id = ?",
+            (chain_id,),
+        )
+        return self._tree(*rows[0]) if rows else None
+
+    def _tree(self, directory: str, report: str) -> Tree:
+        return Tree(self._root.trees / directory, decode_report(report))
+
+    def remember_blob(self, diff_id: DiffID, digest: Digest, repository: str) -> None:
+        """Record that a blob holds a layer: both digests were computed over the same bytes.
+
+        The newest 50 per diff ID are kept (moby-behaviour 2.8).
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT OR REPLACE INTO layer_blobs (digest, diff_id, repository) VALUES (?, ?, ?)",
+                (digest, diff_id, repository),
+            )
+            self._database.execute(
+                "DELETE FROM layer_blobs WHERE sequence IN"
+                " (SELECT sequence FROM layer_blobs WHERE diff_id = ?"
+                " ORDER BY sequence DESC LIMIT -1 OFFSET ?)",
+                (diff_id, _BLOBS_PER_DIFF_ID),
+            )
+
+    def diff_id_of(self, digest: Digest) -> DiffID | None:
+        """Return the diff ID of the layer that a blob holds, if `remember_blob` said so."""
+        rows = self._database.query(
+            "SELECT diff_id FROM layer_blobs WHERE digest = ? ORDER BY sequence DESC LIMIT 1", (digest,)
+        )
+        return DiffID(Digest(rows[0][0])) if rows else None
+
+    def collect(self, keep: Iterable[ChainID]) -> int:
+        """Remove every chain and tree that no chain in `keep` needs; return the bytes freed (``disk_bytes``).
+
+        Raises:
+            OutOfOrderError: Called inside a transaction: what is removed cannot be rolled back.
+            StoreError: The disk failed.
+        """
+        if self._database.in_transaction:
+            raise OutOfOrderError("collect inside a transaction")
+        with self._database.transaction():
+            names, freed = self._forget(keep)
+        with self._database.transaction():
+            # A layer that was forgotten may have been committed again since.
+            moved = [self._move_out(name) for name in names - directories(self._database)]
+        for path in moved:
+            if path is not None:
+                self._drop(path)
+        return freed
+
+    def _forget(self, keep: Iterable[ChainID]) -> tuple[set[str], int]:
+        """Delete the rows that no chain in `keep` needs; return their directories and bytes."""
+        before = directories(self._database)
+        chains = self._database.query("SELECT chain_id, parent, derived_bytes FROM chains")
+        parents = {chain_id: parent for chain_id, parent, _ in chains}
+        needed: set[str] = set()
+        for kept in keep:
+            chain_id: str | None = kept
+            while chain_id is not None and chain_id not in needed:
+                needed.add(chain_id)
+                chain_id = parents.get(chain_id)
+        gone = [row for row in chains if row[0] not in needed]
+        self._database.execute_each("DELETE FROM chains WHERE chain_id = ?", [row[:1] for row in gone])
+        trees = self._database.query(
+            "SELECT diff_id, disk_bytes FROM trees WHERE diff_id NOT IN (SELECT diff_id FROM chains)"
+        )
+        self._database.execute_each("DELETE FROM trees WHERE diff_id = ?", [row[:1] for row in trees])
+        freed = sum(row[2] for row in gone) + sum(row[1] for row in trees)
+        return before - directories(self._database), freed
+
+
+class _Step(msgspec.Struct, frozen=True):
+    """One chain to be published."""
+
+    chain_id: ChainID
+    parent: ChainID | None
+    diff_id: DiffID
+    tree: Tree
+    is_derived: bool
+
+    @property
+    def directory(self) -> str:
+        return f"chain-{tree_directory(self.chain_id)}" if self.is_derived else tree_directory(self.diff_id)
+
+    def row(self) -> tuple[str | int | None, ...]:
+        report = self.tree.report if self.is_derived else None
+        return (
+            self.chain_id,
+            self.parent,
+            self.diff_id,
+            self.directory,
+            report.disk_bytes if report else 0,
+            encode_report(report) if report else None,
+        )
+
+
+def tree_directory(digest: Digest) -> str:
+    """Return what the directory of a layer's own tree is called."""
+    return f"{digest.algorithm}-{digest.hex}"
+
+
+def directories(database: Database) -> set[str]:
+    """Return every directory of ``trees/`` that has a row."""
+    own = database.query("SELECT diff_id FROM trees")
+    derived = database.query("SELECT directory FROM chains WHERE report IS NOT NULL")
+    return {tree_directory(Digest(diff_id)) for (diff_id,) in own} | {name for (name,) in derived}
+
+
+def encode_report(report: LayerReport) -> str:
+    """Return a report as JSON. Names may be no text: json escapes lone surrogates, msgspec refuses them."""
+    return json.dumps(msgspec.to_builtins(report))
+
+
+def decode_report(text: str) -> LayerReport:
+    """Return a report that `encode_report` wrote."""
+    return msgspec.convert(json.loads(text), LayerReport)

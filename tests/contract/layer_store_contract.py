@@ -1,0 +1,205 @@
+"""What every `LayerStore` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from headway.errors import NotFoundError
+from headway.interfaces import LayerReport, LayerStore, Tree
+from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
+
+WHOLE = LayerReport(size=10, disk_bytes=4096, entries=1)
+LEANING = LayerReport(size=20, disk_bytes=8192, entries=1, implicit=("etc",))
+
+
+def diff_id(name: str) -> DiffID:
+    return DiffID(Digest.of(name.encode()))
+
+
+def chain_id(*names: str) -> ChainID:
+    return chain_ids([diff_id(name) for name in names])[-1]
+
+
+def derive(lower: Sequence[Tree], raw: Tree, target: Path) -> LayerReport:
+    """Stand in for `headway.layers.derive`: write down what was given."""
+    assert os.listdir(target) == []
+    stack = [os.listdir(tree.path)[0] for tree in lower]
+    (target / f"{os.listdir(raw.path)[0]}-over-{'-'.join(stack)}").touch()
+    return LayerReport(size=raw.report.size, disk_bytes=512)
+
+
+def commit(subject: LayerStore, name: str, report: LayerReport = WHOLE) -> DiffID:
+    """Commit a tree with one file, which is called as the layer is."""
+    with subject.new_tree() as path:
+        (path / name).write_text(name)
+        subject.commit_tree(diff_id(name), path, report)
+    return diff_id(name)
+
+
+def files(subject: LayerStore, chain: ChainID | None) -> list[str]:
+    """Return which file each tree of a chain has."""
+    return [os.listdir(tree.path)[0] for tree in subject.trees(chain)]
+
+
+class LayerStoreContract:
+    """Give `subject`, an empty `LayerStore` that derives with `derive`."""
+
+    def test_a_tree_that_is_not_committed_leaves_nothing(self, subject: LayerStore) -> None:
+        with subject.new_tree() as path:
+            (path / "a" / "b").mkdir(parents=True)
+            (path / "a").chmod(0o555)
+
+        assert not path.exists()
+        assert not subject.has_tree(diff_id("a"))
+
+    def test_a_new_tree_is_empty_and_others_may_look_into_it_when_it_is_mounted(self, subject: LayerStore) -> None:
+        with subject.new_tree() as first, subject.new_tree() as second:
+            found = first != second, os.listdir(first), first.stat().st_mode & 0o777
+
+        assert found == (True, [], 0o755)
+
+    def test_a_committed_tree_is_here(self, subject: LayerStore) -> None:
+        commit(subject, "base")
+
+        assert subject.has_tree(diff_id("base"))
+        assert not subject.has_tree(diff_id("other"))
+
+    def test_a_tree_that_is_here_already_stays_as_it_is(self, subject: LayerStore) -> None:
+        commit(subject, "base")
+        with subject.new_tree() as path:
+            (path / "again").touch()
+            subject.commit_tree(diff_id("base"), path, WHOLE)
+        subject.commit_chain([diff_id("base")])
+
+        assert files(subject, chain_id("base")) == ["base"]
+        assert not path.exists()
+
+    def test_a_chain_lists_its_trees_bottom_first(self, subject: LayerStore) -> None:
+        ids = [commit(subject, name) for name in ("base", "middle", "top")]
+
+        chain = subject.commit_chain(ids)
+
+        assert chain == chain_id("base", "middle", "top")
+        assert files(subject, chain) == ["base", "middle", "top"]
+        assert [tree.report for tree in subject.trees(chain)] == [WHOLE] * 3
+
+    def test_every_prefix_is_a_chain(self, subject: LayerStore) -> None:
+        subject.commit_chain([commit(subject, name) for name in ("base", "middle", "top")])
+
+        prefix = chain_id("base", "middle")
+
+        assert subject.has_chain(prefix)
+        assert not subject.has_chain(chain_id("middle"))
+        assert files(subject, prefix) == ["base", "middle"]
+
+    def test_no_layers_are_no_chain(self, subject: LayerStore) -> None:
+        assert subject.commit_chain([]) is None
+        assert subject.trees(None) == []
+
+    def test_a_chain_may_hold_a_layer_twice(self, subject: LayerStore) -> None:
+        base = commit(subject, "base")
+
+        chain = subject.commit_chain([base, base])
+
+        assert files(subject, chain) == ["base", "base"]
+
+    def test_a_chain_without_one_of_its_trees_is_refused_whole(self, subject: LayerStore) -> None:
+        base = commit(subject, "base")
+
+        with pytest.raises(NotFoundError):
+            subject.commit_chain([base, diff_id("missing")])
+        with pytest.raises(NotFoundError):
+            subject.trees(chain_id("base", "missing"))
+
+        assert not subject.has_chain(chain_id("base"))
+
+    def test_a_layer_that_leans_on_others_gets_a_tree_for_each_chain(self, subject: LayerStore) -> None:
+        base, other = commit(subject, "base"), commit(subject, "other")
+        leaning, top = commit(subject, "leaning", LEANING), commit(subject, "top", LEANING)
+
+        first = subject.commit_chain([base, leaning, top])
+        second = subject.commit_chain([base, other, leaning])
+        again = subject.commit_chain([base, leaning, top])
+
+        assert first == again
+        assert files(subject, first) == [
+            "base",
+            "leaning-over-base",
+            "top-over-base-leaning-over-base",
+        ]
+        assert files(subject, second) == ["base", "other", "leaning-over-base-other"]
+        assert subject.trees(second)[-1].report == LayerReport(size=20, disk_bytes=512)
+
+    def test_the_bottom_layer_leans_on_nothing(self, subject: LayerStore) -> None:
+        chain = subject.commit_chain([commit(subject, "base", LEANING)])
+
+        assert files(subject, chain) == ["base"]
+        assert subject.trees(chain)[0].report == LEANING
+
+    def test_a_report_comes_back_as_it_was(self, subject: LayerStore) -> None:
+        report = LayerReport(
+            size=1,
+            disk_bytes=2,
+            entries=3,
+            lower_links=(("a\udcff", "b"),),
+            real_modes=(("c", 0o4555),),
+            owners=(("d", 0, 2**32 - 2),),
+            devices=(("e", 0o20666, 1, 3),),
+            xattrs=(("f", "security.capability", b"\x00\xff"),),
+        )
+
+        chain = subject.commit_chain([commit(subject, "base", report)])
+
+        assert subject.trees(chain)[0].report == report
+
+    def test_what_no_kept_chain_needs_is_collected(self, subject: LayerStore) -> None:
+        base, one, two = commit(subject, "base"), commit(subject, "one"), commit(subject, "two", LEANING)
+        commit(subject, "never used")
+        keep = subject.commit_chain([base, one])
+        gone = subject.commit_chain([base, two])
+        assert keep is not None
+        paths = [tree.path for tree in subject.trees(gone)]
+
+        freed = subject.collect([keep])
+
+        assert freed == 4096 + 8192 + 512
+        assert files(subject, keep) == ["base", "one"]
+        assert not subject.has_tree(two)
+        assert not subject.has_tree(diff_id("never used"))
+        assert [path.exists() for path in paths] == [True, False]
+        with pytest.raises(NotFoundError):
+            subject.trees(gone)
+
+    def test_collecting_twice_frees_nothing_more_and_a_layer_can_come_back(self, subject: LayerStore) -> None:
+        subject.commit_chain([commit(subject, "base")])
+
+        freed = subject.collect([]), subject.collect([])
+        chain = subject.commit_chain([commit(subject, "base")])
+
+        assert freed == (4096, 0)
+        assert files(subject, chain) == ["base"]
+
+    def test_a_blobs_layer_is_remembered(self, subject: LayerStore) -> None:
+        subject.remember_blob(diff_id("base"), Digest.of(b"gzip"), "docker.io/library/alpine")
+        subject.remember_blob(diff_id("base"), Digest.of(b"zstd"), "docker.io/library/alpine")
+
+        found = [subject.diff_id_of(Digest.of(blob)) for blob in (b"gzip", b"zstd", b"other")]
+
+        assert found == [diff_id("base"), diff_id("base"), None]
+
+    def test_of_one_layers_blobs_the_newest_50_are_remembered(self, subject: LayerStore) -> None:
+        blobs = [Digest.of(str(number).encode()) for number in range(51)]
+        for blob in blobs[:50]:
+            subject.remember_blob(diff_id("base"), blob, "docker.io/a/b")
+        subject.remember_blob(diff_id("other"), Digest.of(b"other"), "docker.io/a/b")
+
+        subject.remember_blob(diff_id("base"), blobs[0], "docker.io/a/b")
+        subject.remember_blob(diff_id("base"), blobs[50], "docker.io/a/b")
+
+        forgotten = [blob for blob in blobs if subject.diff_id_of(blob) is None]
+        assert forgotten == [blobs[1]]
+        assert subject.diff_id_of(Digest.of(b"other")) == diff_id("other")

@@ -1,0 +1,183 @@
+"""Layers on disk: the contract, and what crashes, threads and failing disks do to them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+
+from headway.errors import OutOfOrderError, StoreError
+from headway.interfaces import LayerReport, LayerStore, Tree
+from headway.oci.digest import DiffID
+from headway.store.data_root import DataRoot
+from headway.store.database import Database
+from headway.store.layers import SqliteLayerStore, tree_directory
+from headway.store.syncing import Syncer
+from tests.contract.layer_store_contract import (
+    LEANING,
+    WHOLE,
+    LayerStoreContract,
+    chain_id,
+    commit,
+    derive,
+    diff_id,
+    files,
+)
+from tests.fakes.memory import MemoryLayerStore
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    root = DataRoot(tmp_path / "root")
+    root.create()
+    root.make_directories()
+    return root
+
+
+@pytest.fixture
+def database(root: DataRoot) -> Iterator[Database]:
+    with Database.open(root.database) as database:
+        yield database
+
+
+@pytest.fixture
+def store(root: DataRoot, database: Database) -> SqliteLayerStore:
+    return SqliteLayerStore(root, database, derive=derive)
+
+
+class TestSqliteLayers(LayerStoreContract):
+    @pytest.fixture
+    def subject(self, store: SqliteLayerStore) -> LayerStore:
+        return store
+
+
+class TestMemoryLayers(LayerStoreContract):
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> LayerStore:
+        return MemoryLayerStore(tmp_path, derive=derive)
+
+
+def test_trees_are_named_by_what_they_are(root: DataRoot, store: SqliteLayerStore) -> None:
+    store.commit_chain([commit(store, "base"), commit(store, "top", LEANING)])
+
+    assert set(os.listdir(root.trees)) == {
+        f"sha256-{diff_id('base').hex}",
+        f"sha256-{diff_id('top').hex}",
+        f"chain-sha256-{chain_id('base', 'top').hex}",
+    }
+    assert os.listdir(root.tmp) == []
+
+
+def test_what_was_committed_is_here_after_a_reopen(root: DataRoot) -> None:
+    with Database.open(root.database) as database:
+        store = SqliteLayerStore(root, database, derive=derive)
+        chain = store.commit_chain([commit(store, "base"), commit(store, "top", LEANING)])
+
+    with Database.open_readonly(root.database) as database:
+        reader = SqliteLayerStore(root, database, derive=derive)
+        assert files(reader, chain) == ["base", "top-over-base"]
+
+
+def test_a_tree_left_by_a_commit_that_was_cut_short_is_replaced(root: DataRoot, store: SqliteLayerStore) -> None:
+    litter = root.trees / tree_directory(diff_id("base"))
+    litter.mkdir()
+    (litter / "half made").touch()
+
+    chain = store.commit_chain([commit(store, "base")])
+
+    assert files(store, chain) == ["base"]
+
+
+def test_a_commit_that_is_rolled_back_can_be_made_again(store: SqliteLayerStore, database: Database) -> None:
+    with suppress(ZeroDivisionError), database.transaction():
+        commit(store, "base")
+        raise ZeroDivisionError
+    known = store.has_tree(diff_id("base"))
+
+    chain = store.commit_chain([commit(store, "base")])
+
+    assert not known
+    assert files(store, chain) == ["base"]
+
+
+@pytest.mark.parametrize("report", [WHOLE, LEANING])
+def test_threads_that_commit_the_same_agree(root: DataRoot, store: SqliteLayerStore, report: LayerReport) -> None:
+    together = Barrier(4)
+    failures: list[BaseException] = []
+
+    def pull() -> None:
+        try:
+            together.wait()
+            store.commit_chain([commit(store, "base"), commit(store, "top", report)])
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [Thread(target=pull) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    assert store.has_chain(chain_id("base", "top"))
+    assert os.listdir(root.tmp) == []
+
+
+def test_a_tree_whose_bytes_may_be_lost_is_not_published(root: DataRoot, database: Database) -> None:
+    failing = [OSError(errno.EIO, "lost")]
+
+    def sync(_: int) -> None:
+        if failing:
+            raise failing.pop()
+
+    store = SqliteLayerStore(root, database, derive=derive, syncer=Syncer(root.tmp, sync=sync))
+    with store.new_tree() as first, store.new_tree() as second:
+        # The error is reported once, to whoever syncs first; the other tree may have lost bytes as well.
+        for name, path in (("first", first), ("second", second)):
+            with pytest.raises(StoreError):
+                store.commit_tree(diff_id(name), path, WHOLE)
+    commit(store, "third")
+
+    here = [store.has_tree(diff_id(name)) for name in ("first", "second", "third")]
+    assert here == [False, False, True]
+    assert len(os.listdir(root.trees)) == 1
+
+
+def test_a_chain_that_cannot_be_derived_leaves_nothing(root: DataRoot, database: Database) -> None:
+    def refuse(lower: Sequence[Tree], raw: Tree, target: Path) -> LayerReport:
+        (target / "half made").touch()
+        raise StoreError("refused")
+
+    store = SqliteLayerStore(root, database, derive=refuse)
+    ids: list[DiffID] = [commit(store, "base"), commit(store, "top", LEANING)]
+
+    with pytest.raises(StoreError, match="refused"):
+        store.commit_chain(ids)
+
+    assert not store.has_chain(chain_id("base"))
+    assert os.listdir(root.tmp) == []
+
+
+def test_only_private_trees_can_be_committed(tmp_path: Path, store: SqliteLayerStore) -> None:
+    with pytest.raises(OutOfOrderError):
+        store.commit_tree(diff_id("base"), tmp_path, WHOLE)
+
+
+def test_nothing_is_collected_inside_a_transaction(store: SqliteLayerStore, database: Database) -> None:
+    with pytest.raises(OutOfOrderError), database.transaction():
+        store.collect([])
+
+
+def test_an_absent_data_root_reads_as_empty(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path / "absent")
+
+    with Database.open_readonly(root.database) as database:
+        store = SqliteLayerStore(root, database, derive=derive)
+
+        assert not store.has_tree(diff_id("base"))
+        assert store.trees(None) == []

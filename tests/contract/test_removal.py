@@ -1,0 +1,118 @@
+"""Removing trees, whatever they look like."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headway.errors import StoreError
+from headway.store.removal import remove_tree
+
+NOBODY = 65534
+
+
+def test_a_tree_of_every_kind_of_file_is_removed(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "a" / "b").mkdir(parents=True)
+    (tree / "a" / "file").write_text("x")
+    os.link(tree / "a" / "file", tree / "a" / "b" / "hard link")
+    os.mkfifo(tree / "pipe")
+    (tree / "not utf-8").mkdir()
+    os.mkdir(os.fsencode(tree) + b"/\xff")
+    (tree / "tree.0").mkdir()
+
+    remove_tree(tree)
+
+    assert os.listdir(tmp_path) == []
+
+
+def test_links_are_removed_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "kept").touch()
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "to-directory").symlink_to(tmp_path / "outside")
+    (tmp_path / "tree" / "to-nothing").symlink_to("nowhere")
+    (tmp_path / "link").symlink_to("outside")
+
+    remove_tree(tmp_path / "tree")
+    remove_tree(tmp_path / "link")
+
+    assert os.listdir(tmp_path) == ["outside"]
+    assert os.listdir(tmp_path / "outside") == ["kept"]
+
+
+def test_a_file_and_what_is_absent_are_removed_as_well(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    remove_tree(tmp_path / "file")
+    remove_tree(tmp_path / "file")
+
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_tree_deeper_than_any_path_is_removed_with_few_descriptors(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("deep", dir_fd=descriptor)
+        below = os.open("deep", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+
+    remove_tree(tmp_path / "deep")
+
+    assert os.listdir(tmp_path) == []
+
+
+def test_names_of_a_removal_that_was_cut_short_are_not_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "tree" / "a").mkdir(parents=True)
+    (tmp_path / "tree.0").write_text("left")
+    (tmp_path / "tree.1" / "full").mkdir(parents=True)
+
+    for name in ("tree", "tree.0", "tree.1"):
+        remove_tree(tmp_path / name)
+
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_modes_are_no_hindrance_to_an_owner_who_is_not_root(tmp_path: Path) -> None:
+    tree = tmp_path / "tmp" / "tree"
+    (tree / "a" / "b").mkdir(parents=True)
+    (tree / "a" / "b" / "file").touch()
+    (tree / "a" / "file").touch()
+    for path in (tree / "a" / "b", tree / "a", tree, tmp_path / "tmp"):
+        os.chown(path, NOBODY, NOBODY)
+    (tree / "a" / "b").chmod(0o000)
+    (tree / "a").chmod(0o555)
+    tree.chmod(0o500)
+    script = (
+        "import os, sys; from pathlib import Path; from headway.store.removal import remove_tree;"
+        f"os.chdir(sys.argv[1]); os.setgid({NOBODY}); os.setuid({NOBODY});"
+        "remove_tree(Path('tree'))"
+    )
+
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "tmp")], check=True)
+
+    assert os.listdir(tmp_path / "tmp") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_what_is_mounted_inside_is_not_emptied(small_disk: Path, tmp_path: Path) -> None:
+    inside = tmp_path / "tree" / "inside"
+    inside.mkdir(parents=True)
+    (small_disk / "kept").touch()
+    subprocess.run(["mount", "--bind", small_disk, inside], check=True)
+
+    try:
+        for path in (tmp_path / "tree", small_disk):
+            with pytest.raises(StoreError):
+                remove_tree(path)
+
+        assert os.listdir(small_disk) == ["kept"]
+    finally:
+        subprocess.run(["umount", small_disk.parent / "tree.0" / "inside"], check=True)
