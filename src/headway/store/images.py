@@ -1,0 +1,127 @@
+"""Images by ID, as lists need them.
+
+Rule: listing reads one table and no config. An image is recorded after its config and its chain.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+
+from headway.errors import ConflictError
+from headway.interfaces import ImageRecord
+from headway.oci.digest import ChainID, Digest, ImageID
+from headway.store.database import Database
+
+_ALGORITHMS = ("sha256:", "sha512:")
+_HEX = frozenset("0123456789abcdef")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COLUMNS = "image_id, created, size, platform, chain_id, manifest, last_tagged"
+_SELECT = f"SELECT {_COLUMNS} FROM images"  # noqa: S608  # built from the constant above
+_INSERT = f"INSERT INTO images ({_COLUMNS}, created_microseconds)"
+
+
+class SqliteImageStore:
+    """`ImageStore` in the database's table ``images``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, image_id: ImageID) -> ImageRecord | None:
+        """Return the record, or None."""
+        rows = self._database.query(f"{_SELECT} WHERE image_id = ?", (image_id,))
+        return _record(rows[0]) if rows else None
+
+    def put(self, record: ImageRecord) -> None:
+        """Record an image; its config is a blob and its chain is committed already. A known one is replaced.
+
+        Raises:
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+        self._database.execute(
+            f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (image_id) DO UPDATE SET created = excluded.created, size = excluded.size,"
+            " platform = excluded.platform, chain_id = excluded.chain_id, manifest = excluded.manifest,"
+            " last_tagged = excluded.last_tagged, created_microseconds = excluded.created_microseconds",
+            (
+                record.image_id,
+                record.created,
+                record.size,
+                record.platform,
+                record.chain_id,
+                record.manifest,
+                record.last_tagged,
+                microseconds(record.created),
+            ),
+        )
+
+    def search(self, prefix: str) -> list[ImageID]:
+        """Return the images whose hex starts with `prefix` (``sha256:`` is optional), two at most."""
+        starts = search_prefixes(prefix)
+        rows = [
+            row
+            for start in starts
+            for row in self._database.query(
+                # "g" follows every hex digit.
+                "SELECT image_id FROM images WHERE image_id >= ? AND image_id < ? ORDER BY image_id LIMIT 2",
+                (start, f"{start}g"),
+            )
+        ]
+        return [ImageID(Digest(image_id)) for (image_id,) in rows[:2]]
+
+    def delete(self, image_id: ImageID) -> None:
+        """Forget it. References to it must be gone.
+
+        Raises:
+            ConflictError: A reference still stands for it.
+            StoreError: The disk failed.
+        """
+        try:
+            self._database.execute("DELETE FROM images WHERE image_id = ?", (image_id,))
+        except sqlite3.IntegrityError as error:
+            raise ConflictError(f"image {image_id} still has a name") from error
+
+    def list(self) -> list[ImageRecord]:
+        """Return all, newest first."""
+        rows = self._database.query(f"{_SELECT} ORDER BY created_microseconds DESC, image_id")
+        return [_record(row) for row in rows]
+
+    def count(self) -> int:
+        """Return how many there are."""
+        count: int = self._database.query("SELECT count(*) FROM images")[0][0]
+        return count
+
+
+def _record(row: tuple[str, str, int, str, str | None, str | None, float]) -> ImageRecord:
+    image_id, created, size, platform, chain_id, manifest, last_tagged = row
+    return ImageRecord(
+        image_id=ImageID(Digest(image_id)),
+        created=created,
+        size=size,
+        platform=platform,
+        chain_id=None if chain_id is None else ChainID(Digest(chain_id)),
+        manifest=None if manifest is None else Digest(manifest),
+        last_tagged=last_tagged,
+    )
+
+
+def search_prefixes(prefix: str) -> tuple[str, ...]:
+    """Return how the IDs start that an abbreviation may mean; none where it is none (moby-behaviour 5.1)."""
+    for algorithm in _ALGORITHMS:
+        if prefix.startswith(algorithm):
+            digits = prefix.removeprefix(algorithm)
+            return (prefix,) if digits and _HEX.issuperset(digits) else ()
+    return tuple(algorithm + prefix for algorithm in _ALGORITHMS) if prefix and _HEX.issuperset(prefix) else ()
+
+
+def microseconds(created: str) -> int | None:
+    """Return the moment that RFC 3339 text names, since the epoch; None (the oldest) where it names none."""
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    elapsed = moment - _EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds

@@ -1,0 +1,128 @@
+"""Names of images: tags, which move, and digest references, which do not (moby-behaviour 5.2).
+
+Rule: a name stands for an image that is here; the database refuses every other.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from headway.errors import ConflictError, InvalidReferenceError, NotFoundError
+from headway.oci.digest import Digest, ImageID
+from headway.oci.reference import Reference
+from headway.store.database import Database
+
+_AMBIGUOUS = "docker.io/library/sha256"
+
+
+class SqliteReferenceStore:
+    """`ReferenceStore` in the database's table ``names``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, reference: Reference) -> ImageID | None:
+        """Return what the name stands for; the digest wins where a reference has both."""
+        return self._get(str(stored_name(reference)))
+
+    def _get(self, spelling: str) -> ImageID | None:
+        rows = self._database.query("SELECT image_id FROM names WHERE spelling = ?", (spelling,))
+        return ImageID(Digest(rows[0][0])) if rows else None
+
+    def put_tag(self, reference: Reference, image_id: ImageID) -> ImageID | None:
+        """Let a tag stand for an image; return what it stood for before, None where it is new or the same.
+
+        Raises:
+            InvalidReferenceError: It has a digest, or could be taken for one.
+            NotFoundError: No such image.
+            StoreError: The disk failed.
+        """
+        name = tag_name(reference)
+        with self._database.transaction():
+            before = self._get(str(name))
+            if before == image_id:
+                return None
+            self._put(name, image_id)
+        return before
+
+    def put_digest(self, reference: Reference, image_id: ImageID) -> None:
+        """Let a digest reference stand for an image; its tag does not count.
+
+        Raises:
+            InvalidReferenceError: It has no digest.
+            ConflictError: It stands for another image.
+            NotFoundError: No such image.
+            StoreError: The disk failed.
+        """
+        name = digest_name(reference)
+        with self._database.transaction():
+            before = self._get(str(name))
+            if before is None:
+                self._put(name, image_id)
+            elif before != image_id:
+                raise ConflictError(f"Cannot overwrite digest {name.digest}")
+
+    def _put(self, name: Reference, image_id: ImageID) -> None:
+        try:
+            self._database.execute(
+                "INSERT INTO names (spelling, repository, kind, image_id) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (spelling) DO UPDATE SET image_id = excluded.image_id",
+                (str(name), name.repository, "digest" if name.digest else "tag", image_id),
+            )
+        except sqlite3.IntegrityError as error:
+            raise NotFoundError("image", image_id) from error
+
+    def delete(self, reference: Reference) -> bool:
+        """Forget the name; tell whether it was there."""
+        spelling = str(stored_name(reference))
+        return self._database.execute("DELETE FROM names WHERE spelling = ?", (spelling,)) > 0
+
+    def of(self, image_id: ImageID) -> list[Reference]:
+        """Return every name of an image, sorted by its full spelling."""
+        rows = self._database.query(
+            "SELECT spelling, repository, kind FROM names WHERE image_id = ? ORDER BY spelling", (image_id,)
+        )
+        return [_reference(*row) for row in rows]
+
+    def list(self) -> list[tuple[Reference, ImageID]]:
+        """Return all, sorted by full spelling."""
+        rows = self._database.query("SELECT spelling, repository, kind, image_id FROM names ORDER BY spelling")
+        return [(_reference(*row[:3]), ImageID(Digest(row[3]))) for row in rows]
+
+
+def stored_name(reference: Reference) -> Reference:
+    """Return the one name a reference is looked up by: its digest, else its tag, else ``latest``."""
+    return digest_name(reference) if reference.digest else reference.with_default_tag()
+
+
+def digest_name(reference: Reference) -> Reference:
+    """Return a digest reference without its tag.
+
+    Raises:
+        InvalidReferenceError: It has no digest.
+    """
+    if reference.digest is None:
+        raise InvalidReferenceError(f"{reference.familiar} has no digest")
+    return reference.name_only().with_digest(reference.digest)
+
+
+def tag_name(reference: Reference) -> Reference:
+    """Return a tag, ``latest`` where there is none.
+
+    Raises:
+        InvalidReferenceError: It has a digest, or could be taken for one.
+    """
+    if reference.digest is not None:
+        raise InvalidReferenceError("refusing to create a tag with a digest reference")
+    if reference.repository == _AMBIGUOUS:
+        raise InvalidReferenceError("refusing to create an ambiguous tag using digest algorithm as name")
+    return reference.with_default_tag()
+
+
+def _reference(spelling: str, repository: str, kind: str) -> Reference:
+    """Return a stored name; parsing it again would be most of the cost of a list."""
+    domain, _, path = repository.partition("/")
+    suffix = spelling[len(repository) + 1 :]
+    if kind == "digest":
+        return Reference(domain, path, digest=Digest(suffix))
+    return Reference(domain, path, suffix)
