@@ -1,0 +1,168 @@
+"""What a writer finds at start, and what it makes of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headway.interfaces import ImageRecord
+from headway.oci.digest import ChainID, Digest, ImageID
+from headway.store.blobs import FileBlobStore
+from headway.store.data_root import DataRoot
+from headway.store.database import Database
+from headway.store.images import SqliteImageStore
+from headway.store.ingests import FileIngestStore
+from headway.store.layers import SqliteLayerStore, tree_directory
+from headway.store.recovery import LostImage, Recovered, recover
+from headway.store.references import SqliteReferenceStore
+from tests.contract.layer_store_contract import LEANING, chain_id, commit, derive, diff_id, files
+from tests.contract.reference_store_contract import name
+
+
+class Store:
+    """A data root with one image of two layers, the second of which leans on the first."""
+
+    def __init__(self, root: DataRoot, database: Database) -> None:
+        self.root = root
+        self.database = database
+        self.blobs = FileBlobStore(root)
+        self.layers = SqliteLayerStore(root, database, derive=derive)
+        self.images = SqliteImageStore(database)
+        self.references = SqliteReferenceStore(database)
+
+    def pull(self, image: str, *layers: str) -> ImageID:
+        """Record an image, its config and its layers, of which all but the first lean on the others."""
+        ids = [commit(self.layers, layer, LEANING) for layer in layers]
+        digest = Digest.of(image.encode())
+        self.blobs.put(digest, image.encode())
+        chain = self.layers.commit_chain(ids)
+        self.images.put(
+            ImageRecord(image_id=ImageID(digest), created="", size=1, platform="linux/amd64", chain_id=chain)
+        )
+        self.references.put_tag(name(f"{image}:1"), ImageID(digest))
+        return ImageID(digest)
+
+    def recover(self) -> Recovered:
+        return recover(self.root, self.database)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    root = DataRoot(tmp_path / "root")
+    root.create()
+    with Database.open(root.database) as database:
+        recover(root, database)
+        yield Store(root, database)
+
+
+def test_a_new_data_root_gets_its_directories(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path / "root")
+    root.create()
+
+    with Database.open(root.database) as database:
+        found = recover(root, database)
+
+    assert found == Recovered()
+    assert {"blobs", "ingest", "trees", "tmp", "headway.db"} == set(os.listdir(root.path))
+    assert {(root.path / one).stat().st_mode & 0o777 for one in ("blobs", "ingest", "trees", "tmp")} == {0o700}
+
+
+def test_what_is_right_is_left_alone(store: Store) -> None:
+    image = store.pull("app", "base", "top")
+    ingest = FileIngestStore(store.root, boot_id="0" * 32).open(Digest.of(b"unfinished"), 10)
+    ingest.write_at(0, b"unfin")
+    ingest.close()
+
+    found = store.recover()
+
+    assert found == Recovered()
+    assert files(store.layers, chain_id("base", "top")) == ["base", "top-over-base"]
+    assert store.references.get(name("app:1")) == image
+    assert FileIngestStore(store.root, boot_id="0" * 32).held(Digest.of(b"unfinished")) == 5
+
+
+def test_litter_is_removed(store: Store) -> None:
+    root = store.root
+    (root.tmp / "private" / "deep").mkdir(parents=True)
+    (root.tmp / "blob").write_text("half")
+    (root.trees / tree_directory(diff_id("uncommitted")) / "usr").mkdir(parents=True)
+    (root.ingests / "no digest").mkdir()
+    (root.ingests / "file").touch()
+    (root.ingests / tree_directory(diff_id("no journal"))).mkdir()
+    (root.blobs / "sha256" / "abc.tmp").touch()
+
+    found = store.recover()
+
+    assert found == Recovered(litter=7)
+    left = {path.relative_to(root.path) for path in root.path.rglob("*") if path.parent != root.path}
+    assert {str(path) for path in left} == {"blobs/sha256", "blobs/sha512"}
+
+
+def test_a_lost_tree_takes_the_chains_and_images_that_need_it_along(store: Store) -> None:
+    lost, kept = store.pull("lost", "base", "top"), store.pull("kept", "other")
+    shutil.rmtree(store.root.trees / tree_directory(diff_id("base")))
+
+    found = store.recover()
+
+    assert found == Recovered(
+        litter=1,
+        lost_trees=(diff_id("base"),),
+        lost_chains=2,
+        lost_images=(LostImage(lost, ("docker.io/library/lost:1",)),),
+    )
+    assert [record.image_id for record in store.images.list()] == [kept]
+    assert store.references.list() == [(name("kept:1"), kept)]
+    assert store.layers.has_tree(diff_id("top"))
+    assert store.recover() == Recovered()
+
+
+def test_a_lost_derived_tree_takes_its_chain_along(store: Store) -> None:
+    image = store.pull("app", "base", "top", "upper")
+    shutil.rmtree(store.root.trees / f"chain-{tree_directory(chain_id('base', 'top'))}")
+
+    found = store.recover()
+    again = store.pull("app", "base", "top", "upper")
+
+    assert (found.lost_trees, found.lost_chains) == ((), 2)
+    assert [lost.image_id for lost in found.lost_images] == [image]
+    assert again == image
+    assert len(files(store.layers, chain_id("base", "top", "upper"))) == 3
+
+
+def test_an_image_without_its_config_is_not_listed(store: Store) -> None:
+    image = store.pull("app", "base")
+    store.blobs.delete(image)
+
+    found = store.recover()
+
+    assert [lost.image_id for lost in found.lost_images] == [image]
+    assert store.images.list() == []
+
+
+def test_an_image_whose_chain_was_never_recorded_is_not_listed(store: Store) -> None:
+    image = store.pull("app", "base")
+    record = store.images.get(image)
+    assert record is not None
+    store.images.put(
+        ImageRecord(image_id=image, created="", size=1, platform="linux/amd64", chain_id=ChainID(Digest.of(b"?")))
+    )
+
+    found = store.recover()
+
+    assert [lost.names for lost in found.lost_images] == [("docker.io/library/app:1",)]
+
+
+def test_links_in_the_data_roots_directories_are_not_followed(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "kept").touch()
+    for directory in (store.root.tmp, store.root.trees, store.root.ingests):
+        (directory / "link").symlink_to(tmp_path / "outside")
+
+    found = store.recover()
+
+    assert found == Recovered(litter=3)
+    assert os.listdir(tmp_path / "outside") == ["kept"]
