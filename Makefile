@@ -27,7 +27,7 @@ $(READY): pyproject.toml uv.lock
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/python demo/run.py
+	@$(BIN)/python -m demo
 
 test: $(READY)
 	@tests/peers
