@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from headway.interfaces import ImageRecord, ImageStore
+from headway.interfaces import ImageStore
 from headway.oci.digest import ChainID, Digest, ImageID
+from headway.records import ImageRecord
 
 
 def image_id(name: str) -> ImageID:

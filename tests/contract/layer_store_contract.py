@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from headway.errors import NotFoundError
-from headway.interfaces import LayerReport, LayerStore, Tree
+from headway.interfaces import LayerStore
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
+from headway.records import LayerReport, Tree
 
 WHOLE = LayerReport(size=10, disk_bytes=4096, entries=1)
 LEANING = LayerReport(size=20, disk_bytes=8192, entries=1, implicit=("etc",))

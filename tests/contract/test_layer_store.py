@@ -12,8 +12,9 @@ from threading import Barrier, Thread
 import pytest
 
 from headway.errors import OutOfOrderError, StoreError
-from headway.interfaces import LayerReport, LayerStore, Tree
+from headway.interfaces import LayerStore
 from headway.oci.digest import DiffID
+from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.layers import SqliteLayerStore, tree_directory

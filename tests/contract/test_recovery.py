@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from headway.interfaces import ImageRecord
 from headway.oci.digest import ChainID, Digest, ImageID
+from headway.records import ImageRecord
 from headway.store.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
 from headway.store.database import Database

@@ -16,9 +16,9 @@ from headway.errors import (
     NotFoundError,
     StoreError,
 )
-from headway.interfaces import ImageRecord, LayerReport, Tree
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID, chain_ids
 from headway.oci.reference import Reference
+from headway.records import ImageRecord, LayerReport, Tree
 from headway.store.images import microseconds, search_prefixes
 from headway.store.references import digest_name, stored_name, tag_name
 

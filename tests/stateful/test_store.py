@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from headway.errors import ConflictError, NotFoundError
-from headway.interfaces import ImageRecord, LayerReport
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID, chain_ids
 from headway.oci.reference import Reference
+from headway.records import ImageRecord, LayerReport
 from headway.store.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
 from headway.store.database import Database

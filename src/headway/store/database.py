@@ -166,9 +166,7 @@ class Database:
 
 def _connect(name: str) -> sqlite3.Connection:
     # No isolation level: a transaction begins where the code says so.
-    return sqlite3.connect(
-        name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    return sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def _connect_reader(path: Path) -> sqlite3.Connection:

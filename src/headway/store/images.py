@@ -9,8 +9,8 @@ import sqlite3
 from datetime import UTC, datetime
 
 from headway.errors import ConflictError
-from headway.interfaces import ImageRecord
 from headway.oci.digest import ChainID, Digest, ImageID
+from headway.records import ImageRecord
 from headway.store.database import Database
 
 _ALGORITHMS = ("sha256:", "sha512:")

@@ -18,8 +18,8 @@ from typing import TypeAlias
 import msgspec
 
 from headway.errors import NotFoundError, OutOfOrderError, StoreError
-from headway.interfaces import LayerReport, Tree
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
+from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot, fsync_directory
 from headway.store.database import Database
 from headway.store.failures import disk_errors
