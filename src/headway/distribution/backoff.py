@@ -107,12 +107,11 @@ class Retries:
     def _delay(self, error: HeadwayError) -> float:
         step = self._delays
         self._delays += 1
-        asked = error.retry_after_seconds if isinstance(error, ThrottledError | UnavailableError) else None
-        if asked is not None:
+        if asked := _asked_seconds(error):
             return asked
         if isinstance(error, ThrottledError):
             step = max(step, 1)
-        # Half a step of jitter, downwards: the stated rhythm is the longest one.
+        # Up to a quarter of jitter, downwards: the stated rhythm is the longest one.
         return min(MAX_DELAY_SECONDS, DELAY_STEP_SECONDS * step) * (1 - self._jitter() / 4)
 
 
@@ -130,10 +129,13 @@ class FirstContact:
     def failed(self, error: HeadwayError, *, now: float) -> Wait | GiveUp:
         """Report that an attempt failed, and decide."""
         self._attempts += 1
-        delay = float(self._attempts)
-        if isinstance(error, ThrottledError | UnavailableError) and error.retry_after_seconds is not None:
-            delay = error.retry_after_seconds
+        delay = _asked_seconds(error) or float(self._attempts)
         late = now + delay - self._started > FIRST_CONTACT_SECONDS - 1
         if not error.retryable or self._attempts >= FIRST_CONTACT_ATTEMPTS or late:
             return GiveUp(error)
         return Wait(delay, error, self._attempts)
+
+
+def _asked_seconds(error: HeadwayError) -> float:
+    """Return how long the registry asked to wait; 0 says nothing, and is no leave to ask without a pause."""
+    return (error.retry_after_seconds or 0.0) if isinstance(error, ThrottledError | UnavailableError) else 0.0
