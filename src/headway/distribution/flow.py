@@ -7,8 +7,6 @@ Rule 3: after such a drop the old rate is forgotten: if the next connection is n
 
 from __future__ import annotations
 
-from collections import deque
-
 MIN_STALL_SECONDS = 5.0
 MAX_STALL_SECONDS = 15.0
 FIRST_BYTE_SECONDS = 15.0
@@ -19,26 +17,28 @@ TRICKLE_FACTOR = 4
 
 
 class LinkMemory:
-    """The best rates that a link has shown in the last five minutes, shared by all its connections."""
+    """The best rates that a link has shown in the last five minutes, shared by all its connections.
+
+    Connections report from threads of their own: a tuple that is replaced may lose one of two rates that come at the
+    same moment, and never breaks.
+    """
 
     def __init__(self) -> None:
-        self._rates: deque[tuple[float, float]] = deque()
+        self._rates: tuple[tuple[float, float], ...] = ()
 
     def saw(self, rate: float, *, now: float) -> None:
         """Remember that `rate` bytes per second were reached."""
-        while self._rates and self._rates[-1][1] <= rate:
-            self._rates.pop()
-        self._rates.append((now, rate))
+        # An older rate that was not higher will never be the best again.
+        better = ((when, known) for when, known in self._rates if known > rate and now - when <= MEMORY_SECONDS)
+        self._rates = (*better, (now, rate))
 
     def best(self, *, now: float) -> float:
         """Return the best rate of the last five minutes in bytes per second, 0 where none was seen."""
-        while self._rates and now - self._rates[0][0] > MEMORY_SECONDS:
-            self._rates.popleft()
-        return self._rates[0][1] if self._rates else 0.0
+        return max((rate for when, rate in self._rates if now - when <= MEMORY_SECONDS), default=0.0)
 
     def forget(self) -> None:
         """Forget every rate."""
-        self._rates.clear()
+        self._rates = ()
 
 
 class FlowWatch:
@@ -71,7 +71,7 @@ class FlowWatch:
             return False
         rate = self._window_bytes / seconds
         self._window_start, self._window_bytes = now, 0
-        if rate * TRICKLE_FACTOR <= self._memory.best(now=now):
+        if 0 < rate * TRICKLE_FACTOR <= self._memory.best(now=now):
             self._memory.forget()
             return True
         self._memory.saw(rate, now=now)
