@@ -60,7 +60,7 @@ class InsecureRegistries:
                 f"insecure registry {entry!r} must be host[:port] or a CIDR block, without a scheme"
             )
         if "/" not in entry:
-            self._hosts.add(entry.lower())
+            self._hosts.add((bare_host(entry) if entry.endswith("]") else entry).lower())
             return
         try:
             self._networks.append(ipaddress.ip_network(entry, strict=False))
@@ -97,6 +97,8 @@ def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
     if not separator or scheme not in ("http", "https") or not rest or any(c in rest for c in "?#@ "):
         raise InvalidSettingError(f"invalid mirror {url!r}: it must be http://host[:port][/path] or https://...")
     host, _, path = rest.partition("/")
+    if not host:
+        raise InvalidSettingError(f"invalid mirror {url!r}: it names no host")
     return Endpoint(
         host=host,
         secure=scheme == "https" and host not in insecure,

@@ -1,0 +1,112 @@
+"""Where to ask, in which order, and whom without verified TLS."""
+
+from __future__ import annotations
+
+import pytest
+
+from headway.distribution.endpoints import (
+    Endpoint,
+    InsecureRegistries,
+    bare_host,
+    endpoints_for,
+    mirror_endpoint,
+)
+from headway.errors import InvalidSettingError
+
+HUB = Endpoint(host="registry-1.docker.io")
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("example.com", "example.com"),
+        ("example.com:5000", "example.com"),
+        ("10.0.0.1:5000", "10.0.0.1"),
+        ("[::1]:5000", "::1"),
+        ("[::1]", "::1"),
+        ("host:", "host:"),
+    ],
+)
+def test_a_port_and_brackets_are_not_the_host(host: str, name: str) -> None:
+    assert bare_host(host) == name
+
+
+@pytest.mark.parametrize(
+    ("entries", "host", "insecure"),
+    [
+        ([], "localhost", True),
+        ([], "localhost:5000", True),
+        ([], "LOCALHOST:5000", True),
+        ([], "127.0.0.1:5000", True),
+        ([], "127.9.9.9", True),
+        ([], "[::1]:5000", True),
+        ([], "example.com", False),
+        ([], "10.0.0.1:5000", False),
+        ([], "localhost.example.com", False),
+        (["example.com:5000"], "example.com:5000", True),
+        (["Example.com:5000"], "example.COM:5000", True),
+        (["example.com:5000"], "example.com", False),
+        (["example.com:5000"], "example.com:5001", False),
+        (["example.com"], "example.com:5000", True),
+        (["10.0.0.5"], "10.0.0.5:5000", True),
+        (["[fd00::1]"], "[fd00::1]:5000", True),
+        (["[fd00::1]:5000"], "[fd00::1]:5000", True),
+        (["[fd00::1]:5000"], "[fd00::1]:5001", False),
+        (["10.0.0.0/8"], "10.1.2.3:5000", True),
+        (["10.1.2.3/8"], "10.9.9.9", True),
+        (["10.0.0.0/8"], "11.0.0.1", False),
+        (["10.0.0.0/8"], "[fd00::1]", False),
+        (["fd00::/8"], "[fd00::1]:5000", True),
+        (["0.0.0.0/0"], "example.com", False),
+    ],
+)
+def test_insecure_are_loopback_and_what_the_user_names(entries: list[str], host: str, *, insecure: bool) -> None:
+    assert (host in InsecureRegistries(entries)) == insecure
+
+
+@pytest.mark.parametrize("entry", ["http://example.com", "", "10.0.0.0/33", "example.com/path"])
+def test_an_insecure_registry_that_cannot_be_one_is_refused_by_name(entry: str) -> None:
+    with pytest.raises(InvalidSettingError, match=f"insecure registry {entry!r}"):
+        InsecureRegistries([entry])
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://m.example", Endpoint("m.example", secure=True, scheme="https", mirror=True)),
+        ("https://m.example/", Endpoint("m.example", secure=True, scheme="https", mirror=True)),
+        ("https://m.example:5000/hub/", Endpoint("m.example:5000", mirror=True, prefix="/hub")),
+        ("http://m.example", Endpoint("m.example", secure=False, scheme="http", mirror=True)),
+        ("https://bad.example", Endpoint("bad.example", secure=False, scheme="https", mirror=True)),
+    ],
+)
+def test_a_mirrors_url_says_how_it_is_asked(url: str, endpoint: Endpoint) -> None:
+    assert mirror_endpoint(url, InsecureRegistries(["bad.example"])) == endpoint
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["m.example", "ftp://m.example", "https://", "https:///path", "https://u:p@m.example", "https://m?x", "https://m#x",
+     "https://a b"],
+)  # fmt: skip
+def test_a_mirror_that_cannot_be_one_is_refused_by_name(url: str) -> None:
+    with pytest.raises(InvalidSettingError, match="invalid mirror"):
+        mirror_endpoint(url, InsecureRegistries())
+
+
+def test_mirrors_stand_in_for_docker_hub_only_and_come_before_it() -> None:
+    mirrors = ["https://a.example", "http://b.example"]
+
+    hub = endpoints_for("docker.io", mirrors, InsecureRegistries())
+    other = endpoints_for("ghcr.io", mirrors, InsecureRegistries())
+
+    assert [str(endpoint) for endpoint in hub] == ["a.example", "b.example", "registry-1.docker.io"]
+    assert hub[-1] == HUB
+    assert other == [Endpoint(host="ghcr.io")]
+
+
+@pytest.mark.parametrize(("domain", "secure"), [("example.com", True), ("127.0.0.1:5000", False)])
+def test_an_insecure_registry_is_asked_without_a_look_at_its_certificate(domain: str, *, secure: bool) -> None:
+    (endpoint,) = endpoints_for(domain, [], InsecureRegistries())
+
+    assert endpoint == Endpoint(host=domain, secure=secure, scheme="https")
