@@ -1,0 +1,275 @@
+"""A streaming reader of tar archives: ustar, pax, GNU and v7, as layers come in all of them.
+
+Rule 1: bytes come in once, in order, in pieces; bodies go out as views of those pieces, never copied.
+Rule 2: every byte of the stream is consumed, behind the end marker too, for the diff ID covers it.
+Rule 3: names are bytes, exactly as in the archive: what they mean on a file system is the applier's business.
+Rule 4: where readers differ, this one does what Go's archive/tar does, since that is what Docker unpacks
+        with; except that global pax headers apply to what follows, as POSIX says and GNU tar does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NoReturn, Protocol
+
+import msgspec
+
+from headway.errors import InvalidLayerError
+from headway.layers import tar_pax, tar_sparse
+from headway.layers.tar_entry import DIRECTORY, FILE, NOTHING, Entry, extend, has_body, plain_entry
+from headway.layers.tar_header import BLOCK, checksum_matches, number, text, unpack_header
+from headway.layers.tar_pax import NANOSECONDS
+
+_EXTENSIONS = frozenset((b"x", b"g", b"L", b"K"))
+_ZEROS = bytes(BLOCK)
+_GLOBALS = 64  # each entry costs what there are
+_TIME_LIMIT = NANOSECONDS << 62
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a layer may ask for before it counts as hostile.
+
+    Attributes:
+        path_bytes: Longest name or link target; no system call takes a longer one.
+        entries: Most entries.
+        expanded_bytes: Longest tar, and longest sparse file.
+        extension_bytes: Longest pax header or GNU long name; Go's archive/tar has the same.
+    """
+
+    path_bytes: int = 4095
+    entries: int = 10_000_000
+    expanded_bytes: int = 1 << 40
+    extension_bytes: int = 1 << 20
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Observer(Protocol):
+    """Sees the whole archive go by in order, so that it can be given back later."""
+
+    def raw(self, data: bytes) -> None:
+        """Take the next bytes that are no file's content: headers, padding, end marker, what follows it."""
+
+    def body(self, entry: Entry, size: int) -> None:
+        """Take note that the next `size` bytes are the content of `entry`, which is about to be applied."""
+
+
+class TarReader:
+    """Iterates over the entries of an archive; `body` gives the content of the one that came last.
+
+    A body that is not asked for is skipped. The iteration ends behind the last byte of the stream.
+
+    Args:
+        pieces: The archive, in pieces of any length.
+        limits: Where to stop trusting it.
+        observer: Told of every byte that is not given out.
+
+    Raises:
+        InvalidLayerError: While iterating, here and in `body`: broken, truncated, or beyond the limits.
+    """
+
+    def __init__(
+        self, pieces: Iterable[bytes], *, limits: Limits = DEFAULT_LIMITS, observer: Observer | None = None
+    ) -> None:
+        self._pieces = iter(pieces)
+        self._limits = limits
+        self._observer = observer
+        self._piece = b""
+        self._view = memoryview(b"")
+        self._end = 0
+        self._at = 0
+        self._before = 0  # bytes of the stream before this piece
+        self._left = 0  # bytes of the current body that were not given out
+        self._padding = 0  # bytes between that body and the next header
+        self._globals = NOTHING
+        self._extended = 0  # bytes of the next entry's extension headers
+        self.entries = 0
+
+    @property
+    def position(self) -> int:
+        """Bytes of the stream consumed so far."""
+        return self._before + self._at
+
+    def __iter__(self) -> Iterator[Entry]:
+        while (entry := self.next()) is not None:
+            yield entry
+
+    def next(self) -> Entry | None:
+        """Return the next entry, None at the end."""
+        if self._left:
+            for _ in self.body():
+                pass
+        try:
+            entry = self._next()
+        except ValueError as error:
+            self._refuse(str(error), error)
+        if entry is not None:
+            self.entries += 1
+            if self._observer is not None:
+                self._observer.body(entry, self._left)
+        return entry
+
+    def body(self) -> Iterable[memoryview]:
+        """Return what is left of the current entry's content, to be taken before `next`."""
+        at, left = self._at, self._left
+        end = at + left
+        if end <= self._end:
+            self._at = end
+            self._left = 0
+            return (self._view[at:end],) if left else ()
+        return self._long_body()
+
+    def _long_body(self) -> Iterator[memoryview]:
+        while self._left:
+            if self._at == self._end and not self._refill():
+                self._refuse("truncated: it ends inside a file's content")
+            at = self._at
+            self._at = min(self._end, at + self._left)
+            self._left -= self._at - at
+            yield self._view[at : self._at]
+
+    # --- entries ---
+
+    def _next(self) -> Entry | None:
+        pax, long = self._globals, NOTHING
+        self._extended = 0
+        while (found := self._fields()) is not None:
+            block, at, fields = found
+            kind = fields[5]
+            if kind not in _EXTENSIONS:
+                break
+            pax, long = self._extend(kind, number(fields[2]), pax, long)
+        else:
+            return None
+        entry = plain_entry(fields)
+        if pax or long:
+            extend(entry, pax, long)
+        if entry.kind == FILE and entry.name.endswith(b"/"):
+            entry.kind = DIRECTORY  # as directories were before POSIX
+        self._check(entry)
+        self._left = entry.size if has_body(entry) else 0
+        self._padding = -self._left % BLOCK
+        if kind == b"S":
+            entry.sparse, entry.size = tar_sparse.old_gnu(block[at : at + BLOCK], self._block, self._left)
+        elif pax and self._left:
+            self._apply_sparse(entry)
+        return entry
+
+    def _fields(self) -> tuple[bytes, int, tuple[bytes, ...]] | None:
+        """Return what holds the next header, where, and its fields; None, with all consumed, at the end marker."""
+        block, at = self._header()
+        fields = unpack_header(block, at)
+        if not block[at] and block[at : at + BLOCK] == _ZEROS:
+            self._finish()
+            return None
+        if not checksum_matches(block, at, fields[4]):
+            raise ValueError("what should be a tar header is not one")
+        return block, at, fields
+
+    def _extend(
+        self, kind: bytes, size: int, pax: dict[bytes, bytes], long: dict[bytes, bytes]
+    ) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        """Read the body of an extension header, and return what is known of the next entry with it."""
+        self._extended += size
+        if size < 0 or self._extended > self._limits.extension_bytes:
+            raise ValueError(f"the extended headers of an entry are more than {self._limits.extension_bytes} bytes")
+        data = self._take(size)
+        self._padding = -size % BLOCK
+        if kind in (b"L", b"K"):
+            return pax, {**long, kind: text(data)}
+        added: dict[bytes, bytes] = {}
+        tar_pax.collect(data, added)
+        if kind == b"x":
+            return {**pax, **added}, long
+        self._globals = {**self._globals, **added}
+        if len(self._globals) > _GLOBALS:
+            raise ValueError(f"it has more than {_GLOBALS} global records")
+        return {**added, **pax}, long
+
+    def _apply_sparse(self, entry: Entry) -> None:
+        found = tar_sparse.pax(entry.pax, self._block, self._left)
+        if found is not None:
+            entry.sparse, entry.size, self._left = found
+            self._check(entry)
+
+    def _check(self, entry: Entry) -> None:
+        limits = self._limits
+        if self.entries >= limits.entries:
+            raise ValueError(f"it has more than {limits.entries} entries")
+        if len(entry.name) > limits.path_bytes or len(entry.linkname) > limits.path_bytes:
+            raise ValueError(f"a name is longer than {limits.path_bytes} bytes")
+        if not 0 <= entry.size <= limits.expanded_bytes:
+            raise ValueError(f"a file of {entry.size} bytes")
+        if not -_TIME_LIMIT < entry.mtime_ns < _TIME_LIMIT:
+            raise ValueError("a time of change that cannot be")
+
+    def _finish(self) -> None:
+        """Consume the rest: a second zero block and whatever follows."""
+        if self._take_up_to(BLOCK).strip(b"\0"):
+            raise ValueError("there is an empty block between its entries")
+        while True:
+            self._take_up_to(self._end - self._at)
+            if not self._refill():
+                return
+
+    # --- bytes ---
+
+    def _header(self) -> tuple[bytes, int]:
+        """Return what holds the next header, and where; a block of zeros at the end of the stream."""
+        at = self._at + self._padding
+        end = at + BLOCK
+        if end <= self._end:
+            if self._observer is not None:
+                self._observer.raw(self._piece[self._at : end])
+            self._padding = 0
+            self._at = end
+            return self._piece, at
+        # Docker takes an archive that ends without its last padding, and one without an end marker.
+        self._take_up_to(self._padding)
+        self._padding = 0
+        block = self._take_up_to(BLOCK)
+        if block and len(block) < BLOCK:
+            self._refuse("truncated: it ends inside a header")
+        return block or _ZEROS, 0
+
+    def _block(self) -> bytes:
+        return self._take(BLOCK)
+
+    def _take(self, count: int) -> bytes:
+        data = self._take_up_to(count)
+        if len(data) < count:
+            self._refuse("truncated: it ends inside a header")
+        return data
+
+    def _take_up_to(self, count: int) -> bytes:
+        """Return the next bytes that are no file's content; fewer than `count` at the end of the stream."""
+        at = self._at
+        self._at = min(self._end, at + count)
+        parts = [self._piece[at : self._at]]
+        missing = count - len(parts[0])
+        while missing and self._refill():
+            self._at = min(self._end, missing)
+            missing -= self._at
+            parts.append(self._piece[: self._at])
+        data = b"".join(parts)
+        if self._observer is not None and data:
+            self._observer.raw(data)
+        return data
+
+    def _refill(self) -> bool:
+        """Go on to the next piece; tell whether there is one."""
+        for piece in self._pieces:
+            if piece:
+                self._before += self._end
+                self._piece = piece
+                self._view = memoryview(piece)
+                self._end = len(piece)
+                self._at = 0
+                if self._before + self._end > self._limits.expanded_bytes:
+                    self._refuse(f"it expands to more than {self._limits.expanded_bytes} bytes")
+                return True
+        return False
+
+    def _refuse(self, reason: str, cause: Exception | None = None) -> NoReturn:
+        raise InvalidLayerError(f"broken layer near byte {self.position} of its tar: {reason}") from cause

@@ -1,0 +1,117 @@
+"""One entry of a tar archive, and how header blocks and extension headers make it.
+
+Rule: pure functions; ValueError says what is wrong, and the reader adds where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from headway.layers import tar_pax
+from headway.layers.tar_header import ID_LIMIT, number, rights, text
+from headway.layers.tar_pax import NANOSECONDS
+from headway.layers.tar_sparse import Map
+
+FILE, HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO = (b"%d" % kind for kind in range(7))
+
+NOTHING: dict[bytes, bytes] = {}
+"""Stands for no records; never changed."""
+
+_DEVICES = frozenset((CHAR, BLOCKDEV))
+_FILES = {b"\0": FILE, b"7": FILE, b"S": FILE}
+_WITHOUT_BODY = frozenset((HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO))
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One entry of an archive.
+
+    Attributes:
+        name: As in the archive, with a trailing slash if it has one there.
+        kind: `FILE`, `HARDLINK` and so on, or what else the archive says.
+        mode: Permission bits and setuid, setgid, sticky.
+        uid: Owner.
+        gid: Group.
+        size: Length of the file in bytes, holes included; 0 for what has no content.
+        mtime_ns: Time of the last change, nanoseconds since the epoch, maybe negative.
+        linkname: Target of a hard link or symlink.
+        device: Major and minor number of a device node.
+        pax: Records of its extended headers, global ones included.
+        xattrs: Extended attributes.
+        sparse: Offset and length of each part that the body holds, where the file has holes; else None.
+    """
+
+    name: bytes
+    kind: bytes
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    linkname: bytes
+    device: tuple[int, int] = (0, 0)
+    pax: Mapping[bytes, bytes] = NOTHING
+    xattrs: Mapping[bytes, bytes] = NOTHING
+    sparse: Map | None = None
+
+
+def has_body(entry: Entry) -> bool:
+    """Tell whether the archive holds content for it; what else has a size has it for nothing, as in Go."""
+    return entry.kind not in _WITHOUT_BODY
+
+
+def plain_entry(fields: tuple[bytes, ...]) -> Entry:
+    """Return what a header block alone says; `fields` are those of `unpack_header`.
+
+    Raises:
+        ValueError: A number is not one.
+    """
+    name, owned, size, mtime, _, kind, linkname, magic, device, prefix = fields
+    name = name.partition(b"\0")[0]
+    if prefix[0] and magic.startswith(b"ustar\0"):
+        name = text(prefix) + b"/" + name
+    mode, uid, gid = rights(owned)
+    return Entry(
+        name,
+        _FILES.get(kind, kind),
+        mode,
+        uid,
+        gid,
+        number(size),
+        number(mtime) * NANOSECONDS,
+        text(linkname) if linkname[0] else b"",
+        (number(device[:8]), number(device[8:])) if kind in _DEVICES else (0, 0),
+    )
+
+
+def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]) -> None:
+    """Give `entry` what its extension headers say; pax goes before GNU's long names.
+
+    A record without a value changes nothing (as in Go), except that an extended attribute may be empty.
+
+    Raises:
+        ValueError: A value is not what its key asks for.
+    """
+    entry.pax = pax
+    entry.xattrs = tar_pax.xattrs(pax)
+    name = pax.get(b"GNU.sparse.name") or pax.get(b"path") or long.get(b"L")
+    if name:
+        entry.name = tar_pax.path(name)
+    if link := pax.get(b"linkpath") or long.get(b"K"):
+        entry.linkname = tar_pax.path(link)
+    if value := pax.get(b"mtime"):
+        entry.mtime_ns = tar_pax.nanoseconds(value)
+    if value := pax.get(b"size"):
+        entry.size = tar_pax.integer(value)
+    if value := pax.get(b"uid"):
+        entry.uid = _owner(value)
+    if value := pax.get(b"gid"):
+        entry.gid = _owner(value)
+
+
+def _owner(value: bytes) -> int:
+    owner = tar_pax.integer(value)
+    if owner >= ID_LIMIT:
+        raise ValueError(f"an owner {owner} that cannot be")
+    return owner
