@@ -62,14 +62,11 @@ def padded(body: bytes) -> bytes:
     return body + b"\0" * (-len(body) % BLOCK)
 
 
-def pax(
-    records: Mapping[str, bytes | str] | Iterable[tuple[str, bytes | str]], *, kind: bytes = b"x"
-) -> bytes:
+def pax(records: Mapping[str, bytes | str] | Iterable[tuple[str, bytes | str]], *, kind: bytes = b"x") -> bytes:
     """Return a pax extended header (``x``, or ``g`` for a global one) with these records in their order."""
     pairs = records.items() if isinstance(records, Mapping) else records
     body = b"".join(
-        pax_record(key.encode(), value if isinstance(value, bytes) else value.encode())
-        for key, value in pairs
+        pax_record(key.encode(), value if isinstance(value, bytes) else value.encode()) for key, value in pairs
     )
     return header(b"PaxHeaders/x", kind=kind, size=len(body)) + padded(body)
 

@@ -184,13 +184,9 @@ class _Members:
                 piece = decoder.decompress(b"", PIECE)
         except self._format.errors as error:
             # bzip2 reports with OSError: what the consumer of a piece raises does not come this way.
-            raise InvalidLayerError(
-                f"broken {self._format.name} stream near byte {self._consumed}: {error}"
-            ) from error
+            raise InvalidLayerError(f"broken {self._format.name} stream near byte {self._consumed}: {error}") from error
 
     def finish(self) -> None:
         """See `Decompressor`."""
         if not self._format.may_end(self._decoder, self._head):
-            raise InvalidLayerError(
-                f"truncated {self._format.name} stream: it ends after {self._consumed} bytes"
-            )
+            raise InvalidLayerError(f"truncated {self._format.name} stream: it ends after {self._consumed} bytes")

@@ -159,9 +159,7 @@ class Zstd:
         self.window_bytes = 0
         self.errors: tuple[type[Exception], ...] = (zstd.ZstdError,)
         self._new = zstd.ZstdDecompressor
-        self._options: dict[int, int] = {
-            zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW.bit_length() - 1
-        }
+        self._options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW.bit_length() - 1}
 
     def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
         """See `Format`."""

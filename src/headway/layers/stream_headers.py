@@ -46,9 +46,7 @@ def gzip_header_size(head: bytes) -> int | None:
         end += 2
     if len(head) < end:
         return None
-    if flags & _HCRC and zlib.crc32(head[: end - 2]) & 0xFFFF != int.from_bytes(
-        head[end - 2 : end], "little"
-    ):
+    if flags & _HCRC and zlib.crc32(head[: end - 2]) & 0xFFFF != int.from_bytes(head[end - 2 : end], "little"):
         raise InvalidLayerError("broken gzip stream: wrong checksum of a member's header")
     return end
 

@@ -1,0 +1,112 @@
+"""Unpack one layer: from a blob's bytes to a tree in overlay2's on-disk form.
+
+Rule 1: nothing outside the directory is touched, whatever the tar says.
+Rule 2: every byte of the stream is hashed, those behind the end marker too.
+Rule 3: what is wrong with a layer is an `InvalidLayerError` that names the entry; the tree is then worth nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from headway.errors import HeadwayError, InvalidLayerError, StoreError, StoreFullError
+from headway.interfaces import TarSource
+from headway.layers.compression import expand
+from headway.layers.hashing import TarHash
+from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
+from headway.layers.unpacker import Unpacker
+from headway.oci.digest import DiffID
+from headway.records import LayerReport
+
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
+_LAYERS_FAULT = frozenset(
+    (
+        errno.EEXIST,
+        errno.EFBIG,
+        errno.EILSEQ,
+        errno.EINVAL,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOTDIR,
+    )
+)
+
+
+def apply_layer(
+    source: TarSource,
+    directory: Path,
+    progress: Callable[[int], None],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    rootless: bool | None = None,
+    openat2: bool | None = None,
+    isal: bool = True,
+    hash_aside: bool = True,
+    observer: Observer | None = None,
+) -> tuple[DiffID, LayerReport]:
+    """Unpack a layer into an empty directory; this is an `interfaces.Applier`.
+
+    It is quickest in a thread that ran `umask.unshare_umask`, and right in any other.
+
+    Args:
+        source: The layer's blob, compressed in any way.
+        directory: Exists, is empty, and nobody else writes to it.
+        progress: Is told how many bytes of `source` have been read.
+        limits: What makes a layer hostile.
+        rootless: Whether the store belongs to a user who cannot give files away; None looks at who we are.
+        openat2: Whether the kernel resolves paths; None tries it.
+        isal: Whether isal expands gzip where it is installed.
+        hash_aside: Whether the diff ID is computed in a thread of its own.
+        observer: Sees the tar go by, to make a recipe of it.
+
+    Returns:
+        The digest of the tar, and what the tree alone does not say.
+
+    Raises:
+        InvalidLayerError: Broken or hostile; the directory's content is then worthless.
+        StoreFullError: No space left.
+        StoreError: The disk failed.
+    """
+    if rootless is None:
+        rootless = os.geteuid() != 0
+    with TarHash(threaded=hash_aside) as tar_hash:
+        pieces = _told(expand(source, progress, isal=isal), tar_hash.update)
+        reader = TarReader(pieces, limits=limits, observer=observer)
+        report = _unpack(reader, directory, rootless=rootless, openat2=openat2)
+        return tar_hash.diff_id(), report
+
+
+def _unpack(reader: TarReader, directory: Path, *, rootless: bool, openat2: bool | None) -> LayerReport:
+    name = b""
+    try:
+        with Unpacker(directory, rootless=rootless, openat2=openat2) as unpacker:
+            while (entry := reader.next()) is not None:
+                name = entry.name
+                unpacker.add(entry, reader)
+            name = b""
+            return unpacker.finish(reader.entries)
+    except InterruptedError:  # the source was stopped
+        raise
+    except OSError as error:
+        raise _translated(error, name, directory) from error
+
+
+def _told(pieces: Iterator[bytes], tell: Callable[[bytes], None]) -> Iterator[bytes]:
+    for piece in pieces:
+        tell(piece)
+        yield piece
+
+
+def _translated(error: OSError, name: bytes, directory: Path) -> HeadwayError:
+    """Return what a failed system call means: whose fault it is depends on which one it was."""
+    if error.errno in _FULL:
+        return StoreFullError(str(directory))
+    entry = os.fsdecode(name)
+    if name and error.errno in _LAYERS_FAULT:
+        return InvalidLayerError(f"entry {entry!r} cannot be unpacked: {error.strerror}")
+    return StoreError(f"cannot unpack {entry!r} into {directory}: {error.strerror}")

@@ -1,0 +1,340 @@
+"""Puts the entries of a layer's tar on disk, one after the other, as overlay2 wants to find them.
+
+Rule 1: what an entry makes is always new (O_EXCL, mkdir, symlink, link, mknod); what had its name is removed first, but
+        a directory meets a directory by taking its metadata.
+Rule 2: a whiteout speaks of lower layers only (image-spec, layer.md, "Whiteouts"): what this layer itself holds stays,
+        whichever comes first. A directory that was whited out and made is one that hides what is below: opaque.
+Rule 3: directories get owner, mode, attributes and times last, for what is made inside would inherit or change them.
+Rule 4: a whiteout on disk is ours: a layer's own 0:0 device and overlay attributes are recorded and not made.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn, Self
+
+from headway.errors import InvalidLayerError
+from headway.layers.absent import Absent
+from headway.layers.bodies import write, write_sparse
+from headway.layers.confinement import Root, clamped
+from headway.layers.footprint import Footprint
+from headway.layers.metadata import Metadata
+from headway.layers.removal import remove
+from headway.layers.tar import TarReader
+from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
+from headway.layers.umask import current_umask
+from headway.records import LayerReport
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_IMPLICIT = 0o755
+_MARK, _META, _OPAQUE = b".wh.", b".wh..wh.", b".wh..wh..opq"
+_WHITEOUT = os.makedev(0, 0)
+_MAJORS, _MINORS = 1 << 12, 1 << 20  # Linux' dev_t
+
+
+class Unpacker:
+    """Unpacks one layer into one empty directory. A context manager, for it keeps descriptors.
+
+    Args:
+        directory: It exists; its own mode becomes 0755, as Docker makes a layer's root, unless an entry says more.
+        rootless: As for `Metadata`.
+        openat2: As for `Root`.
+
+    Raises:
+        InvalidLayerError: From every method: the layer contradicts itself or asks for what cannot be.
+        OSError: From every method: a system call failed.
+    """
+
+    def __init__(self, directory: Path, *, rootless: bool, openat2: bool | None) -> None:
+        umask = current_umask()
+        self._metadata = Metadata(rootless=rootless, umask=umask)
+        self._opaque = b"user.overlay.opaque" if rootless else b"trusted.overlay.opaque"
+        self._widen = 0o700 if rootless else 0
+        self._footprint = Footprint()
+        self._absent = Absent()
+        self._root_entry: Entry | None = None
+        self._directories: dict[bytes, Entry] = {}
+        self._found: set[bytes] = set()  # directories that were there when their entry came
+        self._implicit: dict[int, bytes] = {}  # by inode, for an entry may reach one through a symlink
+        self._root = Root(directory, self._make_implicit, kernel=openat2)
+        os.fchmod(self._root.descriptor, _IMPLICIT)
+        self._makers = {
+            DIRECTORY: self._directory,
+            SYMLINK: self._symlink,
+            HARDLINK: self._hardlink,
+            FIFO: self._fifo,
+            CHAR: self._device,
+            BLOCKDEV: self._device,
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._root.close()
+
+    def add(self, entry: Entry, reader: TarReader) -> None:
+        """Put one entry on disk; the content of a file is taken from `reader`."""
+        path = clamped(entry.name)
+        above, _, name = path.rpartition(b"/")
+        if name.startswith(_MARK) or path.startswith(_META):
+            self._mark(entry, above, name)
+            return
+        parent = self._root.directory(above)
+        if self._absent:
+            self._absent.forget(path)
+        if not name:
+            self._describe_root(entry)
+        elif entry.kind == FILE:
+            self._file(entry, parent, path, name, reader)
+        elif (make := self._makers.get(entry.kind)) is not None:
+            make(entry, parent, path, name)
+        else:
+            _refuse(entry, f"its kind {entry.kind!r} is not known")
+
+    def finish(self, entries: int) -> LayerReport:
+        """Finish the directories and return what was found out; `entries` is how many came."""
+        for path, entry in self._directories.items():
+            # It may have been removed through a symlink: then there is nothing left to describe.
+            with suppress(FileNotFoundError, NotADirectoryError):
+                self._finish_directory(path, entry)
+        if self._root_entry is not None:
+            self._metadata.finish_directory(self._root.descriptor, b"", self._root_entry)
+        metadata = self._metadata
+        return LayerReport(
+            size=self._footprint.size,
+            disk_bytes=self._footprint.disk,
+            entries=entries,
+            implicit=tuple(sorted(_text(path) for path in self._implicit.values())),
+            root_entry=self._root_entry is not None,
+            lower_links=tuple((_text(path), _text(target)) for path, target in self._absent.links()),
+            devices=tuple((_text(path), mode, major, minor) for path, mode, major, minor in self._absent.devices()),
+            real_modes=tuple((_text(path), mode) for path, mode in metadata.modes.items()),
+            owners=tuple((_text(path), *owner) for path, owner in metadata.owners.items()),
+            xattrs=tuple(
+                (_text(path), _text(key), value)
+                for path, xattrs in metadata.xattrs.items()
+                for key, value in xattrs.items()
+            ),
+        )
+
+    # --- kinds of entries ---
+
+    def _file(self, entry: Entry, parent: int, path: bytes, name: bytes, reader: TarReader) -> None:
+        metadata = self._metadata
+        mode = (entry.mode | metadata.widen) & 0o777
+        try:
+            descriptor = os.open(name, _NEW_FILE, mode, dir_fd=parent)
+        except FileExistsError:
+            descriptor = os.open(name, _NEW_FILE, mode, dir_fd=self._clear(parent, path))
+        try:
+            if entry.sparse is None:
+                write(descriptor, reader.body())
+            else:
+                write_sparse(descriptor, reader.body(), entry.sparse, entry.size)
+            if not metadata.is_plain(entry):
+                metadata.finish_file(descriptor, path, entry)
+            os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+        finally:
+            os.close(descriptor)
+        self._footprint.add_file(entry)
+
+    def _directory(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
+        mode = (entry.mode | self._widen) & 0o777
+        try:
+            os.mkdir(name, mode, dir_fd=parent)
+        except FileExistsError:
+            self._directory_again(parent, path, name, mode)
+        else:
+            self._footprint.add_directory()
+        self._directories.pop(path, None)
+        self._directories[path] = entry
+
+    def _directory_again(self, parent: int, path: bytes, name: bytes, mode: int) -> None:
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode):
+            self._implicit.pop(status.st_ino, None)
+            self._found.add(path)
+            return
+        parent = self._clear(parent, path)
+        os.mkdir(name, mode, dir_fd=parent)
+        self._footprint.add_directory()
+        if is_whiteout(status):
+            self._hide_below(parent, name)
+
+    def _symlink(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
+        if not entry.linkname:
+            _refuse(entry, "it is a symlink to nowhere")
+        try:
+            os.symlink(entry.linkname, name, dir_fd=parent)
+        except FileExistsError:
+            parent = self._clear(parent, path)
+            os.symlink(entry.linkname, name, dir_fd=parent)
+        self._metadata.finish_node(parent, name, path, entry)
+        self._footprint.add_symlink(len(entry.linkname))
+
+    def _fifo(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
+        mode = (entry.mode | self._metadata.widen) & 0o777
+        try:
+            os.mkfifo(name, mode, dir_fd=parent)
+        except FileExistsError:
+            parent = self._clear(parent, path)
+            os.mkfifo(name, mode, dir_fd=parent)
+        self._metadata.finish_node(parent, name, path, entry)
+
+    def _device(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
+        major, minor = entry.device
+        if not (0 <= major < _MAJORS and 0 <= minor < _MINORS):
+            _refuse(entry, f"there is no device {major}:{minor}")
+        kind = stat.S_IFCHR if entry.kind == CHAR else stat.S_IFBLK
+        mode = kind | ((entry.mode | self._metadata.widen) & 0o777)
+        parent = self._clear(parent, path)
+        is_ours = (kind, major, minor) == (stat.S_IFCHR, 0, 0)
+        if is_ours or not self._metadata.make_device(parent, name, mode, os.makedev(major, minor)):
+            self._absent.add_device(path, kind | entry.mode, major, minor)
+            self._metadata.describe(path, entry)
+        else:
+            self._metadata.finish_node(parent, name, path, entry)
+
+    def _hardlink(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
+        target = clamped(entry.linkname)
+        above, _, target_name = target.rpartition(b"/")
+        try:
+            source = self._root.directory(above, create=False)
+            status = os.stat(target_name, dir_fd=source, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            status = None
+        if status is None or is_whiteout(status):
+            self._link_to_absent(parent, path, target)
+            return
+        if stat.S_ISDIR(status.st_mode):
+            _refuse(entry, "it is a hard link to a directory")
+        if self._is_same(parent, name, status):
+            return
+        parent = self._clear(parent, path)
+        source = self._root.directory(above, create=False)
+        os.link(target_name, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+        self._metadata.share(path, target)
+
+    def _link_to_absent(self, parent: int, path: bytes, target: bytes) -> None:
+        """Record another name of what is not in the tree: a device that could not be made, or a lower file."""
+        record = self._absent.get(target)
+        self._clear(parent, path)
+        if isinstance(record, tuple):
+            self._absent.add_device(path, *record)
+            self._metadata.share(path, target)
+        else:
+            self._absent.add_link(path, target)
+
+    # --- what other layers see ---
+
+    def _mark(self, entry: Entry, above: bytes, name: bytes) -> None:
+        """Do what a whiteout says (image-spec, layer.md, "Whiteouts"); aufs' own files are left out."""
+        if name == _OPAQUE:
+            self._hide_below(self._root.directory(above), None)
+        elif not name.startswith(_META) and not above.startswith(_META):
+            hidden = name[len(_MARK) :]
+            if hidden in (b"", b".", b".."):
+                _refuse(entry, "it is a whiteout of nothing")
+            parent = self._root.directory(above)
+            try:
+                os.mknod(hidden, stat.S_IFCHR, _WHITEOUT, dir_fd=parent)
+            except FileExistsError:
+                status = os.stat(hidden, dir_fd=parent, follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    self._hide_below(parent, hidden)
+
+    def _hide_below(self, parent: int, name: bytes | None) -> None:
+        """Make a directory opaque: `name` in `parent`, or `parent` itself."""
+        path = b"/proc/self/fd/%d" % parent if name is None else b"/proc/self/fd/%d/%s" % (parent, name)
+        os.setxattr(path, self._opaque, b"y", follow_symlinks=name is None)
+
+    # --- directories ---
+
+    def _describe_root(self, entry: Entry) -> None:
+        if entry.kind != DIRECTORY:
+            _refuse(entry, "it would replace the root directory")
+        self._root_entry = entry
+
+    def _make_implicit(self, parent: int, name: bytes, path: bytes) -> None:
+        """Make a directory that no entry made yet: see `confinement.Maker`."""
+        self._absent.forget(path)
+        hidden = False
+        try:
+            os.mkdir(name, _IMPLICIT, dir_fd=parent)
+        except FileExistsError:
+            hidden = is_whiteout(os.stat(name, dir_fd=parent, follow_symlinks=False))
+            if not hidden:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+            os.unlink(name, dir_fd=parent)
+            os.mkdir(name, _IMPLICIT, dir_fd=parent)
+        if hidden:
+            self._hide_below(parent, name)
+        if self._metadata.fix & _IMPLICIT:
+            os.chmod(name, _IMPLICIT, dir_fd=parent)
+        self._footprint.add_directory()
+        self._implicit[os.stat(name, dir_fd=parent, follow_symlinks=False).st_ino] = path
+
+    def _finish_directory(self, path: bytes, entry: Entry) -> None:
+        above, _, name = path.rpartition(b"/")
+        parent = self._root.directory(above, create=False)
+        if path not in self._found and self._metadata.is_plain_directory(entry):
+            os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
+            return
+        descriptor = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
+        try:
+            self._metadata.finish_directory(descriptor, path, entry)
+        finally:
+            os.close(descriptor)
+
+    # --- replacing ---
+
+    def _clear(self, parent: int, path: bytes) -> int:
+        """Remove what has an entry's name, if anything; return its parent's descriptor, maybe another one now."""
+        try:
+            status = remove(parent, path, self._forget)
+        except FileNotFoundError:
+            return parent
+        if stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode):
+            self._root.forget()
+            return self._root.directory(path.rpartition(b"/")[0])
+        return parent
+
+    def _forget(self, path: bytes, status: os.stat_result) -> None:
+        self._footprint.remove(status)
+        self._metadata.forget(path)
+        if stat.S_ISDIR(status.st_mode):
+            self._absent.forget_in(path)
+            self._directories.pop(path, None)
+            self._found.discard(path)
+            self._implicit.pop(status.st_ino, None)
+
+    @staticmethod
+    def _is_same(parent: int, name: bytes, status: os.stat_result) -> bool:
+        """Tell whether `name` is a name of the file that `status` is of: a link to itself changes nothing."""
+        try:
+            own = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(own, status)
+
+
+def is_whiteout(status: os.stat_result) -> bool:
+    """Tell whether this is overlay's mark for a deleted name."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == _WHITEOUT
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _refuse(entry: Entry, reason: str) -> NoReturn:
+    raise InvalidLayerError(f"entry {_text(entry.name)!r} cannot be unpacked: {reason}")
