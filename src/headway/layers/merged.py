@@ -21,8 +21,8 @@ from typing import Self
 import msgspec
 
 from headway.errors import InvalidLayerError
-from headway.interfaces import LayerReport, Tree
 from headway.layers.copying import READ, disk_failures, in_directory, own_prefix, read_xattrs
+from headway.records import LayerReport, Tree
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_SYMLINKS = 255  # as many as umoci follows

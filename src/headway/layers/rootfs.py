@@ -17,9 +17,9 @@ from pathlib import Path
 import msgspec
 
 from headway.errors import ConflictError
-from headway.interfaces import Tree
 from headway.layers.copying import CREATE, Copier, Missing, disk_failures, in_directory
 from headway.layers.merged import Directories, MergedEntry, MergedView
+from headway.records import Tree
 
 
 class UnpackReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +60,7 @@ def unpack(trees: Sequence[Tree], directory: Path, *, force: bool = False) -> Un
     """
     with disk_failures(str(directory)):
         directory.mkdir(parents=True, exist_ok=True)
-        if not force and any(os.scandir(directory)):
+        if not force and os.listdir(directory):
             raise ConflictError(f"{directory} is not empty")
     with MergedView(trees) as view, disk_failures(str(directory)), Directories([directory]) as made:
         return _Unpacking(view, made, directory).run()
