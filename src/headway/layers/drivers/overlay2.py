@@ -21,11 +21,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from headway.errors import ConflictError, StoreError, UnsupportedError
-from headway.interfaces import LayerReport, Tree
 from headway.layers import mounts
 from headway.layers.copying import disk_failures, own_prefix, read_xattrs
 from headway.layers.merged import MergedView, is_opaque
 from headway.layers.mounts import MountFlag
+from headway.records import LayerReport, Tree
 
 _SAFE = "index=off,metacopy=off,redirect_dir=nofollow"
 _FLAGS = MountFlag.NO_DEVICES
@@ -81,7 +81,7 @@ class Overlay2Driver:
         if len(trees) > _MAX_TREES:
             raise UnsupportedError(f"{len(trees)} layers are more than the kernel stacks ({_MAX_TREES})")
         with disk_failures(str(target)):
-            if any(os.scandir(target)):
+            if os.listdir(target):
                 raise ConflictError(f"{target} is not empty")
             if upper is not None and work is not None:
                 _stack_writable(trees, target, upper, work)
@@ -128,7 +128,7 @@ def _stack(trees: Sequence[Tree], target: Path) -> None:
 
 
 def _stack_writable(trees: Sequence[Tree], target: Path, upper: Path, work: Path) -> None:
-    if not any(os.scandir(work)):  # the kernel leaves something there
+    if not os.listdir(work):  # the kernel leaves something there
         _give_root(trees, upper)
     with ExitStack() as opened:
         lowers = [_pin(tree.path, opened) for tree in _shown(trees)] or [_pin(target, opened)]

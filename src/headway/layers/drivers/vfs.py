@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headway.errors import ConflictError
-from headway.interfaces import Tree
 from headway.layers.copying import disk_failures
 from headway.layers.mounts import sync_file_system
 from headway.layers.rootfs import unpack
+from headway.records import Tree
 
 _COPYING = "copying"
 _READ_ONLY = "read-only"
@@ -58,7 +58,7 @@ class VfsDriver:
             if state == _COPYING:
                 _empty(target)
             target.mkdir(parents=True, exist_ok=True)
-            if any(os.scandir(target)):
+            if os.listdir(target):
                 raise ConflictError(f"{target} is not empty")
             _write(note, _COPYING)
             unpack(trees, target)
