@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from headway.errors import InvalidLayerError
-from headway.interfaces import Tree
+from headway.layers.applier import apply_layer
 from headway.layers.derive import derive_tree
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.rootfs import unpack
+from headway.records import Tree
 from tests.fakes import images
-from tests.fakes.tars import Item, directory, file, hardlink, opaque, symlink, tar, whiteout
+from tests.fakes.tars import Item, Source, directory, file, hardlink, opaque, symlink, tar, whiteout
 from tests.fakes.trees import differences, look, plant, umoci_unpack
 
 Layer = Sequence[Item]
@@ -82,11 +83,19 @@ LAYERS: dict[str, Sequence[Layer]] = {
 }
 
 
-def planted(tmp_path: Path, layers: Sequence[Layer]) -> list[Tree]:
+def applied(path: Path, *items: Item) -> Tree:
+    """Return the tree that Headway itself makes of a layer."""
+    path.mkdir()
+    path.chmod(0o755)
+    _, report = apply_layer(Source(tar(*items)), path, lambda count: None)
+    return Tree(path=path, report=report)
+
+
+def stacked(tmp_path: Path, layers: Sequence[Layer], make: Callable[..., Tree] = plant) -> list[Tree]:
     """Return the trees of a chain, derived where they have to be."""
     trees: list[Tree] = []
     for number, layer in enumerate(layers):
-        tree = plant(tmp_path / f"raw-{number}", *layer)
+        tree = make(tmp_path / f"raw-{number}", *layer)
         if trees and not tree.report.stands_alone:
             derived = tmp_path / f"derived-{number}"
             tree = Tree(path=derived, report=derive_tree(trees, tree, derived))
@@ -94,10 +103,11 @@ def planted(tmp_path: Path, layers: Sequence[Layer]) -> list[Tree]:
     return trees
 
 
+@pytest.mark.parametrize("make", [plant, applied])
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
-def test_what_is_unpacked_equals_umoci(tmp_path: Path, layers: Sequence[Layer]) -> None:
+def test_what_is_unpacked_equals_umoci(tmp_path: Path, layers: Sequence[Layer], make: Callable[..., Tree]) -> None:
     expected = umoci_unpack(images.image([tar(*layer) for layer in layers]), tmp_path)
-    trees = planted(tmp_path, layers)
+    trees = stacked(tmp_path, layers, make)
 
     report = unpack(trees, tmp_path / "ours")
 
@@ -108,7 +118,7 @@ def test_what_is_unpacked_equals_umoci(tmp_path: Path, layers: Sequence[Layer]) 
 
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
 def test_what_is_mounted_equals_what_is_unpacked(tmp_path: Path, layers: Sequence[Layer]) -> None:
-    trees = planted(tmp_path, layers)
+    trees = stacked(tmp_path, layers)
     unpack(trees, tmp_path / "unpacked")
     (tmp_path / "mounted").mkdir()
     driver = Overlay2Driver()
@@ -136,7 +146,7 @@ def test_where_umoci_fails_the_layer_is_refused(tmp_path: Path, layer: Layer, me
         umoci_unpack(images.image([tar(*BASE), tar(*layer)]), tmp_path)
 
     with pytest.raises(InvalidLayerError, match=message):
-        planted(tmp_path, [BASE, layer])
+        stacked(tmp_path, [BASE, layer])
 
 
 def test_a_derived_tree_shares_content_and_changes_no_other_tree(tmp_path: Path) -> None:

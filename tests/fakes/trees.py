@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headway.interfaces import LayerReport, Tree
+from headway.records import LayerReport, Tree
 from tests.fakes.images import Image, write_layout
 from tests.fakes.tars import Item
 
@@ -22,7 +22,7 @@ _RECENT_SECONDS = 3600
 
 
 def plant(directory: Path, *items: Item) -> Tree:
-    """Make the tree of one layer in overlay2's form on disk (interfaces, `Tree`). Root only."""
+    """Make the tree of one layer in overlay2's form on disk (records, `Tree`). Root only."""
     directory.mkdir()
     directory.chmod(0o755)
     made: set[str] = set()
@@ -128,7 +128,9 @@ def differences(actual: Path, expected: Path) -> dict[str, tuple[object, object]
 
 
 def _below(root: Path) -> Sequence[Path]:
-    return [Path(top, name) for top, dirs, files in os.walk(root) for name in (*dirs, *files)]
+    names = (Path(top, name) for top, dirs, files in os.walk(root) for name in (*dirs, *files))
+    # In a directory that one layer alone has, overlayfs lists whiteouts, and then finds nothing there.
+    return [path for path in names if os.path.lexists(path)]
 
 
 def _xattrs(path: Path) -> list[str]:

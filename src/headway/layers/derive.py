@@ -20,7 +20,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from headway.errors import InvalidLayerError
-from headway.interfaces import LayerReport, Tree
 from headway.layers.copying import Copier, disk_failures, own_prefix, read_xattrs
 from headway.layers.merged import (
     Described,
@@ -31,6 +30,7 @@ from headway.layers.merged import (
     join,
     plain_name,
 )
+from headway.records import LayerReport, Tree
 
 _UNDESCRIBED = 0o755
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}
@@ -122,37 +122,31 @@ class _Derivation:
             self._describe_as_raw(raw_path, path)
             return True
         there = self._merged.lstat(path)
-        if there is None:
-            if not self._brings_something(raw_path):
-                return False
-            self._ensure_directory(path)
-            self._copy_opaque(raw_path, path)
-        elif stat.S_ISLNK(there.mode):
+        if there is not None and stat.S_ISLNK(there.mode):
             self._redirected.append((raw_path, path))
             return False
-        else:
-            self._ensure_directory(path)
-            self._copy_opaque(raw_path, path)
+        if (there is None or not stat.S_ISDIR(there.mode)) and not self._brings_something(raw_path):
+            return False
+        self._ensure_directory(path)
+        self._copy_opaque(raw_path, path)
         return True
 
     def _redirect(self, raw_path: str, link: str) -> None:
         """Put the content of an implicit directory where the symlink in its place leads."""
-        if not self._brings_something(raw_path, whiteouts=True):
-            return
         path = self._merged.resolve(link, follow_last=True)
-        if self._merged.lstat(path) is None and not self._brings_something(raw_path):
+        there = self._merged.lstat(path)
+        if (there is None or not stat.S_ISDIR(there.mode)) and not self._brings_something(raw_path):
             return
         self._ensure_directory(path)
         self._copy_opaque(raw_path, path)
         self._moved[raw_path] = path
         self._graft(raw_path, path)
 
-    def _brings_something(self, raw_path: str, *, whiteouts: bool = False) -> bool:
+    def _brings_something(self, raw_path: str) -> bool:
         """Tell whether an implicit directory holds anything but whiteouts; umoci makes none for those."""
-        prefix = raw_path + "/"
         report = self._raw.report
         named = [*(device[0] for device in report.devices), *(link[0] for link in report.lower_links)]
-        if any(plain_name(name).startswith(prefix) for name in named):
+        if any(plain_name(name).startswith(raw_path + "/") for name in named):
             return True
         pending = [raw_path]
         while pending:
@@ -162,9 +156,9 @@ class _Derivation:
                 child = join(path, name)
                 if stat.S_ISDIR(status.st_mode) and child in self._implicit:
                     pending.append(child)
-                elif whiteouts or not _is_whiteout(status):
+                elif not _is_whiteout(status):
                     return True
-        return whiteouts and is_opaque(self._source.open(0, raw_path), self._own)
+        return False
 
     def _ensure_directory(self, path: str) -> None:
         """Make the directory at `path` and those above it, described as the lower ones they merge with.
@@ -243,7 +237,7 @@ class _Derivation:
     def _share(self, raw_path: str, path: str, status: os.stat_result) -> None:
         """Give the layer's file a name in the new tree, unless that name is taken already (rule 3)."""
         parent, _, name = path.rpartition("/")
-        if self._is_taken(path):
+        if self._is_taken(path, status):
             return
         raw_parent, _, raw_name = raw_path.rpartition("/")
         directories = (self._source.open(0, raw_parent), self._made.open(0, parent))
@@ -255,13 +249,18 @@ class _Derivation:
             if not self._linked_copy(status.st_ino, path):
                 self._copy(directories[0], raw_name, status, path)
 
-    def _is_taken(self, path: str) -> bool:
+    def _is_taken(self, path: str, status: os.stat_result) -> bool:
+        """Tell whether the new tree has something at `path`; a whiteout gives way to anything else."""
         parent, _, name = path.rpartition("/")
+        directory = self._made.open(0, parent)
         try:
-            os.stat(name, dir_fd=self._made.open(0, parent), follow_symlinks=False)
+            there = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             return False
-        return True
+        if not _is_whiteout(there) or _is_whiteout(status):
+            return True
+        os.unlink(name, dir_fd=directory)
+        return False
 
     def _linked_copy(self, inode: int, path: str) -> bool:
         """Where the file system cannot link to the layer's tree, keep at least the links within it."""
