@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 
 from headway.errors import ConflictError, InvalidDocumentError
-from headway.interfaces import LayerReport, Tree
 from headway.layers.copying import disk_failures
 from headway.layers.merged import MergedView
 from headway.layers.rootfs import UnpackReport, unpack
 from headway.layers.users import ProcessUser, find_user
+from headway.records import LayerReport, Tree
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CAPABILITIES = ("CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE")
@@ -83,7 +83,8 @@ def runtime_config(
     execution = execution_of(image)
     return {
         "ociVersion": "1.0.2",
-        "process": _process(execution, user or ProcessUser()),
+        # Without root there is one ID to give away: whoever runs the bundle is user 0, alone, and owns every file.
+        "process": _process(execution, user if user and rootless is None else ProcessUser()),
         "root": {"path": "rootfs", "readonly": False},
         "hostname": "headway",
         "mounts": [*_mounts(rootless=rootless is not None), *_volume_mounts(volumes or {})],
@@ -114,7 +115,7 @@ def write_bundle(
     execution = execution_of(image)
     with disk_failures(str(directory)):
         directory.mkdir(parents=True, exist_ok=True)
-        if not force and any(os.scandir(directory)):
+        if not force and os.listdir(directory):
             raise ConflictError(f"{directory} is not empty")
         (directory / "config.json").unlink(missing_ok=True)
     with MergedView(trees) as view:
