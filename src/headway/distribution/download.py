@@ -8,6 +8,7 @@ Rule 4: nothing held is given up before the whole blob was seen to have another 
 
 from __future__ import annotations
 
+import math
 from enum import Enum, auto
 
 import msgspec
@@ -69,15 +70,16 @@ class BlobDownload:
     Args:
         size: Size promised by the descriptor, in bytes.
         held: Bytes that an earlier attempt left in the ingest.
-        sources: How many sources there are; they are tried in order.
+        sources: How many sources there are, at least one; they are tried in order.
         retries: Decides whether and when to try again.
     """
 
     def __init__(self, size: int, held: Ranges, *, sources: int, retries: Retries) -> None:
         self._size = size
         self._held = held
-        self._usable = list(range(sources))
         self._source = 0
+        self._due = [-math.inf] * sources  # when each may be asked again; infinity where it will not mend
+        self._now = -math.inf
         self._retries = retries
         self._state = _State.READY
         self._skipped = 0
@@ -113,7 +115,7 @@ class BlobDownload:
             self._state = _State.VERIFYING
             return Verify()
         self._state = _State.FETCHING
-        return Fetch(self._usable[self._source], *gap, skip_limit=self._size - self._skipped)
+        return Fetch(self._source, *gap, skip_limit=self._size - self._skipped)
 
     def fetched(
         self,
@@ -141,33 +143,43 @@ class BlobDownload:
         self._expect(_State.FETCHING)
         new_bytes = held.total - self._held.total
         self._held = held
+        self._now = now
         self._skipped += skipped
         self._state = _State.READY
         self._retries.progressed(new_bytes, flowed_bytes=flowed_bytes, seconds=seconds, now=now)
         if error is None and new_bytes == 0:
             error = MisbehavedError("", "an answer without a single new byte")
         if error is not None and next(held.gaps(self._size), None) is not None:
-            self._failed(error, now=now, brought_bytes=new_bytes > 0)
+            self._failed(error, brought_bytes=new_bytes > 0)
 
-    def _failed(self, error: HeadwayError, *, now: float, brought_bytes: bool) -> None:
+    def _failed(self, error: HeadwayError, *, brought_bytes: bool) -> None:
         if isinstance(error, StoreError):
             self._give_up(error)  # another request would fill no disk less
             return
-        others = len(self._usable) > 1
+        others = self._others()
         if not error.retryable and others:
-            # This source will not mend; the next one may have the blob all the same.
-            self._usable.pop(self._source)
-            self._source %= len(self._usable)
+            self._due[self._source] = math.inf  # the next source may have the blob all the same
+            self._turn_to(others, error)
             return
-        decision = self._retries.failed(error, now=now, brought_bytes=brought_bytes)
+        decision = self._retries.failed(error, now=self._now, brought_bytes=brought_bytes)
         if isinstance(decision, GiveUp):
             self._give_up(decision.error)
             return
-        if others and not brought_bytes:
-            self._source = (self._source + 1) % len(self._usable)
-            if self._source != 0:
-                return
-        self._wait = decision
+        self._due[self._source] = self._now + decision.seconds
+        self._turn_to([self._source] if brought_bytes else [*others, self._source], error)
+
+    def _others(self) -> list[int]:
+        """Return the sources that may have the blob, those behind this one first, without this one."""
+        count = len(self._due)
+        order = [(self._source + step) % count for step in range(1, count)]
+        return [source for source in order if self._due[source] < math.inf]
+
+    def _turn_to(self, sources: list[int], error: HeadwayError) -> None:
+        """Ask the one that may be asked soonest next, and not before that."""
+        self._source = min(sources, key=lambda source: self._due[source])
+        seconds = self._due[self._source] - self._now
+        if seconds >= 0:
+            self._wait = Wait(seconds, error, self._retries.attempts)
 
     def verified(self, *, error: HeadwayError | None) -> None:
         """Report the end of a `Verify`: the digest is right, or `error` says how it differs.
@@ -184,7 +196,7 @@ class BlobDownload:
             self._give_up(error)
             return
         self._state = _State.WRONG
-        self._source = (self._source + 1) % len(self._usable)
+        self._turn_to(self._others() or [self._source], error)
 
     def emptied(self) -> None:
         """Report the end of a `SetAside`.
