@@ -132,7 +132,7 @@ class TarReader:
     # --- entries ---
 
     def _next(self) -> Entry | None:
-        pax, long = self._globals, NOTHING
+        pax = long = NOTHING
         self._extended = 0
         while (found := self._fields()) is not None:
             block, at, fields = found
@@ -141,10 +141,12 @@ class TarReader:
                 break
             pax, long = self._extend(kind, number(fields[2]), pax, long)
         else:
+            if pax or long:
+                raise ValueError("truncated: it ends behind the extended header of an entry")
             return None
         entry = plain_entry(fields)
-        if pax or long:
-            extend(entry, pax, long)
+        if pax or long or self._globals:
+            extend(entry, {**self._globals, **pax} if self._globals else pax, long)
         if entry.kind == FILE and entry.name.endswith(b"/"):
             entry.kind = DIRECTORY  # as directories were before POSIX
         self._check(entry)
@@ -152,7 +154,7 @@ class TarReader:
         self._padding = -self._left % BLOCK
         if kind == b"S":
             entry.sparse, entry.size = tar_sparse.old_gnu(block[at : at + BLOCK], self._block, self._left)
-        elif pax and self._left:
+        elif entry.pax and self._left:
             self._apply_sparse(entry)
         return entry
 
@@ -185,7 +187,7 @@ class TarReader:
         self._globals = {**self._globals, **added}
         if len(self._globals) > _GLOBALS:
             raise ValueError(f"it has more than {_GLOBALS} global records")
-        return {**added, **pax}, long
+        return pax, long
 
     def _apply_sparse(self, entry: Entry) -> None:
         found = tar_sparse.pax(entry.pax, self._block, self._left)
