@@ -14,29 +14,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.ranges import Ranges
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID
 from headway.oci.reference import Reference
+from headway.records import ImageRecord, LayerReport, RawManifest, Tree
 
 # --- registries ------------------------------------------------------------------------------------------------
-
-
-class RawManifest(msgspec.Struct, frozen=True):
-    """A manifest or index as it was received; its digest is over exactly these bytes.
-
-    Attributes:
-        media_type: From the ``Content-Type`` header, or from the store.
-        data: The bytes.
-        digest: Digest of `data`.
-    """
-
-    media_type: str
-    data: bytes
-    digest: Digest
 
 
 class BlobStream(Protocol):
@@ -239,55 +224,6 @@ class IngestStore(Protocol):
 # --- layers ----------------------------------------------------------------------------------------------------
 
 
-class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What applying a layer's tar found out that the tree alone does not say.
-
-    Names are relative, ``/``-separated, and decoded with surrogateescape.
-
-    Attributes:
-        size: Sum of the lengths of regular files and symlink targets, hard links once: Docker's layer size
-            (moby-behaviour 4.7).
-        disk_bytes: Bytes of the blocks that the tree takes up.
-        entries: Entries of the tar.
-        implicit: Directories that no entry made: they had to exist for something below them. Never the root.
-        root_entry: Whether an entry described the root directory. Where none did, the root looks as in the layers
-            below (as `umoci unpack` leaves it).
-        lower_links: Hard links whose target is not in this layer: (name, target).
-        real_modes: Entries whose mode had to be widened for a store that is not root's: (name, mode).
-        owners: Entries that belong to somebody the store could not give them to: (name, uid, gid); rootless only.
-        devices: Device nodes that the store could not make: (name, mode, major, minor); rootless only.
-        xattrs: Extended attributes that the store could not set: (name, key, value); rootless only.
-    """
-
-    size: int = 0
-    disk_bytes: int = 0
-    entries: int = 0
-    implicit: tuple[str, ...] = ()
-    root_entry: bool = False
-    lower_links: tuple[tuple[str, str], ...] = ()
-    real_modes: tuple[tuple[str, int], ...] = ()
-    owners: tuple[tuple[str, int, int], ...] = ()
-    devices: tuple[tuple[str, int, int, int], ...] = ()
-    xattrs: tuple[tuple[str, str, bytes], ...] = ()
-
-    @property
-    def stands_alone(self) -> bool:
-        """Whether the tree means the same over any lower layers (architecture, section 4)."""
-        return not (self.implicit or self.lower_links)
-
-
-class Tree(msgspec.Struct, frozen=True):
-    """A committed tree of files as a driver stacks it.
-
-    Attributes:
-        path: Its directory; overlay2's on-disk form (whiteouts 0:0, opaque xattr).
-        report: What is known of it beyond its files.
-    """
-
-    path: Path
-    report: LayerReport
-
-
 class LayerStore(Protocol):
     """Trees by diff ID, and chains: which trees, in which order, are a root file system.
 
@@ -345,28 +281,6 @@ class LayerStore(Protocol):
 
 
 # --- images ----------------------------------------------------------------------------------------------------
-
-
-class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One image, as lists need it, so that listing reads no config.
-
-    Attributes:
-        image_id: Digest of its config, whose bytes are a blob.
-        created: When it was built, RFC 3339 as the config writes it; empty where it does not.
-        size: Sum of its layers' sizes as Docker counts (`LayerReport.size`), in bytes.
-        platform: ``os/arch[/variant]``.
-        chain_id: Its top chain; None where it has no layers.
-        manifest: Digest of the platform's manifest it came with, a blob; None where it came without.
-        last_tagged: When it was tagged here, seconds since the epoch; 0 after a pull (moby-behaviour 5.1).
-    """
-
-    image_id: ImageID
-    created: str
-    size: int
-    platform: str
-    chain_id: ChainID | None
-    manifest: Digest | None = None
-    last_tagged: float = 0.0
 
 
 class ImageStore(Protocol):

@@ -6,8 +6,6 @@ Rule 2: Docker's other keys are accepted with one warning, so that one file can 
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -119,6 +117,8 @@ def _read(path: Path, *, required: bool) -> dict[str, object]:
         raise InvalidSettingError(f"cannot read {path}: {error}") from None
     if not text.strip():
         return {}
+    import json  # noqa: PLC0415  # msgspec names no line; and without a file, nobody pays for it
+
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -133,6 +133,8 @@ def _check_keys(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
     ignored = sorted(key for key in document if key in _DOCKER_KEYS)
     for key in document:
         if key not in _DOCKER_KEYS and key not in _KEYS:
+            import difflib  # noqa: PLC0415  # only mistakes pay for it
+
             near = difflib.get_close_matches(key, [*_KEYS, *_DOCKER_KEYS], n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise InvalidSettingError(f"{path}: unknown key {key!r}{hint}")
@@ -167,33 +169,37 @@ def parse_duration(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
 
 
+def _shown(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 def _integer(value: object, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidSettingError(f"{where} must be a whole number, not {json.dumps(value)}")
+        raise InvalidSettingError(f"{where} must be a whole number, not {_shown(value)}")
     return value
 
 
 def _boolean(value: object, where: str) -> bool:
     if not isinstance(value, bool):
-        raise InvalidSettingError(f"{where} must be true or false, not {json.dumps(value)}")
+        raise InvalidSettingError(f"{where} must be true or false, not {_shown(value)}")
     return value
 
 
 def _texts(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidSettingError(f"{where} must be a list of texts, not {json.dumps(value)}")
+        raise InvalidSettingError(f"{where} must be a list of texts, not {_shown(value)}")
     return tuple(value)
 
 
 def _path(value: object, where: str) -> Path:
     if not isinstance(value, str) or not Path(value).is_absolute():
-        raise InvalidSettingError(f"{where} must be an absolute path, not {json.dumps(value)}")
+        raise InvalidSettingError(f"{where} must be an absolute path, not {_shown(value)}")
     return Path(value)
 
 
 def _duration(value: object, where: str) -> float:
     if not isinstance(value, str):
-        raise InvalidSettingError(f'{where} must be a text such as "10m", not {json.dumps(value)}')
+        raise InvalidSettingError(f'{where} must be a text such as "10m", not {_shown(value)}')
     return parse_duration(value)
 
 

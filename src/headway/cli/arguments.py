@@ -32,8 +32,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"headway: {message}\nnext: {self.prog} --help\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser for all commands."""
+def build_parser(chosen: str = "") -> argparse.ArgumentParser:
+    """Return the parser; only the chosen command learns its arguments, since each costs start-up time."""
     parser = Parser(
         prog="headway",
         description=_DESCRIPTION,
@@ -47,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, help=argparse.SUPPRESS)
     for name, fill in _COMMANDS.items():
         command = commands.add_parser(name, description=fill.__doc__, help=fill.__doc__, allow_abbrev=False)
+        if name != chosen:
+            continue
         fill(command)
         _common(command, default=argparse.SUPPRESS)
     return parser
@@ -60,7 +62,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         if words[at] == "image" and at + 1 < len(words) and not words[at + 1].startswith("-"):
             del words[at]
         words[at] = ALIASES.get(words[at], words[at])
-    return build_parser().parse_args(words)
+    return build_parser(words[at] if at is not None else "").parse_args(words)
 
 
 def _command_index(words: Sequence[str]) -> int | None:

@@ -9,29 +9,30 @@ from argparse import Namespace
 from headway.cli.failures import DONE
 from headway.cli.session import settings_of
 from headway.cli.units import size
-from headway.composition import reading
+from headway.composition.reading import reading
 from headway.layers.bundle import write_bundle
 from headway.layers.copying import Missing
 from headway.layers.rootfs import UnpackReport
 from headway.layers.rootfs import unpack as unpack_trees
+from headway.service.images import Images
 
 
 def unpack(options: Namespace) -> int:
     """Write an image's root file system into a directory."""
-    with reading(settings_of(options)) as store:
-        record = store.finder().find(options.name)
-        report = unpack_trees(store.layers.trees(record.chain_id), options.directory, force=options.force)
+    with reading(settings_of(options)) as records:
+        record = Images(records).find(options.name)
+        report = unpack_trees(records.layers.trees(record.chain_id), options.directory, force=options.force)
     _say(report, f"{options.directory}")
     return DONE
 
 
 def bundle(options: Namespace) -> int:
     """Write an OCI runtime bundle."""
-    with reading(settings_of(options)) as store:
-        finder = store.finder()
+    with reading(settings_of(options)) as records:
+        finder = Images(records)
         record = finder.find(options.name)
         document = finder.config(record).document
-        trees = store.layers.trees(record.chain_id)
+        trees = records.layers.trees(record.chain_id)
         report = write_bundle(options.directory, document, trees, rootless=os.geteuid() != 0)
     _say(report, f"{options.directory}/rootfs")
     print(

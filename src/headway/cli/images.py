@@ -1,28 +1,27 @@
-"""`headway images`, `inspect`, `history`, `tag` and `rmi`."""
+"""`headway images`, `inspect` and `history`: questions."""
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
 
 from headway.cli.failures import DONE, exit_status, explain
 from headway.cli.session import settings_of
-from headway.cli.table import render
+from headway.cli.table import json_text, render
 from headway.cli.units import ago, size
-from headway.composition import reading, writing
+from headway.composition.reading import reading
 from headway.errors import HeadwayError
 from headway.oci.reference import Reference
-from headway.service.images import HistoryEntry, ListedImage
+from headway.service.images import HistoryEntry, Images, ListedImage
 
 _NONE = "<none>"
 
 
 def images(options: Namespace) -> int:
     """List images, newest first."""
-    with reading(settings_of(options)) as store:
-        listed = [image for image in store.finder().all() if _is_wanted(image, options.name)]
+    with reading(settings_of(options)) as records:
+        listed = [image for image in Images(records).all() if _is_wanted(image, options.name)]
     rows = [row for image in listed for row in _rows(image, options)]
     if options.quiet:
         ids = dict.fromkeys(str(row["ID"]) for row in rows)
@@ -87,21 +86,21 @@ def inspect(options: Namespace) -> int:
     """Show everything known of images, as JSON; what is not there is explained, and the rest is shown."""
     found: list[dict[str, object]] = []
     status = DONE
-    with reading(settings_of(options)) as store:
+    with reading(settings_of(options)) as records:
         for name in options.names:
             try:
-                found.append(store.finder().describe(name))
+                found.append(Images(records).describe(name))
             except HeadwayError as error:
                 print(explain(error), file=sys.stderr)
                 status = status or exit_status(error)
-    print(json.dumps(found, indent=4))
+    print(json_text(found, indent=4))
     return status
 
 
 def history(options: Namespace) -> int:
     """Show the steps of an image, newest first."""
-    with reading(settings_of(options)) as store:
-        entries = store.finder().history(options.name)
+    with reading(settings_of(options)) as records:
+        entries = Images(records).history(options.name)
     rows = [_history_row(entry, full=options.no_trunc) for entry in entries]
     if options.quiet:
         print("\n".join(str(row["ID"]) for row in rows))
@@ -129,24 +128,3 @@ def _history_row(entry: HistoryEntry, *, full: bool) -> dict[str, object]:
         "Bytes": entry.size,
         "Comment": entry.comment,
     }
-
-
-def tag(options: Namespace) -> int:
-    """Give an image one more name."""
-    with writing(settings_of(options)) as store:
-        store.finder().tag(options.source, options.target)
-    return DONE
-
-
-def rmi(options: Namespace) -> int:
-    """Remove names, and images with their last one; each that cannot go is explained, and the others go."""
-    status = DONE
-    with writing(settings_of(options)) as store:
-        for name in options.names:
-            try:
-                for what, item in store.deleter().delete(name, force=options.force):
-                    print(f"{what}: {item}")
-            except HeadwayError as error:
-                print(explain(error), file=sys.stderr)
-                status = status or exit_status(error)
-    return status

@@ -69,7 +69,7 @@ class JsonView(SilentView):
     def report(self, event: PullEvent) -> None:
         """See `View.report`."""
         super().report(event)
-        document = {"type": type(event).__name__, **msgspec.to_builtins(event)}
+        document = {"type": type(event).__name__, **msgspec.to_builtins(event, enc_hook=str)}
         self.stream.write(msgspec.json.encode(document).decode() + "\n")
         self.stream.flush()
 

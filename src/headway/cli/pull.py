@@ -11,14 +11,16 @@ from argparse import Namespace
 
 from headway.cli.failures import DONE, INTERRUPTED, exit_status, explain
 from headway.cli.progress import View, view_for
-from headway.cli.session import settings_of
-from headway.composition import Store, pulling, writing
+from headway.cli.session import say, settings_of
+from headway.composition.pulls import pulling
+from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries, mirror_endpoint
 from headway.errors import HeadwayError
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.reference import Reference
 from headway.service.progress import PullDone
 from headway.service.pull import Puller, PullRequest
+from headway.service.stores import Stores
 from headway.settings import Settings, parse_duration
 
 
@@ -33,9 +35,9 @@ def pull(options: Namespace) -> int:
     )
     requests = [_request(name, options.platform, settings) for name in dict.fromkeys(options.names)]
     view = view_for("none" if options.quiet and options.progress == "auto" else options.progress)
-    with writing(settings) as store:
+    with writing(settings, say) as stores:
         try:
-            return asyncio.run(_pull_all(settings, store, requests, view, quiet=options.quiet))
+            return asyncio.run(_pull_all(settings, stores, requests, view, quiet=options.quiet))
         except (KeyboardInterrupt, asyncio.CancelledError):
             view.close()
             print(f"headway: stopped; {view.kept()}", file=sys.stderr)
@@ -61,12 +63,12 @@ def _request(name: str, platform: str | None, settings: Settings) -> PullRequest
     )
 
 
-async def _pull_all(settings: Settings, store: Store, requests: list[PullRequest], view: View, *, quiet: bool) -> int:
+async def _pull_all(settings: Settings, stores: Stores, requests: list[PullRequest], view: View, *, quiet: bool) -> int:
     # SIGTERM ends a pull as Ctrl-C does: with everything kept, and said.
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # asyncio.run made it
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with pulling(settings, store) as puller, asyncio.TaskGroup() as group:
+    async with pulling(settings, stores) as puller, asyncio.TaskGroup() as group:
         tasks = [group.create_task(_outcome(puller, request, view)) for request in requests]
     view.close()
     status = DONE

@@ -27,5 +27,10 @@ def settings_of(options: Namespace, **flags: object) -> Settings:
         config_file=options.config_file,
     )
     for warning in loaded.warnings:
-        print(f"headway: {warning}", file=sys.stderr)
+        say(warning)
     return loaded.settings
+
+
+def say(sentence: str) -> None:
+    """Tell the user something that is not a result."""
+    print(f"headway: {sentence}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,7 +24,7 @@ def render(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str], how
         InvalidSettingError: The template uses what Headway does not know.
     """
     if how == "json":
-        return json.dumps({"schema": SCHEMA, "items": rows}, indent=1, default=str)
+        return json_text({"schema": SCHEMA, "items": rows}, indent=1)
     if how == "table":
         return _table([list(columns.values()), *([str(row[name]) for name in columns] for row in rows)])
     known = set(columns) | {name for row in rows for name in row}
@@ -36,6 +35,14 @@ def render(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str], how
         headings = _FIELD.sub(lambda match: columns.get(match[2], match[2].upper()), template)
         return _table([line.split("\t") for line in (headings, *lines)])
     return "\n".join(lines)
+
+
+def json_text(value: object, indent: int = 0) -> str:
+    """Return a value as JSON; what JSON does not know is written as text."""
+    import msgspec  # noqa: PLC0415  # tables and templates must not wait for it
+
+    data = msgspec.json.encode(value, enc_hook=str)
+    return (msgspec.json.format(data, indent=indent) if indent else data).decode()
 
 
 def _check(template: str, known: set[str]) -> None:
@@ -51,7 +58,7 @@ def _check(template: str, known: set[str]) -> None:
 
 def _value(row: Mapping[str, object], match: re.Match[str]) -> str:
     value = row[match[2]] if match[2] else row
-    return json.dumps(value, default=str) if match[1] or not match[2] else str(value)
+    return json_text(value) if match[1] or not match[2] else str(value)
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:

@@ -23,12 +23,12 @@ from headway.errors import (
     MisbehavedError,
     UnreachableError,
 )
-from headway.interfaces import RawManifest
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.manifest import MAX_MANIFEST_BYTES
 from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.oci.reference import Reference
+from headway.records import RawManifest
 from headway.registry.auth import Authorizer, unauthorized
 from headway.registry.connection import Address
 from headway.registry.credentials import CredentialSource

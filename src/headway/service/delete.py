@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 from headway.errors import ConflictError, NotFoundError, StoreCorruptError
-from headway.interfaces import BlobStore, ImageRecord, ImageStore, LayerStore, ReferenceStore, Transaction
 from headway.oci.digest import ChainID, Digest, chain_ids
 from headway.oci.reference import Reference
+from headway.records import ImageRecord
 from headway.service.images import Images
+from headway.service.stores import Stores
 
 
 class Deleter:
     """Removes images and what only they needed.
 
     Args:
-        images: Records.
-        references: Names.
-        blobs: Configs and manifests.
-        layers: Trees.
-        transaction: Makes the records of one removal one commit.
+        stores: Where they are.
     """
 
-    def __init__(
-        self,
-        images: ImageStore,
-        references: ReferenceStore,
-        blobs: BlobStore,
-        layers: LayerStore,
-        transaction: Transaction,
-    ) -> None:
-        self._images = images
-        self._references = references
-        self._blobs = blobs
-        self._layers = layers
-        self._transaction = transaction
-        self._finder = Images(images, references, blobs, layers)
+    def __init__(self, stores: Stores) -> None:
+        self._images = stores.images
+        self._references = stores.references
+        self._blobs = stores.blobs
+        self._layers = stores.layers
+        self._transaction = stores.transaction
+        self._finder = Images(stores)
 
     def delete(self, name: str, *, force: bool = False) -> list[tuple[str, str]]:
         """Remove a name, and its image with it where that was the last one.

@@ -10,10 +10,11 @@ from collections import defaultdict
 import msgspec
 
 from headway.errors import InvalidReferenceError, NotFoundError
-from headway.interfaces import BlobStore, ImageRecord, ImageStore, LayerStore, ReferenceStore
 from headway.oci.digest import Digest, ImageID
 from headway.oci.image_config import ImageConfig
 from headway.oci.reference import Reference, parse_any
+from headway.records import ImageRecord
+from headway.service.stores import Records
 
 
 class ListedImage(msgspec.Struct, frozen=True):
@@ -48,17 +49,14 @@ class Images:
     """Questions about the images in a store.
 
     Args:
-        images: Records.
-        references: Names.
-        blobs: Configs.
-        layers: Sizes of layers.
+        records: Where they are.
     """
 
-    def __init__(self, images: ImageStore, references: ReferenceStore, blobs: BlobStore, layers: LayerStore) -> None:
-        self._images = images
-        self._references = references
-        self._blobs = blobs
-        self._layers = layers
+    def __init__(self, records: Records) -> None:
+        self._images = records.images
+        self._references = records.references
+        self._blobs = records.blobs
+        self._layers = records.layers
 
     def find(self, name: str) -> ImageRecord:
         """Return the image that a name, an ID or the beginning of one means, in Docker's order.

@@ -25,23 +25,13 @@ from headway.errors import (
     StoreError,
     UnreachableError,
 )
-from headway.interfaces import (
-    BlobStore,
-    HostMemory,
-    ImageRecord,
-    ImageStore,
-    IngestStore,
-    LayerStore,
-    RawManifest,
-    ReferenceStore,
-    Transaction,
-)
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import ChainID, DiffID, Digest
 from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
 from headway.oci.manifest import Index, Manifest, parse_manifest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
+from headway.records import ImageRecord, RawManifest
 from headway.service.blob_transfer import Cost, Source, Tools
 from headway.service.progress import (
     PullDone,
@@ -50,6 +40,7 @@ from headway.service.progress import (
     Report,
     Waiting,
 )
+from headway.service.stores import Stores
 from headway.service.transfer import Transfers
 
 T = TypeVar("T")
@@ -69,18 +60,6 @@ class PullRequest(msgspec.Struct, frozen=True):
     platform: Platform
     mirrors: tuple[str, ...]
     insecure: InsecureRegistries
-
-
-class Stores(msgspec.Struct, frozen=True):
-    """Where a pull puts things."""
-
-    blobs: BlobStore
-    ingests: IngestStore
-    layers: LayerStore
-    images: ImageStore
-    references: ReferenceStore
-    hosts: HostMemory
-    transaction: Transaction
 
 
 class _Layer(msgspec.Struct, frozen=True):

@@ -7,13 +7,14 @@ Rule 3: a pair (diff ID, blob digest) is recorded only here, where both were com
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import Future as Verdict
 from contextlib import asynccontextmanager
 
 from headway.errors import DigestMismatchError
-from headway.interfaces import Applier, BlobStore, Follower, Ingest, IngestStore, LayerStore
+from headway.interfaces import Applier, Follower, Ingest
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID
 from headway.service.blob_transfer import BlobTransfer, Cost, Source, Tools
@@ -21,6 +22,7 @@ from headway.service.lanes import PoliteSource
 from headway.service.progress import LayerProgress, Phase
 from headway.service.single_flight import SingleFlight
 from headway.service.slots import Slots
+from headway.service.stores import Stores
 
 Listener = Callable[[LayerProgress], None]
 
@@ -30,35 +32,23 @@ class Transfers:
 
     Args:
         tools: What transfers work with.
-        ingests: Unfinished blobs.
-        blobs: Committed blobs.
-        layers: Trees.
+        stores: Where they put things.
         applier: Unpacks a layer.
         slots: How many downloads run at once.
-        layer_flights: Shares layer transfers.
-        blob_flights: Shares blob transfers.
+        group: Owns the transfers.
     """
 
     def __init__(
-        self,
-        *,
-        tools: Tools,
-        ingests: IngestStore,
-        blobs: BlobStore,
-        layers: LayerStore,
-        applier: Applier,
-        slots: Slots,
-        layer_flights: SingleFlight[Cost, LayerProgress],
-        blob_flights: SingleFlight[Cost, LayerProgress],
+        self, tools: Tools, stores: Stores, *, applier: Applier, slots: Slots, group: asyncio.TaskGroup
     ) -> None:
         self._tools = tools
-        self._ingests = ingests
-        self._blobs = blobs
-        self._layers = layers
+        self._ingests = stores.ingests
+        self._blobs = stores.blobs
+        self._layers = stores.layers
         self._applier = applier
         self._slots = slots
-        self._layer_flights = layer_flights
-        self._blob_flights = blob_flights
+        self._layer_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
+        self._blob_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
 
     async def layer(
         self, diff_id: DiffID, descriptor: Descriptor, sources: Sequence[Source], listener: Listener

@@ -25,6 +25,4 @@ class SqliteHostMemory:
 
     def has_answered(self, host: str) -> bool:
         """See `interfaces.HostMemory.has_answered`."""
-        return host in self._known or bool(
-            self._database.query("SELECT 1 FROM hosts WHERE host = ?", (host,))
-        )
+        return host in self._known or bool(self._database.query("SELECT 1 FROM hosts WHERE host = ?", (host,)))

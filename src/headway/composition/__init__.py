@@ -1,0 +1,1 @@
+"""Builds the object graph by plain constructor calls. It knows no HTTP server and no command line."""

@@ -1,0 +1,66 @@
+"""What pulls: network, transfers and open stores, joined."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from headway.distribution.backoff import RetryPolicy
+from headway.distribution.flow import LinkMemory
+from headway.interfaces import TarSource
+from headway.layers.applier import apply_layer
+from headway.layers.umask import unshare_umask
+from headway.oci.digest import DiffID
+from headway.records import LayerReport
+from headway.registry.client import RegistryClient
+from headway.registry.credentials import AuthFiles, auth_files
+from headway.registry.http import HttpClient
+from headway.service.blob_transfer import Tools
+from headway.service.lanes import Lanes
+from headway.service.pull import Puller
+from headway.service.slots import Slots
+from headway.service.stores import Stores
+from headway.service.transfer import Transfers
+from headway.settings import Settings
+from headway.version import VERSION
+
+
+def _apply(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
+    unshare_umask()  # the thread is this layer's own
+    return apply_layer(source, directory, progress)
+
+
+@asynccontextmanager
+async def pulling(
+    settings: Settings, stores: Stores, *, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[Puller]:
+    """Give a puller over open stores; its transfers end with the block.
+
+    Args:
+        settings: What it keeps to.
+        stores: Where it puts things.
+        clock: Monotonic time, in seconds, that retries and rates are judged by.
+    """
+    policy = RetryPolicy(settings.max_download_attempts, settings.download_patience)
+    http = HttpClient(user_agent=f"headway/{VERSION}")
+    lanes = Lanes()
+    tools = Tools(
+        registry=RegistryClient(http, AuthFiles(auth_files(os.environ, Path.home()))),
+        lanes=lanes,
+        memory=LinkMemory(),
+        policy=lambda: policy,
+        clock=clock,
+        jitter=random.random,
+    )
+    try:
+        async with asyncio.TaskGroup() as group:
+            slots = Slots(settings.max_concurrent_downloads)
+            yield Puller(tools, Transfers(tools, stores, applier=_apply, slots=slots, group=group), stores)
+    finally:
+        http.close()
+        lanes.close()

@@ -1,0 +1,49 @@
+"""What the services keep things in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    # Annotations only: a command that lists must not pay for defining the interfaces.
+    from headway.interfaces import (
+        BlobStore,
+        HostMemory,
+        ImageStore,
+        IngestStore,
+        LayerStore,
+        ReferenceStore,
+        Transaction,
+    )
+
+
+class Records(msgspec.Struct, frozen=True, kw_only=True):
+    """What questions about images need.
+
+    Attributes:
+        blobs: Configs, manifests and indexes.
+        layers: Trees and chains.
+        images: Records of images.
+        references: Names of images.
+    """
+
+    blobs: BlobStore
+    layers: LayerStore
+    images: ImageStore
+    references: ReferenceStore
+
+
+class Stores(Records, frozen=True, kw_only=True):
+    """Everything below one data root.
+
+    Attributes:
+        ingests: Unfinished blobs.
+        hosts: Registries that have answered.
+        transaction: Makes several records one commit.
+    """
+
+    ingests: IngestStore
+    hosts: HostMemory
+    transaction: Transaction
