@@ -312,7 +312,7 @@ def test_a_full_disk_ends_it_though_there_are_other_sources() -> None:
     assert report(machine, error=full) == GiveUp(full)
 
 
-def test_a_second_wrong_digest_ends_it() -> None:
+def test_a_second_wrong_digest_ends_it_and_leaves_no_wrong_bytes_behind() -> None:
     machine = emptying()
     machine.emptied()
     machine.next_action()
@@ -320,6 +320,8 @@ def test_a_second_wrong_digest_ends_it() -> None:
 
     machine.verified(error=MISMATCH)
 
+    assert machine.next_action() == SetAside()
+    machine.emptied()
     assert machine.next_action() == GiveUp(MISMATCH)
 
 

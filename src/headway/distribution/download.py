@@ -193,8 +193,7 @@ class BlobDownload:
             return
         self._mismatches += 1
         if self._mismatches >= MAX_MISMATCHES:
-            self._give_up(error)
-            return
+            self._error = error
         self._state = _State.WRONG
         self._turn_to(self._others() or [self._source], error)
 
@@ -207,7 +206,8 @@ class BlobDownload:
         self._expect(_State.EMPTYING)
         self._held = Ranges()
         self._skipped = 0
-        self._state = _State.READY
+        # Given up or not: wrong bytes are never left behind as if they were kept.
+        self._state = _State.READY if self._error is None else _State.FAILED
 
     def _give_up(self, error: HeadwayError) -> None:
         self._error = error
