@@ -25,10 +25,12 @@ class HeadwayError(Exception):
     Attributes:
         side: Whose side it is on, or None where that is not proved.
         retryable: Whether the same request may succeed later without anybody changing anything.
+        brief: What went wrong in two or three words, for counts.
     """
 
     side: Side | None = None
     retryable: bool = False
+    brief: str = "failed"
 
 
 # --- the caller asked for something impossible -------------------------------------------------------------
@@ -63,6 +65,8 @@ class NotFoundError(RequestError):
         what: ``image``, ``manifest``, ``blob``, ``repository``, ``platform``.
         name: The name it was asked by.
     """
+
+    brief = "not found"
 
     def __init__(self, what: str, name: str, detail: str = "") -> None:
         super().__init__(f"no such {what}: {name}" + (f": {detail}" if detail else ""))
@@ -121,6 +125,7 @@ class UnreachableError(RegistryError):
     def __init__(self, endpoint: str, fault: Fault, detail: str = "") -> None:
         super().__init__(endpoint, f"{fault}" + (f" ({detail})" if detail else ""))
         self.fault = fault
+        self.brief = fault.value
         self.side = {Fault.NO_ROUTE: Side.HERE, Fault.NO_DNS: None, Fault.UNKNOWN_NAME: Side.YOU}.get(
             fault, Side.WAY if fault in (Fault.CUT, Fault.STALLED, Fault.TIMEOUT) else None
         )
@@ -136,6 +141,7 @@ class RefusedError(RegistryError):
     """
 
     side = Side.YOU
+    brief = "access refused"
 
     def __init__(self, endpoint: str, status: int, code: str = "", message: str = "") -> None:
         super().__init__(endpoint, message or f"access refused (HTTP {status})")
@@ -152,6 +158,7 @@ class ThrottledError(RegistryError):
 
     side = Side.REGISTRY
     retryable = True
+    brief = "too many requests"
 
     def __init__(self, endpoint: str, retry_after_seconds: float | None, message: str = "") -> None:
         wait = "" if retry_after_seconds is None else f"; it asks to wait {retry_after_seconds:.0f} s"
@@ -169,6 +176,7 @@ class UnavailableError(RegistryError):
 
     side = Side.REGISTRY
     retryable = True
+    brief = "registry out of order"
 
     def __init__(self, endpoint: str, status: int, retry_after_seconds: float | None = None) -> None:
         super().__init__(endpoint, f"answers HTTP {status}")
@@ -181,6 +189,7 @@ class MisbehavedError(RegistryError):
 
     side = Side.REGISTRY
     retryable = True
+    brief = "wrong answer"
 
 
 # --- bytes ---------------------------------------------------------------------------------------------------
@@ -192,6 +201,8 @@ class IntegrityError(HeadwayError):
     Attributes:
         endpoint: Where they came from, or an empty string where that is not known.
     """
+
+    brief = "wrong content"
 
     def __init__(self, message: str, endpoint: str = "") -> None:
         super().__init__(message + (f" (from {endpoint})" if endpoint else ""))

@@ -278,7 +278,7 @@ class BlobTransfer:
 
     def _note(self, error: HeadwayError | None, *, flowed: bool) -> None:
         if error is not None:
-            self._retries[error.fault.value if isinstance(error, UnreachableError) else type(error).__name__] += 1
+            self._retries[error.brief] += 1
         timed_out = isinstance(error, UnreachableError) and error.fault is Fault.TIMEOUT
         self._timeouts = self._timeouts + 1 if timed_out and not flowed else 0
 
@@ -329,7 +329,11 @@ class BlobTransfer:
     async def _verify(self) -> HeadwayError | None:
         actual = await self._digest.result()
         expected = self._descriptor.digest
-        return None if actual == expected else DigestMismatchError("the blob", expected, actual)
+        if actual == expected:
+            return None
+        error = DigestMismatchError("the blob", expected, actual)
+        self._retries[error.brief] += 1
+        return error
 
     async def _set_aside(self) -> None:
         for consumer in self._consumers:

@@ -23,7 +23,6 @@ from headway.errors import (
     NotFoundError,
     PullIncompleteError,
     StoreError,
-    UnreachableError,
 )
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import ChainID, DiffID, Digest
@@ -199,7 +198,7 @@ class _Pull:
             answer = await self._ask_each(question)
             if not isinstance(answer, HeadwayError):
                 return answer
-            self._retries[_cause(answer)] += 1
+            self._retries[answer.brief] += 1
             decision = rule.failed(answer, now=now())
             if isinstance(decision, GiveUp):
                 raise decision.error
@@ -341,7 +340,3 @@ def _first(errors: BaseExceptionGroup[HeadwayError]) -> HeadwayError:
         if str(other) != str(leaves[0]):
             leaves[0].add_note(f"also: {other}")
     return leaves[0]
-
-
-def _cause(error: HeadwayError) -> str:
-    return error.fault.value if isinstance(error, UnreachableError) else type(error).__name__
