@@ -238,19 +238,30 @@ class Unpacker:
 
     def _mark(self, entry: Entry, above: bytes, name: bytes) -> None:
         """Do what a whiteout says (image-spec, layer.md, "Whiteouts"); aufs' own files are left out."""
-        if name == _OPAQUE:
-            self._hide_below(self._root.directory(above), None)
-        elif not name.startswith(_META) and not above.startswith(_META):
-            hidden = name[len(_MARK) :]
-            if hidden in (b"", b".", b".."):
-                _refuse(entry, "it is a whiteout of nothing")
+        hidden = name[len(_MARK) :]
+        if name != _OPAQUE and (name.startswith(_META) or above.startswith(_META)):
+            return
+        if hidden in (b"", b".", b".."):
+            _refuse(entry, "it is a whiteout of nothing")
+        try:
+            parent = self._root.directory(above, create=False)
+        except FileNotFoundError:
             parent = self._root.directory(above)
-            try:
-                os.mknod(hidden, stat.S_IFCHR, _WHITEOUT, dir_fd=parent)
-            except FileExistsError:
-                status = os.stat(hidden, dir_fd=parent, follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode):
-                    self._hide_below(parent, hidden)
+        except NotADirectoryError:
+            # umoci names what a directory held that a file replaces. The file hides it, and a whiteout does as well.
+            return
+        if name == _OPAQUE:
+            self._hide_below(parent, None)
+        else:
+            self._white_out(parent, hidden)
+
+    def _white_out(self, parent: int, name: bytes) -> None:
+        try:
+            os.mknod(name, stat.S_IFCHR, _WHITEOUT, dir_fd=parent)
+        except FileExistsError:
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                self._hide_below(parent, name)
 
     def _hide_below(self, parent: int, name: bytes | None) -> None:
         """Make a directory opaque: `name` in `parent`, or `parent` itself."""
