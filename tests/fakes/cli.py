@@ -1,0 +1,56 @@
+"""The headway command as users start it: in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# Python and its modules may lie where only the tester can look: what is needed of them is loaded before.
+_AS_ANOTHER_USER = """\
+import encodings.idna, importlib, os, pkgutil, sys, headway
+for module in pkgutil.walk_packages(headway.__path__, "headway."):
+    if module.name != "headway.__main__":
+        importlib.import_module(module.name)
+user = int(sys.argv.pop(1))
+os.setgroups([]), os.setresgid(user, user, user), os.setresuid(user, user, user)
+headway.cli.main.run()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cli:
+    """Starts the command on one data root.
+
+    Attributes:
+        data_root: The data root.
+        environment: Beside what is needed to start it at all; nothing of the tester's own gets in.
+        uid: The user it runs as, and group of the same number; None for the tester.
+    """
+
+    data_root: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    uid: int | None = None
+
+    def __call__(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        process = self.start(*words)
+        stdout, stderr = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+        """Start it, with pipes for what it prints."""
+        how = ["-m", "headway"] if self.uid is None else ["-c", _AS_ANOTHER_USER, str(self.uid)]
+        return subprocess.Popen(
+            [sys.executable, "-W", "error", *how, "--data-root", self.data_root, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="surrogateescape",
+            cwd="/",
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8", **self.environment},
+        )
