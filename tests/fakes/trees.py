@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from headway.records import LayerReport, Tree
 from tests.fakes.images import Image, write_layout
@@ -146,3 +147,49 @@ def _content(path: Path, mode: int) -> str:
 
 def _bytes(value: bytes | str) -> bytes:
     return value if isinstance(value, bytes) else value.encode()
+
+
+class Node(NamedTuple):
+    """All that a layer says of one path; `link` is the first path with the same inode."""
+
+    mode: str
+    owner: tuple[int, int]
+    mtime_ns: int
+    size: int
+    device: int
+    content: str
+    link: str
+    xattrs: tuple[tuple[str, bytes], ...]
+
+
+def snapshot(root: Path) -> dict[str, Node]:
+    """Return every path below `root`, and ``.`` for itself, with what is there."""
+    inodes: dict[int, str] = {}
+    paths = [str(root)]
+    for folder, directories, files in os.walk(root):
+        paths += [os.path.join(folder, name) for name in [*directories, *files]]
+    return {os.path.relpath(path, root): _node(path, os.path.relpath(path, root), inodes) for path in sorted(paths)}
+
+
+def _node(path: str, name: str, inodes: dict[int, str]) -> Node:
+    status = os.lstat(path)
+    is_directory = stat.S_ISDIR(status.st_mode)
+    content = ""
+    if stat.S_ISLNK(status.st_mode):
+        content = os.readlink(path)
+    elif stat.S_ISREG(status.st_mode):
+        with open(path, "rb") as source:
+            content = hashlib.file_digest(source, "sha256").hexdigest()
+    return Node(
+        mode=stat.filemode(status.st_mode),
+        owner=(status.st_uid, status.st_gid),
+        mtime_ns=status.st_mtime_ns,
+        size=0 if is_directory else status.st_size,
+        device=status.st_rdev,
+        content=content,
+        link="" if is_directory else inodes.setdefault(status.st_ino, name),
+        xattrs=tuple(
+            (key, os.getxattr(path, key, follow_symlinks=False))
+            for key in sorted(os.listxattr(path, follow_symlinks=False))
+        ),
+    )

@@ -29,16 +29,19 @@ class Absent:
         above, _, name = path.rpartition(b"/")
         return self._directories.get(above, {}).get(name)
 
-    def forget(self, path: bytes) -> None:
-        """Drop what is recorded for `path`."""
+    def forget(self, path: bytes) -> bool:
+        """Drop what is recorded for `path`; tell whether anything was."""
         above, _, name = path.rpartition(b"/")
         records = self._directories.get(above)
-        if records is not None and records.pop(name, None) is not None and not records:
+        if records is None or records.pop(name, None) is None:
+            return False
+        if not records:
             del self._directories[above]
+        return True
 
-    def forget_in(self, directory: bytes) -> None:
-        """Drop what is recorded in a directory that is gone."""
-        self._directories.pop(directory, None)
+    def forget_in(self, directory: bytes) -> list[bytes]:
+        """Drop what is recorded in a directory that is gone; return the paths."""
+        return [directory + b"/" + name for name in self._directories.pop(directory, {})]
 
     def devices(self) -> list[tuple[bytes, int, int, int]]:
         """Return path, mode, major and minor of each device."""

@@ -11,6 +11,7 @@ import os
 import stat
 
 from headway.layers.tar_entry import Entry
+from headway.layers.tar_sparse import Map
 
 _CLUSTER = 4096
 _INLINE_LINK = 60  # a shorter target lies in the inode
@@ -34,9 +35,7 @@ class Footprint:
         if entry.sparse is None:
             self.disk += -(-entry.size // _CLUSTER) * _CLUSTER
         else:
-            for offset, length in entry.sparse:
-                first, last = offset // _CLUSTER, -(-(offset + length) // _CLUSTER)
-                self.disk += (last - first) * _CLUSTER
+            self.disk += _CLUSTER * _clusters(entry.sparse)
 
     def add_symlink(self, length: int) -> None:
         """Count a symlink with a target of `length` bytes."""
@@ -58,6 +57,17 @@ class Footprint:
         elif kind == stat.S_IFREG and status.st_nlink == 1:
             self.size -= status.st_size
             self.disk -= min(-(-status.st_size // _CLUSTER), -(-status.st_blocks // 8)) * _CLUSTER
+
+
+def _clusters(sparse: Map) -> int:
+    """Return how many clusters have data; parts are in order and may share one."""
+    count = done = 0
+    for offset, length in sparse:
+        if length:
+            end = -(-(offset + length) // _CLUSTER)
+            count += end - max(done, offset // _CLUSTER)
+            done = end
+    return count
 
 
 def _link_clusters(length: int) -> int:

@@ -89,8 +89,8 @@ class Unpacker:
             self._mark(entry, above, name)
             return
         parent = self._root.directory(above)
-        if self._absent:
-            self._absent.forget(path)
+        if self._absent and self._absent.forget(path):
+            self._metadata.forget(path)
         if not name:
             self._describe_root(entry)
         elif entry.kind == FILE:
@@ -207,6 +207,8 @@ class Unpacker:
     def _hardlink(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
         target = clamped(entry.linkname)
         above, _, target_name = target.rpartition(b"/")
+        if not target_name:
+            _refuse(entry, "it is a hard link to a directory")
         try:
             source = self._root.directory(above, create=False)
             status = os.stat(target_name, dir_fd=source, follow_symlinks=False)
@@ -277,7 +279,8 @@ class Unpacker:
 
     def _make_implicit(self, parent: int, name: bytes, path: bytes) -> None:
         """Make a directory that no entry made yet: see `confinement.Maker`."""
-        self._absent.forget(path)
+        if self._absent.forget(path):
+            self._metadata.forget(path)
         hidden = False
         try:
             os.mkdir(name, _IMPLICIT, dir_fd=parent)
@@ -323,7 +326,8 @@ class Unpacker:
         self._footprint.remove(status)
         self._metadata.forget(path)
         if stat.S_ISDIR(status.st_mode):
-            self._absent.forget_in(path)
+            for absent in self._absent.forget_in(path):
+                self._metadata.forget(absent)
             self._directories.pop(path, None)
             self._found.discard(path)
             self._implicit.pop(status.st_ino, None)

@@ -1,0 +1,91 @@
+"""Any order of entries: what is on disk, and what is reported of it, is what a model in ten lines says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headway.errors import InvalidLayerError
+from headway.layers.applier import apply_layer
+from headway.records import LayerReport
+from tests.fakes.tars import Item, Source, directory, file, tar, whiteout
+
+NAMES = st.sampled_from(["a", "b", "a/c", "a/d", "a/c/e", "a/c/e/f", "b/c"])
+ITEMS = st.lists(
+    st.one_of(
+        st.builds(file, NAMES, st.sampled_from([b"", b"x", b"y" * 5000])),
+        st.builds(directory, NAMES),
+        st.builds(whiteout, NAMES),
+    ),
+    max_size=10,
+)
+
+
+class Model:
+    """A tree as a dict: bytes are a file, True a directory with an entry, False one without, None a whiteout."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, bytes | bool | None] = {}
+
+    def add(self, item: Item) -> bool:
+        """Apply an entry; tell whether it can be."""
+        path = str(item.name)
+        hidden = path.replace(".wh.", "")
+        is_whiteout = hidden != path
+        for parent in [hidden[:at] for at, letter in enumerate(hidden) if letter == "/"]:
+            there = self.nodes.get(parent, False)
+            if isinstance(there, bytes) or (there is None and parent in self.nodes and is_whiteout):
+                return is_whiteout
+            self.nodes[parent] = bool(there)
+        if is_whiteout:
+            self.nodes.setdefault(hidden, None)
+        elif item.type == "dir":
+            self.nodes[path] = True
+        else:
+            self.nodes = {name: node for name, node in self.nodes.items() if not name.startswith(path + "/")}
+            self.nodes[path] = item.body
+        return True
+
+
+def on_disk(root: Path, report: LayerReport) -> dict[str, bytes | bool | None]:
+    found: dict[str, bytes | bool | None] = {}
+    for path in root.rglob("*"):
+        name = str(path.relative_to(root))
+        kind = stat.S_IFMT(path.lstat().st_mode)
+        found[name] = name not in report.implicit if kind == stat.S_IFDIR else None
+        if kind == stat.S_IFREG:
+            found[name] = path.read_bytes()
+    return found
+
+
+@settings(deadline=None)
+@given(items=ITEMS)
+def test_the_tree_and_its_report_are_what_the_model_says(items: list[Item]) -> None:
+    model = Model()
+    can_be = all(model.add(item) for item in items)
+    root = Path(tempfile.mkdtemp())
+
+    try:
+        _, report = apply_layer(Source(tar(*items)), root, lambda _: None, hash_aside=False)
+        found = on_disk(root, report)
+        length = sum(len(node) for node in model.nodes.values() if isinstance(node, bytes))
+        blocks = sum(path.lstat().st_blocks * 512 for path in root.rglob("*"))
+    except InvalidLayerError:
+        assert not can_be
+        return
+    finally:
+        shutil.rmtree(root)
+
+    assert can_be
+    assert found == model.nodes
+    assert (report.size, report.disk_bytes) == (length, blocks)
+
+
+def test_the_files_of_this_test_are_on_a_file_system_with_4_kib_clusters() -> None:
+    assert os.statvfs(tempfile.gettempdir()).f_frsize == 4096
