@@ -38,6 +38,23 @@ class Lanes:
         """Run `work` where waiting for the disk is usual; it is not interrupted, only left behind."""
         return await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
 
+    async def disk_to_the_end(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run `work` and return what it gives, though the caller is cancelled meanwhile: its next await raises then.
+
+        For what has to be undone: a caller that left early would never get it.
+        """
+        future = asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
+        cancelled = False
+        while not future.done():
+            try:
+                await asyncio.wait({future})
+            except asyncio.CancelledError:
+                cancelled = True
+        task = asyncio.current_task()
+        if cancelled and task is not None:
+            task.cancel()
+        return future.result()
+
     async def database(self, work: Callable[..., T], *arguments: object) -> T:
         """Run `work` in the one thread that writes records."""
         return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)

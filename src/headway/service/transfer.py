@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import Future as Verdict
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-from headway.errors import DigestMismatchError
+from headway.errors import ConflictError, DigestMismatchError
 from headway.interfaces import Applier, Follower, Ingest
 from headway.oci.descriptor import Descriptor
-from headway.oci.digest import DiffID
+from headway.oci.digest import DiffID, Digest
 from headway.service.blob_transfer import BlobTransfer, Cost, Source, Tools
 from headway.service.lanes import PoliteSource
 from headway.service.progress import LayerProgress, Phase
@@ -75,6 +75,7 @@ class Transfers:
     async def _bring_blob(self, descriptor: Descriptor, sources: Sequence[Source], report: Listener) -> Cost:
         disk = self._tools.lanes.disk
         if await disk(self._blobs.size, descriptor.digest) is not None:
+            await disk(self._sweep, descriptor.digest)
             return Cost()
         async with self._opened(descriptor, sources, report) as (transfer, ingest):
             await transfer.run()
@@ -87,6 +88,7 @@ class Transfers:
     ) -> Cost:
         disk, database = self._tools.lanes.disk, self._tools.lanes.database
         if await database(self._layers.has_tree, diff_id):
+            await disk(self._sweep, descriptor.digest)
             report(_still(descriptor, Phase.HERE, descriptor.size))
             return Cost()
         report(_still(descriptor, Phase.WAITING, await disk(self._ingests.held, descriptor.digest)))
@@ -108,12 +110,17 @@ class Transfers:
             report(_still(descriptor, Phase.DONE, descriptor.size))
             return transfer.cost()
 
+    def _sweep(self, digest: Digest) -> None:
+        """Remove the ingest of what is committed: a kill behind the commit has left it, or it came another way."""
+        with suppress(ConflictError):  # another layer is just arriving in the same blob
+            self._ingests.discard(digest)
+
     @asynccontextmanager
     async def _opened(
         self, descriptor: Descriptor, sources: Sequence[Source], report: Listener
     ) -> AsyncIterator[tuple[BlobTransfer, Ingest]]:
         disk = self._tools.lanes.disk
-        ingest = await disk(self._ingests.open, descriptor.digest, descriptor.size)
+        ingest = await self._tools.lanes.disk_to_the_end(self._ingests.open, descriptor.digest, descriptor.size)
         transfer = BlobTransfer(self._tools, sources, descriptor, ingest, report)
         try:
             yield transfer, ingest
