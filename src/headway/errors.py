@@ -324,7 +324,8 @@ class GaveUpError(HeadwayError):
     retryable = True
 
     def __init__(self, attempts: int, cause: HeadwayError) -> None:
-        super().__init__(f"{cause}; stopped after {attempts} attempts without a new byte")
+        tries = f"{attempts} attempt{'s' if attempts != 1 else ''}"
+        super().__init__(f"{cause}; stopped after {tries} without a new byte")
         self.attempts = attempts
         self.cause = cause
         self.side = cause.side
