@@ -40,7 +40,7 @@ class Request:
     def read(cls, stream: BinaryIO) -> Request | None:
         """Read the next request; None where the client has ended."""
         line = stream.readline(65536).decode("latin-1").split()
-        if len(line) != 3:
+        if len(line) != 3 or not line[2].startswith("HTTP/"):
             return None
         headers: dict[str, str] = {}
         while (field := stream.readline(65536)) not in {b"\r\n", b"\n", b""}:

@@ -1,0 +1,192 @@
+"""Pulls over a link that cuts, falls silent, trickles or goes away: what crosses it, and how long that takes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from headway.service.progress import LayerProgress
+from tests.fakes import images
+from tests.faults.link import Link
+from tests.faults.pull import bytes_kept, images_listed, litter, pull
+from tests.faults.registry import Registry
+from tests.faults.story import (
+    CutAfter,
+    CutEvery,
+    Fault,
+    LinkFault,
+    Outage,
+    RateLimit,
+    ResetEvery,
+    SilentAfter,
+    SlowResponse,
+    StallAfter,
+    Status,
+    Trickle,
+)
+
+IMAGE = images.image([images.noise_layer(1_500_000, seed=1), images.noise_layer(500_000, seed=2)])
+LONG = images.image([images.noise_layer(4_000_000, seed=3)])
+TWINS = images.image([images.noise_layer(400_000, seed=4), images.noise_layer(400_000, seed=4)])
+
+
+@contextmanager
+def linked(*faults: LinkFault, image: images.Image = IMAGE, script: Sequence[Fault] = ()) -> Iterator[tuple[Link, str]]:
+    """Give a link to a registry that holds an image, and the image's name over it."""
+    with Registry([image], faults=script) as registry, Link(target=registry.address, faults=faults) as link:
+        yield link, f"{link.host}/test/image"
+
+
+@pytest.mark.parametrize(
+    ("fault", "ratio"),
+    [(CutEvery(128 * 1024), 1.02), (ResetEvery(64 * 1024), 1.02), (CutEvery(32 * 1024), 1.03)],
+)
+def test_a_link_that_breaks_all_the_time_costs_no_more_than_headers(
+    tmp_path: Path, fault: LinkFault, ratio: float
+) -> None:
+    with linked(fault) as (link, name):
+        outcome = pull(name, tmp_path)
+
+        assert outcome.error is None, outcome.said
+        assert link.bytes_down <= ratio * IMAGE.size
+        assert sum(outcome.retries.values()) >= link.cuts + link.resets - 2
+        assert (images_listed(tmp_path), litter(tmp_path)) == ([IMAGE.image_id], [])
+
+
+def test_a_connection_that_falls_silent_is_dropped_and_resumed(tmp_path: Path) -> None:
+    with linked(SilentAfter(700_000)) as (link, name):
+        outcome = pull(name, tmp_path)
+
+        assert outcome.error is None, outcome.said
+        assert outcome.seconds < 8
+        assert outcome.retries == {"connection went silent": 1}
+        assert link.bytes_down <= 1.01 * IMAGE.size
+
+
+def test_a_silence_that_ends_in_time_is_no_failure(tmp_path: Path) -> None:
+    with linked(script=[Fault(StallAfter(300_000, seconds=1.0), kind="blob", nth=2)]) as (_, name):
+        outcome = pull(name, tmp_path)
+
+        assert outcome.error is None, outcome.said
+        assert outcome.retries == {}
+
+
+def test_a_trickle_after_a_fast_flow_is_dropped_for_a_fast_connection(tmp_path: Path) -> None:
+    with linked(RateLimit(2_000_000), Trickle(40_000, after=2_200_000), image=LONG) as (link, name):
+        outcome = pull(name, tmp_path, times=20)
+
+        assert outcome.error is None, outcome.said
+        assert outcome.retries == {"connection went silent": 1}
+        assert outcome.seconds < 10
+        assert link.bytes_down <= 1.01 * LONG.size
+
+
+def test_a_link_that_was_slow_from_the_start_is_left_alone(tmp_path: Path) -> None:
+    with linked(RateLimit(300_000), image=TWINS) as (link, name):
+        outcome = pull(name, tmp_path, times=20)
+
+        assert outcome.error is None, outcome.said
+        assert outcome.retries == {}
+        assert link.bytes_down <= 1.01 * len(TWINS.blobs[TWINS.layers[0]])
+
+
+@pytest.mark.parametrize("how", ["refuse", "reset", "drop"])
+def test_an_outage_in_mid_layer_is_survived_with_default_settings(tmp_path: Path, how: str) -> None:
+    with linked(Outage(600_000, 1.0, how)) as (link, name):  # type: ignore[arg-type]  # each is a Refusal
+        outcome = pull(name, tmp_path, times=5)
+
+        assert outcome.error is None, outcome.said
+        assert link.bytes_down <= 1.01 * IMAGE.size
+
+
+def test_attempts_on_a_dead_link_end_with_the_bytes_kept_and_the_rest_comes_later(tmp_path: Path) -> None:
+    with linked(Outage(600_000, 60.0, "refuse"), RateLimit(4_000_000)) as (link, name):
+        first = pull(name, tmp_path, attempts=3, patience_seconds=0, times=20)
+        kept = bytes_kept(tmp_path)
+        link.up()
+        second = pull(name, tmp_path, attempts=3, patience_seconds=0)
+
+        assert (first.status, second.error) == (75, None)
+        cause, keeps, then = first.said.splitlines()
+        assert "connection refused; stopped after 3 attempts without a new byte" in cause
+        assert keeps.startswith("kept: ")
+        assert then.startswith("next: run the same command to go on, or add --wait")
+        assert kept > 400_000
+        assert link.bytes_down <= 1.01 * IMAGE.size
+
+
+def test_patience_outlasts_the_attempts_and_ends_too(tmp_path: Path) -> None:
+    with linked(Outage(600_000, 60.0, "refuse")) as (_, name):
+        outcome = pull(name, tmp_path, attempts=1, patience_seconds=40, times=20)
+
+        assert outcome.status == 75
+        assert outcome.seconds < 8
+        waits = [e for e in outcome.events if isinstance(e, LayerProgress) and e.retry_seconds > 0]
+        assert max(wait.attempts for wait in waits) >= 2
+
+
+def test_a_cancel_keeps_what_arrived_and_the_next_pull_asks_for_the_rest_only(tmp_path: Path) -> None:
+    def is_under_way(event: object) -> bool:
+        return isinstance(event, LayerProgress) and event.held > 300_000
+
+    with linked(RateLimit(2_000_000)) as (link, name):
+        pull(name, tmp_path, stop=is_under_way)
+        kept = bytes_kept(tmp_path)
+        outcome = pull(name, tmp_path)
+
+        assert outcome.done is not None, outcome.said
+        assert outcome.done.receipt.here == kept > 300_000
+        assert link.bytes_down <= 1.01 * IMAGE.size + 3 * 256 * 1024
+
+
+def test_an_ingest_of_another_boot_is_believed_where_it_agrees(tmp_path: Path) -> None:
+    script = [Fault(CutAfter(600_000), kind="blob", digest=IMAGE.layers[0], nth=1)]
+    script += [Fault(Status(404), kind="blob", digest=IMAGE.layers[0], nth=2)]
+    with linked(script=script) as (link, name):
+        pull(name, tmp_path, boot_id="00000000-0000-4000-8000-000000000001")
+        outcome = pull(name, tmp_path, boot_id="00000000-0000-4000-8000-000000000002")
+
+        assert outcome.error is None, outcome.said
+        assert link.bytes_down <= 1.01 * IMAGE.size
+
+
+def test_two_layers_with_one_blob_cross_the_link_once(tmp_path: Path) -> None:
+    with linked(image=TWINS) as (link, name):
+        outcome = pull(name, tmp_path)
+
+        assert outcome.error is None, outcome.said
+        assert link.bytes_down <= 1.02 * len(TWINS.blobs[TWINS.layers[0]])
+
+
+def test_a_host_that_answered_before_is_waited_for_and_a_stranger_is_not(tmp_path: Path) -> None:
+    with linked() as (link, name):
+        link.down("refuse")
+        stranger = pull(name, tmp_path, times=3)
+        link.up()
+        pull(name, tmp_path / "known")
+        link.down("refuse")
+        back = threading.Timer(1.0, link.up)
+        back.start()
+        began = time.monotonic()
+        known = pull(name, tmp_path / "known", times=5)
+        waited = time.monotonic() - began
+        back.join()
+
+    assert stranger.status == 75
+    assert stranger.seconds < 10
+    assert "connection refused" in stranger.said
+    assert (known.error, waited > 0.9) == (None, True)
+
+
+def test_a_registry_that_thinks_for_long_is_not_asked_twice(tmp_path: Path) -> None:
+    with linked(script=[Fault(SlowResponse(1.5), kind="blob", nth=2)]) as (link, name):
+        outcome = pull(name, tmp_path)
+
+        assert outcome.error is None, outcome.said
+        assert outcome.retries == {}
+        assert link.bytes_down <= 1.01 * IMAGE.size
