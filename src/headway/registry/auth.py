@@ -16,13 +16,12 @@ import msgspec
 from headway.distribution.challenge import Challenge, choose_challenge, parse_challenges
 from headway.distribution.endpoints import Endpoint
 from headway.errors import MisbehavedError, RefusedError
-from headway.registry.connection import Address
+from headway.registry.connection import Address, split_url
 from headway.registry.credentials import Credentials, CredentialSource
 from headway.registry.failures import failure
-from headway.registry.http import HttpClient
+from headway.registry.http import Exchange, HttpClient
 
 MIN_TOKEN_SECONDS = 60
-TOKEN_SECONDS = 15.0
 _MAX_TOKEN_BYTES = 1 << 20
 _EARLY_SECONDS = 5
 
@@ -44,10 +43,16 @@ class Authorizer:
         self._clock = clock
         self._challenges: dict[str, Challenge] = {}
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
+        self._turns: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def header(self, endpoint: Endpoint, scope: str) -> str | None:
+    def header(self, endpoint: Endpoint, scope: str, begin: Callable[[Exchange], Exchange]) -> str | None:
         """Return the ``Authorization`` header to send, as far as the registry's wishes are known; may ask for a token.
+
+        Args:
+            endpoint: Who is asked.
+            scope: What is wanted.
+            begin: Takes charge of the exchange with the token server: whoever aborts the request aborts that too.
 
         Raises:
             RefusedError: The token server refuses.
@@ -60,11 +65,14 @@ class Authorizer:
         if challenge.scheme == "basic":
             known = self._credentials(endpoint.host)
             return known.basic() if known is not None else None
-        with self._lock:  # one token request at a time: the others then use its result
-            token, expires = self._tokens.get((endpoint.host, scope), ("", 0.0))
+        key = endpoint.host, scope
+        with self._lock:
+            turn = self._turns.setdefault(key, threading.Lock())
+        with turn:  # one request per token: the others then use its result
+            token, expires = self._tokens.get(key, ("", 0.0))
             if not token or self._clock() >= expires:
-                token, seconds = self._fetch_token(endpoint, challenge, scope)
-                self._tokens[endpoint.host, scope] = token, self._clock() + seconds
+                token, seconds = self._fetch_token(endpoint, challenge, scope, begin)
+                self._tokens[key] = token, self._clock() + seconds
         return f"Bearer {token}"
 
     def challenged(self, endpoint: Endpoint, scope: str, headers: list[str], sent: str | None) -> bool:
@@ -79,18 +87,21 @@ class Authorizer:
         challenge = choose_challenge(parse_challenges(headers))
         if challenge is None:
             return False
+        self._challenges[endpoint.host] = challenge
+        if challenge.scheme == "basic":
+            known = self._credentials(endpoint.host)
+            return known is not None and sent != known.basic()
         with self._lock:
-            self._challenges[endpoint.host] = challenge
             token, _ = self._tokens.get((endpoint.host, scope), ("", 0.0))
-            if sent is None or sent != f"Bearer {token}":
-                # Nothing was sent, or another thread has a newer token by now.
-                return challenge.scheme == "bearer" or self._credentials(endpoint.host) is not None
-            del self._tokens[endpoint.host, scope]
-        return challenge.scheme == "bearer"
+            if sent == f"Bearer {token}":  # otherwise nothing was sent, or another thread has a newer token by now
+                self._tokens.pop((endpoint.host, scope), None)
+        return True
 
-    def _fetch_token(self, endpoint: Endpoint, challenge: Challenge, scope: str) -> tuple[str, float]:
-        realm = urllib.parse.urlsplit(challenge.parameters.get("realm", ""))
-        if realm.scheme not in ("http", "https") or not realm.netloc:
+    def _fetch_token(
+        self, endpoint: Endpoint, challenge: Challenge, scope: str, begin: Callable[[Exchange], Exchange]
+    ) -> tuple[str, float]:
+        realm = split_url(challenge.parameters.get("realm", ""))
+        if realm is None:
             raise MisbehavedError(endpoint.host, "demands a token but does not say where to get one")
         known = self._credentials(endpoint.host)
         if known is not None and realm.scheme == "http" and endpoint.secure:
@@ -98,16 +109,11 @@ class Authorizer:
         service = challenge.parameters.get("service", "")
         method, target, headers, body = _token_request(realm, service, scope, known)
         address = Address.parse(realm.scheme, realm.netloc.rpartition("@")[2], verify=endpoint.secure)
-        exchange = self._client.exchange(address, method, target, headers, body)
-        exchange.limit_seconds = TOKEN_SECONDS
-        try:
-            exchange.send()
-            data = exchange.read_all(_MAX_TOKEN_BYTES)
-            if exchange.status != 200:
-                raise failure(str(address), exchange.status, exchange.headers, data, what="token", name=scope)
-        finally:
-            exchange.close()
-        return _token(data, str(address))
+        exchange = begin(self._client.exchange(address, method, target, headers, body))
+        exchange.send()
+        if exchange.status != 200:
+            raise failure(str(address), exchange, what="token", name=scope)
+        return _token(exchange.read_up_to(_MAX_TOKEN_BYTES), str(address))
 
 
 def _token_request(
@@ -144,7 +150,7 @@ def _token(data: bytes, endpoint: str) -> tuple[str, float]:
     if not isinstance(document, dict):
         raise MisbehavedError(endpoint, "the token server's answer is not a JSON object")
     token = document.get("token") or document.get("access_token")
-    if not isinstance(token, str) or not token.isprintable():
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise MisbehavedError(endpoint, "authorization server did not include a token in the response")
     seconds = document.get("expires_in")
     lifetime = max(MIN_TOKEN_SECONDS, seconds) if isinstance(seconds, int) else MIN_TOKEN_SECONDS

@@ -30,14 +30,17 @@ from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.oci.reference import Reference
 from headway.records import RawManifest
 from headway.registry.auth import Authorizer, unauthorized
-from headway.registry.connection import Address
+from headway.registry.connection import CONNECT_SECONDS, Address, split_url
 from headway.registry.credentials import CredentialSource
-from headway.registry.failures import MAX_ERROR_BYTES, failure
+from headway.registry.failures import failure
 from headway.registry.http import Exchange, HttpClient
 
 MAX_REDIRECTS = 10
 ANSWER_SECONDS = 15.0
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
+FALLBACK_HELLO_SECONDS = 3.0
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
+_URL_SAFE = "/%:@!$&'()*+,;=~?"
+_NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED}
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -47,9 +50,13 @@ class RegistryClient:
     Args:
         http: Connections.
         credentials: Who we are, by host.
+        hello_seconds: How long TLS at an insecure registry may be silent before plain HTTP is tried.
     """
 
-    def __init__(self, http: HttpClient, credentials: CredentialSource) -> None:
+    def __init__(
+        self, http: HttpClient, credentials: CredentialSource, *, hello_seconds: float = FALLBACK_HELLO_SECONDS
+    ) -> None:
+        self.hello_seconds = hello_seconds
         self._http = http
         self._credentials = credentials
         self._authorizer = Authorizer(http, credentials)
@@ -69,37 +76,39 @@ class RegistryClient:
         with _Request(self, endpoint, reference.path, "HEAD", target, {"Accept": ACCEPTED_MANIFESTS}) as request:
             exchange = request.send()
             if exchange.status == 429 or exchange.status >= 500:
-                raise request.failure("manifest", f"{reference.path}:{name}")
-            size = exchange.headers.get("Content-Length", "")
+                raise request.failure("manifest", _manifest_name(reference.path, name))
+            size = exchange.length
             digest = _digest_header(exchange, endpoint) if exchange.status == 200 else None
-            media_type = exchange.headers.get("Content-Type", "")
-        if digest is not None and size.isdigit():
-            return Descriptor(media_type=media_type, digest=digest, size=int(size))
-        manifest = self._get_manifest(endpoint, reference.path, name)
-        return Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.data))
+            media_type = _media_type(exchange)
+        if digest is None or size is None:
+            manifest = self._get_manifest(endpoint, reference.path, name, reference.digest)
+            digest, size, media_type = manifest.digest, len(manifest.data), manifest.media_type
+        if reference.digest is not None and digest != reference.digest:
+            raise DigestMismatchError("the manifest", reference.digest, digest, endpoint.host)
+        return Descriptor(media_type=media_type, digest=digest, size=size)
 
     def fetch_manifest(self, endpoint: Endpoint, repository: str, digest: Digest) -> RawManifest:
         """See `interfaces.Registry.fetch_manifest`."""
-        manifest = self._get_manifest(endpoint, repository, str(digest))
-        actual = Digest.of(manifest.data, digest.algorithm)
-        if actual != digest:
-            raise DigestMismatchError("the manifest", digest, actual, endpoint.host)
-        return RawManifest(manifest.media_type, manifest.data, digest)
+        manifest = self._get_manifest(endpoint, repository, str(digest), digest)
+        if manifest.digest != digest:
+            raise DigestMismatchError("the manifest", digest, manifest.digest, endpoint.host)
+        return manifest
 
-    def _get_manifest(self, endpoint: Endpoint, repository: str, name: str) -> RawManifest:
+    def _get_manifest(self, endpoint: Endpoint, repository: str, name: str, digest: Digest | None) -> RawManifest:
+        """Return what a tag or digest names, with its digest by the algorithm of `digest`."""
         target = f"/v2/{repository}/manifests/{name}"
         with _Request(self, endpoint, repository, "GET", target, {"Accept": ACCEPTED_MANIFESTS}) as request:
             exchange = request.send()
             if exchange.status != 200:
-                raise request.failure("manifest", f"{repository}:{name}".replace(":sha", "@sha"))
-            length = exchange.headers.get("Content-Length", "0")
-            if length.isdigit() and int(length) > MAX_MANIFEST_BYTES:
+                raise request.failure("manifest", _manifest_name(repository, name))
+            media_type = _media_type(exchange)
+            if media_type == "text/html":
+                raise _captive_portal(endpoint)
+            announced = exchange.length or 0
+            data = exchange.read_up_to(MAX_MANIFEST_BYTES + 1) if announced <= MAX_MANIFEST_BYTES else b""
+            if max(announced, len(data)) > MAX_MANIFEST_BYTES:
                 raise InvalidDocumentError(f"the manifest is larger than {MAX_MANIFEST_BYTES} bytes", endpoint.host)
-            data = exchange.read_all(MAX_MANIFEST_BYTES)
-            media_type = exchange.headers.get("Content-Type", "").partition(";")[0].strip()
-        if media_type == "text/html":
-            raise _captive_portal(endpoint)
-        return RawManifest(media_type, data, Digest.of(data))
+        return RawManifest(media_type, data, Digest.of(data, digest.algorithm if digest is not None else "sha256"))
 
     def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> RegistryBlob:
         """See `interfaces.Registry.blob`."""
@@ -159,6 +168,7 @@ class _Request:
         self._lock = threading.Lock()
         self._aborted = False
         self._exchange: Exchange | None = None
+        self._hello_seconds = CONNECT_SECONDS
         self.received = 0
         self.limit_seconds = ANSWER_SECONDS
 
@@ -172,28 +182,30 @@ class _Request:
     def send(self) -> Exchange:
         """Return the exchange with whoever answers in the end; its status may be an error's."""
         schemes = self._client.schemes(self._endpoint)
-        for scheme in schemes[:-1]:
-            try:
-                return self._authorized(scheme)
-            except UnreachableError as error:
-                if error.fault not in (Fault.TLS, Fault.CUT, Fault.REFUSED):
-                    raise
-            except MisbehavedError:
-                pass
-        return self._authorized(schemes[-1])
+        if len(schemes) == 1:
+            return self._authorized(schemes[0])
+        self._hello_seconds = self._client.hello_seconds
+        try:
+            return self._authorized("https")
+        except UnreachableError as error:
+            if error.fault not in _NOT_TLS or self._client.schemes(self._endpoint) == ["https"]:
+                raise
+        except MisbehavedError:
+            if self._client.schemes(self._endpoint) == ["https"]:
+                raise
+        return self._authorized("http")
 
     def _authorized(self, scheme: str) -> Exchange:
         address = Address.parse(scheme, self._endpoint.host, verify=self._endpoint.secure)
         for _ in range(3):
-            sent = self._client.authorizer.header(self._endpoint, self._scope)
+            sent = self._client.authorizer.header(self._endpoint, self._scope, self._begin)
             exchange = self._redirected(address, {**self._headers, **({"Authorization": sent} if sent else {})})
-            self._client.scheme_worked(self._endpoint, scheme)
-            if exchange.status != 401:
+            if exchange.status != 401 or exchange.address != address:
                 return exchange
             challenges = exchange.headers.get_all("WWW-Authenticate") or []
             if not self._client.authorizer.challenged(self._endpoint, self._scope, challenges, sent):
                 break
-            exchange.read_all(MAX_ERROR_BYTES)
+            exchange.finish()
         raise unauthorized(self._endpoint, had_credentials=self._client.has_credentials(self._endpoint.host))
 
     def _redirected(self, address: Address, headers: Mapping[str, str]) -> Exchange:
@@ -202,9 +214,13 @@ class _Request:
             sent = {name: value for name, value in headers.items() if name != "Authorization" or address == origin}
             exchange = self._begin(self._client.exchange(address, self._method, target, sent))
             exchange.send()
+            if address == origin and (exchange.status != 400 or address.scheme == "https"):
+                # A server that wants TLS answers 400 to plain HTTP; that is no reason to leave TLS for good.
+                self._client.scheme_worked(self._endpoint, address.scheme)
             location = exchange.headers.get("Location")
             if exchange.status not in _REDIRECTS or location is None:
                 return exchange
+            exchange.finish()
             address, target = _follow(address, target, location)
         raise MisbehavedError(self._endpoint.host, f"redirects more than {MAX_REDIRECTS} times")
 
@@ -215,14 +231,14 @@ class _Request:
                 exchange.abort()
             self._exchange = exchange
         exchange.limit_seconds = self.limit_seconds
+        exchange.hello_seconds = self._hello_seconds
         return exchange
 
     def failure(self, what: str, name: str) -> HeadwayError:
         """Return the error that the answer stands for, once it is known to be one."""
         exchange = self._exchange
         assert exchange is not None  # noqa: S101  # only called behind send()
-        body = exchange.read_all(MAX_ERROR_BYTES) if self._method != "HEAD" else b""
-        return failure(self._endpoint.host, exchange.status, exchange.headers, body, what=what, name=name)
+        return failure(self._endpoint.host, exchange, what=what, name=name)
 
     def abort(self) -> None:
         """Make a blocked call in another thread end."""
@@ -284,7 +300,7 @@ class RegistryBlob:
     def _body(self, exchange: Exchange) -> tuple[int, int]:
         """Return where the body starts and how long it is, after comparing it with what was asked for."""
         host, size = self._endpoint.host, self._descriptor.size
-        if exchange.headers.get("Content-Type", "").startswith("text/html"):
+        if _media_type(exchange) == "text/html":
             raise _captive_portal(self._endpoint)
         start, length = 0, size
         if exchange.status == 206:
@@ -294,9 +310,8 @@ class RegistryBlob:
                 raise MisbehavedError(
                     host, f"answers bytes {start}-{end}/{total} to a request for {self._offset}- of {size}"
                 )
-        announced = exchange.headers.get("Content-Length", "")
-        if announced.isdigit() and int(announced) != length:
-            raise MisbehavedError(host, f"sends {announced} bytes where {length} belong to this blob")
+        if exchange.length not in (None, length):
+            raise MisbehavedError(host, f"sends {exchange.length} bytes where {length} belong to this blob")
         return start, length
 
     def read(self) -> bytes:
@@ -323,14 +338,24 @@ class RegistryBlob:
 
 
 def _follow(address: Address, target: str, location: str) -> tuple[Address, str]:
-    base = f"{address.scheme}://{address}{target}"
-    url = urllib.parse.urlsplit(urllib.parse.urljoin(base, location))
-    if url.scheme not in ("http", "https") or not url.netloc:
+    try:
+        url = split_url(urllib.parse.urljoin(f"{address.scheme}://{address}{target}", location))
+    except ValueError:
+        url = None
+    if url is None:
         raise MisbehavedError(str(address), "redirects to something that is not HTTP")
     following = Address.parse(url.scheme, url.netloc.rpartition("@")[2], verify=address.verify)
-    return following, urllib.parse.quote(url.path or "/", safe="/%:@!$&'()*+,;=~") + (
-        f"?{url.query}" if url.query else ""
-    )
+    # Quoted where the server did not: http.client would refuse a space, and show the signature in its message.
+    path, query = urllib.parse.quote(url.path or "/", safe=_URL_SAFE), urllib.parse.quote(url.query, safe=_URL_SAFE)
+    return following, f"{path}?{query}" if query else path
+
+
+def _manifest_name(repository: str, name: str) -> str:
+    return f"{repository}{'@' if ':' in name else ':'}{name}"
+
+
+def _media_type(exchange: Exchange) -> str:
+    return exchange.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def _digest_header(exchange: Exchange, endpoint: Endpoint) -> Digest | None:
@@ -347,7 +372,7 @@ def _content_range(exchange: Exchange, host: str) -> tuple[int, int, int | None]
     text = exchange.headers.get("Content-Range", "")
     match = _CONTENT_RANGE.match(text.strip())
     if match is None:
-        raise MisbehavedError(host, f"answers HTTP 206 with Content-Range {text!r}")
+        raise MisbehavedError(host, f"answers HTTP 206 with Content-Range {text[:80]!r}")
     return int(match[1]), int(match[2]), None if match[3] == "*" else int(match[3])
 
 

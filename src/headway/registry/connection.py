@@ -9,16 +9,25 @@ from __future__ import annotations
 import errno
 import http.client
 import os
+import select
 import socket
 import ssl
-from collections.abc import Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+T = TypeVar("T")
 CONNECT_SECONDS = 10.0
+MAX_PORT = 65535
+SHOWN_CHARACTERS = 80
 _MIN_WINDOW = 128 * 1024
 _GIGABIT = 125_000_000
 _TCP_INFO_RTT = slice(68, 72)  # tcpi_rtt, in microseconds (linux/tcp.h: struct tcp_info)
@@ -44,7 +53,7 @@ class Address(msgspec.Struct, frozen=True):
         """Return the address of ``host[:port]``.
 
         Raises:
-            MisbehavedError: The port is not a number.
+            MisbehavedError: The port is not one.
         """
         host, port = authority, ""
         if authority.startswith("["):
@@ -52,7 +61,7 @@ class Address(msgspec.Struct, frozen=True):
             port = port.removeprefix(":")
         elif authority.count(":") == 1:
             host, _, port = authority.partition(":")
-        if port and not port.isdigit():
+        if port and not (port.isdecimal() and len(port) <= 5 and int(port) <= MAX_PORT):
             raise MisbehavedError(authority, "not a host and port")
         return cls(scheme, host, int(port) if port else (443 if scheme == "https" else 80), verify)
 
@@ -61,43 +70,128 @@ class Address(msgspec.Struct, frozen=True):
         return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
 
 
+def split_url(url: str) -> urllib.parse.SplitResult | None:
+    """Return the parts of a URL that a server sent, None where it is not one for HTTP."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        return None
+    return parts if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+class HelloTimeoutError(TimeoutError):
+    """Nothing answers the TLS hello: something else may listen there."""
+
+
+class TlsSocket(ssl.SSLSocket):
+    """A TLS socket that gives up on silence only.
+
+    The time-out of ssl is for whole records: on a link of 300 B/s, the 16 KiB of one take a minute, and would be thrown
+    away again and again. Here every piece of a record counts as a sign of life.
+    """
+
+    silence_seconds = CONNECT_SECONDS
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # the standard library's signature
+        """Agree on TLS."""
+        del block
+        self._patiently(super().do_handshake)
+
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
+        """Receive what has arrived of the next record."""
+        receive = super().recv_into
+        return self._patiently(lambda: receive(buffer, nbytes, flags))
+
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
+        """Send some of `data`."""
+        send = super().send
+        return self._patiently(lambda: send(data, flags))
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        while True:
+            try:
+                return call()
+            except ssl.SSLWantReadError:
+                event = select.POLLIN
+            except ssl.SSLWantWriteError:
+                event = select.POLLOUT
+            waiter = select.poll()
+            waiter.register(self, event)
+            if not waiter.poll(self.silence_seconds * 1000):
+                raise TimeoutError
+
+
 class Connection(http.client.HTTPConnection):
     """A connection whose blocked calls another thread can end.
 
     Args:
         address: Where to connect.
         context: TLS settings, None for plain HTTP.
+        hello_seconds: How long TLS may wait for an answer.
     """
 
-    def __init__(self, address: Address, context: ssl.SSLContext | None) -> None:
+    def __init__(self, address: Address, context: ssl.SSLContext | None, hello_seconds: float) -> None:
         super().__init__(address.host, address.port, timeout=CONNECT_SECONDS)
         self._context = context
-        self._raw: socket.socket | None = None
+        self._hello_seconds = hello_seconds
         self._ended = False
 
     def connect(self) -> None:
         """Connect, and agree on TLS where that is wanted."""
-        raw = socket.create_connection((self.host, self.port), timeout=CONNECT_SECONDS)
-        self._raw = raw
-        if self._ended:
-            raw.close()
-            raise ConnectionAbortedError("aborted")
+        raw = self._reach()
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         _clamp_window(raw)
-        self.sock = raw if self._context is None else self._context.wrap_socket(raw, server_hostname=self.host)
+        if self._context is not None:
+            self._agree_on_tls(raw, self._context)
+
+    def _reach(self) -> socket.socket:
+        """Return a connection to the first of the host's addresses that answers."""
+        failure = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+        for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            try:
+                # It stands in self.sock before it is connected, where abort() finds it.
+                raw = self.sock = socket.socket(family, kind, protocol)
+                raw.settimeout(CONNECT_SECONDS)
+                self._require_not_ended()
+                raw.connect(address)
+            except OSError as error:
+                failure = error
+                self.close()
+                self._require_not_ended()
+            else:
+                return raw
+        raise failure
+
+    def _agree_on_tls(self, raw: socket.socket, context: ssl.SSLContext) -> None:
+        tls = context.wrap_socket(raw, server_hostname=self.host, do_handshake_on_connect=False)
+        self.sock = tls
+        self._require_not_ended()
+        tls.settimeout(0)
+        self.limit(self._hello_seconds)
+        try:
+            tls.do_handshake()
+        except TimeoutError:
+            raise HelloTimeoutError from None
+
+    def _require_not_ended(self) -> None:
+        if self._ended:
+            raise ConnectionAbortedError("aborted")
 
     def limit(self, seconds: float) -> None:
         """Let the next blocked call wait `seconds` for a byte."""
-        if self.sock is not None and self.sock.gettimeout() != seconds:
+        if isinstance(self.sock, TlsSocket):
+            self.sock.silence_seconds = seconds
+        elif self.sock is not None and self.sock.gettimeout() != seconds:
             self.sock.settimeout(seconds)
 
     def abort(self) -> None:
         """Wake whoever is blocked on this connection, for good."""
         self._ended = True
-        if self._raw is not None:
+        sock = self.sock
+        if sock is not None:
             with suppress(OSError):
-                socket.socket.shutdown(self.sock or self._raw, socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _clamp_window(sock: socket.socket) -> None:
@@ -116,6 +210,7 @@ def _clamp_window(sock: socket.socket) -> None:
 def tls_context(*, verify: bool) -> ssl.SSLContext:
     """Return TLS settings, with or without a look at the certificate."""
     context = ssl.create_default_context()
+    context.sslsocket_class = TlsSocket
     # Private registries' CAs often lack the key usage extension that Python 3.13 began to demand; Docker accepts them.
     context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
     if not verify:
@@ -139,32 +234,46 @@ def translated(endpoint: str, *, waiting: Fault = Fault.TIMEOUT) -> Iterator[Non
         yield
     except HeadwayError:
         raise
-    except http.client.RemoteDisconnected as error:
-        raise UnreachableError(endpoint, Fault.CUT, "closed without an answer") from error
-    except http.client.IncompleteRead as error:
-        raise UnreachableError(endpoint, Fault.CUT) from error
     except http.client.HTTPException as error:
-        raise MisbehavedError(
-            endpoint, f"does not speak HTTP as it should ({type(error).__name__}: {error})"
-        ) from error
-    except ValueError as error:
-        raise MisbehavedError(endpoint, f"sends a header that cannot be read ({error})") from error
+        raise _misread(endpoint, error) from error
     except OSError as error:
         raise UnreachableError(endpoint, *_fault(error, waiting)) from error
+    except ValueError as error:  # behind OSError: a certificate that is not trusted is both
+        raise _misread(endpoint, error) from error
+
+
+def _misread(endpoint: str, error: http.client.HTTPException | ValueError) -> HeadwayError:
+    match error:
+        case http.client.RemoteDisconnected():
+            return UnreachableError(endpoint, Fault.CUT, "closed without an answer")
+        case http.client.IncompleteRead():
+            return UnreachableError(endpoint, Fault.CUT)
+        case http.client.HTTPException():
+            said = f"{type(error).__name__}: {_shown(error)}"
+            return MisbehavedError(endpoint, f"does not speak HTTP as it should ({said})")
+        case UnicodeError():
+            return UnreachableError(endpoint, Fault.UNKNOWN_NAME, "not a name that can exist")
+        case _:
+            return MisbehavedError(endpoint, f"sends a header that cannot be read ({_shown(error)})")
+
+
+def _shown(error: Exception) -> str:
+    """Return what a library says of bytes that a server sent, short and safe for a terminal."""
+    return ascii(str(error))[:SHOWN_CHARACTERS]
 
 
 def _fault(error: OSError, waiting: Fault) -> tuple[Fault, str]:
     match error:
+        case HelloTimeoutError():
+            return Fault.TLS, "no answer to the TLS hello"
         case ssl.SSLCertVerificationError():
             return Fault.CERTIFICATE, error.verify_message
         case ssl.SSLError():
             return Fault.TLS, error.reason or str(error)
         case TimeoutError():
             return waiting, ""
-        case socket.gaierror(errno=socket.EAI_AGAIN):
-            return Fault.NO_DNS, ""
         case socket.gaierror():
-            return Fault.UNKNOWN_NAME, ""
+            return Fault.NO_DNS if error.errno == socket.EAI_AGAIN else Fault.UNKNOWN_NAME, ""
         case ConnectionRefusedError():
             return Fault.REFUSED, ""
         case OSError(errno=number) if number in _NO_ROUTE:

@@ -16,7 +16,7 @@ import msgspec
 from headway.distribution.endpoints import DOCKER_HUB_HOST
 from headway.errors import InvalidSettingError
 
-_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", DOCKER_HUB_HOST)
+_HUB_HOSTS = ("index.docker.io", "docker.io", DOCKER_HUB_HOST)
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -76,10 +76,16 @@ class AuthFiles:
         """
         for file in self._files:
             entries = _entries(file)
-            for key in _HUB_KEYS if host in _HUB_KEYS else (host, f"https://{host}", f"http://{host}"):
+            names = _HUB_HOSTS if host in _HUB_HOSTS else (host,)
+            # As Docker looks it up: by the host itself first, then by a URL of it, as old logins wrote them.
+            for key in [*names, *(key for key in entries if _host_of(key) in names)]:
                 if key in entries:
                     return _decode(entries[key], file)
         return None
+
+
+def _host_of(key: str) -> str:
+    return key.removeprefix("https://").removeprefix("http://").partition("/")[0]
 
 
 def _entries(file: Path) -> Mapping[str, object]:
@@ -100,7 +106,7 @@ def _decode(entry: object, file: Path) -> Credentials | None:
     username, password = text.get("username", ""), text.get("password", "")
     if encoded := text.get("auth"):
         try:
-            username, _, password = base64.b64decode(encoded).decode().rstrip("\0").partition(":")
+            username, _, password = base64.b64decode(encoded, validate=True).decode().rstrip("\0").partition(":")
         except ValueError:
             raise InvalidSettingError(f"{os.fspath(file)} holds an entry that is not base64") from None
     found = Credentials(username, password, text.get("identitytoken", ""))

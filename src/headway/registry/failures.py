@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
-from http.client import HTTPMessage
+from contextlib import suppress
 
 import msgspec
 
@@ -13,25 +13,30 @@ from headway.errors import (
     MisbehavedError,
     NotFoundError,
     RefusedError,
+    RegistryError,
     ThrottledError,
     UnavailableError,
 )
+from headway.registry.http import Exchange
 
 MAX_ERROR_BYTES = 64 * 1024
+MAX_MESSAGE_CHARACTERS = 300
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 
 
-def failure(endpoint: str, status: int, headers: HTTPMessage, body: bytes, *, what: str, name: str) -> HeadwayError:
+def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> HeadwayError:
     """Return the error for an answer that is not what was asked for.
 
     Args:
         endpoint: Who answered.
-        status: Its status.
-        headers: Its headers.
-        body: Its body, which may hold distribution-spec errors.
+        exchange: Its answer; the body may hold distribution-spec errors.
         what: What was asked for: ``manifest``, ``blob``, ``token``.
         name: Its name.
     """
+    body = b""
+    with suppress(RegistryError):  # the status says enough where the body does not come
+        body = exchange.read_up_to(MAX_ERROR_BYTES)
+    status, headers = exchange.status, exchange.headers
     code, message = _first_error(body)
     text = f"{code.lower().replace('_', ' ')}: {message}" if code and message else message or code.lower()
     retry_after = retry_after_seconds(headers.get("Retry-After"), now=time.time())
@@ -39,9 +44,9 @@ def failure(endpoint: str, status: int, headers: HTTPMessage, body: bytes, *, wh
         case 429:
             return ThrottledError(endpoint, retry_after, text)
         case 401 | 403:
-            if what == "blob" and status == 403 and not code:
-                # A CDN's own 403 (XML, no registry error): most often a signed URL that has expired.
-                return MisbehavedError(endpoint, "a storage server behind it answers HTTP 403")
+            if what == "blob" and not code:
+                # A CDN's own refusal (XML, no registry error): most often a signed URL that has expired.
+                return MisbehavedError(endpoint, f"a storage server behind it answers HTTP {status}")
             return RefusedError(endpoint, status, code, text)
         case 404:
             return NotFoundError(what, name, text)
@@ -62,8 +67,13 @@ def _first_error(body: bytes) -> tuple[str, str]:
     first = errors[0] if isinstance(errors, list) and errors else document
     if not isinstance(first, dict):
         return "", ""
-    code, message = first.get("code", ""), first.get("message") or first.get("details") or ""
-    return (code if isinstance(code, str) else ""), (message if isinstance(message, str) else "")
+    return _text(first.get("code")), _text(first.get("message") or first.get("details"))
+
+
+def _text(value: object) -> str:
+    """Return a text that a registry sent, short and safe for a terminal."""
+    text = value[:MAX_MESSAGE_CHARACTERS] if isinstance(value, str) else ""
+    return "".join(character if character.isprintable() else " " for character in text).strip()
 
 
 def retry_after_seconds(value: str | None, *, now: float) -> float | None:
@@ -75,10 +85,10 @@ def retry_after_seconds(value: str | None, *, now: float) -> float | None:
     """
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return min(float(value), MAX_RETRY_AFTER_SECONDS)
     try:
-        date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        date = email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return min(max(0.0, date.timestamp() - now), MAX_RETRY_AFTER_SECONDS)
+    return min(max(0.0, date - now), MAX_RETRY_AFTER_SECONDS)

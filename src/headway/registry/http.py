@@ -14,11 +14,13 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from headway.errors import Fault, MisbehavedError
+from headway.errors import Fault, RegistryError
 from headway.registry.connection import CONNECT_SECONDS, Address, Connection, tls_context, translated
 
 KEEP_ALIVE_SECONDS = 20.0
 READ_BYTES = 1 << 20
+SHORT_BYTES = 4096
+LENGTH_DIGITS = 18
 
 http.client._MAXHEADERS = 1000  # type: ignore[attr-defined]  # noqa: SLF001  # some CDNs send more than the default 100
 
@@ -34,6 +36,7 @@ class Exchange:
         headers: Response headers; names compare without case.
         received: Bytes that came over the connection for this exchange, headers included (as counted before TLS).
         limit_seconds: How long a blocked call may wait for a byte; may be changed between calls.
+        hello_seconds: How long TLS may wait for an answer.
     """
 
     def __init__(
@@ -56,6 +59,18 @@ class Exchange:
         self.headers: http.client.HTTPMessage = http.client.HTTPMessage()
         self.received = 0
         self.limit_seconds = CONNECT_SECONDS
+        self.hello_seconds = CONNECT_SECONDS
+
+    @property
+    def address(self) -> Address:
+        """Who is asked."""
+        return self._address
+
+    @property
+    def length(self) -> int | None:
+        """What Content-Length says, None where it says nothing that can be."""
+        text = self.headers.get("Content-Length", "").strip()
+        return int(text) if text.isdecimal() and len(text) <= LENGTH_DIGITS else None
 
     def send(self) -> None:
         """Connect if need be, send the request and read the response's headers.
@@ -67,11 +82,11 @@ class Exchange:
         with translated(str(self._address)):
             connection = self._client.take(self._address)
             if connection is not None:
-                with suppress(http.client.RemoteDisconnected, ConnectionError):
+                with suppress(ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
                     self._send_on(connection)
                     return
                 connection.close()  # the server had closed it while it was idle
-            self._send_on(Connection(self._address, self._client.context(self._address)))
+            self._send_on(Connection(self._address, self._client.context(self._address), self.hello_seconds))
 
     def _send_on(self, connection: Connection) -> None:
         with self._lock:
@@ -107,20 +122,20 @@ class Exchange:
         self.received += len(data)
         return data
 
-    def read_all(self, limit: int) -> bytes:
-        """Return the rest of the body.
-
-        Raises:
-            MisbehavedError: It is longer than `limit` bytes.
-        """
+    def read_up_to(self, limit: int) -> bytes:
+        """Return the rest of the body, `limit` bytes of it at most; raise what `read` raises."""
         pieces: list[bytes] = []
         total = 0
-        while data := self.read():
+        while total < limit and (data := self.read()):
             pieces.append(data)
             total += len(data)
-            if total > limit:
-                raise MisbehavedError(str(self._address), f"sends more than {limit} bytes")
-        return b"".join(pieces)
+        return b"".join(pieces)[:limit]
+
+    def finish(self) -> None:
+        """Read a short rest of the body that nobody wants: the connection can then serve the next exchange."""
+        if self._response is not None and 0 < (self._response.length or 0) <= SHORT_BYTES:
+            with suppress(RegistryError):
+                self.read_up_to(SHORT_BYTES)
 
     def abort(self) -> None:
         """Make a call that is blocked in another thread end; later ones end at once."""
