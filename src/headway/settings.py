@@ -86,17 +86,15 @@ def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | No
         InvalidSettingError: A value, a key or the file itself cannot be used; it says where, and how to mend it.
     """
     path = config_file or DEFAULT_CONFIG_FILE
-    document = _read(path, required=config_file is not None)
+    document = {key: value for key, value in _read(path, required=config_file is not None).items() if value is not None}
     warnings = _check_keys(document, path)
     values: dict[str, object] = {"data_root": data_root}
     for key, (name, convert) in _KEYS.items():
-        if document.get(key) is not None:
+        if key in document:
             values[name] = convert(document[key], f"{path}: {key}")
-    given = {name: value for name, value in flags.items() if value is not None}
-    values.update(given)
+    values.update({name: value for name, value in flags.items() if value is not None})
     # Who sets attempts and says nothing of patience wants attempts to decide, as the flag promises.
-    sources = {_KEYS[key][0] for key in document if key in _KEYS} | set(given)
-    if "max_download_attempts" in sources and "download_patience" not in sources:
+    if "max_download_attempts" in values and "download_patience" not in values:
         values["download_patience"] = 0.0
     for name in ("max_concurrent_downloads", "max_concurrent_uploads"):
         if values.get(name) == 0:
@@ -170,7 +168,9 @@ def parse_duration(text: str) -> float:
 
 
 def _shown(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    import json  # noqa: PLC0415  # only mistakes pay for it; msgspec refuses large numbers
+
+    return json.dumps(value)
 
 
 def _integer(value: object, where: str) -> int:
@@ -200,7 +200,10 @@ def _path(value: object, where: str) -> Path:
 def _duration(value: object, where: str) -> float:
     if not isinstance(value, str):
         raise InvalidSettingError(f'{where} must be a text such as "10m", not {_shown(value)}')
-    return parse_duration(value)
+    try:
+        return parse_duration(value)
+    except InvalidSettingError as error:
+        raise InvalidSettingError(f"{where}: {error}") from None
 
 
 _KEYS = {

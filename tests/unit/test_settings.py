@@ -1,0 +1,272 @@
+"""Settings: built-in values, then daemon.json, then flags."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from headway.errors import InvalidSettingError
+from headway.settings import Loaded, Settings, default_data_root, load, parse_duration
+
+ROOT = Path("/data")
+
+
+def write(directory: Path, content: object) -> Path:
+    """Write daemon.json: a text as it is, anything else as JSON."""
+    file = directory / "daemon.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return file
+
+
+def loaded(directory: Path, content: object, **flags: object) -> Loaded:
+    return load(flags, data_root=ROOT, config_file=write(directory, content))
+
+
+def settings(directory: Path, content: object, **flags: object) -> Settings:
+    return loaded(directory, content, **flags).settings
+
+
+def refusal(directory: Path, content: object, **flags: object) -> str:
+    """Return why settings are refused."""
+    with pytest.raises(InvalidSettingError) as caught:
+        loaded(directory, content, **flags)
+    return str(caught.value)
+
+
+# --- which value wins -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", ["", " \n", "{}", "\ufeff{}", '{"debug": null, "max-download-attempts": null}'])
+def test_who_says_nothing_gets_the_built_in_values(tmp_path: Path, content: str) -> None:
+    assert loaded(tmp_path, content) == Loaded(
+        Settings(
+            data_root=ROOT,
+            debug=False,
+            registry_mirrors=(),
+            insecure_registries=(),
+            max_concurrent_downloads=3,
+            max_concurrent_uploads=5,
+            max_download_attempts=5,
+            download_patience=600.0,
+        )
+    )
+
+
+def test_the_file_wins_over_built_in_values(tmp_path: Path) -> None:
+    content = {
+        "data-root": "/elsewhere",
+        "debug": True,
+        "registry-mirrors": ["https://m.example"],
+        "insecure-registries": ["10.0.0.0/8"],
+        "max-concurrent-downloads": 7,
+        "max-concurrent-uploads": 8,
+        "max-download-attempts": 9,
+        "download-patience": "2h",
+    }
+
+    assert settings(tmp_path, content) == Settings(
+        data_root=Path("/elsewhere"),
+        debug=True,
+        registry_mirrors=("https://m.example",),
+        insecure_registries=("10.0.0.0/8",),
+        max_concurrent_downloads=7,
+        max_concurrent_uploads=8,
+        max_download_attempts=9,
+        download_patience=7200.0,
+    )
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    content = {"data-root": "/elsewhere", "debug": True, "max-download-attempts": 9, "max-concurrent-downloads": 7}
+
+    found = settings(tmp_path, content, data_root=Path("/flag"), debug=False, max_download_attempts=2)
+
+    assert (found.data_root, found.debug, found.max_download_attempts) == (Path("/flag"), False, 2)
+    assert found.max_concurrent_downloads == 7
+
+
+def test_a_flag_that_says_nothing_leaves_the_file_its_say(tmp_path: Path) -> None:
+    assert settings(tmp_path, {"max-download-attempts": 9}, max_download_attempts=None).max_download_attempts == 9
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "patience"),
+    [
+        ({}, {}, 600.0),
+        ({"max-download-attempts": 3}, {}, 0.0),
+        ({}, {"max_download_attempts": 3}, 0.0),
+        ({"max-download-attempts": 5}, {}, 0.0),
+        ({"max-download-attempts": None}, {}, 600.0),
+        ({"max-download-attempts": 3, "download-patience": "1m"}, {}, 60.0),
+        ({"download-patience": "1m"}, {"max_download_attempts": 3}, 60.0),
+        ({"max-download-attempts": 3}, {"download_patience": math.inf}, math.inf),
+        ({"download-patience": "forever"}, {"download_patience": 0.0}, 0.0),
+    ],
+)
+def test_attempts_that_are_set_decide_alone_unless_the_patience_is_set_too(
+    tmp_path: Path, content: object, flags: dict[str, object], patience: float
+) -> None:
+    assert settings(tmp_path, content, **flags).download_patience == patience
+
+
+@pytest.mark.parametrize(
+    ("content", "flags"),
+    [({"max-concurrent-downloads": 0}, {}), ({"max-concurrent-downloads": 7}, {"max_concurrent_downloads": 0})],
+)
+def test_no_downloads_at_once_means_the_default(tmp_path: Path, content: object, flags: dict[str, object]) -> None:
+    assert settings(tmp_path, content, **flags).max_concurrent_downloads == 3
+
+
+def test_no_uploads_at_once_means_the_default(tmp_path: Path) -> None:
+    assert settings(tmp_path, {"max-concurrent-uploads": 0}).max_concurrent_uploads == 5
+
+
+@pytest.mark.parametrize(
+    ("environment", "root", "path"),
+    [
+        ({}, True, "/var/lib/headway"),
+        ({"XDG_DATA_HOME": "/x"}, True, "/var/lib/headway"),
+        ({}, False, "/home/me/.local/share/headway"),
+        ({"XDG_DATA_HOME": "/x"}, False, "/x/headway"),
+        ({"XDG_DATA_HOME": ""}, False, "/home/me/.local/share/headway"),
+    ],
+)
+def test_where_data_is_kept(environment: dict[str, str], path: str, *, root: bool) -> None:
+    assert default_data_root(environment, Path("/home/me"), root=root) == Path(path)
+
+
+# --- what is refused, and how it is said ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("max-download-attempt", "; did you mean max-download-attempts?"),
+        ("max_download_attempts", "; did you mean max-download-attempts?"),
+        ("download-patence", "; did you mean download-patience?"),
+        ("log-drive", "; did you mean log-driver?"),
+        ("zzz", ""),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path, key: str, hint: str) -> None:
+    assert refusal(tmp_path, {key: 3}) == f"{tmp_path}/daemon.json: unknown key {key!r}{hint}"
+
+
+def test_dockers_other_keys_get_one_warning(tmp_path: Path) -> None:
+    found = loaded(tmp_path, {"storage-driver": "overlay2", "debug": True, "log-driver": "journald"})
+
+    assert found.warnings == (
+        f"{tmp_path}/daemon.json: log-driver, storage-driver: of no use to an image service, ignored",
+    )
+    assert found.settings.debug
+
+
+def test_an_equals_sign_for_a_colon_is_shown_where_it_is(tmp_path: Path) -> None:
+    assert refusal(tmp_path, '{"max-download-attempts"=3}') == (
+        f"{tmp_path}/daemon.json, line 1, column 25: Expecting ':' delimiter; '=' where JSON wants ':'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ('{\n  "debug": true,\n}', "line 3, column 1"),
+        ("{'debug': true}", "line 1, column 2"),
+        ("{", "line 1, column 2"),
+    ],
+)
+def test_broken_json_is_shown_where_it_is(tmp_path: Path, content: str, place: str) -> None:
+    said = refusal(tmp_path, content)
+
+    assert said.startswith(f"{tmp_path}/daemon.json, {place}: ")
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '"debug"', "null"])
+def test_json_that_is_not_an_object_is_refused(tmp_path: Path, content: str) -> None:
+    assert refusal(tmp_path, content) == f"{tmp_path}/daemon.json must hold a JSON object"
+
+
+def test_a_file_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettingError, match=re.escape(f"there is no {tmp_path}/none.json")):
+        load({}, data_root=ROOT, config_file=tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("kind", ["directory", "not text"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "file"
+    if kind == "directory":
+        file.mkdir()
+    else:
+        file.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(InvalidSettingError, match=re.escape(f"cannot read {file}")):
+        load({}, data_root=ROOT, config_file=file)
+
+
+@pytest.mark.parametrize("attempts", [0, -1])
+def test_attempts_below_one_are_refused_in_mobys_words(tmp_path: Path, attempts: int) -> None:
+    said = f"invalid max download attempts: {attempts}"
+
+    assert refusal(tmp_path, {"max-download-attempts": attempts}) == said
+    assert refusal(tmp_path, {}, max_download_attempts=attempts) == said
+
+
+@pytest.mark.parametrize("what", ["downloads", "uploads"])
+def test_fewer_than_none_at_once_is_refused_in_mobys_words(tmp_path: Path, what: str) -> None:
+    assert refusal(tmp_path, {f"max-concurrent-{what}": -1}) == f"invalid max concurrent {what}: -1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("max-download-attempts", "3", 'must be a whole number, not "3"'),
+        ("max-download-attempts", 3.5, "must be a whole number, not 3.5"),
+        ("max-download-attempts", True, "must be a whole number, not true"),
+        ("debug", 1, "must be true or false, not 1"),
+        ("debug", 10**20, f"must be true or false, not {10**20}"),
+        ("debug", "\ud800", r'must be true or false, not "\ud800"'),
+        ("registry-mirrors", "https://m", 'must be a list of texts, not "https://m"'),
+        ("insecure-registries", [1], "must be a list of texts, not [1]"),
+        ("data-root", "relative", 'must be an absolute path, not "relative"'),
+        ("data-root", 5, "must be an absolute path, not 5"),
+        ("download-patience", 600, 'must be a text such as "10m", not 600'),
+        ("download-patience", "10", ": invalid duration '10': write 90s, 10m, 2h, 0 or forever"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_where_it_is(tmp_path: Path, key: str, value: object, said: str) -> None:
+    separator = "" if said.startswith(":") else " "
+
+    assert refusal(tmp_path, {key: value}) == f"{tmp_path}/daemon.json: {key}{separator}{said}"
+
+
+# --- durations --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("0s", 0.0),
+        ("90s", 90.0),
+        ("10m", 600.0),
+        ("2h", 7200.0),
+        ("1d", 86_400.0),
+        ("250ms", 0.25),
+        ("1.5h", 5400.0),
+        ("1h30m", 5400.0),
+        ("1m30s500ms", 90.5),
+        ("forever", math.inf),
+    ],
+)
+def test_a_duration_is_in_seconds(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "s", "-5s", "5 s", "1h 30m", "5x", "1e3s", "Forever", "inf", "nan", ".5s"])
+def test_what_is_not_a_duration_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(InvalidSettingError, match="write 90s, 10m, 2h, 0 or forever"):
+        parse_duration(text)
