@@ -32,7 +32,6 @@ Apply = Callable[..., LayerReport]
 VARIANTS: dict[str, dict[str, Any]] = {
     "openat2": {},
     "walk": {"openat2": False},
-    "hash-inline": {"hash_aside": False},
 }
 
 

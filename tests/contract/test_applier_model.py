@@ -72,7 +72,7 @@ def test_the_tree_and_its_report_are_what_the_model_says(items: list[Item]) -> N
     root = Path(tempfile.mkdtemp())
 
     try:
-        _, report = apply_layer(Source(tar(*items)), root, lambda _: None, hash_aside=False)
+        _, report = apply_layer(Source(tar(*items)), root, lambda _: None)
         found = on_disk(root, report)
         length = sum(len(node) for node in model.nodes.values() if isinstance(node, bytes))
         blocks = sum(path.lstat().st_blocks * 512 for path in root.rglob("*"))

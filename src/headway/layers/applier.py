@@ -8,17 +8,18 @@ Rule 3: what is wrong with a layer is an `InvalidLayerError` that names the entr
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from headway.errors import HeadwayError, InvalidLayerError, StoreError, StoreFullError
 from headway.interfaces import TarSource
+from headway.layers.ahead import Ahead
 from headway.layers.compression import expand
-from headway.layers.hashing import TarHash
 from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
 from headway.layers.unpacker import Unpacker
-from headway.oci.digest import DiffID
+from headway.oci.digest import DiffID, Digest
 from headway.records import LayerReport
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
@@ -46,7 +47,6 @@ def apply_layer(
     rootless: bool | None = None,
     openat2: bool | None = None,
     isal: bool = True,
-    hash_aside: bool = True,
     observer: Observer | None = None,
 ) -> tuple[DiffID, LayerReport]:
     """Unpack a layer into an empty directory; this is an `interfaces.Applier`.
@@ -61,7 +61,6 @@ def apply_layer(
         rootless: Whether the store belongs to a user who cannot give files away; None looks at who we are.
         openat2: Whether the kernel resolves paths; None tries it.
         isal: Whether isal expands gzip where it is installed.
-        hash_aside: Whether the diff ID is computed in a thread of its own.
         observer: Sees the tar go by, to make a recipe of it.
 
     Returns:
@@ -74,11 +73,11 @@ def apply_layer(
     """
     if rootless is None:
         rootless = os.geteuid() != 0
-    with TarHash(threaded=hash_aside) as tar_hash:
-        pieces = _told(expand(source, progress, isal=isal), tar_hash.update)
-        reader = TarReader(pieces, limits=limits, observer=observer)
+    tar_hash = hashlib.sha256()
+    with Ahead(_told(expand(source, progress, isal=isal), tar_hash.update)) as pieces:
+        reader = TarReader(iter(pieces), limits=limits, observer=observer)
         report = _unpack(reader, directory, rootless=rootless, openat2=openat2)
-        return tar_hash.diff_id(), report
+    return DiffID(Digest(f"sha256:{tar_hash.hexdigest()}")), report
 
 
 def _unpack(reader: TarReader, directory: Path, *, rootless: bool, openat2: bool | None) -> LayerReport:
@@ -96,7 +95,7 @@ def _unpack(reader: TarReader, directory: Path, *, rootless: bool, openat2: bool
         raise _translated(error, name, directory) from error
 
 
-def _told(pieces: Iterator[bytes], tell: Callable[[bytes], None]) -> Iterator[bytes]:
+def _told(pieces: Iterator[bytes], tell: Callable[[bytes], None]) -> Generator[bytes, None, None]:
     for piece in pieces:
         tell(piece)
         yield piece
