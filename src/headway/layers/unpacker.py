@@ -34,6 +34,7 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _IMPLICIT = 0o755
 _MARK, _META, _OPAQUE = b".wh.", b".wh..wh.", b".wh..wh..opq"
+_GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
 _WHITEOUT = os.makedev(0, 0)
 _MAJORS, _MINORS = 1 << 12, 1 << 20  # Linux' dev_t
 
@@ -103,9 +104,12 @@ class Unpacker:
     def finish(self, entries: int) -> LayerReport:
         """Finish the directories and return what was found out; `entries` is how many came."""
         for path, entry in self._directories.items():
-            # It may have been removed through a symlink: then there is nothing left to describe.
-            with suppress(FileNotFoundError, NotADirectoryError):
+            try:
                 self._finish_directory(path, entry)
+            except OSError as error:
+                # It was removed through a symlink, perhaps for one that leads in a circle: nothing is left to describe.
+                if error.errno not in _GONE:
+                    raise
         if self._root_entry is not None:
             self._metadata.finish_directory(self._root.descriptor, b"", self._root_entry)
         metadata = self._metadata
