@@ -22,9 +22,12 @@ PIECE = 1 << 20
 READ = 1 << 20
 """How much is asked of a source at once, in bytes."""
 
-STRIDE = 1 << 17
-"""How much is fed to a decoder at once. What lies behind a member is copied when it ends: without a bound, a
-layer of tiny members would cost the square of its length."""
+STRIDE = 1 << 18
+"""How much is fed to a decoder at once. What lies behind a member is copied when it ends, so each member starts
+with less: a layer of tiny ones would else cost the square of its length."""
+
+FIRST_STRIDE = 1 << 12
+"""How much is fed first after a member has ended; it doubles from there."""
 
 HEAD = 6
 """How many bytes `detect` looks at."""
@@ -150,11 +153,15 @@ class _Members:
         self._decoder: Decoder | None = None
         self._head = b""
         self._consumed = 0
+        self._stride = STRIDE
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """See `Decompressor`."""
-        for at in range(0, len(data), STRIDE):
-            stride = data[at : at + STRIDE]
+        at = 0
+        while at < len(data):
+            stride = data[at : at + self._stride]
+            at += len(stride)
+            self._stride = min(2 * self._stride, STRIDE)
             yield from self._feed(stride)
             self._consumed += len(stride)
 
@@ -173,6 +180,7 @@ class _Members:
                 return
             data = self._decoder.unused_data
             self._decoder = None
+            self._stride = FIRST_STRIDE
 
     def _drain(self, decoder: Decoder, data: bytes) -> Iterator[bytes]:
         try:

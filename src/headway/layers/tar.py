@@ -16,7 +16,7 @@ import msgspec
 
 from headway.errors import InvalidLayerError
 from headway.layers import tar_pax, tar_sparse
-from headway.layers.tar_entry import DIRECTORY, FILE, NOTHING, Entry, extend, has_body, plain_entry
+from headway.layers.tar_entry import DIRECTORY, FILE, NOTHING, WITHOUT_BODY, Entry, extend, plain_entry
 from headway.layers.tar_header import BLOCK, checksum_matches, number, text, unpack_header
 from headway.layers.tar_pax import NANOSECONDS
 
@@ -150,17 +150,22 @@ class TarReader:
         if entry.kind == FILE and entry.name.endswith(b"/"):
             entry.kind = DIRECTORY  # as directories were before POSIX
         self._check(entry)
-        self._left = entry.size if has_body(entry) else 0
-        self._padding = -self._left % BLOCK
-        if kind == b"S":
-            entry.sparse, entry.size = tar_sparse.old_gnu(block[at : at + BLOCK], self._block, self._left)
-        elif entry.pax and self._left:
-            self._apply_sparse(entry)
+        if entry.kind not in WITHOUT_BODY:
+            self._left = entry.size
+            self._padding = -entry.size % BLOCK
+        if kind == b"S" or entry.pax:
+            self._map(entry, kind, block, at)
         return entry
 
     def _fields(self) -> tuple[bytes, int, tuple[bytes, ...]] | None:
         """Return what holds the next header, where, and its fields; None, with all consumed, at the end marker."""
-        block, at = self._header()
+        at = self._at + self._padding
+        if at + BLOCK <= self._end and self._observer is None:  # nearly always, and it has to be quick
+            block = self._piece
+            self._at = at + BLOCK
+            self._padding = 0
+        else:
+            block, at = self._header()
         fields = unpack_header(block, at)
         if not block[at] and block[at : at + BLOCK] == _ZEROS:
             self._finish()
@@ -189,11 +194,13 @@ class TarReader:
             raise ValueError(f"it has more than {_GLOBALS} global records")
         return pax, long
 
-    def _apply_sparse(self, entry: Entry) -> None:
-        found = tar_sparse.pax(entry.pax, self._block, self._left)
-        if found is not None:
+    def _map(self, entry: Entry, kind: bytes, block: bytes, at: int) -> None:
+        """Find out where the parts of a sparse file belong."""
+        if kind == b"S":
+            entry.sparse, entry.size = tar_sparse.old_gnu(block[at : at + BLOCK], self._block, self._left)
+        elif self._left and (found := tar_sparse.pax(entry.pax, self._block, self._left)) is not None:
             entry.sparse, entry.size, self._left = found
-            self._check(entry)
+        self._check(entry)
 
     def _check(self, entry: Entry) -> None:
         limits = self._limits
@@ -218,15 +225,7 @@ class TarReader:
     # --- bytes ---
 
     def _header(self) -> tuple[bytes, int]:
-        """Return what holds the next header, and where; a block of zeros at the end of the stream."""
-        at = self._at + self._padding
-        end = at + BLOCK
-        if end <= self._end:
-            if self._observer is not None:
-                self._observer.raw(self._piece[self._at : end])
-            self._padding = 0
-            self._at = end
-            return self._piece, at
+        """Return the next header and where it starts in that; a block of zeros at the end of the stream."""
         # Docker takes an archive that ends without its last padding, and one without an end marker.
         self._take_up_to(self._padding)
         self._padding = 0

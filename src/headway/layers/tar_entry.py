@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from headway.layers import tar_pax
-from headway.layers.tar_header import ID_LIMIT, number, rights, text
+from headway.layers.tar_header import ID_LIMIT, number, rights, seconds, text
 from headway.layers.tar_pax import NANOSECONDS
 from headway.layers.tar_sparse import Map
 
@@ -21,7 +21,8 @@ NOTHING: dict[bytes, bytes] = {}
 
 _DEVICES = frozenset((CHAR, BLOCKDEV))
 _FILES = {b"\0": FILE, b"7": FILE, b"S": FILE}
-_WITHOUT_BODY = frozenset((HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO))
+WITHOUT_BODY = frozenset((HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO))
+"""Kinds for which the archive holds no content, whatever size their header gives (as in Go)."""
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -56,11 +57,6 @@ class Entry(msgspec.Struct, gc=False):
     sparse: Map | None = None
 
 
-def has_body(entry: Entry) -> bool:
-    """Tell whether the archive holds content for it; what else has a size has it for nothing, as in Go."""
-    return entry.kind not in _WITHOUT_BODY
-
-
 def plain_entry(fields: tuple[bytes, ...]) -> Entry:
     """Return what a header block alone says; `fields` are those of `unpack_header`.
 
@@ -79,7 +75,7 @@ def plain_entry(fields: tuple[bytes, ...]) -> Entry:
         uid,
         gid,
         number(size),
-        number(mtime) * NANOSECONDS,
+        seconds(mtime) * NANOSECONDS,
         text(linkname) if linkname[0] else b"",
         (number(device[:8]), number(device[8:])) if kind in _DEVICES else (0, 0),
     )

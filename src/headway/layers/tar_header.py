@@ -49,6 +49,10 @@ def number(field: bytes) -> int:
     return int(digits, 8) if digits else 0
 
 
+seconds = lru_cache(maxsize=1024)(number)
+"""`number` for times, of which a layer has few."""
+
+
 @lru_cache(maxsize=1024)
 def rights(field: bytes) -> tuple[int, int, int]:
     """Return mode, uid and gid. Cached, for most entries of a layer share them.
