@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
