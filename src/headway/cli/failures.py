@@ -5,6 +5,7 @@ Rule: what happened and on whose side, what is kept, what to do next; a line tha
 
 from __future__ import annotations
 
+from headway.cli.terminal import one_line
 from headway.cli.units import size
 from headway.errors import (
     Fault,
@@ -51,10 +52,10 @@ def exit_status(error: HeadwayError) -> int:
 
 def explain(error: HeadwayError) -> str:
     """Return the lines to print for a failure."""
-    lines = [f"headway: {error}{_side(error)}"]
-    lines += [f"         {note}" for note in getattr(error, "__notes__", [])]
+    lines = [f"headway: {one_line(str(error))}{_side(error)}"]
+    lines += [f"         {one_line(note)}" for note in getattr(error, "__notes__", [])]
     if isinstance(error, PullIncompleteError):
-        lines += [f"         {note}" for note in getattr(root_cause(error), "__notes__", [])]
+        lines += [f"         {one_line(note)}" for note in getattr(root_cause(error), "__notes__", [])]
         if kept := _kept(error):
             lines.append(f"kept: {kept}")
     lines.append(f"next: {_advice(error)}")

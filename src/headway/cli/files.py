@@ -7,7 +7,8 @@ import sys
 from argparse import Namespace
 
 from headway.cli.failures import DONE
-from headway.cli.session import settings_of
+from headway.cli.session import say, settings_of
+from headway.cli.terminal import one_line
 from headway.cli.units import size
 from headway.composition.reading import reading
 from headway.layers.bundle import write_bundle
@@ -43,7 +44,7 @@ def bundle(options: Namespace) -> int:
 
 
 def _say(report: UnpackReport, directory: str) -> None:
-    print(f"{directory}  {report.entries} entries, {size(report.size)}")
+    print(f"{one_line(directory)}  {report.entries} entries, {size(report.size)}")
     for what, missing in (
         ("owner", report.owners),
         ("permissions", report.modes),
@@ -51,7 +52,7 @@ def _say(report: UnpackReport, directory: str) -> None:
         ("extended attribute", report.xattrs),
     ):
         if missing.count:
-            print(f"headway: not set: {what} of {missing.count} entries{_named(missing)}", file=sys.stderr)
+            say(f"not set: {what} of {missing.count} entries{_named(missing)}")
 
 
 def _named(missing: Missing) -> str:

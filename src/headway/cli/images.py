@@ -16,35 +16,45 @@ from headway.oci.reference import Reference
 from headway.service.images import HistoryEntry, Images, ListedImage
 
 _NONE = "<none>"
+_IMAGE = {
+    "Repository": "REPOSITORY",
+    "Tag": "TAG",
+    "Digest": "DIGEST",
+    "ID": "IMAGE ID",
+    "CreatedAt": "CREATED AT",
+    "CreatedSince": "CREATED",
+    "Size": "SIZE",
+    "Bytes": "BYTES",
+    "Platform": "PLATFORM",
+}
+_STEP = {
+    "ID": "IMAGE",
+    "CreatedAt": "CREATED AT",
+    "CreatedSince": "CREATED",
+    "CreatedBy": "CREATED BY",
+    "Size": "SIZE",
+    "Bytes": "BYTES",
+    "Comment": "COMMENT",
+}
 
 
 def images(options: Namespace) -> int:
     """List images, newest first."""
+    wanted = None if options.name is None else Reference.parse(options.name)
     with reading(settings_of(options)) as records:
-        listed = [image for image in Images(records).all() if _is_wanted(image, options.name)]
+        listed = [image for image in Images(records).all() if wanted is None or _is_wanted(image, wanted)]
     rows = [row for image in listed for row in _rows(image, options)]
     if options.quiet:
         ids = dict.fromkeys(str(row["ID"]) for row in rows)
         print("\n".join(ids), end="\n" if ids else "")
         return DONE
-    columns = {
-        "Repository": "REPOSITORY",
-        "Tag": "TAG",
-        "Digest": "DIGEST",
-        "ID": "IMAGE ID",
-        "CreatedSince": "CREATED",
-        "Size": "SIZE",
-    }
-    if not options.digests:
-        del columns["Digest"]
-    print(render(rows, columns, options.format))
+    digest = ["Digest"] if options.digests else []
+    shown = ["Repository", "Tag", *digest, "ID", "CreatedSince", "Size"]
+    print(render(rows, _IMAGE, options.format, shown=shown), end="")
     return DONE
 
 
-def _is_wanted(image: ListedImage, name: str | None) -> bool:
-    if name is None:
-        return True
-    wanted = Reference.parse(name)
+def _is_wanted(image: ListedImage, wanted: Reference) -> bool:
     names = [*image.tags, *image.digests]
     if wanted.tag or wanted.digest:
         return wanted in names
@@ -105,14 +115,8 @@ def history(options: Namespace) -> int:
     if options.quiet:
         print("\n".join(str(row["ID"]) for row in rows))
         return DONE
-    columns = {
-        "ID": "IMAGE",
-        "CreatedSince": "CREATED",
-        "CreatedBy": "CREATED BY",
-        "Size": "SIZE",
-        "Comment": "COMMENT",
-    }
-    print(render(rows, columns, options.format))
+    shown = ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"]
+    print(render(rows, _STEP, options.format, shown=shown), end="")
     return DONE
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headway.cli.progress import SilentView, describe, describe_receipt
+from headway.cli.terminal import one_line
 from headway.cli.units import size
 from headway.oci.digest import Digest
 from headway.service.progress import LayerProgress, Phase, PullEvent, PullStarted, Receipt, Waiting
@@ -24,7 +25,9 @@ class LiveView(SilentView):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._console = Console(file=stream, highlight=False)
+        # Past the safe stream, for drawing takes control characters; what is drawn here is made safe by itself.
+        raw = open(stream.fileno(), "w", encoding=stream.encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        self._console = Console(file=raw, highlight=False)
         self._titles: list[str] = []
         self._waiting: Waiting | None = None
         self._rates: dict[Digest, tuple[float, int, float]] = {}
@@ -64,18 +67,21 @@ class LiveView(SilentView):
         table = Table.grid(padding=(0, 2))
         for layer in self.layers.values():
             table.add_row(f"  {layer.digest.short}", size(layer.size).rjust(8), *self._state(layer))
-        lines: list[Text | Table] = [Text(title) for title in self._titles]
+        lines: list[Text | Table] = [Text(one_line(title)) for title in self._titles]
         lines.append(table)
         if self._waiting is not None:
             left = self._waiting.retry_seconds
             lines.append(
-                Text(f"waiting for the link: {self._waiting.cause}; nothing is lost; next try in {left:.0f} s")
+                Text(
+                    f"waiting for the link: {one_line(str(self._waiting.cause))}; nothing is lost; "
+                    f"next try in {left:.0f} s"
+                )
             )
         return Group(*lines)
 
     def _state(self, layer: LayerProgress) -> tuple[ProgressBar | Text, str]:
         if layer.phase not in (Phase.DOWNLOADING, Phase.UNPACKING):
-            return Text(describe(layer)), ""
+            return Text(one_line(describe(layer))), ""
         done = layer.held if layer.phase is Phase.DOWNLOADING else layer.unpacked
         bar = ProgressBar(total=max(1, layer.size), completed=done, width=20)
         kept = f" ({size(layer.kept)} kept)" if layer.kept else ""
@@ -85,7 +91,7 @@ class LiveView(SilentView):
 
     def receipt(self, receipt: Receipt) -> None:
         """See `View.receipt`."""
-        self._console.print(describe_receipt(receipt))
+        self._console.print(Text(describe_receipt(receipt)))
 
     def close(self) -> None:
         """See `View.close`."""

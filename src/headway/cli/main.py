@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from headway.cli.arguments import parse
+from headway.cli.arguments import build_parser, parse
 from headway.cli.failures import FINAL, INTERRUPTED, USAGE, exit_status, explain
+from headway.cli.terminal import make_safe
 from headway.errors import HeadwayError
 
 # Where each command lives; a command imports only what it needs, since `headway images` has 100 ms of CPU in all.
@@ -30,6 +31,7 @@ _MODULES = {
 def run() -> None:
     """Run the command line of this process."""
     gc.disable()  # start-up makes tens of thousands of objects that all stay; looking for garbage among them is waste
+    make_safe()
     sys.exit(main(sys.argv[1:]))
 
 
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status."""
     options = parse(arguments)
     if options.command is None:
-        parse(["--help"])
+        build_parser().print_help(sys.stderr)
         return USAGE
     command = _load(options.command)
     gc.enable()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Protocol, TextIO
 
 import msgspec
 
+from headway.cli.terminal import one_line
 from headway.cli.units import duration, size
 from headway.oci.digest import Digest
 from headway.service.progress import LayerProgress, Phase, PullEvent, PullStarted, Receipt, Waiting
@@ -28,7 +28,7 @@ class View(Protocol):
         """End the display; what is said next stands below it."""
 
 
-def view_for(how: str, stream: TextIO = sys.stderr) -> View:
+def view_for(how: str, stream: TextIO) -> View:
     """Return the view for ``auto``, ``plain``, ``json`` or ``none``."""
     if how == "auto" and stream.isatty():
         from headway.cli.live import LiveView  # noqa: PLC0415  # rich costs 60 ms of CPU: only for terminals
@@ -104,7 +104,7 @@ class PlainView(SilentView):
         self._line(describe_receipt(receipt))
 
     def _line(self, text: str) -> None:
-        self.stream.write(text + "\n")
+        self.stream.write(one_line(text) + "\n")
         self.stream.flush()
 
 

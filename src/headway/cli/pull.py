@@ -34,7 +34,7 @@ def pull(options: Namespace) -> int:
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
     )
     requests = [_request(name, options.platform, settings) for name in dict.fromkeys(options.names)]
-    view = view_for("none" if options.quiet and options.progress == "auto" else options.progress)
+    view = view_for("none" if options.quiet and options.progress == "auto" else options.progress, sys.stderr)
     with writing(settings, say) as stores:
         try:
             return asyncio.run(_pull_all(settings, stores, requests, view, quiet=options.quiet))
@@ -97,8 +97,7 @@ def _say(request: PullRequest, done: PullDone, view: View, *, quiet: bool) -> No
     print(f"{done.reference}  {done.digest}   complete, verified")
     view.receipt(done.receipt)
     if not is_satisfied_by(request.platform, done.platform):
-        print(
-            f"headway: warning: image with reference {done.reference} was found but does not match the specified "
-            f"platform: wanted {request.platform}, actual: {done.platform}",
-            file=sys.stderr,
+        say(
+            f"warning: image with reference {done.reference} was found but does not match the specified "
+            f"platform: wanted {request.platform}, actual: {done.platform}"
         )

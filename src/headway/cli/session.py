@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from headway.cli.terminal import one_line
 from headway.settings import Settings, default_data_root, load
 
 
@@ -33,4 +34,4 @@ def settings_of(options: Namespace, **flags: object) -> Settings:
 
 def say(sentence: str) -> None:
     """Tell the user something that is not a result."""
-    print(f"headway: {sentence}", file=sys.stderr)
+    print(f"headway: {one_line(sentence)}", file=sys.stderr)

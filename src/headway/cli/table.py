@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
+from headway.cli.terminal import one_line
 from headway.errors import InvalidSettingError
 
 SCHEMA = 1
 _FIELD = re.compile(r"\{\{\s*(?:(json)\s+)?\.([A-Za-z]*)\s*\}\}")
 
 
-def render(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str], how: str) -> str:
-    """Return rows as text.
+def render(
+    rows: Sequence[Mapping[str, object]], headings: Mapping[str, str], how: str, *, shown: Sequence[str] = ()
+) -> str:
+    """Return rows as text that ends with a newline; without rows a template gives nothing.
 
     Args:
-        rows: Values by field name; all rows have the same fields.
-        columns: Heading by field name, in order: what a table shows.
+        rows: Values by field name; each row has every field.
+        headings: Heading of every field.
         how: ``table``, ``json``, a template such as ``{{.ID}}``, or ``table`` followed by one.
+        shown: The fields that a table shows, in order; all of them where none is named.
 
     Raises:
         InvalidSettingError: The template uses what Headway does not know.
     """
     if how == "json":
-        return json_text({"schema": SCHEMA, "items": rows}, indent=1)
+        return json_text({"schema": SCHEMA, "items": rows}, indent=1) + "\n"
     if how == "table":
-        return _table([list(columns.values()), *([str(row[name]) for name in columns] for row in rows)])
-    known = set(columns) | {name for row in rows for name in row}
-    template = how.removeprefix("table ").encode().decode("unicode_escape")
-    _check(template, known)
-    lines = [_FIELD.sub(partial(_value, row), template) for row in rows]
+        names = shown or list(headings)
+        return _table([[headings[name] for name in names], *([str(row[name]) for name in names] for row in rows)])
+    template = how.removeprefix("table ").replace("\\t", "\t").replace("\\n", "\n")  # as docker reads them
+    _check(template, headings)
     if how.startswith("table "):
-        headings = _FIELD.sub(lambda match: columns.get(match[2], match[2].upper()), template)
-        return _table([line.split("\t") for line in (headings, *lines)])
-    return "\n".join(lines)
+        return _table([_FIELD.sub(partial(_value, row), template).split("\t") for row in (headings, *rows)])
+    return "".join(f"{_FIELD.sub(partial(_value, row), template)}\n" for row in rows)
 
 
 def json_text(value: object, indent: int = 0) -> str:
@@ -45,7 +47,7 @@ def json_text(value: object, indent: int = 0) -> str:
     return (msgspec.json.format(data, indent=indent) if indent else data).decode()
 
 
-def _check(template: str, known: set[str]) -> None:
+def _check(template: str, known: Collection[str]) -> None:
     for match in _FIELD.finditer(template):
         if match[2] and match[2] not in known:
             raise InvalidSettingError(f"--format: unknown field .{match[2]}; there are {', '.join(sorted(known))}")
@@ -58,9 +60,10 @@ def _check(template: str, known: set[str]) -> None:
 
 def _value(row: Mapping[str, object], match: re.Match[str]) -> str:
     value = row[match[2]] if match[2] else row
-    return json_text(value) if match[1] or not match[2] else str(value)
+    return json_text(value) if match[1] or not match[2] else one_line(str(value))
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:
+    lines = [[one_line(cell) for cell in line] for line in lines]
     widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(max(map(len, lines)))]
-    return "\n".join("   ".join(cell.ljust(widths[i]) for i, cell in enumerate(line)).rstrip() for line in lines)
+    return "".join("   ".join(map(str.ljust, line, widths)).rstrip() + "\n" for line in lines)

@@ -23,7 +23,7 @@ def version(options: Namespace) -> int:
     if options.format == "table":
         print(f"headway {VERSION} (Python {row['Python']})")
     else:
-        print(render([row], {"Version": "VERSION", "Python": "PYTHON", "Os": "OS"}, options.format))
+        print(render([row], {"Version": "VERSION", "Python": "PYTHON", "Os": "OS"}, options.format), end="")
     return DONE
 
 
