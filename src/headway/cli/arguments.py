@@ -44,7 +44,9 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _common(parser, default=None)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", prog="headway", parser_class=Parser, help=argparse.SUPPRESS
+    )
     for name, fill in _COMMANDS.items():
         command = commands.add_parser(name, description=fill.__doc__, help=fill.__doc__, allow_abbrev=False)
         if name != chosen:
@@ -62,6 +64,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         if words[at] == "image" and at + 1 < len(words) and not words[at + 1].startswith("-"):
             del words[at]
         words[at] = ALIASES.get(words[at], words[at])
+        if words[at] == "run":
+            words.insert(at + 1, "--")  # what follows is for docker's run, options and all
     return build_parser(words[at] if at is not None else "").parse_args(words)
 
 
