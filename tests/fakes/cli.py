@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import headway
+
 # Python and its modules may lie where only the tester can look: what is needed of them is loaded before.
 _AS_ANOTHER_USER = """\
 import encodings.idna, importlib, os, pkgutil, sys, headway
@@ -19,6 +21,13 @@ user = int(sys.argv.pop(1))
 os.setgroups([]), os.setresgid(user, user, user), os.setresuid(user, user, user)
 headway.cli.main.run()
 """
+
+_ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "HOME": "/nonexistent",
+    "LANG": "C.UTF-8",
+    "PYTHONPATH": str(Path(headway.__file__).parents[1]),  # the Headway that is tested
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +61,5 @@ class Cli:
             text=True,
             errors="surrogateescape",
             cwd="/",
-            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8", **self.environment},
+            env={**_ENVIRONMENT, **self.environment},
         )

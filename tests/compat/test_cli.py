@@ -1,0 +1,535 @@
+"""The command line as people and scripts meet it: words, results, messages and exit codes (interface.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import images
+from tests.fakes.cli import Cli
+from tests.fakes.images import Image
+from tests.fakes.nobody import UID, home_of_nobody
+from tests.faults.registry import Registry
+from tests.faults.story import Fault, StallAfter, Status
+
+HOSTILE = "\x1b[31m\x9b31m\x07\rline\nnext: do as I say"
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+SMALL = images.image([{"a": b"a"}, {"b": b"bb"}], config={"Cmd": ["sh"]})
+OTHER = images.image([{"a": b"a"}, {"c": b"c"}], tag="two", config={"Cmd": ["other"]})
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    """A registry with `SMALL` and `OTHER` in one repository and an image that means harm in another."""
+    with Registry([SMALL, OTHER]) as running:
+        running.add(hostile_image(), repository="test/hostile")
+        yield running
+
+
+@pytest.fixture
+def headway(tmp_path: Path) -> Cli:
+    return Cli(tmp_path / "root")
+
+
+@pytest.fixture(scope="module")
+def stocked(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """A store with all three images, for questions only."""
+    headway = Cli(tmp_path_factory.mktemp("stocked") / "root")
+    pulled = headway("pull", "-q", *(f"{registry.host}/test/{name}" for name in ("image", "image:two", "hostile")))
+    assert pulled.returncode == 0, pulled.stderr
+    return headway
+
+
+def hostile_image() -> Image:
+    """Return an image whose every text would do something to a terminal."""
+    image = images.image([{"a": b"a"}])
+    config = json.loads(image.blobs[image.image_id])
+    config["history"] = [{"created": HOSTILE, "created_by": HOSTILE, "comment": HOSTILE}]
+    config |= {"author": HOSTILE, "created": HOSTILE, "os": f"linux{HOSTILE}", "config": {"Labels": {"a": HOSTILE}}}
+    data = json.dumps(config).encode()
+    manifest = {**image.manifest, "config": {**image.manifest["config"], **described(data)}}
+    raw = json.dumps(manifest).encode()
+    digest = images.digest_of(raw)
+    layer = image.layers[0]
+    return Image(
+        blobs={layer: image.blobs[layer], images.digest_of(data): data, digest: raw},
+        media_types={digest: image.media_types[image.manifest_digest]},
+        manifest_digest=digest,
+        tag="latest",
+        image_id=images.digest_of(data),
+        layers=image.layers,
+        diff_ids=image.diff_ids,
+    )
+
+
+def described(data: bytes) -> dict[str, object]:
+    return {"digest": images.digest_of(data), "size": len(data)}
+
+
+def first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+# --- pull -----------------------------------------------------------------------------------------------------
+
+
+def test_a_pull_prints_its_result_on_stdout_and_the_rest_on_stderr(registry: Registry, headway: Cli) -> None:
+    done = headway("pull", f"{registry.host}/test/image")
+
+    name = f"{registry.host}/test/image:latest"
+    assert done.returncode == 0
+    assert done.stdout == f"{name}  {SMALL.manifest_digest}   complete, verified\n"
+    assert first_line(done.stderr) == f"{name}  linux/amd64"
+    assert done.stderr.splitlines()[-1].startswith(f"needed {SMALL.size} B   received ")
+
+
+@pytest.mark.parametrize("flag", ["-q", "--quiet"])
+def test_a_quiet_pull_prints_only_full_names(registry: Registry, headway: Cli, flag: str) -> None:
+    done = headway("pull", flag, f"{registry.host}/test/image", f"{registry.host}/test/image:two")
+
+    names = [f"{registry.host}/test/image:latest", f"{registry.host}/test/image:two"]
+    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, names, "")
+
+
+def test_progress_as_json_is_an_object_a_line(registry: Registry, headway: Cli) -> None:
+    done = headway("pull", "--progress", "json", f"{registry.host}/test/image")
+
+    kinds = [json.loads(line)["type"] for line in done.stderr.splitlines()]
+    assert (kinds[0], kinds[-1]) == ("PullStarted", "PullDone")
+    assert {"LayerProgress"} <= set(kinds)
+
+
+def test_without_progress_a_pull_says_nothing_on_stderr(registry: Registry, headway: Cli) -> None:
+    done = headway("pull", "--progress", "none", f"{registry.host}/test/image")
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_image_that_fails_does_not_keep_the_others(registry: Registry, headway: Cli) -> None:
+    done = headway("pull", "-q", f"{registry.host}/test/nothing", f"{registry.host}/test/image")
+
+    assert done.returncode == 1
+    assert done.stdout == f"{registry.host}/test/image:latest\n"
+    assert f"headway: {registry.host}/test/nothing:latest not complete: no such " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["pull", "Upper"], 2),
+        (["pull", "--platform", "a/b/c/d", "{host}/test/image"], 2),
+        (["pull", "--max-download-attempts", "many", "{host}/test/image"], 2),
+        (["pull", "--download-patience", "long", "{host}/test/image"], 2),
+        (["pull", "{host}/test/nothing"], 1),
+        (["pull", "{closed}/test/image"], 77),
+        (["pull", "127.0.0.1:1/test/image"], 75),
+        (["pull"], 2),
+        (["no-such-command"], 2),
+        ([], 2),
+        (["inspect", "nothing"], 1),
+        (["history", "nothing"], 1),
+        (["unpack", "nothing", "somewhere"], 1),
+        (["bundle", "nothing", "somewhere"], 1),
+        (["tag", "nothing", "name"], 1),
+        (["rmi", "nothing"], 1),
+        (["images", "Upper"], 2),
+        (["images", "--no-such-flag"], 2),
+        (["version"], 0),
+        (["--help"], 0),
+    ],
+)
+def test_the_exit_code_says_what_kind_of_failure_it_was(headway: Cli, words: list[str], status: int) -> None:
+    refusal = [Fault(Status(403))]
+    with Registry([SMALL]) as open_to_all, Registry([SMALL], faults=refusal) as closed:
+        done = headway(*(word.format(host=open_to_all.host, closed=closed.host) for word in words))
+
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_usage_names_the_command_to_read_more_with(headway: Cli) -> None:
+    done = headway("pull")
+
+    assert done.stderr.splitlines()[-1] == "next: headway pull --help"
+
+
+def test_only_debugging_shows_a_traceback(headway: Cli) -> None:
+    plain = headway("inspect", "nothing")
+    debugged = headway("pull", "-D", "Upper")
+
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in debugged.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_pull_says_what_is_kept_and_the_next_one_goes_on(headway: Cli, how: signal.Signals) -> None:
+    image = images.image([images.noise_layer(1_000_000)])
+    stall = Fault(StallAfter(600_000), digest=image.layers[0], nth=1)
+    with Registry([image], faults=[stall]) as registry:
+        name = f"{registry.host}/test/image:latest"
+        process = headway.start("pull", "--progress", "json", name)
+        assert process.stderr is not None
+        for line in process.stderr:
+            if json.loads(line).get("held", 0) == 600_000:
+                break
+        process.send_signal(how)
+        stdout, rest = process.communicate(timeout=20)
+        again = headway("pull", name)
+        sent = sum(exchange.sent for exchange in registry.log)
+
+    said = rest.splitlines()[-1]
+    assert (process.returncode, stdout) == (130, "")
+    assert said == "headway: stopped; 600 kB of 1.00 MB kept; the same command goes on from there"
+    assert again.returncode == 0
+    assert sent < 1_020_000
+
+
+# --- what registries and images say -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["images", "--digests", "--no-trunc"],
+        ["images", "--format", "json"],
+        ["images", "--format", "{{.CreatedAt}} {{.Platform}}"],
+        ["images", "--format", "table {{.CreatedAt}}\\t{{.Platform}}"],
+        ["images", "--format", "{{json .}}"],
+        ["history", "{name}"],
+        ["history", "--no-trunc", "{name}"],
+        ["history", "--format", "json", "{name}"],
+        ["history", "--format", "{{.CreatedBy}} {{.Comment}}", "{name}"],
+        ["inspect", "{name}"],
+        ["inspect", HOSTILE],
+        ["pull", "{name}"],
+        ["pull", "--progress", "json", "{name}"],
+    ],
+)
+def test_no_text_from_outside_reaches_the_terminal_raw(stocked: Cli, registry: Registry, words: list[str]) -> None:
+    done = stocked(*(word.replace("{name}", f"{registry.host}/test/hostile:latest") for word in words))
+
+    assert done.returncode == (2 if HOSTILE in words else 0)
+    assert CONTROL.findall(done.stdout + done.stderr) == []
+    assert [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("next: do")] == []
+
+
+def test_json_has_what_an_image_says_exactly(stocked: Cli, registry: Registry) -> None:
+    done = stocked("inspect", f"{registry.host}/test/hostile:latest")
+
+    document = json.loads(done.stdout)[0]
+    assert (document["Author"], document["Config"]["Labels"]) == (HOSTILE, {"a": HOSTILE})
+
+
+def test_an_error_that_a_registry_words_stays_one_line(headway: Cli) -> None:
+    body = json.dumps({"errors": [{"code": "DENIED", "message": HOSTILE}]}).encode()
+    refusal = Fault(Status(403, headers={"Content-Type": "application/json"}, body=body))
+    with Registry([SMALL], faults=[refusal]) as registry:
+        done = headway("pull", f"{registry.host}/test/image")
+
+    assert done.returncode == 77
+    assert CONTROL.findall(done.stderr) == []
+    assert [line for line in done.stderr.splitlines() if line.startswith("next: do")] == []
+
+
+def test_a_name_that_is_no_text_is_printed_all_the_same(stocked: Cli, registry: Registry, tmp_path: Path) -> None:
+    target = tmp_path / os.fsdecode(b"caf\xe9%s '\"")
+
+    done = stocked("unpack", f"{registry.host}/test/image", target)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (target / "a").read_bytes() == b"a"
+
+
+# --- lists ------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_images_is_dockers(stocked: Cli, registry: Registry) -> None:
+    done = stocked("images", f"{registry.host}/test/image")
+
+    heading, *rows = [re.split(r" {3,}", line) for line in done.stdout.splitlines()]
+    assert heading == ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]
+    assert sorted((row[0], row[1], row[2], row[4]) for row in rows) == [
+        (f"{registry.host}/test/image", "latest", SMALL.image_id[7:19], "3 B"),
+        (f"{registry.host}/test/image", "two", OTHER.image_id[7:19], "2 B"),
+    ]
+
+
+@pytest.mark.parametrize("words", [["ls"], ["image", "ls"], ["image", "images"], ["images", "-a"]])
+def test_aliases_mean_the_same(stocked: Cli, words: list[str]) -> None:
+    assert stocked(*words).stdout == stocked("images").stdout
+
+
+def test_images_shows_digests_full_ids_and_ids_alone(stocked: Cli, registry: Registry) -> None:
+    name = f"{registry.host}/test/image:two"
+
+    digests = stocked("images", "--digests", "--format", "{{.Digest}}", name)
+    full = stocked("images", "--no-trunc", "-q", name)
+    short = stocked("images", "-q", name)
+
+    assert digests.stdout == f"{OTHER.manifest_digest}\n"
+    assert full.stdout == f"{OTHER.image_id}\n"
+    assert short.stdout == f"{OTHER.image_id[7:19]}\n"
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ("{{.ID}}", OTHER.image_id[7:19]),
+        ("{{ .Tag }}\\t{{.Bytes}}", "two\t2"),
+        ("{{json .Tag}}", '"two"'),
+        ("é \\ {{.Tag}}", "é \\ two"),
+        ("table {{.Tag}}\\t{{.ID}}", f"TAG   IMAGE ID\ntwo   {OTHER.image_id[7:19]}"),
+    ],
+)
+def test_templates_are_filled_from_the_fields(stocked: Cli, registry: Registry, template: str, shown: str) -> None:
+    done = stocked("images", "--format", template, f"{registry.host}/test/image:two")
+
+    assert (done.returncode, done.stdout) == (0, f"{shown}\n")
+
+
+def test_a_template_without_images_prints_nothing(headway: Cli) -> None:
+    done = headway("images", "--format", "{{.ID}}")
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("command", [["images"], ["history", "{name}"], ["version"]])
+def test_an_unknown_field_is_refused_by_name(stocked: Cli, registry: Registry, command: list[str]) -> None:
+    words = [word.replace("{name}", f"{registry.host}/test/image") for word in command]
+
+    done = stocked(*words, "--format", "{{.Colour}}")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert first_line(done.stderr).startswith("headway: --format: unknown field .Colour; there are ")
+
+
+def test_json_of_lists_has_a_schema(stocked: Cli, registry: Registry) -> None:
+    listed = json.loads(stocked("images", "--format", "json", f"{registry.host}/test/image:two").stdout)
+    steps = json.loads(stocked("history", "--format", "json", f"{registry.host}/test/image:two").stdout)
+
+    assert (listed["schema"], len(listed["items"]), listed["items"][0]["Bytes"]) == (1, 1, 2)
+    assert (steps["schema"], [step["Bytes"] for step in steps["items"]]) == (1, [1, 1])
+
+
+def test_history_is_dockers(stocked: Cli, registry: Registry) -> None:
+    done = stocked("history", "--format", "{{.ID}} {{.CreatedBy}} {{.Size}}", f"{registry.host}/test/image")
+
+    assert done.stdout == f"{SMALL.image_id[7:19]} layer 1 2 B\n<missing> layer 0 1 B\n"
+
+
+def test_inspect_has_dockers_fields(stocked: Cli, registry: Registry) -> None:
+    done = stocked("inspect", SMALL.image_id[7:19], "nothing")
+
+    [document] = json.loads(done.stdout)
+    name = f"{registry.host}/test/image"
+    driver = document.pop("GraphDriver")
+    assert done.returncode == 1
+    assert first_line(done.stderr) == "headway: no such image: nothing:latest"
+    assert (driver["Name"], set(driver["Data"])) == ("overlay2", {"UpperDir", "LowerDir"})
+    assert document == {
+        "Id": SMALL.image_id,
+        "RepoTags": [f"{name}:latest"],
+        "RepoDigests": [f"{name}@{SMALL.manifest_digest}"],
+        "Parent": "",
+        "Comment": "",
+        "Created": images.CREATED,
+        "Author": "",
+        "Config": {"Cmd": ["sh"]},
+        "Architecture": "amd64",
+        "Os": "linux",
+        "Size": 3,
+        "RootFS": {"Type": "layers", "Layers": list(SMALL.diff_ids)},
+        "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
+    }
+
+
+def test_a_reader_that_has_gone_is_no_reason_for_a_traceback(stocked: Cli) -> None:
+    process = stocked.start("images", "--format", "{{.ID}}" * 5_000)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+
+    said = process.stderr.read()
+    process.stderr.close()
+
+    assert (process.wait(20), said) == (1, "")
+
+
+# --- names ------------------------------------------------------------------------------------------------------
+
+
+def test_names_come_and_go_as_dockers(registry: Registry, headway: Cli) -> None:
+    """The same words, answers and codes were seen of dockerd 20.10 (moby-behaviour 6.8 and 6.9)."""
+    name = f"{registry.host}/test/image"
+    headway("pull", name)
+    short = SMALL.image_id[7:19]
+
+    tagged = [headway("tag", *words) for words in [(name, "other:x"), (name, f"{name}:y"), (short, "other:x")]]
+    by_id = headway("rmi", short)
+    first = headway("rmi", f"{name}:latest")
+    last_of_repository = headway("image", "rm", f"{name}:y")
+    last = headway("rm", "other:x")
+
+    assert [(done.returncode, done.stdout, done.stderr) for done in tagged] == [(0, "", "")] * 3
+    assert (by_id.returncode, by_id.stdout) == (1, "")
+    assert first_line(by_id.stderr) == (
+        f"headway: conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories"
+    )
+    assert first.stdout == f"Untagged: {name}:latest\n"
+    assert last_of_repository.stdout == f"Untagged: {name}:y\nUntagged: {name}@{SMALL.manifest_digest}\n"
+    assert last.stdout.splitlines()[:2] == ["Untagged: other:x", f"Deleted: {SMALL.image_id}"]
+    assert len(last.stdout.splitlines()) == 2 + len(SMALL.layers)
+
+
+def test_a_forced_removal_by_id_takes_all_names(registry: Registry, headway: Cli) -> None:
+    name = f"{registry.host}/test/image"
+    headway("pull", name)
+    headway("tag", name, "other")
+
+    done = headway("rmi", "-f", SMALL.image_id)
+
+    assert done.returncode == 0
+    assert {line for line in done.stdout.splitlines() if line.startswith("Untagged")} == {
+        f"Untagged: {name}:latest",
+        f"Untagged: {name}@{SMALL.manifest_digest}",
+        "Untagged: other:latest",
+    }
+    assert headway("images", "-q").stdout == ""
+
+
+def test_removing_a_digest_leaves_the_tag(registry: Registry, headway: Cli) -> None:
+    name = f"{registry.host}/test/image"
+    headway("pull", name)
+
+    done = headway("rmi", f"{name}@{SMALL.manifest_digest}")
+
+    assert done.stdout == f"Untagged: {name}@{SMALL.manifest_digest}\n"
+    assert headway("images", "--digests", "--format", "{{.Tag}} {{.Digest}}").stdout == "latest <none>\n"
+
+
+def test_what_cannot_be_removed_does_not_keep_the_rest(registry: Registry, headway: Cli) -> None:
+    headway("pull", f"{registry.host}/test/image")
+
+    done = headway("rmi", "nothing", f"{registry.host}/test/image")
+
+    assert (done.returncode, first_line(done.stderr)) == (1, "headway: no such image: nothing:latest")
+    assert f"Deleted: {SMALL.image_id}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        (f"name@{SMALL.manifest_digest}", "refusing to create a tag with a digest reference"),
+        ("sha256:abc", "refusing to create an ambiguous tag using digest algorithm as name"),
+        ("Upper", "invalid reference format: repository name (library/Upper) must be lowercase"),
+    ],
+)
+def test_names_that_docker_refuses_are_refused(registry: Registry, headway: Cli, target: str, why: str) -> None:
+    headway("pull", f"{registry.host}/test/image")
+
+    done = headway("tag", f"{registry.host}/test/image", target)
+
+    assert (done.returncode, first_line(done.stderr)) == (2, f"headway: {why}")
+
+
+# --- run --------------------------------------------------------------------------------------------------------
+
+
+def test_run_names_commands_that_run_it(tmp_path: Path, headway: Cli) -> None:
+    busybox = images.File(Path("/bin/busybox").read_bytes(), mode=0o755)
+    files: images.Files = {"bin/": b"", "bin/busybox": busybox}
+    image = images.image([files], config={"Cmd": ["/bin/busybox", "echo", "it", "runs"]})
+    with Registry([image]) as registry:
+        name = f"{registry.host}/test/image:latest"
+        headway("pull", name)
+        done = headway("run", "-it", name, "sh")
+    program = f"{shlex.quote(sys.executable)} -m headway --data-root {shlex.quote(str(headway.data_root))} "
+    line = done.stderr.splitlines()[1].removeprefix("next: ").replace("headway ", program)
+    root = f"runc --root {shlex.quote(str(tmp_path / 'runc'))} "
+
+    ran = subprocess.run(
+        line.replace("runc ", root), shell=True, text=True, capture_output=True, check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 4)
+    assert ran.stdout.splitlines()[-1:] == ["it runs"], ran.stderr
+
+
+# --- which store ------------------------------------------------------------------------------------------------
+
+
+def test_an_absent_store_is_empty_and_is_not_made(headway: Cli) -> None:
+    done = headway("images", "-q")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not headway.data_root.exists()
+
+
+def test_a_store_on_a_read_only_disk_can_be_listed_and_not_changed(stocked: Cli, tmp_path: Path) -> None:
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    subprocess.run(["mount", "--bind", stocked.data_root, mounted], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", mounted], check=True)
+        headway = Cli(mounted)
+        listed, removed = headway("images"), headway("rmi", OTHER.image_id)
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+
+    assert listed.stdout == stocked("images").stdout
+    assert removed.returncode == 1
+    assert first_line(removed.stderr).endswith(": its file system is read-only")
+    assert removed.stderr.splitlines()[1:] == ["next: make it writable, or name another place with --data-root DIR"]
+
+
+def test_a_store_of_another_user_is_named(stocked: Cli) -> None:
+    with home_of_nobody() as home:
+        shutil.copytree(stocked.data_root, home / "root")
+        (home / "root").chmod(0o700)
+        done = Cli(home / "root", uid=UID)("images")
+
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 2)
+    assert first_line(done.stderr) == f"headway: cannot use {home}/root: this user has no permission"
+
+
+@pytest.mark.parametrize(
+    ("entry", "engine"),
+    [("overlay2", "Docker"), ("libpod", "Podman"), ("io.containerd.content.v1.content", "containerd")],
+)
+@pytest.mark.parametrize("command", [["images"], ["rmi", "x"]])
+def test_the_store_of_another_engine_is_refused(headway: Cli, entry: str, engine: str, command: list[str]) -> None:
+    (headway.data_root / entry).mkdir(parents=True)
+
+    done = headway(*command)
+
+    assert done.returncode == 2
+    assert first_line(done.stderr) == (
+        f"headway: data root {headway.data_root} holds {engine}'s store ({entry}); choose another directory"
+    )
+    assert os.listdir(headway.data_root) == [entry]
+
+
+@pytest.mark.parametrize("command", [["images"], ["rmi", "x"]])
+def test_a_newer_store_names_the_program_that_made_it(headway: Cli, command: list[str]) -> None:
+    headway("rmi", "x")
+    with sqlite3.connect(headway.data_root / "headway.db") as database:
+        database.execute("UPDATE meta SET value = '9.8.7' WHERE key = 'program'")
+        database.execute("PRAGMA user_version = 999")
+    database.close()
+
+    done = headway(*command)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "was made by Headway 9.8.7 (schema 999)" in first_line(done.stderr)
