@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.distribution.backoff import FirstContact, GiveUp, Retries, RetryPolicy, Wait
+from headway.distribution.backoff import FirstContact, GiveUp, Retries, RetryPolicy, Wait, is_outage
 from headway.errors import (
     Fault,
     GaveUpError,
@@ -210,8 +210,6 @@ def test_a_first_contact_is_tried_three_times_within_ten_seconds() -> None:
         (NotFoundError("manifest", "m"), 0.0, GiveUp),
         (CUT, 8.1, GiveUp),
         (CUT, 7.9, Wait),
-        (ThrottledError("r", 3.0), 0.0, Wait),
-        (ThrottledError("r", 30.0), 0.0, GiveUp),
         (MisbehavedError("r", "x"), 0.0, Wait),
     ],
 )
@@ -219,8 +217,24 @@ def test_a_first_contact_does_not_wait_longer(error: HeadwayError, now: float, d
     assert isinstance(FirstContact(now=0.0).failed(error, now=now), decision)
 
 
-@pytest.mark.parametrize(("asked", "seconds"), [(3.0, 3.0), (0.0, 1.0), (None, 1.0)])
-def test_a_first_contact_waits_as_the_registry_asks(asked: float | None, seconds: float) -> None:
-    error = ThrottledError("r", asked)
+def test_a_first_contact_has_ten_seconds_in_all() -> None:
+    subject = FirstContact(now=100.0)
 
-    assert FirstContact(now=0.0).failed(error, now=0.0) == Wait(seconds, error, 1)
+    assert [subject.seconds_left(now=now) for now in (100.0, 104.0, 111.0)] == [10.0, 6.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("error", "may_wait"),
+    [
+        (UnreachableError("r", Fault.NO_ROUTE), True),
+        (UnreachableError("r", Fault.NO_DNS), True),
+        (ThrottledError("r", 30.0), True),
+        (UnavailableError("r", 503), True),
+        (UnreachableError("r", Fault.UNKNOWN_NAME), False),
+        (UnreachableError("r", Fault.REFUSED), False),
+        (UnreachableError("r", Fault.TIMEOUT), False),
+        (NotFoundError("manifest", "m"), False),
+    ],
+)
+def test_a_first_contact_is_waited_for_where_it_was_no_typo(error: HeadwayError, *, may_wait: bool) -> None:
+    assert is_outage(error) is may_wait

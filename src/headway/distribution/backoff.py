@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from headway.errors import GaveUpError, HeadwayError, ThrottledError, UnavailableError
+from headway.errors import Fault, GaveUpError, HeadwayError, ThrottledError, UnavailableError, UnreachableError
 
 DELAY_STEP_SECONDS = 5.0
 MAX_DELAY_SECONDS = 60.0
@@ -126,14 +126,28 @@ class FirstContact:
         self._started = now
         self._attempts = 0
 
+    def seconds_left(self, *, now: float) -> float:
+        """Return how long the attempts may still take in all."""
+        return max(0.0, self._started + FIRST_CONTACT_SECONDS - now)
+
     def failed(self, error: HeadwayError, *, now: float) -> Wait | GiveUp:
         """Report that an attempt failed, and decide."""
         self._attempts += 1
-        delay = _asked_seconds(error) or float(self._attempts)
+        delay = float(self._attempts)
         late = now + delay - self._started > FIRST_CONTACT_SECONDS - 1
         if not error.retryable or self._attempts >= FIRST_CONTACT_ATTEMPTS or late:
             return GiveUp(error)
         return Wait(delay, error, self._attempts)
+
+
+def is_outage(error: HeadwayError) -> bool:
+    """Tell whether a first contact that failed so may be waited for: it was no typo (interface.md).
+
+    Either somebody answered and was busy, or this machine has no link at the moment.
+    """
+    if isinstance(error, UnreachableError):
+        return error.fault in (Fault.NO_ROUTE, Fault.NO_DNS)
+    return isinstance(error, ThrottledError | UnavailableError)
 
 
 def _asked_seconds(error: HeadwayError) -> float:

@@ -299,17 +299,16 @@ class BlobTransfer:
                 if not data:
                     break
                 flowed += len(data)
-                if to_skip > 0:
-                    skip = min(to_skip, len(data))
-                    to_skip -= skip
-                    skipped += skip
-                    position += skip
-                    data = data[skip:]
-                if data:
-                    data = data[: fetch.end - position]
+                slow = watch.is_trickle(len(data), now=clock())
+                skip = min(to_skip, len(data))
+                to_skip -= skip
+                skipped += skip
+                position += skip
+                if data := data[skip : skip + fetch.end - position]:
                     self._ingest.write_at(position, data)
                     position += len(data)
-                if watch.is_trickle(len(data), now=clock()):
+                    watch.paused(now=clock())  # what our disk took is not the link's silence
+                if slow:
                     raise UnreachableError(host, Fault.STALLED, "far slower than this link has been")
         except HeadwayError as caught:
             error = caught

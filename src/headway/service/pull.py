@@ -15,14 +15,16 @@ from typing import TypeVar
 
 import msgspec
 
-from headway.distribution.backoff import FirstContact, GiveUp, Retries, Wait
+from headway.distribution.backoff import FirstContact, GiveUp, Retries, Wait, is_outage
 from headway.distribution.endpoints import Endpoint, InsecureRegistries, endpoints_for
 from headway.errors import (
+    Fault,
     HeadwayError,
     InvalidDocumentError,
     NotFoundError,
     PullIncompleteError,
     StoreError,
+    UnreachableError,
 )
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import ChainID, DiffID, Digest
@@ -188,21 +190,30 @@ class _Pull:
     async def _ask(self, question: Callable[[Endpoint], T]) -> T:
         """Put one small question to the endpoints until one answers, as long as the rules allow."""
         now = self._tools.clock
-        known = [await self._tools.lanes.database(self._stores.hosts.has_answered, e.host) for e in self._endpoints]
-        rule: FirstContact | Retries = (
-            Retries(self._tools.policy(), now=now(), jitter=self._tools.jitter)
-            if any(known)
-            else FirstContact(now=now())
-        )
+        retries = Retries(self._tools.policy(), now=now(), jitter=self._tools.jitter)
+        first = FirstContact(now=now())
+        known = await self._is_known()
+        seen: HeadwayError | None = None
         while True:
-            answer = await self._ask_each(question)
+            try:
+                async with asyncio.timeout(None if known else first.seconds_left(now=now())):
+                    answer = await self._ask_each(question)
+            except TimeoutError:
+                answer = seen or UnreachableError(self._endpoints[-1].host, Fault.TIMEOUT)
             if not isinstance(answer, HeadwayError):
                 return answer
+            seen = answer
             self._retries[answer.brief] += 1
-            decision = rule.failed(answer, now=now())
+            known = known or is_outage(answer)
+            decision = (retries if known else first).failed(answer, now=now())
             if isinstance(decision, GiveUp):
                 raise decision.error
             await self._wait(decision)
+
+    async def _is_known(self) -> bool:
+        """Tell whether any of the endpoints has ever answered: then silence is an outage, not a typo."""
+        has_answered, database = self._stores.hosts.has_answered, self._tools.lanes.database
+        return any([await database(has_answered, endpoint.host) for endpoint in self._endpoints])
 
     async def _ask_each(self, question: Callable[[Endpoint], T]) -> T | HeadwayError:
         """Return the first answer, or the last endpoint's error (moby-behaviour 3.1)."""
