@@ -354,16 +354,35 @@ def test_inspect_has_dockers_fields(stocked: Cli, registry: Registry) -> None:
     }
 
 
-def test_a_reader_that_has_gone_is_no_reason_for_a_traceback(stocked: Cli) -> None:
-    process = stocked.start("images", "--format", "{{.ID}}" * 5_000)
+@pytest.mark.parametrize("words", [["version"], ["--help"], ["images"], ["images", "--format", "{{.ID}}" * 5_000]])
+def test_a_reader_that_has_gone_is_no_reason_for_a_word(stocked: Cli, words: list[str]) -> None:
+    process = stocked.start(*words)
     assert process.stdout is not None
-    process.stdout.close()
     assert process.stderr is not None
+    process.stdout.close()
 
     said = process.stderr.read()
     process.stderr.close()
 
     assert (process.wait(20), said) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "said"),
+    [
+        (">/dev/full", 1, "headway: cannot write to stdout: No space left on device\n"),
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+    ],
+)
+def test_a_stdout_that_takes_nothing_is_said_in_one_line(redirection: str, status: int, said: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m headway version {redirection}"
+
+    done = subprocess.run(
+        command, shell=True, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (status, said)
 
 
 # --- names ------------------------------------------------------------------------------------------------------

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from headway.cli.arguments import build_parser, parse
-from headway.cli.failures import FINAL, INTERRUPTED, USAGE, exit_status, explain
-from headway.cli.terminal import make_safe
+from headway.cli.failures import DONE, FINAL, INTERRUPTED, USAGE, exit_status, explain
+from headway.cli.terminal import is_written, make_safe
 from headway.errors import HeadwayError
 
 # Where each command lives; a command imports only what it needs, since `headway images` has 100 ms of CPU in all.
@@ -32,7 +31,11 @@ def run() -> None:
     """Run the command line of this process."""
     gc.disable()  # start-up makes tens of thousands of objects that all stay; looking for garbage among them is waste
     make_safe()
-    sys.exit(main(sys.argv[1:]))
+    try:
+        status = main(sys.argv[1:])
+    except SystemExit as left:  # argparse has printed help, or refused a word
+        status = int(left.code or DONE)
+    sys.exit(status if is_written() else status or FINAL)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -53,7 +56,6 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINAL
 
 

@@ -7,8 +7,10 @@ Rule 2: whatever a name is made of, it can be written: what the encoding does no
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 
 # C0 but for newline and tab, DEL, and C1, which some terminals obey as well (ECMA-48, 5.2 and 5.3).
 _CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
@@ -35,7 +37,21 @@ def make_safe() -> None:
     sys.stderr = _safe(sys.stderr)
 
 
+def is_written() -> bool:
+    """Tell whether all that was printed on stdout has left; a reader that has gone is not worth a word."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            print(f"headway: cannot write to stdout: {error.strerror}", file=sys.stderr)
+        # What is left over has to go somewhere when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
 def _safe(stream: object) -> SafeStream:
-    assert isinstance(stream, TextIOWrapper)  # noqa: S101  # nothing else has been there yet
+    if not isinstance(stream, TextIOWrapper):  # its descriptor is closed, which this one takes
+        stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process
     line_buffering, encoding = stream.line_buffering, stream.encoding
     return SafeStream(stream.detach(), encoding, "backslashreplace", line_buffering=line_buffering)
