@@ -98,6 +98,7 @@ class Fault(StrEnum):
     CERTIFICATE = "its certificate is not trusted"
     CUT = "connection lost"
     STALLED = "connection went silent"
+    PROXY = "the proxy cannot reach it"
 
 
 class RegistryError(HeadwayError):
@@ -138,6 +139,7 @@ class RefusedError(RegistryError):
     Attributes:
         status: The HTTP status.
         code: The distribution-spec error code, such as ``DENIED``, or an empty string.
+        said: What it gave as the reason, or an empty string.
     """
 
     side = Side.YOU
@@ -147,6 +149,18 @@ class RefusedError(RegistryError):
         super().__init__(endpoint, message or f"access refused (HTTP {status})")
         self.status = status
         self.code = code
+        self.said = message
+
+
+class ProxyRefusedError(RefusedError):
+    """The proxy on the way, not the registry, refuses."""
+
+    side = Side.WAY
+    brief = "refused by the proxy"
+
+    def __init__(self, proxy: str, status: int) -> None:
+        said = "wants a login" if status == 407 else "does not let this request through"
+        super().__init__(f"the proxy {proxy}", status, "", f"{said} (HTTP {status})")
 
 
 class ThrottledError(RegistryError):

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from headway.distribution.endpoints import DOCKER_HUB, InsecureRegistries, mirror_endpoint
+from headway.distribution.proxies import Proxy
 from headway.errors import InvalidSettingError
 
 DEFAULT_CONFIG_FILE = Path("/etc/headway/daemon.json")
@@ -24,10 +26,10 @@ _DOCKER_KEYS = frozenset(
     cpu-rt-period cpu-rt-runtime cri-containerd default-address-pools default-cgroupns-mode default-gateway
     default-gateway-v6 default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits dns
     dns-opts dns-search exec-opts exec-root experimental features firewall-backend fixed-cidr fixed-cidr-v6 graph
-    group host-gateway-ip host-gateway-ips hosts http-proxy https-proxy icc init init-path ip ip-forward
+    group host-gateway-ip host-gateway-ips hosts icc init init-path ip ip-forward
     ip-forward-no-drop ip-masq ip6tables iptables ipv6 labels live-restore log-driver log-format log-level
-    log-opts metrics-addr mtu network-control-plane-mtu network-diagnostic-port no-new-privileges no-proxy
-    node-generic-resources oom-score-adjust pidfile proxies raw-logs rootless runtimes seccomp-profile
+    log-opts metrics-addr mtu network-control-plane-mtu network-diagnostic-port no-new-privileges
+    node-generic-resources oom-score-adjust pidfile raw-logs rootless runtimes seccomp-profile
     selinux-enabled shutdown-timeout storage-driver storage-opts swarm-default-advertise-addr tls tlscacert
     tlscert tlskey tlsverify userland-proxy userland-proxy-path userns-remap
     """.split()  # noqa: SIM905  # a hundred lines of quotes would say less
@@ -42,12 +44,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         data_root: Where everything is kept.
         debug: Whether tracebacks are shown and debug messages logged.
         registry_mirrors: URLs that stand in for docker.io, first choice first.
+        mirrors: The same for any registry, by its host; those for docker.io come behind `registry_mirrors`.
         insecure_registries: Hosts and CIDR blocks that may be asked without verified TLS.
         max_concurrent_downloads: Downloads at once in this process.
         max_concurrent_uploads: Uploads at once in this process.
         max_download_attempts: Consecutive attempts, in total, that brought no new byte.
         download_patience: Seconds without a new byte after which a download is given up, once the attempts are used
             up too; 0 lets attempts alone decide, infinity waits for ever.
+        auth_file: Where logins are read and saved; None means where docker and podman have them.
+        http_proxy: URL of the proxy for plain HTTP; this and the next two stand in for the environment's, if not None.
+        https_proxy: URL of the proxy for TLS.
+        no_proxy: Who is reached without one, as in the environment's variable.
     """
 
     data_root: Path
@@ -58,6 +65,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent_uploads: int = 5
     max_download_attempts: int = 5
     download_patience: float = 600.0
+    auth_file: Path | None = None
+    mirrors: Mapping[str, tuple[str, ...]] = {}
+    http_proxy: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+
+    def mirrors_of(self, domain: str) -> tuple[str, ...]:
+        """Return the URLs that stand in for a registry, first choice first."""
+        return (self.registry_mirrors if domain == DOCKER_HUB else ()) + self.mirrors.get(domain, ())
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -87,6 +103,8 @@ def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | No
     """
     path = config_file or DEFAULT_CONFIG_FILE
     document = {key: value for key, value in _read(path, required=config_file is not None).items() if value is not None}
+    if isinstance(section := document.pop("proxies", {}), dict):  # Docker has them in a section of their own, or not
+        document |= section
     warnings = _check_keys(document, path)
     values: dict[str, object] = {"data_root": data_root}
     for key, (name, convert) in _KEYS.items():
@@ -140,6 +158,12 @@ def _check_keys(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
 
 
 def _validate(settings: Settings) -> None:
+    insecure = InsecureRegistries(settings.insecure_registries)
+    for urls in (settings.registry_mirrors, *settings.mirrors.values()):
+        for url in urls:
+            mirror_endpoint(url, insecure)  # one that cannot be a mirror is said before anything is asked
+    for url in filter(None, (settings.http_proxy, settings.https_proxy)):
+        Proxy.parse(url)
     if settings.max_download_attempts <= 0:
         raise InvalidSettingError(f"invalid max download attempts: {settings.max_download_attempts}")
     for name in ("downloads", "uploads"):
@@ -206,6 +230,18 @@ def _duration(value: object, where: str) -> float:
         raise InvalidSettingError(f"{where}: {error}") from None
 
 
+def _mirrors(value: object, where: str) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(value, dict):
+        raise InvalidSettingError(f'{where} must be like {{"ghcr.io": ["https://mirror"]}}, not {_shown(value)}')
+    return {host: _texts(urls, f"{where}: {host}") for host, urls in value.items()}
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidSettingError(f"{where} must be a text")  # without the value: a proxy's URL may hold a password
+    return value
+
+
 _KEYS = {
     "data-root": ("data_root", _path),
     "debug": ("debug", _boolean),
@@ -215,4 +251,9 @@ _KEYS = {
     "max-concurrent-uploads": ("max_concurrent_uploads", _integer),
     "max-download-attempts": ("max_download_attempts", _integer),
     "download-patience": ("download_patience", _duration),
+    "auth-file": ("auth_file", _path),
+    "mirrors": ("mirrors", _mirrors),
+    "http-proxy": ("http_proxy", _text),
+    "https-proxy": ("https_proxy", _text),
+    "no-proxy": ("no_proxy", _text),
 }

@@ -15,6 +15,9 @@ Images:
   inspect    everything known of an image          unpack     write its root file system into a directory
   history    its steps                             bundle     write an OCI bundle that runc and crun start
 
+Registries:
+  login      log in to a registry              logout     forget that login
+
 Other:
   version    which Headway this is
 
@@ -22,6 +25,7 @@ Aliases: ls = images, rm = rmi, image X = X.   More: headway COMMAND --help
 """
 ALIASES = {"ls": "images", "rm": "rmi"}
 _NAME = "NAME[:TAG|@DIGEST]"
+_SERVER = "HOST[:PORT]"
 
 
 class Parser(argparse.ArgumentParser):
@@ -109,12 +113,8 @@ def _pull(parser: argparse.ArgumentParser) -> None:
     )
     patience.add_argument("--wait", action="store_true", help="wait for the link for ever")
     parser.add_argument("--registry-mirror", action="append", metavar="URL", help="ask here first for docker.io")
-    parser.add_argument(
-        "--insecure-registry",
-        action="append",
-        metavar="HOST[:PORT]|CIDR",
-        help="may be asked without verified TLS",
-    )
+    _insecure(parser)
+    _authfile(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="print only the full name of each image")
     parser.add_argument(
         "--progress",
@@ -174,6 +174,37 @@ def _bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR")
 
 
+def _login(parser: argparse.ArgumentParser) -> None:
+    """Log in to a registry: what it accepts is saved where docker saves it, or in a credential helper."""
+    parser.add_argument("server", nargs="?", metavar=_SERVER, help="the registry (default: Docker Hub)")
+    parser.add_argument("-u", "--username", metavar="USER")
+    parser.add_argument("--password-stdin", action="store_true", help="read the password from stdin")
+    parser.add_argument("-p", "--password", help=argparse.SUPPRESS)
+    _insecure(parser)
+    _authfile(parser)
+
+
+def _logout(parser: argparse.ArgumentParser) -> None:
+    """Forget the login at a registry."""
+    parser.add_argument("server", nargs="?", metavar=_SERVER, help="the registry (default: Docker Hub)")
+    _authfile(parser)
+
+
+def _insecure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--insecure-registry",
+        action="append",
+        metavar="HOST[:PORT]|CIDR",
+        help="may be asked without verified TLS",
+    )
+
+
+def _authfile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--authfile", type=Path, metavar="FILE", help="logins (default: those of docker, then those of podman)"
+    )
+
+
 def _version(parser: argparse.ArgumentParser) -> None:
     """Print which Headway this is."""
     _format(parser)
@@ -202,6 +233,8 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "rmi": _rmi,
     "unpack": _unpack,
     "bundle": _bundle,
+    "login": _login,
+    "logout": _logout,
     "version": _version,
     "run": _run,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from headway.cli.terminal import one_line
 from headway.cli.units import size
 from headway.errors import (
+    ConflictError,
     Fault,
     GaveUpError,
     HeadwayError,
@@ -16,6 +17,7 @@ from headway.errors import (
     InvalidReferenceError,
     InvalidSettingError,
     NotFoundError,
+    ProxyRefusedError,
     PullIncompleteError,
     RefusedError,
     RequestError,
@@ -82,6 +84,8 @@ def _advice(error: HeadwayError) -> str:
             return "trust its CA on this machine, or allow it with --insecure-registry"
         case NotFoundError(what="platform"):
             return "name one of those with --platform"
+        case NotFoundError(what="image"):
+            return "check the name; headway images lists what is here"
         case StoreBusyError(pid=pid):
             return f"wait for process {pid} to end, and run the same command"
     for kind, advice in _ADVICE.items():
@@ -96,7 +100,9 @@ _GO_ON = "run the same command to go on, or add --wait to let it finish by itsel
 _ADVICE: dict[type[HeadwayError], str] = {
     StoreFullError: "make room on that disk and run the same command to go on",
     StoreReadOnlyError: "make it writable, or name another place with --data-root DIR",
+    ProxyRefusedError: "put http://user:password@host:port into https_proxy, or the registry into no_proxy",
     RefusedError: "check that the name is right, and log in to the registry if it is private",
-    NotFoundError: "check the name; headway images lists what is here",
+    NotFoundError: "check the name and the tag; the registry was asked and has nothing of that name",
+    ConflictError: "make way for it, or add --force where the command takes it",
     RequestError: "headway COMMAND --help",
 }

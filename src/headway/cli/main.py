@@ -22,6 +22,8 @@ _MODULES = {
     "rmi": "headway.cli.names",
     "unpack": "headway.cli.files",
     "bundle": "headway.cli.files",
+    "login": "headway.cli.login",
+    "logout": "headway.cli.login",
     "version": "headway.cli.version",
     "run": "headway.cli.version",
 }

@@ -14,7 +14,7 @@ from headway.cli.progress import View, view_for
 from headway.cli.session import say, settings_of
 from headway.composition.pulls import pulling
 from headway.composition.writing import writing
-from headway.distribution.endpoints import InsecureRegistries, mirror_endpoint
+from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import HeadwayError
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.reference import Reference
@@ -32,6 +32,7 @@ def pull(options: Namespace) -> int:
         download_patience=_patience(options),
         registry_mirrors=tuple(options.registry_mirror) if options.registry_mirror else None,
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
+        auth_file=options.authfile and options.authfile.absolute(),
     )
     requests = [_request(name, options.platform, settings) for name in dict.fromkeys(options.names)]
     view = view_for("none" if options.quiet and options.progress == "auto" else options.progress, sys.stderr)
@@ -52,13 +53,12 @@ def _patience(options: Namespace) -> float | None:
 
 def _request(name: str, platform: str | None, settings: Settings) -> PullRequest:
     insecure = InsecureRegistries(settings.insecure_registries)
-    for url in settings.registry_mirrors:
-        mirror_endpoint(url, insecure)  # a mirror that cannot be one is said before anything is asked
     host = Platform.of_machine(os.uname().machine)
+    reference = Reference.parse(name).with_default_tag()
     return PullRequest(
-        reference=Reference.parse(name).with_default_tag(),
+        reference=reference,
         platform=Platform.parse(platform, host) if platform else host,
-        mirrors=settings.registry_mirrors,
+        mirrors=settings.mirrors_of(reference.domain),
         insecure=insecure,
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from headway.composition.network import credential_source, http_client
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.flow import LinkMemory
 from headway.interfaces import TarSource
@@ -18,8 +18,6 @@ from headway.layers.umask import unshare_umask
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
 from headway.registry.client import RegistryClient
-from headway.registry.credentials import AuthFiles, auth_files
-from headway.registry.http import HttpClient
 from headway.service.blob_transfer import Tools
 from headway.service.lanes import Lanes
 from headway.service.pull import Puller
@@ -27,7 +25,6 @@ from headway.service.slots import Slots
 from headway.service.stores import Stores
 from headway.service.transfer import Transfers
 from headway.settings import Settings
-from headway.version import VERSION
 
 
 def _apply(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
@@ -47,10 +44,10 @@ async def pulling(
         clock: Monotonic time, in seconds, that retries and rates are judged by.
     """
     policy = RetryPolicy(settings.max_download_attempts, settings.download_patience)
-    http = HttpClient(user_agent=f"headway/{VERSION}")
+    http = http_client(settings)
     lanes = Lanes()
     tools = Tools(
-        registry=RegistryClient(http, AuthFiles(auth_files(os.environ, Path.home()))),
+        registry=RegistryClient(http, credential_source(settings)),
         lanes=lanes,
         memory=LinkMemory(),
         policy=lambda: policy,

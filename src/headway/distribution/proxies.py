@@ -152,7 +152,7 @@ def _covers(entry: str, name: str, address: _Address | None, port: int) -> bool:
         return False
     if (own := _address(host)) is not None:
         return own == address
-    domain = host.removeprefix("*")
+    domain = host[1:] if host.startswith("*.") else host
     return name.endswith(domain) if domain.startswith(".") else name == domain or name.endswith(f".{domain}")
 
 

@@ -1,7 +1,8 @@
 """Answers to a registry's challenges: Basic, and Bearer tokens from its token server (moby-behaviour 3.8).
 
 Rule 1: a token is asked for when a registry demands one, and used until it expires or is refused.
-Rule 2: tokens live in memory only.
+Rule 2: credentials are looked up when a registry demands them, not before; a helper may have to be started for that.
+Rule 3: tokens live in memory only.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from headway.distribution.challenge import Challenge, choose_challenge, parse_challenges
+from headway.distribution.challenge import Challenge, choose_challenge, parse_challenges, pull_scope
 from headway.distribution.endpoints import Endpoint
-from headway.errors import MisbehavedError, RefusedError
+from headway.errors import HeadwayError, MisbehavedError, RefusedError
 from headway.registry.connection import Address, split_url
 from headway.registry.credentials import Credentials, CredentialSource
 from headway.registry.failures import failure
@@ -24,6 +25,7 @@ from headway.registry.http import Exchange, HttpClient
 MIN_TOKEN_SECONDS = 60
 _MAX_TOKEN_BYTES = 1 << 20
 _EARLY_SECONDS = 5
+_WRONG = "incorrect username or password"
 
 
 class Authorizer:
@@ -31,56 +33,70 @@ class Authorizer:
 
     Args:
         client: Carries the requests to token servers.
-        credentials: Who we are, by host.
+        credentials: Who we are, by host and repository.
         clock: Monotonic time, in seconds.
+        offline: Ask token servers for an identity token too, as a login does.
+
+    Attributes:
+        identity_token: What a token server gave for an `offline` request; empty where none did.
     """
 
     def __init__(
-        self, client: HttpClient, credentials: CredentialSource, clock: Callable[[], float] = time.monotonic
+        self,
+        client: HttpClient,
+        credentials: CredentialSource,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        offline: bool = False,
     ) -> None:
+        self.identity_token = ""
         self._client = client
         self._credentials = credentials
         self._clock = clock
+        self._offline = offline
         self._challenges: dict[str, Challenge] = {}
+        self._basic: dict[tuple[str, str], str] = {}
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
         self._turns: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def header(self, endpoint: Endpoint, scope: str, begin: Callable[[Exchange], Exchange]) -> str | None:
+    def header(self, endpoint: Endpoint, repository: str, begin: Callable[[Exchange], Exchange]) -> str | None:
         """Return the ``Authorization`` header to send, as far as the registry's wishes are known; may ask for a token.
 
         Args:
             endpoint: Who is asked.
-            scope: What is wanted.
+            repository: What is to be pulled; an empty text for the registry as such.
             begin: Takes charge of the exchange with the token server: whoever aborts the request aborts that too.
 
         Raises:
             RefusedError: The token server refuses.
             UnreachableError: It cannot be reached.
             MisbehavedError: Its answer has no token.
+            InvalidSettingError: Credentials cannot be read.
         """
         challenge = self._challenges.get(endpoint.host)
         if challenge is None:
             return None
+        key = endpoint.host, repository
         if challenge.scheme == "basic":
-            known = self._credentials(endpoint.host)
-            return known.basic() if known is not None else None
-        key = endpoint.host, scope
+            if key not in self._basic and (known := self._credentials(_resource(endpoint, repository))) is not None:
+                self._basic[key] = known.basic()
+            return self._basic.get(key)
         with self._lock:
             turn = self._turns.setdefault(key, threading.Lock())
         with turn:  # one request per token: the others then use its result
             token, expires = self._tokens.get(key, ("", 0.0))
             if not token or self._clock() >= expires:
-                token, seconds = self._fetch_token(endpoint, challenge, scope, begin)
+                token, seconds = self._fetch_token(endpoint, challenge, repository, begin)
                 self._tokens[key] = token, self._clock() + seconds
         return f"Bearer {token}"
 
-    def challenged(self, endpoint: Endpoint, scope: str, headers: list[str], sent: str | None) -> bool:
+    def challenged(self, endpoint: Endpoint, repository: str, headers: list[str], sent: str | None) -> bool:
         """Take in a 401; tell whether asking again makes sense.
 
         Args:
             endpoint: Who answered.
-            scope: What was wanted.
+            repository: What was to be pulled.
             headers: Its ``WWW-Authenticate`` headers.
             sent: The ``Authorization`` header that it refused.
         """
@@ -88,76 +104,100 @@ class Authorizer:
         if challenge is None:
             return False
         self._challenges[endpoint.host] = challenge
+        key = endpoint.host, repository
         if challenge.scheme == "basic":
-            known = self._credentials(endpoint.host)
-            return known is not None and sent != known.basic()
+            known = self._credentials(_resource(endpoint, repository))  # another login may have been made meanwhile
+            if known is None or sent == known.basic():
+                return False
+            self._basic[key] = known.basic()
+            return True
         with self._lock:
-            token, _ = self._tokens.get((endpoint.host, scope), ("", 0.0))
+            token, _ = self._tokens.get(key, ("", 0.0))
             if sent == f"Bearer {token}":  # otherwise nothing was sent, or another thread has a newer token by now
-                self._tokens.pop((endpoint.host, scope), None)
+                self._tokens.pop(key, None)
         return True
 
+    def refused(self, endpoint: Endpoint, repository: str) -> RefusedError:
+        """Return the error for a registry that still refuses after authentication."""
+        known = self._credentials(_resource(endpoint, repository))
+        message = f"unauthorized: {_WRONG}" if known is not None else "no basic auth credentials"
+        return RefusedError(endpoint.host, 401, "UNAUTHORIZED", message)
+
     def _fetch_token(
-        self, endpoint: Endpoint, challenge: Challenge, scope: str, begin: Callable[[Exchange], Exchange]
+        self, endpoint: Endpoint, challenge: Challenge, repository: str, begin: Callable[[Exchange], Exchange]
     ) -> tuple[str, float]:
         realm = split_url(challenge.parameters.get("realm", ""))
         if realm is None:
             raise MisbehavedError(endpoint.host, "demands a token but does not say where to get one")
-        known = self._credentials(endpoint.host)
+        known = self._credentials(_resource(endpoint, repository))
         if known is not None and realm.scheme == "http" and endpoint.secure:
             raise MisbehavedError(endpoint.host, "wants the password sent to a token server without TLS")
-        service = challenge.parameters.get("service", "")
-        method, target, headers, body = _token_request(realm, service, scope, known)
-        address = Address.parse(realm.scheme, realm.netloc.rpartition("@")[2], verify=endpoint.secure)
+        wanted = {"service": challenge.parameters.get("service", "")}
+        if repository:
+            wanted["scope"] = pull_scope(repository)
+        if self._offline:
+            wanted |= {"client_id": "headway", "offline_token": "true"}
+        method, target, headers, body = _token_request(realm, wanted, known)
+        authority = realm.netloc.rpartition("@")[2]
+        address = Address.parse(realm.scheme, authority, verify=endpoint.secure, registry=endpoint.host)
         exchange = begin(self._client.exchange(address, method, target, headers, body))
         exchange.send()
         if exchange.status != 200:
-            raise failure(str(address), exchange, what="token", name=scope)
-        return _token(exchange.read_up_to(_MAX_TOKEN_BYTES), str(address))
+            error = failure(str(address), exchange, what="token", name=wanted.get("scope", "login"))
+            raise _explained(error, endpoint, known)
+        answer = _TokenAnswer.read(exchange.read_up_to(_MAX_TOKEN_BYTES), str(address))
+        self.identity_token = answer.identity_token or self.identity_token
+        return answer.token, answer.seconds
+
+
+def _resource(endpoint: Endpoint, repository: str) -> str:
+    return f"{endpoint.host}/{repository}" if repository else endpoint.host
+
+
+def _explained(error: HeadwayError, endpoint: Endpoint, known: Credentials | None) -> HeadwayError:
+    """Return a token server's refusal as the registry's; those who do not say why refuse what they were shown."""
+    if not isinstance(error, RefusedError):
+        return error
+    message = error.reason
+    if error.status == 401 and known is not None and not error.said:
+        message = "the saved login has expired, or was revoked" if known.identity_token else _WRONG
+        message = f"unauthorized: {message}"
+    return RefusedError(endpoint.host, error.status, error.code, message)
 
 
 def _token_request(
-    realm: urllib.parse.SplitResult, service: str, scope: str, known: Credentials | None
+    realm: urllib.parse.SplitResult, wanted: Mapping[str, str], known: Credentials | None
 ) -> tuple[str, str, dict[str, str], bytes | None]:
     path = realm.path or "/"
     if known is not None and known.identity_token:
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": known.identity_token,
-            "service": service,
-            "scope": scope,
-            "client_id": "headway",
-        }
+        form = {"grant_type": "refresh_token", "refresh_token": known.identity_token, "client_id": "headway", **wanted}
         target = f"{path}?{realm.query}" if realm.query else path
-        return (
-            "POST",
-            target,
-            {"Content-Type": "application/x-www-form-urlencoded"},
-            urllib.parse.urlencode(form).encode(),
-        )
-    query = [*urllib.parse.parse_qsl(realm.query), ("service", service), ("scope", scope)]
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return "POST", target, headers, urllib.parse.urlencode(form).encode()
+    query = [*urllib.parse.parse_qsl(realm.query), *wanted.items()]
     if known is not None:
         query.append(("account", known.username))
     headers = {"Authorization": known.basic()} if known is not None else {}
     return "GET", f"{path}?{urllib.parse.urlencode([pair for pair in query if pair[1]])}", headers, None
 
 
-def _token(data: bytes, endpoint: str) -> tuple[str, float]:
-    try:
-        document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        document = None
-    if not isinstance(document, dict):
-        raise MisbehavedError(endpoint, "the token server's answer is not a JSON object")
-    token = document.get("token") or document.get("access_token")
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-        raise MisbehavedError(endpoint, "authorization server did not include a token in the response")
-    seconds = document.get("expires_in")
-    lifetime = max(MIN_TOKEN_SECONDS, seconds) if isinstance(seconds, int) else MIN_TOKEN_SECONDS
-    return token, lifetime - _EARLY_SECONDS
+class _TokenAnswer(msgspec.Struct, frozen=True):
+    token: str
+    seconds: float
+    identity_token: str
 
-
-def unauthorized(endpoint: Endpoint, *, had_credentials: bool) -> RefusedError:
-    """Return the error for a registry that still refuses after authentication."""
-    message = "unauthorized: incorrect username or password" if had_credentials else "no basic auth credentials"
-    return RefusedError(endpoint.host, 401, "UNAUTHORIZED", message)
+    @classmethod
+    def read(cls, data: bytes, endpoint: str) -> _TokenAnswer:
+        try:
+            document = msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            document = None
+        if not isinstance(document, dict):
+            raise MisbehavedError(endpoint, "the token server's answer is not a JSON object")
+        token = document.get("token") or document.get("access_token")
+        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+            raise MisbehavedError(endpoint, "authorization server did not include a token in the response")
+        seconds = document.get("expires_in")
+        lifetime = max(MIN_TOKEN_SECONDS, seconds) if isinstance(seconds, int) else MIN_TOKEN_SECONDS
+        identity_token = document.get("refresh_token")
+        return cls(token, lifetime - _EARLY_SECONDS, identity_token if isinstance(identity_token, str) else "")

@@ -12,7 +12,6 @@ import threading
 import urllib.parse
 from collections.abc import Mapping
 
-from headway.distribution.challenge import pull_scope
 from headway.distribution.endpoints import Endpoint
 from headway.errors import (
     DigestMismatchError,
@@ -29,7 +28,7 @@ from headway.oci.manifest import MAX_MANIFEST_BYTES
 from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.oci.reference import Reference
 from headway.records import RawManifest
-from headway.registry.auth import Authorizer, unauthorized
+from headway.registry.auth import Authorizer
 from headway.registry.connection import CONNECT_SECONDS, Address, split_url
 from headway.registry.credentials import CredentialSource
 from headway.registry.failures import failure
@@ -38,9 +37,10 @@ from headway.registry.http import Exchange, HttpClient
 MAX_REDIRECTS = 10
 ANSWER_SECONDS = 15.0
 FALLBACK_HELLO_SECONDS = 3.0
+MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
 _URL_SAFE = "/%:@!$&'()*+,;=~?"
-_NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED}
+_NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.PROXY}
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -49,17 +49,22 @@ class RegistryClient:
 
     Args:
         http: Connections.
-        credentials: Who we are, by host.
+        credentials: Who we are, by host and repository.
         hello_seconds: How long TLS at an insecure registry may be silent before plain HTTP is tried.
+        offline: See `Authorizer`.
     """
 
     def __init__(
-        self, http: HttpClient, credentials: CredentialSource, *, hello_seconds: float = FALLBACK_HELLO_SECONDS
+        self,
+        http: HttpClient,
+        credentials: CredentialSource,
+        *,
+        hello_seconds: float = FALLBACK_HELLO_SECONDS,
+        offline: bool = False,
     ) -> None:
         self.hello_seconds = hello_seconds
         self._http = http
-        self._credentials = credentials
-        self._authorizer = Authorizer(http, credentials)
+        self._authorizer = Authorizer(http, credentials, offline=offline)
         self._schemes: dict[str, str] = {}
         self._lock = threading.Lock()
         self._received = 0
@@ -68,6 +73,20 @@ class RegistryClient:
     def received_bytes(self) -> int:
         """How much all manifest requests have received so far, headers included."""
         return self._received
+
+    def check(self, endpoint: Endpoint) -> None:
+        """Ask whether the registry is one, and lets us in (distribution-spec, "Determining Support").
+
+        Raises:
+            RegistryError: It is not, or does not, or cannot be reached.
+        """
+        with _Request(self, endpoint, "", "GET", "/v2/", {}) as request:
+            exchange = request.send()
+            if exchange.status != 200:
+                raise request.failure("registry", endpoint.host)
+            if _media_type(exchange) == "text/html":
+                raise _captive_portal(endpoint)
+            exchange.finish()
 
     def resolve(self, endpoint: Endpoint, reference: Reference) -> Descriptor:
         """See `interfaces.Registry.resolve`; a HEAD without a digest is followed by a GET, as Docker does."""
@@ -125,16 +144,12 @@ class RegistryClient:
         """Who answers the registries' challenges."""
         return self._authorizer
 
-    def has_credentials(self, host: str) -> bool:
-        """Tell whether there are credentials for a host."""
-        return self._credentials(host) is not None
-
     def schemes(self, endpoint: Endpoint) -> list[str]:
         """Return the schemes to try, in order: HTTPS first, HTTP behind it only for insecure registries."""
         if known := self._schemes.get(endpoint.host):
             return [known]
-        if endpoint.scheme == "http":
-            return ["http"]
+        if endpoint.scheme == "http" or endpoint.mirror:
+            return [endpoint.scheme]
         return ["https"] if endpoint.secure else ["https", "http"]
 
     def scheme_worked(self, endpoint: Endpoint, scheme: str) -> None:
@@ -161,14 +176,14 @@ class _Request:
     ) -> None:
         self._client = client
         self._endpoint = endpoint
-        self._scope = pull_scope(repository)
+        self._repository = repository
         self._method = method
         self._target = endpoint.prefix + target
         self._headers = headers
         self._lock = threading.Lock()
         self._aborted = False
         self._exchange: Exchange | None = None
-        self._hello_seconds = CONNECT_SECONDS
+        self._connect_seconds = self._hello_seconds = MIRROR_SECONDS if endpoint.mirror else CONNECT_SECONDS
         self.received = 0
         self.limit_seconds = ANSWER_SECONDS
 
@@ -196,17 +211,18 @@ class _Request:
         return self._authorized("http")
 
     def _authorized(self, scheme: str) -> Exchange:
-        address = Address.parse(scheme, self._endpoint.host, verify=self._endpoint.secure)
+        host, secure = self._endpoint.host, self._endpoint.secure
+        address = Address.parse(scheme, host, verify=secure, registry=host)
         for _ in range(3):
-            sent = self._client.authorizer.header(self._endpoint, self._scope, self._begin)
+            sent = self._client.authorizer.header(self._endpoint, self._repository, self._begin)
             exchange = self._redirected(address, {**self._headers, **({"Authorization": sent} if sent else {})})
             if exchange.status != 401 or exchange.address != address:
                 return exchange
             challenges = exchange.headers.get_all("WWW-Authenticate") or []
-            if not self._client.authorizer.challenged(self._endpoint, self._scope, challenges, sent):
+            if not self._client.authorizer.challenged(self._endpoint, self._repository, challenges, sent):
                 break
             exchange.finish()
-        raise unauthorized(self._endpoint, had_credentials=self._client.has_credentials(self._endpoint.host))
+        raise self._client.authorizer.refused(self._endpoint, self._repository)
 
     def _redirected(self, address: Address, headers: Mapping[str, str]) -> Exchange:
         origin, target = address, self._target
@@ -230,7 +246,9 @@ class _Request:
             if self._aborted:
                 exchange.abort()
             self._exchange = exchange
-        exchange.limit_seconds = self.limit_seconds
+        first_byte = MIRROR_SECONDS if self._endpoint.mirror else self.limit_seconds
+        exchange.limit_seconds = min(self.limit_seconds, first_byte)
+        exchange.connect_seconds = self._connect_seconds
         exchange.hello_seconds = self._hello_seconds
         return exchange
 
@@ -344,7 +362,8 @@ def _follow(address: Address, target: str, location: str) -> tuple[Address, str]
         url = None
     if url is None:
         raise MisbehavedError(str(address), "redirects to something that is not HTTP")
-    following = Address.parse(url.scheme, url.netloc.rpartition("@")[2], verify=address.verify)
+    authority = url.netloc.rpartition("@")[2]
+    following = Address.parse(url.scheme, authority, verify=address.verify, registry=address.registry)
     # Quoted where the server did not: http.client would refuse a space, and show the signature in its message.
     path, query = urllib.parse.quote(url.path or "/", safe=_URL_SAFE), urllib.parse.quote(url.query, safe=_URL_SAFE)
     return following, f"{path}?{query}" if query else path

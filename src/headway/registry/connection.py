@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
+from headway.distribution.proxies import Proxy
+from headway.errors import Fault, HeadwayError, MisbehavedError, ProxyRefusedError, UnreachableError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -41,15 +42,17 @@ class Address(msgspec.Struct, frozen=True):
         host: Name or literal address, without brackets.
         port: TCP port.
         verify: Whether the certificate must be trusted.
+        registry: Host of the registry that is asked or has led here; its certificates count here too.
     """
 
     scheme: str
     host: str
     port: int
     verify: bool = True
+    registry: str = ""
 
     @classmethod
-    def parse(cls, scheme: str, authority: str, *, verify: bool = True) -> Address:
+    def parse(cls, scheme: str, authority: str, *, verify: bool = True, registry: str = "") -> Address:
         """Return the address of ``host[:port]``.
 
         Raises:
@@ -63,7 +66,12 @@ class Address(msgspec.Struct, frozen=True):
             host, _, port = authority.partition(":")
         if port and not (port.isdecimal() and len(port) <= 5 and int(port) <= MAX_PORT):
             raise MisbehavedError(authority, "not a host and port")
-        return cls(scheme, host, int(port) if port else (443 if scheme == "https" else 80), verify)
+        return cls(scheme, host, int(port) if port else (443 if scheme == "https" else 80), verify, registry)
+
+    @property
+    def authority(self) -> str:
+        """``host:port``, with the port in any case."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -127,18 +135,38 @@ class Connection(http.client.HTTPConnection):
     Args:
         address: Where to connect.
         context: TLS settings, None for plain HTTP.
+        proxy: What leads there, None for nothing.
+        connect_seconds: How long to wait for each of its addresses, and for the proxy to reach it.
         hello_seconds: How long TLS may wait for an answer.
     """
 
-    def __init__(self, address: Address, context: ssl.SSLContext | None, hello_seconds: float) -> None:
-        super().__init__(address.host, address.port, timeout=CONNECT_SECONDS)
+    def __init__(
+        self,
+        address: Address,
+        context: ssl.SSLContext | None,
+        *,
+        proxy: Proxy | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+        hello_seconds: float = CONNECT_SECONDS,
+    ) -> None:
+        nearest = proxy or address
+        super().__init__(nearest.host, nearest.port, timeout=connect_seconds)
+        self._address = address
         self._context = context
+        self._connect_seconds = connect_seconds
         self._hello_seconds = hello_seconds
         self._ended = False
+        self.proxy = proxy
 
     def connect(self) -> None:
-        """Connect, and agree on TLS where that is wanted."""
-        raw = self._reach()
+        """Connect, through the proxy where there is one, and agree on TLS where that is wanted."""
+        if self.proxy is None:
+            raw = self._reach()
+        else:
+            with translated(f"the proxy {self.proxy}"):
+                raw = self._reach()
+                if self._context is not None:
+                    self._ask_for_tunnel(raw, self.proxy)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         _clamp_window(raw)
@@ -152,7 +180,7 @@ class Connection(http.client.HTTPConnection):
             try:
                 # It stands in self.sock before it is connected, where abort() finds it.
                 raw = self.sock = socket.socket(family, kind, protocol)
-                raw.settimeout(CONNECT_SECONDS)
+                raw.settimeout(self._connect_seconds)
                 self._require_not_ended()
                 raw.connect(address)
             except OSError as error:
@@ -163,8 +191,25 @@ class Connection(http.client.HTTPConnection):
                 return raw
         raise failure
 
+    def _ask_for_tunnel(self, raw: socket.socket, proxy: Proxy) -> None:
+        """Let the proxy connect us with the registry (RFC 9110, section 9.3.6)."""
+        authority = self._address.authority
+        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+        if proxy.authorization:
+            lines.append(f"Proxy-Authorization: {proxy.authorization}")
+        raw.sendall("\r\n".join([*lines, "", ""]).encode())
+        response = http.client.HTTPResponse(raw, method="CONNECT")
+        try:
+            response.begin()
+        finally:
+            response.close()
+        check_proxy(proxy, response.status)
+        if not 200 <= response.status < 300:
+            said = f"the proxy {proxy} answers HTTP {response.status}"
+            raise UnreachableError(str(self._address), Fault.PROXY, said)
+
     def _agree_on_tls(self, raw: socket.socket, context: ssl.SSLContext) -> None:
-        tls = context.wrap_socket(raw, server_hostname=self.host, do_handshake_on_connect=False)
+        tls = context.wrap_socket(raw, server_hostname=self._address.host, do_handshake_on_connect=False)
         self.sock = tls
         self._require_not_ended()
         tls.settimeout(0)
@@ -192,6 +237,12 @@ class Connection(http.client.HTTPConnection):
         if sock is not None:
             with suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def check_proxy(proxy: Proxy, status: int) -> None:
+    """Raise `ProxyRefusedError` where it is the proxy that refuses: for its own login, or a tunnel."""
+    if status in (401, 403, 407):
+        raise ProxyRefusedError(str(proxy), status)
 
 
 def _clamp_window(sock: socket.socket) -> None:

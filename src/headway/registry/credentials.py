@@ -1,6 +1,7 @@
 """Which credentials go to which registry.
 
-Rule: credentials are looked up when they are needed, handed to one request, and never written, logged or shown.
+Rule: credentials are looked up when they are needed, handed to one request, and never logged or shown; what writes
+them is `logins`, and nothing else.
 """
 
 from __future__ import annotations
@@ -8,15 +9,19 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from headway.distribution.endpoints import DOCKER_HUB_HOST
 from headway.errors import InvalidSettingError
+from headway.registry.credential_helpers import CredentialHelper
 
+HUB_KEY = "https://index.docker.io/v1/"
+"""How Docker calls Docker Hub in its files and to its helpers."""
 _HUB_HOSTS = ("index.docker.io", "docker.io", DOCKER_HUB_HOST)
+_TOKEN_USER = "<token>"  # noqa: S105  # a helper's word for: what follows is an identity token
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -41,7 +46,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 CredentialSource = Callable[[str], Credentials | None]
-"""Returns the credentials for a registry's host, None for an anonymous request."""
+"""Returns the credentials for a registry's ``host`` or ``host/repository``, None for an anonymous request."""
 
 
 def anonymous(host: str) -> Credentials | None:
@@ -49,54 +54,124 @@ def anonymous(host: str) -> Credentials | None:
     return None
 
 
-def auth_files(environment: Mapping[str, str], home: Path) -> list[Path]:
-    """Return the files that may hold credentials, in the order in which they are asked (interface.md)."""
-    if named := environment.get("REGISTRY_AUTH_FILE"):
-        return [Path(named)]
+def auth_files(environment: Mapping[str, str], home: Path, named: Path | None = None) -> list[Path]:
+    """Return the files that may hold credentials, in the order in which they are asked (interface.md).
+
+    Args:
+        environment: Of this process.
+        home: The user's.
+        named: By ``--authfile`` or the setting ``auth-file``; then no other file is asked.
+    """
+    if named is not None:
+        return [named]
+    if by_environment := environment.get("REGISTRY_AUTH_FILE"):
+        return [Path(by_environment)]
     docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
     runtime = environment.get("XDG_RUNTIME_DIR")
     return [docker, *([Path(runtime) / "containers" / "auth.json"] if runtime else [])]
 
 
 class AuthFiles:
-    """A `CredentialSource` that reads the users' auth files each time it is asked.
+    """A `CredentialSource` that reads the users' auth files, and asks their helpers, each time it is asked.
 
     Args:
         files: In order; the first that knows the host decides. Files that do not exist are passed over.
+        helper: Returns the credential helper of a name.
     """
 
-    def __init__(self, files: list[Path]) -> None:
+    def __init__(self, files: Sequence[Path], helper: Callable[[str], CredentialHelper] = CredentialHelper) -> None:
         self._files = files
+        self._helper = helper
 
-    def __call__(self, host: str) -> Credentials | None:
-        """Return what the files say of `host`.
+    def __call__(self, resource: str) -> Credentials | None:
+        """Return what the files say of ``host`` or ``host/repository``; the longest name that they know decides.
 
         Raises:
-            InvalidSettingError: A file cannot be read or is not what docker or podman write.
+            InvalidSettingError: A file or a helper cannot be read or is not what docker or podman write.
         """
         for file in self._files:
-            entries = _entries(file)
-            names = _HUB_HOSTS if host in _HUB_HOSTS else (host,)
-            # As Docker looks it up: by the host itself first, then by a URL of it, as old logins wrote them.
-            for key in [*names, *(key for key in entries if _host_of(key) in names)]:
-                if key in entries:
-                    return _decode(entries[key], file)
+            document = read_auth_file(file)
+            if found := self._asked(document, resource.partition("/")[0]) or _saved(document, resource, file):
+                return found
+        return None
+
+    def _asked(self, document: Mapping[str, object], host: str) -> Credentials | None:
+        """Return what the helper in charge of a host knows."""
+        name = helper_for(document, host)
+        if name is None:
+            return None
+        helper = self._helper(name)
+        for key in (HUB_KEY, *_HUB_HOSTS) if host in _HUB_HOSTS else (host, f"https://{host}"):
+            if (answer := helper.get(key)) is not None:
+                user, secret = answer
+                return Credentials("", "", secret) if user == _TOKEN_USER else Credentials(user, secret)
         return None
 
 
-def _host_of(key: str) -> str:
+def auth_key(host: str) -> str:
+    """Return the name that Docker saves a registry's login by."""
+    return HUB_KEY if host in _HUB_HOSTS else host
+
+
+def names_of(host: str) -> Sequence[str]:
+    """Return every name of the registry that `host` is one of."""
+    return _HUB_HOSTS if host in _HUB_HOSTS else (host,)
+
+
+def host_of(key: str) -> str:
+    """Return the host that a key of an auth file speaks of; old logins wrote URLs."""
     return key.removeprefix("https://").removeprefix("http://").partition("/")[0]
 
 
-def _entries(file: Path) -> Mapping[str, object]:
+def read_auth_file(file: Path) -> dict[str, object]:
+    """Return an auth file's whole content; nothing where it does not exist.
+
+    Raises:
+        InvalidSettingError: It cannot be read, or is not JSON.
+    """
     try:
         document = json.loads(file.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise InvalidSettingError(f"cannot read {os.fspath(file)}: {error}") from None
-    entries = document.get("auths") if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}
+
+
+def entries_of(document: Mapping[str, object]) -> dict[str, object]:
+    """Return the logins that an auth file holds, by key."""
+    entries = document.get("auths")
     return entries if isinstance(entries, dict) else {}
+
+
+def helper_for(document: Mapping[str, object], host: str) -> str | None:
+    """Return the name of the credential helper that an auth file puts in charge of a host."""
+    helpers = document.get("credHelpers")
+    if isinstance(helpers, dict):
+        for key in (HUB_KEY, *names_of(host)) if host in _HUB_HOSTS else (host,):
+            if isinstance(name := helpers.get(key), str) and name:
+                return name
+    store = document.get("credsStore")
+    return store if isinstance(store, str) and store else None
+
+
+def _saved(document: Mapping[str, object], resource: str, file: Path) -> Credentials | None:
+    entries = entries_of(document)
+    for key in _keys(entries, resource):
+        if key in entries and (found := _decode(entries[key], file)):
+            return found
+    return None
+
+
+def _keys(entries: Mapping[str, object], resource: str) -> Iterator[str]:
+    """Give the keys that may speak of a repository, the most exact first, URLs of old logins last."""
+    host, _, path = resource.partition("/")
+    names = names_of(host)
+    parts = path.split("/") if path else []
+    for length in range(len(parts), -1, -1):
+        yield from ("/".join([name, *parts[:length]]) for name in names)
+    yield from (key for key in entries if "://" in key and host_of(key) in names)
+    yield from (key for key in entries if key.rstrip("/").removesuffix("/v1").removesuffix("/v2") in names)
 
 
 def _decode(entry: object, file: Path) -> Credentials | None:

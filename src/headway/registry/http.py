@@ -11,11 +11,13 @@ import http.client
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from headway.distribution.proxies import Proxy, ProxyRules
 from headway.errors import Fault, RegistryError
-from headway.registry.connection import CONNECT_SECONDS, Address, Connection, tls_context, translated
+from headway.registry.certificates import Certificates
+from headway.registry.connection import CONNECT_SECONDS, Address, Connection, check_proxy, translated
 
 KEEP_ALIVE_SECONDS = 20.0
 READ_BYTES = 1 << 20
@@ -36,6 +38,7 @@ class Exchange:
         headers: Response headers; names compare without case.
         received: Bytes that came over the connection for this exchange, headers included (as counted before TLS).
         limit_seconds: How long a blocked call may wait for a byte; may be changed between calls.
+        connect_seconds: How long to wait for a connection.
         hello_seconds: How long TLS may wait for an answer.
     """
 
@@ -59,6 +62,7 @@ class Exchange:
         self.headers: http.client.HTTPMessage = http.client.HTTPMessage()
         self.received = 0
         self.limit_seconds = CONNECT_SECONDS
+        self.connect_seconds = CONNECT_SECONDS
         self.hello_seconds = CONNECT_SECONDS
 
     @property
@@ -80,13 +84,22 @@ class Exchange:
             MisbehavedError: What answers does not speak HTTP.
         """
         with translated(str(self._address)):
-            connection = self._client.take(self._address)
+            proxy = self._client.proxy_for(self._address)
+            connection = self._client.take(self._address, proxy)
             if connection is not None:
                 with suppress(ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
                     self._send_on(connection)
                     return
                 connection.close()  # the server had closed it while it was idle
-            self._send_on(Connection(self._address, self._client.context(self._address), self.hello_seconds))
+            self._send_on(
+                Connection(
+                    self._address,
+                    self._client.context(self._address),
+                    proxy=proxy,
+                    connect_seconds=self.connect_seconds,
+                    hello_seconds=self.hello_seconds,
+                )
+            )
 
     def _send_on(self, connection: Connection) -> None:
         with self._lock:
@@ -98,9 +111,15 @@ class Exchange:
             connection.connect()
         connection.limit(self.limit_seconds)
         method, target, body, headers = self._request
+        if connection.proxy is not None and self._address.scheme == "http":
+            target = f"http://{self._address}{target}"
+            if connection.proxy.authorization:
+                headers = {**headers, "Proxy-Authorization": connection.proxy.authorization}
         connection.request(method, target, body=body, headers=headers)
         self._response = connection.getresponse()
         self.status, self.headers = self._response.status, self._response.headers
+        if connection.proxy is not None and self.status == 407:
+            check_proxy(connection.proxy, self.status)
         self.received += sum(len(name) + len(value) + 4 for name, value in self.headers.items()) + 19
 
     def read(self) -> bytes:
@@ -166,12 +185,20 @@ class HttpClient:
 
     Args:
         user_agent: Sent with every request.
+        certificates: TLS settings by address.
+        proxies: Returns who is reached through which proxy; asked for each exchange.
     """
 
-    def __init__(self, user_agent: str) -> None:
+    def __init__(
+        self,
+        user_agent: str,
+        certificates: Certificates | None = None,
+        proxies: Callable[[], ProxyRules] = ProxyRules,
+    ) -> None:
         self._user_agent = user_agent
-        self._idle: dict[Address, list[tuple[float, Connection]]] = {}
-        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._certificates = certificates or Certificates()
+        self._proxies = proxies
+        self._idle: dict[tuple[Address, Proxy | None], list[tuple[float, Connection]]] = {}
         self._lock = threading.Lock()
 
     def exchange(
@@ -193,17 +220,16 @@ class HttpClient:
 
     def context(self, address: Address) -> ssl.SSLContext | None:
         """Return the TLS settings for an address, None for plain HTTP."""
-        if address.scheme != "https":
-            return None
-        with self._lock:
-            if address.verify not in self._contexts:
-                self._contexts[address.verify] = tls_context(verify=address.verify)
-            return self._contexts[address.verify]
+        return self._certificates.context(address) if address.scheme == "https" else None
 
-    def take(self, address: Address) -> Connection | None:
-        """Return an idle connection to `address`, if there is a fresh one."""
+    def proxy_for(self, address: Address) -> Proxy | None:
+        """Return the proxy that leads to an address now, None where it is reached directly."""
+        return self._proxies().proxy_for(address.scheme, address.host, address.port)
+
+    def take(self, address: Address, proxy: Proxy | None) -> Connection | None:
+        """Return an idle connection to `address` through `proxy`, if there is a fresh one."""
         with self._lock:
-            idle = self._idle.get(address, [])
+            idle = self._idle.get((address, proxy), [])
             while idle:
                 since, connection = idle.pop()
                 if time.monotonic() - since < KEEP_ALIVE_SECONDS:
@@ -214,7 +240,7 @@ class HttpClient:
     def give_back(self, address: Address, connection: Connection) -> None:
         """Keep a connection for the next exchange."""
         with self._lock:
-            self._idle.setdefault(address, []).append((time.monotonic(), connection))
+            self._idle.setdefault((address, connection.proxy), []).append((time.monotonic(), connection))
 
     def close(self) -> None:
         """End every idle connection."""

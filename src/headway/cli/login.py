@@ -1,0 +1,96 @@
+"""`headway login` and `headway logout`."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from argparse import Namespace
+
+from headway.cli.failures import DONE
+from headway.cli.session import say, settings_of
+from headway.composition.network import http_client, login_file
+from headway.distribution.endpoints import DOCKER_HUB, DOCKER_HUB_HOST, Endpoint, InsecureRegistries
+from headway.errors import InvalidSettingError
+from headway.registry.logins import verify
+from headway.settings import Settings
+
+_HUB_NAMES = (DOCKER_HUB, "index.docker.io", DOCKER_HUB_HOST)
+
+
+def login(options: Namespace) -> int:
+    """Show user and password to a registry, and save them once it has accepted them."""
+    settings = _settings(options)
+    host = registry_host(options.server)
+    if options.password is not None:
+        # Accepted by the parser only so that no message repeats it.
+        raise InvalidSettingError("a password on the command line can be seen by everybody: use --password-stdin")
+    username, password = _ask(options.username, from_stdin=options.password_stdin)
+    endpoint = _endpoint(host, InsecureRegistries(settings.insecure_registries))
+    file = login_file(settings)
+    http = http_client(settings)
+    try:
+        credentials = verify(http, endpoint, username, password)
+    finally:
+        http.close()
+    file.save(host, credentials)
+    if file.helper_of(host) is None:
+        what = "identity token" if credentials.identity_token else "password"
+        say(f"warning: the {what} is stored unencrypted in {file.path}; a credential helper (credsStore) avoids that")
+    print("Login Succeeded")
+    return DONE
+
+
+def logout(options: Namespace) -> int:
+    """Forget the login at a registry."""
+    host = registry_host(options.server)
+    if login_file(_settings(options)).remove(host):
+        print(f"Removing login credentials for {host}")
+    else:
+        print(f"Not logged in to {host}")
+    return DONE
+
+
+def registry_host(server: str | None) -> str:
+    """Return the host of the registry that docker's words mean: a host, a URL, or nothing for Docker Hub.
+
+    Raises:
+        InvalidSettingError: It names none.
+    """
+    if not server:
+        return DOCKER_HUB
+    host = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
+    if not host or any(character in host for character in "@?# "):
+        raise InvalidSettingError("write the registry as host[:port]")
+    return DOCKER_HUB if host in _HUB_NAMES else host
+
+
+def _endpoint(host: str, insecure: InsecureRegistries) -> Endpoint:
+    return Endpoint(DOCKER_HUB_HOST) if host == DOCKER_HUB else Endpoint(host, secure=host not in insecure)
+
+
+def _settings(options: Namespace) -> Settings:
+    insecure = getattr(options, "insecure_registry", None)
+    return settings_of(
+        options,
+        insecure_registries=tuple(insecure) if insecure else None,
+        auth_file=options.authfile and options.authfile.absolute(),
+    )
+
+
+def _ask(username: str | None, *, from_stdin: bool) -> tuple[str, str]:
+    if from_stdin:
+        if not username:
+            raise InvalidSettingError("--password-stdin needs --username")
+        password = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    else:
+        if not sys.stdin.isatty():
+            raise InvalidSettingError("there is no terminal to ask on: use --username and --password-stdin")
+        if not username:
+            print("Username: ", end="", file=sys.stderr, flush=True)
+            username = sys.stdin.readline().strip()
+        password = getpass.getpass(stream=sys.stderr)
+    if not username or not password:
+        raise InvalidSettingError("user and password must not be empty")
+    if ":" in username:
+        raise InvalidSettingError("a user's name cannot hold a colon")  # RFC 7617, section 2
+    return username, password

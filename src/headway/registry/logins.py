@@ -1,0 +1,126 @@
+"""Logins: verified at the registry, then saved where docker saves them (moby-behaviour 3.8, "Login").
+
+Rule 1: nothing is saved that the registry has not accepted.
+Rule 2: the file is replaced in one step, readable by its user only, and every key that is not ours stays as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from headway.distribution.endpoints import Endpoint
+from headway.errors import InvalidSettingError
+from headway.registry.client import RegistryClient
+from headway.registry.credential_helpers import CredentialHelper
+from headway.registry.credentials import (
+    HUB_KEY,
+    Credentials,
+    auth_key,
+    entries_of,
+    helper_for,
+    host_of,
+    names_of,
+    read_auth_file,
+)
+from headway.registry.http import HttpClient
+
+
+def verify(http: HttpClient, endpoint: Endpoint, username: str, password: str) -> Credentials:
+    """Show a password to a registry; return what to save: the password, or the identity token given for it.
+
+    Raises:
+        RefusedError: The registry, or its token server, does not accept it.
+        RegistryError: It cannot be asked.
+    """
+    client = RegistryClient(http, lambda _: Credentials(username, password), offline=True)
+    client.check(endpoint)
+    if token := client.authorizer.identity_token:
+        return Credentials(username, "", token)
+    return Credentials(username, password)
+
+
+class LoginFile:
+    """The file, or the helper that it names, in which logins are saved.
+
+    Args:
+        path: Of the file; it need not exist.
+        helper: Returns the credential helper of a name.
+    """
+
+    def __init__(self, path: Path, helper: Callable[[str], CredentialHelper] = CredentialHelper) -> None:
+        self.path = path
+        self._helper = helper
+
+    def helper_of(self, host: str) -> str | None:
+        """Return the name of the helper that keeps the login of a host, None where the file itself does."""
+        return helper_for(read_auth_file(self.path), host)
+
+    def save(self, host: str, credentials: Credentials) -> None:
+        """Keep a login in place of an earlier one.
+
+        Raises:
+            InvalidSettingError: The file or the helper cannot.
+        """
+        document = read_auth_file(self.path)
+        key = auth_key(host)
+        entry: dict[str, str] = {}
+        if name := helper_for(document, host):
+            token = credentials.identity_token
+            user, secret = ("<token>", token) if token else (credentials.username, credentials.password)
+            self._helper(name).store(key, user, secret)
+        else:
+            entry["auth"] = base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
+            if credentials.identity_token:
+                entry["identitytoken"] = credentials.identity_token
+        # Beside a helper, an empty entry says that there is a login, as docker has it.
+        self._replace({**document, "auths": {**entries_of(document), key: entry}})
+
+    def remove(self, host: str) -> bool:
+        """Forget the login of a host; tell whether there was one.
+
+        Raises:
+            InvalidSettingError: The file or the helper cannot.
+        """
+        document = read_auth_file(self.path)
+        entries = entries_of(document)
+        names = names_of(host)
+        keys = [key for key in entries if key in names or _is_url_of(key, names)]
+        known = bool(keys)
+        if name := helper_for(document, host):
+            helper = self._helper(name)
+            for key in (HUB_KEY, *names) if auth_key(host) == HUB_KEY else names:
+                if helper.get(key) is not None:
+                    known = True
+                    helper.erase(key)
+        if keys:
+            self._replace({**document, "auths": {key: entries[key] for key in entries if key not in keys}})
+        return known
+
+    def _replace(self, document: object) -> None:
+        target = Path(os.path.realpath(self.path))  # it may be a link into a collection of dot files, and stays one
+        try:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # 0600
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    json.dump(document, file, indent="\t")
+                    file.write("\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(temporary, target)  # noqa: PTH105  # one name is a path, the other a text
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(temporary)  # noqa: PTH108
+                raise
+        except OSError as error:
+            raise InvalidSettingError(f"cannot write {self.path}: {error.strerror}") from None
+
+
+def _is_url_of(key: str, names: Sequence[str]) -> bool:
+    return "://" in key and host_of(key) in names
