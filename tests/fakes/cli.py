@@ -44,18 +44,18 @@ class Cli:
     environment: Mapping[str, str] = field(default_factory=dict)
     uid: int | None = None
 
-    def __call__(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run it to its end."""
-        process = self.start(*words)
-        stdout, stderr = process.communicate(timeout=60)
+    def __call__(self, *words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run it to its end; `given` is what it can read from stdin."""
+        process = self.start(*words, stdin=subprocess.DEVNULL if given is None else subprocess.PIPE)
+        stdout, stderr = process.communicate(given, timeout=60)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
-    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+    def start(self, *words: str | Path, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Start it, with pipes for what it prints."""
         how = ["-m", "headway"] if self.uid is None else ["-c", _AS_ANOTHER_USER, str(self.uid)]
         return subprocess.Popen(
             [sys.executable, "-W", "error", *how, "--data-root", self.data_root, *words],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -30,11 +31,13 @@ class DockerRegistry:
         port: Where it listens on 127.0.0.1.
         storage: Its file system driver's root directory.
         certificate: What it speaks TLS with; None for plain HTTP.
+        login: User and password that it asks for; None where it asks nobody.
     """
 
     port: int
     storage: Path
     certificate: Certificate | None = None
+    login: tuple[str, str] | None = None
 
     @property
     def host(self) -> str:
@@ -55,10 +58,10 @@ class DockerRegistry:
         try:
             for digest, data in image.blobs.items():
                 if digest not in image.media_types:
-                    _put_blob(client, repository, digest, data)
+                    _put_blob(client, repository, digest, data, self._headers())
             below = [digest for digest in image.media_types if digest != image.manifest_digest]
             for digest, reference in [*((each, each) for each in below), (image.manifest_digest, image.tag)]:
-                headers = {"Content-Type": image.media_types[digest]}
+                headers = {"Content-Type": image.media_types[digest], **self._headers()}
                 path = f"/v2/{repository}/manifests/{reference}"
                 _ask(client, "PUT", path, image.blobs[digest], headers)
         finally:
@@ -78,6 +81,11 @@ class DockerRegistry:
         )
         return name
 
+    def _headers(self) -> dict[str, str]:
+        if self.login is None:
+            return {}
+        return {"Authorization": "Basic " + base64.b64encode(":".join(self.login).encode()).decode()}
+
     def _client(self) -> http.client.HTTPConnection:
         if self.certificate is None:
             return http.client.HTTPConnection(self.host, timeout=30)
@@ -87,7 +95,11 @@ class DockerRegistry:
 
 @contextlib.contextmanager
 def docker_registry(
-    directory: Path, *, certificate: Certificate | None = None, proxy_of: str = ""
+    directory: Path,
+    *,
+    certificate: Certificate | None = None,
+    proxy_of: str = "",
+    login: tuple[str, str] | None = None,
 ) -> Iterator[DockerRegistry]:
     """Run Debian's docker-registry on a free port until the block ends.
 
@@ -95,17 +107,23 @@ def docker_registry(
         directory: Where its configuration, log and storage go.
         certificate: Speak TLS with this one.
         proxy_of: URL of a registry that it is a pull-through cache of; nothing can be pushed then.
+        login: Let in nobody but this user with this password.
     """
     directory.mkdir(parents=True, exist_ok=True)
     storage = directory / "storage"
     config, log = directory / "config.yml", directory / "registry.log"
-    config.write_text(json.dumps(_configuration(storage, certificate, proxy_of)))  # JSON is YAML
+    configuration = _configuration(storage, certificate, proxy_of)
+    if login is not None:
+        users = directory / "htpasswd"
+        users.write_text(f"{login[0]}:{_bcrypt(login[1])}\n")
+        configuration["auth"] = {"htpasswd": {"realm": "test", "path": str(users)}}
+    config.write_text(json.dumps(configuration))  # JSON is YAML
     with log.open("wb") as output:
         process = subprocess.Popen(
             ["docker-registry", "serve", str(config)], stdout=output, stderr=subprocess.STDOUT, cwd=directory
         )
     try:
-        yield DockerRegistry(port=_await_port(process, log), storage=storage, certificate=certificate)
+        yield DockerRegistry(port=_await_port(process, log), storage=storage, certificate=certificate, login=login)
     finally:
         process.kill()  # it waits for open connections when asked politely
         process.wait()
@@ -122,10 +140,21 @@ def skopeo(*arguments: str) -> str:
     return done.stdout
 
 
-def _put_blob(client: http.client.HTTPConnection, repository: str, digest: str, data: bytes) -> None:
+def _bcrypt(password: str) -> str:
+    """Return the only kind of hash that docker-registry takes; the C library knows it, and Perl lends it."""
+    said = subprocess.run(
+        ["perl", "-e", "print crypt($ARGV[0], $ARGV[1])", password, "$2y$05$abcdefghijklmnopqrstuu"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return said.stdout
+
+
+def _put_blob(
+    client: http.client.HTTPConnection, repository: str, digest: str, data: bytes, own: Mapping[str, str]
+) -> None:
     """Upload a blob in one piece (distribution-spec, "POST then PUT")."""
-    location = urlsplit(_ask(client, "POST", f"/v2/{repository}/blobs/uploads/")["Location"])
-    headers = {"Content-Type": "application/octet-stream"}
+    location = urlsplit(_ask(client, "POST", f"/v2/{repository}/blobs/uploads/", headers=own)["Location"])
+    headers = {"Content-Type": "application/octet-stream", **own}
     _ask(client, "PUT", f"{location.path}?{location.query}&digest={digest}", data, headers)
 
 

@@ -61,7 +61,7 @@ class Bearer:
         lifetime_seconds: How long a token is good for.
         user: Who gets one; everybody where it is empty.
         password: Of `user`.
-        identity_token: What a POST may show instead of the password.
+        identity_token: What a POST may show instead of the password; a GET gets it that asks for `offline_token`.
         service: Name of the service in the challenge.
         legacy_field: Answer with ``access_token`` only, not with ``token``.
     """
@@ -101,6 +101,8 @@ class Bearer:
         answer: dict[str, object] = {"access_token": token, "expires_in": int(self.lifetime_seconds)}
         if not self.legacy_field:
             answer["token"] = token
+        if self.identity_token and asked.get("offline_token") == "true":
+            answer["refresh_token"] = self.identity_token
         reply.become(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
     def expire_tokens(self, seconds: float) -> None:

@@ -77,17 +77,8 @@ def _kept(error: PullIncompleteError) -> str:
 
 def _advice(error: HeadwayError) -> str:
     cause = root_cause(error)
-    match cause:
-        case UnreachableError(fault=Fault.UNKNOWN_NAME):
-            return "check the spelling of the registry's name"
-        case UnreachableError(fault=Fault.CERTIFICATE):
-            return "trust its CA on this machine, or allow it with --insecure-registry"
-        case NotFoundError(what="platform"):
-            return "name one of those with --platform"
-        case NotFoundError(what="image"):
-            return "check the name; headway images lists what is here"
-        case StoreBusyError(pid=pid):
-            return f"wait for process {pid} to end, and run the same command"
+    if advice := _particular(cause):
+        return advice
     for kind, advice in _ADVICE.items():
         if isinstance(cause, kind):
             return advice
@@ -96,13 +87,31 @@ def _advice(error: HeadwayError) -> str:
     return "run the same command again" if cause.retryable else "run it again with -D for details"
 
 
+def _particular(cause: HeadwayError) -> str:
+    """Return the advice that depends on more than the kind of error, nothing where there is none."""
+    match cause:
+        case UnreachableError(fault=Fault.UNKNOWN_NAME):
+            return "check the spelling of the registry's name"
+        case UnreachableError(fault=Fault.CERTIFICATE):
+            return "put its CA into certs.d/HOST/ca.crt, or allow it with --insecure-registry"
+        case NotFoundError(what=what):
+            return _WHERE_TO_LOOK.get(what, "check the name and the tag: the registry has nothing of that name")
+        case StoreBusyError(pid=pid):
+            return f"wait for process {pid} to end, and run the same command"
+        case _:
+            return ""
+
+
 _GO_ON = "run the same command to go on, or add --wait to let it finish by itself"
+_WHERE_TO_LOOK = {
+    "platform": "name one of those with --platform",
+    "image": "check the name; headway images lists what is here",
+}
 _ADVICE: dict[type[HeadwayError], str] = {
     StoreFullError: "make room on that disk and run the same command to go on",
     StoreReadOnlyError: "make it writable, or name another place with --data-root DIR",
     ProxyRefusedError: "put http://user:password@host:port into https_proxy, or the registry into no_proxy",
-    RefusedError: "check that the name is right, and log in to the registry if it is private",
-    NotFoundError: "check the name and the tag; the registry was asked and has nothing of that name",
+    RefusedError: "check that the name is right, and log in to the registry if it is private: headway login HOST",
     ConflictError: "make way for it, or add --force where the command takes it",
     RequestError: "headway COMMAND --help",
 }

@@ -26,6 +26,7 @@ MIN_TOKEN_SECONDS = 60
 _MAX_TOKEN_BYTES = 1 << 20
 _EARLY_SECONDS = 5
 _WRONG = "incorrect username or password"
+_SAYS_NOTHING = ("", "unauthorized", "unauthorized: authentication required", "unauthorized: unauthorized")
 
 
 class Authorizer:
@@ -159,7 +160,7 @@ def _explained(error: HeadwayError, endpoint: Endpoint, known: Credentials | Non
     if not isinstance(error, RefusedError):
         return error
     message = error.reason
-    if error.status == 401 and known is not None and not error.said:
+    if error.status == 401 and known is not None and error.said.lower() in _SAYS_NOTHING:
         message = "the saved login has expired, or was revoked" if known.identity_token else _WRONG
         message = f"unauthorized: {message}"
     return RefusedError(endpoint.host, error.status, error.code, message)
