@@ -172,6 +172,27 @@ def test_only_debugging_shows_a_traceback(headway: Cli) -> None:
     assert "Traceback" in debugged.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (
+            ["pull", "{host}/test/image:nothing"],
+            "check the name and the tag: the registry has nothing of",
+        ),
+        (["inspect", "nothing"], "check the name; headway images lists what is here"),
+        (["pull", "--platform", "s390x", "{host}/test/index"], "name one of those with --platform"),
+        (["unpack", "{host}/test/image", "/proc"], "make way for it, or add --force where the command takes it"),
+    ],
+)
+def test_a_failure_ends_with_what_to_do_next(stocked: Cli, registry: Registry, words: list[str], advice: str) -> None:
+    registry.add(images.image(index=True), repository="test/index")
+
+    done = stocked(*(word.format(host=registry.host) for word in words))
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"next: {advice}")
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_pull_says_what_is_kept_and_the_next_one_goes_on(headway: Cli, how: signal.Signals) -> None:
     image = images.image([images.noise_layer(1_000_000)])
@@ -484,6 +505,18 @@ def test_run_names_commands_that_run_it(tmp_path: Path, headway: Cli) -> None:
 
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 4)
     assert ran.stdout.splitlines()[-1:] == ["it runs"], ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "podman"),
+    [(["-it", "alpine:3", "ls", "a b"], "ls 'a b'"), (["alpine"], "sh"), (["alpine;x"], "sh"), ([], "sh")],
+)
+def test_podman_is_given_a_command_which_a_root_file_system_has_not(
+    headway: Cli, words: list[str], podman: str
+) -> None:
+    done = headway("run", *words)
+
+    assert done.stderr.splitlines()[-1].endswith(f'&& podman run --rm -it --rootfs "$d/r" {podman}')
 
 
 # --- which store ------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 import sys
 from argparse import Namespace
 
@@ -13,7 +15,7 @@ _RUN = """\
 headway: run: Headway keeps images and does not run containers; one of these does, now:
 next: d="$(mktemp -d)" && headway bundle {name} "$d/b" && runc run --bundle "$d/b" {short}
       d="$(mktemp -d)" && headway bundle {name} "$d/b" && crun run --bundle "$d/b" {short}
-      d="$(mktemp -d)" && headway unpack {name} "$d/r" && podman run --rm -it --rootfs "$d/r"
+      d="$(mktemp -d)" && headway unpack {name} "$d/r" && podman run --rm -it --rootfs "$d/r" {words}
 """
 
 
@@ -29,7 +31,9 @@ def version(options: Namespace) -> int:
 
 def run(options: Namespace) -> int:
     """Say what runs an image."""
-    names = [word for word in options.rest if not word.startswith("-")]
-    name = names[0] if names else "NAME"
-    sys.stderr.write(_RUN.format(name=name, short=name.rpartition("/")[2].partition(":")[0].partition("@")[0]))
+    name, *command = itertools.dropwhile(lambda word: word.startswith("-"), [*options.rest, "NAME"])
+    short = name.rpartition("/")[2].partition(":")[0].partition("@")[0]
+    # A root file system has no command of its own: the one that was given, or what most images have.
+    words = shlex.join(command[:-1]) or "sh"
+    sys.stderr.write(_RUN.format(name=shlex.quote(name), short=shlex.quote(short), words=words))
     return USAGE
