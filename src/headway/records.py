@@ -34,16 +34,20 @@ class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     Attributes:
         size: Sum of the lengths of regular files and symlink targets, hard links once: Docker's layer size
             (moby-behaviour 4.7).
-        disk_bytes: Bytes of the blocks that the tree takes up.
+        disk_bytes: Bytes of the blocks that the tree takes up, its root aside; computed from lengths, for clusters of
+            4 KiB.
         entries: Entries of the tar.
         implicit: Directories that no entry made: they had to exist for something below them. Never the root.
         root_entry: Whether an entry described the root directory. Where none did, the root looks as in the layers
             below (as `umoci unpack` leaves it).
         lower_links: Hard links whose target is not in this layer: (name, target).
         real_modes: Entries whose mode had to be widened for a store that is not root's: (name, mode).
-        owners: Entries that belong to somebody the store could not give them to: (name, uid, gid); rootless only.
-        devices: Device nodes that the store could not make: (name, mode, major, minor); rootless only.
-        xattrs: Extended attributes that the store could not set: (name, key, value); rootless only.
+        owners: Entries that belong to somebody the store could not give them to: (name, uid, gid); rootless only. What
+            is root's is left out: in a rootless store our own files stand for it.
+        devices: Device nodes that the store could not make: (name, mode with kind, major, minor); rootless, and a
+            layer's own 0:0, which would be a whiteout on disk.
+        xattrs: Extended attributes that the store could not set: (name, key, value); rootless, what the file system
+            refuses, and overlay's own, which would mean something to a mount.
     """
 
     size: int = 0
