@@ -8,8 +8,8 @@ Rule 3: after such a drop the old rate is forgotten: if the next connection is n
 from __future__ import annotations
 
 MIN_STALL_SECONDS = 5.0
-MAX_STALL_SECONDS = 15.0
-FIRST_BYTE_SECONDS = 15.0
+MAX_STALL_SECONDS = 14.0  # with the new request, a silence is over within 15 seconds
+FIRST_BYTE_SECONDS = 14.0
 MAX_FIRST_BYTE_SECONDS = 60.0
 WINDOW_SECONDS = 10.0
 MEMORY_SECONDS = 300.0
@@ -58,7 +58,7 @@ class FlowWatch:
 
     @property
     def stall_limit_seconds(self) -> float:
-        """How long the next read may wait: 5 to 15 seconds, four times the longest gap so far."""
+        """How long the next read may wait: 5 to 14 seconds, four times the longest gap so far."""
         return min(MAX_STALL_SECONDS, max(MIN_STALL_SECONDS, 4 * self._longest_gap))
 
     def is_trickle(self, received: int, *, now: float) -> bool:
