@@ -1,0 +1,63 @@
+"""`make prove`: run every check, or one, and fail when one of them does."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from tests.prove import bad_input, cuts, kills, outages, repeats, start_up
+from tests.prove.report import write
+from tests.prove.sheet import CHECKS, Check, Sheet
+
+MODULES = (cuts, kills, outages, repeats, bad_input, start_up)  # importing them registers their checks
+
+
+def main() -> int:
+    """Do what the command line says and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which checks to run (default: all)")
+    parser.add_argument("--list", action="store_true", help="list the checks")
+    parser.add_argument("--seed", type=int, default=20_190_925, help="what everything random follows from")
+    options = parser.parse_args()
+    if options.list:
+        for each in CHECKS.values():
+            print(f"{each.name:<12} {each.claim}")
+        return 0
+    if unknown := [name for name in options.names if name not in CHECKS]:
+        parser.error(f"no check is called {unknown[0]}; there are: {', '.join(CHECKS)}")
+    chosen = [CHECKS[name] for name in options.names or CHECKS]
+    if any(each.needs_root for each in chosen) and os.geteuid() != 0:
+        parser.error(f"{next(each.name for each in chosen if each.needs_root)} mounts a small disk: run it as root")
+    signal.signal(signal.SIGTERM, _stop)
+    failed = [each.name for each in chosen if not _run(each, options.seed)]
+    print(f"\n{len(chosen) - len(failed)} of {len(chosen)} hold" + (f"; failed: {', '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
+
+
+def _run(check: Check, seed: int) -> bool:
+    print(f"\n{check.name}: {check.claim}", flush=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="headway-prove-") as place:
+        sheet = Sheet(Path(place), seed)
+        try:
+            check.measure(sheet)
+        except Exception as error:
+            traceback.print_exc()
+            sheet.right("the check itself ends well", f"{type(error).__name__}: {error}")
+    write(check, sheet, seconds=time.monotonic() - began)
+    return sheet.holds
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt  # everything started is ended on the way out
+
+
+if __name__ == "__main__":
+    sys.exit(main())
