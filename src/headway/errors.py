@@ -158,8 +158,10 @@ class ProxyRefusedError(RefusedError):
     side = Side.WAY
     brief = "refused by the proxy"
 
-    def __init__(self, proxy: str, status: int) -> None:
-        said = "wants a login" if status == 407 else "does not let this request through"
+    def __init__(self, proxy: str, status: int, *, had_login: bool = False) -> None:
+        said = "does not let this request through"
+        if status in (401, 407):  # some say 401 to a wrong login
+            said = "does not accept its login" if had_login else "wants a login"
         super().__init__(f"the proxy {proxy}", status, "", f"{said} (HTTP {status})")
 
 

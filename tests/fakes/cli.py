@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,11 +38,13 @@ class Cli:
         data_root: The data root.
         environment: Beside what is needed to start it at all; nothing of the tester's own gets in.
         uid: The user it runs as, and group of the same number; None for the tester.
+        before: A command that starts it, such as `tests.fakes.names.knowing` gives.
     """
 
     data_root: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     uid: int | None = None
+    before: Sequence[str | Path] = ()
 
     def __call__(self, *words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run it to its end; `given` is what it can read from stdin."""
@@ -54,7 +56,7 @@ class Cli:
         """Start it, with pipes for what it prints."""
         how = ["-m", "headway"] if self.uid is None else ["-c", _AS_ANOTHER_USER, str(self.uid)]
         return subprocess.Popen(
-            [sys.executable, "-W", "error", *how, "--data-root", self.data_root, *words],
+            [*self.before, sys.executable, "-W", "error", *how, "--data-root", self.data_root, *words],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -90,6 +90,7 @@ class DockerRegistry:
         if self.certificate is None:
             return http.client.HTTPConnection(self.host, timeout=30)
         trust = ssl.create_default_context(cafile=str(self.certificate.certificate))
+        trust.check_hostname = False  # its certificate may be for a name that only a test knows
         return http.client.HTTPSConnection(self.host, timeout=30, context=trust)
 
 
@@ -100,6 +101,7 @@ def docker_registry(
     certificate: Certificate | None = None,
     proxy_of: str = "",
     login: tuple[str, str] | None = None,
+    clients: Certificate | None = None,
 ) -> Iterator[DockerRegistry]:
     """Run Debian's docker-registry on a free port until the block ends.
 
@@ -108,11 +110,14 @@ def docker_registry(
         certificate: Speak TLS with this one.
         proxy_of: URL of a registry that it is a pull-through cache of; nothing can be pushed then.
         login: Let in nobody but this user with this password.
+        clients: Let in only who shows this certificate.
     """
     directory.mkdir(parents=True, exist_ok=True)
     storage = directory / "storage"
     config, log = directory / "config.yml", directory / "registry.log"
     configuration = _configuration(storage, certificate, proxy_of)
+    if clients is not None:
+        configuration["http"]["tls"]["clientcas"] = [str(clients.certificate)]
     if login is not None:
         users = directory / "htpasswd"
         users.write_text(f"{login[0]}:{_bcrypt(login[1])}\n")

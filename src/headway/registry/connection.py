@@ -242,7 +242,7 @@ class Connection(http.client.HTTPConnection):
 def check_proxy(proxy: Proxy, status: int) -> None:
     """Raise `ProxyRefusedError` where it is the proxy that refuses: for its own login, or a tunnel."""
     if status in (401, 403, 407):
-        raise ProxyRefusedError(str(proxy), status)
+        raise ProxyRefusedError(str(proxy), status, had_login=bool(proxy.authorization))
 
 
 def _clamp_window(sock: socket.socket) -> None:

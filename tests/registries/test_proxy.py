@@ -1,0 +1,198 @@
+"""Pulls through a real proxy, with and without a login, by TLS and without."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headway.distribution.proxies import ProxyRules
+from headway.errors import ProxyRefusedError
+from headway.registry.connection import Address
+from headway.registry.http import HttpClient
+from tests.fakes import images
+from tests.fakes.cli import Cli
+from tests.fakes.names import knowing
+from tests.fakes.proxies import Tinyproxy, tinyproxy
+from tests.fakes.servers import DockerRegistry, docker_registry
+from tests.faults.tls import Certificate, make_certificate
+
+NAME = "registry.test"
+USER, PASSWORD = "me", "correct-horse-battery"
+IMAGE = images.image([images.noise_layer(100_000)])
+
+
+@pytest.fixture(scope="module")
+def plain(registry: DockerRegistry) -> DockerRegistry:
+    registry.push(IMAGE, "proxy/image")
+    return registry
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("own"), names=f"DNS:{NAME},IP:127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory, own: Certificate) -> Iterator[DockerRegistry]:
+    with docker_registry(tmp_path_factory.mktemp("registry"), certificate=own) as running:
+        running.push(IMAGE, "proxy/image")
+        yield running
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[Tinyproxy]:
+    with tinyproxy(tmp_path / "proxy", NAME) as running:
+        yield running
+
+
+@pytest.fixture
+def closed_proxy(tmp_path: Path) -> Iterator[Tinyproxy]:
+    with tinyproxy(tmp_path / "proxy", NAME, login=(USER, PASSWORD)) as running:
+        yield running
+
+
+def pull(tmp_path: Path, registry: DockerRegistry, *words: str | Path, **environment: str) -> tuple[int, str, str]:
+    """Pull from `registry` by its name, which only the proxy knows unless /etc/hosts is another."""
+    headway = Cli(tmp_path / "root", {"XDG_CONFIG_HOME": str(tmp_path / "config"), **environment})
+    done = headway("pull", *words, f"{NAME}:{registry.port}/proxy/image")
+    return done.returncode, done.stdout, done.stderr
+
+
+def trust(tmp_path: Path, registry: DockerRegistry, own: Certificate) -> None:
+    directory = tmp_path / "config" / "headway" / "certs.d" / f"{NAME}:{registry.port}"
+    directory.mkdir(parents=True)
+    shutil.copy(own.certificate, directory / "ca.crt")
+
+
+def test_tls_goes_through_a_tunnel(tmp_path: Path, proxy: Tinyproxy, secure: DockerRegistry, own: Certificate) -> None:
+    trust(tmp_path, secure, own)
+
+    status, _, said = pull(tmp_path, secure, https_proxy=f"http://127.0.0.1:{proxy.port}")
+
+    assert (status, "whole, unpacked" in said) == (0, True)
+    assert set(proxy.asked()) == {f"CONNECT {NAME}:{secure.port}"}
+
+
+def test_plain_http_goes_through_as_it_is(tmp_path: Path, proxy: Tinyproxy, plain: DockerRegistry) -> None:
+    insecure = ["--insecure-registry", f"{NAME}:{plain.port}"]
+
+    status, _, _ = pull(tmp_path, plain, *insecure, all_proxy=f"127.0.0.1:{proxy.port}")
+
+    assert status == 0
+    assert any(line.startswith(f"GET http://{NAME}:{plain.port}/v2/proxy/image/blobs/") for line in proxy.asked())
+
+
+def test_the_settings_may_name_the_proxy(
+    tmp_path: Path, proxy: Tinyproxy, secure: DockerRegistry, own: Certificate
+) -> None:
+    trust(tmp_path, secure, own)
+    file = tmp_path / "daemon.json"
+    file.write_text(json.dumps({"proxies": {"https-proxy": f"http://127.0.0.1:{proxy.port}"}}))
+
+    status, _, _ = pull(tmp_path, secure, "--config-file", file, https_proxy="http://127.0.0.1:1")
+
+    assert status == 0
+    assert proxy.asked() != []
+
+
+def test_no_proxy_is_obeyed(tmp_path: Path, proxy: Tinyproxy, secure: DockerRegistry, own: Certificate) -> None:
+    trust(tmp_path, secure, own)
+    environment = {
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "https_proxy": f"http://127.0.0.1:{proxy.port}",
+        "no_proxy": f".example,{NAME}:{secure.port}",
+    }
+
+    done = Cli(tmp_path / "root", environment, before=knowing(tmp_path, NAME))(
+        "pull", f"{NAME}:{secure.port}/proxy/image"
+    )
+
+    assert done.returncode == 0
+    assert proxy.asked() == []
+
+
+def test_a_proxys_login_comes_from_its_url_and_is_never_shown(
+    tmp_path: Path, closed_proxy: Tinyproxy, secure: DockerRegistry, own: Certificate
+) -> None:
+    trust(tmp_path, secure, own)
+    url = f"http://{USER}:{PASSWORD}@127.0.0.1:{closed_proxy.port}"
+
+    status, out, said = pull(tmp_path, secure, "-D", "--progress=json", https_proxy=url)
+
+    assert status == 0
+    for secret in (PASSWORD, base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()):
+        assert secret not in out + said
+        assert all(secret.encode() not in p.read_bytes() for p in (tmp_path / "root").rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize(
+    ("login", "said"),
+    [("", "wants a login (HTTP 407)"), (f"{USER}:wrong-horse@", "does not accept its login (HTTP 401)")],
+)
+def test_a_proxy_that_wants_a_login_is_named(
+    tmp_path: Path, closed_proxy: Tinyproxy, secure: DockerRegistry, login: str, said: str
+) -> None:
+    where = f"127.0.0.1:{closed_proxy.port}"
+
+    status, _, shown = pull(tmp_path, secure, https_proxy=f"http://{login}{where}")
+
+    assert status == 77
+    assert f"the proxy {where}: {said} (on the way there)" in shown
+    assert "next: put http://user:password@host:port into https_proxy" in shown
+    assert "wrong-horse" not in shown
+
+
+def test_a_proxy_that_wants_a_login_for_plain_http_is_told_from_the_registry(
+    closed_proxy: Tinyproxy, plain: DockerRegistry
+) -> None:
+    client = HttpClient("test", proxies=lambda: ProxyRules(http=f"http://127.0.0.1:{closed_proxy.port}"))
+    exchange = client.exchange(Address("http", NAME, plain.port), "GET", "/v2/")
+
+    with pytest.raises(ProxyRefusedError, match="wants a login"):
+        exchange.send()
+
+    exchange.close()
+
+
+def test_another_proxy_serves_from_the_next_request_on(tmp_path: Path, proxy: Tinyproxy, plain: DockerRegistry) -> None:
+    with tinyproxy(tmp_path / "second", NAME) as second:
+        now = [proxy]
+        client = HttpClient("test", proxies=lambda: ProxyRules(http=f"http://127.0.0.1:{now[0].port}"))
+        for each in (proxy, second):
+            now[0] = each
+            exchange = client.exchange(Address("http", NAME, plain.port), "GET", "/v2/")
+            exchange.send()
+            exchange.read_up_to(1000)
+            exchange.close()
+        client.close()
+
+        assert len(proxy.asked()) == len(second.asked()) == 1
+
+
+def test_a_proxy_that_is_not_there_is_named(tmp_path: Path, secure: DockerRegistry) -> None:
+    status, _, said = pull(tmp_path, secure, https_proxy="http://127.0.0.1:1")
+
+    assert status == 75
+    assert "the proxy 127.0.0.1:1: connection refused" in said
+
+
+def test_a_proxy_that_cannot_reach_the_registry_is_named(tmp_path: Path, proxy: Tinyproxy) -> None:
+    gone = DockerRegistry(port=1, storage=tmp_path)
+
+    status, _, said = pull(tmp_path, gone, https_proxy=f"http://127.0.0.1:{proxy.port}")
+
+    assert status == 75
+    assert f"{NAME}:1: the proxy cannot reach it (the proxy 127.0.0.1:{proxy.port} answers HTTP 50" in said
+
+
+def test_a_socks_proxy_is_refused_by_name(tmp_path: Path, secure: DockerRegistry) -> None:
+    status, _, said = pull(tmp_path, secure, all_proxy=f"socks5://{USER}:{PASSWORD}@127.0.0.1:1")
+
+    assert status == 2
+    assert "https_proxy: socks5 proxies are not supported: use an http:// proxy" in said
+    assert PASSWORD not in said
