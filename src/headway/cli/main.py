@@ -9,7 +9,7 @@ from importlib import import_module
 
 from headway.cli.arguments import build_parser, parse
 from headway.cli.failures import DONE, FINAL, INTERRUPTED, USAGE, exit_status, explain
-from headway.cli.terminal import is_written, make_safe
+from headway.cli.terminal import is_written, make_safe, one_line
 from headway.errors import HeadwayError
 
 # Where each command lives; a command imports only what it needs, since `headway images` has 100 ms of CPU in all.
@@ -58,6 +58,12 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
+        return FINAL
+    except Exception as error:
+        if options.debug:
+            raise
+        print(f"headway: a mistake of Headway's own: {type(error).__name__}: {one_line(str(error))}", file=sys.stderr)
+        print("next: run it again with -D, and report what it prints", file=sys.stderr)
         return FINAL
 
 

@@ -87,7 +87,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """What a pull cost.
 
     Attributes:
-        needed: Layer bytes that were not here when it began, those kept from earlier attempts left out.
+        needed: Bytes of layers, manifests and config that were not here when it began; what was kept from earlier
+            attempts is left out.
         received: Bytes that crossed the network, headers included, manifests and config too.
         here: Layer bytes that were here already: layers unpacked, and bytes kept from earlier attempts.
         retries: How often a connection failed or a request was refused for now, by cause.

@@ -111,6 +111,7 @@ class _Pull:
         self._layers: list[_Layer] = []
         self._retries: Counter[str] = Counter()
         self._manifest_bytes = 0
+        self._document_bytes = 0
 
     async def run(self) -> PullDone:
         began = self._tools.clock()
@@ -175,6 +176,7 @@ class _Pull:
         path = self._reference.path
         manifest = await self._ask(lambda endpoint: self._tools.registry.fetch_manifest(endpoint, path, digest))
         self._manifest_bytes += len(manifest.data)
+        self._document_bytes += len(manifest.data)
         parse_manifest(manifest.data, manifest.media_type)  # what is not one is not kept
         await disk(blobs.put, digest, manifest.data)
         return manifest
@@ -184,6 +186,7 @@ class _Pull:
         if descriptor.size > MAX_CONFIG_BYTES:
             raise InvalidDocumentError(f"the image's config is larger than {MAX_CONFIG_BYTES} bytes")
         cost = await self._transfers.blob(descriptor, self._sources(), lambda _: None)
+        self._document_bytes += descriptor.size if cost.received else 0
         data = await self._tools.lanes.disk(self._stores.blobs.read, descriptor.digest)
         return ImageConfig.parse(data), [cost]
 
@@ -288,15 +291,14 @@ class _Pull:
             return before != image_id
 
     def _receipt(self, costs: list[Cost], here: int, *, seconds: float) -> Receipt:
-        total = sum({e.descriptor.digest: e.descriptor.size for e in self._layers}.values())
+        """Return what the pull cost; documents count as needed where they were fetched, as they do as received."""
+        layers = sum({e.descriptor.digest: e.descriptor.size for e in self._layers}.values())
         kept = sum(cost.kept for cost in costs)
-        retries = sum((Counter(cost.retries) for cost in costs), self._retries)
-        received = self._manifest_bytes + sum(cost.received for cost in costs)
         return Receipt(
-            needed=total - here - kept,
-            received=received,
+            needed=layers - here - kept + self._document_bytes,
+            received=self._manifest_bytes + sum(cost.received for cost in costs),
             here=here + kept,
-            retries=dict(retries),
+            retries=dict(sum((Counter(cost.retries) for cost in costs), self._retries)),
             seconds=seconds,
         )
 
