@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from headway.cli.units import size
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.images import Image
@@ -91,7 +92,7 @@ def test_a_pull_prints_its_result_on_stdout_and_the_rest_on_stderr(registry: Reg
     assert done.returncode == 0
     assert done.stdout == f"{name}  {SMALL.manifest_digest}   complete, verified\n"
     assert first_line(done.stderr) == f"{name}  linux/amd64"
-    assert done.stderr.splitlines()[-1].startswith(f"needed {SMALL.size} B   received ")
+    assert done.stderr.splitlines()[-1].startswith(f"needed {size(sum(map(len, SMALL.blobs.values())))}   received ")
 
 
 @pytest.mark.parametrize("flag", ["-q", "--quiet"])
