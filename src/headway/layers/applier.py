@@ -76,14 +76,16 @@ def apply_layer(
     tar_hash = hashlib.sha256()
     with Ahead(_told(expand(source, progress, isal=isal), tar_hash.update)) as pieces:
         reader = TarReader(iter(pieces), limits=limits, observer=observer)
-        report = _unpack(reader, directory, rootless=rootless, openat2=openat2)
+        report = _unpack(reader, directory, rootless=rootless, openat2=openat2, observer=observer)
     return DiffID(Digest(f"sha256:{tar_hash.hexdigest()}")), report
 
 
-def _unpack(reader: TarReader, directory: Path, *, rootless: bool, openat2: bool | None) -> LayerReport:
+def _unpack(
+    reader: TarReader, directory: Path, *, rootless: bool, openat2: bool | None, observer: Observer | None
+) -> LayerReport:
     name = b""
     try:
-        with Unpacker(directory, rootless=rootless, openat2=openat2) as unpacker:
+        with Unpacker(directory, rootless=rootless, openat2=openat2, observer=observer) as unpacker:
             while (entry := reader.next()) is not None:
                 name = entry.name
                 unpacker.add(entry, reader)

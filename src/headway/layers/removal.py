@@ -14,8 +14,11 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Removed = Callable[[bytes, os.stat_result], None]
 """Is told the path and the lstat of each thing that is gone."""
 
+Removing = Callable[[int, bytes, os.stat_result], None]
+"""Is told parent, name and lstat of each thing that is about to go and is no directory."""
 
-def remove(parent: int, path: bytes, removed: Removed) -> os.stat_result:
+
+def remove(parent: int, path: bytes, removed: Removed, removing: Removing | None = None) -> os.stat_result:
     """Remove what has the last component of `path` as its name in `parent`, with all below it; return its lstat.
 
     Nobody else may change the tree meanwhile. The owner needs u+rwx on its directories.
@@ -26,9 +29,11 @@ def remove(parent: int, path: bytes, removed: Removed) -> os.stat_result:
     name = path.rpartition(b"/")[2]
     status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if stat.S_ISDIR(status.st_mode):
-        _Emptying(os.open(name, _DIRECTORY, dir_fd=parent), path, removed).run()
+        _Emptying(os.open(name, _DIRECTORY, dir_fd=parent), path, removed, removing).run()
         os.rmdir(name, dir_fd=parent)
     else:
+        if removing is not None:
+            removing(parent, name, status)
         os.unlink(name, dir_fd=parent)
     removed(path, status)
     return status
@@ -37,10 +42,11 @@ def remove(parent: int, path: bytes, removed: Removed) -> os.stat_result:
 class _Emptying:
     """Empties one directory, depth first, and closes it."""
 
-    def __init__(self, here: int, path: bytes, removed: Removed) -> None:
+    def __init__(self, here: int, path: bytes, removed: Removed, removing: Removing | None) -> None:
         self._here = here
         self._above = [path]
         self._removed = removed
+        self._removing = removing
 
     def run(self) -> None:
         try:
@@ -67,6 +73,8 @@ class _Emptying:
                 directories.append(name)
             else:
                 status = entry.stat(follow_symlinks=False)
+                if self._removing is not None:
+                    self._removing(self._here, name, status)
                 os.unlink(name, dir_fd=self._here)
                 self._removed(b"/".join([*self._above, name]), status)
         return directories

@@ -9,6 +9,7 @@ Rule 4: where readers differ, this one does what Go's archive/tar does, since th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import NoReturn, Protocol
 
@@ -46,13 +47,22 @@ DEFAULT_LIMITS = Limits()
 
 
 class Observer(Protocol):
-    """Sees the whole archive go by in order, so that it can be given back later."""
+    """Sees the whole archive go by in order, and what becomes of it, so that it can be given back later."""
 
     def raw(self, data: bytes) -> None:
         """Take the next bytes that are no file's content: headers, padding, end marker, what follows it."""
 
     def body(self, entry: Entry, size: int) -> None:
         """Take note that the next `size` bytes are the content of `entry`, which is about to be applied."""
+
+    def content(self, view: memoryview) -> None:
+        """Take the next bytes of that content, as it is in the archive."""
+
+    def stored(self, descriptor: int) -> None:
+        """Take note that the content goes into this open file, before any does; without a call it goes nowhere."""
+
+    def removing(self, parent: int, name: bytes, status: os.stat_result) -> None:
+        """Look at what is about to be removed from the tree: no directory, with this name in the directory `parent`."""
 
 
 class TarReader:
@@ -63,7 +73,7 @@ class TarReader:
     Args:
         pieces: The archive, in pieces of any length.
         limits: Where to stop trusting it.
-        observer: Told of every byte that is not given out.
+        observer: Told of every byte.
 
     Raises:
         InvalidLayerError: While iterating, here and in `body`: broken, truncated, or beyond the limits.
@@ -117,7 +127,12 @@ class TarReader:
         if end <= self._end:
             self._at = end
             self._left = 0
-            return (self._view[at:end],) if left else ()
+            if not left:
+                return ()
+            view = self._view[at:end]
+            if self._observer is not None:
+                self._observer.content(view)
+            return (view,)
         return self._long_body()
 
     def _long_body(self) -> Iterator[memoryview]:
@@ -127,7 +142,10 @@ class TarReader:
             at = self._at
             self._at = min(self._end, at + self._left)
             self._left -= self._at - at
-            yield self._view[at : self._at]
+            view = self._view[at : self._at]
+            if self._observer is not None:
+                self._observer.content(view)
+            yield view
 
     # --- entries ---
 
@@ -160,8 +178,10 @@ class TarReader:
     def _fields(self) -> tuple[bytes, int, tuple[bytes, ...]] | None:
         """Return what holds the next header, where, and its fields; None, with all consumed, at the end marker."""
         at = self._at + self._padding
-        if at + BLOCK <= self._end and self._observer is None:  # nearly always, and it has to be quick
+        if at + BLOCK <= self._end:  # nearly always, and it has to be quick
             block = self._piece
+            if self._observer is not None:
+                self._observer.raw(block[self._at : at + BLOCK])
             self._at = at + BLOCK
             self._padding = 0
         else:

@@ -24,7 +24,7 @@ from headway.layers.confinement import Root, clamped
 from headway.layers.footprint import Footprint
 from headway.layers.metadata import Metadata
 from headway.layers.removal import remove
-from headway.layers.tar import TarReader
+from headway.layers.tar import Observer, TarReader
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from headway.layers.umask import current_umask
 from headway.records import LayerReport
@@ -45,14 +45,19 @@ class Unpacker:
         directory: It exists; its own mode becomes 0755, as Docker makes a layer's root, unless an entry says more.
         rootless: As for `Metadata`.
         openat2: As for `Root`.
+        observer: Told where contents go, and what is removed again.
 
     Raises:
         InvalidLayerError: From every method: the layer contradicts itself or asks for what cannot be.
         OSError: From every method: a system call failed.
     """
 
-    def __init__(self, directory: Path, *, rootless: bool, openat2: bool | None) -> None:
+    def __init__(
+        self, directory: Path, *, rootless: bool, openat2: bool | None, observer: Observer | None = None
+    ) -> None:
         umask = current_umask()
+        self._observer = observer
+        self._removing = None if observer is None else observer.removing
         self._metadata = Metadata(rootless=rootless, umask=umask)
         self._opaque = b"user.overlay.opaque" if rootless else b"trusted.overlay.opaque"
         self._widen = 0o700 if rootless else 0
@@ -85,7 +90,7 @@ class Unpacker:
         """Put one entry on disk; the content of a file is taken from `reader`."""
         path = clamped(entry.name)
         above, _, name = path.rpartition(b"/")
-        if name.startswith(_MARK) or path.startswith(_META):
+        if _MARK in path and (name.startswith(_MARK) or path.startswith(_META)):
             self._mark(entry, above, name)
             return
         parent = self._root.directory(above)
@@ -139,6 +144,8 @@ class Unpacker:
         except FileExistsError:
             descriptor = os.open(name, _NEW_FILE, mode, dir_fd=self._clear(parent, path))
         try:
+            if self._observer is not None:
+                self._observer.stored(descriptor)
             if entry.sparse is None:
                 write(descriptor, reader.body())
             else:
@@ -317,7 +324,7 @@ class Unpacker:
     def _clear(self, parent: int, path: bytes) -> int:
         """Remove what has an entry's name, if anything; return its parent's descriptor, maybe another one now."""
         try:
-            status = remove(parent, path, self._forget)
+            status = remove(parent, path, self._forget, self._removing)
         except FileNotFoundError:
             return parent
         if stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode):

@@ -1,0 +1,231 @@
+"""A recipe: what gives a layer's exact tar back, together with its tree (docs/recipe-format.md).
+
+Rule 1: nothing in it is believed: lengths are checked before anything is made of them, each part has a CRC, and what
+        is wrong is a `StoreCorruptError` that names the file.
+Rule 2: one part of each column is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+
+from headway.errors import NotFoundError, StoreCorruptError, StoreError
+from headway.layers.recipe_codec import expanded
+from headway.layers.recipe_columns import HEADER_FIELDS, ROWS, Form, decode, join_header, unpack_numbers
+from headway.layers.recipe_format import (
+    COLUMNS,
+    CRC_BYTES,
+    FILE_HEADER,
+    LONGEST,
+    MAGIC,
+    ONE_BYTE_ROWS,
+    PART_HEAD,
+    VERSION,
+    Column,
+)
+from headway.oci.digest import DiffID, Digest
+
+_Read = TypeVar("_Read")
+
+
+class _Part(msgspec.Struct, frozen=True, gc=False):
+    """Where a part is, and what its head says."""
+
+    at: int
+    form: int
+    codec: int
+    rows: int
+    length: int
+    stored: int
+    head: bytes
+    crc: int
+
+
+class Recipe:
+    """A recipe that is open for reading. A context manager.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        path: The file.
+        diff_id: The layer.
+        tar_size: Bytes of its tar.
+
+    Raises:
+        NotFoundError: There is no such file.
+        StoreCorruptError: From every method: it is not what was written, or written by a newer Headway.
+        StoreError: From every method: the disk failed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise NotFoundError("recipe", path.name) from error
+        except OSError as error:
+            raise StoreError(f"cannot read the recipe {path}: {error.strerror}") from error
+        try:
+            with self.checked():
+                self.diff_id, self.tar_size, parts = self._header()
+                self._parts = self._scan(parts)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        self._kept_ends = list(accumulate(part.rows for part in self._parts.get(Column.KEPT, ())))
+        self._kept_part = (-1, b"")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        """Translate what goes wrong while the recipe is read, or while what it says is used."""
+        try:
+            yield
+        except ValueError as error:
+            raise StoreCorruptError(f"recipe {self.path} is damaged: {error}") from error
+        except OSError as error:
+            raise StoreError(f"cannot read the recipe {self.path}: {error.strerror}") from error
+
+    # --- columns ---
+
+    def ops(self) -> Iterator[int]:
+        """Yield the steps of the archive."""
+        for data in self._each(Column.OPS, self._data):
+            yield from data
+
+    def raw(self) -> Iterator[bytes]:
+        """Yield the raw bytes, in pieces."""
+        return self._each(Column.RAW, self._data)
+
+    def numbers(self, column: Column) -> Iterator[int]:
+        """Yield the rows of a column of numbers."""
+        for numbers in self._each(column, lambda part: unpack_numbers(self._data(part), part.rows)):
+            yield from numbers
+
+    def digests(self) -> Iterator[bytes]:
+        """Yield the SHA-256 of each body."""
+        for digests in self._each(Column.DIGESTS, lambda part: decode(part.form, self._data(part), part.rows, 32)):
+            yield from digests
+
+    def paths(self) -> Iterator[bytes]:
+        """Yield the path of each body that does not take it from its header."""
+        for paths in self._each(Column.PATHS, self._texts):
+            yield from paths
+
+    def header_field(self, name: str) -> Iterator[bytes]:
+        """Yield one field of every header block, at its full width; computed checksums are empty."""
+        place, width = list(HEADER_FIELDS).index(name), HEADER_FIELDS[name]
+
+        def rows(part: _Part) -> Sequence[bytes]:
+            data = self._data(part)
+            if part.form == Form.COMPUTED and name == "checksum":
+                return [b""] * part.rows
+            return decode(part.form, data, part.rows, width)
+
+        for group in self._each(Column.HEADER + place, rows):
+            yield from group
+
+    def headers(self) -> Iterator[bytes]:
+        """Yield every header block."""
+        with self.checked():
+            for fields in zip(*[self.header_field(name) for name in HEADER_FIELDS], strict=True):
+                yield join_header(fields)
+
+    def kept(self, at: int, size: int) -> Iterator[bytes]:
+        """Yield a body that the tree does not hold, in pieces."""
+        with self.checked():
+            if at + size > (self._kept_ends[-1] if self._kept_ends else 0):
+                raise ValueError("a body beyond what was kept")
+            while size:
+                number = bisect_right(self._kept_ends, at)
+                if self._kept_part[0] != number:
+                    self._kept_part = (number, self._data(self._parts[Column.KEPT][number]))
+                start = at - (self._kept_ends[number - 1] if number else 0)
+                piece = self._kept_part[1][start : start + size]
+                yield piece
+                at += len(piece)
+                size -= len(piece)
+
+    # --- parts ---
+
+    def _each(self, column: int, read: Callable[[_Part], _Read]) -> Iterator[_Read]:
+        for part in self._parts.get(column, ()):
+            with self.checked():
+                rows = read(part)
+            yield rows
+
+    def _texts(self, part: _Part) -> list[bytes]:
+        texts = self._data(part).split(b"\0")
+        if len(texts) != part.rows:
+            raise ValueError("a column of paths of a wrong length")
+        return texts
+
+    def _data(self, part: _Part) -> bytes:
+        stored = self._read(part.at, part.stored)
+        if zlib.crc32(stored, zlib.crc32(part.head)) != part.crc:
+            raise ValueError(f"a wrong checksum at byte {part.at}")
+        return expanded(part.codec, stored, part.length)
+
+    def _header(self) -> tuple[DiffID, int, int]:
+        header = self._read(0, FILE_HEADER.size)
+        magic, version, _, digest, tar_size, size, parts, crc = FILE_HEADER.unpack(header)
+        if magic != MAGIC:
+            raise ValueError("it does not begin as one")
+        if version != VERSION:
+            raise ValueError(f"it has format {version}; this Headway knows {VERSION}")
+        if zlib.crc32(header[:-CRC_BYTES]) != crc:
+            raise ValueError("a wrong checksum of its header")
+        if os.fstat(self._descriptor).st_size != size:
+            raise ValueError("a wrong length")
+        return DiffID(Digest(f"sha256:{digest.hex()}")), tar_size, parts
+
+    def _scan(self, count: int) -> dict[int, list[_Part]]:
+        """Read the head of every part."""
+        found: dict[int, list[_Part]] = {}
+        at, size = FILE_HEADER.size, os.fstat(self._descriptor).st_size
+        while at < size:
+            head = self._read(at, PART_HEAD.size)
+            column, form, codec, _, rows, length, stored, crc = PART_HEAD.unpack(head)
+            at += PART_HEAD.size
+            part = _Part(at, form, codec, rows, length, stored, head[:-CRC_BYTES], crc)
+            _check(column, part, size)
+            found.setdefault(column, []).append(part)
+            at += stored
+        if sum(map(len, found.values())) != count:
+            raise ValueError("a wrong number of parts")
+        return found
+
+    def _read(self, at: int, length: int) -> bytes:
+        data = os.pread(self._descriptor, length, at)
+        if len(data) != length:
+            raise ValueError(f"it ends at byte {at + len(data)}")
+        return data
+
+
+def _check(column: int, part: _Part, size: int) -> None:
+    """Refuse a part whose head promises what cannot be."""
+    if column not in COLUMNS:
+        raise ValueError(f"an unknown column {column} at byte {part.at}")
+    if part.length > LONGEST or part.stored > part.length or part.at + part.stored > size:
+        raise ValueError(f"a part that is too long at byte {part.at}")
+    most = part.length if column in ONE_BYTE_ROWS else ROWS
+    if not 0 < part.rows <= most or (column in ONE_BYTE_ROWS and part.rows != part.length):
+        raise ValueError(f"a part with a wrong number of rows at byte {part.at}")

@@ -1,0 +1,87 @@
+"""How the parts of a recipe are compressed.
+
+Rule 1: a part says which codec it has: a recipe that zlib wrote, where zstd was missing, can be read everywhere.
+Rule 2: no more comes out than was announced.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Callable
+from enum import IntEnum
+
+try:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+except ImportError:  # armv7 has no wheel
+    HAS_ZSTD = False
+else:
+    HAS_ZSTD = True
+
+_ZSTD_LEVEL = 3
+_WINDOW_LOG = 22  # no part is longer
+
+
+class Codec(IntEnum):
+    """What a part is compressed with."""
+
+    STORED = 0
+    ZLIB = 1
+    ZSTD = 2
+
+
+def best_codec() -> Codec:
+    """Return the best codec that this machine can write."""
+    return Codec.ZSTD if HAS_ZSTD else Codec.ZLIB
+
+
+def compressor(codec: Codec) -> Callable[[bytes], bytes]:
+    """Return a function that compresses one part; not for two threads at once."""
+    if codec == Codec.STORED:
+        return bytes
+    if codec == Codec.ZLIB:
+        return zlib.compress
+    inner = zstd.ZstdCompressor(level=_ZSTD_LEVEL)
+    return lambda data: inner.compress(data, mode=zstd.ZstdCompressor.FLUSH_FRAME)
+
+
+def expanded(codec: int, data: bytes, length: int) -> bytes:
+    """Return the `length` bytes of a part.
+
+    Raises:
+        ValueError: `data` is not that, or the codec is not known here.
+    """
+    if codec == Codec.STORED:
+        found, is_whole = data, True
+    elif codec == Codec.ZLIB:
+        found, is_whole = _inflated(data, length)
+    elif codec == Codec.ZSTD:
+        found, is_whole = _decompressed(data, length)
+    else:
+        raise ValueError(f"a part with the unknown codec {codec}")
+    if not is_whole or len(found) != length:
+        raise ValueError("a part that expands to another length")
+    return found
+
+
+def _inflated(data: bytes, length: int) -> tuple[bytes, bool]:
+    inner = zlib.decompressobj()
+    try:
+        found = inner.decompress(data, length + 1)
+    except zlib.error as error:
+        raise ValueError("a part that zlib cannot read") from error
+    return found, inner.eof and not inner.unused_data
+
+
+def _decompressed(data: bytes, length: int) -> tuple[bytes, bool]:
+    if not HAS_ZSTD:
+        raise ValueError("a part that needs the Python package backports.zstd")
+    inner = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
+    try:
+        found = inner.decompress(data, length + 1)
+    except zstd.ZstdError as error:
+        raise ValueError("a part that zstd cannot read") from error
+    return found, inner.eof and not inner.unused_data

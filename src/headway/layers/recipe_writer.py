@@ -1,0 +1,69 @@
+"""Writes the file that `headway.layers.recipe` reads.
+
+Rule: the header comes last. A file without one is no recipe.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from headway.layers.recipe_codec import Codec, best_codec, compressor
+from headway.layers.recipe_columns import ROWS, Form, pack_numbers
+from headway.layers.recipe_format import CRC_BYTES, FILE_HEADER, MAGIC, PART_HEAD, VERSION, Column
+from headway.oci.digest import DiffID
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+class RecipeWriter:
+    """Writes the parts of a recipe into a new file, and its header last: a file without one is no recipe.
+
+    Args:
+        path: It must not exist.
+        codec: How parts are compressed; None takes the best there is.
+
+    Raises:
+        OSError: From every method: a system call failed.
+    """
+
+    def __init__(self, path: Path, codec: Codec | None = None) -> None:
+        self._codec = best_codec() if codec is None else codec
+        self._compress = compressor(self._codec)
+        self._parts = 0
+        self._size = FILE_HEADER.size
+        self._file = os.fdopen(os.open(path, _NEW_FILE, 0o600), "wb")
+        self._file.write(bytes(FILE_HEADER.size))
+
+    def close(self) -> None:
+        """Close the file; what `finish` did not write is worth nothing."""
+        with suppress(OSError):
+            self._file.close()
+
+    def part(self, column: int, form: Form, rows: int, data: bytes) -> None:
+        """Append one part of a column."""
+        codec, stored = self._codec, self._compress(data)
+        if len(stored) >= len(data):
+            codec, stored = Codec.STORED, bytes(data)
+        head = PART_HEAD.pack(column, form, codec, 0, rows, len(data), len(stored), 0)[:-CRC_BYTES]
+        crc = zlib.crc32(stored, zlib.crc32(head))
+        self._file.write(head + crc.to_bytes(CRC_BYTES, "little") + stored)
+        self._parts += 1
+        self._size += PART_HEAD.size + len(stored)
+
+    def numbers(self, column: Column, numbers: Sequence[int]) -> None:
+        """Append numbers to a column, in as many parts as it takes."""
+        for at in range(0, len(numbers), ROWS):
+            group = numbers[at : at + ROWS]
+            self.part(column, Form.NUMBERS, len(group), pack_numbers(group))
+
+    def finish(self, diff_id: DiffID, tar_size: int) -> None:
+        """Write the header; nothing may come after."""
+        digest = bytes.fromhex(diff_id.hex)
+        header = FILE_HEADER.pack(MAGIC, VERSION, 0, digest, tar_size, self._size, self._parts, 0)[:-CRC_BYTES]
+        self._file.seek(0)
+        self._file.write(header + zlib.crc32(header).to_bytes(CRC_BYTES, "little"))
+        self._file.flush()

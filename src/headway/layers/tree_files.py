@@ -1,0 +1,135 @@
+"""Files of a tree that is finished, by their paths.
+
+Rule: no symlink is followed, on the way neither: a path means the file at exactly that place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_KEPT = 64
+
+ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG))
+"""Codes of an OSError that mean: there is nothing of that kind at this path."""
+
+
+class TreeFiles:
+    """Opens files below one directory; paths have no ``.``, ``..`` or empty component. A context manager.
+
+    Args:
+        directory: The tree.
+
+    Raises:
+        OSError: From every method: a system call failed; see `ABSENT`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._root = os.open(directory, _DIRECTORY)
+        self._kept: dict[bytes, int] = {}  # the most recently used one last
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for descriptor in (*self._kept.values(), self._root):
+            os.close(descriptor)
+
+    def inode(self, path: bytes) -> int:
+        """Return the inode number of what is at `path`."""
+        above, _, name = path.rpartition(b"/")
+        return os.stat(name, dir_fd=self._directory(above), follow_symlinks=False).st_ino
+
+    def has_directory(self, path: bytes) -> bool:
+        """Tell whether `path` is a directory."""
+        try:
+            self._directory(path)
+        except OSError as error:
+            if error.errno not in ABSENT:
+                raise
+            return False
+        return True
+
+    @contextmanager
+    def opened(self, path: bytes) -> Iterator[int]:
+        """Give a descriptor for reading what is at `path`; a fifo does not block it."""
+        above, _, name = path.rpartition(b"/")
+        descriptor = os.open(name, _READ, dir_fd=self._directory(above))
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def walk(self) -> Iterator[tuple[bytes, int]]:
+        """Yield path and inode number of each regular file, in no order."""
+        waiting = [b""]
+        while waiting:
+            above = waiting.pop()
+            descriptor = os.open(b".", _LIST, dir_fd=self._directory(above))
+            try:
+                with os.scandir(descriptor) as found:
+                    entries = list(found)
+            finally:
+                os.close(descriptor)
+            for entry in entries:
+                path = os.fsencode(entry.name) if not above else above + b"/" + os.fsencode(entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                elif entry.is_file(follow_symlinks=False):
+                    yield path, entry.inode()
+
+    def _directory(self, path: bytes) -> int:
+        """Return a descriptor of the directory at `path`; it stays open until some others were asked for."""
+        if not path:
+            return self._root
+        descriptor = self._kept.pop(path, None)
+        if descriptor is None:
+            return self._open(path)
+        self._kept[path] = descriptor
+        return descriptor
+
+    def _open(self, path: bytes) -> int:
+        """Open what is missing of a path, beginning at the lowest directory on it that is open already."""
+        missing: list[bytes] = []
+        above = path
+        while above and above not in self._kept:
+            above, _, name = above.rpartition(b"/")
+            missing.append(name)
+        here = self._kept.get(above, self._root)
+        while missing:
+            name = missing.pop()
+            above = above + b"/" + name if above else name
+            here = os.open(name, _DIRECTORY, dir_fd=here)
+            self._kept[above] = here
+            if len(self._kept) > _KEPT:
+                os.close(self._kept.pop(next(iter(self._kept))))
+        return here
+
+
+def pieces(descriptor: int, limit: int) -> Iterator[bytes]:
+    """Yield what an open file holds from its beginning, `limit` bytes at most at once.
+
+    Raises:
+        OSError: As pread(2).
+    """
+    at = 0
+    while piece := os.pread(descriptor, limit, at):
+        yield piece
+        at += len(piece)
+
+
+def is_file(descriptor: int, size: int) -> bool:
+    """Tell whether an open file is a regular one of `size` bytes."""
+    status = os.fstat(descriptor)
+    return stat.S_ISREG(status.st_mode) and status.st_size == size
