@@ -90,6 +90,13 @@ class Registry(Protocol):
             InvalidDocumentError: Larger than 4 MiB.
         """
 
+    def tags(self, endpoint: Endpoint, repository: str) -> list[str]:
+        """Return the tags of a repository, in the registry's order.
+
+        Raises:
+            NotFoundError: The registry does not have it.
+        """
+
     def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> BlobStream:
         """Return a stream of the blob's bytes from `offset` up to `end`; nothing is sent before its `open`."""
 

@@ -149,6 +149,12 @@ class SimulatedRegistry:
             raise DigestMismatchError("the manifest", digest, actual, endpoint.host)
         return RawManifest(self._media_types[digest], answer.content, digest)
 
+    def tags(self, endpoint: Endpoint, repository: str) -> list[str]:
+        found = sorted(tag for path, tag in self._tags if path == repository)
+        if not found:
+            raise NotFoundError("repository", repository)
+        return found
+
     def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> SimulatedBlob:
         asked = Asked("blob", "GET", endpoint.host, repository, descriptor.digest, offset, end)
         return SimulatedBlob(self, asked, descriptor.size)

@@ -9,6 +9,7 @@ from headway.distribution.endpoints import (
     InsecureRegistries,
     bare_host,
     endpoints_for,
+    foreign_endpoints,
     mirror_endpoint,
 )
 from headway.errors import InvalidSettingError
@@ -94,15 +95,38 @@ def test_a_mirror_that_cannot_be_one_is_refused_by_name(url: str) -> None:
         mirror_endpoint(url, InsecureRegistries())
 
 
-def test_mirrors_stand_in_for_docker_hub_only_and_come_before_it() -> None:
+@pytest.mark.parametrize(("domain", "own"), [("docker.io", HUB), ("ghcr.io", Endpoint(host="ghcr.io"))])
+def test_mirrors_come_before_the_registry_that_they_stand_in_for(domain: str, own: Endpoint) -> None:
     mirrors = ["https://a.example", "http://b.example"]
 
-    hub = endpoints_for("docker.io", mirrors, InsecureRegistries())
-    other = endpoints_for("ghcr.io", mirrors, InsecureRegistries())
+    found = endpoints_for(domain, mirrors, InsecureRegistries())
 
-    assert [str(endpoint) for endpoint in hub] == ["a.example", "b.example", "registry-1.docker.io"]
-    assert hub[-1] == HUB
-    assert other == [Endpoint(host="ghcr.io")]
+    assert [str(endpoint) for endpoint in found] == ["a.example", "b.example", str(own)]
+    assert [endpoint.mirror for endpoint in found] == [True, True, False]
+    assert found[-1] == own
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://a.example/x/layer?y=1", Endpoint("a.example", blob_path="/x/layer?y=1")),
+        ("https://a.example/x#part", Endpoint("a.example", blob_path="/x")),
+        ("http://a.example:80/x", Endpoint("a.example:80", secure=False, scheme="http", blob_path="/x")),
+        ("https://127.0.0.1/x", Endpoint("127.0.0.1", secure=False, blob_path="/x")),
+    ],
+)
+def test_a_foreign_layer_has_urls_of_its_own(url: str, endpoint: Endpoint) -> None:
+    assert foreign_endpoints([url], InsecureRegistries()) == [endpoint]
+
+
+@pytest.mark.parametrize("url", ["ftp://a.example/x", "file:///x", "//a.example/x", "https://u:p@a.example/x", "x",
+                                 "https://a.example", "https:///x", "https://a b/x"])  # fmt: skip
+def test_other_urls_of_a_foreign_layer_are_left_out(url: str) -> None:
+    assert foreign_endpoints([url], InsecureRegistries()) == []
+
+
+def test_no_more_than_eight_urls_of_a_layer_are_asked() -> None:
+    assert len(foreign_endpoints([f"https://a.example/{n}" for n in range(100)], InsecureRegistries())) == 8
 
 
 @pytest.mark.parametrize(("domain", "secure"), [("example.com", True), ("127.0.0.1:5000", False)])

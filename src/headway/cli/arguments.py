@@ -98,6 +98,7 @@ def _common(parser: argparse.ArgumentParser, *, default: str | None) -> None:
 def _pull(parser: argparse.ArgumentParser) -> None:
     """Bring images, complete and verified; what has arrived is never fetched again."""
     parser.add_argument("names", nargs="+", metavar=_NAME)
+    parser.add_argument("-a", "--all-tags", action="store_true", help="every tag of each repository, one by one")
     parser.add_argument("--platform", metavar="P", help="such as linux/arm64, or arm64")
     parser.add_argument(
         "--max-download-attempts",

@@ -9,13 +9,15 @@ import signal
 import sys
 from argparse import Namespace
 
+import msgspec
+
 from headway.cli.failures import DONE, INTERRUPTED, exit_status, explain
 from headway.cli.progress import View, view_for
 from headway.cli.session import say, settings_of
 from headway.composition.pulls import pulling
 from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries
-from headway.errors import HeadwayError
+from headway.errors import HeadwayError, InvalidReferenceError
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.reference import Reference
 from headway.service.progress import PullDone
@@ -34,11 +36,11 @@ def pull(options: Namespace) -> int:
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
         auth_file=options.authfile and options.authfile.absolute(),
     )
-    requests = [_request(name, options.platform, settings) for name in dict.fromkeys(options.names)]
+    requests = [_request(name, options, settings) for name in dict.fromkeys(options.names)]
     view = view_for("none" if options.quiet and options.progress == "auto" else options.progress, sys.stderr)
     with writing(settings, say) as stores:
         try:
-            return asyncio.run(_pull_all(settings, stores, requests, view, quiet=options.quiet))
+            return asyncio.run(_pull_all(settings, stores, requests, view, options))
         except (KeyboardInterrupt, asyncio.CancelledError):
             view.close()
             print(f"headway: stopped; {view.kept()}", file=sys.stderr)
@@ -51,43 +53,75 @@ def _patience(options: Namespace) -> float | None:
     return None if options.download_patience is None else parse_duration(options.download_patience)
 
 
-def _request(name: str, platform: str | None, settings: Settings) -> PullRequest:
+def _request(name: str, options: Namespace, settings: Settings) -> PullRequest:
     insecure = InsecureRegistries(settings.insecure_registries)
     host = Platform.of_machine(os.uname().machine)
-    reference = Reference.parse(name).with_default_tag()
+    reference = Reference.parse(name)
+    if not options.all_tags:
+        reference = reference.with_default_tag()
+    elif reference != reference.name_only():
+        raise InvalidReferenceError("tag can't be used with --all-tags/-a")
     return PullRequest(
         reference=reference,
-        platform=Platform.parse(platform, host) if platform else host,
+        platform=Platform.parse(options.platform, host) if options.platform else host,
         mirrors=settings.mirrors_of(reference.domain),
         insecure=insecure,
     )
 
 
-async def _pull_all(settings: Settings, stores: Stores, requests: list[PullRequest], view: View, *, quiet: bool) -> int:
+_Outcome = tuple[PullRequest, PullDone | HeadwayError]
+
+
+async def _pull_all(
+    settings: Settings, stores: Stores, requests: list[PullRequest], view: View, options: Namespace
+) -> int:
     # SIGTERM ends a pull as Ctrl-C does: with everything kept, and said.
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # asyncio.run made it
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with pulling(settings, stores) as puller, asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_outcome(puller, request, view)) for request in requests]
+    async with pulling(settings, stores) as puller:
+        bring = _each_tag if options.all_tags else _together
+        outcomes = await bring(puller, requests, view)
     view.close()
     status = DONE
-    for request, outcome in zip(requests, (task.result() for task in tasks), strict=True):
+    for request, outcome in outcomes:
         if isinstance(outcome, HeadwayError):
             if settings.debug:
                 raise outcome
             print(explain(outcome), file=sys.stderr)
             status = status or exit_status(outcome)
         else:
-            _say(request, outcome, view, quiet=quiet)
+            _say(request, outcome, view, quiet=options.quiet)
     return status
 
 
-async def _outcome(puller: Puller, request: PullRequest, view: View) -> PullDone | HeadwayError:
+async def _together(puller: Puller, requests: list[PullRequest], view: View) -> list[_Outcome]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_outcome(puller, request, view)) for request in requests]
+    return [task.result() for task in tasks]
+
+
+async def _each_tag(puller: Puller, requests: list[PullRequest], view: View) -> list[_Outcome]:
+    """Pull every tag of each repository, one after the other: most of them share most of their layers."""
+    outcomes: list[_Outcome] = []
+    for request in requests:
+        try:
+            references = await puller.tags(request, view.report)
+        except HeadwayError as error:
+            outcomes.append((request, error))
+            continue
+        for reference in references:
+            outcomes.append(  # noqa: PERF401  # one after the other, as the name says
+                await _outcome(puller, msgspec.structs.replace(request, reference=reference), view)
+            )
+    return outcomes
+
+
+async def _outcome(puller: Puller, request: PullRequest, view: View) -> _Outcome:
     try:
-        return await puller.pull(request, view.report)
+        return request, await puller.pull(request, view.report)
     except HeadwayError as error:
-        return error
+        return request, error
 
 
 def _say(request: PullRequest, done: PullDone, view: View, *, quiet: bool) -> None:

@@ -1,12 +1,13 @@
 """Where to ask for an image, and in which order (moby-behaviour 3.1).
 
-Rule 1: mirrors stand in for docker.io only, as in Docker, and come before it.
+Rule 1: mirrors come before the registry that they stand in for. Docker knows them for docker.io only.
 Rule 2: an insecure registry is asked by HTTPS first and by HTTP only if that cannot work; loopback always is insecure.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -15,6 +16,7 @@ from headway.errors import InvalidSettingError
 
 DOCKER_HUB = "docker.io"
 DOCKER_HUB_HOST = "registry-1.docker.io"
+MAX_URLS = 8
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -26,6 +28,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         scheme: ``http`` where the user said so (mirrors); otherwise ``https``.
         mirror: Whether it stands in for another registry.
         prefix: Path in front of ``/v2/``, without a trailing slash.
+        blob_path: Path of the only blob that it is asked for, without credentials; empty for registries.
     """
 
     host: str
@@ -33,6 +36,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     scheme: str = "https"
     mirror: bool = False
     prefix: str = ""
+    blob_path: str = ""
 
     def __str__(self) -> str:
         return self.host
@@ -110,6 +114,18 @@ def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
 
 def endpoints_for(domain: str, mirrors: Sequence[str], insecure: InsecureRegistries) -> list[Endpoint]:
     """Return where to ask for repositories of `domain`, first choice first."""
-    if domain == DOCKER_HUB:
-        return [*(mirror_endpoint(url, insecure) for url in mirrors), Endpoint(host=DOCKER_HUB_HOST)]
-    return [Endpoint(host=domain, secure=domain not in insecure)]
+    own = Endpoint(DOCKER_HUB_HOST) if domain == DOCKER_HUB else Endpoint(domain, secure=domain not in insecure)
+    return [*(mirror_endpoint(url, insecure) for url in mirrors), own]
+
+
+def foreign_endpoints(urls: Sequence[str], insecure: InsecureRegistries) -> list[Endpoint]:
+    """Return where else a non-distributable layer may be had; what is no plain http or https URL is left out."""
+    endpoints = []
+    for url in urls[:MAX_URLS]:
+        scheme, _, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        if scheme not in ("http", "https") or not slash or not re.fullmatch(r"[A-Za-z0-9.:\[\]_-]+", host):
+            continue
+        secure = scheme == "https" and host not in insecure
+        endpoints.append(Endpoint(host, secure=secure, scheme=scheme, blob_path=f"/{path}".partition("#")[0]))
+    return endpoints

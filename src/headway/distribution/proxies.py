@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import urllib.parse
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -16,6 +16,15 @@ import msgspec
 from headway.errors import InvalidSettingError
 
 DEFAULT_PORT = 80
+MAX_PORT = 65535
+_URL = re.compile(
+    r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:([^/@]*)@)?(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:@\[\]]+))(?::(\d{1,5}))?/?\Z"
+)
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    return bytes([int(escape[1], 16)])
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -38,20 +47,19 @@ class Proxy(msgspec.Struct, frozen=True):
         Raises:
             InvalidSettingError: It is not the URL of an HTTP proxy.
         """
-        try:
-            parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            raise InvalidSettingError("a proxy's URL must be http://[user:password@]host[:port]") from None
-        if parts.scheme != "http":
-            raise InvalidSettingError(f"{parts.scheme} proxies are not supported: use an http:// proxy")
-        if not host:
+        match = _URL.match(url)
+        if match is None:
+            raise InvalidSettingError("a proxy's URL must be http://[user:password@]host[:port]")
+        scheme, login, bracketed, name, port = match.groups()
+        if scheme not in (None, "http"):
+            raise InvalidSettingError(f"{scheme} proxies are not supported: use an http:// proxy")
+        if port and not 0 < int(port) <= MAX_PORT:
             raise InvalidSettingError("a proxy's URL must be http://[user:password@]host[:port]")
         authorization = ""
-        if parts.username is not None:
-            login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-            authorization = "Basic " + base64.b64encode(login.encode()).decode()
-        return cls(host, port or DEFAULT_PORT, authorization)
+        if login is not None:
+            whole = login if ":" in login else f"{login}:"
+            authorization = "Basic " + base64.b64encode(_ESCAPE.sub(_unescaped, whole.encode())).decode()
+        return cls(bracketed or name.lower(), int(port) if port else DEFAULT_PORT, authorization)
 
     def __str__(self) -> str:
         return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"

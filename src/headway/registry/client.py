@@ -12,6 +12,8 @@ import threading
 import urllib.parse
 from collections.abc import Mapping
 
+import msgspec
+
 from headway.distribution.endpoints import Endpoint
 from headway.errors import (
     DigestMismatchError,
@@ -36,12 +38,19 @@ from headway.registry.http import Exchange, HttpClient
 
 MAX_REDIRECTS = 10
 ANSWER_SECONDS = 15.0
+TAGS_AT_ONCE = 1000
+MAX_TAG_PAGES = 1000
 FALLBACK_HELLO_SECONDS = 3.0
 MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
+_LINK = re.compile(r'<([^<>]*)>[^,<>]*;\s*rel\s*=\s*"?next\b')
 _URL_SAFE = "/%:@!$&'()*+,;=~?"
 _NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.PROXY}
 _REDIRECTS = {301, 302, 303, 307, 308}
+
+
+class _TagList(msgspec.Struct):
+    tags: list[str] | None = None
 
 
 class RegistryClient:
@@ -133,6 +142,24 @@ class RegistryClient:
         """See `interfaces.Registry.blob`."""
         return RegistryBlob(self, endpoint, repository, descriptor, offset, end)
 
+    def tags(self, endpoint: Endpoint, repository: str) -> list[str]:
+        """See `interfaces.Registry.tags`."""
+        tags: dict[str, None] = {}
+        target, asked = f"/v2/{repository}/tags/list?n={TAGS_AT_ONCE}", set[str]()
+        while target:
+            if target in asked or len(asked) >= MAX_TAG_PAGES:
+                raise MisbehavedError(endpoint.host, "sends a list of tags that never ends")
+            asked.add(target)
+            with _Request(self, endpoint, repository, "GET", target, {"Accept": "application/json"}) as request:
+                exchange = request.send()
+                if exchange.status != 200:
+                    raise request.failure("repository", repository)
+                data = exchange.read_up_to(MAX_MANIFEST_BYTES)
+                links = exchange.headers.get_all("Link") or []
+            tags |= dict.fromkeys(_tags(data, endpoint))
+            target = _next_page(endpoint, target, links)
+        return list(tags)
+
     # What a request needs of its client.
 
     def exchange(self, address: Address, method: str, target: str, headers: Mapping[str, str]) -> Exchange:
@@ -148,7 +175,7 @@ class RegistryClient:
         """Return the schemes to try, in order: HTTPS first, HTTP behind it only for insecure registries."""
         if known := self._schemes.get(endpoint.host):
             return [known]
-        if endpoint.scheme == "http" or endpoint.mirror:
+        if endpoint.scheme == "http" or endpoint.mirror or endpoint.blob_path:
             return [endpoint.scheme]
         return ["https"] if endpoint.secure else ["https", "http"]
 
@@ -213,6 +240,8 @@ class _Request:
     def _authorized(self, scheme: str) -> Exchange:
         host, secure = self._endpoint.host, self._endpoint.secure
         address = Address.parse(scheme, host, verify=secure, registry=host)
+        if self._endpoint.blob_path:
+            return self._redirected(address, self._headers)
         for _ in range(3):
             sent = self._client.authorizer.header(self._endpoint, self._repository, self._begin)
             exchange = self._redirected(address, {**self._headers, **({"Authorization": sent} if sent else {})})
@@ -294,7 +323,7 @@ class RegistryBlob:
         if offset > 0 or end < descriptor.size:
             # No If-Range: blobs are named by their content, and another backend's ETag would turn 206 into 200.
             headers["Range"] = f"bytes={offset}-" + (str(end - 1) if end < descriptor.size else "")
-        target = f"/v2/{repository}/blobs/{descriptor.digest}"
+        target = urllib.parse.quote(endpoint.blob_path, safe=_URL_SAFE) or f"/v2/{repository}/blobs/{descriptor.digest}"
         self._request = _Request(client, endpoint, repository, "GET", target, headers)
         self._exchange: Exchange | None = None
         self.stall_limit_seconds = ANSWER_SECONDS
@@ -367,6 +396,30 @@ def _follow(address: Address, target: str, location: str) -> tuple[Address, str]
     # Quoted where the server did not: http.client would refuse a space, and show the signature in its message.
     path, query = urllib.parse.quote(url.path or "/", safe=_URL_SAFE), urllib.parse.quote(url.query, safe=_URL_SAFE)
     return following, f"{path}?{query}" if query else path
+
+
+def _tags(data: bytes, endpoint: Endpoint) -> list[str]:
+    try:
+        found = msgspec.json.decode(data, type=_TagList).tags
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise MisbehavedError(endpoint.host, "sends no list of tags") from None
+    return found or []
+
+
+def _next_page(endpoint: Endpoint, target: str, links: list[str]) -> str:
+    """Return the path of the next page of a list, nothing behind the last (distribution-spec, "Listing Tags")."""
+    match = next((match for link in links for match in _LINK.finditer(link)), None)
+    if match is None:
+        return ""
+    here = f"https://{endpoint.host}{endpoint.prefix}{target}"
+    try:
+        url = urllib.parse.urlsplit(urllib.parse.urljoin(here, match[1]))
+    except ValueError:
+        raise MisbehavedError(endpoint.host, "sends a link that is none") from None
+    # Whatever host an absolute link names: the list goes on where it began, and so do the credentials.
+    path = url.path.removeprefix(endpoint.prefix)
+    query = urllib.parse.quote(url.query, safe=_URL_SAFE)
+    return urllib.parse.quote(path, safe=_URL_SAFE) + (f"?{query}" if query else "")
 
 
 def _manifest_name(repository: str, name: str) -> str:

@@ -16,11 +16,13 @@ from typing import TypeVar
 import msgspec
 
 from headway.distribution.backoff import FirstContact, GiveUp, Retries, Wait, is_outage
-from headway.distribution.endpoints import Endpoint, InsecureRegistries, endpoints_for
+from headway.distribution.endpoints import Endpoint, InsecureRegistries, endpoints_for, foreign_endpoints
 from headway.errors import (
     Fault,
     HeadwayError,
     InvalidDocumentError,
+    InvalidReferenceError,
+    MisbehavedError,
     NotFoundError,
     PullIncompleteError,
     StoreError,
@@ -30,6 +32,7 @@ from headway.oci.descriptor import Descriptor
 from headway.oci.digest import ChainID, DiffID, Digest
 from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
 from headway.oci.manifest import Index, Manifest, parse_manifest
+from headway.oci.media_types import is_foreign_layer
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import ImageRecord, RawManifest
@@ -53,7 +56,7 @@ class PullRequest(msgspec.Struct, frozen=True):
     Attributes:
         reference: With a tag or a digest.
         platform: Wanted platform.
-        mirrors: URLs that stand in for docker.io, first choice first.
+        mirrors: URLs that stand in for its registry, first choice first.
         insecure: Hosts that may be asked without verified TLS.
     """
 
@@ -91,6 +94,18 @@ class Puller:
         work = _Pull(self._tools, self._transfers, self._stores, request, report)
         try:
             return await work.run()
+        except HeadwayError as error:
+            raise work.incomplete(error) from error
+
+    async def tags(self, request: PullRequest, report: Report) -> list[Reference]:
+        """Return every tag of the repository that a request names.
+
+        Raises:
+            PullIncompleteError: The registry does not tell.
+        """
+        work = _Pull(self._tools, self._transfers, self._stores, request, report)
+        try:
+            return await work.tags()
         except HeadwayError as error:
             raise work.incomplete(error) from error
 
@@ -135,6 +150,15 @@ class _Pull:
         done = PullDone(self._reference.familiar, root.digest, config.image_id, config.platform, updated, receipt)
         self._report(done)
         return done
+
+    async def tags(self) -> list[Reference]:
+        """Return every tag of the repository."""
+        name = self._reference.name_only()
+        found = await self._ask(lambda endpoint: self._tools.registry.tags(endpoint, name.path))
+        try:
+            return [name.with_tag(tag) for tag in found]
+        except InvalidReferenceError as error:
+            raise MisbehavedError(name.domain, f"lists a tag that cannot be one: {error}") from None
 
     # Manifest and config
 
@@ -185,7 +209,7 @@ class _Pull:
         descriptor = manifest.config
         if descriptor.size > MAX_CONFIG_BYTES:
             raise InvalidDocumentError(f"the image's config is larger than {MAX_CONFIG_BYTES} bytes")
-        cost = await self._transfers.blob(descriptor, self._sources(), lambda _: None)
+        cost = await self._transfers.blob(descriptor, self._sources(descriptor), lambda _: None)
         self._document_bytes += descriptor.size if cost.received else 0
         data = await self._tools.lanes.disk(self._stores.blobs.read, descriptor.digest)
         return ImageConfig.parse(data), [cost]
@@ -221,17 +245,25 @@ class _Pull:
     async def _ask_each(self, question: Callable[[Endpoint], T]) -> T | HeadwayError:
         """Return the first answer, or the last endpoint's error (moby-behaviour 3.1)."""
         error: HeadwayError = NotFoundError("endpoint", self._reference.domain)
-        for endpoint in self._endpoints:
+        for endpoint in tuple(self._endpoints):
             try:
                 answer = await self._tools.lanes.abandonable(partial(question, endpoint))
             except (StoreError, asyncio.CancelledError):
                 raise
             except HeadwayError as caught:
-                error = caught
+                if endpoint.mirror:
+                    self._put_last(endpoint)
+                else:
+                    error = caught  # the registry knows best whether there is such an image
                 continue
             await self._tools.lanes.database(self._stores.hosts.answered, endpoint.host)
             return answer
         return error
+
+    def _put_last(self, mirror: Endpoint) -> None:
+        """Ask a mirror that has failed once after everybody else, for the rest of this pull."""
+        self._endpoints.remove(mirror)
+        self._endpoints.append(mirror)
 
     async def _wait(self, decision: Wait) -> None:
         due = self._tools.clock() + decision.seconds
@@ -241,22 +273,24 @@ class _Pull:
 
     # Layers
 
-    def _sources(self) -> Sequence[Source]:
-        return [Source(endpoint, self._reference.path) for endpoint in self._endpoints]
+    def _sources(self, descriptor: Descriptor) -> Sequence[Source]:
+        foreign = descriptor.urls if is_foreign_layer(descriptor.media_type) else ()
+        endpoints = [*self._endpoints, *foreign_endpoints(foreign, self._request.insecure)]
+        return [Source(endpoint, self._reference.path) for endpoint in endpoints]
 
     async def _bring_layers(self) -> list[Cost]:
         """Bring every layer; the first one that fails stops the others, which keep their bytes."""
-        sources = self._sources()
         unique = {layer.diff_id: layer for layer in self._layers}
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._transfers.layer(layer.diff_id, layer.descriptor, sources, self._report))
-                    for layer in unique.values()
-                ]
+                tasks = [group.create_task(self._bring_layer(layer)) for layer in unique.values()]
         except* HeadwayError as errors:
             raise _first(errors) from None
         return [task.result() for task in tasks]
+
+    async def _bring_layer(self, layer: _Layer) -> Cost:
+        sources = self._sources(layer.descriptor)
+        return await self._transfers.layer(layer.diff_id, layer.descriptor, sources, self._report)
 
     def _bytes_here(self) -> int:
         unique = {layer.descriptor.digest: layer for layer in self._layers}
