@@ -1,0 +1,217 @@
+"""Mirrors that are dead, hang, lie or refuse: the registry behind them brings the right image, and soon."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import re
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import images
+from tests.fakes.cli import Cli
+from tests.fakes.servers import DockerRegistry, docker_registry
+from tests.faults.auth import Basic
+from tests.faults.registry import Registry
+from tests.faults.sockets import listen
+from tests.faults.story import CutAfter, Effect, FlipByte, SlowResponse, StallAfter, Status
+from tests.faults.story import Fault as On
+
+IMAGE = images.image([images.noise_layer(1_500_000), images.noise_layer(500_000, seed=1)])
+BYTES = sum(len(data) for data in IMAGE.blobs.values())
+SWITCH_SECONDS = 5.0
+START_SECONDS = 2.0  # of the command, on a busy machine
+USER, PASSWORD = "me", "correct-horse-battery"
+
+
+def pull(tmp_path: Path, origin: str, *mirrors: str, home: str = "/nonexistent") -> subprocess.CompletedProcess[str]:
+    file = tmp_path / "daemon.json"
+    file.write_text(json.dumps({"mirrors": {origin: list(mirrors)}}))
+    headway = Cli(tmp_path / "root", {"HOME": home})
+    return headway("pull", "--config-file", file, f"{origin}/test/image")
+
+
+def received(done: subprocess.CompletedProcess[str]) -> float:
+    """Return received bytes over needed ones, from the receipt."""
+    match = re.search(r"received \S+ \S+ \(([0-9.]+)\)", done.stderr)
+    assert match is not None, done.stderr
+    return float(match[1])
+
+
+def test_a_mirror_that_works_brings_all_of_it(tmp_path: Path) -> None:
+    with Registry([IMAGE]) as mirror, Registry([IMAGE]) as origin:
+        done = pull(tmp_path, origin.host, mirror.url)
+
+        assert done.returncode == 0
+        assert origin.log == []
+
+
+def test_a_real_pull_through_cache_is_a_mirror(tmp_path: Path, registry: DockerRegistry) -> None:
+    registry.push(IMAGE, "mirrored/image")
+    with docker_registry(tmp_path / "cache", proxy_of=registry.url) as cache:
+        file = tmp_path / "daemon.json"
+        file.write_text(json.dumps({"mirrors": {"127.0.0.1:1": [cache.url]}}))
+
+        done = Cli(tmp_path / "root")("pull", "--config-file", file, "127.0.0.1:1/mirrored/image")
+
+    assert (done.returncode, done.stdout.split()[0]) == (0, "127.0.0.1:1/mirrored/image:latest")
+
+
+def test_a_mirror_that_is_dead_costs_nothing(tmp_path: Path) -> None:
+    with Registry([IMAGE]) as origin:
+        done = pull(tmp_path, origin.host, "http://127.0.0.1:1")
+
+    assert done.returncode == 0
+    assert received(done) <= 1.01
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_mirror_that_says_nothing_is_left_within_five_seconds(tmp_path: Path, scheme: str) -> None:
+    with listen() as silent, Registry([IMAGE]) as origin:
+        done = pull(tmp_path, origin.host, f"{scheme}://127.0.0.1:{silent.getsockname()[1]}")
+
+        assert done.returncode == 0
+        assert received(done) <= 1.01
+        assert origin.log[0].seconds < SWITCH_SECONDS + START_SECONDS
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [On(Status(404), kind="manifest")],
+        [On(Status(404), kind="blob")],
+        [On(Status(503))],
+        [On(Status(200, {"Content-Type": "text/html"}, b"<html>Welcome</html>"))],
+        [On(CutAfter(500_000), kind="blob", digest=IMAGE.layers[0], nth=1),
+         On(Status(503), kind="blob", digest=IMAGE.layers[0])],
+    ],
+)  # fmt: skip
+def test_a_mirror_that_fails_costs_no_byte_twice(tmp_path: Path, script: Sequence[On]) -> None:
+    with Registry([IMAGE], faults=script) as mirror, Registry([IMAGE]) as origin:
+        done = pull(tmp_path, origin.host, mirror.url)
+
+        assert done.returncode == 0
+        assert received(done) <= 1.01
+        assert mirror.sent("blob") + origin.sent("blob") <= 1.01 * BYTES
+
+
+def test_a_mirror_that_hangs_before_a_layer_is_left_within_five_seconds(tmp_path: Path) -> None:
+    hang: Effect = SlowResponse(30)
+    with (
+        Registry([IMAGE], faults=[On(hang, kind="blob", digest=IMAGE.layers[0])]) as mirror,
+        Registry([IMAGE]) as origin,
+    ):
+        began = time.monotonic()
+        done = pull(tmp_path, origin.host, mirror.url)
+        seconds = time.monotonic() - began
+
+    assert done.returncode == 0
+    assert received(done) <= 1.01
+    assert seconds < SWITCH_SECONDS + 2 * START_SECONDS
+
+
+def test_a_mirror_that_stalls_in_a_layer_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    stall = On(StallAfter(1_000_000), kind="blob", digest=IMAGE.layers[0])
+    with Registry([IMAGE], faults=[stall]) as mirror, Registry([IMAGE]) as origin:
+        done = pull(tmp_path, origin.host, mirror.url)
+        ranges = [line.range for line in mirror.requests("blob") if IMAGE.layers[0] in line.path]
+
+    assert done.returncode == 0
+    assert received(done) <= 1.01
+    assert ranges == ["", "bytes=1000000-"]
+
+
+def test_wrong_bytes_from_a_mirror_are_found_and_replaced(tmp_path: Path) -> None:
+    lie = On(FlipByte(700_000), kind="blob", digest=IMAGE.layers[0])
+    with Registry([IMAGE], faults=[lie]) as mirror, Registry([IMAGE]) as origin:
+        done = pull(tmp_path, origin.host, mirror.url)
+
+        assert done.returncode == 0
+        assert "wrong content" in done.stderr
+        assert origin.sent("blob") == len(IMAGE.blobs[IMAGE.layers[0]])
+
+
+def test_a_wrong_manifest_from_a_mirror_is_found(tmp_path: Path) -> None:
+    lie = On(FlipByte(10), kind="manifest", method="GET")
+    with Registry([IMAGE], faults=[lie]) as mirror, Registry([IMAGE]) as origin:
+        done = pull(tmp_path, origin.host, mirror.url)
+
+        assert done.returncode == 0
+        assert len(origin.requests("manifest")) == 1
+
+
+def test_a_mirror_gets_no_credentials_of_the_registry_and_its_own_from_the_files(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / ".docker").mkdir(parents=True)
+    with (
+        Registry([IMAGE], auth=Basic("mirror", "another-secret")) as mirror,
+        Registry([IMAGE], auth=Basic(USER, PASSWORD)) as origin,
+    ):
+        logins = {origin.host: f"{USER}:{PASSWORD}"}
+        write_logins(home, logins)
+        first = pull(tmp_path, origin.host, mirror.url, home=str(home))
+        refused = [line.authorized for line in mirror.log]
+        write_logins(home, {**logins, mirror.host: "mirror:another-secret"})
+        Cli(tmp_path / "root")("rmi", f"{origin.host}/test/image")
+        second = pull(tmp_path, origin.host, mirror.url, home=str(home))
+        served = mirror.requests("manifest", status=200)
+
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert refused == [False]
+    assert served
+
+
+def write_logins(home: Path, logins: dict[str, str]) -> None:
+    entries = {host: {"auth": base64.b64encode(login.encode()).decode()} for host, login in logins.items()}
+    (home / ".docker" / "config.json").write_text(json.dumps({"auths": entries}))
+
+
+def test_when_everybody_fails_the_registrys_own_word_counts(tmp_path: Path) -> None:
+    with Registry([]) as origin:
+        done = pull(tmp_path, origin.host, "http://127.0.0.1:1")
+
+    assert done.returncode == 1
+    assert "no such manifest: test/image:latest" in done.stderr
+
+
+# --- foreign layers ---------------------------------------------------------------------------------------------
+
+
+def test_a_foreign_layer_that_the_registry_does_not_have_comes_from_its_urls(tmp_path: Path) -> None:
+    digest = IMAGE.layers[0]
+    with Registry([IMAGE]) as elsewhere, Registry([IMAGE], auth=Basic(USER, PASSWORD)) as origin:
+        path = f"/v2/test/image/blobs/{digest}"
+        foreign = with_foreign_layer(digest, ["ftp://127.0.0.1/x", "http://127.0.0.1:1/x", elsewhere.url + path])
+        origin.add(foreign, tag="foreign")
+        origin.remove(digest)
+        home = tmp_path / "home"
+        (home / ".docker").mkdir(parents=True)
+        write_logins(home, {"127.0.0.1": f"{USER}:{PASSWORD}", origin.host: f"{USER}:{PASSWORD}"})
+
+        done = Cli(tmp_path / "root", {"HOME": str(home)})("pull", f"{origin.host}/test/image:foreign")
+        asked = [(line.path, line.authorized) for line in elsewhere.log]
+
+    assert done.returncode == 0, done.stderr
+    assert asked == [(path, False)]
+
+
+def with_foreign_layer(digest: str, urls: list[str]) -> images.Image:
+    """Return the image with one of its layers not to be distributed."""
+    document = json.loads(IMAGE.blobs[IMAGE.manifest_digest])
+    for layer in document["layers"]:
+        if layer["digest"] == digest:
+            layer["mediaType"] = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+            layer["urls"] = urls
+    data = json.dumps(document).encode()
+    name = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    media_type = IMAGE.media_types[IMAGE.manifest_digest]
+    blobs = {key: value for key, value in IMAGE.blobs.items() if key != IMAGE.manifest_digest}
+    return dataclasses.replace(
+        IMAGE, blobs={**blobs, name: data}, media_types={name: media_type}, manifest_digest=name, tag="foreign"
+    )

@@ -1,0 +1,145 @@
+"""Every tag of a repository, from a real registry and from one that sends its list in pages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from headway.distribution.endpoints import Endpoint
+from headway.errors import HeadwayError, MisbehavedError, NotFoundError
+from headway.registry.client import RegistryClient
+from headway.registry.credentials import anonymous
+from headway.registry.http import HttpClient
+from tests.fakes import images
+from tests.fakes.cli import Cli
+from tests.fakes.servers import DockerRegistry
+from tests.faults.registry import Registry
+from tests.faults.story import Fault as On
+from tests.faults.story import Status
+
+SHARED = images.noise_layer(50_000)
+
+
+@pytest.fixture
+def headway(tmp_path: Path) -> Cli:
+    return Cli(tmp_path / "root")
+
+
+def push(registry: DockerRegistry, repository: str, *tags: str) -> None:
+    for number, tag in enumerate(tags):
+        registry.push(images.image([SHARED, images.noise_layer(1000, seed=10 + number)], tag=tag), repository)
+
+
+def test_all_tags_of_a_repository_are_pulled_and_share_their_layers(registry: DockerRegistry, headway: Cli) -> None:
+    push(registry, "tags/all", "1", "2", "latest")
+    name = f"{registry.host}/tags/all"
+
+    done = headway("pull", "-a", "-q", name)
+    listed = headway("images", "--format", "{{.Tag}}")
+    trees = list((headway.data_root / "trees").iterdir())
+
+    assert (done.returncode, sorted(done.stdout.split())) == (0, [f"{name}:1", f"{name}:2", f"{name}:latest"])
+    assert sorted(listed.stdout.split()) == ["1", "2", "latest"]
+    assert len(trees) == 4
+
+
+@pytest.mark.parametrize("suffix", [":1", f"@sha256:{'0' * 64}"])
+def test_a_tag_and_all_of_them_exclude_each_other(headway: Cli, suffix: str) -> None:
+    done = headway("pull", "--all-tags", f"127.0.0.1:1/tags/all{suffix}")
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "headway: tag can't be used with --all-tags/-a"
+
+
+def test_a_repository_that_does_not_exist_is_named(registry: DockerRegistry, headway: Cli) -> None:
+    done = headway("pull", "-a", f"{registry.host}/tags/nothing")
+
+    assert done.returncode == 1
+    assert "no such repository: tags/nothing" in done.stderr
+
+
+def test_one_tag_that_fails_leaves_the_others(registry: DockerRegistry, headway: Cli) -> None:
+    push(registry, "tags/some", "1", "3")
+    registry.push(images.image([SHARED], tag="2", index=True, platforms=["linux/s390x"]), "tags/some")
+
+    done = headway("pull", "-a", "-q", f"{registry.host}/tags/some")
+
+    assert done.returncode == 1
+    assert len(done.stdout.split()) == 2
+
+
+# --- pages ------------------------------------------------------------------------------------------------------
+
+
+def page(tags: object, link: str = "") -> Status:
+    headers = {"Content-Type": "application/json", **({"Link": link} if link else {})}
+    return Status(200, headers, json.dumps({"name": "test/image", "tags": tags}).encode())
+
+
+def listed(*pages: Status, prefix: str = "") -> tuple[list[str] | HeadwayError, list[str]]:
+    """Return what a client makes of a list in pages, and the paths it asked for."""
+    faults = [On(each, nth=number) for number, each in enumerate(pages, 1)]
+    with Registry([], faults=faults) as registry:
+        http = HttpClient("test")
+        endpoint = Endpoint(registry.host, secure=False, scheme="http", prefix=prefix)
+        try:
+            return RegistryClient(http, anonymous).tags(endpoint, "test/image"), [line.path for line in registry.log]
+        except HeadwayError as error:
+            return error, [line.path for line in registry.log]
+        finally:
+            http.close()
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        '</v2/test/image/tags/list?n=2&last=b>; rel="next"',
+        "</v2/test/image/tags/list?n=2&last=b>;rel=next",
+        '<http://other.example/v2/test/image/tags/list?n=2&last=b>; rel="next"',
+        '<?n=2&last=b>; rel="next"',
+        '</first>; rel="first", </v2/test/image/tags/list?last=b>; rel="next"',
+    ],
+)
+def test_a_list_in_pages_is_read_to_its_end(link: str) -> None:
+    tags, asked = listed(page(["a", "b"], link), page(["b", "c"]))
+
+    assert tags == ["a", "b", "c"]
+    assert asked == ["/v2/test/image/tags/list"] * 2  # without queries, and of one host
+
+
+def test_a_path_in_front_of_the_registry_is_kept() -> None:
+    link = '</hub/v2/test/image/tags/list?last=b>; rel="next"'
+
+    tags, asked = listed(page(["a"], link), page(["b"]), prefix="/hub")
+
+    assert tags == ["a", "b"]
+    assert asked == ["/hub/v2/test/image/tags/list"] * 2
+
+
+def test_a_list_without_an_end_is_left() -> None:
+    again = page(["a"], '</v2/test/image/tags/list?n=1000&last=a>; rel="next"')
+
+    error, asked = listed(again, again, again, again)
+
+    assert isinstance(error, MisbehavedError)
+    assert "never ends" in str(error)
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("tags", [None, []])
+def test_a_repository_without_tags_has_none(tags: object) -> None:
+    assert listed(page(tags))[0] == []
+
+
+@pytest.mark.parametrize("answer", [Status(200, {}, b"no json"), Status(200, {}, b"[]"), page("a"), page([1])])
+def test_what_is_no_list_is_named(answer: Status) -> None:
+    error, _ = listed(answer)
+
+    assert isinstance(error, MisbehavedError)
+    assert "sends no list of tags" in str(error)
+
+
+def test_an_unknown_repository_is_not_found() -> None:
+    assert isinstance(listed(Status(404))[0], NotFoundError)
