@@ -19,7 +19,7 @@ from headway.distribution.ranges import Ranges
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID
 from headway.oci.reference import Reference
-from headway.records import ImageRecord, LayerReport, RawManifest, Tree
+from headway.records import ImageRecord, LayerReport, RawManifest, TarParts, Tree
 
 # --- registries ------------------------------------------------------------------------------------------------
 
@@ -242,17 +242,24 @@ class LayerStore(Protocol):
         """Tell whether the layer is here, unpacked and committed."""
 
     def new_tree(self) -> AbstractContextManager[Path]:
-        """Give an empty private directory to unpack into; it is removed at the end unless it was committed."""
+        """Give an empty private directory to unpack into; it is removed at the end unless it was committed.
+
+        So is a recipe that was put beside it (`records.recipe_beside`).
+        """
 
     def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
         """Sync and publish a private directory as the tree of `diff_id`; the caller has verified the diff ID.
 
-        Where the tree is here already, the private one is dropped.
+        A recipe beside it (`records.recipe_beside`) is published first, and goes when the tree goes. Where the tree is
+        here already, the private one is dropped.
 
         Raises:
             StoreFullError: No space left.
             StoreError: The disk failed.
         """
+
+    def tar_parts(self, diff_id: DiffID) -> TarParts | None:
+        """Return what gives a layer's tar back; None where the layer is not here, or was committed without a recipe."""
 
     def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:
         """Publish every prefix of `diff_ids` as a chain; return the last chain ID, None for no layers.
@@ -387,7 +394,8 @@ class Applier(Protocol):
         """Decompress `source`, write its entries below `directory`, and return the diff ID with what was found.
 
         `progress` is told the compressed bytes consumed so far. Nothing outside `directory` is touched, whatever the
-        tar says. The whole source is consumed, behind the end marker too: the diff ID covers it.
+        tar says, but for the layer's recipe, which is put beside it (`records.recipe_beside`). The whole source is
+        consumed, behind the end marker too: the diff ID covers it.
 
         Raises:
             InvalidLayerError: Broken or hostile; the directory's content is then worthless.

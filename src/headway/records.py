@@ -79,6 +79,23 @@ class Tree(msgspec.Struct, frozen=True):
     report: LayerReport
 
 
+class TarParts(msgspec.Struct, frozen=True):
+    """What a layer's exact tar can be made from again.
+
+    Attributes:
+        tree: Its own tree, as it was unpacked.
+        recipe: What the tree does not hold.
+    """
+
+    tree: Path
+    recipe: Path
+
+
+def recipe_beside(directory: Path) -> Path:
+    """Return where the recipe of a layer lies while the layer is unpacked into the private `directory`."""
+    return directory.with_name(f"{directory.name}.recipe")
+
+
 class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One image, as lists need it, so that listing reads no config.
 

@@ -11,7 +11,7 @@ import pytest
 from headway.errors import NotFoundError
 from headway.interfaces import LayerStore
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
-from headway.records import LayerReport, Tree
+from headway.records import LayerReport, Tree, recipe_beside
 
 WHOLE = LayerReport(size=10, disk_bytes=4096, entries=1)
 LEANING = LayerReport(size=20, disk_bytes=8192, entries=1, implicit=("etc",))
@@ -38,6 +38,15 @@ def commit(subject: LayerStore, name: str, report: LayerReport = WHOLE) -> DiffI
     with subject.new_tree() as path:
         (path / name).write_text(name)
         subject.commit_tree(diff_id(name), path, report)
+    return diff_id(name)
+
+
+def with_recipe(subject: LayerStore, name: str) -> DiffID:
+    """Commit a tree as `commit` does, with a recipe that says the same."""
+    with subject.new_tree() as path:
+        (path / name).write_text(name)
+        recipe_beside(path).write_text(name)
+        subject.commit_tree(diff_id(name), path, WHOLE)
     return diff_id(name)
 
 
@@ -68,6 +77,35 @@ class LayerStoreContract:
 
         assert subject.has_tree(diff_id("base"))
         assert not subject.has_tree(diff_id("other"))
+
+    def test_a_recipe_is_here_as_long_as_its_tree(self, subject: LayerStore) -> None:
+        diff = with_recipe(subject, "base")
+        subject.commit_chain([diff])
+
+        parts = subject.tar_parts(diff)
+        found = parts and (parts.recipe.read_text(), os.listdir(parts.tree))
+        subject.collect([])
+
+        assert found == ("base", ["base"])
+        assert parts is not None
+        assert (parts.recipe.exists(), parts.tree.exists(), subject.tar_parts(diff)) == (False, False, None)
+
+    def test_a_layer_without_a_recipe_cannot_be_given_back(self, subject: LayerStore) -> None:
+        commit(subject, "base")
+
+        assert subject.tar_parts(diff_id("base")) is None
+        assert subject.tar_parts(diff_id("other")) is None
+
+    def test_a_recipe_that_is_not_committed_leaves_nothing(self, subject: LayerStore) -> None:
+        with_recipe(subject, "base")
+        with subject.new_tree() as path:
+            recipe_beside(path).touch()
+        with subject.new_tree() as again:
+            recipe_beside(again).touch()
+            subject.commit_tree(diff_id("base"), again, WHOLE)
+
+        assert not recipe_beside(path).exists()
+        assert not recipe_beside(again).exists()
 
     def test_a_tree_that_is_here_already_stays_as_it_is(self, subject: LayerStore) -> None:
         commit(subject, "base")

@@ -19,7 +19,7 @@ from headway.store.ingests import FileIngestStore
 from headway.store.layers import SqliteLayerStore, tree_directory
 from headway.store.recovery import LostImage, Recovered, recover
 from headway.store.references import SqliteReferenceStore
-from tests.contract.layer_store_contract import LEANING, chain_id, commit, derive, diff_id, files
+from tests.contract.layer_store_contract import LEANING, chain_id, commit, derive, diff_id, files, with_recipe
 from tests.contract.reference_store_contract import name
 
 
@@ -67,8 +67,9 @@ def test_a_new_data_root_gets_its_directories(tmp_path: Path) -> None:
         found = recover(root, database)
 
     assert found == Recovered()
-    assert {"blobs", "ingest", "trees", "tmp", "headway.db"} == set(os.listdir(root.path))
-    assert {(root.path / one).stat().st_mode & 0o777 for one in ("blobs", "ingest", "trees", "tmp")} == {0o700}
+    made = {"blobs", "ingest", "trees", "recipes", "tmp"}
+    assert {*made, "headway.db"} == set(os.listdir(root.path))
+    assert {(root.path / one).stat().st_mode & 0o777 for one in made} == {0o700}
 
 
 def test_what_is_right_is_left_alone(store: Store) -> None:
@@ -94,10 +95,11 @@ def test_litter_is_removed(store: Store) -> None:
     (root.ingests / "file").touch()
     (root.ingests / tree_directory(diff_id("no journal"))).mkdir()
     (root.blobs / "sha256" / "abc.tmp").touch()
+    (root.recipes / tree_directory(diff_id("uncommitted"))).touch()
 
     found = store.recover()
 
-    assert found == Recovered(litter=7)
+    assert found == Recovered(litter=8)
     left = {path.relative_to(root.path) for path in root.path.rglob("*") if path.parent != root.path}
     assert {str(path) for path in left} == {"blobs/sha256", "blobs/sha512"}
 
@@ -118,6 +120,17 @@ def test_a_lost_tree_takes_the_chains_and_images_that_need_it_along(store: Store
     assert store.references.list() == [(name("kept:1"), kept)]
     assert store.layers.has_tree(diff_id("top"))
     assert store.recover() == Recovered()
+
+
+def test_a_recipe_stays_with_its_tree_and_goes_without_it(store: Store) -> None:
+    with_recipe(store.layers, "kept")
+    with_recipe(store.layers, "lost")
+    shutil.rmtree(store.root.trees / tree_directory(diff_id("lost")))
+
+    found = store.recover()
+
+    assert (found.litter, found.lost_trees) == (1, (diff_id("lost"),))
+    assert os.listdir(store.root.recipes) == [tree_directory(diff_id("kept"))]
 
 
 def test_a_lost_derived_tree_takes_its_chain_along(store: Store) -> None:

@@ -18,7 +18,7 @@ from headway.errors import (
 )
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID, chain_ids
 from headway.oci.reference import Reference
-from headway.records import ImageRecord, LayerReport, Tree
+from headway.records import ImageRecord, LayerReport, TarParts, Tree, recipe_beside
 from headway.store.images import microseconds, search_prefixes
 from headway.store.references import digest_name, stored_name, tag_name
 
@@ -231,6 +231,7 @@ class MemoryLayerStore:
         self._derive = derive
         self._made = 0
         self._trees: dict[DiffID, Tree] = {}
+        self._recipes: dict[DiffID, Path] = {}
         self._chains: dict[ChainID, tuple[ChainID | None, DiffID, Tree]] = {}
         self.blobs: dict[DiffID, list[tuple[Digest, str]]] = {}
 
@@ -247,6 +248,7 @@ class MemoryLayerStore:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+            recipe_beside(path).unlink(missing_ok=True)
 
     def _make(self) -> Path:
         self._made += 1
@@ -260,7 +262,14 @@ class MemoryLayerStore:
 
     def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
         if diff_id not in self._trees:
+            if recipe_beside(path).exists():
+                self._recipes[diff_id] = self._keep(recipe_beside(path))
             self._trees[diff_id] = Tree(self._keep(path), report)
+
+    def tar_parts(self, diff_id: DiffID) -> TarParts | None:
+        if diff_id not in self._trees or diff_id not in self._recipes:
+            return None
+        return TarParts(self._trees[diff_id].path, self._recipes[diff_id])
 
     def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:
         for diff_id in diff_ids:
@@ -309,6 +318,8 @@ class MemoryLayerStore:
                 chain_id = self._chains[chain_id][0]
         gone = [self._chains.pop(chain_id)[2] for chain_id in self._chains.keys() - needed]
         used = {diff_id for _, diff_id, _ in self._chains.values()}
+        for diff_id in self._recipes.keys() - used:
+            self._recipes.pop(diff_id).unlink()
         gone += [self._trees.pop(diff_id) for diff_id in self._trees.keys() - used]
         left = [*self._trees.values(), *(tree for _, _, tree in self._chains.values())]
         removed = {tree.path: tree for tree in gone if tree.path not in {other.path for other in left}}

@@ -14,9 +14,10 @@ from headway.distribution.backoff import RetryPolicy
 from headway.distribution.flow import LinkMemory
 from headway.interfaces import TarSource
 from headway.layers.applier import apply_layer
+from headway.layers.recipe_recorder import Recorder
 from headway.layers.umask import unshare_umask
 from headway.oci.digest import DiffID
-from headway.records import LayerReport
+from headway.records import LayerReport, recipe_beside
 from headway.registry.client import RegistryClient
 from headway.service.blob_transfer import Tools
 from headway.service.lanes import Lanes
@@ -29,7 +30,10 @@ from headway.settings import Settings
 
 def _apply(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
     unshare_umask()  # the thread is this layer's own
-    return apply_layer(source, directory, progress)
+    with Recorder(recipe_beside(directory), directory) as recorder:
+        diff_id, report = apply_layer(source, directory, progress, observer=recorder)
+        recorder.finish(diff_id)
+    return diff_id, report
 
 
 @asynccontextmanager

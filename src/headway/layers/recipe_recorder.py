@@ -42,13 +42,16 @@ class Recorder:
         codec: How the recipe is compressed; None takes the best there is.
 
     Raises:
-        OSError: From every method but `finish`: a system call failed.
+        StoreFullError: No space left.
+        StoreError: The disk failed.
+        OSError: From the methods of an `Observer`: a system call failed.
     """
 
     def __init__(self, path: Path, tree: Path, *, codec: Codec | None = None) -> None:
         self._path = path
         self._tree = tree
-        self._writer = RecipeWriter(path, codec)
+        with disk_failures(f"the recipe {path}"):
+            self._writer = RecipeWriter(path, codec)
         self._size = 0  # of the tar, but for what was not flushed
         self._ops = bytearray()
         self._headers = bytearray()

@@ -31,6 +31,7 @@ class DataRoot:
         blobs: Committed blobs, by algorithm.
         ingests: Unfinished blobs.
         trees: Unpacked layers.
+        recipes: What gives their tars back.
         tmp: What is being made; emptied at start.
     """
 
@@ -41,6 +42,7 @@ class DataRoot:
         self.blobs = path / "blobs"
         self.ingests = path / "ingest"
         self.trees = path / "trees"
+        self.recipes = path / "recipes"
         self.tmp = path / "tmp"
 
     def blob(self, digest: Digest) -> Path:
@@ -106,6 +108,7 @@ class DataRoot:
                 self.blobs / "sha512",
                 self.ingests,
                 self.trees,
+                self.recipes,
                 self.tmp,
             ):
                 directory.mkdir(mode=0o700, exist_ok=True)

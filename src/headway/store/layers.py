@@ -1,6 +1,7 @@
 """Unpacked layers, and chains of them.
 
-Rule 1: a tree is published last: synced, renamed, its name synced, then its row. What has no row is not here.
+Rule 1: a tree is published last: synced, its recipe renamed, itself renamed, the names synced, then its row. What has
+        no row is not here.
 Rule 2: a tree that does not stand alone is never stacked as it is: its chain gets one derived from it.
 Rule 3: what is removed loses its row first and is moved to ``tmp/``; nobody meets half a tree.
 """
@@ -19,7 +20,7 @@ import msgspec
 
 from headway.errors import NotFoundError, OutOfOrderError, StoreError
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
-from headway.records import LayerReport, Tree
+from headway.records import LayerReport, TarParts, Tree, recipe_beside
 from headway.store.data_root import DataRoot, fsync_directory
 from headway.store.database import Database
 from headway.store.failures import disk_errors
@@ -74,6 +75,8 @@ class SqliteLayerStore:
     def new_tree(self) -> Iterator[Path]:
         """Give an empty private directory to unpack into; it is removed at the end unless it was committed.
 
+        So is a recipe that was put beside it (`records.recipe_beside`).
+
         Raises:
             StoreFullError: No space left.
             StoreError: The disk failed.
@@ -90,6 +93,7 @@ class SqliteLayerStore:
             finally:
                 del self._private[path]
                 self._drop(path)
+                self._drop(recipe_beside(path))
 
     def _drop(self, path: Path) -> None:
         with suppress(StoreError):  # then the next start removes it
@@ -98,7 +102,8 @@ class SqliteLayerStore:
     def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
         """Sync and publish a private directory as the tree of `diff_id`; the caller has verified the diff ID.
 
-        Where the tree is here already, the private one is dropped.
+        A recipe beside it (`records.recipe_beside`) is published first, and goes when the tree goes. Where the tree is
+        here already, the private one is dropped.
 
         Raises:
             StoreFullError: No space left.
@@ -108,6 +113,7 @@ class SqliteLayerStore:
         with self._database.transaction():
             if self.has_tree(diff_id):
                 return
+            self._move_recipe_in(path, tree_directory(diff_id))
             self._move_in(path, tree_directory(diff_id))
             self._sync_names()
             self._database.execute(
@@ -120,6 +126,26 @@ class SqliteLayerStore:
         if mark is None:
             raise OutOfOrderError(f"{path} is not from new_tree")
         self._syncer.sync(mark)
+
+    def tar_parts(self, diff_id: DiffID) -> TarParts | None:
+        """Return what gives a layer's tar back; None where the layer is not here, or was committed without a recipe."""
+        recipe = self._root.recipes / tree_directory(diff_id)
+        if not (recipe.is_file() and self.has_tree(diff_id)):
+            return None
+        return TarParts(self._root.trees / tree_directory(diff_id), recipe)
+
+    def _move_recipe_in(self, path: Path, name: str) -> None:
+        with disk_errors(self._root.recipes):
+            try:
+                os.rename(recipe_beside(path), self._root.recipes / name)
+            except FileNotFoundError:
+                self._remove_recipe(name)  # of a commit that was cut short
+                return
+            fsync_directory(self._root.recipes)
+
+    def _remove_recipe(self, name: str) -> None:
+        with disk_errors(self._root.recipes), suppress(FileNotFoundError):
+            os.unlink(self._root.recipes / name)
 
     def _move_in(self, path: Path, name: str) -> None:
         target = self._root.trees / name
@@ -276,7 +302,10 @@ class SqliteLayerStore:
             names, freed = self._forget(keep)
         with self._database.transaction():
             # A layer that was forgotten may have been committed again since.
-            moved = [self._move_out(name) for name in names - directories(self._database)]
+            gone = names - directories(self._database)
+            moved = [self._move_out(name) for name in gone]
+            for name in gone:
+                self._remove_recipe(name)
         for path in moved:
             if path is not None:
                 self._drop(path)

@@ -40,7 +40,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """What `recover` found and did.
 
     Attributes:
-        litter: Files and trees that had no record and were removed.
+        litter: Files, trees and recipes that had no record and were removed.
         lost_trees: Layers that were recorded and are not on disk.
         lost_chains: How many chains needed them.
         lost_images: Images whose layers or config are gone. They are forgotten: a pull brings them back, no
@@ -69,6 +69,7 @@ def recover(root: DataRoot, database: Database) -> Recovered:
         known = directories(database)
     litter = [*_names(root.tmp)]
     litter += _move_to_tmp(root, root.trees, trees - known)
+    litter += _move_to_tmp(root, root.recipes, _names(root.recipes) - known)
     litter += _move_to_tmp(root, root.ingests, _strange_ingests(root))
     for algorithm, names in blobs.items():
         strange = {name for name in names if not _is_digest(f"{algorithm}:{name}")}
