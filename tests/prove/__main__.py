@@ -12,11 +12,11 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from tests.prove import bad_input, cuts, kills, outages, repeats, start_up
+from tests.prove import bad_input, cuts, kills, outages, recipes, repeats, start_up
 from tests.prove.report import write
 from tests.prove.sheet import CHECKS, Check, Sheet
 
-MODULES = (cuts, kills, outages, repeats, bad_input, start_up)  # importing them registers their checks
+MODULES = (cuts, kills, outages, repeats, recipes, bad_input, start_up)  # importing them registers their checks
 
 
 def main() -> int:
