@@ -389,10 +389,16 @@ def test_where_auth_files_are() -> None:
     home = Path("/home/me")
 
     assert auth_files({"REGISTRY_AUTH_FILE": "/a", "DOCKER_CONFIG": "/d"}, home) == [Path("/a")]
-    assert auth_files({}, home) == [home / ".docker" / "config.json"]
-    assert auth_files({"DOCKER_CONFIG": "/d", "XDG_RUNTIME_DIR": "/run"}, home) == [
+    assert auth_files({"REGISTRY_AUTH_FILE": "/a"}, home, Path("/named")) == [Path("/named")]
+    assert auth_files({}, home, uid=5) == [
+        home / ".docker" / "config.json",
+        Path("/run/containers/5/auth.json"),
+        home / ".config" / "containers" / "auth.json",
+    ]
+    assert auth_files({"DOCKER_CONFIG": "/d", "XDG_RUNTIME_DIR": "/run", "XDG_CONFIG_HOME": "/c"}, home, uid=5) == [
         Path("/d/config.json"),
         Path("/run/containers/auth.json"),
+        Path("/c/containers/auth.json"),
     ]
 
 

@@ -27,12 +27,12 @@ def http_client(settings: Settings) -> HttpClient:
 
 def credential_source(settings: Settings) -> AuthFiles:
     """Return what knows the user's logins."""
-    return AuthFiles(auth_files(os.environ, _home(), settings.auth_file))
+    return AuthFiles(auth_files(os.environ, _home(), settings.auth_file, uid=os.getuid()))
 
 
 def login_file(settings: Settings) -> LoginFile:
     """Return where this user's logins are saved: the first of the files that are read."""
-    return LoginFile(auth_files(os.environ, _home(), settings.auth_file)[0])
+    return LoginFile(auth_files(os.environ, _home(), settings.auth_file, uid=os.getuid())[0])
 
 
 def _home() -> Path:

@@ -54,21 +54,28 @@ def anonymous(host: str) -> Credentials | None:
     return None
 
 
-def auth_files(environment: Mapping[str, str], home: Path, named: Path | None = None) -> list[Path]:
-    """Return the files that may hold credentials, in the order in which they are asked (interface.md).
+def auth_files(
+    environment: Mapping[str, str], home: Path, named: Path | None = None, *, uid: int | None = None
+) -> list[Path]:
+    """Return the files that may hold credentials, in the order in which they are asked: docker's, then podman's.
 
     Args:
         environment: Of this process.
         home: The user's.
         named: By ``--authfile`` or the setting ``auth-file``; then no other file is asked.
+        uid: The user's; podman has a place for who has no ``$XDG_RUNTIME_DIR``.
     """
     if named is not None:
         return [named]
     if by_environment := environment.get("REGISTRY_AUTH_FILE"):
         return [Path(by_environment)]
     docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
-    runtime = environment.get("XDG_RUNTIME_DIR")
-    return [docker, *([Path(runtime) / "containers" / "auth.json"] if runtime else [])]
+    places = [Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers"]
+    if runtime := environment.get("XDG_RUNTIME_DIR"):
+        places.insert(0, Path(runtime) / "containers")
+    elif uid is not None:
+        places.insert(0, Path("/run/containers") / str(uid))
+    return [docker, *(place / "auth.json" for place in places)]
 
 
 class AuthFiles:

@@ -1,0 +1,291 @@
+"""Auth files and credential helpers, as docker, podman and skopeo read and write them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pty
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headway.cli.login import registry_host
+from headway.errors import InvalidSettingError
+from headway.registry.credential_helpers import CredentialHelper
+from headway.registry.credentials import HUB_KEY, AuthFiles, Credentials
+from headway.registry.logins import LoginFile
+from tests.fakes.cli import Cli
+from tests.faults.auth import Basic
+from tests.faults.registry import Registry
+
+USER, PASSWORD = "me", "correct-horse-battery"
+
+
+class Shelf(CredentialHelper):
+    """A helper that keeps its logins in memory.
+
+    Args:
+        name: Its name.
+        kept: What it holds.
+    """
+
+    def __init__(self, name: str, kept: dict[str, tuple[str, str]]) -> None:
+        super().__init__(name)
+        self.kept = kept
+
+    def get(self, server: str) -> tuple[str, str] | None:
+        return self.kept.get(server)
+
+    def store(self, server: str, user: str, secret: str) -> None:
+        self.kept[server] = user, secret
+
+    def erase(self, server: str) -> None:
+        del self.kept[server]
+
+
+def encoded(user: str, password: str) -> dict[str, str]:
+    return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def write(file: Path, document: object) -> Path:
+    file.write_text(json.dumps(document))
+    return file
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("resource", "user"),
+    [
+        ("quay.io/team/app", "app"),
+        ("quay.io/team/app/more", "app"),
+        ("quay.io/team/other", "team"),
+        ("quay.io/teams", "host"),
+        ("quay.io", "host"),
+        ("registry-1.docker.io/library/alpine", "library"),
+        ("registry-1.docker.io/other/alpine", "hub"),
+        ("ghcr.io/team/app", None),
+    ],
+)
+def test_the_longest_name_that_a_file_knows_decides(tmp_path: Path, resource: str, user: str | None) -> None:
+    names = {"quay.io": "host", "quay.io/team": "team", "quay.io/team/app": "app", "docker.io/library": "library"}
+    entries = {key: encoded(value, "p") for key, value in {**names, HUB_KEY: "hub"}.items()}
+
+    found = AuthFiles([write(tmp_path / "auth.json", {"auths": entries})])(resource)
+
+    assert (found.username if found else None) == user
+
+
+def test_the_first_file_that_knows_decides_and_an_empty_entry_knows_nothing(tmp_path: Path) -> None:
+    first = write(tmp_path / "1.json", {"auths": {"a.example": {}}})
+    second = write(tmp_path / "2.json", {"auths": {"a.example": encoded("u", "p")}})
+
+    assert AuthFiles([first, second])("a.example") == Credentials("u", "p")
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("a.example", Credentials("of-a", "p")),
+        ("b.example", Credentials("", "", "renew")),
+        ("registry-1.docker.io", Credentials("of-hub", "p")),
+        ("c.example", Credentials("in-file", "p")),
+        ("d.example", None),
+    ],
+)
+def test_helpers_are_asked_before_the_file(tmp_path: Path, host: str, found: Credentials | None) -> None:
+    shelves = {
+        "one": Shelf("one", {"a.example": ("of-a", "p")}),
+        "all": Shelf("all", {"b.example": ("<token>", "renew"), HUB_KEY: ("of-hub", "p"), "a.example": ("x", "x")}),
+    }
+    document = {
+        "credHelpers": {"a.example": "one"},
+        "credsStore": "all",
+        "auths": {"a.example": encoded("y", "y"), "c.example": encoded("in-file", "p")},
+    }
+
+    assert AuthFiles([write(tmp_path / "auth.json", document)], shelves.__getitem__)(host) == found
+
+
+# --- writing ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("credentials", "entry"),
+    [
+        (Credentials("u", "p"), encoded("u", "p")),
+        (Credentials("u", "", "renew"), {**encoded("u", ""), "identitytoken": "renew"}),
+    ],
+)
+@pytest.mark.parametrize(("host", "key"), [("a.example:5000", "a.example:5000"), ("docker.io", HUB_KEY)])
+def test_a_login_is_written_as_docker_writes_it_and_read_again(
+    tmp_path: Path, host: str, key: str, credentials: Credentials, entry: dict[str, str]
+) -> None:
+    file = tmp_path / "new" / "config.json"
+
+    LoginFile(file).save(host, credentials)
+
+    assert json.loads(file.read_text()) == {"auths": {key: entry}}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert os.listdir(file.parent) == ["config.json"]
+    assert AuthFiles([file])(host) == credentials
+
+
+def test_a_helper_keeps_an_identity_token_under_its_own_name(tmp_path: Path) -> None:
+    shelf = Shelf("all", {})
+    file = LoginFile(write(tmp_path / "config.json", {"credsStore": "all"}), lambda _: shelf)
+
+    file.save("a.example", Credentials("u", "", "renew"))
+
+    assert shelf.kept == {"a.example": ("<token>", "renew")}
+    assert "renew" not in file.path.read_text()
+
+
+def test_a_logout_takes_every_name_of_docker_hub_and_leaves_repositories(tmp_path: Path) -> None:
+    entry = encoded("u", "p")
+    gone = {HUB_KEY: entry, "docker.io": entry, "https://registry-1.docker.io/v2/": entry}
+    file = LoginFile(write(tmp_path / "config.json", {"auths": {**gone, "docker.io/team": entry, "a.example": entry}}))
+
+    assert file.remove("docker.io")
+    assert not file.remove("docker.io")
+    assert list(json.loads(file.path.read_text())["auths"]) == ["docker.io/team", "a.example"]
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InvalidSettingError, match="cannot write"):
+        LoginFile(tmp_path / "file" / "config.json").save("a.example", Credentials("u", "p"))
+
+
+@pytest.mark.parametrize(
+    ("server", "host"),
+    [
+        (None, "docker.io"),
+        ("", "docker.io"),
+        ("docker.io", "docker.io"),
+        ("https://index.docker.io/v1/", "docker.io"),
+        ("registry-1.docker.io", "docker.io"),
+        ("ghcr.io", "ghcr.io"),
+        ("https://a.example:5000/v2/", "a.example:5000"),
+        ("http://[::1]:5000", "[::1]:5000"),
+    ],
+)
+def test_a_registry_is_named_by_its_host_or_a_url(server: str | None, host: str) -> None:
+    assert registry_host(server) == host
+
+
+# --- the helpers' protocol --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A helper called ``test``; PATH is what the protocol finds it by."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return tmp_path / "docker-credential-test"
+
+
+def behaves(script: Path, body: str) -> CredentialHelper:
+    script.write_text(f"#!/bin/sh\n{body}\n")
+    script.chmod(0o755)
+    return CredentialHelper("test")
+
+
+def test_a_helper_is_asked_on_stdin_and_answers_on_stdout(script: Path) -> None:
+    helper = behaves(
+        script,
+        """read -r s || true; echo "{\\"ServerURL\\":\\"$s\\",\\"Username\\":\\"$1\\",\\"Secret\\":\\"$s\\"}" """,
+    )
+
+    assert helper.get("a.example") == ("get", "a.example")
+
+
+def test_a_helper_that_knows_no_login_says_so(script: Path) -> None:
+    helper = behaves(script, "echo 'credentials not found in native keychain'; exit 1")
+
+    assert helper.get("a.example") is None
+    helper.erase("a.example")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("echo 'the keyring is locked'; exit 1", "docker-credential-test get: the keyring is locked"),
+        ("exit 1", "docker-credential-test get: it fails and does not say why"),
+        (f"echo {PASSWORD}", "docker-credential-test get: its answer is not a login"),
+        (
+            f"""echo '{{"Username": 5, "Secret": "{PASSWORD}"}}'""",
+            "docker-credential-test get: its answer is not a login",
+        ),
+        (f"echo {PASSWORD} >&2; exit 1", "docker-credential-test get: it fails and does not say why"),
+    ],
+)
+def test_a_helper_that_fails_is_named_without_a_secret(script: Path, body: str, said: str) -> None:
+    helper = behaves(script, body)
+
+    with pytest.raises(InvalidSettingError) as caught:
+        helper.get("a.example")
+
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("name", ["", "../evil", "a b", "a/b"])
+def test_a_helper_has_a_name_that_cannot_lead_elsewhere(name: str) -> None:
+    with pytest.raises(InvalidSettingError, match="not the name of a credential helper"):
+        CredentialHelper(name)
+
+
+# --- on a terminal ----------------------------------------------------------------------------------------------
+
+
+def test_on_a_terminal_user_and_password_are_asked_for_and_the_password_is_not_echoed(tmp_path: Path) -> None:
+    with Registry([], auth=Basic(USER, PASSWORD)) as registry:
+        main, side = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "headway", "login", registry.host],
+            stdin=side, stdout=side, stderr=side, start_new_session=True,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(Path("src").absolute())},
+        )  # fmt: skip
+        os.close(side)
+        shown = read_until(main, "Username: ")
+        os.write(main, f"{USER}\n".encode())
+        shown += read_until(main, "Password: ")
+        os.write(main, f"{PASSWORD}\n".encode())
+        shown += read_until(main, "Login Succeeded")
+        status = process.wait(timeout=30)
+        os.close(main)
+
+    assert status == 0
+    assert PASSWORD not in shown
+
+
+def read_until(terminal: int, text: str) -> str:
+    shown = ""
+    while text not in shown:
+        shown += os.read(terminal, 4096).decode()
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "said"),
+    [
+        (["--password-stdin"], "p", "--password-stdin needs --username"),
+        (["-u", "u", "--password-stdin"], "", "user and password must not be empty"),
+        (["-u", "u:v", "--password-stdin"], "p", "a user's name cannot hold a colon"),
+        (["-u", "u"], "", "there is no terminal to ask on: use --username and --password-stdin"),
+        (["-u", "u", "-p", PASSWORD], "", "a password on the command line can be seen by everybody"),
+    ],
+)
+def test_a_login_that_lacks_something_is_refused_before_anybody_is_asked(
+    tmp_path: Path, words: list[str], given: str, said: str
+) -> None:
+    done = Cli(tmp_path / "root")("login", *words, "127.0.0.1:1", given=given)
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert PASSWORD not in done.stderr
