@@ -103,8 +103,10 @@ def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | No
     """
     path = config_file or DEFAULT_CONFIG_FILE
     document = {key: value for key, value in _read(path, required=config_file is not None).items() if value is not None}
-    if isinstance(section := document.pop("proxies", {}), dict):  # Docker has them in a section of their own, or not
-        document |= section
+    section = document.pop("proxies", {})  # Docker has them in a section of their own, or not
+    if not isinstance(section, dict):
+        raise InvalidSettingError(f"{path}: proxies must be a JSON object")
+    document |= section
     warnings = _check_keys(document, path)
     values: dict[str, object] = {"data_root": data_root}
     for key, (name, convert) in _KEYS.items():

@@ -95,6 +95,13 @@ def test_a_mirror_that_cannot_be_one_is_refused_by_name(url: str) -> None:
         mirror_endpoint(url, InsecureRegistries())
 
 
+def test_a_password_in_a_mirrors_url_is_not_repeated() -> None:
+    with pytest.raises(InvalidSettingError) as caught:
+        mirror_endpoint("https://u:secret@m.example", InsecureRegistries())
+
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("domain", "own"), [("docker.io", HUB), ("ghcr.io", Endpoint(host="ghcr.io"))])
 def test_mirrors_come_before_the_registry_that_they_stand_in_for(domain: str, own: Endpoint) -> None:
     mirrors = ["https://a.example", "http://b.example"]

@@ -243,6 +243,55 @@ def test_a_value_of_another_kind_is_refused_where_it_is(tmp_path: Path, key: str
     assert refusal(tmp_path, {key: value}) == f"{tmp_path}/daemon.json: {key}{separator}{said}"
 
 
+# --- registries -------------------------------------------------------------------------------------------------
+
+
+def test_mirrors_stand_in_for_the_registry_that_they_are_named_for(tmp_path: Path) -> None:
+    content = {
+        "registry-mirrors": ["https://a.example"],
+        "mirrors": {"ghcr.io": ["https://g.example"], "docker.io": ["https://b.example"]},
+    }
+
+    found = settings(tmp_path, content)
+
+    assert found.mirrors_of("docker.io") == ("https://a.example", "https://b.example")
+    assert found.mirrors_of("ghcr.io") == ("https://g.example",)
+    assert found.mirrors_of("quay.io") == ()
+
+
+@pytest.mark.parametrize("section", [True, False])
+def test_proxies_stand_in_a_section_of_their_own_or_not(tmp_path: Path, *, section: bool) -> None:
+    proxies = {"http-proxy": "http://p.example:1", "https-proxy": "p.example:2", "no-proxy": ".example"}
+
+    found = loaded(tmp_path, {"proxies": proxies} if section else proxies)
+
+    assert found.warnings == ()
+    assert found.settings.http_proxy == "http://p.example:1"
+    assert (found.settings.https_proxy, found.settings.no_proxy) == ("p.example:2", ".example")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"mirrors": ["https://a.example"]}, 'must be like {"ghcr.io": ["https://mirror"]}'),
+        ({"mirrors": {"ghcr.io": "https://a.example"}}, "mirrors: ghcr.io must be a list of texts"),
+        ({"mirrors": {"ghcr.io": ["a.example"]}}, "invalid mirror 'a.example'"),
+        ({"registry-mirrors": ["ftp://a.example"]}, "invalid mirror 'ftp://a.example'"),
+        ({"proxies": "http://p.example"}, "proxies must be a JSON object"),
+        ({"http-proxy": ["secret"]}, "http-proxy must be a text"),
+        ({"https-proxy": "socks5://u:secret@p.example"}, "socks5 proxies are not supported"),
+        ({"auth-file": "secret"}, "auth-file must be an absolute path"),
+    ],
+)
+def test_how_registries_are_reached_is_checked_before_anybody_is_asked(
+    tmp_path: Path, content: object, said: str
+) -> None:
+    why = refusal(tmp_path, content)
+
+    assert said in why
+    assert "u:secret" not in why
+
+
 # --- durations --------------------------------------------------------------------------------------------------
 
 

@@ -98,7 +98,9 @@ def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
         InvalidSettingError: No http or https scheme, or something behind the path.
     """
     scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in ("http", "https") or not rest or any(c in rest for c in "?#@ "):
+    if "@" in rest:
+        raise InvalidSettingError("invalid mirror: a login does not belong in its URL; log in to its host")
+    if not separator or scheme not in ("http", "https") or not rest or any(c in rest for c in "?# "):
         raise InvalidSettingError(f"invalid mirror {url!r}: it must be http://host[:port][/path] or https://...")
     host, _, path = rest.partition("/")
     if not host:
