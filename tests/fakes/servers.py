@@ -102,6 +102,8 @@ def docker_registry(
     proxy_of: str = "",
     login: tuple[str, str] | None = None,
     clients: Certificate | None = None,
+    storage: Path | None = None,
+    auth: Mapping[str, Any] | None = None,
 ) -> Iterator[DockerRegistry]:
     """Run Debian's docker-registry on a free port until the block ends.
 
@@ -111,11 +113,15 @@ def docker_registry(
         proxy_of: URL of a registry that it is a pull-through cache of; nothing can be pushed then.
         login: Let in nobody but this user with this password.
         clients: Let in only who shows this certificate.
+        storage: Of another registry, to serve what that has.
+        auth: The part of its configuration that says who may do what.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    storage = directory / "storage"
+    storage = storage or directory / "storage"
     config, log = directory / "config.yml", directory / "registry.log"
     configuration = _configuration(storage, certificate, proxy_of)
+    if auth is not None:
+        configuration["auth"] = auth
     if clients is not None:
         configuration["http"]["tls"]["clientcas"] = [str(clients.certificate)]
     if login is not None:

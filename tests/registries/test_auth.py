@@ -19,8 +19,10 @@ import pytest
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.servers import DockerRegistry, docker_registry
+from tests.fakes.token_server import token_server
 from tests.faults.auth import Bearer
 from tests.faults.registry import Registry
+from tests.faults.tls import make_certificate
 
 USER, PASSWORD = "me", "correct-horse-battery"
 IMAGE = images.image([images.noise_layer(10_000)])
@@ -219,6 +221,26 @@ def test_a_helper_that_is_not_installed_is_named(private: DockerRegistry, headwa
 
     assert done.returncode == 2
     assert "docker-credential-nowhere is not installed" in done.stderr
+
+
+# --- tokens, at a real registry ---------------------------------------------------------------------------------
+
+
+def test_a_token_is_good_for_what_a_real_registry_wants_and_no_more(
+    private: DockerRegistry, headway: Cli, tmp_path: Path
+) -> None:
+    with (
+        token_server(make_certificate(tmp_path), (USER, PASSWORD)) as tokens,
+        docker_registry(tmp_path / "tokens", storage=private.storage, auth=tokens.configuration()) as registry,
+    ):
+        without = headway("pull", f"{registry.host}/test/image")
+        wrong = log_in(headway, registry.host, "wrong-horse")
+        logged_in = log_in(headway, registry.host)
+        pulled = headway("pull", f"{registry.host}/test/image")
+
+    assert [each.returncode for each in (without, wrong, logged_in, pulled)] == [77, 77, 0, 0]
+    assert "unauthorized: incorrect username or password" in wrong.stderr
+    assert tokens.scopes == ["repository:test/image:pull", "", "", "repository:test/image:pull"]
 
 
 # --- tokens, from the scripted registry -------------------------------------------------------------------------

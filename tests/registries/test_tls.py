@@ -46,8 +46,7 @@ def choosy(
 ) -> Iterator[DockerRegistry]:
     """One that wants a client's certificate; it has the storage of the other, which can be pushed to."""
     directory = tmp_path_factory.mktemp("choosy")
-    (directory / "storage").symlink_to(registry.storage)
-    with docker_registry(directory, certificate=own, clients=client) as running:
+    with docker_registry(directory, certificate=own, clients=client, storage=registry.storage) as running:
         yield running
 
 

@@ -1,0 +1,101 @@
+"""A token server that a real docker-registry trusts: it signs what the distribution project's specification says."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.faults.tls import Certificate
+
+ISSUER, SERVICE = "headway-test", "registry.test"
+
+
+@dataclass(slots=True)
+class TokenServer:
+    """A running token server.
+
+    Attributes:
+        signer: What it signs with; the registry trusts its certificate.
+        login: User and password that it gives tokens to.
+        lifetime_seconds: How long a token is good for.
+        scopes: What was asked for, in order; empty where a request named none.
+    """
+
+    signer: Certificate
+    login: tuple[str, str]
+    lifetime_seconds: int = 300
+    url: str = ""
+    scopes: list[str] = field(default_factory=list)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the part of a docker-registry's configuration that makes it trust this server."""
+        bundle = str(self.signer.certificate)
+        return {"token": {"realm": self.url, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": bundle}}
+
+    def token(self, scope: str) -> str:
+        """Return a token for one scope."""
+        kind, _, rest = scope.partition(":")
+        name, _, actions = rest.rpartition(":")
+        access = [{"type": kind, "name": name, "actions": actions.split(",")}] if scope else []
+        now = int(time.time())
+        times = {"iat": now, "nbf": now - 10, "exp": now + self.lifetime_seconds}
+        claims = {"iss": ISSUER, "sub": self.login[0], "aud": SERVICE, "jti": str(time.time_ns()), "access": access}
+        chain = [base64.b64encode(ssl.PEM_cert_to_DER_cert(self.signer.certificate.read_text())).decode()]
+        header = {"typ": "JWT", "alg": "ES256", "x5c": chain}
+        signed = f"{_encoded(json.dumps(header).encode())}.{_encoded(json.dumps({**claims, **times}).encode())}"
+        return f"{signed}.{_encoded(self._signature(signed.encode()))}"
+
+    def _signature(self, data: bytes) -> bytes:
+        """Return an ES256 signature: openssl gives two numbers as DER, a token wants 32 bytes of each."""
+        done = subprocess.run(
+            ["openssl", "dgst", "-sha256", "-sign", self.signer.key], input=data, capture_output=True, check=True
+        )
+        first = done.stdout[4 : 4 + done.stdout[3]]
+        second = done.stdout[6 + len(first) :]
+        return b"".join(number.lstrip(b"\0").rjust(32, b"\0") for number in (first, second))
+
+
+@contextlib.contextmanager
+def token_server(signer: Certificate, login: tuple[str, str]) -> Iterator[TokenServer]:
+    """Run one on loopback until the block ends."""
+    server = TokenServer(signer, login)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            scope = parse_qs(urlsplit(self.path).query).get("scope", [""])[0]
+            server.scopes.append(scope)
+            right = "Basic " + base64.b64encode(":".join(login).encode()).decode()
+            allowed = self.headers.get("Authorization") == right
+            answer = {"token": server.token(scope), "expires_in": server.lifetime_seconds} if allowed else {}
+            body = json.dumps(answer).encode()
+            self.send_response(200 if allowed else 401)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the standard library's signature
+            del format, args
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+        server.url = f"http://127.0.0.1:{listener.server_port}/token"
+        thread = threading.Thread(target=listener.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            listener.shutdown()
+            thread.join()
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
