@@ -75,7 +75,8 @@ def kills(sheet: Sheet) -> None:
         source = random.Random(sheet.seed)
         for _ in range(KILLS):
             # Short runs hit the download, long ones what comes behind it; a pull that gets through is begun anew.
-            by_clock.kill_after(source.expovariate(4 / undisturbed.seconds))
+            moment = source.expovariate(2 / undisturbed.seconds)
+            by_clock.kill_after(min(moment, 0.9 * undisturbed.seconds))
         by_clock.end(at_least=KILLS)
         by_name = Story(sheet, "by name", link, name, image, layers)
         for title, watch in MOMENTS:

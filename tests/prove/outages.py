@@ -44,7 +44,7 @@ def _silence(link: Link) -> float:
 @check("outage-70s", "A 70 s outage in mid-layer with default settings: completes at 1.00 x.")
 def outage_70s(sheet: Sheet) -> None:
     """Take the link away twice: nobody listens, and every packet vanishes."""
-    layers = [images.noise_layer(20 * MB, seed=sheet.seed)]
+    layers = [images.noise_layer(40 * MB, seed=sheet.seed)]
     image = images.image(layers)
     hows: tuple[tuple[Refusal, str], ...] = (("refuse", "refused"), ("drop", "packets vanish"))
     for how, title in hows:
@@ -54,7 +54,7 @@ def outage_70s(sheet: Sheet) -> None:
                 said = run(cli, "pull", name)
             sheet.right(f"{title}: completes", said.problem)
             sheet.at_least(f"{title}: took", said.seconds, OUTAGE_SECONDS, "s", decimals=0)
-            # 1.00 as two decimals say it; headers and what was on its way when the link went are in it.
+            # 1.00 as two decimals say it; headers are in it, and what reaches a connection that was given up.
             sheet.at_most(f"{title}: bytes over the link / layers", ratio(link, image), 1.0049, "x", decimals=4)
             sheet.right(f"{title}: tree as built", difference(cli, name, sheet.place / f"{how}-tree", layers))
 
