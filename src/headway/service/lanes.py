@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from headway.interfaces import Follower
+from headway.service.unpack_places import UnpackPlaces
 
 T = TypeVar("T")
 DISK_THREADS = 4
@@ -32,7 +32,7 @@ class Lanes:
     def __init__(self, unpackers: int | None = None) -> None:
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
         self._database = ThreadPoolExecutor(1, "database")
-        self.unpack_places = threading.Semaphore(unpackers or len(os.sched_getaffinity(0)))
+        self.unpack_places = UnpackPlaces(unpackers or len(os.sched_getaffinity(0)))
 
     async def disk(self, work: Callable[..., T], *arguments: object) -> T:
         """Run `work` where waiting for the disk is usual; it is not interrupted, only left behind."""
@@ -116,39 +116,3 @@ class Thread(Generic[T]):
         """Abort the work and wait for its end; after `grace_seconds` it is left behind."""
         self.abort()
         await asyncio.wait({self.done}, timeout=grace_seconds)
-
-
-class PoliteSource:
-    """A follower for an unpacking thread: it holds one of the unpack places except while it waits for bytes.
-
-    Use as a context manager around the unpacking.
-
-    Args:
-        follower: Gives the bytes.
-        places: The unpack places of the process.
-    """
-
-    def __init__(self, follower: Follower, places: threading.Semaphore) -> None:
-        self._follower = follower
-        self._places = places
-
-    def __enter__(self) -> PoliteSource:
-        self._places.acquire()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._places.release()
-
-    def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end.
-
-        Raises:
-            InterruptedError: The follower was stopped.
-        """
-        if self._follower.ready():
-            return self._follower.read(limit)
-        self._places.release()
-        try:
-            return self._follower.read(limit)
-        finally:
-            self._places.acquire()

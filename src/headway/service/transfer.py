@@ -18,11 +18,11 @@ from headway.interfaces import Applier, Follower, Ingest
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest
 from headway.service.blob_transfer import BlobTransfer, Cost, Source, Tools
-from headway.service.lanes import PoliteSource
 from headway.service.progress import LayerProgress, Phase
 from headway.service.single_flight import SingleFlight
 from headway.service.slots import Slots
 from headway.service.stores import Stores
+from headway.service.unpack_places import PoliteSource
 
 Listener = Callable[[LayerProgress], None]
 
@@ -98,7 +98,7 @@ class Transfers:
         ):
 
             def unpack(follower: Follower, verdict: Verdict[None]) -> None:
-                self._unpack(diff_id, transfer, follower, verdict)
+                self._unpack(diff_id, descriptor.size, transfer, follower, verdict)
 
             unpacking = transfer.consume(unpack, "unpack")
             await transfer.run()
@@ -128,10 +128,12 @@ class Transfers:
             await transfer.close()
             await disk(ingest.close)
 
-    def _unpack(self, diff_id: DiffID, transfer: BlobTransfer, follower: Follower, verdict: Verdict[None]) -> None:
+    def _unpack(
+        self, diff_id: DiffID, size: int, transfer: BlobTransfer, follower: Follower, verdict: Verdict[None]
+    ) -> None:
         """Unpack while the blob arrives, and commit once it is known to be right; runs in a thread of its own."""
         with self._layers.new_tree() as directory:
-            with PoliteSource(follower, self._tools.lanes.unpack_places) as source:
+            with PoliteSource(follower, self._tools.lanes.unpack_places, size) as source:
                 actual, report = self._applier(source, directory, transfer.unpacked_to)
             try:
                 verdict.result()
