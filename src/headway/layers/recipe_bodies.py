@@ -5,10 +5,13 @@ Rule 1: a body is taken to be in the tree only where, at the end, the very file 
         just before; those that can be reached by another name alone, at the end.
 Rule 2: bodies are matched with files by inode number. One that is used again belongs to the removed files in their
         order, and then to the one that is left.
+Rule 3: as long as nothing was removed, a file is where it was put, and nobody asks for its inode number: that would be
+        one more system call per file, and few layers remove what they hold.
 """
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
@@ -17,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headway.errors import StoreError
-from headway.layers.confinement import clamped
+from headway.layers.confinement import Root, clamped
 from headway.layers.recipe_codec import best_codec, compressor, expanded
 from headway.layers.recipe_columns import ROWS, Form
 from headway.layers.recipe_format import PART, Column
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 _INODE = (1 << 63) - 1  # places are signed: a kept body has a negative one
+_IN_TREE = 0  # a file that nobody asked for its inode
 _LOST = (1 << 64) - 1  # no source
 
 
@@ -38,7 +42,7 @@ class Bodies:
         writer: Takes their columns.
 
     Attributes:
-        has_removed: Whether anything was removed from the tree; the owner says so.
+        has_removed: Whether anything was removed from the tree.
 
     Raises:
         OSError: From every method: a system call failed.
@@ -91,9 +95,36 @@ class Bodies:
         self._paths.append(path)
         self._path_bytes += len(path) + 1
 
-    def stored(self, inode: int) -> None:
+    def stored(self, descriptor: int) -> None:
         """Take note of the file that the body goes into; called before its first byte, or not at all."""
-        self._place = inode & _INODE
+        self._place = os.fstat(descriptor).st_ino & _INODE if self.has_removed else _IN_TREE
+
+    def removing(self, tree: Path) -> None:
+        """Take note that something is about to be removed from the tree."""
+        if not self.has_removed:
+            self._look_up(tree)
+            self.has_removed = True
+
+    def _look_up(self, tree: Path) -> None:
+        """Find the inode of every body in the tree, from which nothing was removed yet."""
+        root = Root(tree, _make_nothing)
+        try:
+            for names, places in self._all():
+                for number, (name, place) in enumerate(zip(names, places, strict=False)):
+                    if place == _IN_TREE:
+                        above, _, last = clamped(name).rpartition(b"/")
+                        parent = root.directory(above, create=False)
+                        places[number] = os.stat(last, dir_fd=parent, follow_symlinks=False).st_ino & _INODE
+        finally:
+            root.close()
+
+    def _all(self) -> Iterator[tuple[list[bytes], array[int]]]:
+        """Yield names and places of each group; the last one may have a name without a place: what goes by."""
+        codec = best_codec()
+        for names, length, places in self._groups:
+            yield expanded(codec, names, length).split(b"\0"), places
+        if self._names:
+            yield self._names, self._places
 
     def content(self, view: memoryview) -> None:
         """Take the next bytes of the body."""
@@ -153,7 +184,9 @@ class Bodies:
         self._writer.numbers(Column.SIZES, self._sizes)
         with TreeFiles(tree) as files:
             sources = array("Q", self._sources(files))
-            self._keep_lost(files, sources)
+            if _LOST in sources:
+                self.removing(tree)  # their inodes are needed now
+                self._keep_lost(files, sources)
         if self._kept:
             self._writer.part(Column.KEPT, Form.VERBATIM, len(self._kept), bytes(self._kept))
         self._writer.numbers(Column.SOURCES, sources)
@@ -161,10 +194,8 @@ class Bodies:
     def _sources(self, files: TreeFiles) -> Iterator[int]:
         """Yield the source of each body as `Column.SOURCES` has it; `_LOST` for one that is not where it was put."""
         find = self._changed if self.has_removed else _unchanged
-        codec = best_codec()
-        for names, length, places in self._groups:
-            paths = map(clamped, expanded(codec, names, length).split(b"\0"))
-            yield from find(files, paths, places)
+        for names, places in self._all():
+            yield from find(files, map(clamped, names), places)
 
     def _changed(self, files: TreeFiles, paths: Iterable[bytes], places: Iterable[int]) -> Iterator[int]:
         for path, place in zip(paths, places, strict=True):
@@ -177,8 +208,6 @@ class Bodies:
 
     def _keep_lost(self, files: TreeFiles, sources: array[int]) -> None:
         """Keep the bodies that have another name only: a hard link, or a path that goes through a symlink."""
-        if _LOST not in sources:
-            return
         places = [place for _, _, group in self._groups for place in group]
         lost = {places[number]: number for number, source in enumerate(sources) if source == _LOST}
         for path, inode in files.walk():
@@ -203,6 +232,10 @@ def _unchanged(files: TreeFiles, paths: Iterable[bytes], places: Iterable[int]) 
             yield -place
         else:
             yield 0 if is_there else _LOST
+
+
+def _make_nothing(parent: int, name: bytes, path: bytes) -> None:
+    raise AssertionError(f"{path!r} was there: {name!r} in {parent}")
 
 
 def _inode(files: TreeFiles, path: bytes) -> int:

@@ -109,15 +109,14 @@ class Recorder:
 
     def stored(self, descriptor: int) -> None:
         """See `headway.layers.tar.Observer`."""
-        inode = os.fstat(descriptor).st_ino
         if self._entry is not None and self._entry.sparse is not None:
-            self._sparse.add(inode)  # the body is not what the file holds
+            self._sparse.add(os.fstat(descriptor).st_ino)  # the body is not what the file holds
         else:
-            self._bodies.stored(inode)
+            self._bodies.stored(descriptor)
 
     def removing(self, parent: int, name: bytes, status: os.stat_result) -> None:
         """See `headway.layers.tar.Observer`."""
-        self._bodies.has_removed = True
+        self._bodies.removing(self._tree)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             return
         if status.st_ino in self._sparse:

@@ -15,7 +15,7 @@ Removed = Callable[[bytes, os.stat_result], None]
 """Is told the path and the lstat of each thing that is gone."""
 
 Removing = Callable[[int, bytes, os.stat_result], None]
-"""Is told parent, name and lstat of each thing that is about to go and is no directory."""
+"""Is told parent, name and lstat of what is about to go, and of each thing in it but directories."""
 
 
 def remove(parent: int, path: bytes, removed: Removed, removing: Removing | None = None) -> os.stat_result:
@@ -28,12 +28,12 @@ def remove(parent: int, path: bytes, removed: Removed, removing: Removing | None
     """
     name = path.rpartition(b"/")[2]
     status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if removing is not None:
+        removing(parent, name, status)
     if stat.S_ISDIR(status.st_mode):
         _Emptying(os.open(name, _DIRECTORY, dir_fd=parent), path, removed, removing).run()
         os.rmdir(name, dir_fd=parent)
     else:
-        if removing is not None:
-            removing(parent, name, status)
         os.unlink(name, dir_fd=parent)
     removed(path, status)
     return status

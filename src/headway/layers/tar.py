@@ -62,7 +62,7 @@ class Observer(Protocol):
         """Take note that the content goes into this open file, before any does; without a call it goes nowhere."""
 
     def removing(self, parent: int, name: bytes, status: os.stat_result) -> None:
-        """Look at what is about to be removed from the tree: no directory, with this name in the directory `parent`."""
+        """Look at what is about to be removed from the tree, with this name in the directory `parent`."""
 
 
 class TarReader:
