@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_download_attempts: Consecutive attempts, in total, that brought no new byte.
         download_patience: Seconds without a new byte after which a download is given up, once the attempts are used
             up too; 0 lets attempts alone decide, infinity waits for ever.
+        record_recipes: Whether a pull records what gives each layer's exact tar back; it costs a third more CPU
+            (docs/recipe-format.md), and nothing but `layers.rebuild` uses it yet.
         auth_file: Where logins are read and saved; None means where docker and podman have them.
         http_proxy: URL of the proxy for plain HTTP; this and the next two stand in for the environment's, if not None.
         https_proxy: URL of the proxy for TLS.
@@ -65,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent_uploads: int = 5
     max_download_attempts: int = 5
     download_patience: float = 600.0
+    record_recipes: bool = False
     auth_file: Path | None = None
     mirrors: Mapping[str, tuple[str, ...]] = {}
     http_proxy: str | None = None
@@ -253,6 +256,7 @@ _KEYS = {
     "max-concurrent-uploads": ("max_concurrent_uploads", _integer),
     "max-download-attempts": ("max_download_attempts", _integer),
     "download-patience": ("download_patience", _duration),
+    "record-recipes": ("record_recipes", _boolean),
     "auth-file": ("auth_file", _path),
     "mirrors": ("mirrors", _mirrors),
     "http-proxy": ("http_proxy", _text),

@@ -25,8 +25,10 @@ def recipes(sheet: Sheet) -> None:
     layers = [_files(sheet.seed, 400, 20_000), _files(sheet.seed + 1, 3, 1_000_000), _hard()]
     image = images.image(layers)
     root = sheet.place / "root"
+    settings = sheet.place / "daemon.json"
+    settings.write_text('{"record-recipes": true}')
     with Registry([image]) as registry:
-        said = run(Cli(root), "pull", f"{registry.host}/test/image")
+        said = run(Cli(root), "pull", "--config-file", str(settings), f"{registry.host}/test/image")
     sheet.right("the pull completes", said.problem)
     size = 0
     for number, layer in enumerate(layers):

@@ -17,9 +17,7 @@ def memory_of(*rates: tuple[float, float]) -> LinkMemory:
     return memory
 
 
-@pytest.mark.parametrize(
-    ("gap", "limit"), [(0.0, 5.0), (1.0, 5.0), (1.25, 5.0), (2.0, 8.0), (3.5, 14.0), (14.0, 14.0)]
-)
+@pytest.mark.parametrize(("gap", "limit"), [(0.0, 5.0), (1.0, 5.0), (1.25, 5.0), (2.0, 8.0), (3.5, 14.0), (14.0, 14.0)])
 def test_silence_is_judged_by_the_gaps_before(gap: float, limit: float) -> None:
     watch = FlowWatch(LinkMemory(), now=100.0)
 

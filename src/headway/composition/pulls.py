@@ -30,6 +30,13 @@ from headway.settings import Settings
 
 def _apply(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
     unshare_umask()  # the thread is this layer's own
+    return apply_layer(source, directory, progress)
+
+
+def _apply_and_record(
+    source: TarSource, directory: Path, progress: Callable[[int], None]
+) -> tuple[DiffID, LayerReport]:
+    unshare_umask()
     with Recorder(recipe_beside(directory), directory) as recorder:
         diff_id, report = apply_layer(source, directory, progress, observer=recorder)
         recorder.finish(diff_id)
@@ -61,7 +68,8 @@ async def pulling(
     try:
         async with asyncio.TaskGroup() as group:
             slots = Slots(settings.max_concurrent_downloads)
-            yield Puller(tools, Transfers(tools, stores, applier=_apply, slots=slots, group=group), stores)
+            applier = _apply_and_record if settings.record_recipes else _apply
+            yield Puller(tools, Transfers(tools, stores, applier=applier, slots=slots, group=group), stores)
     finally:
         http.close()
         lanes.close()
