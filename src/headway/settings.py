@@ -13,9 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from headway.distribution.endpoints import DOCKER_HUB, InsecureRegistries, mirror_endpoint
-from headway.distribution.proxies import Proxy
 from headway.errors import InvalidSettingError
+from headway.oci.reference import DOCKER_HUB
 
 DEFAULT_CONFIG_FILE = Path("/etc/headway/daemon.json")
 
@@ -162,13 +161,23 @@ def _check_keys(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
     return (f"{path}: {', '.join(ignored)}: of no use to an image service, ignored",) if ignored else ()
 
 
-def _validate(settings: Settings) -> None:
+def _check_addresses(settings: Settings) -> None:
+    # Imported here: a command that lists, with no address set, must not pay for what understands addresses.
+    from headway.distribution.endpoints import InsecureRegistries, mirror_endpoint  # noqa: PLC0415
+    from headway.distribution.proxies import Proxy  # noqa: PLC0415
+
     insecure = InsecureRegistries(settings.insecure_registries)
     for urls in (settings.registry_mirrors, *settings.mirrors.values()):
         for url in urls:
             mirror_endpoint(url, insecure)  # one that cannot be a mirror is said before anything is asked
     for url in filter(None, (settings.http_proxy, settings.https_proxy)):
         Proxy.parse(url)
+
+
+def _validate(settings: Settings) -> None:
+    addresses = (settings.registry_mirrors, settings.mirrors, settings.insecure_registries)
+    if any(addresses) or settings.http_proxy or settings.https_proxy:
+        _check_addresses(settings)
     if settings.max_download_attempts <= 0:
         raise InvalidSettingError(f"invalid max download attempts: {settings.max_download_attempts}")
     for name in ("downloads", "uploads"):

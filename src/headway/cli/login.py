@@ -9,8 +9,9 @@ from argparse import Namespace
 from headway.cli.failures import DONE
 from headway.cli.session import say, settings_of
 from headway.composition.network import http_client, login_file
-from headway.distribution.endpoints import DOCKER_HUB, DOCKER_HUB_HOST, Endpoint, InsecureRegistries
+from headway.distribution.endpoints import DOCKER_HUB_HOST, Endpoint, InsecureRegistries
 from headway.errors import InvalidSettingError
+from headway.oci.reference import DOCKER_HUB
 from headway.registry.logins import verify
 from headway.settings import Settings
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import msgspec
 
 from headway.errors import InvalidSettingError
+from headway.oci.reference import DOCKER_HUB
 
-DOCKER_HUB = "docker.io"
 DOCKER_HUB_HOST = "registry-1.docker.io"
 MAX_URLS = 8
 

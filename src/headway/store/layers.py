@@ -8,7 +8,6 @@ Rule 3: what is removed loses its row first and is moved to ``tmp/``; nobody mee
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -371,9 +370,13 @@ def directories(database: Database) -> set[str]:
 
 def encode_report(report: LayerReport) -> str:
     """Return a report as JSON. Names may be no text: json escapes lone surrogates, msgspec refuses them."""
+    import json  # noqa: PLC0415  # lists of images read no report
+
     return json.dumps(msgspec.to_builtins(report))
 
 
 def decode_report(text: str) -> LayerReport:
     """Return a report that `encode_report` wrote."""
+    import json  # noqa: PLC0415  # lists of images read no report
+
     return msgspec.convert(json.loads(text), LayerReport)
