@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from headway.registry.connection import Address
+from headway.registry.http import HttpClient
 from headway.service.progress import LayerProgress
 from tests.fakes import images
 from tests.faults.link import Link
@@ -190,3 +192,17 @@ def test_a_registry_that_thinks_for_long_is_not_asked_twice(tmp_path: Path) -> N
         assert outcome.error is None, outcome.said
         assert outcome.retries == {}
         assert link.bytes_down <= 1.01 * IMAGE.size
+
+
+def test_a_connection_that_comes_back_behind_the_end_is_ended_too() -> None:
+    with linked() as (link, _):
+        client = HttpClient(user_agent="test")
+        exchange = client.exchange(Address("http", "127.0.0.1", link.port), "GET", "/v2/")
+        exchange.send()
+        while exchange.read():
+            pass
+        client.close()
+
+        exchange.close()
+
+        assert client.take(exchange.address, None) is None

@@ -198,6 +198,7 @@ class HttpClient:
         self._user_agent = user_agent
         self._certificates = certificates or Certificates()
         self._proxies = proxies
+        self._closed = False
         self._idle: dict[tuple[Address, Proxy | None], list[tuple[float, Connection]]] = {}
         self._lock = threading.Lock()
 
@@ -238,13 +239,17 @@ class HttpClient:
         return None
 
     def give_back(self, address: Address, connection: Connection) -> None:
-        """Keep a connection for the next exchange."""
+        """Keep a connection for the next exchange; where there will be none, end it."""
         with self._lock:
+            if self._closed:  # by an exchange that was left behind when its caller was cancelled
+                connection.close()
+                return
             self._idle.setdefault((address, connection.proxy), []).append((time.monotonic(), connection))
 
     def close(self) -> None:
-        """End every idle connection."""
+        """End every idle connection, and those that come back later."""
         with self._lock:
+            self._closed = True
             for idle in self._idle.values():
                 for _, connection in idle:
                     connection.close()
