@@ -208,8 +208,8 @@ def test_a_first_contact_is_tried_three_times_within_ten_seconds() -> None:
     ("error", "now", "decision"),
     [
         (NotFoundError("manifest", "m"), 0.0, GiveUp),
-        (CUT, 8.1, GiveUp),
-        (CUT, 7.9, Wait),
+        (CUT, 7.1, GiveUp),
+        (CUT, 6.9, Wait),
         (MisbehavedError("r", "x"), 0.0, Wait),
     ],
 )
@@ -217,10 +217,10 @@ def test_a_first_contact_does_not_wait_longer(error: HeadwayError, now: float, d
     assert isinstance(FirstContact(now=0.0).failed(error, now=now), decision)
 
 
-def test_a_first_contact_has_ten_seconds_in_all() -> None:
+def test_a_first_contact_has_nine_seconds_in_all() -> None:
     subject = FirstContact(now=100.0)
 
-    assert [subject.seconds_left(now=now) for now in (100.0, 104.0, 111.0)] == [10.0, 6.0, 0.0]
+    assert [subject.seconds_left(now=now) for now in (100.0, 104.0, 111.0)] == [9.0, 5.0, 0.0]
 
 
 @pytest.mark.parametrize(
