@@ -257,7 +257,9 @@ def _gnu_tar(directory: Path, kind: str) -> Path:
     (root / "attributes").write_bytes(b"attributes")
     os.setxattr(root / "attributes", "user.note", b"a=b\nc")
     os.setxattr(root / "attributes", "security.capability", _CAP_NET_RAW)
-    for number, path in enumerate([root, *sorted(root.rglob("*"))]):
+    # Not rglob: before Python 3.11.4 it fails at a symlink whose target is no possible name.
+    below = [Path(top) / name for top, directories, files in os.walk(root) for name in (*directories, *files)]
+    for number, path in enumerate([root, *sorted(below)]):
         moment = 1_400_000_000_123_456_789 + number
         os.utime(path, ns=(moment, moment), follow_symlinks=False)
     target = directory / "layer.tar"

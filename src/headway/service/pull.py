@@ -284,8 +284,12 @@ class _Pull:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._bring_layer(layer)) for layer in unique.values()]
-        except* HeadwayError as errors:
-            raise _first(errors) from None
+        except BaseExceptionGroup as errors:
+            # Not except*: before Python 3.11.4 it wraps what is raised inside into a group again.
+            ours, others = errors.split(HeadwayError)
+            if ours is None or others is not None:
+                raise
+            raise _first(ours) from None
         return [task.result() for task in tasks]
 
     async def _bring_layer(self, layer: _Layer) -> Cost:
