@@ -23,7 +23,7 @@ $(READY): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing: apt install python3-venv"; exit 1; }
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@VIRTUAL_ENV= $(BIN)/uv sync --quiet --locked --inexact
+	@VIRTUAL_ENV= UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/uv sync --quiet --locked --inexact
 	@touch $@
 
 demo: $(READY)
