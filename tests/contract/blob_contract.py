@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headway.errors import DigestMismatchError, NotFoundError
-from headway.interfaces import BlobStore
+from headway.interfaces.content import BlobStore
 from headway.oci.digest import Digest
 
 CONFIG = b'{"architecture":"arm64"}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headway.interfaces import ImageStore
+from headway.interfaces.images import ImageStore
 from headway.oci.digest import ChainID, Digest, ImageID
 from headway.records import ImageRecord
 

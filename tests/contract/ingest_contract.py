@@ -8,7 +8,7 @@ import pytest
 
 from headway.distribution.ranges import Ranges
 from headway.errors import ConflictError, StoreError
-from headway.interfaces import BlobStore, Ingest, IngestStore
+from headway.interfaces.content import BlobStore, Ingest, IngestStore
 from headway.oci.digest import Digest
 
 BLOB = bytes(range(256)) * 300

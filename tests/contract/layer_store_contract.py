@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headway.errors import NotFoundError
-from headway.interfaces import LayerStore
+from headway.interfaces.layers import LayerStore
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
 from headway.records import LayerReport, Tree, recipe_beside
 

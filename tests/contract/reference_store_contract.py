@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headway.errors import ConflictError, InvalidReferenceError, NotFoundError
-from headway.interfaces import ImageStore, ReferenceStore
+from headway.interfaces.images import ImageStore, ReferenceStore
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
 from tests.contract.image_store_contract import image, image_id

@@ -19,7 +19,7 @@ from headway.errors import (
     UnavailableError,
     UnreachableError,
 )
-from headway.interfaces import BlobStream, Registry
+from headway.interfaces.registries import BlobStream, Registry
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headway.errors import NotFoundError, StoreCorruptError, StoreFullError
-from headway.interfaces import BlobStore
+from headway.interfaces.content import BlobStore
 from headway.oci.digest import Digest
 from headway.store.blobs import FileBlobStore
 from headway.store.data_root import DataRoot

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.interfaces import ImageStore
+from headway.interfaces.images import ImageStore
 from headway.store.database import Database
 from headway.store.images import SqliteImageStore
 from tests.contract.image_store_contract import ImageStoreContract, image, image_id

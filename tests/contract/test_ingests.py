@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from headway.distribution.ranges import Ranges
 from headway.errors import StoreError, StoreFullError
-from headway.interfaces import BlobStore, Ingest, IngestStore
+from headway.interfaces.content import BlobStore, Ingest, IngestStore
 from headway.oci.digest import Digest
 from headway.store import journal
 from headway.store.blobs import FileBlobStore

@@ -12,7 +12,7 @@ from threading import Barrier, Thread
 import pytest
 
 from headway.errors import OutOfOrderError, StoreError
-from headway.interfaces import LayerStore
+from headway.interfaces.layers import LayerStore
 from headway.oci.digest import DiffID
 from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot

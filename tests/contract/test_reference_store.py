@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.interfaces import ImageStore, ReferenceStore
+from headway.interfaces.images import ImageStore, ReferenceStore
 from headway.store.database import Database
 from headway.store.images import SqliteImageStore
 from headway.store.references import SqliteReferenceStore

@@ -12,7 +12,7 @@ from pathlib import Path
 from headway.composition.network import credential_source, http_client
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.flow import LinkMemory
-from headway.interfaces import TarSource
+from headway.interfaces.files import TarSource
 from headway.layers.applier import apply_layer
 from headway.layers.recipe_recorder import Recorder
 from headway.layers.umask import unshare_umask

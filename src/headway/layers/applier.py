@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from headway.errors import HeadwayError, InvalidLayerError, StoreError, StoreFullError
-from headway.interfaces import TarSource
+from headway.interfaces.files import TarSource
 from headway.layers.ahead import Ahead
 from headway.layers.compression import expand
 from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from headway.errors import InvalidLayerError
-from headway.interfaces import TarSource
+from headway.interfaces.files import TarSource
 from headway.layers.decoders import Bzip2, Decoder, Format, Gzip, Xz, Zstd
 from headway.layers.stream_headers import GZIP_MAGIC, is_zstd
 

@@ -20,7 +20,8 @@ from headway.distribution.download import BlobDownload, Commit, Fetch, SetAside,
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.flow import FlowWatch, LinkMemory, first_byte_limit
 from headway.errors import DigestMismatchError, Fault, HeadwayError, StoreError, UnreachableError
-from headway.interfaces import BlobStream, Follower, Ingest, Registry
+from headway.interfaces.content import Follower, Ingest
+from headway.interfaces.registries import BlobStream, Registry
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.service.lanes import Lanes, Thread

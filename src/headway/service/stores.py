@@ -8,15 +8,9 @@ import msgspec
 
 if TYPE_CHECKING:
     # Annotations only: a command that lists must not pay for defining the interfaces.
-    from headway.interfaces import (
-        BlobStore,
-        HostMemory,
-        ImageStore,
-        IngestStore,
-        LayerStore,
-        ReferenceStore,
-        Transaction,
-    )
+    from headway.interfaces.content import BlobStore, IngestStore
+    from headway.interfaces.images import HostMemory, ImageStore, ReferenceStore, Transaction
+    from headway.interfaces.layers import LayerStore
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True):

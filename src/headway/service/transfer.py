@@ -14,7 +14,8 @@ from concurrent.futures import Future as Verdict
 from contextlib import asynccontextmanager, suppress
 
 from headway.errors import ConflictError, DigestMismatchError
-from headway.interfaces import Applier, Follower, Ingest
+from headway.interfaces.content import Follower, Ingest
+from headway.interfaces.files import Applier
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest
 from headway.service.blob_transfer import BlobTransfer, Cost, Source, Tools

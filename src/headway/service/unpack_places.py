@@ -11,7 +11,7 @@ import heapq
 import threading
 from itertools import count
 
-from headway.interfaces import Follower
+from headway.interfaces.content import Follower
 
 
 class UnpackPlaces:

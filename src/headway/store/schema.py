@@ -71,4 +71,22 @@ CREATE TABLE hosts (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+# What promises that content stays, although no image needs it (yet): a pull under way, or one that was stopped.
+_LEASES = """
+CREATE TABLE leases (
+    lease TEXT PRIMARY KEY,
+    created REAL NOT NULL,
+    used REAL NOT NULL
+) WITHOUT ROWID;
+
+-- content is the digest of a blob or of an unfinished one, or a diff ID.
+CREATE TABLE leased (
+    lease TEXT NOT NULL REFERENCES leases ON DELETE CASCADE,
+    kind TEXT NOT NULL CHECK (kind IN ('blob', 'layer')),
+    content TEXT NOT NULL,
+    PRIMARY KEY (lease, kind, content)
+) WITHOUT ROWID;
+CREATE INDEX leased_by_content ON leased (content);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _LEASES)

@@ -1,0 +1,88 @@
+"""Records of images, of their names, and what makes several of them one commit."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from headway.oci.digest import ImageID
+from headway.oci.reference import Reference
+from headway.records import ImageRecord
+
+
+class ImageStore(Protocol):
+    """Images by ID."""
+
+    def get(self, image_id: ImageID) -> ImageRecord | None:
+        """Return the record, or None."""
+
+    def put(self, record: ImageRecord) -> None:
+        """Record an image; its config is a blob and its chain is committed already. A known image is replaced."""
+
+    def search(self, prefix: str) -> list[ImageID]:
+        """Return the images whose hex starts with `prefix` (``sha256:`` is optional), two at most."""
+
+    def delete(self, image_id: ImageID) -> None:
+        """Forget it.
+
+        Raises:
+            ConflictError: A reference still stands for it.
+        """
+
+    def list(self) -> list[ImageRecord]:
+        """Return all, newest first."""
+
+    def count(self) -> int:
+        """Return how many there are."""
+
+
+class ReferenceStore(Protocol):
+    """Names of images: tags, which move, and digest references, which do not (moby-behaviour 5.2)."""
+
+    def get(self, reference: Reference) -> ImageID | None:
+        """Return what the name stands for; the digest wins where a reference has both."""
+
+    def put_tag(self, reference: Reference, image_id: ImageID) -> ImageID | None:
+        """Let a tag stand for an image; return what it stood for before, None where it is new or the same.
+
+        No tag means ``latest``.
+
+        Raises:
+            InvalidReferenceError: It has a digest, or could be taken for one.
+            NotFoundError: No such image.
+        """
+
+    def put_digest(self, reference: Reference, image_id: ImageID) -> None:
+        """Let a digest reference stand for an image; its tag does not count.
+
+        Raises:
+            InvalidReferenceError: It has no digest.
+            ConflictError: It stands for another image.
+            NotFoundError: No such image.
+        """
+
+    def delete(self, reference: Reference) -> bool:
+        """Forget the name; tell whether it was there."""
+
+    def of(self, image_id: ImageID) -> list[Reference]:
+        """Return every name of an image, sorted by its full spelling."""
+
+    def list(self) -> list[tuple[Reference, ImageID]]:
+        """Return all, sorted by full spelling."""
+
+
+class HostMemory(Protocol):
+    """Which registries have answered before: their absence is an outage, not a typo (interface.md, "What waits")."""
+
+    def answered(self, host: str) -> None:
+        """Remember that ``host[:port]`` answered."""
+
+    def has_answered(self, host: str) -> bool:
+        """Tell whether it ever did."""
+
+
+class Transaction(Protocol):
+    """Several records at once: all of them, durably, or none."""
+
+    def __call__(self) -> AbstractContextManager[None]:
+        """Open it; what is recorded inside by this thread is one commit."""

@@ -1,0 +1,74 @@
+"""Unpacked layers and chains of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from headway.oci.digest import ChainID, DiffID, Digest
+from headway.records import LayerReport, TarParts, Tree
+
+
+class LayerStore(Protocol):
+    """Trees by diff ID, and chains: which trees, in which order, are a root file system.
+
+    A tree is committed alone and in any order. A chain may need a tree of its own where a layer does not stand alone;
+    `commit_chain` makes it. Nothing is visible before its commit, and a commit is durable when it returns.
+    """
+
+    def has_tree(self, diff_id: DiffID) -> bool:
+        """Tell whether the layer is here, unpacked and committed."""
+
+    def new_tree(self) -> AbstractContextManager[Path]:
+        """Give an empty private directory to unpack into; it is removed at the end unless it was committed.
+
+        So is a recipe that was put beside it (`records.recipe_beside`).
+        """
+
+    def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
+        """Sync and publish a private directory as the tree of `diff_id`; the caller has verified the diff ID.
+
+        A recipe beside it (`records.recipe_beside`) is published first, and goes when the tree goes. Where the tree is
+        here already, the private one is dropped.
+
+        Raises:
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+
+    def tar_parts(self, diff_id: DiffID) -> TarParts | None:
+        """Return what gives a layer's tar back; None where the layer is not here, or was committed without a recipe."""
+
+    def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:
+        """Publish every prefix of `diff_ids` as a chain; return the last chain ID, None for no layers.
+
+        Raises:
+            NotFoundError: A tree is missing.
+            InvalidLayerError: A layer does not fit the ones below it.
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+
+    def has_chain(self, chain_id: ChainID) -> bool:
+        """Tell whether a chain is here."""
+
+    def trees(self, chain_id: ChainID | None) -> list[Tree]:
+        """Return the trees of a chain, bottom layer first; none for None.
+
+        Raises:
+            NotFoundError: No such chain.
+        """
+
+    def remember_blob(self, diff_id: DiffID, digest: Digest, repository: str) -> None:
+        """Record that a blob holds a layer: both digests were computed over the same received bytes."""
+
+    def diff_id_of(self, digest: Digest) -> DiffID | None:
+        """Return the diff ID of the layer that a blob holds, if `remember_blob` said so."""
+
+    def collect(self, keep: Iterable[ChainID]) -> int:
+        """Remove every chain and tree that no chain in `keep` needs; return the bytes freed (``disk_bytes``).
+
+        Not inside a `Transaction`: what was removed cannot be rolled back.
+        """
