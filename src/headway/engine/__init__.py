@@ -1,0 +1,1 @@
+"""The Docker Engine API over Headway's services: routes, shapes, streams, failures."""

@@ -1,0 +1,60 @@
+"""Which version of the Engine API a request speaks (moby-behaviour 6.1 and 10).
+
+Rule: shapes and routes compare versions with these values; no other module parses one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+from headway.errors import RequestError
+
+
+class ApiVersion(NamedTuple):
+    """``1.41``; compares as numbers, so that 1.9 is older than 1.24."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the version of a path's prefix, without its ``v``.
+
+        Raises:
+            ApiVersionError: It is not ``number.number``.
+        """
+        major, _, minor = text.partition(".")
+        # Length is bounded: Python refuses to convert numbers of thousands of digits with an error of its own.
+        if len(text) > 16 or not (major.isdecimal() and minor.isdecimal() and text.isascii()):
+            raise ApiVersionError(f"invalid API version {text[:16]}: it is written as 1.41")
+        return cls(int(major), int(minor))
+
+
+OLDEST = ApiVersion(1, 24)
+NEWEST = ApiVersion(1, 51)
+
+
+class ApiVersionError(RequestError):
+    """A version that is none, or that this server does not speak."""
+
+
+def negotiated(text: str | None) -> ApiVersion:
+    """Return the version that a path's prefix asks for; the newest one where it has none.
+
+    Raises:
+        ApiVersionError: This server does not speak it; the words are Moby's.
+    """
+    if text is None:
+        return NEWEST
+    version = ApiVersion.parse(text)
+    if version > NEWEST:
+        raise ApiVersionError(f"client version {version} is too new. Maximum supported API version is {NEWEST}")
+    if version < OLDEST:
+        raise ApiVersionError(
+            f"client version {version} is too old. Minimum supported API version is {OLDEST},"
+            " please upgrade your client to a newer version"
+        )
+    return version

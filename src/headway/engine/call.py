@@ -1,0 +1,90 @@
+"""One request to the Engine API, as its handler sees it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from headway.engine import queries
+from headway.engine.api_version import ApiVersion
+from headway.engine.queries import InvalidQueryError
+
+T = TypeVar("T")
+MAX_DOCUMENT_BYTES = 4 << 20
+
+
+class Call:
+    """What a request asks.
+
+    Args:
+        request: As it came.
+        version: Of the API it speaks.
+        places: What stands in the path where the route has places.
+        request_id: Names it in the log.
+    """
+
+    def __init__(self, request: web.BaseRequest, version: ApiVersion, places: dict[str, str], request_id: str) -> None:
+        self.request = request
+        self.version = version
+        self.places = places
+        self.request_id = request_id
+
+    @property
+    def query(self) -> queries.Query:
+        """The query string, taken apart."""
+        return self.request.query
+
+    def text(self, key: str, default: str = "") -> str:
+        """Return a parameter's first value."""
+        return self.request.query.get(key, default)
+
+    def texts(self, key: str) -> list[str]:
+        """Return every value of a parameter."""
+        return self.request.query.getall(key, [])
+
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        """See `queries.flag`."""
+        return queries.flag(self.query, key, default=default)
+
+    async def document(self, kind: type[T]) -> T:
+        """Return the JSON body as `kind`.
+
+        Raises:
+            InvalidQueryError: It is something else, or longer than 4 MiB.
+        """
+        content_type = self.request.headers.get("Content-Type", "")
+        data = await self.body(MAX_DOCUMENT_BYTES)
+        if data and content_type.partition(";")[0].strip().lower() != "application/json":
+            raise InvalidQueryError(f"Content-Type specified ({content_type}) must be 'application/json'")
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise InvalidQueryError(f"invalid JSON: {error}") from None
+
+    async def body(self, limit: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            InvalidQueryError: It is longer than `limit` bytes.
+        """
+        data = bytearray()
+        async for chunk in self.request.content.iter_any():
+            data += chunk
+            if len(data) > limit:
+                raise InvalidQueryError(f"the body is longer than {limit} bytes")
+        return bytes(data)
+
+    def auth(self) -> dict[str, str]:
+        """Return the login in ``X-Registry-Auth``; one that cannot be read is none, as in Docker (3.8)."""
+        text = self.request.headers.get("X-Registry-Auth", "")
+        try:
+            document: Any = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        except (binascii.Error, ValueError, RecursionError):
+            return {}
+        if not isinstance(document, dict):
+            return {}
+        return {key: value for key, value in document.items() if isinstance(value, str)}

@@ -1,0 +1,79 @@
+"""The one table that says which status an error is (moby-behaviour 6.1, "class -> status").
+
+Rule: nothing else in the project knows an HTTP status for an error of ours. What is missing here is a bug: it gets
+500, an ID, and its traceback in the log under that ID; the client sees the ID and nothing of the inside.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+import msgspec
+
+from headway.errors import (
+    ConflictError,
+    HeadwayError,
+    NotFoundError,
+    PullIncompleteError,
+    RefusedError,
+    RequestError,
+    StoreBusyError,
+    ThrottledError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+log = logging.getLogger(__name__)
+
+
+class ForbiddenError(RequestError):
+    """A request that this address does not take from anybody, such as one that a web page sends."""
+
+
+class NotRunError(RequestError):
+    """A route of Docker's that belongs to what Headway does not do; the message says what does it."""
+
+
+_STATUS: tuple[tuple[type[BaseException], int], ...] = (
+    # The first that fits counts: subclasses stand above their bases.
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (ForbiddenError, 403),
+    (NotRunError, 501),
+    (UnsupportedError, 501),
+    (RequestError, 400),
+    (RefusedError, 401),
+    (ThrottledError, 429),
+    (UnavailableError, 503),
+    (StoreBusyError, 503),
+    (HeadwayError, 500),
+)
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """What a client is told.
+
+    Attributes:
+        status: Of the HTTP answer.
+        message: For a person.
+    """
+
+    status: int
+    message: str
+
+
+def failure(error: BaseException) -> Failure:
+    """Return what a client is told of `error`, and log it where it is a bug of ours."""
+    cause = error.cause if isinstance(error, PullIncompleteError) else error
+    for kind, status in _STATUS:
+        if isinstance(cause, kind):
+            return Failure(status, str(error))
+    bug = secrets.token_hex(6)
+    log.error("bug %s: %s", bug, type(error).__name__, exc_info=error)
+    return Failure(500, f"this is a bug in Headway, logged as {bug}")
+
+
+def error_body(message: str) -> bytes:
+    """Return the JSON that Docker's clients read a failure from."""
+    return msgspec.json.encode({"message": message}) + b"\n"

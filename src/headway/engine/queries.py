@@ -1,0 +1,108 @@
+"""What a request's query says: booleans, numbers, filters and platforms, in Docker's ways of writing them.
+
+Rule: pure text in, values out; a value that cannot be one is a `RequestError` with Moby's words (moby-behaviour 6.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import msgspec
+from multidict import MultiMapping
+
+from headway.errors import RequestError
+from headway.oci.platform import Platform
+
+Query: TypeAlias = MultiMapping[str]
+"""A query string, taken apart; a key may stand there several times."""
+
+Filters: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Each filter's values; several of one key mean any of them, several keys mean all of them."""
+
+MAX_FILTER_TEXT = 64 * 1024
+_FALSE = frozenset(("", "0", "no", "false", "none"))
+
+
+class InvalidQueryError(RequestError):
+    """A parameter whose value cannot be used."""
+
+
+def flag(query: Query, key: str, *, default: bool = False) -> bool:
+    """Return a boolean: everything is true but nothing, ``0``, ``no``, ``false`` and ``none``."""
+    if key not in query:
+        return default
+    return query.get(key, "").strip().lower() not in _FALSE
+
+
+def number(query: Query, key: str, *, default: int) -> int:
+    """Return a whole number; nothing means `default`.
+
+    Raises:
+        InvalidQueryError: It is none.
+    """
+    text = query.get(key, "")
+    if not text:
+        return default
+    try:
+        return int(text[:20])
+    except ValueError:
+        raise InvalidQueryError(f'strconv.Atoi: parsing "{text[:80]}": invalid syntax') from None
+
+
+def filters(query: Query, allowed: frozenset[str] | None = None) -> dict[str, tuple[str, ...]]:
+    """Return the ``filters`` parameter, in its present form (a map of sets) or the old one (a map of lists).
+
+    Args:
+        query: Of the request.
+        allowed: Keys there may be; None lets all be, as Docker does for events.
+
+    Raises:
+        InvalidQueryError: It is not JSON of either form, or has another key.
+    """
+    text = query.get("filters", "")
+    if not text:
+        return {}
+    if len(text) > MAX_FILTER_TEXT:
+        raise InvalidQueryError("invalid filter: longer than 64 KiB")
+    try:
+        document = msgspec.json.decode(text, type=dict[str, dict[str, bool] | list[str]])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidQueryError(f"invalid filter: {error}") from None
+    for key in document:
+        if allowed is not None and key not in allowed:
+            raise InvalidQueryError(f"invalid filter '{key}'")
+    return {key: tuple(values) for key, values in document.items()}
+
+
+def platform(query: Query, key: str = "platform") -> Platform | None:
+    """Return the platform that a parameter names in JSON (moby-behaviour 6.5), or None.
+
+    Raises:
+        InvalidQueryError: Several, or one that is none.
+    """
+    texts = [text for text in query.getall(key, []) if text]
+    if not texts:
+        return None
+    if len(texts) > 1:
+        raise InvalidQueryError("multiple platform parameters not supported")
+    try:
+        wanted = msgspec.json.decode(texts[0], type=_PlatformDocument)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidQueryError(f"failed to parse platform: {error}") from None
+    if not wanted.os and not wanted.architecture:
+        raise InvalidQueryError(
+            "optional platform fields provided, but OS and Architecture are missing"
+            if wanted.variant or wanted.os_version
+            else "both OS and Architecture must be provided"
+        )
+    if not wanted.os or not wanted.architecture:
+        raise InvalidQueryError("both OS and Architecture must be provided")
+    return Platform.parse("/".join(part for part in (wanted.os, wanted.architecture, wanted.variant) if part))
+
+
+class _PlatformDocument(msgspec.Struct, frozen=True):
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+    os_version: str = msgspec.field(default="", name="os.version")

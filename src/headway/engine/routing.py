@@ -1,0 +1,101 @@
+"""Which handler a request means: a table of methods and paths (moby-behaviour 6.1 and 6.2).
+
+Rule 1: every route exists with a version before it and without.
+Rule 2: what no route means is 404 `page not found`, another method too; never 405.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from headway.engine.call import Call
+
+Handler: TypeAlias = Callable[["Call"], Awaitable["web.StreamResponse"]]
+
+_VERSION = re.compile(r"/v([0-9.]+)(?=/)")
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+class Route(NamedTuple):
+    """One line of the table.
+
+    Attributes:
+        method: HTTP method.
+        path: With ``{places}``; an image's ``{name}`` may hold slashes, as names do.
+        handler: What answers.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+
+
+class Match(msgspec.Struct, frozen=True):
+    """What a path means.
+
+    Attributes:
+        handler: What answers.
+        places: What stood where the route has ``{places}``.
+    """
+
+    handler: Handler
+    places: dict[str, str]
+
+
+class Router:
+    """Finds the route of a path.
+
+    Args:
+        routes: The first one that fits counts.
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._fixed: dict[tuple[str, str], Handler] = {}
+        self._patterns: dict[str, list[tuple[re.Pattern[str], Handler]]] = {}
+        for route in routes:
+            if "{" in route.path:
+                self._patterns.setdefault(route.method, []).append((_pattern(route.path), route.handler))
+            else:
+                self._fixed.setdefault((route.method, route.path), route.handler)
+
+    def match(self, method: str, path: str) -> Match | None:
+        """Return what a path without its version means, or None."""
+        if (fixed := self._fixed.get((method, path))) is not None:
+            return Match(fixed, {})
+        for pattern, handler in self._patterns.get(method, ()):
+            if found := pattern.fullmatch(path):
+                return Match(handler, found.groupdict())
+        return None
+
+
+def split_version(path: str) -> tuple[str | None, str]:
+    """Return the text of a path's version, if it begins with one, and the path without it."""
+    if found := _VERSION.match(path):
+        return found[1], path[found.end() :]
+    return None, path
+
+
+def cleaned(path: str) -> str:
+    """Return `path` without doubled slashes and dots, as Go's ``path.Clean`` writes it."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" + "/".join(parts)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    # A container's name has no slash; an image's has, and Docker's router takes everything.
+    def place(found: re.Match[str]) -> str:
+        return f"(?P<{found[1]}>{'.+' if found[1] == 'name' else '[^/]+'})"
+
+    return re.compile(_PLACE.sub(place, path.replace(".", r"\.")))
