@@ -108,7 +108,7 @@ class SqliteLayerStore:
             StoreFullError: No space left.
             StoreError: The disk failed.
         """
-        self._sync(path)
+        self._sync([path])
         with self._database.transaction():
             if self.has_tree(diff_id):
                 return
@@ -120,11 +120,12 @@ class SqliteLayerStore:
                 (diff_id, report.size, report.disk_bytes, encode_report(report)),
             )
 
-    def _sync(self, path: Path) -> None:
-        mark = self._private.get(path)
+    def _sync(self, paths: Sequence[Path]) -> None:
+        """Sync private directories, and recipes beside them; the first was begun first, and its mark does for all."""
+        mark = self._private.get(paths[0])
         if mark is None:
-            raise OutOfOrderError(f"{path} is not from new_tree")
-        self._syncer.sync(mark)
+            raise OutOfOrderError(f"{paths[0]} is not from new_tree")
+        self._syncer.sync(mark, [*paths, *map(recipe_beside, paths)])
 
     def tar_parts(self, diff_id: DiffID) -> TarParts | None:
         """Return what gives a layer's tar back; None where the layer is not here, or was committed without a recipe."""
@@ -185,7 +186,7 @@ class SqliteLayerStore:
             steps = self._steps(diff_ids, chain, private)
             derived = [step.tree.path for step in steps if step.is_derived]
             if derived:
-                self._sync(derived[0])  # the first was begun first, and one sync is enough for all
+                self._sync(derived)
             with self._database.transaction():
                 self._publish(steps)
         return chain[-1]

@@ -4,18 +4,24 @@ Rule 1: at most one is under way. Who comes while it runs needs the next one, an
         then.
 Rule 2: an error counts against every tree that was being written when it was reported: the kernel does not
         say whose pages were lost, and says so once.
+Rule 3: `syncfs` writes what anybody on the machine has written, and cannot be interrupted. Who has waited for ten
+        seconds syncs its own files one by one instead, and takes what is done first.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Condition
+from threading import Condition, Thread
 
 from headway.store.failures import disk_error, disk_errors
+
+PATIENCE_SECONDS = 10.0
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def syncfs(descriptor: int) -> None:
@@ -36,11 +42,22 @@ class Syncer:
     Args:
         path: A directory on the file system.
         sync: Syncs the file system of a descriptor.
+        sync_file: Syncs one file or directory.
+        patience_seconds: How long to wait for `sync` before files are synced one by one.
     """
 
-    def __init__(self, path: Path, *, sync: Callable[[int], None] = syncfs) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sync: Callable[[int], None] = syncfs,
+        sync_file: Callable[[int], None] = os.fdatasync,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._path = path
         self._sync = sync
+        self._sync_file = sync_file
+        self._patience_seconds = patience_seconds
         self._changed = Condition()
         self._descriptor = -1
         self._watchers = 0
@@ -69,48 +86,102 @@ class Syncer:
             yield mark
         finally:
             with self._changed:
-                self._watchers -= 1
-                if not self._watchers:
-                    os.close(self._descriptor)
+                self._leave()
 
-    def sync(self, since: int) -> None:
-        """Return when everything that was written before this call is on the disk.
+    def _leave(self) -> None:
+        self._watchers -= 1
+        if not self._watchers:
+            os.close(self._descriptor)
+
+    def sync(self, since: int, trees: Sequence[Path] = ()) -> None:
+        """Return when everything that was written before this call is on the disk, or at least `trees` are.
 
         Args:
             since: The mark of what was written.
+            trees: Files and directories that are enough, where all takes too long; without any, all is waited for.
 
         Raises:
             StoreError: Something written since the mark, by whomever, may be lost.
         """
         with self._changed:
             wanted = self._begun + 1
-            while self._ended < wanted:
-                if self._begun > self._ended:
-                    self._waiting += 1
-                    self._changed.wait()
-                    self._waiting -= 1
-                else:
-                    self._run()
+            in_time = self._wait(wanted, time.monotonic() + self._patience_seconds if trees else None)
+        if not in_time:
+            with disk_errors(self._path):
+                one_by_one = all(self._sync_each(tree, wanted) for tree in trees)
+            if not one_by_one:
+                with self._changed:
+                    self._wait(wanted, None)
+        with self._changed:
             if self._failures != since and self._last is not None:
                 raise disk_error(self._last, self._path) from self._last
 
+    def _wait(self, wanted: int, deadline: float | None) -> bool:
+        """Wait for the sync with this number, and begin it when it is due; tell whether it has ended."""
+        while self._ended < wanted:
+            if self._begun == self._ended:
+                self._begun += 1
+                self._watchers += 1  # it uses the descriptor, and may outlast everybody who waits for it
+                Thread(target=self._run, name="syncfs", daemon=True).start()
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            self._waiting += 1
+            self._changed.wait(left)
+            self._waiting -= 1
+        return True
+
     def _run(self) -> None:
-        """Sync once, with the lock given up meanwhile."""
-        self._begun += 1
-        self._changed.release()
+        """Sync once."""
         failure: OSError | None = None
         try:
             self._sync(self._descriptor)
         except OSError as error:
             failure = error
-        finally:
-            self._changed.acquire()
+        with self._changed:
             self._ended = self._begun
             if failure is not None:
                 self._failures += 1
                 self._last = failure
+            self._leave()
             self._changed.notify_all()
 
+    def _sync_each(self, tree: Path, wanted: int) -> bool:
+        """Sync a tree file by file; tell whether that was possible, or the sync of all has ended meanwhile.
+
+        A tree may be deeper than a path can name; who reads it by paths has to say so.
+        """
+        pending = [os.fsencode(tree)]
+        while pending:
+            if self._ended >= wanted:
+                return True
+            path = pending.pop()
+            try:
+                descriptor = os.open(path, _READ)
+            except FileNotFoundError:
+                continue  # a recipe that nobody wrote
+            except OSError:
+                return False
+            try:
+                pending += _below(descriptor, path)
+                self._sync_file(descriptor)
+            finally:
+                os.close(descriptor)
+        return True
+
     def waiting(self) -> int:
-        """Return how many threads wait for a sync that another one began."""
+        """Return how many threads wait for a sync."""
         return self._waiting
+
+
+def _below(descriptor: int, path: bytes) -> list[bytes]:
+    """Return what lies in a directory and has content of its own; links, pipes and devices are their names."""
+    try:
+        with os.scandir(descriptor) as entries:
+            return [
+                os.path.join(path, os.fsencode(entry.name))
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
+            ]
+    except NotADirectoryError:
+        return []
