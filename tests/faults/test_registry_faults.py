@@ -33,7 +33,8 @@ from headway.errors import (
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
-from headway.registry.client import RegistryBlob, RegistryClient
+from headway.registry.blob import RegistryBlob
+from headway.registry.client import RegistryClient
 from headway.registry.connection import Address, tls_context
 from headway.registry.credentials import AuthFiles, Credentials, CredentialSource, anonymous, auth_files
 from headway.registry.failures import retry_after_seconds

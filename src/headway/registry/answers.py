@@ -1,0 +1,52 @@
+"""What an answer's headers say, read as strictly as its use demands."""
+
+from __future__ import annotations
+
+import re
+
+from headway.distribution.endpoints import Endpoint
+from headway.errors import InvalidDigestError, MisbehavedError
+from headway.oci.digest import Digest
+from headway.registry.http import Exchange
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
+
+
+def media_type_of(exchange: Exchange) -> str:
+    """Return what the body is said to be, without parameters, in small letters."""
+    return exchange.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def digest_header(exchange: Exchange, endpoint: Endpoint) -> Digest | None:
+    """Return the digest that the registry says the body has, None where it says nothing.
+
+    Raises:
+        MisbehavedError: What it says is no digest.
+    """
+    text = exchange.headers.get("Docker-Content-Digest")
+    if text is None:
+        return None
+    try:
+        return Digest.parse(text.strip())
+    except InvalidDigestError:
+        raise MisbehavedError(endpoint.host, "sends a Docker-Content-Digest that is not a digest") from None
+
+
+def content_range(exchange: Exchange, host: str) -> tuple[int, int, int | None]:
+    """Return first byte, last byte and, where it is known, the size of the whole (RFC 9110 section 14.4).
+
+    Raises:
+        MisbehavedError: The header is missing or cannot be read.
+    """
+    text = exchange.headers.get("Content-Range", "")
+    match = _CONTENT_RANGE.match(text.strip())
+    if match is None:
+        raise MisbehavedError(host, f"answers HTTP 206 with Content-Range {text[:80]!r}")
+    return int(match[1]), int(match[2]), None if match[3] == "*" else int(match[3])
+
+
+def captive_portal(endpoint: Endpoint) -> MisbehavedError:
+    """Return the error for a page where a registry should be."""
+    return MisbehavedError(
+        endpoint.host, "a web page answers instead of a registry (a captive portal or a proxy in between?)"
+    )

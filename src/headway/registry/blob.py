@@ -1,0 +1,96 @@
+"""The body of one blob request.
+
+Rule: an answer is checked against what was asked for (length, range, content type) before a byte is passed on.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+
+from headway.distribution.endpoints import Endpoint
+from headway.errors import Fault, MisbehavedError, UnreachableError
+from headway.oci.descriptor import Descriptor
+from headway.registry.answers import captive_portal, content_range, media_type_of
+from headway.registry.http import Exchange
+from headway.registry.request import ANSWER_SECONDS, URL_SAFE, Request, Sender
+
+
+class RegistryBlob:
+    """Implements `interfaces.BlobStream`."""
+
+    def __init__(
+        self,
+        client: Sender,
+        endpoint: Endpoint,
+        repository: str,
+        descriptor: Descriptor,
+        offset: int,
+        end: int,
+    ) -> None:
+        self._endpoint = endpoint
+        self._descriptor = descriptor
+        self._offset = offset
+        self._left = 0
+        headers = {}
+        if offset > 0 or end < descriptor.size:
+            # No If-Range: blobs are named by their content, and another backend's ETag would turn 206 into 200.
+            headers["Range"] = f"bytes={offset}-" + (str(end - 1) if end < descriptor.size else "")
+        target = urllib.parse.quote(endpoint.blob_path, safe=URL_SAFE) or f"/v2/{repository}/blobs/{descriptor.digest}"
+        self._request = Request(client, endpoint, repository, "GET", target, headers)
+        self._exchange: Exchange | None = None
+        self.stall_limit_seconds = ANSWER_SECONDS
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes that came over the connection, headers included."""
+        return self._request.received + (self._exchange.received if self._exchange is not None else 0)
+
+    def open(self) -> int:
+        """See `interfaces.BlobStream.open`."""
+        self._request.limit_seconds = self.stall_limit_seconds
+        exchange = self._request.send()
+        if exchange.status not in (200, 206):
+            raise self._request.failure("blob", str(self._descriptor.digest))
+        start, length = self._body(exchange)
+        self._left = length
+        self._exchange = exchange
+        return start
+
+    def _body(self, exchange: Exchange) -> tuple[int, int]:
+        """Return where the body starts and how long it is, after comparing it with what was asked for."""
+        host, size = self._endpoint.host, self._descriptor.size
+        if media_type_of(exchange) == "text/html":
+            raise captive_portal(self._endpoint)
+        start, length = 0, size
+        if exchange.status == 206:
+            start, end, total = content_range(exchange, host)
+            length = end - start + 1
+            if start != self._offset or total not in (None, size) or end >= size or length <= 0:
+                raise MisbehavedError(
+                    host, f"answers bytes {start}-{end}/{total} to a request for {self._offset}- of {size}"
+                )
+        if exchange.length not in (None, length):
+            raise MisbehavedError(host, f"sends {exchange.length} bytes where {length} belong to this blob")
+        return start, length
+
+    def read(self) -> bytes:
+        """See `interfaces.BlobStream.read`."""
+        if self._exchange is None or self._left == 0:
+            return b""
+        self._exchange.limit_seconds = self.stall_limit_seconds
+        data = self._exchange.read()
+        if len(data) > self._left:
+            data = data[: self._left]  # a body without a length may run over; what is behind the blob is not the blob
+        if not data:
+            raise UnreachableError(self._endpoint.host, Fault.CUT)
+        self._left -= len(data)
+        return data
+
+    def abort(self) -> None:
+        """See `interfaces.BlobStream.abort`."""
+        self._request.abort()
+
+    def close(self) -> None:
+        """See `interfaces.BlobStream.close`."""
+        self._request.close()
+        self._exchange = None

@@ -1,0 +1,176 @@
+"""One request to an endpoint: through its challenge, its redirects and its scheme.
+
+Rule 1: it is sent once; whether to ask again, or somebody else, is decided in `distribution`.
+Rule 2: ``Authorization`` goes to the registry that asked for it and to no host it redirects to.
+"""
+
+from __future__ import annotations
+
+import threading
+import urllib.parse
+from collections.abc import Mapping
+from typing import Protocol
+
+from headway.distribution.endpoints import Endpoint
+from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
+from headway.registry.auth import Authorizer
+from headway.registry.connection import CONNECT_SECONDS, Address, split_url
+from headway.registry.failures import failure
+from headway.registry.http import Exchange
+
+MAX_REDIRECTS = 10
+ANSWER_SECONDS = 15.0
+MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
+URL_SAFE = "/%:@!$&'()*+,;=~?"
+_NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.PROXY}
+_REDIRECTS = {301, 302, 303, 307, 308}
+
+
+class Sender(Protocol):
+    """What a request needs of the client that it belongs to."""
+
+    hello_seconds: float
+
+    @property
+    def authorizer(self) -> Authorizer:
+        """Who answers the registries' challenges."""
+
+    def exchange(self, address: Address, method: str, target: str, headers: Mapping[str, str]) -> Exchange:
+        """Return an exchange with an address."""
+
+    def schemes(self, endpoint: Endpoint) -> list[str]:
+        """Return the schemes to try, in order."""
+
+    def scheme_worked(self, endpoint: Endpoint, scheme: str) -> None:
+        """Remember which scheme a host answers to."""
+
+    def count(self, received: int) -> None:
+        """Take note of bytes that were received."""
+
+
+class Request:
+    """One request to an endpoint, through its challenge, its redirects and its scheme."""
+
+    def __init__(
+        self,
+        client: Sender,
+        endpoint: Endpoint,
+        repository: str,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._repository = repository
+        self._method = method
+        self._target = endpoint.prefix + target
+        self._headers = headers
+        self._lock = threading.Lock()
+        self._aborted = False
+        self._exchange: Exchange | None = None
+        self._connect_seconds = self._hello_seconds = MIRROR_SECONDS if endpoint.mirror else CONNECT_SECONDS
+        self.received = 0
+        self.limit_seconds = ANSWER_SECONDS
+
+    def __enter__(self) -> Request:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._client.count(self.received)
+
+    def send(self) -> Exchange:
+        """Return the exchange with whoever answers in the end; its status may be an error's."""
+        schemes = self._client.schemes(self._endpoint)
+        if len(schemes) == 1:
+            return self._authorized(schemes[0])
+        self._hello_seconds = self._client.hello_seconds
+        try:
+            return self._authorized("https")
+        except UnreachableError as error:
+            if error.fault not in _NOT_TLS or self._client.schemes(self._endpoint) == ["https"]:
+                raise
+        except MisbehavedError:
+            if self._client.schemes(self._endpoint) == ["https"]:
+                raise
+        return self._authorized("http")
+
+    def _authorized(self, scheme: str) -> Exchange:
+        host, secure = self._endpoint.host, self._endpoint.secure
+        address = Address.parse(scheme, host, verify=secure, registry=host)
+        if self._endpoint.blob_path:
+            return self._redirected(address, self._headers)
+        for _ in range(3):
+            sent = self._client.authorizer.header(self._endpoint, self._repository, self._begin)
+            exchange = self._redirected(address, {**self._headers, **({"Authorization": sent} if sent else {})})
+            if exchange.status != 401 or exchange.address != address:
+                return exchange
+            challenges = exchange.headers.get_all("WWW-Authenticate") or []
+            if not self._client.authorizer.challenged(self._endpoint, self._repository, challenges, sent):
+                break
+            exchange.finish()
+        raise self._client.authorizer.refused(self._endpoint, self._repository)
+
+    def _redirected(self, address: Address, headers: Mapping[str, str]) -> Exchange:
+        origin, target = address, self._target
+        for _ in range(MAX_REDIRECTS + 1):
+            sent = {name: value for name, value in headers.items() if name != "Authorization" or address == origin}
+            exchange = self._begin(self._client.exchange(address, self._method, target, sent))
+            exchange.send()
+            if address == origin and (exchange.status != 400 or address.scheme == "https"):
+                # A server that wants TLS answers 400 to plain HTTP; that is no reason to leave TLS for good.
+                self._client.scheme_worked(self._endpoint, address.scheme)
+            location = exchange.headers.get("Location")
+            if exchange.status not in _REDIRECTS or location is None:
+                return exchange
+            exchange.finish()
+            address, target = _follow(address, target, location)
+        raise MisbehavedError(self._endpoint.host, f"redirects more than {MAX_REDIRECTS} times")
+
+    def _begin(self, exchange: Exchange) -> Exchange:
+        self.close()
+        with self._lock:
+            if self._aborted:
+                exchange.abort()
+            self._exchange = exchange
+        first_byte = MIRROR_SECONDS if self._endpoint.mirror else self.limit_seconds
+        exchange.limit_seconds = min(self.limit_seconds, first_byte)
+        exchange.connect_seconds = self._connect_seconds
+        exchange.hello_seconds = self._hello_seconds
+        return exchange
+
+    def failure(self, what: str, name: str) -> HeadwayError:
+        """Return the error that the answer stands for, once it is known to be one."""
+        exchange = self._exchange
+        assert exchange is not None  # noqa: S101  # only called behind send()
+        return failure(self._endpoint.host, exchange, what=what, name=name)
+
+    def abort(self) -> None:
+        """Make a blocked call in another thread end."""
+        with self._lock:
+            self._aborted = True
+            if self._exchange is not None:
+                self._exchange.abort()
+
+    def close(self) -> None:
+        """End or give back the connection."""
+        with self._lock:
+            exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self.received += exchange.received
+            exchange.close()
+
+
+def _follow(address: Address, target: str, location: str) -> tuple[Address, str]:
+    try:
+        url = split_url(urllib.parse.urljoin(f"{address.scheme}://{address}{target}", location))
+    except ValueError:
+        url = None
+    if url is None:
+        raise MisbehavedError(str(address), "redirects to something that is not HTTP")
+    authority = url.netloc.rpartition("@")[2]
+    following = Address.parse(url.scheme, authority, verify=address.verify, registry=address.registry)
+    # Quoted where the server did not: http.client would refuse a space, and show the signature in its message.
+    path, query = urllib.parse.quote(url.path or "/", safe=URL_SAFE), urllib.parse.quote(url.query, safe=URL_SAFE)
+    return following, f"{path}?{query}" if query else path
