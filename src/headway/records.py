@@ -5,6 +5,7 @@ Rule: cheap to import and to define; a command that only lists pays for these an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -107,6 +108,8 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
         chain_id: Its top chain; None where it has no layers.
         manifest: Digest of the platform's manifest it came with, a blob; None where it came without.
         last_tagged: When it was tagged here, seconds since the epoch; 0 after a pull (moby-behaviour 5.1).
+        labels: Its config's labels; None where the record is older than they are in records: the config knows them.
+        parent: The image it was made from here; a pull knows none (moby-behaviour 5.1).
     """
 
     image_id: ImageID
@@ -116,3 +119,25 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
     chain_id: ChainID | None
     manifest: Digest | None = None
     last_tagged: float = 0.0
+    labels: Mapping[str, str] | None = None
+    parent: ImageID | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to an image, a container or the daemon (moby-behaviour 8).
+
+    Attributes:
+        sequence: Its number in the log; each is one more than the one before.
+        time_nano: When, nanoseconds since the epoch.
+        type: ``image``, ``container``, ``daemon``.
+        action: ``pull``, ``tag``, ``untag``, ``delete`` and so on.
+        actor: Whom it happened to: an ID or a familiar name; empty where it is nobody in particular.
+        attributes: What else there is to know: labels, ``name``, ``reclaimed``.
+    """
+
+    sequence: int
+    time_nano: int
+    type: str
+    action: str
+    actor: str
+    attributes: Mapping[str, str]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from headway.errors import NotFoundError
 from headway.interfaces.images import ImageStore
 from headway.oci.digest import ChainID, Digest, ImageID
 from headway.records import ImageRecord
@@ -22,7 +24,12 @@ def image(name: str, created: str = "2026-01-01T00:00:00Z") -> ImageRecord:
         chain_id=ChainID(Digest.of(b"chain")),
         manifest=Digest.of(b"manifest", "sha512"),
         last_tagged=1_700_000_000.25,
+        labels={"maintainer": "Zoë", "empty": ""},
     )
+
+
+def child(name: str, of: str) -> ImageRecord:
+    return msgspec.structs.replace(image(name), parent=image_id(of))
 
 
 class ImageStoreContract:
@@ -112,3 +119,36 @@ class ImageStoreContract:
 
         assert subject.list() == [image("b")]
         assert subject.count() == 1
+
+    def test_children_and_parents_are_known(self, subject: ImageStore) -> None:
+        subject.put(image("a"))
+        for name, of in [("b", "a"), ("c", "a"), ("d", "b")]:
+            subject.put(child(name, of))
+
+        assert subject.children(image_id("a")) == sorted([image_id("b"), image_id("c")])
+        assert subject.children(image_id("d")) == []
+        assert subject.parents() == {image_id("a"), image_id("b")}
+        assert subject.get(image_id("d")) == child("d", "b")
+
+    def test_a_child_outlives_its_parent(self, subject: ImageStore) -> None:
+        subject.put(image("a"))
+        subject.put(child("b", "a"))
+
+        subject.delete(image_id("a"))
+
+        assert subject.list() == [image("b")]
+        assert subject.parents() == set()
+
+    def test_a_parent_that_is_not_here_is_refused(self, subject: ImageStore) -> None:
+        with pytest.raises(NotFoundError):
+            subject.put(child("b", "a"))
+
+        assert subject.list() == []
+
+    def test_when_an_image_was_tagged_can_be_changed_alone(self, subject: ImageStore) -> None:
+        subject.put(image("a"))
+
+        subject.set_last_tagged(image_id("a"), 1_800_000_000.5)
+        subject.set_last_tagged(image_id("missing"), 1.0)
+
+        assert subject.list() == [msgspec.structs.replace(image("a"), last_tagged=1_800_000_000.5)]

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition
 
+import msgspec
+
 from headway.distribution.ranges import Ranges
 from headway.errors import (
     ConflictError,
@@ -343,7 +345,19 @@ class MemoryImageStore:
         return self._records.get(image_id)
 
     def put(self, record: ImageRecord) -> None:
+        if record.parent is not None and record.parent not in self._records:
+            raise NotFoundError("image", record.parent)
         self._records[record.image_id] = record
+
+    def set_last_tagged(self, image_id: ImageID, seconds: float) -> None:
+        if (record := self.get(image_id)) is not None:
+            self._records[image_id] = msgspec.structs.replace(record, last_tagged=seconds)
+
+    def children(self, image_id: ImageID) -> list[ImageID]:
+        return sorted(record.image_id for record in self._records.values() if record.parent == image_id)
+
+    def parents(self) -> set[ImageID]:
+        return {record.parent for record in self._records.values() if record.parent is not None}
 
     def search(self, prefix: str) -> list[ImageID]:
         starts = search_prefixes(prefix)
@@ -353,6 +367,8 @@ class MemoryImageStore:
         if image_id in self.names.values():
             raise ConflictError(f"image {image_id} still has a name")
         self._records.pop(image_id, None)
+        for child in self.children(image_id):
+            self._records[child] = msgspec.structs.replace(self._records[child], parent=None)
 
     def list(self) -> list[ImageRecord]:
         def newest_first(record: ImageRecord) -> tuple[float, str]:

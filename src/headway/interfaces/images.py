@@ -17,13 +17,26 @@ class ImageStore(Protocol):
         """Return the record, or None."""
 
     def put(self, record: ImageRecord) -> None:
-        """Record an image; its config is a blob and its chain is committed already. A known image is replaced."""
+        """Record an image; its config is a blob and its chain is committed already. A known image is replaced.
+
+        Raises:
+            NotFoundError: Its parent is not here.
+        """
+
+    def set_last_tagged(self, image_id: ImageID, seconds: float) -> None:
+        """Record when an image was tagged, seconds since the epoch; an unknown image is left alone."""
+
+    def children(self, image_id: ImageID) -> list[ImageID]:
+        """Return the images whose recorded parent is this one, sorted."""
+
+    def parents(self) -> set[ImageID]:
+        """Return the images that are somebody's parent."""
 
     def search(self, prefix: str) -> list[ImageID]:
         """Return the images whose hex starts with `prefix` (``sha256:`` is optional), two at most."""
 
     def delete(self, image_id: ImageID) -> None:
-        """Forget it.
+        """Forget it; its children have no parent then.
 
         Raises:
             ConflictError: A reference still stands for it.

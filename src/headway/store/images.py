@@ -8,7 +8,9 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime
 
-from headway.errors import ConflictError
+import msgspec
+
+from headway.errors import ConflictError, NotFoundError
 from headway.oci.digest import ChainID, Digest, ImageID
 from headway.records import ImageRecord
 from headway.store.database import Database
@@ -16,9 +18,10 @@ from headway.store.database import Database
 _ALGORITHMS = ("sha256:", "sha512:")
 _HEX = frozenset("0123456789abcdef")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COLUMNS = "image_id, created, size, platform, chain_id, manifest, last_tagged"
+_COLUMNS = "image_id, created, size, platform, chain_id, manifest, last_tagged, labels, parent"
 _SELECT = f"SELECT {_COLUMNS} FROM images"  # noqa: S608  # built from the constant above
 _INSERT = f"INSERT INTO images ({_COLUMNS}, created_microseconds)"
+_decode_labels = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class SqliteImageStore:
@@ -36,25 +39,35 @@ class SqliteImageStore:
         """Record an image; its config is a blob and its chain is committed already. A known one is replaced.
 
         Raises:
+            NotFoundError: Its parent is not here.
             StoreFullError: No space left.
             StoreError: The disk failed.
         """
-        self._database.execute(
-            f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (image_id) DO UPDATE SET created = excluded.created, size = excluded.size,"
-            " platform = excluded.platform, chain_id = excluded.chain_id, manifest = excluded.manifest,"
-            " last_tagged = excluded.last_tagged, created_microseconds = excluded.created_microseconds",
-            (
-                record.image_id,
-                record.created,
-                record.size,
-                record.platform,
-                record.chain_id,
-                record.manifest,
-                record.last_tagged,
-                microseconds(record.created),
-            ),
-        )
+        try:
+            self._database.execute(
+                f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (image_id) DO UPDATE SET created = excluded.created, size = excluded.size,"
+                " platform = excluded.platform, chain_id = excluded.chain_id, manifest = excluded.manifest,"
+                " last_tagged = excluded.last_tagged, labels = excluded.labels, parent = excluded.parent,"
+                " created_microseconds = excluded.created_microseconds",
+                _row(record),
+            )
+        except sqlite3.IntegrityError as error:
+            raise NotFoundError("image", record.parent or "") from error
+
+    def set_last_tagged(self, image_id: ImageID, seconds: float) -> None:
+        """Record when an image was tagged, seconds since the epoch; an unknown image is left alone."""
+        self._database.execute("UPDATE images SET last_tagged = ? WHERE image_id = ?", (seconds, image_id))
+
+    def children(self, image_id: ImageID) -> list[ImageID]:
+        """Return the images whose recorded parent is this one, sorted."""
+        rows = self._database.query("SELECT image_id FROM images WHERE parent = ? ORDER BY image_id", (image_id,))
+        return [ImageID(Digest(child)) for (child,) in rows]
+
+    def parents(self) -> set[ImageID]:
+        """Return the images that are somebody's parent."""
+        rows = self._database.query("SELECT DISTINCT parent FROM images WHERE parent IS NOT NULL")
+        return {ImageID(Digest(parent)) for (parent,) in rows}
 
     def search(self, prefix: str) -> list[ImageID]:
         """Return the images whose hex starts with `prefix` (``sha256:`` is optional), two at most."""
@@ -71,7 +84,7 @@ class SqliteImageStore:
         return [ImageID(Digest(image_id)) for (image_id,) in rows[:2]]
 
     def delete(self, image_id: ImageID) -> None:
-        """Forget it. References to it must be gone.
+        """Forget it; its children have no parent then. References to it must be gone.
 
         Raises:
             ConflictError: A reference still stands for it.
@@ -93,8 +106,25 @@ class SqliteImageStore:
         return count
 
 
-def _record(row: tuple[str, str, int, str, str | None, str | None, float]) -> ImageRecord:
-    image_id, created, size, platform, chain_id, manifest, last_tagged = row
+def _row(record: ImageRecord) -> tuple[str | int | float | None, ...]:
+    return (
+        record.image_id,
+        record.created,
+        record.size,
+        record.platform,
+        record.chain_id,
+        record.manifest,
+        record.last_tagged,
+        None if record.labels is None else msgspec.json.encode(record.labels).decode(),
+        record.parent,
+        microseconds(record.created),
+    )
+
+
+def _record(
+    row: tuple[str, str, int, str, str | None, str | None, float, str | None, str | None],
+) -> ImageRecord:
+    image_id, created, size, platform, chain_id, manifest, last_tagged, labels, parent = row
     return ImageRecord(
         image_id=ImageID(Digest(image_id)),
         created=created,
@@ -103,6 +133,8 @@ def _record(row: tuple[str, str, int, str, str | None, str | None, float]) -> Im
         chain_id=None if chain_id is None else ChainID(Digest(chain_id)),
         manifest=None if manifest is None else Digest(manifest),
         last_tagged=last_tagged,
+        labels=None if labels is None else _decode_labels(labels),
+        parent=None if parent is None else ImageID(Digest(parent)),
     )
 
 

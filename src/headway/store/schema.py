@@ -89,4 +89,22 @@ CREATE TABLE leased (
 CREATE INDEX leased_by_content ON leased (content);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _LEASES)
+# What lists and deletes ask of an image, so that neither reads configs; and what happened, newest 1,000.
+_IMAGES_AND_EVENTS = """
+-- labels is config.Labels as JSON; NULL in a row that was made before there was the column.
+ALTER TABLE images ADD COLUMN labels TEXT;
+ALTER TABLE images ADD COLUMN parent TEXT REFERENCES images ON DELETE SET NULL;
+CREATE INDEX images_by_parent ON images (parent);
+
+-- sequence has no gaps: a change that is rolled back gives its number back.
+CREATE TABLE events (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    time_nano INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    action TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    attributes TEXT NOT NULL
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _LEASES, _IMAGES_AND_EVENTS)
