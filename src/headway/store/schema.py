@@ -71,22 +71,47 @@ CREATE TABLE hosts (
 ) WITHOUT ROWID;
 """
 
-# What promises that content stays, although no image needs it (yet): a pull under way, or one that was stopped.
-_LEASES = """
+# Who needs what, by index, so that removing one image reads no other; and leases: promises that content stays although
+# no image needs it (yet), as a pull makes them that is under way or was stopped (docs/adr/0013).
+# A later script whose table needs chains, layers or blobs as well replaces the view that says so.
+_NEEDS = """
 CREATE TABLE leases (
     lease TEXT PRIMARY KEY,
     created REAL NOT NULL,
     used REAL NOT NULL
 ) WITHOUT ROWID;
 
--- content is the digest of a blob or of an unfinished one, or a diff ID.
+-- content is the digest of a blob (whole or not), a diff ID or a chain ID: whatever has that name stays.
 CREATE TABLE leased (
     lease TEXT NOT NULL REFERENCES leases ON DELETE CASCADE,
-    kind TEXT NOT NULL CHECK (kind IN ('blob', 'layer')),
     content TEXT NOT NULL,
-    PRIMARY KEY (lease, kind, content)
+    PRIMARY KEY (lease, content)
 ) WITHOUT ROWID;
 CREATE INDEX leased_by_content ON leased (content);
+
+-- Every blob that an image came with and keeps: config, manifest, indexes.
+CREATE TABLE image_blobs (
+    image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (image_id, digest)
+) WITHOUT ROWID;
+CREATE INDEX image_blobs_by_digest ON image_blobs (digest);
+
+INSERT INTO image_blobs SELECT image_id, image_id FROM images;
+INSERT OR IGNORE INTO image_blobs SELECT image_id, manifest FROM images WHERE manifest IS NOT NULL;
+INSERT OR IGNORE INTO image_blobs
+    SELECT image_id, substr(spelling, length(repository) + 2) FROM names WHERE kind = 'digest';
+
+-- Layers that a pull had finished before there were leases.
+INSERT INTO leases SELECT 'pulls of an earlier version', 0, 0
+    WHERE EXISTS (SELECT 1 FROM trees WHERE diff_id NOT IN (SELECT diff_id FROM chains));
+INSERT INTO leased SELECT 'pulls of an earlier version', diff_id FROM trees
+    WHERE diff_id NOT IN (SELECT diff_id FROM chains);
+
+CREATE VIEW chain_users (chain_id) AS
+    SELECT chain_id FROM images UNION ALL SELECT parent FROM chains UNION ALL SELECT content FROM leased;
+CREATE VIEW tree_users (diff_id) AS SELECT diff_id FROM chains UNION ALL SELECT content FROM leased;
+CREATE VIEW blob_users (digest) AS SELECT digest FROM image_blobs UNION ALL SELECT content FROM leased;
 """
 
 # What lists and deletes ask of an image, so that neither reads configs; and what happened, newest 1,000.
@@ -107,4 +132,4 @@ CREATE TABLE events (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _LEASES, _IMAGES_AND_EVENTS)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NEEDS, _IMAGES_AND_EVENTS)
