@@ -152,3 +152,12 @@ class ImageStoreContract:
         subject.set_last_tagged(image_id("missing"), 1.0)
 
         assert subject.list() == [msgspec.structs.replace(image("a"), last_tagged=1_800_000_000.5)]
+
+    def test_only_an_image_that_is_here_keeps_blobs(self, subject: ImageStore) -> None:
+        subject.put(image("a"))
+
+        subject.add_blobs(image_id("a"), [Digest.of(b"index")])
+        subject.add_blobs(image_id("a"), [Digest.of(b"index"), Digest.of(b"other")])
+
+        with pytest.raises(NotFoundError):
+            subject.add_blobs(image_id("b"), [Digest.of(b"index")])

@@ -335,10 +335,12 @@ class MemoryImageStore:
 
     Attributes:
         names: What a `MemoryReferenceStore` over it holds.
+        blobs: Which blobs each image keeps.
     """
 
     def __init__(self) -> None:
         self._records: dict[ImageID, ImageRecord] = {}
+        self.blobs: dict[ImageID, set[Digest]] = {}
         self.names: dict[Reference, ImageID] = {}
 
     def get(self, image_id: ImageID) -> ImageRecord | None:
@@ -348,6 +350,12 @@ class MemoryImageStore:
         if record.parent is not None and record.parent not in self._records:
             raise NotFoundError("image", record.parent)
         self._records[record.image_id] = record
+        self.add_blobs(record.image_id, {record.image_id, record.manifest or record.image_id})
+
+    def add_blobs(self, image_id: ImageID, digests: Iterable[Digest]) -> None:
+        if image_id not in self._records:
+            raise NotFoundError("image", image_id)
+        self.blobs.setdefault(image_id, set()).update(digests)
 
     def set_last_tagged(self, image_id: ImageID, seconds: float) -> None:
         if (record := self.get(image_id)) is not None:
@@ -367,6 +375,7 @@ class MemoryImageStore:
         if image_id in self.names.values():
             raise ConflictError(f"image {image_id} still has a name")
         self._records.pop(image_id, None)
+        self.blobs.pop(image_id, None)
         for child in self.children(image_id):
             self._records[child] = msgspec.structs.replace(self._records[child], parent=None)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from headway.oci.digest import ImageID
+from headway.oci.digest import Digest, ImageID
 from headway.oci.reference import Reference
 from headway.records import ImageRecord
 
@@ -21,6 +22,13 @@ class ImageStore(Protocol):
 
         Raises:
             NotFoundError: Its parent is not here.
+        """
+
+    def add_blobs(self, image_id: ImageID, digests: Iterable[Digest]) -> None:
+        """Let an image keep more blobs than its config and manifest: the indexes that led to it, layers' blobs.
+
+        Raises:
+            NotFoundError: No such image.
         """
 
     def set_last_tagged(self, image_id: ImageID, seconds: float) -> None:

@@ -6,6 +6,7 @@ Rule: listing reads one table and no config. An image is recorded after its conf
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -44,16 +45,34 @@ class SqliteImageStore:
             StoreError: The disk failed.
         """
         try:
-            self._database.execute(
-                f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (image_id) DO UPDATE SET created = excluded.created, size = excluded.size,"
-                " platform = excluded.platform, chain_id = excluded.chain_id, manifest = excluded.manifest,"
-                " last_tagged = excluded.last_tagged, labels = excluded.labels, parent = excluded.parent,"
-                " created_microseconds = excluded.created_microseconds",
-                _row(record),
-            )
+            with self._database.transaction():
+                self._database.execute(
+                    f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (image_id) DO UPDATE SET created = excluded.created, size = excluded.size,"
+                    " platform = excluded.platform, chain_id = excluded.chain_id, manifest = excluded.manifest,"
+                    " last_tagged = excluded.last_tagged, labels = excluded.labels, parent = excluded.parent,"
+                    " created_microseconds = excluded.created_microseconds",
+                    _row(record),
+                )
+                self.add_blobs(record.image_id, {record.image_id, record.manifest or record.image_id})
         except sqlite3.IntegrityError as error:
             raise NotFoundError("image", record.parent or "") from error
+
+    def add_blobs(self, image_id: ImageID, digests: Iterable[Digest]) -> None:
+        """Let an image keep more blobs than its config and manifest: the indexes that led to it, layers' blobs.
+
+        Raises:
+            NotFoundError: No such image.
+            StoreError: The disk failed.
+        """
+        try:
+            with self._database.transaction():
+                self._database.execute_each(
+                    "INSERT INTO image_blobs (image_id, digest) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                    [(image_id, digest) for digest in digests],
+                )
+        except sqlite3.IntegrityError as error:
+            raise NotFoundError("image", image_id) from error
 
     def set_last_tagged(self, image_id: ImageID, seconds: float) -> None:
         """Record when an image was tagged, seconds since the epoch; an unknown image is left alone."""
