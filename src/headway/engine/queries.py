@@ -45,9 +45,11 @@ def number(query: Query, key: str, *, default: int) -> int:
     if not text:
         return default
     try:
-        return int(text[:20])
+        if len(text) <= 20:
+            return int(text)
     except ValueError:
-        raise InvalidQueryError(f'strconv.Atoi: parsing "{text[:80]}": invalid syntax') from None
+        pass
+    raise InvalidQueryError(f'strconv.Atoi: parsing "{text[:80]}": invalid syntax')
 
 
 def filters(query: Query, allowed: frozenset[str] | None = None) -> dict[str, tuple[str, ...]]:

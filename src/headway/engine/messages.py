@@ -1,0 +1,86 @@
+"""Docker's JSON messages, one object a line, as its clients draw them (moby-behaviour 3.6).
+
+Rule: shapes only. What happened, and when it is worth a message, is decided by who calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+BAR_WIDTH = 50
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a bar is; empty for a step without one."""
+
+    current: int = 0
+    total: int = 0
+
+
+class ErrorDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A failure in the middle of a stream."""
+
+    message: str
+    code: int = 0
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One line of a stream; what is not set is left out."""
+
+    status: str | msgspec.UnsetType = msgspec.UNSET
+    stream: str | msgspec.UnsetType = msgspec.UNSET
+    progress_detail: Detail | msgspec.UnsetType = msgspec.UNSET
+    progress: str | msgspec.UnsetType = msgspec.UNSET
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    aux: Mapping[str, object] | msgspec.UnsetType = msgspec.UNSET
+    error_detail: ErrorDetail | msgspec.UnsetType = msgspec.UNSET
+    error: str | msgspec.UnsetType = msgspec.UNSET
+
+    def encode(self) -> bytes:
+        """Return the line."""
+        return msgspec.json.encode(self) + b"\r\n"
+
+
+def said(status: str, subject: str = "") -> Message:
+    """Return a plain line, such as ``Digest: …``."""
+    return Message(status=status, id=subject or msgspec.UNSET)
+
+
+def step(status: str, subject: str) -> Message:
+    """Return a step of a layer without a bar."""
+    return Message(status=status, progress_detail=Detail(), id=subject)
+
+
+def bar(status: str, subject: str, current: int, total: int) -> Message:
+    """Return a bar; `total` is 0 where it is not known."""
+    drawn = drawn_bar(current, total)
+    return Message(status=status, progress_detail=Detail(current, total), progress=drawn or msgspec.UNSET, id=subject)
+
+
+def failed(message: str, code: int = 0) -> Message:
+    """Return the last line of a stream that failed."""
+    return Message(error_detail=ErrorDetail(message, code), error=message)
+
+
+def drawn_bar(current: int, total: int) -> str:
+    """Return a bar as text, for clients that draw none themselves."""
+    if current <= 0 and total <= 0:
+        return ""
+    if total <= 0:
+        return f"{human_size(current):>8}"
+    filled = min(BAR_WIDTH, current * 100 // total // 2)
+    numbers = f"{human_size(current):>8}" + (f"/{human_size(total)}" if current <= total else "")
+    return f"[{'=' * filled}>{' ' * (BAR_WIDTH - filled)}] {numbers}"
+
+
+def human_size(size: int) -> str:
+    """Return a size in decimal units with four significant digits, as Docker writes it."""
+    value = float(size)
+    for unit in _UNITS[:-1]:
+        if value < 1000:
+            return f"{value:.4g}{unit}"
+        value /= 1000
+    return f"{value:.4g}{_UNITS[-1]}"

@@ -1,0 +1,106 @@
+"""What a pull tells, in Docker's words (moby-behaviour 2.3 and 3.3).
+
+Rule: bars are keyed by their layer, so that a client that reads slowly gets the latest one and not every one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from headway.engine.messages import Message, bar, said, step
+from headway.oci.digest import Digest
+from headway.oci.platform import is_satisfied_by
+from headway.oci.reference import Reference
+from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Waiting
+from headway.service.pull import PullRequest
+
+Emit = Callable[[Message, str], None]
+"""Takes a message, and the key of the bar that it replaces; no key, and it will surely be sent."""
+
+
+class PullMessages:
+    """Turns the events of one pull into messages.
+
+    Args:
+        request: What is pulled.
+        emit: Takes the messages.
+    """
+
+    def __init__(self, request: PullRequest, emit: Emit) -> None:
+        self._request = request
+        self._emit = emit
+        self._steps: dict[Digest, set[str]] = {}
+
+    def __call__(self, event: PullEvent) -> None:
+        """Tell of one event."""
+        match event:
+            case Waiting():
+                seconds = math.ceil(event.retry_seconds)
+                self._emit(said(f"waiting for the link: {event.cause}; next try in {seconds} s"), event.reference)
+            case PullStarted():
+                reference = self._request.reference
+                self._emit(said(f"Pulling from {reference.path}", _subject(reference)), "")
+            case LayerProgress():
+                self._layer(event)
+            case PullDone():
+                self._emit(said(f"Digest: {event.digest}"), "")
+            case _:
+                pass
+
+    def _layer(self, event: LayerProgress) -> None:
+        subject = event.digest.short
+        match event.phase:
+            case Phase.HERE:
+                self._once(event.digest, "Already exists")
+                return
+            case Phase.WAITING:
+                self._once(event.digest, "Pulling fs layer")
+                self._once(event.digest, "Waiting")
+                return
+            case _:
+                self._once(event.digest, "Pulling fs layer")
+        match event.phase:
+            case Phase.DOWNLOADING if event.held < event.size:
+                self._emit(bar("Downloading", subject, event.held, event.size), subject)
+            case Phase.RETRYING:
+                seconds = max(1, math.ceil(event.retry_seconds))
+                self._emit(step(f"Retrying in {seconds} second{'s' if seconds > 1 else ''}", subject), subject)
+            case Phase.UNPACKING:
+                self._whole(event.digest)
+                self._emit(bar("Extracting", subject, event.unpacked, event.size), subject)
+            case Phase.DONE:
+                self._whole(event.digest)
+                self._once(event.digest, "Pull complete")
+            case _:
+                pass
+
+    def _whole(self, digest: Digest) -> None:
+        self._once(digest, "Verifying Checksum")
+        self._once(digest, "Download complete")
+
+    def _once(self, digest: Digest, status: str) -> None:
+        said_before = self._steps.setdefault(digest, set())
+        if status not in said_before:
+            said_before.add(status)
+            self._emit(step(status, digest.short), "")
+
+
+def _subject(reference: Reference) -> str:
+    return reference.familiar if reference.digest else reference.tag or "latest"
+
+
+def status_line(name: str, *, updated: bool) -> Message:
+    """Return the last line of a pull; `name` is a reference, or a repository where all its tags were pulled."""
+    what = "Downloaded newer image for" if updated else "Image is up to date for"
+    return said(f"Status: {what} {name}")
+
+
+def platform_warning(request: PullRequest, done: PullDone) -> Message | None:
+    """Return the line for an image that is of another platform than was asked for, or None."""
+    if is_satisfied_by(request.platform, done.platform):
+        return None
+    return said(
+        f"WARNING: image with reference {done.reference} was found but does not match the specified platform: "
+        f"wanted {request.platform}, actual: {done.platform}"
+    )

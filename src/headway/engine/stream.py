@@ -1,0 +1,86 @@
+"""A stream of JSON messages to one client, while work goes on (moby-behaviour 6.13).
+
+Rule 1: until the first message an error is an HTTP error; afterwards it is the stream's last line.
+Rule 2: a client that reads slowly holds up nobody and costs bounded memory: a bar it has not read yet is replaced.
+Rule 3: a client that leaves ends the work; what the work has achieved stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from headway.engine.call import Call
+from headway.engine.failures import failure
+from headway.engine.messages import Message, failed
+from headway.engine.pull_messages import Emit
+from headway.engine.server import stream_headers
+
+FLUSH_SECONDS = 0.1
+
+
+class _Outbox:
+    """What is still to be sent: bars by key, everything else in order."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str | int, Message] = {}
+        self._numbers = itertools.count()
+        self.filled = asyncio.Event()
+
+    def put(self, message: Message, key: str) -> None:
+        self._pending.pop(key, None)  # a step that follows a bar stands behind it
+        self._pending[key or next(self._numbers)] = message
+        self.filled.set()
+
+    def take(self) -> bytes:
+        self.filled.clear()
+        pending, self._pending = self._pending, {}
+        return b"".join(message.encode() for message in pending.values())
+
+
+async def streamed(call: Call, work: Callable[[Emit], Awaitable[None]]) -> web.StreamResponse:
+    """Do `work`, and answer with what it emits meanwhile.
+
+    Raises:
+        Exception: What `work` raised before it emitted anything.
+    """
+    outbox = _Outbox()
+    response = web.StreamResponse(headers=stream_headers("application/json"))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(_outcome(work, outbox))
+        while not task.done():
+            filled = group.create_task(outbox.filled.wait())
+            await asyncio.wait({task, filled}, return_when=asyncio.FIRST_COMPLETED)
+            filled.cancel()
+            await _send(call, response, outbox.take())
+            if not task.done():
+                await asyncio.wait({task}, timeout=FLUSH_SECONDS)
+    error = task.result()
+    if error is not None:
+        if not response.prepared:
+            raise error
+        outbox.put(failed(failure(error).message), "")
+    await _send(call, response, outbox.take())
+    if not response.prepared:
+        await response.prepare(call.request)
+    await response.write_eof()
+    return response
+
+
+async def _outcome(work: Callable[[Emit], Awaitable[None]], outbox: _Outbox) -> Exception | None:
+    try:
+        await work(outbox.put)
+    except Exception as error:  # it becomes an answer, by the caller
+        return error
+    return None
+
+
+async def _send(call: Call, response: web.StreamResponse, data: bytes) -> None:
+    if not data:
+        return
+    if not response.prepared:
+        await response.prepare(call.request)
+    await response.write(data)

@@ -1,0 +1,313 @@
+"""The Engine API's server before good clients, bad ones, and web pages."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from headway.engine import server as engine_server
+from headway.engine.call import Call
+from headway.engine.listeners import Address, listen_tcp, listen_unix, passed_sockets
+from headway.engine.messages import said
+from headway.engine.pull_messages import Emit
+from headway.engine.routing import Handler, Route
+from headway.engine.server import EngineServer
+from headway.engine.stream import streamed
+from headway.errors import ConflictError, InvalidSettingError, NotFoundError
+
+
+@asynccontextmanager
+async def serving(handler: Handler, listener: socket.socket, *, method: str = "GET") -> AsyncIterator[None]:
+    """Answer `/x` with `handler`."""
+    server = EngineServer([Route(method, "/x", handler)])
+    listening = await asyncio.get_running_loop().create_server(server, sock=listener)
+    try:
+        yield
+    finally:
+        listening.close()
+        await server.shutdown(0.1)
+        await listening.wait_closed()
+
+
+async def exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: str
+) -> tuple[int, dict[str, str], bytes]:
+    writer.write(text.replace("\n", "\r\n").encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+    length = int(headers.get("content-length", "0"))
+    return int(head[0].split()[1]), headers, await reader.readexactly(length)
+
+
+async def ok(call: Call) -> web.StreamResponse:
+    return web.Response(text="OK")
+
+
+def port_of(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])
+
+
+async def ask(listener: socket.socket, text: str) -> tuple[int, dict[str, str], bytes]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
+    try:
+        return await exchange(reader, writer, text)
+    finally:
+        writer.close()
+
+
+async def test_a_routed_answer_carries_dockers_headers_and_an_unrouted_one_does_not() -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener):
+        status, headers, body = await ask(listener, "GET /v1.41/x HTTP/1.1\nHost: localhost\n\n")
+        missing, bare, text = await ask(listener, "POST /x HTTP/1.1\nHost: localhost\nContent-Length: 0\n\n")
+
+    assert (status, body, headers["api-version"], headers["ostype"]) == (200, b"OK", "1.51", "linux")
+    assert headers["docker-experimental"] == "false"
+    assert (missing, text) == (404, b'{"message":"page not found"}\n')
+    assert "api-version" not in bare
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "message"),
+    [("/v1.99/x", 400, "client version 1.99 is too new"), ("/v1.11/x", 400, "client version 1.11 is too old")],
+)
+async def test_a_version_that_is_not_spoken_is_a_bad_request(path: str, status: int, message: str) -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener):
+        answer, _, body = await ask(listener, f"GET {path} HTTP/1.1\nHost: localhost\n\n")
+
+    assert answer == status
+    assert message.encode() in body
+
+
+async def test_doubled_slashes_are_sent_to_the_cleaned_path() -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener):
+        status, headers, _ = await ask(listener, "GET //v1.41//x HTTP/1.1\nHost: localhost\n\n")
+
+    assert (status, headers["location"]) == (301, "/v1.41/x")
+
+
+@pytest.mark.parametrize(
+    "header", ["Host: evil.example", "Host: localhost\nOrigin: http://localhost", "Host: 10.0.0.1:80"]
+)
+async def test_what_a_web_page_can_send_is_refused_without_tls(header: str) -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener):
+        status, _, _ = await ask(listener, f"GET /x HTTP/1.1\n{header}\n\n")
+
+    assert status == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:2375", "[::1]:99", "localhost:1"])
+async def test_loopback_hosts_are_ours(host: str) -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener):
+        status, _, _ = await ask(listener, f"GET /x HTTP/1.1\nHost: {host}\n\n")
+
+    assert status == 200
+
+
+async def test_an_error_of_ours_is_told_and_a_bug_is_told_by_its_number_only() -> None:
+    async def missing(call: Call) -> web.StreamResponse:
+        raise NotFoundError("image", "nope:latest")
+
+    async def broken(call: Call) -> web.StreamResponse:
+        raise KeyError("secret inside")
+
+    (one,) = listen_tcp("127.0.0.1", 0)
+    (two,) = listen_tcp("127.0.0.1", 0)
+    async with serving(missing, one), serving(broken, two):
+        status, _, body = await ask(one, "GET /x HTTP/1.1\nHost: localhost\n\n")
+        bug, _, told = await ask(two, "GET /x HTTP/1.1\nHost: localhost\n\n")
+
+    assert status == 404
+    assert b"nope:latest" in body
+    assert bug == 500
+    assert b"bug in Headway, logged as" in told
+    assert b"secret" not in told
+
+
+async def test_a_client_that_leaves_ends_its_request() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless(call: Call) -> web.StreamResponse:
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+        return web.Response()
+
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(endless, listener), asyncio.timeout(5):
+        _, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
+        writer.write(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await begun.wait()
+        writer.close()
+        await ended.wait()
+
+
+async def test_headers_that_come_too_slowly_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_server, "REQUEST_SECONDS", 0.2)
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener), asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
+        writer.write(b"GET /x HTTP/1.1\r\nHost: loc")
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_headers_that_are_too_long_are_refused_and_others_go_on() -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener), asyncio.timeout(5):
+        status, _, _ = await ask(listener, f"GET /x HTTP/1.1\nHost: localhost\nX: {'a' * 200_000}\n\n")
+        fine, _, _ = await ask(listener, f"GET /x HTTP/1.1\nHost: localhost\nX-Registry-Auth: {'a' * 20_000}\n\n")
+
+    assert status == 400
+    assert fine == 200
+
+
+async def streaming(work: Callable[[Emit], Awaitable[None]], *, ended: asyncio.Event | None = None) -> bytes:
+    """Return the whole answer of a stream; with `ended`, leave at its first line and wait for the work to end."""
+
+    async def handler(call: Call) -> web.StreamResponse:
+        return await streamed(call, work)
+
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(handler, listener), asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
+        writer.write(b"GET /x HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        if ended is None:
+            answer = await reader.read()
+            writer.close()
+        else:
+            answer = await reader.readuntil(b"begun")
+            writer.close()
+            await ended.wait()
+    return answer
+
+
+async def test_a_stream_that_fails_before_its_first_line_is_an_http_error() -> None:
+    async def work(emit: Emit) -> None:
+        await asyncio.sleep(0)
+        raise NotFoundError("image", "x:latest")
+
+    answer = await streaming(work)
+
+    assert answer.split()[1] == b"404"
+    assert b"x:latest" in answer
+
+
+async def test_a_stream_that_fails_later_ends_with_the_error() -> None:
+    async def work(emit: Emit) -> None:
+        emit(said("begun"), "")
+        await asyncio.sleep(0.3)
+        raise NotFoundError("layer", "y")
+
+    answer = await streaming(work)
+
+    assert answer.split()[1] == b"200"
+    first, last = answer.partition(b"\r\n\r\n")[2].strip().split(b"\r\n")
+    assert first == b'{"status":"begun"}'
+    assert last.startswith(b'{"errorDetail":{"message":')
+
+
+async def test_of_many_bars_a_client_gets_the_latest_and_every_step() -> None:
+    async def work(emit: Emit) -> None:
+        for number in range(10_000):
+            emit(said(f"bar {number}"), "layer")
+        emit(said("step"), "")
+        await asyncio.sleep(0)
+
+    answer = await streaming(work)
+
+    assert answer.partition(b"\r\n\r\n")[2].split() == b'{"status":"bar 9999"} {"status":"step"}'.split()
+
+
+async def test_a_client_that_leaves_a_stream_ends_the_work() -> None:
+    ended = asyncio.Event()
+
+    async def work(emit: Emit) -> None:
+        emit(said("begun"), "")
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+
+    await streaming(work, ended=ended)
+
+
+def test_a_sockets_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "headway.sock"
+
+    with listen_unix(path):
+        mode = stat.S_IMODE(path.stat().st_mode)
+
+    assert mode == 0o600
+
+
+def test_a_group_may_share_a_socket(tmp_path: Path) -> None:
+    path = tmp_path / "headway.sock"
+
+    with listen_unix(path, group="0"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    with pytest.raises(InvalidSettingError, match="no group 'nobody-has-this'"):
+        listen_unix(path, group="nobody-has-this")
+
+
+def test_a_dead_socket_is_replaced_and_a_living_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "headway.sock"
+
+    listen_unix(path).close()
+    with listen_unix(path), pytest.raises(ConflictError, match="another daemon listens"):
+        listen_unix(path)
+
+
+def test_a_file_in_a_sockets_place_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "headway.sock"
+    path.write_text("precious")
+
+    with pytest.raises(ConflictError, match="is no socket"):
+        listen_unix(path)
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("unix:///run/headway.sock", Address("unix", path="/run/headway.sock")),
+        ("tcp://127.0.0.1:2375", Address("tcp", host="127.0.0.1", port=2375)),
+        ("tcp://[::1]:2376", Address("tcp", host="::1", port=2376)),
+        ("fd://", Address("fd")),
+    ],
+)
+def test_an_address_is_a_socket_a_port_or_passed_on(text: str, address: Address) -> None:
+    assert Address.parse(text) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "unix://relative", "tcp://host", "tcp://h:99999", "tcp://h:1/path", "http://h:1", "tcp://u@h:1", "/run/x"],
+)
+def test_other_addresses_are_refused_with_an_example(text: str) -> None:
+    with pytest.raises(InvalidSettingError, match="invalid host"):
+        Address.parse(text)
+
+
+def test_without_systemd_there_are_no_passed_sockets() -> None:
+    with pytest.raises(InvalidSettingError, match="LISTEN_FDS"):
+        passed_sockets({"LISTEN_FDS": "1", "LISTEN_PID": "1"}, pid=2)
+
+
+def test_a_port_that_is_taken_is_a_conflict() -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    with listener, pytest.raises(ConflictError, match="in use"):
+        listen_tcp("127.0.0.1", port_of(listener))
