@@ -7,6 +7,7 @@ Rule 3: a side is named only where it is proved (`Side`); silence is better than
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -58,6 +59,24 @@ class InvalidSettingError(RequestError):
     """A flag, an environment variable or a key of daemon.json that cannot be used."""
 
 
+class InvalidFilterError(RequestError):
+    """A filter that is unknown, or has a value that it cannot have; in Docker 28's words (moby-behaviour 6.1).
+
+    Attributes:
+        key: Its name.
+        values: What was given for it; empty where its name is the mistake.
+    """
+
+    def __init__(self, key: str, values: Iterable[str] = ()) -> None:
+        self.key = key
+        self.values = tuple(values)
+        super().__init__(f"invalid filter '{key}" + (f"=[{' '.join(self.values)}]'" if self.values else "'"))
+
+
+class InvalidTimeError(RequestError):
+    """A time that is no Unix time, no RFC 3339 and no duration, or two of them in the wrong order."""
+
+
 class NotFoundError(RequestError):
     """What was asked for does not exist.
 
@@ -73,6 +92,26 @@ class NotFoundError(RequestError):
         self.what = what
         self.name = name
         self.detail = detail
+
+
+class PlatformMismatchError(NotFoundError):
+    """An image that is here, for another platform than the one that is wanted (moby-behaviour 1.5, step 5).
+
+    Attributes:
+        image_id: The image all the same: some callers take it.
+        wanted: The platform asked for.
+        actual: The image's own.
+    """
+
+    def __init__(self, name: str, image_id: str, wanted: object, actual: object) -> None:
+        super().__init__("image", name)
+        self.args = (
+            f"image with reference {name} was found but does not match the specified platform:"
+            f" wanted {wanted}, actual: {actual}",
+        )
+        self.image_id = image_id
+        self.wanted = str(wanted)
+        self.actual = str(actual)
 
 
 class ConflictError(RequestError):

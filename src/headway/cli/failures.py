@@ -13,9 +13,11 @@ from headway.errors import (
     GaveUpError,
     HeadwayError,
     InvalidDigestError,
+    InvalidFilterError,
     InvalidPlatformError,
     InvalidReferenceError,
     InvalidSettingError,
+    InvalidTimeError,
     NotFoundError,
     ProxyRefusedError,
     PullIncompleteError,
@@ -41,6 +43,8 @@ def exit_status(error: HeadwayError) -> int:
     """Return the status a command leaves with."""
     match root_cause(error):
         case InvalidReferenceError() | InvalidPlatformError() | InvalidDigestError() | InvalidSettingError():
+            return USAGE
+        case InvalidFilterError() | InvalidTimeError():
             return USAGE
         case StoreFullError():
             return DISK_FULL

@@ -1,0 +1,73 @@
+"""What happened, in the database: an event is durable when the change that it tells of is.
+
+Rule: a change and its event are one transaction, so that no crash leaves one without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from headway.records import Event
+from headway.store.database import Database
+
+HISTORY = 1_000
+"""How many events are kept; Docker keeps 256, in memory."""
+
+_decode_attributes = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class SqliteEventLog:
+    """`EventLog` in the database's table ``events``.
+
+    Args:
+        database: Holds the table.
+        history: How many events are kept.
+    """
+
+    def __init__(self, database: Database, *, history: int = HISTORY) -> None:
+        self._database = database
+        self._history = history
+
+    def append(self, time_nano: int, kind: str, action: str, actor: str, attributes: Mapping[str, str]) -> Event:
+        """Write down an event and return it with its number; the oldest one goes where there are too many.
+
+        Raises:
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT INTO events (time_nano, type, action, actor, attributes) VALUES (?, ?, ?, ?, ?)",
+                (time_nano, kind, action, actor, msgspec.json.encode(attributes).decode()),
+            )
+            sequence = self.last()
+            self._database.execute("DELETE FROM events WHERE sequence <= ?", (sequence - self._history,))
+        return Event(
+            sequence=sequence, time_nano=time_nano, type=kind, action=action, actor=actor, attributes=attributes
+        )
+
+    def last(self) -> int:
+        """Return the number of the newest event, 0 where there never was one."""
+        number: int = self._database.query("SELECT coalesce(max(sequence), 0) FROM events")[0][0]
+        return number
+
+    def behind(self, sequence: int) -> list[Event]:
+        """Return the events with a higher number, oldest first; where some of them are gone, their numbers lack."""
+        rows = self._database.query(
+            "SELECT sequence, time_nano, type, action, actor, attributes FROM events"
+            " WHERE sequence > ? ORDER BY sequence",
+            (sequence,),
+        )
+        return [
+            Event(
+                sequence=number,
+                time_nano=time_nano,
+                type=kind,
+                action=action,
+                actor=actor,
+                attributes=_decode_attributes(attributes),
+            )
+            for number, time_nano, kind, action, actor, attributes in rows
+        ]
