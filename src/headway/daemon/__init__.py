@@ -1,0 +1,1 @@
+"""The process that serves the Engine API: settings, services and sockets joined, signals, logs."""

@@ -1,0 +1,75 @@
+"""The daemon's log: one line an event on stderr, as text in Docker's manner or as JSON.
+
+Rule: a line is one line, whatever a registry or a client put into it; no credential ever reaches a logger.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import TextIO
+
+from headway.errors import InvalidSettingError
+
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "fatal": logging.CRITICAL,
+}
+FORMATS = ("text", "json")
+_NAMES = {number: name for name, number in LEVELS.items()}
+
+
+def begin(level: str, form: str, stream: TextIO = sys.stderr) -> logging.Handler:
+    """Let everything below ``headway`` be logged to `stream` from `level` on, and return the handler.
+
+    Raises:
+        InvalidSettingError: No such level or format.
+    """
+    if form not in FORMATS:
+        raise InvalidSettingError(f"invalid log format: {form}; it is text or json")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_JsonLines() if form == "json" else _TextLines())
+    logger = logging.getLogger("headway")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    set_level(level)
+    return handler
+
+
+def set_level(level: str) -> None:
+    """Log from `level` on.
+
+    Raises:
+        InvalidSettingError: No such level.
+    """
+    if level not in LEVELS:
+        raise InvalidSettingError(f"invalid logging level: {level}")
+    logging.getLogger("headway").setLevel(LEVELS[level])
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _TextLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        message = super().format(record).replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+        return f'time="{_time(record)}" level={_NAMES.get(record.levelno, "info")} msg="{message}"'
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": _time(record),
+            "level": _NAMES.get(record.levelno, "info"),
+            "msg": record.getMessage(),
+            "logger": record.name,
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
