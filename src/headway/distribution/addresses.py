@@ -1,0 +1,63 @@
+"""Which of a host's addresses to try, and in which order.
+
+Rule 1: an address that a connection was made to is remembered, and used while the name servers do not answer.
+Rule 2: what worked last is tried first; the families take turns behind it (RFC 8305, section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+MAX_REMEMBERED = 4
+
+
+class AddressBook:
+    """Addresses that connections were made to, by host name, the latest first.
+
+    Connections report from threads of their own; each report replaces one entry.
+
+    Args:
+        known: From earlier processes.
+    """
+
+    def __init__(self, known: Mapping[str, Sequence[str]] | None = None) -> None:
+        self._good = {host: tuple(addresses) for host, addresses in (known or {}).items()}
+        self._new: dict[str, tuple[str, ...]] = {}
+
+    def connected(self, host: str, address: str) -> None:
+        """Remember that `address` took a connection for `host`."""
+        before = self._good.get(host, ())
+        if before[:1] != (address,):
+            after = (address, *(known for known in before if known != address))[:MAX_REMEMBERED]
+            self._good[host] = self._new[host] = after
+
+    def good(self, host: str) -> tuple[str, ...]:
+        """Return the addresses that are known to have worked, the latest first."""
+        return self._good.get(host, ())
+
+    def take_new(self) -> dict[str, tuple[str, ...]]:
+        """Return what has changed since the last call, for whoever keeps it."""
+        new, self._new = self._new, {}
+        return new
+
+
+def race_order(found: Iterable[str], good: Sequence[str]) -> list[str]:
+    """Return the addresses that name servers gave, in the order in which to try them.
+
+    Args:
+        found: In the order of the system's own rules (RFC 6724).
+        good: Those that have worked, the latest first.
+    """
+    rest = list(dict.fromkeys(found))
+    order = [address for address in good if address in rest]
+    rest = [address for address in rest if address not in order]
+    first = [address for address in rest if _family(address) == _family(rest[0])]
+    second = [address for address in rest if _family(address) != _family(rest[0])]
+    while first or second:
+        order += first[:1] + second[:1]
+        first, second = first[1:], second[1:]
+    return order
+
+
+def _family(address: str) -> int:
+    return 6 if ":" in address else 4

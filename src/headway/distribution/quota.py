@@ -1,0 +1,52 @@
+"""What a registry says about how much it lets us ask (Docker Hub's and others' ``RateLimit-*`` headers)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import msgspec
+
+_AMOUNT = re.compile(r"\s*(\d{1,12})\s*(?:,[^;]*)?(?:;.*?\bw=(\d{1,9}))?", re.DOTALL)
+MAX_SOURCE_CHARACTERS = 64
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """How much may be asked in how long.
+
+    Attributes:
+        limit: Requests per window.
+        remaining: Requests that are left, None where the registry does not say.
+        window_seconds: Length of the window; 0 where the registry does not say.
+        source: Whom it counts: an address or an account; empty where it does not say.
+    """
+
+    limit: int
+    remaining: int | None = None
+    window_seconds: int = 0
+    source: str = ""
+
+
+def parse_quota(header: Callable[[str], str | None]) -> Quota | None:
+    """Return what an answer's headers say, None where they say nothing that can be read.
+
+    Args:
+        header: Returns the value of a header, None where there is none.
+    """
+    limit = _amount(header("RateLimit-Limit"))
+    if limit is None:
+        return None
+    remaining = _amount(header("RateLimit-Remaining"))
+    source = header("Docker-RateLimit-Source") or ""
+    return Quota(
+        limit=limit[0],
+        remaining=remaining[0] if remaining is not None else None,
+        window_seconds=limit[1] or (remaining[1] if remaining is not None else 0),
+        source="".join(c for c in source if c.isprintable()).strip()[:MAX_SOURCE_CHARACTERS],
+    )
+
+
+def _amount(value: str | None) -> tuple[int, int] | None:
+    """Return the number and the window of ``100;w=21600``."""
+    match = _AMOUNT.match(value) if value is not None else None
+    return (int(match[1]), int(match[2] or 0)) if match is not None else None

@@ -1,0 +1,35 @@
+"""What registries have shown in this process: shared by all that asks them, and by those who decide whom to ask."""
+
+from __future__ import annotations
+
+from headway.distribution.black_hole import BlackHole
+from headway.distribution.clock import ClockWatch
+from headway.distribution.health import Health
+from headway.distribution.patience import Patience
+from headway.distribution.quota import Quota
+from headway.distribution.throttle import Throttle
+
+
+class Standing:
+    """The memory of one process, by registry; each part says how it may be used from several threads.
+
+    Attributes:
+        throttle: When each may be asked again.
+        health: Which have failed lately.
+        patience: How long each needs.
+        black_hole: To which large packets vanish.
+        clock: Where this machine's clock was found wrong.
+        quotas: What each lets us ask.
+        reached: Hosts of registries to which, or to whose helpers, a connection was made.
+        trusted: Names whose certificate was found good.
+    """
+
+    def __init__(self) -> None:
+        self.throttle = Throttle()
+        self.health = Health()
+        self.patience = Patience()
+        self.black_hole = BlackHole()
+        self.clock = ClockWatch()
+        self.quotas: dict[str, Quota] = {}
+        self.reached: set[str] = set()
+        self.trusted: set[str] = set()
