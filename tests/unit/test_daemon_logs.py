@@ -41,10 +41,7 @@ def test_an_event_is_one_object_of_json() -> None:
     stream = io.StringIO()
     logs.begin("debug", "json", stream)
 
-    try:
-        raise KeyError("x")
-    except KeyError as error:
-        log.warning("odd\nthing", exc_info=error)
+    log.warning("odd\nthing", exc_info=KeyError("x"))
 
     (line,) = stream.getvalue().splitlines()
     event = json.loads(line)

@@ -35,12 +35,17 @@ class NotRunError(RequestError):
     """A route of Docker's that belongs to what Headway does not do; the message says what does it."""
 
 
+class NoSwarmError(RequestError):
+    """What belongs to a swarm is asked of a machine that is in none; clients know the words and go on."""
+
+
 _STATUS: tuple[tuple[type[BaseException], int], ...] = (
     # The first that fits counts: subclasses stand above their bases.
     (NotFoundError, 404),
     (ConflictError, 409),
     (ForbiddenError, 403),
     (NotRunError, 501),
+    (NoSwarmError, 503),
     (UnsupportedError, 501),
     (RequestError, 400),
     (RefusedError, 401),

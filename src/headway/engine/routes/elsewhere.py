@@ -1,0 +1,97 @@
+"""Docker's routes for what Headway has none of, and for what it does not do.
+
+Rule 1: a question has a true answer: there are no networks, no volumes, no swarm. So `docker inspect`, `docker system
+        prune` and `docker volume ls` work.
+Rule 2: an order to run, build or connect is refused with 501 and a sentence that says what does it, ready to paste.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from headway.engine.call import Call
+from headway.engine.failures import NoSwarmError, NotRunError
+from headway.engine.routing import Handler, Route
+from headway.errors import NotFoundError
+
+_RUN = (
+    "Headway keeps images and does not run containers; these do: "
+    'podman run --rootfs "$(headway mount --read-write IMAGE)"  or  '
+    "headway bundle IMAGE DIR && crun run -b DIR NAME  or  headway save IMAGE | docker load"
+)
+_BUILD = (
+    "Headway does not build images: buildah build -t NAME .  does, and "
+    "buildah push NAME docker-archive:/dev/stdout | headway load  hands over"
+)
+_NETWORK = (
+    "Headway has no networks: those of the engine that runs the container count, such as podman network create NAME"
+)
+_VOLUME = "Headway has no volumes: those of the engine that runs the container count, such as podman volume create NAME"
+_PLUGIN = "Headway has no plugins: drivers for volumes and networks belong to the engine that runs the container"
+_SWARM = (
+    "This node is not a swarm manager. Headway keeps images and belongs to no swarm: "
+    "use dockerd's docker swarm init on a machine that runs containers"
+)
+
+_IN_CONTAINERS = "start stop restart kill pause unpause attach wait exec resize update"
+_OF_CONTAINERS = "top logs stats attach/ws"
+
+
+def routes() -> list[Route]:
+    """Return the lines of the table."""
+    posts = [(f"/containers/{{id}}/{verb}", _RUN) for verb in _IN_CONTAINERS.split()]
+    posts += [("/exec/{id}/start", _RUN), ("/exec/{id}/resize", _RUN), ("/session", _BUILD), ("/build", _BUILD)]
+    posts += [("/grpc", _BUILD), ("/build/cancel", _BUILD), ("/networks/create", _NETWORK)]
+    posts += [("/networks/{id}/connect", _NETWORK), ("/networks/{id}/disconnect", _NETWORK)]
+    posts += [("/volumes/create", _VOLUME), ("/plugins/pull", _PLUGIN), ("/plugins/create", _PLUGIN)]
+    posts += [("/swarm/init", _SWARM), ("/swarm/join", _SWARM)]
+    gets = [(f"/containers/{{id}}/{noun}", _RUN) for noun in _OF_CONTAINERS.split()] + [("/exec/{id}/json", _RUN)]
+    table = [Route("POST", path, _refusing(sentence)) for path, sentence in posts]
+    table += [Route("GET", path, _refusing(sentence)) for path, sentence in gets]
+    table += [Route(method, path, _answering(document)) for method, path, document in _EMPTY]
+    table += [Route("GET", path, _missing(what)) for path, what in _MISSING]
+    table += [Route("GET", path, _swarm) for path in _OF_SWARM]
+    return table
+
+
+_EMPTY = (
+    ("GET", "/networks", []),
+    ("GET", "/volumes", {"Volumes": [], "Warnings": None}),
+    ("GET", "/plugins", []),
+    ("POST", "/networks/prune", {"NetworksDeleted": None}),
+    ("POST", "/volumes/prune", {"VolumesDeleted": [], "SpaceReclaimed": 0}),
+    ("POST", "/build/prune", {"CachesDeleted": None, "SpaceReclaimed": 0}),
+)
+_MISSING = (("/networks/{name}", "network"), ("/volumes/{name}", "volume"), ("/plugins/{name}/json", "plugin"))
+_OF_SWARM = (
+    *("/swarm", "/swarm/unlockkey", "/nodes", "/services", "/tasks", "/secrets", "/configs"),
+    *(f"/{noun}/{{name}}" for noun in ("nodes", "services", "tasks", "secrets", "configs")),
+)
+
+
+def _refusing(sentence: str) -> Handler:
+    async def refuse(call: Call) -> web.StreamResponse:
+        raise NotRunError(sentence)
+
+    return refuse
+
+
+def _answering(document: object) -> Handler:
+    body = msgspec.json.encode(document) + b"\n"
+
+    async def answer(call: Call) -> web.StreamResponse:
+        return web.Response(body=body, content_type="application/json")
+
+    return answer
+
+
+def _missing(what: str) -> Handler:
+    async def miss(call: Call) -> web.StreamResponse:
+        raise NotFoundError(what, call.places["name"])
+
+    return miss
+
+
+async def _swarm(call: Call) -> web.StreamResponse:
+    raise NoSwarmError(_SWARM)

@@ -1,0 +1,1 @@
+"""How values look in the Engine API's JSON, by subject and API version."""
