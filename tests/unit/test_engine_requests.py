@@ -103,18 +103,13 @@ def test_everything_else_is_true(text: str) -> None:
 
 @pytest.mark.parametrize("text", ['{"label":{"a=b":true,"c":true}}', '{"label":["a=b","c"]}'])
 def test_filters_come_as_sets_or_as_lists(text: str) -> None:
-    assert queries.filters(MultiDict({"filters": text})) == {"label": ("a=b", "c")}
+    assert queries.filters(MultiDict({"filters": text})) == {"label": ["a=b", "c"]}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"a":1}', '{"a":{"b":"c"}}', "[" * 30_000, "x" * 70_000])
 def test_filters_of_another_form_are_refused(text: str) -> None:
     with pytest.raises(InvalidQueryError, match="invalid filter"):
         queries.filters(MultiDict({"filters": text}))
-
-
-def test_an_unknown_filter_is_named() -> None:
-    with pytest.raises(InvalidQueryError, match="invalid filter 'foo'"):
-        queries.filters(MultiDict({"filters": '{"foo":["x"]}'}), frozenset(("label",)))
 
 
 def test_a_platform_is_one_json_object() -> None:

@@ -5,7 +5,6 @@ Rule: pure text in, values out; a value that cannot be one is a `RequestError` w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -16,9 +15,6 @@ from headway.oci.platform import Platform
 
 Query: TypeAlias = MultiMapping[str]
 """A query string, taken apart; a key may stand there several times."""
-
-Filters: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Each filter's values; several of one key mean any of them, several keys mean all of them."""
 
 MAX_FILTER_TEXT = 64 * 1024
 _FALSE = frozenset(("", "0", "no", "false", "none"))
@@ -52,15 +48,13 @@ def number(query: Query, key: str, *, default: int) -> int:
     raise InvalidQueryError(f'strconv.Atoi: parsing "{text[:80]}": invalid syntax')
 
 
-def filters(query: Query, allowed: frozenset[str] | None = None) -> dict[str, tuple[str, ...]]:
+def filters(query: Query) -> dict[str, list[str]]:
     """Return the ``filters`` parameter, in its present form (a map of sets) or the old one (a map of lists).
 
-    Args:
-        query: Of the request.
-        allowed: Keys there may be; None lets all be, as Docker does for events.
+    Which of them there are is known to what is asked (`headway.service.filters`).
 
     Raises:
-        InvalidQueryError: It is not JSON of either form, or has another key.
+        InvalidQueryError: It is not JSON of either form.
     """
     text = query.get("filters", "")
     if not text:
@@ -71,10 +65,7 @@ def filters(query: Query, allowed: frozenset[str] | None = None) -> dict[str, tu
         document = msgspec.json.decode(text, type=dict[str, dict[str, bool] | list[str]])
     except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidQueryError(f"invalid filter: {error}") from None
-    for key in document:
-        if allowed is not None and key not in allowed:
-            raise InvalidQueryError(f"invalid filter '{key}'")
-    return {key: tuple(values) for key, values in document.items()}
+    return {key: list(values) for key, values in document.items()}
 
 
 def platform(query: Query, key: str = "platform") -> Platform | None:

@@ -55,7 +55,7 @@ def routes() -> list[Route]:
     return table
 
 
-_EMPTY = (
+_EMPTY: tuple[tuple[str, str, object], ...] = (
     ("GET", "/networks", []),
     ("GET", "/volumes", {"Volumes": [], "Warnings": None}),
     ("GET", "/plugins", []),
