@@ -114,6 +114,26 @@ class PlatformMismatchError(NotFoundError):
         self.actual = str(actual)
 
 
+class MountNotFoundError(NotFoundError):
+    """A read-write layer that does not exist, in Moby's words (moby-behaviour 4.1)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("mount", name)
+        self.args = (f"mount does not exist: {name}",)
+
+
+class AmbiguousNameError(RequestError):
+    """The beginning of several containers' IDs; in Docker 28's words (moby-behaviour 6.19).
+
+    Attributes:
+        prefix: What was given.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(f"multiple IDs found with provided prefix: {prefix}")
+        self.prefix = prefix
+
+
 class ConflictError(RequestError):
     """Something exists already, is in use, or is being written by somebody else."""
 

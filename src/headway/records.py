@@ -1,4 +1,4 @@
-"""Values that pass between Headway's parts: what is recorded of manifests, layers and images.
+"""Values that pass between Headway's parts: what is recorded of manifests, layers, images and containers.
 
 Rule: cheap to import and to define; a command that only lists pays for these and not for the interfaces.
 """
@@ -6,6 +6,7 @@ Rule: cheap to import and to define; a command that only lists pays for these an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntEnum, StrEnum
 from pathlib import Path
 
 import msgspec
@@ -123,6 +124,28 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
     parent: ImageID | None = None
 
 
+class Freed(msgspec.Struct, frozen=True, kw_only=True):
+    """What has no record any more, or never had one, and whose files are to go.
+
+    Attributes:
+        chains: Chains that were forgotten, each before the one below it.
+        directories: Trees, by the names of their directories; their recipes go with them.
+        recipes: Recipes that have no tree.
+        blobs: Committed blobs.
+        ingests: Unfinished blobs.
+        size: Sum of the chains' layers as Docker counts (`LayerReport.size`), in bytes.
+        disk_bytes: What the disk gets back once the files are gone.
+    """
+
+    chains: tuple[ChainID, ...] = ()
+    directories: tuple[str, ...] = ()
+    recipes: tuple[str, ...] = ()
+    blobs: tuple[Digest, ...] = ()
+    ingests: tuple[Digest, ...] = ()
+    size: int = 0
+    disk_bytes: int = 0
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened to an image, a container or the daemon (moby-behaviour 8).
 
@@ -141,3 +164,136 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     actor: str
     attributes: Mapping[str, str]
+
+
+class ChangeKind(IntEnum):
+    """How a path of a read-write layer differs from what is below it, in Docker's numbers (moby-behaviour 4.9)."""
+
+    MODIFIED = 0
+    ADDED = 1
+    DELETED = 2
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One line of `docker diff`.
+
+    Attributes:
+        path: Absolute within the container, decoded with surrogateescape.
+        kind: What happened to it.
+    """
+
+    path: str
+    kind: ChangeKind
+
+
+class RwPlace(msgspec.Struct, frozen=True):
+    """The directory of one read-write layer, ``rw/<mount ID>``, and what lies in it.
+
+    Attributes:
+        path: The directory itself.
+    """
+
+    path: Path
+
+    @property
+    def init(self) -> Path:
+        """The tree of its init layer, where it has one."""
+        return self.path / "init"
+
+    @property
+    def upper(self) -> Path:
+        """What was written, in overlay2's on-disk form."""
+        return self.path / "diff"
+
+    @property
+    def work(self) -> Path:
+        """The kernel's own, beside `upper`."""
+        return self.path / "work"
+
+    @property
+    def merged(self) -> Path:
+        """Where it is mounted; with vfs, the container's files themselves."""
+        return self.path / "merged"
+
+
+class RwLayerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A container's read-write layer.
+
+    Attributes:
+        name: Its container's ID.
+        mount_id: 64 hex digits: what its directory is called.
+        chain_id: What is below it; None for no layers.
+        driver: The name of the driver that made it, the only one that can mount it.
+        init_report: What is known of its init layer's tree; None where it has none.
+        storage_opt: Docker's ``--storage-opt``.
+        mount_label: SELinux label; recorded only.
+        is_removing: Whether its removal has begun.
+    """
+
+    name: str
+    mount_id: str
+    chain_id: ChainID | None
+    driver: str
+    init_report: LayerReport | None = None
+    storage_opt: Mapping[str, str] = {}
+    mount_label: str = ""
+    is_removing: bool = False
+
+
+class KeptMount(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that `headway mount` has mounted.
+
+    Attributes:
+        target: Where.
+        image_id: Of which image; None where its container has none.
+        chain_id: Its layers, which stay as long as it is mounted; None for no layers.
+        driver: The name of the driver that mounted it.
+        rw_layer: The read-write layer that takes what is written; None for a read-only mount.
+        count: How often it was asked for, less how often it was given back.
+        place: Boot and mount namespace it was mounted in: elsewhere nobody can tell whether it still is.
+    """
+
+    target: Path
+    image_id: ImageID | None
+    chain_id: ChainID | None
+    driver: str
+    rw_layer: str | None = None
+    count: int = 1
+    place: str = ""
+
+
+class ContainerState(StrEnum):
+    """What becomes of a container; Headway runs none."""
+
+    CREATED = "created"
+    DEAD = "dead"
+    """Its removal has failed, and can be tried again."""
+    REMOVING = "removing"
+
+
+class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One container.
+
+    Attributes:
+        container_id: 64 hex digits; what its read-write layer is called, too.
+        name: Without the slash that the Engine API puts before it.
+        image_id: The image it was created from; None for none (moby-behaviour 6.18).
+        image: That image as it was spelled.
+        created_nano: When, nanoseconds since the epoch.
+        config: The container's config, JSON, as given.
+        host_config: The same for the host's side of it.
+        platform: ``os/arch[/variant]`` of the image.
+        mount_label: SELinux label; recorded only.
+        state: What becomes of it.
+    """
+
+    container_id: str
+    name: str
+    image_id: ImageID | None
+    image: str
+    created_nano: int
+    config: str = "{}"
+    host_config: str = "{}"
+    platform: str = ""
+    mount_label: str = ""
+    state: ContainerState = ContainerState.CREATED

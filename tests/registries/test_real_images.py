@@ -190,4 +190,5 @@ def test_a_user_who_is_not_root_can_remove_everything(
         left = sorted(str(path.relative_to(home / "root")) for path in (home / "root").rglob("*"))
 
     assert (removed.returncode, removed.stderr) == (0, "")
-    assert left == ["blobs", "blobs/sha256", "blobs/sha512", "headway.db", "ingest", "lock", "recipes", "tmp", "trees"]
+    made = ["blobs", "blobs/sha256", "blobs/sha512", "headway.db", "ingest", "lock", "mounts", "recipes", "rw", "tmp"]
+    assert left == [*made, "trees"]

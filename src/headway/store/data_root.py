@@ -32,6 +32,8 @@ class DataRoot:
         ingests: Unfinished blobs.
         trees: Unpacked layers.
         recipes: What gives their tars back.
+        rw: Containers' read-write layers.
+        mounts: Where images are mounted for whom no other place is named.
         tmp: What is being made; emptied at start.
     """
 
@@ -43,6 +45,8 @@ class DataRoot:
         self.ingests = path / "ingest"
         self.trees = path / "trees"
         self.recipes = path / "recipes"
+        self.rw = path / "rw"
+        self.mounts = path / "mounts"
         self.tmp = path / "tmp"
 
     def blob(self, digest: Digest) -> Path:
@@ -109,6 +113,8 @@ class DataRoot:
                 self.ingests,
                 self.trees,
                 self.recipes,
+                self.rw,
+                self.mounts,
                 self.tmp,
             ):
                 directory.mkdir(mode=0o700, exist_ok=True)

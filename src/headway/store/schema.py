@@ -132,4 +132,55 @@ CREATE TABLE events (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _NEEDS, _IMAGES_AND_EVENTS)
+# Containers, their read-write layers, and what is mounted: all of them need chains.
+_CONTAINERS = """
+CREATE TABLE containers (
+    container_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    image_id TEXT,
+    image TEXT NOT NULL,
+    created_nano INTEGER NOT NULL,
+    config TEXT NOT NULL,
+    host_config TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    mount_label TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('created', 'dead', 'removing'))
+) WITHOUT ROWID;
+CREATE INDEX containers_by_image ON containers (image_id);
+CREATE INDEX containers_newest_first ON containers (created_nano DESC, container_id);
+
+-- Its directory is rw/<mount_id>. chain_id is no foreign key: a chain whose trees are lost is forgotten, and the layer
+-- can then still be removed.
+CREATE TABLE rw_layers (
+    name TEXT PRIMARY KEY,
+    mount_id TEXT NOT NULL UNIQUE,
+    chain_id TEXT,
+    driver TEXT NOT NULL,
+    init_report TEXT,
+    storage_opt TEXT NOT NULL,
+    mount_label TEXT NOT NULL,
+    is_removing INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX rw_layers_by_chain ON rw_layers (chain_id);
+
+-- What `headway mount` has mounted and is to stay.
+CREATE TABLE mounts (
+    target TEXT PRIMARY KEY,
+    image_id TEXT,
+    chain_id TEXT,
+    driver TEXT NOT NULL,
+    rw_layer TEXT REFERENCES rw_layers,
+    count INTEGER NOT NULL,
+    place TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX mounts_by_chain ON mounts (chain_id);
+CREATE INDEX mounts_by_image ON mounts (image_id);
+CREATE INDEX mounts_by_rw_layer ON mounts (rw_layer);
+
+DROP VIEW chain_users;
+CREATE VIEW chain_users (chain_id) AS
+    SELECT chain_id FROM images UNION ALL SELECT parent FROM chains UNION ALL SELECT content FROM leased
+    UNION ALL SELECT chain_id FROM rw_layers UNION ALL SELECT chain_id FROM mounts;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NEEDS, _IMAGES_AND_EVENTS, _CONTAINERS)

@@ -1,0 +1,87 @@
+"""How trees become a root file system: read-only, or with a layer on top that takes what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from headway.records import Change, RwPlace, Tree
+
+
+class Driver(Protocol):
+    """How trees become one mounted root file system.
+
+    A mount outlives the process; it holds its trees, which must not be removed meanwhile. Calls for different targets
+    do not disturb each other.
+
+    Attributes:
+        name: What it is called in settings and records.
+    """
+
+    name: str
+
+    def supported(self, path: Path) -> str | None:
+        """Return why trees below `path` cannot be mounted by this user, None where they can.
+
+        Raises:
+            StoreError: Nothing can be written at `path`.
+        """
+
+    def status(self, path: Path) -> list[tuple[str, str]]:
+        """Return what there is to know of it on the file system of `path`, as ``docker info`` shows it."""
+
+    def mount(
+        self, trees: Sequence[Tree], target: Path, *, upper: Path | None = None, work: Path | None = None
+    ) -> None:
+        """Mount `trees` (bottom first) at `target`, read-only unless `upper` and `work` are given.
+
+        Raises:
+            ConflictError: `target` is not an empty directory.
+            UnsupportedError: This driver, kernel or user cannot.
+            StoreError: The kernel refused.
+        """
+
+    def unmount(self, target: Path) -> None:
+        """Undo `mount`; nothing happens where nothing is mounted.
+
+        Raises:
+            ConflictError: Something in it is in use.
+            StoreError: The kernel refused.
+        """
+
+    def is_mounted(self, target: Path) -> bool:
+        """Tell whether `target` shows what `mount` put there, whichever process did it."""
+
+
+class RwDriver(Driver, Protocol):
+    """A driver that also makes read-write layers, each in a directory of its own (`records.RwPlace`).
+
+    `trees` are always those below the read-write layer, bottom first, its init layer last. To mount a layer, mount
+    them at `place.merged` with its `upper` and `work`.
+    """
+
+    def create(self, place: RwPlace, trees: Sequence[Tree], options: Mapping[str, str]) -> None:
+        """Make a new read-write layer; `place.path` is an empty directory, or holds the init layer only.
+
+        On an error what lies in `place` is worthless, and the caller removes it.
+
+        Args:
+            place: Where.
+            trees: What is below it.
+            options: Docker's ``--storage-opt``.
+
+        Raises:
+            UnsupportedError: An option that this driver or this file system does not have; in Moby's words.
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+
+    def changes(self, place: RwPlace, trees: Sequence[Tree]) -> list[Change]:
+        """Return how the layer differs from what is below it, by path, as `docker diff` does (moby-behaviour 4.9)."""
+
+    def size(self, place: RwPlace, trees: Sequence[Tree]) -> int:
+        """Return the layer's size in bytes as Docker counts it (moby-behaviour 4.7), not the blocks it takes up."""
+
+    def metadata(self, place: RwPlace, trees: Sequence[Tree]) -> dict[str, str]:
+        """Return ``GraphDriver.Data``: directories of the layer, by Moby's keys; empty where there are none."""
