@@ -1,0 +1,57 @@
+"""Moments as docker's users write them: Unix time, RFC 3339, or how long ago (moby-behaviour 8.1, 6.10).
+
+Rule: a moment is a whole number of nanoseconds since the epoch: what an event shows can be asked for again.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from headway.errors import InvalidTimeError
+
+SECOND = 1_000_000_000
+_UNITS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": 1_000_000,
+    "s": SECOND,
+    "m": 60 * SECOND,
+    "h": 3_600 * SECOND,
+    "d": 86_400 * SECOND,  # Go knows no days; people do
+}
+_PIECE = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)"
+_DURATION = re.compile(rf"([+-]?)((?:{_PIECE})+)", re.ASCII)
+_PIECES = re.compile(_PIECE)
+_UNIX = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?", re.ASCII)
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?)?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+
+
+def parse_moment(text: str, *, now: int) -> int:
+    """Return the moment that `text` names, in nanoseconds since the epoch.
+
+    Args:
+        text: ``1700000000.5``, ``2026-01-02T03:04:05.6Z`` (local time without a zone; a date alone is its midnight),
+            or ``1h30m``: so long before `now`.
+        now: Nanoseconds since the epoch.
+
+    Raises:
+        InvalidTimeError: It is none of them.
+    """
+    if match := _UNIX.fullmatch(text):
+        return int(match[1]) * SECOND + _nano(match[2])
+    if match := _DURATION.fullmatch(text):
+        length = sum(round(float(number) * _UNITS[unit]) for number, unit in _PIECES.findall(match[2]))
+        return now + length if match[1] == "-" else now - length
+    if match := _DATE.fullmatch(text):
+        try:
+            moment = datetime.fromisoformat(match[1] + (match[3] or ""))
+            return round(moment.astimezone().timestamp()) * SECOND + _nano(match[2])
+        except (ValueError, OverflowError):
+            pass
+    raise InvalidTimeError(f"invalid time {text!r}: write Unix seconds, 2026-01-02T03:04:05Z, or how long ago: 1h30m")
+
+
+def _nano(fraction: str | None) -> int:
+    return int((fraction or "0").ljust(9, "0"))
