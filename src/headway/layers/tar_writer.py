@@ -1,0 +1,133 @@
+"""Writes tar archives: POSIX pax, with an extended header only where a block cannot say it.
+
+Rule 1: the same entries give the same bytes, on every machine: no names of users, no process IDs, records sorted.
+Rule 2: what `headway.layers.tar` reads back is what was written, names that are no text included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from headway.layers.tar_entry import CHAR, DIRECTORY, FILE, Entry
+from headway.layers.tar_header import BLOCK
+from headway.layers.tar_pax import NANOSECONDS, XATTR
+
+Member: TypeAlias = tuple[Entry, Iterable[bytes]]
+"""An entry and its body, which has exactly the entry's size."""
+
+_END = bytes(2 * BLOCK)
+_PAX = b"x"
+_MODE_LIMIT, _ID_LIMIT, _SIZE_LIMIT = 8**7, 8**7, 8**11
+_DEVICES = (CHAR, b"4")
+
+
+def archive(members: Iterable[Member]) -> Iterator[bytes]:
+    """Yield an archive of `members`, piece by piece, and its end.
+
+    Raises:
+        ValueError: A body has another length than its entry says.
+    """
+    for entry, body in members:
+        yield header(entry)
+        length = 0
+        for piece in body:
+            length += len(piece)
+            yield piece
+        if length != entry.size:
+            raise ValueError(f"{entry.name!r} has {length} bytes where {entry.size} were announced")
+        if padding := -length % BLOCK:
+            yield bytes(padding)
+    yield _END
+
+
+def header(entry: Entry) -> bytes:
+    """Return the blocks that stand before an entry's body."""
+    records = {XATTR + key: value for key, value in entry.xattrs.items()}
+    prefix, name = _split(entry.name, records)
+    if len(entry.linkname) > 100:
+        records[b"linkpath"] = entry.linkname
+    for key, value, limit in (
+        (b"uid", entry.uid, _ID_LIMIT),
+        (b"gid", entry.gid, _ID_LIMIT),
+        (b"size", entry.size, _SIZE_LIMIT),
+    ):
+        if value >= limit:
+            records[key] = b"%d" % value
+    seconds, fraction = divmod(entry.mtime_ns, NANOSECONDS)
+    if fraction or not 0 <= seconds < _SIZE_LIMIT:
+        records[b"mtime"] = _time(entry.mtime_ns)
+    block = _block(entry, prefix, name, max(0, seconds))
+    return _extended(entry.name, records) + block if records else block
+
+
+def _split(name: bytes, records: dict[bytes, bytes]) -> tuple[bytes, bytes]:
+    """Return prefix and name for a block; one that has no room goes to `records`."""
+    if len(name) <= 100:
+        return b"", name
+    # POSIX joins the two with a slash: the last one that leaves 100 bytes behind it, and 155 before.
+    slash = name.find(b"/", len(name) - 101, len(name) - 1)
+    if 0 < slash <= 155 and name.isascii():
+        return name[:slash], name[slash + 1 :]
+    records[b"path"] = name
+    return b"", name[:100]
+
+
+def _block(entry: Entry, prefix: bytes, name: bytes, seconds: int) -> bytes:
+    device = b"%07o\0%07o\0" % entry.device if entry.kind in _DEVICES else b""
+    fields = (
+        (name, 100),
+        (_octal(entry.mode, 8, _MODE_LIMIT), 8),
+        (_octal(entry.uid, 8, _ID_LIMIT), 8),
+        (_octal(entry.gid, 8, _ID_LIMIT), 8),
+        (_octal(entry.size, 12, _SIZE_LIMIT), 12),
+        (_octal(seconds, 12, _SIZE_LIMIT), 12),
+        (b" " * 8, 8),
+        (entry.kind, 1),
+        (entry.linkname[:100], 100),
+        (b"ustar\x0000", 8),
+        (b"", 64),
+        (device, 16),
+        (prefix, 155),
+        (b"", 12),
+    )
+    block = bytearray(b"".join(value.ljust(width, b"\0") for value, width in fields))
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def _octal(value: int, width: int, limit: int) -> bytes:
+    # What does not fit has a record, which wins.
+    return b"%0*o" % (width - 1, value if value < limit else 0)
+
+
+def _extended(name: bytes, records: dict[bytes, bytes]) -> bytes:
+    body = b"".join(_record(key, records[key]) for key in sorted(records))
+    shown = b"PaxHeaders.0/" + name.rstrip(b"/").rpartition(b"/")[2][:87]
+    entry = Entry(shown, _PAX, 0, 0, 0, len(body), 0, b"")
+    return _block(entry, b"", shown, 0) + body + bytes(-len(body) % BLOCK)
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    """Return one record; its length counts its own digits."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    if len(str(length)) > len(str(rest)):
+        length = rest + len(str(length))
+    return b"%d %b=%b\n" % (length, key, value)
+
+
+def _time(nanoseconds: int) -> bytes:
+    sign = b"-" if nanoseconds < 0 else b""
+    seconds, fraction = divmod(abs(nanoseconds), NANOSECONDS)
+    return sign + (b"%d.%09d" % (seconds, fraction)).rstrip(b"0").rstrip(b".")
+
+
+def directory(name: bytes, mode: int = 0o755, *, mtime_ns: int = 0) -> Entry:
+    """Return the entry of a directory that root owns."""
+    return Entry(name.rstrip(b"/") + b"/", DIRECTORY, mode, 0, 0, 0, mtime_ns, b"")
+
+
+def file(name: bytes, size: int, mode: int = 0o644, *, mtime_ns: int = 0) -> Entry:
+    """Return the entry of a regular file that root owns."""
+    return Entry(name, FILE, mode, 0, 0, size, mtime_ns, b"")
