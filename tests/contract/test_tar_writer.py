@@ -98,10 +98,10 @@ def tree(tmp_path: Path) -> Path:
     return top
 
 
-def archived(tree: Path, shown: bytes = b"", **options: bool) -> bytes:
+def archived(tree: Path, shown: bytes = b"", *, whole_seconds: bool = False) -> bytes:
     descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return b"".join(archive(members(descriptor, b".", shown, **options)))
+        return b"".join(archive(members(descriptor, b".", shown, whole_seconds=whole_seconds)))
     finally:
         os.close(descriptor)
 
