@@ -39,6 +39,9 @@ from tests.fakes.tars import (
 from tests.fakes.trees import Node, snapshot
 
 
+BROKEN_ACL = {"SCHILY.xattr.system.posix_acl_access": "junk"}
+
+
 class World:
     """A directory to unpack into, and beside it what must not be touched."""
 
@@ -196,6 +199,8 @@ def test_symlinks_that_double_at_each_step_cost_little(world: World) -> None:
         ([Item("x", type="M")], "its kind b'M' is not known"),
         ([Item("c", type="char", device=(5000, 0))], "there is no device 5000:0"),
         ([directory("d"), file("d/f"), hardlink("d", "d/f")], "No such file or directory"),
+        ([directory("d/e", records=BROKEN_ACL), file("f")], "entry 'd/e' cannot be unpacked: Invalid argument"),
+        ([directory("./", records=BROKEN_ACL), file("f")], "entry './' cannot be unpacked: Invalid argument"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_entry_and_the_reason(world: World, items: list[Item], message: str) -> None:

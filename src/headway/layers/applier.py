@@ -83,14 +83,15 @@ def apply_layer(
 def _unpack(
     reader: TarReader, directory: Path, *, rootless: bool, openat2: bool | None, observer: Observer | None
 ) -> LayerReport:
-    name = b""
+    name = None
     try:
         with Unpacker(directory, rootless=rootless, openat2=openat2, observer=observer) as unpacker:
-            while (entry := reader.next()) is not None:
-                name = entry.name
-                unpacker.add(entry, reader)
-            name = b""
-            return unpacker.finish(reader.entries)
+            try:
+                while (entry := reader.next()) is not None:
+                    unpacker.add(entry, reader)
+                return unpacker.finish(reader.entries)
+            finally:
+                name = unpacker.name
     except InterruptedError:  # the source was stopped
         raise
     except OSError as error:
@@ -103,11 +104,11 @@ def _told(pieces: Iterator[bytes], tell: Callable[[bytes], None]) -> Generator[b
         yield piece
 
 
-def _translated(error: OSError, name: bytes, directory: Path) -> HeadwayError:
+def _translated(error: OSError, name: bytes | None, directory: Path) -> HeadwayError:
     """Return what a failed system call means: whose fault it is depends on which one it was."""
     if error.errno in _FULL:
         return StoreFullError(str(directory))
-    entry = os.fsdecode(name)
-    if name and error.errno in _LAYERS_FAULT:
+    entry = os.fsdecode(name or b"")
+    if name is not None and error.errno in _LAYERS_FAULT:
         return InvalidLayerError(f"entry {entry!r} cannot be unpacked: {error.strerror}")
     return StoreError(f"cannot unpack {entry!r} into {directory}: {error.strerror}")

@@ -47,6 +47,9 @@ class Unpacker:
         openat2: As for `Root`.
         observer: Told where contents go, and what is removed again.
 
+    Attributes:
+        name: Of the entry that is being put on disk, for messages; None before the first.
+
     Raises:
         InvalidLayerError: From every method: the layer contradicts itself or asks for what cannot be.
         OSError: From every method: a system call failed.
@@ -56,6 +59,7 @@ class Unpacker:
         self, directory: Path, *, rootless: bool, openat2: bool | None, observer: Observer | None = None
     ) -> None:
         umask = current_umask()
+        self.name: bytes | None = None
         self._observer = observer
         self._removing = None if observer is None else observer.removing
         self._metadata = Metadata(rootless=rootless, umask=umask)
@@ -88,6 +92,7 @@ class Unpacker:
 
     def add(self, entry: Entry, reader: TarReader) -> None:
         """Put one entry on disk; the content of a file is taken from `reader`."""
+        self.name = entry.name
         path = clamped(entry.name)
         above, _, name = path.rpartition(b"/")
         if _MARK in path and (name.startswith(_MARK) or path.startswith(_META)):
@@ -108,6 +113,7 @@ class Unpacker:
     def finish(self, entries: int) -> LayerReport:
         """Finish the directories and return what was found out; `entries` is how many came."""
         for path, entry in self._directories.items():
+            self.name = entry.name
             try:
                 self._finish_directory(path, entry)
             except OSError as error:
@@ -115,6 +121,7 @@ class Unpacker:
                 if error.errno not in _GONE:
                     raise
         if self._root_entry is not None:
+            self.name = self._root_entry.name
             self._metadata.finish_directory(self._root.descriptor, b"", self._root_entry)
         metadata = self._metadata
         return LayerReport(
