@@ -15,7 +15,7 @@ import pytest
 
 from headway.errors import InvalidLayerError
 from headway.layers.compression import PIECE, Compression, decompressor, detect, expand
-from headway.layers.stream_headers import zstd_window
+from headway.layers.stream_headers import zstd_frame
 from tests.fakes.tars import Source
 
 if sys.version_info >= (3, 14):
@@ -178,9 +178,42 @@ def test_a_zstd_window_above_128_mib_is_refused_by_name() -> None:
 def test_the_window_of_a_single_segment_is_its_content(size: int) -> None:
     head = zstd.compress(b"x" * size)
 
-    window = zstd_window(head)
+    assert zstd_frame(head) == (size, size)
 
-    assert window == size
+
+@pytest.mark.parametrize("size", [0, 5, 255, 256, 65_791, 65_792, 70_000])
+def test_a_frame_says_its_content_where_it_has_a_window_too(size: int) -> None:
+    encoder = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 10})
+    encoder.set_pledged_input_size(size)
+    head = encoder.compress(b"x" * size) + encoder.flush()
+
+    frame = zstd_frame(head)
+
+    assert frame is not None
+    assert frame.content == size
+
+
+@pytest.mark.parametrize("step", [1, 100, 1 << 20])
+def test_a_zstd_frame_of_another_length_than_it_announces_is_refused(step: int) -> None:
+    content = b"x" * 3080
+    blocks = (len(content) << 3).to_bytes(3, "little") + content + (1).to_bytes(3, "little")  # the last one is empty
+    frame = b"\x28\xb5\x2f\xfd\x60" + (3336 - 256).to_bytes(2, "little") + blocks
+
+    with pytest.raises(InvalidLayerError, match="broken zstd stream"):
+        unpacked(frame, step)
+
+
+@pytest.mark.parametrize("step", [1, 513, 4096, 1 << 20])
+@pytest.mark.parametrize("length", [65_536, 65_537, 70_000])
+def test_a_name_of_a_gzip_member_has_the_same_limit_whatever_the_pieces(step: int, length: int) -> None:
+    member = gzip_member(0)
+    named = member[:3] + b"\x08" + member[4:10] + b"n" * length + b"\0" + member[10:]
+
+    if length <= 65_536:
+        assert unpacked(named, step) == b"hello"
+    else:
+        with pytest.raises(InvalidLayerError, match="a name in a member's header is too long"):
+            unpacked(named, step)
 
 
 @pytest.mark.parametrize("form", COMPRESSED)

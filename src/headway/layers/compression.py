@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from headway.errors import InvalidLayerError
 from headway.interfaces.files import TarSource
@@ -153,6 +153,7 @@ class _Members:
         self._decoder: Decoder | None = None
         self._head = b""
         self._consumed = 0
+        self._given = 0  # by the open decoder
         self._stride = STRIDE
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -174,10 +175,13 @@ class _Members:
                     return
                 self._decoder, data = opened
                 self._head = b""
+                self._given = 0
                 self.window_bytes = max(self.window_bytes, self._format.window_bytes)
             yield from self._drain(self._decoder, data)
             if not self._decoder.eof:
                 return
+            if self._format.content_bytes not in (None, self._given):
+                self._refuse(f"a part of {self._given} bytes announced {self._format.content_bytes}")
             data = self._decoder.unused_data
             self._decoder = None
             self._stride = FIRST_STRIDE
@@ -186,15 +190,19 @@ class _Members:
         try:
             piece = decoder.decompress(data, PIECE)
             while piece:
+                self._given += len(piece)
                 yield piece
                 if decoder.eof or decoder.needs_input:
                     return
                 piece = decoder.decompress(b"", PIECE)
         except self._format.errors as error:
             # bzip2 reports with OSError: what the consumer of a piece raises does not come this way.
-            raise InvalidLayerError(f"broken {self._format.name} stream near byte {self._consumed}: {error}") from error
+            self._refuse(str(error), error)
 
     def finish(self) -> None:
         """See `Decompressor`."""
         if not self._format.may_end(self._decoder, self._head):
             raise InvalidLayerError(f"truncated {self._format.name} stream: it ends after {self._consumed} bytes")
+
+    def _refuse(self, reason: str, cause: Exception | None = None) -> NoReturn:
+        raise InvalidLayerError(f"broken {self._format.name} stream near byte {self._consumed}: {reason}") from cause

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from headway.errors import InvalidLayerError, UnsupportedError
-from headway.layers.stream_headers import GZIP_MAGIC, gzip_header_size, zstd_window
+from headway.layers.stream_headers import GZIP_MAGIC, gzip_header_size, zstd_frame
 
 ZSTD_WINDOW = 128 << 20
 """Largest zstd window that is accepted, in bytes (architecture, section 5)."""
@@ -46,11 +46,13 @@ class Format(Protocol):
         name: For messages.
         errors: What the library raises for broken data.
         window_bytes: Memory for looking back that the part opened last asked for.
+        content_bytes: What that part says it expands to; None where it does not say.
     """
 
     name: str
     errors: tuple[type[Exception], ...]
     window_bytes: int
+    content_bytes: int | None
 
     def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
         """Return a decoder for the part that starts with `head` and what to feed it; None if it is too short.
@@ -111,6 +113,7 @@ class Gzip:
 
     name = "gzip"
     window_bytes = 0
+    content_bytes: int | None = None
 
     def __init__(self, *, isal: bool) -> None:
         self._first = True
@@ -157,21 +160,23 @@ class Zstd:
                 "this layer is compressed with zstd, which needs the Python package backports.zstd"
             ) from error
         self.window_bytes = 0
+        self.content_bytes: int | None = None
         self.errors: tuple[type[Exception], ...] = (zstd.ZstdError,)
         self._new = zstd.ZstdDecompressor
         self._options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW.bit_length() - 1}
 
     def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
         """See `Format`."""
-        window = zstd_window(head)
-        if window is None:
+        frame = zstd_frame(head)
+        if frame is None:
             return None
-        if window > ZSTD_WINDOW:
+        if frame.window > ZSTD_WINDOW:
             raise InvalidLayerError(
-                f"this zstd layer needs a window of {window >> 20} MiB to unpack; "
+                f"this zstd layer needs a window of {frame.window >> 20} MiB to unpack; "
                 f"Headway accepts at most {ZSTD_WINDOW >> 20} MiB"
             )
-        self.window_bytes = window
+        self.window_bytes = frame.window
+        self.content_bytes = frame.content  # libzstd does not check it where the last block is empty
         return self._new(options=self._options), head
 
     def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
@@ -184,6 +189,7 @@ class Xz:
 
     name = "xz"
     window_bytes = 0
+    content_bytes: int | None = None
 
     def __init__(self) -> None:
         import lzma  # noqa: PLC0415 (late: few layers need it)
@@ -207,6 +213,7 @@ class Bzip2:
     name = "bzip2"
     errors: tuple[type[Exception], ...] = (OSError, ValueError)
     window_bytes = 0
+    content_bytes: int | None = None
 
     def __init__(self) -> None:
         import bz2  # noqa: PLC0415 (late: few layers need it)

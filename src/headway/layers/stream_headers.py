@@ -8,6 +8,7 @@ isal parses gzip headers too, but loses its place when one with several optional
 from __future__ import annotations
 
 import zlib
+from typing import NamedTuple
 
 from headway.errors import InvalidLayerError
 
@@ -54,13 +55,25 @@ def gzip_header_size(head: bytes) -> int | None:
 def _after_text(head: bytes, start: int) -> int:
     """Return the offset behind the NUL-terminated text at `start`; beyond `head` where it has no NUL."""
     end = head.find(b"\0", start)
-    if end < 0 and len(head) - start > _FIELD_LIMIT:
-        raise InvalidLayerError("broken gzip stream: a name in a member's header has no end")
+    if (end if end >= 0 else len(head)) - start > _FIELD_LIMIT:
+        raise InvalidLayerError("broken gzip stream: a name in a member's header is too long")
     return end + 1 if end >= 0 else max(len(head), start) + 1
 
 
-def zstd_window(head: bytes) -> int | None:
-    """Return how far a zstd frame may look back (RFC 8878, 3.1.1.1), in bytes; 0 for a skippable frame.
+class ZstdFrame(NamedTuple):
+    """What the header of a zstd frame announces.
+
+    Attributes:
+        window: How far it may look back, in bytes; 0 for a skippable frame.
+        content: Length of what it expands to, in bytes; None where it does not say.
+    """
+
+    window: int
+    content: int | None
+
+
+def zstd_frame(head: bytes) -> ZstdFrame | None:
+    """Return what a zstd frame's header says (RFC 8878, 3.1.1.1).
 
     Raises:
         InvalidLayerError: `head` does not start a frame.
@@ -68,18 +81,19 @@ def zstd_window(head: bytes) -> int | None:
     if len(head) < 4:
         return None
     if is_skippable(head):
-        return 0
+        return ZstdFrame(0, 0)
     if not head.startswith(ZSTD_MAGIC):
         raise InvalidLayerError("broken zstd stream: what follows a frame is not a frame")
     if len(head) < 6:
         return None
-    if not head[4] & 0x20:
-        exponent, mantissa = head[5] >> 3, head[5] & 7
-        return (1 << (10 + exponent)) * (8 + mantissa) // 8
-    # A single segment: the window is the content, whose size follows the dictionary's ID.
-    at = 5 + (0, 1, 2, 4)[head[4] & 3]
-    width = (1, 2, 4, 8)[head[4] >> 6]
+    is_single = bool(head[4] & 0x20)
+    # Behind the window's descriptor, which a single segment does without, come the dictionary's ID and the size.
+    at = (5 if is_single else 6) + (0, 1, 2, 4)[head[4] & 3]
+    width = (1 if is_single else 0, 2, 4, 8)[head[4] >> 6]
     if len(head) < at + width:
         return None
-    size = int.from_bytes(head[at : at + width], "little")
-    return size + 256 if width == 2 else size
+    size = int.from_bytes(head[at : at + width], "little") + (256 if width == 2 else 0)
+    if is_single:
+        return ZstdFrame(size, size)
+    exponent, mantissa = head[5] >> 3, head[5] & 7
+    return ZstdFrame((1 << (10 + exponent)) * (8 + mantissa) // 8, size if width else None)
