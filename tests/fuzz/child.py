@@ -1,0 +1,48 @@
+"""The process that examines blobs: `python -m tests.fuzz.child SEED FIRST STEP PLACE SECONDS`.
+
+It prints what it finds as lines of JSON, and keeps in ``PLACE/progress`` where it is.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+from tests.fuzz.campaign import PROGRESS, made
+from tests.fuzz.examine import World, examine
+
+ADDRESS_SPACE = 3 << 30
+NICE = 19
+
+
+def main() -> None:
+    """Examine until the time is over."""
+    seed, first, step = map(int, sys.argv[1:4])
+    place, until = Path(sys.argv[4]), time.monotonic() + float(sys.argv[5])
+    os.nice(NICE)
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    with (place / "progress").open("r+b") as opened:
+        progress = mmap.mmap(opened.fileno(), 0)
+    (place / "work").mkdir()
+    world = World(place / "work")
+    executed = accepted = 0
+    number = first
+    while time.monotonic() < until:
+        PROGRESS.pack_into(progress, 0, executed, accepted, number, time.monotonic())
+        data, rng = made(seed, number)
+        verdict = examine(data, world, rng)
+        executed += 1
+        accepted += verdict.accepted
+        if verdict.problem:
+            print(json.dumps({"number": number, "problem": verdict.problem}), flush=True)
+        number += step
+    PROGRESS.pack_into(progress, 0, executed, accepted, number, time.monotonic())
+
+
+if __name__ == "__main__":
+    main()
