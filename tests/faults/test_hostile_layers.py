@@ -38,8 +38,7 @@ from tests.fakes.tars import (
 )
 from tests.fakes.trees import Node, snapshot
 
-
-BROKEN_ACL = {"SCHILY.xattr.system.posix_acl_access": "junk"}
+BROKEN = {"SCHILY.xattr.security.capability": "no capability"}
 
 
 class World:
@@ -199,8 +198,8 @@ def test_symlinks_that_double_at_each_step_cost_little(world: World) -> None:
         ([Item("x", type="M")], "its kind b'M' is not known"),
         ([Item("c", type="char", device=(5000, 0))], "there is no device 5000:0"),
         ([directory("d"), file("d/f"), hardlink("d", "d/f")], "No such file or directory"),
-        ([directory("d/e", records=BROKEN_ACL), file("f")], "entry 'd/e' cannot be unpacked: Invalid argument"),
-        ([directory("./", records=BROKEN_ACL), file("f")], "entry './' cannot be unpacked: Invalid argument"),
+        ([directory("d/e", records=BROKEN), file("f")], "entry 'd/e' cannot be unpacked: Invalid argument"),
+        ([directory("./", records=BROKEN), file("f")], "entry './' cannot be unpacked: Invalid argument"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_entry_and_the_reason(world: World, items: list[Item], message: str) -> None:
