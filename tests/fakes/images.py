@@ -21,6 +21,8 @@ Media = Literal["oci", "docker"]
 Files = Mapping[str, "bytes | File"]
 
 CREATED = "2026-01-02T03:04:05Z"
+MTIME = 1_700_000_000
+"""Of every file."""
 
 _NOISE_STEP = 16 * 1024 * 1024  # Python gives less than 256 MiB at once
 _OCI = "application/vnd.oci.image."
@@ -235,7 +237,7 @@ def _read_image(source: Path, entry: dict[str, Any]) -> Image:
 
 def _tar_info(name: str, entry: File) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name.rstrip("/"))
-    info.mode, info.uid, info.gid, info.mtime = entry.mode, entry.uid, entry.gid, 1_700_000_000
+    info.mode, info.uid, info.gid, info.mtime = entry.mode, entry.uid, entry.gid, MTIME
     info.pax_headers = {
         f"SCHILY.xattr.{key}": value.decode("utf-8", "surrogateescape") for key, value in entry.xattrs.items()
     }

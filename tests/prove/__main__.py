@@ -12,11 +12,12 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from tests.prove import bad_input, cuts, kills, outages, recipes, repeats, start_up
+from tests.prove import bad_input, cuts, fuzz, kills, outages, power, recipes, repeats, start_up
 from tests.prove.report import write
 from tests.prove.sheet import CHECKS, Check, Sheet
 
-MODULES = (cuts, kills, outages, repeats, recipes, bad_input, start_up)  # importing them registers their checks
+# Importing them registers their checks.
+MODULES = (cuts, kills, power, outages, repeats, recipes, bad_input, start_up, fuzz)
 
 
 def main() -> int:
