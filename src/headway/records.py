@@ -81,6 +81,18 @@ class Tree(msgspec.Struct, frozen=True):
     report: LayerReport
 
 
+class ChainSize(msgspec.Struct, frozen=True):
+    """What a chain's top layer adds to the chain below.
+
+    Attributes:
+        parent: The chain below; None for a bottom layer.
+        size: The top layer's size as Docker counts it (`LayerReport.size`), in bytes.
+    """
+
+    parent: ChainID | None
+    size: int
+
+
 class TarParts(msgspec.Struct, frozen=True):
     """What a layer's exact tar can be made from again.
 

@@ -19,9 +19,10 @@ from headway.errors import (
     StoreError,
 )
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID, chain_ids
+from headway.oci.moment import microseconds
 from headway.oci.reference import Reference
-from headway.records import ImageRecord, LayerReport, TarParts, Tree, recipe_beside
-from headway.store.images import microseconds, search_prefixes
+from headway.records import ChainSize, ImageRecord, LayerReport, TarParts, Tree, recipe_beside
+from headway.store.images import search_prefixes
 from headway.store.references import digest_name, stored_name, tag_name
 
 
@@ -299,6 +300,12 @@ class MemoryLayerStore:
             chain_id, _, tree = self._chains[chain_id]
             trees.insert(0, tree)
         return trees
+
+    def sizes(self) -> dict[ChainID, ChainSize]:
+        return {
+            chain_id: ChainSize(parent, self._trees[diff_id].report.size)
+            for chain_id, (parent, diff_id, _) in self._chains.items()
+        }
 
     def remember_blob(self, diff_id: DiffID, digest: Digest, repository: str) -> None:
         known = self.blobs.setdefault(diff_id, [])

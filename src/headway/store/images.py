@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 import msgspec
 
 from headway.errors import ConflictError, NotFoundError
 from headway.oci.digest import ChainID, Digest, ImageID
+from headway.oci.moment import microseconds
 from headway.records import ImageRecord
 from headway.store.database import Database
 
 _ALGORITHMS = ("sha256:", "sha512:")
 _HEX = frozenset("0123456789abcdef")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = "image_id, created, size, platform, chain_id, manifest, last_tagged, labels, parent"
 _SELECT = f"SELECT {_COLUMNS} FROM images"  # noqa: S608  # built from the constant above
 _INSERT = f"INSERT INTO images ({_COLUMNS}, created_microseconds)"
@@ -164,15 +163,3 @@ def search_prefixes(prefix: str) -> tuple[str, ...]:
             digits = prefix.removeprefix(algorithm)
             return (prefix,) if digits and _HEX.issuperset(digits) else ()
     return tuple(algorithm + prefix for algorithm in _ALGORITHMS) if prefix and _HEX.issuperset(prefix) else ()
-
-
-def microseconds(created: str) -> int | None:
-    """Return the moment that RFC 3339 text names, since the epoch; None (the oldest) where it names none."""
-    try:
-        moment = datetime.fromisoformat(created)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    elapsed = moment - _EPOCH
-    return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
