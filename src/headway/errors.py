@@ -55,6 +55,13 @@ class InvalidDigestError(RequestError):
     """A digest with an unknown algorithm or the wrong length."""
 
 
+class InvalidPathError(RequestError):
+    """A path inside a root file system that cannot be one."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"invalid path {path[:255]!r}: {reason}")
+
+
 class InvalidSettingError(RequestError):
     """A flag, an environment variable or a key of daemon.json that cannot be used."""
 
@@ -155,6 +162,7 @@ class Fault(StrEnum):
     TIMEOUT = "no answer in time"
     TLS = "TLS failed"
     CERTIFICATE = "its certificate is not trusted"
+    CLOCK = "this machine's clock is wrong"
     CUT = "connection lost"
     STALLED = "connection went silent"
     PROXY = "the proxy cannot reach it"
@@ -173,6 +181,16 @@ class RegistryError(HeadwayError):
         self.reason = message
 
 
+_SIDES = {
+    Fault.NO_ROUTE: Side.HERE,
+    Fault.CLOCK: Side.HERE,
+    Fault.UNKNOWN_NAME: Side.YOU,
+    Fault.CUT: Side.WAY,
+    Fault.STALLED: Side.WAY,
+    Fault.TIMEOUT: Side.WAY,
+}
+
+
 class UnreachableError(RegistryError):
     """No connection, or one that was lost: DNS, TCP, TLS, silence.
 
@@ -186,9 +204,7 @@ class UnreachableError(RegistryError):
         super().__init__(endpoint, f"{fault}" + (f" ({detail})" if detail else ""))
         self.fault = fault
         self.brief = fault.value
-        self.side = {Fault.NO_ROUTE: Side.HERE, Fault.NO_DNS: None, Fault.UNKNOWN_NAME: Side.YOU}.get(
-            fault, Side.WAY if fault in (Fault.CUT, Fault.STALLED, Fault.TIMEOUT) else None
-        )
+        self.side = _SIDES.get(fault)
         self.retryable = fault is not Fault.CERTIFICATE
 
 
@@ -229,6 +245,8 @@ class ThrottledError(RegistryError):
 
     Attributes:
         retry_after_seconds: How long the registry asked us to wait, or None where it did not say.
+        wait_seconds: How long nobody in this process may ask it; None where that is not known.
+        quota: What it lets us ask in how long, in words; empty where it does not say.
     """
 
     side = Side.REGISTRY
@@ -239,6 +257,18 @@ class ThrottledError(RegistryError):
         wait = "" if retry_after_seconds is None else f"; it asks to wait {retry_after_seconds:.0f} s"
         super().__init__(endpoint, (message or "too many requests") + wait)
         self.retry_after_seconds = retry_after_seconds
+        self.wait_seconds: float | None = None
+        self.quota = ""
+
+
+class HeldBackError(ThrottledError):
+    """The registry was not asked: the time that it named to somebody else has not passed."""
+
+    brief = "held back"
+
+    def __init__(self, endpoint: str, wait_seconds: float) -> None:
+        super().__init__(endpoint, None, f"it asked to be left alone for {wait_seconds:.0f} s more")
+        self.wait_seconds = wait_seconds
 
 
 class UnavailableError(RegistryError):
@@ -247,6 +277,7 @@ class UnavailableError(RegistryError):
     Attributes:
         status: The HTTP status.
         retry_after_seconds: From its ``Retry-After`` header, or None.
+        wait_seconds: As for `ThrottledError`.
     """
 
     side = Side.REGISTRY
@@ -257,6 +288,7 @@ class UnavailableError(RegistryError):
         super().__init__(endpoint, f"answers HTTP {status}")
         self.status = status
         self.retry_after_seconds = retry_after_seconds
+        self.wait_seconds: float | None = None
 
 
 class MisbehavedError(RegistryError):

@@ -1,0 +1,147 @@
+"""Files of a root file system by the paths that its own processes use, as `docker cp` reads them (moby-behaviour 6.20).
+
+Rule 1: a path is resolved inside the root, links included: nothing outside is looked at.
+Rule 2: a path that ends in ``/`` or ``/.`` means what a symlink leads to, any other the symlink itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from headway.errors import InvalidPathError, NotFoundError, StoreError
+from headway.layers.confinement import Root, clamped
+from headway.layers.tar_writer import Member
+from headway.layers.tree_members import members
+
+_MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
+_LINKS = 40
+
+
+class FileStat(msgspec.Struct, frozen=True):
+    """One file, as lstat(2) sees it.
+
+    Attributes:
+        name: Last component of the path that was asked for; ``/`` for the root.
+        mode: ``st_mode``, kind and permission bits.
+        size: Its length in bytes.
+        mtime_ns: Time of its last change, nanoseconds since the epoch.
+        link_target: Where a symlink leads in the end, as an absolute path inside the root; else empty.
+    """
+
+    name: str
+    mode: int
+    size: int
+    mtime_ns: int
+    link_target: str = ""
+
+
+class RootfsFiles:
+    """A root file system that is mounted or lies in a directory. A context manager, for it keeps descriptors.
+
+    Args:
+        root: Its directory.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._path = root
+        self._root = Root(root, _make_nothing)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._root.close()
+
+    def stat(self, path: str) -> FileStat:
+        """Return what is at `path`.
+
+        Raises:
+            NotFoundError: Nothing is.
+            StoreError: It cannot be read.
+        """
+        with self._errors(path):
+            parent, name = self._find(path)
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            target = self._target(parent, name, path) if stat.S_ISLNK(found.st_mode) else ""
+        return FileStat(_shown(path), found.st_mode, found.st_size, found.st_mtime_ns, target)
+
+    def members(self, path: str) -> Iterator[Member]:
+        """Yield what is at `path` and below it, under the name it is asked for by; ``/.`` leaves that name out.
+
+        Raises:
+            NotFoundError: Nothing is there.
+            StoreError: It cannot be read.
+        """
+        with self._errors(path):
+            parent, name = self._find(path)
+            shown = b"." if path.endswith("/.") or path == "." else _shown(path).encode(errors="surrogateescape")
+            yield from members(parent, name, shown.strip(b"/"))
+
+    def _find(self, path: str) -> tuple[int, bytes]:
+        """Return the descriptor of the directory that something is in, and its name there."""
+        raw = os.fsencode(path)
+        if b"\0" in raw:
+            raise InvalidPathError(path, "it holds a NUL")
+        inside = clamped(raw)
+        if not inside or raw.endswith((b"/", b"/.")):
+            with_link = self._root.directory(inside, create=False) if self._is_directory(inside) else None
+            if with_link is not None:
+                return with_link, b"."
+            if raw.endswith(b"/"):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        above, _, name = inside.rpartition(b"/")
+        return self._root.directory(above, create=False), name
+
+    def _is_directory(self, inside: bytes) -> bool:
+        try:
+            self._root.directory(inside, create=False)
+        except NotADirectoryError:
+            return False
+        return True
+
+    def _target(self, parent: int, name: bytes, path: str) -> str:
+        """Return where a symlink leads in the end, inside the root; what is missing on the way stands as it is."""
+        at = clamped(os.fsencode(path))
+        link = os.readlink(name, dir_fd=parent)
+        for _ in range(_LINKS):
+            at = clamped(link) if link.startswith(b"/") else _joined(at.rpartition(b"/")[0], link)
+            above, _, last = at.rpartition(b"/")
+            try:
+                link = os.readlink(last, dir_fd=self._root.directory(above, create=False))
+            except OSError:
+                break
+        return "/" + os.fsdecode(at)
+
+    @contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _MISSING:
+                raise NotFoundError("file", path) from None
+            if error.errno in (errno.ENAMETOOLONG, errno.EINVAL):
+                raise InvalidPathError(path, os.strerror(error.errno)) from None
+            raise StoreError(f"cannot read {path!r} in {self._path}: {error.strerror}") from error
+
+
+def _joined(directory: bytes, link: bytes) -> bytes:
+    return clamped(directory + b"/" + link)
+
+
+def _shown(path: str) -> str:
+    return path.rstrip("/").removesuffix("/.").rpartition("/")[2] or "/"
+
+
+def _make_nothing(parent: int, name: bytes, path: bytes) -> None:
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
