@@ -119,6 +119,11 @@ class Consumer(Generic[T]):
         error = done.exception() if done.done() and not done.cancelled() else None
         return error if isinstance(error, StoreError) else None
 
+    async def is_done_in(self, seconds: float) -> bool:
+        """Tell whether the work ends within some seconds, well or not."""
+        done, _ = await asyncio.wait({self._thread.done}, timeout=seconds)
+        return bool(done)
+
     async def result(self) -> T:
         """Return what the work gave; raise what it raised."""
         return await asyncio.shield(self._thread.done)
@@ -327,7 +332,7 @@ class BlobTransfer:
             await self._sync_if_due()
 
     async def _verify(self) -> HeadwayError | None:
-        actual = await self._digest.result()
+        actual = await self.outlast(self._digest)
         expected = self._descriptor.digest
         if actual == expected:
             return None
@@ -341,6 +346,12 @@ class BlobTransfer:
         await self._tools.lanes.disk(self._ingest.suspect)
         for consumer in self._consumers:
             consumer.start()
+
+    async def outlast(self, consumer: Consumer[T]) -> T:
+        """Return what a consumer gives; what arrived is made to survive a power cut meanwhile, when that is due."""
+        while not await consumer.is_done_in(REPORT_SECONDS):
+            await self._sync_if_due()
+        return await consumer.result()
 
     async def _sync_if_due(self) -> None:
         now = self._tools.clock()

@@ -105,7 +105,7 @@ class Transfers:
             await transfer.run()
             slot.release()  # what follows needs no network
             transfer.report(Phase.UNPACKING)
-            await unpacking.result()
+            await transfer.outlast(unpacking)
             await database(self._layers.remember_blob, diff_id, descriptor.digest, sources[0].repository)
             await disk(ingest.discard)
             report(_still(descriptor, Phase.DONE, descriptor.size))
