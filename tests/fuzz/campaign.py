@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import mmap
 import random
-import struct
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.fuzz.progress import Progress
 from tests.fuzz.wrappings import blob
 
 CORPUS = Path(__file__).parents[1] / "golden" / "fuzz"
@@ -25,8 +24,6 @@ CORPUS = Path(__file__).parents[1] / "golden" / "fuzz"
 
 HANG_SECONDS = 60.0
 CHILD = ("-m", "tests.fuzz.child")
-PROGRESS = struct.Struct("<QQQd")
-"""Executed, accepted, number and monotonic time of the blob that is being examined: a child keeps it in a file."""
 
 _POLL_SECONDS = 0.1
 _ROOT = Path(__file__).parents[2]
@@ -72,14 +69,12 @@ class _Child:
     until: float
     program: Sequence[str | Path]
     process: subprocess.Popen[str] = field(init=False)
-    progress: mmap.mmap = field(init=False)
+    progress: Progress = field(init=False)
 
     def __post_init__(self) -> None:
         self.place.mkdir(parents=True)
-        shared = self.place / "progress"
-        shared.write_bytes(PROGRESS.pack(0, 0, self.first, time.monotonic()))
-        with shared.open("r+b") as opened:
-            self.progress = mmap.mmap(opened.fileno(), 0)
+        self.progress = Progress(self.place / "progress")
+        self.progress.tell(0, 0, self.first)
         numbers = map(str, (self.seed, self.first, self.step))
         seconds = str(max(0.0, self.until - time.monotonic()))
         with (self.place / "finds").open("w") as finds, (self.place / "stderr").open("w") as said:
@@ -95,16 +90,11 @@ class _Child:
         """Tell whether it is over, by itself or because its blob takes too long."""
         if self.process.poll() is not None:
             return True
-        if time.monotonic() - self.now()[3] < HANG_SECONDS:
+        if self.progress.seconds < HANG_SECONDS:
             return False
         self.process.kill()
         self.process.wait()
         return True
-
-    def now(self) -> tuple[int, int, int, float]:
-        """Return how many were executed and accepted, which number it is at, and since when."""
-        executed, accepted, number, since = PROGRESS.unpack(self.progress[: PROGRESS.size])
-        return executed, accepted, number, since
 
     def finds(self) -> list[Find]:
         """Return what it found; how it died comes last."""
@@ -112,8 +102,8 @@ class _Child:
         found = [Find(**json.loads(line)) for line in lines if line.endswith("}")]
         if status := self.process.returncode:
             said = (self.place / "stderr").read_text()[-4000:]
-            hung = time.monotonic() - self.now()[3] >= HANG_SECONDS
-            found.append(Find(self.now()[2], f"{'hangs' if hung else 'ends'} with status {status}\n{said}"))
+            hung = self.progress.seconds >= HANG_SECONDS
+            found.append(Find(self.progress.number, f"{'hangs' if hung else 'ends'} with status {status}\n{said}"))
         return found
 
 
@@ -131,17 +121,22 @@ def run(seed: int, seconds: float, place: Path, *, processes: int, program: Sequ
     until = time.monotonic() + seconds
     started = processes
     children = [_Child(seed, each, processes, place / str(each), until, program) for each in range(processes)]
-    while children:
-        time.sleep(_POLL_SECONDS)
-        for child in [each for each in children if each.ended()]:
-            children.remove(child)
-            executed, accepted, number, _ = child.now()
-            outcome.executed += executed
-            outcome.accepted += accepted
-            outcome.finds += child.finds()
-            if child.process.returncode and time.monotonic() < until:
-                started += 1
-                children.append(_Child(seed, number + processes, processes, place / str(started), until, program))
+    try:
+        while children:
+            time.sleep(_POLL_SECONDS)
+            for child in [each for each in children if each.ended()]:
+                children.remove(child)
+                outcome.executed += child.progress.executed
+                outcome.accepted += child.progress.accepted
+                outcome.finds += child.finds()
+                if child.process.returncode and time.monotonic() < until:
+                    started += 1
+                    first = child.progress.number + processes
+                    children.append(_Child(seed, first, processes, place / str(started), until, program))
+    finally:
+        for child in children:
+            child.process.kill()
+            child.process.wait()
     return outcome
 
 
@@ -153,7 +148,7 @@ def save(seed: int, finds: Sequence[Find], directory: Path = CORPUS) -> None:
 
 
 def main() -> None:
-    """Make one blob again, or look for some."""
+    """Make one blob again."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.campaign", description=__doc__)
     parser.add_argument("seed", type=int)
     parser.add_argument("number", type=int)

@@ -6,15 +6,15 @@ It prints what it finds as lines of JSON, and keeps in ``PLACE/progress`` where 
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import resource
 import sys
 import time
 from pathlib import Path
 
-from tests.fuzz.campaign import PROGRESS, made
+from tests.fuzz.campaign import made
 from tests.fuzz.examine import World, examine
+from tests.fuzz.progress import Progress
 
 ADDRESS_SPACE = 3 << 30
 NICE = 19
@@ -26,14 +26,13 @@ def main() -> None:
     place, until = Path(sys.argv[4]), time.monotonic() + float(sys.argv[5])
     os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    with (place / "progress").open("r+b") as opened:
-        progress = mmap.mmap(opened.fileno(), 0)
+    progress = Progress(place / "progress")
     (place / "work").mkdir()
     world = World(place / "work")
     executed = accepted = 0
     number = first
     while time.monotonic() < until:
-        PROGRESS.pack_into(progress, 0, executed, accepted, number, time.monotonic())
+        progress.tell(executed, accepted, number)
         data, rng = made(seed, number)
         verdict = examine(data, world, rng)
         executed += 1
@@ -41,7 +40,7 @@ def main() -> None:
         if verdict.problem:
             print(json.dumps({"number": number, "problem": verdict.problem}), flush=True)
         number += step
-    PROGRESS.pack_into(progress, 0, executed, accepted, number, time.monotonic())
+    progress.tell(executed, accepted, number)
 
 
 if __name__ == "__main__":
