@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headway.errors import ConflictError, UnsupportedError
-from headway.interfaces.files import Driver
+from headway.interfaces.drivers import Driver
 from headway.layers import mounts
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver

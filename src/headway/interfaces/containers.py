@@ -27,9 +27,6 @@ class ContainerStore(Protocol):
     def first(self, wanted: Callable[[ContainerRecord], bool]) -> ContainerRecord | None:
         """Return a container that is `wanted`, None where there is none."""
 
-    def list(self) -> list[ContainerRecord]:
-        """Return all, newest first."""
-
     def of_image(self, image_id: ImageID) -> list[ContainerRecord]:
         """Return those that were created from an image, newest first; by index."""
 
@@ -50,3 +47,6 @@ class ContainerStore(Protocol):
 
     def delete(self, container_id: str) -> None:
         """Forget a container; nothing happens where it is gone."""
+
+    def list(self) -> list[ContainerRecord]:
+        """Return all, newest first."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from headway.oci.digest import DiffID
-from headway.records import LayerReport, Tree
+from headway.records import LayerReport
 
 
 class TarSource(Protocol):
@@ -34,22 +34,3 @@ class Applier(Protocol):
             StoreFullError: No space left.
             StoreError: The disk failed.
         """
-
-
-class Driver(Protocol):
-    """How trees become one mounted root file system."""
-
-    name: str
-
-    def mount(
-        self, trees: Sequence[Tree], target: Path, *, upper: Path | None = None, work: Path | None = None
-    ) -> None:
-        """Mount `trees` (bottom first) at `target`, read-only unless `upper` and `work` are given.
-
-        Raises:
-            UnsupportedError: This driver, kernel or user cannot.
-            StoreError: The kernel refused.
-        """
-
-    def unmount(self, target: Path) -> None:
-        """Undo `mount`; nothing happens where nothing is mounted."""

@@ -139,8 +139,8 @@ class MountTable(Protocol):
     def delete(self, target: Path) -> None:
         """Forget it."""
 
-    def list(self) -> list[KeptMount]:
-        """Return all, by target."""
-
     def of_image(self, image_id: ImageID) -> list[KeptMount]:
         """Return those of one image, by target."""
+
+    def list(self) -> list[KeptMount]:
+        """Return all, by target."""

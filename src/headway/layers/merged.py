@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 import msgspec
 
@@ -64,6 +64,10 @@ class MergedEntry(msgspec.Struct, frozen=True):
     def mtime_ns(self) -> int:
         """Time of the last change in nanoseconds since the epoch; 0 where nobody knows, as umoci sets it."""
         return self.stored.st_mtime_ns if self.stored else 0
+
+
+Spot: TypeAlias = tuple[MergedEntry, tuple[int, ...]]
+"""An entry, and the trees (topmost first) that give its content; none for what is no directory."""
 
 
 class Directories:
@@ -189,12 +193,23 @@ class MergedView:
     def walk(self) -> Iterator[MergedEntry]:
         """Yield every entry: the root first, a directory before its content, names in order."""
         with disk_failures("the layers' trees"):
-            pending = [(self.root(), self._every)]
+            pending = [self.start()]
             while pending:
-                entry, stack = pending.pop()
-                yield entry
-                if stack:
-                    pending.extend(reversed(self._content(entry.path, self._visible(entry.path, stack))))
+                spot = pending.pop()
+                yield spot[0]
+                pending.extend(reversed(self.inside(spot)))
+
+    def start(self) -> Spot:
+        """Return the root, for `inside`."""
+        return self.root(), self._every
+
+    def inside(self, spot: Spot) -> list[Spot]:
+        """Return what is in a directory, by name; nothing where it is no directory."""
+        entry, stack = spot
+        if not stack:
+            return []
+        with disk_failures("the layers' trees"):
+            return self._content(entry.path, self._visible(entry.path, stack))
 
     def root(self) -> MergedEntry:
         """Return the root: as the topmost layer that describes it, else 0755, ours, and of the epoch."""
@@ -280,7 +295,7 @@ class MergedView:
         entry = self.lstat(path)
         return self.read_link(entry) if entry is not None and stat.S_ISLNK(entry.mode) else None
 
-    def _content(self, path: str, stack: tuple[int, ...]) -> list[tuple[MergedEntry, tuple[int, ...]]]:
+    def _content(self, path: str, stack: tuple[int, ...]) -> list[Spot]:
         holders: dict[str, list[int]] = {}
         for tree in stack:
             names = os.listdir(self._directories.open(tree, path))
@@ -290,10 +305,10 @@ class MergedView:
         merged = (self._merge(path, name, holders[name]) for name in sorted(holders))
         return [found for found in merged if found is not None]
 
-    def _named(self, path: str, stack: tuple[int, ...], name: str) -> tuple[MergedEntry, tuple[int, ...]] | None:
+    def _named(self, path: str, stack: tuple[int, ...], name: str) -> Spot | None:
         return self._merge(path, name, stack) if len(os.fsencode(name)) <= _MAX_NAME_BYTES else None
 
-    def _merge(self, path: str, name: str, holders: Sequence[int]) -> tuple[MergedEntry, tuple[int, ...]] | None:
+    def _merge(self, path: str, name: str, holders: Sequence[int]) -> Spot | None:
         """Return what `holders` (topmost first) make of a name, and the trees that give its content."""
         top: MergedEntry | None = None
         stack: list[int] = []

@@ -1,4 +1,4 @@
-"""mount(2), umount2(2) and syncfs(2), which Python does not offer, and what is mounted where.
+"""mount(2), umount2(2), syncfs(2) and statfs(2), which Python does not offer in full, and what is mounted where.
 
 Rule 1: everything is mounted under one source name, and only what bears it is ever unmounted.
 Rule 2: the kernel's answer is passed on as it is; what it means for an image is said by the driver.
@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterator
 from enum import IntFlag
+from typing import NamedTuple
 
 SOURCE = "headway"
 
 _UMOUNT_NOFOLLOW = 8
+_BIND = 4096
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _OCTAL = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
 
 
@@ -60,16 +64,64 @@ def sync_file_system(path: str) -> None:
         os.close(descriptor)
 
 
+def bind(source: str, target: str) -> None:
+    """Show at `target` what is mounted at `source`, too.
+
+    Raises:
+        OSError: The kernel refused.
+    """
+    if _libc().mount(os.fsencode(source), os.fsencode(target), None, ctypes.c_ulong(_BIND), None) != 0:
+        raise _failure(target)
+
+
 def is_ours(target: str) -> bool:
     """Tell whether what is mounted topmost at `target` was mounted by `mount`."""
     wanted = os.path.realpath(target)
     source = None
+    for mounted in _mounted():
+        if mounted.target == wanted:
+            source = mounted.source
+    return source == SOURCE
+
+
+def ours() -> set[str]:
+    """Return every place in this mount namespace where something is mounted that `mount` mounted."""
+    return {mounted.target for mounted in _mounted() if mounted.source == SOURCE}
+
+
+def file_system(path: str) -> str:
+    """Return the kernel's name for the kind of file system that holds `path`; empty where it does not say."""
+    status = os.stat(path)
+    device = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
+    if kinds := [mounted.kind for mounted in _mounted() if mounted.device == device]:
+        return kinds[-1]
+    # btrfs gives each subvolume a device number of its own: the longest mount point above is the one.
+    real = os.path.join(os.path.realpath(path), "")
+    above = [mounted for mounted in _mounted() if real.startswith(os.path.join(mounted.target, ""))]
+    return max(above, key=lambda mounted: len(mounted.target)).kind if above else ""
+
+
+def here() -> str:
+    """Return a name for this mount namespace, that no other has before or after the next boot."""
+    with open(_BOOT_ID, encoding="ascii") as boot_id:
+        return f"{boot_id.read().strip()} {os.readlink('/proc/self/ns/mnt')}"
+
+
+class _Mounted(NamedTuple):
+    """A line of mountinfo (proc(5))."""
+
+    device: str
+    target: str
+    kind: str
+    source: str
+
+
+def _mounted() -> Iterator[_Mounted]:
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:
             before, _, after = line.partition(" - ")
-            if _plain(before.split(" ")[4]) == wanted:
-                source = after.split(" ")[1]
-    return source == SOURCE
+            fields, rest = before.split(" "), after.split(" ")
+            yield _Mounted(fields[2], _plain(fields[4]), rest[0], _plain(rest[1]))
 
 
 def _plain(field: str) -> str:

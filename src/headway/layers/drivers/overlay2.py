@@ -16,20 +16,23 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from headway.errors import ConflictError, StoreError, UnsupportedError
-from headway.layers import mounts
+from headway.layers import mounts, quota
+from headway.layers.changes import compare
 from headway.layers.copying import disk_failures, own_prefix, read_xattrs
+from headway.layers.drivers.measuring import gives_types, kind_of, size_of
 from headway.layers.merged import MergedView, is_opaque
 from headway.layers.mounts import MountFlag
-from headway.records import LayerReport, Tree
+from headway.records import Change, LayerReport, RwPlace, Tree
 
 _SAFE = "index=off,metacopy=off,redirect_dir=nofollow"
 _FLAGS = MountFlag.NO_DEVICES
 _MAX_TREES = 500  # the kernel's own limit
+_NO_QUOTA = "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
 
 
 class Overlay2Driver:
@@ -61,6 +64,17 @@ class Overlay2Driver:
                 return str(error)
             self.unmount(target)
         return None
+
+    def status(self, path: Path) -> list[tuple[str, str]]:
+        """Return what Docker 28 tells of it, in its order."""
+        with disk_failures(str(path)):
+            return [
+                ("Backing Filesystem", kind_of(path)),
+                ("Supports d_type", "true" if gives_types(path) else "false"),
+                ("Using metacopy", "false"),
+                ("Native Overlay Diff", "true"),
+                ("userxattr", "false"),
+            ]
 
     def mount(
         self, trees: Sequence[Tree], target: Path, *, upper: Path | None = None, work: Path | None = None
@@ -105,6 +119,61 @@ class Overlay2Driver:
                     if error.errno != errno.EBUSY:
                         raise
                     raise ConflictError(f"{target} is in use") from error
+
+    def is_mounted(self, target: Path) -> bool:
+        """Tell whether something of Headway's is mounted at `target`."""
+        with disk_failures(str(target)):
+            return mounts.is_ours(str(target))
+
+    def create(self, place: RwPlace, trees: Sequence[Tree], options: Mapping[str, str]) -> None:
+        """Make the directories of a read-write layer; the only option is ``size``, where there are project quotas.
+
+        Raises:
+            UnsupportedError: Another option, or a file system without project quotas.
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+        size = self._size(place, options)
+        with disk_failures(str(place.path)):
+            if size:
+                quota.limit(place.path, size)
+            for directory in (place.upper, place.work, place.merged):
+                directory.mkdir(mode=0o755)
+
+    def _size(self, place: RwPlace, options: Mapping[str, str]) -> int:
+        size = 0
+        for key, value in options.items():
+            if key.lower() != "size":
+                raise UnsupportedError(f"Unknown option {key}")
+            size = quota.parse_size(value)
+        if options and not quota.is_enforced(place.path):
+            raise UnsupportedError(_NO_QUOTA)
+        return size
+
+    def changes(self, place: RwPlace, trees: Sequence[Tree]) -> list[Change]:
+        """Return how the layer differs from what is below it; only what lies in its own tree is looked at.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        upper = Tree(path=place.upper, report=LayerReport(root_entry=True))
+        with MergedView(trees) as below, MergedView([*trees, upper]) as above:
+            return compare(below, above, shared=len(trees))
+
+    def size(self, place: RwPlace, trees: Sequence[Tree]) -> int:
+        """Return the sum of the sizes of what was written, directories aside, hard links once.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        with disk_failures(str(place.upper)):
+            return size_of(place.upper)
+
+    def metadata(self, place: RwPlace, trees: Sequence[Tree]) -> dict[str, str]:
+        """Return the layer's directories; ``LowerDir`` is a list with colons between, topmost first."""
+        data = {"MergedDir": str(place.merged), "UpperDir": str(place.upper), "WorkDir": str(place.work)}
+        lower = ":".join(str(tree.path) for tree in reversed(trees))
+        return {"LowerDir": lower, **data} if lower else data
 
 
 def _stack(trees: Sequence[Tree], target: Path) -> None:

@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headway.errors import ConflictError
+from headway.errors import ConflictError, UnsupportedError
+from headway.layers import quota
+from headway.layers.changes import compare
 from headway.layers.copying import disk_failures
+from headway.layers.drivers.measuring import size_of_changed
+from headway.layers.merged import MergedView
 from headway.layers.mounts import sync_file_system
 from headway.layers.rootfs import unpack
-from headway.records import Tree
+from headway.records import Change, LayerReport, RwPlace, Tree
 
 _COPYING = "copying"
 _READ_ONLY = "read-only"
 _READ_WRITE = "read-write"
+_NO_QUOTA = "Filesystem does not support, or has not enabled quotas"
 
 
 class VfsDriver:
@@ -36,6 +41,10 @@ class VfsDriver:
     def supported(self, path: Path) -> str | None:
         """Return None: there is always a way to copy."""
         return None
+
+    def status(self, path: Path) -> list[tuple[str, str]]:
+        """Return nothing: so does Docker."""
+        return []
 
     def mount(
         self, trees: Sequence[Tree], target: Path, *, upper: Path | None = None, work: Path | None = None
@@ -79,6 +88,54 @@ class VfsDriver:
             if _read(note) in (_READ_ONLY, _COPYING):
                 _empty(target)
                 note.unlink()
+
+    def is_mounted(self, target: Path) -> bool:
+        """Tell whether a whole copy is at `target`. A container's is there as long as the container."""
+        with disk_failures(str(target)):
+            return _read(_note(target)) in (_READ_ONLY, _READ_WRITE)
+
+    def create(self, place: RwPlace, trees: Sequence[Tree], options: Mapping[str, str]) -> None:
+        """Copy `trees` to where the container's files will be; the only option is ``size``, where there are quotas.
+
+        Raises:
+            UnsupportedError: Another option, or a file system without project quotas.
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+        size = 0
+        for key, value in options.items():
+            if key.lower() != "size":
+                raise UnsupportedError(f"Storage opt {key} not supported")
+            size = quota.parse_size(value)
+        if size:
+            if not quota.is_enforced(place.path):
+                raise UnsupportedError(_NO_QUOTA)
+            quota.limit(place.path, size)
+        self.mount(trees, place.merged, upper=place.upper, work=place.work)
+
+    def changes(self, place: RwPlace, trees: Sequence[Tree]) -> list[Change]:
+        """Return how the container's files differ from `trees`; every file's status is looked at.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        copy = Tree(path=place.merged, report=LayerReport(root_entry=True))
+        with MergedView(trees) as below, MergedView([copy]) as above:
+            return compare(below, above, rootless=os.geteuid() != 0)
+
+    def size(self, place: RwPlace, trees: Sequence[Tree]) -> int:
+        """Return the sum of the sizes of what was added or modified, directories aside, hard links once.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        changes = self.changes(place, trees)
+        with disk_failures(str(place.merged)):
+            return size_of_changed(place.merged, changes)
+
+    def metadata(self, place: RwPlace, trees: Sequence[Tree]) -> dict[str, str]:
+        """Return nothing: so does Docker."""
+        return {}
 
 
 def _note(target: Path) -> Path:

@@ -1,0 +1,119 @@
+"""What a read-write layer has changed, as `docker diff` tells it (moby-behaviour 4.9).
+
+Rule 1: two merged views are compared, the one with the layer and the one without it, by Moby's rules: mode, owner,
+        device number, and of what is no directory size and time; of a file its capability. No content is read.
+Rule 2: what both views have from the same tree is the same, and nobody looks into it: with overlay2 the cost is
+        that of the changed directories, not of the image.
+Rule 3: a change shows in every directory above it. The root itself is never told.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from headway.layers.merged import MergedEntry, MergedView, Spot
+from headway.records import Change, ChangeKind
+
+_CAPABILITY = "security.capability"
+_SECOND_NS = 1_000_000_000
+
+
+def compare(below: MergedView, above: MergedView, *, shared: int = 0, rootless: bool = False) -> list[Change]:
+    """Return how `above` differs from `below`, sorted by the bytes of the path.
+
+    Args:
+        below: Without the layer.
+        above: With it.
+        shared: How many trees, from the bottom, both views have.
+        rootless: Whether `above` was written by a user who could neither give files away nor make devices; what that
+            user could not do is no change.
+
+    Raises:
+        StoreError: The disk failed.
+    """
+    comparison = _Comparison(below, above, shared, rootless)
+    comparison.run()
+    return comparison.changes()
+
+
+class _Comparison:
+    def __init__(self, below: MergedView, above: MergedView, shared: int, rootless: bool) -> None:  # noqa: FBT001  # of one caller
+        self._below = below
+        self._above = above
+        self._shared = shared
+        self._rootless = rootless
+        self._found: dict[str, ChangeKind] = {}
+
+    def run(self) -> None:
+        pending: list[tuple[Spot | None, Spot]] = [(self._below.start(), self._above.start())]
+        while pending:
+            was, now = pending.pop()
+            pending += self._inside(was, now)
+
+    def changes(self) -> list[Change]:
+        found = dict(self._found)
+        for path in self._found:
+            while path := path.rpartition("/")[0]:
+                if found.setdefault(path, ChangeKind.MODIFIED) is not ChangeKind.MODIFIED:
+                    break
+        return [Change("/" + path, found[path]) for path in sorted(found, key=os.fsencode)]
+
+    def _inside(self, was: Spot | None, now: Spot) -> list[tuple[Spot | None, Spot]]:
+        """Note what differs in a directory; return the pairs to look into."""
+        before = {entry.name: (entry, stack) for entry, stack in self._below.inside(was)} if was else {}
+        pairs: list[tuple[Spot | None, Spot]] = []
+        for spot in self._above.inside(now):
+            old = before.pop(spot[0].name, None)
+            if old is not None and self._is_shared(old[0], spot[0]):
+                continue
+            self._note(old and old[0], spot[0])
+            pairs.append((old if spot[1] else None, spot))
+        for entry, _ in before.values():
+            if not self._could_not_be_made(entry):
+                self._found[entry.path] = ChangeKind.DELETED
+        return pairs
+
+    def _is_shared(self, was: MergedEntry, now: MergedEntry) -> bool:
+        return was.tree == now.tree and now.tree < self._shared
+
+    def _note(self, was: MergedEntry | None, now: MergedEntry) -> None:
+        if was is None:
+            self._found[now.path] = ChangeKind.ADDED
+        elif self._differs(was, now):
+            self._found[now.path] = ChangeKind.MODIFIED
+
+    def _differs(self, was: MergedEntry, now: MergedEntry) -> bool:
+        if was.mode != now.mode or _device(was) != _device(now):
+            return True
+        if not self._rootless and (was.uid, was.gid) != (now.uid, now.gid):
+            return True
+        if stat.S_ISDIR(now.mode):
+            return False
+        if _size(was) != _size(now) or not _same_time(was.mtime_ns, now.mtime_ns):
+            return True
+        return (
+            stat.S_ISREG(now.mode) and not self._rootless and self._capability(was) != self._capability(now, above=True)
+        )
+
+    def _capability(self, entry: MergedEntry, *, above: bool = False) -> bytes | None:
+        return (self._above if above else self._below).xattrs(entry).get(_CAPABILITY)
+
+    def _could_not_be_made(self, entry: MergedEntry) -> bool:
+        return self._rootless and (stat.S_ISCHR(entry.mode) or stat.S_ISBLK(entry.mode))
+
+
+def _device(entry: MergedEntry) -> int:
+    return entry.rdev if stat.S_ISCHR(entry.mode) or stat.S_ISBLK(entry.mode) else 0
+
+
+def _size(entry: MergedEntry) -> int:
+    return entry.stored.st_size if entry.stored else 0
+
+
+def _same_time(one: int, other: int) -> bool:
+    """Compare whole seconds where either time has no fraction: some archives and file systems keep none."""
+    if one == other:
+        return True
+    fractions = one % _SECOND_NS and other % _SECOND_NS
+    return not fractions and one // _SECOND_NS == other // _SECOND_NS

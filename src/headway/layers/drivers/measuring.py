@@ -1,0 +1,92 @@
+"""What Docker counts of a container's files, and what it tells of the file system below them (moby-behaviour 4.7)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from headway.layers import mounts
+from headway.records import Change, ChangeKind
+
+# Moby's names, where they are not the kernel's.
+_KINDS = {"ext2": "extfs", "ext3": "extfs", "ext4": "extfs", "overlay": "overlayfs", "": "<unknown>"}
+_TYPE_OFFSET = 18  # of d_type in struct dirent64
+_UNKNOWN = 0
+
+
+def size_of(directory: Path) -> int:
+    """Return the sum of the sizes of everything below `directory` but directories, hard links once.
+
+    Raises:
+        OSError: The disk failed.
+    """
+    return _sum(_below(str(directory)))
+
+
+def size_of_changed(root: Path, changes: Iterable[Change]) -> int:
+    """Return the same of what was added or modified below `root`.
+
+    Raises:
+        OSError: The disk failed.
+    """
+    return _sum(_changed(str(root), changes))
+
+
+def kind_of(path: Path) -> str:
+    """Return what Docker calls the kind of file system that holds `path`."""
+    kind = mounts.file_system(str(path))
+    return _KINDS.get(kind, kind)
+
+
+def gives_types(path: Path) -> bool:
+    """Tell whether reading a directory also tells what kind of file each name is; overlay wants that.
+
+    Raises:
+        OSError: The disk failed.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    read = getattr(libc, "readdir64", None) or libc.readdir  # musl has one form only, with 64 bits
+    libc.opendir.restype = read.restype = ctypes.c_void_p
+    stream = libc.opendir(os.fsencode(path))
+    if not stream:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(path))
+    try:
+        entry = read(ctypes.c_void_p(stream))  # "." at the least
+        return bool(entry) and ctypes.string_at(entry + _TYPE_OFFSET, 1)[0] != _UNKNOWN
+    finally:
+        libc.closedir(ctypes.c_void_p(stream))
+
+
+def _below(directory: str) -> Iterator[os.stat_result]:
+    pending = [directory]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                else:
+                    yield entry.stat(follow_symlinks=False)
+
+
+def _changed(root: str, changes: Iterable[Change]) -> Iterator[os.stat_result]:
+    for change in changes:
+        if change.kind is not ChangeKind.DELETED:
+            yield os.lstat(root + change.path)
+
+
+def _sum(found: Iterable[os.stat_result]) -> int:
+    size = 0
+    seen: set[tuple[int, int]] = set()
+    for status in found:
+        if stat.S_ISDIR(status.st_mode):
+            continue
+        if status.st_nlink > 1:
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+        size += status.st_size
+    return size
