@@ -7,9 +7,9 @@ Rule 2: an order to run, build or connect is refused with 501 and a sentence tha
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp import web
 
+from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.failures import NoSwarmError, NotRunError
 from headway.engine.routing import Handler, Route
@@ -49,7 +49,7 @@ def routes() -> list[Route]:
     gets = [(f"/containers/{{id}}/{noun}", _RUN) for noun in _OF_CONTAINERS.split()] + [("/exec/{id}/json", _RUN)]
     table = [Route("POST", path, _refusing(sentence)) for path, sentence in posts]
     table += [Route("GET", path, _refusing(sentence)) for path, sentence in gets]
-    table += [Route(method, path, _answering(document)) for method, path, document in _EMPTY]
+    table += [Route(method, path, _answering(value)) for method, path, value in _EMPTY]
     table += [Route("GET", path, _missing(what)) for path, what in _MISSING]
     table += [Route("GET", path, _swarm) for path in _OF_SWARM]
     return table
@@ -77,11 +77,9 @@ def _refusing(sentence: str) -> Handler:
     return refuse
 
 
-def _answering(document: object) -> Handler:
-    body = msgspec.json.encode(document) + b"\n"
-
+def _answering(value: object) -> Handler:
     async def answer(call: Call) -> web.StreamResponse:
-        return web.Response(body=body, content_type="application/json")
+        return document(value)
 
     return answer
 
