@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.registry.connection import Address
+from headway.registry.address import Address
 from headway.registry.http import HttpClient
 from headway.service.progress import LayerProgress
 from tests.fakes import images
@@ -205,4 +205,4 @@ def test_a_connection_that_comes_back_behind_the_end_is_ended_too() -> None:
 
         exchange.close()
 
-        assert client.take(exchange.address, None) is None
+        assert client.idle.take(exchange.address, None) is None

@@ -33,12 +33,13 @@ from headway.errors import (
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
+from headway.registry.address import Address
 from headway.registry.blob import RegistryBlob
 from headway.registry.client import RegistryClient
-from headway.registry.connection import Address, tls_context
 from headway.registry.credentials import AuthFiles, Credentials, CredentialSource, anonymous, auth_files
 from headway.registry.failures import retry_after_seconds
 from headway.registry.http import HttpClient
+from headway.registry.tls import tls_context
 from tests.fakes import images
 from tests.faults.auth import Auth, Basic, Bearer
 from tests.faults.link import Link

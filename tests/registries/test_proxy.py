@@ -12,7 +12,7 @@ import pytest
 
 from headway.distribution.proxies import ProxyRules
 from headway.errors import ProxyRefusedError
-from headway.registry.connection import Address
+from headway.registry.address import Address
 from headway.registry.http import HttpClient
 from tests.fakes import images
 from tests.fakes.cli import Cli

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from headway.errors import InvalidSettingError
+from headway.registry.address import Address
 from headway.registry.certificates import Certificates, certificate_directories
-from headway.registry.connection import Address
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.names import knowing

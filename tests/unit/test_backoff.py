@@ -13,6 +13,7 @@ from headway.errors import (
     Fault,
     GaveUpError,
     HeadwayError,
+    HeldBackError,
     MisbehavedError,
     NotFoundError,
     RefusedError,
@@ -172,6 +173,55 @@ def test_retry_after_zero_is_no_leave_to_ask_without_a_pause(error: HeadwayError
     assert sum(delays) > 600
 
 
+def test_a_request_that_was_held_back_is_no_attempt() -> None:
+    subject = retries(attempts=2)
+
+    decisions = [subject.failed(HeldBackError("r", 3.0), now=0.0) for _ in range(5)]
+
+    assert [each for each in decisions if isinstance(each, Wait)] == decisions
+    assert {each.seconds for each in decisions if isinstance(each, Wait)} == {3.0}
+    assert subject.attempts == 0
+
+
+def test_what_holds_for_all_wins_over_what_one_was_told() -> None:
+    error = ThrottledError("r", 2.0)
+    error.wait_seconds = 30.0
+
+    assert waits(retries(), 1, error=error) == [30.0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "patience", "now", "outlasts"),
+    [
+        (600.0, 0.0, 0.0, False),
+        (601.0, 0.0, 0.0, True),
+        (3000.0, 3600.0, 0.0, False),
+        (3000.0, 3600.0, 700.0, True),
+        (86_400.0, math.inf, 0.0, False),
+    ],
+)
+def test_a_wait_that_outlasts_patience_and_ten_minutes_is_not_begun(
+    seconds: float, patience: float, now: float, *, outlasts: bool
+) -> None:
+    subject = retries(patience=patience)
+    wait = subject.failed(ThrottledError("r", seconds), now=now)
+
+    assert isinstance(wait, Wait)
+    assert subject.outlasts(wait, now=now) is outlasts
+
+
+def test_an_outage_is_never_a_wait_that_outlasts() -> None:
+    subject = retries(attempts=1000)
+
+    assert not subject.outlasts(Wait(10_000.0, CUT, 1), now=0.0)
+
+
+def test_a_clock_is_looked_at_every_four_seconds() -> None:
+    clock = UnreachableError("r", Fault.CLOCK)
+
+    assert waits(retries(attempts=100), 20, error=clock) == [4.0] * 20
+
+
 @given(
     st.lists(st.tuples(st.booleans(), st.sampled_from([0, 1, 20_000]), st.floats(0, 30)), max_size=30),
     st.integers(1, 6),
@@ -210,6 +260,7 @@ def test_a_first_contact_is_tried_three_times_within_ten_seconds() -> None:
         (NotFoundError("manifest", "m"), 0.0, GiveUp),
         (CUT, 7.1, GiveUp),
         (CUT, 6.9, Wait),
+        (UnreachableError("r", Fault.UNKNOWN_NAME), 0.0, GiveUp),
         (MisbehavedError("r", "x"), 0.0, Wait),
     ],
 )
@@ -223,11 +274,18 @@ def test_a_first_contact_has_nine_seconds_in_all() -> None:
     assert [subject.seconds_left(now=now) for now in (100.0, 104.0, 111.0)] == [9.0, 5.0, 0.0]
 
 
+def test_a_first_contact_that_has_reached_somebody_has_a_minute_in_all() -> None:
+    subject = FirstContact(now=100.0)
+
+    assert [subject.seconds_left_where_reached(now=now) for now in (109.0, 161.0)] == [51.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("error", "may_wait"),
     [
         (UnreachableError("r", Fault.NO_ROUTE), True),
         (UnreachableError("r", Fault.NO_DNS), True),
+        (UnreachableError("r", Fault.CLOCK), True),
         (ThrottledError("r", 30.0), True),
         (UnavailableError("r", 503), True),
         (UnreachableError("r", Fault.UNKNOWN_NAME), False),

@@ -24,7 +24,10 @@ from headway.distribution.quota import Quota, parse_quota
         ({"RateLimit-Remaining": "3;w=60"}, None),
         ({"RateLimit-Limit": "-1"}, None),
         ({"RateLimit-Limit": "9" * 4000}, Quota(999_999_999_999)),
-        ({"RateLimit-Limit": "1", "Docker-RateLimit-Source": "a\x1b[2J" + "b" * 90}, Quota(1, source="a[2J" + "b" * 60)),
+        (
+            {"RateLimit-Limit": "1", "Docker-RateLimit-Source": "a\x1b[2J" + "b" * 90},
+            Quota(1, source="a[2J" + "b" * 60),
+        ),
         ({}, None),
     ],
 )  # fmt: skip

@@ -2,8 +2,10 @@
 
 Rule 1: attempts are counted while no new byte arrives; one new byte starts the count anew.
 Rule 2: the delay grows like Docker's (5 seconds more each time) and shrinks only after real flow.
-Rule 3: what the registry asks for with ``Retry-After`` wins over both.
+Rule 3: what the registry asks for with ``Retry-After`` wins over both; a request that was held back for its sake is no
+        attempt.
 Rule 4: an error that time does not mend is final at once.
+Rule 5: a wait that is longer than anybody wants to wait is not begun: better to say when to come again.
 """
 
 from __future__ import annotations
@@ -13,14 +15,25 @@ from collections.abc import Callable
 
 import msgspec
 
-from headway.errors import Fault, GaveUpError, HeadwayError, ThrottledError, UnavailableError, UnreachableError
+from headway.errors import (
+    Fault,
+    GaveUpError,
+    HeadwayError,
+    HeldBackError,
+    ThrottledError,
+    UnavailableError,
+    UnreachableError,
+)
 
 DELAY_STEP_SECONDS = 5.0
 MAX_DELAY_SECONDS = 60.0
 FLOW_BYTES = 16 * 1024
 FLOW_SECONDS = 10.0
+CLOCK_SECONDS = 4.0  # a clock that was set is noticed within five; looking costs nothing
+MAX_ASKED_SECONDS = 600.0
 FIRST_CONTACT_ATTEMPTS = 3
 FIRST_CONTACT_SECONDS = 9.0  # ten for the user, who waits for our start and end too
+REACHED_SECONDS = 60.0
 FOR_EVER = math.inf
 
 
@@ -97,18 +110,25 @@ class Retries:
         """
         if not error.retryable:
             return GiveUp(error)
-        if not brought_bytes:
+        if not brought_bytes and not isinstance(error, HeldBackError):
             self.attempts += 1
         patient = now - self._last_progress < self.policy.patience_seconds
         if self.attempts >= self.policy.max_attempts and not patient:
             return GiveUp(GaveUpError(self.attempts, error))
         return Wait(self._delay(error), error, self.attempts)
 
+    def outlasts(self, wait: Wait, *, now: float) -> bool:
+        """Tell whether a wait that the registry asks for is longer than the patience, and than ten minutes."""
+        left = self._last_progress + self.policy.patience_seconds - now
+        return _asked_seconds(wait.cause) > 0 and wait.seconds > max(left, MAX_ASKED_SECONDS)
+
     def _delay(self, error: HeadwayError) -> float:
-        step = self._delays
-        self._delays += 1
         if asked := _asked_seconds(error):
             return asked
+        if isinstance(error, UnreachableError) and error.fault is Fault.CLOCK:
+            return CLOCK_SECONDS
+        step = self._delays
+        self._delays += 1
         if isinstance(error, ThrottledError):
             step = max(step, 1)
         # Up to a quarter of jitter, downwards: the stated rhythm is the longest one.
@@ -130,12 +150,17 @@ class FirstContact:
         """Return how long the attempts may still take in all."""
         return max(0.0, self._started + FIRST_CONTACT_SECONDS - now)
 
+    def seconds_left_where_reached(self, *, now: float) -> float:
+        """Return how long an attempt may take that has reached somebody: no typo, but a slow link or a silent port."""
+        return max(0.0, self._started + REACHED_SECONDS - now)
+
     def failed(self, error: HeadwayError, *, now: float) -> Wait | GiveUp:
-        """Report that an attempt failed, and decide."""
+        """Report that an attempt failed, and decide; a name that a working name server does not know is final."""
         self._attempts += 1
         delay = float(self._attempts)
         late = now + delay - self._started > FIRST_CONTACT_SECONDS - 1
-        if not error.retryable or self._attempts >= FIRST_CONTACT_ATTEMPTS or late:
+        unknown = isinstance(error, UnreachableError) and error.fault is Fault.UNKNOWN_NAME
+        if not error.retryable or unknown or self._attempts >= FIRST_CONTACT_ATTEMPTS or late:
             return GiveUp(error)
         return Wait(delay, error, self._attempts)
 
@@ -146,10 +171,12 @@ def is_outage(error: HeadwayError) -> bool:
     Either somebody answered and was busy, or this machine has no link at the moment.
     """
     if isinstance(error, UnreachableError):
-        return error.fault in (Fault.NO_ROUTE, Fault.NO_DNS)
+        return error.fault in (Fault.NO_ROUTE, Fault.NO_DNS, Fault.CLOCK)
     return isinstance(error, ThrottledError | UnavailableError)
 
 
 def _asked_seconds(error: HeadwayError) -> float:
     """Return how long the registry asked to wait; 0 says nothing, and is no leave to ask without a pause."""
-    return (error.retry_after_seconds or 0.0) if isinstance(error, ThrottledError | UnavailableError) else 0.0
+    if not isinstance(error, ThrottledError | UnavailableError):
+        return 0.0
+    return error.wait_seconds or error.retry_after_seconds or 0.0

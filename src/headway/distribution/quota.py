@@ -26,6 +26,12 @@ class Quota(msgspec.Struct, frozen=True):
     window_seconds: int = 0
     source: str = ""
 
+    def words(self) -> str:
+        """Return it as ``76 of 100 left per 6 h``."""
+        left = f"{self.remaining} of {self.limit} left" if self.remaining is not None else f"{self.limit} allowed"
+        window = f" per {_duration(self.window_seconds)}" if self.window_seconds else ""
+        return left + window + (f", counted for {self.source}" if self.source else "")
+
 
 def parse_quota(header: Callable[[str], str | None]) -> Quota | None:
     """Return what an answer's headers say, None where they say nothing that can be read.
@@ -44,6 +50,13 @@ def parse_quota(header: Callable[[str], str | None]) -> Quota | None:
         window_seconds=limit[1] or (remaining[1] if remaining is not None else 0),
         source="".join(c for c in source if c.isprintable()).strip()[:MAX_SOURCE_CHARACTERS],
     )
+
+
+def _duration(seconds: int) -> str:
+    for unit, length in (("day", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds // length} {unit}" if seconds > length else unit
+    return f"{seconds} s"
 
 
 def _amount(value: str | None) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ import msgspec
 from headway.distribution.challenge import Challenge, choose_challenge, parse_challenges, pull_scope
 from headway.distribution.endpoints import Endpoint
 from headway.errors import HeadwayError, MisbehavedError, RefusedError
-from headway.registry.connection import Address, split_url
+from headway.registry.address import Address, split_url
 from headway.registry.credentials import Credentials, CredentialSource
 from headway.registry.failures import failure
 from headway.registry.http import Exchange, HttpClient

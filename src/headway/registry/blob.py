@@ -6,13 +6,16 @@ Rule: an answer is checked against what was asked for (length, range, content ty
 from __future__ import annotations
 
 import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from headway.distribution.endpoints import Endpoint
-from headway.errors import Fault, MisbehavedError, UnreachableError
+from headway.distribution.patience import BASE_SECONDS
+from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
 from headway.oci.descriptor import Descriptor
 from headway.registry.answers import captive_portal, content_range, media_type_of
 from headway.registry.http import Exchange
-from headway.registry.request import ANSWER_SECONDS, URL_SAFE, Request, Sender
+from headway.registry.request import URL_SAFE, Request, Sender
 
 
 class RegistryBlob:
@@ -38,7 +41,7 @@ class RegistryBlob:
         target = urllib.parse.quote(endpoint.blob_path, safe=URL_SAFE) or f"/v2/{repository}/blobs/{descriptor.digest}"
         self._request = Request(client, endpoint, repository, "GET", target, headers)
         self._exchange: Exchange | None = None
-        self.stall_limit_seconds = ANSWER_SECONDS
+        self.stall_limit_seconds = BASE_SECONDS["answer"]
 
     @property
     def received_bytes(self) -> int:
@@ -48,13 +51,22 @@ class RegistryBlob:
     def open(self) -> int:
         """See `interfaces.BlobStream.open`."""
         self._request.limit_seconds = self.stall_limit_seconds
-        exchange = self._request.send()
-        if exchange.status not in (200, 206):
-            raise self._request.failure("blob", str(self._descriptor.digest))
-        start, length = self._body(exchange)
+        with self._failures_reported():
+            exchange = self._request.send()
+            if exchange.status not in (200, 206):
+                raise self._request.failure("blob", str(self._descriptor.digest))
+            start, length = self._body(exchange)
         self._left = length
         self._exchange = exchange
         return start
+
+    @contextmanager
+    def _failures_reported(self) -> Iterator[None]:
+        try:
+            yield
+        except HeadwayError as error:
+            self._request.failed(error)
+            raise
 
     def _body(self, exchange: Exchange) -> tuple[int, int]:
         """Return where the body starts and how long it is, after comparing it with what was asked for."""
@@ -78,12 +90,14 @@ class RegistryBlob:
         if self._exchange is None or self._left == 0:
             return b""
         self._exchange.limit_seconds = self.stall_limit_seconds
-        data = self._exchange.read()
-        if len(data) > self._left:
-            data = data[: self._left]  # a body without a length may run over; what is behind the blob is not the blob
-        if not data:
-            raise UnreachableError(self._endpoint.host, Fault.CUT)
+        with self._failures_reported():
+            data = self._exchange.read()
+            if not data:
+                raise UnreachableError(self._endpoint.host, Fault.CUT)
+        data = data[: self._left]  # a body without a length may run over; what is behind the blob is not the blob
         self._left -= len(data)
+        if self._left == 0:
+            self._request.worked()
         return data
 
     def abort(self) -> None:

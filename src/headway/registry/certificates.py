@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 
 from headway.errors import InvalidSettingError
-from headway.registry.connection import Address, tls_context
+from headway.registry.address import Address
+from headway.registry.tls import tls_context
 
 
 class CertificateFiles(msgspec.Struct, frozen=True):

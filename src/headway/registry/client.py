@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -25,12 +26,13 @@ from headway.oci.manifest import MAX_MANIFEST_BYTES
 from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.oci.reference import Reference
 from headway.records import RawManifest
+from headway.registry.address import Address
 from headway.registry.answers import captive_portal, digest_header, media_type_of
 from headway.registry.auth import Authorizer
 from headway.registry.blob import RegistryBlob
-from headway.registry.connection import Address
 from headway.registry.credentials import CredentialSource
 from headway.registry.http import Exchange, HttpClient
+from headway.registry.record import Record
 from headway.registry.request import URL_SAFE, Request
 
 TAGS_AT_ONCE = 1000
@@ -51,6 +53,7 @@ class RegistryClient:
         credentials: Who we are, by host and repository.
         hello_seconds: How long TLS at an insecure registry may be silent before plain HTTP is tried.
         offline: See `Authorizer`.
+        clock: Monotonic time, in seconds, by which registries are left alone.
     """
 
     def __init__(
@@ -60,7 +63,9 @@ class RegistryClient:
         *,
         hello_seconds: float = FALLBACK_HELLO_SECONDS,
         offline: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._record = Record(http.standing, clock)
         self.hello_seconds = hello_seconds
         self._http = http
         self._authorizer = Authorizer(http, credentials, offline=offline)
@@ -107,13 +112,10 @@ class RegistryClient:
 
     def fetch_manifest(self, endpoint: Endpoint, repository: str, digest: Digest) -> RawManifest:
         """See `interfaces.Registry.fetch_manifest`."""
-        manifest = self._get_manifest(endpoint, repository, str(digest), digest)
-        if manifest.digest != digest:
-            raise DigestMismatchError("the manifest", digest, manifest.digest, endpoint.host)
-        return manifest
+        return self._get_manifest(endpoint, repository, str(digest), digest)
 
     def _get_manifest(self, endpoint: Endpoint, repository: str, name: str, digest: Digest | None) -> RawManifest:
-        """Return what a tag or digest names, with its digest by the algorithm of `digest`."""
+        """Return what a tag names; or what has `digest`, verified."""
         target = f"/v2/{repository}/manifests/{name}"
         with Request(self, endpoint, repository, "GET", target, {"Accept": ACCEPTED_MANIFESTS}) as request:
             exchange = request.send()
@@ -126,7 +128,10 @@ class RegistryClient:
             data = exchange.read_up_to(MAX_MANIFEST_BYTES + 1) if announced <= MAX_MANIFEST_BYTES else b""
             if max(announced, len(data)) > MAX_MANIFEST_BYTES:
                 raise InvalidDocumentError(f"the manifest is larger than {MAX_MANIFEST_BYTES} bytes", endpoint.host)
-        return RawManifest(media_type, data, Digest.of(data, digest.algorithm if digest is not None else "sha256"))
+            actual = Digest.of(data, digest.algorithm if digest is not None else "sha256")
+            if digest is not None and actual != digest:
+                raise DigestMismatchError("the manifest", digest, actual, endpoint.host)
+        return RawManifest(media_type, data, actual)
 
     def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> RegistryBlob:
         """See `interfaces.Registry.blob`."""
@@ -155,6 +160,11 @@ class RegistryClient:
     def exchange(self, address: Address, method: str, target: str, headers: Mapping[str, str]) -> Exchange:
         """Return an exchange with an address."""
         return self._http.exchange(address, method, target, headers)
+
+    @property
+    def record(self) -> Record:
+        """What registries have shown, kept in step by all requests."""
+        return self._record
 
     @property
     def authorizer(self) -> Authorizer:

@@ -11,18 +11,26 @@ import http.client
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from headway.distribution.proxies import Proxy, ProxyRules
-from headway.errors import Fault, RegistryError
+from headway.distribution.standing import Standing
+from headway.errors import Fault, RegistryError, UnreachableError
+from headway.registry.address import Address
 from headway.registry.certificates import Certificates
-from headway.registry.connection import CONNECT_SECONDS, Address, Connection, check_proxy, translated
+from headway.registry.connection import Connection, check_proxy
+from headway.registry.distrust import CertificateDoubt
+from headway.registry.idle import IdleConnections
+from headway.registry.names import Names
+from headway.registry.tls import tls_context
+from headway.registry.translation import translated
 
-KEEP_ALIVE_SECONDS = 20.0
 READ_BYTES = 1 << 20
 SHORT_BYTES = 4096
 LENGTH_DIGITS = 18
+LARGE_BYTES = 16_384  # so many do not come in small packets only
+_NOTHING_BEHIND = "nothing came behind the headers: are large packets lost on the way?"
 
 http.client._MAXHEADERS = 1000  # type: ignore[attr-defined]  # noqa: SLF001  # some CDNs send more than the default 100
 
@@ -38,8 +46,8 @@ class Exchange:
         headers: Response headers; names compare without case.
         received: Bytes that came over the connection for this exchange, headers included (as counted before TLS).
         limit_seconds: How long a blocked call may wait for a byte; may be changed between calls.
-        connect_seconds: How long to wait for a connection.
-        hello_seconds: How long TLS may wait for an answer.
+        connect_seconds: How long to wait for a connection; None for as long as the host has shown to need.
+        hello_seconds: The same for TLS.
     """
 
     def __init__(
@@ -58,12 +66,13 @@ class Exchange:
         self._response: http.client.HTTPResponse | None = None
         self._aborted = False
         self._lock = threading.Lock()
+        self._body_bytes = 0
         self.status = 0
         self.headers: http.client.HTTPMessage = http.client.HTTPMessage()
         self.received = 0
-        self.limit_seconds = CONNECT_SECONDS
-        self.connect_seconds = CONNECT_SECONDS
-        self.hello_seconds = CONNECT_SECONDS
+        self.limit_seconds = client.standing.patience.seconds(address.owner, "answer")
+        self.connect_seconds: float | None = None
+        self.hello_seconds: float | None = None
 
     @property
     def address(self) -> Address:
@@ -83,30 +92,34 @@ class Exchange:
             UnreachableError: No connection, it was lost, or no answer came in time.
             MisbehavedError: What answers does not speak HTTP.
         """
-        with translated(str(self._address)):
+        doubt = self._client.doubt(self._address)
+        doubt.require_clock()
+        with translated(str(self._address)), self._idle_ones_dropped_on_silence():
             proxy = self._client.proxy_for(self._address)
-            connection = self._client.take(self._address, proxy)
+            connection = self._client.idle.take(self._address, proxy)
             if connection is not None:
                 with suppress(ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
                     self._send_on(connection)
                     return
                 connection.close()  # the server had closed it while it was idle
-            self._send_on(
-                Connection(
-                    self._address,
-                    self._client.context(self._address),
-                    proxy=proxy,
-                    connect_seconds=self.connect_seconds,
-                    hello_seconds=self.hello_seconds,
-                )
-            )
+            try:
+                self._send_on(self._connection_to(self._client.context(self._address), proxy))
+            except ssl.SSLCertVerificationError as error:
+                raise doubt.explained(error, lambda: self._server_date(proxy)) from error
+
+    def _connection_to(self, context: ssl.SSLContext | None, proxy: Proxy | None) -> Connection:
+        return Connection(
+            self._address,
+            context,
+            self._client.names,
+            self._client.standing,
+            proxy=proxy,
+            connect_seconds=self.connect_seconds,
+            hello_seconds=self.hello_seconds,
+        )
 
     def _send_on(self, connection: Connection) -> None:
-        with self._lock:
-            if self._aborted:
-                connection.close()
-                raise ConnectionAbortedError("aborted")
-            self._connection = connection
+        self._take_charge_of(connection)
         if connection.sock is None:
             connection.connect()
         connection.limit(self.limit_seconds)
@@ -115,12 +128,52 @@ class Exchange:
             target = f"http://{self._address}{target}"
             if connection.proxy.authorization:
                 headers = {**headers, "Proxy-Authorization": connection.proxy.authorization}
+        began = time.monotonic()
         connection.request(method, target, body=body, headers=headers)
-        self._response = connection.getresponse()
+        self._response = self._answer(connection)
+        self._client.standing.patience.took(self._address.owner, "answer", time.monotonic() - began)
         self.status, self.headers = self._response.status, self._response.headers
         if connection.proxy is not None and self.status == 407:
             check_proxy(connection.proxy, self.status)
         self.received += sum(len(name) + len(value) + 4 for name, value in self.headers.items()) + 19
+
+    def _answer(self, connection: Connection) -> http.client.HTTPResponse:
+        try:
+            return connection.getresponse()
+        except TimeoutError:
+            self._client.standing.patience.too_short(self._address.owner, "answer")
+            self._client.standing.black_hole.swallowed(self._address.owner)
+            raise
+
+    def _take_charge_of(self, connection: Connection) -> None:
+        with self._lock:
+            if self._aborted:
+                connection.close()
+                raise ConnectionAbortedError("aborted")
+            self._connection = connection
+
+    def _server_date(self, proxy: Proxy | None) -> str | None:
+        """Return what a server whose certificate seems out of date says of the time; nothing else of it is believed."""
+        connection = self._connection_to(tls_context(verify=False), proxy)
+        self._take_charge_of(connection)
+        try:
+            connection.connect()
+            connection.limit(self.limit_seconds)
+            connection.request("HEAD", "/v2/", headers={"Host": str(self._address)})
+            return connection.getresponse().headers.get("Date")
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _idle_ones_dropped_on_silence(self) -> Iterator[None]:
+        """Let no later request wait on a connection that is as dead as this one (another network, another address)."""
+        try:
+            yield
+        except (TimeoutError, UnreachableError):
+            self._client.idle.drop(self._address)
+            raise
 
     def read(self) -> bytes:
         """Return what has arrived of the body, at least a byte; nothing at its end.
@@ -131,14 +184,28 @@ class Exchange:
         response, connection = self._response, self._connection
         if response is None or connection is None:
             return b""
-        with translated(str(self._address), waiting=Fault.STALLED):
+        with translated(str(self._address), waiting=Fault.STALLED), self._idle_ones_dropped_on_silence():
             connection.limit(self.limit_seconds)
             # read1 does not notice an end before Content-Length: `length` still says what is missing.
             missing = response.length
-            data = response.read1(READ_BYTES)
+            data = self._read(response)
             if not data and missing:
                 raise ConnectionResetError("the body ended before its length")
         self.received += len(data)
+        return data
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        black_hole, host = self._client.standing.black_hole, self._address.owner
+        try:
+            data = response.read1(READ_BYTES)
+        except TimeoutError:
+            if self._body_bytes:
+                raise
+            black_hole.swallowed(host)
+            raise UnreachableError(str(self._address), Fault.STALLED, _NOTHING_BEHIND) from None
+        if self._body_bytes < LARGE_BYTES <= self._body_bytes + len(data):
+            black_hole.passed(host)
+        self._body_bytes += len(data)
         return data
 
     def read_up_to(self, limit: int) -> bytes:
@@ -175,18 +242,26 @@ class Exchange:
             reusable = finished and not response.will_close and not self._aborted
             response.close()
         if reusable:
-            self._client.give_back(self._address, connection)
+            self._client.idle.give_back(self._address, connection)
         else:
             connection.close()
 
 
 class HttpClient:
-    """Keeps idle connections and TLS settings; safe to use from any thread.
+    """Makes exchanges; safe to use from any thread.
 
     Args:
         user_agent: Sent with every request.
         certificates: TLS settings by address.
         proxies: Returns who is reached through which proxy; asked for each exchange.
+        names: Finds hosts.
+        standing: What registries have shown, and will show.
+        wall: Seconds since the epoch, as this machine has them.
+
+    Attributes:
+        names: Finds hosts.
+        standing: What registries have shown.
+        idle: Connections that wait for the next exchange.
     """
 
     def __init__(
@@ -194,13 +269,18 @@ class HttpClient:
         user_agent: str,
         certificates: Certificates | None = None,
         proxies: Callable[[], ProxyRules] = ProxyRules,
+        *,
+        names: Names | None = None,
+        standing: Standing | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        self.names = names or Names()
+        self.standing = standing or Standing()
+        self.idle = IdleConnections()
+        self._wall = wall
         self._user_agent = user_agent
         self._certificates = certificates or Certificates()
         self._proxies = proxies
-        self._closed = False
-        self._idle: dict[tuple[Address, Proxy | None], list[tuple[float, Connection]]] = {}
-        self._lock = threading.Lock()
 
     def exchange(
         self,
@@ -227,30 +307,10 @@ class HttpClient:
         """Return the proxy that leads to an address now, None where it is reached directly."""
         return self._proxies().proxy_for(address.scheme, address.host, address.port)
 
-    def take(self, address: Address, proxy: Proxy | None) -> Connection | None:
-        """Return an idle connection to `address` through `proxy`, if there is a fresh one."""
-        with self._lock:
-            idle = self._idle.get((address, proxy), [])
-            while idle:
-                since, connection = idle.pop()
-                if time.monotonic() - since < KEEP_ALIVE_SECONDS:
-                    return connection
-                connection.close()
-        return None
-
-    def give_back(self, address: Address, connection: Connection) -> None:
-        """Keep a connection for the next exchange; where there will be none, end it."""
-        with self._lock:
-            if self._closed:  # by an exchange that was left behind when its caller was cancelled
-                connection.close()
-                return
-            self._idle.setdefault((address, connection.proxy), []).append((time.monotonic(), connection))
+    def doubt(self, address: Address) -> CertificateDoubt:
+        """Return what tells apart why a certificate of an address is not accepted."""
+        return CertificateDoubt(self.standing, address, self._wall)
 
     def close(self) -> None:
         """End every idle connection, and those that come back later."""
-        with self._lock:
-            self._closed = True
-            for idle in self._idle.values():
-                for _, connection in idle:
-                    connection.close()
-            self._idle.clear()
+        self.idle.close()

@@ -1,7 +1,8 @@
 """One request to an endpoint: through its challenge, its redirects and its scheme.
 
 Rule 1: it is sent once; whether to ask again, or somebody else, is decided in `distribution`.
-Rule 2: ``Authorization`` goes to the registry that asked for it and to no host it redirects to.
+Rule 2: it is not sent while its registry wants to be left alone, whoever was told so.
+Rule 3: ``Authorization`` goes to the registry that asked for it and to no host it redirects to.
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ from __future__ import annotations
 import threading
 import urllib.parse
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Protocol
 
 from headway.distribution.endpoints import Endpoint
+from headway.distribution.health import What
 from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
+from headway.registry.address import Address, split_url
 from headway.registry.auth import Authorizer
-from headway.registry.connection import CONNECT_SECONDS, Address, split_url
 from headway.registry.failures import failure
 from headway.registry.http import Exchange
+from headway.registry.record import Record
 
 MAX_REDIRECTS = 10
-ANSWER_SECONDS = 15.0
 MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
 URL_SAFE = "/%:@!$&'()*+,;=~?"
 _NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.PROXY}
@@ -30,6 +33,10 @@ class Sender(Protocol):
     """What a request needs of the client that it belongs to."""
 
     hello_seconds: float
+
+    @property
+    def record(self) -> Record:
+        """What registries have shown, kept in step by all requests."""
 
     @property
     def authorizer(self) -> Authorizer:
@@ -69,19 +76,44 @@ class Request:
         self._lock = threading.Lock()
         self._aborted = False
         self._exchange: Exchange | None = None
-        self._connect_seconds = self._hello_seconds = MIRROR_SECONDS if endpoint.mirror else CONNECT_SECONDS
+        self._what: What = "blob" if "/blobs/" in target or endpoint.blob_path else "manifest"
+        self._connect_seconds = self._hello_seconds = MIRROR_SECONDS if endpoint.mirror else None
         self.received = 0
-        self.limit_seconds = ANSWER_SECONDS
+        self.limit_seconds = client.record.standing.patience.seconds(endpoint.host, "answer")
 
     def __enter__(self) -> Request:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, HeadwayError):
+            self.failed(error)
+        elif error is None and self._exchange is not None and self._exchange.status == 200:
+            self.worked()
         self.close()
         self._client.count(self.received)
 
+    def failed(self, error: HeadwayError) -> None:
+        """Report what was wrong with an answer, or why there was none."""
+        if not self._aborted:  # by ourselves: that says nothing about the registry
+            self._client.record.failed(self._endpoint.host, self._what, error)
+
+    def worked(self) -> None:
+        """Report that the answer was what was asked for."""
+        self._client.record.worked(self._endpoint.host, self._what)
+
     def send(self) -> Exchange:
-        """Return the exchange with whoever answers in the end; its status may be an error's."""
+        """Return the exchange with whoever answers in the end; its status may be an error's.
+
+        Raises:
+            HeldBackError: The registry has asked not to be asked for now.
+            RegistryError: Nobody answers, or not as a registry.
+        """
+        self._client.record.require_open(self._endpoint.host)
+        exchange = self._sent()
+        self._client.record.answered(self._endpoint.host, exchange)
+        return exchange
+
+    def _sent(self) -> Exchange:
         schemes = self._client.schemes(self._endpoint)
         if len(schemes) == 1:
             return self._authorized(schemes[0])

@@ -1,0 +1,69 @@
+"""Where to connect, as text from users and servers gives it."""
+
+from __future__ import annotations
+
+import urllib.parse
+
+import msgspec
+
+from headway.errors import MisbehavedError
+
+MAX_PORT = 65535
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where to connect.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: Name or literal address, without brackets.
+        port: TCP port.
+        verify: Whether the certificate must be trusted.
+        registry: Host of the registry that is asked or has led here; its certificates count here too.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    verify: bool = True
+    registry: str = ""
+
+    @classmethod
+    def parse(cls, scheme: str, authority: str, *, verify: bool = True, registry: str = "") -> Address:
+        """Return the address of ``host[:port]``.
+
+        Raises:
+            MisbehavedError: The port is not one.
+        """
+        host, port = authority, ""
+        if authority.startswith("["):
+            host, _, port = authority[1:].partition("]")
+            port = port.removeprefix(":")
+        elif authority.count(":") == 1:
+            host, _, port = authority.partition(":")
+        if port and not (port.isdecimal() and len(port) <= 5 and int(port) <= MAX_PORT):
+            raise MisbehavedError(authority, "not a host and port")
+        return cls(scheme, host, int(port) if port else (443 if scheme == "https" else 80), verify, registry)
+
+    @property
+    def owner(self) -> str:
+        """The registry that this belongs to, or the host itself."""
+        return self.registry or str(self)
+
+    @property
+    def authority(self) -> str:
+        """``host:port``, with the port in any case."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+
+
+def split_url(url: str) -> urllib.parse.SplitResult | None:
+    """Return the parts of a URL that a server sent, None where it is not one for HTTP."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        return None
+    return parts if parts.scheme in ("http", "https") and parts.netloc else None

@@ -1,0 +1,56 @@
+"""Connections that wait for the next exchange."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from headway.distribution.proxies import Proxy
+from headway.registry.address import Address
+from headway.registry.connection import Connection
+
+KEEP_ALIVE_SECONDS = 20.0
+
+
+class IdleConnections:
+    """Keeps them by address and proxy; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._closed = False
+        self._idle: dict[tuple[Address, Proxy | None], list[tuple[float, Connection]]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, address: Address, proxy: Proxy | None) -> Connection | None:
+        """Return an idle connection to `address` through `proxy`, if there is a fresh one."""
+        with self._lock:
+            idle = self._idle.get((address, proxy), [])
+            while idle:
+                since, connection = idle.pop()
+                if time.monotonic() - since < KEEP_ALIVE_SECONDS:
+                    return connection
+                connection.close()
+        return None
+
+    def give_back(self, address: Address, connection: Connection) -> None:
+        """Keep a connection for the next exchange; where there will be none, end it."""
+        with self._lock:
+            if self._closed:  # by an exchange that was left behind when its caller was cancelled
+                connection.close()
+                return
+            self._idle.setdefault((address, connection.proxy), []).append((time.monotonic(), connection))
+
+    def drop(self, address: Address) -> None:
+        """End every idle connection to `address`."""
+        with self._lock:
+            for (whom, _), idle in self._idle.items():
+                while whom == address and idle:
+                    idle.pop()[1].close()
+
+    def close(self) -> None:
+        """End every idle connection, and those that come back later."""
+        with self._lock:
+            self._closed = True
+            for idle in self._idle.values():
+                for _, connection in idle:
+                    connection.close()
+            self._idle.clear()

@@ -1,0 +1,87 @@
+"""What sockets, TLS and http.client raise, as errors that say whose fault it is.
+
+Rule: this is the only such place of the adapter.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
+from headway.registry.names import LookupTimeoutError
+from headway.registry.tls import HelloTimeoutError
+
+SHOWN_CHARACTERS = 80
+_NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.ENONET}
+
+
+@contextmanager
+def translated(endpoint: str, *, waiting: Fault = Fault.TIMEOUT) -> Iterator[None]:
+    """Turn what sockets, TLS and http.client raise into `UnreachableError` and `MisbehavedError`.
+
+    Args:
+        endpoint: Host and port, for the message.
+        waiting: What a time-out means here.
+    """
+    try:
+        yield
+    except HeadwayError:
+        raise
+    except http.client.HTTPException as error:
+        raise _misread(endpoint, error) from error
+    except OSError as error:
+        raise UnreachableError(endpoint, *_fault(error, waiting)) from error
+    except ValueError as error:  # behind OSError: a certificate that is not trusted is both
+        raise _misread(endpoint, error) from error
+
+
+def _misread(endpoint: str, error: http.client.HTTPException | ValueError) -> HeadwayError:
+    match error:
+        case http.client.RemoteDisconnected():
+            return UnreachableError(endpoint, Fault.CUT, "closed without an answer")
+        case http.client.IncompleteRead():
+            return UnreachableError(endpoint, Fault.CUT)
+        case http.client.HTTPException():
+            said = f"{type(error).__name__}: {_shown(error)}"
+            return MisbehavedError(endpoint, f"does not speak HTTP as it should ({said})")
+        case UnicodeError():
+            return UnreachableError(endpoint, Fault.UNKNOWN_NAME, "not a name that can exist")
+        case _:
+            return MisbehavedError(endpoint, f"sends a header that cannot be read ({_shown(error)})")
+
+
+def _shown(error: Exception) -> str:
+    """Return what a library says of bytes that a server sent, short and safe for a terminal."""
+    return ascii(str(error))[:SHOWN_CHARACTERS]
+
+
+def _fault(error: OSError, waiting: Fault) -> tuple[Fault, str]:
+    match error:
+        case HelloTimeoutError():
+            return Fault.TLS, "no answer to the TLS hello"
+        case ssl.SSLCertVerificationError():
+            return Fault.CERTIFICATE, error.verify_message
+        case ssl.SSLError():
+            return Fault.TLS, error.reason or str(error)
+        case LookupTimeoutError() | socket.gaierror():
+            return _name_fault(error), ""
+        case TimeoutError():
+            return waiting, ""
+        case ConnectionRefusedError():
+            return Fault.REFUSED, ""
+        case OSError(errno=number) if number in _NO_ROUTE:
+            return Fault.NO_ROUTE, os.strerror(number or 0)
+        case _:
+            return Fault.CUT, error.strerror or ""
+
+
+def _name_fault(error: OSError) -> Fault:
+    """Return what a lookup's failure means; EAI_AGAIN is a name server that fails (SERVFAIL) or does not answer."""
+    failed = isinstance(error, LookupTimeoutError) or error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL)
+    return Fault.NO_DNS if failed else Fault.UNKNOWN_NAME
