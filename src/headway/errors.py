@@ -62,6 +62,10 @@ class InvalidPathError(RequestError):
         super().__init__(f"invalid path {path[:255]!r}: {reason}")
 
 
+class ConflictingKindError(RequestError):
+    """A directory would replace something that is none, or the reverse, where that was not wanted."""
+
+
 class InvalidSettingError(RequestError):
     """A flag, an environment variable or a key of daemon.json that cannot be used."""
 

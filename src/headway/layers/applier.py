@@ -95,7 +95,7 @@ def _unpack(
     except InterruptedError:  # the source was stopped
         raise
     except OSError as error:
-        raise _translated(error, name, directory) from error
+        raise translated(error, name, directory) from error
 
 
 def _told(pieces: Iterator[bytes], tell: Callable[[bytes], None]) -> Generator[bytes, None, None]:
@@ -104,7 +104,7 @@ def _told(pieces: Iterator[bytes], tell: Callable[[bytes], None]) -> Generator[b
         yield piece
 
 
-def _translated(error: OSError, name: bytes | None, directory: Path) -> HeadwayError:
+def translated(error: OSError, name: bytes | None, directory: Path) -> HeadwayError:
     """Return what a failed system call means: whose fault it is depends on which one it was."""
     if error.errno in _FULL:
         return StoreFullError(str(directory))

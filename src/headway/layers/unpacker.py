@@ -44,6 +44,8 @@ class Unpacker:
     Args:
         directory: It exists; its own mode becomes 0755, as Docker makes a layer's root, unless an entry says more.
         rootless: As for `Metadata`.
+        layer: False for an archive that is no layer, put into a root file system that is there: its directory stays
+            as it is, and names like a whiteout's are names like all others.
         openat2: As for `Root`.
         observer: Told where contents go, and what is removed again.
 
@@ -56,7 +58,13 @@ class Unpacker:
     """
 
     def __init__(
-        self, directory: Path, *, rootless: bool, openat2: bool | None, observer: Observer | None = None
+        self,
+        directory: Path,
+        *,
+        rootless: bool,
+        openat2: bool | None,
+        observer: Observer | None = None,
+        layer: bool = True,
     ) -> None:
         umask = current_umask()
         self.name: bytes | None = None
@@ -72,7 +80,9 @@ class Unpacker:
         self._found: set[bytes] = set()  # directories that were there when their entry came
         self._implicit: dict[int, bytes] = {}  # by inode, for an entry may reach one through a symlink
         self._root = Root(directory, self._make_implicit, kernel=openat2)
-        os.fchmod(self._root.descriptor, _IMPLICIT)
+        self._is_layer = layer
+        if layer:
+            os.fchmod(self._root.descriptor, _IMPLICIT)
         self._makers = {
             DIRECTORY: self._directory,
             SYMLINK: self._symlink,
@@ -95,7 +105,7 @@ class Unpacker:
         self.name = entry.name
         path = clamped(entry.name)
         above, _, name = path.rpartition(b"/")
-        if _MARK in path and (name.startswith(_MARK) or path.startswith(_META)):
+        if _MARK in path and self._is_layer and (name.startswith(_MARK) or path.startswith(_META)):
             self._mark(entry, above, name)
             return
         parent = self._root.directory(above)

@@ -1,0 +1,95 @@
+"""Archives put into a root file system that is there, as `docker cp` puts them (moby-behaviour 6.20).
+
+Rule: as for a layer, nothing outside is touched; what an archive contradicts itself in is an `InvalidLayerError`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from headway.errors import ConflictingKindError, InvalidLayerError, NotFoundError
+from headway.layers.applier import translated
+from headway.layers.confinement import clamped
+from headway.layers.rootfs_files import RootfsFiles
+from headway.layers.tar import TarReader
+from headway.layers.tar_entry import DIRECTORY, HARDLINK, Entry
+from headway.layers.unpacker import Unpacker
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """How an archive meets what is there.
+
+    Attributes:
+        keep_kinds: Whether a directory may not replace something else, nor something else a directory.
+        owner: Whom everything is given to; None keeps the archive's owners.
+    """
+
+    keep_kinds: bool = False
+    owner: tuple[int, int] | None = None
+
+
+def extract(pieces: Iterable[bytes], root: Path, inside: bytes, rules: Rules) -> None:
+    """Unpack an archive below a directory of a root file system.
+
+    Args:
+        pieces: The archive, not compressed.
+        root: Directory of the root file system; nobody else removes things in it meanwhile.
+        inside: Path of a directory in it, from the root, without symlinks at its end.
+        rules: How it meets what is there.
+
+    Raises:
+        ConflictingKindError: `rules` forbid what an entry asks for; what came before it is there.
+        InvalidLayerError: The archive is broken.
+        StoreFullError: No space left.
+        StoreError: The disk failed.
+    """
+    reader = TarReader(pieces)
+    name = None
+    try:
+        with (
+            RootfsFiles(root) as files,
+            Unpacker(root, rootless=os.geteuid() != 0, openat2=None, layer=False) as unpacker,
+        ):
+            try:
+                while (entry := reader.next()) is not None:
+                    if clamped(entry.name):  # the directory itself stays as it is, as in Docker
+                        _place(entry, inside, rules)
+                        if rules.keep_kinds:
+                            _check_kind(entry, files, inside)
+                        unpacker.add(entry, reader)
+                report = unpacker.finish(reader.entries)
+            finally:
+                name = unpacker.name
+    except OSError as error:
+        raise translated(error, name, root) from error
+    if report.lower_links:
+        link, target = report.lower_links[0]
+        raise InvalidLayerError(
+            f"entry {link!r} cannot be unpacked: it is a hard link to {target!r}, which is not there"
+        )
+
+
+def _place(entry: Entry, inside: bytes, rules: Rules) -> None:
+    """Move an entry, and what a hard link means, below the directory that is unpacked into."""
+    entry.name = inside + b"/" + clamped(entry.name)
+    if entry.kind == HARDLINK:
+        entry.linkname = inside + b"/" + clamped(entry.linkname)
+    if rules.owner is not None:
+        entry.uid, entry.gid = rules.owner
+
+
+def _check_kind(entry: Entry, files: RootfsFiles, inside: bytes) -> None:
+    path = os.fsdecode(b"/" + entry.name.strip(b"/"))
+    try:
+        is_directory = stat.S_ISDIR(files.stat(path).mode)
+    except NotFoundError:
+        return
+    if is_directory != (entry.kind == DIRECTORY):
+        there, new = ("directory", "non-directory") if is_directory else ("non-directory", "directory")
+        into = os.fsdecode(b"/" + inside.strip(b"/"))
+        raise ConflictingKindError(f'cannot overwrite {there} "{path}" with {new} "{into}"')

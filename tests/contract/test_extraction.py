@@ -1,0 +1,100 @@
+"""Archives put into a root file system that is there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from headway.errors import ConflictingKindError, InvalidLayerError
+from headway.layers.extraction import Rules, extract
+from tests.fakes.tars import directory, file, hardlink, symlink, tar
+
+KEEP = Rules(keep_kinds=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    top = tmp_path / "root"
+    (top / "etc/conf.d").mkdir(parents=True)
+    (top / "etc/hosts").write_text("old")
+    (top / "out").symlink_to("../..")
+    top.chmod(0o701)
+    return top
+
+
+def test_files_replace_files_and_directories_meet(root: Path) -> None:
+    data = tar(
+        directory("."), file("hosts", b"new", mode=0o640), directory("conf.d", mode=0o700), file("conf.d/a", b"x")
+    )
+
+    extract([data], root, b"etc", Rules())
+
+    assert (root / "etc/hosts").read_text() == "new"
+    assert stat.S_IMODE((root / "etc/hosts").stat().st_mode) == 0o640
+    assert stat.S_IMODE((root / "etc/conf.d").stat().st_mode) == 0o700
+    assert (root / "etc/conf.d/a").read_text() == "x"
+
+
+def test_the_root_and_the_directory_itself_stay_as_they_are(root: Path) -> None:
+    (root / "etc").chmod(0o711)
+
+    extract([tar(directory("."), file("a"))], root, b"etc", Rules())
+
+    assert stat.S_IMODE(root.stat().st_mode) == 0o701
+    assert stat.S_IMODE((root / "etc").stat().st_mode) == 0o711
+
+
+def test_a_whiteouts_name_is_a_name_like_others(root: Path) -> None:
+    extract([tar(file(".wh.hosts"), file(".wh..wh..opq"))], root, b"etc", Rules())
+
+    assert sorted(os.listdir(root / "etc")) == [".wh..wh..opq", ".wh.hosts", "conf.d", "hosts"]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (tar(directory("hosts")), 'cannot overwrite non-directory "/etc/hosts" with directory "/etc"'),
+        (tar(file("conf.d")), 'cannot overwrite directory "/etc/conf.d" with non-directory "/etc"'),
+    ],
+)
+def test_kinds_are_kept_where_that_is_asked_for(root: Path, data: bytes, words: str) -> None:
+    with pytest.raises(ConflictingKindError) as caught:
+        extract([data], root, b"etc", KEEP)
+
+    assert str(caught.value) == words
+    extract([data], root, b"etc", Rules())
+
+
+def test_everything_can_be_given_to_one_owner(root: Path) -> None:
+    extract([tar(file("a", uid=7, gid=8), directory("d", uid=7, gid=8))], root, b"etc", Rules(owner=(1234, 4321)))
+
+    assert ((root / "etc/a").stat().st_uid, (root / "etc/d").stat().st_gid) == (1234, 4321)
+
+
+def test_names_links_and_targets_stay_inside(root: Path, tmp_path: Path) -> None:
+    data = tar(
+        file("../../escaped", b"1"), symlink("link", "/"), file("link/below-link", b"2"), file("/absolute", b"3")
+    )
+
+    extract([data], root, b"etc", Rules())
+
+    assert (root / "etc/escaped").read_bytes() == b"1"
+    assert (root / "below-link").read_bytes() == b"2"
+    assert (root / "etc/absolute").read_bytes() == b"3"
+    assert os.listdir(tmp_path) == ["root"]
+
+
+def test_a_hard_link_means_a_file_of_the_archive(root: Path) -> None:
+    extract([tar(file("a", b"1"), hardlink("b", "a"))], root, b"etc", Rules())
+
+    assert (root / "etc/a").stat().st_ino == (root / "etc/b").stat().st_ino
+    with pytest.raises(InvalidLayerError, match="hard link to 'etc/nowhere', which is not there"):
+        extract([tar(hardlink("c", "nowhere"))], root, b"etc", Rules())
+
+
+def test_a_broken_archive_is_named(root: Path) -> None:
+    with pytest.raises(InvalidLayerError):
+        extract([b"no archive at all" * 100], root, b"etc", Rules())
