@@ -25,15 +25,24 @@ _DOCKER_KEYS = frozenset(
     cpu-rt-period cpu-rt-runtime cri-containerd default-address-pools default-cgroupns-mode default-gateway
     default-gateway-v6 default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits dns
     dns-opts dns-search exec-opts exec-root experimental features firewall-backend fixed-cidr fixed-cidr-v6 graph
-    group host-gateway-ip host-gateway-ips hosts icc init init-path ip ip-forward
-    ip-forward-no-drop ip-masq ip6tables iptables ipv6 labels live-restore log-driver log-format log-level
-    log-opts metrics-addr mtu network-control-plane-mtu network-diagnostic-port no-new-privileges
-    node-generic-resources oom-score-adjust pidfile raw-logs rootless runtimes seccomp-profile
-    selinux-enabled shutdown-timeout storage-driver storage-opts swarm-default-advertise-addr tls tlscacert
-    tlscert tlskey tlsverify userland-proxy userland-proxy-path userns-remap
+    host-gateway-ip host-gateway-ips icc init init-path ip ip-forward
+    ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore log-driver
+    log-opts mtu network-control-plane-mtu network-diagnostic-port no-new-privileges
+    node-generic-resources oom-score-adjust raw-logs rootless runtimes seccomp-profile
+    selinux-enabled storage-driver storage-opts swarm-default-advertise-addr
+    userland-proxy userland-proxy-path userns-remap
     """.split()  # noqa: SIM905  # a hundred lines of quotes would say less
 )
 """What dockerd of any version since 19.03 takes and an image service has no use for (moby-behaviour 7.1)."""
+
+
+DAEMON_KEYS = frozenset(
+    """
+    group hosts labels log-format log-level metrics-addr pidfile pull-detach shutdown-timeout tls tlscacert tlscert
+    tlskey tlsverify
+    """.split()  # noqa: SIM905  # as above
+)
+"""What only a daemon has a use for, and `headway.daemon.configuration` reads from the same file."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_download_attempts: Consecutive attempts, in total, that brought no new byte.
         download_patience: Seconds without a new byte after which a download is given up, once the attempts are used
             up too; 0 lets attempts alone decide, infinity waits for ever.
+        unfinished_max_age: Seconds after its last byte for which an unfinished download is kept; infinity is for ever.
+        unfinished_max_size: Bytes that all unfinished downloads may hold together; None sets no limit.
         record_recipes: Whether a pull records what gives each layer's exact tar back; it costs a third more CPU
             (docs/recipe-format.md), and nothing but `layers.rebuild` uses it yet.
         auth_file: Where logins are read and saved; None means where docker and podman have them.
@@ -66,6 +77,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent_uploads: int = 5
     max_download_attempts: int = 5
     download_patience: float = 600.0
+    unfinished_max_age: float = math.inf
+    unfinished_max_size: int | None = None
     record_recipes: bool = False
     auth_file: Path | None = None
     mirrors: Mapping[str, tuple[str, ...]] = {}
@@ -104,12 +117,24 @@ def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | No
         InvalidSettingError: A value, a key or the file itself cannot be used; it says where, and how to mend it.
     """
     path = config_file or DEFAULT_CONFIG_FILE
-    document = {key: value for key, value in _read(path, required=config_file is not None).items() if value is not None}
-    section = document.pop("proxies", {})  # Docker has them in a section of their own, or not
-    if not isinstance(section, dict):
-        raise InvalidSettingError(f"{path}: proxies must be a JSON object")
-    document |= section
-    warnings = _check_keys(document, path)
+    document = read_document(path, required=config_file is not None)
+    settings = merge(document, path, flags, data_root=data_root)
+    validate(settings)
+    return Loaded(settings, _ignored(document, path))
+
+
+def merge(document: Mapping[str, object], path: Path, flags: Mapping[str, object], *, data_root: Path) -> Settings:
+    """Return what a file and flags say together; whether it can be used is not looked at (`validate`).
+
+    Args:
+        document: See `read_document`.
+        path: Where it is from.
+        flags: As for `load`; they win.
+        data_root: As for `load`.
+
+    Raises:
+        InvalidSettingError: A value is of another kind than its key asks for.
+    """
     values: dict[str, object] = {"data_root": data_root}
     for key, (name, convert) in _KEYS.items():
         if key in document:
@@ -121,9 +146,22 @@ def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | No
     for name in ("max_concurrent_downloads", "max_concurrent_uploads"):
         if values.get(name) == 0:
             del values[name]  # 0 means the default, as in Docker 28
-    settings = Settings(**values)  # type: ignore[arg-type]  # each converter above gives its field's type
-    _validate(settings)
-    return Loaded(settings, warnings)
+    return Settings(**values)  # type: ignore[arg-type]  # each converter above gives its field's type
+
+
+def read_document(path: Path, *, required: bool) -> dict[str, object]:
+    """Return what a file says, by key; keys that say null are left out, Docker's section ``proxies`` is flattened.
+
+    Raises:
+        InvalidSettingError: It is not there though `required`, is no JSON object, or has a key that nobody knows.
+    """
+    document = {key: value for key, value in _read(path, required=required).items() if value is not None}
+    section = document.pop("proxies", {})  # Docker has them in a section of their own, or not
+    if not isinstance(section, dict):
+        raise InvalidSettingError(f"{path}: proxies must be a JSON object")
+    document |= section
+    _check_keys(document, path)
+    return document
 
 
 def _read(path: Path, *, required: bool) -> dict[str, object]:
@@ -149,15 +187,18 @@ def _read(path: Path, *, required: bool) -> dict[str, object]:
     return document
 
 
-def _check_keys(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
-    ignored = sorted(key for key in document if key in _DOCKER_KEYS)
+def _check_keys(document: Mapping[str, object], path: Path) -> None:
     for key in document:
-        if key not in _DOCKER_KEYS and key not in _KEYS:
+        if key not in _DOCKER_KEYS and key not in DAEMON_KEYS and key not in _KEYS:
             import difflib  # noqa: PLC0415  # only mistakes pay for it
 
-            near = difflib.get_close_matches(key, [*_KEYS, *_DOCKER_KEYS], n=1)
+            near = difflib.get_close_matches(key, [*_KEYS, *DAEMON_KEYS, *_DOCKER_KEYS], n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise InvalidSettingError(f"{path}: unknown key {key!r}{hint}")
+
+
+def _ignored(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
+    ignored = sorted(key for key in document if key in _DOCKER_KEYS)
     return (f"{path}: {', '.join(ignored)}: of no use to an image service, ignored",) if ignored else ()
 
 
@@ -174,7 +215,12 @@ def _check_addresses(settings: Settings) -> None:
         Proxy.parse(url)
 
 
-def _validate(settings: Settings) -> None:
+def validate(settings: Settings) -> None:
+    """Refuse settings that nobody can keep to.
+
+    Raises:
+        InvalidSettingError: It says which, in Moby's words where Moby has them (moby-behaviour 7.3).
+    """
     addresses = (settings.registry_mirrors, settings.mirrors, settings.insecure_registries)
     if any(addresses) or settings.http_proxy or settings.https_proxy:
         _check_addresses(settings)
@@ -203,6 +249,23 @@ def parse_duration(text: str) -> float:
     if not text or _DURATION.sub("", text):
         raise InvalidSettingError(f"invalid duration {text!r}: write 90s, 10m, 2h, 0 or forever")
     return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([kKMGT]?)(iB|B)?\Z")
+_POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def parse_size(text: str) -> int:
+    """Return ``500k``, ``2M``, ``1.5G`` or ``512MiB`` in bytes: decimal units, binary where an ``i`` says so.
+
+    Raises:
+        InvalidSettingError: It is none of them.
+    """
+    found = _SIZE.match(text)
+    if found is None or (found[3] == "iB" and not found[2]):
+        raise InvalidSettingError(f"invalid size {text!r}: write 500k, 2M, 1.5G or 512MiB")
+    unit: int = (1024 if found[3] == "iB" else 1000) ** _POWERS[found[2]]
+    return round(float(found[1]) * unit)
 
 
 def _shown(value: object) -> str:
@@ -244,6 +307,18 @@ def _duration(value: object, where: str) -> float:
         raise InvalidSettingError(f"{where}: {error}") from None
 
 
+def _size(value: object, where: str) -> int:
+    if isinstance(value, str):
+        try:
+            return parse_size(value)
+        except InvalidSettingError as error:
+            raise InvalidSettingError(f"{where}: {error}") from None
+    size = _integer(value, where)
+    if size < 0:
+        raise InvalidSettingError(f"{where} must not be below 0")
+    return size
+
+
 def _mirrors(value: object, where: str) -> Mapping[str, tuple[str, ...]]:
     if not isinstance(value, dict):
         raise InvalidSettingError(f'{where} must be like {{"ghcr.io": ["https://mirror"]}}, not {_shown(value)}')
@@ -265,6 +340,8 @@ _KEYS = {
     "max-concurrent-uploads": ("max_concurrent_uploads", _integer),
     "max-download-attempts": ("max_download_attempts", _integer),
     "download-patience": ("download_patience", _duration),
+    "unfinished-max-age": ("unfinished_max_age", _duration),
+    "unfinished-max-size": ("unfinished_max_size", _size),
     "record-recipes": ("record_recipes", _boolean),
     "auth-file": ("auth_file", _path),
     "mirrors": ("mirrors", _mirrors),
