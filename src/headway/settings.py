@@ -120,7 +120,7 @@ def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | No
     document = read_document(path, required=config_file is not None)
     settings = merge(document, path, flags, data_root=data_root)
     validate(settings)
-    return Loaded(settings, _ignored(document, path))
+    return Loaded(settings, ignored(document, path))
 
 
 def merge(document: Mapping[str, object], path: Path, flags: Mapping[str, object], *, data_root: Path) -> Settings:
@@ -197,7 +197,8 @@ def _check_keys(document: Mapping[str, object], path: Path) -> None:
             raise InvalidSettingError(f"{path}: unknown key {key!r}{hint}")
 
 
-def _ignored(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
+def ignored(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
+    """Return what there is to say about keys of Docker's that change nothing here: one sentence, or none."""
     ignored = sorted(key for key in document if key in _DOCKER_KEYS)
     return (f"{path}: {', '.join(ignored)}: of no use to an image service, ignored",) if ignored else ()
 

@@ -1,0 +1,169 @@
+"""What a daemon keeps to: flags and daemon.json, with dockerd's rules for the two (moby-behaviour 7.1 to 7.4).
+
+Rule 1: what is set as a flag and in the file is refused, even where both say the same: nobody can tell who was meant.
+Rule 2: the file alone has to be valid, and what file and flags are together.
+Rule 3: a reload is all or nothing; what flags set stays, and a key that left the file has its default again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from headway import settings as shared
+from headway.daemon import logs
+from headway.engine.listeners import Address
+from headway.errors import InvalidSettingError
+from headway.settings import DEFAULT_CONFIG_FILE, Settings
+
+
+class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What only a daemon has.
+
+    Attributes:
+        hosts: Addresses to listen on; none means the default socket.
+        group: Who shares unix sockets, besides their owner.
+        tls: Whether TCP addresses speak TLS; None means yes, and only False is plain TCP.
+        tlsverify: Whether clients need a certificate of `tlscacert`.
+        tlscacert: Who signs clients' certificates.
+        tlscert: Our certificate.
+        tlskey: Its key.
+        pidfile: Where the process writes its ID.
+        log_level: From which level on something is logged.
+        log_format: ``text`` or ``json``.
+        metrics_addr: ``host:port`` that serves ``/metrics``; empty for none.
+        shutdown_timeout: Seconds that requests have to end at shutdown; -1 for ever.
+        labels: ``key=value`` that ``/info`` shows.
+        pull_detach: Whether a pull goes on when its client leaves.
+    """
+
+    hosts: tuple[str, ...] = ()
+    group: str = ""
+    tls: bool | None = None
+    tlsverify: bool = False
+    tlscacert: Path | None = None
+    tlscert: Path | None = None
+    tlskey: Path | None = None
+    pidfile: Path | None = None
+    log_level: str = "info"
+    log_format: str = "text"
+    metrics_addr: str = ""
+    shutdown_timeout: int = 15
+    labels: tuple[str, ...] = ()
+    pull_detach: bool = False
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a daemon keeps to.
+
+    Attributes:
+        settings: What it shares with commands.
+        daemon: What only a daemon has.
+        path: The file that was read, or would be if it were there.
+        warnings: What there is to say about it.
+    """
+
+    settings: Settings
+    daemon: DaemonSettings
+    path: Path
+    warnings: tuple[str, ...] = ()
+
+
+class Flags(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says; a reload keeps to it.
+
+    Attributes:
+        config_file: None for the default one, which need not be there.
+        data_root: Where data is kept unless something else is said.
+        shared: By field name of `Settings`; what is not said is not in it.
+        daemon: By field name of `DaemonSettings`, alike.
+    """
+
+    config_file: Path | None
+    data_root: Path
+    shared: Mapping[str, object] = {}
+    daemon: Mapping[str, object] = {}
+
+
+def configured(flags: Flags) -> Configuration:
+    """Return what file and flags say together.
+
+    Raises:
+        InvalidSettingError: They cannot be used; in dockerd's words.
+    """
+    path = flags.config_file or DEFAULT_CONFIG_FILE
+    try:
+        document = shared.read_document(path, required=flags.config_file is not None)
+        _check_conflicts(document, {**flags.shared, **flags.daemon})
+        _validated(document, path, flags, "configuration validation from file failed: ", with_flags=False)
+        merged = "merged configuration validation from file and command line flags failed: "
+        return _validated(document, path, flags, merged, with_flags=True)
+    except InvalidSettingError as error:
+        raise InvalidSettingError(f"unable to configure the Docker daemon with file {path}: {error}") from None
+
+
+def _validated(
+    document: Mapping[str, object], path: Path, flags: Flags, prefix: str, *, with_flags: bool
+) -> Configuration:
+    settings = shared.merge(document, path, flags.shared if with_flags else {}, data_root=flags.data_root)
+    daemon = _daemon_settings(document, path, flags.daemon if with_flags else {})
+    try:
+        shared.validate(settings)
+        _validate(daemon)
+    except InvalidSettingError as error:
+        raise InvalidSettingError(f"{prefix}{error}") from None
+    return Configuration(settings=settings, daemon=daemon, path=path, warnings=shared.ignored(document, path))
+
+
+def _daemon_settings(document: Mapping[str, object], path: Path, flags: Mapping[str, object]) -> DaemonSettings:
+    values = {key.replace("-", "_"): value for key, value in document.items() if key in shared.DAEMON_KEYS}
+    for key, value in values.items():
+        try:
+            values[key] = msgspec.convert(value, _KINDS[key], dec_hook=lambda kind, text: kind(text))
+        except (msgspec.ValidationError, TypeError) as error:
+            raise InvalidSettingError(f"{path}: {key.replace('_', '-')}: {error}") from None
+    return DaemonSettings(**{**values, **flags})  # type: ignore[arg-type]  # converted above, each to its field's type
+
+
+_KINDS = {field.name: field.type for field in msgspec.structs.fields(DaemonSettings)}
+
+
+def _check_conflicts(document: Mapping[str, object], flags: Mapping[str, object]) -> None:
+    both = [
+        f"{key}: (from flag: {_shown(flags[name])}, from file: {_shown(document[key])})"
+        for name in flags
+        if (key := name.replace("_", "-")) in document
+    ]
+    if both:
+        raise InvalidSettingError(
+            "the following directives are specified both as a flag and in the configuration file: " + ", ".join(both)
+        )
+
+
+def _shown(value: object) -> str:
+    """Return a value as Go prints it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{' '.join(str(each) for each in value)}]"
+    return str(value)
+
+
+def _validate(daemon: DaemonSettings) -> None:
+    for host in daemon.hosts:
+        Address.parse(host)
+    if daemon.log_level not in logs.LEVELS:
+        raise InvalidSettingError(f"invalid logging level: {daemon.log_level}")
+    if daemon.log_format not in logs.FORMATS:
+        raise InvalidSettingError(f"invalid log format: {daemon.log_format}; it is text or json")
+    known: dict[str, str] = {}
+    for label in daemon.labels:
+        key, equals, value = label.partition("=")
+        if not key or not equals:
+            raise InvalidSettingError(f"bad attribute format: {label}")
+        if known.setdefault(key, value) != value:
+            raise InvalidSettingError(f"conflict labels for {key}={value} and {key}={known[key]}")
+    if daemon.tlsverify and daemon.tls is False:
+        raise InvalidSettingError("tlsverify asks for TLS, and tls=false for none: set one of the two")

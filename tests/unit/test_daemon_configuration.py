@@ -1,0 +1,114 @@
+"""A daemon's flags and file, with dockerd's rules for the two."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from headway.daemon.configuration import Configuration, Flags, configured
+from headway.errors import InvalidSettingError
+
+
+def loaded(directory: Path, document: object, **flags: object) -> Configuration:
+    path = directory / "daemon.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    ours = {"hosts", "labels", "log_level", "tls", "tlsverify", "group", "tlscacert"}
+    return configured(
+        Flags(
+            config_file=path,
+            data_root=directory / "data",
+            shared={key: value for key, value in flags.items() if key not in ours},
+            daemon={key: value for key, value in flags.items() if key in ours},
+        )
+    )
+
+
+def refusal(directory: Path, document: object, **flags: object) -> str:
+    with pytest.raises(InvalidSettingError) as caught:
+        loaded(directory, document, **flags)
+    prefix = f"unable to configure the Docker daemon with file {directory / 'daemon.json'}: "
+    assert str(caught.value).startswith(prefix)
+    return str(caught.value).removeprefix(prefix)
+
+
+def test_file_and_flags_make_one_configuration(tmp_path: Path) -> None:
+    file = {"hosts": ["unix:///run/a.sock"], "labels": ["a=b"], "max-download-attempts": 3, "tlscacert": "/ca.pem"}
+
+    configuration = loaded(tmp_path, file, debug=True, log_level="debug")
+
+    assert configuration.daemon.hosts == ("unix:///run/a.sock",)
+    assert configuration.daemon.tlscacert == Path("/ca.pem")
+    assert configuration.daemon.log_level == "debug"
+    assert (configuration.settings.max_download_attempts, configuration.settings.debug) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("document", "flags", "words"),
+    [
+        (
+            {"debug": True},
+            {"debug": True},
+            "the following directives are specified both as a flag and in the configuration file:"
+            " debug: (from flag: true, from file: true)",
+        ),
+        (
+            {"hosts": ["unix:///a"], "labels": ["a=b"]},
+            {"labels": ("c=d",), "hosts": ("fd://",)},
+            "the following directives are specified both as a flag and in the configuration file:"
+            " labels: (from flag: [c=d], from file: [a=b]), hosts: (from flag: [fd://], from file: [unix:///a])",
+        ),
+        (
+            {"max-download-attempts": 0},
+            {},
+            "configuration validation from file failed: invalid max download attempts: 0",
+        ),
+        (
+            {},
+            {"max_download_attempts": 0},
+            "merged configuration validation from file and command line flags failed: invalid max download attempts: 0",
+        ),
+        (
+            {"max-concurrent-uploads": -1},
+            {},
+            "configuration validation from file failed: invalid max concurrent uploads: -1",
+        ),
+        ({"labels": ["a"]}, {}, "configuration validation from file failed: bad attribute format: a"),
+        (
+            {"labels": ["a=b", "a=c"]},
+            {},
+            "configuration validation from file failed: conflict labels for a=c and a=b",
+        ),
+        ({"log-level": "zzz"}, {}, "configuration validation from file failed: invalid logging level: zzz"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_dockerds_words(
+    tmp_path: Path, document: object, flags: dict[str, object], words: str
+) -> None:
+    assert refusal(tmp_path, document, **flags) == words
+
+
+def test_a_value_of_another_kind_names_its_key(tmp_path: Path) -> None:
+    assert "hosts: Expected `array`, got `str`" in refusal(tmp_path, {"hosts": "unix:///a"})
+
+
+def test_the_seeds_own_text_is_shown_its_mistake(tmp_path: Path) -> None:
+    words = refusal(tmp_path, '{"max-download-attempts"=3}')
+
+    assert "line 1, column 25" in words
+    assert "'=' where JSON wants ':'" in words
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    assert "unknown key 'pull-detatch'; did you mean pull-detach?" in refusal(tmp_path, {"pull-detatch": True})
+
+
+def test_tls_cannot_be_asked_for_and_refused(tmp_path: Path) -> None:
+    assert "set one of the two" in refusal(tmp_path, {"tlsverify": True, "tls": False})
+
+
+def test_a_default_file_need_not_be_there(tmp_path: Path) -> None:
+    configuration = configured(Flags(config_file=None, data_root=tmp_path))
+
+    assert configuration.settings.max_download_attempts == 5
