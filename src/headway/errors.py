@@ -365,6 +365,26 @@ class StoreFullError(StoreError):
         self.path = path
 
 
+class NoRoomError(StoreFullError):
+    """What is wanted cannot fit on the disk; nothing of it was fetched.
+
+    Attributes:
+        needed: Bytes that have to be free at least.
+        free: Bytes that are.
+    """
+
+    def __init__(
+        self, path: str, *, needed: int, free: int, to_fetch: int, inodes: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(path)
+        self.needed = needed
+        self.free = free
+        text = f"at least {needed:,} bytes have to be free ({to_fetch:,} to fetch), {free:,} are"
+        if needed <= free and inodes is not None:
+            text = f"at least {inodes[0]:,} inodes have to be free, {inodes[1]:,} are"
+        self.args = (f"no room on the disk that holds {path}: {text}",)
+
+
 class StoreCorruptError(StoreError):
     """What lies on disk is not what was stored."""
 

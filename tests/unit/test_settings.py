@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headway.errors import InvalidSettingError
-from headway.settings import Loaded, Settings, default_data_root, load, parse_duration
+from headway.settings import Loaded, Settings, default_data_root, load, parse_duration, parse_size
 
 ROOT = Path("/data")
 
@@ -319,3 +319,32 @@ def test_a_duration_is_in_seconds(text: str, seconds: float) -> None:
 def test_what_is_not_a_duration_is_refused_with_examples(text: str) -> None:
     with pytest.raises(InvalidSettingError, match="write 90s, 10m, 2h, 0 or forever"):
         parse_duration(text)
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("512", 512), ("500k", 500_000), ("2 MB", 2_000_000), ("1.5G", 1_500_000_000), ("1MiB", 1 << 20)],
+)
+def test_sizes_are_decimal_unless_they_say_otherwise(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "k", "-1", "1iB", "1X", "1.G", "1e9", "forever"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSettingError, match="invalid size"):
+        parse_size(text)
+
+
+def test_limits_of_unfinished_downloads_are_none_unless_they_are_set(tmp_path: Path) -> None:
+    unset = settings(tmp_path, {})
+    given = settings(tmp_path, {"unfinished-max-age": "30d", "unfinished-max-size": "2G"})
+    number = settings(tmp_path, {"unfinished-max-size": 0})
+
+    assert (unset.unfinished_max_age, unset.unfinished_max_size) == (math.inf, None)
+    assert (given.unfinished_max_age, given.unfinished_max_size) == (30 * 86_400, 2_000_000_000)
+    assert number.unfinished_max_size == 0
+    assert "unfinished-max-size must not be below 0" in refusal(tmp_path, {"unfinished-max-size": -1})
+    assert "unfinished-max-size: invalid size" in refusal(tmp_path, {"unfinished-max-size": "much"})

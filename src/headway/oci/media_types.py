@@ -72,3 +72,8 @@ def is_image_config(media_type: str) -> bool:
 def is_foreign_layer(media_type: str) -> bool:
     """Tell whether it is a non-distributable layer: fetched from its own URLs, and not pushed by default."""
     return media_type.startswith(_FOREIGN_LAYERS)
+
+
+def is_compressed_layer(media_type: str) -> bool:
+    """Tell whether a layer's blob is smaller than its tar, by what is said; unpacking looks at the bytes instead."""
+    return not media_type.endswith(".tar")

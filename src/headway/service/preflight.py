@@ -1,0 +1,108 @@
+"""Before layers are fetched: will they fit?
+
+Rule: what cannot fit is refused before a byte is fetched; what may not fit is said, and tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from headway.distribution.room import Experience, Fit, Forecast, Incoming, Space, fit, forecast
+from headway.errors import HeadwayError, NoRoomError
+from headway.interfaces.content import IngestStore
+from headway.oci.descriptor import Descriptor
+from headway.oci.digest import DiffID
+from headway.oci.manifest import Manifest, parse_manifest
+from headway.oci.media_types import is_compressed_layer
+from headway.service.stores import Records
+
+NEWEST_IMAGES = 20
+"""How many images are asked what layers come to; each costs a read of its manifest."""
+
+
+class Preflight:
+    """Compares what an image takes with what is free.
+
+    Args:
+        records: What is here.
+        ingests: What has arrived.
+        space: Returns what is free now.
+        at_once: How many layers are fetched and unpacked at the same time.
+        place: Where the data is, in words.
+    """
+
+    def __init__(
+        self, records: Records, ingests: IngestStore, *, space: Callable[[], Space], at_once: int, place: str
+    ) -> None:
+        self._records = records
+        self._ingests = ingests
+        self._space = space
+        self._at_once = at_once
+        self._place = place
+
+    def check(self, layers: Iterable[tuple[DiffID, Descriptor]]) -> str:
+        """Return a warning where layers will probably not fit, nothing where they will.
+
+        Raises:
+            NoRoomError: They cannot.
+            StoreError: The disk failed.
+        """
+        needs = self.forecast(layers)
+        space = self._space()
+        match fit(needs, space):
+            case Fit.IMPOSSIBLE:
+                raise NoRoomError(
+                    self._place,
+                    needed=needs.least,
+                    free=space.bytes,
+                    to_fetch=needs.to_fetch,
+                    inodes=None if space.inodes is None else (needs.least_inodes, space.inodes),
+                )
+            case Fit.DOUBTFUL:
+                return _doubt(needs, space, self._place)
+            case Fit.LIKELY:
+                return ""
+
+    def forecast(self, layers: Iterable[tuple[DiffID, Descriptor]]) -> Forecast:
+        """Return what layers that are not here will take."""
+        coming = {descriptor.digest: descriptor for diff_id, descriptor in layers if not self._is_here(diff_id)}
+        incoming = [
+            Incoming(each.size, min(each.size, self._ingests.held(each.digest)), is_compressed_layer(each.media_type))
+            for each in coming.values()
+        ]
+        experience = self._experience() if incoming else Experience()
+        return forecast(incoming, experience, at_once=self._at_once)
+
+    def _is_here(self, diff_id: DiffID) -> bool:
+        return self._records.layers.has_tree(diff_id)
+
+    def _experience(self) -> Experience:
+        """Return what the compressed layers of the newest images have come to, each once."""
+        seen: dict[str, tuple[int, int, int]] = {}
+        for record in self._records.images.list()[:NEWEST_IMAGES]:
+            try:
+                manifest = record.manifest and parse_manifest(self._records.blobs.read(record.manifest), "")
+                trees = self._records.layers.trees(record.chain_id)
+            except HeadwayError:  # a damaged image teaches nothing; others find and say what is wrong with it
+                continue
+            if isinstance(manifest, Manifest):
+                for descriptor, tree in zip(manifest.layers, trees, strict=False):
+                    if is_compressed_layer(descriptor.media_type):
+                        # A tree made for a chain shares its blocks with the layer's own, and reports few.
+                        unpacked = max(tree.report.disk_bytes, tree.report.size)
+                        seen[descriptor.digest] = (descriptor.size, unpacked, tree.report.entries)
+        compressed, unpacked, entries = (
+            (sum(column) for column in zip(*seen.values(), strict=True)) if seen else (0,) * 3
+        )
+        return Experience(len(seen), compressed, unpacked, entries)
+
+
+def _doubt(needs: Forecast, space: Space, place: str) -> str:
+    if needs.likely > space.bytes:
+        return (
+            f"{place} will probably be too small: about {needs.likely:,} bytes are needed while the layers unpack "
+            f"({needs.basis}), {space.bytes:,} are free; going on"
+        )
+    return (
+        f"{place} will probably run out of inodes: about {needs.likely_inodes:,} are needed, {space.inodes:,} are free"
+    )

@@ -1,0 +1,59 @@
+"""Unfinished downloads beyond a limit: which of them go, and what is said."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from headway.distribution.unfinished import Limits
+from headway.oci.digest import Digest
+from headway.service.unfinished import UnfinishedDownloads
+from tests.fakes.memory import MemoryBlobStore, MemoryIngestStore
+
+OLD, YOUNG = Digest.of(b"old"), Digest.of(b"young")
+
+
+@pytest.fixture
+def ingests() -> MemoryIngestStore:
+    """A store with two of 100 bytes each, written at 1 and 2 seconds."""
+    clock = count(1)
+    store = MemoryIngestStore(MemoryBlobStore(), clock=lambda: next(clock))
+    for digest in (OLD, YOUNG):
+        ingest = store.open(digest, 1000)
+        ingest.write_at(0, bytes(100))
+        ingest.close()
+    return store
+
+
+def left(ingests: MemoryIngestStore) -> list[Digest]:
+    return [digest for digest, _, _ in ingests.walk()]
+
+
+def test_without_limits_nothing_is_removed_or_said(ingests: MemoryIngestStore) -> None:
+    said = UnfinishedDownloads(ingests, Limits(), now=lambda: 1e9).trim()
+
+    assert (said, left(ingests)) == ("", [OLD, YOUNG])
+
+
+def test_what_goes_is_said_in_one_line(ingests: MemoryIngestStore) -> None:
+    said = UnfinishedDownloads(ingests, Limits(max_age_seconds=10, max_bytes=50), now=lambda: 11.5).trim()
+
+    assert said == (
+        "1 unfinished download (100 bytes) removed, beyond unfinished-max-age; "
+        "1 unfinished download (100 bytes) removed, beyond unfinished-max-size"
+    )
+    assert left(ingests) == []
+
+
+def test_what_is_open_or_needed_stays(ingests: MemoryIngestStore) -> None:
+    downloads = UnfinishedDownloads(ingests, Limits(max_bytes=0))
+
+    opened = ingests.open(OLD, 1000)
+    with downloads.needed([YOUNG]):
+        meanwhile = downloads.trim(), left(ingests)
+    opened.close()
+    afterwards = downloads.trim(), left(ingests)
+
+    assert meanwhile == ("", [OLD, YOUNG])
+    assert afterwards == ("2 unfinished downloads (200 bytes) removed, beyond unfinished-max-size", [])
