@@ -158,6 +158,24 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
     disk_bytes: int = 0
 
 
+class FoundRepository(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registry's index found.
+
+    Attributes:
+        name: As the index spells it.
+        description: One line.
+        star_count: How many like it.
+        is_official: Whether Docker itself looks after it.
+        is_automated: Whether Docker Hub builds it.
+    """
+
+    name: str
+    description: str = ""
+    star_count: int = 0
+    is_official: bool = False
+    is_automated: bool = False
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened to an image, a container or the daemon (moby-behaviour 8).
 

@@ -26,7 +26,7 @@ from headway.errors import (
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
-from headway.records import RawManifest
+from headway.records import FoundRepository, RawManifest
 from tests.fakes.images import Image
 from tests.faults import story
 
@@ -159,6 +159,12 @@ class SimulatedRegistry:
         asked = Asked("blob", "GET", endpoint.host, repository, descriptor.digest, offset, end)
         return SimulatedBlob(self, asked, descriptor.size)
 
+    # --- interfaces.SearchIndex ---------------------------------------------------------------------------------
+
+    def search(self, endpoint: Endpoint, term: str, limit: int) -> list[FoundRepository]:
+        self._answer(Asked("index", "GET", endpoint.host, "", term))
+        return [FoundRepository(name=path) for path in sorted({path for path, _ in self._tags}) if term in path][:limit]
+
     # --- what goes wrong ----------------------------------------------------------------------------------------
 
     def _answer(self, asked: Asked) -> _Answer:
@@ -173,7 +179,7 @@ class SimulatedRegistry:
         known = any(repository == asked.repository for repository, _ in self._tags)
         wanted = (asked.kind == "manifest") == (asked.digest in self._media_types)
         answer = _Answer(self._blobs.get(asked.digest, b""))
-        if not known or asked.digest not in self._blobs or not wanted:
+        if asked.kind != "index" and (not known or asked.digest not in self._blobs or not wanted):
             answer.error = NotFoundError(asked.kind, asked.digest)
         for effect in struck:
             self._strike(effect, asked, answer)

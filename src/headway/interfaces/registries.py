@@ -8,7 +8,7 @@ from headway.distribution.endpoints import Endpoint
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
-from headway.records import RawManifest
+from headway.records import FoundRepository, RawManifest
 
 
 class BlobStream(Protocol):
@@ -86,3 +86,14 @@ class Registry(Protocol):
 
     def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> BlobStream:
         """Return a stream of the blob's bytes from `offset` up to `end`; nothing is sent before its `open`."""
+
+
+class SearchIndex(Protocol):
+    """What finds repositories by words. Errors are those of `BlobStream.open`."""
+
+    def search(self, endpoint: Endpoint, term: str, limit: int) -> list[FoundRepository]:
+        """Return at most `limit` repositories, best first.
+
+        Raises:
+            MisbehavedError: There is no index, or it answers with something else.
+        """

@@ -1,0 +1,64 @@
+"""Searching a registry's index, by the old protocol that docker still speaks for it (moby-behaviour 6.14)."""
+
+from __future__ import annotations
+
+import urllib.parse
+
+import msgspec
+
+from headway.distribution.endpoints import Endpoint
+from headway.errors import MisbehavedError
+from headway.records import FoundRepository
+from headway.registry.request import Request, Sender
+
+MAX_ANSWER_BYTES = 4 << 20
+
+
+class _Found(msgspec.Struct):
+    name: str = ""
+    description: str | None = None
+    star_count: int = 0
+    is_official: bool = False
+    is_automated: bool = False
+
+
+class _Answer(msgspec.Struct):
+    results: list[_Found] | None = None
+
+
+class SearchClient:
+    """Implements `interfaces.SearchIndex` over HTTP.
+
+    Args:
+        client: Whose connections, logins and memory of hosts are used.
+    """
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def search(self, endpoint: Endpoint, term: str, limit: int) -> list[FoundRepository]:
+        """See `interfaces.SearchIndex.search`."""
+        query = urllib.parse.urlencode({"q": term, "n": limit})
+        with Request(
+            self._client, endpoint, "", "GET", f"/v1/search?{query}", {"Accept": "application/json"}
+        ) as request:
+            exchange = request.send()
+            if exchange.status in (429, 403) or exchange.status >= 500:
+                raise request.failure("index", endpoint.host)
+            if exchange.status != 200:
+                raise MisbehavedError(endpoint.host, f"Unexpected status code {exchange.status}")
+            data = exchange.read_up_to(MAX_ANSWER_BYTES)
+            try:
+                found = msgspec.json.decode(data, type=_Answer).results or []
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                raise MisbehavedError(endpoint.host, "answers a search with something else") from None
+        return [
+            FoundRepository(
+                name=each.name,
+                description=each.description or "",
+                star_count=each.star_count,
+                is_official=each.is_official,
+                is_automated=each.is_automated,
+            )
+            for each in found
+        ]

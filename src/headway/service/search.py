@@ -1,0 +1,92 @@
+"""Searching for images (moby-behaviour 6.14).
+
+Rule: filters are applied here, behind the index's limit, as docker applies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from headway.distribution.endpoints import Endpoint, InsecureRegistries
+from headway.errors import InvalidFilterError, InvalidReferenceError, RequestError
+from headway.interfaces.registries import SearchIndex
+from headway.oci.reference import DOCKER_HUB
+from headway.records import FoundRepository
+from headway.service.filters import Filters, require_known, truth
+from headway.service.lanes import Lanes
+
+KNOWN_FILTERS = frozenset({"is-automated", "is-official", "stars"})
+DEFAULT_LIMIT = 25
+MAX_LIMIT = 100
+HUB_INDEX = "index.docker.io"
+
+
+class Search:
+    """Asks registries' indexes.
+
+    Args:
+        index: Asks one of them.
+        lanes: Where it may be waited for.
+    """
+
+    def __init__(self, index: SearchIndex, lanes: Lanes) -> None:
+        self._index = index
+        self._lanes = lanes
+
+    async def search(
+        self, term: str, *, limit: int = 0, filters: Filters, insecure: InsecureRegistries
+    ) -> list[FoundRepository]:
+        """Return what an index finds, in its order.
+
+        Args:
+            term: Words; ``host/words`` asks that host, anything else Docker Hub.
+            limit: How many at most, 1 to 100; 0 for 25.
+            filters: ``is-automated``, ``is-official``, ``stars`` (the largest counts).
+            insecure: Hosts that may be asked without verified TLS.
+
+        Raises:
+            RequestError: A limit out of range, a filter that is none, a term that is none.
+            RegistryError: The index does not answer as one.
+        """
+        wanted = _wanted(filters)
+        endpoint, words = search_endpoint(term, insecure)
+        limit = limit or DEFAULT_LIMIT
+        if not 1 <= limit <= MAX_LIMIT:
+            raise RequestError(f"Limit {limit} is outside the range of [1, {MAX_LIMIT}]")
+        found = await self._lanes.abandonable(partial(self._index.search, endpoint, words, limit))
+        return [each for each in found if _is_wanted(each, *wanted)]
+
+
+def search_endpoint(term: str, insecure: InsecureRegistries) -> tuple[Endpoint, str]:
+    """Return which index a term is for, and the words to give it.
+
+    Raises:
+        InvalidReferenceError: There are none.
+    """
+    first, slash, rest = term.partition("/")
+    if not slash or not ("." in first or ":" in first or first == "localhost"):
+        first, rest = DOCKER_HUB, term
+    if not rest.strip() or "://" in term:
+        raise InvalidReferenceError(f"invalid search term {term!r}")
+    if first in (DOCKER_HUB, HUB_INDEX):
+        return Endpoint(HUB_INDEX), rest.removeprefix("library/")
+    return Endpoint(first, secure=first not in insecure), rest
+
+
+def _wanted(filters: Filters) -> tuple[bool | None, bool | None, int]:
+    require_known(filters, KNOWN_FILTERS)
+    return truth(filters, "is-automated"), truth(filters, "is-official"), _stars(filters.get("stars", ()))
+
+
+def _stars(values: Sequence[str]) -> int:
+    for value in values:
+        if not value.isascii() or not value.isdecimal():
+            raise InvalidFilterError("stars", (value,))
+    return max(map(int, values), default=0)
+
+
+def _is_wanted(found: FoundRepository, automated: bool | None, official: bool | None, stars: int) -> bool:  # noqa: FBT001
+    return (
+        automated in (None, found.is_automated) and official in (None, found.is_official) and found.star_count >= stars
+    )
