@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         http_proxy: URL of the proxy for plain HTTP; this and the next two stand in for the environment's, if not None.
         https_proxy: URL of the proxy for TLS.
         no_proxy: Who is reached without one, as in the environment's variable.
+        file: What was read; None where there was no file.
     """
 
     data_root: Path
@@ -85,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_proxy: str | None = None
     https_proxy: str | None = None
     no_proxy: str | None = None
+    file: Path | None = None
 
     def mirrors_of(self, domain: str) -> tuple[str, ...]:
         """Return the URLs that stand in for a registry, first choice first."""
@@ -135,7 +137,7 @@ def merge(document: Mapping[str, object], path: Path, flags: Mapping[str, object
     Raises:
         InvalidSettingError: A value is of another kind than its key asks for.
     """
-    values: dict[str, object] = {"data_root": data_root}
+    values: dict[str, object] = {"data_root": data_root, "file": path if path.exists() else None}
     for key, (name, convert) in _KEYS.items():
         if key in document:
             values[name] = convert(document[key], f"{path}: {key}")

@@ -3,26 +3,76 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from headway.distribution.proxies import ProxyRules, proxy_rules
+from headway.distribution.standing import Standing
+from headway.errors import InvalidSettingError
 from headway.registry.certificates import Certificates, certificate_directories
 from headway.registry.credentials import AuthFiles, auth_files
 from headway.registry.http import HttpClient
 from headway.registry.logins import LoginFile
-from headway.settings import Settings
+from headway.registry.names import Names, Resolve
+from headway.settings import Settings, load
 from headway.version import VERSION
 
 
-def http_client(settings: Settings) -> HttpClient:
-    """Return a client that trusts what this user and this machine trust, and goes through their proxies."""
+def http_client(
+    settings: Settings,
+    *,
+    standing: Standing | None = None,
+    resolve: Resolve | None = None,
+    wall: Callable[[], float] = time.time,
+) -> HttpClient:
+    """Return a client that trusts what this user and this machine trust, and goes through their proxies.
 
-    def proxies() -> ProxyRules:
-        http, https, none = settings.http_proxy, settings.https_proxy, settings.no_proxy
+    Args:
+        settings: Says what of that is not the environment's.
+        standing: What registries have shown.
+        resolve: Asks the name servers, as `socket.getaddrinfo` does.
+        wall: Seconds since the epoch, as this machine has them.
+    """
+    standing = standing or Standing()
+    certificates = Certificates(certificate_directories(os.environ, _home()))
+    return HttpClient(
+        f"headway/{VERSION}",
+        certificates,
+        Proxies(settings),
+        names=Names(standing.addresses, resolve),
+        standing=standing,
+        wall=wall,
+    )
+
+
+class Proxies:
+    """The proxies in force: those of the settings' file as it is now, and of the environment.
+
+    Whoever walks from one network into another changes them while pulls are under way.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._seen = _stamp(settings.file)
+
+    def __call__(self) -> ProxyRules:
+        """Return who is reached through which proxy; called for each exchange."""
+        if (stamp := _stamp(self._settings.file)) != self._seen:
+            self._seen = stamp
+            with suppress(InvalidSettingError):  # half written: what held before holds until it can be read
+                self._settings = load({}, data_root=self._settings.data_root, config_file=self._settings.file).settings
+        http, https, none = self._settings.http_proxy, self._settings.https_proxy, self._settings.no_proxy
         return proxy_rules(os.environ, http=http, https=https, none=none)
 
-    certificates = Certificates(certificate_directories(os.environ, _home()))
-    return HttpClient(f"headway/{VERSION}", certificates, proxies)
+
+def _stamp(file: Path | None) -> tuple[int, int, int] | None:
+    try:
+        status = file.stat() if file is not None else None
+    except OSError:
+        return None
+    return (status.st_ino, status.st_mtime_ns, status.st_size) if status is not None else None
 
 
 def credential_source(settings: Settings) -> AuthFiles:

@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from headway.composition.network import credential_source, http_client
+from headway.distribution.addresses import AddressBook
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.flow import LinkMemory
+from headway.distribution.standing import Standing
 from headway.interfaces.files import TarSource
 from headway.layers.applier import apply_layer
 from headway.layers.recipe_recorder import Recorder
@@ -19,6 +21,7 @@ from headway.layers.umask import unshare_umask
 from headway.oci.digest import DiffID
 from headway.records import LayerReport, recipe_beside
 from headway.registry.client import RegistryClient
+from headway.registry.names import Resolve
 from headway.service.blob_transfer import Tools
 from headway.service.lanes import Lanes
 from headway.service.pull import Puller
@@ -45,7 +48,12 @@ def _apply_and_record(
 
 @asynccontextmanager
 async def pulling(
-    settings: Settings, stores: Stores, *, clock: Callable[[], float] = time.monotonic
+    settings: Settings,
+    stores: Stores,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    resolve: Resolve | None = None,
+    wall: Callable[[], float] = time.time,
 ) -> AsyncIterator[Puller]:
     """Give a puller over open stores; its transfers end with the block.
 
@@ -53,14 +61,18 @@ async def pulling(
         settings: What it keeps to.
         stores: Where it puts things.
         clock: Monotonic time, in seconds, that retries and rates are judged by.
+        resolve: Asks the name servers, as `socket.getaddrinfo` does.
+        wall: Seconds since the epoch, as this machine has them.
     """
     policy = RetryPolicy(settings.max_download_attempts, settings.download_patience)
-    http = http_client(settings)
+    standing = Standing(AddressBook(stores.hosts.addresses()))
+    http = http_client(settings, standing=standing, resolve=resolve, wall=wall)
     lanes = Lanes()
     tools = Tools(
-        registry=RegistryClient(http, credential_source(settings)),
+        registry=RegistryClient(http, credential_source(settings), clock=clock),
         lanes=lanes,
         memory=LinkMemory(),
+        standing=standing,
         policy=lambda: policy,
         clock=clock,
         jitter=random.random,
@@ -72,4 +84,5 @@ async def pulling(
             yield Puller(tools, Transfers(tools, stores, applier=applier, slots=slots, group=group), stores)
     finally:
         http.close()
+        stores.hosts.found(standing.addresses.take_new())
         lanes.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headway.distribution.addresses import AddressBook
 from headway.distribution.black_hole import BlackHole
 from headway.distribution.clock import ClockWatch
 from headway.distribution.health import Health
@@ -13,7 +14,11 @@ from headway.distribution.throttle import Throttle
 class Standing:
     """The memory of one process, by registry; each part says how it may be used from several threads.
 
+    Args:
+        addresses: What earlier processes knew of addresses.
+
     Attributes:
+        addresses: At which each host was found.
         throttle: When each may be asked again.
         health: Which have failed lately.
         patience: How long each needs.
@@ -24,7 +29,8 @@ class Standing:
         trusted: Names whose certificate was found good.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, addresses: AddressBook | None = None) -> None:
+        self.addresses = addresses or AddressBook()
         self.throttle = Throttle()
         self.health = Health()
         self.patience = Patience()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -100,6 +100,12 @@ class HostMemory(Protocol):
 
     def has_answered(self, host: str) -> bool:
         """Tell whether it ever did."""
+
+    def addresses(self) -> Mapping[str, Sequence[str]]:
+        """Return the addresses that took a connection, by host name without a port, the latest first."""
+
+    def found(self, addresses: Mapping[str, Sequence[str]]) -> None:
+        """Remember such addresses, instead of those of the same hosts that were known before."""
 
 
 class Transaction(Protocol):

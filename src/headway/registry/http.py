@@ -274,8 +274,8 @@ class HttpClient:
         standing: Standing | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.names = names or Names()
         self.standing = standing or Standing()
+        self.names = names or Names(self.standing.addresses)
         self.idle = IdleConnections()
         self._wall = wall
         self._user_agent = user_agent

@@ -19,6 +19,7 @@ from headway.distribution.backoff import GiveUp, Retries, RetryPolicy, Wait
 from headway.distribution.download import BlobDownload, Commit, Fetch, SetAside, Verify, check_skip
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.flow import FlowWatch, LinkMemory, first_byte_limit
+from headway.distribution.standing import Standing
 from headway.errors import DigestMismatchError, Fault, HeadwayError, StoreError, UnreachableError
 from headway.interfaces.content import Follower, Ingest
 from headway.interfaces.registries import BlobStream, Registry
@@ -53,6 +54,7 @@ class Tools(msgspec.Struct, frozen=True):
         registry: Reads from registries.
         lanes: Threads.
         memory: What the link has shown.
+        standing: What registries have shown.
         policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
         clock: Monotonic time, in seconds.
         jitter: Returns a number from 0 up to 1.
@@ -61,6 +63,7 @@ class Tools(msgspec.Struct, frozen=True):
     registry: Registry
     lanes: Lanes
     memory: LinkMemory
+    standing: Standing
     policy: Callable[[], RetryPolicy]
     clock: Callable[[], float]
     jitter: Callable[[], float]

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TypeVar
+from collections.abc import Sequence
 
 import msgspec
 
-from headway.distribution.backoff import FirstContact, GiveUp, Retries, Wait, is_outage
-from headway.distribution.endpoints import Endpoint, InsecureRegistries, endpoints_for, foreign_endpoints
+from headway.distribution.endpoints import InsecureRegistries, endpoints_for, foreign_endpoints
 from headway.errors import (
-    Fault,
     HeadwayError,
     InvalidDocumentError,
     InvalidReferenceError,
@@ -26,7 +22,6 @@ from headway.errors import (
     NotFoundError,
     PullIncompleteError,
     StoreError,
-    UnreachableError,
 )
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import ChainID, DiffID, Digest
@@ -36,18 +31,16 @@ from headway.oci.media_types import is_foreign_layer
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import ImageRecord, RawManifest
+from headway.service.asking import Asker
 from headway.service.blob_transfer import Cost, Source, Tools
 from headway.service.progress import (
     PullDone,
     PullStarted,
     Receipt,
     Report,
-    Waiting,
 )
 from headway.service.stores import Stores
 from headway.service.transfer import Transfers
-
-T = TypeVar("T")
 
 
 class PullRequest(msgspec.Struct, frozen=True):
@@ -122,9 +115,9 @@ class _Pull:
         self._request = request
         self._reference = request.reference
         self._report = report
-        self._endpoints = endpoints_for(self._reference.domain, request.mirrors, request.insecure)
+        endpoints = endpoints_for(self._reference.domain, request.mirrors, request.insecure)
+        self._asker = Asker(tools, stores.hosts, endpoints, name=self._reference.familiar, report=report)
         self._layers: list[_Layer] = []
-        self._retries: Counter[str] = Counter()
         self._manifest_bytes = 0
         self._document_bytes = 0
 
@@ -154,7 +147,7 @@ class _Pull:
     async def tags(self) -> list[Reference]:
         """Return every tag of the repository."""
         name = self._reference.name_only()
-        found = await self._ask(lambda endpoint: self._tools.registry.tags(endpoint, name.path))
+        found = await self._asker.ask(lambda endpoint: self._tools.registry.tags(endpoint, name.path))
         try:
             return [name.with_tag(tag) for tag in found]
         except InvalidReferenceError as error:
@@ -190,7 +183,7 @@ class _Pull:
         return chosen
 
     async def _resolve(self) -> Descriptor:
-        return await self._ask(lambda endpoint: self._tools.registry.resolve(endpoint, self._reference))
+        return await self._asker.ask(lambda endpoint: self._tools.registry.resolve(endpoint, self._reference))
 
     async def _manifest(self, digest: Digest) -> RawManifest:
         """Return a manifest from the store, or from the registry and then kept for the next attempt."""
@@ -198,7 +191,7 @@ class _Pull:
         if await disk(blobs.size, digest) is not None:
             return RawManifest("", await disk(blobs.read, digest), digest)
         path = self._reference.path
-        manifest = await self._ask(lambda endpoint: self._tools.registry.fetch_manifest(endpoint, path, digest))
+        manifest = await self._asker.ask(lambda endpoint: self._tools.registry.fetch_manifest(endpoint, path, digest))
         self._manifest_bytes += len(manifest.data)
         self._document_bytes += len(manifest.data)
         parse_manifest(manifest.data, manifest.media_type)  # what is not one is not kept
@@ -214,68 +207,11 @@ class _Pull:
         data = await self._tools.lanes.disk(self._stores.blobs.read, descriptor.digest)
         return ImageConfig.parse(data), [cost]
 
-    async def _ask(self, question: Callable[[Endpoint], T]) -> T:
-        """Put one small question to the endpoints until one answers, as long as the rules allow."""
-        now = self._tools.clock
-        retries = Retries(self._tools.policy(), now=now(), jitter=self._tools.jitter)
-        first = FirstContact(now=now())
-        known = await self._is_known()
-        seen: HeadwayError | None = None
-        while True:
-            try:
-                async with asyncio.timeout(None if known else first.seconds_left(now=now())):
-                    answer = await self._ask_each(question)
-            except TimeoutError:
-                answer = seen or UnreachableError(self._endpoints[-1].host, Fault.TIMEOUT)
-            if not isinstance(answer, HeadwayError):
-                return answer
-            seen = answer
-            self._retries[answer.brief] += 1
-            known = known or is_outage(answer)
-            decision = (retries if known else first).failed(answer, now=now())
-            if isinstance(decision, GiveUp):
-                raise decision.error
-            await self._wait(decision)
-
-    async def _is_known(self) -> bool:
-        """Tell whether any of the endpoints has ever answered: then silence is an outage, not a typo."""
-        has_answered, database = self._stores.hosts.has_answered, self._tools.lanes.database
-        return any([await database(has_answered, endpoint.host) for endpoint in self._endpoints])
-
-    async def _ask_each(self, question: Callable[[Endpoint], T]) -> T | HeadwayError:
-        """Return the first answer, or the last endpoint's error (moby-behaviour 3.1)."""
-        error: HeadwayError = NotFoundError("endpoint", self._reference.domain)
-        for endpoint in tuple(self._endpoints):
-            try:
-                answer = await self._tools.lanes.abandonable(partial(question, endpoint))
-            except (StoreError, asyncio.CancelledError):
-                raise
-            except HeadwayError as caught:
-                if endpoint.mirror:
-                    self._put_last(endpoint)
-                else:
-                    error = caught  # the registry knows best whether there is such an image
-                continue
-            await self._tools.lanes.database(self._stores.hosts.answered, endpoint.host)
-            return answer
-        return error
-
-    def _put_last(self, mirror: Endpoint) -> None:
-        """Ask a mirror that has failed once after everybody else, for the rest of this pull."""
-        self._endpoints.remove(mirror)
-        self._endpoints.append(mirror)
-
-    async def _wait(self, decision: Wait) -> None:
-        due = self._tools.clock() + decision.seconds
-        while (left := due - self._tools.clock()) > 0:
-            self._report(Waiting(self._reference.familiar, str(decision.cause), left))
-            await asyncio.sleep(min(1.0, left))
-
     # Layers
 
     def _sources(self, descriptor: Descriptor) -> Sequence[Source]:
         foreign = descriptor.urls if is_foreign_layer(descriptor.media_type) else ()
-        endpoints = [*self._endpoints, *foreign_endpoints(foreign, self._request.insecure)]
+        endpoints = [*self._asker.endpoints, *foreign_endpoints(foreign, self._request.insecure)]
         return [Source(endpoint, self._reference.path) for endpoint in endpoints]
 
     async def _bring_layers(self) -> list[Cost]:
@@ -336,7 +272,7 @@ class _Pull:
             needed=layers - here - kept + self._document_bytes,
             received=self._manifest_bytes + sum(cost.received for cost in costs),
             here=here + kept,
-            retries=dict(sum((Counter(cost.retries) for cost in costs), self._retries)),
+            retries=dict(sum((Counter(cost.retries) for cost in costs), self._asker.retries)),
             seconds=seconds,
         )
 

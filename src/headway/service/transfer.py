@@ -122,6 +122,8 @@ class Transfers:
     ) -> AsyncIterator[tuple[BlobTransfer, Ingest]]:
         disk = self._tools.lanes.disk
         ingest = await self._tools.lanes.disk_to_the_end(self._ingests.open, descriptor.digest, descriptor.size)
+        healthy = self._tools.standing.health.ordered
+        sources = healthy(sources, "blob", host_of=lambda source: source.endpoint.host, now=self._tools.clock())
         transfer = BlobTransfer(self._tools, sources, descriptor, ingest, report)
         try:
             yield transfer, ingest

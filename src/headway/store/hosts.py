@@ -1,15 +1,17 @@
-"""Which registries have answered before."""
+"""Which registries have answered before, and at which addresses hosts were found."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 from headway.store.database import Database
 
 
 class SqliteHostMemory:
-    """Implements `interfaces.HostMemory` in the table ``hosts``.
+    """Implements `interfaces.HostMemory` in the tables ``hosts`` and ``addresses``.
 
     Args:
-        database: Holds the table.
+        database: Holds the tables.
     """
 
     def __init__(self, database: Database) -> None:
@@ -26,3 +28,20 @@ class SqliteHostMemory:
     def has_answered(self, host: str) -> bool:
         """See `interfaces.HostMemory.has_answered`."""
         return host in self._known or bool(self._database.query("SELECT 1 FROM hosts WHERE host = ?", (host,)))
+
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """See `interfaces.HostMemory.addresses`."""
+        rows = self._database.query("SELECT name, good FROM addresses")
+        return {str(name): tuple(str(good).split()) for name, good in rows}
+
+    def found(self, addresses: Mapping[str, Sequence[str]]) -> None:
+        """See `interfaces.HostMemory.found`."""
+        if not addresses:
+            return
+        with self._database.transaction():
+            for name, good in addresses.items():
+                self._database.execute(
+                    "INSERT INTO addresses (name, good) VALUES (?, ?) "
+                    "ON CONFLICT (name) DO UPDATE SET good = excluded.good",
+                    (name, " ".join(good)),
+                )

@@ -183,4 +183,12 @@ CREATE VIEW chain_users (chain_id) AS
     UNION ALL SELECT chain_id FROM rw_layers UNION ALL SELECT chain_id FROM mounts;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _NEEDS, _IMAGES_AND_EVENTS, _CONTAINERS)
+# Addresses that took a connection for a host name, the latest first, with a space between: for when no name server does.
+_ADDRESSES = """
+CREATE TABLE addresses (
+    name TEXT PRIMARY KEY,
+    good TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NEEDS, _IMAGES_AND_EVENTS, _CONTAINERS, _ADDRESSES)

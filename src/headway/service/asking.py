@@ -1,0 +1,123 @@
+"""Small questions to registries: what a tag stands for, a manifest, a list of tags.
+
+Rule 1: a registry that nobody ever reached is asked for ten seconds, one that is known as long as patience lasts.
+Rule 2: mirrors are asked first; the registry itself knows best whether there is such an image.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from headway.distribution.backoff import FirstContact, GiveUp, Retries, Wait, is_outage
+from headway.distribution.endpoints import Endpoint
+from headway.errors import Fault, HeadwayError, NotFoundError, StoreError, UnreachableError
+from headway.interfaces.images import HostMemory
+from headway.service.blob_transfer import Tools
+from headway.service.lanes import Thread
+from headway.service.progress import Report, Waiting
+
+T = TypeVar("T")
+
+
+class Asker:
+    """Puts the questions of one pull.
+
+    Args:
+        tools: What to work with.
+        hosts: Which registries have answered before.
+        endpoints: Where to ask, first choice first.
+        name: What the pull is about, for those who watch it.
+        report: Told while it waits.
+
+    Attributes:
+        endpoints: Where to ask; mirrors that have failed stand last.
+        retries: Failures by cause.
+    """
+
+    def __init__(
+        self, tools: Tools, hosts: HostMemory, endpoints: Sequence[Endpoint], *, name: str, report: Report
+    ) -> None:
+        self._tools = tools
+        self._hosts = hosts
+        self._name = name
+        self._report = report
+        healthy = tools.standing.health.ordered
+        self.endpoints = healthy(endpoints, "manifest", host_of=lambda endpoint: endpoint.host, now=tools.clock())
+        self.retries: Counter[str] = Counter()
+
+    async def ask(self, question: Callable[[Endpoint], T]) -> T:
+        """Return the first answer of an endpoint, waiting for one as long as the rules allow.
+
+        Raises:
+            HeadwayError: Nobody answered.
+        """
+        now = self._tools.clock
+        retries = Retries(self._tools.policy(), now=now(), jitter=self._tools.jitter)
+        first = None if await self._is_known() else FirstContact(now=now())
+        while True:
+            answer = await self._ask_each(question, first)
+            if not isinstance(answer, HeadwayError):
+                return answer
+            self.retries[answer.brief] += 1
+            if is_outage(answer):
+                first = None
+            decision = (first or retries).failed(answer, now=now())
+            if isinstance(decision, Wait) and retries.outlasts(decision, now=now()):
+                decision = GiveUp(answer)
+            if isinstance(decision, GiveUp):
+                raise decision.error
+            await self._wait(decision)
+
+    async def _is_known(self) -> bool:
+        """Tell whether any of the endpoints has ever answered: then silence is an outage, not a typo."""
+        has_answered, database = self._hosts.has_answered, self._tools.lanes.database
+        return any([await database(has_answered, endpoint.host) for endpoint in self.endpoints])
+
+    async def _ask_each(self, question: Callable[[Endpoint], T], first: FirstContact | None) -> T | HeadwayError:
+        """Return the first answer, or the last endpoint's error (moby-behaviour 3.1)."""
+        error: HeadwayError = NotFoundError("endpoint", self._name)
+        for endpoint in tuple(self.endpoints):
+            try:
+                answer = await self._ask_one(endpoint, question, first)
+            except StoreError:
+                raise
+            except HeadwayError as caught:
+                if endpoint.mirror:
+                    self._put_last(endpoint)
+                else:
+                    error = caught
+                continue
+            await self._tools.lanes.database(self._remember, endpoint.host)
+            return answer
+        return error
+
+    async def _ask_one(self, endpoint: Endpoint, question: Callable[[Endpoint], T], first: FirstContact | None) -> T:
+        """Return an answer; a thread that is still waiting for one when there is no time left is left behind."""
+        asking = Thread(partial(question, endpoint), abort=lambda: None, name="ask")
+        if first is not None:
+            await asyncio.wait({asking.done}, timeout=first.seconds_left(now=self._tools.clock()))
+            if not asking.done.done() and endpoint.host in self._tools.standing.reached:
+                left = first.seconds_left_where_reached(now=self._tools.clock())
+                await asyncio.wait({asking.done}, timeout=left)
+            if not asking.done.done():
+                raise UnreachableError(endpoint.host, Fault.TIMEOUT)
+        return await asyncio.shield(asking.done)
+
+    def _remember(self, host: str) -> None:
+        self._hosts.answered(host)
+        self._hosts.found(self._tools.standing.addresses.take_new())
+
+    def _put_last(self, mirror: Endpoint) -> None:
+        """Ask a mirror that has failed once after everybody else, for the rest of this pull."""
+        self.endpoints.remove(mirror)
+        self.endpoints.append(mirror)
+
+    async def _wait(self, decision: Wait) -> None:
+        due = self._tools.clock() + decision.seconds
+        while (left := due - self._tools.clock()) > 0:
+            self._report(Waiting(self._name, str(decision.cause), left))
+            await asyncio.sleep(min(1.0, left))
