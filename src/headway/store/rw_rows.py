@@ -1,0 +1,59 @@
+"""How the table ``rw_layers`` speaks of read-write layers."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from headway.errors import ConflictError
+from headway.oci.digest import ChainID, Digest
+from headway.records import RwLayerRecord
+from headway.store.database import Database
+from headway.store.layer_rows import decode_report, encode_report
+
+_COLUMNS = "name, mount_id, chain_id, driver, init_report, storage_opt, mount_label, is_removing"
+_SELECT = f"SELECT {_COLUMNS} FROM rw_layers"  # noqa: S608  # a constant
+_INSERT = f"INSERT INTO rw_layers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # a constant
+
+
+def insert(database: Database, record: RwLayerRecord) -> None:
+    """Record a layer.
+
+    Raises:
+        ConflictError: Its name is taken.
+        StoreError: The disk failed.
+    """
+    report = None if record.init_report is None else encode_report(record.init_report)
+    options = msgspec.json.encode(record.storage_opt).decode()
+    label, removing = record.mount_label, int(record.is_removing)
+    row = (record.name, record.mount_id, record.chain_id, record.driver, report, options, label, removing)
+    try:
+        database.execute(_INSERT, row)
+    except sqlite3.IntegrityError as error:
+        raise ConflictError(f"mount already exists with name: {record.name}") from error
+
+
+def find(database: Database, name: str) -> RwLayerRecord | None:
+    """Return what is recorded of a layer."""
+    rows = database.query(f"{_SELECT} WHERE name = ?", (name,))
+    return _record(rows[0]) if rows else None
+
+
+def every(database: Database) -> list[RwLayerRecord]:
+    """Return all, by name."""
+    return [_record(row) for row in database.query(f"{_SELECT} ORDER BY name")]
+
+
+def _record(row: tuple[str, str, str | None, str, str | None, str, str, int]) -> RwLayerRecord:
+    name, mount_id, chain_id, driver, init_report, storage_opt, mount_label, is_removing = row
+    return RwLayerRecord(
+        name=name,
+        mount_id=mount_id,
+        chain_id=None if chain_id is None else ChainID(Digest(chain_id)),
+        driver=driver,
+        init_report=None if init_report is None else decode_report(init_report),
+        storage_opt=msgspec.json.decode(storage_opt, type=dict[str, str]),
+        mount_label=mount_label,
+        is_removing=bool(is_removing),
+    )
