@@ -1,0 +1,46 @@
+"""``GET /events``: what happened, and what happens (moby-behaviour 8.1)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+from aiohttp import web
+
+from headway.engine import queries
+from headway.engine.call import Call
+from headway.engine.routing import Route
+from headway.engine.server import stream_headers
+from headway.engine.shapes.events import event_message
+from headway.service.event_query import EventQuery
+from headway.service.events import Events
+
+
+class EventRoutes:
+    """Streams events to whoever listens.
+
+    Args:
+        events: Where they are told.
+        clock: Nanoseconds since the epoch.
+    """
+
+    def __init__(self, events: Events, *, clock: Callable[[], int] = time.time_ns) -> None:
+        self._events = events
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """Return the lines of the table."""
+        return [Route("GET", "/events", self._stream)]
+
+    async def _stream(self, call: Call) -> web.StreamResponse:
+        filters = queries.filters(call.query)
+        query = EventQuery.parse(call.text("since"), call.text("until"), filters, now=self._clock())
+        response = web.StreamResponse(headers=stream_headers("application/json"))
+        with self._events.listen(query) as listener:
+            await response.prepare(call.request)  # at once: a client waits for the headers before it goes on
+            async for batch in listener.heard():
+                lines = [msgspec.json.encode(event_message(event)) + b"\n" for event in batch.events]
+                await response.write(b"".join(lines))
+        await response.write_eof()
+        return response
