@@ -113,6 +113,16 @@ def _pull(parser: argparse.ArgumentParser) -> None:
         help="how long to wait for a new byte once the attempts are used up: 90s, 10m, forever (default: 10m)",
     )
     patience.add_argument("--wait", action="store_true", help="wait for the link for ever")
+    parser.add_argument(
+        "--unfinished-max-age",
+        metavar="DUR",
+        help="drop other unfinished downloads that got no byte for so long: 30d (default: forever)",
+    )
+    parser.add_argument(
+        "--unfinished-max-size",
+        metavar="SIZE",
+        help="drop the oldest other unfinished downloads beyond so many bytes: 2G (default: no limit)",
+    )
     parser.add_argument("--registry-mirror", action="append", metavar="URL", help="ask here first for docker.io")
     _insecure(parser)
     _authfile(parser)

@@ -15,7 +15,7 @@ from headway.cli.progress import SilentView, describe, describe_receipt
 from headway.cli.terminal import one_line
 from headway.cli.units import size
 from headway.oci.digest import Digest
-from headway.service.progress import LayerProgress, Phase, PullEvent, PullStarted, Receipt, Waiting
+from headway.service.progress import LayerProgress, Notice, Phase, PullEvent, PullStarted, Receipt, Waiting
 
 _RATE_SECONDS = 5.0
 
@@ -42,6 +42,8 @@ class LiveView(SilentView):
                 self._waiting = None
             case Waiting():
                 self._waiting = event
+            case Notice():
+                self._titles.append(f"note: {event.text}")
             case LayerProgress():
                 self._measure(event)
             case _:

@@ -9,7 +9,7 @@ import msgspec
 from headway.cli.terminal import one_line
 from headway.cli.units import duration, size
 from headway.oci.digest import Digest
-from headway.service.progress import LayerProgress, Phase, PullEvent, PullStarted, Receipt, Waiting
+from headway.service.progress import LayerProgress, Notice, Phase, PullEvent, PullStarted, Receipt, Waiting
 
 
 class View(Protocol):
@@ -86,6 +86,8 @@ class PlainView(SilentView):
                 self._line(
                     f"waiting for the link: {event.cause}; nothing is lost; next try in {duration(event.retry_seconds)}"
                 )
+            case Notice():
+                self._line(f"note: {event.text}")
             case LayerProgress():
                 before = self.layers.get(event.digest)
                 if before is None or before.phase != event.phase:

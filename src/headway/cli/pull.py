@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 from argparse import Namespace
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
@@ -23,7 +25,9 @@ from headway.oci.reference import Reference
 from headway.service.progress import PullDone
 from headway.service.pull import Puller, PullRequest
 from headway.service.stores import Stores
-from headway.settings import Settings, parse_duration
+from headway.settings import Settings, parse_duration, parse_size
+
+T = TypeVar("T")
 
 
 def pull(options: Namespace) -> int:
@@ -32,6 +36,8 @@ def pull(options: Namespace) -> int:
         options,
         max_download_attempts=options.max_download_attempts,
         download_patience=_patience(options),
+        unfinished_max_age=_parsed(parse_duration, options.unfinished_max_age),
+        unfinished_max_size=_parsed(parse_size, options.unfinished_max_size),
         registry_mirrors=tuple(options.registry_mirror) if options.registry_mirror else None,
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
         auth_file=options.authfile and options.authfile.absolute(),
@@ -50,7 +56,11 @@ def pull(options: Namespace) -> int:
 def _patience(options: Namespace) -> float | None:
     if options.wait:
         return math.inf
-    return None if options.download_patience is None else parse_duration(options.download_patience)
+    return _parsed(parse_duration, options.download_patience)
+
+
+def _parsed(parse: Callable[[str], T], text: str | None) -> T | None:
+    return None if text is None else parse(text)
 
 
 def _request(name: str, options: Namespace, settings: Settings) -> PullRequest:

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from headway.composition.network import credential_source, http_client
@@ -14,6 +15,8 @@ from headway.distribution.addresses import AddressBook
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
+from headway.distribution.streams import Streams
+from headway.distribution.unfinished import Limits
 from headway.interfaces.files import TarSource
 from headway.layers.applier import apply_layer
 from headway.layers.recipe_recorder import Recorder
@@ -23,12 +26,16 @@ from headway.records import LayerReport, recipe_beside
 from headway.registry.client import RegistryClient
 from headway.registry.names import Resolve
 from headway.service.blob_transfer import Tools
+from headway.service.disk_care import DiskCare
 from headway.service.lanes import Lanes
+from headway.service.preflight import Preflight
 from headway.service.pull import Puller
 from headway.service.slots import Slots
 from headway.service.stores import Stores
 from headway.service.transfer import Transfers
+from headway.service.unfinished import UnfinishedDownloads
 from headway.settings import Settings
+from headway.store.space import space
 
 
 def _apply(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
@@ -44,6 +51,18 @@ def _apply_and_record(
         diff_id, report = apply_layer(source, directory, progress, observer=recorder)
         recorder.finish(diff_id)
     return diff_id, report
+
+
+def _disk_care(settings: Settings, stores: Stores, lanes: Lanes) -> DiskCare:
+    preflight = Preflight(
+        stores,
+        stores.ingests,
+        space=partial(space, settings.data_root),
+        at_once=settings.max_concurrent_downloads,
+        place=str(settings.data_root),
+    )
+    limits = Limits(settings.unfinished_max_age, settings.unfinished_max_size)
+    return DiskCare(lanes, preflight, UnfinishedDownloads(stores.ingests, limits))
 
 
 @asynccontextmanager
@@ -81,7 +100,8 @@ async def pulling(
         async with asyncio.TaskGroup() as group:
             slots = Slots(settings.max_concurrent_downloads)
             applier = _apply_and_record if settings.record_recipes else _apply
-            yield Puller(tools, Transfers(tools, stores, applier=applier, slots=slots, group=group), stores)
+            transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group)
+            yield Puller(tools, transfers, stores, _disk_care(settings, stores, lanes))
     finally:
         http.close()
         stores.hosts.found(standing.addresses.take_new())

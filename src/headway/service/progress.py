@@ -83,6 +83,18 @@ class Waiting(msgspec.Struct, frozen=True):
     retry_seconds: float
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """Something the user should know, and that stops nothing.
+
+    Attributes:
+        reference: Familiar form of what was asked for.
+        text: One sentence.
+    """
+
+    reference: str
+    text: str
+
+
 class Receipt(msgspec.Struct, frozen=True):
     """What a pull cost.
 
@@ -122,5 +134,5 @@ class PullDone(msgspec.Struct, frozen=True):
     receipt: Receipt
 
 
-PullEvent = PullStarted | Waiting | LayerProgress | PullDone
+PullEvent = PullStarted | Waiting | Notice | LayerProgress | PullDone
 Report = Callable[[PullEvent], None]

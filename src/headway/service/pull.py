@@ -35,7 +35,9 @@ from headway.service.asking import Asker
 from headway.service.blob_transfer import Cost, Source, Tools
 from headway.service.progress import (
     PullDone,
+from headway.service.disk_care import DiskCare
     PullStarted,
+    Notice,
     Receipt,
     Report,
 )
@@ -73,18 +75,20 @@ class Puller:
         stores: Where things are put.
     """
 
-    def __init__(self, tools: Tools, transfers: Transfers, stores: Stores) -> None:
+        care: Looks after the disk.
+    def __init__(self, tools: Tools, transfers: Transfers, stores: Stores, care: DiskCare) -> None:
         self._tools = tools
         self._transfers = transfers
         self._stores = stores
 
     async def pull(self, request: PullRequest, report: Report) -> PullDone:
+        self._care = care
         """Bring an image, complete and verified, and let its name stand for it.
 
         Raises:
             PullIncompleteError: Something stopped it; the error says what is kept.
         """
-        work = _Pull(self._tools, self._transfers, self._stores, request, report)
+        work = _Pull(self._tools, self._transfers, self._stores, self._care, request, report)
         try:
             return await work.run()
         except HeadwayError as error:
@@ -96,7 +100,7 @@ class Puller:
         Raises:
             PullIncompleteError: The registry does not tell.
         """
-        work = _Pull(self._tools, self._transfers, self._stores, request, report)
+        work = _Pull(self._tools, self._transfers, self._stores, self._care, request, report)
         try:
             return await work.tags()
         except HeadwayError as error:
@@ -107,13 +111,20 @@ class _Pull:
     """One pull under way."""
 
     def __init__(
-        self, tools: Tools, transfers: Transfers, stores: Stores, request: PullRequest, report: Report
+        self,
+        tools: Tools,
+        transfers: Transfers,
+        stores: Stores,
+        care: DiskCare,
+        request: PullRequest,
+        report: Report,
     ) -> None:
         self._tools = tools
         self._transfers = transfers
         self._stores = stores
         self._request = request
         self._reference = request.reference
+        self._care = care
         self._report = report
         endpoints = endpoints_for(self._reference.domain, request.mirrors, request.insecure)
         self._asker = Asker(tools, stores.hosts, endpoints, name=self._reference.familiar, report=report)
@@ -137,7 +148,8 @@ class _Pull:
             )
         )
         here = await self._tools.lanes.database(self._bytes_here)
-        costs += await self._bring_layers()
+        async with self._care.around([(e.diff_id, e.descriptor) for e in self._layers], self._tell):
+            costs += await self._bring_layers()
         updated = await self._publish(root, manifest, config)
         receipt = self._receipt(costs, here, seconds=self._tools.clock() - began)
         done = PullDone(self._reference.familiar, root.digest, config.image_id, config.platform, updated, receipt)
@@ -249,6 +261,9 @@ class _Pull:
             known = stores.images.get(image_id)
             stores.images.put(
                 ImageRecord(
+    def _tell(self, text: str) -> None:
+        self._report(Notice(self._reference.familiar, text))
+
                     image_id=image_id,
                     created=config.created,
                     size=size,

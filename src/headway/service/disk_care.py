@@ -1,0 +1,60 @@
+"""What a pull does for the disk before it fetches layers, and after.
+
+Rule: limits on unfinished downloads make room, then room is looked for; what a pull under way needs is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from headway.errors import HeadwayError
+from headway.oci.descriptor import Descriptor
+from headway.oci.digest import DiffID
+from headway.service.lanes import Lanes
+from headway.service.preflight import Preflight
+from headway.service.unfinished import UnfinishedDownloads
+
+
+class DiskCare:
+    """Looks after the disk of one data root.
+
+    Args:
+        lanes: Where it works.
+        preflight: Looks for room.
+        unfinished: Keeps unfinished downloads within their limits.
+    """
+
+    def __init__(self, lanes: Lanes, preflight: Preflight, unfinished: UnfinishedDownloads) -> None:
+        self._lanes = lanes
+        self._preflight = preflight
+        self._unfinished = unfinished
+
+    @asynccontextmanager
+    async def around(
+        self, layers: Sequence[tuple[DiffID, Descriptor]], tell: Callable[[str], None]
+    ) -> AsyncIterator[None]:
+        """Let the block bring these layers, if there is room.
+
+        Args:
+            layers: All of the image's.
+            tell: Takes a sentence for the user.
+
+        Raises:
+            NoRoomError: They cannot fit.
+            StoreError: The disk failed.
+        """
+        with self._unfinished.needed(descriptor.digest for _, descriptor in layers):
+            await self._trim(tell)
+            if warning := await self._lanes.disk(self._preflight.check, layers):
+                tell(warning)
+            try:
+                yield
+            except HeadwayError:
+                await self._trim(tell)
+                raise
+            await self._trim(tell)
+
+    async def _trim(self, tell: Callable[[str], None]) -> None:
+        if said := await self._lanes.disk(self._unfinished.trim):
+            tell(said)
