@@ -15,7 +15,6 @@ from headway.distribution.addresses import AddressBook
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
-from headway.distribution.streams import Streams
 from headway.distribution.unfinished import Limits
 from headway.interfaces.files import TarSource
 from headway.layers.applier import apply_layer
