@@ -6,7 +6,7 @@ Rule: what happened and on whose side, what is kept, what to do next; a line tha
 from __future__ import annotations
 
 from headway.cli.terminal import one_line
-from headway.cli.units import size
+from headway.cli.units import duration, size
 from headway.errors import (
     ConflictError,
     Fault,
@@ -26,6 +26,7 @@ from headway.errors import (
     StoreBusyError,
     StoreFullError,
     StoreReadOnlyError,
+    ThrottledError,
     UnreachableError,
 )
 
@@ -50,7 +51,7 @@ def exit_status(error: HeadwayError) -> int:
             return DISK_FULL
         case RefusedError():
             return REFUSED
-        case UnreachableError(fault=Fault.UNKNOWN_NAME | Fault.CERTIFICATE):
+        case UnreachableError(fault=Fault.UNKNOWN_NAME):
             return FINAL
         case cause:
             return TRY_AGAIN if cause.retryable else FINAL
@@ -96,20 +97,33 @@ def _particular(cause: HeadwayError) -> str:
     match cause:
         case UnreachableError(fault=Fault.UNKNOWN_NAME):
             return "check the spelling of the registry's name"
+        case UnreachableError(fault=Fault.CLOCK):
+            return "set this machine's clock (timedatectl set-ntp true); with --wait, a pull goes on by itself then"
+        case UnreachableError(fault=Fault.CERTIFICATE, retryable=True):
+            return "log in to the network that is in between, if it wants that, and run the same command to go on"
         case UnreachableError(fault=Fault.CERTIFICATE):
             return "put its CA into certs.d/HOST/ca.crt, or allow it with --insecure-registry"
         case NotFoundError(what=what):
             return _WHERE_TO_LOOK.get(what, "check the name and the tag: the registry has nothing of that name")
+        case ThrottledError():
+            return _when_to_ask(cause)
         case StoreBusyError(pid=pid):
             return f"wait for process {pid} to end, and run the same command"
         case _:
             return ""
 
 
+def _when_to_ask(cause: ThrottledError) -> str:
+    seconds = cause.wait_seconds or cause.retry_after_seconds
+    when = f"run the same command in {duration(seconds)} to go on" if seconds else _GO_ON
+    return f"{when} (quota: {cause.quota})" if cause.quota else when
+
+
 _GO_ON = "run the same command to go on, or add --wait to let it finish by itself"
 _WHERE_TO_LOOK = {
     "platform": "name one of those with --platform",
     "image": "check the name; headway images lists what is here",
+    "blob": "run the same command: what the registry no longer has may be another image's by now, if the tag has moved",
 }
 _ADVICE: dict[type[HeadwayError], str] = {
     StoreFullError: "make room on that disk and run the same command to go on",

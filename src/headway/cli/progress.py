@@ -135,8 +135,9 @@ def describe_receipt(receipt: Receipt) -> str:
     """Return what a pull cost, in one line."""
     ratio = f" ({receipt.received / receipt.needed:.3f})" if receipt.needed else ""
     count = sum(receipt.retries.values())
+    quotas = "".join(f"   quota {quota.words()} at {host}" for host, quota in receipt.quotas.items())
     causes = f" ({', '.join(f'{n} {cause}' for cause, n in receipt.retries.items())})" if count else ""
     return (
         f"needed {size(receipt.needed)}   received {size(receipt.received)}{ratio}   already here {size(receipt.here)}"
-        f"   retries {count}{causes}   {duration(receipt.seconds)}"
+        f"   retries {count}{causes}   {duration(receipt.seconds)}{quotas}"
     )

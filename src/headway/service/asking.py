@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from headway.distribution.backoff import FirstContact, GiveUp, Retries, Wait, is_outage
 from headway.distribution.endpoints import Endpoint
+from headway.distribution.quota import Quota
 from headway.errors import Fault, HeadwayError, NotFoundError, StoreError, UnreachableError
 from headway.interfaces.images import HostMemory
 from headway.service.blob_transfer import Tools
@@ -106,6 +107,11 @@ class Asker:
             if not asking.done.done():
                 raise UnreachableError(endpoint.host, Fault.TIMEOUT)
         return await asyncio.shield(asking.done)
+
+    def quotas(self) -> dict[str, Quota]:
+        """Return what those who were asked let us ask, by host."""
+        known = self._tools.standing.quotas
+        return {endpoint.host: known[endpoint.host] for endpoint in self.endpoints if endpoint.host in known}
 
     def _remember(self, host: str) -> None:
         self._hosts.answered(host)

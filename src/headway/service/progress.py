@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from headway.distribution.quota import Quota
 from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
 
@@ -105,6 +106,7 @@ class Receipt(msgspec.Struct, frozen=True):
         here: Layer bytes that were here already: layers unpacked, and bytes kept from earlier attempts.
         retries: How often a connection failed or a request was refused for now, by cause.
         seconds: From the first request to the last record.
+        quotas: What each registry that was asked lets us ask, by its host; those that do not say are left out.
     """
 
     needed: int
@@ -112,6 +114,7 @@ class Receipt(msgspec.Struct, frozen=True):
     here: int
     retries: dict[str, int]
     seconds: float
+    quotas: dict[str, Quota] = {}
 
 
 class PullDone(msgspec.Struct, frozen=True):

@@ -289,6 +289,7 @@ class _Pull:
             here=here + kept,
             retries=dict(sum((Counter(cost.retries) for cost in costs), self._asker.retries)),
             seconds=seconds,
+            quotas=self._asker.quotas(),
         )
 
     def incomplete(self, error: HeadwayError) -> PullIncompleteError:
