@@ -33,11 +33,11 @@ from headway.oci.reference import Reference
 from headway.records import ImageRecord, RawManifest
 from headway.service.asking import Asker
 from headway.service.blob_transfer import Cost, Source, Tools
-from headway.service.progress import (
-    PullDone,
 from headway.service.disk_care import DiskCare
-    PullStarted,
+from headway.service.progress import (
     Notice,
+    PullDone,
+    PullStarted,
     Receipt,
     Report,
 )
@@ -73,16 +73,16 @@ class Puller:
         tools: What transfers work with.
         transfers: Brings layers and blobs.
         stores: Where things are put.
+        care: Looks after the disk.
     """
 
-        care: Looks after the disk.
     def __init__(self, tools: Tools, transfers: Transfers, stores: Stores, care: DiskCare) -> None:
         self._tools = tools
         self._transfers = transfers
         self._stores = stores
+        self._care = care
 
     async def pull(self, request: PullRequest, report: Report) -> PullDone:
-        self._care = care
         """Bring an image, complete and verified, and let its name stand for it.
 
         Raises:
@@ -122,9 +122,9 @@ class _Pull:
         self._tools = tools
         self._transfers = transfers
         self._stores = stores
+        self._care = care
         self._request = request
         self._reference = request.reference
-        self._care = care
         self._report = report
         endpoints = endpoints_for(self._reference.domain, request.mirrors, request.insecure)
         self._asker = Asker(tools, stores.hosts, endpoints, name=self._reference.familiar, report=report)
@@ -244,6 +244,9 @@ class _Pull:
         sources = self._sources(layer.descriptor)
         return await self._transfers.layer(layer.diff_id, layer.descriptor, sources, self._report)
 
+    def _tell(self, text: str) -> None:
+        self._report(Notice(self._reference.familiar, text))
+
     def _bytes_here(self) -> int:
         unique = {layer.descriptor.digest: layer for layer in self._layers}
         return sum(e.descriptor.size for e in unique.values() if self._stores.layers.has_tree(e.diff_id))
@@ -261,9 +264,6 @@ class _Pull:
             known = stores.images.get(image_id)
             stores.images.put(
                 ImageRecord(
-    def _tell(self, text: str) -> None:
-        self._report(Notice(self._reference.familiar, text))
-
                     image_id=image_id,
                     created=config.created,
                     size=size,
@@ -289,7 +289,6 @@ class _Pull:
             here=here + kept,
             retries=dict(sum((Counter(cost.retries) for cost in costs), self._asker.retries)),
             seconds=seconds,
-            quotas=self._asker.quotas(),
         )
 
     def incomplete(self, error: HeadwayError) -> PullIncompleteError:
