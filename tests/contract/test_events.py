@@ -13,7 +13,8 @@ from headway.oci.digest import ChainID, Digest, ImageID
 from headway.oci.reference import Reference
 from headway.records import ImageRecord
 from headway.service.event_query import EventQuery
-from headway.service.events import Events, Heard, Listener
+from headway.service.events import Events
+from headway.service.listening import Heard, Listener, listen
 from headway.service.moments import SECOND
 from headway.store.database import Database
 from headway.store.events import SqliteEventLog
@@ -63,7 +64,7 @@ def actions(heard: list[Heard]) -> list[str]:
 async def test_who_listens_hears_what_happens_from_now_on(events: Events) -> None:
     events.tell("image", "before", "a", {})
 
-    with events.listen(EVERYTHING) as listener:
+    with listen(events, EVERYTHING) as listener:
         events.tell("image", "tag", "a", {})
         await asyncio.to_thread(events.tell, "image", "untag", "a", {})  # from another thread
         heard = await hear(listener, 2)
@@ -72,7 +73,7 @@ async def test_who_listens_hears_what_happens_from_now_on(events: Events) -> Non
 
 
 async def test_telling_wakes_who_waits(events: Events) -> None:
-    with events.listen(EVERYTHING) as listener:
+    with listen(events, EVERYTHING) as listener:
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(hear(listener, 1))
             await asyncio.sleep(0.05)
@@ -83,7 +84,7 @@ async def test_telling_wakes_who_waits(events: Events) -> None:
 
 
 async def test_only_what_is_wanted_is_heard(events: Events) -> None:
-    with events.listen(EventQuery(filters={"type": ["image"]})) as listener:
+    with listen(events, EventQuery(filters={"type": ["image"]})) as listener:
         events.tell("container", "create", "c", {})
         events.tell("image", "tag", "a", {})
         heard = await hear(listener, 1)
@@ -95,7 +96,7 @@ async def test_who_looks_back_hears_what_was_and_then_what_comes(events: Events)
     for action in ("first", "second"):
         events.tell("image", action, "a", {})  # at 1000 and 1001 s
 
-    with events.listen(EventQuery(since=1_000 * SECOND)) as listener:
+    with listen(events, EventQuery(since=1_000 * SECOND)) as listener:
         events.tell("image", "third", "a", {})
         heard = await hear(listener, 2)
 
@@ -106,7 +107,7 @@ async def test_an_end_that_has_passed_ends_it_at_once(events: Events) -> None:
     for action in ("first", "second", "third"):
         events.tell("image", action, "a", {})
 
-    with events.listen(EventQuery(until=1_001 * SECOND)) as listener:
+    with listen(events, EventQuery(until=1_001 * SECOND)) as listener:
         heard = [each async for each in listener.heard()]
 
     assert actions(heard) == ["first", "second"]
@@ -117,14 +118,14 @@ async def test_an_end_to_come_ends_it_when_it_comes(log: EventLog) -> None:
     now = events.tell("image", "tag", "a", {}).time_nano
 
     async with asyncio.timeout(10):
-        with events.listen(EventQuery(until=now + SECOND // 5)) as listener:
+        with listen(events, EventQuery(until=now + SECOND // 5)) as listener:
             heard = [each async for each in listener.heard()]
 
     assert actions(heard) == ["tag"]
 
 
 async def test_a_slow_listener_holds_nobody_up_and_is_told_what_it_missed(events: Events) -> None:
-    with events.listen(EVERYTHING) as listener:
+    with listen(events, EVERYTHING) as listener:
         for number in range(25):  # the log keeps ten
             events.tell("image", str(number), "a", {})
         heard = await hear(listener, 25)
@@ -137,14 +138,14 @@ async def test_who_looks_back_has_missed_nothing(events: Events) -> None:
     for number in range(25):
         events.tell("image", str(number), "a", {})
 
-    with events.listen(EventQuery(since=0)) as listener:
+    with listen(events, EventQuery(since=0)) as listener:
         heard = await hear(listener, 10)
 
     assert [each.missed for each in heard] == [0]
 
 
 async def test_a_listener_that_is_gone_is_forgotten_at_once(events: Events) -> None:
-    with events.listen(EVERYTHING), events.listen(EVERYTHING):
+    with listen(events, EVERYTHING), listen(events, EVERYTHING):
         assert events.listeners == 2
 
     events.tell("image", "tag", "a", {})
@@ -153,7 +154,7 @@ async def test_a_listener_that_is_gone_is_forgotten_at_once(events: Events) -> N
 
 def test_telling_a_listener_whose_loop_has_ended_harms_nobody(events: Events) -> None:
     async def leave() -> None:
-        listening = events.listen(EVERYTHING)
+        listening = listen(events, EVERYTHING)
         listening.__enter__()
 
     asyncio.run(leave())
@@ -171,7 +172,7 @@ async def test_what_is_undone_is_not_heard(tmp_path: Path) -> None:
                 events.tell("image", "undone", "a", {})
                 raise ZeroDivisionError
 
-        with events.listen(EVERYTHING) as listener:
+        with listen(events, EVERYTHING) as listener:
             with pytest.raises(ZeroDivisionError):
                 await asyncio.to_thread(undone)
             events.tell("image", "done", "a", {})

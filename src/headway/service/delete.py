@@ -1,12 +1,17 @@
-"""Removing names and images (moby-behaviour 6.9)."""
+"""Removing names and images (moby-behaviour 6.9).
+
+Rule 1: what is decided and what is recorded is one transaction; files go behind it.
+Rule 2: a word is a name or an ID by what it was found by, not by how it looks.
+"""
 
 from __future__ import annotations
 
-from headway.errors import ConflictError, NotFoundError, StoreCorruptError
-from headway.oci.digest import ChainID, Digest, chain_ids
+from headway.errors import ConflictError, InvalidReferenceError
+from headway.oci.digest import ImageID
 from headway.oci.reference import Reference
-from headway.records import ImageRecord
-from headway.service.images import Images
+from headway.records import Freed, ImageRecord
+from headway.service.conflicts import Uses, conflict_of, goes_with, is_single, untag_conflict
+from headway.service.lookup import Lookup
 from headway.service.stores import Stores
 
 
@@ -18,78 +23,107 @@ class Deleter:
     """
 
     def __init__(self, stores: Stores) -> None:
-        self._images = stores.images
-        self._references = stores.references
-        self._blobs = stores.blobs
-        self._layers = stores.layers
-        self._transaction = stores.transaction
-        self._finder = Images(stores)
+        self._stores = stores
+        self._lookup = Lookup(stores)
 
-    def delete(self, name: str, *, force: bool = False) -> list[tuple[str, str]]:
-        """Remove a name, and its image with it where that was the last one.
+    def delete(self, word: str, *, force: bool = False, prune: bool = True) -> list[tuple[str, str]]:
+        """Remove a name, and its image with it where that was the last one; or an image, by its ID.
+
+        Args:
+            word: A name or an ID.
+            force: Remove what only soft conflicts stand against.
+            prune: Remove the image's recorded parents too, as far as nobody needs them.
 
         Returns:
             What was done, in order: ``("Untagged", name)`` and ``("Deleted", digest)``, as docker prints it.
 
         Raises:
+            InvalidReferenceError: It is neither a name nor an ID.
             NotFoundError: No such image.
-            ConflictError: An ID was given whose image has names in several repositories, without force.
+            ConflictError: The image is needed; in Moby's words.
         """
-        record = self._finder.find(name)
-        names = self._references.of(record.image_id)
-        by_id = _is_prefix(name, record.image_id)
-        if by_id and not force and not _is_single(names):
-            raise ConflictError(
-                f"conflict: unable to delete {record.image_id.short} (must be forced)"
-                " - image is referenced in multiple repositories"
-            )
-        chains = self._chains(record)
-        with self._transaction():
-            gone = names if by_id else self._untagged_with(Reference.parse(name).with_default_tag(), names)
-            for reference in gone:
-                self._references.delete(reference)
-            done = [("Untagged", reference.familiar) for reference in gone]
-            if len(gone) < len(names):
-                return done
-            self._images.delete(record.image_id)
-        return done + self._remove_content(record, chains, names)
-
-    def _untagged_with(self, reference: Reference, names: list[Reference]) -> list[Reference]:
-        """Return what goes with a name: the digests of its repository, where that was the repository's last tag."""
-        wanted = reference.name_only().with_digest(reference.digest) if reference.digest else reference
-        same = [r for r in names if r.repository == wanted.repository and r != wanted]
-        if any(r.digest is None for r in same) or wanted.digest is not None:
-            return [wanted]
-        return [wanted, *same]
-
-    def _chains(self, record: ImageRecord) -> list[ChainID]:
-        try:
-            return chain_ids(self._finder.config(record).diff_ids)
-        except (NotFoundError, StoreCorruptError):
-            return []  # a damaged image can be removed all the same
-
-    def _remove_content(
-        self, record: ImageRecord, chains: list[ChainID], names: list[Reference]
-    ) -> list[tuple[str, str]]:
-        self._layers.collect([r.chain_id for r in self._images.list() if r.chain_id is not None])
-        for digest in self._unneeded_blobs(record, names):
-            self._blobs.delete(digest)
-        gone = [chain_id for chain_id in reversed(chains) if not self._layers.has_chain(chain_id)]
-        return [("Deleted", str(digest)) for digest in (record.image_id, *gone)]
-
-    def _unneeded_blobs(self, record: ImageRecord, names: list[Reference]) -> set[Digest]:
-        """Return the config, the manifest and the indexes that no other image came with."""
-        mine = {record.manifest, *(r.digest for r in names)} - {None}
-        others = {r.manifest for r in self._images.list()} | {r.digest for r, _ in self._references.list()}
-        return {record.image_id, *(digest for digest in mine - others if digest is not None)}
+        if not word.strip():
+            raise InvalidReferenceError("image name cannot be blank")
+        removal = _Removal(self._stores)
+        with self._stores.transaction():
+            found = self._lookup.resolve(word)
+            if found.name is None:
+                removal.by_id(found.record, force=force, prune=prune)
+            else:
+                removal.by_name(word, found.name, found.record, force=force, prune=prune)
+        for freed in removal.freed:
+            self._stores.garbage.sweep(freed)
+        return removal.done
 
 
-def _is_prefix(name: str, image_id: Digest) -> bool:
-    """Tell whether docker takes `name` for an ID: it is the beginning of this image's, whatever it was found by."""
-    return bool(name) and (str(image_id).startswith(name) or image_id.hex.startswith(name))
+class _Removal:
+    """One removal under way, inside a transaction.
 
+    Attributes:
+        done: What was done, as docker prints it.
+        freed: Whose files are to go.
+    """
 
-def _is_single(names: list[Reference]) -> bool:
-    """Tell whether an image has one name only: one tag at the most, and digests of that one repository."""
-    tags = [r for r in names if r.digest is None]
-    return len(names) <= 1 or (len(tags) <= 1 and len({r.repository for r in names}) == 1)
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self.done: list[tuple[str, str]] = []
+        self.freed: list[Freed] = []
+
+    def by_name(self, word: str, name: Reference, record: ImageRecord, *, force: bool, prune: bool) -> None:
+        uses = self._uses(record.image_id)
+        if not force and is_single(uses.names) and (problem := untag_conflict(word, record.image_id, uses)):
+            raise ConflictError(problem)
+        gone = name.name_only().with_digest(name.digest) if name.digest else name
+        for each in (gone, *goes_with(gone, uses.names)):
+            self._untag(each, record)
+        if not self._stores.references.of(record.image_id):
+            self._remove(record, force=force, prune=prune, quiet=True)
+
+    def by_id(self, record: ImageRecord, *, force: bool, prune: bool) -> None:
+        uses = self._uses(record.image_id)
+        if is_single(uses.names):
+            if conflict := conflict_of(uses, force=force, names_count=False):
+                raise ConflictError(conflict.message(record.image_id))
+            for name in uses.names:
+                self._untag(name, record)
+        self._remove(record, force=force, prune=prune, quiet=False)
+
+    def _remove(self, record: ImageRecord, *, force: bool, prune: bool, quiet: bool) -> None:
+        """Remove an image, and then its parents, until somebody needs one."""
+        doomed: ImageRecord | None = record
+        while doomed is not None:
+            uses = self._uses(doomed.image_id)
+            if conflict := conflict_of(uses, force=force):
+                if quiet and (uses.names or uses.children or conflict.is_use):
+                    return
+                raise ConflictError(conflict.message(doomed.image_id))
+            for name in uses.names:
+                self._untag(name, doomed)
+            self._forget(doomed.image_id)
+            doomed = self._stores.images.get(doomed.parent) if prune and doomed.parent is not None else None
+            force, quiet = False, True
+
+    def _untag(self, name: Reference, record: ImageRecord) -> None:
+        self._stores.references.delete(name)
+        self._stores.events.tell_of_untag(record.image_id, record)
+        self.done.append(("Untagged", name.familiar))
+
+    def _forget(self, image_id: ImageID) -> None:
+        freed = self._stores.garbage.forget_image(image_id)
+        self._stores.events.tell_of_image("delete", image_id, image_id, None)
+        self.freed.append(freed)
+        self.done += [("Deleted", str(digest)) for digest in (image_id, *freed.chains)]
+
+    def _uses(self, image_id: ImageID) -> Uses:
+        """Return what an image is needed for; a container runs, for us, while its file system is mounted to stay."""
+        stores = self._stores
+        mounts = stores.mounts.of_image(image_id)
+        containers = [container.container_id for container in stores.containers.of_image(image_id)]
+        mounted = {mount.rw_layer for mount in mounts}
+        return Uses(
+            children=len(stores.images.children(image_id)),
+            running=next((each for each in containers if each in mounted), ""),
+            stopped=next((each for each in containers if each not in mounted), ""),
+            mounted=next((str(mount.target) for mount in mounts if mount.rw_layer not in containers), ""),
+            names=stores.references.of(image_id),
+        )

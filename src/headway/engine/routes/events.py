@@ -15,6 +15,7 @@ from headway.engine.server import stream_headers
 from headway.engine.shapes.events import event_message
 from headway.service.event_query import EventQuery
 from headway.service.events import Events
+from headway.service.listening import listen
 
 
 class EventRoutes:
@@ -37,7 +38,7 @@ class EventRoutes:
         filters = queries.filters(call.query)
         query = EventQuery.parse(call.text("since"), call.text("until"), filters, now=self._clock())
         response = web.StreamResponse(headers=stream_headers("application/json"))
-        with self._events.listen(query) as listener:
+        with listen(self._events, query) as listener:
             await response.prepare(call.request)  # at once: a client waits for the headers before it goes on
             async for batch in listener.heard():
                 lines = [msgspec.json.encode(event_message(event)) + b"\n" for event in batch.events]

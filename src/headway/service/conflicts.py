@@ -1,0 +1,106 @@
+"""What stands against removing an image, in Moby's order and words (moby-behaviour 6.9).
+
+Rule: no I/O. Who asks has gathered the facts; a hard conflict holds though one forces, a soft one does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from headway.oci.digest import ImageID
+from headway.oci.reference import Reference
+
+_SHORT = 12
+
+
+class Uses(msgspec.Struct, frozen=True, kw_only=True):
+    """What an image is needed for.
+
+    Attributes:
+        children: How many images were made from it here.
+        running: The ID of a container whose file system is in use; empty where there is none.
+        stopped: The ID of another container of it; empty where there is none.
+        mounted: Where it is mounted without a container; empty where it is not.
+        names: What stands for it.
+    """
+
+    children: int = 0
+    running: str = ""
+    stopped: str = ""
+    mounted: str = ""
+    names: Sequence[Reference] = ()
+
+
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an image stays.
+
+    Attributes:
+        reason: In Moby's words.
+        is_hard: Whether forcing does not help.
+        is_use: Whether somebody has its files.
+    """
+
+    reason: str
+    is_hard: bool = False
+    is_use: bool = False
+
+    def message(self, image_id: ImageID) -> str:
+        """Return what to tell of an image that stays."""
+        forced = "cannot be forced" if self.is_hard else "must be forced"
+        return f"conflict: unable to delete {image_id.short} ({forced}) - {self.reason}"
+
+
+def conflict_of(uses: Uses, *, force: bool, names_count: bool = True) -> Conflict | None:
+    """Return the first thing that stands against removing an image; None where nothing does.
+
+    Args:
+        uses: What it is needed for.
+        force: Whether only hard conflicts count.
+        names_count: Whether its names are one; they are none for who is about to remove them.
+    """
+    if uses.children:
+        return Conflict(reason="image has dependent child images", is_hard=True)
+    if uses.running:
+        reason = f"image is being used by running container {uses.running[:_SHORT]}"
+        return Conflict(reason=reason, is_hard=True, is_use=True)
+    if force:
+        return None
+    if names_count and uses.names:
+        return Conflict(reason="image is referenced in multiple repositories")
+    if uses.stopped:
+        return Conflict(reason=f"image is being used by stopped container {uses.stopped[:_SHORT]}", is_use=True)
+    if uses.mounted:
+        return Conflict(reason=f"image is mounted at {uses.mounted}", is_use=True)
+    return None
+
+
+def untag_conflict(word: str, image_id: ImageID, uses: Uses) -> str:
+    """Return why the last name of an image is not taken away without force; empty where it may be."""
+    if container := uses.running or uses.stopped:
+        user = f"container {container[:_SHORT]} is using its referenced image {image_id.short}"
+    elif uses.mounted:
+        user = f"its image {image_id.short} is mounted at {uses.mounted}"
+    else:
+        return ""
+    return f'conflict: unable to remove repository reference "{word}" (must force) - {user}'
+
+
+def is_single(names: Sequence[Reference]) -> bool:
+    """Tell whether an image has one name in the sense that its ID is enough to remove it.
+
+    That is one name; or one tag and digests of its repository; or digests of one repository.
+    """
+    if len(names) == 1:
+        return True
+    tags = sum(name.digest is None for name in names)
+    return bool(names) and tags <= 1 and len({name.repository for name in names}) == 1
+
+
+def goes_with(name: Reference, names: Sequence[Reference]) -> list[Reference]:
+    """Return the digest references that go with a tag: those of its repository, where it has no other tag there."""
+    same = [other for other in names if other.repository == name.repository and other != name]
+    if name.digest is not None or any(other.digest is None for other in same):
+        return []
+    return same

@@ -1,0 +1,78 @@
+"""The steps that made an image (moby-behaviour 6.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from headway.oci.digest import ImageID
+from headway.records import ImageRecord
+from headway.service.lookup import Lookup
+from headway.service.stores import Records
+
+
+class HistoryStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of an image's history.
+
+    Attributes:
+        image_id: Of the image that ended with this step, as far as it was made here; None where nobody knows.
+        created: RFC 3339, empty where unknown.
+        created_by: The command.
+        comment: Free text.
+        size: Of the step's layer as Docker counts it, 0 for an empty one.
+        tags: Familiar names of that image.
+    """
+
+    image_id: ImageID | None = None
+    created: str
+    created_by: str
+    comment: str
+    size: int
+    tags: tuple[str, ...] = ()
+
+
+class History:
+    """Tells how images were made.
+
+    Args:
+        records: Where they are.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._lookup = Lookup(records)
+
+    def of(self, record: ImageRecord) -> list[HistoryStep]:
+        """Return an image's steps, newest first.
+
+        The newest step is the image itself; those below it are its recorded parents, as far as there are some.
+
+        Raises:
+            StoreCorruptError: Its config is damaged.
+            NotFoundError: Its layers are gone.
+        """
+        sizes = iter([tree.report.size for tree in self._records.layers.trees(record.chain_id)])
+        steps = [
+            HistoryStep(
+                created=step.created,
+                created_by=step.created_by,
+                comment=step.comment,
+                size=0 if step.empty_layer else next(sizes),  # a config has no more steps with a layer than layers
+            )
+            for step in self._lookup.config(record).history
+        ]
+        named = [
+            msgspec.structs.replace(step, image_id=ancestor.image_id, tags=self._tags(ancestor.image_id))
+            for step, ancestor in zip(reversed(steps), self._line(record), strict=False)
+        ]
+        return named + steps[::-1][len(named) :]
+
+    def _line(self, record: ImageRecord | None) -> Iterator[ImageRecord]:
+        """Yield an image and its recorded parents."""
+        while record is not None:
+            yield record
+            record = self._records.images.get(record.parent) if record.parent is not None else None
+
+    def _tags(self, image_id: ImageID) -> tuple[str, ...]:
+        return tuple(name.familiar for name in self._records.references.of(image_id) if name.digest is None)

@@ -1,0 +1,112 @@
+"""Everything that is known of an image (moby-behaviour 6.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from headway.oci.digest import DiffID, Digest, ImageID
+from headway.oci.image_config import ImageConfig
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+from headway.records import ImageRecord
+from headway.service.lookup import Lookup
+from headway.service.stores import Records
+
+
+class ImageDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """An image as `docker image inspect` knows it; who shows it picks docker's names for the fields.
+
+    Attributes:
+        image_id: Digest of its config.
+        tags: Sorted by their full spelling.
+        digests: Digest references, the same.
+        parent: The image it was made from here; None where it was pulled.
+        comment: Of the config, or of its last step.
+        created: RFC 3339 as the config writes it; empty where it does not.
+        author: Who built it.
+        docker_version: What built it, where an old builder says so.
+        config: How its containers run, as written; None where the config says nothing.
+        platform: As the config spells it.
+        size: Sum of its layers as Docker counts.
+        diff_ids: Its layers, bottom first.
+        driver: The name of what mounts them.
+        driver_data: Where they lie, by Moby's keys.
+        last_tagged: When it was tagged here, seconds since the epoch; 0 after a pull.
+        manifest: The manifest that it came with; None where it came without.
+    """
+
+    image_id: ImageID
+    tags: tuple[Reference, ...]
+    digests: tuple[Reference, ...]
+    parent: ImageID | None
+    comment: str
+    created: str
+    author: str
+    docker_version: str
+    config: Mapping[str, object] | None
+    platform: Platform
+    size: int
+    diff_ids: tuple[DiffID, ...]
+    driver: str
+    driver_data: Mapping[str, str]
+    last_tagged: float
+    manifest: Digest | None
+
+
+class Inspection:
+    """Looks at images.
+
+    Args:
+        records: Where they are.
+        driver: The name of what mounts them.
+    """
+
+    def __init__(self, records: Records, *, driver: str = "overlay2") -> None:
+        self._records = records
+        self._lookup = Lookup(records)
+        self._driver = driver
+
+    def of(self, record: ImageRecord) -> ImageDetails:
+        """Return everything that is known of an image.
+
+        Raises:
+            StoreCorruptError: Its config is damaged.
+            NotFoundError: Its layers are gone.
+        """
+        config = self._lookup.config(record)
+        names = self._records.references.of(record.image_id)
+        version = config.document.get("docker_version")
+        return ImageDetails(
+            image_id=record.image_id,
+            tags=tuple(name for name in names if name.digest is None),
+            digests=tuple(name for name in names if name.digest is not None),
+            parent=record.parent,
+            comment=_comment(config),
+            created=record.created,
+            author=config.author,
+            docker_version=version if isinstance(version, str) else "",
+            config=config.config if config.document.get("config") is not None else None,
+            platform=config.platform,
+            size=record.size,
+            diff_ids=config.diff_ids,
+            driver=self._driver,
+            driver_data=self._driver_data(record),
+            last_tagged=record.last_tagged,
+            manifest=record.manifest,
+        )
+
+    def _driver_data(self, record: ImageRecord) -> dict[str, str]:
+        if self._driver != "overlay2":
+            return {}
+        paths = [str(tree.path) for tree in self._records.layers.trees(record.chain_id)]
+        data = {"UpperDir": paths[-1]} if paths else {}
+        return data | ({"LowerDir": ":".join(reversed(paths[:-1]))} if len(paths) > 1 else {})
+
+
+def _comment(config: ImageConfig) -> str:
+    own = config.document.get("comment")
+    if isinstance(own, str) and own:
+        return own
+    return config.history[-1].comment if config.history else ""

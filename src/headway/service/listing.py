@@ -1,0 +1,167 @@
+"""Which images there are (moby-behaviour 6.3).
+
+Rule: a list reads records and no config, so that a thousand images take milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from headway.errors import HeadwayError
+from headway.oci.digest import ImageID
+from headway.oci.moment import microseconds
+from headway.oci.reference import Reference
+from headway.records import ImageRecord
+from headway.service.filters import Filters, labels_match, reference_pattern, require_known, truth
+from headway.service.lookup import Lookup
+from headway.service.moments import parse_moment
+from headway.service.sharing import shared_sizes
+from headway.service.stores import Records
+
+KNOWN_FILTERS = frozenset({"dangling", "label", "before", "since", "reference", "until"})
+NOT_ASKED = -1
+
+
+class ListedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """One image with its names, as lists show it.
+
+    Attributes:
+        record: The image.
+        tags: Those that are to be shown, sorted by their full spelling.
+        digests: The same for its digest references.
+        labels: Its config's.
+        containers: How many were created from it; -1 where that was not asked for.
+        shared_size: Bytes of its layers that another listed image has too; -1 where that was not asked for.
+    """
+
+    record: ImageRecord
+    tags: tuple[Reference, ...]
+    digests: tuple[Reference, ...]
+    labels: Mapping[str, str]
+    containers: int = NOT_ASKED
+    shared_size: int = NOT_ASKED
+
+
+class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What filters ask for: moments in microseconds since the epoch, None where nothing is said."""
+
+    dangling: bool | None
+    before: int | None
+    since: int | None
+    labels: Sequence[str]
+    patterns: Sequence[re.Pattern[str]] | None
+
+    def is_in_time(self, record: ImageRecord) -> bool:
+        if self.before is None and self.since is None:
+            return True
+        created = microseconds(record.created)
+        if created is None:
+            return False
+        return (self.before is None or created < self.before) and (self.since is None or created > self.since)
+
+    def names(self, names: Sequence[Reference]) -> Sequence[Reference]:
+        """Return the names that are to be shown."""
+        patterns = self.patterns
+        if patterns is None:
+            return names
+        return [
+            name
+            for name in names
+            if any(pattern.fullmatch(name.familiar) or pattern.fullmatch(name.familiar_name) for pattern in patterns)
+        ]
+
+
+class Listing:
+    """Lists images.
+
+    Args:
+        records: Where they are.
+        clock: Nanoseconds since the epoch, for ``until=10m``.
+    """
+
+    def __init__(self, records: Records, *, clock: Callable[[], int] = time.time_ns) -> None:
+        self._records = records
+        self._lookup = Lookup(records)
+        self._clock = clock
+
+    def images(
+        self,
+        filters: Filters = {},  # noqa: B006  # nobody changes it
+        *,
+        intermediate: bool = False,
+        containers: bool = False,
+        shared_size: bool = False,
+    ) -> list[ListedImage]:
+        """Return images, newest first.
+
+        Args:
+            filters: ``dangling``, ``label``, ``before``, ``since``, ``reference``, ``until``.
+            intermediate: Show those too that have no name and are only parents of others (docker's ``--all``).
+            containers: Count the containers of each.
+            shared_size: Say how much of each another listed image has too.
+
+        Raises:
+            InvalidFilterError: An unknown filter, or a value that it cannot have.
+            InvalidTimeError: ``until`` is no time.
+            NotFoundError: ``before`` or ``since`` names no image.
+        """
+        wanted = self._wanted(filters)
+        listed = list(self._selected(wanted, intermediate=intermediate))
+        if containers:
+            counts = Counter(container.image_id for container in self._records.containers.list())
+            listed = [msgspec.structs.replace(each, containers=counts[each.record.image_id]) for each in listed]
+        if shared_size:
+            sizes = shared_sizes([each.record.chain_id for each in listed], self._records.layers.sizes())
+            listed = [msgspec.structs.replace(each, shared_size=size) for each, size in zip(listed, sizes, strict=True)]
+        return listed
+
+    def _wanted(self, filters: Filters) -> _Wanted:
+        require_known(filters, KNOWN_FILTERS)
+        untils = [parse_moment(text, now=self._clock()) // 1_000 for text in filters.get("until", ())]
+        befores = [*self._moments(filters.get("before", ())), *untils]
+        sinces = self._moments(filters.get("since", ()))
+        return _Wanted(
+            dangling=truth(filters, "dangling"),
+            before=min(befores, default=None),
+            since=max(sinces, default=None),
+            labels=filters.get("label", ()),
+            patterns=[reference_pattern(text) for text in filters["reference"]] if "reference" in filters else None,
+        )
+
+    def _moments(self, words: Sequence[str]) -> list[int]:
+        """Return when images were made; one that does not say so was made before all others."""
+        return [microseconds(self._lookup.find(word).created) or 0 for word in words]
+
+    def _selected(self, wanted: _Wanted, *, intermediate: bool) -> Iterator[ListedImage]:
+        names: dict[ImageID, list[Reference]] = defaultdict(list)
+        for reference, image_id in self._records.references.list():
+            names[image_id].append(reference)
+        parents = self._records.images.parents()
+        for record in self._records.images.list():
+            is_parent = record.image_id in parents
+            if (wanted.dangling and is_parent) or not wanted.is_in_time(record):
+                continue
+            labels = self._labels(record)
+            shown = wanted.names(names.get(record.image_id, ()))
+            if not labels_match(wanted.labels, labels):
+                continue
+            if not shown and (wanted.dangling is False or wanted.patterns is not None or (is_parent > intermediate)):
+                continue
+            tags = tuple(name for name in shown if name.digest is None)
+            if wanted.dangling and tags:
+                continue
+            digests = tuple(name for name in shown if name.digest is not None)
+            yield ListedImage(record=record, tags=tags, digests=digests, labels=labels)
+
+    def _labels(self, record: ImageRecord) -> Mapping[str, str]:
+        if record.labels is not None:
+            return record.labels
+        try:
+            return self._lookup.config(record).labels
+        except HeadwayError:
+            return {}  # its config is damaged: `inspect` says so, a list shows what it can

@@ -1,0 +1,115 @@
+"""Which image a word means (moby-behaviour 1.5).
+
+Rule: a word is resolved once. What it was found by, a name or an ID, decides what a deletion does with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from headway.errors import HeadwayError, NotFoundError, PlatformMismatchError
+from headway.oci.digest import Digest, ImageID
+from headway.oci.image_config import ImageConfig
+from headway.oci.platform import Platform, is_satisfied_by
+from headway.oci.reference import Reference, parse_any
+from headway.records import ImageRecord
+from headway.service.stores import Records
+
+if TYPE_CHECKING:
+    from headway.oci.descriptor import Descriptor
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What a word means.
+
+    Attributes:
+        record: The image.
+        name: The name it was found by, with its tag; None where the word is its ID, or the beginning of it.
+    """
+
+    record: ImageRecord
+    name: Reference | None = None
+
+
+class Lookup:
+    """Finds images.
+
+    Args:
+        records: Where they are.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._images = records.images
+        self._references = records.references
+        self._blobs = records.blobs
+
+    def find(self, word: str) -> ImageRecord:
+        """Return the image that a name, an ID or the beginning of one means; raise as `resolve`."""
+        return self.resolve(word).record
+
+    def resolve(self, word: str) -> Found:
+        """Return the image that a word means, in Docker's order: a whole ID, a name, the beginning of an ID.
+
+        Raises:
+            InvalidReferenceError: It is neither a name nor an ID.
+            NotFoundError: There is none, or several IDs begin so.
+        """
+        wanted = parse_any(word)
+        if isinstance(wanted, Digest):
+            record = self._images.get(ImageID(wanted))
+            if record is None:
+                raise NotFoundError("image", word)
+            return Found(record)
+        name = wanted.with_default_tag()
+        named = self._references.get(name)
+        image_id = named or self._only(self._images.search(word))
+        record = self._images.get(image_id) if image_id is not None else None
+        if record is None:
+            raise NotFoundError("image", name.familiar)
+        return Found(record, name if named else None)
+
+    @staticmethod
+    def _only(found: list[ImageID]) -> ImageID | None:
+        return found[0] if len(found) == 1 else None
+
+    def for_platform(self, word: str, platform: Platform) -> ImageRecord:
+        """Return the image that a word means, if it is one for `platform`.
+
+        Raises:
+            InvalidReferenceError: It is neither a name nor an ID.
+            NotFoundError: There is none.
+            PlatformMismatchError: It is for another one. The error names the image: some callers take it all the same.
+        """
+        record = self.find(word)
+        actual = Platform(*record.platform.split("/"))
+        if is_satisfied_by(platform, actual) or self._is_listed_for(record, platform):
+            return record
+        raise PlatformMismatchError(word, record.image_id, platform, actual)
+
+    def _is_listed_for(self, record: ImageRecord, platform: Platform) -> bool:
+        """Tell whether an index that the image came with offers it for a platform that its config does not name."""
+        return any(
+            entry.digest == record.manifest and entry.platform is not None and is_satisfied_by(platform, entry.platform)
+            for reference in self._references.of(record.image_id)
+            if reference.digest is not None
+            for entry in self._entries(reference.digest)
+        )
+
+    def _entries(self, digest: Digest) -> tuple[Descriptor, ...]:
+        from headway.oci.manifest import Index, parse_manifest  # noqa: PLC0415  # lists must start fast
+
+        try:
+            document = parse_manifest(self._blobs.read(digest), "")
+        except HeadwayError:
+            return ()  # it was not kept, or it is damaged: it promises nothing
+        return document.manifests if isinstance(document, Index) else ()
+
+    def config(self, record: ImageRecord) -> ImageConfig:
+        """Return an image's config.
+
+        Raises:
+            StoreCorruptError: It is damaged on disk.
+        """
+        return ImageConfig.parse(self._blobs.read(record.image_id))

@@ -1,0 +1,48 @@
+"""How much of their layers images share, as Docker counts it (moby-behaviour 1.4, 6.3).
+
+Rule: sizes here are Docker's (`LayerReport.size`), not blocks on disk.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from headway.errors import StoreCorruptError
+from headway.oci.digest import ChainID
+from headway.records import ChainSize
+
+Sizes = Mapping[ChainID, ChainSize]
+
+
+def chain_of(top: ChainID | None, sizes: Sizes) -> Iterator[ChainID]:
+    """Yield a chain and all below it, top first.
+
+    Raises:
+        StoreCorruptError: One of them is not there.
+    """
+    while top is not None:
+        if top not in sizes:
+            raise StoreCorruptError(f"layer {top} was not found (corruption?)")
+        yield top
+        top = sizes[top].parent
+
+
+def shared_sizes(tops: Sequence[ChainID | None], sizes: Sizes) -> list[int]:
+    """Return for each of some images how many bytes of its layers another one of them has too.
+
+    Raises:
+        StoreCorruptError: A layer is not there.
+    """
+    chains = [tuple(chain_of(top, sizes)) for top in tops]
+    uses = Counter(chain_id for chain in chains for chain_id in chain)
+    return [sum(sizes[chain_id].size for chain_id in chain if uses[chain_id] > 1) for chain in chains]
+
+
+def size_of_all(tops: Iterable[ChainID | None], sizes: Sizes) -> int:
+    """Return how many bytes the layers of some images have, each layer counted once.
+
+    Raises:
+        StoreCorruptError: A layer is not there.
+    """
+    return sum(sizes[chain_id].size for chain_id in {each for top in tops for each in chain_of(top, sizes)})

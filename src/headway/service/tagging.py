@@ -1,0 +1,73 @@
+"""Giving images names (moby-behaviour 5.2, 6.8)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from headway.errors import InvalidReferenceError
+from headway.oci.digest import ImageID
+from headway.oci.reference import Reference
+from headway.service.lookup import Lookup
+from headway.service.moments import SECOND
+from headway.service.stores import Stores
+
+
+class Tagger:
+    """Names images.
+
+    Args:
+        stores: Where they are.
+        clock: Nanoseconds since the epoch.
+    """
+
+    def __init__(self, stores: Stores, *, clock: Callable[[], int] = time.time_ns) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._clock = clock
+
+    def tag(self, source: str, repository: str, tag: str = "") -> Reference:
+        """Let a name stand for the image that `source` means; one that exists moves without a word.
+
+        Args:
+            source: A name or an ID.
+            repository: The new name, with or without a tag; a digest in it is dropped where there is a tag too.
+            tag: The tag; empty to take the one in `repository`, or ``latest``.
+
+        Returns:
+            The name as it was recorded.
+
+        Raises:
+            InvalidReferenceError: It cannot be a tag.
+            NotFoundError: No such source.
+        """
+        reference = Reference.parse(repository)
+        if tag:
+            reference = reference.with_tag(tag)
+        if reference.digest is not None and reference.tag:
+            reference = reference.name_only().with_tag(reference.tag)
+        if reference.digest is not None:
+            raise InvalidReferenceError("refusing to create a tag with a digest reference")
+        if reference.familiar_name == "sha256":
+            raise InvalidReferenceError("refusing to create an ambiguous tag using digest algorithm as name")
+        self.put(self._lookup.find(source).image_id, reference)
+        return reference.with_default_tag()
+
+    def put(self, image_id: ImageID, reference: Reference) -> None:
+        """Let a name stand for an image, note when, and tell; whoever had the name before is told of, too.
+
+        Args:
+            image_id: The image.
+            reference: Its new name. Without a tag it becomes ``latest``, and is told as it was given.
+
+        Raises:
+            InvalidReferenceError: It cannot be a tag.
+            NotFoundError: No such image.
+        """
+        stores = self._stores
+        with stores.transaction():
+            before = stores.references.put_tag(reference, image_id)
+            stores.images.set_last_tagged(image_id, self._clock() / SECOND)
+            if before is not None:
+                stores.events.tell_of_untag(before, stores.images.get(before))
+            stores.events.tell_of_image("tag", image_id, reference.familiar, stores.images.get(image_id))
