@@ -17,7 +17,8 @@ from headway.oci.digest import DiffID
 from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
-from headway.store.layers import SqliteLayerStore, tree_directory
+from headway.store.layer_rows import tree_directory
+from headway.store.layers import SqliteLayerStore
 from headway.store.syncing import Syncer
 from tests.contract.layer_store_contract import (
     LEANING,
@@ -167,11 +168,6 @@ def test_a_chain_that_cannot_be_derived_leaves_nothing(root: DataRoot, database:
 def test_only_private_trees_can_be_committed(tmp_path: Path, store: SqliteLayerStore) -> None:
     with pytest.raises(OutOfOrderError):
         store.commit_tree(diff_id("base"), tmp_path, WHOLE)
-
-
-def test_nothing_is_collected_inside_a_transaction(store: SqliteLayerStore, database: Database) -> None:
-    with pytest.raises(OutOfOrderError), database.transaction():
-        store.collect([])
 
 
 def test_an_absent_data_root_reads_as_empty(tmp_path: Path) -> None:

@@ -14,13 +14,21 @@ from headway.records import ImageRecord
 from headway.store.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
+from headway.store.garbage import SqliteGarbage
 from headway.store.images import SqliteImageStore
 from headway.store.ingests import FileIngestStore
-from headway.store.layers import SqliteLayerStore, tree_directory
+from headway.store.layer_rows import tree_directory
+from headway.store.layers import SqliteLayerStore
+from headway.store.leases import SqliteLeases
 from headway.store.recovery import LostImage, Recovered, recover
 from headway.store.references import SqliteReferenceStore
 from tests.contract.layer_store_contract import LEANING, chain_id, commit, derive, diff_id, files, with_recipe
 from tests.contract.reference_store_contract import name
+
+
+def recovered(root: DataRoot, database: Database) -> Recovered:
+    leases = SqliteLeases(database)
+    return recover(root, database, leases, SqliteGarbage(root, database, leases, discard=lambda _: None))
 
 
 class Store:
@@ -47,7 +55,7 @@ class Store:
         return ImageID(digest)
 
     def recover(self) -> Recovered:
-        return recover(self.root, self.database)
+        return recovered(self.root, self.database)
 
 
 @pytest.fixture
@@ -55,7 +63,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     root = DataRoot(tmp_path / "root")
     root.create()
     with Database.open(root.database) as database:
-        recover(root, database)
+        recovered(root, database)
         yield Store(root, database)
 
 
@@ -64,10 +72,10 @@ def test_a_new_data_root_gets_its_directories(tmp_path: Path) -> None:
     root.create()
 
     with Database.open(root.database) as database:
-        found = recover(root, database)
+        found = recovered(root, database)
 
     assert found == Recovered()
-    made = {"blobs", "ingest", "trees", "recipes", "tmp"}
+    made = {"blobs", "ingest", "trees", "recipes", "rw", "mounts", "tmp"}
     assert {*made, "headway.db"} == set(os.listdir(root.path))
     assert {(root.path / one).stat().st_mode & 0o777 for one in made} == {0o700}
 
@@ -99,23 +107,21 @@ def test_litter_is_removed(store: Store) -> None:
 
     found = store.recover()
 
-    assert found == Recovered(litter=8)
+    tree = tree_directory(diff_id("uncommitted"))
+    assert (found.litter, found.freed.directories, found.lost_images) == (6, (tree,), ())
     left = {path.relative_to(root.path) for path in root.path.rglob("*") if path.parent != root.path}
     assert {str(path) for path in left} == {"blobs/sha256", "blobs/sha512"}
 
 
-def test_a_lost_tree_takes_the_chains_and_images_that_need_it_along(store: Store) -> None:
+def test_a_lost_tree_takes_the_chains_and_images_that_need_it_along_and_leaves_the_other_layers(store: Store) -> None:
     lost, kept = store.pull("lost", "base", "top"), store.pull("kept", "other")
     shutil.rmtree(store.root.trees / tree_directory(diff_id("base")))
 
     found = store.recover()
 
-    assert found == Recovered(
-        litter=1,
-        lost_trees=(diff_id("base"),),
-        lost_chains=2,
-        lost_images=(LostImage(lost, ("docker.io/library/lost:1",)),),
-    )
+    assert (found.lost_trees, found.lost_chains) == ((diff_id("base"),), 2)
+    assert found.lost_images == (LostImage(lost, ("docker.io/library/lost:1",)),)
+    assert found.freed.directories == (f"chain-{tree_directory(chain_id('base', 'top'))}",)
     assert [record.image_id for record in store.images.list()] == [kept]
     assert store.references.list() == [(name("kept:1"), kept)]
     assert store.layers.has_tree(diff_id("top"))
@@ -123,13 +129,14 @@ def test_a_lost_tree_takes_the_chains_and_images_that_need_it_along(store: Store
 
 
 def test_a_recipe_stays_with_its_tree_and_goes_without_it(store: Store) -> None:
-    with_recipe(store.layers, "kept")
-    with_recipe(store.layers, "lost")
+    for layer in ("kept", "lost"):
+        with_recipe(store.layers, layer)
+        store.pull(layer, layer)
     shutil.rmtree(store.root.trees / tree_directory(diff_id("lost")))
 
     found = store.recover()
 
-    assert (found.litter, found.lost_trees) == (1, (diff_id("lost"),))
+    assert (found.freed.recipes, found.lost_trees) == ((tree_directory(diff_id("lost")),), (diff_id("lost"),))
     assert os.listdir(store.root.recipes) == [tree_directory(diff_id("kept"))]
 
 
@@ -177,5 +184,5 @@ def test_links_in_the_data_roots_directories_are_not_followed(store: Store, tmp_
 
     found = store.recover()
 
-    assert found == Recovered(litter=3)
+    assert (found.litter, found.freed.directories) == (2, ("link",))
     assert os.listdir(tmp_path / "outside") == ["kept"]

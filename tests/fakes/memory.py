@@ -97,6 +97,10 @@ class MemoryIngest:
             self.changed.notify_all()
             return self.kept.held.add(offset, offset + len(data))
 
+    def read_at(self, offset: int, length: int) -> bytes:
+        with self.changed:
+            return bytes(self.kept.data[offset : offset + length])
+
     def follow(self) -> MemoryFollower:
         return MemoryFollower(self)
 
@@ -150,6 +154,10 @@ class MemoryFollower:
         self._generation = ingest.generation
         self._position = 0
         self._stopped = False
+
+    @property
+    def position(self) -> int:
+        return self._position
 
     def ready(self) -> bool:
         with self._ingest.changed:
@@ -318,23 +326,39 @@ class MemoryLayerStore:
         found = (diff_id for diff_id, blobs in self.blobs.items() for blob, _ in blobs if blob == digest)
         return next(found, None)
 
-    def collect(self, keep: Iterable[ChainID]) -> int:
-        needed: set[ChainID] = set()
-        for kept in keep:
-            chain_id: ChainID | None = kept
-            while chain_id in self._chains:
-                needed.add(chain_id)
-                chain_id = self._chains[chain_id][0]
-        gone = [self._chains.pop(chain_id)[2] for chain_id in self._chains.keys() - needed]
-        used = {diff_id for _, diff_id, _ in self._chains.values()}
+    def below(self, chain_id: ChainID | None) -> list[ChainID]:
+        """Return a chain and those below it, top first."""
+        found = []
+        while chain_id in self._chains:
+            assert chain_id is not None
+            found.append(chain_id)
+            chain_id = self._chains[chain_id][0]
+        return found
+
+    def retain(self, chains: set[ChainID], layers: set[DiffID]) -> dict[str, int]:
+        """Keep these chains, what they need, and these layers; return what else was here: directories and bytes."""
+        gone = [self._chains.pop(chain_id)[2] for chain_id in self._chains.keys() - chains]
+        used = {diff_id for _, diff_id, _ in self._chains.values()} | layers
         for diff_id in self._recipes.keys() - used:
             self._recipes.pop(diff_id).unlink()
         gone += [self._trees.pop(diff_id) for diff_id in self._trees.keys() - used]
-        left = [*self._trees.values(), *(tree for _, _, tree in self._chains.values())]
-        removed = {tree.path: tree for tree in gone if tree.path not in {other.path for other in left}}
+        left = {tree.path for tree in (*self._trees.values(), *(tree for _, _, tree in self._chains.values()))}
+        removed = {tree.path: tree for tree in gone if tree.path not in left}
         for path in removed:
             shutil.rmtree(path)
-        return sum(tree.report.disk_bytes for tree in removed.values())
+        return {path.name: tree.report.disk_bytes for path, tree in removed.items()}
+
+    def chains(self) -> set[ChainID]:
+        """Return every chain."""
+        return set(self._chains)
+
+    def layers(self) -> set[DiffID]:
+        """Return every layer."""
+        return set(self._trees)
+
+    def diff_id(self, chain_id: ChainID) -> DiffID:
+        """Return the top layer of a chain."""
+        return self._chains[chain_id][1]
 
 
 class MemoryImageStore:

@@ -12,10 +12,12 @@ from headway.settings import Settings
 from headway.store.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
+from headway.store.garbage import ImaginedGarbage, SqliteGarbage
 from headway.store.hosts import SqliteHostMemory
 from headway.store.images import SqliteImageStore
 from headway.store.ingests import FileIngestStore
 from headway.store.layers import SqliteLayerStore
+from headway.store.leases import SqliteLeases
 from headway.store.lock import WriterLock
 from headway.store.recovery import recover
 from headway.store.references import SqliteReferenceStore
@@ -38,20 +40,40 @@ def writing(settings: Settings, tell: Callable[[str], None]) -> Iterator[Stores]
     root = DataRoot(settings.data_root)
     root.create()
     with WriterLock(root.lock), Database.open(root.database, program=VERSION) as database:
-        for lost in recover(root, database).lost_images:
+        leases = SqliteLeases(database)
+        stores = _stores(root, database, leases, SqliteGarbage)
+        for lost in recover(root, database, leases, stores.garbage).lost_images:
             names = ", ".join(lost.names) or "no name"
             tell(f"image {lost.image_id.short} ({names}) was damaged on disk and is gone; pull it again")
-        yield _store(root, database)
+        yield stores
 
 
-def _store(root: DataRoot, database: Database) -> Stores:
+@contextmanager
+def imagining(settings: Settings) -> Iterator[Stores]:
+    """Give a data root whose records are a copy in memory: what is changed there says what would happen.
+
+    It needs no lock. No file is touched by deleting and pruning.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    root = DataRoot(settings.data_root)
+    root.examine()
+    with Database.open_readonly(root.database, program=VERSION) as database, database.copy() as copy:
+        yield _stores(root, copy, SqliteLeases(copy), ImaginedGarbage)
+
+
+def _stores(root: DataRoot, database: Database, leases: SqliteLeases, garbage: type[SqliteGarbage]) -> Stores:
+    ingests = FileIngestStore(root, boot_id=_boot_id())
     return Stores(
         blobs=FileBlobStore(root),
-        ingests=FileIngestStore(root, boot_id=_boot_id()),
+        ingests=ingests,
         layers=SqliteLayerStore(root, database, derive=derived),
         images=SqliteImageStore(database),
         references=SqliteReferenceStore(database),
         hosts=SqliteHostMemory(database),
+        leases=leases,
+        garbage=garbage(root, database, leases, discard=ingests.discard),
         transaction=database.transaction,
     )
 

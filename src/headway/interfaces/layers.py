@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from headway.oci.digest import ChainID, DiffID, Digest
-from headway.records import LayerReport, TarParts, Tree
+from headway.records import ChainSize, LayerReport, TarParts, Tree
 
 
 class LayerStore(Protocol):
     """Trees by diff ID, and chains: which trees, in which order, are a root file system.
 
     A tree is committed alone and in any order. A chain may need a tree of its own where a layer does not stand alone;
-    `commit_chain` makes it. Nothing is visible before its commit, and a commit is durable when it returns.
+    `commit_chain` makes it. Nothing is visible before its commit, and a commit is durable when it returns. What is
+    committed stays only as long as something needs it (`headway.interfaces.garbage`): a lease, until an image does.
     """
 
     def has_tree(self, diff_id: DiffID) -> bool:
@@ -61,14 +62,11 @@ class LayerStore(Protocol):
             NotFoundError: No such chain.
         """
 
+    def sizes(self) -> Mapping[ChainID, ChainSize]:
+        """Return every chain with the one below it and what its top layer adds, in one question."""
+
     def remember_blob(self, diff_id: DiffID, digest: Digest, repository: str) -> None:
         """Record that a blob holds a layer: both digests were computed over the same received bytes."""
 
     def diff_id_of(self, digest: Digest) -> DiffID | None:
         """Return the diff ID of the layer that a blob holds, if `remember_blob` said so."""
-
-    def collect(self, keep: Iterable[ChainID]) -> int:
-        """Remove every chain and tree that no chain in `keep` needs; return the bytes freed (``disk_bytes``).
-
-        Not inside a `Transaction`: what was removed cannot be rolled back.
-        """

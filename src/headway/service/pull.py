@@ -3,6 +3,7 @@
 Rule 1: the config comes before the layers: a layer whose diff ID is here is never asked for.
 Rule 2: publish last: blobs, trees, chain, then image and names in one transaction.
 Rule 3: what stops a pull is reported with what is kept.
+Rule 4: what it needs is leased before it is looked for; the lease ends in the transaction that records the image.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from headway.errors import (
     PullIncompleteError,
     StoreError,
 )
+from headway.interfaces.garbage import Lease
 from headway.oci.descriptor import Descriptor
-from headway.oci.digest import ChainID, DiffID, Digest
+from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
 from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
 from headway.oci.manifest import Index, Manifest, parse_manifest
 from headway.oci.media_types import is_foreign_layer
@@ -131,12 +133,21 @@ class _Pull:
         self._layers: list[_Layer] = []
         self._manifest_bytes = 0
         self._document_bytes = 0
+        self._documents: list[Digest] = []
+        self._lease: Lease  # from when it is known what the name stands for
 
     async def run(self) -> PullDone:
         began = self._tools.clock()
-        root, manifest = await self._choose()
+        digest = self._reference.digest or (await self._resolve()).digest
+        purpose = f"pull {self._reference} {self._request.platform}"
+        with self._stores.leases.hold(purpose, digest) as self._lease:
+            return await self._run(digest, began)
+
+    async def _run(self, digest: Digest, began: float) -> PullDone:
+        root, manifest = await self._choose(digest)
         config, costs = await self._config(manifest)
         self._layers = _pair(manifest, config)
+        await self._keep(*config.diff_ids, *chain_ids(config.diff_ids)[-1:])
         self._report(
             PullStarted(
                 reference=self._reference.familiar,
@@ -167,9 +178,8 @@ class _Pull:
 
     # Manifest and config
 
-    async def _choose(self) -> tuple[RawManifest, Manifest]:
+    async def _choose(self, digest: Digest) -> tuple[RawManifest, Manifest]:
         """Return the document that the name stands for, and the manifest of the wanted platform."""
-        digest = self._reference.digest or (await self._resolve()).digest
         root = await self._manifest(digest)
         document = parse_manifest(root.data, root.media_type)
         for _ in range(3):  # nested indexes are rare, endless ones hostile
@@ -200,6 +210,8 @@ class _Pull:
     async def _manifest(self, digest: Digest) -> RawManifest:
         """Return a manifest from the store, or from the registry and then kept for the next attempt."""
         blobs, disk = self._stores.blobs, self._tools.lanes.disk
+        await self._keep(digest)
+        self._documents.append(digest)
         if await disk(blobs.size, digest) is not None:
             return RawManifest("", await disk(blobs.read, digest), digest)
         path = self._reference.path
@@ -214,10 +226,15 @@ class _Pull:
         descriptor = manifest.config
         if descriptor.size > MAX_CONFIG_BYTES:
             raise InvalidDocumentError(f"the image's config is larger than {MAX_CONFIG_BYTES} bytes")
+        await self._keep(descriptor.digest, *(layer.digest for layer in manifest.layers))
         cost = await self._transfers.blob(descriptor, self._sources(descriptor), lambda _: None)
         self._document_bytes += descriptor.size if cost.received else 0
         data = await self._tools.lanes.disk(self._stores.blobs.read, descriptor.digest)
         return ImageConfig.parse(data), [cost]
+
+    async def _keep(self, *contents: Digest) -> None:
+        """Lease what is going to be relied on, before it is looked for."""
+        await self._tools.lanes.database(self._lease.add, contents)
 
     # Layers
 
@@ -273,10 +290,12 @@ class _Pull:
                     last_tagged=known.last_tagged if known else 0.0,
                 )
             )
+            stores.images.add_blobs(image_id, self._documents)
             stores.references.put_digest(reference.name_only().with_digest(root.digest), image_id)
             before = stores.references.get(reference)
             if reference.tag and reference.digest is None:
                 stores.references.put_tag(reference, image_id)
+            self._lease.drop()
             return before != image_id
 
     def _receipt(self, costs: list[Cost], here: int, *, seconds: float) -> Receipt:
@@ -289,6 +308,7 @@ class _Pull:
             here=here + kept,
             retries=dict(sum((Counter(cost.retries) for cost in costs), self._asker.retries)),
             seconds=seconds,
+            quotas=self._asker.quotas(),
         )
 
     def incomplete(self, error: HeadwayError) -> PullIncompleteError:

@@ -9,6 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     # Annotations only: a command that lists must not pay for defining the interfaces.
     from headway.interfaces.content import BlobStore, IngestStore
+    from headway.interfaces.garbage import Garbage, Leases
     from headway.interfaces.images import HostMemory, ImageStore, ReferenceStore, Transaction
     from headway.interfaces.layers import LayerStore
 
@@ -35,9 +36,13 @@ class Stores(Records, frozen=True, kw_only=True):
     Attributes:
         ingests: Unfinished blobs.
         hosts: Registries that have answered.
+        leases: Promises that content stays.
+        garbage: What nothing needs any more.
         transaction: Makes several records one commit.
     """
 
     ingests: IngestStore
     hosts: HostMemory
+    leases: Leases
+    garbage: Garbage
     transaction: Transaction

@@ -158,6 +158,14 @@ class Database:
         with self._lock, database_errors(self._path):
             self._connection.executemany(sql, parameters)
 
+    def copy(self) -> Database:
+        """Return a copy in memory, in which anything may be changed to see what that would do."""
+        with self._lock, database_errors(self._path):
+            memory = _connect(":memory:")
+            self._connection.backup(memory)
+            memory.execute("PRAGMA foreign_keys=ON")
+        return Database(memory, self._path)
+
     def close(self) -> None:
         """Close the connection; nothing may be under way."""
         with self._lock, database_errors(self._path):

@@ -3,7 +3,7 @@
 Rule 1: a tree is published last: synced, its recipe renamed, itself renamed, the names synced, then its row. What has
         no row is not here.
 Rule 2: a tree that does not stand alone is never stacked as it is: its chain gets one derived from it.
-Rule 3: what is removed loses its row first and is moved to ``tmp/``; nobody meets half a tree.
+Rule 3: what is removed goes another way (store/garbage.py), which nobody meets: its row first, then its name.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import msgspec
 
 from headway.errors import NotFoundError, OutOfOrderError, StoreError
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
-from headway.records import LayerReport, TarParts, Tree, recipe_beside
+from headway.records import ChainSize, LayerReport, TarParts, Tree, recipe_beside
 from headway.store.data_root import DataRoot, fsync_directory
 from headway.store.database import Database
 from headway.store.failures import disk_errors
+from headway.store.layer_rows import decode_report, derived_directory, encode_report, tree_directory
 from headway.store.removal import remove_tree
 from headway.store.syncing import Syncer
 
@@ -152,17 +153,10 @@ class SqliteLayerStore:
         with disk_errors(target):
             if target.exists():
                 # It has no row: a commit was cut short behind the rename.
-                self._move_out(name)
+                private = self._root.private()
+                os.rename(target, private)
+                self._drop(private)
             os.rename(path, target)
-
-    def _move_out(self, name: str) -> Path | None:
-        private = self._root.private()
-        with disk_errors(private):
-            try:
-                os.rename(self._root.trees / name, private)
-            except FileNotFoundError:
-                return None
-        return private
 
     def _sync_names(self) -> None:
         with disk_errors(self._root.trees):
@@ -262,6 +256,14 @@ class SqliteLayerStore:
     def _tree(self, directory: str, report: str) -> Tree:
         return Tree(self._root.trees / directory, decode_report(report))
 
+    def sizes(self) -> dict[ChainID, ChainSize]:
+        """Return every chain with the one below it and what its top layer adds, in one question."""
+        rows = self._database.query("SELECT chain_id, parent, trees.size FROM chains JOIN trees USING (diff_id)")
+        return {
+            ChainID(Digest(chain_id)): ChainSize(None if parent is None else ChainID(Digest(parent)), size)
+            for chain_id, parent, size in rows
+        }
+
     def remember_blob(self, diff_id: DiffID, digest: Digest, repository: str) -> None:
         """Record that a blob holds a layer: both digests were computed over the same bytes.
 
@@ -289,48 +291,6 @@ class SqliteLayerStore:
         )
         return DiffID(Digest(rows[0][0])) if rows else None
 
-    def collect(self, keep: Iterable[ChainID]) -> int:
-        """Remove every chain and tree that no chain in `keep` needs; return the bytes freed (``disk_bytes``).
-
-        Raises:
-            OutOfOrderError: Called inside a transaction: what is removed cannot be rolled back.
-            StoreError: The disk failed.
-        """
-        if self._database.in_transaction:
-            raise OutOfOrderError("collect inside a transaction")
-        with self._database.transaction():
-            names, freed = self._forget(keep)
-        with self._database.transaction():
-            # A layer that was forgotten may have been committed again since.
-            gone = names - directories(self._database)
-            moved = [self._move_out(name) for name in gone]
-            for name in gone:
-                self._remove_recipe(name)
-        for path in moved:
-            if path is not None:
-                self._drop(path)
-        return freed
-
-    def _forget(self, keep: Iterable[ChainID]) -> tuple[set[str], int]:
-        """Delete the rows that no chain in `keep` needs; return their directories and bytes."""
-        before = directories(self._database)
-        chains = self._database.query("SELECT chain_id, parent, derived_bytes FROM chains")
-        parents = {chain_id: parent for chain_id, parent, _ in chains}
-        needed: set[str] = set()
-        for kept in keep:
-            chain_id: str | None = kept
-            while chain_id is not None and chain_id not in needed:
-                needed.add(chain_id)
-                chain_id = parents.get(chain_id)
-        gone = [row for row in chains if row[0] not in needed]
-        self._database.execute_each("DELETE FROM chains WHERE chain_id = ?", [row[:1] for row in gone])
-        trees = self._database.query(
-            "SELECT diff_id, disk_bytes FROM trees WHERE diff_id NOT IN (SELECT diff_id FROM chains)"
-        )
-        self._database.execute_each("DELETE FROM trees WHERE diff_id = ?", [row[:1] for row in trees])
-        freed = sum(row[2] for row in gone) + sum(row[1] for row in trees)
-        return before - directories(self._database), freed
-
 
 class _Step(msgspec.Struct, frozen=True):
     """One chain to be published."""
@@ -343,7 +303,7 @@ class _Step(msgspec.Struct, frozen=True):
 
     @property
     def directory(self) -> str:
-        return f"chain-{tree_directory(self.chain_id)}" if self.is_derived else tree_directory(self.diff_id)
+        return derived_directory(self.chain_id) if self.is_derived else tree_directory(self.diff_id)
 
     def row(self) -> tuple[str | int | None, ...]:
         report = self.tree.report if self.is_derived else None
@@ -355,29 +315,3 @@ class _Step(msgspec.Struct, frozen=True):
             report.disk_bytes if report else 0,
             encode_report(report) if report else None,
         )
-
-
-def tree_directory(digest: Digest) -> str:
-    """Return what the directory of a layer's own tree is called."""
-    return f"{digest.algorithm}-{digest.hex}"
-
-
-def directories(database: Database) -> set[str]:
-    """Return every directory of ``trees/`` that has a row."""
-    own = database.query("SELECT diff_id FROM trees")
-    derived = database.query("SELECT directory FROM chains WHERE report IS NOT NULL")
-    return {tree_directory(Digest(diff_id)) for (diff_id,) in own} | {name for (name,) in derived}
-
-
-def encode_report(report: LayerReport) -> str:
-    """Return a report as JSON. Names may be no text: json escapes lone surrogates, msgspec refuses them."""
-    import json  # noqa: PLC0415  # lists of images read no report
-
-    return json.dumps(msgspec.to_builtins(report))
-
-
-def decode_report(text: str) -> LayerReport:
-    """Return a report that `encode_report` wrote."""
-    import json  # noqa: PLC0415  # lists of images read no report
-
-    return msgspec.convert(json.loads(text), LayerReport)

@@ -1,27 +1,32 @@
 """What a writer does at start: put right what a crash, or somebody's hands, have left.
 
 Rule 1: what has no record is litter and goes; what a record promises and is not there is forgotten, and told.
-Rule 2: one listing per directory; no content is read.
+Rule 2: what nothing needs goes as well: a delete that was cut short, or content whose lease has ended.
+Rule 3: one listing per directory; no content is read.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from headway.errors import InvalidDigestError, StoreError
+from headway.interfaces.garbage import Garbage
 from headway.oci.digest import DiffID, Digest, ImageID
+from headway.records import Freed
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.failures import disk_errors
-from headway.store.layers import directories, tree_directory
+from headway.store.layer_rows import tree_directory
+from headway.store.leases import SqliteLeases
 from headway.store.removal import remove_tree
 
 _ALGORITHMS = ("sha256", "sha512")
+_LOST = "lost image"
 
 
 class LostImage(msgspec.Struct, frozen=True):
@@ -40,7 +45,8 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """What `recover` found and did.
 
     Attributes:
-        litter: Files, trees and recipes that had no record and were removed.
+        litter: How many things in ``tmp/``, and others that can mean nothing here, were removed.
+        freed: What nothing needed, or nobody had recorded, and was removed.
         lost_trees: Layers that were recorded and are not on disk.
         lost_chains: How many chains needed them.
         lost_images: Images whose layers or config are gone. They are forgotten: a pull brings them back, no
@@ -48,36 +54,66 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     litter: int = 0
+    freed: Freed = Freed()
     lost_trees: tuple[DiffID, ...] = ()
     lost_chains: int = 0
     lost_images: tuple[LostImage, ...] = ()
 
 
-def recover(root: DataRoot, database: Database) -> Recovered:
+def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: Garbage) -> Recovered:
     """Make disk and database agree; called with the writer lock held, before anything else.
+
+    What is left of a lost image is leased: the pull that brings it back fetches only what is missing.
 
     Raises:
         StoreError: The disk failed.
     """
     root.make_directories()
+    litter = _names(root.tmp)
     trees = _names(root.trees)
     blobs = {algorithm: _names(root.blobs / algorithm) for algorithm in _ALGORITHMS}
     with database.transaction():
+        stacks = _stacks(database)
         lost_trees, lost_chains = _forget_lost_trees(database, trees)
         configs = {f"{algorithm}:{name}" for algorithm, names in blobs.items() for name in names}
         lost_images = _forget_lost_images(database, configs)
-        known = directories(database)
-    litter = [*_names(root.tmp)]
-    litter += _move_to_tmp(root, root.trees, trees - known)
-    litter += _move_to_tmp(root, root.recipes, _names(root.recipes) - known)
-    litter += _move_to_tmp(root, root.ingests, _strange_ingests(root))
+        for lost in lost_images:
+            leases.add(f"{_LOST} {lost.image_id}", _LOST, [lost.image_id, *stacks(lost.image_id)])
+        freed = garbage.forget_unneeded()
+    garbage.sweep(freed)
+    strange = _move_to_tmp(root, root.ingests, _strange_ingests(root))
     for algorithm, names in blobs.items():
-        strange = {name for name in names if not _is_digest(f"{algorithm}:{name}")}
-        litter += _move_to_tmp(root, root.blobs / algorithm, strange)
-    for name in litter:
+        unnamed = {name for name in names if not _is_digest(f"{algorithm}:{name}")}
+        strange += _move_to_tmp(root, root.blobs / algorithm, unnamed)
+    for name in [*litter, *strange]:
         with suppress(StoreError):  # what cannot be removed now is met again at the next start
             remove_tree(root.tmp / name)
-    return Recovered(litter=len(litter), lost_trees=lost_trees, lost_chains=lost_chains, lost_images=lost_images)
+    return Recovered(
+        litter=len(litter) + len(strange),
+        freed=freed,
+        lost_trees=lost_trees,
+        lost_chains=lost_chains,
+        lost_images=lost_images,
+    )
+
+
+def _stacks(database: Database) -> Callable[[ImageID], list[Digest]]:
+    """Return what tells the layers of an image as they are recorded now."""
+    parents = {
+        chain_id: (parent, diff_id)
+        for chain_id, parent, diff_id in database.query("SELECT chain_id, parent, diff_id FROM chains")
+    }
+    tops = dict(database.query("SELECT image_id, chain_id FROM images"))
+
+    def stack(image_id: ImageID) -> list[Digest]:
+        found = []
+        chain_id = tops[image_id]
+        while chain_id in parents:
+            chain_id, diff_id = parents[chain_id]
+            found.append(Digest(diff_id))
+        return found
+
+    return stack
 
 
 def _forget_lost_trees(database: Database, here: set[str]) -> tuple[tuple[DiffID, ...], int]:

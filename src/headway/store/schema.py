@@ -75,11 +75,14 @@ CREATE TABLE hosts (
 # no image needs it (yet), as a pull makes them that is under way or was stopped (docs/adr/0013).
 # A later script whose table needs chains, layers or blobs as well replaces the view that says so.
 _NEEDS = """
+-- purpose says what a lease is for; the lease itself also for which content, so that a tag that moves has several.
 CREATE TABLE leases (
     lease TEXT PRIMARY KEY,
+    purpose TEXT NOT NULL,
     created REAL NOT NULL,
     used REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX leases_by_purpose ON leases (purpose);
 
 -- content is the digest of a blob (whole or not), a diff ID or a chain ID: whatever has that name stays.
 CREATE TABLE leased (
@@ -103,7 +106,7 @@ INSERT OR IGNORE INTO image_blobs
     SELECT image_id, substr(spelling, length(repository) + 2) FROM names WHERE kind = 'digest';
 
 -- Layers that a pull had finished before there were leases.
-INSERT INTO leases SELECT 'pulls of an earlier version', 0, 0
+INSERT INTO leases SELECT 'pulls of an earlier version', 'pulls of an earlier version', 0, 0
     WHERE EXISTS (SELECT 1 FROM trees WHERE diff_id NOT IN (SELECT diff_id FROM chains));
 INSERT INTO leased SELECT 'pulls of an earlier version', diff_id FROM trees
     WHERE diff_id NOT IN (SELECT diff_id FROM chains);

@@ -1,0 +1,286 @@
+"""What nothing needs any more: found by index, forgotten in a transaction, removed behind it.
+
+Rule 1: rows first, then the names move to ``tmp/``, then the files go. Nobody meets half a tree, and a crash at any
+        step leaves what the next start removes.
+Rule 2: who needs what is asked of the views ``chain_users``, ``tree_users`` and ``blob_users``, by index: removing one
+        image reads no other.
+Rule 3: names move only inside a transaction, and only of what still has no user. Whoever writes a lease or a row before
+        that keeps the files; whoever does so after it finds that they are gone.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headway.errors import ConflictError, InvalidDigestError, OutOfOrderError, StoreError
+from headway.oci.digest import ChainID, Digest, ImageID
+from headway.records import Freed
+from headway.store.blocks import allocated, allocated_below
+from headway.store.data_root import DataRoot
+from headway.store.database import Database
+from headway.store.failures import disk_errors
+from headway.store.layer_rows import directories, has_row, tree_directory
+from headway.store.leases import SqliteLeases
+from headway.store.removal import remove_tree
+
+_ALGORITHMS = ("sha256", "sha512")
+STEPS = ("forgotten", "recorded", "moved", "removed one", "removed")
+"""What `step` is told: records deleted, and committed; names moved to ``tmp/``; the first tree removed, and all."""
+
+
+class SqliteGarbage:
+    """`Garbage` over the database and the directories of a data root.
+
+    Args:
+        root: The data root.
+        database: Its database.
+        leases: Its leases.
+        discard: Removes an unfinished blob that is not open.
+        step: Told of every step, for tests that end the process there.
+    """
+
+    def __init__(
+        self,
+        root: DataRoot,
+        database: Database,
+        leases: SqliteLeases,
+        *,
+        discard: Callable[[Digest], None],
+        step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._root = root
+        self._database = database
+        self._leases = leases
+        self._discard = discard
+        self._step = step
+
+    # Records
+
+    def forget_image(self, image_id: ImageID) -> Freed:
+        """Forget an image and the records of what only it needed; idle leases for the same image end.
+
+        Raises:
+            ConflictError: A name still stands for it.
+            StoreError: The disk failed.
+        """
+        found = _Found()
+        with self._database.transaction():
+            chains = self._database.query("SELECT chain_id FROM images WHERE image_id = ?", (image_id,))
+            rows = self._database.query("SELECT digest FROM image_blobs WHERE image_id = ?", (image_id,))
+            blobs = [Digest(digest) for (digest,) in rows]
+            try:
+                self._database.execute("DELETE FROM images WHERE image_id = ?", (image_id,))
+            except sqlite3.IntegrityError as error:
+                raise ConflictError(f"image {image_id} still has a name") from error
+            if chains:
+                blobs += self._end_leases(self._leases.idle_for(image_id))
+            self._release([chain_id for (chain_id,) in chains], found)
+            self._forget_blobs(dict.fromkeys(blobs), found)
+            self._step("forgotten")
+        return found.freed()
+
+    def release(self, chain_id: ChainID | None) -> Freed:
+        """Forget a chain and what only it needed, unless something needs it.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        found = _Found()
+        with self._database.transaction():
+            self._release([chain_id], found)
+        return found.freed()
+
+    def forget_unneeded(self, *, unfinished: bool = False) -> Freed:
+        """Forget everything that nothing needs, and find the files that have no record.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        found = _Found()
+        with self._database.transaction():
+            if unfinished:
+                self._leases.end(self._leases.idle())
+            unused = self._database.query(
+                "SELECT chain_id FROM chains WHERE NOT EXISTS"
+                " (SELECT 1 FROM chain_users WHERE chain_users.chain_id = chains.chain_id)"
+            )
+            self._release([chain_id for (chain_id,) in unused], found)
+            for (diff_id,) in self._database.query(
+                "SELECT diff_id FROM trees WHERE NOT EXISTS"
+                " (SELECT 1 FROM tree_users WHERE tree_users.diff_id = trees.diff_id)"
+            ):
+                self._forget_tree(diff_id, found)
+            self._find_orphans(found)
+            self._forget_blobs(self._blobs_on_disk(), found)
+            if unfinished:
+                self._find_ingests(found)
+            self._step("forgotten")
+        return found.freed()
+
+    def _end_leases(self, leases: Iterable[str]) -> list[Digest]:
+        leases = list(leases)
+        contents = [content for lease in leases for content in self._leases.contents(lease)]
+        self._leases.end(leases)
+        return contents
+
+    def _release(self, chains: Iterable[str | None], found: _Found) -> None:
+        """Delete chains that have no user, each with its tree where that has none, and so on below them."""
+        for top in chains:
+            chain_id = top
+            while chain_id is not None and not self._has_user("chain_users", "chain_id", chain_id):
+                chain_id = self._forget_chain(chain_id, found)
+
+    def _forget_chain(self, chain_id: str, found: _Found) -> str | None:
+        """Delete one chain and return the one below it."""
+        rows = self._database.query(
+            "SELECT parent, diff_id, directory, derived_bytes, chains.report IS NOT NULL, trees.size"
+            " FROM chains JOIN trees USING (diff_id) WHERE chain_id = ?",
+            (chain_id,),
+        )
+        if not rows:
+            return None
+        parent, diff_id, directory, derived_bytes, is_derived, size = rows[0]
+        self._database.execute("DELETE FROM chains WHERE chain_id = ?", (chain_id,))
+        found.chains.append(ChainID(Digest(chain_id)))
+        found.size += size
+        if is_derived:
+            found.directories.append(directory)
+            found.disk_bytes += derived_bytes
+        if not self._has_user("tree_users", "diff_id", diff_id):
+            self._forget_tree(diff_id, found)
+        below: str | None = parent
+        return below
+
+    def _forget_tree(self, diff_id: str, found: _Found) -> None:
+        ((disk_bytes,),) = self._database.query("SELECT disk_bytes FROM trees WHERE diff_id = ?", (diff_id,))
+        self._database.execute("DELETE FROM trees WHERE diff_id = ?", (diff_id,))
+        directory = tree_directory(Digest(diff_id))
+        found.directories.append(directory)
+        found.disk_bytes += disk_bytes + allocated(self._root.recipes / directory)
+
+    def _has_user(self, view: str, column: str, content: str) -> bool:
+        sql = f"SELECT EXISTS (SELECT 1 FROM {view} WHERE {column} = ?)"  # noqa: S608  # constants of this class
+        return bool(self._database.query(sql, (content,))[0][0])
+
+    # Files without a record
+
+    def _forget_blobs(self, digests: Iterable[Digest], found: _Found) -> None:
+        for digest in digests:
+            path = self._root.blob(digest)
+            if not self._has_user("blob_users", "digest", digest) and os.path.lexists(path):
+                found.blobs.append(digest)
+                found.disk_bytes += allocated(path)
+
+    def _find_orphans(self, found: _Found) -> None:
+        """Find what lies in ``trees/`` and ``recipes/`` without a row: a commit or a removal that was cut short."""
+        known = directories(self._database) | set(found.directories)
+        trees = _names(self._root.trees) - known
+        found.directories += sorted(trees)
+        found.recipes += sorted(_names(self._root.recipes) - known - trees)
+        found.disk_bytes += sum(allocated_below(self._root.trees / name) for name in trees)
+        found.disk_bytes += sum(allocated(self._root.recipes / name) for name in trees | set(found.recipes))
+
+    def _blobs_on_disk(self) -> list[Digest]:
+        names = (f"{algorithm}:{name}" for algorithm in _ALGORITHMS for name in _names(self._root.blobs / algorithm))
+        return list(_digests(names))
+
+    def _find_ingests(self, found: _Found) -> None:
+        for digest in _digests(name.replace("-", ":", 1) for name in _names(self._root.ingests)):
+            if not self._has_user("leased", "content", digest):
+                found.ingests.append(digest)
+                found.disk_bytes += allocated_below(self._root.ingest(digest))
+
+    # Files
+
+    def sweep(self, freed: Freed) -> None:
+        """Remove the files of what was forgotten, but for what has come back since.
+
+        Raises:
+            OutOfOrderError: Called inside a transaction.
+            StoreError: The disk failed.
+        """
+        if self._database.in_transaction:
+            raise OutOfOrderError("files are removed inside a transaction")
+        self._step("recorded")
+        with self._database.transaction():
+            moved = [path for name in freed.directories for path in self._move_tree_out(name)]
+            moved += [path for name in freed.recipes for path in self._move_recipe_out(name)]
+            for digest in freed.blobs:
+                if not self._has_user("blob_users", "digest", digest):
+                    moved += self._move_out(self._root.blob(digest))
+        self._step("moved")
+        for path in moved:
+            with suppress(StoreError):  # what cannot be removed now is met again at the next start
+                remove_tree(path)
+            self._step("removed one")
+        for digest in freed.ingests:
+            with suppress(ConflictError):  # a pull has just begun to use it
+                self._discard(digest)
+        self._step("removed")
+
+    def _move_tree_out(self, name: str) -> list[Path]:
+        if has_row(self._database, name):
+            return []
+        return self._move_out(self._root.trees / name) + self._move_out(self._root.recipes / name)
+
+    def _move_recipe_out(self, name: str) -> list[Path]:
+        return [] if has_row(self._database, name) else self._move_out(self._root.recipes / name)
+
+    def _move_out(self, path: Path) -> list[Path]:
+        private = self._root.private()
+        with disk_errors(private):
+            try:
+                os.rename(path, private)
+            except FileNotFoundError:
+                return []
+        return [private]
+
+
+class ImaginedGarbage(SqliteGarbage):
+    """Garbage of a database that is a copy: what would go is found, and no file is touched."""
+
+    def sweep(self, freed: Freed) -> None:
+        """Do nothing."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a `Freed` is gathered in."""
+
+    chains: list[ChainID] = field(default_factory=list)
+    directories: list[str] = field(default_factory=list)
+    recipes: list[str] = field(default_factory=list)
+    blobs: list[Digest] = field(default_factory=list)
+    ingests: list[Digest] = field(default_factory=list)
+    size: int = 0
+    disk_bytes: int = 0
+
+    def freed(self) -> Freed:
+        return Freed(
+            chains=tuple(self.chains),
+            directories=tuple(self.directories),
+            recipes=tuple(self.recipes),
+            blobs=tuple(self.blobs),
+            ingests=tuple(self.ingests),
+            size=self.size,
+            disk_bytes=self.disk_bytes,
+        )
+
+
+def _names(directory: Path) -> set[str]:
+    with disk_errors(directory):
+        try:
+            return set(os.listdir(directory))
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+
+
+def _digests(texts: Iterable[str]) -> Iterable[Digest]:
+    for text in texts:
+        with suppress(InvalidDigestError):
+            yield Digest.parse(text)

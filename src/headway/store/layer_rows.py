@@ -1,0 +1,54 @@
+"""How rows speak of trees: the names of their directories, and their reports as JSON."""
+
+from __future__ import annotations
+
+import msgspec
+
+from headway.errors import InvalidDigestError
+from headway.oci.digest import Digest
+from headway.records import LayerReport
+from headway.store.database import Database
+
+_DERIVED = "chain-"
+
+
+def tree_directory(digest: Digest) -> str:
+    """Return what the directory of a layer's own tree is called."""
+    return f"{digest.algorithm}-{digest.hex}"
+
+
+def derived_directory(chain_id: Digest) -> str:
+    """Return what the directory of a tree that was derived for a chain is called."""
+    return f"{_DERIVED}{tree_directory(chain_id)}"
+
+
+def has_row(database: Database, directory: str) -> bool:
+    """Tell whether a directory of ``trees/`` has a row."""
+    try:
+        digest = Digest.parse(directory.removeprefix(_DERIVED).replace("-", ":", 1))
+    except InvalidDigestError:
+        return False
+    if directory.startswith(_DERIVED):
+        return bool(database.query("SELECT 1 FROM chains WHERE chain_id = ? AND report IS NOT NULL", (digest,)))
+    return bool(database.query("SELECT 1 FROM trees WHERE diff_id = ?", (digest,)))
+
+
+def directories(database: Database) -> set[str]:
+    """Return every directory of ``trees/`` that has a row."""
+    own = database.query("SELECT diff_id FROM trees")
+    derived = database.query("SELECT directory FROM chains WHERE report IS NOT NULL")
+    return {tree_directory(Digest(diff_id)) for (diff_id,) in own} | {name for (name,) in derived}
+
+
+def encode_report(report: LayerReport) -> str:
+    """Return a report as JSON. Names may be no text: json escapes lone surrogates, msgspec refuses them."""
+    import json  # noqa: PLC0415  # lists of images read no report
+
+    return json.dumps(msgspec.to_builtins(report))
+
+
+def decode_report(text: str) -> LayerReport:
+    """Return a report that `encode_report` wrote."""
+    import json  # noqa: PLC0415  # lists of images read no report
+
+    return msgspec.convert(json.loads(text), LayerReport)

@@ -1,0 +1,132 @@
+"""Leases in the database: promises that content stays until what needs it is recorded.
+
+Rule 1: a lease is written before anybody relies on what it names being here (`garbage`, rule 3).
+Rule 2: its rows outlive its holder: what a stopped pull has brought stays until it goes on, or is pruned.
+Rule 3: who holds a lease is known to this process alone: the data root has one writer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from threading import Lock
+
+from headway.oci.digest import Digest
+from headway.store.database import Database
+
+
+class SqliteLeases:
+    """`Leases` in the tables ``leases`` and ``leased``.
+
+    Args:
+        database: Where they are.
+        now: The time, seconds since the epoch.
+        held: Those that this process holds, shared by all who look at one data root.
+    """
+
+    def __init__(self, database: Database, *, now: Callable[[], float] = time.time, held: Held | None = None) -> None:
+        self._database = database
+        self._now = now
+        self.held = held or Held()
+
+    @contextmanager
+    def hold(self, purpose: str, subject: Digest) -> Iterator[SqliteLease]:
+        """Give a lease; whoever holds the same one later finds what was added.
+
+        A second holder at the same time gets a lease beside it, so that neither ends the other's.
+        """
+        lease = self.held.take(f"{purpose} {subject}")
+        try:
+            yield SqliteLease(self, lease, purpose)
+        finally:
+            self.held.leave(lease)
+
+    def add(self, lease: str, purpose: str, contents: Iterable[Digest]) -> None:
+        """See `SqliteLease.add`."""
+        now = self._now()
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT INTO leases (lease, purpose, created, used) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (lease) DO UPDATE SET used = excluded.used",
+                (lease, purpose, now, now),
+            )
+            self._database.execute_each(
+                "INSERT INTO leased (lease, content) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                [(lease, content) for content in contents],
+            )
+
+    def drop(self, lease: str, purpose: str) -> None:
+        """See `SqliteLease.drop`."""
+        with self._database.transaction():
+            rows = self._database.query("SELECT lease FROM leases WHERE purpose = ?", (purpose,))
+            self.end({other for (other,) in rows if other not in self.held} | {lease})
+
+    def idle(self) -> list[str]:
+        """Return the leases that nobody holds, sorted."""
+        rows = self._database.query("SELECT lease FROM leases ORDER BY lease")
+        return [lease for (lease,) in rows if lease not in self.held]
+
+    def idle_for(self, content: Digest) -> list[str]:
+        """Return the leases that nobody holds and that name `content`."""
+        rows = self._database.query("SELECT lease FROM leased WHERE content = ?", (content,))
+        return [lease for (lease,) in rows if lease not in self.held]
+
+    def contents(self, lease: str) -> list[Digest]:
+        """Return what a lease names."""
+        rows = self._database.query("SELECT content FROM leased WHERE lease = ?", (lease,))
+        return [Digest(content) for (content,) in rows]
+
+    def end(self, leases: Iterable[str]) -> None:
+        """End leases, with what they name."""
+        self._database.execute_each("DELETE FROM leases WHERE lease = ?", [(lease,) for lease in leases])
+
+
+class Held:
+    """The leases that this process holds."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._leases: set[str] = set()
+
+    def __contains__(self, lease: str) -> bool:
+        return lease in self._leases
+
+    def take(self, wanted: str) -> str:
+        """Return `wanted`, or where somebody holds that, the first free name beside it; it is held from now on."""
+        with self._lock:
+            names = (wanted if number == 1 else f"{wanted} #{number}" for number in count(1))
+            lease = next(name for name in names if name not in self._leases)
+            self._leases.add(lease)
+        return lease
+
+    def leave(self, lease: str) -> None:
+        """Hold a lease no longer."""
+        with self._lock:
+            self._leases.discard(lease)
+
+
+class SqliteLease:
+    """`Lease` with rows in the database; made by `SqliteLeases.hold`."""
+
+    def __init__(self, leases: SqliteLeases, lease: str, purpose: str) -> None:
+        self._leases = leases
+        self._lease = lease
+        self._purpose = purpose
+
+    def add(self, contents: Iterable[Digest]) -> None:
+        """Keep blobs, diff IDs and chain IDs from now on.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        self._leases.add(self._lease, self._purpose, contents)
+
+    def drop(self) -> None:
+        """End the promise, and idle ones for the same purpose.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        self._leases.drop(self._lease, self._purpose)
