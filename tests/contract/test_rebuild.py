@@ -23,7 +23,7 @@ from headway.layers.recipe import Recipe
 from headway.layers.recipe_codec import Codec
 from headway.layers.recipe_format import FILE_HEADER
 from headway.layers.recipe_recorder import Recorder
-from tests.contract.test_applier_gnu_tar import make_nasty
+from tests.fakes.nasty import make_nasty
 from tests.fakes.recipes import given_back, opened, record
 from tests.fakes.tars import (
     END,

@@ -62,6 +62,10 @@ class Buildah:
         format_ = {"oci": "oci", "docker": "v2s2"}[media]
         self("push", "--format", format_, *self._to, source, f"docker://{name}")
 
+    def write(self, source: str, layout: Path, *how: str) -> None:
+        """Write an image to an OCI layout as ``latest``."""
+        self("push", "--format=oci", *how, "--signature-policy", self._policy, source, f"oci:{layout}:latest")
+
     def push_index(self, source: str, name: str) -> None:
         """Push an index and all it lists to a registry without TLS."""
         self("manifest", "push", "--all", *self._to, source, f"docker://{name}")

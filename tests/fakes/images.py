@@ -113,6 +113,7 @@ def image(
     index: bool = False,
     platforms: Sequence[str] = ("linux/amd64", "linux/arm64"),
     config: Mapping[str, Any] | None = None,
+    blobs: Sequence[bytes] | None = None,
 ) -> Image:
     """Build an image.
 
@@ -125,28 +126,29 @@ def image(
         index: Put an index on top, with one manifest for each platform; they share the layers.
         platforms: As ``os/architecture[/variant]``; without an index, only the first counts.
         config: The config's ``config`` part, as ``{"Cmd": ["sh"]}``.
+        blobs: The layers as somebody else compressed them.
     """
     tars = [layer if isinstance(layer, bytes) else tar(layer) for layer in layers]
-    packed = [compress(data, compression) for data in tars]
+    packed = blobs or [compress(data, compression) for data in tars]
     diff_ids = tuple(digest_of(data) for data in tars)
-    blobs = {digest_of(data): data for data in packed}
+    content = {digest_of(data): data for data in packed}
     media_types: dict[str, str] = {}
     entries = []
     for platform in platforms if index else platforms[:1]:
         config_bytes = _config(platform, diff_ids, config or {})
         manifest = _manifest(config_bytes, packed, media, compression)
         entry = _descriptor(_MANIFEST[media], manifest)
-        blobs |= {digest_of(config_bytes): config_bytes, entry["digest"]: manifest}
+        content |= {digest_of(config_bytes): config_bytes, entry["digest"]: manifest}
         media_types[entry["digest"]] = _MANIFEST[media]
         entries.append({**entry, "platform": _platform(platform)})
     top = entries[0]["digest"]
     if index:
         document = _json({"schemaVersion": 2, "mediaType": _INDEX[media], "manifests": entries})
         top = digest_of(document)
-        blobs[top] = document
+        content[top] = document
         media_types[top] = _INDEX[media]
     return Image(
-        blobs=blobs,
+        blobs=content,
         media_types=media_types,
         manifest_digest=top,
         tag=tag,

@@ -90,6 +90,31 @@ def umoci_unpack(image: Image, directory: Path) -> Path:
     return target
 
 
+def gnu_extract(archive: Path, target: Path) -> Path:
+    """Let GNU tar unpack an archive into a new directory, with everything it can set; return it.
+
+    Raises:
+        AssertionError: It could not; the message is what it said.
+    """
+    target.mkdir()
+    options = ["--xattrs", "--xattrs-include=*", "--numeric-owner", "--same-owner", "-p", "-C", str(target)]
+    done = subprocess.run(["tar", *options, "-xf", archive], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def as_overlay(root: Path) -> None:
+    """Turn the whiteouts of a layer that somebody unpacked (image-spec, layer.md) into those of overlayfs."""
+    for path in _below(root):
+        if not path.name.startswith(".wh."):
+            continue
+        path.unlink()
+        if path.name == ".wh..wh..opq":
+            os.setxattr(path.parent, "trusted.overlay.opaque", b"y")
+        elif not os.path.lexists(gone := path.with_name(path.name[4:])):
+            os.mknod(gone, stat.S_IFCHR, 0)
+
+
 def look(root: Path) -> dict[str, Mapping[str, object]]:
     """Return everything that can be seen of the files below `root`, the root included, by path."""
     found: dict[str, Mapping[str, object]] = {}

@@ -103,7 +103,8 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
     Raises:
         AssertionError: It failed; the message is what it said.
     """
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, cwd=cwd)
+    words = list(map(str, command))
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, cwd=cwd)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
 
