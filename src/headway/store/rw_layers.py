@@ -118,11 +118,10 @@ class SqliteRwLayerStore:
                 mount_label=mount_label,
             )
             yield _Draft(self, record)
-        except BaseException:
-            self._drop(mount_id)
-            raise
-        if private.path.exists():
-            self._drop(mount_id)
+        finally:
+            # A row is the truth: publishing may have failed, or been rolled back with the transaction around it.
+            if not rw_rows.is_here(self._database, mount_id):
+                self._drop(mount_id)
 
     def publish(self, record: RwLayerRecord) -> SqliteRwLayer:
         """Move a prepared layer to where it stays, and record it; see `RwDraft`."""

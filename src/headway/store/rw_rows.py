@@ -40,6 +40,11 @@ def find(database: Database, name: str) -> RwLayerRecord | None:
     return _record(rows[0]) if rows else None
 
 
+def is_here(database: Database, mount_id: str) -> bool:
+    """Tell whether a layer is recorded."""
+    return bool(database.query("SELECT 1 FROM rw_layers WHERE mount_id = ?", (mount_id,)))
+
+
 def every(database: Database) -> list[RwLayerRecord]:
     """Return all, by name."""
     return [_record(row) for row in database.query(f"{_SELECT} ORDER BY name")]
