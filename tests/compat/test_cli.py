@@ -366,6 +366,7 @@ def test_inspect_has_dockers_fields(stocked: Cli, registry: Registry) -> None:
         "Parent": "",
         "Comment": "",
         "Created": images.CREATED,
+        "DockerVersion": "",
         "Author": "",
         "Config": {"Cmd": ["sh"]},
         "Architecture": "amd64",

@@ -13,7 +13,7 @@ import pytest
 
 from headway.composition.reading import reading
 from headway.layers.drivers.overlay2 import Overlay2Driver
-from headway.service.images import Images
+from headway.service.lookup import Lookup
 from headway.service.stores import Records
 from headway.settings import Settings
 from tests.fakes.buildah import Buildah
@@ -140,7 +140,7 @@ def test_the_overlay_mount_of_an_image_shows_what_unpack_writes(
 def mounted(records: Records, name: str, target: Path) -> Iterator[Path]:
     target.mkdir()
     driver = Overlay2Driver()
-    driver.mount(records.layers.trees(Images(records).find(name).chain_id), target)
+    driver.mount(records.layers.trees(Lookup(records).find(name).chain_id), target)
     try:
         yield target
     finally:

@@ -137,8 +137,11 @@ def _pull(parser: argparse.ArgumentParser) -> None:
 
 def _images(parser: argparse.ArgumentParser) -> None:
     """List images, newest first."""
-    parser.add_argument("name", nargs="?", metavar="NAME[:TAG]", help="only this repository, or this name")
-    parser.add_argument("-a", "--all", action="store_true", help="those without any name too")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME[:TAG]", help="only this repository, or this name; * and ? stand for others"
+    )
+    _filter(parser, "dangling=true, label=KEY[=VALUE], before=IMAGE, since=IMAGE, reference=PATTERN, until=TIME")
+    parser.add_argument("-a", "--all", action="store_true", help="those too that others were made from")
     parser.add_argument("--digests", action="store_true", help="show digests")
     parser.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
     parser.add_argument("--no-trunc", action="store_true", help="show IDs in full")
@@ -168,8 +171,12 @@ def _rmi(parser: argparse.ArgumentParser) -> None:
     """Remove names, and images with their last one."""
     parser.add_argument("names", nargs="+", metavar="NAME|ID")
     parser.add_argument(
-        "-f", "--force", action="store_true", help="even if the image has names in several repositories"
+        "-f",
+        "--force",
+        action="store_true",
+        help="even if it has names in several repositories, or a container uses it",
     )
+    parser.add_argument("--no-prune", action="store_true", help="keep what the image was made from")
 
 
 def _unpack(parser: argparse.ArgumentParser) -> None:
@@ -224,6 +231,10 @@ def _version(parser: argparse.ArgumentParser) -> None:
 def _run(parser: argparse.ArgumentParser) -> None:
     """Headway keeps images and does not run them; this says what does."""
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...")
+
+
+def _filter(parser: argparse.ArgumentParser, known: str) -> None:
+    parser.add_argument("-f", "--filter", action="append", metavar="KEY=VALUE", help=known)
 
 
 def _format(parser: argparse.ArgumentParser) -> None:

@@ -15,13 +15,13 @@ from headway.layers.bundle import write_bundle
 from headway.layers.copying import Missing
 from headway.layers.rootfs import UnpackReport
 from headway.layers.rootfs import unpack as unpack_trees
-from headway.service.images import Images
+from headway.service.lookup import Lookup
 
 
 def unpack(options: Namespace) -> int:
     """Write an image's root file system into a directory."""
     with reading(settings_of(options)) as records:
-        record = Images(records).find(options.name)
+        record = Lookup(records).find(options.name)
         report = unpack_trees(records.layers.trees(record.chain_id), options.directory, force=options.force)
     _say(report, f"{options.directory}")
     return DONE
@@ -30,7 +30,7 @@ def unpack(options: Namespace) -> int:
 def bundle(options: Namespace) -> int:
     """Write an OCI runtime bundle."""
     with reading(settings_of(options)) as records:
-        finder = Images(records)
+        finder = Lookup(records)
         record = finder.find(options.name)
         document = finder.config(record).document
         trees = records.layers.trees(record.chain_id)

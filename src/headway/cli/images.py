@@ -1,19 +1,22 @@
-"""`headway images`, `inspect` and `history`: questions."""
+"""`headway images` and `history`: questions."""
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Iterator
 
-from headway.cli.failures import DONE, exit_status, explain
+import msgspec
+
+from headway.cli.failures import DONE
 from headway.cli.session import settings_of
-from headway.cli.table import json_text, render
+from headway.cli.table import render
 from headway.cli.units import ago, size
 from headway.composition.reading import reading
-from headway.errors import HeadwayError
 from headway.oci.reference import Reference
-from headway.service.images import HistoryEntry, Images, ListedImage
+from headway.service.filters import parse_filters
+from headway.service.history import History, HistoryStep
+from headway.service.listing import ListedImage, Listing
+from headway.service.lookup import Lookup
 
 _NONE = "<none>"
 _IMAGE = {
@@ -40,9 +43,15 @@ _STEP = {
 
 def images(options: Namespace) -> int:
     """List images, newest first."""
-    wanted = None if options.name is None else Reference.parse(options.name)
+    filters = parse_filters(options.filter or ())
+    wanted = None
+    if options.name is not None:
+        wanted = _name(options.name)
+        filters.setdefault("reference", []).append(wanted.familiar_name if wanted else options.name)
     with reading(settings_of(options)) as records:
-        listed = [image for image in Images(records).all() if wanted is None or _is_wanted(image, wanted)]
+        listed = Listing(records).images(filters, intermediate=options.all)
+    if wanted is not None and wanted != wanted.name_only():
+        listed = [_only(image, wanted) for image in listed if wanted in (*image.tags, *image.digests)]
     rows = [row for image in listed for row in _rows(image, options)]
     if options.quiet:
         ids = dict.fromkeys(str(row["ID"]) for row in rows)
@@ -54,11 +63,16 @@ def images(options: Namespace) -> int:
     return DONE
 
 
-def _is_wanted(image: ListedImage, wanted: Reference) -> bool:
-    names = [*image.tags, *image.digests]
-    if wanted.tag or wanted.digest:
-        return wanted in names
-    return any(reference.repository == wanted.repository for reference in names)
+def _name(text: str) -> Reference | None:
+    """Return the name that a text spells, in full or short; None where it is a pattern for several."""
+    return None if any(character in text for character in "*?[\\") else Reference.parse(text)
+
+
+def _only(image: ListedImage, wanted: Reference) -> ListedImage:
+    """Return an image with one of its names; a tag keeps the digests of its repository, to be shown beside it."""
+    tags = tuple(tag for tag in image.tags if tag == wanted)
+    digests = tuple(name for name in image.digests if name == wanted or tags)
+    return msgspec.structs.replace(image, tags=tags, digests=digests)
 
 
 def _rows(image: ListedImage, options: Namespace) -> Iterator[dict[str, object]]:
@@ -88,30 +102,15 @@ def _rows(image: ListedImage, options: Namespace) -> Iterator[dict[str, object]]
                 "Digest": str(reference.digest),
                 **shared,
             }
-    if not image.tags and not image.digests and (options.all or options.name is None):
+    if not image.tags and not image.digests:
         yield {"Repository": _NONE, "Tag": _NONE, "Digest": _NONE, **shared}
-
-
-def inspect(options: Namespace) -> int:
-    """Show everything known of images, as JSON; what is not there is explained, and the rest is shown."""
-    found: list[dict[str, object]] = []
-    status = DONE
-    with reading(settings_of(options)) as records:
-        for name in options.names:
-            try:
-                found.append(Images(records).describe(name))
-            except HeadwayError as error:
-                print(explain(error), file=sys.stderr)
-                status = status or exit_status(error)
-    print(json_text(found, indent=4))
-    return status
 
 
 def history(options: Namespace) -> int:
     """Show the steps of an image, newest first."""
     with reading(settings_of(options)) as records:
-        entries = Images(records).history(options.name)
-    rows = [_history_row(entry, full=options.no_trunc) for entry in entries]
+        steps = History(records).of(Lookup(records).find(options.name))
+    rows = [_step_row(step, full=options.no_trunc) for step in steps]
     if options.quiet:
         print("\n".join(str(row["ID"]) for row in rows))
         return DONE
@@ -120,15 +119,15 @@ def history(options: Namespace) -> int:
     return DONE
 
 
-def _history_row(entry: HistoryEntry, *, full: bool) -> dict[str, object]:
-    short = entry.image_id.partition(":")[2][:12]
-    command = " ".join(entry.created_by.split())
+def _step_row(step: HistoryStep, *, full: bool) -> dict[str, object]:
+    image_id = step.image_id
+    command = " ".join(step.created_by.split())
     return {
-        "ID": (entry.image_id if full else short) or "<missing>",
-        "CreatedAt": entry.created,
-        "CreatedSince": ago(entry.created),
+        "ID": "<missing>" if image_id is None else str(image_id) if full else image_id.short,
+        "CreatedAt": step.created,
+        "CreatedSince": ago(step.created),
         "CreatedBy": command if full or len(command) <= 45 else command[:44] + "…",
-        "Size": size(entry.size),
-        "Bytes": entry.size,
-        "Comment": entry.comment,
+        "Size": size(step.size),
+        "Bytes": step.size,
+        "Comment": step.comment,
     }

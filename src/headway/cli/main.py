@@ -16,7 +16,7 @@ from headway.errors import HeadwayError
 _MODULES = {
     "pull": "headway.cli.pull",
     "images": "headway.cli.images",
-    "inspect": "headway.cli.images",
+    "inspect": "headway.cli.inspect",
     "history": "headway.cli.images",
     "tag": "headway.cli.names",
     "rmi": "headway.cli.names",

@@ -10,13 +10,13 @@ from headway.cli.session import say, settings_of
 from headway.composition.writing import writing
 from headway.errors import HeadwayError
 from headway.service.delete import Deleter
-from headway.service.images import Images
+from headway.service.tagging import Tagger
 
 
 def tag(options: Namespace) -> int:
     """Give an image one more name."""
     with writing(settings_of(options), say) as stores:
-        Images(stores).tag(options.source, options.target)
+        Tagger(stores).tag(options.source, options.target)
     return DONE
 
 
@@ -26,7 +26,7 @@ def rmi(options: Namespace) -> int:
     with writing(settings_of(options), say) as stores:
         for name in options.names:
             try:
-                for what, item in Deleter(stores).delete(name, force=options.force):
+                for what, item in Deleter(stores).delete(name, force=options.force, prune=not options.no_prune):
                     print(f"{what}: {item}")
             except HeadwayError as error:
                 print(explain(error), file=sys.stderr)

@@ -13,8 +13,10 @@ from headway.records import LayerReport, Tree
 from headway.service.stores import Records
 from headway.settings import Settings
 from headway.store.blobs import FileBlobStore
+from headway.store.containers import SqliteContainerStore
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
+from headway.store.events import SqliteEventLog
 from headway.store.images import SqliteImageStore
 from headway.store.layers import SqliteLayerStore
 from headway.store.references import SqliteReferenceStore
@@ -36,6 +38,8 @@ def reading(settings: Settings) -> Iterator[Records]:
             layers=SqliteLayerStore(root, database, derive=derived),
             images=SqliteImageStore(database),
             references=SqliteReferenceStore(database),
+            containers=SqliteContainerStore(database),
+            log=SqliteEventLog(database),
         )
 
 

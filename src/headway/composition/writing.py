@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headway.composition.reading import derived
+from headway.service.events import Events
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.blobs import FileBlobStore
+from headway.store.containers import SqliteContainerStore
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
+from headway.store.events import SqliteEventLog
 from headway.store.garbage import ImaginedGarbage, SqliteGarbage
 from headway.store.hosts import SqliteHostMemory
 from headway.store.images import SqliteImageStore
@@ -19,6 +22,7 @@ from headway.store.ingests import FileIngestStore
 from headway.store.layers import SqliteLayerStore
 from headway.store.leases import SqliteLeases
 from headway.store.lock import WriterLock
+from headway.store.mounts import SqliteMountTable
 from headway.store.recovery import recover
 from headway.store.references import SqliteReferenceStore
 from headway.version import VERSION
@@ -65,15 +69,20 @@ def imagining(settings: Settings) -> Iterator[Stores]:
 
 def _stores(root: DataRoot, database: Database, leases: SqliteLeases, garbage: type[SqliteGarbage]) -> Stores:
     ingests = FileIngestStore(root, boot_id=_boot_id())
+    log = SqliteEventLog(database)
     return Stores(
         blobs=FileBlobStore(root),
         ingests=ingests,
         layers=SqliteLayerStore(root, database, derive=derived),
         images=SqliteImageStore(database),
         references=SqliteReferenceStore(database),
+        containers=SqliteContainerStore(database),
+        log=log,
         hosts=SqliteHostMemory(database),
         leases=leases,
         garbage=garbage(root, database, leases, discard=ingests.discard),
+        mounts=SqliteMountTable(database),
+        events=Events(log),
         transaction=database.transaction,
     )
 

@@ -8,10 +8,14 @@ import msgspec
 
 if TYPE_CHECKING:
     # Annotations only: a command that lists must not pay for defining the interfaces.
+    from headway.interfaces.containers import ContainerStore
     from headway.interfaces.content import BlobStore, IngestStore
+    from headway.interfaces.events import EventLog
     from headway.interfaces.garbage import Garbage, Leases
     from headway.interfaces.images import HostMemory, ImageStore, ReferenceStore, Transaction
     from headway.interfaces.layers import LayerStore
+    from headway.interfaces.rw_layers import MountTable
+    from headway.service.events import Events
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,12 +26,16 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
         layers: Trees and chains.
         images: Records of images.
         references: Names of images.
+        containers: What was created from them.
+        log: What has happened to them.
     """
 
     blobs: BlobStore
     layers: LayerStore
     images: ImageStore
     references: ReferenceStore
+    containers: ContainerStore
+    log: EventLog
 
 
 class Stores(Records, frozen=True, kw_only=True):
@@ -38,6 +46,8 @@ class Stores(Records, frozen=True, kw_only=True):
         hosts: Registries that have answered.
         leases: Promises that content stays.
         garbage: What nothing needs any more.
+        mounts: What is mounted to stay.
+        events: Tells what happens.
         transaction: Makes several records one commit.
     """
 
@@ -45,4 +55,6 @@ class Stores(Records, frozen=True, kw_only=True):
     hosts: HostMemory
     leases: Leases
     garbage: Garbage
+    mounts: MountTable
+    events: Events
     transaction: Transaction

@@ -1,0 +1,62 @@
+"""`headway inspect`: everything that is known of images, under docker's names."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from datetime import UTC, datetime
+
+from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.session import settings_of
+from headway.cli.table import json_text
+from headway.composition.reading import reading
+from headway.errors import HeadwayError
+from headway.service.inspection import ImageDetails, Inspection
+from headway.service.lookup import Lookup
+
+_NEVER = "0001-01-01T00:00:00Z"
+
+
+def inspect(options: Namespace) -> int:
+    """Show everything known of images, as JSON; what is not there is explained, and the rest is shown."""
+    found: list[dict[str, object]] = []
+    status = DONE
+    with reading(settings_of(options)) as records:
+        for name in options.names:
+            try:
+                found.append(_shown(Inspection(records).of(Lookup(records).find(name))))
+            except HeadwayError as error:
+                print(explain(error), file=sys.stderr)
+                status = status or exit_status(error)
+    print(json_text(found, indent=4))
+    return status
+
+
+def _shown(image: ImageDetails) -> dict[str, object]:
+    """Return what docker shows of an image (moby-behaviour 6.4)."""
+    platform = image.platform
+    return {
+        "Id": str(image.image_id),
+        "RepoTags": [name.familiar for name in image.tags],
+        "RepoDigests": [name.familiar for name in image.digests],
+        "Parent": str(image.parent or ""),
+        "Comment": image.comment,
+        "Created": image.created,
+        "DockerVersion": image.docker_version,
+        "Author": image.author,
+        "Config": None if image.config is None else dict(image.config),
+        "Architecture": platform.architecture,
+        **({"Variant": platform.variant} if platform.variant else {}),
+        "Os": platform.os,
+        **({"OsVersion": platform.os_version} if platform.os_version else {}),
+        "Size": image.size,
+        "GraphDriver": {"Name": image.driver, "Data": dict(image.driver_data)},
+        "RootFS": {"Type": "layers", **({"Layers": [str(each) for each in image.diff_ids]} if image.diff_ids else {})},
+        "Metadata": {"LastTagTime": _moment(image.last_tagged)},
+    }
+
+
+def _moment(seconds: float) -> str:
+    if not seconds:
+        return _NEVER
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
