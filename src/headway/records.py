@@ -36,8 +36,7 @@ class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     Attributes:
         size: Sum of the lengths of regular files and symlink targets, hard links once: Docker's layer size
             (moby-behaviour 4.7).
-        disk_bytes: Bytes of the blocks that the tree takes up, its root aside; computed from lengths, for clusters of
-            4 KiB.
+        disk_bytes: Bytes of the blocks that the tree takes up, as du counts them: with its root, hard links once.
         entries: Entries of the tar.
         implicit: Directories that no entry made: they had to exist for something below them. Never the root.
         root_entry: Whether an entry described the root directory. Where none did, the root looks as in the layers

@@ -91,7 +91,9 @@ class _Derivation:
         for name, linked in self._raw.report.lower_links:
             self._link_below(plain_name(name), linked)
         for path, mtime_ns in self._times.items():
-            os.utime(self._made.open(0, path), ns=(mtime_ns, mtime_ns))
+            directory = self._made.open(0, path)
+            os.utime(directory, ns=(mtime_ns, mtime_ns))
+            self._disk_bytes += 512 * os.stat(directory).st_blocks
         return self._report()
 
     # --- directories and what lies in them ---
@@ -200,7 +202,6 @@ class _Derivation:
         status = os.stat(made)
         os.chmod(made, _UNDESCRIBED | (status.st_mode & stat.S_ISGID))  # whatever the umask
         self._times[path] = status.st_mtime_ns
-        self._disk_bytes += 512 * status.st_blocks
 
     def _describe_as_raw(self, raw_path: str, path: str) -> None:
         directory = self._source.open(0, raw_path)

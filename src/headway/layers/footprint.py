@@ -1,8 +1,9 @@
 """How much a tree is and takes, summed while it is made so that nothing has to walk it.
 
-Rule: `size` is exactly what Docker counts (moby-behaviour 4.7). `disk` is what ext4 and XFS with 4 KiB clusters use for
-contents, directories of usual size and long symlinks; it is computed and not asked for, as asking costs a system call
-per file.
+Rule 1: `size` is exactly what Docker counts (moby-behaviour 4.7).
+Rule 2: `disk` is what du counts. What plain contents take follows from their length and is not asked for: it would be a
+        system call per file, and XFS has allocated too much as long as a file is open. What depends on the file system
+        is asked for: directories when they are full, attributes, contents and links that may lie in the inode.
 """
 
 from __future__ import annotations
@@ -13,62 +14,69 @@ import stat
 from headway.layers.tar_entry import Entry
 from headway.layers.tar_sparse import Map
 
-_CLUSTER = 4096
+_BLOCK = 512  # st_blocks, stat(2)
 _INLINE_LINK = 60  # a shorter target lies in the inode
+_INLINE_FILE = 200  # so may a shorter file (ext4's inline_data)
 
 
 class Footprint:
     """Sums of one tree.
+
+    Args:
+        cluster: What the file system allocates at once, in bytes.
 
     Attributes:
         size: Lengths of regular files, hard links once, and of symlink targets.
         disk: Bytes of the clusters that the tree takes up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: int) -> None:
         self.size = 0
         self.disk = 0
+        self._cluster = cluster
+        self._directories: set[int] = set()
 
-    def add_file(self, entry: Entry) -> None:
-        """Count a regular file."""
+    def add_file(self, entry: Entry, descriptor: int) -> None:
+        """Count a regular file that is complete."""
         self.size += entry.size
-        if entry.sparse is None:
-            self.disk += -(-entry.size // _CLUSTER) * _CLUSTER
-        else:
-            self.disk += _CLUSTER * _clusters(entry.sparse)
+        disk = self._cluster * _clusters(entry.sparse or ((0, entry.size),), self._cluster)
+        if entry.xattrs or entry.size < _INLINE_FILE:
+            asked = os.fstat(descriptor).st_blocks * _BLOCK
+            # A block of attributes at most: what is more is a reserve that ends when the file is closed.
+            disk = min(asked, disk + self._cluster) if entry.xattrs else min(asked, disk)
+        self.disk += disk
 
-    def add_symlink(self, length: int) -> None:
+    def add_symlink(self, length: int, parent: int, name: bytes) -> None:
         """Count a symlink with a target of `length` bytes."""
         self.size += length
-        self.disk += _link_clusters(length)
+        if length >= _INLINE_LINK:
+            self.disk += os.stat(name, dir_fd=parent, follow_symlinks=False).st_blocks * _BLOCK
 
-    def add_directory(self) -> None:
-        """Count a directory."""
-        self.disk += _CLUSTER
+    def add_directory(self, status: os.stat_result) -> None:
+        """Count a directory with everything in it already; one that was counted is not counted again."""
+        if status.st_ino not in self._directories:
+            self._directories.add(status.st_ino)
+            self.disk += status.st_blocks * _BLOCK
 
     def remove(self, status: os.stat_result) -> None:
-        """Stop counting what lstat said this of, just before it was removed."""
-        kind = stat.S_IFMT(status.st_mode)
-        if kind == stat.S_IFDIR:
-            self.disk -= _CLUSTER
-        elif kind == stat.S_IFLNK and status.st_nlink == 1:
+        """Stop counting what lstat said this of, just before it was removed; directories are counted at the end."""
+        if status.st_nlink != 1:
+            return
+        if stat.S_ISREG(status.st_mode):
             self.size -= status.st_size
-            self.disk -= _link_clusters(status.st_size)
-        elif kind == stat.S_IFREG and status.st_nlink == 1:
+            clusters = _clusters(((0, status.st_size),), self._cluster)
+            self.disk -= min(clusters * self._cluster, status.st_blocks * _BLOCK)
+        elif stat.S_ISLNK(status.st_mode):
             self.size -= status.st_size
-            self.disk -= min(-(-status.st_size // _CLUSTER), -(-status.st_blocks // 8)) * _CLUSTER
+            self.disk -= status.st_blocks * _BLOCK
 
 
-def _clusters(sparse: Map) -> int:
+def _clusters(parts: Map, cluster: int) -> int:
     """Return how many clusters have data; parts are in order and may share one."""
     count = done = 0
-    for offset, length in sparse:
+    for offset, length in parts:
         if length:
-            end = -(-(offset + length) // _CLUSTER)
-            count += end - max(done, offset // _CLUSTER)
+            end = -(-(offset + length) // cluster)
+            count += end - max(done, offset // cluster)
             done = end
     return count
-
-
-def _link_clusters(length: int) -> int:
-    return 0 if length < _INLINE_LINK else _CLUSTER

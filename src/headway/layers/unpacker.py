@@ -73,7 +73,7 @@ class Unpacker:
         self._metadata = Metadata(rootless=rootless, umask=umask)
         self._opaque = b"user.overlay.opaque" if rootless else b"trusted.overlay.opaque"
         self._widen = 0o700 if rootless else 0
-        self._footprint = Footprint()
+        self._footprint = Footprint(os.statvfs(directory).f_frsize)
         self._absent = Absent()
         self._root_entry: Entry | None = None
         self._directories: dict[bytes, Entry] = {}
@@ -133,6 +133,7 @@ class Unpacker:
         if self._root_entry is not None:
             self.name = self._root_entry.name
             self._metadata.finish_directory(self._root.descriptor, b"", self._root_entry)
+        self._count_directories()
         metadata = self._metadata
         return LayerReport(
             size=self._footprint.size,
@@ -150,6 +151,20 @@ class Unpacker:
                 for key, value in xattrs.items()
             ),
         )
+
+    def _count_directories(self) -> None:
+        """Count what directories take up now that they are full."""
+        self._footprint.add_directory(os.fstat(self._root.descriptor))
+        for path in (*self._directories, *self._implicit.values()):
+            above, _, name = path.rpartition(b"/")
+            try:
+                parent = self._root.directory(above, create=False)
+                status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise
+            else:
+                self._footprint.add_directory(status)
 
     # --- kinds of entries ---
 
@@ -170,9 +185,9 @@ class Unpacker:
             if not metadata.is_plain(entry):
                 metadata.finish_file(descriptor, path, entry)
             os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+            self._footprint.add_file(entry, descriptor)
         finally:
             os.close(descriptor)
-        self._footprint.add_file(entry)
 
     def _directory(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
         mode = (entry.mode | self._widen) & 0o777
@@ -180,8 +195,6 @@ class Unpacker:
             os.mkdir(name, mode, dir_fd=parent)
         except FileExistsError:
             self._directory_again(parent, path, name, mode)
-        else:
-            self._footprint.add_directory()
         self._directories.pop(path, None)
         self._directories[path] = entry
 
@@ -193,7 +206,6 @@ class Unpacker:
             return
         parent = self._clear(parent, path)
         os.mkdir(name, mode, dir_fd=parent)
-        self._footprint.add_directory()
         if is_whiteout(status):
             self._hide_below(parent, name)
 
@@ -206,7 +218,7 @@ class Unpacker:
             parent = self._clear(parent, path)
             os.symlink(entry.linkname, name, dir_fd=parent)
         self._metadata.finish_node(parent, name, path, entry)
-        self._footprint.add_symlink(len(entry.linkname))
+        self._footprint.add_symlink(len(entry.linkname), parent, name)
 
     def _fifo(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
         mode = (entry.mode | self._metadata.widen) & 0o777
@@ -321,7 +333,6 @@ class Unpacker:
             self._hide_below(parent, name)
         if self._metadata.fix & _IMPLICIT:
             os.chmod(name, _IMPLICIT, dir_fd=parent)
-        self._footprint.add_directory()
         self._implicit[os.stat(name, dir_fd=parent, follow_symlinks=False).st_ino] = path
 
     def _finish_directory(self, path: bytes, entry: Entry) -> None:
