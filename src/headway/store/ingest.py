@@ -1,6 +1,6 @@
 """One open ingest: pieces in, in any order; the unbroken prefix out, to whoever follows.
 
-Rule 1: piece, then record. What `write_at` returned from is on record.
+Rule 1: piece, then record. What `write_at` returned from is on record; so is the part of a piece that a full disk took.
 Rule 2: a record is written at its own place, not appended: one that was cut short is overwritten by the next.
 Rule 3: descriptors are closed when nobody uses them any more; a write never meets a number that means another
         file.
@@ -69,7 +69,8 @@ class FileIngest:
         self._named = False
         self._data = os.open(directory / "data", os.O_RDWR | os.O_CLOEXEC)
         self._journal = os.open(directory / "journal", os.O_WRONLY | os.O_CLOEXEC)
-        self._journal_end = os.fstat(self._journal).st_size
+        records = os.fstat(self._journal).st_size - HEADER_LENGTH
+        self._journal_end = HEADER_LENGTH + records - records % RECORD_LENGTH
 
     def held(self) -> Ranges:
         """Return which bytes are held now, as a copy."""
@@ -84,7 +85,7 @@ class FileIngest:
         """Write `data` and record it; return how many of its bytes were not held before.
 
         Raises:
-            StoreFullError: No space left; what was recorded before stays.
+            StoreFullError: No space left; what was recorded before stays, and what of `data` was still written.
             StoreError: `data` does not lie within the blob, the ingest is closed, or the disk failed.
         """
         length = len(data)
@@ -99,15 +100,19 @@ class FileIngest:
             generation = self._generation
         fresh = 0
         try:
-            self._write_all(self._data, data, offset)
-            record = encode_record(offset, data)
+            written, failure = self._write_what_fits(self._data, data, offset)
+            record = encode_record(offset, data if failure is None else data[:written])
             with self._lock:
                 # A suspect ingest forgot everything, what was under way included.
-                if generation == self._generation:
-                    self._write_all(self._journal, record, self._journal_end)
+                if written and generation == self._generation:
+                    _, unrecorded = self._write_what_fits(self._journal, record, self._journal_end)
+                    if unrecorded is not None:
+                        raise unrecorded
                     self._journal_end += RECORD_LENGTH
-                    self._unsynced += length
-                    fresh = self._held.add(offset, offset + length)
+                    self._unsynced += written
+                    fresh = self._held.add(offset, offset + written)
+            if failure is not None:
+                raise failure
         except OSError as error:
             raise disk_error(error, self._directory) from error
         finally:
@@ -116,10 +121,27 @@ class FileIngest:
                 self._changed.notify_all()
         return fresh
 
-    def _write_all(self, descriptor: int, data: bytes, offset: int) -> None:
-        written = self._write(descriptor, data, offset)
+    def _write_what_fits(self, descriptor: int, data: bytes, offset: int) -> tuple[int, OSError | None]:
+        """Return how much of `data` was written, and why not all of it was."""
+        try:
+            written = self._write(descriptor, data, offset)
+        except OSError as error:
+            return 0, error
         while written < len(data):
-            written += self._write(descriptor, data[written:], offset + written)
+            try:
+                written += self._write(descriptor, data[written:], offset + written)
+            except OSError as error:
+                return written, error
+        return written, None
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Return what is held from `offset` on; what is not held may be anything.
+
+        Raises:
+            StoreError: The disk failed, or the ingest is closed.
+        """
+        with self._using(), disk_errors(self._directory):
+            return os.pread(self._data, length, offset)
 
     def follow(self) -> FileFollower:
         """Return a new reader from the first byte on."""

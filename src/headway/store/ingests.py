@@ -16,7 +16,7 @@ from headway.errors import ConflictError, InvalidDigestError
 from headway.oci.digest import Digest
 from headway.store import journal
 from headway.store.data_root import DataRoot
-from headway.store.failures import disk_errors
+from headway.store.failures import disk_errors, is_full
 from headway.store.ingest import FileIngest, PositionedWrite, remove_ingest
 from headway.store.journal import Record
 
@@ -104,7 +104,14 @@ class FileIngestStore:
             os.close(data)
         true = journal.encode(self._boot_id, size, records)
         if found != true:
-            _replace_journal(directory, true)
+            try:
+                _replace_journal(directory, true)
+            except OSError as error:
+                # A full disk takes no second journal. The old one does as well: as long as it names another boot,
+                # whoever opens it compares every piece, those of this boot too.
+                if not (is_full(error) and records and other_boot):
+                    raise
+                (directory / "journal.new").unlink(missing_ok=True)
         return records, other_boot
 
     def held(self, digest: Digest) -> int:

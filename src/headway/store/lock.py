@@ -11,12 +11,13 @@ import fcntl
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
-from headway.errors import StoreBusyError
+from headway.errors import StoreBusyError, StoreFullError
 from headway.store.failures import disk_errors
 
 _POLL_SECONDS = 0.1
@@ -74,7 +75,10 @@ class WriterLock:
                 os.close(descriptor)
                 raise
             self._descriptor = descriptor
-        self.announce("")
+        with suppress(
+            StoreFullError
+        ):  # who holds it is the kernel's to say; a full disk must not keep us from freeing it
+            self.announce("")
         return self
 
     def _take(self, descriptor: int) -> None:
