@@ -27,12 +27,12 @@ from headway.errors import (
 from headway.interfaces.garbage import Lease
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
-from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
+from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig, check_depth
 from headway.oci.manifest import Index, Manifest, parse_manifest
 from headway.oci.media_types import is_foreign_layer
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.records import ImageRecord, RawManifest
+from headway.records import RawManifest
 from headway.service.asking import Asker
 from headway.service.blob_transfer import Cost, Source, Tools
 from headway.service.disk_care import DiskCare
@@ -43,6 +43,7 @@ from headway.service.progress import (
     Receipt,
     Report,
 )
+from headway.service.recording import Pulled, record_pull
 from headway.service.stores import Stores
 from headway.service.transfer import Transfers
 
@@ -275,28 +276,18 @@ class _Pull:
         return await self._tools.lanes.database(self._record, root, manifest, config, chain_id)
 
     def _record(self, root: RawManifest, manifest: Manifest, config: ImageConfig, chain_id: ChainID | None) -> bool:
-        stores, reference, image_id = self._stores, self._reference, config.image_id
-        size = sum(tree.report.size for tree in stores.layers.trees(chain_id))
-        with stores.transaction():
-            known = stores.images.get(image_id)
-            stores.images.put(
-                ImageRecord(
-                    image_id=image_id,
-                    created=config.created,
-                    size=size,
-                    platform=str(config.platform),
-                    chain_id=chain_id,
-                    manifest=manifest.digest,
-                    last_tagged=known.last_tagged if known else 0.0,
-                )
-            )
-            stores.images.add_blobs(image_id, self._documents)
-            stores.references.put_digest(reference.name_only().with_digest(root.digest), image_id)
-            before = stores.references.get(reference)
-            if reference.tag and reference.digest is None:
-                stores.references.put_tag(reference, image_id)
+        pulled = Pulled(
+            reference=self._reference,
+            root=root.digest,
+            manifest=manifest.digest,
+            config=config,
+            chain_id=chain_id,
+            documents=self._documents,
+        )
+        with self._stores.transaction():
+            is_news = record_pull(self._stores, pulled)
             self._lease.drop()
-            return before != image_id
+        return is_news
 
     def _receipt(self, costs: list[Cost], here: int, *, seconds: float) -> Receipt:
         """Return what the pull cost; documents count as needed where they were fetched, as they do as received."""
@@ -342,7 +333,9 @@ def _pair(manifest: Manifest, config: ImageConfig) -> list[_Layer]:
 
     Raises:
         InvalidDocumentError: Manifest and config do not belong together (moby-behaviour 3.3).
+        UnsupportedError: They are too many: better said now than when all of them are here.
     """
+    check_depth(len(config.diff_ids))
     if len(manifest.layers) != len(config.diff_ids):
         raise InvalidDocumentError("layers from manifest don't match image configuration")
     return [_Layer(diff_id, descriptor) for diff_id, descriptor in zip(config.diff_ids, manifest.layers, strict=True)]
