@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.errors import NotFoundError
+from headway.errors import NotFoundError, UnsupportedError
 from headway.interfaces.layers import LayerStore
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
 from headway.records import ChainSize, LayerReport, Tree, recipe_beside
@@ -139,6 +139,14 @@ class LayerStoreContract:
         chain = subject.commit_chain([base, base])
 
         assert files(subject, chain) == ["base", "base"]
+
+    def test_a_chain_of_125_layers_is_the_longest(self, subject: LayerStore) -> None:
+        layer = commit(subject, "a")
+
+        subject.commit_chain([layer] * 125)
+
+        with pytest.raises(UnsupportedError, match="max depth exceeded: 126 layers"):
+            subject.commit_chain([layer] * 126)
 
     def test_a_chain_without_one_of_its_trees_is_refused_whole(self, subject: LayerStore) -> None:
         base = commit(subject, "base")

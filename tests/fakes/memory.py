@@ -19,6 +19,7 @@ from headway.errors import (
     StoreError,
 )
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID, chain_ids
+from headway.oci.image_config import check_depth
 from headway.oci.moment import microseconds
 from headway.oci.reference import Reference
 from headway.records import ChainSize, ImageRecord, LayerReport, TarParts, Tree, recipe_beside
@@ -283,6 +284,7 @@ class MemoryLayerStore:
         return TarParts(self._trees[diff_id].path, self._recipes[diff_id])
 
     def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:
+        check_depth(len(diff_ids))
         for diff_id in diff_ids:
             if diff_id not in self._trees:
                 raise NotFoundError("layer", diff_id)

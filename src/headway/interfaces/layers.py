@@ -48,6 +48,7 @@ class LayerStore(Protocol):
         Raises:
             NotFoundError: A tree is missing.
             InvalidLayerError: A layer does not fit the ones below it.
+            UnsupportedError: They are more than can be mounted.
             StoreFullError: No space left.
             StoreError: The disk failed.
         """

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from headway.errors import InvalidDocumentError
+from headway.errors import InvalidDocumentError, UnsupportedError
 from headway.oci.descriptor import as_digest
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.document import (
@@ -27,6 +27,19 @@ from headway.oci.document import (
 from headway.oci.platform import Platform
 
 MAX_CONFIG_BYTES: Final = 8 * 1024 * 1024
+
+MAX_LAYERS: Final = 125
+"""Most layers of an image, as in Moby (moby-behaviour 4.1): overlayfs mounts no more than a few hundred."""
+
+
+def check_depth(layers: int) -> None:
+    """Make sure that a chain of so many layers can be kept and mounted.
+
+    Raises:
+        UnsupportedError: They are too many.
+    """
+    if layers > MAX_LAYERS:
+        raise UnsupportedError(f"max depth exceeded: {layers} layers, where {MAX_LAYERS} can be mounted")
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):

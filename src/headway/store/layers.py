@@ -19,6 +19,7 @@ import msgspec
 
 from headway.errors import NotFoundError, OutOfOrderError, StoreError
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
+from headway.oci.image_config import check_depth
 from headway.records import ChainSize, LayerReport, TarParts, Tree, recipe_beside
 from headway.store.data_root import DataRoot, fsync_directory
 from headway.store.database import Database
@@ -168,11 +169,13 @@ class SqliteLayerStore:
         Raises:
             NotFoundError: A tree is missing.
             InvalidLayerError: A layer does not fit the ones below it.
+            UnsupportedError: They are more than can be mounted.
             StoreFullError: No space left.
             StoreError: The disk failed.
         """
         if not diff_ids:
             return None
+        check_depth(len(diff_ids))
         chain = chain_ids(tuple(diff_ids))
         if self.has_chain(chain[-1]):
             return chain[-1]
