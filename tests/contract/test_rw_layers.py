@@ -15,12 +15,9 @@ import pytest
 from msgspec.structs import replace
 
 from headway.errors import ConflictError, MountNotFoundError, NotFoundError, StoreError, UnsupportedError
-from headway.interfaces.drivers import RwDriver
 from headway.interfaces.rw_layers import RwLayerStore
 from headway.layers import mounts
-from headway.layers.drivers.overlay2 import Overlay2Driver
-from headway.layers.drivers.selection import driver_named
-from headway.layers.drivers.vfs import VfsDriver
+from headway.layers.drivers.selection import DRIVERS, InstalledDrivers
 from headway.layers.init_layer import make_init_layer
 from headway.oci.digest import ChainID, DiffID, Digest
 from headway.records import KeptMount, LayerReport
@@ -28,13 +25,11 @@ from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.layers import SqliteLayerStore
 from headway.store.mounts import SqliteMountTable
-from headway.store.rw_layers import Makers, SqliteRwLayerStore
+from headway.store.rw_layers import SqliteRwLayerStore
 from tests.contract.layer_store_contract import derive
 from tests.contract.rw_layer_contract import RwLayerContract, make
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
-
-DRIVERS: dict[str, Callable[[], RwDriver]] = {"overlay2": Overlay2Driver, "vfs": VfsDriver}
 
 
 class Disk:
@@ -50,8 +45,8 @@ class Disk:
         self.mounts = SqliteMountTable(self.database)
 
     def store(self, at: Callable[[str], None] = lambda _: None) -> SqliteRwLayerStore:
-        makers = Makers(chosen=DRIVERS[self.driver], named=driver_named, init=make_init_layer)
-        return SqliteRwLayerStore(self.root, self.database, self.layers, makers, at=at)
+        drivers = InstalledDrivers(self.driver, list, self.root.tmp)
+        return SqliteRwLayerStore(self.root, self.database, self.layers, drivers, make_init_layer, at=at)
 
     def chain(self) -> ChainID:
         diff_id = DiffID(Digest.of(b"base"))
@@ -66,7 +61,7 @@ class Disk:
     def restart(self) -> SqliteRwLayerStore:
         """Begin anew as a process does: `tmp/` is emptied, and everything is made to agree."""
         subprocess.run(f"rm -rf {self.root.tmp}/*", shell=True, check=True)
-        self.mounts.recover(mounts.here(), lambda mount: str(mount.target) in mounts.ours())
+        self.mounts.recover(mounts.here, lambda mount: str(mount.target) in mounts.ours())
         store = self.store()
         store.recover(mounts.ours)
         return store

@@ -85,3 +85,22 @@ class RwDriver(Driver, Protocol):
 
     def metadata(self, place: RwPlace, trees: Sequence[Tree]) -> dict[str, str]:
         """Return ``GraphDriver.Data``: directories of the layer, by Moby's keys; empty where there are none."""
+
+
+class Drivers(Protocol):
+    """Those there are."""
+
+    def chosen(self) -> RwDriver:
+        """Return the driver for whatever is new; it may try a mount to find out which works, once.
+
+        Raises:
+            UnsupportedError: The one that is set, or was in use here, does not exist or does not work here.
+            StoreError: Nothing can be written below the data root.
+        """
+
+    def named(self, name: str) -> RwDriver:
+        """Return the driver that made something.
+
+        Raises:
+            UnsupportedError: This version has none of that name.
+        """

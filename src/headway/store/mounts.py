@@ -59,20 +59,19 @@ class SqliteMountTable:
         rows = self._database.query(f"{_SELECT} WHERE image_id = ? ORDER BY target", (image_id,))
         return [_mount(row) for row in rows]
 
-    def recover(self, here: str, is_mounted: Callable[[KeptMount], bool]) -> None:
+    def recover(self, here: Callable[[], str], is_mounted: Callable[[KeptMount], bool]) -> None:
         """Drop the rows whose mount is gone; called with the writer lock held.
 
         Args:
-            here: This boot and mount namespace, as `KeptMount.place` names them.
+            here: Returns this boot and mount namespace, as `KeptMount.place` names them.
             is_mounted: Tells whether a mount is still there; only asked about those that can be seen from here.
 
         Raises:
             StoreError: The disk failed.
         """
-        boot = here.partition(" ")[0]
         for mount in self.list():
-            is_of_this_boot = mount.place.partition(" ")[0] == boot
-            if not is_of_this_boot or (mount.place == here and not is_mounted(mount)):
+            is_of_this_boot = mount.place.partition(" ")[0] == here().partition(" ")[0]
+            if not is_of_this_boot or (mount.place == here() and not is_mounted(mount)):
                 self.delete(mount.target)
 
     def list(self) -> list[KeptMount]:

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
+from typing import TypeAlias
 
 import msgspec
 
 from headway.errors import ConflictError, HeadwayError, MountNotFoundError, NotFoundError, StoreError
-from headway.interfaces.drivers import RwDriver
+from headway.interfaces.drivers import Drivers, RwDriver
 from headway.interfaces.layers import LayerStore
 from headway.oci.digest import ChainID
 from headway.records import Change, LayerReport, RwLayerRecord, RwPlace, Tree
@@ -30,19 +31,8 @@ from headway.store.database import Database
 from headway.store.failures import disk_errors
 from headway.store.removal import remove_tree
 
-
-class Makers(msgspec.Struct, frozen=True):
-    """What knows how files are made and mounted.
-
-    Attributes:
-        chosen: Returns the driver for new layers; it may try a mount to find out.
-        named: Returns the driver that made a layer.
-        init: Makes an init layer over some trees in a new directory.
-    """
-
-    chosen: Callable[[], RwDriver]
-    named: Callable[[str], RwDriver]
-    init: Callable[[Sequence[Tree], Path], LayerReport]
+MakeInit: TypeAlias = Callable[[Sequence[Tree], Path], LayerReport]
+"""Makes the init layer over some trees, bottom first, in a directory that is new."""
 
 
 class SqliteRwLayerStore:
@@ -52,7 +42,8 @@ class SqliteRwLayerStore:
         root: The data root.
         database: Its database.
         layers: What the layers stand on.
-        makers: See there.
+        drivers: What makes and mounts them.
+        make_init: See `MakeInit`.
         at: Is told each step by name before the next one begins; tests kill the process there.
     """
 
@@ -61,14 +52,16 @@ class SqliteRwLayerStore:
         root: DataRoot,
         database: Database,
         layers: LayerStore,
-        makers: Makers,
+        drivers: Drivers,
+        make_init: MakeInit,
         *,
         at: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._root = root
         self._database = database
         self._layers = layers
-        self._makers = makers
+        self._drivers = drivers
+        self._make_init = make_init
         self._at = at
         self._lock = RLock()
         self._counts: Counter[str] = Counter()
@@ -97,13 +90,13 @@ class SqliteRwLayerStore:
         """
         options = dict(storage_opt or {})
         trees = self._layers.trees(chain_id)
-        driver = self._makers.chosen()
+        driver = self._drivers.chosen()
         mount_id = os.urandom(32).hex()
         private = RwPlace(self._root.tmp / mount_id)
         try:
             with disk_errors(private.path):
                 private.path.mkdir(mode=0o700)
-            report = self._makers.init(trees, private.init) if init else None
+            report = self._make_init(trees, private.init) if init else None
             self._at("the init layer is made")
             below = trees if report is None else [*trees, Tree(private.init, report)]
             driver.create(private, below, options)
@@ -187,7 +180,7 @@ class SqliteRwLayerStore:
         Raises:
             UnsupportedError: This version has none of that name.
         """
-        return self._makers.named(record.driver)
+        return self._drivers.named(record.driver)
 
     # --- mounting ---
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import TypeAlias
 
 from headway.errors import UnsupportedError
@@ -17,51 +18,74 @@ from headway.interfaces.drivers import RwDriver
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
 
-Drivers: TypeAlias = Mapping[str, Callable[[], RwDriver]]
-DRIVERS: Drivers = {Overlay2Driver.name: Overlay2Driver, VfsDriver.name: VfsDriver}
+Known: TypeAlias = Mapping[str, Callable[[], RwDriver]]
+DRIVERS: Known = {Overlay2Driver.name: Overlay2Driver, VfsDriver.name: VfsDriver}
 """Best first."""
 
 
-def choose_driver(wanted: str, prior: Collection[str], path: Path, drivers: Drivers = DRIVERS) -> RwDriver:
+class InstalledDrivers:
+    """`Drivers` of one data root; which one is chosen is found out when somebody asks, once.
+
+    Args:
+        wanted: The name of the one that is set; empty for whatever is best.
+        prior: Returns the drivers of the read-write layers that are here.
+        path: A directory on the file system that holds the layers; a mount is tried there.
+    """
+
+    def __init__(self, wanted: str, prior: Callable[[], Collection[str]], path: Path) -> None:
+        self._wanted = wanted
+        self._prior = prior
+        self._path = path
+        self._lock = Lock()
+        self._chosen: RwDriver | None = None
+
+    def chosen(self) -> RwDriver:
+        """Return the driver for whatever is new; raise as `choose_driver`."""
+        with self._lock:
+            if self._chosen is None:
+                self._chosen = choose_driver(self._wanted, self._prior(), self._path)
+            return self._chosen
+
+    def named(self, name: str) -> RwDriver:
+        """Return the driver that made something.
+
+        Raises:
+            UnsupportedError: This version has none of that name.
+        """
+        if name not in DRIVERS:
+            raise UnsupportedError(f"driver not supported: {name}")
+        return DRIVERS[name]()
+
+
+def choose_driver(wanted: str, prior: Collection[str], path: Path, known: Known = DRIVERS) -> RwDriver:
     """Return the driver for new read-write layers and mounts.
 
     Args:
         wanted: Its name; empty for whatever is best.
         prior: The drivers of the read-write layers that are here.
         path: A directory on the file system that holds the layers; it is tried there.
-        drivers: Those there are.
+        known: Those there are.
 
     Raises:
         UnsupportedError: The one that is wanted, or was in use here, does not exist or does not work here.
         StoreError: Nothing can be written at `path`.
     """
     if wanted:
-        return _only(wanted, path, drivers, "error initializing graphdriver")
-    for name in drivers:
+        return _only(wanted, path, known, "error initializing graphdriver")
+    for name in known:
         if name in prior and name != VfsDriver.name:
-            return _only(name, path, drivers, f"[graphdriver] prior storage driver {name} failed")
-    for make in drivers.values():
+            return _only(name, path, known, f"[graphdriver] prior storage driver {name} failed")
+    for make in known.values():
         driver = make()
         if driver.supported(path) is None:
             return driver
     raise UnsupportedError("No supported storage backend found")
 
 
-def driver_named(name: str, drivers: Drivers = DRIVERS) -> RwDriver:
-    """Return a driver that made something which is here.
-
-    Raises:
-        UnsupportedError: This version has none of that name.
-    """
-    if name not in drivers:
-        raise UnsupportedError(f"driver not supported: {name}")
-    return drivers[name]()
-
-
-def _only(name: str, path: Path, drivers: Drivers, failure: str) -> RwDriver:
-    reason = f"{name} is none of {', '.join(drivers)}"
-    if name in drivers:
-        driver = drivers[name]()
+def _only(name: str, path: Path, known: Known, failure: str) -> RwDriver:
+    reason = f"{name} is none of {', '.join(known)}"
+    if name in known:
+        driver = known[name]()
         reason = driver.supported(path) or ""
         if not reason:
             return driver
