@@ -47,7 +47,7 @@ bench: $(READY)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 prove: $(READY)
-	@tests/peers
+	@tests/peers prove
 	@$(BIN)/python -m tests.prove $(ONLY)
 
 clean:

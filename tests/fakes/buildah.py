@@ -54,8 +54,18 @@ class Buildah:
         context.mkdir()
         shutil.copy(BUSYBOX, context / "busybox")
         (context / "Containerfile").write_text(CONTAINERFILE)
-        self("bud", "--isolation", "chroot", "--layers", "--format", "docker", "--timestamp", "1700000000",
+        self.build_in(context, tag, "--timestamp", "1700000000")
+
+    def build_in(self, context: Path, tag: str, *how: str) -> None:
+        """Build a Docker image from the Containerfile in a directory, a layer a step."""
+        self("bud", "--isolation", "chroot", "--layers", "--format", "docker", *how,
              "--signature-policy", self._policy, "--tag", tag, context)  # fmt: skip
+
+    def copied(self, source: Path, tag: str) -> None:
+        """Make an image of nothing but a copy of a directory."""
+        self("from", "--name", tag, "scratch")
+        self("copy", tag, source, "/copied")
+        self("commit", "--signature-policy", self._policy, tag, tag)
 
     def push(self, source: str, name: str, media: str = "docker") -> None:
         """Push an image to a registry without TLS, as ``oci`` or ``docker``."""

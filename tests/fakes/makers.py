@@ -60,9 +60,7 @@ def zstd_chunked(place: Path) -> Path:
     where others want gzip.
     """
     builder = Buildah(place / "buildah")
-    builder("from", "--name", "work", "scratch")
-    builder("copy", "work", _source(place), "/copied")
-    builder("commit", "--signature-policy", place / "buildah" / "policy.json", "work", "copied")
+    builder.copied(_source(place), "copied")
     builder.write("copied", place / "layout", "--compression-format=zstd:chunked")
     return place / "layout"
 
