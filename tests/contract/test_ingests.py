@@ -326,6 +326,13 @@ def test_after_a_reboot_a_full_disk_still_tells_what_is_held_and_takes_the_rest_
     assert reopened(root, "77777777-2222-3333-4444-555555555555").total >= 5 * PIECE
 
 
+def test_one_that_a_full_disk_kept_from_being_begun_is_none(root: DataRoot) -> None:
+    root.ingest(DIGEST).mkdir()
+    (root.ingests / f"{DIGEST.algorithm}-{Digest.of(b'x').hex}").touch()
+
+    assert list(FileIngestStore(root, boot_id=BOOT).walk()) == []
+
+
 def write_all(ingest: Ingest, blob: bytes) -> None:
     for start in range(0, len(blob), 16_384):
         ingest.write_at(start, blob[start : start + 16_384])

@@ -134,10 +134,13 @@ class FileIngestStore:
         for name in names:
             try:
                 digest = Digest.parse(name.replace("-", ":", 1))
-                with disk_errors(self._root.ingests):
-                    written = os.stat(self._root.ingests / name / "journal").st_mtime
-            except (InvalidDigestError, FileNotFoundError):
+            except InvalidDigestError:
                 continue
+            with disk_errors(self._root.ingests):
+                try:
+                    written = os.stat(self._root.ingests / name / "journal").st_mtime
+                except (FileNotFoundError, NotADirectoryError):
+                    continue  # the disk was full when it was begun
             yield digest, self.held(digest), written
 
     def discard(self, digest: Digest) -> None:
