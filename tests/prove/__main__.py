@@ -12,12 +12,25 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from tests.prove import bad_input, cuts, fuzz, kills, outages, power, recipes, repeats, start_up
+from tests.prove import (
+    bad_input,
+    cuts,
+    depth,
+    fuzz,
+    kills,
+    makers,
+    many,
+    outages,
+    power,
+    recipes,
+    repeats,
+    start_up,
+)
 from tests.prove.report import write
 from tests.prove.sheet import CHECKS, Check, Sheet
 
 # Importing them registers their checks.
-MODULES = (cuts, kills, power, outages, repeats, recipes, bad_input, start_up, fuzz)
+MODULES = (cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, fuzz)
 
 
 def main() -> int:
