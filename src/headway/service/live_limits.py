@@ -1,0 +1,63 @@
+"""Limits that can be changed while transfers run (moby-behaviour 2.1, 7.4, without the defects 9.3 and 9.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from headway.distribution.backoff import RetryPolicy
+from headway.distribution.transfer_limits import TransferLimits
+
+
+class LiveLimits:
+    """The limits of one process. Changed in the event loop that the transfers run in.
+
+    Args:
+        limits: Those to begin with.
+
+    Attributes:
+        current: Those in force.
+
+    Raises:
+        InvalidSettingError: One cannot be.
+    """
+
+    def __init__(self, limits: TransferLimits) -> None:
+        self.current = limits.checked()
+        self._resize: Callable[[int], None] = lambda _: None
+
+    def policy(self) -> RetryPolicy:
+        """Return when a download is given up; running ones ask before each attempt."""
+        return RetryPolicy(self.current.max_download_attempts, self.current.download_patience)
+
+    def attach(self, resize: Callable[[int], None]) -> None:
+        """Call `resize` with the number of downloads at once whenever it changes."""
+        self._resize = resize
+
+    def update(
+        self,
+        *,
+        downloads: int | None = None,
+        uploads: int | None = None,
+        attempts: int | None = None,
+        patience: float | None = None,
+    ) -> TransferLimits:
+        """Change limits, all or nothing; None leaves one as it is. Return those in force then.
+
+        More downloads at once start what waits; fewer let run what runs. Attempts and patience hold for running
+        downloads too, from their next failure on.
+
+        Raises:
+            InvalidSettingError: One cannot be; none is changed.
+        """
+        said = {
+            "max_concurrent_downloads": downloads,
+            "max_concurrent_uploads": uploads,
+            "max_download_attempts": attempts,
+            "download_patience": patience,
+        }
+        changed = {name: value for name, value in said.items() if value is not None}
+        self.current = msgspec.structs.replace(self.current, **changed).checked()
+        self._resize(self.current.max_concurrent_downloads)
+        return self.current
