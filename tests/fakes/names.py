@@ -15,4 +15,10 @@ def knowing(directory: Path, *names: str) -> Sequence[str | Path]:
     """
     hosts = directory / "hosts"
     hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *names)))
-    return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
+    return seeing(hosts, "/etc/hosts")
+
+
+def seeing(file: Path, at: str) -> Sequence[str | Path]:
+    """Return the command that starts another one which sees `file` at another place; needs root."""
+    # What is mounted over must be there, and a file that is a link is mounted over where it leads.
+    return ["unshare", "--mount", "sh", "-c", f'mount --bind "$0" {at} && exec "$@"', file]

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from tests.faults.flow import Arrivals, Pace, ready, send_all, until_gone
 from tests.faults.sockets import unsent
 from tests.faults.story import (
+    AddressChange,
     CutAfter,
     CutEvery,
+    LargePacketsVanish,
     LinkFault,
     Outage,
     RateLimit,
     ResetAfter,
     ResetEvery,
     SilentAfter,
+    SlowConnection,
     Trickle,
 )
 
@@ -37,16 +40,21 @@ class Carriage:
     Args:
         link: Whose faults it suffers, and who counts.
         client: The connection that was accepted; closed at the end.
+
+    Attributes:
+        is_silent: Whether nothing more is to reach the client, though nobody says so.
     """
 
     def __init__(self, link: Link, client: socket.socket) -> None:
         self._link = link
+        self._number = link.connections
         self._client = client
         self._server = socket.socket()
         self._server.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         self._delivered = 0
         self._paces: dict[int, Pace] = {}
         self._broken = False
+        self.is_silent = False
         self._task: asyncio.Task[object] | None = None
 
     def break_off(self) -> None:
@@ -92,6 +100,8 @@ class Carriage:
         view = memoryview(b"")
         while True:
             limit, fault = self._next_break()
+            if self.is_silent:
+                return "silence"
             if fault is not None and limit <= 0:
                 ending = await self._meet(fault)
                 if ending is not None:
@@ -100,7 +110,9 @@ class Carriage:
                 view = view[await self._deliver(view[: min(limit, self._next_rate(), _PIECE)]) :]
             else:
                 view = memoryview(await arrivals.next())
-                if not view:
+                if self._vanishes(view):
+                    return "silence"
+                if not view and not self.is_silent:
                     return "end"
 
     async def _deliver(self, view: memoryview) -> int:
@@ -121,10 +133,19 @@ class Carriage:
     def _rates(self) -> list[tuple[int, float]]:
         """Return every pace that holds now, with its place in the list of faults."""
         return [
-            (index, fault.bytes_per_second)
-            for index, fault in enumerate(self._link.faults)
-            if isinstance(fault, RateLimit) or (isinstance(fault, Trickle) and fault.after <= self._delivered)
+            (index, fault.bytes_per_second) for index, fault in enumerate(self._link.faults) if self._is_paced_by(fault)
         ]
+
+    def _is_paced_by(self, fault: LinkFault) -> TypeGuard[RateLimit | Trickle | SlowConnection]:
+        match fault:
+            case RateLimit():
+                return True
+            case Trickle(after=after):
+                return after <= self._delivered
+            case SlowConnection(nth):
+                return nth == self._number
+            case _:
+                return False
 
     def _next_rate(self) -> int:
         """Return how many bytes may still go before a trickle begins."""
@@ -147,13 +168,19 @@ class Carriage:
                 nearest = limit, fault
         return nearest
 
+    def _vanishes(self, piece: memoryview) -> bool:
+        """Tell whether a piece is sent in packets that are too large for the link."""
+        segment = self._client.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        limits = [fault.above for fault in self._link.faults if isinstance(fault, LargePacketsVanish)]
+        return any(min(segment, len(piece)) > limit for limit in limits)
+
     def _bytes_until(self, fault: LinkFault) -> int:
         match fault:
             case CutEvery(every) | ResetEvery(every):
                 return every - self._delivered
             case CutAfter(after) | ResetAfter(after) | SilentAfter(after):
                 return after - self._delivered
-            case Outage(after):
+            case Outage(after) | AddressChange(after):
                 return after - self._link.bytes_down
             case _:
                 return _NEVER
@@ -165,6 +192,9 @@ class Carriage:
         if isinstance(fault, Outage):
             self._link.begin(fault)
             await asyncio.sleep(0)  # where the outage breaks this connection off, it does so here
+            return None
+        if isinstance(fault, AddressChange):
+            self._link.change_address()
             return None
         if isinstance(fault, SilentAfter):
             return "silence"

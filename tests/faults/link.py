@@ -88,6 +88,11 @@ class Link:
             return self._bytes_down
 
     @property
+    def open_connections(self) -> int:
+        """How many there are now."""
+        return len(self._carriages)
+
+    @property
     def host(self) -> str:
         """``127.0.0.1:port``."""
         return f"127.0.0.1:{self.port}"
@@ -154,6 +159,11 @@ class Link:
         """Let no byte more through, and go down for some time."""
         self._stop_traffic(outage.how)
         self.spawn(self._suffer(outage))
+
+    def change_address(self) -> None:
+        """Let everything that is open now fall silent."""
+        for carriage in self._carriages:
+            carriage.is_silent = True
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run something until it ends, or the link does."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import HeadwayError
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
+from headway.registry.names import Resolve
 from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent
-from headway.service.pull import PullRequest
-from headway.service.stores import Stores
+from headway.service.pull import Puller, PullRequest
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.ingests import FileIngestStore
@@ -80,6 +81,11 @@ def pull(
     stop: Stop = lambda _: False,
     boot_id: str = "",
     platform: Platform = AMD64,
+    mirrors: Sequence[str] = (),
+    insecure: Sequence[str] = (),
+    resolve: Resolve | None = None,
+    wall: Callable[[], float] = time.time,
+    layers_at_once: int = 3,
 ) -> Outcome:
     """Pull an image and return how that ended.
 
@@ -92,13 +98,23 @@ def pull(
         stop: Cancels the pull at the first event for which it says so.
         boot_id: Of the boot this pretends to be; this one where it is empty.
         platform: Wanted platform.
+        mirrors: URLs that stand in for the registry.
+        insecure: Hosts that may be asked without verified TLS; loopback always may.
+        resolve: In the place of `socket.getaddrinfo`.
+        wall: What this machine takes for the time, in seconds since the epoch.
+        layers_at_once: ``max-concurrent-downloads``.
     """
-    settings = Settings(data_root=root, max_download_attempts=attempts, download_patience=patience_seconds)
+    settings = Settings(
+        data_root=root,
+        max_download_attempts=attempts,
+        download_patience=patience_seconds,
+        max_concurrent_downloads=layers_at_once,
+    )
     request = PullRequest(
         reference=Reference.parse(name).with_default_tag(),
         platform=platform,
-        mirrors=(),
-        insecure=InsecureRegistries(),
+        mirrors=tuple(mirrors),
+        insecure=InsecureRegistries(insecure),
     )
     outcome = Outcome()
     began = time.monotonic()
@@ -106,13 +122,14 @@ def pull(
         stores = opened
         if boot_id:
             stores = msgspec.structs.replace(opened, ingests=FileIngestStore(DataRoot(root), boot_id=boot_id))
-        asyncio.run(_pull(settings, stores, request, outcome, times=times, stop=stop))
+        open_puller = pulling(settings, stores, clock=lambda: time.monotonic() * times, resolve=resolve, wall=wall)
+        asyncio.run(_pull(open_puller, request, outcome, stop=stop))
     outcome.seconds = time.monotonic() - began
     return outcome
 
 
 async def _pull(
-    settings: Settings, stores: Stores, request: PullRequest, outcome: Outcome, *, times: float, stop: Stop
+    open_puller: AbstractAsyncContextManager[Puller], request: PullRequest, outcome: Outcome, *, stop: Stop
 ) -> None:
     task: asyncio.Task[None]
 
@@ -127,10 +144,7 @@ async def _pull(
         except HeadwayError as error:
             outcome.error = error
 
-    async with (
-        pulling(settings, stores, clock=lambda: time.monotonic() * times) as puller,
-        asyncio.TaskGroup() as group,
-    ):
+    async with open_puller as puller, asyncio.TaskGroup() as group:
         task = group.create_task(run())
 
 

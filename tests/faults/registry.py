@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from email.utils import formatdate
 from types import TracebackType
 from typing import Self
 
@@ -40,6 +41,8 @@ class Registry:
         url: Its base URL, without a slash at the end.
         log: What was asked and answered, in the order of the requests.
         connections: How many were opened.
+        hello_seconds: How long it thinks before it answers a TLS hello.
+        date: Returns what it takes for the time, in seconds since the epoch; None says nothing.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class Registry:
         self.log: list[Exchange] = []
         self.connections = 0
         self._auth = auth
+        self.hello_seconds = 0.0
+        self.date: Callable[[], float] | None = None
         self._tls = certificate.server_context() if certificate else None
         self._content = Content()
         self._lock = threading.Lock()
@@ -91,6 +96,10 @@ class Registry:
     def move_tag(self, repository: str, tag: str, digest: str) -> None:
         """Let a tag stand for another manifest."""
         self._content.move_tag(repository, tag, digest)
+
+    def show(self, certificate: Certificate) -> None:
+        """Speak TLS with this one from the next connection on."""
+        self._tls = certificate.server_context()
 
     def expire_tokens(self, seconds: float = 0.0) -> None:
         """Let every token given out so far expire in so many seconds."""
@@ -164,6 +173,7 @@ class Registry:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
+                self._closing.wait(self.hello_seconds)
                 sock = self._tls.wrap_socket(plain.dup(), server_side=True)
             with sock:
                 self._converse(sock)
@@ -211,6 +221,8 @@ class Registry:
         else:
             refuse(reply, 404, "NOT_FOUND")
         reply.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
+        if self.date is not None:
+            reply.headers["Date"] = formatdate(self.date(), usegmt=True)
 
     def _strikes(self, request: Request, reply: Reply) -> list[Effect]:
         """Return what goes wrong with this request."""

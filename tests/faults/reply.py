@@ -24,6 +24,9 @@ class Stage(Protocol):
     def expire_tokens(self, seconds: float) -> None:
         """Let every token given out so far expire in so many seconds."""
 
+    def remove(self, digest: str) -> None:
+        """Hold a blob or manifest no longer."""
+
     def move_tag(self, repository: str, tag: str, digest: str) -> None:
         """Let a tag stand for another manifest."""
 

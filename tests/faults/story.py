@@ -90,6 +90,14 @@ class Trickle:
 
 
 @dataclass(frozen=True, slots=True)
+class SlowConnection:
+    """The `nth` connection, counted from 1, brings so many bytes a second: an overloaded server among several."""
+
+    nth: int
+    bytes_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
 class Latency:
     """Every byte takes so long in each direction; opening a connection costs a round trip more."""
 
@@ -105,7 +113,37 @@ class Outage:
     how: Refusal = "refuse"
 
 
-LinkFault = CutAfter | ResetAfter | CutEvery | ResetEvery | SilentAfter | RateLimit | Trickle | Latency | Outage
+@dataclass(frozen=True, slots=True)
+class AddressChange:
+    """When `after` bytes have come down, every open connection falls silent for good; new ones work; once.
+
+    As where a machine walks from one network into another: nobody answers any more to what it had opened.
+    """
+
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class LargePacketsVanish:
+    """What is larger than `above` bytes never arrives, where the client did not ask for smaller segments (RFC 2923)."""
+
+    above: int = 1_400
+
+
+LinkFault = (
+    CutAfter
+    | ResetAfter
+    | CutEvery
+    | ResetEvery
+    | SilentAfter
+    | RateLimit
+    | Trickle
+    | SlowConnection
+    | Latency
+    | Outage
+    | AddressChange
+    | LargePacketsVanish
+)
 
 
 # --- of a registry ------------------------------------------------------------------------------------------
@@ -357,6 +395,28 @@ class ExpireToken:
     def apply(self, reply: Reply) -> None:
         """Arrange it."""
         reply.at(self.after, lambda: reply.stage.expire_tokens(self.seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBlob:
+    """When so many bytes of the body are sent, the registry holds what was asked for no longer."""
+
+    after: int = 0
+
+    def apply(self, reply: Reply) -> None:
+        """Arrange it."""
+        reply.at(self.after, lambda: reply.stage.remove(reply.digest))
+
+
+@dataclass(frozen=True, slots=True)
+class SayToo:
+    """Send these headers too."""
+
+    headers: Mapping[str, str]
+
+    def apply(self, reply: Reply) -> None:
+        """Arrange it."""
+        reply.headers.update(self.headers)
 
 
 @dataclass(frozen=True, slots=True)

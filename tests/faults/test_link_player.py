@@ -13,8 +13,10 @@ import pytest
 from tests.faults.link import Link
 from tests.faults.sockets import listen
 from tests.faults.story import (
+    AddressChange,
     CutAfter,
     CutEvery,
+    LargePacketsVanish,
     Latency,
     Outage,
     RateLimit,
@@ -371,3 +373,40 @@ def wait_for(condition: object, seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def test_after_a_change_of_address_what_was_open_is_silent_and_what_is_new_works(source: Source) -> None:
+    with Link(target=source.address, faults=[AddressChange(5_000)]) as link:
+        with connect(link) as first, connect(link) as idle:
+            idle.sendall(b"100\n")
+            assert len(idle.recv(1000)) == 100
+            first.sendall(b"9000\n")
+            wait_for(lambda: link.silences == 1)
+            arrived = len(first.recv(9_000, socket.MSG_DONTWAIT))
+            idle.sendall(b"100\n")
+            idle.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                idle.recv(1000)
+        with connect(link) as fresh:
+            fresh.sendall(b"100\n")
+            assert len(fresh.recv(1000)) == 100
+
+        assert arrived == 4_900
+
+
+@pytest.mark.parametrize(("segment", "size", "arrives"), [(0, 1_000, True), (0, 9_000, False), (1_200, 9_000, True)])
+def test_large_packets_vanish_unless_small_ones_were_asked_for(
+    source: Source, segment: int, size: int, *, arrives: bool
+) -> None:
+    with Link(target=source.address, faults=[LargePacketsVanish()]) as link, socket.socket() as client:
+        client.settimeout(0.5)
+        if segment:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
+        client.connect(("127.0.0.1", link.port))
+        client.sendall(b"%d\n" % size)
+        try:
+            data = client.recv(size, socket.MSG_WAITALL)
+        except TimeoutError:
+            data = b""
+
+        assert len(data) == (size if arrives else 0)

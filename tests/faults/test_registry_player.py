@@ -22,6 +22,7 @@ from tests.faults.story import (
     ChangeTagBetweenRequests,
     CutAfter,
     CutEvery,
+    DeleteBlob,
     Effect,
     ExpireToken,
     Fault,
@@ -33,6 +34,7 @@ from tests.faults.story import (
     RawResponse,
     RedirectTo,
     ResetAfter,
+    SayToo,
     ShortBody,
     SlowResponse,
     StallAfter,
@@ -359,6 +361,23 @@ def test_a_tag_may_move_between_two_requests() -> None:
 
         assert first.headers["Docker-Content-Digest"] == IMAGE.manifest_digest
         assert second == other.blobs[other.manifest_digest]
+
+
+def test_a_blob_may_be_deleted_while_it_is_sent() -> None:
+    with registry_with(Fault(DeleteBlob(after=1_000), kind="blob", nth=1)) as (_, client):
+        _, body = get(client, BLOB_PATH)
+        later, _ = get(client, BLOB_PATH)
+
+        assert (body, later.status) == (BLOB, 404)
+
+
+def test_it_says_what_else_the_script_wants_and_what_it_takes_for_the_time() -> None:
+    with registry_with(SayToo({"RateLimit-Limit": "100;w=21600"})) as (registry, client):
+        registry.date = lambda: 0.0
+        response, _ = get(client, BLOB_PATH)
+
+        assert response.headers["RateLimit-Limit"] == "100;w=21600"
+        assert response.headers["Date"] == "Thu, 01 Jan 1970 00:00:00 GMT"
 
 
 # --- redirects, credentials, TLS ----------------------------------------------------------------------------

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,26 @@ class Certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key)
         return context
+
+
+def make_certificate_for_another_time(directory: Path, *, name: str, days_from_now: float) -> Certificate:
+    """Make one for `name` that is good for two days, from a moment in the past or to come."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Headway test at another time")])
+    begins = datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(days=days_from_now)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + datetime.timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    made = Certificate(directory / "other.crt", directory / "other.pem")
+    made.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    form, nothing = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    made.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, nothing))
+    return made
 
 
 def make_certificate(directory: Path, *, days: int = 2, names: str = "IP:127.0.0.1,DNS:localhost") -> Certificate:

@@ -280,6 +280,13 @@ def test_a_first_contact_that_has_reached_somebody_has_a_minute_in_all() -> None
     assert [subject.seconds_left_where_reached(now=now) for now in (109.0, 161.0)] == [51.0, 0.0]
 
 
+@pytest.mark.parametrize(("now", "decision"), [(9.0, Wait), (50.0, Wait), (59.0, GiveUp)])
+def test_a_first_contact_that_has_reached_somebody_is_tried_again_later_too(now: float, decision: type) -> None:
+    silent = UnreachableError("r", Fault.TLS, "no answer to the TLS hello")
+
+    assert isinstance(FirstContact(now=0.0).failed(silent, now=now, reached=True), decision)
+
+
 @pytest.mark.parametrize(
     ("error", "may_wait"),
     [

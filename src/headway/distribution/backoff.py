@@ -154,11 +154,17 @@ class FirstContact:
         """Return how long an attempt may take that has reached somebody: no typo, but a slow link or a silent port."""
         return max(0.0, self._started + REACHED_SECONDS - now)
 
-    def failed(self, error: HeadwayError, *, now: float) -> Wait | GiveUp:
-        """Report that an attempt failed, and decide; a name that a working name server does not know is final."""
+    def failed(self, error: HeadwayError, *, now: float, reached: bool = False) -> Wait | GiveUp:
+        """Report that an attempt failed, and decide; a name that a working name server does not know is final.
+
+        Args:
+            error: Why.
+            now: Monotonic time, in seconds.
+            reached: Whether a connection was made all the same.
+        """
         self._attempts += 1
         delay = float(self._attempts)
-        late = now + delay - self._started > FIRST_CONTACT_SECONDS - 1
+        late = now + delay - self._started > (REACHED_SECONDS if reached else FIRST_CONTACT_SECONDS) - 1
         unknown = isinstance(error, UnreachableError) and error.fault is Fault.UNKNOWN_NAME
         if not error.retryable or unknown or self._attempts >= FIRST_CONTACT_ATTEMPTS or late:
             return GiveUp(error)

@@ -102,9 +102,11 @@ class Exchange:
                     self._send_on(connection)
                     return
                 connection.close()  # the server had closed it while it was idle
+            connection = self._connection_to(self._client.context(self._address), proxy)
             try:
-                self._send_on(self._connection_to(self._client.context(self._address), proxy))
+                self._send_on(connection)
             except ssl.SSLCertVerificationError as error:
+                connection.close()
                 raise doubt.explained(error, lambda: self._server_date(proxy)) from error
 
     def _connection_to(self, context: ssl.SSLContext | None, proxy: Proxy | None) -> Connection:

@@ -66,7 +66,11 @@ class Asker:
             self.retries[answer.brief] += 1
             if is_outage(answer):
                 first = None
-            decision = (first or retries).failed(answer, now=now())
+            if first is not None:
+                reached = any(endpoint.host in self._tools.standing.reached for endpoint in self.endpoints)
+                decision = first.failed(answer, now=now(), reached=reached and _is_slow(answer))
+            else:
+                decision = retries.failed(answer, now=now())
             if isinstance(decision, Wait) and retries.outlasts(decision, now=now()):
                 decision = GiveUp(answer)
             if isinstance(decision, GiveUp):
@@ -127,3 +131,8 @@ class Asker:
         while (left := due - self._tools.clock()) > 0:
             self._report(Waiting(self._name, str(decision.cause), left))
             await asyncio.sleep(min(1.0, left))
+
+
+def _is_slow(error: HeadwayError) -> bool:
+    """Tell whether somebody may be there who was not given enough time."""
+    return isinstance(error, UnreachableError) and error.fault in (Fault.TLS, Fault.TIMEOUT)

@@ -1,0 +1,389 @@
+"""Before the first byte: name servers, addresses, TLS and clocks on a bad day."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headway.distribution.addresses import AddressBook
+from headway.distribution.standing import Standing
+from headway.errors import Fault, UnreachableError
+from headway.registry.address import Address
+from headway.registry.dialing import Race
+from headway.registry.http import HttpClient
+from headway.registry.names import STAND_IN_SECONDS
+from headway.registry.names import Names as Finder
+from headway.service.progress import PullEvent, Waiting
+from headway.store.database import Database
+from headway.store.hosts import SqliteHostMemory
+from tests.fakes import images
+from tests.faults.dns import NameFault, Names, later
+from tests.faults.link import Link
+from tests.faults.pull import pull
+from tests.faults.registry import Registry
+from tests.faults.sockets import listen
+from tests.faults.story import AddressChange, CutEvery, LargePacketsVanish, StallAfter
+from tests.faults.story import Fault as On
+from tests.faults.tls import Certificate, make_certificate, make_certificate_for_another_time
+
+HOST = "registry.test"
+IMAGE = images.image([images.noise_layer(400_000, seed=1), images.noise_layer(100_000, seed=2)])
+HERE = "127.0.0.1"
+
+
+def named(link: Link) -> tuple[str, str]:
+    """Return an image's name by which only a test's name server knows the registry, and the host in it."""
+    host = f"{HOST}:{link.port}"
+    return f"{host}/test/image", host
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "fails_as"), [("NXDOMAIN", Fault.UNKNOWN_NAME), ("SERVFAIL", Fault.NO_DNS), ("silence", Fault.NO_DNS)]
+)
+@pytest.mark.parametrize("good", [(), ("127.0.0.9",)])
+def test_a_name_server_on_a_bad_day_is_named_or_stood_in_for(
+    fault: NameFault, fails_as: Fault, good: tuple[str, ...]
+) -> None:
+    with Names({}, fault) as names:
+        book = AddressBook({HOST: good} if good else {})
+        client = HttpClient("test", names=Finder(book, names))
+        exchange = client.exchange(Address("http", HOST, 1), "GET", "/")
+        exchange.connect_seconds = 0.3
+        began = time.monotonic()
+
+        with pytest.raises(UnreachableError) as caught:
+            exchange.send()
+
+        assert caught.value.fault is (Fault.REFUSED if good else fails_as)  # nobody listens at port 1
+        assert time.monotonic() - began < STAND_IN_SECONDS + 1
+
+
+def test_a_lookup_that_hangs_is_left_behind_and_its_answer_serves_the_next(tmp_path: Path) -> None:
+    with Names({HOST: [HERE]}, "silence") as names:
+        finder = Finder(resolve=names)
+        with pytest.raises(TimeoutError):
+            finder.lookup(HOST, seconds=0.1)
+        with pytest.raises(TimeoutError):
+            finder.lookup(HOST, seconds=0.1)
+
+        assert names.asked == [HOST]  # the question was still open
+
+
+def test_an_abort_ends_a_lookup() -> None:
+    with Names({}, "silence") as names:
+        exchange = HttpClient("test", names=Finder(resolve=names)).exchange(Address("http", HOST, 1), "GET", "/")
+        began = time.monotonic()
+        with later(0.2, exchange.abort), pytest.raises(UnreachableError):
+            exchange.send()
+
+        assert time.monotonic() - began < 1.0
+
+
+def test_a_link_that_is_cut_all_the_time_asks_for_the_name_once(tmp_path: Path) -> None:
+    with (
+        Registry([IMAGE]) as registry,
+        Link(target=registry.address, faults=[CutEvery(64_000)]) as link,
+        Names({HOST: [HERE]}) as names,
+    ):
+        name, host = named(link)
+        outcome = pull(name, tmp_path, insecure=[host], resolve=names)
+
+        assert outcome.error is None, outcome.said
+        assert link.cuts > 5
+        assert names.asked == [HOST]
+
+
+@pytest.mark.parametrize("fault", ["NXDOMAIN", "SERVFAIL", "silence"])
+def test_while_name_servers_are_down_the_last_good_address_serves_even_another_process(
+    tmp_path: Path, fault: NameFault
+) -> None:
+    with Registry([IMAGE]) as registry, Link(target=registry.address) as link, Names({HOST: [HERE]}) as names:
+        name, host = named(link)
+        other = images.image([images.noise_layer(50_000, seed=3)], tag="other")
+        registry.add(other)
+        assert pull(name, tmp_path, insecure=[host], resolve=names).error is None
+
+        names.fault = fault
+        outcome = pull(f"{name}:other", tmp_path, insecure=[host], resolve=names)
+
+        assert outcome.error is None, outcome.said
+        assert outcome.retries == {}
+    with Database.open(tmp_path / "headway.db") as database:
+        assert SqliteHostMemory(database).addresses() == {HOST: (HERE,)}
+
+
+def test_a_name_that_was_never_seen_and_does_not_exist_is_asked_for_once_and_said_at_once(tmp_path: Path) -> None:
+    with Names({}) as names:
+        outcome = pull(f"{HOST}/test/image", tmp_path, resolve=names)
+
+        assert f"{HOST}: its name does not exist" in outcome.said
+        assert "next: check the spelling" in outcome.said
+        assert (outcome.status, names.asked) == (1, [HOST])
+        assert outcome.seconds < 2
+
+
+def test_where_no_name_server_works_a_stranger_is_waited_for(tmp_path: Path) -> None:
+    with Registry([IMAGE]) as registry, Link(target=registry.address) as link, Names({}, "SERVFAIL") as names:
+        name, host = named(link)
+
+        def mend() -> None:
+            names.known, names.fault = {HOST: [HERE]}, ""
+
+        with later(0.5, mend):
+            outcome = pull(name, tmp_path, insecure=[host], resolve=names, times=10)
+
+        assert outcome.error is None, outcome.said
+        assert "no name server answers" in " ".join(e.cause for e in outcome.events if isinstance(e, Waiting))
+
+
+def test_a_registry_that_moves_to_another_address_is_found_there(tmp_path: Path) -> None:
+    with Registry([IMAGE]) as registry, Link(target=registry.address) as link, Names({HOST: ["127.0.0.9"]}) as names:
+        name, host = named(link)
+        with later(0.5, lambda: names.known.update({HOST: [HERE]})):
+            outcome = pull(name, tmp_path, insecure=[host], resolve=names, times=3)
+
+        assert outcome.error is None, outcome.said
+        assert len(names.asked) >= 2
+
+
+# --- addresses ----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def swallowing(address: str) -> Iterator[int]:
+    """Give a port of another loopback address where every packet vanishes."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((address, 0))
+        listener.listen(0)
+        for _ in range(3):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_of_several_addresses_the_first_that_answers_is_taken_after_a_quarter_of_a_second() -> None:
+    with swallowing("127.0.0.2") as port, listen(port):
+        began = time.monotonic()
+        sock, address = Race(["127.0.0.2", HERE], port, seconds=5).run()
+        seconds = time.monotonic() - began
+        sock.close()
+
+    assert address == HERE
+    assert 0.2 <= seconds < 1.0
+
+
+def test_an_address_that_refuses_costs_no_time() -> None:
+    with listen() as listener:
+        began = time.monotonic()
+        sock, address = Race(["127.0.0.9", HERE], listener.getsockname()[1], seconds=5).run()
+        sock.close()
+
+    assert address == HERE
+    assert time.monotonic() - began < 0.2
+
+
+def test_where_no_address_answers_each_has_its_time_and_an_abort_ends_it() -> None:
+    with swallowing("127.0.0.2") as port:
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            Race(["127.0.0.2"], port, seconds=0.3).run()
+        lasted = time.monotonic() - began
+        race = Race(["127.0.0.2"], port, seconds=30)
+        with later(0.2, race.abort), pytest.raises(ConnectionAbortedError):
+            race.run()
+
+    assert 0.3 <= lasted < 0.6
+    assert time.monotonic() - began < 2.0
+
+
+# --- another network ----------------------------------------------------------------------------------------------
+
+
+def test_when_the_machine_changes_networks_everything_open_is_left_and_the_rest_comes_over_the_new_one(
+    tmp_path: Path,
+) -> None:
+    image = images.image([images.noise_layer(400_000, seed=1)])
+    with Registry([image]) as registry, Link(target=registry.address, faults=[AddressChange(200_000)]) as link:
+        outcome = pull(f"{link.host}/test/image", tmp_path)
+
+        assert outcome.error is None, outcome.said
+        assert outcome.seconds < 15
+        assert link.bytes_down <= 1.01 * image.size + 64 * 1024
+
+
+def test_one_silent_connection_condemns_the_idle_ones_to_the_same_address() -> None:
+    with Registry([IMAGE]) as registry, Link(target=registry.address) as link:
+        client, address = HttpClient("test"), Address("http", HERE, link.port)
+        exchanges = [client.exchange(address, "GET", "/v2/") for _ in range(3)]
+        for exchange in exchanges:
+            exchange.send()
+            exchange.read_up_to(1000)
+        for exchange in exchanges:
+            exchange.close()
+        link.faults = [AddressChange(0)]
+        silent = client.exchange(address, "GET", "/v2/")
+        silent.limit_seconds = 0.3
+        with pytest.raises(UnreachableError):
+            silent.send()
+        silent.close()
+        again = client.exchange(address, "GET", "/v2/")
+        again.limit_seconds = 0.3
+        again.send()
+
+        assert (again.status, client.idle.take(address, None)) == (200, None)
+        again.close()
+        client.close()
+
+
+def test_where_large_packets_vanish_the_next_connections_ask_for_small_ones() -> None:
+    head_first = On(StallAfter(0, seconds=0.1), kind="blob")
+    with (
+        Registry([IMAGE], faults=[head_first]) as registry,
+        Link(target=registry.address, faults=[LargePacketsVanish()]) as link,
+    ):
+        client, address = HttpClient("test"), Address("http", HERE, link.port)
+        path = f"/v2/test/image/blobs/{IMAGE.layers[0]}"
+
+        def fetch() -> bytes:
+            exchange = client.exchange(address, "GET", path)
+            exchange.limit_seconds = 0.5
+            try:
+                exchange.send()
+                return exchange.read_up_to(1_000_000)
+            finally:
+                exchange.close()
+
+        said = []
+        for _ in range(2):
+            with pytest.raises(UnreachableError) as caught:
+                fetch()
+            said.append(str(caught.value))
+
+        assert fetch() == IMAGE.blobs[IMAGE.layers[0]]
+        assert all("are large packets lost on the way?" in each for each in said)
+        client.close()
+
+
+# --- TLS and clocks -----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def trusting(place: Path, monkeypatch: pytest.MonkeyPatch, *certificates: Certificate) -> Iterator[Registry]:
+    """Give a registry that shows the first of some certificates, all of which this user trusts."""
+    with Registry([IMAGE], certificate=certificates[0]) as registry:
+        directory = place / "config" / "headway" / "certs.d" / f"{HOST}:{registry.address[1]}"
+        directory.mkdir(parents=True)
+        for number, each in enumerate(certificates):
+            (directory / f"{number}.crt").write_bytes(each.certificate.read_bytes())
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "config"))
+        yield registry
+
+
+@pytest.mark.parametrize(("days", "seems"), [(1, "not yet valid"), (-3, "expired")])
+def test_a_wrong_clock_is_named_and_a_clock_that_gets_set_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, seems: str
+) -> None:
+    set_by = [0.0]
+    other = make_certificate_for_another_time(tmp_path, name=HOST, days_from_now=days)
+    now_good = make_certificate(tmp_path, names=f"DNS:{HOST}")
+    with trusting(tmp_path, monkeypatch, other, now_good) as registry, Names({HOST: [HERE]}) as names:
+        registry.date = lambda: time.time() + (days + 1) * 86_400
+
+        def set_the_clock() -> None:  # the machine's own clock cannot be set here: the certificate's time comes to it
+            registry.show(now_good)
+            set_by[0] = days * 86_400.0
+
+        with later(1.0, set_the_clock):
+            outcome = pull(
+                f"{HOST}:{registry.address[1]}/test/image",
+                tmp_path / "root",
+                resolve=names,
+                wall=lambda: time.time() + set_by[0],
+                times=3,
+            )
+
+    waited = [event for event in outcome.events if isinstance(event, Waiting)]
+    assert outcome.error is None, outcome.said
+    assert f"its certificate seems {seems}" in waited[0].cause
+    assert "this machine's clock is wrong (it says 20" in waited[0].cause
+    assert outcome.seconds < 1.0 + 5.0
+    assert registry.connections <= 6  # while nothing has changed, nobody is asked
+
+
+def test_a_certificate_that_is_out_of_date_by_the_servers_own_clock_is_the_registrys_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make_certificate_for_another_time(tmp_path, name=HOST, days_from_now=-3)
+    with trusting(tmp_path, monkeypatch, other) as registry, Names({HOST: [HERE]}) as names:
+        registry.date = time.time
+        outcome = pull(f"{HOST}:{registry.address[1]}/test/image", tmp_path / "root", resolve=names)
+
+    assert outcome.status == 1
+    assert "its certificate is not trusted (certificate has expired)" in outcome.said
+    assert outcome.seconds < 5
+
+
+def test_a_portal_that_shows_its_own_certificate_in_mid_pull_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = make_certificate(tmp_path, names=f"DNS:{HOST}")
+    (tmp_path / "portal").mkdir()
+    portal = make_certificate(tmp_path / "portal", names=f"DNS:{HOST}")
+    with trusting(tmp_path, monkeypatch, good) as registry, Names({HOST: [HERE]}) as names:
+
+        def lapse(event: PullEvent) -> bool:
+            if type(event).__name__ == "PullStarted":
+                registry.show(portal)
+                registry.drop_connections()
+                threading.Timer(0.5, lambda: registry.show(good)).start()
+            return False
+
+        outcome = pull(
+            f"{HOST}:{registry.address[1]}/test/image", tmp_path / "root", resolve=names, stop=lapse, times=5
+        )
+
+    assert outcome.error is None, outcome.said
+
+
+def test_a_handshake_that_takes_longer_than_it_should_is_waited_for_longer_each_time(
+    tmp_path: Path,
+) -> None:
+    good = make_certificate(tmp_path, names=f"IP:{HERE}")
+    standing = Standing()
+    with Registry([IMAGE], certificate=good) as registry:
+        registry.hello_seconds = 0.5
+        client = HttpClient("test", standing=standing)
+        address = Address("https", HERE, registry.address[1], verify=False)
+        for seconds in (0.1, None):
+            exchange = client.exchange(address, "GET", "/v2/")
+            exchange.hello_seconds = seconds
+            with contextlib.suppress(UnreachableError):
+                exchange.send()
+            exchange.close()
+        client.close()
+
+    assert exchange.status == 200
+    assert standing.patience.seconds(address.owner, "hello") == 9.0  # twice as long after the first, and then as usual
+
+
+def test_a_stranger_who_takes_a_connection_is_given_more_than_ten_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = make_certificate(tmp_path, names=f"DNS:{HOST}")
+    with trusting(tmp_path, monkeypatch, good) as registry, Names({HOST: [HERE]}) as names:
+        registry.hello_seconds = 1.5
+        outcome = pull(f"{HOST}:{registry.address[1]}/test/image", tmp_path / "root", resolve=names, times=10)
+
+    assert outcome.error is None, outcome.said
+    assert outcome.seconds > 1.5  # fifteen of its own seconds
