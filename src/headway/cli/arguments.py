@@ -15,6 +15,9 @@ Images:
   inspect    everything known of an image          unpack     write its root file system into a directory
   history    its steps                             bundle     write an OCI bundle that runc and crun start
 
+Store:
+  df         what takes up how much                prune      make room: what nobody uses goes
+
 Registries:
   login      log in to a registry              logout     forget that login
 
@@ -223,6 +226,29 @@ def _authfile(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _df(parser: argparse.ArgumentParser) -> None:
+    """Show what takes up how much, as du counts it, and what a prune would free."""
+    parser.add_argument("-v", "--verbose", action="store_true", help="image by image, layer by layer")
+    _format(parser)
+
+
+def _prune(parser: argparse.ArgumentParser) -> None:
+    """Remove images without a tag, and everything that nothing needs; it says what it will free, and asks."""
+    parser.add_argument("-a", "--all", action="store_true", help="every image that no container uses")
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="only some images: until=24h, label=KEY[=VALUE], label!=KEY[=VALUE], dangling=true|false",
+    )
+    parser.add_argument(
+        "--unfinished", action="store_true", help="unfinished downloads too, and what stopped pulls have finished"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would go, and remove nothing")
+    parser.add_argument("-f", "--force", action="store_true", help="do not ask")
+
+
 def _version(parser: argparse.ArgumentParser) -> None:
     """Print which Headway this is."""
     _format(parser)
@@ -257,6 +283,8 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "bundle": _bundle,
     "login": _login,
     "logout": _logout,
+    "df": _df,
+    "prune": _prune,
     "version": _version,
     "run": _run,
 }

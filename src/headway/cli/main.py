@@ -24,6 +24,8 @@ _MODULES = {
     "bundle": "headway.cli.files",
     "login": "headway.cli.login",
     "logout": "headway.cli.login",
+    "df": "headway.cli.df",
+    "prune": "headway.cli.prune",
     "version": "headway.cli.version",
     "run": "headway.cli.version",
 }

@@ -33,14 +33,19 @@ def reading(settings: Settings) -> Iterator[Records]:
     root = DataRoot(settings.data_root)
     root.examine()
     with Database.open_readonly(root.database, program=VERSION) as database:
-        yield Records(
-            blobs=FileBlobStore(root),
-            layers=SqliteLayerStore(root, database, derive=derived),
-            images=SqliteImageStore(database),
-            references=SqliteReferenceStore(database),
-            containers=SqliteContainerStore(database),
-            log=SqliteEventLog(database),
-        )
+        yield records_of(root, database)
+
+
+def records_of(root: DataRoot, database: Database) -> Records:
+    """Return what questions are put to."""
+    return Records(
+        blobs=FileBlobStore(root),
+        layers=SqliteLayerStore(root, database, derive=derived),
+        images=SqliteImageStore(database),
+        references=SqliteReferenceStore(database),
+        containers=SqliteContainerStore(database),
+        log=SqliteEventLog(database),
+    )
 
 
 def derived(lower: Sequence[Tree], raw: Tree, target: Path) -> LayerReport:

@@ -42,9 +42,13 @@ class Deleter:
             NotFoundError: No such image.
             ConflictError: The image is needed; in Moby's words.
         """
+        return self.remove(word, force=force, prune=prune).done
+
+    def remove(self, word: str, *, force: bool = False, prune: bool = True) -> Removal:
+        """Do what `delete` does, and return what was freed besides."""
         if not word.strip():
             raise InvalidReferenceError("image name cannot be blank")
-        removal = _Removal(self._stores)
+        removal = Removal(self._stores)
         with self._stores.transaction():
             found = self._lookup.resolve(word)
             if found.name is None:
@@ -53,15 +57,18 @@ class Deleter:
                 removal.by_name(word, found.name, found.record, force=force, prune=prune)
         for freed in removal.freed:
             self._stores.garbage.sweep(freed)
-        return removal.done
+        return removal
 
 
-class _Removal:
-    """One removal under way, inside a transaction.
+class Removal:
+    """One removal, made inside a transaction.
+
+    Args:
+        stores: What it changes.
 
     Attributes:
         done: What was done, as docker prints it.
-        freed: Whose files are to go.
+        freed: Whose files go behind it.
     """
 
     def __init__(self, stores: Stores) -> None:
@@ -70,6 +77,7 @@ class _Removal:
         self.freed: list[Freed] = []
 
     def by_name(self, word: str, name: Reference, record: ImageRecord, *, force: bool, prune: bool) -> None:
+        """Remove a name, and the image with its last one."""
         uses = self._uses(record.image_id)
         if not force and is_single(uses.names) and (problem := untag_conflict(word, record.image_id, uses)):
             raise ConflictError(problem)
@@ -80,6 +88,7 @@ class _Removal:
             self._remove(record, force=force, prune=prune, quiet=True)
 
     def by_id(self, record: ImageRecord, *, force: bool, prune: bool) -> None:
+        """Remove an image with all its names."""
         uses = self._uses(record.image_id)
         if is_single(uses.names):
             if conflict := conflict_of(uses, force=force, names_count=False):

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 
 BLOCK = 512
 """The unit of ``st_blocks`` (stat(2)), in bytes."""
 
 
-def allocated(path: Path) -> int:
+def allocated(path: str | os.PathLike[str]) -> int:
     """Return the bytes that one file, link or directory itself takes up; 0 where there is none."""
     try:
         return os.lstat(path).st_blocks * BLOCK
@@ -21,25 +20,27 @@ def allocated(path: Path) -> int:
         return 0
 
 
-def allocated_below(path: Path) -> int:
-    """Return what `path` takes up with all that is in it, hard links once.
+def allocated_below(path: str | os.PathLike[str]) -> int:
+    """Return what `path` takes up with all that is in it, everything once whatever names it has.
 
-    What lies deeper than a path can say is left out.
+    Other file systems, which are mounted there, are left out; so is what lies deeper than a path can say.
     """
-    seen: set[tuple[int, int]] = set()
+    seen: set[int] = set()
     total = 0
     pending = [os.fspath(path)]
+    device: int | None = None
     while pending:
         name = pending.pop()
         try:
             status = os.lstat(name)
+            device = status.st_dev if device is None else device
+            if status.st_dev != device or status.st_ino in seen:
+                continue
             if stat.S_ISDIR(status.st_mode):
-                pending += [entry.path for entry in os.scandir(name)]
+                with os.scandir(name) as entries:
+                    pending += [entry.path for entry in entries]
         except OSError:
             continue
-        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
-            if (identity := (status.st_dev, status.st_ino)) in seen:
-                continue
-            seen.add(identity)
+        seen.add(status.st_ino)
         total += status.st_blocks * BLOCK
     return total

@@ -1,0 +1,56 @@
+"""`headway prune`: says what it will free, asks, and frees it."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from headway.cli.failures import DONE, FINAL, USAGE
+from headway.cli.session import say, settings_of
+from headway.cli.terminal import one_line
+from headway.cli.units import size
+from headway.composition.writing import imagining, writing
+from headway.service.filters import Filters, parse_filters
+from headway.service.prune import Pruner, PruneReport
+
+
+def prune(options: Namespace) -> int:
+    """Remove images that nobody uses, and everything that nothing needs."""
+    settings = settings_of(options)
+    filters: Filters = {**({"dangling": ["false"]} if options.all else {}), **parse_filters(options.filter)}
+    with imagining(settings) as stores:
+        promised = Pruner(stores).prune(filters, unfinished=options.unfinished)
+    if options.dry_run or promised == PruneReport():
+        _print(promised, "reclaimable" if options.dry_run else "reclaimed")
+        return DONE
+    if not options.force:
+        if not sys.stdin.isatty():
+            say("prune asks before it removes anything, and there is no terminal to ask on: add --force")
+            return USAGE
+        if not _is_confirmed(promised):
+            return DONE
+    with writing(settings, say) as stores:
+        report = Pruner(stores).prune(filters, unfinished=options.unfinished)
+    _print(report, "reclaimed")
+    for problem in report.kept:
+        say(problem)
+    return FINAL if report.kept else DONE
+
+
+def _is_confirmed(promised: PruneReport) -> bool:
+    """Say what would go, and ask."""
+    for what, item in promised.deleted:
+        if what == "Untagged":
+            say(f"would remove {item}")
+    images = f"{promised.images} image{'s' if promised.images != 1 else ''}"
+    say(f"this removes {images} and whatever nothing needs, and frees {size(promised.disk_bytes)}")
+    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _print(report: PruneReport, word: str) -> None:
+    """Print what docker prints."""
+    if report.deleted:
+        lines = [f"{what.lower()}: {one_line(item)}" for what, item in report.deleted]
+        print("\n".join(["Deleted Images:", *lines]), end="\n\n")
+    print(f"Total {word} space: {size(report.disk_bytes)}")

@@ -1,0 +1,172 @@
+"""Removing images that nobody uses, and everything that nothing needs (moby-behaviour 6.10).
+
+Rule 1: an image that a container or a mount uses keeps all its names; Moby takes those that it can get.
+Rule 2: what would go is found by really pruning a copy of the records (`composition.writing.imagining`): promise and
+        deed are the same code.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import msgspec
+
+from headway.errors import ConflictError, HeadwayError, InvalidTimeError
+from headway.oci.moment import microseconds
+from headway.records import Freed
+from headway.service.delete import Deleter
+from headway.service.filters import Filters, labels_match, require_known, truth
+from headway.service.listing import ListedImage, Listing
+from headway.service.moments import parse_moment
+from headway.service.stores import Stores
+
+KNOWN_FILTERS = frozenset({"dangling", "label", "label!", "until"})
+
+
+class PruneReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a prune has removed.
+
+    Attributes:
+        deleted: In order, as docker prints it: ``("Untagged", name)``, ``("Deleted", digest)``.
+        images: How many images it were.
+        disk_bytes: What the disk got back.
+        size: The layers' sizes as Docker counts them.
+        kept: Images that could not be removed, and why.
+    """
+
+    deleted: tuple[tuple[str, str], ...] = ()
+    images: int = 0
+    disk_bytes: int = 0
+    size: int = 0
+    kept: tuple[str, ...] = ()
+
+
+class Pruner:
+    """Prunes one store; there is one of it in a process.
+
+    Args:
+        stores: What is pruned.
+        clock: Nanoseconds since the epoch, for ``until=24h``.
+    """
+
+    def __init__(self, stores: Stores, *, clock: Callable[[], int] = time.time_ns) -> None:
+        self._stores = stores
+        self._listing = Listing(stores, clock=clock)
+        self._deleter = Deleter(stores)
+        self._clock = clock
+        self._running = Lock()
+
+    def prune(
+        self,
+        filters: Filters = {},  # noqa: B006  # nobody changes it
+        *,
+        unfinished: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> PruneReport:
+        """Remove images that are not used, as far as filters allow, and then all that nothing needs.
+
+        Args:
+            filters: ``dangling`` (true where nothing is said: only images without a tag), ``label``, ``label!``,
+                ``until``.
+            unfinished: Remove unfinished downloads too, and what stopped pulls have finished.
+            stopped: Asked between images; what was removed until then stays removed.
+
+        Raises:
+            ConflictError: Another prune is running.
+            InvalidFilterError: An unknown filter, or a value that it cannot have.
+            InvalidTimeError: ``until`` is no time, or there are several.
+            StoreError: The disk failed.
+        """
+        if not self._running.acquire(blocking=False):
+            raise ConflictError("a prune operation is already running")
+        try:
+            work = _Prune(self._stores, self._deleter)
+            for image in self._candidates(filters):
+                if stopped():
+                    break
+                work.remove(image)
+            else:
+                work.collect(unfinished=unfinished)
+            report = work.report()
+            self._stores.events.tell("image", "prune", "", {"reclaimed": str(report.disk_bytes)})
+            return report
+        finally:
+            self._running.release()
+
+    def _candidates(self, filters: Filters) -> list[ListedImage]:
+        """Return the images that may go, newest first: a child before its parent."""
+        require_known(filters, KNOWN_FILTERS)
+        is_dangling_only = truth(filters, "dangling") is not False
+        until = self._until(filters.get("until", ()))
+        parents = self._stores.images.parents()
+
+        def is_wanted(image: ListedImage) -> bool:
+            is_parent = image.record.image_id in parents
+            if is_parent and (is_dangling_only or not (image.tags or image.digests)):
+                return False
+            if is_dangling_only and image.tags:
+                return False
+            if "label!" in filters and labels_match(filters["label!"], image.labels):
+                return False
+            return until is None or (microseconds(image.record.created) or 0) <= until
+
+        listed = self._listing.images({"label": filters.get("label", ())}, intermediate=True)
+        return [image for image in listed if is_wanted(image)]
+
+    def _until(self, words: Sequence[str]) -> int | None:
+        """Return the moment after which images stay, microseconds since the epoch."""
+        if len(words) > 1:
+            raise InvalidTimeError("more than one until filter specified")
+        return parse_moment(words[0], now=self._clock()) // 1_000 if words else None
+
+
+class _Prune:
+    """One prune under way."""
+
+    def __init__(self, stores: Stores, deleter: Deleter) -> None:
+        self._stores = stores
+        self._deleter = deleter
+        self._before = stores.images.count()
+        self._deleted: list[tuple[str, str]] = []
+        self._freed: list[Freed] = []
+        self._kept: list[str] = []
+
+    def remove(self, image: ListedImage) -> None:
+        """Remove an image with all its names, unless somebody uses it; a conflict leaves it as it is."""
+        image_id = image.record.image_id
+        if self._stores.containers.of_image(image_id) or self._stores.mounts.of_image(image_id):
+            return
+        names = (*image.tags, *image.digests)
+        try:
+            for name in names:
+                if self._stores.references.get(name) is not None:  # a digest goes with its repository's last tag
+                    self._take(str(name))
+            if not names and self._stores.images.get(image_id) is not None:
+                self._take(str(image_id))
+        except ConflictError:
+            return
+        except HeadwayError as error:
+            self._kept.append(f"image {image_id.short}: {error}")
+
+    def _take(self, word: str) -> None:
+        removal = self._deleter.remove(word)
+        self._deleted += removal.done
+        self._freed += removal.freed
+
+    def collect(self, *, unfinished: bool) -> None:
+        """Remove what nothing needs."""
+        freed = self._stores.garbage.forget_unneeded(unfinished=unfinished)
+        self._stores.garbage.sweep(freed)
+        self._deleted += [("Deleted", str(chain_id)) for chain_id in freed.chains]
+        self._freed.append(freed)
+
+    def report(self) -> PruneReport:
+        return PruneReport(
+            deleted=tuple(self._deleted),
+            images=self._before - self._stores.images.count(),
+            disk_bytes=sum(freed.disk_bytes for freed in self._freed),
+            size=sum(freed.size for freed in self._freed),
+            kept=tuple(self._kept),
+        )
