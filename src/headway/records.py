@@ -92,6 +92,18 @@ class ChainSize(msgspec.Struct, frozen=True):
     size: int
 
 
+class LayerBlob(msgspec.Struct, frozen=True):
+    """A blob that holds a layer, where it was seen.
+
+    Attributes:
+        digest: Of the blob.
+        repository: The repository it was in, spelled out: ``docker.io/library/alpine``.
+    """
+
+    digest: Digest
+    repository: str
+
+
 class TarParts(msgspec.Struct, frozen=True):
     """What a layer's exact tar can be made from again.
 
