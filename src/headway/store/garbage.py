@@ -58,6 +58,7 @@ class SqliteGarbage:
         self._leases = leases
         self._discard = discard
         self._step = step
+        self._gone: set[Path] = set()  # in thought only
 
     # Records
 
@@ -179,21 +180,29 @@ class SqliteGarbage:
     def _find_orphans(self, found: _Found) -> None:
         """Find what lies in ``trees/`` and ``recipes/`` without a row: a commit or a removal that was cut short."""
         known = directories(self._database) | set(found.directories)
-        trees = _names(self._root.trees) - known
+        trees = self._names(self._root.trees) - known
         found.directories += sorted(trees)
-        found.recipes += sorted(_names(self._root.recipes) - known - trees)
+        found.recipes += sorted(self._names(self._root.recipes) - known - trees)
         found.disk_bytes += sum(allocated_below(self._root.trees / name) for name in trees)
         found.disk_bytes += sum(allocated(self._root.recipes / name) for name in trees | set(found.recipes))
 
     def _blobs_on_disk(self) -> list[Digest]:
-        names = (f"{algorithm}:{name}" for algorithm in _ALGORITHMS for name in _names(self._root.blobs / algorithm))
+        directories = {algorithm: self._root.blobs / algorithm for algorithm in _ALGORITHMS}
+        names = (f"{algorithm}:{name}" for algorithm, path in directories.items() for name in self._names(path))
         return list(_digests(names))
 
     def _find_ingests(self, found: _Found) -> None:
-        for digest in _digests(name.replace("-", ":", 1) for name in _names(self._root.ingests)):
+        for digest in _digests(name.replace("-", ":", 1) for name in self._names(self._root.ingests)):
             if not self._has_user("leased", "content", digest):
                 found.ingests.append(digest)
                 found.disk_bytes += allocated_below(self._root.ingest(digest))
+
+    def _names(self, directory: Path) -> set[str]:
+        with disk_errors(directory):
+            try:
+                return set(os.listdir(directory))
+            except (FileNotFoundError, NotADirectoryError):
+                return set()
 
     # Files
 
@@ -245,7 +254,14 @@ class ImaginedGarbage(SqliteGarbage):
     """Garbage of a database that is a copy: what would go is found, and no file is touched."""
 
     def sweep(self, freed: Freed) -> None:
-        """Do nothing."""
+        """Take note that these files are to be thought away."""
+        root = self._root
+        self._gone |= {root.trees / name for name in freed.directories}
+        self._gone |= {root.recipes / name for name in (*freed.directories, *freed.recipes)}
+        self._gone |= {root.blob(digest) for digest in freed.blobs} | {root.ingest(digest) for digest in freed.ingests}
+
+    def _names(self, directory: Path) -> set[str]:
+        return {name for name in super()._names(directory) if directory / name not in self._gone}
 
 
 @dataclass(slots=True)
@@ -270,14 +286,6 @@ class _Found:
             size=self.size,
             disk_bytes=self.disk_bytes,
         )
-
-
-def _names(directory: Path) -> set[str]:
-    with disk_errors(directory):
-        try:
-            return set(os.listdir(directory))
-        except (FileNotFoundError, NotADirectoryError):
-            return set()
 
 
 def _digests(texts: Iterable[str]) -> Iterable[Digest]:
