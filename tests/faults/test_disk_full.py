@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from headway.errors import StoreFullError
 from headway.service.progress import LayerProgress, Notice, PullEvent
 from tests.fakes import images
+from tests.fakes.cli import Cli
 from tests.faults.pull import Outcome, bytes_kept, images_listed, litter, pull
 from tests.faults.registry import Registry
 from tests.faults.volume import MIB, Volume, volume
@@ -128,3 +131,29 @@ def test_a_disk_that_fills_up_while_bytes_arrive_keeps_them(registry: Registry, 
     assert again.error is None, again.said
     assert registry.sent("blob") - sent <= noise.size - kept + len(noise.blobs[noise.image_id]) + IN_FLIGHT
     assert litter(disk.root) == []
+
+
+def fill(disk: Volume) -> None:
+    """Take every block there is."""
+    disk.leave(0)
+    with suppress(OSError):
+        for number in count():
+            (disk.path / f"filler-{number}").write_bytes(b"x")
+
+
+def test_on_a_disk_without_a_single_free_block_images_are_listed_and_removed(registry: Registry, disk: Volume) -> None:
+    name = f"{registry.host}/test/image"
+    cli = Cli(disk.root)
+    pulled = cli("pull", name)
+    fill(disk)
+
+    listed, pulled_again, removed = cli("images", "-q"), cli("pull", f"{name}:other"), cli("rmi", name)
+
+    assert pulled.returncode == 0
+    assert (listed.returncode, listed.stdout.strip()) == (0, IMAGE.image_id.removeprefix("sha256:")[:12])
+    assert pulled_again.returncode in (1, 73)
+    assert "Traceback" not in pulled_again.stderr
+    assert removed.returncode == 0, removed.stderr
+    assert disk.free() > 2 * MIB
+    assert cli("images", "-q").stdout == ""
+    assert cli("pull", name).returncode == 0

@@ -25,6 +25,7 @@ from headway.store.lock import WriterLock
 from headway.store.mounts import SqliteMountTable
 from headway.store.recovery import recover
 from headway.store.references import SqliteReferenceStore
+from headway.store.reserve import Reserve
 from headway.version import VERSION
 
 
@@ -43,7 +44,11 @@ def writing(settings: Settings, tell: Callable[[str], None]) -> Iterator[Stores]
     """
     root = DataRoot(settings.data_root)
     root.create()
-    with WriterLock(root.lock), Database.open(root.database, program=VERSION) as database:
+    with (
+        WriterLock(root.lock),
+        Reserve(root.reserve),
+        Database.open(root.database, program=VERSION) as database,
+    ):
         leases = SqliteLeases(database)
         stores = _stores(root, database, leases, SqliteGarbage)
         for lost in recover(root, database, leases, stores.garbage).lost_images:

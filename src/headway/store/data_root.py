@@ -28,6 +28,7 @@ class DataRoot:
         path: The directory itself.
         database: SQLite's file.
         lock: What a writer locks.
+        reserve: Room kept back for recording that something is gone.
         blobs: Committed blobs, by algorithm.
         ingests: Unfinished blobs.
         trees: Unpacked layers.
@@ -41,6 +42,7 @@ class DataRoot:
         self.path = path
         self.database = path / "headway.db"
         self.lock = path / "lock"
+        self.reserve = path / "reserve"
         self.blobs = path / "blobs"
         self.ingests = path / "ingest"
         self.trees = path / "trees"

@@ -24,6 +24,7 @@ from headway.store.schema import MIGRATIONS
 Value: TypeAlias = str | int | float | None
 
 _BUSY_SECONDS = 5.0
+_ROOM_BYTES = 64 * 1024  # for the files beside the database
 _OUTER = ("BEGIN IMMEDIATE", ("COMMIT",), ("ROLLBACK",))
 _NESTED = ("SAVEPOINT nested", ("RELEASE nested",), ("ROLLBACK TO nested", "RELEASE nested"))
 
@@ -189,11 +190,21 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.OperationalError as error:
         connection.close()
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        code = error.sqlite_errorcode & 0xFF
+        is_full = code == sqlite3.SQLITE_IOERR and _is_disk_full(path) and not _has_unread_log(path)
+        if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) and not is_full:
             raise
         # WAL wants a shared-memory file beside the database, which cannot be made here: nobody writes either.
         return _connect(f"file:{_quoted(path)}?mode=ro&immutable=1")
     return connection
+
+
+def _has_unread_log(path: Path) -> bool:
+    """Tell whether a writer that was killed has left commits that are not in the file itself yet."""
+    try:
+        return os.stat(path.with_name(f"{path.name}-wal")).st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _in_memory(connection: sqlite3.Connection) -> sqlite3.Connection:
@@ -279,6 +290,8 @@ def _translated(error: sqlite3.Error, path: Path) -> StoreError:
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_FULL:
             return StoreFullError(str(path))
+        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN if _is_disk_full(path):
+            return StoreFullError(str(path))  # no room for the files beside it, for which SQLite has no word
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return StoreReadOnlyError(f"cannot use {path}: {error}")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
@@ -286,3 +299,12 @@ def _translated(error: sqlite3.Error, path: Path) -> StoreError:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreBusyError(str(path), 0)
     return StoreError(f"{path}: {error}")
+
+
+def _is_disk_full(path: Path) -> bool:
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return False
+    blocks = found.f_bfree if os.geteuid() == 0 else found.f_bavail
+    return blocks * found.f_frsize < _ROOM_BYTES
