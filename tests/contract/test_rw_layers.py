@@ -15,6 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from headway.errors import ConflictError, MountNotFoundError, NotFoundError, StoreError, UnsupportedError
+from headway.interfaces.layers import LayerStore
 from headway.interfaces.rw_layers import RwLayerStore
 from headway.layers import mounts
 from headway.layers.drivers.selection import DRIVERS, InstalledDrivers
@@ -28,8 +29,22 @@ from headway.store.mounts import SqliteMountTable
 from headway.store.rw_layers import SqliteRwLayerStore
 from tests.contract.layer_store_contract import derive
 from tests.contract.rw_layer_contract import RwLayerContract, make
+from tests.fakes.memory import MemoryLayerStore
+from tests.fakes.rw_layers import MemoryRwLayerStore
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
+
+
+def base_chain(layers: LayerStore) -> ChainID:
+    """Commit a chain with one file."""
+    diff_id = DiffID(Digest.of(b"base"))
+    with layers.new_tree() as path:
+        (path / "etc").mkdir()
+        (path / "etc/passwd").write_text("root")
+        layers.commit_tree(diff_id, path, LayerReport(entries=2))
+    chain_id = layers.commit_chain([diff_id])
+    assert chain_id is not None
+    return chain_id
 
 
 class Disk:
@@ -49,14 +64,7 @@ class Disk:
         return SqliteRwLayerStore(self.root, self.database, self.layers, drivers, make_init_layer, at=at)
 
     def chain(self) -> ChainID:
-        diff_id = DiffID(Digest.of(b"base"))
-        with self.layers.new_tree() as path:
-            (path / "etc").mkdir()
-            (path / "etc/passwd").write_text("root")
-            self.layers.commit_tree(diff_id, path, LayerReport(entries=2))
-        chain_id = self.layers.commit_chain([diff_id])
-        assert chain_id is not None
-        return chain_id
+        return base_chain(self.layers)
 
     def restart(self) -> SqliteRwLayerStore:
         """Begin anew as a process does: `tmp/` is emptied, and everything is made to agree."""
@@ -111,6 +119,25 @@ class TestSqliteRwLayers(RwLayerContract):
     @pytest.fixture
     def data_root(self, disk: Disk) -> Path:
         return disk.root.path
+
+
+class TestMemoryRwLayers(RwLayerContract):
+    @pytest.fixture
+    def data_root(self, memory: Path) -> Path:
+        return memory
+
+    @pytest.fixture
+    def layers(self, memory: Path) -> MemoryLayerStore:
+        (memory / "trees").mkdir()
+        return MemoryLayerStore(memory / "trees", derive=derive)
+
+    @pytest.fixture
+    def chain(self, layers: MemoryLayerStore) -> ChainID:
+        return base_chain(layers)
+
+    @pytest.fixture
+    def subject(self, memory: Path, layers: MemoryLayerStore) -> RwLayerStore:
+        return MemoryRwLayerStore(memory, layers)
 
 
 def kept(disk: Disk, store: SqliteRwLayerStore, name: str) -> KeptMount:

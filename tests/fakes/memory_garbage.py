@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 
@@ -69,7 +69,16 @@ class MemoryLease:
 
 
 class MemoryGarbage:
-    """`Garbage` of stores in memory; files go at once, for there is no transaction that could be undone."""
+    """`Garbage` of stores in memory; files go at once, for there is no transaction that could be undone.
+
+    Args:
+        images: Need their chains and blobs.
+        layers: Chains and trees.
+        blobs: Committed ones.
+        ingests: Unfinished ones.
+        leases: Need what they name.
+        in_use: Returns the chains that read-write layers and mounts need.
+    """
 
     def __init__(
         self,
@@ -78,12 +87,14 @@ class MemoryGarbage:
         blobs: MemoryBlobStore,
         ingests: MemoryIngestStore,
         leases: MemoryLeases,
+        in_use: Callable[[], Iterable[ChainID]] = tuple,
     ) -> None:
         self._images = images
         self._layers = layers
         self._blobs = blobs
         self._ingests = ingests
         self._leases = leases
+        self._in_use = in_use
 
     def forget_image(self, image_id: ImageID) -> Freed:
         record = self._images.get(image_id)
@@ -113,7 +124,7 @@ class MemoryGarbage:
     def _remove(self, chains: list[ChainID], blobs: set[Digest], *, everything: bool = False) -> Freed:
         """Remove of these chains (each before the one below) and blobs what nothing needs."""
         leased = self._leases.leased()
-        tops = {record.chain_id for record in self._images.list()}
+        tops = {record.chain_id for record in self._images.list()} | set(self._in_use())
         roots = {chain for chain in self._layers.chains() if chain in leased or chain in tops}
         if not everything:
             roots |= self._layers.chains() - set(chains)

@@ -1,0 +1,46 @@
+"""Containers and lasting mounts: the contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headway.interfaces.containers import ContainerStore
+from headway.interfaces.rw_layers import MountTable
+from headway.store.containers import SqliteContainerStore
+from headway.store.database import Database
+from headway.store.mounts import SqliteMountTable
+from tests.contract.container_store_contract import ContainerStoreContract, MountTableContract
+from tests.fakes.containers import MemoryContainerStore, MemoryMountTable
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with Database.open(tmp_path / "headway.db") as database:
+        yield database
+
+
+class TestSqliteContainers(ContainerStoreContract):
+    @pytest.fixture
+    def subject(self, database: Database) -> ContainerStore:
+        return SqliteContainerStore(database)
+
+
+class TestMemoryContainers(ContainerStoreContract):
+    @pytest.fixture
+    def subject(self) -> ContainerStore:
+        return MemoryContainerStore()
+
+
+class TestSqliteMounts(MountTableContract):
+    @pytest.fixture
+    def subject(self, database: Database) -> MountTable:
+        return SqliteMountTable(database)
+
+
+class TestMemoryMounts(MountTableContract):
+    @pytest.fixture
+    def subject(self) -> MountTable:
+        return MemoryMountTable()
