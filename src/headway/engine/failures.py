@@ -73,10 +73,16 @@ def failure(error: BaseException) -> Failure:
     cause = error.cause if isinstance(error, PullIncompleteError) else error
     for kind, status in _STATUS:
         if isinstance(cause, kind):
-            return Failure(status, str(error))
+            return Failure(status, _message(error))
     bug = secrets.token_hex(6)
     log.error("bug %s: %s", bug, type(error).__name__, exc_info=error)
     return Failure(500, f"this is a bug in Headway, logged as {bug}")
+
+
+def _message(error: BaseException) -> str:
+    """Return an error's words; those of what is missing begin as in Docker, for clients look for them."""
+    words = str(error)
+    return f"N{words[1:]}" if words.startswith(("no such image: ", "no such container: ")) else words
 
 
 def error_body(message: str) -> bytes:

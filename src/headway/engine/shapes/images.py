@@ -5,19 +5,25 @@ Rule: what a version does not have is left out, so that each client sees what it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from headway.engine.api_version import ApiVersion
+from headway.engine.shapes.config import container_config, image_config
 from headway.oci.moment import microseconds
 from headway.oci.reference import Reference
+from headway.service.history import HistoryStep
+from headway.service.inspection import ImageDetails
 from headway.service.listing import NOT_ASKED, ListedImage
 
 _NO_NONE = ApiVersion(1, 43)
 _NO_VIRTUAL_SIZE = ApiVersion(1, 44)
+_NO_CONTAINER = ApiVersion(1, 45)
 _COUNTS_CONTAINERS = ApiVersion(1, 51)
+NEVER = "0001-01-01T00:00:00Z"
 
 
 class ImageSummary(msgspec.Struct, frozen=True, rename="pascal"):
@@ -66,3 +72,62 @@ def summary(listed: ListedImage, version: ApiVersion, *, extras: bool = False) -
 
 def _names(references: tuple[Reference, ...]) -> list[str]:
     return [reference.familiar for reference in references]
+
+
+def inspected(image: ImageDetails, version: ApiVersion) -> dict[str, object]:
+    """Return everything that is known of an image, as ``GET /images/{name}/json`` shows it."""
+    rootfs: dict[str, object] = {"Type": "layers"}
+    if image.diff_ids:
+        rootfs["Layers"] = [str(diff_id) for diff_id in image.diff_ids]
+    document: dict[str, object] = {
+        "Id": str(image.image_id),
+        "RepoTags": _names(image.tags),
+        "RepoDigests": _names(image.digests),
+        "Parent": str(image.parent or ""),
+        "Comment": image.comment,
+        "Created": image.created,
+        "DockerVersion": image.docker_version,
+        "Author": image.author,
+        "Config": image_config(image.config, version) if image.config is not None else None,
+        "Architecture": image.platform.architecture,
+        "Os": image.platform.os,
+        "Size": image.size,
+        "GraphDriver": {"Data": dict(image.driver_data) or None, "Name": image.driver},
+        "RootFS": rootfs,
+        "Metadata": {"LastTagTime": moment(image.last_tagged)},
+    }
+    if image.platform.variant:
+        document["Variant"] = image.platform.variant
+    if image.platform.os_version:
+        document["OsVersion"] = image.platform.os_version
+    if version < _NO_VIRTUAL_SIZE:
+        document |= {"Created": image.created or NEVER, "VirtualSize": image.size}
+    elif not image.created:
+        del document["Created"]
+    if version < _NO_CONTAINER:
+        document |= {"Container": "", "ContainerConfig": container_config({})}
+    return document
+
+
+def history_step(step: HistoryStep) -> dict[str, object]:
+    """Return one step of ``GET /images/{name}/history``."""
+    return {
+        "Comment": step.comment,
+        "Created": (microseconds(step.created) or 0) // 1_000_000,
+        "CreatedBy": step.created_by,
+        "Id": str(step.image_id or "<missing>"),
+        "Size": step.size,
+        "Tags": list(step.tags) or None,
+    }
+
+
+def moment(seconds: float) -> str:
+    """Return a time since the epoch as RFC 3339; 0 is Go's time that never was."""
+    if not seconds:
+        return NEVER
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def removals(done: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return what a removal did: ``Untagged`` and ``Deleted``, in order."""
+    return [{what: name} for what, name in done]

@@ -1,0 +1,119 @@
+"""Images: list, inspect, history, tag, delete, prune, search (moby-behaviour 6.3 to 6.10, 6.14)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from headway.engine import queries
+from headway.engine.answers import document, nothing
+from headway.engine.api_version import ApiVersion
+from headway.engine.call import Call
+from headway.engine.queries import InvalidQueryError
+from headway.engine.routing import Route
+from headway.engine.shapes.images import history_step, inspected, removals, summary
+from headway.service.image_service import ImageService
+
+_COUNTS_CONTAINERS = ApiVersion(1, 51)
+_DELETES_PLATFORMS = ApiVersion(1, 50)
+_KNOWS_PLATFORMS = ApiVersion(1, 48)
+
+
+class ImageRoutes:
+    """Answers what is asked of images that are here, and of registries' indexes.
+
+    Args:
+        service: Knows them.
+    """
+
+    def __init__(self, service: ImageService) -> None:
+        self._service = service
+
+    def routes(self) -> list[Route]:
+        """Return the lines of the table."""
+        return [
+            Route("GET", "/images/json", self._list),
+            Route("GET", "/images/search", self._search),
+            Route("POST", "/images/prune", self._prune),
+            Route("GET", "/images/{name}/json", self._inspect),
+            Route("GET", "/images/{name}/history", self._history),
+            Route("POST", "/images/{name}/tag", self._tag),
+            Route("DELETE", "/images/{name}", self._delete),
+        ]
+
+    async def _list(self, call: Call) -> web.StreamResponse:
+        filters = queries.filters(call.query)
+        if call.version < ApiVersion(1, 41) and call.text("filter"):
+            filters.setdefault("reference", []).append(call.text("filter"))
+        listed = await asyncio.to_thread(
+            self._service.images,
+            filters,
+            intermediate=call.flag("all"),
+            containers=call.version >= _COUNTS_CONTAINERS,
+            shared_size=call.flag("shared-size"),
+        )
+        return document([summary(image, call.version) for image in listed])
+
+    async def _inspect(self, call: Call) -> web.StreamResponse:
+        name = call.places["name"]
+        platform = queries.platform(call.query) if call.version >= _KNOWS_PLATFORMS else None
+        if platform is not None:
+            if call.flag("manifests"):
+                raise InvalidQueryError("conflicting options: manifests and platform options cannot both be set")
+            await asyncio.to_thread(self._service.get_image, name, platform)
+        return document(inspected(await asyncio.to_thread(self._service.lookup_image, name), call.version))
+
+    async def _history(self, call: Call) -> web.StreamResponse:
+        name = call.places["name"]
+        platform = queries.platform(call.query) if call.version >= _KNOWS_PLATFORMS else None
+        if platform is not None:
+            await asyncio.to_thread(self._service.get_image, name, platform)
+        steps = await asyncio.to_thread(self._service.image_history, name)
+        return document([history_step(step) for step in steps])
+
+    async def _tag(self, call: Call) -> web.StreamResponse:
+        await asyncio.to_thread(self._service.tag_image, call.places["name"], call.text("repo"), call.text("tag"))
+        return nothing(201)
+
+    async def _delete(self, call: Call) -> web.StreamResponse:
+        name = call.places["name"]
+        if call.version >= _DELETES_PLATFORMS and len(call.texts("platforms")) > 1:
+            raise InvalidQueryError("multiple platforms are not supported")
+        if call.version >= _DELETES_PLATFORMS and (platform := queries.platform(call.query, "platforms")) is not None:
+            await asyncio.to_thread(self._service.get_image, name, platform)
+        done = await asyncio.to_thread(
+            self._service.image_delete, name, force=call.flag("force"), prune=not call.flag("noprune")
+        )
+        return document(removals(done))
+
+    async def _prune(self, call: Call) -> web.StreamResponse:
+        filters = queries.filters(call.query)
+        left = False
+
+        def has_left() -> bool:
+            return left
+
+        try:
+            report = await asyncio.to_thread(self._service.images_prune, filters, stopped=has_left)
+        finally:
+            left = True  # a client that leaves stops the prune between two images
+        return document({"ImagesDeleted": removals(report.deleted) or None, "SpaceReclaimed": report.size})
+
+    async def _search(self, call: Call) -> web.StreamResponse:
+        limit = queries.number(call.query, "limit", default=0)
+        found = await self._service.search_registry_for_images(
+            call.text("term"), limit=limit, filters=queries.filters(call.query)
+        )
+        return document(
+            [
+                {
+                    "star_count": each.star_count,
+                    "is_official": each.is_official,
+                    "name": each.name,
+                    "is_automated": each.is_automated,
+                    "description": each.description,
+                }
+                for each in found
+            ]
+        )
