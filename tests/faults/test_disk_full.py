@@ -156,4 +156,5 @@ def test_on_a_disk_without_a_single_free_block_images_are_listed_and_removed(reg
     assert removed.returncode == 0, removed.stderr
     assert disk.free() > 2 * MIB
     assert cli("images", "-q").stdout == ""
+    disk.leave(16 * MIB)
     assert cli("pull", name).returncode == 0

@@ -306,5 +306,5 @@ def _is_disk_full(path: Path) -> bool:
         found = os.statvfs(path.parent)
     except OSError:
         return False
-    blocks = found.f_bfree if os.geteuid() == 0 else found.f_bavail
-    return blocks * found.f_frsize < _ROOM_BYTES
+    # Not f_bfree, though root may use some of that: ext4 counts blocks there that it gives to nobody.
+    return found.f_bavail * found.f_frsize < _ROOM_BYTES
