@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition
@@ -464,9 +464,16 @@ class MemoryHosts:
 
     def __init__(self) -> None:
         self._known: set[str] = set()
+        self._addresses: dict[str, tuple[str, ...]] = {}
 
     def answered(self, host: str) -> None:
         self._known.add(host)
 
     def has_answered(self, host: str) -> bool:
         return host in self._known
+
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        return dict(self._addresses)
+
+    def found(self, addresses: Mapping[str, Sequence[str]]) -> None:
+        self._addresses |= {host: tuple(good) for host, good in addresses.items()}

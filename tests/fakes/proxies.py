@@ -6,7 +6,7 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +22,12 @@ class Tinyproxy:
     Attributes:
         port: Where it listens on 127.0.0.1.
         log: What it did.
+        kill: Ends it, with whatever goes through it.
     """
 
     port: int
     log: Path
+    kill: Callable[[], None]
 
     def asked(self) -> list[str]:
         """Return the request lines that it was sent: method and target."""
@@ -43,8 +45,8 @@ def tinyproxy(directory: Path, *names: str, login: tuple[str, str] | None = None
         login: User and password that it asks for.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    proxy = Tinyproxy(_free_port(), directory / "log")
-    lines = [f"Port {proxy.port}", "Listen 127.0.0.1", "Timeout 60", f'LogFile "{proxy.log}"', "LogLevel Connect"]
+    port, log = _free_port(), directory / "log"
+    lines = [f"Port {port}", "Listen 127.0.0.1", "Timeout 60", f'LogFile "{log}"', "LogLevel Connect"]
     if login is not None:
         lines.append(f"BasicAuth {login[0]} {login[1]}")
     (directory / "conf").write_text("\n".join([*lines, ""]))
@@ -53,6 +55,7 @@ def tinyproxy(directory: Path, *names: str, login: tuple[str, str] | None = None
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    proxy = Tinyproxy(port, log, process.kill)
     try:
         _await_listener(process, proxy)
         yield proxy

@@ -116,15 +116,17 @@ def test_a_mirror_that_hangs_before_a_layer_is_left_within_five_seconds(tmp_path
     assert seconds < SWITCH_SECONDS + 2 * START_SECONDS
 
 
-def test_a_mirror_that_stalls_in_a_layer_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_a_mirror_that_stalls_in_a_layer_is_left_where_it_stopped(tmp_path: Path) -> None:
     stall = On(StallAfter(1_000_000), kind="blob", digest=IMAGE.layers[0])
     with Registry([IMAGE], faults=[stall]) as mirror, Registry([IMAGE]) as origin:
         done = pull(tmp_path, origin.host, mirror.url)
-        ranges = [line.range for line in mirror.requests("blob") if IMAGE.layers[0] in line.path]
+        ranges = [
+            [line.range for line in each.requests("blob") if IMAGE.layers[0] in line.path] for each in (mirror, origin)
+        ]
 
     assert done.returncode == 0
     assert received(done) <= 1.01
-    assert ranges == ["", "bytes=1000000-"]
+    assert ranges == [[""], ["bytes=1000000-"]]
 
 
 def test_wrong_bytes_from_a_mirror_are_found_and_replaced(tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_wrong_bytes_from_a_mirror_are_found_and_replaced(tmp_path: Path) -> Non
 
         assert done.returncode == 0
         assert "wrong content" in done.stderr
-        assert origin.sent("blob") == len(IMAGE.blobs[IMAGE.layers[0]])
+        assert 0 < origin.sent("blob") <= len(IMAGE.blobs[IMAGE.layers[0]])
 
 
 def test_a_wrong_manifest_from_a_mirror_is_found(tmp_path: Path) -> None:

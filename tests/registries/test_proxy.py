@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tests.fakes.cli import Cli
 from tests.fakes.names import knowing
 from tests.fakes.proxies import Tinyproxy, tinyproxy
 from tests.fakes.servers import DockerRegistry, docker_registry
+from tests.faults.link import Link
+from tests.faults.story import RateLimit
 from tests.faults.tls import Certificate, make_certificate
 
 NAME = "registry.test"
@@ -196,3 +199,36 @@ def test_a_socks_proxy_is_refused_by_name(tmp_path: Path, secure: DockerRegistry
     assert status == 2
     assert "https_proxy: socks5 proxies are not supported: use an http:// proxy" in said
     assert PASSWORD not in said
+
+
+def test_a_proxy_that_goes_away_in_mid_pull_is_followed_to_the_next_one_at_the_same_byte(
+    tmp_path: Path, plain: DockerRegistry
+) -> None:
+    image = images.image([images.noise_layer(3_000_000, seed=7)])
+    plain.push(image, "proxy/long")
+    config = tmp_path / "daemon.json"
+
+    def write(proxy: Tinyproxy) -> None:
+        url = f"http://127.0.0.1:{proxy.port}"
+        config.write_text(json.dumps({"proxies": {"http-proxy": url, "https-proxy": url}}))
+
+    with (
+        tinyproxy(tmp_path / "first", NAME) as first,
+        tinyproxy(tmp_path / "second", NAME) as second,
+        Link(target=("127.0.0.1", plain.port), faults=[RateLimit(1_500_000)]) as link,
+    ):
+        write(first)
+        host = f"{NAME}:{link.port}"
+        headway = Cli(tmp_path / "root")
+        words = ["pull", "--config-file", str(config), "--insecure-registry", host, f"{host}/proxy/long"]
+        with headway.start(*words) as process:
+            while link.bytes_down < 1_000_000:
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.02)
+            write(second)
+            first.kill()
+            _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 0, said
+    assert second.asked() != []
+    assert link.bytes_down <= 1.01 * image.size + 2 * 256 * 1024  # what lay in the first proxy is lost
