@@ -47,6 +47,10 @@ class InvalidReferenceError(RequestError):
     """A name that Docker's reference grammar refuses (moby-behaviour 5.3)."""
 
 
+class InvalidNameError(RequestError):
+    """A name that containers do not have (moby-behaviour 6.18)."""
+
+
 class InvalidPlatformError(RequestError):
     """A platform that is not ``os/arch[/variant]``."""
 

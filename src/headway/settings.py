@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from headway.distribution.transfer_limits import TransferLimits
 from headway.errors import InvalidSettingError
 from headway.oci.reference import DOCKER_HUB
 
@@ -29,7 +30,7 @@ _DOCKER_KEYS = frozenset(
     ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore log-driver
     log-opts mtu network-control-plane-mtu network-diagnostic-port no-new-privileges
     node-generic-resources oom-score-adjust raw-logs rootless runtimes seccomp-profile
-    selinux-enabled storage-driver storage-opts swarm-default-advertise-addr
+    selinux-enabled storage-opts swarm-default-advertise-addr
     userland-proxy userland-proxy-path userns-remap
     """.split()  # noqa: SIM905  # a hundred lines of quotes would say less
 )
@@ -63,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         unfinished_max_size: Bytes that all unfinished downloads may hold together; None sets no limit.
         record_recipes: Whether a pull records what gives each layer's exact tar back; it costs a third more CPU
             (docs/recipe-format.md), and nothing but `layers.rebuild` uses it yet.
+        storage_driver: ``overlay2`` or ``vfs``, for containers and mounts; empty for the best that works here.
         auth_file: Where logins are read and saved; None means where docker and podman have them.
         http_proxy: URL of the proxy for plain HTTP; this and the next two stand in for the environment's, if not None.
         https_proxy: URL of the proxy for TLS.
@@ -81,12 +83,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     unfinished_max_age: float = math.inf
     unfinished_max_size: int | None = None
     record_recipes: bool = False
+    storage_driver: str = ""
     auth_file: Path | None = None
     mirrors: Mapping[str, tuple[str, ...]] = {}
     http_proxy: str | None = None
     https_proxy: str | None = None
     no_proxy: str | None = None
     file: Path | None = None
+
+    @property
+    def limits(self) -> TransferLimits:
+        """Those of transfers."""
+        return TransferLimits(
+            max_concurrent_downloads=self.max_concurrent_downloads,
+            max_concurrent_uploads=self.max_concurrent_uploads,
+            max_download_attempts=self.max_download_attempts,
+            download_patience=self.download_patience,
+        )
 
     def mirrors_of(self, domain: str) -> tuple[str, ...]:
         """Return the URLs that stand in for a registry, first choice first."""
@@ -227,12 +240,7 @@ def validate(settings: Settings) -> None:
     addresses = (settings.registry_mirrors, settings.mirrors, settings.insecure_registries)
     if any(addresses) or settings.http_proxy or settings.https_proxy:
         _check_addresses(settings)
-    if settings.max_download_attempts <= 0:
-        raise InvalidSettingError(f"invalid max download attempts: {settings.max_download_attempts}")
-    for name in ("downloads", "uploads"):
-        value = getattr(settings, f"max_concurrent_{name}")
-        if value < 0:
-            raise InvalidSettingError(f"invalid max concurrent {name}: {value}")
+    settings.limits.checked()
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -346,6 +354,7 @@ _KEYS = {
     "unfinished-max-age": ("unfinished_max_age", _duration),
     "unfinished-max-size": ("unfinished_max_size", _size),
     "record-recipes": ("record_recipes", _boolean),
+    "storage-driver": ("storage_driver", _text),
     "auth-file": ("auth_file", _path),
     "mirrors": ("mirrors", _mirrors),
     "http-proxy": ("http_proxy", _text),

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from headway.composition.containers import LazyDrivers, finish_removals, put_mounts_right, rw_layers
 from headway.composition.reading import derived
+from headway.errors import HeadwayError
 from headway.service.events import Events
 from headway.service.stores import Stores
 from headway.settings import Settings
@@ -14,6 +16,7 @@ from headway.store.blobs import FileBlobStore
 from headway.store.containers import SqliteContainerStore
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
+from headway.store.distribution_metadata import SqliteDistributionMetadata
 from headway.store.events import SqliteEventLog
 from headway.store.garbage import ImaginedGarbage, SqliteGarbage
 from headway.store.hosts import SqliteHostMemory
@@ -50,11 +53,25 @@ def writing(settings: Settings, tell: Callable[[str], None]) -> Iterator[Stores]
         Database.open(root.database, program=VERSION) as database,
     ):
         leases = SqliteLeases(database)
-        stores = _stores(root, database, leases, SqliteGarbage)
+        drivers = LazyDrivers(settings, root, database)
+        stores = _stores(root, database, leases, SqliteGarbage, drivers)
+        root.make_directories()
+        put_mounts_right(root, database, stores.layers, drivers)
         for lost in recover(root, database, leases, stores.garbage).lost_images:
             names = ", ".join(lost.names) or "no name"
             tell(f"image {lost.image_id.short} ({names}) was damaged on disk and is gone; pull it again")
-        yield stores
+        finish_removals(stores)
+        try:
+            yield stores
+        finally:
+            _unmount(stores, tell)
+
+
+def _unmount(stores: Stores, tell: Callable[[str], None]) -> None:
+    try:
+        stores.rw_layers.cleanup()
+    except HeadwayError as error:  # the next start tries again
+        tell(f"left mounted: {error}")
 
 
 @contextmanager
@@ -69,16 +86,19 @@ def imagining(settings: Settings) -> Iterator[Stores]:
     root = DataRoot(settings.data_root)
     root.examine()
     with Database.open_readonly(root.database, program=VERSION) as database, database.copy() as copy:
-        yield _stores(root, copy, SqliteLeases(copy), ImaginedGarbage)
+        yield _stores(root, copy, SqliteLeases(copy), ImaginedGarbage, LazyDrivers(settings, root, copy))
 
 
-def _stores(root: DataRoot, database: Database, leases: SqliteLeases, garbage: type[SqliteGarbage]) -> Stores:
+def _stores(
+    root: DataRoot, database: Database, leases: SqliteLeases, garbage: type[SqliteGarbage], drivers: LazyDrivers
+) -> Stores:
     ingests = FileIngestStore(root, boot_id=_boot_id())
     log = SqliteEventLog(database)
+    layers = SqliteLayerStore(root, database, derive=derived)
     return Stores(
         blobs=FileBlobStore(root),
         ingests=ingests,
-        layers=SqliteLayerStore(root, database, derive=derived),
+        layers=layers,
         images=SqliteImageStore(database),
         references=SqliteReferenceStore(database),
         containers=SqliteContainerStore(database),
@@ -86,6 +106,9 @@ def _stores(root: DataRoot, database: Database, leases: SqliteLeases, garbage: t
         hosts=SqliteHostMemory(database),
         leases=leases,
         garbage=garbage(root, database, leases, discard=ingests.discard),
+        rw_layers=rw_layers(root, database, layers, drivers),
+        drivers=drivers,
+        metadata=SqliteDistributionMetadata(database),
         mounts=SqliteMountTable(database),
         events=Events(log),
         transaction=database.transaction,

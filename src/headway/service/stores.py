@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     # Annotations only: a command that lists must not pay for defining the interfaces.
     from headway.interfaces.containers import ContainerStore
     from headway.interfaces.content import BlobStore, IngestStore
+    from headway.interfaces.distribution import DistributionMetadata
+    from headway.interfaces.drivers import Drivers
     from headway.interfaces.events import EventLog
     from headway.interfaces.garbage import Garbage, Leases
     from headway.interfaces.images import HostMemory, ImageStore, ReferenceStore, Transaction
     from headway.interfaces.layers import LayerStore
-    from headway.interfaces.rw_layers import MountTable
+    from headway.interfaces.rw_layers import MountTable, RwLayerStore
     from headway.service.events import Events
 
 
@@ -46,6 +48,9 @@ class Stores(Records, frozen=True, kw_only=True):
         hosts: Registries that have answered.
         leases: Promises that content stays.
         garbage: What nothing needs any more.
+        rw_layers: Containers' read-write layers.
+        drivers: What mounts layers.
+        metadata: Which blobs were seen to hold which layers.
         mounts: What is mounted to stay.
         events: Tells what happens.
         transaction: Makes several records one commit.
@@ -55,6 +60,9 @@ class Stores(Records, frozen=True, kw_only=True):
     hosts: HostMemory
     leases: Leases
     garbage: Garbage
+    rw_layers: RwLayerStore
+    drivers: Drivers
+    metadata: DistributionMetadata
     mounts: MountTable
     events: Events
     transaction: Transaction

@@ -1,17 +1,23 @@
 """What `headway mount` has mounted, so that a later process can undo it, and nobody removes what it shows.
 
-Rule: a row is there before its mount and goes after it. One whose mount is gone, as the kernel knows or because of a
-reboot, is dropped at the next start.
+Rule: a row is there before its mount and goes after it. One whose mount is gone is dropped at the next start; of one
+in another mount namespace nobody here can tell, and it is believed until the next boot.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from headway.errors import StoreError
 from headway.oci.digest import ChainID, Digest, ImageID
 from headway.records import KeptMount
+from headway.store.data_root import DataRoot
 from headway.store.database import Database
+from headway.store.failures import disk_errors
+from headway.store.removal import remove_tree
 
 _COLUMNS = "target, image_id, chain_id, driver, rw_layer, count, place"
 _SELECT = f"SELECT {_COLUMNS} FROM mounts"  # noqa: S608  # a constant
@@ -64,19 +70,47 @@ class SqliteMountTable:
 
         Args:
             here: Returns this boot and mount namespace, as `KeptMount.place` names them.
-            is_mounted: Tells whether a mount is still there; only asked about those that can be seen from here.
+            is_mounted: Tells whether a mount is still there; not asked about those that cannot be seen from here.
 
         Raises:
             StoreError: The disk failed.
         """
         for mount in self.list():
             is_of_this_boot = mount.place.partition(" ")[0] == here().partition(" ")[0]
-            if not is_of_this_boot or (mount.place == here() and not is_mounted(mount)):
+            is_elsewhere = is_of_this_boot and mount.place != here()
+            if not is_elsewhere and not is_mounted(mount):
                 self.delete(mount.target)
 
     def list(self) -> list[KeptMount]:
         """Return all, by target."""
         return [_mount(row) for row in self._database.query(f"{_SELECT} ORDER BY target")]
+
+
+def remove_litter(root: DataRoot, table: SqliteMountTable, ours: Callable[[], set[str]]) -> None:
+    """Remove what lies in ``mounts/`` and belongs to no mount: an empty mount point, or a copy that was cut short.
+
+    Args:
+        root: The data root.
+        table: What is mounted.
+        ours: Returns every place where something of Headway's is mounted.
+
+    Raises:
+        StoreError: The disk failed.
+    """
+    with disk_errors(root.mounts):
+        names = os.listdir(root.mounts)
+        if not names:
+            return
+        known = {mount.target.name for mount in table.list() if mount.target.parent == root.mounts}
+        mounted = ours()
+        for name in names:
+            of = name.removeprefix(".").removesuffix(".vfs")  # a copy's note lies beside it
+            if of in known or os.path.realpath(root.mounts / of) in mounted:
+                continue
+            private = root.private()
+            os.rename(root.mounts / name, private)
+            with suppress(StoreError):  # then the next start removes it
+                remove_tree(private)
 
 
 def _mount(row: tuple[str, str | None, str | None, str, str | None, int, str]) -> KeptMount:

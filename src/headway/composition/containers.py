@@ -1,0 +1,103 @@
+"""What makes and mounts containers' layers, joined; and what a crash has left of their mounts, put right.
+
+Rule: nothing that mounts is imported before somebody mounts, or a crash left something: most commands that change
+something change names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from headway.interfaces.drivers import Drivers, RwDriver
+from headway.interfaces.layers import LayerStore
+from headway.records import KeptMount, LayerReport, Tree
+from headway.service.containers import Containers
+from headway.service.stores import Stores
+from headway.settings import Settings
+from headway.store.data_root import DataRoot
+from headway.store.database import Database
+from headway.store.mounts import SqliteMountTable, remove_litter
+from headway.store.rw_layers import SqliteRwLayerStore
+
+
+class LazyDrivers:
+    """`Drivers` of one data root, imported when they are needed.
+
+    Args:
+        settings: Says which one is wanted.
+        root: The data root.
+        database: Its database, which knows what is here.
+    """
+
+    def __init__(self, settings: Settings, root: DataRoot, database: Database) -> None:
+        self._settings = settings
+        self._root = root
+        self._database = database
+
+    @cached_property
+    def _installed(self) -> Drivers:
+        from headway.layers.drivers.selection import InstalledDrivers  # noqa: PLC0415  # see the rule
+
+        return InstalledDrivers(self._settings.storage_driver, self._prior, self._root.tmp)
+
+    def _prior(self) -> set[str]:
+        return {driver for (driver,) in self._database.query("SELECT DISTINCT driver FROM rw_layers")}
+
+    def chosen(self) -> RwDriver:
+        """Return the driver for whatever is new."""
+        return self._installed.chosen()
+
+    def named(self, name: str) -> RwDriver:
+        """Return the driver that made something."""
+        return self._installed.named(name)
+
+
+def rw_layers(root: DataRoot, database: Database, layers: LayerStore, drivers: Drivers) -> SqliteRwLayerStore:
+    """Return the read-write layers of a data root."""
+    return SqliteRwLayerStore(root, database, layers, drivers, _make_init)
+
+
+def put_mounts_right(root: DataRoot, database: Database, layers: LayerStore, drivers: Drivers) -> None:
+    """Make rows, directories and mounts agree; called with the writer lock held, before anything is collected.
+
+    Raises:
+        StoreError: The disk failed.
+    """
+
+    def is_mounted(mount: KeptMount) -> bool:
+        return drivers.named(mount.driver).is_mounted(mount.target)
+
+    table = SqliteMountTable(database)
+    table.recover(here, is_mounted)
+    rw_layers(root, database, layers, drivers).recover(_ours)
+    remove_litter(root, table, _ours)
+
+
+def finish_removals(stores: Stores) -> None:
+    """Remove the containers whose removal a crash has cut short.
+
+    Raises:
+        StoreError: The disk failed.
+    """
+    Containers(stores).finish_removals()
+
+
+def here() -> str:
+    """See `headway.layers.mounts.here`."""
+    from headway.layers import mounts  # noqa: PLC0415  # see the rule
+
+    return mounts.here()
+
+
+def _ours() -> set[str]:
+    from headway.layers import mounts  # noqa: PLC0415  # see the rule
+
+    return mounts.ours()
+
+
+def _make_init(trees: Sequence[Tree], directory: Path) -> LayerReport:
+    from headway.layers.init_layer import make_init_layer  # noqa: PLC0415  # see the rule
+
+    return make_init_layer(trees, directory)

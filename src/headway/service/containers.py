@@ -1,0 +1,234 @@
+"""Containers, as far as Headway has them: a record and a read-write layer, made together and removed together.
+
+Rule 1: record and layer are one commit. A layer is built before it and thrown away where it fails.
+Rule 2: removing goes the other way, and can be tried again: the record is the last to go (moby-behaviour 1.3, 6.19).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TypeVar
+
+import msgspec
+
+from headway.errors import ConflictError, InvalidNameError, RequestError, StoreError
+from headway.interfaces.rw_layers import RwLayer
+from headway.records import ContainerRecord, ContainerState, ImageRecord
+from headway.service.container_names import made_up_name
+from headway.service.lookup import Lookup
+from headway.service.rw_layers import release_layer
+from headway.service.stores import Stores
+
+_T = TypeVar("_T")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
+_TRIES = 6
+
+
+class _HostConfig(msgspec.Struct, rename="pascal"):
+    storage_opt: dict[str, str] | None = None
+
+
+class _Config(msgspec.Struct, rename="pascal"):
+    labels: dict[str, str] | None = None
+
+
+class Containers:
+    """Makes, finds and removes containers.
+
+    Args:
+        stores: Where they are.
+        clock: Nanoseconds since the epoch.
+        random: Gives so many random bytes.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._clock = clock
+        self._random = random
+        self._lock = Lock()
+        self._removing: set[str] = set()
+
+    def create(
+        self,
+        image: str,
+        *,
+        name: str = "",
+        config: str = "{}",
+        host_config: str = "{}",
+        platform: str = "",
+        mount_label: str = "",
+    ) -> ContainerRecord:
+        """Make a container from an image; on a failure nothing of it stays.
+
+        Args:
+            image: Name or ID of the image; empty for a container of nothing.
+            name: What to call it; empty for a name that is made up.
+            config: Its config, JSON; kept as it is.
+            host_config: The same for the host's side; its ``StorageOpt`` is obeyed.
+            platform: What to record instead of the image's own.
+            mount_label: SELinux label; recorded only.
+
+        Raises:
+            InvalidNameError: Containers are not called so.
+            NotFoundError: No such image.
+            ConflictError: The name is taken.
+            UnsupportedError: A storage option that is unknown or not possible here.
+            StoreError: The disk failed.
+        """
+        record = self._lookup.find(image) if image else None
+        container_id = self._random(32).hex()
+        container = ContainerRecord(
+            container_id=container_id,
+            name=valid_name(name) if name else self._free_name(container_id),
+            image_id=record.image_id if record else None,
+            image=image,
+            created_nano=self._clock(),
+            config=config,
+            host_config=host_config,
+            platform=platform or (record.platform if record else ""),
+            mount_label=mount_label,
+        )
+        self._create(container, record)
+        return container
+
+    def _create(self, container: ContainerRecord, image: ImageRecord | None) -> None:
+        chain_id = image.chain_id if image else None
+        storage_opt = _decoded(container.host_config, _HostConfig).storage_opt
+        labels = labels_of(container)
+        with (
+            self._stores.rw_layers.prepare(
+                chain_id, storage_opt=storage_opt, mount_label=container.mount_label
+            ) as draft,
+            self._stores.transaction(),
+        ):
+            self._stores.containers.add(container)
+            draft.publish(container.container_id)
+            self._tell("create", container, labels)
+
+    def _free_name(self, container_id: str) -> str:
+        for number in range(_TRIES):
+            name = made_up_name(self._random, number)
+            if not self._is_taken(name):
+                return name
+        return container_id[:12]
+
+    def _is_taken(self, name: str) -> bool:
+        return self._stores.containers.first(lambda container: container.name == name) is not None
+
+    def get(self, word: str) -> ContainerRecord:
+        """Return the container that an ID, a name or the beginning of an ID means.
+
+        Raises:
+            NotFoundError: There is none.
+            AmbiguousNameError: Several IDs begin so.
+        """
+        return self._stores.containers.get(word)
+
+    def list(self) -> list[ContainerRecord]:
+        """Return all, newest first."""
+        return self._stores.containers.list()
+
+    def layer(self, word: str) -> RwLayer:
+        """Return a container's read-write layer; raise as `get`, or `MountNotFoundError` where it is gone."""
+        return self._stores.rw_layers.get(self.get(word).container_id)
+
+    def rename(self, word: str, name: str) -> ContainerRecord:
+        """Give a container another name.
+
+        Raises:
+            InvalidNameError: Containers are not called so.
+            NotFoundError: There is no such container.
+            ConflictError: The name is taken.
+        """
+        with self._stores.transaction():
+            container = self.get(word)
+            renamed = msgspec.structs.replace(container, name=valid_name(name))
+            if renamed.name == container.name:
+                raise RequestError("Renaming a container with the same name as its current name")
+            self._stores.containers.replace(renamed)
+            self._tell("rename", renamed, {**labels_of(renamed), "oldName": f"/{container.name}"})
+        return renamed
+
+    def remove(self, word: str) -> ContainerRecord:
+        """Remove a container and everything written in it; where that fails it is dead, and can be tried again.
+
+        Raises:
+            NotFoundError: There is no such container.
+            ConflictError: It is mounted, or being removed.
+            StoreError: The disk failed, in Moby's words.
+        """
+        container = self.get(word)
+        with self._lock:
+            if container.container_id in self._removing:
+                raise ConflictError(f"removal of container {word} is already in progress")
+            self._removing.add(container.container_id)
+        try:
+            self._remove(container)
+        finally:
+            with self._lock:
+                self._removing.discard(container.container_id)
+        return container
+
+    def _remove(self, container: ContainerRecord) -> None:
+        containers = self._stores.containers
+        containers.replace(msgspec.structs.replace(container, state=ContainerState.REMOVING))
+        try:
+            release_layer(self._stores, container.container_id)
+        except ConflictError:
+            containers.replace(container)
+            raise
+        except StoreError as error:
+            containers.replace(msgspec.structs.replace(container, state=ContainerState.DEAD))
+            raise StoreError(f"container {container.container_id}: {error}") from error
+        with self._stores.transaction():
+            containers.delete(container.container_id)
+            self._tell("destroy", container, labels_of(container))
+
+    def finish_removals(self) -> None:
+        """Remove the containers whose removal a crash has cut short; called at start, behind the layers' own."""
+        for container in self.list():
+            if container.state is ContainerState.REMOVING:
+                self._remove(container)
+
+    def _tell(self, action: str, container: ContainerRecord, attributes: Mapping[str, str]) -> None:
+        own = {"image": container.image, "name": container.name}
+        self._stores.events.tell("container", action, container.container_id, {**attributes, **own})
+
+
+def valid_name(name: str) -> str:
+    """Return a container's name without the slash that may be before it.
+
+    Raises:
+        InvalidNameError: Containers are not called so.
+    """
+    plain = name.removeprefix("/")
+    if not _NAME.match(plain):
+        raise InvalidNameError(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+    return plain
+
+
+def labels_of(container: ContainerRecord) -> dict[str, str]:
+    """Return a container's labels.
+
+    Raises:
+        RequestError: Its config is no JSON object, or its labels are no texts.
+    """
+    return _decoded(container.config, _Config).labels or {}
+
+
+def _decoded(text: str, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise RequestError(f"a container's config: {error}") from error
