@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from headway.cli.login import registry_host
+from headway.distribution.credentials import Credentials
 from headway.errors import InvalidSettingError
 from headway.registry.credential_helpers import CredentialHelper
-from headway.registry.credentials import HUB_KEY, AuthFiles, Credentials
+from headway.registry.credentials import HUB_KEY, AuthFiles
 from headway.registry.logins import LoginFile
 from tests.fakes.cli import Cli
 from tests.faults.auth import Basic

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
 from headway.errors import (
     DigestMismatchError,
@@ -36,7 +37,7 @@ from headway.oci.reference import Reference
 from headway.registry.address import Address
 from headway.registry.blob import RegistryBlob
 from headway.registry.client import RegistryClient
-from headway.registry.credentials import AuthFiles, Credentials, CredentialSource, anonymous, auth_files
+from headway.registry.credentials import AuthFiles, CredentialSource, anonymous, auth_files
 from headway.registry.failures import retry_after_seconds
 from headway.registry.http import HttpClient
 from headway.registry.tls import tls_context

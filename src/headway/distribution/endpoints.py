@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from headway.distribution.credentials import Credentials
 from headway.errors import InvalidSettingError
 from headway.oci.reference import DOCKER_HUB
 
@@ -29,6 +30,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         mirror: Whether it stands in for another registry.
         prefix: Path in front of ``/v2/``, without a trailing slash.
         blob_path: Path of the only blob that it is asked for, without credentials; empty for registries.
+        login: Who asks, where that came with the request; None for what this machine knows.
     """
 
     host: str
@@ -37,6 +39,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     mirror: bool = False
     prefix: str = ""
     blob_path: str = ""
+    login: Credentials | None = None
 
     def __str__(self) -> str:
         return self.host
@@ -114,9 +117,14 @@ def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
     )
 
 
-def endpoints_for(domain: str, mirrors: Sequence[str], insecure: InsecureRegistries) -> list[Endpoint]:
-    """Return where to ask for repositories of `domain`, first choice first."""
-    own = Endpoint(DOCKER_HUB_HOST) if domain == DOCKER_HUB else Endpoint(domain, secure=domain not in insecure)
+def endpoints_for(
+    domain: str, mirrors: Sequence[str], insecure: InsecureRegistries, login: Credentials | None = None
+) -> list[Endpoint]:
+    """Return where to ask for repositories of `domain`, first choice first; `login` is shown to no mirror."""
+    if domain == DOCKER_HUB:
+        own = Endpoint(DOCKER_HUB_HOST, login=login)
+    else:
+        own = Endpoint(domain, secure=domain not in insecure, login=login)
     return [*(mirror_endpoint(url, insecure) for url in mirrors), own]
 
 

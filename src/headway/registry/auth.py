@@ -11,14 +11,16 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import msgspec
 
 from headway.distribution.challenge import Challenge, choose_challenge, parse_challenges, pull_scope
+from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
 from headway.errors import HeadwayError, MisbehavedError, RefusedError
 from headway.registry.address import Address, split_url
-from headway.registry.credentials import Credentials, CredentialSource
+from headway.registry.credentials import CredentialSource
 from headway.registry.failures import failure
 from headway.registry.http import Exchange, HttpClient
 
@@ -27,6 +29,10 @@ _MAX_TOKEN_BYTES = 1 << 20
 _EARLY_SECONDS = 5
 _WRONG = "incorrect username or password"
 _SAYS_NOTHING = ("", "unauthorized", "unauthorized: authentication required", "unauthorized: unauthorized")
+
+
+_Asker: TypeAlias = tuple[str, str, Credentials | None]
+"""Host, repository, and the login that came with the request, if one did: nobody uses the token of somebody else."""
 
 
 class Authorizer:
@@ -56,9 +62,9 @@ class Authorizer:
         self._clock = clock
         self._offline = offline
         self._challenges: dict[str, Challenge] = {}
-        self._basic: dict[tuple[str, str], str] = {}
-        self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
-        self._turns: dict[tuple[str, str], threading.Lock] = {}
+        self._basic: dict[_Asker, str] = {}
+        self._tokens: dict[_Asker, tuple[str, float]] = {}
+        self._turns: dict[_Asker, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def header(self, endpoint: Endpoint, repository: str, begin: Callable[[Exchange], Exchange]) -> str | None:
@@ -75,12 +81,14 @@ class Authorizer:
             MisbehavedError: Its answer has no token.
             InvalidSettingError: Credentials cannot be read.
         """
+        if endpoint.login is not None and endpoint.login.registry_token:
+            return f"Bearer {endpoint.login.registry_token}"
         challenge = self._challenges.get(endpoint.host)
         if challenge is None:
             return None
-        key = endpoint.host, repository
+        key = endpoint.host, repository, endpoint.login
         if challenge.scheme == "basic":
-            if key not in self._basic and (known := self._credentials(_resource(endpoint, repository))) is not None:
+            if key not in self._basic and (known := self._known(endpoint, repository)) is not None:
                 self._basic[key] = known.basic()
             return self._basic.get(key)
         with self._lock:
@@ -102,12 +110,12 @@ class Authorizer:
             sent: The ``Authorization`` header that it refused.
         """
         challenge = choose_challenge(parse_challenges(headers))
-        if challenge is None:
+        if challenge is None or (endpoint.login is not None and endpoint.login.registry_token):
             return False
         self._challenges[endpoint.host] = challenge
-        key = endpoint.host, repository
+        key = endpoint.host, repository, endpoint.login
         if challenge.scheme == "basic":
-            known = self._credentials(_resource(endpoint, repository))  # another login may have been made meanwhile
+            known = self._known(endpoint, repository)  # another login may have been made meanwhile
             if known is None or sent == known.basic():
                 return False
             self._basic[key] = known.basic()
@@ -120,9 +128,12 @@ class Authorizer:
 
     def refused(self, endpoint: Endpoint, repository: str) -> RefusedError:
         """Return the error for a registry that still refuses after authentication."""
-        known = self._credentials(_resource(endpoint, repository))
+        known = self._known(endpoint, repository)
         message = f"unauthorized: {_WRONG}" if known is not None else "no basic auth credentials"
         return RefusedError(endpoint.host, 401, "UNAUTHORIZED", message)
+
+    def _known(self, endpoint: Endpoint, repository: str) -> Credentials | None:
+        return endpoint.login or self._credentials(_resource(endpoint, repository))
 
     def _fetch_token(
         self, endpoint: Endpoint, challenge: Challenge, repository: str, begin: Callable[[Exchange], Exchange]
@@ -130,7 +141,7 @@ class Authorizer:
         realm = split_url(challenge.parameters.get("realm", ""))
         if realm is None:
             raise MisbehavedError(endpoint.host, "demands a token but does not say where to get one")
-        known = self._credentials(_resource(endpoint, repository))
+        known = self._known(endpoint, repository)
         if known is not None and realm.scheme == "http" and endpoint.secure:
             raise MisbehavedError(endpoint.host, "wants the password sent to a token server without TLS")
         wanted = {"service": challenge.parameters.get("service", "")}

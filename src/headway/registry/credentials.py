@@ -12,8 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
+from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import DOCKER_HUB_HOST
 from headway.errors import InvalidSettingError
 from headway.registry.credential_helpers import CredentialHelper
@@ -22,27 +21,6 @@ HUB_KEY = "https://index.docker.io/v1/"
 """How Docker calls Docker Hub in its files and to its helpers."""
 _HUB_HOSTS = ("index.docker.io", "docker.io", DOCKER_HUB_HOST)
 _TOKEN_USER = "<token>"  # noqa: S105  # a helper's word for: what follows is an identity token
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """What proves who asks.
-
-    Attributes:
-        username: Empty where only an identity token is known.
-        password: Password or access token.
-        identity_token: A refresh token from an earlier login; stands in for the password at token servers.
-    """
-
-    username: str = ""
-    password: str = ""
-    identity_token: str = ""
-
-    def __repr__(self) -> str:
-        return "Credentials(...)"  # a log line or a traceback must not show them
-
-    def basic(self) -> str:
-        """Return the value of a Basic ``Authorization`` header."""
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
 CredentialSource = Callable[[str], Credentials | None]

@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
 from headway.errors import InvalidSettingError
 from headway.registry.client import RegistryClient
 from headway.registry.credential_helpers import CredentialHelper
 from headway.registry.credentials import (
     HUB_KEY,
-    Credentials,
     auth_key,
     entries_of,
     helper_for,

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import InsecureRegistries, endpoints_for, foreign_endpoints
 from headway.errors import (
     HeadwayError,
@@ -56,12 +57,14 @@ class PullRequest(msgspec.Struct, frozen=True):
         platform: Wanted platform.
         mirrors: URLs that stand in for its registry, first choice first.
         insecure: Hosts that may be asked without verified TLS.
+        login: Who asks, where that came with the request; None for what this machine knows.
     """
 
     reference: Reference
     platform: Platform
     mirrors: tuple[str, ...]
     insecure: InsecureRegistries
+    login: Credentials | None = None
 
 
 class _Layer(msgspec.Struct, frozen=True):
@@ -84,6 +87,11 @@ class Puller:
         self._transfers = transfers
         self._stores = stores
         self._care = care
+
+    @property
+    def tools(self) -> Tools:
+        """What transfers work with."""
+        return self._tools
 
     async def pull(self, request: PullRequest, report: Report) -> PullDone:
         """Bring an image, complete and verified, and let its name stand for it.
@@ -129,7 +137,7 @@ class _Pull:
         self._request = request
         self._reference = request.reference
         self._report = report
-        endpoints = endpoints_for(self._reference.domain, request.mirrors, request.insecure)
+        endpoints = endpoints_for(self._reference.domain, request.mirrors, request.insecure, request.login)
         self._asker = Asker(tools, stores.hosts, endpoints, name=self._reference.familiar, report=report)
         self._layers: list[_Layer] = []
         self._manifest_bytes = 0
@@ -148,7 +156,7 @@ class _Pull:
         root, manifest = await self._choose(digest)
         config, costs = await self._config(manifest)
         self._layers = _pair(manifest, config)
-        await self._keep(*config.diff_ids, *chain_ids(config.diff_ids)[-1:])
+        await self._keep(*config.diff_ids, *chain_ids(config.diff_ids))
         self._report(
             PullStarted(
                 reference=self._reference.familiar,
@@ -260,7 +268,8 @@ class _Pull:
 
     async def _bring_layer(self, layer: _Layer) -> Cost:
         sources = self._sources(layer.descriptor)
-        return await self._transfers.layer(layer.diff_id, layer.descriptor, sources, self._report)
+        repository = self._reference.repository
+        return await self._transfers.layer(layer.diff_id, layer.descriptor, sources, repository, self._report)
 
     def _tell(self, text: str) -> None:
         self._report(Notice(self._reference.familiar, text))
