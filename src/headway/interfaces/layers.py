@@ -45,6 +45,8 @@ class LayerStore(Protocol):
     def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:
         """Publish every prefix of `diff_ids` as a chain; return the last chain ID, None for no layers.
 
+        The caller has leased the layers and the chain of every prefix: one of these may be here already.
+
         Raises:
             NotFoundError: A tree is missing.
             InvalidLayerError: A layer does not fit the ones below it.

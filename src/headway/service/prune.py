@@ -13,7 +13,7 @@ from threading import Lock
 
 import msgspec
 
-from headway.errors import ConflictError, HeadwayError, InvalidTimeError
+from headway.errors import ConflictError, HeadwayError, InvalidTimeError, NotFoundError
 from headway.oci.moment import microseconds
 from headway.records import Freed
 from headway.service.delete import Deleter
@@ -145,8 +145,8 @@ class _Prune:
                     self._take(str(name))
             if not names and self._stores.images.get(image_id) is not None:
                 self._take(str(image_id))
-        except ConflictError:
-            return
+        except (ConflictError, NotFoundError):
+            return  # it is needed, or somebody else was faster
         except HeadwayError as error:
             self._kept.append(f"image {image_id.short}: {error}")
 
