@@ -14,6 +14,7 @@ from types import FrameType
 
 from tests.prove import (
     bad_input,
+    concurrency,
     cuts,
     depth,
     fuzz,
@@ -24,13 +25,17 @@ from tests.prove import (
     power,
     recipes,
     repeats,
+    scale,
     start_up,
 )
 from tests.prove.report import write
 from tests.prove.sheet import CHECKS, Check, Sheet
 
 # Importing them registers their checks.
-MODULES = (cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, fuzz)
+MODULES = (
+    *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, fuzz),
+    *(concurrency, scale),
+)
 
 
 def main() -> int:
