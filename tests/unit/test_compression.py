@@ -178,7 +178,10 @@ def test_a_zstd_window_above_128_mib_is_refused_by_name() -> None:
 def test_the_window_of_a_single_segment_is_its_content(size: int) -> None:
     head = zstd.compress(b"x" * size)
 
-    assert zstd_frame(head) == (size, size)
+    frame = zstd_frame(head)
+
+    assert frame is not None
+    assert (frame.window, frame.content) == (size, size)
 
 
 @pytest.mark.parametrize("size", [0, 5, 255, 256, 65_791, 65_792, 70_000])
@@ -200,6 +203,16 @@ def test_a_zstd_frame_of_another_length_than_it_announces_is_refused(step: int) 
     frame = b"\x28\xb5\x2f\xfd\x60" + (3336 - 256).to_bytes(2, "little") + blocks
 
     with pytest.raises(InvalidLayerError, match="broken zstd stream"):
+        unpacked(frame, step)
+
+
+@pytest.mark.parametrize("step", [1, 100, 1 << 20])
+def test_a_zstd_block_that_is_larger_than_its_window_is_refused(step: int) -> None:
+    content = b"x" * 4000
+    blocks = (len(content) << 3).to_bytes(3, "little") + content + (1).to_bytes(3, "little")
+    frame = b"\x28\xb5\x2f\xfd\x80\x00" + len(content).to_bytes(4, "little") + blocks  # a window of 1 KiB
+
+    with pytest.raises(InvalidLayerError, match="Data corruption detected"):
         unpacked(frame, step)
 
 

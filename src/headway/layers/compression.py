@@ -173,10 +173,12 @@ class _Members:
                 opened = self._format.open(self._head)
                 if opened is None:
                     return
-                self._decoder, data = opened
+                self._decoder, (*first, data) = opened
                 self._head = b""
                 self._given = 0
                 self.window_bytes = max(self.window_bytes, self._format.window_bytes)
+                for piece in first:
+                    yield from self._drain(self._decoder, piece)
             yield from self._drain(self._decoder, data)
             if not self._decoder.eof:
                 return

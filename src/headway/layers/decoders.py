@@ -54,8 +54,10 @@ class Format(Protocol):
     window_bytes: int
     content_bytes: int | None
 
-    def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
-        """Return a decoder for the part that starts with `head` and what to feed it; None if it is too short.
+    def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
+        """Return a decoder for the part that starts with `head`, and what to feed it piece by piece.
+
+        None where `head` is too short to tell.
 
         Raises:
             InvalidLayerError: No part starts like this.
@@ -127,17 +129,17 @@ class Gzip:
             self._igzip = igzip_lib
             self.errors = (igzip_lib.IsalError,)  # type: ignore[assignment]  # its stub names an instance
 
-    def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
+    def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
         """See `Format`."""
         if not self._first and not head.startswith(GZIP_MAGIC[: len(head)]):
-            return _Ignored(), b""
+            return _Ignored(), [b""]
         size = gzip_header_size(head)
         if size is None:
             return None
         self._first = False
         if self._igzip is None:
-            return _ZlibDecoder(), head
-        return self._igzip.IgzipDecompressor(flag=self._igzip.DECOMP_GZIP_NO_HDR_VER), head[size:]
+            return _ZlibDecoder(), [head]
+        return self._igzip.IgzipDecompressor(flag=self._igzip.DECOMP_GZIP_NO_HDR_VER), [head[size:]]
 
     def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
         """See `Format`."""
@@ -165,7 +167,7 @@ class Zstd:
         self._new = zstd.ZstdDecompressor
         self._options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW.bit_length() - 1}
 
-    def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
+    def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
         """See `Format`."""
         frame = zstd_frame(head)
         if frame is None:
@@ -177,7 +179,8 @@ class Zstd:
             )
         self.window_bytes = frame.window
         self.content_bytes = frame.content  # libzstd does not check it where the last block is empty
-        return self._new(options=self._options), head
+        # The header comes alone: where libzstd sees a whole frame at once, it checks less than it does otherwise.
+        return self._new(options=self._options), [head[: frame.header], head[frame.header :]]
 
     def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
         """See `Format`."""
@@ -197,10 +200,10 @@ class Xz:
         self.errors: tuple[type[Exception], ...] = (lzma.LZMAError,)
         self._new = partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
 
-    def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
+    def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
         """See `Format`."""
         head = head.lstrip(b"\0")
-        return (self._new(), head) if head else None
+        return (self._new(), [head]) if head else None
 
     def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
         """See `Format`."""
@@ -221,14 +224,14 @@ class Bzip2:
         self._first = True
         self._new = bz2.BZ2Decompressor
 
-    def open(self, head: bytes) -> tuple[Decoder, bytes] | None:
+    def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
         """See `Format`."""
         if not self._first and not head.startswith(b"BZh"[: len(head)]):
-            return _Ignored(), b""
+            return _Ignored(), [b""]
         if len(head) < 3:
             return None
         self._first = False
-        return self._new(), head
+        return self._new(), [head]
 
     def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
         """See `Format`."""

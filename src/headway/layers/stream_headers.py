@@ -66,10 +66,12 @@ class ZstdFrame(NamedTuple):
     Attributes:
         window: How far it may look back, in bytes; 0 for a skippable frame.
         content: Length of what it expands to, in bytes; None where it does not say.
+        header: Length of the header itself, in bytes.
     """
 
     window: int
     content: int | None
+    header: int
 
 
 def zstd_frame(head: bytes) -> ZstdFrame | None:
@@ -81,7 +83,7 @@ def zstd_frame(head: bytes) -> ZstdFrame | None:
     if len(head) < 4:
         return None
     if is_skippable(head):
-        return ZstdFrame(0, 0)
+        return ZstdFrame(0, 0, 4)
     if not head.startswith(ZSTD_MAGIC):
         raise InvalidLayerError("broken zstd stream: what follows a frame is not a frame")
     if len(head) < 6:
@@ -94,6 +96,6 @@ def zstd_frame(head: bytes) -> ZstdFrame | None:
         return None
     size = int.from_bytes(head[at : at + width], "little") + (256 if width == 2 else 0)
     if is_single:
-        return ZstdFrame(size, size)
+        return ZstdFrame(size, size, at + width)
     exponent, mantissa = head[5] >> 3, head[5] & 7
-    return ZstdFrame((1 << (10 + exponent)) * (8 + mantissa) // 8, size if width else None)
+    return ZstdFrame((1 << (10 + exponent)) * (8 + mantissa) // 8, size if width else None, at + width)
