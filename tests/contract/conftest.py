@@ -1,4 +1,4 @@
-"""Disks that tests may fill."""
+"""Disks that tests may fill, and stores that they may use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from headway.composition.writing import writing
+from headway.service.stores import Stores
+from headway.settings import Settings
+from tests.fakes.stores import memory_stores
 
 
 @pytest.fixture
@@ -19,3 +24,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield target
     finally:
         subprocess.run(["umount", "-l", target], check=True)
+
+
+@pytest.fixture(params=["memory", "disk"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
+    """Empty stores, in memory and on disk: what is built on them cannot tell."""
+    if request.param == "memory":
+        yield memory_stores(tmp_path)
+        return
+    with writing(Settings(data_root=tmp_path / "root"), pytest.fail) as stores:
+        yield stores

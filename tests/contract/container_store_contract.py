@@ -80,7 +80,9 @@ class ContainerStoreContract:
         subject.add(container("a", "one"))
         subject.add(container("b", "two"))
 
-        with pytest.raises(ConflictError, match='^Conflict. The container name "/one" is already in use by container'):
+        with pytest.raises(
+            ConflictError, match=r'^Conflict\. The container name "/one" is already in use by container'
+        ):
             subject.add(container("c", "one"))
         with pytest.raises(ConflictError, match="already in use"):
             subject.replace(container("b", "one"))

@@ -197,27 +197,6 @@ class LayerStoreContract:
 
         assert subject.trees(chain)[0].report == report
 
-    def test_a_blobs_layer_is_remembered(self, subject: LayerStore) -> None:
-        subject.remember_blob(diff_id("base"), Digest.of(b"gzip"), "docker.io/library/alpine")
-        subject.remember_blob(diff_id("base"), Digest.of(b"zstd"), "docker.io/library/alpine")
-
-        found = [subject.diff_id_of(Digest.of(blob)) for blob in (b"gzip", b"zstd", b"other")]
-
-        assert found == [diff_id("base"), diff_id("base"), None]
-
-    def test_of_one_layers_blobs_the_newest_50_are_remembered(self, subject: LayerStore) -> None:
-        blobs = [Digest.of(str(number).encode()) for number in range(51)]
-        for blob in blobs[:50]:
-            subject.remember_blob(diff_id("base"), blob, "docker.io/a/b")
-        subject.remember_blob(diff_id("other"), Digest.of(b"other"), "docker.io/a/b")
-
-        subject.remember_blob(diff_id("base"), blobs[0], "docker.io/a/b")
-        subject.remember_blob(diff_id("base"), blobs[50], "docker.io/a/b")
-
-        forgotten = [blob for blob in blobs if subject.diff_id_of(blob) is None]
-        assert forgotten == [blobs[1]]
-        assert subject.diff_id_of(Digest.of(b"other")) == diff_id("other")
-
     def test_every_chain_says_what_its_top_layer_adds(self, subject: LayerStore) -> None:
         assert subject.sizes() == {}
         commit(subject, "base")

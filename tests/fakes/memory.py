@@ -232,11 +232,7 @@ Derive = Callable[[Sequence[Tree], Tree, Path], LayerReport]
 
 
 class MemoryLayerStore:
-    """`LayerStore` whose trees are directories below `directory`; only they are on disk.
-
-    Attributes:
-        blobs: What `remember_blob` was told, oldest first, by diff ID.
-    """
+    """`LayerStore` whose trees are directories below `directory`; only they are on disk."""
 
     def __init__(self, directory: Path, *, derive: Derive) -> None:
         self._directory = directory
@@ -245,7 +241,6 @@ class MemoryLayerStore:
         self._trees: dict[DiffID, Tree] = {}
         self._recipes: dict[DiffID, Path] = {}
         self._chains: dict[ChainID, tuple[ChainID | None, DiffID, Tree]] = {}
-        self.blobs: dict[DiffID, list[tuple[Digest, str]]] = {}
 
     def has_tree(self, diff_id: DiffID) -> bool:
         return diff_id in self._trees
@@ -316,17 +311,6 @@ class MemoryLayerStore:
             chain_id: ChainSize(parent, self._trees[diff_id].report.size)
             for chain_id, (parent, diff_id, _) in self._chains.items()
         }
-
-    def remember_blob(self, diff_id: DiffID, digest: Digest, repository: str) -> None:
-        known = self.blobs.setdefault(diff_id, [])
-        if (digest, repository) in known:
-            known.remove((digest, repository))
-        known.append((digest, repository))
-        del known[:-50]
-
-    def diff_id_of(self, digest: Digest) -> DiffID | None:
-        found = (diff_id for diff_id, blobs in self.blobs.items() for blob, _ in blobs if blob == digest)
-        return next(found, None)
 
     def below(self, chain_id: ChainID | None) -> list[ChainID]:
         """Return a chain and those below it, top first."""

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from headway.composition.network import credential_source, http_client
 from headway.distribution.addresses import AddressBook
-from headway.distribution.backoff import RetryPolicy
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
 from headway.distribution.unfinished import Limits
 from headway.interfaces.files import TarSource
+from headway.interfaces.registries import Registry
 from headway.layers.applier import apply_layer
 from headway.layers.recipe_recorder import Recorder
 from headway.layers.umask import unshare_umask
@@ -27,6 +27,7 @@ from headway.registry.names import Resolve
 from headway.service.blob_transfer import Tools
 from headway.service.disk_care import DiskCare
 from headway.service.lanes import Lanes
+from headway.service.live_limits import LiveLimits
 from headway.service.preflight import Preflight
 from headway.service.pull import Puller
 from headway.service.slots import Slots
@@ -69,6 +70,8 @@ async def pulling(
     settings: Settings,
     stores: Stores,
     *,
+    limits: LiveLimits | None = None,
+    registry: Registry | None = None,
     clock: Callable[[], float] = time.monotonic,
     resolve: Resolve | None = None,
     wall: Callable[[], float] = time.time,
@@ -78,26 +81,29 @@ async def pulling(
     Args:
         settings: What it keeps to.
         stores: Where it puts things.
+        limits: Limits that may change meanwhile; None for those that are set.
+        registry: Asked instead of those on the network.
         clock: Monotonic time, in seconds, that retries and rates are judged by.
         resolve: Asks the name servers, as `socket.getaddrinfo` does.
         wall: Seconds since the epoch, as this machine has them.
     """
-    policy = RetryPolicy(settings.max_download_attempts, settings.download_patience)
+    limits = limits or LiveLimits(settings.limits)
     standing = Standing(AddressBook(stores.hosts.addresses()))
     http = http_client(settings, standing=standing, resolve=resolve, wall=wall)
     lanes = Lanes()
     tools = Tools(
-        registry=RegistryClient(http, credential_source(settings), clock=clock),
+        registry=registry or RegistryClient(http, credential_source(settings), clock=clock),
         lanes=lanes,
         memory=LinkMemory(),
         standing=standing,
-        policy=lambda: policy,
+        policy=limits.policy,
         clock=clock,
         jitter=random.random,
     )
     try:
         async with asyncio.TaskGroup() as group:
-            slots = Slots(settings.max_concurrent_downloads)
+            slots = Slots(limits.current.max_concurrent_downloads)
+            limits.attach(slots.set_limit)
             applier = _apply_and_record if settings.record_recipes else _apply
             transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group)
             yield Puller(tools, transfers, stores, _disk_care(settings, stores, lanes))

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from headway.oci.digest import ChainID, DiffID, Digest
+from headway.oci.digest import ChainID, DiffID
 from headway.records import ChainSize, LayerReport, TarParts, Tree
 
 
@@ -67,9 +67,3 @@ class LayerStore(Protocol):
 
     def sizes(self) -> Mapping[ChainID, ChainSize]:
         """Return every chain with the one below it and what its top layer adds, in one question."""
-
-    def remember_blob(self, diff_id: DiffID, digest: Digest, repository: str) -> None:
-        """Record that a blob holds a layer: both digests were computed over the same received bytes."""
-
-    def diff_id_of(self, digest: Digest) -> DiffID | None:
-        """Return the diff ID of the layer that a blob holds, if `remember_blob` said so."""

@@ -47,10 +47,21 @@ class Events:
                 wake()
         return event
 
-    def tell_of_image(self, action: str, actor: str, name: str, image: ImageRecord | None) -> Event:
-        """Tell what happened to an image; its labels go along, and `name` wins over a label of that name."""
+    def tell_of_image(
+        self,
+        action: str,
+        actor: str,
+        name: str,
+        image: ImageRecord | None,
+        attributes: Mapping[str, str] = {},  # nobody changes it
+    ) -> Event:
+        """Tell what happened to an image.
+
+        Its labels go along and win over `attributes`; `name`, unless it is empty, wins over both.
+        """
         labels = image.labels if image is not None and image.labels is not None else {}
-        return self.tell("image", action, str(actor), {**labels, "name": str(name)})
+        named = {"name": str(name)} if name else {}
+        return self.tell("image", action, str(actor), {**attributes, **labels, **named})
 
     def tell_of_pull(self, reference: Reference, image: ImageRecord) -> Event:
         """Tell of a pull that has ended well; the actor is what was asked for."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from headway.errors import HeadwayError, NotFoundError, PlatformMismatchError
+from headway.errors import HeadwayError, NotFoundError, PlatformMismatchError, RequestError
 from headway.oci.digest import Digest, ImageID
 from headway.oci.image_config import ImageConfig
 from headway.oci.platform import Platform, is_satisfied_by
@@ -49,6 +49,13 @@ class Lookup:
         """Return the image that a name, an ID or the beginning of one means; raise as `resolve`."""
         return self.resolve(word).record
 
+    def known(self, word: str) -> ImageRecord | None:
+        """Return the image that a word means; None where it means none."""
+        try:
+            return self.find(word)
+        except RequestError:
+            return None
+
     def resolve(self, word: str) -> Found:
         """Return the image that a word means, in Docker's order: a whole ID, a name, the beginning of an ID.
 
@@ -83,7 +90,8 @@ class Lookup:
             PlatformMismatchError: It is for another one. The error names the image: some callers take it all the same.
         """
         record = self.find(word)
-        actual = Platform(*record.platform.split("/"))
+        system, architecture, variant = (*record.platform.split("/"), "", "")[:3]
+        actual = Platform(system, architecture, variant)
         if is_satisfied_by(platform, actual) or self._is_listed_for(record, platform):
             return record
         raise PlatformMismatchError(word, record.image_id, platform, actual)

@@ -6,7 +6,7 @@ Rule: sizes here are Docker's (`LayerReport.size`), not blocks on disk.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from headway.errors import StoreCorruptError
 from headway.oci.digest import ChainID
@@ -37,12 +37,3 @@ def shared_sizes(tops: Sequence[ChainID | None], sizes: Sizes) -> list[int]:
     chains = [tuple(chain_of(top, sizes)) for top in tops]
     uses = Counter(chain_id for chain in chains for chain_id in chain)
     return [sum(sizes[chain_id].size for chain_id in chain if uses[chain_id] > 1) for chain in chains]
-
-
-def size_of_all(tops: Iterable[ChainID | None], sizes: Sizes) -> int:
-    """Return how many bytes the layers of some images have, each layer counted once.
-
-    Raises:
-        StoreCorruptError: A layer is not there.
-    """
-    return sum(sizes[chain_id].size for chain_id in {each for top in tops for each in chain_of(top, sizes)})

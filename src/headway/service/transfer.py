@@ -18,6 +18,7 @@ from headway.interfaces.content import Follower, Ingest
 from headway.interfaces.files import Applier
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest
+from headway.records import LayerBlob
 from headway.service.blob_transfer import BlobTransfer, Cost, Source, Tools
 from headway.service.progress import LayerProgress, Phase
 from headway.service.single_flight import SingleFlight
@@ -46,21 +47,29 @@ class Transfers:
         self._ingests = stores.ingests
         self._blobs = stores.blobs
         self._layers = stores.layers
+        self._metadata = stores.metadata
         self._applier = applier
         self._slots = slots
         self._layer_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
         self._blob_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
 
     async def layer(
-        self, diff_id: DiffID, descriptor: Descriptor, sources: Sequence[Source], listener: Listener
+        self, diff_id: DiffID, descriptor: Descriptor, sources: Sequence[Source], repository: str, listener: Listener
     ) -> Cost:
         """Bring the layer with `diff_id` into the layer store; nothing happens where it is there already.
+
+        Args:
+            diff_id: The layer.
+            descriptor: The blob that should hold it.
+            sources: Where to ask for the blob.
+            repository: The repository that has it, spelled out, whichever mirror gives it.
+            listener: Told the progress.
 
         Raises:
             HeadwayError: It could not be brought; what arrived is kept.
         """
         return await self._layer_flights.join(
-            diff_id, lambda report: self._bring_layer(diff_id, descriptor, sources, report), listener
+            diff_id, lambda report: self._bring_layer(diff_id, descriptor, sources, repository, report), listener
         )
 
     async def blob(self, descriptor: Descriptor, sources: Sequence[Source], listener: Listener) -> Cost:
@@ -85,7 +94,7 @@ class Transfers:
             return transfer.cost()
 
     async def _bring_layer(
-        self, diff_id: DiffID, descriptor: Descriptor, sources: Sequence[Source], report: Listener
+        self, diff_id: DiffID, descriptor: Descriptor, sources: Sequence[Source], repository: str, report: Listener
     ) -> Cost:
         disk, database = self._tools.lanes.disk, self._tools.lanes.database
         if await database(self._layers.has_tree, diff_id):
@@ -106,7 +115,7 @@ class Transfers:
             slot.release()  # what follows needs no network
             transfer.report(Phase.UNPACKING)
             await transfer.outlast(unpacking)
-            await database(self._layers.remember_blob, diff_id, descriptor.digest, sources[0].repository)
+            await database(self._metadata.remember, diff_id, LayerBlob(descriptor.digest, repository))
             await disk(ingest.discard)
             report(_still(descriptor, Phase.DONE, descriptor.size))
             return transfer.cost()

@@ -34,7 +34,6 @@ Derive: TypeAlias = Callable[[Sequence[Tree], Tree, Path], LayerReport]
 The report is the new tree's; its `disk_bytes` are what it takes up beyond the layer's own tree.
 """
 
-_BLOBS_PER_DIFF_ID = 50  # moby-behaviour 2.8
 _CHAIN = """
 WITH RECURSIVE chain (chain_id, parent, diff_id, directory, report, depth) AS (
     SELECT chain_id, parent, diff_id, directory, report, 0 FROM chains WHERE chain_id = ?
@@ -266,33 +265,6 @@ class SqliteLayerStore:
             ChainID(Digest(chain_id)): ChainSize(None if parent is None else ChainID(Digest(parent)), size)
             for chain_id, parent, size in rows
         }
-
-    def remember_blob(self, diff_id: DiffID, digest: Digest, repository: str) -> None:
-        """Record that a blob holds a layer: both digests were computed over the same bytes.
-
-        The newest 50 per diff ID are kept (moby-behaviour 2.8).
-
-        Raises:
-            StoreError: The disk failed.
-        """
-        with self._database.transaction():
-            self._database.execute(
-                "INSERT OR REPLACE INTO layer_blobs (digest, diff_id, repository) VALUES (?, ?, ?)",
-                (digest, diff_id, repository),
-            )
-            self._database.execute(
-                "DELETE FROM layer_blobs WHERE sequence IN"
-                " (SELECT sequence FROM layer_blobs WHERE diff_id = ?"
-                " ORDER BY sequence DESC LIMIT -1 OFFSET ?)",
-                (diff_id, _BLOBS_PER_DIFF_ID),
-            )
-
-    def diff_id_of(self, digest: Digest) -> DiffID | None:
-        """Return the diff ID of the layer that a blob holds, if `remember_blob` said so."""
-        rows = self._database.query(
-            "SELECT diff_id FROM layer_blobs WHERE digest = ? ORDER BY sequence DESC LIMIT 1", (digest,)
-        )
-        return DiffID(Digest(rows[0][0])) if rows else None
 
 
 class _Step(msgspec.Struct, frozen=True):

@@ -1,0 +1,57 @@
+"""The image service over one data root, as the daemon and whoever embeds it have it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from headway.composition.network import credential_source, http_client
+from headway.composition.pulls import pulling
+from headway.distribution.endpoints import InsecureRegistries
+from headway.oci.platform import Platform
+from headway.registry.client import RegistryClient
+from headway.registry.search import SearchClient
+from headway.service.image_service import ImageService, ImageServiceConfig
+from headway.service.registry_service import RegistryService
+from headway.service.stores import Stores
+from headway.settings import Settings
+from headway.store.data_root import DataRoot
+from headway.store.trust_key import load_or_make
+
+
+@asynccontextmanager
+async def image_service(settings: Settings, stores: Stores) -> AsyncIterator[ImageService]:
+    """Give the service over open stores, for as long as the block lasts; the daemon's key is made at the first time.
+
+    Args:
+        settings: What it keeps to.
+        stores: What `composition.writing.writing` has opened.
+
+    Raises:
+        StoreCorruptError: The daemon's key is damaged.
+        StoreError: The disk failed.
+    """
+    root = DataRoot(settings.data_root)
+    http = http_client(settings)
+    config = ImageServiceConfig(
+        stores=stores,
+        place=root.tmp,
+        registry_service=RegistryService(
+            index=SearchClient(RegistryClient(http, credential_source(settings))),
+            mirrors_of=settings.mirrors_of,
+            insecure=InsecureRegistries(settings.insecure_registries),
+            host_platform=Platform.of_machine(os.uname().machine),
+        ),
+        trust_key=load_or_make(root.path / "key.json"),
+        pulls=lambda limits: pulling(settings, stores, limits=limits),
+        max_concurrent_downloads=settings.max_concurrent_downloads,
+        max_concurrent_uploads=settings.max_concurrent_uploads,
+        max_download_attempts=settings.max_download_attempts,
+        download_patience=settings.download_patience,
+    )
+    try:
+        async with ImageService(config) as service:
+            yield service
+    finally:
+        http.close()

@@ -1,0 +1,323 @@
+"""The image service: Moby's `ImageService` (daemon/images, September 2019) in Headway's words.
+
+Rule: nothing is decided here. Each method says what it means and hands over to the module that knows how
+(moby-behaviour 1.2 has the methods; docs/moby-parity.md says where they differ, and which test shows it).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from headway.distribution.credentials import Credentials
+from headway.distribution.transfer_limits import TransferLimits
+from headway.errors import OutOfOrderError
+from headway.interfaces.distribution import DistributionMetadata
+from headway.interfaces.images import ImageStore, ReferenceStore
+from headway.interfaces.layers import LayerStore
+from headway.interfaces.rw_layers import RwLayer
+from headway.interfaces.trust import TrustKey
+from headway.oci.digest import ImageID
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+from headway.records import ContainerRecord, Event, FoundRepository, ImageRecord
+from headway.service.delete import Deleter
+from headway.service.filters import Filters
+from headway.service.history import History, HistoryStep
+from headway.service.image_layers import LINUX, ImageLayers
+from headway.service.inspection import ImageDetails, Inspection
+from headway.service.listing import ListedImage, Listing
+from headway.service.live_limits import LiveLimits
+from headway.service.lookup import Lookup
+from headway.service.progress import PullDone, Report
+from headway.service.prune import Pruner, PruneReport
+from headway.service.pull import Puller
+from headway.service.registry_service import RegistryService
+from headway.service.repository import Repository
+from headway.service.search import Search
+from headway.service.stores import Stores
+from headway.service.tagging import Tagger
+from headway.service.usage import layer_disk_usage
+
+log = logging.getLogger(__name__)
+
+
+class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts that the service is made of.
+
+    Attributes:
+        stores: Containers, images, references, layers, distribution metadata, events, and everything else below the
+            data root.
+        place: A directory on the file system that holds the layers.
+        registry_service: Whom to ask, and how.
+        trust_key: The daemon's own key.
+        pulls: Makes what pulls, for as long as its context lasts.
+        max_concurrent_downloads: Downloads at once; 0 means 3.
+        max_concurrent_uploads: Uploads at once; 0 means 5.
+        max_download_attempts: Consecutive attempts, in total, that brought no new byte.
+        download_patience: Seconds without a new byte after which a download is given up once the attempts are used up.
+    """
+
+    stores: Stores
+    place: Path
+    registry_service: RegistryService
+    trust_key: TrustKey
+    pulls: Callable[[LiveLimits], AbstractAsyncContextManager[Puller]]
+    max_concurrent_downloads: int = 3
+    max_concurrent_uploads: int = 5
+    max_download_attempts: int = 5
+    download_patience: float = 600.0
+
+
+class DistributionServices(msgspec.Struct, frozen=True, kw_only=True):
+    """What others need to pull by themselves (moby-behaviour 1.2).
+
+    Attributes:
+        download_manager: Pulls.
+        metadata: Which blobs were seen to hold which layers.
+        layer_store: That of this operating system.
+        image_store: Images.
+        reference_store: Their names.
+    """
+
+    download_manager: Puller
+    metadata: DistributionMetadata
+    layer_store: LayerStore
+    image_store: ImageStore
+    reference_store: ReferenceStore
+
+
+class ImageService:
+    """Everything that is done with images. Inside ``async with`` it reaches registries, too.
+
+    Methods without ``async`` are one step each; any thread may call them. What they raise is what the modules raise
+    that they hand over to.
+
+    Args:
+        config: The parts.
+
+    Raises:
+        InvalidSettingError: A limit that cannot be.
+    """
+
+    def __init__(self, config: ImageServiceConfig) -> None:
+        self._config = config
+        self._stores = config.stores
+        self._limits = LiveLimits(
+            TransferLimits(
+                max_concurrent_downloads=config.max_concurrent_downloads,
+                max_concurrent_uploads=config.max_concurrent_uploads,
+                max_download_attempts=config.max_download_attempts,
+                download_patience=config.download_patience,
+            )
+        )
+        limits = self._limits.current
+        log.debug("Max Concurrent Downloads: %d", limits.max_concurrent_downloads)
+        log.debug("Max Concurrent Uploads: %d", limits.max_concurrent_uploads)
+        log.debug("Max Download Attempts: %d", limits.max_download_attempts)
+        self._lookup = Lookup(config.stores)
+        self._layers = ImageLayers(config.stores, config.place)
+        self._pruner = Pruner(config.stores)
+        self._open = AsyncExitStack()
+        self._puller: Puller | None = None
+
+    async def __aenter__(self) -> Self:
+        self._puller = await self._open.enter_async_context(self._config.pulls(self._limits))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self._puller = None
+        return await self._open.__aexit__(kind, error, trace)
+
+    @property
+    def _pulls(self) -> Puller:
+        if self._puller is None:
+            raise OutOfOrderError("the image service reaches registries inside its context only")
+        return self._puller
+
+    @property
+    def daemon_id(self) -> str:
+        """The ID of the daemon's own key, as ``docker info`` shows it."""
+        return self._config.trust_key.key_id
+
+    @property
+    def limits(self) -> TransferLimits:
+        """The limits in force."""
+        return self._limits.current
+
+    # --- images -------------------------------------------------------------------------------------------------
+
+    def count_images(self) -> int:
+        """Return how many images there are, with those that have no name."""
+        return self._stores.images.count()
+
+    def map(self) -> Mapping[ImageID, ImageRecord]:
+        """Return all images by ID."""
+        return {record.image_id: record for record in self._stores.images.list()}
+
+    def children(self, image_id: ImageID) -> list[ImageID]:
+        """Return the images that were made from one here."""
+        return self._stores.images.children(image_id)
+
+    def get_image(self, ref_or_id: str, platform: Platform | None = None) -> ImageRecord:
+        """Return the image that a name or an ID means; see `Lookup.for_platform` for one of another platform."""
+        if platform is None:
+            return self._lookup.find(ref_or_id)
+        return self._lookup.for_platform(ref_or_id, platform)
+
+    def images(
+        self,
+        filters: Filters = {},  # noqa: B006  # nobody changes it
+        *,
+        intermediate: bool = False,
+        containers: bool = False,
+        shared_size: bool = False,
+    ) -> list[ListedImage]:
+        """Return images, newest first; see `Listing.images`."""
+        return Listing(self._stores).images(
+            filters, intermediate=intermediate, containers=containers, shared_size=shared_size
+        )
+
+    def lookup_image(self, name: str) -> ImageDetails:
+        """Return everything that is known of an image."""
+        return Inspection(self._stores, driver=self._layers.driver(LINUX)).of(self._lookup.find(name))
+
+    def image_history(self, name: str) -> list[HistoryStep]:
+        """Return the steps that made an image, newest first."""
+        return History(self._stores).of(self._lookup.find(name))
+
+    def tag_image(self, source: str, repository: str, tag: str = "") -> Reference:
+        """Give an image one more name; see `Tagger.tag`."""
+        return Tagger(self._stores).tag(source, repository, tag)
+
+    def tag_image_with_reference(self, image_id: ImageID, reference: Reference) -> None:
+        """Give an image a name that is known to be one; see `Tagger.put`."""
+        Tagger(self._stores).put(image_id, reference)
+
+    def image_delete(self, ref_or_id: str, *, force: bool = False, prune: bool = True) -> list[tuple[str, str]]:
+        """Remove a name, or an image; see `Deleter.delete`."""
+        return Deleter(self._stores).delete(ref_or_id, force=force, prune=prune)
+
+    def images_prune(
+        self,
+        filters: Filters = {},  # noqa: B006  # nobody changes it
+        *,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> PruneReport:
+        """Remove images that nobody uses, one prune at a time; see `Pruner.prune`."""
+        return self._pruner.prune(filters, stopped=stopped)
+
+    # --- events -------------------------------------------------------------------------------------------------
+
+    def log_image_event(self, image_id: str, ref_name: str, action: str) -> Event:
+        """Tell what happened to an image; its labels go along where there is such an image."""
+        return self.log_image_event_with_attributes(image_id, ref_name, action, {})
+
+    def log_image_event_with_attributes(
+        self, image_id: str, ref_name: str, action: str, attributes: Mapping[str, str]
+    ) -> Event:
+        """Tell what happened to an image, with `attributes` beside its labels."""
+        return self._stores.events.tell_of_image(action, image_id, ref_name, self._lookup.known(image_id), attributes)
+
+    # --- layers -------------------------------------------------------------------------------------------------
+
+    def create_layer(self, container: ContainerRecord, *, init: bool = True) -> RwLayer:
+        """Make a container's read-write layer; see `ImageLayers.create`."""
+        return self._layers.create(container, init=init)
+
+    def get_layer_by_id(self, container_id: str, system: str = LINUX) -> RwLayer:
+        """Return a container's read-write layer."""
+        return self._layers.get(container_id, system)
+
+    def get_layer_mount_id(self, container_id: str, system: str = LINUX) -> str:
+        """Return the name of its mount."""
+        return self._layers.get(container_id, system).record.mount_id
+
+    def release_layer(self, container_id: str, system: str = LINUX) -> None:
+        """Remove a container's read-write layer; see `ImageLayers.release`."""
+        self._layers.release(container_id, system)
+
+    def get_container_layer_size(self, container_id: str) -> tuple[int, int]:
+        """Return what a container has written, and that with its image, in bytes; see `ImageLayers.sizes`."""
+        return self._layers.sizes(container_id)
+
+    def layer_disk_usage(self) -> int:
+        """Return how many bytes images' layers have, each layer counted once (moby-behaviour 1.4)."""
+        return layer_disk_usage(self._stores)
+
+    def layer_store_status(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """Return what there is to know of each layer store, by operating system."""
+        return self._layers.status()
+
+    def graph_driver_for_os(self, system: str = LINUX) -> str:
+        """Return the name of what mounts layers."""
+        return self._layers.driver(system)
+
+    def cleanup(self) -> None:
+        """Unmount what this process has mounted; called at shutdown."""
+        self._layers.cleanup()
+
+    # --- registries ---------------------------------------------------------------------------------------------
+
+    def distribution_services(self) -> DistributionServices:
+        """Return what others need to pull by themselves."""
+        stores = self._stores
+        return DistributionServices(
+            download_manager=self._pulls,
+            metadata=stores.metadata,
+            layer_store=stores.layers,
+            image_store=stores.images,
+            reference_store=stores.references,
+        )
+
+    async def pull_image(
+        self,
+        reference: Reference,
+        report: Report,
+        *,
+        platform: Platform | None = None,
+        login: Credentials | None = None,
+    ) -> PullDone:
+        """Bring an image, complete and verified; see `Puller.pull`."""
+        return await self._pulls.pull(self._config.registry_service.request(reference, platform, login), report)
+
+    def get_repository(self, reference: Reference, login: Credentials | None = None) -> Repository:
+        """Return the repository that a reference names, to be asked without a pull."""
+        request = self._config.registry_service.request(reference, login=login)
+        return Repository(self._pulls.tools, self._stores.hosts, request)
+
+    async def search_registry_for_images(
+        self,
+        term: str,
+        *,
+        limit: int = 0,
+        filters: Filters = {},  # noqa: B006  # nobody changes it
+    ) -> list[FoundRepository]:
+        """Return what a registry's index finds; see `Search.search`."""
+        service = self._config.registry_service
+        search = Search(service.index, self._pulls.tools.lanes)
+        return await search.search(term, limit=limit, filters=filters, insecure=service.insecure)
+
+    def update_config(
+        self,
+        *,
+        max_concurrent_downloads: int | None = None,
+        max_concurrent_uploads: int | None = None,
+        max_download_attempts: int | None = None,
+        download_patience: float | None = None,
+    ) -> TransferLimits:
+        """Change limits while transfers run, all or nothing; see `LiveLimits.update`. In the event loop only."""
+        return self._limits.update(
+            downloads=max_concurrent_downloads,
+            uploads=max_concurrent_uploads,
+            attempts=max_download_attempts,
+            patience=download_patience,
+        )

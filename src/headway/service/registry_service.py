@@ -1,0 +1,42 @@
+"""What the image service needs of registries: whom to ask, and how (moby-behaviour 1.1, RegistryService)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from headway.distribution.credentials import Credentials
+from headway.distribution.endpoints import InsecureRegistries
+from headway.interfaces.registries import SearchIndex
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+from headway.service.pull import PullRequest
+
+
+class RegistryService(msgspec.Struct, frozen=True, kw_only=True):
+    """Registries as this process reaches them.
+
+    Attributes:
+        index: Finds repositories by words.
+        mirrors_of: Returns the URLs that stand in for a registry, first choice first.
+        insecure: Hosts that may be asked without verified TLS.
+        host_platform: What an image is wanted for where nobody says.
+    """
+
+    index: SearchIndex
+    mirrors_of: Callable[[str], tuple[str, ...]] = lambda _: ()
+    insecure: InsecureRegistries = InsecureRegistries()
+    host_platform: Platform
+
+    def request(
+        self, reference: Reference, platform: Platform | None = None, login: Credentials | None = None
+    ) -> PullRequest:
+        """Return what to ask for an image, or for its repository."""
+        return PullRequest(
+            reference=reference,
+            platform=platform or self.host_platform,
+            mirrors=self.mirrors_of(reference.domain),
+            insecure=self.insecure,
+            login=login,
+        )
