@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from headway.distribution.endpoints import InsecureRegistries
 from headway.engine.messages import Message, bar, drawn_bar, failed, human_size, said, step
 from headway.engine.pull_messages import PullMessages, status_line
 from headway.oci.digest import Digest
-from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.progress import LayerProgress, Phase, PullEvent, PullStarted
-from headway.service.pull import PullRequest
 
 LAYER = Digest.of(b"layer")
 
@@ -60,14 +57,8 @@ def test_a_bar_leaves_out_what_is_not_known(current: int, total: int, text: str)
 
 def told(*events: PullEvent) -> list[tuple[str, str]]:
     """Return status and key of what the events become."""
-    request = PullRequest(
-        reference=Reference.parse("busybox:1"),
-        platform=Platform.parse("linux/amd64"),
-        mirrors=(),
-        insecure=InsecureRegistries(()),
-    )
     messages: list[tuple[str, str]] = []
-    watch = PullMessages(request, lambda message, key: messages.append((str(message.status), key)))
+    watch = PullMessages(Reference.parse("busybox:1"), lambda message, key: messages.append((str(message.status), key)))
     for event in events:
         watch(event)
     return messages

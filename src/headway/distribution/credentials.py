@@ -28,6 +28,16 @@ class Credentials(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return "Credentials(...)"  # a log line or a traceback must not show them
 
+    @classmethod
+    def from_basic(cls, encoded: str) -> Credentials:
+        """Return the user and password that auth files and headers spell as base64 of ``user:password``.
+
+        Raises:
+            ValueError: It is no base64 of a text.
+        """
+        user, _, password = base64.b64decode(encoded, validate=True).decode().rstrip("\0").partition(":")
+        return cls(user, password)
+
     def basic(self) -> str:
         """Return the value of a Basic ``Authorization`` header."""
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()

@@ -35,6 +35,18 @@ class NotRunError(RequestError):
     """A route of Docker's that belongs to what Headway does not do; the message says what does it."""
 
 
+class AnsweredError(HeadwayError):
+    """An error whose status and words a route has chosen, where Docker's clients look at both.
+
+    Attributes:
+        status: Of the HTTP answer.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class NoSwarmError(RequestError):
     """What belongs to a swarm is asked of a machine that is in none; clients know the words and go on."""
 
@@ -70,6 +82,8 @@ class Failure(msgspec.Struct, frozen=True):
 
 def failure(error: BaseException) -> Failure:
     """Return what a client is told of `error`, and log it where it is a bug of ours."""
+    if isinstance(error, AnsweredError):
+        return Failure(error.status, str(error))
     cause = error.cause if isinstance(error, PullIncompleteError) else error
     for kind, status in _STATUS:
         if isinstance(cause, kind):

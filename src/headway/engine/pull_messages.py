@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 from headway.engine.messages import Message, bar, said, step
 from headway.oci.digest import Digest
-from headway.oci.platform import is_satisfied_by
+from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.reference import Reference
 from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Waiting
-from headway.service.pull import PullRequest
 
 Emit = Callable[[Message, str], None]
 """Takes a message, and the key of the bar that it replaces; no key, and it will surely be sent."""
@@ -23,12 +22,12 @@ class PullMessages:
     """Turns the events of one pull into messages.
 
     Args:
-        request: What is pulled.
+        reference: What is pulled.
         emit: Takes the messages.
     """
 
-    def __init__(self, request: PullRequest, emit: Emit) -> None:
-        self._request = request
+    def __init__(self, reference: Reference, emit: Emit) -> None:
+        self._reference = reference
         self._emit = emit
         self._steps: dict[Digest, set[str]] = {}
 
@@ -39,8 +38,7 @@ class PullMessages:
                 seconds = math.ceil(event.retry_seconds)
                 self._emit(said(f"waiting for the link: {event.cause}; next try in {seconds} s"), event.reference)
             case PullStarted():
-                reference = self._request.reference
-                self._emit(said(f"Pulling from {reference.path}", _subject(reference)), "")
+                self._emit(said(f"Pulling from {self._reference.path}", _subject(self._reference)), "")
             case LayerProgress():
                 self._layer(event)
             case PullDone():
@@ -96,11 +94,11 @@ def status_line(name: str, *, updated: bool) -> Message:
     return said(f"Status: {what} {name}")
 
 
-def platform_warning(request: PullRequest, done: PullDone) -> Message | None:
+def platform_warning(wanted: Platform, done: PullDone) -> Message | None:
     """Return the line for an image that is of another platform than was asked for, or None."""
-    if is_satisfied_by(request.platform, done.platform):
+    if is_satisfied_by(wanted, done.platform):
         return None
     return said(
         f"WARNING: image with reference {done.reference} was found but does not match the specified platform: "
-        f"wanted {request.platform}, actual: {done.platform}"
+        f"wanted {wanted}, actual: {done.platform}"
     )

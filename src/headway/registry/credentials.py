@@ -6,7 +6,6 @@ them is `logins`, and nothing else.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -163,11 +162,11 @@ def _decode(entry: object, file: Path) -> Credentials | None:
     if not isinstance(entry, dict):
         return None
     text = {key: value for key, value in entry.items() if isinstance(value, str)}
-    username, password = text.get("username", ""), text.get("password", "")
+    found = Credentials(text.get("username", ""), text.get("password", ""), text.get("identitytoken", ""))
     if encoded := text.get("auth"):
         try:
-            username, _, password = base64.b64decode(encoded, validate=True).decode().rstrip("\0").partition(":")
+            login = Credentials.from_basic(encoded)
         except ValueError:
             raise InvalidSettingError(f"{os.fspath(file)} holds an entry that is not base64") from None
-    found = Credentials(username, password, text.get("identitytoken", ""))
+        found = Credentials(login.username, login.password, found.identity_token)
     return found if found.username or found.identity_token else None

@@ -1,0 +1,35 @@
+"""What docker says when a registry does not give an image (moby-behaviour 3.5).
+
+Rule: the words of a refusal are Docker's, for scripts look for them; those of a link that failed are Headway's, for
+they say what is kept.
+"""
+
+from __future__ import annotations
+
+from headway.engine.failures import AnsweredError
+from headway.errors import HeadwayError, NotFoundError, PullIncompleteError, RefusedError
+from headway.oci.reference import Reference
+
+
+def told(error: HeadwayError, reference: Reference) -> HeadwayError:
+    """Return the error to answer a pull of `reference` with."""
+    cause = error.cause if isinstance(error, PullIncompleteError) else error
+    match cause:
+        case NotFoundError(what="manifest", detail=detail) if detail.startswith("name unknown"):
+            return AnsweredError(404, f"repository {reference.familiar_name} not found: {detail}")
+        case NotFoundError(what="manifest", detail=detail):
+            detail = detail or "manifest unknown"
+            return AnsweredError(404, f"manifest for {reference.familiar} not found: {detail}")
+        case NotFoundError(what="platform"):
+            wanted = cause.name.partition(" in ")[0]
+            return AnsweredError(404, f"no matching manifest for {wanted} in the manifest list entries: {cause.detail}")
+        case RefusedError(code="DENIED"):
+            return AnsweredError(
+                404,
+                f"pull access denied for {reference.familiar_name}, repository does not exist or may require "
+                f"'docker login': {cause.said or 'denied'}",
+            )
+        case RefusedError():
+            # Not 401: docker would ask for a login, which may not be what is missing.
+            return AnsweredError(500, str(error))
+    return error

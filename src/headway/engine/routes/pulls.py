@@ -1,0 +1,141 @@
+"""``POST /images/create`` from a registry, and what else asks one (moby-behaviour 3, 6.15).
+
+Rule: a client that leaves pauses its pull; every byte that arrived is kept, and goes on with whoever else waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from aiohttp import web
+
+from headway.distribution.credentials import Credentials
+from headway.engine.answers import document
+from headway.engine.call import Call
+from headway.engine.failures import ForbiddenError
+from headway.engine.pull_failures import told
+from headway.engine.pull_messages import Emit, PullMessages, platform_warning, status_line
+from headway.engine.routing import Route
+from headway.engine.stream import streamed
+from headway.errors import HeadwayError, InvalidReferenceError, RequestError
+from headway.oci.digest import Digest
+from headway.oci.manifest import Index, parse_manifest
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference, parse_any
+from headway.service.image_service import ImageService
+
+
+class PullRoutes:
+    """Answers what needs a registry.
+
+    Args:
+        service: Asks it.
+        host: What an image is wanted for where nobody says.
+    """
+
+    def __init__(self, service: ImageService, host: Platform) -> None:
+        self._service = service
+        self._host = host
+
+    def routes(self) -> list[Route]:
+        """Return the lines of the table."""
+        return [
+            Route("POST", "/images/create", self._create),
+            Route("GET", "/distribution/{name}/json", self._distribution),
+        ]
+
+    async def _create(self, call: Call) -> web.StreamResponse:
+        if not call.text("fromImage"):
+            raise RequestError("fromImage names no image")
+        reference = wanted_reference(call.text("fromImage"), call.text("tag"))
+        text = call.text("platform")
+        platform = Platform.parse(text, self._host) if text else None
+        login = login_of(call)
+
+        async def work(emit: Emit) -> None:
+            await self._pull(reference, platform, login, emit)
+
+        return await streamed(call, work)
+
+    async def _pull(
+        self, reference: Reference, platform: Platform | None, login: Credentials | None, emit: Emit
+    ) -> None:
+        updated = False
+        try:
+            for each in await self._references(reference, login):
+                watch = PullMessages(each, emit)
+                done = await self._service.pull_image(each, watch, platform=platform, login=login)
+                updated = updated or done.updated
+                if platform is not None and (warning := platform_warning(platform, done)):
+                    emit(warning, "")
+        except HeadwayError as error:
+            raise told(error, reference) from error
+        emit(status_line(reference.familiar, updated=updated), "")
+
+    async def _references(self, reference: Reference, login: Credentials | None) -> Sequence[Reference]:
+        """Return what is to be pulled: without a tag and a digest, every tag of the repository."""
+        if reference.tag or reference.digest:
+            return [reference]
+        return [reference.with_tag(tag) for tag in await self._service.get_repository(reference, login).tags()]
+
+    async def _distribution(self, call: Call) -> web.StreamResponse:
+        wanted = parse_any(call.places["name"])
+        if isinstance(wanted, Digest):
+            raise InvalidReferenceError(f"unknown image reference format: {call.places['name']}")
+        reference = wanted.with_default_tag()
+        repository = self._service.get_repository(reference, login_of(call))
+        try:
+            descriptor = await repository.resolve(reference)
+            raw = await repository.manifest(descriptor.digest)
+        except HeadwayError as error:
+            raise told(error, reference) from error
+        shape = {"mediaType": raw.media_type or descriptor.media_type, "digest": str(raw.digest), "size": len(raw.data)}
+        return document(
+            {"Descriptor": shape, "Platforms": await asyncio.to_thread(_platforms, raw.data, raw.media_type)}
+        )
+
+
+def _platforms(data: bytes, media_type: str) -> list[dict[str, object]] | None:
+    """Return what an index offers; a manifest alone does not say, as in Docker 20."""
+    found = parse_manifest(data, media_type)
+    if isinstance(found, Index):
+        return [_platform(entry.platform) for entry in found.manifests if entry.platform is not None]
+    return None
+
+
+def _platform(platform: Platform) -> dict[str, object]:
+    shape: dict[str, object] = {"architecture": platform.architecture, "os": platform.os}
+    if platform.variant:
+        shape["variant"] = platform.variant
+    return shape
+
+
+def wanted_reference(image: str, tag: str) -> Reference:
+    """Return what ``fromImage`` and ``tag`` name together; without tag and digest, a whole repository.
+
+    Raises:
+        ForbiddenError: ``scratch``, which names nothing.
+        InvalidReferenceError: They name nothing.
+    """
+    reference = Reference.parse(image.removesuffix(":"))
+    if reference.familiar_name == "scratch":
+        raise ForbiddenError("'scratch' is a reserved name")
+    if not tag:
+        return reference
+    if ":" in tag:
+        return reference.name_only().with_digest(Digest.parse(tag))
+    return reference.name_only().with_tag(tag)
+
+
+def login_of(call: Call) -> Credentials | None:
+    """Return the login that came with a request; None where none did, and this machine's own is used."""
+    auth = call.auth()
+    login = Credentials(
+        auth.get("username", ""), auth.get("password", ""), auth.get("identitytoken", ""), auth.get("registrytoken", "")
+    )
+    if not login.username and not login.password and (pair := auth.get("auth", "")):
+        with suppress(ValueError):  # what cannot be read is no login, as in Docker (3.8)
+            login = Credentials.from_basic(pair)
+    return login if login != Credentials() else None
