@@ -14,6 +14,7 @@ Images:
   images     list images                           rmi        remove names and images
   inspect    everything known of an image          unpack     write its root file system into a directory
   history    its steps                             bundle     write an OCI bundle that runc and crun start
+  mount      show its files at a place             umount     show them no more
 
 Store:
   df         what takes up how much                prune      make room: what nobody uses goes
@@ -195,6 +196,22 @@ def _bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR")
 
 
+def _mount(parser: argparse.ArgumentParser) -> None:
+    """Mount an image read-only, or a container, and print where; without a name, list what is mounted."""
+    parser.add_argument("name", nargs="?", metavar="NAME|ID", help="an image, or a container")
+    parser.add_argument(
+        "directory", nargs="?", type=Path, metavar="DIR", help="an empty directory (default: one below the data root)"
+    )
+    parser.add_argument("--read-write", action="store_true", help="make a container of the image, which can be written")
+    _format(parser)
+
+
+def _umount(parser: argparse.ArgumentParser) -> None:
+    """Unmount what was mounted by headway mount."""
+    parser.add_argument("names", nargs="+", metavar="NAME|ID|DIR")
+    parser.add_argument("--rm", action="store_true", help="remove containers, with what was written in them")
+
+
 def _login(parser: argparse.ArgumentParser) -> None:
     """Log in to a registry: what it accepts is saved where docker saves it, or in a credential helper."""
     parser.add_argument("server", nargs="?", metavar=_SERVER, help="the registry (default: Docker Hub)")
@@ -281,6 +298,8 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "rmi": _rmi,
     "unpack": _unpack,
     "bundle": _bundle,
+    "mount": _mount,
+    "umount": _umount,
     "login": _login,
     "logout": _logout,
     "df": _df,

@@ -24,6 +24,7 @@ from headway.errors import (
     RefusedError,
     RequestError,
     StoreBusyError,
+    StoreError,
     StoreFullError,
     StoreReadOnlyError,
     ThrottledError,
@@ -87,6 +88,8 @@ def _advice(error: HeadwayError) -> str:
     for kind, advice in _ADVICE.items():
         if isinstance(cause, kind):
             return advice
+    if isinstance(error, PullIncompleteError) and isinstance(cause, StoreError):
+        return "see to that disk (dmesg may say more), and run the same command to go on"
     if isinstance(error, PullIncompleteError):
         return _GO_ON if cause.retryable else "this will not get better by itself: tell whoever publishes the image"
     return "run the same command again" if cause.retryable else "run it again with -D for details"
@@ -123,10 +126,11 @@ _GO_ON = "run the same command to go on, or add --wait to let it finish by itsel
 _WHERE_TO_LOOK = {
     "platform": "name one of those with --platform",
     "image": "check the name; headway images lists what is here",
+    "mount": "check the name; headway mount lists what is mounted",
     "blob": "run the same command: what the registry no longer has may be another image's by now, if the tag has moved",
 }
 _ADVICE: dict[type[HeadwayError], str] = {
-    StoreFullError: "make room on that disk and run the same command to go on",
+    StoreFullError: "make room on that disk (headway prune), or name another with --data-root DIR, and run it again",
     StoreReadOnlyError: "make it writable, or name another place with --data-root DIR",
     ProxyRefusedError: "put http://user:password@host:port into https_proxy, or the registry into no_proxy",
     RefusedError: "check that the name is right, and log in to the registry if it is private: headway login HOST",

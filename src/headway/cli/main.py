@@ -22,6 +22,8 @@ _MODULES = {
     "rmi": "headway.cli.names",
     "unpack": "headway.cli.files",
     "bundle": "headway.cli.files",
+    "mount": "headway.cli.mount",
+    "umount": "headway.cli.mount",
     "login": "headway.cli.login",
     "logout": "headway.cli.login",
     "df": "headway.cli.df",

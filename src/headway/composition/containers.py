@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headway.interfaces.drivers import Drivers, RwDriver
 from headway.interfaces.layers import LayerStore
@@ -20,6 +21,9 @@ from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.mounts import SqliteMountTable, remove_litter
 from headway.store.rw_layers import SqliteRwLayerStore
+
+if TYPE_CHECKING:
+    from headway.service.mounts import Mounts
 
 
 class LazyDrivers:
@@ -73,6 +77,14 @@ def put_mounts_right(root: DataRoot, database: Database, layers: LayerStore, dri
     table.recover(here, is_mounted)
     rw_layers(root, database, layers, drivers).recover(_ours)
     remove_litter(root, table, _ours)
+
+
+def mounts(settings: Settings, stores: Stores) -> Mounts:
+    """Return what mounts to stay."""
+    from headway.layers.mount_points import KernelMountPoints  # noqa: PLC0415  # see the rule
+    from headway.service.mounts import Mounts  # noqa: PLC0415  # as above
+
+    return Mounts(stores, KernelMountPoints(DataRoot(settings.data_root).mounts))
 
 
 def finish_removals(stores: Stores) -> None:

@@ -144,3 +144,45 @@ class MountTable(Protocol):
 
     def list(self) -> list[KeptMount]:
         """Return all, by target."""
+
+
+class MountPoints(Protocol):
+    """Directories to mount at, and what the kernel knows of them.
+
+    Attributes:
+        directory: Where images are mounted for whom no other place is named.
+    """
+
+    directory: Path
+
+    def here(self) -> str:
+        """Return a name for this boot and this mount namespace (`records.KeptMount.place`)."""
+
+    def real(self, path: Path) -> Path:
+        """Return what a path leads to, as the kernel names it.
+
+        Raises:
+            UnsupportedError: Its name is no text, or its symlinks lead nowhere.
+        """
+
+    def prepared(self, target: Path) -> AbstractContextManager[None]:
+        """Make sure that `target` is an empty directory; one that was made here goes where the context ends badly.
+
+        Raises:
+            ConflictError: It is not empty.
+            StoreError: It cannot be made.
+        """
+
+    def drop(self, target: Path) -> None:
+        """Remove an empty directory that `prepared` has made; nothing happens where it is gone.
+
+        Raises:
+            StoreError: It is not empty.
+        """
+
+    def bind(self, source: Path, target: Path) -> None:
+        """Show what is mounted at `source` at `target`, too.
+
+        Raises:
+            StoreError: The kernel refused.
+        """

@@ -1,0 +1,81 @@
+"""Directories to mount at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from headway.errors import ConflictError, UnsupportedError
+from headway.layers import mounts
+from headway.layers.copying import disk_failures
+
+
+class KernelMountPoints:
+    """`MountPoints` of this mount namespace.
+
+    Args:
+        directory: Where images are mounted for whom no other place is named.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def here(self) -> str:
+        """Return a name for this boot and this mount namespace."""
+        with disk_failures("/proc"):
+            return mounts.here()
+
+    def real(self, path: Path) -> Path:
+        """Return what a path leads to, as the kernel names it.
+
+        Raises:
+            UnsupportedError: Its name is no text: records could not name it.
+        """
+        real = os.path.realpath(path)
+        try:
+            os.fsencode(real).decode()
+        except UnicodeDecodeError:
+            raise UnsupportedError(f"{real} is no text") from None
+        return Path(real)
+
+    @contextmanager
+    def prepared(self, target: Path) -> Iterator[None]:
+        """Make sure that `target` is an empty directory; one that was made here goes where the context ends badly.
+
+        Raises:
+            ConflictError: It is not empty.
+            StoreError: It cannot be made.
+        """
+        with disk_failures(str(target)):
+            is_new = not target.exists()
+            if is_new:
+                target.mkdir(mode=0o755)
+            if os.listdir(target):
+                raise ConflictError(f"{target} is not empty")
+        try:
+            yield
+        except BaseException:
+            if is_new:
+                with suppress(OSError):
+                    target.rmdir()
+            raise
+
+    def drop(self, target: Path) -> None:
+        """Remove an empty directory; nothing happens where it is gone.
+
+        Raises:
+            StoreError: It is not empty.
+        """
+        with disk_failures(str(target)), suppress(FileNotFoundError):
+            target.rmdir()
+
+    def bind(self, source: Path, target: Path) -> None:
+        """Show what is mounted at `source` at `target`, too.
+
+        Raises:
+            StoreError: The kernel refused.
+        """
+        with disk_failures(str(target)):
+            mounts.bind(str(source), str(target))
