@@ -35,9 +35,9 @@ class Content:
             self._tags[repository, tag] = image.manifest_digest
 
     def remove(self, digest: str) -> None:
-        """Hold a blob or manifest no longer."""
+        """Hold a blob or manifest no longer, if it is held."""
         with self._lock:
-            del self._blobs[digest]
+            self._blobs.pop(digest, None)
 
     def move_tag(self, repository: str, tag: str, digest: str) -> None:
         """Let a tag stand for another manifest."""

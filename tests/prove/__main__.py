@@ -17,10 +17,12 @@ from tests.prove import (
     concurrency,
     cuts,
     depth,
+    faults_table,
     fuzz,
     kills,
     makers,
     many,
+    mixed_faults,
     outages,
     power,
     recipes,
@@ -34,7 +36,7 @@ from tests.prove.sheet import CHECKS, Check, Sheet
 # Importing them registers their checks.
 MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, fuzz),
-    *(concurrency, scale),
+    *(concurrency, scale, faults_table, mixed_faults),
 )
 
 
