@@ -518,7 +518,9 @@ def test_podman_is_given_a_command_which_a_root_file_system_has_not(
 ) -> None:
     done = headway("run", *words)
 
-    assert done.stderr.splitlines()[-1].endswith(f'&& podman run --rm -it --rootfs "$d/r" {podman}')
+    name = shlex.quote(next((word for word in words if word.startswith("alpine")), "NAME"))
+    shown = f'"$(headway mount {name})":O' if os.geteuid() == 0 else '"$d/r"'
+    assert done.stderr.splitlines()[-1].endswith(f"podman run --rm -it --rootfs {shown} {podman}")
 
 
 # --- which store ------------------------------------------------------------------------------------------------

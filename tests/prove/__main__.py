@@ -23,6 +23,7 @@ from tests.prove import (
     makers,
     many,
     mixed_faults,
+    mounts,
     outages,
     power,
     recipes,
@@ -36,7 +37,7 @@ from tests.prove.sheet import CHECKS, Check, Sheet
 # Importing them registers their checks.
 MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, fuzz),
-    *(concurrency, scale, faults_table, mixed_faults),
+    *(concurrency, scale, faults_table, mixed_faults, mounts),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shlex
 import sys
 from argparse import Namespace
@@ -15,6 +16,11 @@ _RUN = """\
 headway: run: Headway keeps images and does not run containers; one of these does, now:
 next: d="$(mktemp -d)" && headway bundle {name} "$d/b" && runc run --bundle "$d/b" {short}
       d="$(mktemp -d)" && headway bundle {name} "$d/b" && crun run --bundle "$d/b" {short}
+"""
+_PODMAN = """\
+      podman run --rm -it --rootfs "$(headway mount {name})":O {words}
+"""
+_PODMAN_WITHOUT_ROOT = """\
       d="$(mktemp -d)" && headway unpack {name} "$d/r" && podman run --rm -it --rootfs "$d/r" {words}
 """
 
@@ -35,5 +41,6 @@ def run(options: Namespace) -> int:
     short = name.rpartition("/")[2].partition(":")[0].partition("@")[0]
     # A root file system has no command of its own: the one that was given, or what most images have.
     words = shlex.join(command[:-1]) or "sh"
-    sys.stderr.write(_RUN.format(name=shlex.quote(name), short=shlex.quote(short), words=words))
+    text = _RUN + (_PODMAN if os.geteuid() == 0 else _PODMAN_WITHOUT_ROOT)
+    sys.stderr.write(text.format(name=shlex.quote(name), short=shlex.quote(short), words=words))
     return USAGE
