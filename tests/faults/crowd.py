@@ -80,7 +80,7 @@ class _Gathering:
         self._end = time.monotonic() + seconds
         work = [self._delete, self._delete, self._prune, self._prune, self._tag, self._look]
         threads = [threading.Thread(target=self._repeat, args=(each, number)) for number, each in enumerate(work)]
-        threads.append(threading.Thread(target=asyncio.run, args=(self._pull_all(root),)))
+        threads.append(threading.Thread(target=self._pull_until_the_end, args=(root,)))
         for thread in threads:
             thread.daemon = True
             thread.start()
@@ -100,6 +100,10 @@ class _Gathering:
         return _Noted(self._crowd, what)
 
     # What they do
+
+    def _pull_until_the_end(self, root: Path) -> None:
+        with self._noted("pulling"):
+            asyncio.run(self._pull_all(root))
 
     async def _pull_all(self, root: Path) -> None:
         async with pulling(Settings(data_root=root), self._stores) as puller, asyncio.TaskGroup() as group:

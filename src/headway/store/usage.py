@@ -129,7 +129,7 @@ class _Sums:
             count=len(own),
             active=len(own),
             disk_bytes=self._all.bytes_of(own),
-            reclaimable=self._all.bytes_of(self._going(own, self.unused())),
+            reclaimable=self._all.bytes_of({*self._going(own, self.unused()), *self._unneeded(Sort.RECIPE)}),
         )
 
     def other(self, around: int) -> Share:
