@@ -127,7 +127,7 @@ def test_a_kill_leaves_what_the_next_start_removes(root: DataRoot, act: Act, nth
         wanted = disks.du(root.path)
 
     assert died
-    assert found.lost_images == found.lost_trees == ()
+    assert (found.lost_images, found.lost_trees) == ((), ())
     assert again == Recovered()
     assert (Digest.of(b"gone") in images) == (nth == 1 and step == "forgotten")
     assert all(whole)
