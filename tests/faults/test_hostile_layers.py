@@ -242,6 +242,26 @@ def test_more_entries_than_the_limit_are_refused(world: World) -> None:
         world.apply(*(file("f") for _ in range(1001)), limits=Limits(entries=1000))
 
 
+@pytest.mark.parametrize(
+    "items",
+    [
+        [directory(f"d{number}") for number in range(5000)],
+        [file(f"{number}/" + "d/" * 600 + "f") for number in range(5)],
+        [hardlink(f"l{number}", f"lower{number}") for number in range(5000)],
+    ],
+    ids=["directories", "implicit ones", "links into lower layers"],
+)
+def test_what_must_be_remembered_of_a_layer_is_bounded(world: World, items: list[Item]) -> None:
+    with pytest.raises(InvalidLayerError, match="a layer with more than 2501 directories"):
+        world.apply(*items, limits=Limits(remembered=2501))
+
+
+def test_as_many_directories_as_can_be_remembered_are_no_problem(world: World) -> None:
+    report = world.apply(*(directory(f"d{number}") for number in range(5000)), limits=Limits(remembered=5000))
+
+    assert report.entries == 5000
+
+
 def test_a_sparse_file_beyond_the_limit_is_refused(world: World) -> None:
     huge = pax({"GNU.sparse.map": "0,1", "GNU.sparse.size": str(1 << 62)}) + header(b"s", size=1) + b"x".ljust(512)
 

@@ -16,6 +16,9 @@ class Absent:
     def __bool__(self) -> bool:
         return bool(self._directories)
 
+    def __len__(self) -> int:
+        return sum(map(len, self._directories.values()))
+
     def add_device(self, path: bytes, mode: int, major: int, minor: int) -> None:
         """Record a device; `mode` includes its kind."""
         self._add(path, (mode, major, minor))

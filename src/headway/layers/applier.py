@@ -22,6 +22,7 @@ from headway.layers.unpacker import Unpacker
 from headway.oci.digest import DiffID, Digest
 from headway.records import LayerReport
 
+_CHECKED_EACH = 4096  # entries
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 _LAYERS_FAULT = frozenset(
     (
@@ -76,19 +77,27 @@ def apply_layer(
     tar_hash = hashlib.sha256()
     with Ahead(_told(expand(source, progress, isal=isal), tar_hash.update)) as pieces:
         reader = TarReader(iter(pieces), limits=limits, observer=observer)
-        report = _unpack(reader, directory, rootless=rootless, openat2=openat2, observer=observer)
+        report = _unpack(reader, directory, limits, rootless=rootless, openat2=openat2, observer=observer)
     return DiffID(Digest(f"sha256:{tar_hash.hexdigest()}")), report
 
 
 def _unpack(
-    reader: TarReader, directory: Path, *, rootless: bool, openat2: bool | None, observer: Observer | None
+    reader: TarReader,
+    directory: Path,
+    limits: Limits,
+    *,
+    rootless: bool,
+    openat2: bool | None,
+    observer: Observer | None,
 ) -> LayerReport:
     name = None
     try:
-        with Unpacker(directory, rootless=rootless, openat2=openat2, observer=observer) as unpacker:
+        with Unpacker(directory, rootless=rootless, openat2=openat2, limits=limits, observer=observer) as unpacker:
             try:
                 while (entry := reader.next()) is not None:
                     unpacker.add(entry, reader)
+                    if not reader.entries % _CHECKED_EACH:
+                        unpacker.check_memory()
                 return unpacker.finish(reader.entries)
             finally:
                 name = unpacker.name

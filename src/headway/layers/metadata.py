@@ -47,6 +47,11 @@ class Metadata:
         self._rootless = rootless
         self._own = (0, 0) if rootless else (os.geteuid(), os.getegid())
 
+    @property
+    def recorded(self) -> int:
+        """How many things."""
+        return len(self.modes) + len(self.owners) + len(self.xattrs)
+
     def is_plain(self, entry: Entry) -> bool:
         """Tell whether a file made with ``entry.mode | widen`` needs nothing but its times."""
         return (

@@ -32,13 +32,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path_bytes: Longest name or link target; no system call takes a longer one.
-        entries: Most entries.
+        entries: Most entries; each costs time, and next to no memory.
+        remembered: Most directories, and entries that a tree cannot hold as they are; each costs half a kilobyte.
         expanded_bytes: Longest tar, and longest sparse file.
         extension_bytes: Longest pax header or GNU long name; Go's archive/tar has the same.
     """
 
     path_bytes: int = 4095
     entries: int = 10_000_000
+    remembered: int = 1_000_000
     expanded_bytes: int = 1 << 40
     extension_bytes: int = 1 << 20
 

@@ -24,7 +24,7 @@ from headway.layers.confinement import Root, clamped
 from headway.layers.footprint import Footprint
 from headway.layers.metadata import Metadata
 from headway.layers.removal import remove
-from headway.layers.tar import Observer, TarReader
+from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from headway.layers.umask import current_umask
 from headway.records import LayerReport
@@ -47,6 +47,7 @@ class Unpacker:
         layer: False for an archive that is no layer, put into a root file system that is there: its directory stays
             as it is, and names like a whiteout's are names like all others.
         openat2: As for `Root`.
+        limits: What makes a layer hostile.
         observer: Told where contents go, and what is removed again.
 
     Attributes:
@@ -63,11 +64,13 @@ class Unpacker:
         *,
         rootless: bool,
         openat2: bool | None,
+        limits: Limits = DEFAULT_LIMITS,
         observer: Observer | None = None,
         layer: bool = True,
     ) -> None:
         umask = current_umask()
         self.name: bytes | None = None
+        self._limit = limits.remembered
         self._observer = observer
         self._removing = None if observer is None else observer.removing
         self._metadata = Metadata(rootless=rootless, umask=umask)
@@ -122,6 +125,7 @@ class Unpacker:
 
     def finish(self, entries: int) -> LayerReport:
         """Finish the directories and return what was found out; `entries` is how many came."""
+        self.check_memory()
         for path, entry in self._directories.items():
             self.name = entry.name
             try:
@@ -165,6 +169,14 @@ class Unpacker:
                     raise
             else:
                 self._footprint.add_directory(status)
+
+    def check_memory(self) -> None:
+        """Make sure that what is remembered until the end stays within the limit; to be called now and then."""
+        remembered = len(self._directories) + len(self._implicit) + len(self._absent) + self._metadata.recorded
+        if remembered > self._limit:
+            raise InvalidLayerError(
+                f"a layer with more than {self._limit} directories, and entries that cannot be stored as they are"
+            )
 
     # --- kinds of entries ---
 
@@ -318,6 +330,8 @@ class Unpacker:
 
     def _make_implicit(self, parent: int, name: bytes, path: bytes) -> None:
         """Make a directory that no entry made yet: see `confinement.Maker`."""
+        if len(self._implicit) >= self._limit:
+            self.check_memory()  # one entry may bring as many as its name has slashes
         if self._absent.forget(path):
             self._metadata.forget(path)
         hidden = False
