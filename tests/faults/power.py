@@ -209,14 +209,14 @@ def _check_images(root: Path, story: Story, seconds: float, look: Look) -> int:
                 if record is None and state == "here":
                     look.problems.append(f"{known.name} is lost")
                 if record is not None:
-                    look.problems += [f"{known.name}: {each}" for each in _image_problems(records, record, known)]
+                    look.problems += [f"{known.name}: {each}" for each in image_problems(records, record, known)]
             return len(listed)
     except HeadwayError as error:
         look.problems.append(f"the store cannot be read: {error}")
         return 0
 
 
-def _image_problems(records: Records, record: ImageRecord, known: Known) -> Iterator[str]:
+def image_problems(records: Records, record: ImageRecord, known: Known) -> Iterator[str]:
     """Yield how a listed image differs from what was built: its documents, and every file of every layer."""
     needed = {record.image_id, Digest(known.image.manifest_digest), record.manifest} - {None}
     for digest in needed:

@@ -17,6 +17,7 @@ from tests.prove import (
     concurrency,
     cuts,
     depth,
+    disk_full,
     faults_table,
     fuzz,
     kills,
@@ -37,7 +38,7 @@ from tests.prove.sheet import CHECKS, Check, Sheet
 # Importing them registers their checks.
 MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, fuzz),
-    *(concurrency, scale, faults_table, mixed_faults, mounts),
+    *(concurrency, scale, faults_table, mixed_faults, mounts, disk_full),
 )
 
 

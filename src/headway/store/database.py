@@ -25,6 +25,7 @@ Value: TypeAlias = str | int | float | None
 
 _BUSY_SECONDS = 5.0
 _ROOM_BYTES = 64 * 1024  # for the files beside the database
+_NO_ROOM_BESIDE = (sqlite3.SQLITE_IOERR_SHMSIZE,)
 _OUTER = ("BEGIN IMMEDIATE", ("COMMIT",), ("ROLLBACK",))
 _NESTED = ("SAVEPOINT nested", ("RELEASE nested",), ("ROLLBACK TO nested", "RELEASE nested"))
 
@@ -287,11 +288,13 @@ def database_errors(path: Path) -> Iterator[None]:
 
 
 def _translated(error: sqlite3.Error, path: Path) -> StoreError:
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+    code = getattr(error, "sqlite_errorcode", 0)
+    match code & 0xFF:
         case sqlite3.SQLITE_FULL:
             return StoreFullError(str(path))
-        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN if _is_disk_full(path):
-            return StoreFullError(str(path))  # no room for the files beside it, for which SQLite has no word
+        # No room for the files beside it, for which SQLite has no word of its own.
+        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN if code in _NO_ROOM_BESIDE or _is_disk_full(path):
+            return StoreFullError(str(path))
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return StoreReadOnlyError(f"cannot use {path}: {error}")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
