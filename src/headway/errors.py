@@ -66,6 +66,13 @@ class InvalidPathError(RequestError):
         super().__init__(f"invalid path {path[:255]!r}: {reason}")
 
 
+class NotADirectoryPathError(RequestError):
+    """A path inside a root file system that would have to be a directory; in Moby's words (moby-behaviour 6.20)."""
+
+    def __init__(self) -> None:
+        super().__init__("extraction point is not a directory")
+
+
 class ConflictingKindError(RequestError):
     """A directory would replace something that is none, or the reverse, where that was not wanted."""
 

@@ -338,3 +338,21 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
     platform: str = ""
     mount_label: str = ""
     state: ContainerState = ContainerState.CREATED
+
+
+class FileStat(msgspec.Struct, frozen=True):
+    """One file, as lstat(2) sees it.
+
+    Attributes:
+        name: Last component of the path that was asked for; ``/`` for the root.
+        mode: ``st_mode``, kind and permission bits.
+        size: Its length in bytes.
+        mtime_ns: Time of its last change, nanoseconds since the epoch.
+        link_target: Where a symlink leads in the end, as an absolute path inside the root; else empty.
+    """
+
+    name: str
+    mode: int
+    size: int
+    mtime_ns: int
+    link_target: str = ""

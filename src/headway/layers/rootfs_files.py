@@ -15,33 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
 from headway.errors import InvalidPathError, NotFoundError, StoreError
 from headway.layers.confinement import Root, clamped
 from headway.layers.tar_writer import Member
 from headway.layers.tree_members import members
+from headway.records import FileStat
 
 _MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
 _LINKS = 40
-
-
-class FileStat(msgspec.Struct, frozen=True):
-    """One file, as lstat(2) sees it.
-
-    Attributes:
-        name: Last component of the path that was asked for; ``/`` for the root.
-        mode: ``st_mode``, kind and permission bits.
-        size: Its length in bytes.
-        mtime_ns: Time of its last change, nanoseconds since the epoch.
-        link_target: Where a symlink leads in the end, as an absolute path inside the root; else empty.
-    """
-
-    name: str
-    mode: int
-    size: int
-    mtime_ns: int
-    link_target: str = ""
 
 
 class RootfsFiles:

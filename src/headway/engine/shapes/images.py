@@ -18,6 +18,7 @@ from headway.oci.reference import Reference
 from headway.service.history import HistoryStep
 from headway.service.inspection import ImageDetails
 from headway.service.listing import NOT_ASKED, ListedImage
+from headway.service.moments import SECOND
 
 _NO_NONE = ApiVersion(1, 43)
 _NO_VIRTUAL_SIZE = ApiVersion(1, 44)
@@ -94,7 +95,7 @@ def inspected(image: ImageDetails, version: ApiVersion) -> dict[str, object]:
         "Size": image.size,
         "GraphDriver": {"Data": dict(image.driver_data) or None, "Name": image.driver},
         "RootFS": rootfs,
-        "Metadata": {"LastTagTime": moment(image.last_tagged)},
+        "Metadata": {"LastTagTime": moment_of(int(image.last_tagged * SECOND))},
     }
     if image.platform.variant:
         document["Variant"] = image.platform.variant
@@ -121,11 +122,13 @@ def history_step(step: HistoryStep) -> dict[str, object]:
     }
 
 
-def moment(seconds: float) -> str:
-    """Return a time since the epoch as RFC 3339; 0 is Go's time that never was."""
-    if not seconds:
+def moment_of(nanoseconds: int) -> str:
+    """Return a time since the epoch as RFC 3339 with nanoseconds, as Go writes it; 0 is Go's time that never was."""
+    if not nanoseconds:
         return NEVER
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    seconds, fraction = divmod(nanoseconds, SECOND)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{fraction:09d}".rstrip("0").rstrip(".") + "Z"
 
 
 def removals(done: Iterable[tuple[str, str]]) -> list[dict[str, str]]:

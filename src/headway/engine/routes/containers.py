@@ -1,0 +1,155 @@
+"""Containers, as far as an image service has them (moby-behaviour 6.18, 6.19)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from headway.engine import queries
+from headway.engine.answers import document, nothing
+from headway.engine.call import Call
+from headway.engine.download import sent
+from headway.engine.failures import AnsweredError
+from headway.engine.queries import InvalidQueryError
+from headway.engine.routing import Route
+from headway.engine.shapes.containers import inspected, listed
+from headway.oci.platform import Platform, is_satisfied_by
+from headway.oci.run_config import merge
+from headway.records import ContainerRecord
+from headway.service.container_files import ContainerFiles
+from headway.service.container_listing import ContainerListing
+from headway.service.containers import Containers
+from headway.service.image_service import ImageService
+
+
+class _Networking(msgspec.Struct, rename="pascal"):
+    """What a creation says beside the container's config."""
+
+    host_config: dict[str, Any] | None = None
+    networking_config: dict[str, Any] | None = None
+
+
+class ContainerRoutes:
+    """Answers what is asked of containers.
+
+    Args:
+        service: Knows images and layers.
+        containers: Makes and removes containers.
+        listing: Lists them.
+        files: Reaches into them.
+        host: This machine's platform.
+    """
+
+    def __init__(
+        self,
+        service: ImageService,
+        containers: Containers,
+        listing: ContainerListing,
+        files: ContainerFiles,
+        host: Platform,
+    ) -> None:
+        self._service = service
+        self._containers = containers
+        self._listing = listing
+        self._files = files
+        self._host = host
+
+    def routes(self) -> list[Route]:
+        """Return the lines of the table."""
+        return [
+            Route("GET", "/containers/json", self._list),
+            Route("POST", "/containers/create", self._create),
+            Route("POST", "/containers/prune", self._prune),
+            Route("GET", "/containers/{id}/json", self._inspect),
+            Route("POST", "/containers/{id}/rename", self._rename),
+            Route("DELETE", "/containers/{id}", self._remove),
+            Route("GET", "/containers/{id}/changes", self._changes),
+            Route("GET", "/containers/{id}/export", self._export),
+        ]
+
+    async def _list(self, call: Call) -> web.StreamResponse:
+        filters = queries.filters(call.query)
+        limit = queries.number(call.query, "limit", default=0)
+        return document(await asyncio.to_thread(self._listed, filters, limit, call.flag("all"), call.flag("size")))
+
+    def _listed(self, filters: dict[str, list[str]], limit: int, stopped: bool, size: bool) -> list[dict[str, object]]:  # noqa: FBT001  # for to_thread
+        return [
+            listed(
+                container,
+                image=self._listing.image_name(container),
+                sizes=self._service.get_container_layer_size(container.container_id) if size else None,
+            )
+            for container in self._listing.containers(filters, stopped=stopped, limit=limit)
+        ]
+
+    async def _create(self, call: Call) -> web.StreamResponse:
+        config = await call.document(dict[str, Any])
+        if not config:
+            raise InvalidQueryError("config cannot be empty in order to create a container")
+        text = call.text("platform")
+        platform = Platform.parse(text, self._host) if text else None
+        container, warnings = await asyncio.to_thread(self._made, config, call.text("name"), platform)
+        return document({"Id": container.container_id, "Warnings": warnings}, 201)
+
+    def _made(self, config: dict[str, Any], name: str, platform: Platform | None) -> tuple[ContainerRecord, list[str]]:
+        host_config = config.pop("HostConfig", None) or {}
+        config.pop("NetworkingConfig", None)
+        image = config.get("Image") or ""
+        warnings: list[str] = []
+        if image:
+            record = self._service.get_image(image, platform)
+            details = self._service.lookup_image(str(record.image_id))
+            config = merge(config, details.config or {})
+            if platform is None and not is_satisfied_by(self._host, details.platform):
+                warnings.append(
+                    f"The requested image's platform ({details.platform}) does not match the detected host platform "
+                    f"({self._host}) and no specific platform was requested"
+                )
+        if not config.get("Cmd") and not config.get("Entrypoint"):
+            raise InvalidQueryError("no command specified")
+        container = self._containers.create(
+            image, name=name, config=_text(config), host_config=_text(host_config), platform=str(platform or "")
+        )
+        return container, warnings
+
+    async def _inspect(self, call: Call) -> web.StreamResponse:
+        return document(await asyncio.to_thread(self._inspected, call.places["id"], call.flag("size")))
+
+    def _inspected(self, word: str, size: bool) -> dict[str, object]:  # noqa: FBT001  # for to_thread
+        container = self._containers.get(word)
+        sizes = self._service.get_container_layer_size(container.container_id) if size else None
+        layer = self._containers.layer(container.container_id)
+        driver = self._service.graph_driver_for_os()
+        return inspected(container, driver=driver, driver_data=layer.metadata(), sizes=sizes)
+
+    async def _rename(self, call: Call) -> web.StreamResponse:
+        if not call.text("name"):
+            raise InvalidQueryError("Neither old nor new names may be empty")
+        await asyncio.to_thread(self._containers.rename, call.places["id"], call.text("name"))
+        return nothing(204)
+
+    async def _remove(self, call: Call) -> web.StreamResponse:
+        if call.flag("link"):
+            raise AnsweredError(500, "Conflict, cannot remove the default link name of the container")
+        await asyncio.to_thread(self._containers.remove, call.places["id"])
+        return nothing(204)
+
+    async def _changes(self, call: Call) -> web.StreamResponse:
+        layer = await asyncio.to_thread(self._containers.layer, call.places["id"])
+        changes = await asyncio.to_thread(layer.changes)
+        return document([{"Path": change.path, "Kind": int(change.kind)} for change in changes] or None)
+
+    async def _export(self, call: Call) -> web.StreamResponse:
+        return await sent(call, self._files.export(call.places["id"]), "application/octet-stream")
+
+    async def _prune(self, call: Call) -> web.StreamResponse:
+        # What was made and never started is not what docker calls stopped: it prunes those that have run.
+        queries.filters(call.query)
+        return document({"ContainersDeleted": None, "SpaceReclaimed": 0})
+
+
+def _text(value: dict[str, Any]) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,109 @@
+"""Containers in the Engine API's JSON (moby-behaviour 6.18, 6.19).
+
+Rule: Headway runs none: what only a running container has is there, and empty, as it is for one that was never started.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from headway.engine.shapes.config import container_config
+from headway.engine.shapes.images import NEVER, moment_of
+from headway.records import ContainerRecord, ContainerState
+from headway.service.moments import SECOND
+
+_STATUS = {
+    ContainerState.CREATED: "Created",
+    ContainerState.DEAD: "Dead",
+    ContainerState.REMOVING: "Removal In Progress",
+}
+
+
+def listed(container: ContainerRecord, *, image: str, sizes: tuple[int, int] | None) -> dict[str, object]:
+    """Return one container of ``GET /containers/json``.
+
+    Args:
+        container: Its record.
+        image: What to call its image.
+        sizes: What it has written, and that with its image; None where that was not asked for.
+    """
+    config, host_config = documents(container)
+    command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+    shape: dict[str, object] = {
+        "Id": container.container_id,
+        "Names": [f"/{container.name}"],
+        "Image": image,
+        "ImageID": str(container.image_id or ""),
+        "Command": shlex.join(command),
+        "Created": container.created_nano // SECOND,
+        "Ports": [],
+    }
+    if sizes is not None:
+        shape |= {key: size for key, size in zip(("SizeRw", "SizeRootFs"), sizes, strict=True) if size}
+    return shape | {
+        "Labels": config.get("Labels") or {},
+        "State": container.state.value,
+        "Status": _STATUS[container.state],
+        "HostConfig": {"NetworkMode": host_config.get("NetworkMode") or "default"},
+        "NetworkSettings": {"Networks": {}},
+        "Mounts": [],
+    }
+
+
+def inspected(
+    container: ContainerRecord, *, driver: str, driver_data: Mapping[str, str], sizes: tuple[int, int] | None
+) -> dict[str, object]:
+    """Return everything that is known of a container, as ``GET /containers/{id}/json`` shows it."""
+    config, host_config = documents(container)
+    command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+    shape: dict[str, object] = {
+        "Id": container.container_id,
+        "Created": moment_of(container.created_nano),
+        "Path": command[0] if command else "",
+        "Args": command[1:],
+        "State": _state(container),
+        "Image": str(container.image_id or ""),
+        **dict.fromkeys(("ResolvConfPath", "HostnamePath", "HostsPath", "LogPath"), ""),
+        "Name": f"/{container.name}",
+        "RestartCount": 0,
+        "Driver": driver,
+        "Platform": "linux",
+        "MountLabel": container.mount_label,
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": host_config,
+        "GraphDriver": {"Data": dict(driver_data) or None, "Name": driver},
+    }
+    if sizes is not None:
+        shape |= {"SizeRw": sizes[0], "SizeRootFs": sizes[1]}
+    return shape | {
+        "Mounts": [],
+        "Config": {**container_config(config), "Hostname": config.get("Hostname") or container.container_id[:12]},
+        "NetworkSettings": {"Ports": {}, "Networks": {}},
+    }
+
+
+def _state(container: ContainerRecord) -> dict[str, object]:
+    return {
+        "Status": container.state.value,
+        "Running": False,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": False,
+        "Dead": container.state is ContainerState.DEAD,
+        "Pid": 0,
+        "ExitCode": 0,
+        "Error": "",
+        "StartedAt": NEVER,
+        "FinishedAt": NEVER,
+    }
+
+
+def documents(container: ContainerRecord) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a container's config and host config."""
+    return msgspec.json.decode(container.config), msgspec.json.decode(container.host_config)

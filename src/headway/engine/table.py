@@ -1,0 +1,67 @@
+"""The whole table of routes, over one image service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from headway.engine.host import Host
+from headway.engine.routes import elsewhere
+from headway.engine.routes.archive import ArchiveRoutes
+from headway.engine.routes.containers import ContainerRoutes
+from headway.engine.routes.events import EventRoutes
+from headway.engine.routes.images import ImageRoutes
+from headway.engine.routes.pulls import PullRoutes
+from headway.engine.routes.system import Counts, SystemRoutes
+from headway.engine.routes.usage import UsageRoutes
+from headway.engine.routing import Route
+from headway.interfaces.container_files import FileAccess
+from headway.oci.platform import Platform
+from headway.service.container_files import ContainerFiles
+from headway.service.container_listing import ContainerListing
+from headway.service.containers import Containers
+from headway.service.image_layers import LINUX
+from headway.service.image_service import ImageService
+from headway.service.stores import Stores
+from headway.settings import Settings
+
+
+def all_routes(
+    service: ImageService, stores: Stores, access: FileAccess, *, host: Host, settings: Callable[[], Settings]
+) -> list[Route]:
+    """Return every line of the table.
+
+    Args:
+        service: Knows images, and asks registries.
+        stores: What it works on.
+        access: Reaches into containers.
+        host: The machine.
+        settings: Returns those in force.
+    """
+    platform = Platform.of_machine(host.machine)
+    containers = Containers(stores)
+    listing = ContainerListing(stores)
+    files = ContainerFiles(stores, access)
+
+    def counts() -> Counts:
+        return Counts(
+            containers=len(containers.list()), images=service.count_images(), listeners=stores.events.listeners
+        )
+
+    system = SystemRoutes(
+        host=host,
+        identity=service.daemon_id,
+        settings=settings,
+        driver=service.graph_driver_for_os(),
+        status=lambda: service.layer_store_status()[LINUX],
+        counts=counts,
+    )
+    return [
+        *system.routes(),
+        *EventRoutes(stores.events).routes(),
+        *ImageRoutes(service).routes(),
+        *PullRoutes(service, platform).routes(),
+        *ContainerRoutes(service, containers, listing, files, platform).routes(),
+        *ArchiveRoutes(containers, files).routes(),
+        *UsageRoutes(service, listing).routes(),
+        *elsewhere.routes(),
+    ]

@@ -1,0 +1,52 @@
+"""Files inside a root file system that is mounted, or lies in a directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from headway.interfaces.files import TarSource
+from headway.records import FileStat
+
+
+class FileAccess(Protocol):
+    """Reads and writes files by the paths that the root file system's own processes use; nothing outside is touched."""
+
+    def stat(self, root: Path, path: str) -> FileStat:
+        """Return what is at `path`; a trailing slash follows a symlink.
+
+        Raises:
+            NotFoundError: Nothing is.
+            InvalidPathError: It cannot be a path.
+            StoreError: It cannot be read.
+        """
+
+    def archive(self, root: Path, path: str) -> Iterator[bytes]:
+        """Yield a tar archive of what is at `path` and below it; errors as in `stat`, before the first byte."""
+
+    def extract(
+        self,
+        root: Path,
+        path: str,
+        source: TarSource,
+        *,
+        keep_kinds: bool = False,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        """Unpack a tar archive, compressed in any way, into the directory at `path`.
+
+        Args:
+            root: Of the file system.
+            path: A directory.
+            source: The archive.
+            keep_kinds: Whether a directory may not replace something else, nor something else a directory.
+            owner: Whom everything is given to; None keeps the archive's owners.
+
+        Raises:
+            NotFoundError: Nothing is at `path`.
+            NotADirectoryPathError: It is no directory.
+            ConflictingKindError: `keep_kinds` forbids it.
+            InvalidLayerError: The archive is broken.
+            StoreError: The disk failed.
+        """

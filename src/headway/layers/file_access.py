@@ -1,0 +1,52 @@
+"""`interfaces.container_files.FileAccess` over directories."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from headway.errors import NotADirectoryPathError
+from headway.interfaces.files import TarSource
+from headway.layers.compression import expand
+from headway.layers.extraction import Rules, extract
+from headway.layers.rootfs_files import RootfsFiles
+from headway.layers.tar_writer import archive
+from headway.layers.tree_members import joined
+from headway.records import FileStat
+
+
+class RootfsAccess:
+    """Reads and writes files inside root file systems; see the interface."""
+
+    def stat(self, root: Path, path: str) -> FileStat:
+        """Return what is at `path`."""
+        with RootfsFiles(root) as files:
+            return files.stat(path)
+
+    def archive(self, root: Path, path: str) -> Iterator[bytes]:
+        """Yield a tar archive of what is at `path` and below it."""
+        with RootfsFiles(root) as files:
+            files.stat(path)
+            yield from joined(archive(files.members(path)))
+
+    def extract(
+        self,
+        root: Path,
+        path: str,
+        source: TarSource,
+        *,
+        keep_kinds: bool = False,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        """Unpack a tar archive into the directory at `path`."""
+        with RootfsFiles(root) as files:
+            found = files.stat(path)
+            if found.link_target:
+                path = found.link_target
+                found = files.stat(path)
+        if not stat.S_ISDIR(found.mode):
+            raise NotADirectoryPathError
+        inside = os.fsencode(path).strip(b"/")
+        extract(expand(source, lambda _: None), root, inside, Rules(keep_kinds=keep_kinds, owner=owner))

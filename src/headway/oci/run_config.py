@@ -1,0 +1,61 @@
+"""How a container's config and its image's become one (moby-behaviour 6.17, `Merge`).
+
+Rule: pure functions over documents as they are written; keys that nobody here knows stay the container's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+Config: TypeAlias = Mapping[str, Any]
+
+_PLAIN = ("User", "WorkingDir", "StopSignal")
+_UNIONS = ("ExposedPorts", "Labels")
+_HEALTH = ("Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")
+
+
+def merge(own: Config, image: Config) -> dict[str, Any]:
+    """Return a container's config with what it leaves to its image.
+
+    Args:
+        own: The container's, as somebody wrote it; it wins.
+        image: The image's.
+    """
+    merged: dict[str, Any] = dict(own)
+    for key in _PLAIN:
+        if not own.get(key) and image.get(key):
+            merged[key] = image[key]
+    for key in _UNIONS:
+        if image.get(key):
+            merged[key] = {**image[key], **(own.get(key) or {})}
+    if image.get("Volumes"):
+        merged["Volumes"] = {**(own.get("Volumes") or {}), **image["Volumes"]}
+    if image.get("Env"):
+        merged["Env"] = _environment(own.get("Env") or [], image["Env"])
+    _merge_command(merged, own, image)
+    if image.get("Healthcheck"):
+        merged["Healthcheck"] = _health(own.get("Healthcheck") or {}, image["Healthcheck"])
+    return merged
+
+
+def _environment(own: list[str], image: list[str]) -> list[str]:
+    """Return all variables; the container's own stand first, and hide the image's of the same name."""
+    known = {line.partition("=")[0] for line in own}
+    return [*own, *(line for line in image if line.partition("=")[0] not in known)]
+
+
+def _merge_command(merged: dict[str, Any], own: Config, image: Config) -> None:
+    """Take the image's command only where the container has neither command nor entrypoint of its own."""
+    if own.get("Entrypoint"):
+        return
+    if not own.get("Cmd"):
+        merged["Cmd"] = image.get("Cmd")
+        if image.get("ArgsEscaped"):
+            merged["ArgsEscaped"] = True
+    if own.get("Entrypoint") is None:  # an empty list says: none
+        merged["Entrypoint"] = image.get("Entrypoint")
+
+
+def _health(own: Config, image: Config) -> dict[str, Any]:
+    return {**own, **{key: image[key] for key in _HEALTH if not own.get(key) and image.get(key)}}

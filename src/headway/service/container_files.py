@@ -1,0 +1,97 @@
+"""Files of containers: what `docker cp` and `docker export` read and write (moby-behaviour 6.19, 6.20).
+
+Rule 1: a container's file system is mounted for as long as it is read or written, and no longer.
+Rule 2: everything here blocks, and each generator is exhausted or closed by whoever asked for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from headway.errors import NotFoundError
+from headway.interfaces.container_files import FileAccess
+from headway.interfaces.files import TarSource
+from headway.records import ContainerRecord, FileStat
+from headway.service.containers import Containers, labels_of
+from headway.service.stores import Stores
+
+
+class ContainerFiles:
+    """Reads and writes containers' files.
+
+    Args:
+        stores: Where containers and their layers are.
+        access: Reaches into a mounted file system.
+    """
+
+    def __init__(self, stores: Stores, access: FileAccess) -> None:
+        self._stores = stores
+        self._containers = Containers(stores)
+        self._access = access
+
+    def stat(self, word: str, path: str) -> FileStat:
+        """Return what is at a path in a container.
+
+        Raises:
+            NotFoundError: No such container, or nothing is there.
+            InvalidPathError: It cannot be a path.
+            StoreError: The disk failed, or it cannot be mounted.
+        """
+        container = self._containers.get(word)
+        with self._mounted(container) as root, _named(path, word):
+            return self._access.stat(root, path)
+
+    def archive(self, word: str, path: str) -> Iterator[bytes]:
+        """Yield a tar archive of what is at a path in a container; errors as in `stat`."""
+        container = self._containers.get(word)
+        with self._mounted(container) as root, _named(path, word):
+            self._tell("archive-path", container)
+            yield from self._access.archive(root, path)
+
+    def export(self, word: str) -> Iterator[bytes]:
+        """Yield a tar archive of a container's whole file system, without its root; errors as in `stat`."""
+        container = self._containers.get(word)
+        with self._mounted(container) as root:
+            self._tell("export", container)
+            yield from self._access.archive(root, "/")
+
+    def extract(
+        self, word: str, path: str, source: TarSource, *, keep_kinds: bool, owner: tuple[int, int] | None = None
+    ) -> None:
+        """Unpack a tar archive into a directory of a container; see `FileAccess.extract`."""
+        container = self._containers.get(word)
+        with self._mounted(container) as root, _named(path, word):
+            self._access.extract(root, path, source, keep_kinds=keep_kinds, owner=owner)
+            self._tell("extract-to-dir", container)
+
+    @contextmanager
+    def _mounted(self, container: ContainerRecord) -> Iterator[Path]:
+        layer = self._stores.rw_layers.get(container.container_id)
+        root = layer.mount()
+        try:
+            yield root
+        finally:
+            layer.unmount()
+
+    def _tell(self, action: str, container: ContainerRecord) -> None:
+        attributes = {**labels_of(container), "image": container.image, "name": container.name}
+        self._stores.events.tell("container", action, container.container_id, attributes)
+
+
+@contextmanager
+def _named(path: str, word: str) -> Iterator[None]:
+    """Say of what is not there in which container it is not, in Docker's words."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise FileNotThereError(path, word) from error
+
+
+class FileNotThereError(NotFoundError):
+    """Nothing is at a path in a container (moby-behaviour 6.20)."""
+
+    def __init__(self, path: str, container: str) -> None:
+        super().__init__("file", path)
+        self.args = (f"Could not find the file {path} in container {container}",)

@@ -1,0 +1,118 @@
+"""Which containers there are (moby-behaviour 6.19).
+
+Rule: filters of different names all have to let a container through; of one name, one value is enough.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from headway.errors import HeadwayError, InvalidFilterError
+from headway.oci.digest import ImageID
+from headway.records import ContainerRecord
+from headway.service.containers import labels_of
+from headway.service.filters import Filters, labels_match, require_known
+from headway.service.lookup import Lookup
+from headway.service.stores import Records
+
+_OF_RUNNING = frozenset({"expose", "health", "is-task", "isolation", "network", "publish", "volume", "exited"})
+KNOWN_FILTERS = frozenset({"ancestor", "before", "id", "label", "name", "since", "status"}) | _OF_RUNNING
+_STATES = frozenset({"paused", "restarting", "removing", "running", "dead", "created", "exited"})
+
+
+class ContainerListing:
+    """Lists containers.
+
+    Args:
+        records: Where they are.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._lookup = Lookup(records)
+
+    def containers(
+        self,
+        filters: Filters = {},  # noqa: B006  # nobody changes it
+        *,
+        stopped: bool = False,
+        limit: int = 0,
+    ) -> list[ContainerRecord]:
+        """Return containers, newest first.
+
+        Args:
+            filters: Docker's; those that only a running container could meet let none through.
+            stopped: Show those too that do not run: here, all. A filter of states shows what it asks for anyway.
+            limit: How many at most, whether they run or not; 0 for all.
+
+        Raises:
+            InvalidFilterError: An unknown filter, or a state that there is not.
+            NotFoundError: ``before`` or ``since`` names no container.
+        """
+        require_known(filters, KNOWN_FILTERS)
+        if unknown := [state for state in filters.get("status", ()) if state not in _STATES]:
+            raise InvalidFilterError("status", unknown)
+        if not stopped and limit <= 0 and "status" not in filters:
+            return []
+        if any(filters.get(key) for key in _OF_RUNNING):
+            return []
+        bounds = [self._records.containers.get(word).created_nano for word in filters.get("before", ())]
+        starts = [self._records.containers.get(word).created_nano for word in filters.get("since", ())]
+        ancestors = self._ancestors(filters)
+        found = [
+            container
+            for container in self._records.containers.list()
+            if all(container.created_nano < bound for bound in bounds)
+            and all(container.created_nano > start for start in starts)
+            and (ancestors is None or container.image_id in ancestors)
+            and _is_wanted(container, filters)
+        ]
+        return found[:limit] if limit > 0 else found
+
+    def image_name(self, container: ContainerRecord) -> str:
+        """Return what to call a container's image: as it was spelled while that means this image, then its ID."""
+        try:
+            if self._lookup.find(container.image).image_id == container.image_id:
+                return container.image
+        except HeadwayError:
+            pass
+        return str(container.image_id or container.image)
+
+    def _ancestors(self, filters: Filters) -> set[ImageID] | None:
+        """Return the images that are asked for and all that were made from them here; None where none is asked for."""
+        if "ancestor" not in filters:
+            return None
+        found: set[ImageID] = set()
+        for word in filters["ancestor"]:
+            try:
+                todo = [self._lookup.find(word).image_id]
+            except HeadwayError:
+                continue  # as in Docker, an image that is not here has no containers
+            while todo:
+                image_id = todo.pop()
+                if image_id not in found:
+                    found.add(image_id)
+                    todo += self._records.images.children(image_id)
+        return found
+
+
+def _matches(values: Sequence[str] | None, meets: Callable[[str], bool]) -> bool:
+    return not values or any(meets(value) for value in values)
+
+
+def _is_named(name: str, pattern: str) -> bool:
+    """Tell whether a name, with its slash or without, holds what a pattern says."""
+    try:
+        return re.search(pattern, name) is not None or re.search(pattern, f"/{name}") is not None
+    except re.error:
+        raise InvalidFilterError("name", (pattern,)) from None
+
+
+def _is_wanted(container: ContainerRecord, filters: Filters) -> bool:
+    return (
+        _matches(filters.get("id"), container.container_id.startswith)
+        and _matches(filters.get("name"), lambda value: _is_named(container.name, value))
+        and _matches(filters.get("status"), lambda value: container.state == value)
+        and labels_match(filters.get("label", ()), labels_of(container))
+    )

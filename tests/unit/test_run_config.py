@@ -1,0 +1,45 @@
+"""How a container's config and its image's become one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headway.oci.run_config import merge
+
+
+@pytest.mark.parametrize(
+    ("own", "image", "key", "merged"),
+    [
+        ({}, {"User": "app"}, "User", "app"),
+        ({"User": "root"}, {"User": "app"}, "User", "root"),
+        ({"WorkingDir": ""}, {"WorkingDir": "/srv"}, "WorkingDir", "/srv"),
+        ({"Env": ["A=1", "B=2"]}, {"Env": ["B=9", "C=3"]}, "Env", ["A=1", "B=2", "C=3"]),
+        ({"Labels": {"a": "own"}}, {"Labels": {"a": "image", "b": "image"}}, "Labels", {"a": "own", "b": "image"}),
+        ({"Volumes": {"/a": {}}}, {"Volumes": {"/b": {}}}, "Volumes", {"/a": {}, "/b": {}}),
+        ({"ExposedPorts": None}, {"ExposedPorts": {"80/tcp": {}}}, "ExposedPorts", {"80/tcp": {}}),
+        ({}, {"Cmd": ["run"]}, "Cmd", ["run"]),
+        ({"Cmd": ["own"]}, {"Cmd": ["run"], "Entrypoint": ["/e"]}, "Entrypoint", ["/e"]),
+        ({"Cmd": ["own"]}, {"Cmd": ["run"], "Entrypoint": ["/e"]}, "Cmd", ["own"]),
+        ({"Entrypoint": []}, {"Cmd": ["run"], "Entrypoint": ["/e"]}, "Entrypoint", []),
+        (
+            {"Healthcheck": {"Retries": 3}},
+            {"Healthcheck": {"Test": ["CMD", "true"], "Retries": 1}},
+            "Healthcheck",
+            {"Test": ["CMD", "true"], "Retries": 3},
+        ),
+    ],
+)
+def test_the_container_wins_and_the_image_fills_up(
+    own: dict[str, Any], image: dict[str, Any], key: str, merged: object
+) -> None:
+    assert merge(own, image)[key] == merged
+
+
+def test_an_entrypoint_of_its_own_takes_no_command_of_the_images() -> None:
+    assert "Cmd" not in merge({"Entrypoint": ["/own"]}, {"Cmd": ["run"], "Entrypoint": ["/e"]})
+
+
+def test_what_nobody_knows_stays_the_containers() -> None:
+    assert merge({"Tty": True, "X": 1}, {"Y": 2}) == {"Tty": True, "X": 1, "Cmd": None, "Entrypoint": None}
