@@ -207,7 +207,7 @@ def test_vfs_is_for_everybody_who_asks_for_it(registry: Registry, tmp_path: Path
         (home / "daemon.json").chmod(0o644)
         headway = Cli(home / "root", uid=UID)
         name = headway("pull", "-q", f"{registry.host}/test/image").stdout.strip()
-        vfs = ["--config-file", home / "daemon.json"]
+        vfs: list[str | Path] = ["--config-file", home / "daemon.json"]
 
         path = Path(done(headway(*vfs, "mount", name)))
         seen = (path / "etc/motd").read_text()

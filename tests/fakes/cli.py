@@ -13,7 +13,7 @@ import headway
 
 # Python and its modules may lie where only the tester can look: what is needed of them is loaded before.
 _AS_ANOTHER_USER = """\
-import encodings.ascii, encodings.idna, encodings.utf_8_sig, importlib, os, pkgutil, sys, headway
+import encodings.idna, encodings.utf_8_sig, importlib, os, pkgutil, sys, headway
 for module in pkgutil.walk_packages(headway.__path__, "headway."):
     if module.name != "headway.__main__":
         importlib.import_module(module.name)

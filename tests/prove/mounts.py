@@ -50,18 +50,27 @@ def mounts(sheet: Sheet) -> None:
 def _deep() -> images.Image:
     busybox = images.File(Path("/bin/busybox").read_bytes(), mode=0o755)
     folders: images.Files = {f"{name}/": b"" for name in ("bin", "dev", "etc", "proc", "sys", "run", "tmp")}
-    base = folders | {"bin/busybox": busybox, "etc/passwd": b"root:x:0:0::/:/bin/busybox\n"}
+    base = {**folders, "bin/busybox": busybox, "etc/passwd": b"root:x:0:0::/:/bin/busybox\n"}
     return images.image([base, *({f"layer-{number}": b"x"} for number in range(LAYERS - 1))])
 
 
 def _podman(place: Path, path: Path) -> str:
     """Run a command in what is mounted; return what went wrong. Podman wants short paths for its state."""
-    state = ["--root", place / "podman", "--runroot", place / "p", "--cgroup-manager", "cgroupfs", "--runtime", "runc"]
+    state: list[str | Path] = [
+        "--root",
+        place / "podman",
+        "--runroot",
+        place / "p",
+        "--cgroup-manager",
+        "cgroupfs",
+        "--runtime",
+        "runc",
+    ]
     limits = ["--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
     options = ["run", "--rm", *limits, "--rootfs", f"{path}:O", "/bin/busybox", "sh", "-c", SCRIPT]
     try:
         done = subprocess.run(
-            ["podman", *state, "run", "--rm", *limits, *command],
+            ["podman", *state, *options],
             text=True,
             capture_output=True,
             check=False,

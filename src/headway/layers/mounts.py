@@ -103,7 +103,7 @@ def file_system(path: str) -> str:
 
 def here() -> str:
     """Return a name for this mount namespace, that no other has before or after the next boot."""
-    with open(_BOOT_ID, encoding="ascii") as boot_id:
+    with open(_BOOT_ID, encoding="utf-8") as boot_id:
         return f"{boot_id.read().strip()} {os.readlink('/proc/self/ns/mnt')}"
 
 

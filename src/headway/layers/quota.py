@@ -70,7 +70,7 @@ def limit(path: Path, size: int, *, random: Callable[[int], bytes] = os.urandom)
         try:
             project = _unused(descriptor, random)
             _ask(descriptor, _SET_LIMIT, project, encode_limit(project, size))
-            _give_project(descriptor, project)
+            give_project(descriptor, project)
         finally:
             os.close(descriptor)
 
@@ -114,7 +114,8 @@ def _unused(descriptor: int, random: Callable[[int], bytes]) -> int:
             return project
 
 
-def _give_project(descriptor: int, project: int) -> None:
+def give_project(descriptor: int, project: int) -> None:
+    """Let a directory and what will be made in it belong to a project."""
     known = bytearray(_ATTRIBUTES.size)
     fcntl.ioctl(descriptor, _GET_ATTRIBUTES, known)
     flags, extent_size, extents, _, copy_on_write, rest = _ATTRIBUTES.unpack(known)

@@ -144,14 +144,14 @@ def _note(target: Path) -> Path:
 
 def _read(note: Path) -> str:
     try:
-        return note.read_text(encoding="ascii")
+        return note.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
 
 
 def _write(note: Path, state: str) -> None:
     draft = note.with_name(note.name + "~")
-    draft.write_text(state, encoding="ascii")
+    draft.write_text(state, encoding="utf-8")
     draft.replace(note)
 
 
