@@ -18,6 +18,7 @@ Images:
 
 Store:
   df         what takes up how much                prune      make room: what nobody uses goes
+  events     what happened, and what happens
 
 Registries:
   login      log in to a registry              logout     forget that login
@@ -276,6 +277,15 @@ def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...")
 
 
+def _events(parser: argparse.ArgumentParser) -> None:
+    """Show what happened since a moment, and then what happens, by whatever process."""
+    when = "Unix seconds, 2026-01-02T03:04:05Z, or how long ago: 1h30m"
+    parser.add_argument("--since", metavar="TIME", help=f"begin there: {when}")
+    parser.add_argument("--until", metavar="TIME", help="end there; what is past ends at once")
+    _filter(parser, "type=, event=, image=, container=, label=, daemon=")
+    _format(parser)
+
+
 def _filter(parser: argparse.ArgumentParser, known: str) -> None:
     parser.add_argument("-f", "--filter", action="append", metavar="KEY=VALUE", help=known)
 
@@ -304,6 +314,7 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "logout": _logout,
     "df": _df,
     "prune": _prune,
+    "events": _events,
     "version": _version,
     "run": _run,
 }

@@ -28,6 +28,7 @@ _MODULES = {
     "logout": "headway.cli.login",
     "df": "headway.cli.df",
     "prune": "headway.cli.prune",
+    "events": "headway.cli.events",
     "version": "headway.cli.version",
     "run": "headway.cli.version",
 }
