@@ -6,6 +6,7 @@ Rule: pure functions; ValueError says what is wrong, and the reader adds where.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -18,6 +19,8 @@ FILE, HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO = (b"%d" % kind for kin
 
 NOTHING: dict[bytes, bytes] = {}
 """Stands for no records; never changed."""
+
+_NONE: Mapping[bytes, bytes] = MappingProxyType({})  # no dict: of that, msgspec would make one for each entry
 
 _DEVICES = frozenset((CHAR, BLOCKDEV))
 _FILES = {b"\0": FILE, b"7": FILE, b"S": FILE}
@@ -52,8 +55,8 @@ class Entry(msgspec.Struct, gc=False):
     mtime_ns: int
     linkname: bytes
     device: tuple[int, int] = (0, 0)
-    pax: Mapping[bytes, bytes] = NOTHING
-    xattrs: Mapping[bytes, bytes] = NOTHING
+    pax: Mapping[bytes, bytes] = _NONE
+    xattrs: Mapping[bytes, bytes] = _NONE
     sparse: Map | None = None
 
 
