@@ -282,8 +282,8 @@ def test_columns_can_be_read_alone(tmp_path: Path) -> None:
     record(ARCHIVE, tmp_path)
 
     with Recipe(tmp_path / "recipe") as recipe:
-        names = [name.rstrip(b"\0") for name in recipe.header_field("name")]
-        digests = list(recipe.digests())
+        names = [block[:100].rstrip(b"\0") for block in recipe.headers()]
+        checks = list(recipe.checks())
 
     assert names == [b"d", b"d/a", b"b", b"b"]
-    assert len(set(digests)) == 3
+    assert checks == [crc32(body) for body in (b"first" * 300, b"second", b"third")]

@@ -33,6 +33,10 @@ ARCHIVE = tar(
     pax({"comment": "global"}, kind=b"g"),
     header(b"old", size=3, magic=V7) + padded(b"old"),
     Item("tty", type="char", device=(5, 0)),
+    file("var/.wh.noted", b"a whiteout with content"),
+    symlink("e", "etc"),
+    file("e/through", b"a link on the way"),
+    pax({"GNU.sparse.map": "1,2,9,3", "GNU.sparse.size": "20"}) + header(b"holes", size=5) + padded(b"abcde"),
     end=b"\0" * 1500 + b"behind",
 )
 
@@ -51,7 +55,7 @@ def test_todays_reader_reads_yesterdays_recipes(tmp_path: Path, name: str) -> No
     archive = (GOLDEN / "layer.tar").read_bytes()
     record(archive, tmp_path, rootless=True)
 
-    shutil.copy(GOLDEN / f"recipe-v1-{name}", tmp_path / "recipe")
+    shutil.copy(GOLDEN / f"recipe-v2-{name}", tmp_path / "recipe")
 
     assert given_back(tmp_path) == archive
 

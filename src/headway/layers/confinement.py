@@ -2,8 +2,9 @@
 
 Rule 1: a file is always named by a descriptor of its parent directory and one component, which is never followed.
 Rule 2: a parent is found as after chroot(2): symlinks on the way are followed, absolute ones and ``..`` end at the
-        root of the layer. The kernel does it where it has openat2 (Linux 5.6); else each component is opened by itself
-        with O_NOFOLLOW and links are resolved here. Nothing needs privileges, so root and others run the same code.
+        root of the layer. Where there are none the kernel does it, if it has openat2 (Linux 5.6); else each component
+        is opened by itself with O_NOFOLLOW and links are resolved here, so that it is known where a path led. Nothing
+        needs privileges, so root and others run the same code.
 Rule 3: only the thread that unpacks changes the tree meanwhile; what it removes, it tells (`Root.forget`).
 """
 
@@ -23,7 +24,7 @@ _LINKS = 40  # what the kernel allows on one path (path_resolution(7))
 _KEPT = 64
 
 _OPENAT2 = 437  # the same on every architecture but alpha
-_NO_MAGICLINKS, _IN_ROOT = 0x02, 0x10
+_NO_SYMLINKS, _IN_ROOT = 0x04, 0x10
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -32,7 +33,7 @@ class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
-_HOW = _OpenHow(_DIRECTORY, 0, _NO_MAGICLINKS | _IN_ROOT)
+_HOW = _OpenHow(_DIRECTORY, 0, _NO_SYMLINKS | _IN_ROOT)
 
 Maker = Callable[[int, bytes, bytes], None]
 """Makes a directory that a path needs: descriptor of its parent, its name, its path from the root without symlinks.
@@ -45,7 +46,8 @@ def openat2(directory: int, path: bytes) -> int:
     """Return a descriptor (O_PATH) of the directory at `path`, resolved inside `directory` as if that were the root.
 
     Raises:
-        OSError: As open(2); ENOSYS or EPERM where the kernel or a seccomp filter has no openat2.
+        OSError: As open(2); ELOOP where a symlink is on the way; ENOSYS or EPERM where the kernel or a seccomp filter
+            has no openat2.
     """
     descriptor = int(_libc.syscall(_OPENAT2, directory, path, ctypes.byref(_HOW), ctypes.sizeof(_HOW)))
     if descriptor < 0:
@@ -94,12 +96,14 @@ class Root:
 
     Attributes:
         descriptor: Of the directory itself, readable.
+        detours: Where those paths led that `directory` was asked for and that have a symlink on the way.
     """
 
     def __init__(self, directory: Path, make: Maker, *, kernel: bool | None = None) -> None:
         self._make = make
         self._kernel = has_openat2() if kernel is None else kernel
         self._kept: dict[bytes, int] = {}  # the most recently used one last
+        self.detours: dict[bytes, bytes] = {}
         self.descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -131,18 +135,22 @@ class Root:
         for descriptor in self._kept.values():
             os.close(descriptor)
         self._kept.clear()
+        self.detours.clear()
 
     def _open(self, path: bytes, *, create: bool) -> int:
         if self._kernel:
             try:
                 return openat2(self.descriptor, path)
             except OSError as error:
-                # EAGAIN: the kernel could not be sure about a ".."; the walk can.
+                # ELOOP: a symlink, which the walk follows.
                 missing = error.errno in (errno.ENOENT, errno.ENOTDIR) and create
-                if not missing and error.errno != errno.EAGAIN:
+                if not missing and error.errno != errno.ELOOP:
                     raise
         with _Walk(self.descriptor, self._make if create else None) as walk:
-            return walk.open(path)
+            descriptor = walk.open(path)
+            if walk.path != path:
+                self.detours[path] = walk.path
+            return descriptor
 
 
 class _Walk:
@@ -162,6 +170,11 @@ class _Walk:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._here)
+
+    @property
+    def path(self) -> bytes:
+        """Where it is now, without symlinks."""
+        return b"/".join(self._names)
 
     def open(self, path: bytes) -> int:
         """Return a new descriptor of the directory at `path`."""

@@ -8,9 +8,9 @@ Rule 2: one part of each column is in memory at a time.
 from __future__ import annotations
 
 import os
-import zlib
+import struct
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -20,22 +20,26 @@ from typing import Self, TypeVar
 import msgspec
 
 from headway.errors import NotFoundError, StoreCorruptError, StoreError
-from headway.layers.recipe_codec import expanded
-from headway.layers.recipe_columns import HEADER_FIELDS, ROWS, Form, decode, join_header, unpack_numbers
+from headway.layers.recipe_codec import crc32, expanded
+from headway.layers.recipe_columns import join_headers, unpack_numbers
 from headway.layers.recipe_format import (
-    COLUMNS,
     CRC_BYTES,
     FILE_HEADER,
     LONGEST,
     MAGIC,
     ONE_BYTE_ROWS,
     PART_HEAD,
+    ROWS,
     VERSION,
     Column,
+    Form,
 )
 from headway.oci.digest import DiffID, Digest
 
 _Read = TypeVar("_Read")
+
+
+_COLUMNS = frozenset(Column)
 
 
 class _Part(msgspec.Struct, frozen=True, gc=False):
@@ -120,34 +124,25 @@ class Recipe:
         for numbers in self._each(column, lambda part: unpack_numbers(self._data(part), part.rows)):
             yield from numbers
 
-    def digests(self) -> Iterator[bytes]:
-        """Yield the SHA-256 of each body."""
-        for digests in self._each(Column.DIGESTS, lambda part: decode(part.form, self._data(part), part.rows, 32)):
-            yield from digests
+    def checks(self) -> Iterator[int]:
+        """Yield the CRC-32 of each body."""
+        for data in self._each(Column.CHECKS, self._checks):
+            yield from data
 
     def paths(self) -> Iterator[bytes]:
         """Yield the path of each body that does not take it from its header."""
         for paths in self._each(Column.PATHS, self._texts):
             yield from paths
 
-    def header_field(self, name: str) -> Iterator[bytes]:
-        """Yield one field of every header block, at its full width; computed checksums are empty."""
-        place, width = list(HEADER_FIELDS).index(name), HEADER_FIELDS[name]
-
-        def rows(part: _Part) -> Sequence[bytes]:
-            data = self._data(part)
-            if part.form == Form.COMPUTED and name == "checksum":
-                return [b""] * part.rows
-            return decode(part.form, data, part.rows, width)
-
-        for group in self._each(Column.HEADER + place, rows):
-            yield from group
-
     def headers(self) -> Iterator[bytes]:
         """Yield every header block."""
+        columns = [self._parts.get(column, []) for column in (Column.NAMES, Column.FIELDS, Column.TAILS)]
         with self.checked():
-            for fields in zip(*[self.header_field(name) for name in HEADER_FIELDS], strict=True):
-                yield join_header(fields)
+            groups = list(zip(*columns, strict=True))
+        for group in groups:
+            with self.checked():
+                blocks = self._blocks(group)
+            yield from blocks
 
     def kept(self, at: int, size: int) -> Iterator[bytes]:
         """Yield a body that the tree does not hold, in pieces."""
@@ -172,6 +167,18 @@ class Recipe:
                 rows = read(part)
             yield rows
 
+    def _blocks(self, group: tuple[_Part, ...]) -> list[bytes]:
+        names, fields, tails = ((Form(part.form), self._data(part)) for part in group)
+        if len({part.rows for part in group}) != 1:
+            raise ValueError("columns of headers with different lengths")
+        return join_headers((names, fields, tails), group[0].rows)
+
+    def _checks(self, part: _Part) -> tuple[int, ...]:
+        data = self._data(part)
+        if len(data) != 4 * part.rows:
+            raise ValueError("a column of checksums of a wrong length")
+        return struct.unpack(f"<{part.rows}I", data)
+
     def _texts(self, part: _Part) -> list[bytes]:
         texts = self._data(part).split(b"\0")
         if len(texts) != part.rows:
@@ -180,7 +187,7 @@ class Recipe:
 
     def _data(self, part: _Part) -> bytes:
         stored = self._read(part.at, part.stored)
-        if zlib.crc32(stored, zlib.crc32(part.head)) != part.crc:
+        if crc32(stored, crc32(part.head)) != part.crc:
             raise ValueError(f"a wrong checksum at byte {part.at}")
         return expanded(part.codec, stored, part.length)
 
@@ -191,7 +198,7 @@ class Recipe:
             raise ValueError("it does not begin as one")
         if version != VERSION:
             raise ValueError(f"it has format {version}; this Headway knows {VERSION}")
-        if zlib.crc32(header[:-CRC_BYTES]) != crc:
+        if crc32(header[:-CRC_BYTES]) != crc:
             raise ValueError("a wrong checksum of its header")
         if os.fstat(self._descriptor).st_size != size:
             raise ValueError("a wrong length")
@@ -222,7 +229,7 @@ class Recipe:
 
 def _check(column: int, part: _Part, size: int) -> None:
     """Refuse a part whose head promises what cannot be."""
-    if column not in COLUMNS:
+    if column not in _COLUMNS:
         raise ValueError(f"an unknown column {column} at byte {part.at}")
     if part.length > LONGEST or part.stored > part.length or part.at + part.stored > size:
         raise ValueError(f"a part that is too long at byte {part.at}")

@@ -1,118 +1,24 @@
-"""Columns of a recipe: rows that belong together, in the form that takes the least and loses nothing.
+"""Columns of a recipe: values that belong together, in a form that compresses well and is made by few calls.
 
-Rule 1: pure functions over bytes. `decode(encode(rows)) == rows` for any rows of the column's width.
-Rule 2: a form is picked per group of rows; what no clever form gives back exactly is kept verbatim.
-Rule 3: what is decoded is not trusted: ValueError says what is wrong, and nothing larger than the rows is made.
+Rule 1: pure functions over bytes; what is packed comes back exactly, whatever it is.
+Rule 2: what is done for each header block is done by C: slices with a stride, joins, counts.
+Rule 3: what is unpacked is not trusted: ValueError says what is wrong, and nothing larger than the rows is made.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from enum import IntEnum
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from zlib import adler32
 
+from headway.layers.recipe_format import Form
 from headway.layers.tar_header import BLOCK
-
-ROWS = 4096
-"""Rows of a full group."""
 
 LIMIT = 1 << 63
 """First number that a column of numbers cannot hold."""
 
-_TABLE_ROWS = 255
-_BLANK = b" " * 8
-
-
-class Form(IntEnum):
-    """How the rows of one group are written."""
-
-    VERBATIM = 0
-    """One after the other, at their full width."""
-
-    TABLE = 1
-    """How many distinct rows there are, these rows, and for each row a byte that says which it is.
-
-    A single distinct row needs no bytes.
-    """
-
-    TEXT = 2
-    """Without trailing NULs, a NUL between two."""
-
-    NUMBERS = 3
-    """See `pack_numbers`."""
-
-    OCTAL = 4
-    """Octal digits and a NUL, as numbers."""
-
-    COMPUTED = 5
-    """Nothing: each row is the checksum of its header block, six digits, a NUL and a space."""
-
-
-def encode(rows: Sequence[bytes], width: int) -> tuple[Form, bytes]:
-    """Return the smallest form of rows that all have `width` bytes, and what it says."""
-    distinct = {rows[0]: None} if rows.count(rows[0]) == len(rows) else dict.fromkeys(rows)
-    if len(distinct) <= _TABLE_ROWS and 4 * len(distinct) <= len(rows) + 3:
-        return Form.TABLE, _table(rows, list(distinct))
-    if width == 12 and (numbers := _octal(rows)) is not None:
-        return Form.OCTAL, pack_numbers(numbers)
-    text = b"\0".join([row.rstrip(b"\0") for row in rows])
-    if text.count(0) == len(rows) - 1:
-        return Form.TEXT, text
-    return Form.VERBATIM, b"".join(rows)
-
-
-def decode(form: int, data: bytes, count: int, width: int) -> Sequence[bytes]:
-    """Return the `count` rows of `width` bytes that `encode` was given.
-
-    Raises:
-        ValueError: `data` is not that.
-    """
-    if form == Form.TABLE:
-        return _from_table(data, count, width)
-    if form == Form.OCTAL:
-        rows = [b"%0*o\0" % (width - 1, number) for number in unpack_numbers(data, count)]
-    elif form == Form.TEXT:
-        rows = [row.ljust(width, b"\0") for row in data.split(b"\0")]
-    elif form == Form.VERBATIM:
-        rows = [data[at : at + width] for at in range(0, len(data), width)]
-    else:
-        raise ValueError(f"a column of the unknown form {form}")
-    if len(rows) != count or any(len(row) != width for row in rows):
-        raise ValueError("a column of a wrong length")
-    return rows
-
-
-def _table(rows: Sequence[bytes], distinct: list[bytes]) -> bytes:
-    head = bytes((len(distinct),)) + b"".join(distinct)
-    if len(distinct) == 1:
-        return head
-    index = {row: number for number, row in enumerate(distinct)}
-    return head + bytes([index[row] for row in rows])
-
-
-def _from_table(data: bytes, count: int, width: int) -> Sequence[bytes]:
-    if not data:
-        raise ValueError("a column without its table")
-    end = 1 + data[0] * width
-    table = [data[at : at + width] for at in range(1, end, width)]
-    indexes = bytes(count) if len(table) == 1 else data[end:]
-    if len(data) < end or len(indexes) != count or max(indexes, default=0) >= len(table):
-        raise ValueError("a column that does not fit its table")
-    return [table[index] for index in indexes]
-
-
-def _octal(rows: Sequence[bytes]) -> list[int] | None:
-    try:
-        numbers = [int(row[:-1], 8) for row in rows]
-    except ValueError:
-        return None
-    width = len(rows[0]) - 1
-    is_exact = all(
-        number >= 0 and b"%0*o\0" % (width, number) == row for number, row in zip(numbers, rows, strict=True)
-    )
-    return numbers if is_exact else None
+# --- numbers ---
 
 
 def pack_numbers(numbers: Sequence[int]) -> bytes:
@@ -120,7 +26,7 @@ def pack_numbers(numbers: Sequence[int]) -> bytes:
     count = len(numbers)
     differences = [number - before for number, before in zip(numbers, (0, *numbers), strict=False)]
     packed = struct.pack(f"<{count}Q", *[(value << 1) ^ (value >> 63) for value in differences])
-    return b"".join([packed[plane::8] for plane in range(8)])
+    return planes(packed, 8)
 
 
 def unpack_numbers(data: bytes, count: int) -> list[int]:
@@ -129,77 +35,121 @@ def unpack_numbers(data: bytes, count: int) -> list[int]:
     Raises:
         ValueError: `data` is not that.
     """
-    if len(data) != 8 * count:
-        raise ValueError("a column of numbers of a wrong length")
-    packed = bytearray(len(data))
-    for plane in range(8):
-        packed[plane::8] = data[plane * count : (plane + 1) * count]
+    packed = rows(data, count, 8)
     numbers = list(accumulate((value >> 1) ^ -(value & 1) for value in struct.unpack(f"<{count}Q", packed)))
     if numbers and not (min(numbers) >= 0 and max(numbers) < LIMIT):
         raise ValueError("a column of numbers that cannot be")
     return numbers
 
 
+def planes(data: bytes, width: int) -> bytes:
+    """Return all first bytes of rows that lie one after the other, then all second ones, and so on."""
+    return b"".join([data[place::width] for place in range(width)])
+
+
+def rows(data: bytes, count: int, width: int) -> bytes:
+    """Return the `count` rows that `planes` was given.
+
+    Raises:
+        ValueError: `data` is not that.
+    """
+    if len(data) != count * width:
+        raise ValueError("a column of a wrong length")
+    whole = bytearray(len(data))
+    for place in range(width):
+        whole[place::width] = data[place * count : (place + 1) * count]
+    return bytes(whole)
+
+
 # --- header blocks ---
 
-HEADER_FIELDS = {
-    "name": 100,
-    "mode": 8,
-    "uid": 8,
-    "gid": 8,
-    "size": 12,
-    "mtime": 12,
-    "checksum": 8,
-    "typeflag": 1,
-    "linkname": 100,
-    "magic": 8,
-    "uname": 32,
-    "gname": 32,
-    "devmajor": 8,
-    "devminor": 8,
-    "prefix": 155,
-    "rest": 12,
-}
-"""Fields of a header block in their order, and their widths (POSIX.1-1988; magic includes the version)."""
+NAME = 100
+"""Bytes of the name, which comes first (POSIX.1-1988)."""
 
-_FIELDS = struct.Struct("".join(f"{width}s" for width in HEADER_FIELDS.values()))
+LINKNAME = 157
+"""Where the link's target begins, behind mode, owner, group, size, time, checksum and kind."""
+
+_CHECKSUM, _KIND = 148, 156
+_ENDS = struct.Struct(f"{NAME}s{LINKNAME - NAME}x{BLOCK - LINKNAME}s")
+_BLANK = b" " * 8
+_WITH, _WITHOUT = LINKNAME - NAME, LINKNAME - NAME - 8  # bytes of the fields, and those without the checksum
+
+HeaderColumns = tuple[tuple[Form, bytes], tuple[Form, bytes], tuple[Form, bytes]]
+"""Names, fields and tails of some blocks."""
+
+
+def split_headers(blocks: bytes) -> HeaderColumns:
+    """Return the columns of header blocks that lie one after the other; each has a checksum that readers take."""
+    names, tails = zip(*_ENDS.iter_unpack(blocks), strict=True)
+    text = b"\0".join([name.rstrip(b"\0") for name in names])
+    is_text = text.count(0) == len(names) - 1
+    fields = [blocks[place::BLOCK] for place in range(NAME, LINKNAME)]
+    is_computed = _are_computed(blocks, fields[_CHECKSUM - NAME : _KIND - NAME])
+    if is_computed:
+        del fields[_CHECKSUM - NAME : _KIND - NAME]
+    return (
+        (Form.TEXT, text) if is_text else (Form.VERBATIM, b"".join(names)),
+        (Form.COMPUTED if is_computed else Form.PLANES, b"".join(fields)),
+        (Form.VERBATIM, b"".join(tails)),
+    )
+
+
+def join_headers(columns: HeaderColumns, count: int) -> list[bytes]:
+    """Return the `count` blocks that `split_headers` was given.
+
+    Raises:
+        ValueError: The columns are not that.
+    """
+    (name_form, names), (field_form, fields), (tail_form, tails) = columns
+    if name_form not in (Form.TEXT, Form.VERBATIM) or tail_form != Form.VERBATIM:
+        raise ValueError("a column of an unknown form")
+    if name_form == Form.TEXT:
+        split = [name.ljust(NAME, b"\0") for name in names.split(b"\0")]
+        if len(split) != count or len(b"".join(split)) != count * NAME:
+            raise ValueError("a column of a wrong length")
+    else:
+        split = _cut(names, count, NAME)
+    blocks = zip(split, _fields(field_form, fields, count), _cut(tails, count, BLOCK - LINKNAME), strict=True)
+    if field_form == Form.COMPUTED:
+        return [_with_checksum(b"".join(parts)) for parts in blocks]
+    return [b"".join(parts) for parts in blocks]
+
+
+def _fields(form: int, data: bytes, count: int) -> list[bytes]:
+    if form == Form.PLANES:
+        return _cut(rows(data, count, _WITH), count, _WITH)
+    if form != Form.COMPUTED:
+        raise ValueError("a column of an unknown form")
+    place = _CHECKSUM - NAME
+    return [row[:place] + _BLANK + row[place:] for row in _cut(rows(data, count, _WITHOUT), count, _WITHOUT)]
+
+
+def _cut(data: bytes, count: int, width: int) -> list[bytes]:
+    if len(data) != count * width:
+        raise ValueError("a column of a wrong length")
+    return [data[at : at + width] for at in range(0, len(data), width)]
 
 
 def checksum(block: bytes) -> bytes:
     """Return the checksum field that nearly every program gives a header block."""
     # See `tar_header.checksum_matches` for Adler-32.
     total = (adler32(block[:256], 0) & 0xFFFF) + (adler32(block[256:], 0) & 0xFFFF)
-    return b"%06o\0 " % (total - sum(block[148:156]) + 256)
+    return b"%06o\0 " % (total - sum(block[_CHECKSUM:_KIND]) + 256)
 
 
-def split_headers(blocks: bytes) -> Iterator[tuple[Form, bytes]]:
-    """Yield form and data of each field of some header blocks, in the order of `HEADER_FIELDS`.
-
-    The blocks lie one after the other, and each has its checksum in one of the ways that readers take.
-    """
-    fields = zip(*_FIELDS.iter_unpack(blocks), strict=True)
-    for (name, width), rows in zip(HEADER_FIELDS.items(), fields, strict=True):
-        yield (Form.COMPUTED, b"") if name == "checksum" and _are_computed(blocks, rows) else encode(rows, width)
+def _with_checksum(block: bytes) -> bytes:
+    return block[:_CHECKSUM] + checksum(block) + block[_KIND:]
 
 
-def _are_computed(blocks: bytes, checksums: Sequence[bytes]) -> bool:
-    """Tell whether `checksum` gives all of these."""
-    if blocks.isascii():  # signed and unsigned sums are the same, so that these are right if they are spelt right
-        return all(field[:6].isdigit() and field[6:] == b"\0 " for field in checksums)
-    starts = range(0, len(blocks), BLOCK)
-    return all(checksum(blocks[at : at + BLOCK]) == field for at, field in zip(starts, checksums, strict=True))
+def _are_computed(blocks: bytes, fields: Sequence[bytes]) -> bool:
+    """Tell whether `checksum` gives all of these; `fields` are their first bytes, their second ones, and so on."""
+    if fields[7].count(b" ") != len(fields[7]) or any(fields[6]) or not b"".join(fields[:6]).isdigit():
+        return False
+    if blocks.isascii():  # signed and unsigned sums are the same, so that these are right where they are spelt right
+        return True
+    return all(checksum(block) == block[_CHECKSUM:_KIND] for block in _blocks(blocks))
 
 
-def join_header(fields: Iterable[bytes]) -> bytes:
-    """Return the block with these fields; a checksum of no bytes is computed.
-
-    Raises:
-        ValueError: They do not make a block.
-    """
-    block = b"".join(fields)
-    if len(block) == BLOCK - 8:
-        block = block[:148] + _BLANK + block[148:]
-        block = block[:148] + checksum(block) + block[156:]
-    if len(block) != BLOCK:
-        raise ValueError("a header of a wrong length")
-    return block
+def _blocks(data: bytes) -> Iterator[bytes]:
+    for at in range(0, len(data), BLOCK):
+        yield data[at : at + BLOCK]

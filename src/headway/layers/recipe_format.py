@@ -1,18 +1,18 @@
 """The format of a recipe, in names and numbers: docs/recipe-format.md says it in words.
 
-Rule: a change of what any byte means is a new `VERSION`; the golden files hold that (tests/contract/test_rebuild.py).
+Rule: a change of what any byte means is a new `VERSION`; the golden files hold that (tests/unit/test_recipe.py).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Set as AbstractSet
 from enum import IntEnum
 
-from headway.layers.recipe_columns import HEADER_FIELDS
+VERSION = 2
+"""The only version that exists: 1 was never released."""
 
-VERSION = 1
-"""The only version that exists."""
+ROWS = 4096
+"""Most rows of a part, but for those of `ONE_BYTE_ROWS`."""
 
 PART = 1 << 20
 """Bytes at which a part of variable length is ended; what is in a part may overshoot by one value."""
@@ -31,7 +31,7 @@ CRC_BYTES = 4
 
 
 class Column(IntEnum):
-    """What a part is of. Header fields are `HEADER` plus their place in `HEADER_FIELDS`."""
+    """What a part is of."""
 
     OPS = 0
     """A byte per step of the archive: see `Op`."""
@@ -40,47 +40,79 @@ class Column(IntEnum):
     """Bytes of the archive as they are."""
 
     LENGTHS = 2
-    """Bytes of each run in `RAW`."""
+    """Bytes of each `Op.RAW`."""
 
-    DIGESTS = 3
-    """SHA-256 of each body."""
+    CHECKS = 3
+    """CRC-32, four bytes, of each body of at least one byte that is not in `RAW`."""
 
-    SOURCES = 4
-    """Where each body is: 0 in the tree, n at n - 1 in `KEPT`."""
-
-    SIZES = 5
+    SIZES = 4
     """Bytes of each `Op.BODY`."""
 
-    PATHS = 6
-    """Path in the tree of each `Op.BODY`: no leading slash, no ``.``, no ``..``, no symlink on the way."""
+    PATHS = 5
+    """Path in the tree of each `Op.BODY`: no leading slash, no ``.``, no ``..``, no symlink on the way.
 
-    KEPT = 7
-    """Bodies that the tree does not hold."""
+    An empty one means that the body is in `RAW`.
+    """
 
-    HEADER = 16
+    KEPT = 6
+    """Bodies that were in the tree and were removed."""
+
+    KEPT_BODIES = 7
+    """Which bodies those are, in order: the first body of `CHECKS` is 0."""
+
+    KEPT_AT = 8
+    """Where each of those begins in `KEPT`."""
+
+    NAMES = 9
+    """The first field of each header block."""
+
+    FIELDS = 10
+    """The fields behind it, up to the link's target."""
+
+    TAILS = 11
+    """The rest of the block."""
 
 
 class Op(IntEnum):
     """A step of the archive."""
 
-    HEADER = 0
-    """The next header block."""
+    ENTRY = 0
+    """The next header block, the body that it describes, if it does, and zeros up to the next block."""
 
-    RAW = 1
-    """The next run of raw bytes."""
+    EXTENSION = 1
+    """The next header block, as many raw bytes as it says, and zeros up to the next block."""
 
-    PLAIN_BODY = 2
-    """A body whose size and path the header block before says."""
+    HEADER = 2
+    """The next header block alone."""
 
     BODY = 3
-    """A body with a size and a path of its own."""
+    """A body with a size and a path of its own, and zeros up to the next block."""
 
-    UNPADDED = 4
-    """No zeros fill up the body before."""
+    RAW = 4
+    """A run of raw bytes."""
+
+    UNPADDED = 5
+    """No zeros fill up what was before."""
+
+
+class Form(IntEnum):
+    """How the rows of a part are written."""
+
+    VERBATIM = 0
+    """One after the other, at their full width."""
+
+    TEXT = 1
+    """Without trailing NULs, a NUL between two."""
+
+    NUMBERS = 2
+    """See `recipe_columns.pack_numbers`."""
+
+    PLANES = 3
+    """Their first bytes, then their second ones, and so on."""
+
+    COMPUTED = 4
+    """As `PLANES`, without the header's checksum: six digits, a NUL and a space."""
 
 
 ONE_BYTE_ROWS = frozenset((Column.OPS, Column.RAW, Column.KEPT))
 """Columns that are bytes: a row is one."""
-
-COLUMNS: AbstractSet[int] = frozenset({*Column, *range(Column.HEADER, Column.HEADER + len(HEADER_FIELDS))})
-"""All there are."""

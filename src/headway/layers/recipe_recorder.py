@@ -1,36 +1,41 @@
 """Makes a recipe while a layer is unpacked.
 
-Rule 1: what the archive holds is written down as it goes by; nothing of an entry stays in memory but a few bytes.
-Rule 2: every block that has the checksum of a header is one, whatever it means; everything else between bodies is raw.
+Rule 1: nothing is done for an entry that can be done for a piece of the archive, which holds some hundred: the reader
+        notes where bodies begin, and the rest follows from that when the piece has been used.
+Rule 2: what the archive holds is written down as it goes by; nothing of an entry stays in memory.
+Rule 3: every block that has the checksum of a header is one, whatever it means; everything else between bodies is raw.
         So any archive comes back, and what it means matters for nothing but the path of a body.
 """
 
 from __future__ import annotations
 
 import os
-import stat
-from array import array
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import islice
+from operator import add, sub
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from headway.layers.confinement import clamped
 from headway.layers.copying import disk_failures
-from headway.layers.recipe_bodies import Bodies
-from headway.layers.recipe_codec import Codec
-from headway.layers.recipe_columns import ROWS, Form, split_headers
-from headway.layers.recipe_format import PART, Column, Op
+from headway.layers.recipe import Recipe
+from headway.layers.recipe_codec import Codec, crc32
+from headway.layers.recipe_columns import split_headers
+from headway.layers.recipe_format import PART, ROWS, Column, Op
+from headway.layers.recipe_kept import Kept
+from headway.layers.recipe_steps import bodies
 from headway.layers.recipe_writer import RecipeWriter
+from headway.layers.tar import EXTENSION, OTHER, Mark
 from headway.layers.tar_entry import Entry
 from headway.layers.tar_header import BLOCK, checksum_matches
-from headway.layers.tree_files import pieces
 from headway.oci.digest import DiffID
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPS = 1 << 16
+_GROUP = 1024 * BLOCK  # header blocks that are written at once: more would be smaller by a fiftieth, and cost memory
 _ZEROS = bytes(BLOCK)
-_HEADER, _PLAIN_BODY, _BODY = int(Op.HEADER), int(Op.PLAIN_BODY), int(Op.BODY)  # an enum's are slow to look up
+_RAW = EXTENSION  # the bit of a step that says that its content is no body in the tree
+_HEADER_COLUMNS = (Column.NAMES, Column.FIELDS, Column.TAILS)
 
 
 class Recorder:
@@ -40,6 +45,9 @@ class Recorder:
         path: Where the recipe will be: a new file outside the tree.
         tree: The directory that the layer is unpacked into.
         codec: How the recipe is compressed; None takes the best there is.
+
+    Attributes:
+        marks: See `headway.layers.tar.Observer`.
 
     Raises:
         StoreFullError: No space left.
@@ -52,18 +60,25 @@ class Recorder:
         self._tree = tree
         with disk_failures(f"the recipe {path}"):
             self._writer = RecipeWriter(path, codec)
-        self._size = 0  # of the tar, but for what was not flushed
+        self._size = 0  # of the tar
         self._ops = bytearray()
         self._headers = bytearray()
         self._raw = bytearray()
-        self._lengths = array("Q")
-        self._bodies = Bodies(self._writer)
+        self._checks: list[int] = []
+        self._lengths: list[int] = []
+        self._sizes: list[int] = []
+        self._paths: list[bytes] = []
+        self._path_bytes = 0
+        self._kept = Kept(self._writer)
         self._pending = b""  # bytes that are no body and were not looked at yet
         self._padding = 0  # how many of those should be the zeros behind a body
-        self._steps = 0  # since the last entry
-        self._sparse: set[int] = set()
-        self._entry: Entry | None = None
-        self.content: Callable[[memoryview], None] = self._bodies.content
+        self._left = 0  # bytes of a body that come in the next piece
+        self._is_raw = False  # whether that body is none in the tree
+        # Of the piece that is being used; the first one's header may have begun before it.
+        self.marks: list[Mark] = []
+        self._other: dict[int, bytes] = {}  # paths of bodies that their header does not describe, by mark
+        self._counted = 0  # marks whose bodies are counted in:
+        self._bodies = 0
 
     def __enter__(self) -> Self:
         return self
@@ -73,142 +88,198 @@ class Recorder:
     ) -> None:
         self._writer.close()
 
-    # --- what goes by ---
+    # --- what is told of an entry ---
 
-    def raw(self, data: bytes) -> None:
+    def other(self, entry: Entry) -> None:
         """See `headway.layers.tar.Observer`."""
-        if not self._pending:
-            self._pending = data
-            return
-        self._pending += data
-        if len(self._pending) > PART:
-            self._drain()
+        self._other[len(self.marks) - 1] = clamped(entry.name)
+        if entry.sparse is not None:
+            self.nowhere()  # the body is not what the file holds
 
-    def body(self, entry: Entry, size: int) -> None:
+    def elsewhere(self, path: bytes) -> None:
         """See `headway.layers.tar.Observer`."""
-        data, padding = self._pending, self._padding
-        if len(data) == padding + BLOCK and not self._steps and data.startswith(_ZEROS[:padding]):
-            # Nearly always: zeros behind the body before, and one header, whose checksum the reader has seen.
-            self._headers += data[padding:]
-            self._ops.append(_HEADER)
-            self._pending = b""
-            self._padding = 0
-            is_plain = not entry.pax and entry.sparse is None
+        self._change(OTHER)
+        self._other[len(self.marks) - 1] = path
+
+    def nowhere(self) -> None:
+        """See `headway.layers.tar.Observer`."""
+        self._change(_RAW)
+
+    def _change(self, bit: int) -> None:
+        at, size, step = self.marks[-1]
+        self.marks[-1] = at, size, step | bit
+
+    def sparse(self, descriptor: int) -> None:
+        """See `headway.layers.tar.Observer`."""
+        self._kept.sparse(descriptor)
+
+    def removing(self, parent: int, path: bytes, status: os.stat_result) -> None:
+        """See `headway.layers.tar.Observer`."""
+        self._count(len(self.marks) - 1)
+        self._kept.removing(parent, path, status, self._bodies)
+
+    def _count(self, end: int) -> None:
+        """Count the bodies before the mark `end`."""
+        self._bodies += sum(size > 0 and not step & _RAW for _, size, step in islice(self.marks, self._counted, end))
+        self._counted = end
+
+    # --- pieces ---
+
+    def piece(self, piece: bytes) -> None:
+        """See `headway.layers.tar.Observer`."""
+        self._size += len(piece)
+        start = self._go_on(piece) if self._left else 0
+        if self.marks:
+            self._use(piece, start)
+            self._count(len(self.marks))
+            self.marks.clear()
+            self._other.clear()
+            self._counted = 0
+        elif start < len(piece):
+            self._pending += piece[start:] if start else piece
+            if len(self._pending) > PART:
+                self._drain()
+        is_full = len(self._headers) >= _GROUP or len(self._raw) >= PART or self._path_bytes >= PART
+        if is_full and (self._is_raw or not self._left):  # else the last check is not complete
+            self._flush()
+
+    def _go_on(self, piece: bytes) -> int:
+        """Take what is left of a body; return where it ends."""
+        end = min(self._left, len(piece))
+        view = memoryview(piece)[:end]
+        self._left -= end
+        if self._is_raw:
+            self._raw += view
         else:
-            self._drain()
-            is_plain = self._steps == 1 and not entry.pax and entry.sparse is None
-        self._steps = 0
-        self._entry = entry
-        if size:
-            self._padding = -size % BLOCK
-            self._size += size + self._padding
-            self._ops.append(_PLAIN_BODY if is_plain else _BODY)
-            self._bodies.begin(entry.name, size, is_plain=is_plain)
-        if len(self._headers) >= ROWS * BLOCK:
-            self._flush_headers()
+            self._checks[-1] = crc32(view, self._checks[-1])
+        return end
 
-    def stored(self, descriptor: int) -> None:
-        """See `headway.layers.tar.Observer`."""
-        if self._entry is not None and self._entry.sparse is not None:
-            self._sparse.add(os.fstat(descriptor).st_ino)  # the body is not what the file holds
+    def _use(self, piece: bytes, start: int) -> None:
+        """Take a piece in which bodies begin; `start` is where what comes before the first one does."""
+        ats, sizes, steps = zip(*self.marks, strict=True)
+        ends = list(map(add, ats, sizes))
+        paddings = [-size % BLOCK for size in sizes]
+        first = self._pending + piece[start : ats[0]]
+        if self._other or not self._add_headers(piece, first, ats, ends, paddings):
+            gaps = [first, *[piece[end:at] for end, at in zip(ends, ats[1:], strict=False)]]
+            self._describe(piece, gaps, (self._padding, *paddings))
         else:
-            self._bodies.stored(descriptor)
+            self._ops += bytes(steps)
+            if EXTENSION in steps:
+                self._raw += b"".join([piece[at : at + size] for at, size, step in self.marks if step & _RAW])
+        view = memoryview(piece)
+        self._checks += [crc32(view[at : at + size]) for at, size, step in self.marks if size and not step & _RAW]
+        self._padding = paddings[-1]
+        self._pending = piece[ends[-1] :]
+        self._left = max(0, ends[-1] - len(piece))
+        self._is_raw = bool(steps[-1] & _RAW)
 
-    def removing(self, parent: int, name: bytes, status: os.stat_result) -> None:
-        """See `headway.layers.tar.Observer`."""
-        self._bodies.removing(self._tree)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            return
-        if status.st_ino in self._sparse:
-            self._sparse.discard(status.st_ino)
-        elif status.st_size:
-            descriptor = os.open(name, _READ, dir_fd=parent)
-            try:
-                self._bodies.removed(status.st_ino, pieces(descriptor, PART))
-            finally:
-                os.close(descriptor)
+    def _add_headers(
+        self, piece: bytes, first: bytes, ats: Sequence[int], ends: Sequence[int], paddings: Sequence[int]
+    ) -> bool:
+        """Take every header, if before each there is nothing but the zeros behind a body, as is nearly always so."""
+        begins = [at - BLOCK for at in ats[1:]]
+        if len(first) != self._padding + BLOCK or list(map(sub, begins, ends)) != paddings[:-1]:
+            return False
+        zeros = b"".join([first[:-BLOCK], *[piece[end:at] for end, at in zip(ends, begins, strict=False)]])
+        if zeros != bytes(len(zeros)):
+            return False
+        self._headers += b"".join([first[-BLOCK:], *[piece[at : at + BLOCK] for at in begins]])
+        return True
 
-    def finish(self, diff_id: DiffID) -> None:
-        """Complete the recipe: the whole tar went by, and the tree is as it will be committed.
+    # --- what is not ordinary ---
 
-        Raises:
-            StoreFullError: No space left.
-            StoreError: The disk failed, or somebody else changed the tree.
-        """
-        with disk_failures(f"the recipe of {diff_id}"):
-            self._drain(at_end=True)
-            self._flush_headers()
-            self._flush_raw()
-            self._writer.numbers(Column.LENGTHS, self._lengths)
-            self._bodies.finish(self._tree)
-            self._writer.finish(diff_id, self._size)
+    def _describe(self, piece: bytes, gaps: Sequence[bytes], paddings: Sequence[int]) -> None:
+        """Write down, one by one, what lies before bodies, and which bodies those are."""
+        for number, ((at, size, step), gap, padding) in enumerate(zip(self.marks, gaps, paddings, strict=False)):
+            if step & OTHER:
+                self._split(gap, padding)
+                self._add_body(size, b"" if step & _RAW else self._other[number])
+            else:
+                self._split(gap[:-BLOCK], padding)
+                self._ops.append(step)
+                self._headers += gap[-BLOCK:]
+            if step & _RAW:
+                self._raw += piece[at : at + size]
 
-    # --- headers and raw bytes ---
+    def _add_body(self, size: int, path: bytes) -> None:
+        self._ops.append(Op.BODY)
+        self._sizes.append(size)
+        self._paths.append(path)
+        self._path_bytes += len(path)
 
-    def _drain(self, *, at_end: bool = False) -> None:
-        """Turn what waits into steps; at the end, and only there, it need not be whole blocks."""
-        data, padding = self._pending, self._padding
+    def _drain(self) -> None:
+        """Split the whole blocks of what waits."""
+        end = len(self._pending) - (len(self._pending) - self._padding) % BLOCK
+        data, self._pending = self._pending[:end], self._pending[end:]
+        self._split(data, self._padding)
         self._padding = 0
-        if data[:padding].count(0) != padding:
+
+    def _split(self, data: bytes, padding: int) -> None:
+        """Write down bytes that are no body, the first of which should be zeros behind one."""
+        zeros, rest = data[:padding], data[padding:]
+        if zeros != _ZEROS[:padding]:
             self._ops.append(Op.UNPADDED)
-            self._size -= padding
-            self._add_raw(data[:padding])
-        end = len(data) if at_end else len(data) - (len(data) - padding) % BLOCK
-        self._pending = data[end:]
-        if end - padding == BLOCK:
-            self._add_block(data[padding:end])
-        elif end > padding:
-            self._add_blocks(data[padding:end])
-
-    def _add_blocks(self, data: bytes) -> None:
-        if data.count(0) == len(data):
-            self._add_raw(data)
+            self._add_raw(zeros)
+        if rest == bytes(len(rest)):
+            self._add_raw(rest)
             return
-        for at in range(0, len(data), BLOCK):
-            self._add_block(data[at : at + BLOCK])
-
-    def _add_block(self, block: bytes) -> None:
-        if not _is_header(block):
-            self._add_raw(block)
-            return
-        self._steps += 1
-        self._ops.append(Op.HEADER)
-        self._headers += block
+        for at in range(padding, len(data), BLOCK):
+            block = data[at : at + BLOCK]
+            if _is_header(block):
+                self._ops.append(Op.HEADER)
+                self._headers += block
+            else:
+                self._add_raw(block)
 
     def _add_raw(self, data: bytes) -> None:
-        self._steps += 2  # an entry with raw bytes is no plain one
         if not data:
             return
-        self._size += len(data)
         self._raw += data
         if self._ops and self._ops[-1] == Op.RAW:
             self._lengths[-1] += len(data)
         else:
             self._ops.append(Op.RAW)
             self._lengths.append(len(data))
-        if len(self._raw) >= PART:
-            self._flush_raw()
 
-    def _flush_headers(self) -> None:
-        self._size += len(self._headers)
+    # --- columns ---
+
+    def _flush(self) -> None:
+        writer = self._writer
         for start in range(0, len(self._headers), ROWS * BLOCK):
             blocks = bytes(self._headers[start : start + ROWS * BLOCK])
-            for place, (form, data) in enumerate(split_headers(blocks)):
-                self._writer.part(Column.HEADER + place, form, len(blocks) // BLOCK, data)
-        self._headers.clear()
-        self._flush_ops()
+            for column, (form, data) in zip(_HEADER_COLUMNS, split_headers(blocks), strict=True):
+                writer.part(column, form, len(blocks) // BLOCK, data)
+        writer.data(Column.OPS, bytes(self._ops))
+        writer.data(Column.RAW, bytes(self._raw))
+        writer.checks(self._checks)
+        writer.numbers(Column.LENGTHS, self._lengths)
+        writer.numbers(Column.SIZES, self._sizes)
+        writer.texts(Column.PATHS, self._paths)
+        self._path_bytes = 0
+        for rows in (self._headers, self._ops, self._raw, self._checks, self._lengths, self._sizes, self._paths):
+            rows.clear()
 
-    def _flush_ops(self) -> None:
-        for at in range(0, len(self._ops), _OPS):
-            data = bytes(self._ops[at : at + _OPS])
-            self._writer.part(Column.OPS, Form.VERBATIM, len(data), data)
-        self._ops.clear()
+    def finish(self, diff_id: DiffID) -> int:
+        """Complete the recipe: the whole tar went by, and the tree is as it will be committed.
 
-    def _flush_raw(self) -> None:
-        for at in range(0, len(self._raw), PART):
-            data = bytes(self._raw[at : at + PART])
-            self._writer.part(Column.RAW, Form.VERBATIM, len(data), data)
-        self._raw.clear()
+        Returns:
+            Bytes of the recipe.
+
+        Raises:
+            StoreFullError: No space left.
+            StoreError: The disk failed, or somebody else changed the tree.
+        """
+        with disk_failures(f"the recipe of {diff_id}"):
+            self._split(self._pending, self._padding)
+            self._flush()
+            if self._kept.has_removals:
+                self._writer.finish(diff_id, self._size)
+                with Recipe(self._path) as recipe:
+                    self._kept.match(bodies(recipe), self._tree)
+            self._kept.finish()
+            self._writer.finish(diff_id, self._size)
+        return self._writer.size
 
 
 def _is_header(block: bytes) -> bool:

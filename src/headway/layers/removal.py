@@ -15,7 +15,7 @@ Removed = Callable[[bytes, os.stat_result], None]
 """Is told the path and the lstat of each thing that is gone."""
 
 Removing = Callable[[int, bytes, os.stat_result], None]
-"""Is told parent, name and lstat of what is about to go, and of each thing in it but directories."""
+"""Is told parent, path and lstat of what is about to go, and of each thing in it but directories."""
 
 
 def remove(parent: int, path: bytes, removed: Removed, removing: Removing | None = None) -> os.stat_result:
@@ -29,7 +29,7 @@ def remove(parent: int, path: bytes, removed: Removed, removing: Removing | None
     name = path.rpartition(b"/")[2]
     status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if removing is not None:
-        removing(parent, name, status)
+        removing(parent, path, status)
     if stat.S_ISDIR(status.st_mode):
         _Emptying(os.open(name, _DIRECTORY, dir_fd=parent), path, removed, removing).run()
         os.rmdir(name, dir_fd=parent)
@@ -73,10 +73,11 @@ class _Emptying:
                 directories.append(name)
             else:
                 status = entry.stat(follow_symlinks=False)
+                path = b"/".join([*self._above, name])
                 if self._removing is not None:
-                    self._removing(self._here, name, status)
+                    self._removing(self._here, path, status)
                 os.unlink(name, dir_fd=self._here)
-                self._removed(b"/".join([*self._above, name]), status)
+                self._removed(path, status)
         return directories
 
     def _leave(self) -> None:

@@ -48,23 +48,44 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 DEFAULT_LIMITS = Limits()
 
 
+PLAIN, EXTENSION, OTHER = range(3)
+"""What begins at a mark: content that the header block before says all about; an extension header's own content, which
+is no file's; or content whose size or path stands elsewhere, or that does not lie behind its header."""
+
+Mark = tuple[int, int, int]
+"""Where a header or, if there is any, the content behind it ends and begins: offset in the piece, bytes of the content,
+what it is."""
+
+
 class Observer(Protocol):
-    """Sees the whole archive go by in order, and what becomes of it, so that it can be given back later."""
+    """Sees the whole archive go by in order, and what becomes of it, so that it can be given back later.
 
-    def raw(self, data: bytes) -> None:
-        """Take the next bytes that are no file's content: headers, padding, end marker, what follows it."""
+    It is told little while entries are read, for that would cost more than reading them: the reader leaves a mark
+    for each, and the observer looks at a whole piece when it was used.
 
-    def body(self, entry: Entry, size: int) -> None:
-        """Take note that the next `size` bytes are the content of `entry`, which is about to be applied."""
+    Attributes:
+        marks: The reader appends to it; the observer empties it with each piece.
+    """
 
-    def content(self, view: memoryview) -> None:
-        """Take the next bytes of that content, as it is in the archive."""
+    marks: list[Mark]
 
-    def stored(self, descriptor: int) -> None:
-        """Take note that the content goes into this open file, before any does; without a call it goes nowhere."""
+    def piece(self, piece: bytes) -> None:
+        """Take a piece of the archive that was used; every mark in it is there."""
 
-    def removing(self, parent: int, name: bytes, status: os.stat_result) -> None:
-        """Look at what is about to be removed from the tree, with this name in the directory `parent`."""
+    def other(self, entry: Entry) -> None:
+        """Take note that the last mark is that of this entry, and `OTHER`."""
+
+    def elsewhere(self, path: bytes) -> None:
+        """Take note that the content at the last mark goes to this path, which has no symlink on the way."""
+
+    def nowhere(self) -> None:
+        """Take note that the content at the last mark is not put into the tree."""
+
+    def sparse(self, descriptor: int) -> None:
+        """Take note of the file that the last mark's content becomes a part of."""
+
+    def removing(self, parent: int, path: bytes, status: os.stat_result) -> None:
+        """Look at what is about to be removed from the directory `parent`; no symlink is on the way to `path`."""
 
 
 class TarReader:
@@ -75,7 +96,7 @@ class TarReader:
     Args:
         pieces: The archive, in pieces of any length.
         limits: Where to stop trusting it.
-        observer: Told of every byte.
+        observer: Sees every piece.
 
     Raises:
         InvalidLayerError: While iterating, here and in `body`: broken, truncated, or beyond the limits.
@@ -87,6 +108,8 @@ class TarReader:
         self._pieces = iter(pieces)
         self._limits = limits
         self._observer = observer
+        self._marks = None if observer is None else observer.marks
+        self._step = PLAIN
         self._piece = b""
         self._view = memoryview(b"")
         self._end = 0
@@ -118,8 +141,10 @@ class TarReader:
             self._refuse(str(error), error)
         if entry is not None:
             self.entries += 1
-            if self._observer is not None:
-                self._observer.body(entry, self._left)
+            if self._marks is not None:
+                self._marks.append((self._at, self._left, self._step))
+                if self._observer is not None and self._step == OTHER:
+                    self._observer.other(entry)
         return entry
 
     def body(self) -> Iterable[memoryview]:
@@ -129,12 +154,7 @@ class TarReader:
         if end <= self._end:
             self._at = end
             self._left = 0
-            if not left:
-                return ()
-            view = self._view[at:end]
-            if self._observer is not None:
-                self._observer.content(view)
-            return (view,)
+            return (self._view[at:end],) if left else ()
         return self._long_body()
 
     def _long_body(self) -> Iterator[memoryview]:
@@ -144,16 +164,14 @@ class TarReader:
             at = self._at
             self._at = min(self._end, at + self._left)
             self._left -= self._at - at
-            view = self._view[at : self._at]
-            if self._observer is not None:
-                self._observer.content(view)
-            yield view
+            yield self._view[at : self._at]
 
     # --- entries ---
 
     def _next(self) -> Entry | None:
         pax = long = NOTHING
         self._extended = 0
+        self._step = PLAIN
         while (found := self._fields()) is not None:
             block, at, fields = found
             kind = fields[5]
@@ -166,7 +184,8 @@ class TarReader:
             return None
         entry = plain_entry(fields)
         if pax or long or self._globals:
-            extend(entry, {**self._globals, **pax} if self._globals else pax, long)
+            same = extend(entry, {**self._globals, **pax} if self._globals else pax, long)
+            self._step = PLAIN if same else OTHER
         if entry.kind == FILE and entry.name.endswith(b"/"):
             entry.kind = DIRECTORY  # as directories were before POSIX
         self._check(entry)
@@ -182,8 +201,6 @@ class TarReader:
         at = self._at + self._padding
         if at + BLOCK <= self._end:  # nearly always, and it has to be quick
             block = self._piece
-            if self._observer is not None:
-                self._observer.raw(block[self._at : at + BLOCK])
             self._at = at + BLOCK
             self._padding = 0
         else:
@@ -203,6 +220,8 @@ class TarReader:
         self._extended += size
         if size < 0 or self._extended > self._limits.extension_bytes:
             raise ValueError(f"the extended headers of an entry are more than {self._limits.extension_bytes} bytes")
+        if self._marks is not None:
+            self._marks.append((self._at, size, EXTENSION))
         data = self._take(size)
         self._padding = -size % BLOCK
         if kind in (b"L", b"K"):
@@ -222,6 +241,8 @@ class TarReader:
             entry.sparse, entry.size = tar_sparse.old_gnu(block[at : at + BLOCK], self._block, self._left)
         elif self._left and (found := tar_sparse.pax(entry.pax, self._block, self._left)) is not None:
             entry.sparse, entry.size, self._left = found
+        if entry.sparse is not None:
+            self._step = OTHER
         self._check(entry)
 
     def _check(self, entry: Entry) -> None:
@@ -275,13 +296,12 @@ class TarReader:
             self._at = min(self._end, missing)
             missing -= self._at
             parts.append(self._piece[: self._at])
-        data = b"".join(parts)
-        if self._observer is not None and data:
-            self._observer.raw(data)
-        return data
+        return b"".join(parts)
 
     def _refill(self) -> bool:
         """Go on to the next piece; tell whether there is one."""
+        if self._observer is not None:
+            self._observer.piece(self._piece)
         for piece in self._pieces:
             if piece:
                 self._before += self._end
@@ -292,6 +312,8 @@ class TarReader:
                 if self._before + self._end > self._limits.expanded_bytes:
                     self._refuse(f"it expands to more than {self._limits.expanded_bytes} bytes")
                 return True
+        self._before += self._end
+        self._piece, self._view, self._at, self._end = b"", memoryview(b""), 0, 0
         return False
 
     def _refuse(self, reason: str, cause: Exception | None = None) -> NoReturn:

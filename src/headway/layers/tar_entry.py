@@ -84,14 +84,23 @@ def plain_entry(fields: tuple[bytes, ...]) -> Entry:
     )
 
 
-def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]) -> None:
+def has_body(entry: Entry) -> bool:
+    """Tell whether the archive holds content for an entry that `plain_entry` made and nothing extends."""
+    return entry.kind not in WITHOUT_BODY and not (entry.kind == FILE and entry.name.endswith(b"/"))
+
+
+def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]) -> bool:
     """Give `entry` what its extension headers say; pax goes before GNU's long names.
 
     A record without a value changes nothing (as in Go), except that an extended attribute may be empty.
 
+    Returns:
+        Whether name and size are still those of the header block.
+
     Raises:
         ValueError: A value is not what its key asks for.
     """
+    before = entry.name, entry.size
     entry.pax = pax
     entry.xattrs = tar_pax.xattrs(pax)
     name = pax.get(b"GNU.sparse.name") or pax.get(b"path") or long.get(b"L")
@@ -107,6 +116,7 @@ def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]
         entry.uid = _owner(value)
     if value := pax.get(b"gid"):
         entry.gid = _owner(value)
+    return (entry.name, entry.size) == before
 
 
 def _owner(value: bytes) -> int:

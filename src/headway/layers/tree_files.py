@@ -46,21 +46,6 @@ class TreeFiles:
         for descriptor in (*self._kept.values(), self._root):
             os.close(descriptor)
 
-    def inode(self, path: bytes) -> int:
-        """Return the inode number of what is at `path`."""
-        above, _, name = path.rpartition(b"/")
-        return os.stat(name, dir_fd=self._directory(above), follow_symlinks=False).st_ino
-
-    def has_directory(self, path: bytes) -> bool:
-        """Tell whether `path` is a directory."""
-        try:
-            self._directory(path)
-        except OSError as error:
-            if error.errno not in ABSENT:
-                raise
-            return False
-        return True
-
     @contextmanager
     def opened(self, path: bytes) -> Iterator[int]:
         """Give a descriptor for reading what is at `path`; a fifo does not block it."""

@@ -23,7 +23,7 @@ from headway.layers.bodies import write, write_sparse
 from headway.layers.confinement import Root, clamped
 from headway.layers.footprint import Footprint
 from headway.layers.metadata import Metadata
-from headway.layers.removal import remove
+from headway.layers.removal import Removing, remove
 from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from headway.layers.umask import current_umask
@@ -48,7 +48,7 @@ class Unpacker:
             as it is, and names like a whiteout's are names like all others.
         openat2: As for `Root`.
         limits: What makes a layer hostile.
-        observer: Told where contents go, and what is removed again.
+        observer: Told of contents that do not go to their entry's path, and of what is removed again.
 
     Attributes:
         name: Of the entry that is being put on disk, for messages; None before the first.
@@ -72,7 +72,6 @@ class Unpacker:
         self.name: bytes | None = None
         self._limit = limits.remembered
         self._observer = observer
-        self._removing = None if observer is None else observer.removing
         self._metadata = Metadata(rootless=rootless, umask=umask)
         self._opaque = b"user.overlay.opaque" if rootless else b"trusted.overlay.opaque"
         self._widen = 0o700 if rootless else 0
@@ -109,6 +108,8 @@ class Unpacker:
         path = clamped(entry.name)
         above, _, name = path.rpartition(b"/")
         if _MARK in path and self._is_layer and (name.startswith(_MARK) or path.startswith(_META)):
+            if self._observer is not None:
+                self._observer.nowhere()
             self._mark(entry, above, name)
             return
         parent = self._root.directory(above)
@@ -117,6 +118,8 @@ class Unpacker:
         if not name:
             self._describe_root(entry)
         elif entry.kind == FILE:
+            if self._observer is not None and above in self._root.detours:
+                self._observer.elsewhere(self._direct(path))
             self._file(entry, parent, path, name, reader)
         elif (make := self._makers.get(entry.kind)) is not None:
             make(entry, parent, path, name)
@@ -188,11 +191,11 @@ class Unpacker:
         except FileExistsError:
             descriptor = os.open(name, _NEW_FILE, mode, dir_fd=self._clear(parent, path))
         try:
-            if self._observer is not None:
-                self._observer.stored(descriptor)
             if entry.sparse is None:
                 write(descriptor, reader.body())
             else:
+                if self._observer is not None:
+                    self._observer.sparse(descriptor)
                 write_sparse(descriptor, reader.body(), entry.sparse, entry.size)
             if not metadata.is_plain(entry):
                 metadata.finish_file(descriptor, path, entry)
@@ -366,13 +369,27 @@ class Unpacker:
     def _clear(self, parent: int, path: bytes) -> int:
         """Remove what has an entry's name, if anything; return its parent's descriptor, maybe another one now."""
         try:
-            status = remove(parent, path, self._forget, self._removing)
+            status = remove(parent, path, self._forget, self._removing(path))
         except FileNotFoundError:
             return parent
         if stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode):
             self._root.forget()
             return self._root.directory(path.rpartition(b"/")[0])
         return parent
+
+    def _removing(self, path: bytes) -> Removing | None:
+        """Return what is told of the removal of `path` and all below it."""
+        observer = self._observer
+        if observer is None:
+            return None
+        direct = self._direct(path)
+        return lambda parent, each, status: observer.removing(parent, direct + each[len(path) :], status)
+
+    def _direct(self, path: bytes) -> bytes:
+        """Return where an entry is whose parent was just opened: its path without a symlink on the way."""
+        above, slash, name = path.rpartition(b"/")
+        above = self._root.detours.get(above, above)
+        return above + slash + name if above else name
 
     def _forget(self, path: bytes, status: os.stat_result) -> None:
         self._footprint.remove(status)

@@ -1,0 +1,143 @@
+"""Bodies that a layer removes again, and how they are told from those that its tree holds.
+
+Rule 1: a body is taken to be in the tree where it was put, unless it is kept here: just before the last name of its
+        file is removed, or at the end, where another name is left.
+Rule 2: each file is kept once at most, so that a recipe never holds more than the archive did.
+Rule 3: as long as nothing is removed, this costs nothing: few layers remove what they hold. What was removed is matched
+        with bodies at the end, by path and order, for a path holds one file at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from bisect import bisect_right
+from collections.abc import Iterable
+from pathlib import Path
+
+from headway.errors import StoreError
+from headway.layers.recipe_format import PART, Column
+from headway.layers.recipe_steps import Body
+from headway.layers.recipe_writer import RecipeWriter
+from headway.layers.tree_files import TreeFiles, pieces
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class _Removal:
+    """One name of a file that was removed."""
+
+    __slots__ = ("before", "inode", "kept")
+
+    def __init__(self, before: int, inode: int) -> None:
+        self.before = before  # bodies with a lower number came before
+        self.inode = inode
+        self.kept: int | None = None
+
+
+class Kept:
+    """What a recipe keeps of bodies.
+
+    Args:
+        writer: Takes it.
+
+    Raises:
+        OSError: From every method: a system call failed.
+    """
+
+    def __init__(self, writer: RecipeWriter) -> None:
+        self._writer = writer
+        self._data = bytearray()
+        self._size = 0  # of all that was kept
+        self._places: dict[int, int] = {}  # by number of the body
+        self._removals: dict[bytes, list[_Removal]] = {}
+        self._alive: dict[int, list[_Removal]] = {}  # those whose file has another name, by inode
+        self._sparse: set[int] = set()  # inodes of files that are not what a body is
+
+    @property
+    def has_removals(self) -> bool:
+        """Whether bodies have to be matched at the end."""
+        return bool(self._removals)
+
+    def sparse(self, descriptor: int) -> None:
+        """Take note of a file that is not what its body is."""
+        self._sparse.add(os.fstat(descriptor).st_ino)
+
+    def removing(self, parent: int, path: bytes, status: os.stat_result, before: int) -> None:
+        """Keep a file whose last name is about to go; see `headway.layers.tar.Observer`.
+
+        Args:
+            parent: Descriptor of its directory.
+            path: Where it is.
+            status: What lstat says of it.
+            before: How many bodies came before the entry that it is removed for.
+        """
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:
+            return
+        is_last = status.st_nlink == 1
+        if status.st_ino in self._sparse:
+            if is_last:
+                self._sparse.discard(status.st_ino)
+            return
+        removal = _Removal(before, status.st_ino)
+        self._removals.setdefault(path, []).append(removal)
+        same = self._alive.setdefault(status.st_ino, [])
+        same.append(removal)
+        if is_last:
+            del self._alive[status.st_ino]
+            self._settle(same, parent, path.rpartition(b"/")[2])
+
+    def _settle(self, removals: Iterable[_Removal], parent: int, name: bytes) -> None:
+        descriptor = os.open(name, _READ, dir_fd=parent)
+        try:
+            self._keep(removals, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _keep(self, removals: Iterable[_Removal], descriptor: int) -> None:
+        for removal in removals:
+            removal.kept = self._size
+        for piece in pieces(descriptor, PART):
+            self._data += piece
+            self._size += len(piece)
+            while len(self._data) >= PART:
+                self._writer.data(Column.KEPT, bytes(self._data[:PART]))
+                del self._data[:PART]
+
+    # --- at the end ---
+
+    def match(self, bodies: Iterable[Body], tree: Path) -> None:
+        """Find the bodies that were removed.
+
+        Raises:
+            StoreError: A file is gone that nobody removed.
+        """
+        found = [(body.number, removal) for body in bodies if (removal := self._removal(body)) is not None]
+        if any(removal.kept is None for _, removal in found):
+            self._keep_alive({removal.inode for _, removal in found if removal.kept is None}, tree)
+        for number, removal in found:
+            if removal.kept is None:
+                raise StoreError("the layer's files were changed while it was unpacked")
+            self._places[number] = removal.kept
+
+    def _removal(self, body: Body) -> _Removal | None:
+        """Return the removal that ended a body's stay at its path."""
+        removals = self._removals.get(body.path, [])
+        place = bisect_right(removals, body.number, key=lambda removal: removal.before)
+        return removals[place] if place < len(removals) else None
+
+    def _keep_alive(self, inodes: set[int], tree: Path) -> None:
+        """Keep the files whose own name is gone, and that have another one."""
+        with TreeFiles(tree) as files:
+            for path, inode in files.walk():
+                if inode in inodes:
+                    inodes.discard(inode)
+                    with files.opened(path) as descriptor:
+                        self._keep(self._alive[inode], descriptor)
+
+    def finish(self) -> None:
+        """Write what was not written yet."""
+        self._writer.data(Column.KEPT, bytes(self._data))
+        numbers = sorted(self._places)
+        self._writer.numbers(Column.KEPT_BODIES, numbers)
+        self._writer.numbers(Column.KEPT_AT, [self._places[number] for number in numbers])
