@@ -52,6 +52,7 @@ def test_who_says_nothing_gets_the_built_in_values(tmp_path: Path, content: str)
             max_concurrent_uploads=5,
             max_download_attempts=5,
             download_patience=600.0,
+            file=tmp_path / "daemon.json",
         )
     )
 
@@ -77,6 +78,7 @@ def test_the_file_wins_over_built_in_values(tmp_path: Path) -> None:
         max_concurrent_uploads=8,
         max_download_attempts=9,
         download_patience=7200.0,
+        file=tmp_path / "daemon.json",
     )
 
 
