@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,13 +17,16 @@ from hypothesis import strategies as st
 
 from headway.interfaces.drivers import RwDriver
 from headway.layers import mounts
+from headway.layers.applier import apply_layer
+from headway.layers.changes_tar import changes_archive
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
 from headway.layers.init_layer import make_init_layer
+from headway.layers.rootfs import unpack
 from headway.records import ChangeKind, LayerReport, RwPlace, Tree
 from tests.fakes.nobody import as_nobody, home_of_nobody
-from tests.fakes.tars import Item, directory, file, symlink, whiteout
-from tests.fakes.trees import plant
+from tests.fakes.tars import Item, Source, directory, file, symlink, whiteout
+from tests.fakes.trees import look, plant
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts, and makes whiteouts")
 
@@ -196,6 +200,28 @@ class ChangesContract:
             (box.root / "a").mkdir()
             assert box.changes() == {"/a": A}
 
+    def test_they_make_a_layer_with_whiteouts_links_and_attributes(self, box: Container, tmp_path: Path) -> None:
+        (box.root / "one").write_bytes(b"x" * 3_000_000)
+        os.link(box.root / "one", box.root / "two")
+        os.setxattr(box.root / "one", "user.x", b"y")
+        os.mkfifo(box.root / "etc/fifo")
+        shutil.rmtree(box.root / "usr")
+        (box.root / "etc/passwd").unlink()
+
+        applied = as_a_layer(box, tmp_path / "applied")
+
+        assert applied == shown(box.root)
+        assert applied["two"][4] == "['one', 'two']"
+
+    def test_nothing_but_the_changes_is_in_their_layer(self, box: Container) -> None:
+        shutil.rmtree(box.root / "usr/bin")
+        (box.root / "etc/new").symlink_to("passwd")
+
+        tar = b"".join(changes_archive(box.driver.changes(box.place, box.trees), box.root))
+
+        listed = subprocess.run(["tar", "-t"], input=tar, capture_output=True, check=True).stdout.decode().split()
+        assert listed == ["etc/", "etc/new", "usr/", "usr/.wh.bin"]
+
 
 class TestOverlay2Changes(ChangesContract):
     @pytest.fixture
@@ -341,6 +367,24 @@ def naive(before: Path, after: Path) -> dict[str, ChangeKind]:
     return {f"/{name}": kind for name, kind in changed.items()}
 
 
+def as_a_layer(box: Container, place: Path) -> dict[str, tuple[object, ...]]:
+    """Make a layer of a container's changes, put it over the others, and return what that looks like."""
+    changes = box.driver.changes(box.place, box.trees)
+    tar = b"".join(changes_archive(changes, box.root))
+    assert tar == b"".join(changes_archive(changes, box.root))
+    (place / "tree").mkdir(parents=True)
+    _, report = apply_layer(Source(tar), place / "tree", lambda _: None)
+    assert report.stands_alone
+    unpack([*box.trees, Tree(place / "tree", report)], place / "root")
+    return shown(place / "root")
+
+
+def shown(root: Path) -> dict[str, tuple[object, ...]]:
+    """Return what there is to see, but for the times of directories, which are no change."""
+    fields = ("mode", "owner", "size", "content", "same as", "xattrs")
+    return {name: tuple(str(facts[field]) for field in fields) for name, facts in look(root).items() if name != "."}
+
+
 @settings(max_examples=120)
 @given(layers=st.lists(ENTRIES, min_size=1, max_size=3), edits=st.lists(EDITS, max_size=12))
 def test_any_edits_are_told_as_by_comparing_every_file_with_both_drivers(
@@ -358,6 +402,7 @@ def test_any_edits_are_told_as_by_comparing_every_file_with_both_drivers(
                     edit(box.root, what, path, other, 1_000_000 + number)
                 expected = naive(before, box.root)
                 found[driver.name] = (box.changes(), expected)
+                assert as_a_layer(box, scene / f"{driver.name} applied") == shown(box.root)
     finally:
         assert not any(place.startswith(str(scene)) for place in mounts.ours())
         shutil.rmtree(scene)

@@ -52,16 +52,35 @@ def members(
     Raises:
         OSError: It cannot be read.
     """
-    yield from _Walk(wanted, whole_seconds=whole_seconds).walk(parent, name, shown)
+    yield from TreeMembers(wanted, whole_seconds=whole_seconds).walk(parent, name, shown)
 
 
-class _Walk:
-    def __init__(self, wanted: Wanted, *, whole_seconds: bool) -> None:
+class TreeMembers:
+    """The members of one archive: a second name of a file becomes a hard link to the first.
+
+    Args:
+        wanted: As in `members`.
+        whole_seconds: As in `members`.
+    """
+
+    def __init__(self, wanted: Wanted = lambda _: True, *, whole_seconds: bool = False) -> None:
         self._wanted = wanted
         self._whole_seconds = whole_seconds
         self._links: dict[tuple[int, int], bytes] = {}
 
+    def one(self, parent: int, name: bytes, shown: bytes) -> Member | None:
+        """Return what has `name` in the directory `parent`, without what is below it; None for a socket."""
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            return self._other(parent, name, shown, status)
+        descriptor = os.open(name, _FLAGS | os.O_DIRECTORY, dir_fd=parent)
+        try:
+            return self._described(descriptor, shown, status), ()
+        finally:
+            os.close(descriptor)
+
     def walk(self, parent: int, name: bytes, shown: bytes) -> Iterator[Member]:
+        """Yield what has `name` in the directory `parent`, and everything below it; see `members`."""
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if stat.S_ISDIR(status.st_mode):
             yield from self._directory(parent, name, shown, status)
@@ -72,14 +91,17 @@ class _Walk:
         descriptor = os.open(name, _FLAGS | os.O_DIRECTORY, dir_fd=parent)
         try:
             if shown and self._wanted(shown):
-                entry = self._entry(shown + b"/", status)
-                entry.xattrs = _xattrs(descriptor)
-                yield entry, ()
+                yield self._described(descriptor, shown, status), ()
             for child in sorted(os.fsencode(each) for each in os.listdir(descriptor)):
                 with suppress(FileNotFoundError):  # it has gone meanwhile
                     yield from self.walk(descriptor, child, shown + b"/" + child if shown else child)
         finally:
             os.close(descriptor)
+
+    def _described(self, descriptor: int, shown: bytes, status: os.stat_result) -> Entry:
+        entry = self._entry(shown + b"/", status)
+        entry.xattrs = _xattrs(descriptor)
+        return entry
 
     def _other(self, parent: int, name: bytes, shown: bytes, status: os.stat_result) -> Member | None:
         if stat.S_IFMT(status.st_mode) not in _KINDS or not self._wanted(shown):

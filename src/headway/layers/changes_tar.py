@@ -1,0 +1,54 @@
+"""What a read-write layer has changed, as a layer's tar: what `docker commit` makes of it.
+
+Rule 1: a deletion is a whiteout beside its siblings (image-spec, layer.md); there are no opaque directories.
+Rule 2: the same changes give the same bytes: in order of the names' bytes, whiteouts without a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from headway.layers.copying import disk_failures
+from headway.layers.merged import Directories
+from headway.layers.tar_entry import FILE, Entry
+from headway.layers.tar_writer import Member, archive
+from headway.layers.tree_members import TreeMembers, joined
+from headway.records import Change, ChangeKind
+
+_WHITEOUT = b".wh."
+_MODE = 0o600
+
+
+def changes_archive(changes: Iterable[Change], root: Path) -> Iterator[bytes]:
+    """Yield the tar of a layer that makes these changes, in large pieces.
+
+    Args:
+        changes: What was changed, every directory above it included (`changes.compare`).
+        root: The container's root directory, mounted, from which nothing but the changes is read.
+
+    Raises:
+        StoreError: The disk failed.
+    """
+    with disk_failures(str(root)), Directories([root]) as directories:
+        yield from joined(archive(_members(changes, directories)))
+
+
+def _members(changes: Iterable[Change], directories: Directories) -> Iterator[Member]:
+    tree = TreeMembers()
+    for change in sorted(changes, key=lambda change: os.fsencode(change.path)):
+        parent, _, name = change.path.removeprefix("/").rpartition("/")
+        shown = os.fsencode(change.path.removeprefix("/"))
+        if change.kind is ChangeKind.DELETED:
+            yield _whiteout(os.fsencode(parent), os.fsencode(name)), ()
+            continue
+        with suppress(FileNotFoundError):  # it has gone meanwhile
+            if member := tree.one(directories.open(0, parent), os.fsencode(name), shown):
+                yield member
+
+
+def _whiteout(parent: bytes, name: bytes) -> Entry:
+    shown = b"/".join(filter(None, (parent, _WHITEOUT + name)))
+    return Entry(shown, FILE, _MODE, 0, 0, 0, 0, b"")
