@@ -20,8 +20,9 @@ Store:
   df         what takes up how much                prune      make room: what nobody uses goes
   events     what happened, and what happens
 
-Registries:
-  login      log in to a registry              logout     forget that login
+Daemon and registries:
+  daemon     serve docker and others           login      log in to a registry
+                                               logout     forget that login
 
 Other:
   version    which Headway this is
@@ -267,6 +268,13 @@ def _prune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="do not ask")
 
 
+def _daemon(parser: argparse.ArgumentParser) -> None:
+    """Serve the Docker Engine API: images, and what they need of containers."""
+    from headway.cli.daemon_arguments import fill  # noqa: PLC0415  # nobody else needs its thirty flags
+
+    fill(parser)
+
+
 def _version(parser: argparse.ArgumentParser) -> None:
     """Print which Headway this is."""
     _format(parser)
@@ -315,6 +323,7 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "df": _df,
     "prune": _prune,
     "events": _events,
+    "daemon": _daemon,
     "version": _version,
     "run": _run,
 }

@@ -29,6 +29,7 @@ _MODULES = {
     "df": "headway.cli.df",
     "prune": "headway.cli.prune",
     "events": "headway.cli.events",
+    "daemon": "headway.cli.daemon",
     "version": "headway.cli.version",
     "run": "headway.cli.version",
 }
@@ -43,6 +44,12 @@ def run() -> None:
     except SystemExit as left:  # argparse has printed help, or refused a word
         status = int(left.code or DONE)
     sys.exit(status if is_written() else status or FINAL)
+
+
+def run_daemon() -> None:
+    """Run `headway daemon` by its other name, headwayd."""
+    sys.argv.insert(1, "daemon")
+    run()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -78,7 +85,7 @@ def _load(name: str) -> Callable[[object], int]:
     msgspec asks for typing_extensions, only to serve Pythons older than ours; that would cost `headway images` a third
     of its start. Kept out of sight meanwhile, it is there for everybody else.
     """
-    hidden = "typing_extensions" not in sys.modules
+    hidden = name != "daemon" and "typing_extensions" not in sys.modules  # aiohttp cannot do without it
     if hidden:
         sys.modules["typing_extensions"] = None  # type: ignore[assignment]
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from headway.composition.network import credential_source, http_client
@@ -21,26 +21,31 @@ from headway.store.trust_key import load_or_make
 
 
 @asynccontextmanager
-async def image_service(settings: Settings, stores: Stores) -> AsyncIterator[ImageService]:
+async def image_service(
+    settings: Settings, stores: Stores, *, current: Callable[[], Settings] | None = None
+) -> AsyncIterator[ImageService]:
     """Give the service over open stores, for as long as the block lasts; the daemon's key is made at the first time.
 
     Args:
         settings: What it keeps to.
         stores: What `composition.writing.writing` has opened.
+        current: Returns settings that may have changed meanwhile; mirrors and insecure registries are taken from it
+            for each pull.
 
     Raises:
         StoreCorruptError: The daemon's key is damaged.
         StoreError: The disk failed.
     """
     root = DataRoot(settings.data_root)
+    now = current or (lambda: settings)
     http = http_client(settings)
     config = ImageServiceConfig(
         stores=stores,
         place=root.tmp,
         registry_service=RegistryService(
             index=SearchClient(RegistryClient(http, credential_source(settings))),
-            mirrors_of=settings.mirrors_of,
-            insecure=InsecureRegistries(settings.insecure_registries),
+            mirrors_of=lambda domain: now().mirrors_of(domain),
+            insecure=lambda: InsecureRegistries(now().insecure_registries),
             host_platform=Platform.of_machine(os.uname().machine),
         ),
         trust_key=load_or_make(root.path / "key.json"),

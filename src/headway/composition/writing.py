@@ -33,12 +33,13 @@ from headway.version import VERSION
 
 
 @contextmanager
-def writing(settings: Settings, tell: Callable[[str], None]) -> Iterator[Stores]:
+def writing(settings: Settings, tell: Callable[[str], None], *, socket: str = "") -> Iterator[Stores]:
     """Open a data root for changes, alone, and put right what a crash has left.
 
     Args:
         settings: Says where it is.
         tell: Takes a sentence for the user about what is lost.
+        socket: Where this process will serve others; they find it in the lock.
 
     Raises:
         StoreBusyError: Another process is writing.
@@ -48,10 +49,12 @@ def writing(settings: Settings, tell: Callable[[str], None]) -> Iterator[Stores]
     root = DataRoot(settings.data_root)
     root.create()
     with (
-        WriterLock(root.lock),
+        WriterLock(root.lock) as lock,
         Reserve(root.reserve),
         Database.open(root.database, program=VERSION) as database,
     ):
+        if socket:
+            lock.announce(socket)
         leases = SqliteLeases(database)
         drivers = LazyDrivers(settings, root, database)
         stores = _stores(root, database, leases, SqliteGarbage, drivers)

@@ -304,7 +304,7 @@ class ImageService:
         """Return what a registry's index finds; see `Search.search`."""
         service = self._config.registry_service
         search = Search(service.index, self._pulls.tools.lanes)
-        return await search.search(term, limit=limit, filters=filters, insecure=service.insecure)
+        return await search.search(term, limit=limit, filters=filters, insecure=service.insecure())
 
     def update_config(
         self,

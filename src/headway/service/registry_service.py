@@ -20,13 +20,13 @@ class RegistryService(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         index: Finds repositories by words.
         mirrors_of: Returns the URLs that stand in for a registry, first choice first.
-        insecure: Hosts that may be asked without verified TLS.
+        insecure: Returns the hosts that may be asked without verified TLS.
         host_platform: What an image is wanted for where nobody says.
     """
 
     index: SearchIndex
     mirrors_of: Callable[[str], tuple[str, ...]] = lambda _: ()
-    insecure: InsecureRegistries = InsecureRegistries()
+    insecure: Callable[[], InsecureRegistries] = InsecureRegistries
     host_platform: Platform
 
     def request(
@@ -37,6 +37,6 @@ class RegistryService(msgspec.Struct, frozen=True, kw_only=True):
             reference=reference,
             platform=platform or self.host_platform,
             mirrors=self.mirrors_of(reference.domain),
-            insecure=self.insecure,
+            insecure=self.insecure(),
             login=login,
         )

@@ -1,0 +1,40 @@
+"""`headway daemon`, also `headwayd`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from headway.cli.daemon_arguments import given
+from headway.cli.failures import DONE
+from headway.daemon.configuration import Flags, configured
+from headway.daemon.process import Daemon
+from headway.settings import default_data_root, parse_duration
+
+
+def daemon(options: Namespace) -> int:
+    """Serve the Docker Engine API until a signal ends it."""
+    shared, own = given(options)
+    if options.data_root is not None:
+        shared["data_root"] = options.data_root.absolute()
+    if "download_patience" in shared:
+        shared["download_patience"] = parse_duration(str(shared["download_patience"]))
+    home = Path(os.environ.get("HOME") or "/")
+    flags = Flags(
+        config_file=options.config_file,
+        data_root=default_data_root(os.environ, home, root=os.geteuid() == 0),
+        shared=shared,
+        daemon=own,
+    )
+    if options.validate:
+        configured(flags)
+        print("configuration OK", file=sys.stderr)
+        return DONE
+    Daemon(flags, _show).run()
+    return DONE
+
+
+def _show(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

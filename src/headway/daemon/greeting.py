@@ -1,0 +1,62 @@
+"""What a daemon says at its start, once, for a person (interface.md, "The daemon at start")."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from headway.daemon.configuration import Configuration
+from headway.daemon.sockets import Listener
+from headway.engine.api_version import NEWEST, OLDEST
+from headway.service.image_service import ImageService
+from headway.service.stores import Stores
+from headway.version import VERSION
+
+
+def greeting(
+    configuration: Configuration, listeners: list[Listener], service: ImageService, stores: Stores
+) -> Iterator[str]:
+    """Yield the lines: who it is, where it can be asked, what it has, and what to type."""
+    settings, daemon = configuration.settings, configuration.daemon
+    yield f"headway {VERSION}: Docker Engine API {OLDEST}-{NEWEST}, images only"
+    for listener in listeners:
+        yield f"socket     {listener.address} ({_who(listener, daemon.group)})"
+    unfinished = list(stores.ingests.walk())
+    kept = sum(held for _, held, _ in unfinished)
+    what = [service.graph_driver_for_os() + "; " + _counted(service.count_images(), "image")]
+    if unfinished:
+        what += [_counted(len(unfinished), "unfinished download"), f"{kept / 1e6:.1f} MB kept"]
+    yield f"data root  {settings.data_root} ({', '.join(what)})"
+    is_there = configuration.path.exists()
+    limits = service.limits
+    yield (
+        f"config     {configuration.path if is_there else f'none ({configuration.path})'}   "
+        f"limits: {_counted(limits.max_concurrent_downloads, 'download')}, "
+        f"{_counted(limits.max_concurrent_uploads, 'upload')}, "
+        f"{_counted(limits.max_download_attempts, 'attempt')} without progress, "
+        f"patience {_duration(limits.download_patience)}"
+    )
+    yield f"try        docker -H {listeners[0].address} pull alpine"
+
+
+def _who(listener: Listener, group: str) -> str:
+    match listener.address.kind:
+        case "unix" if group:
+            return f"its owner and the group {group}"
+        case "unix":
+            return "its owner only; --group docker shares it"
+        case "fd":
+            return "passed on by systemd"
+    if listener.tls is None:
+        return "no TLS: whoever reaches it can do everything"
+    return "TLS, clients' certificates" if listener.tls.verify_mode else "TLS"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _duration(seconds: float) -> str:
+    if math.isinf(seconds):
+        return "for ever"
+    return f"{seconds / 60:g}m" if seconds >= 60 else f"{seconds:g}s"

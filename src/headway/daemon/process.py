@@ -1,0 +1,153 @@
+"""A daemon from its start to its end: read `Daemon.run` top to bottom.
+
+Rule 1: it says that it is ready when it answers, and not before.
+Rule 2: a reload changes everything that it can or nothing; running transfers go on.
+Rule 3: whatever ends it, unfinished downloads are kept, and what it mounted is unmounted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from headway.composition.service import image_service
+from headway.composition.writing import writing
+from headway.daemon import logs
+from headway.daemon.configuration import Flags, configured
+from headway.daemon.greeting import greeting
+from headway.daemon.notify import notify
+from headway.daemon.reload import Reloader
+from headway.daemon.sockets import Listener, close_all, default_socket, open_all
+from headway.engine.host import this_host
+from headway.engine.listeners import Address
+from headway.engine.server import EngineServer
+from headway.engine.table import all_routes
+from headway.errors import ConflictError, HeadwayError
+from headway.layers.file_access import RootfsAccess
+from headway.service.image_service import ImageService
+from headway.service.stores import Stores
+
+log = logging.getLogger(__name__)
+
+FORCED_AT = 3
+
+
+class Daemon:
+    """One daemon.
+
+    Args:
+        flags: What the command line says; every reload keeps to it.
+        show: Takes the lines that a person sees at start.
+    """
+
+    def __init__(self, flags: Flags, show: Callable[[str], None]) -> None:
+        self._flags = flags
+        self._show = show
+        self._configuration = configured(flags)
+        self._interrupts = 0
+
+    def run(self) -> None:
+        """Serve until a signal says otherwise.
+
+        Raises:
+            HeadwayError: It could not begin.
+        """
+        configuration = self._configuration
+        daemon = configuration.daemon
+        logs.begin("debug" if configuration.settings.debug else daemon.log_level, daemon.log_format)
+        for warning in configuration.warnings:
+            log.warning("%s", warning)
+        texts = daemon.hosts or (default_socket(dict(os.environ), os.geteuid()),)
+        addresses = [Address.parse(text) for text in texts]
+        with ExitStack() as stack:
+            stack.enter_context(_pid_file(daemon.pidfile))
+            listeners = open_all(daemon, addresses)
+            stack.callback(close_all, listeners)
+            unix = next((str(each.address) for each in listeners if each.address.kind == "unix"), "")
+            stores = stack.enter_context(writing(configuration.settings, log.warning, socket=unix))
+            asyncio.run(self._serve(stores, listeners))
+
+    async def _serve(self, stores: Stores, listeners: list[Listener]) -> None:
+        loop = asyncio.get_running_loop()
+        stopped = asyncio.Event()
+        async with image_service(
+            self._configuration.settings, stores, current=lambda: self._configuration.settings
+        ) as service:
+            host = this_host()
+            routes = all_routes(
+                service, stores, RootfsAccess(), host=host, settings=lambda: self._configuration.settings
+            )
+            server = EngineServer(routes)
+            reloader = Reloader(service, stores.events, host.name)
+            self._obey_signals(loop, stopped, reloader)
+            serving = [
+                await loop.create_server(server, sock=listener.socket, ssl=listener.tls) for listener in listeners
+            ]
+            for line in greeting(self._configuration, listeners, service, stores):
+                self._show(line)
+            notify("READY=1")
+            await stopped.wait()
+            notify("STOPPING=1")
+            for each in serving:
+                each.close()
+            await self._shut_down(server, service)
+
+    async def _shut_down(self, server: EngineServer, service: ImageService) -> None:
+        limit = self._configuration.daemon.shutdown_timeout
+        await server.shutdown(None if limit < 0 else float(limit))
+        await asyncio.to_thread(service.cleanup)
+
+    def _obey_signals(self, loop: asyncio.AbstractEventLoop, stopped: asyncio.Event, reloader: Reloader) -> None:
+        faulthandler.register(signal.SIGUSR1, file=sys.stderr, all_threads=True)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number, stopped)
+        loop.add_signal_handler(signal.SIGQUIT, os._exit, 128 + signal.SIGQUIT)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, reloader)
+
+    def _stop(self, number: signal.Signals, stopped: asyncio.Event) -> None:
+        self._interrupts += 1
+        log.info("Processing signal '%s'", number.name)
+        if self._interrupts >= FORCED_AT:
+            log.warning("Forcing docker daemon shutdown without cleanup; %d interrupts received", self._interrupts)
+            os._exit(128 + number)
+        stopped.set()
+
+    def _reload(self, reloader: Reloader) -> None:
+        path = self._configuration.path
+        log.info("Got signal to reload configuration, reloading from: %s", path)
+        notify("RELOADING=1")
+        try:
+            self._configuration = reloader.reload(self._configuration, configured(self._flags))
+        except HeadwayError as error:
+            log.error("%s", error)  # noqa: TRY400  # the words are for the administrator; a traceback says nothing more
+        notify("READY=1")
+
+
+@contextmanager
+def _pid_file(path: Path | None) -> Iterator[None]:
+    """Keep a file with this process's ID.
+
+    Raises:
+        ConflictError: The process that wrote it is alive.
+    """
+    if path is None:
+        yield
+        return
+    try:
+        other = int(path.read_text().strip())
+    except (OSError, ValueError):
+        other = 0
+    if other and other != os.getpid() and Path(f"/proc/{other}").exists():
+        raise ConflictError(f"process with PID {other} is still running ({path})")
+    path.write_text(f"{os.getpid()}\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
