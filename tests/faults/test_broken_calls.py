@@ -12,7 +12,7 @@ from tests.faults.broken_calls import Break, pull_with
 from tests.faults.power import Known
 from tests.faults.registry import Registry
 
-LAYERS: list[images.Files] = [{"usr/0": b"text " * 900, "usr/1": b"more"}, {"usr/0": b"x"}]
+LAYERS: list[images.Files] = [{f"usr/{number}": b"text " * 900 for number in range(12)}, {"usr/0": b"x"}]
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ LAYERS: list[images.Files] = [{"usr/0": b"text " * 900, "usr/1": b"more"}, {"usr
         (Break("pwrite64", "ENOSPC", 14, for_good=True), 73),  # its log
         (Break("rename,renameat,renameat2", "ENOSPC", 1), 73),
         (Break("fsync,fdatasync,syncfs", "EIO", 2), 1),
-        (Break("write", "ENOSPC", 1, for_good=True, kill="unlink,unlinkat"), -9),
+        (Break("write", "ENOSPC", 9, for_good=True, kill="unlinkat"), -9),
     ],
 )
 def test_what_a_broken_call_stops_goes_on(tmp_path: Path, broken: Break, status: int) -> None:

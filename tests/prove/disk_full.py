@@ -17,7 +17,7 @@ CONNECTIONS = 3
 EVERY = 6  # so many calls of each kind one by one, then some of them
 FURTHER = 1.3
 MOST = 300
-TIDYING = "unlink,unlinkat"
+TIDYING = "unlinkat"  # a tree that is given up; SQLite unlinks files of its own at start, by another call
 
 
 @check(
@@ -46,7 +46,7 @@ def disk_full(sheet: Sheet) -> None:
                     hits += 1
                     twice = max(twice, registry.sent("blob") - image.size)
                 sheet.tell(f"{error} in {calls}: pulls", hits)
-        kills = [Break("write", "ENOSPC", nth, for_good=True, kill=TIDYING) for nth in range(1, 21, 2)]
+        kills = [Break("write", "ENOSPC", nth, for_good=True, kill=TIDYING) for nth in range(2, 12)]
         killed = [pull_with(each, Cli(next(places)), known) for each in kills]
     sheet.at_least("pulls with a broken call", len(found), 100)
     full = [after for broken, after in found if broken.error == "ENOSPC" and after.status]
@@ -56,7 +56,7 @@ def disk_full(sheet: Sheet) -> None:
     problems = [f"{broken}: {after.problems[0]}" for broken, after in found if after.problems]
     sheet.right("nothing else is wrong, before and after the next pull", "; ".join(problems[:2]))
     sheet.at_most("layer bytes sent twice, at most", twice, CONNECTIONS * IN_FLIGHT, "bytes", 0)
-    sheet.at_least("full, then killed", sum(after.status < 0 for after in killed), 3)
+    sheet.at_least("full, then killed", sum(after.hit and after.status < 0 for after in killed), 3)
     sheet.right("nothing is wrong after those", "; ".join(p for after in killed for p in after.problems[:1]))
 
 
