@@ -193,3 +193,10 @@ def test_an_image_event_carries_the_labels_and_the_name(events: Events) -> None:
         ("untag", IMAGE.image_id, {"stage": "test", "name": IMAGE.image_id}),
         ("delete", IMAGE.image_id, {"name": IMAGE.image_id}),
     ]
+
+
+def test_an_id_in_an_attribute_is_a_text(events: Events) -> None:
+    told = events.tell("container", "create", IMAGE.image_id, {"image": IMAGE.image_id})
+
+    assert (type(told.actor), type(told.attributes["image"])) == (str, str)
+    assert events.history(EVERYTHING) == [told]

@@ -41,7 +41,8 @@ class Events:
         Raises:
             StoreError: The disk failed.
         """
-        event = self.log.append(self.clock(), kind, action, actor, attributes)
+        plain = {key: str(value) for key, value in attributes.items()}  # an ID is more than a text
+        event = self.log.append(self.clock(), kind, action, str(actor), plain)
         with self._lock:
             for wake in self._listeners:
                 wake()
@@ -60,8 +61,8 @@ class Events:
         Its labels go along and win over `attributes`; `name`, unless it is empty, wins over both.
         """
         labels = image.labels if image is not None and image.labels is not None else {}
-        named = {"name": str(name)} if name else {}
-        return self.tell("image", action, str(actor), {**attributes, **labels, **named})
+        named = {"name": name} if name else {}
+        return self.tell("image", action, actor, {**attributes, **labels, **named})
 
     def tell_of_pull(self, reference: Reference, image: ImageRecord) -> Event:
         """Tell of a pull that has ended well; the actor is what was asked for."""
