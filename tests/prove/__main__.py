@@ -30,6 +30,7 @@ from tests.prove import (
     recipes,
     repeats,
     scale,
+    service,
     start_up,
 )
 from tests.prove.report import write
@@ -38,7 +39,7 @@ from tests.prove.sheet import CHECKS, Check, Sheet
 # Importing them registers their checks.
 MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, fuzz),
-    *(concurrency, scale, faults_table, mixed_faults, mounts, disk_full),
+    *(concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
 )
 
 
