@@ -178,6 +178,13 @@ class ChangesContract:
 
         assert box.changes() == {}
 
+    def test_a_device_that_was_touched_is_modified(self, driver: RwDriver, tmp_path: Path) -> None:
+        tree = plant(tmp_path / "tree", directory("./"), Item("disk", type="block", device=(7, 200)))
+
+        with container(driver, tmp_path / "rw", [tree]) as box:
+            os.utime(box.root / "disk", (9, 9))
+            assert box.changes() == {"/disk": M}
+
     def test_the_size_is_that_of_what_was_written_hard_links_once(self, box: Container) -> None:
         (box.root / "one").write_bytes(b"x" * 100_000)
         os.link(box.root / "one", box.root / "two")
