@@ -114,11 +114,11 @@ def test_a_quota_is_on_the_receipt(tmp_path: Path) -> None:
         assert words == {registry.host: "98 of 100 left per 6 h, counted for 192.0.2.1"}
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("status", [500, 503])
 def test_a_burst_of_server_errors_costs_no_byte_twice(tmp_path: Path, status: int) -> None:
     script = [On(CutAfter(100_000), kind="blob", nth=1), On(Status(status), kind="blob", nth=range(2, 6))]
     with Registry([IMAGE], faults=script) as registry:
-        outcome = pull(f"{registry.host}/test/image", tmp_path, times=20)
+        outcome = pull(f"{registry.host}/test/image", tmp_path, times=60)
 
         assert outcome.error is None, outcome.said
         assert sum(each.sent for each in registry.requests("blob") if each.status != status) <= 1.01 * IMAGE.size
@@ -135,7 +135,7 @@ def test_a_signed_address_that_expires_at_each_turn_is_renewed_at_each_turn(tmp_
             On(RedirectTo(storage.url, expires_seconds=next(effects)), kind="blob", digest=FIRST, nth=nth)
             for nth in range(1, 20)
         ]
-        outcome = pull(f"{registry.host}/test/image", tmp_path, times=20)
+        outcome = pull(f"{registry.host}/test/image", tmp_path, times=60)
 
         assert outcome.error is None, outcome.said
         assert sum(each.sent for each in storage.requests("blob") if each.status != 403) == SIZE

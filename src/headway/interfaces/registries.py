@@ -37,6 +37,7 @@ class BlobStream(Protocol):
             RefusedError: 401 or 403 after authentication.
             NotFoundError: The registry does not have this blob.
             ThrottledError: 429.
+            HeldBackError: Nothing was sent, since the registry has asked for a time that has not passed.
             UnavailableError: 5xx.
             MisbehavedError: A length, a range or a content type that cannot belong to this blob.
         """
