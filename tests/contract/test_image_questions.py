@@ -183,7 +183,7 @@ def test_an_image_that_is_not_here_gets_no_name(stores: Stores) -> None:
 
 # --- history and details -------------------------------------------------------------------------------------------
 
-STEPS = [
+STEPS: list[dict[str, object]] = [
     {"created": "2026-01-01T00:00:00Z", "created_by": "ADD base"},
     {"created": "2026-01-02T00:00:00Z", "created_by": "ENV a=1", "empty_layer": True},
     {"created": "2026-01-03T00:00:00Z", "created_by": "COPY top", "comment": "buildkit"},

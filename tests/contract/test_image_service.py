@@ -327,7 +327,7 @@ def test_an_update_that_cannot_be_changes_nothing(service: ImageService, wrong: 
     before = service.limits
 
     with pytest.raises(InvalidSettingError, match=f"^{said}$"):
-        service.update_config(**{"max_concurrent_uploads": 9, **wrong})  # type: ignore[arg-type]
+        service.update_config(**{"max_concurrent_uploads": 9, **wrong})
 
     assert service.limits == before
     assert service.update_config(max_concurrent_downloads=0) == before, "0 means the default"

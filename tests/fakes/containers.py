@@ -75,8 +75,8 @@ class MemoryMountTable:
     def delete(self, target: Path) -> None:
         self._mounts.pop(target, None)
 
-    def list(self) -> list[KeptMount]:
-        return [self._mounts[target] for target in sorted(self._mounts)]
-
     def of_image(self, image_id: ImageID) -> list[KeptMount]:
         return [mount for mount in self.list() if mount.image_id == image_id]
+
+    def list(self) -> list[KeptMount]:
+        return [self._mounts[target] for target in sorted(self._mounts)]

@@ -29,7 +29,7 @@ def service_model(sheet: Sheet) -> None:
     machine = seed(random.Random(sheet.seed).randrange(2**32))(ServiceMachine)
     difference = ""
     try:
-        run_state_machine_as_test(machine, settings=how)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(machine, settings=how)
     except Exception as error:  # whatever it is: it is one
         difference = f"{type(error).__name__}: {error}"
     sheet.right("the service and the model agree, always", difference)
