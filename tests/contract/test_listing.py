@@ -149,6 +149,13 @@ def test_what_listed_images_share_is_counted_on_both(stores: Stores) -> None:
     assert [image.shared_size for image in alone] == [0], "nobody else is listed"
 
 
+def test_a_list_reads_no_config(stores: Stores) -> None:
+    image_id = add_image(stores, "app:1", labels={"a": "1"})
+    stores.blobs.delete(image_id)
+
+    assert shown(Listing(stores).images({"label": ["a=1"]})) == [["app:1"]]
+
+
 def test_an_image_from_before_labels_were_recorded_shows_those_of_its_config(stores: Stores) -> None:
     import msgspec  # noqa: PLC0415 - for this test alone
 

@@ -45,6 +45,15 @@ def test_all_tags_of_a_repository_are_pulled_and_share_their_layers(registry: Do
     assert len(trees) == 4
 
 
+def test_each_tag_of_a_repository_is_told_of(registry: DockerRegistry, headway: Cli) -> None:
+    push(registry, "tags/told", "1", "2")
+    headway("pull", "-a", f"{registry.host}/tags/told")
+
+    told = headway("events", "--since", "1h", "--until", "0s", "--format", "{{.Action}} {{.ID}}")
+
+    assert sorted(told.stdout.splitlines()) == [f"pull {registry.host}/tags/told:{tag}" for tag in "12"]
+
+
 @pytest.mark.parametrize("suffix", [":1", f"@sha256:{'0' * 64}"])
 def test_a_tag_and_all_of_them_exclude_each_other(headway: Cli, suffix: str) -> None:
     done = headway("pull", "--all-tags", f"127.0.0.1:1/tags/all{suffix}")

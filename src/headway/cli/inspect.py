@@ -21,10 +21,12 @@ def inspect(options: Namespace) -> int:
     """Show everything known of images, as JSON; what is not there is explained, and the rest is shown."""
     found: list[dict[str, object]] = []
     status = DONE
-    with reading(settings_of(options)) as records:
+    settings = settings_of(options)
+    with reading(settings) as records:
+        inspection = Inspection(records, driver=settings.storage_driver or "overlay2")
         for name in options.names:
             try:
-                found.append(_shown(Inspection(records).of(Lookup(records).find(name))))
+                found.append(_shown(inspection.of(Lookup(records).find(name))))
             except HeadwayError as error:
                 print(explain(error), file=sys.stderr)
                 status = status or exit_status(error)
