@@ -20,6 +20,7 @@ from tests.prove import (
     disk_full,
     faults_table,
     fuzz,
+    hostile,
     kills,
     makers,
     many,
@@ -38,7 +39,7 @@ from tests.prove.sheet import CHECKS, Check, Sheet
 
 # Importing them registers their checks.
 MODULES = (
-    *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, fuzz),
+    *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, hostile, fuzz),
     *(concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
 )
 

@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tests.fakes.cli import Cli
 from tests.faults.pull import bytes_kept
 from tests.faults.registry import Registry
 from tests.faults.story import Fault, FlipByte, RateLimit, Status
-from tests.prove.scene import Said, linked, run, started, unlisted, wait_until
+from tests.prove.scene import Said, linked, run, small_disk, started, unlisted, wait_until
 from tests.prove.sheet import Sheet, check
 
 MB = 1_000_000
@@ -113,7 +112,7 @@ def _spoilt(packed: bytes) -> bytes:
 def _disk_full(sheet: Sheet) -> None:
     """Fill a small disk, fail, make room, and let the same command finish."""
     image = images.image([images.noise_layer(8 * MB, seed=5), images.noise_layer(6 * MB, seed=6)])
-    with _small_disk(sheet.place / "full", megabytes=48) as disk, linked(image=image) as (_, link, name):
+    with small_disk(sheet.place / "full", megabytes=48) as disk, linked(image=image) as (_, link, name):
         filler = disk / "filler"
         cli = Cli(disk / "root")
         unlisted(cli)
@@ -140,7 +139,7 @@ def _free_bytes(disk: Path) -> int:
 
 
 def _read_only(sheet: Sheet) -> None:
-    with _small_disk(sheet.place / "read-only", megabytes=16) as disk, linked(image=GOOD) as (_, _, name):
+    with small_disk(sheet.place / "read-only", megabytes=16) as disk, linked(image=GOOD) as (_, _, name):
         cli = Cli(disk / "root")
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         said = run(cli, "pull", name)
@@ -150,22 +149,6 @@ def _read_only(sheet: Sheet) -> None:
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         said = run(cli, "images", "-q")
         sheet.right("read-only: images are still listed", said.problem or ("" if said.stdout else "nothing listed"))
-
-
-@contextmanager
-def _small_disk(where: Path, *, megabytes: int) -> Iterator[Path]:
-    """Mount an ext4 of some size from a file."""
-    where.mkdir()
-    file, disk = where / "disk.img", where / "disk"
-    disk.mkdir()
-    with file.open("wb") as opened:
-        opened.truncate(megabytes << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", file], check=True)
-    subprocess.run(["mount", "-o", "loop", file, disk], check=True)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def _second_writer(sheet: Sheet) -> None:

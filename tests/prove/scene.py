@@ -130,3 +130,19 @@ def unlisted(cli: Cli) -> str:
     """Return what `headway images` lists where nothing should be; nothing where it lists nothing."""
     said = run(cli, "images", "-q", "--all")
     return said.problem or " ".join(said.stdout.split())
+
+
+@contextmanager
+def small_disk(where: Path, *, megabytes: int) -> Iterator[Path]:
+    """Mount an ext4 of some size from a file."""
+    where.mkdir()
+    file, disk = where / "disk.img", where / "disk"
+    disk.mkdir()
+    with file.open("wb") as opened:
+        opened.truncate(megabytes << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", file], check=True)
+    subprocess.run(["mount", "-o", "loop", file, disk], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
