@@ -104,7 +104,7 @@ class Containers:
 
     def _create(self, container: ContainerRecord, image: ImageRecord | None) -> None:
         chain_id = image.chain_id if image else None
-        storage_opt = _decoded(container.host_config, _HostConfig).storage_opt
+        storage_opt = storage_options_of(container)
         labels = labels_of(container)
         with (
             self._stores.rw_layers.prepare(
@@ -225,6 +225,15 @@ def labels_of(container: ContainerRecord) -> dict[str, str]:
         RequestError: Its config is no JSON object, or its labels are no texts.
     """
     return _decoded(container.config, _Config).labels or {}
+
+
+def storage_options_of(container: ContainerRecord) -> dict[str, str] | None:
+    """Return a container's ``StorageOpt``.
+
+    Raises:
+        RequestError: Its host config is no JSON object, or they are no texts.
+    """
+    return _decoded(container.host_config, _HostConfig).storage_opt
 
 
 def _decoded(text: str, kind: type[_T]) -> _T:

@@ -9,21 +9,16 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from headway.errors import HeadwayError, NotFoundError, UnsupportedError
 from headway.interfaces.rw_layers import RwLayer
 from headway.records import ContainerRecord
+from headway.service.containers import storage_options_of
 from headway.service.rw_layers import release_layer
 from headway.service.sharing import chain_of
 from headway.service.stores import Stores
 
 LINUX = "linux"
 log = logging.getLogger(__name__)
-
-
-class _HostConfig(msgspec.Struct, rename="pascal"):
-    storage_opt: dict[str, str] | None = None
 
 
 class ImageLayers:
@@ -44,6 +39,7 @@ class ImageLayers:
         Raises:
             NotFoundError: Its image is gone.
             ConflictError: It has one.
+            RequestError: Its host config is none.
             UnsupportedError: Its operating system, or a storage option.
             StoreError: The disk failed.
         """
@@ -54,10 +50,8 @@ class ImageLayers:
             if image is None:
                 raise NotFoundError("image", container.image_id)
             chain_id = image.chain_id
-        storage_opt = msgspec.json.decode(container.host_config, type=_HostConfig).storage_opt
-        with self._stores.rw_layers.prepare(
-            chain_id, init=init, storage_opt=storage_opt, mount_label=container.mount_label
-        ) as draft:
+        storage_opt, label = storage_options_of(container), container.mount_label
+        with self._stores.rw_layers.prepare(chain_id, init=init, storage_opt=storage_opt, mount_label=label) as draft:
             return draft.publish(container.container_id)
 
     def get(self, container_id: str, system: str) -> RwLayer:
