@@ -75,6 +75,17 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
             if any(pattern.fullmatch(name.familiar) or pattern.fullmatch(name.familiar_name) for pattern in patterns)
         ]
 
+    def shows(self, names: Sequence[Reference], *, is_hidden: bool) -> bool:
+        """Tell whether an image with these names to be shown is to be shown itself.
+
+        Args:
+            names: What is left of its names.
+            is_hidden: Whether it is shown for its names only.
+        """
+        if not names:
+            return self.dangling is not False and self.patterns is None and not is_hidden
+        return not (self.dangling and any(name.digest is None for name in names))
+
 
 class Listing:
     """Lists images.
@@ -147,16 +158,13 @@ class Listing:
             if (wanted.dangling and is_parent) or not wanted.is_in_time(record):
                 continue
             labels = self._labels(record)
-            shown = wanted.names(names.get(record.image_id, ()))
             if not labels_match(wanted.labels, labels):
                 continue
-            if not shown and (wanted.dangling is False or wanted.patterns is not None or (is_parent > intermediate)):
-                continue
-            tags = tuple(name for name in shown if name.digest is None)
-            if wanted.dangling and tags:
-                continue
-            digests = tuple(name for name in shown if name.digest is not None)
-            yield ListedImage(record=record, tags=tags, digests=digests, labels=labels)
+            shown = wanted.names(names.get(record.image_id, ()))
+            if wanted.shows(shown, is_hidden=is_parent and not intermediate):
+                tags = tuple(name for name in shown if name.digest is None)
+                digests = tuple(name for name in shown if name.digest is not None)
+                yield ListedImage(record=record, tags=tags, digests=digests, labels=labels)
 
     def _labels(self, record: ImageRecord) -> Mapping[str, str]:
         if record.labels is not None:
