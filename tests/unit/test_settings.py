@@ -159,10 +159,10 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path, key: str
 
 
 def test_dockers_other_keys_get_one_warning(tmp_path: Path) -> None:
-    found = loaded(tmp_path, {"storage-driver": "overlay2", "debug": True, "log-driver": "journald"})
+    found = loaded(tmp_path, {"storage-opts": [], "debug": True, "log-driver": "journald"})
 
     assert found.warnings == (
-        f"{tmp_path}/daemon.json: log-driver, storage-driver: of no use to an image service, ignored",
+        f"{tmp_path}/daemon.json: log-driver, storage-opts: of no use to an image service, ignored",
     )
     assert found.settings.debug
 
