@@ -127,7 +127,7 @@ def test_one_that_cannot_be_made_leaves_nothing(
     before = left(settings), told(stores)
 
     with pytest.raises(error):
-        containers.create(**{"image": "app", **changed})  # type: ignore[arg-type]  # the table's keys are its arguments
+        containers.create(**{"image": "app", **changed})  # the table's keys are its arguments
 
     assert [container.name for container in containers.list()] == ["taken"]
     assert (left(settings), told(stores)) == before

@@ -105,9 +105,7 @@ def _right_and_cheap(sheet: Sheet, row: Row, *, ratio: float = RATIO, beside: in
     sheet.right(f"{row.title}: tree as built", difference(row.cli, row.name, row.cli.data_root / "out", LAYERS))
 
 
-@check(
-    "faults-table", "A 24.01 MiB layer between small ones, at every fault engines were measured at: 1.00 x."
-)
+@check("faults-table", "A 24.01 MiB layer between small ones, at every fault engines were measured at: 1.00 x.")
 def faults_table(sheet: Sheet) -> None:
     """Measure each row."""
     unbroken = _cuts(sheet)
@@ -167,7 +165,7 @@ def _outages(sheet: Sheet) -> None:
         _row(
             sheet,
             title,
-            lambda row: _completes(sheet, row),  # type: ignore[arg-type,return-value]  # its seconds say nothing here
+            lambda row: _completes(sheet, row),  # type: ignore[arg-type]  # its seconds say nothing here
             link=[Outage(after * MIB, seconds)],
         )
 
@@ -176,7 +174,7 @@ def _ranges(sheet: Sheet) -> None:
     _row(
         sheet,
         "cut once at 20 MiB, Range ignored",
-        lambda row: _completes(sheet, row, ratio=2.0),  # type: ignore[arg-type,return-value]  # the same
+        lambda row: _completes(sheet, row, ratio=2.0),  # type: ignore[arg-type]  # the same
         script=lambda big: [_blob(IgnoreRange(), big), _blob(CutAfter(20 * MIB), big, 1)],
     )
     _row(

@@ -186,7 +186,7 @@ CREATE VIEW chain_users (chain_id) AS
     UNION ALL SELECT chain_id FROM rw_layers UNION ALL SELECT chain_id FROM mounts;
 """
 
-# Addresses that took a connection for a host name, the latest first, with a space between: for when no name server does.
+# Addresses that took a connection for a host name, the latest first, with spaces: for when no name server answers.
 _ADDRESSES = """
 CREATE TABLE addresses (
     name TEXT PRIMARY KEY,
