@@ -8,7 +8,7 @@ import os
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -135,10 +135,24 @@ def test_a_directory_holds_as_much_as_it_may_or_the_kernel_has_no_quotas(kind: s
         box = RwPlace(disk / "box")
         box.path.mkdir()
         if quota.is_enforced(disk):
+            VfsDriver().create(box, [], {"size": "1M"})
+            box.merged.chmod(0o777)
+            found = fits(box.merged, 1 << 19), fits(box.merged, 1 << 21), fits(disk, 1 << 21)
+            assert found == (True, False, True)
+        else:
+            with pytest.raises(UnsupportedError, match="has not enabled quotas"):
+                VfsDriver().create(box, [], {"size": "1M"})
+
+
+@as_root
+@pytest.mark.parametrize("kind", WAYS)
+def test_overlay2_has_limits_where_they_bind_root_too(kind: str, tmp_path: Path) -> None:
+    with mounted(kind, tmp_path) as disk:
+        box = RwPlace(disk / "box")
+        box.path.mkdir()
+        if kind == "xfs" and quota.is_enforced(disk):
             Overlay2Driver().create(box, [], {"size": "1M"})
-            (box.upper / "fits").write_bytes(b"x" * (1 << 19))
-            assert not fits(box.upper / "too much", 1 << 21)
-            assert fits(disk / "elsewhere", 1 << 21)
+            assert not fits(box.upper, 1 << 21, nobody=False)
         else:
             with pytest.raises(UnsupportedError, match="only for overlay over xfs with 'pquota' mount option"):
                 Overlay2Driver().create(box, [], {"size": "1M"})
@@ -158,16 +172,24 @@ def test_what_is_made_in_a_project_belongs_to_it(tmp_path: Path) -> None:
         assert [project(path) for path in (box, box / "in", disk)] == [4711, 4711, 0]
 
 
-def fits(path: Path, size: int) -> bool:
+def fits(directory: Path, size: int, *, nobody: bool = True) -> bool:
+    """Write so many bytes to a new file, as somebody without privileges or as root; tell whether they found room."""
+    if nobody:
+        directory.chmod(0o777)
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
-        with path.open("wb") as target:
-            target.write(bytes(range(256)) * (size // 256))
-            target.flush()
-            os.fsync(target.fileno())
+        with as_nobody() if nobody else nullcontext():
+            target = os.open(f"{size}", os.O_WRONLY | os.O_CREAT, dir_fd=descriptor)
+            with open(target, "wb") as file:
+                file.write(bytes(range(256)) * (size // 256))
+                file.flush()
+                os.fsync(target)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         return False
+    finally:
+        os.close(descriptor)
     return True
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future
 
-from headway.distribution.addresses import AddressBook
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
@@ -27,7 +26,7 @@ async def test_a_layer_that_unpacks_for_long_is_synced_meanwhile() -> None:
         registry=SimulatedRegistry(),
         lanes=lanes,
         memory=LinkMemory(),
-        standing=Standing(AddressBook({})),
+        standing=Standing(),
         policy=RetryPolicy,
         clock=lambda: time.monotonic() * 100,
         jitter=lambda: 0.0,

@@ -32,6 +32,8 @@ from headway.records import Change, LayerReport, RwPlace, Tree
 _SAFE = "index=off,metacopy=off,redirect_dir=nofollow"
 _FLAGS = MountFlag.NO_DEVICES
 _MAX_TREES = 500  # the kernel's own limit
+# Others' quotas do not bind who has CAP_SYS_RESOURCE.
+_QUOTA_KIND = "xfs"
 _NO_QUOTA = "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
 
 
@@ -146,7 +148,7 @@ class Overlay2Driver:
             if key.lower() != "size":
                 raise UnsupportedError(f"Unknown option {key}")
             size = quota.parse_size(value)
-        if options and not quota.is_enforced(place.path):
+        if options and not (mounts.file_system(str(place.path)) == _QUOTA_KIND and quota.is_enforced(place.path)):
             raise UnsupportedError(_NO_QUOTA)
         return size
 
