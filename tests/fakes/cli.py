@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import headway
 
@@ -54,9 +55,8 @@ class Cli:
 
     def start(self, *words: str | Path, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Start it, with pipes for what it prints."""
-        how = ["-m", "headway"] if self.uid is None else ["-c", _AS_ANOTHER_USER, str(self.uid)]
         return subprocess.Popen(
-            [*self.before, sys.executable, "-W", "error", *how, "--data-root", self.data_root, *words],
+            self._command(words),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -65,3 +65,18 @@ class Cli:
             cwd="/",
             env={**_ENVIRONMENT, **self.environment},
         )
+
+    def serve(self, *words: str | Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start it as a server, which writes all that it says to a file."""
+        return subprocess.Popen(
+            self._command(words),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            env={**_ENVIRONMENT, **self.environment},
+        )
+
+    def _command(self, words: Sequence[str | Path]) -> list[str | Path]:
+        how = ["-m", "headway"] if self.uid is None else ["-c", _AS_ANOTHER_USER, str(self.uid)]
+        return [*self.before, sys.executable, "-W", "error", *how, "--data-root", self.data_root, *words]
