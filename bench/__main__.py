@@ -2,24 +2,19 @@
 
 import argparse
 import datetime
-import fcntl
 import json
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from bench import corpus, disk, machine, measure, prerequisites, registry, report
+from bench import corpus, machine, report, setting
 from bench.peers import Dockerd, Headway, Program
 from bench.processes import BenchError
-from bench.rounds import Bench
 from bench.samples import Comparison
 
-RESULTS = Path(__file__).parent / "results"
-DISK_BYTES = 6 << 30
 PROGRAMS: tuple[Program, ...] = (Headway(), Dockerd())
 
 
@@ -46,11 +41,7 @@ def main() -> int:
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, _stop)
     try:
-        prerequisites.ensure()
-        work = RESULTS / "work"
-        work.mkdir(parents=True, exist_ok=True)
-        with _alone(work):
-            _run(plan, work)
+        _run(plan)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -60,38 +51,21 @@ def main() -> int:
     return 0
 
 
-def _run(plan: Plan, work: Path) -> None:
+def _run(plan: Plan) -> None:
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    versions = {program.name: program.version() for program in PROGRAMS}
-    disk.unmount_below(work)  # what a run before this one left when it was killed
-    with ExitStack() as stack:
-        loop = stack.enter_context(disk.attached(work, DISK_BYTES))
-        images = _images(plan, work / "corpus", loop)
+    with setting.ready(plan.images) as (bench, images):
+        versions = {program.name: program.version() for program in PROGRAMS}
         facts = machine.facts() | {
-            "measured disk": f"journaled ext4 in a loop file, direct I/O {'on' if loop.is_direct else 'off'}",
+            "measured disk": f"journaled ext4 in a loop file, direct I/O {'on' if bench.disk.is_direct else 'off'}",
             "load average before": machine.load(),
         }
-        groups = stack.enter_context(measure.hierarchy(work / "groups"))
-        server = stack.enter_context(registry.serving(work / "registry"))
-        bench = Bench(loop, server, groups)
         comparisons = [bench.compare(image, PROGRAMS, rounds=plan.rounds, twins=plan.twins) for image in images]
     facts |= {"load average after": machine.load()} | {
         f"image {image.name} {image.compression}": _describe(image) for image in images
     }
     remarks = [program.remark for program in PROGRAMS]
     caption = report.Caption(f"Headway beside its peers, {today}", plan.command, facts, versions, remarks)
-    _write(RESULTS / f"{plan.name}-{today}", caption, comparisons)
-
-
-def _images(plan: Plan, built: Path, loop: disk.Disk) -> list[corpus.Image]:
-    """Build what is not there yet, on the loop disk, and describe the plan's images."""
-    built.mkdir(exist_ok=True)
-    for recipe in dict.fromkeys(recipe for recipe, _ in plan.images):
-        if not corpus.is_built(recipe, built):
-            print(f"building the image {recipe.name} (once; needs a network)", file=sys.stderr)
-            with loop.fresh() as scratch:
-                corpus.build(recipe, built, scratch)
-    return [corpus.load(recipe, compression, built) for recipe, compression in plan.images]
+    _write(setting.RESULTS / f"{plan.name}-{today}", caption, comparisons)
 
 
 def _describe(image: corpus.Image) -> str:
@@ -106,17 +80,6 @@ def _write(path: Path, caption: report.Caption, comparisons: Sequence[Comparison
     print(report.figures_table(comparisons), "", report.ratios_table(comparisons), "", sep="\n")
     print(*report.sentences(comparisons), sep="\n")
     print(f"written: bench/results/{path.name}.md and .json", file=sys.stderr)
-
-
-@contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """Hold the lock that keeps a second benchmark from disturbing this one's disk and figures."""
-    with (work / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BenchError("another benchmark is running here") from error
-        yield
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ by its ID: figures from different IDs are not compared.
 
 import hashlib
 import json
+import random
 import shutil
 import sys
 import time
@@ -27,6 +28,10 @@ class Source(Protocol):
     """Where the files of one layer come from. Its ``repr`` is its recipe."""
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """Which programs it runs that a benchmark does not run anyway."""
+
+    @property
     def destination(self) -> str:
         """Where in the image the files go."""
 
@@ -44,6 +49,7 @@ class Debian:
 
     suite: str
     destination: str = "/"
+    needs = ()
 
     def write(self, tree: Path) -> None:
         """See :meth:`Source.write`."""
@@ -66,6 +72,7 @@ class Wheels:
 
     packages: tuple[str, ...]
     destination: str = "/usr/local/lib/python3.11/dist-packages"
+    needs = ()
 
     def write(self, tree: Path) -> None:
         """See :meth:`Source.write`."""
@@ -82,11 +89,60 @@ class Wheels:
 
 
 @dataclass(frozen=True)
+class NodeModules:
+    """npm packages and what they need, as they were on one day: tens of thousands of small files."""
+
+    packages: tuple[str, ...]
+    before: str
+    destination: str = "/srv/app"
+    needs = ("npm",)
+
+    def write(self, tree: Path) -> None:
+        """See :meth:`Source.write`."""
+        (tree / "package.json").write_text("{}")
+        quiet = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
+        run(["npm", "install", "--prefix", str(tree), *quiet, "--before", self.before, *self.packages])
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One large file as of a trained model: random, with an eighth of zeros."""
+
+    mebibytes: int
+    destination: str
+    seed: int = 7
+    needs = ()
+
+    def write(self, tree: Path) -> None:
+        """See :meth:`Source.write`."""
+        chance = random.Random(self.seed)
+        with (tree / "model.safetensors").open("wb") as file:
+            for number in range(self.mebibytes):
+                file.write(bytes(1 << 20) if number % 8 == 7 else chance.randbytes(1 << 20))
+
+
+@dataclass(frozen=True)
+class Apt:
+    """What apt changes in a Debian system: whiteouts, hard links and capabilities included."""
+
+    packages: tuple[str, ...]
+    needs = ()
+
+    @property
+    def command(self) -> str:
+        """What a shell in the image runs."""
+        install = "apt-get install -q -y --no-install-recommends"
+        clean = "apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/*.log /var/log/apt /usr/share/man"
+        quiet = "export DEBIAN_FRONTEND=noninteractive"
+        return f"{quiet}; apt-get update -q && {install} {' '.join(self.packages)} && {clean}"
+
+
+@dataclass(frozen=True)
 class Recipe:
     """An image to build: a name and its layers, the lowest first."""
 
     name: str
-    layers: tuple[Source, ...]
+    layers: tuple[Source | Apt, ...]
 
     @property
     def key(self) -> str:
@@ -120,6 +176,32 @@ PYTHON = Recipe(
 )
 
 
+_NODE = NodeModules(
+    (
+        *("@babel/preset-env@7", "@mui/icons-material@6", "@mui/material@6", "aws-sdk@2", "date-fns@4", "eslint@9"),
+        *("jest@29", "lodash@4", "next@14", "react@18", "react-dom@18", "rxjs@7", "typescript@5", "webpack@5"),
+    ),
+    before="2025-06-01",
+)
+SMALL = Recipe("small", (Debian("bookworm"), _NODE))
+BIG = Recipe("big", (Debian("bookworm"), Weights(1200, "/opt/model")))
+MIXED = Recipe(
+    "mixed",
+    (
+        Debian("bookworm"),
+        Apt(("python3", "python3-dev", "gcc", "make", "git", "curl", "iputils-ping", "libcap2-bin", "ca-certificates")),
+        Wheels(
+            (
+                *("numpy==2.2.6", "scipy==1.15.3", "pandas==2.2.3", "matplotlib==3.10.3", "scikit-learn==1.6.1"),
+                *("django==5.1.9", "sqlalchemy==2.0.41", "requests==2.32.3"),
+            )
+        ),
+        _NODE,
+    ),
+)
+FORTY = Recipe("forty", tuple(Weights(1, f"/srv/{number}", seed=number) for number in range(40)))
+
+
 def is_built(recipe: Recipe, corpus: Path) -> bool:
     """Say whether the image of exactly this recipe is in the folder ``corpus``."""
     return (corpus / f"{recipe.name}-{recipe.key}").exists()
@@ -139,14 +221,15 @@ def build(recipe: Recipe, corpus: Path, scratch: Path) -> None:
     started = time.monotonic()
     store, state = scratch / "store", scratch / "run"
     buildah = ["buildah", "--root", str(store), "--runroot", str(state), "--storage-driver", "overlay"]
-    below, files, unpacked = "scratch", 0, 0
+    below = "scratch"
     for number, source in enumerate(recipe.layers):
-        tree = scratch / f"tree-{number}"
-        tree.mkdir(mode=0o755)
-        source.write(tree)
-        counted = [path.lstat().st_size for path in tree.rglob("*") if path.is_symlink() or path.is_file()]
-        files, unpacked = files + len(counted), unpacked + sum(counted)
-        below = _commit(buildah, below, tree, source.destination, f"{recipe.name}-{number}")
+        container = run([*buildah, "from", "--pull-never", below]).strip()
+        if isinstance(source, Apt):
+            run([*buildah, "run", "--isolation", "chroot", container, "--", "sh", "-c", source.command])
+        else:
+            _add(buildah, container, source, scratch / "tree")
+        below = _commit(buildah, container, f"{recipe.name}-{number}")
+    files, unpacked = _counted(buildah, below)
     finished, unfinished = corpus / f"{recipe.name}-{recipe.key}", corpus / f"{recipe.name}.unfinished"
     for old in corpus.glob(f"{recipe.name}[-.]*"):
         shutil.rmtree(old)
@@ -189,26 +272,32 @@ def load(recipe: Recipe, compression: str, corpus: Path) -> Image:
     )
 
 
-def _commit(buildah: list[str], below: str, tree: Path, destination: str, name: str) -> str:
-    """Put the tree on top of the image ``below`` and return the new image's name."""
+def _add(buildah: list[str], container: str, source: Source, tree: Path) -> None:
+    """Put a source's files into a container; ``tree`` is free for them."""
+    tree.mkdir(mode=0o755)
+    source.write(tree)
     archive = tree.with_suffix(".tar")
     order = ["--sort=name", "--numeric-owner", f"--mtime=@{CLOCK}"]
     run(["tar", *order, "--create", "--file", str(archive), "--directory", str(tree), "."])
-    container = run([*buildah, "from", "--pull-never", below]).strip()
-    run([*buildah, "add", "--quiet", container, str(archive), destination])
-    run(
-        [
-            *buildah,
-            "commit",
-            "--quiet",
-            "--rm",
-            "--timestamp",
-            str(CLOCK),
-            container,
-            f"localhost/{name}:built",
-        ]
-    )
+    shutil.rmtree(tree)
+    run([*buildah, "add", "--quiet", container, str(archive), source.destination])
+    archive.unlink()
+
+
+def _commit(buildah: list[str], container: str, name: str) -> str:
+    """Make an image of a container and return its name."""
+    clock = ["--timestamp", str(CLOCK)]
+    run([*buildah, "commit", "--quiet", "--rm", *clock, container, f"localhost/{name}:built"])
     return f"localhost/{name}:built"
+
+
+def _counted(buildah: list[str], image: str) -> tuple[int, int]:
+    """Return how many files an image has, and their bytes."""
+    container = run([*buildah, "from", "--pull-never", image]).strip()
+    root = Path(run([*buildah, "mount", container]).strip())
+    sizes = [path.lstat().st_size for path in root.rglob("*") if path.is_symlink() or path.is_file()]
+    run([*buildah, "rm", container])
+    return len(sizes), sum(sizes)
 
 
 def _blob(layout: Path, digest: str) -> Path:

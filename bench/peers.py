@@ -4,6 +4,7 @@ Rule: a program is used as its makers ship it. What keeps it off the machine (it
 and state; no bridge, no firewall rules) is set; what would make it faster or slower is not.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +15,7 @@ from typing import Protocol
 from bench.disk import unmount_below
 from bench.measure import Group
 from bench.processes import BenchError, background, run, succeeds
+from bench.samples import OURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,18 @@ class Program(Protocol):
 
 
 class Headway:
-    """This project's command, which needs no daemon for a pull."""
+    """This project's command, which needs no daemon for a pull.
 
-    name = "headway"
+    Args:
+        name: What it is called in tables.
+        settings: What its configuration file says.
+    """
+
     remark = "headway pulls without its daemon and has the image on disk before it says so."
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = OURS, settings: Mapping[str, object] | None = None) -> None:
+        self.name = name
+        self._settings = json.dumps(settings or {})
         self._command = str(Path(sys.executable).with_name("headway"))
 
     def version(self) -> str:
@@ -88,7 +96,7 @@ class Headway:
     def running(self, data_root: Path, scratch: Path, members: Group) -> Iterator[Client]:
         """See :meth:`Program.running`."""
         settings = scratch / "daemon.json"
-        settings.write_text("{}")
+        settings.write_text(self._settings)
         headway = [self._command, "--data-root", str(data_root), "--config-file", str(settings)]
         yield Client(pull=[*headway, "pull", "--quiet"], images=[*headway, "images", "--quiet", "--no-trunc"])
 

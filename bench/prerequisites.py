@@ -6,7 +6,7 @@ Rule: what is installed is said before it is installed, and nothing that comes w
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,11 +24,16 @@ PACKAGES = {
     "mkfs.ext4": "e2fsprogs",
     "unpigz": "pigz",  # dockerd and containerd use it when it is there: their better set-up
 }
+# Programs that only some images are built with.
+BUILDERS = {"npm": "npm"}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
-def ensure() -> None:
+def ensure(builders: Iterable[str] = ()) -> None:
     """Install what is missing.
+
+    Args:
+        builders: Programs of `BUILDERS` that are needed as well.
 
     Raises:
         BenchError: Not root, no apt here, or apt failed.
@@ -37,18 +42,20 @@ def ensure() -> None:
         raise BenchError("the benchmark mounts file systems and runs daemons: run it as root (sudo make bench)")
     # Not every root shell has them, and the peers start programs that live there.
     os.environ["PATH"] += os.pathsep + "/usr/sbin:/sbin"
-    if packages := missing():
+    builders = list(builders)
+    if packages := missing(builders):
         print(f"installing from Debian: {' '.join(packages)}", file=sys.stderr)
         if shutil.which("apt-get") is None:
             raise BenchError(f"no apt-get here; install what has these programs: {' '.join(packages)}")
         _install(packages)
-        if still := missing():
+        if still := missing(builders):
             raise BenchError(f"installed, and yet not there: {' '.join(still)}")
 
 
-def missing() -> list[str]:
+def missing(builders: Iterable[str] = ()) -> list[str]:
     """Return the packages whose programs are not on the path, each once."""
-    return sorted({package for program, package in PACKAGES.items() if shutil.which(program) is None})
+    wanted = PACKAGES | {program: BUILDERS[program] for program in builders}
+    return sorted({package for program, package in wanted.items() if shutil.which(program) is None})
 
 
 def _install(packages: list[str]) -> None:
