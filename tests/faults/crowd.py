@@ -19,7 +19,8 @@ from headway.errors import ConflictError, HeadwayError, NotFoundError
 from headway.oci.reference import Reference
 from headway.service.delete import Deleter
 from headway.service.prune import Pruner
-from headway.service.pull import Puller, PullRequest
+from headway.service.pull import Puller
+from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
 from headway.service.tagging import Tagger
 from headway.settings import Settings

@@ -22,7 +22,8 @@ from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.registry.names import Resolve
 from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent
-from headway.service.pull import Puller, PullRequest
+from headway.service.pull import Puller
+from headway.service.remote_image import PullRequest
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.ingests import FileIngestStore

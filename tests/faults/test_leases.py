@@ -14,7 +14,7 @@ from headway.oci.reference import Reference
 from headway.service.delete import Deleter
 from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted
 from headway.service.prune import Pruner
-from headway.service.pull import PullRequest
+from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.fakes import images

@@ -23,7 +23,8 @@ from headway.errors import HeadwayError, InvalidReferenceError
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.reference import Reference
 from headway.service.progress import PullDone
-from headway.service.pull import Puller, PullRequest
+from headway.service.pull import Puller
+from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
 from headway.settings import Settings, parse_duration, parse_size
 

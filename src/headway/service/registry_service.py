@@ -11,7 +11,7 @@ from headway.distribution.endpoints import InsecureRegistries
 from headway.interfaces.registries import SearchIndex
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.service.pull import PullRequest
+from headway.service.remote_image import PullRequest
 
 
 class RegistryService(msgspec.Struct, frozen=True, kw_only=True):

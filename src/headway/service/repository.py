@@ -10,7 +10,7 @@ from headway.oci.reference import Reference
 from headway.records import RawManifest
 from headway.service.asking import Asker
 from headway.service.blob_transfer import Tools
-from headway.service.pull import PullRequest
+from headway.service.remote_image import PullRequest
 
 
 class Repository:

@@ -1,0 +1,230 @@
+"""An image as its registry has it: from a name to the layers it is made of.
+
+Rule 1: the config comes before the layers: a layer whose diff ID is here is never asked for.
+Rule 2: documents are kept where they were fetched once: the next attempt does not ask for them again.
+Rule 3: what it needs is leased before it is looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from headway.distribution.credentials import Credentials
+from headway.distribution.endpoints import InsecureRegistries, endpoints_for, foreign_endpoints
+from headway.errors import InvalidDocumentError, InvalidReferenceError, MisbehavedError, NotFoundError
+from headway.interfaces.garbage import Lease
+from headway.oci.descriptor import Descriptor
+from headway.oci.digest import DiffID, Digest, chain_ids
+from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig, check_depth
+from headway.oci.manifest import Index, Manifest, parse_manifest
+from headway.oci.media_types import is_foreign_layer
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+from headway.records import RawManifest
+from headway.service.asking import Asker
+from headway.service.blob_transfer import Cost, Source, Tools
+from headway.service.progress import Report
+from headway.service.stores import Stores
+from headway.service.transfer import Transfers
+
+_NESTED_INDEXES = 3
+
+
+class PullRequest(msgspec.Struct, frozen=True):
+    """What to pull.
+
+    Attributes:
+        reference: With a tag or a digest.
+        platform: Wanted platform.
+        mirrors: URLs that stand in for its registry, first choice first.
+        insecure: Hosts that may be asked without verified TLS.
+        login: Who asks, where that came with the request; None for what this machine knows.
+    """
+
+    reference: Reference
+    platform: Platform
+    mirrors: tuple[str, ...]
+    insecure: InsecureRegistries
+    login: Credentials | None = None
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """A layer by both its names.
+
+    Attributes:
+        diff_id: Of its tar.
+        descriptor: Of its blob.
+    """
+
+    diff_id: DiffID
+    descriptor: Descriptor
+
+
+class RemoteImage(msgspec.Struct, frozen=True):
+    """What a name stands for, read and checked.
+
+    Attributes:
+        root: The document that the name stands for: an index, or the manifest itself.
+        manifest: The manifest of the wanted platform.
+        config: Its config.
+        layers: Bottom first; a blob may come more than once.
+        documents: Every document on the way, by digest.
+    """
+
+    root: RawManifest
+    manifest: Manifest
+    config: ImageConfig
+    layers: list[Layer]
+    documents: list[Digest]
+
+    @property
+    def blobs(self) -> dict[Digest, Layer]:
+        """The layers by their blobs, each once."""
+        return {layer.descriptor.digest: layer for layer in self.layers}
+
+
+class RemoteImages:
+    """Reads one image from its registry and the mirrors of that.
+
+    Args:
+        tools: What to work with.
+        transfers: Brings the config.
+        stores: Where documents are kept.
+        request: What to read.
+        report: Told while it waits.
+
+    Attributes:
+        asker: Puts the questions.
+        manifest_bytes: Of manifests that crossed the network.
+        config_cost: What the config cost.
+        config_bytes: Of the config, if it crossed the network.
+    """
+
+    def __init__(
+        self, tools: Tools, transfers: Transfers, stores: Stores, request: PullRequest, report: Report
+    ) -> None:
+        self._tools = tools
+        self._transfers = transfers
+        self._stores = stores
+        self._request = request
+        self._reference = request.reference
+        endpoints = endpoints_for(self._reference.domain, request.mirrors, request.insecure, request.login)
+        self.asker = Asker(tools, stores.hosts, endpoints, name=self._reference.familiar, report=report)
+        self.manifest_bytes = 0
+        self.config_cost = Cost()
+        self.config_bytes = 0
+        self._documents: list[Digest] = []
+
+    async def tags(self) -> list[Reference]:
+        """Return every tag of the repository.
+
+        Raises:
+            HeadwayError: The registry does not tell.
+        """
+        name = self._reference.name_only()
+        found = await self.asker.ask(lambda endpoint: self._tools.registry.tags(endpoint, name.path))
+        try:
+            return [name.with_tag(tag) for tag in found]
+        except InvalidReferenceError as error:
+            raise MisbehavedError(name.domain, f"lists a tag that cannot be one: {error}") from None
+
+    async def resolve(self) -> Digest:
+        """Return what the name stands for now.
+
+        Raises:
+            HeadwayError: Nobody knows.
+        """
+        if self._reference.digest is not None:
+            return self._reference.digest
+        found = await self.asker.ask(lambda endpoint: self._tools.registry.resolve(endpoint, self._reference))
+        return found.digest
+
+    async def read(self, digest: Digest, lease: Lease) -> RemoteImage:
+        """Return the image that a manifest or an index is of.
+
+        Args:
+            digest: Of that document.
+            lease: Keeps what is relied on.
+
+        Raises:
+            HeadwayError: Something of it cannot be had, or is not what it should be.
+        """
+        root, manifest = await self._choose(digest, lease)
+        config = await self._config(manifest, lease)
+        layers = _pair(manifest, config)
+        await self._keep(lease, *config.diff_ids, *chain_ids(config.diff_ids))
+        return RemoteImage(root, manifest, config, layers, self._documents)
+
+    def sources(self, descriptor: Descriptor) -> Sequence[Source]:
+        """Return where a blob can be had, first choice first."""
+        foreign = descriptor.urls if is_foreign_layer(descriptor.media_type) else ()
+        endpoints = [*self.asker.endpoints, *foreign_endpoints(foreign, self._request.insecure)]
+        return [Source(endpoint, self._reference.path) for endpoint in endpoints]
+
+    async def _choose(self, digest: Digest, lease: Lease) -> tuple[RawManifest, Manifest]:
+        """Return the document that the name stands for, and the manifest of the wanted platform."""
+        root = await self._document(digest, lease)
+        document = parse_manifest(root.data, root.media_type)
+        for _ in range(_NESTED_INDEXES):  # nested indexes are rare, endless ones hostile
+            if isinstance(document, Manifest):
+                return root, document
+            child = await self._document(self._pick(document).digest, lease)
+            document = parse_manifest(child.data, child.media_type)
+        if isinstance(document, Manifest):
+            return root, document
+        raise InvalidDocumentError("indexes nested more than three deep")
+
+    def _pick(self, index: Index) -> Descriptor:
+        chosen = index.choose(self._request.platform)
+        if chosen is None:
+            offered = ", ".join(
+                sorted({str(d.platform) for d in index.manifests if d.platform and d.platform.os != "unknown"})
+            )
+            raise NotFoundError(
+                "platform",
+                f"{self._request.platform} in {self._reference.familiar}",
+                f"it is offered for {offered}" if offered else "",
+            )
+        return chosen
+
+    async def _document(self, digest: Digest, lease: Lease) -> RawManifest:
+        """Return a manifest from the store, or from the registry and then kept for the next attempt."""
+        blobs, disk = self._stores.blobs, self._tools.lanes.disk
+        await self._keep(lease, digest)
+        self._documents.append(digest)
+        if await disk(blobs.size, digest) is not None:
+            return RawManifest("", await disk(blobs.read, digest), digest)
+        path = self._reference.path
+        manifest = await self.asker.ask(lambda endpoint: self._tools.registry.fetch_manifest(endpoint, path, digest))
+        self.manifest_bytes += len(manifest.data)
+        parse_manifest(manifest.data, manifest.media_type)  # what is not one is not kept
+        await disk(blobs.put, digest, manifest.data)
+        return manifest
+
+    async def _config(self, manifest: Manifest, lease: Lease) -> ImageConfig:
+        descriptor = manifest.config
+        if descriptor.size > MAX_CONFIG_BYTES:
+            raise InvalidDocumentError(f"the image's config is larger than {MAX_CONFIG_BYTES} bytes")
+        await self._keep(lease, descriptor.digest, *(layer.digest for layer in manifest.layers))
+        self.config_cost = await self._transfers.blob(descriptor, self.sources(descriptor), lambda _: None)
+        self.config_bytes = descriptor.size if self.config_cost.received else 0
+        return ImageConfig.parse(await self._tools.lanes.disk(self._stores.blobs.read, descriptor.digest))
+
+    async def _keep(self, lease: Lease, *contents: Digest) -> None:
+        """Lease what is going to be relied on, before it is looked for."""
+        await self._tools.lanes.database(lease.add, contents)
+
+
+def _pair(manifest: Manifest, config: ImageConfig) -> list[Layer]:
+    """Return the layers with both their names.
+
+    Raises:
+        InvalidDocumentError: Manifest and config do not belong together (moby-behaviour 3.3).
+        UnsupportedError: They are too many: better said now than when all of them are here.
+    """
+    check_depth(len(config.diff_ids))
+    if len(manifest.layers) != len(config.diff_ids):
+        raise InvalidDocumentError("layers from manifest don't match image configuration")
+    return [Layer(diff_id, descriptor) for diff_id, descriptor in zip(config.diff_ids, manifest.layers, strict=True)]
