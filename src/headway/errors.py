@@ -99,6 +99,10 @@ class InvalidTimeError(RequestError):
     """A time that is no Unix time, no RFC 3339 and no duration, or two of them in the wrong order."""
 
 
+class InvalidChangeError(RequestError):
+    """A ``--change`` that is no instruction, or none that changes a config; in Docker's words (moby-behaviour 6.7)."""
+
+
 class NotFoundError(RequestError):
     """What was asked for does not exist.
 
@@ -162,6 +166,20 @@ class ConflictError(RequestError):
 
 class UnsupportedError(RequestError):
     """Headway understands what is wanted and does not do it."""
+
+
+class NoDaemonError(HeadwayError):
+    """The daemon that was to be asked does not answer, or is none of Headway's.
+
+    Attributes:
+        address: Where it was to be.
+    """
+
+    side = Side.HERE
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"no daemon at {address}: {reason}")
+        self.address = address
 
 
 # --- the other side -----------------------------------------------------------------------------------------
@@ -314,6 +332,26 @@ class MisbehavedError(RegistryError):
     brief = "wrong answer"
 
 
+class ForgetfulRegistryError(MisbehavedError):
+    """The registry takes what is uploaded and forgets it, again and again; it would for ever."""
+
+    retryable = False
+
+    def __init__(self, endpoint: str, how: str) -> None:
+        super().__init__(endpoint, f"{how}, three times in a row, though no connection broke; its storage seems broken")
+
+
+class TooLargeError(RegistryError):
+    """413: the registry, or a proxy before it, does not take so much in one request."""
+
+    side = Side.REGISTRY
+    brief = "too large"
+
+    def __init__(self, endpoint: str, size: int) -> None:
+        super().__init__(endpoint, f"does not take {size:,} bytes in one request (HTTP 413)")
+        self.size = size
+
+
 # --- bytes ---------------------------------------------------------------------------------------------------
 
 
@@ -355,6 +393,15 @@ class InvalidDocumentError(IntegrityError):
 
 class InvalidLayerError(IntegrityError):
     """A layer that cannot be unpacked: broken compression, broken tar, or hostile content."""
+
+
+class InvalidArchiveError(IntegrityError):
+    """An archive of images that cannot be loaded: broken, cut short, hostile, or no such archive."""
+
+    brief = "bad archive"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the archive cannot be loaded: {reason}")
 
 
 # --- our disk ------------------------------------------------------------------------------------------------

@@ -1,0 +1,103 @@
+"""How many bytes a connection carries up before something on the way cuts it, by registry.
+
+A registry that loses an upload with the connection that breaks in the middle of a piece (Docker's, version 2) makes
+such a cut cost everything that the upload had sent. So connections are changed between two pieces, before they break.
+
+Rule 1: the shortest life that was seen is remembered, and connections carry no more than that.
+Rule 2: where no life was seen, one upload explores: it stays on its connection. The others go no further than some
+        connection has gone, so that the first cut costs one upload and not all of them.
+Rule 3: where a connection does not even bring one piece over, pieces become smaller.
+Rule 4: what was seen a week ago is explored anew: links change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+PIECE_BYTES = 2 << 20
+MIN_PIECE_BYTES = 64 << 10
+UNPROVED_BYTES = 2 * PIECE_BYTES
+FRESH_SECONDS = 7 * 86_400.0
+
+
+class Life(msgspec.Struct, frozen=True):
+    """What is known of the connections to one registry.
+
+    Attributes:
+        carried: Bytes of whole pieces that the connection with the shortest life had brought; 0 where none was cut
+            behind its first piece.
+        piece: How large a piece may be, in bytes.
+        seen: When, seconds since the epoch.
+    """
+
+    carried: int
+    piece: int
+    seen: float
+
+
+class ConnectionLives:
+    """The memory of one process. Only the event loop that decides on uploads uses it.
+
+    Args:
+        known: What earlier processes have seen.
+        now: Seconds since the epoch.
+    """
+
+    def __init__(self, known: Mapping[str, Life] | None = None, *, now: float = 0.0) -> None:
+        self._lives = {host: life for host, life in (known or {}).items() if 0 <= now - life.seen < FRESH_SECONDS}
+        self._proved: dict[str, int] = {}
+        self._explorers: dict[str, object] = {}
+        self._new: dict[str, Life] = {}
+
+    def piece(self, host: str) -> int:
+        """Return how large a piece may be, in bytes."""
+        return self._lives[host].piece if host in self._lives else PIECE_BYTES
+
+    def allowance(self, host: str, upload: object) -> int | None:
+        """Return how many bytes a connection may carry for an upload; None lets it carry what it can.
+
+        Args:
+            host: ``host[:port]`` of the registry.
+            upload: Whoever sends.
+        """
+        life = self._lives.get(host)
+        if life is not None and life.carried:
+            return life.carried
+        if self._explorers.get(host) is upload:
+            return None
+        return max(UNPROVED_BYTES, self._proved.get(host, 0))
+
+    def begin(self, host: str, upload: object) -> None:
+        """Report that an upload begins at its first byte: it explores, unless another one does."""
+        self._explorers.setdefault(host, upload)
+
+    def end(self, host: str, upload: object) -> None:
+        """Report that an upload has ended, well or not."""
+        if self._explorers.get(host) is upload:
+            del self._explorers[host]
+
+    def brought(self, host: str, carried: int) -> None:
+        """Report that a connection has brought a piece over; it has carried so many bytes by now."""
+        self._proved[host] = max(carried, self._proved.get(host, 0))
+
+    def cut(self, host: str, carried: int, *, now: float) -> None:
+        """Report that a connection was lost in the middle of a piece.
+
+        Args:
+            host: ``host[:port]`` of the registry.
+            carried: Bytes of whole pieces that it had brought over before.
+            now: Seconds since the epoch.
+        """
+        before = self._lives.get(host, Life(0, PIECE_BYTES, now))
+        if carried:
+            life = Life(min(carried, before.carried or carried), before.piece, now)
+        else:
+            life = Life(before.carried, max(MIN_PIECE_BYTES, before.piece // 2), now)
+        self._lives[host] = self._new[host] = life
+
+    def take_new(self) -> dict[str, Life]:
+        """Return what has changed since the last call, for whoever keeps it."""
+        new, self._new = self._new, {}
+        return new

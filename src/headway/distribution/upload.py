@@ -1,0 +1,316 @@
+"""Sans-I/O upload of one blob (distribution-spec, "Pushing a blob in chunks").
+
+Rule 1: every decision about pieces, sessions, restarts and giving up is in this file and in `backoff`.
+Rule 2: this file does not know what a URL, a file or a clock is.
+Rule 3: what the registry holds is what the registry says. After a failure it is asked; what it kept is not sent again,
+        and where it has lost the session, this blob alone starts anew.
+Rule 4: a registry that forgets what it took, though no connection broke, is given up: it would do so for ever.
+Rule 5: the registry has the blob when it says so to a question, not when it takes the last byte.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TypeVar
+
+import msgspec
+
+from headway.distribution.backoff import GiveUp, Retries, Wait
+from headway.distribution.connection_lives import MIN_PIECE_BYTES, PIECE_BYTES
+from headway.errors import (
+    DigestMismatchError,
+    ForgetfulRegistryError,
+    HeadwayError,
+    MisbehavedError,
+    NotFoundError,
+    OutOfOrderError,
+    StoreError,
+    TooLargeError,
+    UnavailableError,
+    UnreachableError,
+)
+
+MAX_FORGOTTEN = 3
+MAX_MISMATCHES = 2
+MAX_REFUSALS = 2
+
+
+class Open(msgspec.Struct, frozen=True):
+    """Begin a session, and report with `BlobUpload.opened`."""
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send the bytes from `offset` up to `end`, and report with `BlobUpload.sent`."""
+
+    offset: int
+    end: int
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Ask how much of the session is there, and report with `BlobUpload.told`."""
+
+
+class Close(msgspec.Struct, frozen=True):
+    """Let the session become the blob, and report with `BlobUpload.closed`."""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Ask whether the registry has the blob, and report with `BlobUpload.looked`."""
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The registry has the blob. There is nothing to report."""
+
+
+_A = TypeVar("_A")
+Action = Open | Send | Ask | Close | Look | Wait | Done | GiveUp
+
+
+class _State(Enum):
+    """What is to be done next, or is being done."""
+
+    OPEN = auto()
+    SEND = auto()
+    ASK = auto()
+    CLOSE = auto()
+    LOOK = auto()
+    DONE = auto()
+    FAILED = auto()
+
+
+class BlobUpload:
+    """Decide what to do next while one blob is sent, without doing it.
+
+    The caller performs each action and reports what happened: what came of it, or `failed`.
+
+    Args:
+        size: Of the blob, in bytes.
+        endpoint: Who takes it, for messages.
+        retries: Decides whether and when to try again.
+
+    Attributes:
+        piece: How large a piece may be, in bytes; may be changed between actions.
+    """
+
+    def __init__(self, size: int, *, endpoint: str, retries: Retries) -> None:
+        self.piece = PIECE_BYTES
+        self._size = size
+        self._endpoint = endpoint
+        self._retries = retries
+        self._state = _State.OPEN
+        self._under_way: Action | None = None
+        self._wait: Wait | None = None
+        self._error: HeadwayError | None = None
+        self._offset = 0
+        self._best = 0
+        self._best_at_failure = 0
+        self._least = 0  # what the registry wants a piece to be at least
+        self._most = PIECE_BYTES * 1024  # what it has shown to take at most
+        self._in_one_piece = False
+        self._link_broke = False
+        self._is_closed = False
+        self._forgotten = self._mismatches = self._refusals = 0
+
+    @property
+    def offset(self) -> int:
+        """How many bytes the registry holds, as far as it has said."""
+        return self._offset
+
+    @property
+    def at_start(self) -> bool:
+        """Whether nothing of the blob is at the registry: whoever goes on from here risks the least."""
+        return self._offset == 0
+
+    def next_action(self) -> Action:
+        """Return the action to perform now. A `Wait` is due once: the action after it follows when it has passed.
+
+        Raises:
+            OutOfOrderError: The action before has not been reported.
+        """
+        if self._under_way is not None:
+            raise OutOfOrderError(f"next_action while {type(self._under_way).__name__} is under way")
+        if self._wait is not None:
+            wait, self._wait = self._wait, None
+            return wait
+        action = self._action()
+        if not isinstance(action, Done | GiveUp):
+            self._under_way = action
+        return action
+
+    def _action(self) -> Action:
+        match self._state:
+            case _State.OPEN:
+                return Open()
+            case _State.SEND if self._offset < self._size:
+                return Send(self._offset, self._end())
+            case _State.SEND | _State.CLOSE:
+                return Close()
+            case _State.ASK:
+                return Ask()
+            case _State.LOOK:
+                return Look()
+            case _State.DONE:
+                return Done()
+            case _State.FAILED:
+                assert self._error is not None  # noqa: S101  # set with the state
+                return GiveUp(self._error)
+
+    def _end(self) -> int:
+        if self._in_one_piece:
+            return self._size
+        return min(self._size, self._offset + max(self._least, min(self.piece, self._most)))
+
+    # What came of an action
+
+    def opened(self, *, least: int = 0) -> None:
+        """Report that a session has begun; `least` is how large the registry wants a piece to be (0: any size).
+
+        Raises:
+            OutOfOrderError: No `Open` is under way. The other reports raise it likewise.
+        """
+        self._expect(Open)
+        self._least = least
+        self._offset = 0
+        self._link_broke = self._is_closed = False
+        self._state = _State.SEND
+
+    def sent(self, held: int | None, *, seconds: float, now: float) -> None:
+        """Report that a piece was taken.
+
+        Args:
+            held: How many bytes the registry says it has; None where it does not say.
+            seconds: How long it took.
+            now: Monotonic time, in seconds.
+        """
+        send = self._expect(Send)
+        if held is None or held > send.end:
+            held = send.end  # some say nothing of use; the next piece, or the digest, will show
+        if held <= send.offset:
+            self._forgot(f"takes bytes {send.offset}-{send.end} and says that it has {held}", now=now)
+            return
+        self._offset = held
+        self._state = _State.SEND
+        new_bytes = max(0, held - self._best)
+        self._best = max(self._best, held)
+        self._retries.progressed(new_bytes, flowed_bytes=held - send.offset, seconds=seconds, now=now)
+
+    def told(self, held: int | None, *, now: float) -> None:
+        """Report what a registry says of the session: how many bytes it has, None where it knows no such session."""
+        self._expect(Ask)
+        if held is None or held > self._size:
+            self._lost(now=now)
+            return
+        self._offset = held
+        self._state = _State.SEND
+
+    def closed(self) -> None:
+        """Report that the registry says it has made a blob of the session."""
+        self._expect(Close)
+        self._is_closed = True
+        self._state = _State.LOOK
+
+    def looked(self, *, is_there: bool, now: float) -> None:
+        """Report whether the registry has the blob."""
+        self._expect(Look)
+        if is_there:
+            self._state = _State.DONE
+        elif self._is_closed:
+            self._forgot("says that it has taken a blob, and does not have it", now=now)
+        else:
+            self._state = _State.ASK
+
+    def failed(self, error: HeadwayError, *, now: float) -> None:
+        """Report that the action under way failed."""
+        action, self._under_way = self._under_way, None
+        if isinstance(error, StoreError):
+            self._give_up(error)  # no other request would mend our disk
+            return
+        if isinstance(error, UnreachableError | UnavailableError):
+            self._link_broke = True
+        match action:
+            case None:
+                raise OutOfOrderError("a failure is reported, and nothing is under way")
+            case Send():
+                self._send_failed(action, error, now=now)
+            case Close():
+                self._close_failed(error, now=now)
+            case Ask() if isinstance(error, MisbehavedError):
+                self._lost(now=now)  # some registries do not answer this question
+            case _:
+                self._retry(error, self._state, now=now)
+
+    def _send_failed(self, send: Send, error: HeadwayError, *, now: float) -> None:
+        match error:
+            case NotFoundError():
+                self._lost(now=now)
+            case TooLargeError() if send.end - send.offset > max(MIN_PIECE_BYTES, self._least):
+                self._most = max(MIN_PIECE_BYTES, (send.end - send.offset) // 2)
+                self._in_one_piece = False
+                self._state = _State.ASK
+            case MisbehavedError() if send.offset and not self._in_one_piece:
+                self._refused(error, now=now)
+            case _:
+                self._retry(error, _State.ASK, now=now)
+
+    def _refused(self, error: HeadwayError, *, now: float) -> None:
+        """Decide where a piece that is not the first was refused: some registries take a blob in one piece only."""
+        self._refusals += 1
+        if self._refusals < MAX_REFUSALS:
+            self._retry(error, _State.ASK, now=now)
+            return
+        self._in_one_piece = True
+        self._state = _State.OPEN
+
+    def _close_failed(self, error: HeadwayError, *, now: float) -> None:
+        match error:
+            case DigestMismatchError():
+                self._mismatches += 1
+                if self._mismatches >= MAX_MISMATCHES:
+                    self._give_up(error)
+                else:
+                    self._state = _State.OPEN
+            case NotFoundError():  # the session may be gone because the blob is there
+                self._state = _State.LOOK
+            case _:
+                self._retry(error, _State.LOOK, now=now)
+
+    def _lost(self, *, now: float) -> None:
+        """Start anew where the registry knows the session no more."""
+        if not self._link_broke:
+            self._forgot("begins an upload, and knows nothing of it any more", now=now)
+            return
+        self._link_broke = False
+        self._offset = 0
+        self._state = _State.OPEN
+
+    def _forgot(self, how: str, *, now: float) -> None:
+        self._forgotten += 1
+        error = ForgetfulRegistryError(self._endpoint, how)
+        if self._forgotten >= MAX_FORGOTTEN:
+            self._give_up(error)
+            return
+        self._offset = 0
+        self._retry(MisbehavedError(self._endpoint, how), _State.OPEN, now=now)
+
+    def _retry(self, error: HeadwayError, state: _State, *, now: float) -> None:
+        brought_bytes = self._best > self._best_at_failure
+        self._best_at_failure = self._best
+        decision = self._retries.failed(error, now=now, brought_bytes=brought_bytes)
+        if isinstance(decision, Wait) and self._retries.outlasts(decision, now=now):
+            decision = GiveUp(error)
+        if isinstance(decision, GiveUp):
+            self._give_up(decision.error)
+            return
+        self._state = state
+        self._wait = decision
+
+    def _give_up(self, error: HeadwayError) -> None:
+        self._error = error
+        self._state = _State.FAILED
+
+    def _expect(self, kind: type[_A]) -> _A:
+        action, self._under_way = self._under_way, None
+        if not isinstance(action, kind):
+            self._under_way = action
+            raise OutOfOrderError(f"a report of {kind.__name__} while {type(action).__name__} is under way")
+        return action

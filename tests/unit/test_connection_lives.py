@@ -1,0 +1,88 @@
+"""How far connections are trusted with an upload."""
+
+from __future__ import annotations
+
+from headway.distribution.connection_lives import (
+    FRESH_SECONDS,
+    MIN_PIECE_BYTES,
+    PIECE_BYTES,
+    UNPROVED_BYTES,
+    ConnectionLives,
+    Life,
+)
+
+HOST = "registry.test"
+
+
+def test_where_nothing_is_known_one_upload_explores() -> None:
+    lives = ConnectionLives()
+    lives.begin(HOST, "first")
+    lives.begin(HOST, "second")
+
+    assert lives.allowance(HOST, "first") is None
+    assert lives.allowance(HOST, "second") == UNPROVED_BYTES
+
+
+def test_the_others_go_as_far_as_some_connection_has_gone() -> None:
+    lives = ConnectionLives()
+    lives.begin(HOST, "first")
+
+    lives.brought(HOST, 50 * PIECE_BYTES)
+    lives.brought(HOST, PIECE_BYTES)
+
+    assert lives.allowance(HOST, "second") == 50 * PIECE_BYTES
+
+
+def test_when_the_explorer_has_ended_the_next_one_that_begins_explores() -> None:
+    lives = ConnectionLives()
+    lives.begin(HOST, "first")
+    lives.begin(HOST, "second")
+    lives.end(HOST, "second")
+    lives.end(HOST, "first")
+    lives.begin(HOST, "third")
+
+    assert lives.allowance(HOST, "third") is None
+    assert lives.allowance(HOST, "second") == UNPROVED_BYTES
+
+
+def test_the_shortest_life_holds_for_all() -> None:
+    lives = ConnectionLives()
+    lives.begin(HOST, "first")
+
+    lives.cut(HOST, 4 * PIECE_BYTES, now=1.0)
+    lives.cut(HOST, 7 * PIECE_BYTES, now=2.0)
+
+    assert {lives.allowance(HOST, who) for who in ("first", "second")} == {4 * PIECE_BYTES}
+    assert lives.allowance("other.test", "first") == UNPROVED_BYTES
+
+
+def test_where_not_one_piece_comes_over_pieces_become_smaller() -> None:
+    lives = ConnectionLives()
+
+    sizes = []
+    for _ in range(7):
+        lives.cut(HOST, 0, now=1.0)
+        sizes.append(lives.piece(HOST))
+
+    assert sizes[:2] == [PIECE_BYTES // 2, PIECE_BYTES // 4]
+    assert sizes[-1] == MIN_PIECE_BYTES
+
+
+def test_what_was_seen_is_given_out_once() -> None:
+    lives = ConnectionLives()
+    lives.cut(HOST, PIECE_BYTES, now=7.0)
+
+    assert lives.take_new() == {HOST: Life(PIECE_BYTES, PIECE_BYTES, 7.0)}
+    assert lives.take_new() == {}
+
+
+def test_what_earlier_processes_saw_holds_for_a_week() -> None:
+    known = {HOST: Life(PIECE_BYTES, PIECE_BYTES // 2, seen=1000.0)}
+
+    fresh = ConnectionLives(known, now=1000.0 + FRESH_SECONDS - 1)
+    stale = ConnectionLives(known, now=1000.0 + FRESH_SECONDS)
+    from_the_future = ConnectionLives(known, now=999.0)
+
+    assert (fresh.allowance(HOST, "x"), fresh.piece(HOST)) == (PIECE_BYTES, PIECE_BYTES // 2)
+    assert (stale.allowance(HOST, "x"), stale.piece(HOST)) == (UNPROVED_BYTES, PIECE_BYTES)
+    assert from_the_future.allowance(HOST, "x") == UNPROVED_BYTES
