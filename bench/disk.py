@@ -6,6 +6,7 @@ run starts every program from the same state.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from bench.processes import BenchError, run, succeeds
 
 SECTOR_BYTES = 512
+BUSY_SECONDS = 60.0
 # The journal and the inode tables are written by mkfs: left to the kernel thread that fills them in
 # later, they would be counted as written by whichever program runs first. `nodiscard` keeps the loop
 # file's blocks allocated.
@@ -52,12 +54,21 @@ class Disk:
         Raises:
             BenchError: mkfs or mount failed.
         """
-        run([*MKFS, self._device])
+        self._format()
         run(["mount", "-t", "ext4", "-o", "noatime", self._device, str(self.mount_point)])
         try:
             yield self.mount_point
         finally:
             unmount_below(self.mount_point)
+
+    def _format(self) -> None:
+        """Make a file system; wait while somebody's mount namespace still has a copy of the last one's mount."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while not succeeds([*MKFS, self._device]):
+            if time.monotonic() > deadline:
+                run([*MKFS, self._device])
+                return
+            time.sleep(0.5)
 
     def sync(self) -> None:
         """Return when everything written to the mounted file system is on the device.
