@@ -106,7 +106,7 @@ async def pulling(
             limits.attach(slots.set_limit)
             applier = _apply_and_record if settings.record_recipes else _apply
             transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group)
-            yield Puller(tools, transfers, stores, _disk_care(settings, stores, lanes))
+            yield Puller(tools, transfers, stores, _disk_care(settings, stores, lanes), http.meter)
     finally:
         http.close()
         stores.hosts.found(standing.addresses.take_new())

@@ -98,3 +98,15 @@ class SearchIndex(Protocol):
         Raises:
             MisbehavedError: There is no index, or it answers with something else.
         """
+
+
+class Meter(Protocol):
+    """What one process has asked of registries so far.
+
+    Attributes:
+        requests: How many were answered, those for tokens and redirects included.
+        received_bytes: What came over all connections, headers included (as counted before TLS).
+    """
+
+    requests: int
+    received_bytes: int

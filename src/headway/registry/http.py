@@ -22,6 +22,7 @@ from headway.registry.certificates import Certificates
 from headway.registry.connection import Connection, check_proxy
 from headway.registry.distrust import CertificateDoubt
 from headway.registry.idle import IdleConnections
+from headway.registry.meter import Meter
 from headway.registry.names import Names
 from headway.registry.tls import tls_context
 from headway.registry.translation import translated
@@ -137,7 +138,9 @@ class Exchange:
         self.status, self.headers = self._response.status, self._response.headers
         if connection.proxy is not None and self.status == 407:
             check_proxy(connection.proxy, self.status)
-        self.received += sum(len(name) + len(value) + 4 for name, value in self.headers.items()) + 19
+        header_bytes = sum(len(name) + len(value) + 4 for name, value in self.headers.items()) + 19
+        self.received += header_bytes
+        self._client.meter.answered(header_bytes)
 
     def _answer(self, connection: Connection) -> http.client.HTTPResponse:
         try:
@@ -194,6 +197,7 @@ class Exchange:
             if not data and missing:
                 raise ConnectionResetError("the body ended before its length")
         self.received += len(data)
+        self._client.meter.received(len(data))
         return data
 
     def _read(self, response: http.client.HTTPResponse) -> bytes:
@@ -264,6 +268,7 @@ class HttpClient:
         names: Finds hosts.
         standing: What registries have shown.
         idle: Connections that wait for the next exchange.
+        meter: What was asked and what came back, in all.
     """
 
     def __init__(
@@ -279,6 +284,7 @@ class HttpClient:
         self.standing = standing or Standing()
         self.names = names or Names(self.standing.addresses)
         self.idle = IdleConnections()
+        self.meter = Meter()
         self._wall = wall
         self._user_agent = user_agent
         self._certificates = certificates or Certificates()

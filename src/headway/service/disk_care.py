@@ -23,11 +23,14 @@ class DiskCare:
         lanes: Where it works.
         preflight: Looks for room.
         unfinished: Keeps unfinished downloads within their limits.
+
+    Attributes:
+        preflight: See above.
     """
 
     def __init__(self, lanes: Lanes, preflight: Preflight, unfinished: UnfinishedDownloads) -> None:
         self._lanes = lanes
-        self._preflight = preflight
+        self.preflight = preflight
         self._unfinished = unfinished
 
     @asynccontextmanager
@@ -46,7 +49,7 @@ class DiskCare:
         """
         with self._unfinished.needed(descriptor.digest for _, descriptor in layers):
             await self._trim(tell)
-            if warning := await self._lanes.disk(self._preflight.check, layers):
+            if warning := await self._lanes.disk(self.preflight.check, layers):
                 tell(warning)
             try:
                 yield

@@ -29,6 +29,9 @@ class Preflight:
         space: Returns what is free now.
         at_once: How many layers are fetched and unpacked at the same time.
         place: Where the data is, in words.
+
+    Attributes:
+        space: See above.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class Preflight:
     ) -> None:
         self._records = records
         self._ingests = ingests
-        self._space = space
+        self.space = space
         self._at_once = at_once
         self._place = place
 
@@ -48,7 +51,7 @@ class Preflight:
             StoreError: The disk failed.
         """
         needs = self.forecast(layers)
-        space = self._space()
+        space = self.space()
         match fit(needs, space):
             case Fit.IMPOSSIBLE:
                 raise NoRoomError(

@@ -12,10 +12,12 @@ from collections import Counter
 
 from headway.errors import HeadwayError, PullIncompleteError, StoreError
 from headway.interfaces.garbage import Lease
+from headway.interfaces.registries import Meter
 from headway.oci.digest import ChainID, Digest
 from headway.oci.reference import Reference
 from headway.service.blob_transfer import Cost, Tools
 from headway.service.disk_care import DiskCare
+from headway.service.planning import Planner
 from headway.service.progress import (
     Notice,
     PullDone,
@@ -24,7 +26,7 @@ from headway.service.progress import (
     Report,
 )
 from headway.service.recording import Pulled, record_pull
-from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages
+from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, lease_purpose
 from headway.service.stores import Stores
 from headway.service.transfer import Transfers
 
@@ -37,9 +39,14 @@ class Puller:
         transfers: Brings layers and blobs.
         stores: Where things are put.
         care: Looks after the disk.
+        meter: Counts what is asked of registries.
+
+    Attributes:
+        meter: See above.
     """
 
-    def __init__(self, tools: Tools, transfers: Transfers, stores: Stores, care: DiskCare) -> None:
+    def __init__(self, tools: Tools, transfers: Transfers, stores: Stores, care: DiskCare, meter: Meter) -> None:
+        self.meter = meter
         self._tools = tools
         self._transfers = transfers
         self._stores = stores
@@ -61,6 +68,10 @@ class Puller:
             return await work.run()
         except HeadwayError as error:
             raise work.incomplete(error) from error
+
+    def planner(self) -> Planner:
+        """Return what plans the pulls of one errand."""
+        return Planner(self._tools, self._transfers, self._stores, self._care.preflight)
 
     async def tags(self, request: PullRequest, report: Report) -> list[Reference]:
         """Return every tag of the repository that a request names.
@@ -210,11 +221,6 @@ class _Pull:
             return self._stores.ingests.held(layer.descriptor.digest)
         except StoreError:
             return 0  # the disk is why we are here: claim nothing
-
-
-def lease_purpose(request: PullRequest) -> str:
-    """Return what a pull keeps its content for: who asks for the same again goes on with it."""
-    return f"pull {request.reference} {request.platform}"
 
 
 def _first(errors: BaseExceptionGroup[HeadwayError]) -> HeadwayError:

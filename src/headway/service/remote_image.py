@@ -50,6 +50,11 @@ class PullRequest(msgspec.Struct, frozen=True):
     login: Credentials | None = None
 
 
+def lease_purpose(request: PullRequest) -> str:
+    """Return what a pull keeps its content for: who asks for the same again goes on with it."""
+    return f"pull {request.reference} {request.platform}"
+
+
 class Layer(msgspec.Struct, frozen=True):
     """A layer by both its names.
 
