@@ -23,12 +23,15 @@ class BlobContract:
         subject.put(digest, content)
 
         assert subject.read(digest) == content
+        assert b"".join(subject.pieces(digest)) == content
         assert subject.size(digest) == len(content)
         assert list(subject.walk()) == [digest]
 
     def test_an_absent_blob_has_no_size_and_cannot_be_read(self, subject: BlobStore) -> None:
         digest = Digest.of(CONFIG)
 
+        with pytest.raises(NotFoundError):
+            next(subject.pieces(digest))
         with pytest.raises(NotFoundError) as caught:
             subject.read(digest)
 

@@ -44,6 +44,8 @@ def test_a_rotten_blob_is_found_when_read(root: DataRoot) -> None:
 
     with pytest.raises(StoreCorruptError, match=DIGEST.hex):
         store.read(DIGEST)
+    with pytest.raises(StoreCorruptError, match=DIGEST.hex):
+        list(store.pieces(DIGEST))
 
 
 def test_a_rotten_blob_does_not_keep_a_good_one_out(root: DataRoot) -> None:

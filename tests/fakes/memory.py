@@ -45,6 +45,10 @@ class MemoryBlobStore:
             raise NotFoundError("blob", digest)
         return self.content[digest]
 
+    def pieces(self, digest: Digest) -> Iterator[bytes]:
+        if data := self.read(digest):
+            yield data
+
     def put(self, digest: Digest, data: bytes) -> None:
         actual = Digest.of(data, digest.algorithm)
         if actual != digest:

@@ -97,6 +97,14 @@ class BlobStore(Protocol):
             StoreCorruptError: What lies there has another digest.
         """
 
+    def pieces(self, digest: Digest) -> Iterator[bytes]:
+        """Yield the blob piece by piece; that it was right is known when the last one was followed by no error.
+
+        Raises:
+            NotFoundError: While iterating: it is not here.
+            StoreCorruptError: While iterating: what lies there has another digest.
+        """
+
     def put(self, digest: Digest, data: bytes) -> None:
         """Publish `data` durably; nothing happens where it is here already.
 

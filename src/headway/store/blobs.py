@@ -6,9 +6,11 @@ read is verified, so that a rotten disk is found where it matters.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from headway.errors import DigestMismatchError, InvalidDigestError, NotFoundError, StoreCorruptError
 from headway.oci.digest import Digest
@@ -16,6 +18,7 @@ from headway.store.data_root import DataRoot, fsync_directory
 from headway.store.failures import disk_errors
 
 _ALGORITHMS = ("sha256", "sha512")
+_PIECE = 1 << 20
 
 
 class FileBlobStore:
@@ -49,6 +52,27 @@ class FileBlobStore:
         if actual != digest:
             raise StoreCorruptError(f"{path} has digest {actual}")
         return data
+
+    def pieces(self, digest: Digest) -> Iterator[bytes]:
+        """Yield the blob piece by piece, verified behind the last one.
+
+        Raises:
+            NotFoundError: It is not here.
+            StoreCorruptError: What lies there has another digest.
+        """
+        path = self._root.blob(digest)
+        whole = hashlib.new(digest.algorithm)
+        with disk_errors(path):
+            try:
+                file = path.open("rb", buffering=0)
+            except FileNotFoundError:
+                raise NotFoundError("blob", digest) from None
+        with file:
+            while piece := _next_piece(path, file):
+                whole.update(piece)
+                yield piece
+        if whole.hexdigest() != digest.hex:
+            raise StoreCorruptError(f"{path} has digest {digest.algorithm}:{whole.hexdigest()}")
 
     def put(self, digest: Digest, data: bytes) -> None:
         """Publish `data` durably; a blob that is here already and whole is left alone.
@@ -93,6 +117,11 @@ class FileBlobStore:
                     yield Digest.parse(f"{algorithm}:{name}")
                 except InvalidDigestError:
                     continue  # not ours; a writer's recovery removes it
+
+
+def _next_piece(path: Path, file: BinaryIO) -> bytes:
+    with disk_errors(path):
+        return file.read(_PIECE)
 
 
 def _holds(path: Path, data: bytes) -> bool:
