@@ -1,0 +1,245 @@
+"""Archives of images as files: a stream of tar, a tar that can be read anywhere, a directory.
+
+Rule 1: nothing of an archive is ever written by a name that it gives: names are only looked up.
+Rule 2: what can be read in any order is read documents first, so that whoever takes layers knows which are wanted.
+Rule 3: what is wrong with the archive itself is an `InvalidArchiveError`, whoever reads at that moment.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from headway.errors import InvalidArchiveError, InvalidLayerError, StoreError
+from headway.interfaces.files import TarSource
+from headway.layers.compression import READ, Compression, detect, expand
+from headway.layers.tar import TarReader
+from headway.layers.tar_entry import FILE, HARDLINK, SYMLINK, WITHOUT_BODY, Entry
+from headway.layers.tar_header import BLOCK
+from headway.oci.archived import clean_name, link_target
+
+DOCUMENT_BYTES = 1 << 20
+"""What is shorter is given before what is longer, where there is a choice."""
+
+_HEADER_READ = 1 << 14
+
+
+class ArchiveFile:
+    """One file of an archive; see `interfaces.archives.ArchivedFile`.
+
+    Args:
+        name: Cleaned.
+        size: In bytes.
+        pieces: Its content, taken as it is read.
+        link: The file that it is another name of.
+    """
+
+    def __init__(self, name: str, size: int = 0, pieces: Iterable[bytes | memoryview] = (), *, link: str = "") -> None:
+        self.name = name
+        self.size = size
+        self.link = link
+        self._pieces = iter(pieces)
+        self._rest = memoryview(b"")
+
+    def read(self, limit: int) -> bytes:
+        """Return the next 1 to `limit` bytes, nothing at the end."""
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = memoryview(piece)
+        data = bytes(self._rest[:limit])
+        self._rest = self._rest[limit:]
+        return data
+
+
+class StreamArchive:
+    """A tar, compressed in any way, that is read once from its beginning.
+
+    Args:
+        source: Gives its bytes.
+    """
+
+    def __init__(self, source: TarSource) -> None:
+        self._source = source
+
+    def files(self) -> Iterator[ArchiveFile]:
+        """Yield its files in their order."""
+        with _archive_faults():
+            reader = TarReader(expand(self._source, lambda _: None))
+            found = False
+            while (entry := reader.next()) is not None:
+                found = True
+                if (file := _file(entry, _guarded(reader.body()))) is not None:
+                    yield file
+            if not found:
+                raise InvalidArchiveError("it is empty")
+
+
+class FileArchive:
+    """A tar that is not compressed, in a file that can be read anywhere: what nobody wants is not read.
+
+    Args:
+        file: Open for reading; it may be any length and is read from its beginning.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
+
+    def files(self) -> Iterator[ArchiveFile]:
+        """Yield its files, documents first."""
+        found = list(self._scan())
+        if not found:
+            raise InvalidArchiveError("it is empty")
+        for entry, at in sorted(found, key=lambda item: item[0].size > DOCUMENT_BYTES):
+            if (file := _file(entry, self._body(at, entry.size))) is not None:
+                yield file
+
+    def _scan(self) -> Iterator[tuple[Entry, int]]:
+        """Yield each entry and where its content begins, from header to header."""
+        at = 0
+        with _archive_faults():
+            while True:
+                reader = TarReader(self._from(at))
+                entry = reader.next()
+                if entry is None:
+                    return
+                if entry.sparse is not None:
+                    raise InvalidArchiveError("it has sparse files")
+                begin = at + reader.position
+                yield entry, begin
+                size = 0 if entry.kind in WITHOUT_BODY else entry.size
+                at = begin + size + -size % BLOCK
+                if begin + size > self._size:
+                    raise InvalidArchiveError("it is cut short: it ends inside a file's content")
+
+    def _from(self, at: int) -> Iterator[bytes]:
+        while data := self._read(at, _HEADER_READ):
+            yield data
+            at += len(data)
+
+    def _body(self, at: int, size: int) -> Iterator[bytes]:
+        end = at + size
+        while at < end:
+            data = self._read(at, min(READ, end - at))
+            if not data:
+                raise InvalidArchiveError("it is cut short: it ends inside a file's content")
+            yield data
+            at += len(data)
+
+    def _read(self, at: int, limit: int) -> bytes:
+        with _disk_faults():
+            return os.pread(self._file.fileno(), limit, at)
+
+
+class DirectoryArchive:
+    """An OCI image layout, or a docker-archive that somebody has unpacked.
+
+    Args:
+        directory: Its top.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def files(self) -> Iterator[ArchiveFile]:
+        """Yield its files, documents first."""
+        with _disk_faults():
+            found = sorted(self._walk(self._directory), key=lambda item: (item[1] > DOCUMENT_BYTES, item[0]))
+        for name, size in found:
+            yield self._open(name, size)
+
+    def _walk(self, directory: Path) -> Iterator[tuple[str, int]]:
+        for entry in os.scandir(directory):
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(Path(entry.path))
+            elif entry.is_symlink() or entry.is_file():
+                name = os.path.relpath(entry.path, self._directory)
+                yield name, 0 if entry.is_symlink() else entry.stat().st_size
+
+    def _open(self, name: str, size: int) -> ArchiveFile:
+        with _disk_faults():
+            path = self._directory / name
+            if path.is_symlink():
+                return ArchiveFile(name, link=link_target(name, os.readlink(path)))
+        return ArchiveFile(name, size, _content(path))
+
+
+def opened(path: Path) -> FileArchive | DirectoryArchive | StreamArchive:
+    """Return the archive that lies at a path; a file stays open as long as it is used.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    with _disk_faults():
+        if path.is_dir():
+            return DirectoryArchive(path)
+        file = path.open("rb", buffering=0)
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return StreamArchive(_Handle(file))
+        head = os.pread(file.fileno(), 6, 0)
+    return FileArchive(file) if detect(head) is Compression.NONE else StreamArchive(_Handle(file))
+
+
+class _Handle:
+    """A `TarSource` over an open file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, limit: int) -> bytes:
+        with _disk_faults():
+            return self._file.read(limit)
+
+
+def stream(file: BinaryIO) -> StreamArchive:
+    """Return the archive that an open file gives from where it stands: a pipe, standard input."""
+    return StreamArchive(_Handle(file))
+
+
+def _file(entry: Entry, body: Iterable[bytes | memoryview]) -> ArchiveFile | None:
+    """Return what an entry is; None for what an archive of images has no use for."""
+    name = clean_name(os.fsdecode(entry.name))
+    if entry.kind == FILE:
+        if entry.sparse is not None:
+            raise InvalidArchiveError("it has sparse files")
+        return ArchiveFile(name, entry.size, body)
+    if entry.kind == SYMLINK:
+        return ArchiveFile(name, link=link_target(name, os.fsdecode(entry.linkname)))
+    if entry.kind == HARDLINK:
+        return ArchiveFile(name, link=clean_name(os.fsdecode(entry.linkname)))
+    return None
+
+
+def _guarded(body: Iterable[memoryview]) -> Iterator[memoryview]:
+    with _archive_faults():
+        yield from body
+
+
+def _content(path: Path) -> Iterator[bytes]:
+    with _disk_faults(), path.open("rb", buffering=0) as file:
+        while data := file.read(READ):
+            yield data
+
+
+@contextmanager
+def _archive_faults() -> Iterator[None]:
+    """Tell what is wrong with the archive from what is wrong with a layer in it."""
+    try:
+        yield
+    except InvalidLayerError as error:
+        reason = str(error).removeprefix("broken layer ")
+        raise InvalidArchiveError(reason) from error
+
+
+@contextmanager
+def _disk_faults() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot read the archive: {error.strerror}") from error

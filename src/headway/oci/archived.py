@@ -1,0 +1,298 @@
+"""What the documents of an archive of images say: docker-archives of every age since Docker 1.10, and OCI layouts.
+
+Rule 1: names of files are texts here and nothing is opened by them. What leads out of the archive is refused.
+Rule 2: an archive that is both is read as a docker-archive, as Docker reads it; its index adds the manifests. Where a
+        platform is asked for, the index decides: only that may hold several.
+Rule 3: what a descriptor promises (digest, size) is kept beside the name of the file, for whoever reads it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from headway.errors import InvalidArchiveError, InvalidReferenceError, NotFoundError, UnsupportedError
+from headway.oci.descriptor import Descriptor
+from headway.oci.digest import Digest, digest_fault
+from headway.oci.document import as_object, list_at, text_at, texts_at
+from headway.oci.image_archive import FULL_NAME, INDEX, ITEMS, REF_NAME, REPOSITORIES, blob_name
+from headway.oci.manifest import Index, Manifest, parse_manifest
+from headway.oci.media_types import is_image_config, is_index
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+
+Read = Callable[[str], "bytes | None"]
+"""Returns the content of a small file of the archive, links followed; None where there is none."""
+
+_NESTED: Final = 4
+_MAX_DOCUMENT_BYTES: Final = 64 << 20
+
+
+class ArchivedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """One image of an archive.
+
+    Attributes:
+        config: Name of the file of its config.
+        layers: Names of its layers' files, bottom first.
+        names: Its tags.
+        parent: Digest of the config of the image it was made from, as far as the archive says.
+        manifest: Its manifest, where the archive has one.
+    """
+
+    config: str
+    layers: tuple[str, ...]
+    names: tuple[Reference, ...] = ()
+    parent: Digest | None = None
+    manifest: Manifest | None = None
+
+
+def clean_name(name: str) -> str:
+    """Return a file's name in an archive without what changes nothing: ``./a//b`` is ``a/b``, the root is ``""``.
+
+    Raises:
+        InvalidArchiveError: It leads out of the archive.
+    """
+    if ".." in name.split("/") or "\0" in name:
+        raise InvalidArchiveError(f"it names a file outside of itself: {name[:255]!r}")
+    return posixpath.normpath("/" + name).lstrip("/")
+
+
+def link_target(name: str, target: str) -> str:
+    """Return the file that a symlink called `name` stands for.
+
+    Raises:
+        InvalidArchiveError: It leads out of the archive.
+    """
+    joined = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+    if target.startswith("/") or joined.startswith("../") or joined == "..":
+        raise InvalidArchiveError(f"{name[:255]!r} leads out of it, to {target[:255]!r}")
+    return joined
+
+
+def promised_digest(name: str) -> Digest | None:
+    """Return the digest that a blob's file has by its name, ``blobs/<algorithm>/<hex>``; None for other names."""
+    directory, _, encoded = name.rpartition("/")
+    prefix, _, algorithm = directory.rpartition("/")
+    text = f"{algorithm}:{encoded}"
+    return Digest(text) if prefix == "blobs" and not digest_fault(text) else None
+
+
+def archived_images(read: Read, platform: Platform | None, host: Platform) -> list[ArchivedImage]:
+    """Return the images of an archive, in its order.
+
+    Args:
+        read: Gives its small files.
+        platform: Which one is wanted of an image for several; None for `host`'s, or the only one.
+        host: This machine's.
+
+    Raises:
+        InvalidArchiveError: It is no archive of images, or contradicts itself.
+        UnsupportedError: It is as old as Docker 1.9.
+        NotFoundError: It has nothing for `platform`.
+    """
+    items, index = read(ITEMS), read(INDEX)
+    layout = _Layout(read, platform, host)
+    if items is not None and (platform is None or index is None):
+        return _of_items(items, layout.by_config(index) if index is not None else {})
+    if index is not None:
+        return layout.images(index)
+    if read(REPOSITORIES) is not None:
+        raise UnsupportedError("the archive is of Docker 1.9 or older: load it there, and save it with a newer one")
+    raise InvalidArchiveError("it holds no images: there is neither manifest.json nor index.json in it")
+
+
+# --- docker-archive ---
+
+
+def _of_items(data: bytes, manifests: Mapping[Digest, Manifest]) -> list[ArchivedImage]:
+    items = _decoded(data, ITEMS)
+    if items is None:  # of no images, as Docker writes it
+        return []
+    if not isinstance(items, list):
+        raise InvalidArchiveError(f"{ITEMS} is no list")
+    with_names = [as_object(item, f"{ITEMS}[{at}]") for at, item in enumerate(items)]
+    found = []
+    for at, item in enumerate(with_names):
+        where = f"{ITEMS}[{at}]"
+        config = clean_name(text_at(item, "Config", where))
+        parent = text_at(item, "Parent", where)
+        digest = config_digest(config)
+        found.append(
+            ArchivedImage(
+                config=config,
+                layers=tuple(clean_name(name) for name in texts_at(item, "Layers", where)),
+                names=tuple(_tag(text) for text in texts_at(item, "RepoTags", where)),
+                parent=Digest(parent) if parent and not digest_fault(parent) else None,
+                manifest=manifests.get(digest) if digest is not None else None,
+            )
+        )
+    return found
+
+
+def config_digest(name: str) -> Digest | None:
+    """Return the digest that a config's file has by its name, ``<hex>.json`` or a blob's; None for other names."""
+    text = f"sha256:{name.removesuffix('.json')}"
+    if name.endswith(".json") and not digest_fault(text):
+        return Digest(text)
+    return promised_digest(name)
+
+
+def _tag(text: str) -> Reference:
+    try:
+        reference = Reference.parse(text)
+    except InvalidReferenceError:
+        reference = None
+    if reference is None or reference.digest is not None or not reference.tag:
+        raise InvalidArchiveError(f'invalid tag "{text[:255]}"')
+    return reference
+
+
+# --- OCI layout ---
+
+
+class _Layout:
+    """The documents of an OCI image layout."""
+
+    def __init__(self, read: Read, platform: Platform | None, host: Platform) -> None:
+        self._read = read
+        self._platform = platform
+        self._host = host
+
+    def by_config(self, index: bytes) -> dict[Digest, Manifest]:
+        """Return every manifest that can be read, by the digest of its config."""
+        found: dict[Digest, Manifest] = {}
+        for entry in self._root(index):
+            for manifest in self._below(entry, _NESTED):
+                found.setdefault(manifest.config.digest, manifest)
+        return found
+
+    def images(self, index: bytes) -> list[ArchivedImage]:
+        """Return the images that it offers, by names; entries of one name are one image for several platforms."""
+        names: dict[Digest, list[Reference]] = {}
+        manifests: dict[Digest, Manifest] = {}
+        misfits = []
+        for name, entries in self._groups(index):
+            manifest = self._chosen(entries)
+            if manifest is None:
+                misfits.append(name)
+                continue
+            manifests[manifest.digest] = manifest
+            names.setdefault(manifest.digest, []).extend([name] if name is not None else [])
+        if misfits and (self._platform is not None or not manifests):
+            what = ", ".join(name.familiar for name in misfits if name is not None) or "the archive"
+            raise NotFoundError("platform", f"{self._platform or self._host} in {what}")
+        return [_of_manifest(manifest, names[digest]) for digest, manifest in manifests.items()]
+
+    def _root(self, data: bytes) -> tuple[Descriptor, ...]:
+        document = as_object(_decoded(data, INDEX), INDEX)
+        entries = list_at(document, "manifests")
+        return tuple(Descriptor.from_document(entry, f"{INDEX}: manifests[{at}]") for at, entry in enumerate(entries))
+
+    def _groups(self, data: bytes) -> list[tuple[Reference | None, list[Descriptor]]]:
+        """Return the entries by name; without names, those for different platforms are one image."""
+        named: dict[Reference, list[Descriptor]] = {}
+        unnamed: list[list[Descriptor]] = []
+        for entry in self._root(data):
+            if entry.is_attestation:
+                continue
+            name = _name(entry)
+            if name is not None:
+                named.setdefault(name, []).append(entry)
+            elif unnamed and _is_one_more(unnamed[-1], entry):
+                unnamed[-1].append(entry)
+            else:
+                unnamed.append([entry])
+        return [*named.items(), *((None, entries) for entries in unnamed)]
+
+    def _chosen(self, entries: Sequence[Descriptor]) -> Manifest | None:
+        """Return the manifest of the wanted platform among those here, None where there is none."""
+        here = [manifest for entry in entries for manifest in self._offered(entry, _NESTED)]
+        if self._platform is None and len(here) == 1:
+            return here[0][1]
+        offered = Index(media_type="", data=b"", digest=Digest(""), manifests=tuple(entry for entry, _ in here))
+        best = offered.choose(self._platform or self._host)
+        return next((manifest for entry, manifest in here if entry is best), None)
+
+    def _offered(self, entry: Descriptor, depth: int) -> Iterator[tuple[Descriptor, Manifest]]:
+        """Yield what an entry leads to and is here, each manifest with its own entry."""
+        document = self._document(entry)
+        if isinstance(document, Manifest):
+            if is_image_config(document.config.media_type) and not entry.is_attestation:
+                yield self._with_platform(entry, document), document
+        elif document is not None and depth:
+            for child in document.manifests:
+                yield from self._offered(child, depth - 1)
+
+    def _below(self, entry: Descriptor, depth: int) -> Iterator[Manifest]:
+        for _, manifest in self._offered(entry, depth):
+            yield manifest
+
+    def _with_platform(self, entry: Descriptor, manifest: Manifest) -> Descriptor:
+        """Return an entry with the platform of its config, where it names none itself (skopeo and umoci write so)."""
+        if entry.platform is not None:
+            return entry
+        data = self._read(blob_name(manifest.config.digest))
+        if data is None:
+            return entry
+        config = as_object(_decoded(data, "a config"), "a config")
+        platform = Platform(
+            text_at(config, "os") or "linux", text_at(config, "architecture"), text_at(config, "variant")
+        )
+        return msgspec.structs.replace(entry, platform=platform)
+
+    def _document(self, entry: Descriptor) -> Manifest | Index | None:
+        """Return a manifest or index; None where it is not in the archive, or is something else's."""
+        data = self._read(blob_name(entry.digest))
+        if data is None:
+            if is_index(entry.media_type) or entry.platform is not None:
+                return None  # an index may name more than was taken along
+            raise InvalidArchiveError(f"blob {entry.digest} is missing, which {INDEX} names")
+        if Digest.of(data, entry.digest.algorithm) != entry.digest or len(data) != entry.size:
+            raise InvalidArchiveError(f"blob {entry.digest} is not what its digest says")
+        try:
+            return parse_manifest(data, entry.media_type)
+        except UnsupportedError:
+            return None  # an artifact of another kind
+
+
+def _name(entry: Descriptor) -> Reference | None:
+    """Return the tag that an entry stands for; a word alone (``latest``) says nothing of which repository."""
+    full, ref = entry.annotations.get(FULL_NAME, ""), entry.annotations.get(REF_NAME, "")
+    text = full or (ref if ":" in ref or "/" in ref else "")
+    if not text:
+        return None
+    try:
+        reference = Reference.parse(text)
+    except InvalidReferenceError as error:
+        raise InvalidArchiveError(f"{INDEX} has the name {text[:255]!r}: {error}") from None
+    return reference.with_default_tag() if reference.digest is None else None
+
+
+def _is_one_more(group: Sequence[Descriptor], entry: Descriptor) -> bool:
+    """Tell whether a nameless entry is one more platform of the image before it."""
+    return (
+        entry.platform is not None
+        and entry.annotations.get(REF_NAME) == group[0].annotations.get(REF_NAME)
+        and all(other.platform not in (None, entry.platform) for other in group)
+    )
+
+
+def _of_manifest(manifest: Manifest, names: Sequence[Reference]) -> ArchivedImage:
+    return ArchivedImage(
+        config=blob_name(manifest.config.digest),
+        layers=tuple(blob_name(layer.digest) for layer in manifest.layers),
+        names=tuple(dict.fromkeys(names)),
+        manifest=manifest,
+    )
+
+
+def _decoded(data: bytes, name: str) -> object:
+    if len(data) > _MAX_DOCUMENT_BYTES:
+        raise InvalidArchiveError(f"{name} is {len(data)} bytes long")
+    try:
+        return msgspec.json.decode(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArchiveError(f"{name} is not JSON: {error}") from None
