@@ -447,6 +447,25 @@ class StoreCorruptError(StoreError):
     """What lies on disk is not what was stored."""
 
 
+class NoRecipeError(StoreError):
+    """A layer was unpacked without what gives its exact tar back, and its blob was not kept.
+
+    Attributes:
+        image: The image that was wanted.
+        diff_id: The layer.
+    """
+
+    brief = "no recipe"
+
+    def __init__(self, image: str, diff_id: str) -> None:
+        super().__init__(
+            f"{image} cannot be written: nothing gives the exact bytes of its layer {diff_id} back, "
+            "since it came while record-recipes was off"
+        )
+        self.image = image
+        self.diff_id = diff_id
+
+
 class StoreReadOnlyError(StoreError):
     """The data root cannot be written."""
 

@@ -39,6 +39,7 @@ class Cli:
         data_root: The data root.
         environment: Beside what is needed to start it at all; nothing of the tester's own gets in.
         uid: The user it runs as, and group of the same number; None for the tester.
+        names_root: Whether it is told where its data root is.
         before: A command that starts it, such as `tests.fakes.names.knowing` gives.
     """
 
@@ -46,6 +47,7 @@ class Cli:
     environment: Mapping[str, str] = field(default_factory=dict)
     uid: int | None = None
     before: Sequence[str | Path] = ()
+    names_root: bool = True
 
     def __call__(self, *words: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run it to its end; `given` is what it can read from stdin."""
@@ -79,4 +81,5 @@ class Cli:
 
     def _command(self, words: Sequence[str | Path]) -> list[str | Path]:
         how = ["-m", "headway"] if self.uid is None else ["-c", _AS_ANOTHER_USER, str(self.uid)]
-        return [*self.before, sys.executable, "-W", "error", *how, "--data-root", self.data_root, *words]
+        root: list[str | Path] = ["--data-root", self.data_root] if self.names_root else []
+        return [*self.before, sys.executable, "-W", "error", *how, *root, *words]

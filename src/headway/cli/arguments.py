@@ -18,11 +18,11 @@ Images:
 
 Store:
   df         what takes up how much                prune      make room: what nobody uses goes
-  events     what happened, and what happens
+  events     what happened, and what happens      check      is it all here, and what it was? --repair mends it
 
 Daemon and registries:
   daemon     serve docker and others           login      log in to a registry
-                                               logout     forget that login
+  context    how docker finds the daemon       logout     forget that login
 
 Other:
   version    which Headway this is
@@ -50,7 +50,7 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
         epilog=_GROUPS,
         add_help=True,
         allow_abbrev=False,
-        usage="headway [--data-root DIR] [--config-file FILE] [-D] COMMAND ...",
+        usage="headway [-H ADDRESS] [--data-root DIR] [--config-file FILE] [-D] COMMAND ...",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _common(parser, default=None)
@@ -62,7 +62,7 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
         if name != chosen:
             continue
         fill(command)
-        _common(command, default=argparse.SUPPRESS)
+        _common(command, default=argparse.SUPPRESS, is_server=name == "daemon")
     return parser
 
 
@@ -85,11 +85,15 @@ def _command_index(words: Sequence[str]) -> int | None:
         word = words[position]
         if not word.startswith("-"):
             return position
-        position += 2 if word in ("--data-root", "--config-file") else 1
+        position += 2 if word in ("-H", "--host", "--data-root", "--config-file") else 1
     return None
 
 
-def _common(parser: argparse.ArgumentParser, *, default: str | None) -> None:
+def _common(parser: argparse.ArgumentParser, *, default: str | None, is_server: bool = False) -> None:
+    if not is_server:  # which has addresses of its own to listen on
+        parser.add_argument(
+            "-H", "--host", metavar="ADDRESS", default=default, help="ask this daemon: unix:///PATH, tcp://HOST:PORT"
+        )
     parser.add_argument("--data-root", type=Path, metavar="DIR", default=default, help="where everything is kept")
     parser.add_argument(
         "--config-file",
@@ -287,11 +291,25 @@ def _run(parser: argparse.ArgumentParser) -> None:
 
 def _events(parser: argparse.ArgumentParser) -> None:
     """Show what happened since a moment, and then what happens, by whatever process."""
+def _check(parser: argparse.ArgumentParser) -> None:
+    """Compare what is recorded with what is on disk; damage is named, with the images it hurts."""
+    parser.add_argument("--full", action="store_true", help="read every byte of every layer")
+    parser.add_argument("--repair", action="store_true", help="fetch what is broken, and only that; it asks before")
+    parser.add_argument("-f", "--force", action="store_true", help="do not ask")
+    _insecure(parser)
+    _authfile(parser)
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+
+
     when = "Unix seconds, 2026-01-02T03:04:05Z, or how long ago: 1h30m"
     parser.add_argument("--since", metavar="TIME", help=f"begin there: {when}")
     parser.add_argument("--until", metavar="TIME", help="end there; what is past ends at once")
     _filter(parser, "type=, event=, image=, container=, label=, daemon=")
     _format(parser)
+
+
+def _context(parser: argparse.ArgumentParser) -> None:
+    """Print the command that lets docker find the daemon by a context."""
 
 
 def _filter(parser: argparse.ArgumentParser, known: str) -> None:
@@ -327,3 +345,5 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "version": _version,
     "run": _run,
 }
+    "check": _check,
+    "context": _context,

@@ -21,6 +21,8 @@ def daemon(options: Namespace) -> int:
         shared["data_root"] = options.data_root.absolute()
     if "download_patience" in shared:
         shared["download_patience"] = parse_duration(str(shared["download_patience"]))
+    if options.host is not None:  # before the command's name, where others say whom to ask
+        own["hosts"] = (options.host, *(own.get("hosts") or ()))  # type: ignore[misc]  # texts, as the parser gives them
     home = Path(os.environ.get("HOME") or "/")
     flags = Flags(
         config_file=options.config_file,

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping
 
 from headway.cli.failures import DONE
+from headway.cli.remote import named_daemon
 from headway.cli.session import settings_of
 from headway.cli.table import SCHEMA, json_text, render
 from headway.cli.units import ago, size
@@ -43,10 +44,7 @@ _DOWNLOAD = {"ID": "DOWNLOAD", "DiskSize": "SIZE"}
 
 def df(options: Namespace) -> int:
     """Show what takes up how much; the sum is what du says of the data root."""
-    with measuring(settings_of(options)) as (records, disk):
-        usage = disk.measure()
-        is_detailed = options.verbose or options.format == "json"
-        listed = Listing(records).images(intermediate=True) if is_detailed else []
+    usage, listed = _measured(options)
     if options.format == "json":
         print(json_text(_document(usage, listed), indent=1))
         return DONE
@@ -56,6 +54,15 @@ def df(options: Namespace) -> int:
             print(f"\n{title}:\n")
             print(render(rows, headings, "table"), end="")
     return DONE
+
+
+def _measured(options: Namespace) -> tuple[Usage, list[ListedImage]]:
+    if (daemon := named_daemon(options)) is not None:
+        measured = daemon.measure()
+        return measured.usage, measured.images
+    with measuring(settings_of(options)) as (records, disk):
+        is_detailed = options.verbose or options.format == "json"
+        return disk.measure(), Listing(records).images(intermediate=True) if is_detailed else []
 
 
 def _rows(usage: Usage) -> Iterator[dict[str, object]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from headway.cli.failures import DONE
+from headway.cli.remote import named_daemon
 from headway.cli.session import say, settings_of
 from headway.cli.table import json_text, render
 from headway.cli.terminal import one_line
@@ -25,14 +26,27 @@ _FIELDS = ("Time", "TimeNano", "Type", "Action", "ID", "Name", "Attributes", "Sc
 
 def events(options: Namespace) -> int:
     """Show what happened since a moment, and then what happens, until Ctrl-C or another moment."""
-    query = EventQuery.parse(
-        options.since or "", options.until or "", parse_filters(options.filter or ()), now=time.time_ns()
-    )
-    for event in _happening(settings_of(options), query):
-        if query.wants(event):
-            print(_shown(event, options.format), end="")
-            sys.stdout.flush()
+    for event in _wanted(options):
+        print(_shown(event, options.format), end="")
+        sys.stdout.flush()
     return DONE
+
+
+def _wanted(options: Namespace) -> Iterator[Event]:
+    since, until, filters = options.since or "", options.until or "", parse_filters(options.filter or ())
+    if (daemon := named_daemon(options)) is not None:
+        for heard in daemon.events(since, until, filters):
+            if heard.missed:
+                _say_missed(heard.missed)
+            if heard.event is not None:
+                yield heard.event
+        return
+    query = EventQuery.parse(since, until, filters, now=time.time_ns())
+    yield from filter(query.wants, _happening(settings_of(options), query))
+
+
+def _say_missed(count: int) -> None:
+    say(f"{count} events were too many to be kept, and are not shown")
 
 
 def _happening(settings: Settings, query: EventQuery) -> Iterator[Event]:
@@ -45,7 +59,7 @@ def _happening(settings: Settings, query: EventQuery) -> Iterator[Event]:
             found = records.log.behind(seen)
         if found:
             if has_begun and found[0].sequence > seen + 1:
-                say(f"{found[0].sequence - seen - 1} events were too many to be kept, and are not shown")
+                _say_missed(found[0].sequence - seen - 1)
             seen, has_begun = found[-1].sequence, True
         yield from found
         if is_over:

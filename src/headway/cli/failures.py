@@ -15,9 +15,12 @@ from headway.errors import (
     InvalidDigestError,
     InvalidFilterError,
     InvalidPlatformError,
+    InvalidArchiveError,
     InvalidReferenceError,
     InvalidSettingError,
     InvalidTimeError,
+    NoDaemonError,
+    NoRecipeError,
     NotFoundError,
     ProxyRefusedError,
     PullIncompleteError,
@@ -31,7 +34,7 @@ from headway.errors import (
     UnreachableError,
 )
 
-DONE, FINAL, USAGE, DISK_FULL, TRY_AGAIN, REFUSED, INTERRUPTED = 0, 1, 2, 73, 75, 77, 130
+DONE, FINAL, USAGE, DISK_FULL, TRY_AGAIN, OVER_BUDGET, REFUSED, INTERRUPTED = 0, 1, 2, 73, 75, 76, 77, 130
 
 
 def root_cause(error: HeadwayError) -> HeadwayError:
@@ -134,6 +137,8 @@ _ADVICE: dict[type[HeadwayError], str] = {
     StoreReadOnlyError: "make it writable, or name another place with --data-root DIR",
     ProxyRefusedError: "put http://user:password@host:port into https_proxy, or the registry into no_proxy",
     RefusedError: "check that the name is right, and log in to the registry if it is private: headway login HOST",
+    NoRecipeError: 'set "record-recipes": true, remove the image (headway rmi) and bring it again',
+    InvalidArchiveError: "make the archive again, or copy it again and compare its checksum",
     ConflictError: "make way for it, or add --force where the command takes it",
     RequestError: "headway COMMAND --help",
 }

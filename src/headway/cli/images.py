@@ -8,12 +8,13 @@ from collections.abc import Iterator
 import msgspec
 
 from headway.cli.failures import DONE
+from headway.cli.remote import named_daemon
 from headway.cli.session import settings_of
 from headway.cli.table import render
 from headway.cli.units import ago, size
 from headway.composition.reading import reading
 from headway.oci.reference import Reference
-from headway.service.filters import parse_filters
+from headway.service.filters import Filters, parse_filters
 from headway.service.history import History, HistoryStep
 from headway.service.listing import ListedImage, Listing
 from headway.service.lookup import Lookup
@@ -48,8 +49,7 @@ def images(options: Namespace) -> int:
     if options.name is not None:
         wanted = _name(options.name)
         filters.setdefault("reference", []).append(wanted.familiar_name if wanted else options.name)
-    with reading(settings_of(options)) as records:
-        listed = Listing(records).images(filters, intermediate=options.all)
+    listed = _listed(options, filters)
     if wanted is not None and wanted != wanted.name_only():
         listed = [_only(image, wanted) for image in listed if wanted in (*image.tags, *image.digests)]
     rows = [row for image in listed for row in _rows(image, options)]
@@ -61,6 +61,13 @@ def images(options: Namespace) -> int:
     shown = ["Repository", "Tag", *digest, "ID", "CreatedSince", "Size"]
     print(render(rows, _IMAGE, options.format, shown=shown), end="")
     return DONE
+
+
+def _listed(options: Namespace, filters: Filters) -> list[ListedImage]:
+    if (daemon := named_daemon(options)) is not None:
+        return daemon.images(filters, intermediate=options.all)
+    with reading(settings_of(options)) as records:
+        return Listing(records).images(filters, intermediate=options.all)
 
 
 def _name(text: str) -> Reference | None:
@@ -108,8 +115,11 @@ def _rows(image: ListedImage, options: Namespace) -> Iterator[dict[str, object]]
 
 def history(options: Namespace) -> int:
     """Show the steps of an image, newest first."""
-    with reading(settings_of(options)) as records:
-        steps = History(records).of(Lookup(records).find(options.name))
+    if (daemon := named_daemon(options)) is not None:
+        steps = daemon.history(options.name)
+    else:
+        with reading(settings_of(options)) as records:
+            steps = History(records).of(Lookup(records).find(options.name))
     rows = [_step_row(step, full=options.no_trunc) for step in steps]
     if options.quiet:
         print("\n".join(str(row["ID"]) for row in rows))

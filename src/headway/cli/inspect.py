@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.remote import named_daemon
 from headway.cli.session import settings_of
 from headway.cli.table import json_text
 from headway.composition.reading import reading
@@ -21,17 +24,27 @@ def inspect(options: Namespace) -> int:
     """Show everything known of images, as JSON; what is not there is explained, and the rest is shown."""
     found: list[dict[str, object]] = []
     status = DONE
-    settings = settings_of(options)
-    with reading(settings) as records:
-        inspection = Inspection(records, driver=settings.storage_driver or "overlay2")
+    with _looking(options) as look:
         for name in options.names:
             try:
-                found.append(_shown(inspection.of(Lookup(records).find(name))))
+                found.append(_shown(look(name)))
             except HeadwayError as error:
                 print(explain(error), file=sys.stderr)
                 status = status or exit_status(error)
     print(json_text(found, indent=4))
     return status
+
+
+@contextmanager
+def _looking(options: Namespace) -> Iterator[Callable[[str], ImageDetails]]:
+    """Give what looks at the image of a name."""
+    if (daemon := named_daemon(options)) is not None:
+        yield daemon.inspect
+        return
+    settings = settings_of(options)
+    with reading(settings) as records:
+        inspection = Inspection(records, driver=settings.storage_driver or "overlay2")
+        yield lambda name: inspection.of(Lookup(records).find(name))
 
 
 def _shown(image: ImageDetails) -> dict[str, object]:

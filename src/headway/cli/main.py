@@ -30,7 +30,9 @@ _MODULES = {
     "prune": "headway.cli.prune",
     "events": "headway.cli.events",
     "daemon": "headway.cli.daemon",
+    "check": "headway.cli.check",
     "version": "headway.cli.version",
+    "context": "headway.cli.context",
     "run": "headway.cli.version",
 }
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.remote import holding_daemon, named_daemon
 from headway.cli.session import say, settings_of
 from headway.cli.table import render
 from headway.cli.terminal import one_line
 from headway.composition.containers import mounts
 from headway.composition.writing import imagining, writing
-from headway.errors import HeadwayError, NotFoundError, UnsupportedError
-from headway.service.containers import Containers
-from headway.service.stores import Stores
+from headway.errors import HeadwayError, UnsupportedError
+from headway.service.mounting import Mounted, Mounting, mounted
+from headway.service.requests import MountRequest, UnmountRequest
 from headway.settings import Settings
 
 _COLUMNS = {"Target": "TARGET", "Image": "IMAGE", "Container": "CONTAINER", "Driver": "DRIVER", "Count": "COUNT"}
@@ -22,50 +26,65 @@ _COLUMNS = {"Target": "TARGET", "Image": "IMAGE", "Container": "CONTAINER", "Dri
 
 def mount(options: Namespace) -> int:
     """Mount an image or a container and print where; without a name, list what is mounted."""
-    settings = settings_of(options)
     if options.name is None:
-        return _list(settings, options.format)
-    _require_root(settings, options.name)
-    with writing(settings, say) as stores:
-        mounted = mounts(settings, stores).mount(options.name, options.directory, read_write=options.read_write)
-        if options.read_write and mounted.rw_layer is not None:
-            name = stores.containers.get(mounted.rw_layer).name
-            say(f"container {name} takes what is written; headway umount --rm {name} removes it")
-    print(one_line(str(mounted.target)))
+        return _list(options)
+    directory = Path(os.path.abspath(options.directory)) if options.directory else None  # noqa: PTH100  # links stay
+    done = _mount(options, MountRequest(name=options.name, directory=directory, read_write=options.read_write))
+    if options.read_write and done.container:
+        say(f"container {done.container} takes what is written; headway umount --rm {done.container} removes it")
+    print(one_line(str(done.target)))
     return DONE
+
+
+def _mount(options: Namespace, request: MountRequest) -> Mounted:
+    settings = settings_of(options)
+    if (daemon := holding_daemon(options, settings)) is not None:
+        return daemon.mount(request)
+    _require_root(settings, request.name)
+    with writing(settings, say) as stores:
+        mounting = Mounting(mounts(settings, stores), stores)
+        return mounting.mount(request.name, request.directory, read_write=request.read_write)
 
 
 def umount(options: Namespace) -> int:
     """Unmount what `headway mount` has mounted; each that cannot be is explained, and the others are."""
-    settings = settings_of(options)
     status = DONE
-    with writing(settings, say) as stores:
+    with _unmounting(options) as unmount:
         for name in options.names:
             try:
-                _unmount(settings, stores, name, remove=options.rm)
+                _tell(unmount(name), removed=options.rm)
             except HeadwayError as error:
                 print(explain(error), file=sys.stderr)
                 status = status or exit_status(error)
     return status
 
 
-def _unmount(settings: Settings, stores: Stores, name: str, *, remove: bool) -> None:
-    try:
-        left = mounts(settings, stores).unmount(name)
-    except NotFoundError:
-        if not remove:
-            raise
-        Containers(stores).remove(name)
+@contextmanager
+def _unmounting(options: Namespace) -> Iterator[Callable[[str], Mounted | None]]:
+    """Give what unmounts by name or place."""
+    settings = settings_of(options)
+    remove: bool = options.rm
+    if (daemon := holding_daemon(options, settings)) is not None:
+        yield lambda name: daemon.unmount(UnmountRequest(name=name, place=_place(name), remove=remove))
+        return
+    with writing(settings, say) as stores:
+        mounting = Mounting(mounts(settings, stores), stores)
+        yield lambda name: mounting.unmount(name, _place(name), remove=remove)
+
+
+def _place(name: str) -> Path:
+    return Path(os.path.realpath(name))
+
+
+def _tell(left: Mounted | None, *, removed: bool) -> None:
+    """Tell what is left of a mount that was given back."""
+    if left is None:
         return
     if left.count:
         times = "once" if left.count == 1 else f"{left.count} times"
         say(f"{left.target} stays mounted: it was asked for {times} more")
-    elif left.rw_layer is not None:
-        container = stores.containers.get(left.rw_layer)
-        if remove:
-            Containers(stores).remove(container.container_id)
-        else:
-            say(f"container {container.name} keeps what was written; headway mount {container.name} shows it again")
+    elif left.container and not removed:
+        say(f"container {left.container} keeps what was written; headway mount {left.container} shows it again")
 
 
 def _require_root(settings: Settings, name: str) -> None:
@@ -73,18 +92,23 @@ def _require_root(settings: Settings, name: str) -> None:
         raise UnsupportedError(f"mounting needs root; without it: headway unpack {name} DIR")
 
 
-def _list(settings: Settings, form: str) -> int:
-    with imagining(settings) as stores:
-        containers = {container.container_id: container.name for container in stores.containers.list()}
-        rows = [
-            {
-                "Target": str(mounted.target),
-                "Image": mounted.image_id.short if mounted.image_id else "",
-                "Container": containers.get(mounted.rw_layer or "", ""),
-                "Driver": mounted.driver,
-                "Count": str(mounted.count),
-            }
-            for mounted in stores.mounts.list()
-        ]
-    print(render(rows, _COLUMNS, form), end="")
+def _list(options: Namespace) -> int:
+    rows = [
+        {
+            "Target": str(each.target),
+            "Image": each.image,
+            "Container": each.container,
+            "Driver": each.driver,
+            "Count": str(each.count),
+        }
+        for each in _mounted(options)
+    ]
+    print(render(rows, _COLUMNS, options.format), end="")
     return DONE
+
+
+def _mounted(options: Namespace) -> list[Mounted]:
+    if (daemon := named_daemon(options)) is not None:
+        return daemon.mounts()
+    with imagining(settings_of(options)) as stores:
+        return mounted(stores)

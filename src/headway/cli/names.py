@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
 from headway.composition.writing import writing
 from headway.errors import HeadwayError
@@ -15,7 +18,11 @@ from headway.service.tagging import Tagger
 
 def tag(options: Namespace) -> int:
     """Give an image one more name."""
-    with writing(settings_of(options), say) as stores:
+    settings = settings_of(options)
+    if (daemon := holding_daemon(options, settings)) is not None:
+        daemon.tag(options.source, options.target)
+        return DONE
+    with writing(settings, say) as stores:
         Tagger(stores).tag(options.source, options.target)
     return DONE
 
@@ -23,12 +30,24 @@ def tag(options: Namespace) -> int:
 def rmi(options: Namespace) -> int:
     """Remove names, and images with their last one; each that cannot go is explained, and the others go."""
     status = DONE
-    with writing(settings_of(options), say) as stores:
+    with _deleting(options) as delete:
         for name in options.names:
             try:
-                for what, item in Deleter(stores).delete(name, force=options.force, prune=not options.no_prune):
+                for what, item in delete(name):
                     print(f"{what}: {item}")
             except HeadwayError as error:
                 print(explain(error), file=sys.stderr)
                 status = status or exit_status(error)
     return status
+
+
+@contextmanager
+def _deleting(options: Namespace) -> Iterator[Callable[[str], list[tuple[str, str]]]]:
+    """Give what removes a name and tells what went."""
+    force, prune = options.force, not options.no_prune
+    settings = settings_of(options)
+    if (daemon := holding_daemon(options, settings)) is not None:
+        yield lambda name: daemon.delete(name, force=force, prune=prune)
+        return
+    with writing(settings, say) as stores:
+        yield lambda name: Deleter(stores).delete(name, force=force, prune=prune)

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from typing import Protocol
 
 from headway.cli.failures import DONE, FINAL, USAGE
+from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
 from headway.cli.terminal import one_line
 from headway.cli.units import size
 from headway.composition.writing import imagining, writing
-from headway.service.filters import Filters, parse_filters
+from headway.service.filters import parse_filters
 from headway.service.prune import Pruner, PruneReport
+from headway.service.requests import PruneRequest
 
 
 def prune(options: Namespace) -> int:
     """Remove images that nobody uses, and everything that nothing needs."""
-    settings = settings_of(options)
-    filters: Filters = {**({"dangling": ["false"]} if options.all else {}), **parse_filters(options.filter)}
-    with imagining(settings) as stores:
-        promised = Pruner(stores).prune(filters, unfinished=options.unfinished)
+    filters = {**({"dangling": ["false"]} if options.all else {}), **parse_filters(options.filter)}
+    prune = _pruning(options, filters)
+    promised = prune(dry_run=True)
     if options.dry_run or promised == PruneReport():
         _print(promised, "reclaimable" if options.dry_run else "reclaimed")
         return DONE
@@ -29,12 +31,30 @@ def prune(options: Namespace) -> int:
             return USAGE
         if not _is_confirmed(promised):
             return DONE
-    with writing(settings, say) as stores:
-        report = Pruner(stores).prune(filters, unfinished=options.unfinished)
+    report = prune(dry_run=False)
     _print(report, "reclaimed")
     for problem in report.kept:
         say(problem)
     return FINAL if report.kept else DONE
+
+
+class _Prune(Protocol):
+    def __call__(self, *, dry_run: bool) -> PruneReport:
+        """Prune, or say what that would do."""
+
+
+def _pruning(options: Namespace, filters: dict[str, list[str]]) -> _Prune:
+    """Return what prunes: the daemon that holds the store, or this process."""
+    settings = settings_of(options)
+    unfinished: bool = options.unfinished
+    if (daemon := holding_daemon(options, settings)) is not None:
+        return lambda *, dry_run: daemon.prune(PruneRequest(filters=filters, unfinished=unfinished, dry_run=dry_run))
+
+    def prune_here(*, dry_run: bool) -> PruneReport:
+        with imagining(settings) if dry_run else writing(settings, say) as stores:
+            return Pruner(stores).prune(filters, unfinished=unfinished)
+
+    return prune_here
 
 
 def _is_confirmed(promised: PruneReport) -> bool:

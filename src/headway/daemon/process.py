@@ -24,9 +24,10 @@ from headway.daemon.configuration import Flags, configured
 from headway.daemon.greeting import greeting
 from headway.daemon.notify import notify
 from headway.daemon.reload import Reloader
-from headway.daemon.sockets import Listener, close_all, default_socket, open_all
+from headway.daemon.sockets import Listener, close_all, default_socket, open_all, unix_address
 from headway.engine.host import this_host
 from headway.engine.listeners import Address
+from headway.engine.routes.headway import HeadwayRoutes
 from headway.engine.server import EngineServer
 from headway.engine.table import all_routes
 from headway.errors import ConflictError, HeadwayError
@@ -70,8 +71,7 @@ class Daemon:
             stack.enter_context(_pid_file(daemon.pidfile))
             listeners = open_all(daemon, addresses)
             stack.callback(close_all, listeners)
-            unix = next((str(each.address) for each in listeners if each.address.kind == "unix"), "")
-            stores = stack.enter_context(writing(configuration.settings, log.warning, socket=unix))
+            stores = stack.enter_context(writing(configuration.settings, log.warning, socket=unix_address(listeners)))
             asyncio.run(self._serve(stores, listeners))
 
     async def _serve(self, stores: Stores, listeners: list[Listener]) -> None:
@@ -84,7 +84,8 @@ class Daemon:
             routes = all_routes(
                 service, stores, RootfsAccess(), host=host, settings=lambda: self._configuration.settings
             )
-            server = EngineServer(routes)
+            own = HeadwayRoutes(service, stores, self._configuration.settings)
+            server = EngineServer([*own.routes(), *routes])
             reloader = Reloader(service, stores.events, host.name)
             self._obey_signals(loop, stopped, reloader)
             serving = [

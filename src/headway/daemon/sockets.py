@@ -83,6 +83,15 @@ def _context(daemon: DaemonSettings) -> ssl.SSLContext | None:
     return context
 
 
+def unix_address(listeners: list[Listener]) -> str:
+    """Return where other processes of this machine reach the daemon: its first unix socket; empty without one."""
+    for listener in listeners:
+        name = listener.socket.getsockname()
+        if listener.socket.family is socket.AF_UNIX and isinstance(name, str) and name:
+            return f"unix://{name}"
+    return ""
+
+
 def close_all(listeners: list[Listener]) -> None:
     """Close them, and remove the files of those that have one."""
     for listener in listeners:

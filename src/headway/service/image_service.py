@@ -210,10 +210,11 @@ class ImageService:
         self,
         filters: Filters = {},  # noqa: B006  # nobody changes it
         *,
+        unfinished: bool = False,
         stopped: Callable[[], bool] = lambda: False,
     ) -> PruneReport:
         """Remove images that nobody uses, one prune at a time; see `Pruner.prune`."""
-        return self._pruner.prune(filters, stopped=stopped)
+        return self._pruner.prune(filters, unfinished=unfinished, stopped=stopped)
 
     # --- events -------------------------------------------------------------------------------------------------
 

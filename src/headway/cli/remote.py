@@ -1,0 +1,84 @@
+"""Which store a command works on: a daemon's that was named, or the one below the data root (interface.md).
+
+Rule 1: ``-H``, then ``HEADWAY_HOST``, then ``DOCKER_HOST`` where Headway answers, then the data root. A data root that
+        was named on the command line wins over the environment.
+Rule 2: what changes the data root's store goes through the daemon that holds it; questions read the records
+        themselves, as they do without a daemon: they need no lock, and the answer is the same.
+"""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headway.cli.session import say
+from headway.settings import Settings
+
+if TYPE_CHECKING:
+    from headway.client.daemon import Daemon
+
+_CERTIFICATES = ("HEADWAY_CERT_PATH", "DOCKER_CERT_PATH")
+
+
+def named_daemon(options: Namespace) -> Daemon | None:
+    """Return the daemon that the command line or the environment names; None where they name none.
+
+    Raises:
+        InvalidSettingError: What they name is no address.
+    """
+    if options.host:
+        return daemon_at(options.host)
+    if options.data_root is not None:
+        return None
+    if host := os.environ.get("HEADWAY_HOST"):
+        return daemon_at(host)
+    host = os.environ.get("DOCKER_HOST")
+    return _if_headway(host) if host else None
+
+
+def holding_daemon(options: Namespace, settings: Settings) -> Daemon | None:
+    """Return the daemon that changes go through: the one that is named, or the one that holds the data root.
+
+    Raises:
+        InvalidSettingError: What is named is no address.
+        StoreReadOnlyError: This user may not look into the data root.
+    """
+    if (named := named_daemon(options)) is not None:
+        return named
+    from headway.store.lock import holder  # noqa: PLC0415  # questions do not pay for it
+
+    found = holder(settings.data_root / "lock")
+    return daemon_at(found.socket) if found is not None and found.socket else None
+
+
+def daemon_at(host: str) -> Daemon:
+    """Return the daemon at an address.
+
+    Raises:
+        InvalidSettingError: It is none that can be asked.
+    """
+    # Imported late: a command on its own data root pays neither for HTTP nor for addresses.
+    from headway.client.daemon import Daemon  # noqa: PLC0415
+    from headway.engine.listeners import Address  # noqa: PLC0415
+
+    return Daemon(Address.parse(host), certificates(os.environ) if host.startswith("tcp:") else None)
+
+
+def certificates(environment: Mapping[str, str]) -> Path | None:
+    """Return the directory of the certificates that TCP is spoken with; None for no TLS."""
+    return next((Path(path) for name in _CERTIFICATES if (path := environment.get(name))), None)
+
+
+def _if_headway(host: str) -> Daemon | None:
+    from headway.errors import HeadwayError  # noqa: PLC0415
+
+    try:
+        daemon = daemon_at(host)
+        daemon.ping()
+    except HeadwayError:
+        say(f"DOCKER_HOST ({host}) is not Headway, and is not used; set HEADWAY_HOST to the daemon to ask")
+        return None
+    return daemon

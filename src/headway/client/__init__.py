@@ -1,0 +1,1 @@
+"""A daemon that is asked over HTTP, as Headway's own command asks it."""

@@ -1,0 +1,129 @@
+"""One HTTP request to a daemon, on a connection of its own, over a unix socket or TCP with TLS or without."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from headway import wire
+from headway.engine.listeners import Address
+from headway.errors import HeadwayError, InvalidSettingError, NoDaemonError, RequestError
+
+_CONNECT_SECONDS = 10.0
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    """How an error is told."""
+
+    message: str
+    error: wire.ToldError | None = None
+
+
+class Connection(http.client.HTTPConnection):
+    """A connection to a daemon.
+
+    Args:
+        address: Where it listens.
+        certificates: A directory with ``ca.pem``, ``cert.pem`` and ``key.pem``; None for no TLS.
+    """
+
+    def __init__(self, address: Address, certificates: Path | None = None) -> None:
+        super().__init__(address.host or "localhost", address.port or None)
+        self._address = address
+        self._certificates = certificates
+
+    def connect(self) -> None:
+        """Connect, with TLS where it is wanted.
+
+        Raises:
+            NoDaemonError: Nobody answers.
+        """
+        try:
+            self.sock = self._connected()
+        except OSError as error:
+            raise NoDaemonError(str(self._address), error.strerror or str(error)) from None
+        self.sock.settimeout(None)  # a pull may be silent for as long as its link is
+
+    def _connected(self) -> socket.socket:
+        if self._address.kind == "unix":
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            sock.settimeout(_CONNECT_SECONDS)
+            try:
+                sock.connect(self._address.path)
+            except OSError:
+                sock.close()
+                raise
+            return sock
+        raw = socket.create_connection((self.host, self.port), _CONNECT_SECONDS)
+        if self._certificates is None:
+            return raw
+        return _context(self._certificates).wrap_socket(raw, server_hostname=self.host)
+
+    def ask(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        """Send a request and return its answer once the headers are here.
+
+        Raises:
+            NoDaemonError: Nobody answers there, or somebody who is not Headway.
+            HeadwayError: What the daemon answered instead.
+        """
+        try:
+            self.request(method, target, body, dict(headers))
+            response = self.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise NoDaemonError(str(self._address), f"the connection was lost ({error})") from None
+        if not is_headway(response):
+            raise NoDaemonError(str(self._address), "what answers there is not Headway")
+        if response.status >= 400:
+            raise _failure(response)
+        return response
+
+
+def is_headway(response: http.client.HTTPResponse) -> bool:
+    """Tell whether it is Headway that answered."""
+    return (response.getheader("Server") or "").startswith("Headway/")
+
+
+def lines_of(response: http.client.HTTPResponse, address: Address) -> Iterator[bytes]:
+    """Yield the lines of an answer as they come.
+
+    Raises:
+        NoDaemonError: The connection was lost before its end.
+    """
+    try:
+        yield from response
+    except (OSError, http.client.HTTPException) as error:
+        raise NoDaemonError(str(address), f"the connection was lost ({error})") from None
+
+
+def read_all(response: http.client.HTTPResponse, address: Address) -> bytes:
+    """Return the whole answer.
+
+    Raises:
+        NoDaemonError: The connection was lost before its end.
+    """
+    return b"".join(lines_of(response, address))
+
+
+def _failure(response: http.client.HTTPResponse) -> HeadwayError:
+    body = response.read()
+    with suppress(msgspec.MsgspecError):
+        refusal = wire.decode(body, _Refusal)
+        return wire.heard(refusal.error) if refusal.error is not None else RequestError(refusal.message)
+    return RequestError(f"the daemon answers HTTP {response.status}")
+
+
+def _context(certificates: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(certificates / "ca.pem")
+        if (certificates / "cert.pem").exists():
+            context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidSettingError(f"cannot use the certificates in {certificates}: {error}") from None
+    return context

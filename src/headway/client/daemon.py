@@ -1,0 +1,105 @@
+"""What a daemon does for Headway's own command: the image service's operations, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from headway import wire
+from headway.client.connection import Connection, lines_of, read_all
+from headway.engine.listeners import Address
+from headway.service.filters import Filters
+from headway.service.history import HistoryStep
+from headway.service.inspection import ImageDetails
+from headway.service.listing import ListedImage
+from headway.service.mounting import Mounted
+from headway.service.prune import PruneReport
+from headway.service.requests import HeardEvent, Measured, MountRequest, PruneRequest, UnmountRequest
+
+T = TypeVar("T")
+
+
+class Daemon:
+    """A daemon at an address; each question is a connection of its own.
+
+    Every method raises what the service raises there, and `NoDaemonError` where nobody answers.
+
+    Args:
+        address: Where it listens.
+        certificates: A directory with ``ca.pem``, ``cert.pem`` and ``key.pem``; None for no TLS.
+    """
+
+    def __init__(self, address: Address, certificates: Path | None = None) -> None:
+        self.address = address
+        self._certificates = certificates
+
+    def ping(self) -> None:
+        """Return where Headway answers."""
+        with closing(self._connection()) as connection:
+            connection.ask("GET", "/_ping", None, {})
+
+    def images(self, filters: Filters, *, intermediate: bool = False) -> list[ListedImage]:
+        """See `service.listing.Listing.images`."""
+        return self._ask("GET", "images", list[ListedImage], filters=wire.encode(filters), all=intermediate)
+
+    def inspect(self, name: str) -> ImageDetails:
+        """See `service.inspection.Inspection.of`."""
+        return self._ask("GET", "image", ImageDetails, name=name)
+
+    def history(self, name: str) -> list[HistoryStep]:
+        """See `service.history.History.of`."""
+        return self._ask("GET", "history", list[HistoryStep], name=name)
+
+    def tag(self, source: str, target: str) -> None:
+        """See `service.tagging.Tagger.tag`."""
+        self._ask("POST", "tag", type(None), source=source, target=target)
+
+    def delete(self, name: str, *, force: bool, prune: bool) -> list[tuple[str, str]]:
+        """See `service.delete.Deleter.delete`."""
+        return self._ask("DELETE", "image", list[tuple[str, str]], name=name, force=force, prune=prune)
+
+    def measure(self) -> Measured:
+        """Return what takes up how much."""
+        return self._ask("GET", "usage", Measured)
+
+    def prune(self, request: PruneRequest) -> PruneReport:
+        """See `service.prune.Pruner.prune`."""
+        return self._ask("POST", "prune", PruneReport, request)
+
+    def mounts(self) -> list[Mounted]:
+        """Return everything that is mounted."""
+        return self._ask("GET", "mounts", list[Mounted])
+
+    def mount(self, request: MountRequest) -> Mounted:
+        """See `service.mounting.Mounting.mount`."""
+        return self._ask("POST", "mounts", Mounted, request)
+
+    def unmount(self, request: UnmountRequest) -> Mounted | None:
+        """See `service.mounting.Mounting.unmount`."""
+        return self._ask("DELETE", "mounts", Mounted | None, request)  # type: ignore[arg-type]  # a union is no type
+
+    def events(self, since: str, until: str, filters: Filters) -> Iterator[HeardEvent]:
+        """Yield events as they happen; see `service.event_query.EventQuery` for what the words mean."""
+        query = _query(since=since, until=until, filters=wire.encode(filters))
+        with closing(self._connection()) as connection:
+            response = connection.ask("GET", f"/headway/events{query}", None, {})
+            for line in lines_of(response, self.address):
+                yield wire.decode(line, HeardEvent)
+
+    def _ask(self, method: str, what: str, kind: type[T], body: object = None, **query: str | bytes | bool) -> T:
+        data = None if body is None else wire.encode(body)
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        with closing(self._connection()) as connection:
+            response = connection.ask(method, f"/headway/{what}{_query(**query)}", data, headers)
+            return wire.decode(read_all(response, self.address), kind)
+
+    def _connection(self) -> Connection:
+        return Connection(self.address, self._certificates)
+
+
+def _query(**values: str | bytes | bool) -> str:
+    given = {key: int(value) if isinstance(value, bool) else value for key, value in values.items()}
+    return f"?{urlencode(given)}" if given else ""

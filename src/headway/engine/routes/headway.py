@@ -1,0 +1,167 @@
+"""Headway's own routes, for its own command: what Docker's API cannot say (``/headway/…``).
+
+Rule 1: what is asked and answered are the services' values, as they are (`headway.wire`).
+Rule 2: an error carries its kind and its facts beside Docker's ``message``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from headway import wire
+from headway.composition.containers import mounts
+from headway.composition.measuring import measuring
+from headway.composition.writing import imagining
+from headway.engine import queries
+from headway.engine.call import MAX_DOCUMENT_BYTES, Call
+from headway.engine.failures import failure
+from headway.engine.routing import Handler, Route
+from headway.engine.server import stream_headers
+from headway.errors import HeadwayError, RequestError
+from headway.service.event_query import EventQuery
+from headway.service.filters import Filters
+from headway.service.image_service import ImageService
+from headway.service.listening import listen
+from headway.service.mounting import Mounting, mounted
+from headway.service.prune import Pruner, PruneReport
+from headway.service.requests import HeardEvent, Measured, MountRequest, PruneRequest, UnmountRequest
+from headway.service.stores import Stores
+from headway.settings import Settings
+
+T = TypeVar("T")
+Answer = Callable[[Call], Awaitable[object]]
+
+
+class HeadwayRoutes:
+    """Answers Headway's own command.
+
+    Args:
+        service: Knows images.
+        stores: Where things are.
+        settings: What does not change while the daemon runs: where the data root is, and which driver is wanted.
+    """
+
+    def __init__(self, service: ImageService, stores: Stores, settings: Settings) -> None:
+        self._service = service
+        self._stores = stores
+        self._settings = settings
+        self._mounting = Mounting(mounts(settings, stores), stores)
+
+    def routes(self) -> list[Route]:
+        """Return the lines of the table."""
+        return [
+            Route("GET", "/headway/images", answering(self._images)),
+            Route("GET", "/headway/image", answering(self._image)),
+            Route("GET", "/headway/history", answering(self._history)),
+            Route("GET", "/headway/usage", answering(self._usage)),
+            Route("GET", "/headway/events", self._events),
+            Route("GET", "/headway/mounts", answering(self._mounts)),
+            Route("POST", "/headway/mounts", answering(self._mount)),
+            Route("DELETE", "/headway/mounts", answering(self._unmount)),
+            Route("POST", "/headway/tag", answering(self._tag)),
+            Route("DELETE", "/headway/image", answering(self._delete)),
+            Route("POST", "/headway/prune", answering(self._prune)),
+        ]
+
+    async def _images(self, call: Call) -> object:
+        filters = queries.filters(call.query)
+        return await asyncio.to_thread(self._service.images, filters, intermediate=call.flag("all"))
+
+    async def _image(self, call: Call) -> object:
+        return await asyncio.to_thread(self._service.lookup_image, call.text("name"))
+
+    async def _history(self, call: Call) -> object:
+        return await asyncio.to_thread(self._service.image_history, call.text("name"))
+
+    async def _tag(self, call: Call) -> object:
+        await asyncio.to_thread(self._service.tag_image, call.text("source"), call.text("target"))
+        return None
+
+    async def _delete(self, call: Call) -> object:
+        delete = self._service.image_delete
+        return await asyncio.to_thread(
+            delete, call.text("name"), force=call.flag("force"), prune=call.flag("prune", default=True)
+        )
+
+    async def _usage(self, call: Call) -> object:
+        def measure() -> Measured:
+            with measuring(self._settings) as (_, disk):
+                return Measured(disk.measure(), self._service.images(intermediate=True))
+
+        return await asyncio.to_thread(measure)
+
+    async def _prune(self, call: Call) -> object:
+        wanted = await asked(call, PruneRequest)
+        prune = self._imagined_prune if wanted.dry_run else self._service.images_prune
+        return await asyncio.to_thread(prune, wanted.filters, unfinished=wanted.unfinished)
+
+    def _imagined_prune(self, filters: Filters, *, unfinished: bool) -> PruneReport:
+        with imagining(self._settings) as stores:
+            return Pruner(stores).prune(filters, unfinished=unfinished)
+
+    async def _mounts(self, call: Call) -> object:
+        return await asyncio.to_thread(mounted, self._stores)
+
+    async def _mount(self, call: Call) -> object:
+        wanted = await asked(call, MountRequest)
+        mount = self._mounting.mount
+        return await asyncio.to_thread(mount, wanted.name, wanted.directory, read_write=wanted.read_write)
+
+    async def _unmount(self, call: Call) -> object:
+        wanted = await asked(call, UnmountRequest)
+        unmount = self._mounting.unmount
+        return await asyncio.to_thread(unmount, wanted.name, wanted.place, remove=wanted.remove)
+
+    async def _events(self, call: Call) -> web.StreamResponse:
+        """Stream events, one a line."""
+        events = self._stores.events
+        try:
+            filters = queries.filters(call.query)
+            query = EventQuery.parse(call.text("since"), call.text("until"), filters, now=events.clock())
+        except HeadwayError as error:
+            return refused(error)
+        response = web.StreamResponse(headers=stream_headers("application/x-ndjson"))
+        with listen(events, query) as listener:
+            await response.prepare(call.request)
+            async for heard in listener.heard():
+                missed = [HeardEvent(missed=heard.missed)] if heard.missed else []
+                lines = [*missed, *(HeardEvent(event=event) for event in heard.events)]
+                await response.write(b"".join(wire.encode(line) + b"\n" for line in lines))
+        await response.write_eof()
+        return response
+
+
+def answering(answer: Answer) -> Handler:
+    """Return the handler that sends what `answer` returns, or the error that it raises."""
+
+    async def handle(call: Call) -> web.StreamResponse:
+        try:
+            return web.Response(body=wire.encode(await answer(call)) + b"\n", content_type="application/json")
+        except HeadwayError as error:
+            return refused(error)
+
+    return handle
+
+
+def refused(error: HeadwayError) -> web.Response:
+    """Return the answer that tells of an error, to Docker's clients and to ours."""
+    said = failure(error)
+    body = wire.encode({"message": said.message, "error": wire.told(error)})
+    return web.Response(status=said.status, body=body + b"\n", content_type="application/json")
+
+
+async def asked(call: Call, kind: type[T]) -> T:
+    """Return the body of a request as what it asks for.
+
+    Raises:
+        RequestError: It is something else.
+    """
+    try:
+        return wire.decode(await call.body(MAX_DOCUMENT_BYTES), kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise RequestError(f"invalid request: {error}") from None

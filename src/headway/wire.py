@@ -1,0 +1,83 @@
+"""Headway's own values and errors as JSON: what its command and its daemon say to each other under ``/headway``.
+
+Rule 1: a value goes over as it is defined, so that both sides show the same thing; nothing is defined a second time.
+Rule 2: an error arrives as the error that it was, with its facts: the exit status and the advice depend on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+
+from headway import errors
+from headway.errors import Fault, HeadwayError, Side
+
+T = TypeVar("T")
+_ENUMS: dict[str, Callable[[Any], object]] = {"fault": Fault, "side": Side}
+
+encode: Callable[[object], bytes] = partial(msgspec.json.encode, enc_hook=str)
+"""Return a value as JSON; paths and everything else that JSON does not know become texts."""
+
+
+def decode(data: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """Return the value of `kind` that `encode` wrote.
+
+    Raises:
+        msgspec.MsgspecError: It is something else.
+    """
+    return msgspec.json.decode(data, type=kind, dec_hook=_made)
+
+
+def _made(kind: type, value: object) -> object:
+    return value if kind is object else kind(value)
+
+
+class ToldError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error on its way.
+
+    Attributes:
+        kind: The name of its class in `headway.errors`.
+        message: What it says.
+        facts: Its attributes, as far as JSON knows them.
+        notes: What was noted beside it.
+        cause: The error at its bottom, where it has one.
+    """
+
+    kind: str
+    message: str
+    facts: dict[str, str | int | float | bool | None] = {}
+    notes: tuple[str, ...] = ()
+    cause: ToldError | None = None
+
+
+def told(error: HeadwayError) -> ToldError:
+    """Return an error as it is told; one of a module's own goes by the name of its nearest base."""
+    known = next(kind for kind in type(error).__mro__ if getattr(errors, kind.__name__, None) is kind)
+    facts = {key: value for key, value in vars(error).items() if isinstance(value, str | int | float | bool | None)}
+    cause = getattr(error, "cause", None)
+    return ToldError(
+        known.__name__,
+        str(error),
+        facts,
+        tuple(getattr(error, "__notes__", ())),
+        told(cause) if isinstance(cause, HeadwayError) else None,
+    )
+
+
+def heard(said: ToldError) -> HeadwayError:
+    """Return the error that was told; one of a kind that this version does not know is a plain `HeadwayError`."""
+    kind = getattr(errors, said.kind, HeadwayError)
+    if not (isinstance(kind, type) and issubclass(kind, HeadwayError)):
+        kind = HeadwayError
+    error: HeadwayError = kind.__new__(kind)
+    error.args = (said.message,)
+    for key, value in said.facts.items():
+        setattr(error, key, _ENUMS[key](value) if key in _ENUMS and value is not None else value)
+    if said.cause is not None:
+        error.cause = heard(said.cause)  # type: ignore[attr-defined]  # those that have one were told with it
+    for note in said.notes:
+        error.add_note(note)
+    return error

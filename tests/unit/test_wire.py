@@ -1,0 +1,93 @@
+"""Values and errors between Headway's command and its daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headway import wire
+from headway.cli.failures import exit_status, explain
+from headway.engine.failures import ForbiddenError
+from headway.errors import (
+    Fault,
+    GaveUpError,
+    HeadwayError,
+    InvalidSettingError,
+    NoRoomError,
+    NotFoundError,
+    PullIncompleteError,
+    RefusedError,
+    RequestError,
+    StoreBusyError,
+    StoreFullError,
+    ThrottledError,
+    UnreachableError,
+)
+from headway.oci.digest import Digest
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+from headway.records import KeptMount
+
+CUT = UnreachableError("ghcr.io", Fault.CUT)
+ERRORS = [
+    InvalidSettingError("invalid duration"),
+    NotFoundError("platform", "linux/arm64 in a:1", "it is offered for linux/amd64"),
+    StoreFullError("/var/lib/headway"),
+    NoRoomError("/var", needed=10, free=3, to_fetch=2),
+    StoreBusyError("/var/lib/headway", 12),
+    RefusedError("ghcr.io", 403, "DENIED", "no"),
+    ThrottledError("ghcr.io", 7.0),
+    UnreachableError("ghcr.io", Fault.UNKNOWN_NAME),
+    GaveUpError(5, CUT),
+    PullIncompleteError("a:1", GaveUpError(5, CUT), kept_bytes=7, total_bytes=9, whole_layers=1, layers=2),
+]
+
+
+def sent(error: HeadwayError) -> HeadwayError:
+    return wire.heard(wire.decode(wire.encode(wire.told(error)), wire.ToldError))
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_is_explained_on_the_other_side_as_it_is_here(error: HeadwayError) -> None:
+    heard = sent(error)
+
+    assert type(heard) is type(error)
+    assert (str(heard), heard.side, heard.retryable) == (str(error), error.side, error.retryable)
+    assert (explain(heard), exit_status(heard)) == (explain(error), exit_status(error))
+
+
+def test_notes_go_along() -> None:
+    error = RequestError("no")
+    error.add_note("because")
+
+    assert sent(error).__notes__ == ["because"]
+
+
+def test_an_error_of_one_module_arrives_as_its_base() -> None:
+    assert type(sent(ForbiddenError("not you"))) is RequestError
+
+
+@pytest.mark.parametrize("kind", ["NewestError", "Side", "Iterable", "OutOfOrderError"])
+def test_what_is_no_error_here_is_a_plain_one(kind: str) -> None:
+    heard = wire.heard(wire.ToldError(kind, "something new"))
+
+    assert (type(heard), str(heard)) == (HeadwayError, "something new")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Reference.parse("ghcr.io/acme/edge:2.1"),
+        Platform.parse("linux/arm64"),
+        KeptMount(target=Path("/mnt"), image_id=None, chain_id=None, driver="vfs"),
+    ],
+)
+def test_a_value_arrives_as_it_was(value: object) -> None:
+    assert wire.decode(wire.encode(value), type(value)) == value
+
+
+def test_a_digest_stays_a_digest() -> None:
+    digest = Digest.of(b"")
+
+    assert type(wire.decode(wire.encode([digest]), list[Digest])[0]) is Digest
