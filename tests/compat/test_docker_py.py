@@ -156,6 +156,27 @@ def test_another_platform_is_pulled_by_its_name(client: docker.DockerClient, reg
     assert image.attrs["Architecture"] == "arm64"
 
 
+def test_a_platform_that_is_missing_is_told_behind_the_name(
+    client: docker.DockerClient, registry: DockerRegistry
+) -> None:
+    repository = f"team/app{next(_numbers)}"
+    registry.push(images.image(index=True), repository)
+
+    lines = list(
+        client.api.pull(f"{registry.host}/{repository}", "latest", platform="linux/s390x", stream=True, decode=True)
+    )
+
+    assert lines[0]["status"] == f"Pulling from {repository}"
+    assert lines[-1]["error"].startswith("no matching manifest for linux/s390x in the manifest list entries")
+
+
+def test_a_repository_that_is_missing_is_not_found_in_dockers_words(
+    client: docker.DockerClient, registry: DockerRegistry
+) -> None:
+    with pytest.raises(NotFound, match=r"repository 127.*/team/none not found: name unknown"):
+        client.images.pull(f"{registry.host}/team/none", all_tags=True)
+
+
 def test_an_image_that_is_nowhere_is_not_found(client: docker.DockerClient, name: str) -> None:
     with pytest.raises(NotFound, match="manifest unknown"):
         client.images.pull(name, tag="nope")
@@ -242,6 +263,8 @@ def test_a_container_is_made_found_and_renamed(client: docker.DockerClient, cont
     assert client.containers.list() == []
     assert client.containers.get(container.short_id) == container
 
+    with pytest.raises(APIError, match="Renaming a container with the same name"):
+        container.rename(container.name)
     container.rename(f"other-{container.name}")
     assert client.containers.get(f"other-{container.attrs['Name'].strip('/')}") == container
 

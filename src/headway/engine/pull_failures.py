@@ -7,15 +7,21 @@ they say what is kept.
 from __future__ import annotations
 
 from headway.engine.failures import AnsweredError
-from headway.errors import HeadwayError, NotFoundError, PullIncompleteError, RefusedError
+from headway.errors import ConflictError, HeadwayError, NotFoundError, PullIncompleteError, RefusedError
 from headway.oci.reference import Reference
+
+
+def is_missing_platform(error: HeadwayError) -> bool:
+    """Whether there is an image of that name, and none for the platform that is wanted."""
+    return isinstance(cause := _cause(error), NotFoundError) and cause.what == "platform"
 
 
 def told(error: HeadwayError, reference: Reference) -> HeadwayError:
     """Return the error to answer a pull of `reference` with."""
-    cause = error.cause if isinstance(error, PullIncompleteError) else error
-    match cause:
-        case NotFoundError(what="manifest", detail=detail) if detail.startswith("name unknown"):
+    match cause := _cause(error):
+        case ConflictError():
+            return cause
+        case NotFoundError(what="repository" | "manifest", detail=detail) if detail.startswith("name unknown"):
             return AnsweredError(404, f"repository {reference.familiar_name} not found: {detail}")
         case NotFoundError(what="manifest", detail=detail):
             detail = detail or "manifest unknown"
@@ -33,3 +39,7 @@ def told(error: HeadwayError, reference: Reference) -> HeadwayError:
             # Not 401: docker would ask for a login, which may not be what is missing.
             return AnsweredError(500, str(error))
     return error
+
+
+def _cause(error: HeadwayError) -> HeadwayError:
+    return error.cause if isinstance(error, PullIncompleteError) else error

@@ -30,6 +30,13 @@ class PullMessages:
         self._reference = reference
         self._emit = emit
         self._steps: dict[Digest, set[str]] = {}
+        self._has_begun = False
+
+    def begin(self) -> None:
+        """Tell, once, that the name is known."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._emit(said(f"Pulling from {self._reference.path}", _subject(self._reference)), "")
 
     def __call__(self, event: PullEvent) -> None:
         """Tell of one event."""
@@ -38,7 +45,7 @@ class PullMessages:
                 seconds = math.ceil(event.retry_seconds)
                 self._emit(said(f"waiting for the link: {event.cause}; next try in {seconds} s"), event.reference)
             case PullStarted():
-                self._emit(said(f"Pulling from {self._reference.path}", _subject(self._reference)), "")
+                self.begin()
             case LayerProgress():
                 self._layer(event)
             case PullDone():

@@ -16,6 +16,7 @@ from headway.engine.failures import AnsweredError
 from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Route
 from headway.engine.shapes.containers import inspected, listed
+from headway.errors import ConflictError
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.run_config import merge
 from headway.records import ContainerRecord
@@ -128,7 +129,10 @@ class ContainerRoutes:
     async def _rename(self, call: Call) -> web.StreamResponse:
         if not call.text("name"):
             raise InvalidQueryError("Neither old nor new names may be empty")
-        await asyncio.to_thread(self._containers.rename, call.places["id"], call.text("name"))
+        try:
+            await asyncio.to_thread(self._containers.rename, call.places["id"], call.text("name"))
+        except ConflictError as error:
+            raise ConflictError(f"Error when allocating new name: {error}") from error
         return nothing(204)
 
     async def _remove(self, call: Call) -> web.StreamResponse:

@@ -15,7 +15,7 @@ from headway.distribution.credentials import Credentials
 from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.failures import ForbiddenError
-from headway.engine.pull_failures import told
+from headway.engine.pull_failures import is_missing_platform, told
 from headway.engine.pull_messages import Emit, PullMessages, platform_warning, status_line
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
@@ -25,6 +25,7 @@ from headway.oci.manifest import Index, parse_manifest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference, parse_any
 from headway.service.image_service import ImageService
+from headway.service.progress import PullDone
 
 
 class PullRoutes:
@@ -65,14 +66,24 @@ class PullRoutes:
         updated = False
         try:
             for each in await self._references(reference, login):
-                watch = PullMessages(each, emit)
-                done = await self._service.pull_image(each, watch, platform=platform, login=login)
+                done = await self._pull_one(each, platform, login, emit)
                 updated = updated or done.updated
                 if platform is not None and (warning := platform_warning(platform, done)):
                     emit(warning, "")
         except HeadwayError as error:
             raise told(error, reference) from error
         emit(status_line(reference.familiar, updated=updated), "")
+
+    async def _pull_one(
+        self, reference: Reference, platform: Platform | None, login: Credentials | None, emit: Emit
+    ) -> PullDone:
+        watch = PullMessages(reference, emit)
+        try:
+            return await self._service.pull_image(reference, watch, platform=platform, login=login)
+        except HeadwayError as error:
+            if is_missing_platform(error):
+                watch.begin()  # the name is there: docker says so, and fails in the stream (3.4)
+            raise
 
     async def _references(self, reference: Reference, login: Credentials | None) -> Sequence[Reference]:
         """Return what is to be pulled: without a tag and a digest, every tag of the repository."""

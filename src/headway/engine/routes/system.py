@@ -124,7 +124,6 @@ class SystemRoutes:
                 "SystemTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
                 "LoggingDriver": "none",
                 "CgroupDriver": "none",
-                "CgroupVersion": "2",
                 "NEventsListener": counts.listeners,
                 "KernelVersion": host.kernel,
                 "OperatingSystem": host.system,

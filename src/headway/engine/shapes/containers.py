@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from headway.engine.shapes.config import container_config
-from headway.engine.shapes.images import NEVER, moment_of
+from headway.engine.shapes.images import NEVER, graph_driver, moment_of
 from headway.records import ContainerRecord, ContainerState
 from headway.service.moments import SECOND
 
@@ -77,7 +77,7 @@ def inspected(
         "AppArmorProfile": "",
         "ExecIDs": None,
         "HostConfig": host_config,
-        "GraphDriver": {"Data": dict(driver_data) or None, "Name": driver},
+        "GraphDriver": graph_driver(driver, driver_data),
     }
     if sizes is not None:
         shape |= {"SizeRw": sizes[0], "SizeRootFs": sizes[1]}

@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from headway.engine.api_version import ApiVersion
 from headway.engine.shapes.config import container_config, image_config
 from headway.oci.moment import microseconds
+from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.history import HistoryStep
 from headway.service.inspection import ImageDetails
@@ -76,38 +77,50 @@ def _names(references: tuple[Reference, ...]) -> list[str]:
 
 
 def inspected(image: ImageDetails, version: ApiVersion) -> dict[str, object]:
-    """Return everything that is known of an image, as ``GET /images/{name}/json`` shows it."""
-    rootfs: dict[str, object] = {"Type": "layers"}
-    if image.diff_ids:
-        rootfs["Layers"] = [str(diff_id) for diff_id in image.diff_ids]
+    """Return everything that is known of an image, as ``GET /images/{name}/json`` shows it, in Docker's order."""
     document: dict[str, object] = {
         "Id": str(image.image_id),
         "RepoTags": _names(image.tags),
         "RepoDigests": _names(image.digests),
         "Parent": str(image.parent or ""),
         "Comment": image.comment,
-        "Created": image.created,
+    }
+    if image.created or version < _NO_VIRTUAL_SIZE:
+        document["Created"] = image.created or NEVER
+    if version < _NO_CONTAINER:
+        document |= {"Container": "", "ContainerConfig": container_config({})}
+    document |= {
         "DockerVersion": image.docker_version,
         "Author": image.author,
         "Config": image_config(image.config, version) if image.config is not None else None,
-        "Architecture": image.platform.architecture,
-        "Os": image.platform.os,
+        **_platform(image.platform),
         "Size": image.size,
-        "GraphDriver": {"Data": dict(image.driver_data) or None, "Name": image.driver},
+    }
+    if version < _NO_VIRTUAL_SIZE:
+        document["VirtualSize"] = image.size
+    rootfs: dict[str, object] = {"Type": "layers"}
+    if image.diff_ids:
+        rootfs["Layers"] = [str(diff_id) for diff_id in image.diff_ids]
+    return document | {
+        "GraphDriver": graph_driver(image.driver, image.driver_data),
         "RootFS": rootfs,
         "Metadata": {"LastTagTime": moment_of(int(image.last_tagged * SECOND))},
     }
-    if image.platform.variant:
-        document["Variant"] = image.platform.variant
-    if image.platform.os_version:
-        document["OsVersion"] = image.platform.os_version
-    if version < _NO_VIRTUAL_SIZE:
-        document |= {"Created": image.created or NEVER, "VirtualSize": image.size}
-    elif not image.created:
-        del document["Created"]
-    if version < _NO_CONTAINER:
-        document |= {"Container": "", "ContainerConfig": container_config({})}
-    return document
+
+
+def _platform(platform: Platform) -> dict[str, object]:
+    shape: dict[str, object] = {"Architecture": platform.architecture}
+    if platform.variant:
+        shape["Variant"] = platform.variant
+    shape["Os"] = platform.os
+    if platform.os_version:
+        shape["OsVersion"] = platform.os_version
+    return shape
+
+
+def graph_driver(name: str, data: Mapping[str, str]) -> dict[str, object]:
+    """Return where an image's or a container's files are; ``null`` where the driver does not say."""
+    return {"Data": dict(sorted(data.items())) or None, "Name": name}
 
 
 def history_step(step: HistoryStep) -> dict[str, object]:
