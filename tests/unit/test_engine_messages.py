@@ -100,6 +100,12 @@ def test_a_layer_that_is_here_has_one_line() -> None:
     assert told(layer(Phase.HERE, 100)) == [("Already exists", "")]
 
 
+def test_the_layers_of_an_image_that_is_here_are_not_named() -> None:
+    started = PullStarted("busybox:1", LAYER, "linux/amd64", ((LAYER, 100),), is_here=True)
+
+    assert told(started, layer(Phase.HERE, 100)) == [("Pulling from library/busybox", "")]
+
+
 def test_a_cut_download_never_shows_a_full_bar() -> None:
     """Docker draws one when it closes the reader (moby-behaviour 9.10)."""
     assert ("Downloading", LAYER.short) not in told(layer(Phase.DOWNLOADING, 100))

@@ -31,6 +31,7 @@ class PullMessages:
         self._emit = emit
         self._steps: dict[Digest, set[str]] = {}
         self._has_begun = False
+        self._is_here = False
 
     def begin(self) -> None:
         """Tell, once, that the name is known."""
@@ -45,6 +46,7 @@ class PullMessages:
                 seconds = math.ceil(event.retry_seconds)
                 self._emit(said(f"waiting for the link: {event.cause}; next try in {seconds} s"), event.reference)
             case PullStarted():
+                self._is_here = event.is_here
                 self.begin()
             case LayerProgress():
                 self._layer(event)
@@ -57,7 +59,8 @@ class PullMessages:
         subject = event.digest.short
         match event.phase:
             case Phase.HERE:
-                self._once(event.digest, "Already exists")
+                if not self._is_here:  # docker names no layers of an image that it has
+                    self._once(event.digest, "Already exists")
                 return
             case Phase.WAITING:
                 self._once(event.digest, "Pulling fs layer")

@@ -62,12 +62,14 @@ class PullStarted(msgspec.Struct, frozen=True):
         digest: Of the manifest or index that the name stands for.
         platform: Of the image chosen.
         layers: Digest and size of each layer, bottom first, each digest once.
+        is_here: Whether the image itself is here already, under whatever name.
     """
 
     reference: str
     digest: Digest
     platform: str
     layers: tuple[tuple[Digest, int], ...]
+    is_here: bool = False
 
 
 class Waiting(msgspec.Struct, frozen=True):

@@ -118,12 +118,14 @@ class _Pull:
     async def _run(self, digest: Digest, began: float) -> PullDone:
         image = await self.images.read(digest, self._lease)
         self._layers = list(image.blobs.values())
+        known = await self._tools.lanes.database(self._stores.images.get, image.config.image_id)
         self._report(
             PullStarted(
                 reference=self._reference.familiar,
                 digest=image.root.digest,
                 platform=str(image.config.platform),
                 layers=tuple((layer.descriptor.digest, layer.descriptor.size) for layer in self._layers),
+                is_here=known is not None,
             )
         )
         here = await self._tools.lanes.database(self._bytes_here)
