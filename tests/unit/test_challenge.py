@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.distribution.challenge import Challenge, choose_challenge, parse_challenges, pull_scope
+from headway.distribution.challenge import Access, Challenge, choose_challenge, parse_challenges
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,17 @@ def test_the_first_of_two_of_a_kind_is_answered() -> None:
     assert chosen == Challenge("bearer", {"realm": "a"})
 
 
-def test_pulling_needs_one_scope() -> None:
-    assert pull_scope("library/alpine") == "repository:library/alpine:pull"
+@pytest.mark.parametrize(
+    ("access", "scopes"),
+    [
+        (Access(""), ()),
+        (Access("library/alpine"), ("repository:library/alpine:pull",)),
+        (Access("me/x", push=True), ("repository:me/x:pull,push",)),
+        (Access("me/x", push=True, source="me/y"), ("repository:me/x:pull,push", "repository:me/y:pull")),
+    ],
+)
+def test_what_is_to_be_done_is_said_as_scopes(access: Access, scopes: tuple[str, ...]) -> None:
+    assert access.scopes == scopes
 
 
 @given(st.text(alphabet='Bearsic,= \t"\\-_x1;', max_size=80))

@@ -50,6 +50,23 @@ def choose_challenge(challenges: Sequence[Challenge]) -> Challenge | None:
     return None
 
 
-def pull_scope(repository_path: str) -> str:
-    """Return the token scope that pulling from a repository needs."""
-    return f"repository:{repository_path}:pull"
+class Access(msgspec.Struct, frozen=True):
+    """What is to be done at a registry.
+
+    Attributes:
+        repository: Path of the repository; empty for the registry as such.
+        push: Whether something is to be put there, and not only read.
+        source: Path of another repository there that is read for it; empty for none.
+    """
+
+    repository: str
+    push: bool = False
+    source: str = ""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes of a token that allows it (moby-behaviour 3.8)."""
+        if not self.repository:
+            return ()
+        own = f"repository:{self.repository}:{'pull,push' if self.push else 'pull'}"
+        return (own, f"repository:{self.source}:pull") if self.source else (own,)

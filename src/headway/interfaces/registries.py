@@ -1,8 +1,11 @@
-"""Reads from registries."""
+"""Reads from registries, and pushes to them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+
+import msgspec
 
 from headway.distribution.endpoints import Endpoint
 from headway.oci.descriptor import Descriptor
@@ -87,6 +90,115 @@ class Registry(Protocol):
 
     def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> BlobStream:
         """Return a stream of the blob's bytes from `offset` up to `end`; nothing is sent before its `open`."""
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Some bytes of a blob on their way up.
+
+    Attributes:
+        offset: Where they begin in the blob.
+        end: Where they end.
+        read: Returns bytes of the blob, by offset and length.
+        allowance: How many bytes of pieces one connection may carry in all, these included; None for any number.
+        progress: Told how many of them have been handed over, in the thread that sends.
+    """
+
+    offset: int
+    end: int
+    read: Callable[[int, int], bytes]
+    allowance: int | None = None
+    progress: Callable[[int], None] = lambda _: None
+
+
+class Mount(msgspec.Struct, frozen=True):
+    """A blob that another repository of the same registry has.
+
+    Attributes:
+        digest: Of the blob.
+        source: Path of that repository.
+    """
+
+    digest: Digest
+    source: str
+
+
+class UploadSession(Protocol):
+    """One blob's way into a repository.
+
+    Lifecycle: `begin`, then `send` and `held` until all is there, then `finish`; a session that is lost begins again.
+    One thread at a time calls; `abort` may come from another one at any time and makes a blocked call end soon with
+    `UnreachableError`, and later ones at once. Errors are those of `BlobStream.open`, and those named.
+
+    Attributes:
+        carried: Bytes of whole pieces that the connection of the last `send` has brought over; where that `send` has
+            failed, before it.
+        sent_bytes: Bytes of pieces that were handed over in all.
+    """
+
+    carried: int
+    sent_bytes: int
+
+    def begin(self, mount: Mount | None = None) -> int | None:
+        """Begin a session and return how large a piece has to be at least; None where the blob was mounted instead.
+
+        Args:
+            mount: A blob to take from another repository, where the registry lets us.
+        """
+
+    def send(self, piece: Piece) -> int | None:
+        """Send a piece; return how many bytes the registry says it has, None where it does not say.
+
+        Raises:
+            NotFoundError: The session is lost.
+            TooLargeError: The piece is too large for it, or for a proxy before it.
+            MisbehavedError: It is not what the registry expects.
+        """
+
+    def held(self) -> int | None:
+        """Ask how many bytes the registry has; None where it does not know the session."""
+
+    def finish(self, digest: Digest) -> None:
+        """Let the session become the blob with `digest`.
+
+        Raises:
+            NotFoundError: The session is lost, or has been finished before.
+            DigestMismatchError: The registry has got something else.
+        """
+
+    def cancel(self) -> None:
+        """End the session; nothing is kept of it. That may fail silently: registries forget sessions anyway."""
+
+    def abort(self) -> None:
+        """Make the call that is under way in another thread end."""
+
+
+class Pusher(Protocol):
+    """Puts content into registries. Errors are those of `BlobStream.open`; concurrent calls do not disturb each other.
+
+    `repository` is always the path within the registry, without its domain.
+    """
+
+    def blob_size(self, endpoint: Endpoint, repository: str, digest: Digest) -> int | None:
+        """Return the length of a blob in bytes, None where the repository does not have it; costs one HEAD."""
+
+    def has_manifest(self, endpoint: Endpoint, repository: str, digest: Digest) -> bool:
+        """Tell whether a repository has a manifest or index; costs one HEAD."""
+
+    def session(self, endpoint: Endpoint, repository: str) -> UploadSession:
+        """Return an upload; nothing is sent before its `begin`."""
+
+    def put_manifest(self, endpoint: Endpoint, repository: str, name: str, manifest: RawManifest) -> None:
+        """Put a manifest or index where all that it names is already.
+
+        Args:
+            endpoint: Whom to ask.
+            repository: Where to.
+            name: A tag, or its digest.
+            manifest: The bytes and their media type.
+
+        Raises:
+            MisbehavedError: The registry does not take it, or says that it has another digest.
+        """
 
 
 class SearchIndex(Protocol):

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from headway.distribution.challenge import Challenge, choose_challenge, parse_challenges, pull_scope
+from headway.distribution.challenge import Access, Challenge, choose_challenge, parse_challenges
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
 from headway.errors import HeadwayError, MisbehavedError, RefusedError
@@ -31,8 +31,8 @@ _WRONG = "incorrect username or password"
 _SAYS_NOTHING = ("", "unauthorized", "unauthorized: authentication required", "unauthorized: unauthorized")
 
 
-_Asker: TypeAlias = tuple[str, str, Credentials | None]
-"""Host, repository, and the login that came with the request, if one did: nobody uses the token of somebody else."""
+_Asker: TypeAlias = tuple[str, Access, Credentials | None]
+"""Host, what for, and the login that came with the request, if one did: nobody uses the token of somebody else."""
 
 
 class Authorizer:
@@ -67,12 +67,12 @@ class Authorizer:
         self._turns: dict[_Asker, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def header(self, endpoint: Endpoint, repository: str, begin: Callable[[Exchange], Exchange]) -> str | None:
+    def header(self, endpoint: Endpoint, access: Access, begin: Callable[[Exchange], Exchange]) -> str | None:
         """Return the ``Authorization`` header to send, as far as the registry's wishes are known; may ask for a token.
 
         Args:
             endpoint: Who is asked.
-            repository: What is to be pulled; an empty text for the registry as such.
+            access: What for.
             begin: Takes charge of the exchange with the token server: whoever aborts the request aborts that too.
 
         Raises:
@@ -86,9 +86,9 @@ class Authorizer:
         challenge = self._challenges.get(endpoint.host)
         if challenge is None:
             return None
-        key = endpoint.host, repository, endpoint.login
+        key = endpoint.host, access, endpoint.login
         if challenge.scheme == "basic":
-            if key not in self._basic and (known := self._known(endpoint, repository)) is not None:
+            if key not in self._basic and (known := self._known(endpoint, access)) is not None:
                 self._basic[key] = known.basic()
             return self._basic.get(key)
         with self._lock:
@@ -96,16 +96,16 @@ class Authorizer:
         with turn:  # one request per token: the others then use its result
             token, expires = self._tokens.get(key, ("", 0.0))
             if not token or self._clock() >= expires:
-                token, seconds = self._fetch_token(endpoint, challenge, repository, begin)
+                token, seconds = self._fetch_token(endpoint, challenge, access, begin)
                 self._tokens[key] = token, self._clock() + seconds
         return f"Bearer {token}"
 
-    def challenged(self, endpoint: Endpoint, repository: str, headers: list[str], sent: str | None) -> bool:
+    def challenged(self, endpoint: Endpoint, access: Access, headers: list[str], sent: str | None) -> bool:
         """Take in a 401; tell whether asking again makes sense.
 
         Args:
             endpoint: Who answered.
-            repository: What was to be pulled.
+            access: What for.
             headers: Its ``WWW-Authenticate`` headers.
             sent: The ``Authorization`` header that it refused.
         """
@@ -113,9 +113,9 @@ class Authorizer:
         if challenge is None or (endpoint.login is not None and endpoint.login.registry_token):
             return False
         self._challenges[endpoint.host] = challenge
-        key = endpoint.host, repository, endpoint.login
+        key = endpoint.host, access, endpoint.login
         if challenge.scheme == "basic":
-            known = self._known(endpoint, repository)  # another login may have been made meanwhile
+            known = self._known(endpoint, access)  # another login may have been made meanwhile
             if known is None or sent == known.basic():
                 return False
             self._basic[key] = known.basic()
@@ -126,36 +126,34 @@ class Authorizer:
                 self._tokens.pop(key, None)
         return True
 
-    def refused(self, endpoint: Endpoint, repository: str) -> RefusedError:
+    def refused(self, endpoint: Endpoint, access: Access) -> RefusedError:
         """Return the error for a registry that still refuses after authentication."""
-        known = self._known(endpoint, repository)
+        known = self._known(endpoint, access)
         message = f"unauthorized: {_WRONG}" if known is not None else "no basic auth credentials"
         return RefusedError(endpoint.host, 401, "UNAUTHORIZED", message)
 
-    def _known(self, endpoint: Endpoint, repository: str) -> Credentials | None:
-        return endpoint.login or self._credentials(_resource(endpoint, repository))
+    def _known(self, endpoint: Endpoint, access: Access) -> Credentials | None:
+        return endpoint.login or self._credentials(_resource(endpoint, access.repository))
 
     def _fetch_token(
-        self, endpoint: Endpoint, challenge: Challenge, repository: str, begin: Callable[[Exchange], Exchange]
+        self, endpoint: Endpoint, challenge: Challenge, access: Access, begin: Callable[[Exchange], Exchange]
     ) -> tuple[str, float]:
         realm = split_url(challenge.parameters.get("realm", ""))
         if realm is None:
             raise MisbehavedError(endpoint.host, "demands a token but does not say where to get one")
-        known = self._known(endpoint, repository)
+        known = self._known(endpoint, access)
         if known is not None and realm.scheme == "http" and endpoint.secure:
             raise MisbehavedError(endpoint.host, "wants the password sent to a token server without TLS")
         wanted = {"service": challenge.parameters.get("service", "")}
-        if repository:
-            wanted["scope"] = pull_scope(repository)
         if self._offline:
             wanted |= {"client_id": "headway", "offline_token": "true"}
-        method, target, headers, body = _token_request(realm, wanted, known)
+        method, target, headers, body = _token_request(realm, wanted, access.scopes, known)
         authority = realm.netloc.rpartition("@")[2]
         address = Address.parse(realm.scheme, authority, verify=endpoint.secure, registry=endpoint.host)
         exchange = begin(self._client.exchange(address, method, target, headers, body))
         exchange.send()
         if exchange.status != 200:
-            error = failure(str(address), exchange, what="token", name=wanted.get("scope", "login"))
+            error = failure(str(address), exchange, what="token", name=" ".join(access.scopes) or "login")
             raise _explained(error, endpoint, known)
         answer = _TokenAnswer.read(exchange.read_up_to(_MAX_TOKEN_BYTES), str(address))
         self.identity_token = answer.identity_token or self.identity_token
@@ -178,15 +176,17 @@ def _explained(error: HeadwayError, endpoint: Endpoint, known: Credentials | Non
 
 
 def _token_request(
-    realm: urllib.parse.SplitResult, wanted: Mapping[str, str], known: Credentials | None
+    realm: urllib.parse.SplitResult, wanted: Mapping[str, str], scopes: tuple[str, ...], known: Credentials | None
 ) -> tuple[str, str, dict[str, str], bytes | None]:
     path = realm.path or "/"
     if known is not None and known.identity_token:
         form = {"grant_type": "refresh_token", "refresh_token": known.identity_token, "client_id": "headway", **wanted}
+        if scopes:
+            form["scope"] = " ".join(scopes)
         target = f"{path}?{realm.query}" if realm.query else path
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return "POST", target, headers, urllib.parse.urlencode(form).encode()
-    query = [*urllib.parse.parse_qsl(realm.query), *wanted.items()]
+    query = [*urllib.parse.parse_qsl(realm.query), *wanted.items(), *(("scope", scope) for scope in scopes)]
     if known is not None:
         query.append(("account", known.username))
     headers = {"Authorization": known.basic()} if known is not None else {}

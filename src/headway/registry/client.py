@@ -34,6 +34,7 @@ from headway.registry.credentials import CredentialSource
 from headway.registry.http import Exchange, HttpClient
 from headway.registry.record import Record
 from headway.registry.request import URL_SAFE, Request
+from headway.registry.sending import Body
 
 TAGS_AT_ONCE = 1000
 MAX_TAG_PAGES = 1000
@@ -157,9 +158,11 @@ class RegistryClient:
 
     # What a request needs of its client.
 
-    def exchange(self, address: Address, method: str, target: str, headers: Mapping[str, str]) -> Exchange:
+    def exchange(
+        self, address: Address, method: str, target: str, headers: Mapping[str, str], body: Body | None = None
+    ) -> Exchange:
         """Return an exchange with an address."""
-        return self._http.exchange(address, method, target, headers)
+        return self._http.exchange(address, method, target, headers, body)
 
     @property
     def record(self) -> Record:

@@ -7,6 +7,7 @@ Rule 2: how long its stages took, or that they took too long, is reported for th
 from __future__ import annotations
 
 import http.client
+import select
 import socket
 import ssl
 import time
@@ -39,6 +40,9 @@ class Connection(http.client.HTTPConnection):
         connect_seconds: How long to wait for a name server, for each of the addresses, and for the proxy to reach it;
             None for as long as the registry has shown to need.
         hello_seconds: The same for TLS.
+
+    Attributes:
+        carried: Bytes of bodies that it has brought up, each of them answered.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Connection(http.client.HTTPConnection):
         self._race: Race | None = None
         self._ended = False
         self.proxy = proxy
+        self.carried = 0
 
     def connect(self) -> None:
         """Connect, through the proxy where there is one, and agree on TLS where that is wanted."""
@@ -153,6 +158,15 @@ class Connection(http.client.HTTPConnection):
             self.sock.silence_seconds = seconds
         elif self.sock is not None and self.sock.gettimeout() != seconds:
             self.sock.settimeout(seconds)
+
+    def is_ended_by_peer(self) -> bool:
+        """Tell whether the other side has closed it while it was idle, or says something that nobody asked for."""
+        sock = self.sock
+        if sock is None:
+            return True
+        waiter = select.poll()
+        waiter.register(sock, select.POLLIN)
+        return bool(waiter.poll(0))
 
     def abort(self) -> None:
         """Wake whoever is blocked on this connection, for good."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 import msgspec
 
 from headway.errors import (
+    DigestMismatchError,
     HeadwayError,
     MisbehavedError,
     NotFoundError,
@@ -50,6 +51,8 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
             return RefusedError(endpoint, status, code, text)
         case 404:
             return NotFoundError(what, name, text)
+        case 400 if code == "DIGEST_INVALID":
+            return DigestMismatchError("what arrived", name, "another", endpoint)
         case _ if status >= 500 or status == 408:
             return UnavailableError(endpoint, status, retry_after)
         case _:

@@ -2,12 +2,14 @@
 
 Rule 1: a read returns what has arrived and never waits to fill a buffer: with a reset behind 64 KiB, a filling read
         of 1 MiB would return none of them.
-Rule 2: nothing is retried here, except on a kept-alive connection that the server had closed already.
+Rule 2: nothing is retried here, except on a kept-alive connection that the server had closed already; and what carries
+        a `Body` is not even then: part of it may have come through.
 """
 
 from __future__ import annotations
 
 import http.client
+import logging
 import ssl
 import threading
 import time
@@ -24,12 +26,15 @@ from headway.registry.distrust import CertificateDoubt
 from headway.registry.idle import IdleConnections
 from headway.registry.meter import Meter
 from headway.registry.names import Names
+from headway.registry.sending import Body, Transmission
 from headway.registry.tls import tls_context
 from headway.registry.translation import translated
 
 READ_BYTES = 1 << 20
 SHORT_BYTES = 4096
 LENGTH_DIGITS = 18
+EARLY_SECONDS = 2.0
+log = logging.getLogger(__name__)
 LARGE_BYTES = 16_384  # so many do not come in small packets only
 _NOTHING_BEHIND = "nothing came behind the headers: are large packets lost on the way?"
 
@@ -49,6 +54,7 @@ class Exchange:
         limit_seconds: How long a blocked call may wait for a byte; may be changed between calls.
         connect_seconds: How long to wait for a connection; None for as long as the host has shown to need.
         hello_seconds: The same for TLS.
+        carried: Bytes of bodies that its connection has brought over, each of them answered; 0 before `send`.
     """
 
     def __init__(
@@ -58,7 +64,7 @@ class Exchange:
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | Body | None,
     ) -> None:
         self._client = client
         self._address = address
@@ -74,6 +80,8 @@ class Exchange:
         self.limit_seconds = client.standing.patience.seconds(address.owner, "answer")
         self.connect_seconds: float | None = None
         self.hello_seconds: float | None = None
+        self.carried = 0
+        self._is_cut_short = False
 
     @property
     def address(self) -> Address:
@@ -97,8 +105,11 @@ class Exchange:
         doubt.require_clock()
         with translated(str(self._address)), self._idle_ones_dropped_on_silence():
             proxy = self._client.proxy_for(self._address)
-            connection = self._client.idle.take(self._address, proxy)
+            connection = self._idle_one(proxy)
             if connection is not None:
+                if isinstance(self._request[2], Body):
+                    self._send_on(connection)
+                    return
                 with suppress(ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
                     self._send_on(connection)
                     return
@@ -109,6 +120,18 @@ class Exchange:
             except ssl.SSLCertVerificationError as error:
                 connection.close()
                 raise doubt.explained(error, lambda: self._server_date(proxy)) from error
+
+    def _idle_one(self, proxy: Proxy | None) -> Connection | None:
+        """Return an idle connection that may carry this request, too."""
+        body = self._request[2]
+        while connection := self._client.idle.take(self._address, proxy):
+            if not isinstance(body, Body):
+                return connection
+            may_carry = body.allowance is None or connection.carried + body.size <= body.allowance
+            if may_carry and not connection.is_ended_by_peer():
+                return connection
+            connection.close()
+        return None
 
     def _connection_to(self, context: ssl.SSLContext | None, proxy: Proxy | None) -> Connection:
         return Connection(
@@ -132,8 +155,11 @@ class Exchange:
             if connection.proxy.authorization:
                 headers = {**headers, "Proxy-Authorization": connection.proxy.authorization}
         began = time.monotonic()
-        connection.request(method, target, body=body, headers=headers)
-        self._response = self._answer(connection)
+        if isinstance(body, Body):
+            self._response = self._carry(connection, method, target, body, headers)
+        else:
+            connection.request(method, target, body=body, headers=headers)
+            self._response = self._answer(connection)
         self._client.standing.patience.took(self._address.owner, "answer", time.monotonic() - began)
         self.status, self.headers = self._response.status, self._response.headers
         if connection.proxy is not None and self.status == 407:
@@ -141,6 +167,37 @@ class Exchange:
         header_bytes = sum(len(name) + len(value) + 4 for name, value in self.headers.items()) + 19
         self.received += header_bytes
         self._client.meter.answered(header_bytes)
+
+    def _carry(
+        self, connection: Connection, method: str, target: str, body: Body, headers: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
+        """Send a request with a body, and return the answer, which may come before all of the body is sent."""
+        self.carried = connection.carried
+        connection.request(method, target, headers={**headers, "Content-Length": str(body.size)})
+        assert connection.sock is not None  # noqa: S101  # it has just been written to
+        transmission = Transmission(connection.sock, self.limit_seconds)
+        try:
+            transmission.send(body)
+            transmission.await_answer()
+        except (ConnectionError, ssl.SSLError) as error:
+            response = self._early_answer(connection)
+            if response is None:
+                raise
+            log.debug("%s answers before it has the whole body: %s", self._address, error)
+            return response
+        response = self._answer(connection)
+        if response.status < 300:
+            connection.carried += body.size
+            self.carried = connection.carried
+        return response
+
+    def _early_answer(self, connection: Connection) -> http.client.HTTPResponse | None:
+        """Return what a server said before it closed the connection on the body, such as 401 or 413, if it did."""
+        self._is_cut_short = True
+        connection.limit(EARLY_SECONDS)
+        with suppress(OSError, http.client.HTTPException):
+            return connection.getresponse()
+        return None
 
     def _answer(self, connection: Connection) -> http.client.HTTPResponse:
         try:
@@ -245,7 +302,7 @@ class Exchange:
         reusable = False
         if response is not None:
             finished = response.isclosed() or response.length == 0
-            reusable = finished and not response.will_close and not self._aborted
+            reusable = finished and not (response.will_close or self._aborted or self._is_cut_short)
             response.close()
         if reusable:
             self._client.idle.give_back(self._address, connection)
@@ -296,7 +353,7 @@ class HttpClient:
         method: str,
         target: str,
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: bytes | Body | None = None,
     ) -> Exchange:
         """Return an exchange; nothing is sent before its `Exchange.send`."""
         sent = {

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol
 
+from headway.distribution.challenge import Access
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.health import What
 from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
@@ -21,11 +22,13 @@ from headway.registry.auth import Authorizer
 from headway.registry.failures import failure
 from headway.registry.http import Exchange
 from headway.registry.record import Record
+from headway.registry.sending import Body
 
 MAX_REDIRECTS = 10
 MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
 URL_SAFE = "/%:@!$&'()*+,;=~?"
 _NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.PROXY}
+_WORKED = {200, 201, 202, 204}
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -42,7 +45,9 @@ class Sender(Protocol):
     def authorizer(self) -> Authorizer:
         """Who answers the registries' challenges."""
 
-    def exchange(self, address: Address, method: str, target: str, headers: Mapping[str, str]) -> Exchange:
+    def exchange(
+        self, address: Address, method: str, target: str, headers: Mapping[str, str], body: Body | None = None
+    ) -> Exchange:
         """Return an exchange with an address."""
 
     def schemes(self, endpoint: Endpoint) -> list[str]:
@@ -56,20 +61,32 @@ class Sender(Protocol):
 
 
 class Request:
-    """One request to an endpoint, through its challenge, its redirects and its scheme."""
+    """One request to an endpoint, through its challenge, its redirects and its scheme.
+
+    Args:
+        client: Whose connections, logins and memory of hosts are used.
+        endpoint: Whom to ask.
+        access: What for; the path of a repository where it is only read.
+        method: HTTP method.
+        target: Path and query, behind the endpoint's prefix.
+        headers: Beside those that every request has.
+        body: What it carries up; a refusal that a new token mends makes it sent again.
+    """
 
     def __init__(
         self,
         client: Sender,
         endpoint: Endpoint,
-        repository: str,
+        access: Access | str,
         method: str,
         target: str,
         headers: Mapping[str, str],
+        body: Body | None = None,
     ) -> None:
         self._client = client
         self._endpoint = endpoint
-        self._repository = repository
+        self._access = Access(access) if isinstance(access, str) else access
+        self._body = body
         self._method = method
         self._target = endpoint.prefix + target
         self._headers = headers
@@ -87,7 +104,7 @@ class Request:
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if isinstance(error, HeadwayError):
             self.failed(error)
-        elif error is None and self._exchange is not None and self._exchange.status == 200:
+        elif error is None and self._exchange is not None and self._exchange.status in _WORKED:
             self.worked()
         self.close()
         self._client.count(self.received)
@@ -134,21 +151,21 @@ class Request:
         if self._endpoint.blob_path:
             return self._redirected(address, self._headers)
         for _ in range(3):
-            sent = self._client.authorizer.header(self._endpoint, self._repository, self._begin)
+            sent = self._client.authorizer.header(self._endpoint, self._access, self._begin)
             exchange = self._redirected(address, {**self._headers, **({"Authorization": sent} if sent else {})})
             if exchange.status != 401 or exchange.address != address:
                 return exchange
             challenges = exchange.headers.get_all("WWW-Authenticate") or []
-            if not self._client.authorizer.challenged(self._endpoint, self._repository, challenges, sent):
+            if not self._client.authorizer.challenged(self._endpoint, self._access, challenges, sent):
                 break
             exchange.finish()
-        raise self._client.authorizer.refused(self._endpoint, self._repository)
+        raise self._client.authorizer.refused(self._endpoint, self._access)
 
     def _redirected(self, address: Address, headers: Mapping[str, str]) -> Exchange:
         origin, target = address, self._target
         for _ in range(MAX_REDIRECTS + 1):
             sent = {name: value for name, value in headers.items() if name != "Authorization" or address == origin}
-            exchange = self._begin(self._client.exchange(address, self._method, target, sent))
+            exchange = self._begin(self._client.exchange(address, self._method, target, sent, self._body))
             exchange.send()
             if address == origin and (exchange.status != 400 or address.scheme == "https"):
                 # A server that wants TLS answers 400 to plain HTTP; that is no reason to leave TLS for good.
@@ -171,6 +188,11 @@ class Request:
         exchange.connect_seconds = self._connect_seconds
         exchange.hello_seconds = self._hello_seconds
         return exchange
+
+    @property
+    def carried(self) -> int:
+        """See `Exchange.carried`, of the last one."""
+        return self._exchange.carried if self._exchange is not None else 0
 
     def failure(self, what: str, name: str) -> HeadwayError:
         """Return the error that the answer stands for, once it is known to be one."""

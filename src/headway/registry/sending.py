@@ -1,0 +1,105 @@
+"""A request's body on its way up: any length, from anywhere, and given up on silence only.
+
+Rule 1: silence is when nothing more is acknowledged, not when the kernel takes nothing more: on a link of 300 B/s what
+        it has taken lasts for minutes. The answer is not waited for before all of that is there.
+Rule 2: nothing of a body is sent twice by itself: part of it may have come through.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import select
+import socket
+import struct
+import termios
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+PIECE_BYTES = 64 << 10
+
+
+class Body(msgspec.Struct, frozen=True):
+    """What a request carries up.
+
+    Attributes:
+        size: In bytes.
+        read: Returns some of it, by offset and length.
+        progress: Told how many bytes have been handed over, in the thread that sends.
+        allowance: How many bytes of bodies one connection may carry in all, this one included; None for any number.
+    """
+
+    size: int
+    read: Callable[[int, int], bytes]
+    progress: Callable[[int], None] = lambda _: None
+    allowance: int | None = None
+
+    @classmethod
+    def of(cls, data: bytes) -> Body:
+        """Return a body that is here already."""
+        return cls(len(data), lambda offset, length: data[offset : offset + length])
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield it from the first byte on."""
+        for offset in range(0, self.size, PIECE_BYTES):
+            yield self.read(offset, min(PIECE_BYTES, self.size - offset))
+
+
+class Transmission:
+    """Sends over one connected socket.
+
+    Args:
+        sock: Plain or TLS.
+        silence_seconds: How long nothing may be acknowledged; the socket itself waits no longer for one call.
+    """
+
+    def __init__(self, sock: socket.socket, silence_seconds: float) -> None:
+        self._sock = sock
+        self._silence_seconds = silence_seconds
+        self._handed_over = 0
+        self._acknowledged = -_outstanding(sock)
+
+    def send(self, body: Body) -> None:
+        """Hand all of a body over to the kernel.
+
+        Raises:
+            OSError: The connection is lost.
+            TimeoutError: It is silent.
+        """
+        for piece in body.pieces():
+            self._send(piece)
+            body.progress(self._handed_over)
+
+    def _send(self, piece: bytes) -> None:
+        view = memoryview(piece)
+        while view:
+            try:
+                count = self._sock.send(view)
+            except TimeoutError:
+                self._require_progress()
+                continue
+            self._handed_over += count
+            view = view[count:]
+
+    def await_answer(self) -> None:
+        """Wait until something comes back.
+
+        Raises:
+            TimeoutError: Nothing came, and nothing more was acknowledged.
+        """
+        waiter = select.poll()
+        waiter.register(self._sock, select.POLLIN)
+        while not waiter.poll(self._silence_seconds * 1000):
+            self._require_progress()
+
+    def _require_progress(self) -> None:
+        acknowledged = self._handed_over - _outstanding(self._sock)
+        if acknowledged <= self._acknowledged:
+            raise TimeoutError
+        self._acknowledged = acknowledged
+
+
+def _outstanding(sock: socket.socket) -> int:
+    """Return how many bytes the kernel has that the other side has not acknowledged (tcp(7), SIOCOUTQ)."""
+    value = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
+    return int(struct.unpack("i", value)[0])

@@ -1,0 +1,274 @@
+"""Pushes to registries by the OCI distribution specification.
+
+Rule 1: each call asks once; what is sent when, and again, is decided in `distribution.upload`.
+Rule 2: a session is where the registry said last that it is: its URL changes with every answer.
+Rule 3: logins go to the registry only. Where it sends us to another host, that host sees the signed URL and no more.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import urllib.parse
+from contextlib import suppress
+
+import msgspec
+
+from headway.distribution.challenge import Access
+from headway.distribution.endpoints import Endpoint
+from headway.errors import (
+    Fault,
+    HeadwayError,
+    MisbehavedError,
+    OutOfOrderError,
+    RefusedError,
+    TooLargeError,
+    UnreachableError,
+)
+from headway.interfaces.registries import Mount, Piece
+from headway.oci.digest import Digest
+from headway.oci.media_types import ACCEPTED_MANIFESTS
+from headway.records import RawManifest
+from headway.registry.address import split_url
+from headway.registry.answers import captive_portal, digest_header, media_type_of
+from headway.registry.http import Exchange
+from headway.registry.request import URL_SAFE, Request, Sender
+from headway.registry.sending import Body
+
+_RANGE = re.compile(r"(?:bytes[= ])?0-(\d{1,18})\Z")
+_LEAST = 18
+_STREAM = "application/octet-stream"
+
+
+class RegistryPusher:
+    """Implements `interfaces.Pusher` over HTTP.
+
+    Args:
+        client: Whose connections, logins and memory of hosts are used.
+    """
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+
+    def blob_size(self, endpoint: Endpoint, repository: str, digest: Digest) -> int | None:
+        """See `interfaces.Pusher.blob_size`."""
+        access = Access(repository, push=True)
+        with Request(self._client, endpoint, access, "HEAD", f"/v2/{repository}/blobs/{digest}", {}) as request:
+            exchange = request.send()
+            if exchange.status == 404:
+                return None
+            _check(request, exchange, endpoint, str(digest), {200})
+            return exchange.length or 0
+
+    def has_manifest(self, endpoint: Endpoint, repository: str, digest: Digest) -> bool:
+        """See `interfaces.Pusher.has_manifest`."""
+        access, headers = Access(repository, push=True), {"Accept": ACCEPTED_MANIFESTS}
+        with Request(
+            self._client, endpoint, access, "HEAD", f"/v2/{repository}/manifests/{digest}", headers
+        ) as request:
+            exchange = request.send()
+            if exchange.status == 404:
+                return False
+            _check(request, exchange, endpoint, str(digest), {200})
+            return True
+
+    def session(self, endpoint: Endpoint, repository: str) -> RegistryUpload:
+        """See `interfaces.Pusher.session`."""
+        return RegistryUpload(self._client, endpoint, repository)
+
+    def put_manifest(self, endpoint: Endpoint, repository: str, name: str, manifest: RawManifest) -> None:
+        """See `interfaces.Pusher.put_manifest`."""
+        access, headers = Access(repository, push=True), {"Content-Type": manifest.media_type}
+        target = f"/v2/{repository}/manifests/{name}"
+        with Request(self._client, endpoint, access, "PUT", target, headers, Body.of(manifest.data)) as request:
+            exchange = request.send()
+            _check(request, exchange, endpoint, f"{repository}:{name}", {200, 201, 202}, len(manifest.data))
+            said = digest_header(exchange, endpoint)
+            exchange.finish()
+        if said is not None and said.algorithm == manifest.digest.algorithm and said != manifest.digest:
+            raise MisbehavedError(endpoint.host, f"stores a manifest as {said} that is {manifest.digest}")
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where a session is.
+
+    Attributes:
+        endpoint: Who has it: the registry, or who it sent us to.
+        target: Path and query.
+    """
+
+    endpoint: Endpoint
+    target: str
+
+
+class RegistryUpload:
+    """Implements `interfaces.UploadSession`."""
+
+    def __init__(self, client: Sender, endpoint: Endpoint, repository: str) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._repository = repository
+        self._place: _Place | None = None
+        self._request: Request | None = None
+        self._aborted = False
+        self._lock = threading.Lock()
+        self.carried = 0
+        self.sent_bytes = 0
+
+    def begin(self, mount: Mount | None = None) -> int | None:
+        """See `interfaces.UploadSession.begin`."""
+        target, source = f"/v2/{self._repository}/blobs/uploads/", ""
+        if mount is not None:
+            source = mount.source
+            target += "?" + urllib.parse.urlencode({"mount": mount.digest, "from": source}, safe="/:")
+        access = Access(self._repository, push=True, source=source)
+        with self._take_charge_of(Request(self._client, self._endpoint, access, "POST", target, {})) as request:
+            exchange = request.send()
+            expected = {201, 202} if mount is not None else {202}
+            _check(request, exchange, self._endpoint, self._repository, expected)
+            exchange.finish()
+            if exchange.status == 201:
+                return None
+            self._place = self._moved_to(exchange, target)
+            if self._place is None:
+                raise MisbehavedError(self._endpoint.host, "begins an upload and does not say where")
+            least = exchange.headers.get("OCI-Chunk-Min-Length", "").strip()
+            return int(least) if least.isdecimal() and len(least) <= _LEAST else 0
+
+    def send(self, piece: Piece) -> int | None:
+        """See `interfaces.UploadSession.send`."""
+        size = piece.end - piece.offset
+        handed_over = 0
+
+        def progress(count: int) -> None:
+            nonlocal handed_over
+            self.sent_bytes += count - handed_over if count > handed_over else count
+            handed_over = count
+            piece.progress(count)
+
+        body = Body(size, lambda at, length: piece.read(piece.offset + at, length), progress, piece.allowance)
+        headers = {"Content-Type": _STREAM, "Content-Range": f"{piece.offset}-{piece.end - 1}"}
+        with self._take_charge_of(self._asked("PATCH", headers, body)) as request:
+            try:
+                exchange = request.send()
+            finally:
+                self.carried = request.carried
+            _check(request, exchange, self._endpoint, self._repository, {202, 201, 204}, size)
+            exchange.finish()
+            self._follow(exchange)
+            return _held(exchange)
+
+    def held(self) -> int | None:
+        """See `interfaces.UploadSession.held`."""
+        with self._take_charge_of(self._asked("GET", {})) as request:
+            exchange = request.send()
+            if exchange.status == 404:
+                return None
+            _check(request, exchange, self._endpoint, self._repository, {200, 202, 204})
+            exchange.finish()
+            self._follow(exchange)
+            held = _held(exchange)
+        if held is None:
+            raise MisbehavedError(self._endpoint.host, "does not say how much of an upload it has")
+        return held
+
+    def finish(self, digest: Digest) -> None:
+        """See `interfaces.UploadSession.finish`."""
+        place = self._require_place()
+        joint = "&" if "?" in place.target else "?"
+        target = f"{place.target}{joint}digest={urllib.parse.quote(digest, safe='')}"
+        with self._take_charge_of(self._asked("PUT", {"Content-Type": _STREAM}, target=target)) as request:
+            exchange = request.send()
+            _check(request, exchange, self._endpoint, str(digest), {200, 201, 202, 204})
+            exchange.finish()
+
+    def cancel(self) -> None:
+        """See `interfaces.UploadSession.cancel`."""
+        if self._place is None:
+            return
+        with suppress(HeadwayError), self._take_charge_of(self._asked("DELETE", {})) as request:
+            request.send().finish()
+        self._place = None
+
+    def abort(self) -> None:
+        """See `interfaces.UploadSession.abort`."""
+        with self._lock:
+            self._aborted = True
+            if self._request is not None:
+                self._request.abort()
+
+    def _take_charge_of(self, request: Request) -> Request:
+        with self._lock:
+            if self._aborted:
+                raise UnreachableError(self._endpoint.host, Fault.CUT, "aborted")
+            self._request = request
+        return request
+
+    def _asked(self, method: str, headers: dict[str, str], body: Body | None = None, *, target: str = "") -> Request:
+        place = self._require_place()
+        access = Access(self._repository, push=True)
+        target, endpoint = target or place.target, place.endpoint
+        if endpoint != self._endpoint:  # a login does not go there, as where a blob's own URL is asked
+            endpoint = msgspec.structs.replace(endpoint, blob_path=target)
+        return Request(self._client, endpoint, access, method, target, headers, body)
+
+    def _require_place(self) -> _Place:
+        if self._place is None:
+            raise OutOfOrderError("an upload goes on that has not begun")
+        return self._place
+
+    def _follow(self, exchange: Exchange) -> None:
+        place = self._require_place()
+        self._place = self._moved_to(exchange, place.target) or place
+
+    def _moved_to(self, exchange: Exchange, asked: str) -> _Place | None:
+        """Return where an answer says that the session is, None where it does not say.
+
+        A registry behind a proxy often names itself by a scheme that does not lead there: its own host stays as it is.
+        """
+        location = exchange.headers.get("Location")
+        if location is None:
+            return None
+        here = exchange.address
+        try:
+            url = split_url(urllib.parse.urljoin(f"{here.scheme}://{here}{asked}", location))
+        except ValueError:
+            url = None
+        if url is None:
+            raise MisbehavedError(self._endpoint.host, "sends an upload to something that is not HTTP")
+        path, query = urllib.parse.quote(url.path or "/", safe=URL_SAFE), urllib.parse.quote(url.query, safe=URL_SAFE)
+        target = f"{path}?{query}" if query else path
+        authority = url.netloc.rpartition("@")[2]
+        if authority.lower() in (self._endpoint.host.lower(), str(here)) or url.hostname == here.host:
+            return _Place(self._endpoint, target.removeprefix(self._endpoint.prefix))
+        if url.scheme == "http" and self._endpoint.secure:
+            raise MisbehavedError(self._endpoint.host, "sends an upload to a host without TLS")
+        return _Place(Endpoint(authority, secure=self._endpoint.secure, scheme=url.scheme), target)
+
+
+def _held(exchange: Exchange) -> int | None:
+    """Return how many bytes of an upload a registry says it has (distribution-spec, "Resuming an upload").
+
+    ``0-0`` may be nothing or one byte; Docker's registry means nothing.
+    """
+    match = _RANGE.match(exchange.headers.get("Range", "").strip())
+    if match is None:
+        return None
+    last = int(match[1])
+    return last + 1 if last else 0
+
+
+def _check(
+    request: Request, exchange: Exchange, endpoint: Endpoint, name: str, expected: set[int], size: int = 0
+) -> None:
+    """Raise the error that an answer stands for, unless it is one of those expected."""
+    status = exchange.status
+    if status in expected and media_type_of(exchange) != "text/html":
+        return
+    if status in (200, 202) and media_type_of(exchange) == "text/html":
+        raise captive_portal(endpoint)
+    if status == 413:
+        raise TooLargeError(endpoint.host, size)
+    if status == 405:
+        raise RefusedError(endpoint.host, status, "UNSUPPORTED", "takes no pushes (HTTP 405): a cache, or read-only?")
+    raise request.failure("upload", name)
