@@ -20,7 +20,7 @@ from headway.store.ingests import FileIngestStore
 from headway.store.layer_rows import tree_directory
 from headway.store.layers import SqliteLayerStore
 from headway.store.leases import SqliteLeases
-from headway.store.recovery import LostImage, Recovered, recover
+from headway.store.recovery import Recovered, recover
 from headway.store.references import SqliteReferenceStore
 from tests.contract.layer_store_contract import LEANING, chain_id, commit, derive, diff_id, files, with_recipe
 from tests.contract.reference_store_contract import name
@@ -120,12 +120,27 @@ def test_a_lost_tree_takes_the_chains_and_images_that_need_it_along_and_leaves_t
     found = store.recover()
 
     assert (found.lost_trees, found.lost_chains) == ((diff_id("base"),), 2)
-    assert found.lost_images == (LostImage(lost, ("docker.io/library/lost:1",)),)
+    (told,) = found.lost_images
+    assert (told.image_id, told.names) == (lost, ("docker.io/library/lost:1",))
     assert found.freed.directories == (f"chain-{tree_directory(chain_id('base', 'top'))}",)
     assert [record.image_id for record in store.images.list()] == [kept]
     assert store.references.list() == [(name("kept:1"), kept)]
     assert store.layers.has_tree(diff_id("top"))
     assert store.recover() == Recovered()
+
+
+def test_what_stood_for_a_lost_image_is_remembered_until_it_stands_for_one_again(store: Store) -> None:
+    lost = store.pull("lost", "base")
+    store.references.put_tag(name("other:1"), lost)
+    shutil.rmtree(store.root.trees / tree_directory(diff_id("base")))
+    store.recover()
+
+    def remembered() -> list[str]:
+        return [spelling for (spelling,) in store.database.query("SELECT spelling FROM lost_names ORDER BY spelling")]
+
+    assert remembered() == ["docker.io/library/lost:1", "docker.io/library/other:1"]
+    store.pull("lost", "base")
+    assert remembered() == ["docker.io/library/other:1"]
 
 
 def test_a_recipe_stays_with_its_tree_and_goes_without_it(store: Store) -> None:

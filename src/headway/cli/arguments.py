@@ -272,11 +272,25 @@ def _prune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="do not ask")
 
 
+def _check(parser: argparse.ArgumentParser) -> None:
+    """Compare what is recorded with what is on disk; damage is named, with the images it hurts."""
+    parser.add_argument("--full", action="store_true", help="read every byte of every layer")
+    parser.add_argument("--repair", action="store_true", help="fetch what is broken, and only that; it asks before")
+    parser.add_argument("-f", "--force", action="store_true", help="do not ask")
+    _insecure(parser)
+    _authfile(parser)
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+
+
 def _daemon(parser: argparse.ArgumentParser) -> None:
     """Serve the Docker Engine API: images, and what they need of containers."""
     from headway.cli.daemon_arguments import fill  # noqa: PLC0415  # nobody else needs its thirty flags
 
     fill(parser)
+
+
+def _context(parser: argparse.ArgumentParser) -> None:
+    """Print the command that lets docker find the daemon by a context."""
 
 
 def _version(parser: argparse.ArgumentParser) -> None:
@@ -291,25 +305,11 @@ def _run(parser: argparse.ArgumentParser) -> None:
 
 def _events(parser: argparse.ArgumentParser) -> None:
     """Show what happened since a moment, and then what happens, by whatever process."""
-def _check(parser: argparse.ArgumentParser) -> None:
-    """Compare what is recorded with what is on disk; damage is named, with the images it hurts."""
-    parser.add_argument("--full", action="store_true", help="read every byte of every layer")
-    parser.add_argument("--repair", action="store_true", help="fetch what is broken, and only that; it asks before")
-    parser.add_argument("-f", "--force", action="store_true", help="do not ask")
-    _insecure(parser)
-    _authfile(parser)
-    parser.add_argument("--format", choices=("table", "json"), default="table")
-
-
     when = "Unix seconds, 2026-01-02T03:04:05Z, or how long ago: 1h30m"
     parser.add_argument("--since", metavar="TIME", help=f"begin there: {when}")
     parser.add_argument("--until", metavar="TIME", help="end there; what is past ends at once")
     _filter(parser, "type=, event=, image=, container=, label=, daemon=")
     _format(parser)
-
-
-def _context(parser: argparse.ArgumentParser) -> None:
-    """Print the command that lets docker find the daemon by a context."""
 
 
 def _filter(parser: argparse.ArgumentParser, known: str) -> None:
@@ -341,9 +341,9 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "df": _df,
     "prune": _prune,
     "events": _events,
+    "check": _check,
     "daemon": _daemon,
+    "context": _context,
     "version": _version,
     "run": _run,
 }
-    "check": _check,
-    "context": _context,

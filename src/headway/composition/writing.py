@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from headway.composition.containers import LazyDrivers, finish_removals, put_mounts_right, rw_layers
-from headway.composition.reading import derived
+from headway.composition.reading import derived as derived_tree
 from headway.errors import HeadwayError
+from headway.oci.digest import ChainID, DiffID
 from headway.service.events import Events
 from headway.service.stores import Stores
 from headway.settings import Settings
@@ -28,6 +31,7 @@ from headway.store.lock import WriterLock
 from headway.store.mounts import SqliteMountTable
 from headway.store.recovery import recover
 from headway.store.references import SqliteReferenceStore
+from headway.store.replacement import MendingLayerStore
 from headway.store.reserve import Reserve
 from headway.version import VERSION
 
@@ -46,6 +50,35 @@ def writing(settings: Settings, tell: Callable[[str], None], *, socket: str = ""
         StoreReadOnlyError: It cannot be written.
         StoreError: It belongs to another engine, or the disk failed.
     """
+    with _opened(settings, tell, socket) as (_, _, stores):
+        yield stores
+
+
+@contextmanager
+def mending(
+    settings: Settings, tell: Callable[[str], None], *, damaged: set[DiffID], derived: Iterable[ChainID]
+) -> Iterator[tuple[Stores, MendingLayerStore]]:
+    """Open a data root as `writing` does, with trees that count as absent until they were brought anew.
+
+    Args:
+        settings: Says where it is.
+        tell: As for `writing`.
+        damaged: Layers whose trees are damaged.
+        derived: Chains whose derived trees are.
+
+    Raises:
+        StoreBusyError: Another process is writing.
+        StoreError: As `writing`.
+    """
+    with _opened(settings, tell) as (root, database, stores):
+        layers = MendingLayerStore(root, database, derive=derived_tree, damaged=damaged, derived=derived)
+        yield msgspec.structs.replace(stores, layers=layers), layers
+
+
+@contextmanager
+def _opened(
+    settings: Settings, tell: Callable[[str], None], socket: str = ""
+) -> Iterator[tuple[DataRoot, Database, Stores]]:
     root = DataRoot(settings.data_root)
     root.create()
     with (
@@ -65,7 +98,7 @@ def writing(settings: Settings, tell: Callable[[str], None], *, socket: str = ""
             tell(f"image {lost.image_id.short} ({names}) was damaged on disk and is gone; pull it again")
         finish_removals(stores)
         try:
-            yield stores
+            yield root, database, stores
         finally:
             _unmount(stores, tell)
 
@@ -97,7 +130,7 @@ def _stores(
 ) -> Stores:
     ingests = FileIngestStore(root, boot_id=_boot_id())
     log = SqliteEventLog(database)
-    layers = SqliteLayerStore(root, database, derive=derived)
+    layers = SqliteLayerStore(root, database, derive=derived_tree)
     return Stores(
         blobs=FileBlobStore(root),
         ingests=ingests,

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
+
 from headway.errors import InvalidLayerError
 from headway.layers.copying import Copier, disk_failures, own_prefix, read_xattrs
 from headway.layers.merged import (
@@ -30,6 +32,7 @@ from headway.layers.merged import (
     join,
     plain_name,
 )
+from headway.layers.tree_files import members
 from headway.records import LayerReport, Tree
 
 _UNDESCRIBED = 0o755
@@ -59,7 +62,8 @@ def derive_tree(lower: Sequence[Tree], raw: Tree, target_dir: Path) -> LayerRepo
         merged = opened.enter_context(MergedView([*lower, target]))
         source = opened.enter_context(Directories([raw.path]))
         made = opened.enter_context(Directories([target_dir]))
-        return _Derivation(raw, below, merged, source, made).run()
+        report = _Derivation(raw, below, merged, source, made).run()
+        return msgspec.structs.replace(report, members=members(target_dir))
 
 
 class _Derivation:

@@ -79,6 +79,22 @@ def damaged(recipe: Recipe, tree: Path) -> Iterator[tuple[bytes, StoreCorruptErr
                     yield body.path, error
 
 
+def misplaced(recipe: Recipe, tree: Path) -> Iterator[tuple[bytes, StoreCorruptError]]:
+    """Yield path and fault of every file that is gone, or has another size or kind; no content is read.
+
+    Raises:
+        StoreCorruptError: While iterating: the recipe itself is not what was stored.
+        StoreError: While iterating: the disk failed.
+    """
+    with TreeFiles(tree) as files:
+        for body in bodies(recipe):
+            if body.kept is None:
+                try:
+                    next(_file(recipe, files, body, limit=0), None)
+                except StoreCorruptError as error:
+                    yield body.path, error
+
+
 def _checked(recipe: Recipe, files: TreeFiles, body: Body) -> Iterator[bytes]:
     """Yield a body and check it on its way."""
     crc = 0
@@ -89,13 +105,13 @@ def _checked(recipe: Recipe, files: TreeFiles, body: Body) -> Iterator[bytes]:
         raise StoreCorruptError(f"{_text(body.path)} of layer {recipe.diff_id} is not what was unpacked")
 
 
-def _file(recipe: Recipe, files: TreeFiles, body: Body) -> Iterator[bytes]:
+def _file(recipe: Recipe, files: TreeFiles, body: Body, *, limit: int = _PIECE) -> Iterator[bytes]:
     what = f"{_text(body.path)} of layer {recipe.diff_id}"
     try:
         with files.opened(body.path) as descriptor:
             if not is_file(descriptor, body.size):
                 raise StoreCorruptError(f"{what} has another size or kind")
-            yield from pieces(descriptor, _PIECE)
+            yield from pieces(descriptor, limit)
     except OSError as error:
         if error.errno in ABSENT:
             raise StoreCorruptError(f"{what} is gone") from error

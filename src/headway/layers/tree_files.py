@@ -58,21 +58,30 @@ class TreeFiles:
 
     def walk(self) -> Iterator[tuple[bytes, int]]:
         """Yield path and inode number of each regular file, in no order."""
+        for path, status in self._below():
+            if stat.S_ISREG(status.st_mode):
+                yield path, status.st_ino
+
+    def statuses(self) -> Iterator[os.stat_result]:
+        """Yield what lstat says of everything that is no directory, in no order."""
+        return (status for _, status in self._below())
+
+    def _below(self) -> Iterator[tuple[bytes, os.stat_result]]:
         waiting = [b""]
         while waiting:
             above = waiting.pop()
             descriptor = os.open(b".", _LIST, dir_fd=self._directory(above))
             try:
                 with os.scandir(descriptor) as found:
-                    entries = list(found)
+                    entries = [(os.fsencode(entry.name), entry.stat(follow_symlinks=False)) for entry in found]
             finally:
                 os.close(descriptor)
-            for entry in entries:
-                path = os.fsencode(entry.name) if not above else above + b"/" + os.fsencode(entry.name)
-                if entry.is_dir(follow_symlinks=False):
+            for name, status in entries:
+                path = name if not above else above + b"/" + name
+                if stat.S_ISDIR(status.st_mode):
                     waiting.append(path)
-                elif entry.is_file(follow_symlinks=False):
-                    yield path, entry.inode()
+                else:
+                    yield path, status
 
     def _directory(self, path: bytes) -> int:
         """Return a descriptor of the directory at `path`; it stays open until some others were asked for."""
@@ -100,6 +109,16 @@ class TreeFiles:
             if len(self._kept) > _KEPT:
                 os.close(self._kept.pop(next(iter(self._kept))))
         return here
+
+
+def members(directory: Path) -> int:
+    """Return how many files, links and nodes a tree has, by all their names.
+
+    Raises:
+        OSError: A system call failed.
+    """
+    with TreeFiles(directory) as files:
+        return sum(1 for _ in files.statuses())
 
 
 def pieces(descriptor: int, limit: int) -> Iterator[bytes]:

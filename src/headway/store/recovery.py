@@ -35,10 +35,16 @@ class LostImage(msgspec.Struct, frozen=True):
     Attributes:
         image_id: Its ID.
         names: What stood for it, in full spelling.
+        blobs: Its config, manifest and indexes.
+        manifest: Its platform's manifest; None where it came without.
+        platform: ``os/arch[/variant]``.
     """
 
     image_id: ImageID
     names: tuple[str, ...]
+    blobs: tuple[Digest, ...] = ()
+    manifest: Digest | None = None
+    platform: str = ""
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +84,9 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
         configs = {f"{algorithm}:{name}" for algorithm, names in blobs.items() for name in names}
         lost_images = _forget_lost_images(database, configs)
         for lost in lost_images:
-            leases.add(f"{_LOST} {lost.image_id}", _LOST, [lost.image_id, *stacks(lost.image_id)])
+            lease = f"{_LOST} {lost.image_id}"
+            leases.add(lease, _LOST, [*lost.blobs, *stacks(lost.image_id)])
+            _remember_names(database, lease, lost)
         freed = garbage.forget_unneeded()
     garbage.sweep(freed)
     strange = _move_to_tmp(root, root.ingests, _strange_ingests(root))
@@ -138,17 +146,38 @@ def _forget_lost_trees(database: Database, here: set[str]) -> tuple[tuple[DiffID
 def _forget_lost_images(database: Database, configs: set[str]) -> tuple[LostImage, ...]:
     """Delete images whose chain is gone or whose config is not in `configs`, and their names."""
     images = database.query(
-        "SELECT image_id, chain_id IS NULL OR chain_id IN (SELECT chain_id FROM chains) FROM images"
+        "SELECT image_id, chain_id IS NULL OR chain_id IN (SELECT chain_id FROM chains), manifest, platform FROM images"
     )
     lost = []
-    for image_id, is_chain_here in images:
+    for image_id, is_chain_here, manifest, platform in images:
         if is_chain_here and image_id in configs:
             continue
         names = database.query("SELECT spelling FROM names WHERE image_id = ? ORDER BY spelling", (image_id,))
-        lost.append(LostImage(ImageID(Digest(image_id)), tuple(name for (name,) in names)))
+        blobs = database.query("SELECT digest FROM image_blobs WHERE image_id = ? ORDER BY digest", (image_id,))
+        lost.append(
+            LostImage(
+                ImageID(Digest(image_id)),
+                tuple(name for (name,) in names),
+                tuple(Digest(digest) for (digest,) in blobs),
+                None if manifest is None else Digest(manifest),
+                platform,
+            )
+        )
         database.execute("DELETE FROM names WHERE image_id = ?", (image_id,))
         database.execute("DELETE FROM images WHERE image_id = ?", (image_id,))
     return tuple(lost)
+
+
+def _remember_names(database: Database, lease: str, lost: LostImage) -> None:
+    """Write down what stood for a lost image: `headway check` tells of it until it is pulled again."""
+    database.execute_each(
+        "INSERT OR REPLACE INTO lost_names (spelling, kind, lease, image_id, manifest, platform)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (name, "digest" if "@" in name else "tag", lease, lost.image_id, lost.manifest, lost.platform)
+            for name in lost.names
+        ],
+    )
 
 
 def _strange_ingests(root: DataRoot) -> set[str]:

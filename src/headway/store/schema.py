@@ -92,6 +92,23 @@ CREATE TABLE leased (
 ) WITHOUT ROWID;
 CREATE INDEX leased_by_content ON leased (content);
 
+-- What stood for images that a start found damaged and forgot, until they are pulled again; goes with its lease.
+CREATE TABLE lost_names (
+    spelling TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    lease TEXT NOT NULL REFERENCES leases ON DELETE CASCADE,
+    image_id TEXT NOT NULL,
+    manifest TEXT,
+    platform TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX lost_names_by_image ON lost_names (image_id);
+CREATE INDEX lost_names_by_lease ON lost_names (lease);
+CREATE TRIGGER found_again AFTER INSERT ON names BEGIN
+    DELETE FROM lost_names WHERE kind = 'digest'
+        AND image_id = (SELECT image_id FROM lost_names WHERE spelling = NEW.spelling);
+    DELETE FROM lost_names WHERE spelling = NEW.spelling;
+END;
+
 -- Every blob that an image came with and keeps: config, manifest, indexes.
 CREATE TABLE image_blobs (
     image_id TEXT NOT NULL REFERENCES images ON DELETE CASCADE,

@@ -1,0 +1,187 @@
+"""`headway check`: is everything that is recorded here, and what it was? `--repair` mends what is not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from argparse import Namespace
+
+from headway.cli.failures import DONE, FINAL, USAGE, exit_status, explain
+from headway.cli.progress import view_for
+from headway.cli.session import say, settings_of
+from headway.cli.table import SCHEMA, json_text
+from headway.cli.terminal import one_line
+from headway.cli.units import size
+from headway.composition.checking import checking
+from headway.composition.pulls import pulling
+from headway.composition.writing import mending, writing
+from headway.distribution.endpoints import InsecureRegistries
+from headway.errors import StoreCorruptError
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+from headway.service.check import Checked, Damage, Kind, Remedy
+from headway.service.remote_image import PullRequest
+from headway.service.repair import Repaired, Repairer, damaged_chains, damaged_layers
+from headway.settings import Settings
+
+
+def check(options: Namespace) -> int:
+    """Compare what is recorded with what is here; the status is 1 where something is damaged."""
+    settings = settings_of(
+        options,
+        insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
+        auth_file=options.authfile and options.authfile.absolute(),
+    )
+    found = _checked(settings, options)
+    if not found.damage or not options.repair:
+        _show(found, options)
+        return FINAL if found.damage else DONE
+    return _repair(settings, found, options)
+
+
+def _checked(settings: Settings, options: Namespace) -> Checked:
+    tell = _progress if sys.stderr.isatty() and options.format == "table" else lambda _done, _of: None
+    try:
+        with checking(settings) as checker:
+            return checker.check(full=options.full, tell=tell)
+    except StoreCorruptError as error:
+        damage = Damage(kind=Kind.RECORDS, name="database", faults=(str(error),), remedy=Remedy.REBUILD)
+        return Checked(is_full=options.full, damage=(damage,))
+
+
+def _repair(settings: Settings, found: Checked, options: Namespace) -> int:
+    """Say what will be fetched, ask, fetch it, and check again."""
+    _say(found)
+    if not found.mendable:
+        say("nothing of that can be mended: load or import it again")
+        return FINAL
+    if not options.force:
+        if not sys.stdin.isatty():
+            say("check --repair asks before it changes anything, and there is no terminal to ask on: add --force")
+            return USAGE
+        print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            return FINAL
+    if any(damage.kind is Kind.RECORDS for damage in found.damage):
+        with writing(settings, say):
+            pass  # its start has rebuilt the database
+        found = _checked(settings, options)
+    done = _mend(settings, found) if found.mendable else Repaired()
+    for name, error in done.failed:
+        print(explain(error).replace("headway: ", f"headway: {one_line(name)}: ", 1), file=sys.stderr)
+    left = _checked(settings, options)
+    _show(left, options, done)
+    if done.failed:
+        return exit_status(done.failed[0][1])
+    return FINAL if left.damage else DONE
+
+
+def _mend(settings: Settings, found: Checked) -> Repaired:
+    layers, chains = damaged_layers(found), damaged_chains(found)
+    host = Platform.of_machine(os.uname().machine)
+
+    def ask_for(reference: Reference, platform: str) -> PullRequest:
+        return PullRequest(
+            reference=reference,
+            platform=Platform.parse(platform, host),
+            mirrors=settings.mirrors_of(reference.domain),
+            insecure=InsecureRegistries(settings.insecure_registries),
+        )
+
+    with mending(settings, say, damaged=layers, derived=chains) as (stores, store):
+        repairer = Repairer(stores, store, ask_for)
+        repairer.prepare(found)
+
+        async def bring() -> Repaired:
+            view = view_for("auto", sys.stderr)
+            try:
+                async with pulling(settings, stores) as puller:
+                    return await repairer.repair(found, puller, view.report)
+            finally:
+                view.close()
+
+        return asyncio.run(bring())
+
+
+# What it says
+
+
+def _show(found: Checked, options: Namespace, done: Repaired | None = None) -> None:
+    if options.format == "json":
+        print(json_text(_document(found, done), indent=1))
+        return
+    if done is not None and (done.images or done.derived):
+        print(f"mended {done.images} images, {size(done.received)} received; {done.derived} trees derived again")
+    if found.damage:
+        _say(found)
+    else:
+        print(f"{_what(found)}: all of it is as it was stored")
+
+
+def _say(found: Checked) -> None:
+    """Say what is damaged, whom it hurts, and what mending takes."""
+    for damage in found.damage:
+        name = damage.name if damage.kind in (Kind.CONTAINER, Kind.RECORDS) else damage.name[:19]
+        say(f"{damage.kind} {name} is damaged")
+        for fault in damage.faults:
+            print(f"         {one_line(fault)}", file=sys.stderr)
+        for image in damage.images:
+            names = ", ".join(image.names) or "no name"
+            print(f"hurts:   {one_line(names)} ({image.image_id.short})", file=sys.stderr)
+        print(f"mending: {_remedy(damage)}", file=sys.stderr)
+    more = "" if found.is_exact else ", and what cannot be told before"
+    say(
+        f"{len(found.damage)} damaged; headway check --repair fetches {size(found.fetch)} ({found.fetch:,} bytes){more}"
+    )
+
+
+def _remedy(damage: Damage) -> str:
+    match damage.remedy:
+        case Remedy.FETCH:
+            return "is fetched again" if damage.fetch is None else f"fetches {damage.fetch:,} bytes"
+        case Remedy.REBUILD:
+            return "is made again from what is here"
+        case Remedy.FORGET:
+            return "is removed: no image has it"
+        case Remedy.NONE:
+            return "nobody knows where it came from: load, import or pull it again"
+
+
+def _what(found: Checked) -> str:
+    how = "every byte" if found.is_full else "names and sizes"
+    unread = f", {found.unread} of them by the sum of sizes alone" if found.unread else ""
+    return f"{found.images} images, {found.layers} layers ({how}{unread}), {found.blobs} blobs"
+
+
+def _document(found: Checked, done: Repaired | None) -> dict[str, object]:
+    document: dict[str, object] = {
+        "schema": SCHEMA,
+        "healthy": not found.damage,
+        "full": found.is_full,
+        "images": found.images,
+        "layers": found.layers,
+        "layers_without_recipe": found.unread,
+        "blobs": found.blobs,
+        "damaged": [
+            {
+                "kind": str(damage.kind),
+                "name": damage.name,
+                "faults": damage.faults,
+                "images": [{"id": str(image.image_id), "names": image.names} for image in damage.images],
+                "remedy": str(damage.remedy),
+                "fetch_bytes": damage.fetch,
+            }
+            for damage in found.damage
+        ],
+        "fetch_bytes": found.fetch,
+        "fetch_bytes_exact": found.is_exact,
+    }
+    if done is not None:
+        document["repaired"] = {"images": done.images, "received_bytes": done.received, "derived": done.derived}
+    return document
+
+
+def _progress(done: int, of: int) -> None:
+    """Show on a terminal how far a check is."""
+    print(f"\rchecked {done} of {of} layers", end="\n" if done == of else "", file=sys.stderr, flush=True)

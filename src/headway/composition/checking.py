@@ -1,0 +1,29 @@
+"""What lies below a data root, opened to be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from headway.layers.tree_check import examine_tree
+from headway.service.check import Checker
+from headway.settings import Settings
+from headway.store.blobs import FileBlobStore
+from headway.store.data_root import DataRoot
+from headway.store.database import Database
+from headway.store.inventory import SqliteInventory
+from headway.version import VERSION
+
+
+@contextmanager
+def checking(settings: Settings) -> Iterator[Checker]:
+    """Open a data root to be checked; it needs no lock, and others may go on writing.
+
+    Raises:
+        StoreCorruptError: The database is lost or damaged: a writer's start rebuilds it.
+        StoreError: It cannot be read.
+    """
+    root = DataRoot(settings.data_root)
+    root.examine()
+    with Database.open_readonly(root.database, program=VERSION) as database:
+        yield Checker(SqliteInventory(root, database), FileBlobStore(root), examine_tree)

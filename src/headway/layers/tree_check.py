@@ -1,0 +1,76 @@
+"""Holds a tree against what is known of it.
+
+Rule 1: with a recipe, every file is known: its place, its size, a CRC-32 of its content, and the SHA-256 of the whole
+        (the diff ID). Without one, the sum of sizes is all there is.
+Rule 2: a tree that was derived for a chain shares its files with the layer's own, so that counting them is enough.
+Rule 3: symlinks are in no recipe's bodies: the sum of sizes, which counts their targets, tells of them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from headway.errors import NotFoundError, StoreCorruptError
+from headway.interfaces.inventory import StoredTree
+from headway.layers.rebuild import damaged, misplaced, verified
+from headway.layers.recipe import Recipe
+from headway.layers.tree_files import TreeFiles, members
+
+
+def examine_tree(tree: StoredTree, *, full: bool) -> Iterator[str]:
+    """Yield what is wrong with a tree; this is an `interfaces.inventory.Examine`."""
+    if not stat.S_ISDIR(_mode(tree.path)):
+        yield "its files are gone"
+        return
+    told = False
+    if tree.recipe is not None:
+        for fault in _against_recipe(tree.path, tree.recipe, full=full):
+            told = True
+            yield fault
+    if tree.size is not None and not told:
+        found = _size(tree.path)
+        if found != tree.size:
+            yield f"its files have {found:,} bytes; they had {tree.size:,}"
+    if tree.members and (count := members(tree.path)) != tree.members:
+        yield f"it has {count:,} files; it had {tree.members:,}"
+
+
+def _against_recipe(tree: Path, path: Path, *, full: bool) -> Iterator[str]:
+    try:
+        with Recipe(path) as recipe:
+            if not full:
+                yield from (str(fault) for _, fault in misplaced(recipe, tree))
+                return
+            try:
+                for _ in verified(recipe, tree):
+                    pass
+            except StoreCorruptError as error:
+                faults = [str(fault) for _, fault in damaged(recipe, tree)]
+                yield from dict.fromkeys(faults or [str(error)])
+    except NotFoundError:
+        yield "its recipe is gone"
+    except StoreCorruptError as error:
+        yield str(error)
+
+
+def _mode(path: Path) -> int:
+    try:
+        return os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _size(tree: Path) -> int:
+    """Return what Docker counts of a tree (moby-behaviour 4.7)."""
+    total = 0
+    seen: set[int] = set()
+    with TreeFiles(tree) as files:
+        for status in files.statuses():
+            if (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)) and status.st_ino not in seen:
+                if status.st_nlink > 1:
+                    seen.add(status.st_ino)
+                total += status.st_size
+    return total

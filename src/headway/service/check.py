@@ -1,0 +1,277 @@
+"""What is damaged, which images it hurts, and what mending it takes: decided from what was found.
+
+Rule 1: a fault counts only if what it is a fault of is recorded still: who deletes meanwhile harms nothing.
+Rule 2: bytes to fetch are those of the blob as its manifest promises; what no manifest tells of is not guessed.
+Rule 3: nothing is changed here (`service.repair` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from headway.errors import HeadwayError, NotFoundError, StoreCorruptError
+from headway.interfaces.content import BlobStore
+from headway.interfaces.inventory import Examine, Inventory, StoredImage, StoredTree
+from headway.oci.digest import Digest, ImageID
+from headway.oci.manifest import Manifest, parse_manifest
+from headway.oci.reference import Reference
+
+MOST_FAULTS = 20
+"""How many faults of one thing are told: a tree that was removed by hand would fill the screen."""
+
+
+class Kind(StrEnum):
+    """What can be damaged."""
+
+    LAYER = "layer"
+    DERIVED = "derived layer"
+    BLOB = "blob"
+    IMAGE = "image"
+    CONTAINER = "container"
+    RECORDS = "records"
+
+
+class Remedy(StrEnum):
+    """What mends something."""
+
+    FETCH = "fetch"
+    REBUILD = "rebuild"
+    """From what is here."""
+    FORGET = "forget"
+    """No image has it: the pull that wanted it fetches it again."""
+    NONE = "none"
+
+
+class HurtImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that something damaged belongs to.
+
+    Attributes:
+        image_id: Its ID.
+        names: What stands for it, in short spelling.
+    """
+
+    image_id: ImageID
+    names: tuple[str, ...]
+
+
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is not what was stored.
+
+    Attributes:
+        kind: What it is.
+        name: Its digest, or its name.
+        faults: What is wrong with it, the first `MOST_FAULTS` of them.
+        images: Which images it hurts.
+        remedy: What mends it.
+        fetch: Bytes that mending fetches; None where nobody can tell before it is asked for.
+    """
+
+    kind: Kind
+    name: str
+    faults: tuple[str, ...]
+    images: tuple[HurtImage, ...] = ()
+    remedy: Remedy = Remedy.NONE
+    fetch: int | None = 0
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check has found.
+
+    Attributes:
+        is_full: Whether every byte was read.
+        layers: How many layers were looked at, and of those
+        unread: how many have no recipe, so that only the sum of their sizes is known.
+        blobs: How many blobs were read.
+        images: How many images are recorded.
+        damage: What is damaged, worst first.
+        hurt: The images to be mended.
+    """
+
+    is_full: bool
+    layers: int = 0
+    unread: int = 0
+    blobs: int = 0
+    images: int = 0
+    damage: tuple[Damage, ...] = ()
+    hurt: tuple[StoredImage, ...] = ()
+
+    @property
+    def fetch(self) -> int:
+        """Bytes that mending everything fetches, as far as they are known."""
+        return sum(damage.fetch or 0 for damage in self.damage)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether `fetch` is all."""
+        return all(damage.fetch is not None for damage in self.damage)
+
+    @property
+    def mendable(self) -> bool:
+        """Whether there is anything that can be mended."""
+        return any(damage.remedy is not Remedy.NONE for damage in self.damage)
+
+
+class Checker:
+    """Checks one store.
+
+    Args:
+        inventory: What should be there.
+        blobs: Where blobs are read.
+        examine: Looks at a tree.
+    """
+
+    def __init__(self, inventory: Inventory, blobs: BlobStore, examine: Examine) -> None:
+        self._inventory = inventory
+        self._blobs = blobs
+        self._examine = examine
+
+    def check(self, *, full: bool = False, tell: Callable[[int, int], None] = lambda done, of: None) -> Checked:
+        """Compare records with files, trees with recipes, blobs with digests.
+
+        Args:
+            full: Whether every byte of every tree is read.
+            tell: Told after each tree how many are done, and of how many.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        records = [
+            Damage(kind=Kind.RECORDS, name="database", faults=(fault,)) for fault in self._inventory.faults(full=full)
+        ]
+        images, trees = self._inventory.images(), self._inventory.trees()
+        wanted = dict.fromkeys(digest for image in images if not image.is_lost for digest in image.blobs)
+        wrong_blobs = {digest: fault for digest in wanted if (fault := self._blob_fault(digest))}
+        wrong_trees: list[tuple[StoredTree, tuple[str, ...]]] = []
+        for done, tree in enumerate(trees, 1):
+            if (faults := self._tree_faults(tree, full=full)) and self._inventory.has(tree):
+                wrong_trees.append((tree, faults))
+            tell(done, len(trees))
+        plan = _Plan(self._blobs, self._still(images))
+        damage = [
+            *records,
+            *plan.blobs(wrong_blobs),
+            *plan.trees(wrong_trees),
+            *plan.lost(),
+            *self._containers(),
+        ]
+        own = [tree for tree in trees if tree.chain_id is None]
+        return Checked(
+            is_full=full,
+            layers=len(own),
+            unread=sum(tree.recipe is None for tree in own),
+            blobs=len(wanted),
+            images=sum(not image.is_lost for image in images),
+            damage=tuple(damage),
+            hurt=plan.hurt(damage),
+        )
+
+    def _still(self, images: Sequence[StoredImage]) -> list[StoredImage]:
+        """Return the images that are recorded still."""
+        now = {(image.image_id, image.is_lost) for image in self._inventory.images()}
+        return [image for image in images if (image.image_id, image.is_lost) in now]
+
+    def _blob_fault(self, digest: Digest) -> str:
+        try:
+            self._blobs.read(digest)
+        except NotFoundError:
+            return "it is gone"
+        except StoreCorruptError as error:
+            return str(error)
+        return ""
+
+    def _tree_faults(self, tree: StoredTree, *, full: bool) -> tuple[str, ...]:
+        found: list[str] = []
+        for fault in self._examine(tree, full=full):
+            found.append(fault)
+            if len(found) == MOST_FAULTS:
+                break
+        return tuple(found)
+
+    def _containers(self) -> Iterator[Damage]:
+        for name in self._inventory.lost_containers():
+            yield Damage(kind=Kind.CONTAINER, name=name, faults=("what was written in it is gone",))
+
+
+class _Plan:
+    """Says of damaged things whom they hurt, and what mending takes."""
+
+    def __init__(self, blobs: BlobStore, images: Sequence[StoredImage]) -> None:
+        self._blobs = blobs
+        self._images = images
+        self._sizes: dict[str, int] = {}
+        for image in images:
+            self._sizes.update(self._promised(image))
+
+    def _promised(self, image: StoredImage) -> dict[str, int]:
+        """Return the bytes of each blob of an image, by digest of the blob and by diff ID."""
+        sizes: dict[str, int] = {}
+        for digest in image.blobs:
+            try:
+                document = parse_manifest(self._blobs.read(digest), "")
+            except HeadwayError:  # damaged, or no manifest
+                continue
+            if isinstance(document, Manifest):
+                sizes[document.config.digest] = document.config.size
+                if len(document.layers) == len(image.diff_ids):
+                    pairs = zip(image.diff_ids, document.layers, strict=True)
+                    sizes |= {diff_id: layer.size for diff_id, layer in pairs}
+            else:
+                sizes |= {each.digest: each.size for each in document.manifests}
+        return sizes
+
+    def blobs(self, wrong: dict[Digest, str]) -> Iterator[Damage]:
+        for digest, fault in wrong.items():
+            if images := [image for image in self._images if digest in image.blobs and not image.is_lost]:
+                yield self._damage(Kind.BLOB, digest, (fault,), images)
+
+    def trees(self, wrong: Iterable[tuple[StoredTree, tuple[str, ...]]]) -> Iterator[Damage]:
+        for tree, faults in wrong:
+            if tree.chain_id is None:
+                images = [image for image in self._images if tree.diff_id in image.diff_ids]
+                damage = self._damage(Kind.LAYER, tree.diff_id, faults, images)
+                yield damage if tree.in_chain else msgspec.structs.replace(damage, remedy=Remedy.FORGET)
+            else:
+                images = [image for image in self._images if tree.chain_id in image.chain_ids]
+                names = tuple(map(_hurt, images))
+                name = str(tree.chain_id)
+                yield Damage(kind=Kind.DERIVED, name=name, faults=faults, images=names, remedy=Remedy.REBUILD)
+
+    def lost(self) -> Iterator[Damage]:
+        for image in self._images:
+            if image.is_lost:
+                fault = "its layers or its config were gone at a start, and it was forgotten"
+                damage = self._damage(Kind.IMAGE, image.image_id, (fault,), [image])
+                yield msgspec.structs.replace(damage, fetch=None if damage.remedy is Remedy.FETCH else 0)
+
+    def _damage(self, kind: Kind, digest: Digest, faults: tuple[str, ...], images: Sequence[StoredImage]) -> Damage:
+        is_known = any(source(image) is not None for image in images)
+        return Damage(
+            kind=kind,
+            name=str(digest),
+            faults=faults,
+            images=tuple(map(_hurt, images)),
+            remedy=Remedy.FETCH if is_known else Remedy.NONE,
+            fetch=self._sizes.get(digest) if is_known else 0,
+        )
+
+    def hurt(self, damage: Iterable[Damage]) -> tuple[StoredImage, ...]:
+        """Return the images that something mendable belongs to, those with a known source first."""
+        ids = {image.image_id for each in damage if each.remedy is not Remedy.NONE for image in each.images}
+        chosen = [image for image in self._images if image.image_id in ids]
+        return tuple(sorted(chosen, key=lambda image: source(image) is None))
+
+
+def source(image: StoredImage) -> Reference | None:
+    """Return where an image can be had from again, exactly as it was; None where nobody knows."""
+    names = [Reference.parse(name) for name in image.names]
+    by_digest = next((name for name in names if name.digest is not None), None)
+    if by_digest is not None or image.manifest is None or not names:
+        return by_digest
+    return names[0].name_only().with_digest(image.manifest)
+
+
+def _hurt(image: StoredImage) -> HurtImage:
+    return HurtImage(image_id=image.image_id, names=tuple(Reference.parse(name).familiar for name in image.names))

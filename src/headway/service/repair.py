@@ -1,0 +1,129 @@
+"""Mends what a check has found: fetches what is broken, and derives from it what stood on it.
+
+Rule 1: only what is broken is fetched: its blobs and layers count as absent, everything else is here.
+Rule 2: an image stays listed, and its layers in their places, until the new ones take them.
+Rule 3: an image that cannot be mended does not keep the others from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from headway.errors import ConflictError, HeadwayError
+from headway.interfaces.inventory import Mending, StoredImage
+from headway.oci.digest import ChainID, DiffID, Digest
+from headway.oci.reference import Reference
+from headway.service.check import Checked, Kind, Remedy, source
+from headway.service.progress import Report
+from headway.service.pull import Puller
+from headway.service.remote_image import PullRequest
+from headway.service.stores import Stores
+from headway.service.tagging import Tagger
+
+AskFor = Callable[[Reference, str], PullRequest]
+"""Returns how to ask for an image, by its reference and its platform's spelling."""
+
+
+class Repaired(msgspec.Struct, frozen=True, kw_only=True):
+    """What a repair did.
+
+    Attributes:
+        images: How many images were brought back.
+        received: Bytes that crossed the network for them.
+        derived: How many trees were derived again.
+        failed: Images that could not be mended, and why.
+    """
+
+    images: int = 0
+    received: int = 0
+    derived: int = 0
+    failed: tuple[tuple[str, HeadwayError], ...] = ()
+
+
+def damaged_layers(checked: Checked) -> set[DiffID]:
+    """Return the layers whose trees are to be brought anew."""
+    return {DiffID(Digest(name)) for name in _names(checked, Kind.LAYER, Remedy.FETCH)}
+
+
+def damaged_chains(checked: Checked) -> set[ChainID]:
+    """Return the chains whose trees are to be derived again."""
+    return {ChainID(Digest(name)) for name in _names(checked, Kind.DERIVED, Remedy.REBUILD)}
+
+
+def _names(checked: Checked, kind: Kind, remedy: Remedy) -> list[str]:
+    return [damage.name for damage in checked.damage if damage.kind is kind and damage.remedy is remedy]
+
+
+class Repairer:
+    """Mends one store, opened for changes.
+
+    Args:
+        stores: Everything below the data root; its layer store is `mending`.
+        mending: Takes damaged trees for absent.
+        ask_for: How to ask for an image.
+    """
+
+    def __init__(self, stores: Stores, mending: Mending, ask_for: AskFor) -> None:
+        self._stores = stores
+        self._mending = mending
+        self._ask_for = ask_for
+
+    def prepare(self, checked: Checked) -> None:
+        """Remove damaged blobs, which nobody can use, and layers that no image has.
+
+        Raises:
+            ConflictError: A layer to be replaced is mounted.
+            StoreError: The disk failed.
+        """
+        self._require_unmounted(checked.hurt)
+        for name in _names(checked, Kind.BLOB, Remedy.FETCH):
+            self._stores.blobs.delete(Digest(name))
+        for name in _names(checked, Kind.LAYER, Remedy.FORGET):
+            self._mending.forget_stray(DiffID(Digest(name)))
+
+    def _require_unmounted(self, images: Iterable[StoredImage]) -> None:
+        chains = {chain_id for image in images for chain_id in image.chain_ids}
+        for mount in self._stores.mounts.list():
+            if mount.chain_id in chains:
+                raise ConflictError(f"{mount.target} shows layers that are to be replaced: unmount it first")
+
+    async def repair(self, checked: Checked, puller: Puller, report: Report) -> Repaired:
+        """Bring what is broken, and derive again what stood on it.
+
+        Raises:
+            StoreError: The disk failed while trees were derived again.
+        """
+        wanted = {
+            image.image_id for damage in checked.damage if damage.remedy is Remedy.FETCH for image in damage.images
+        }
+        brought = received = 0
+        failed: list[tuple[str, HeadwayError]] = []
+        for image in checked.hurt:
+            reference = source(image)
+            if reference is None or image.image_id not in wanted:
+                continue
+            try:
+                received += await self._bring(image, reference, puller, report)
+                brought += 1
+            except HeadwayError as error:
+                failed.append((reference.familiar, error))
+        derived = len(self._mending.derive_again())
+        return Repaired(images=brought, received=received, derived=derived, failed=tuple(failed))
+
+    async def _bring(self, image: StoredImage, reference: Reference, puller: Puller, report: Report) -> int:
+        done = await puller.pull(self._ask_for(reference, image.platform), report)
+        if done.image_id == image.image_id:
+            await puller.tools.lanes.database(self._give_names_back, image)
+        return done.receipt.received
+
+    def _give_names_back(self, image: StoredImage) -> None:
+        """Let the names of an image that was forgotten stand for it again, but for those that others have taken."""
+        for name in map(Reference.parse, image.names):
+            if self._stores.references.get(name) is not None:
+                continue
+            if name.digest is None:
+                Tagger(self._stores).put(image.image_id, name)
+            else:
+                self._stores.references.put_digest(name, image.image_id)

@@ -1,0 +1,147 @@
+"""What is recorded in the database, listed to be compared with what lies on disk."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+
+from headway.errors import StoreError
+from headway.interfaces.inventory import StoredImage, StoredTree
+from headway.oci.digest import ChainID, DiffID, Digest, ImageID
+from headway.store.data_root import DataRoot
+from headway.store.database import Database
+from headway.store.layer_rows import decode_report, tree_directory
+
+
+class SqliteInventory:
+    """`Inventory` of a data root.
+
+    Args:
+        root: The data root.
+        database: Its database.
+    """
+
+    def __init__(self, root: DataRoot, database: Database) -> None:
+        self._root = root
+        self._database = database
+
+    def trees(self) -> list[StoredTree]:
+        """Return every tree, and those that were derived for chains."""
+        own = self._database.query(
+            "SELECT diff_id, report, EXISTS (SELECT 1 FROM chains WHERE chains.diff_id = trees.diff_id)"
+            " FROM trees ORDER BY diff_id"
+        )
+        derived = self._database.query(
+            "SELECT chain_id, diff_id, directory, report FROM chains WHERE report IS NOT NULL ORDER BY chain_id"
+        )
+        return [self._own(DiffID(Digest(diff_id)), report, in_chain=bool(used)) for diff_id, report, used in own] + [
+            StoredTree(
+                diff_id=DiffID(Digest(diff_id)),
+                chain_id=ChainID(Digest(chain_id)),
+                path=self._root.trees / directory,
+                recipe=None,
+                size=None,
+                members=decode_report(report).members,
+            )
+            for chain_id, diff_id, directory, report in derived
+        ]
+
+    def _own(self, diff_id: DiffID, report: str, *, in_chain: bool) -> StoredTree:
+        directory = tree_directory(diff_id)
+        recipe = self._root.recipes / directory
+        return StoredTree(
+            diff_id=diff_id,
+            chain_id=None,
+            path=self._root.trees / directory,
+            recipe=recipe if recipe.exists() else None,
+            size=decode_report(report).size,
+            in_chain=in_chain,
+        )
+
+    def has(self, tree: StoredTree) -> bool:
+        """Tell whether a tree is recorded still."""
+        if tree.chain_id is not None:
+            return bool(self._database.query("SELECT 1 FROM chains WHERE chain_id = ?", (tree.chain_id,)))
+        return bool(self._database.query("SELECT 1 FROM trees WHERE diff_id = ?", (tree.diff_id,)))
+
+    def images(self) -> list[StoredImage]:
+        """Return every image, by ID, and behind them those that were lost."""
+        chains = {
+            chain_id: (parent, diff_id)
+            for chain_id, parent, diff_id in self._database.query("SELECT chain_id, parent, diff_id FROM chains")
+        }
+        names, blobs = self._gathered("names", "spelling"), self._gathered("image_blobs", "digest")
+        images = [
+            StoredImage(
+                image_id=ImageID(Digest(image_id)),
+                names=tuple(names[image_id]),
+                manifest=None if manifest is None else Digest(manifest),
+                platform=platform,
+                blobs=tuple(Digest(digest) for digest in blobs[image_id]),
+                diff_ids=tuple(DiffID(Digest(diff_id)) for _, diff_id in stack),
+                chain_ids=tuple(ChainID(Digest(chain)) for chain, _ in stack),
+            )
+            for image_id, manifest, platform, chain_id in self._database.query(
+                "SELECT image_id, manifest, platform, chain_id FROM images ORDER BY image_id"
+            )
+            for stack in (_stack(chains, chain_id),)
+        ]
+        return images + self._lost()
+
+    def _gathered(self, table: str, column: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        sql = f"SELECT image_id, {column} FROM {table} ORDER BY image_id, {column}"  # noqa: S608  # our own constants
+        for image_id, value in self._database.query(sql):
+            found[image_id].append(value)
+        return found
+
+    def _lost(self) -> list[StoredImage]:
+        rows = self._database.query(
+            "SELECT image_id, manifest, platform, spelling FROM lost_names ORDER BY image_id, spelling"
+        )
+        names: dict[tuple[str, str | None, str], list[str]] = defaultdict(list)
+        for *image, spelling in rows:
+            names[tuple(image)].append(spelling)
+        return [
+            StoredImage(
+                image_id=ImageID(Digest(image_id)),
+                names=tuple(spellings),
+                manifest=None if manifest is None else Digest(manifest),
+                platform=platform,
+                blobs=(Digest(image_id), *(() if manifest is None else (Digest(manifest),))),
+                is_lost=True,
+            )
+            for (image_id, manifest, platform), spellings in names.items()
+        ]
+
+    def lost_containers(self) -> list[str]:
+        """Return the names of containers whose read-write layer is not on disk, sorted."""
+        rows = self._database.query(
+            "SELECT coalesce(containers.name, rw_layers.name), mount_id FROM rw_layers"
+            " LEFT JOIN containers ON containers.container_id = rw_layers.name WHERE NOT is_removing ORDER BY 1"
+        )
+        return [name for name, mount_id in rows if not os.path.isdir(self._root.rw / mount_id)]
+
+    def faults(self, *, full: bool) -> Iterator[str]:
+        """Yield what is wrong with the database itself."""
+        try:
+            pragma = "integrity_check" if full else "quick_check"
+            for (fault,) in self._database.query(f"PRAGMA {pragma}(20)"):
+                if fault != "ok":
+                    yield f"the database: {fault}"
+            for table, _, parent, _ in self._database.query("PRAGMA foreign_key_check"):
+                yield f"the database: a row of {table} names one of {parent} that is not there"
+        except StoreError as error:
+            yield str(error)
+
+
+def _stack(chains: dict[str, tuple[str | None, str]], top: str | None) -> list[tuple[str, str]]:
+    """Return chain and layer of each step below a chain, bottom first."""
+    found: list[tuple[str, str]] = []
+    chain_id = top
+    while chain_id is not None and chain_id in chains:
+        parent, diff_id = chains[chain_id]
+        found.append((chain_id, diff_id))
+        chain_id = parent
+    return found[::-1]

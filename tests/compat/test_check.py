@@ -1,0 +1,175 @@
+"""`headway check`: damage is named with the images it hurts, and mended by fetching only what is broken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import images
+from tests.fakes.cli import Cli
+from tests.faults.registry import Registry
+
+BASE = {f"usr/lib/{number}": images.noise(3_000 + number, seed=number) for number in range(20)}
+TOP = {"srv/big": images.noise(200_000, seed=40)}
+# Its tar does not name usr/, so that the chain gets a tree of its own.
+LEANING = {"usr/bin/leaning": b"leaning" * 100}
+APP = images.image([BASE, LEANING, TOP], tag="1", index=True)
+OTHER = images.image([BASE], tag="2")
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    with Registry([APP, OTHER]) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def pulled(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Path:
+    place = tmp_path_factory.mktemp("pulled")
+    (place / "daemon.json").write_text('{"record-recipes": true}')
+    names = [f"{registry.host}/test/image:{tag}" for tag in "12"]
+    done = Cli(place / "root")("pull", "-q", "--config-file", place / "daemon.json", *names)
+    assert done.returncode == 0, done.stderr
+    return place / "root"
+
+
+@pytest.fixture
+def headway(tmp_path: Path, pulled: Path, registry: Registry) -> Cli:
+    subprocess.run(["cp", "-a", pulled, tmp_path / "root"], check=True)
+    registry.log.clear()
+    return Cli(tmp_path / "root")
+
+
+def tree(headway: Cli, layer: int) -> Path:
+    return headway.data_root / "trees" / APP.diff_ids[layer].replace(":", "-")
+
+
+def checked(headway: Cli, *words: str) -> tuple[int, dict[str, Any]]:
+    done = headway("check", "--format", "json", *words)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, found
+
+
+def fetched(registry: Registry) -> list[str]:
+    """Return the digests of the blobs that were asked for since the last call."""
+    asked = [exchange.path.rpartition("/")[2] for exchange in registry.requests("blob")]
+    registry.log.clear()
+    return asked
+
+
+def test_a_whole_store_is_right(headway: Cli) -> None:
+    status, found = checked(headway, "--full")
+
+    assert (status, found["healthy"], found["damaged"]) == (0, True, [])
+    assert (found["images"], found["layers"], found["layers_without_recipe"]) == (2, 3, 0)
+
+
+def test_a_flipped_byte_is_found_by_a_full_check_and_only_its_layer_is_fetched(
+    headway: Cli, registry: Registry
+) -> None:
+    target = tree(headway, 2) / "srv" / "big"
+    data = bytearray(target.read_bytes())
+    data[1000] ^= 1
+    target.write_bytes(data)
+
+    quick, _ = checked(headway)
+    status, found = checked(headway, "--full")
+    (damage,) = found["damaged"]
+    mended, after = checked(headway, "--full", "--repair", "-f")
+
+    assert (quick, status, mended) == (0, 1, 0)
+    assert (damage["kind"], damage["name"]) == ("layer", APP.diff_ids[2])
+    assert "srv/big" in damage["faults"][0]
+    assert f"{registry.host}/test/image:1" in damage["images"][0]["names"]
+    assert found["fetch_bytes"] == len(APP.blobs[APP.layers[2]])
+    assert fetched(registry) == [APP.layers[2]]
+    assert after["healthy"]
+    assert target.read_bytes() == TOP["srv/big"]
+
+
+def test_what_is_gone_is_found_by_the_quick_check(headway: Cli, registry: Registry) -> None:
+    (tree(headway, 2) / "srv" / "big").unlink()
+    headway.data_root.joinpath("blobs/sha256", APP.manifest_digest[7:]).write_bytes(b"rotten")
+
+    status, found = checked(headway)
+    mended, after = checked(headway, "--repair", "-f")
+
+    assert (status, mended) == (1, 0)
+    assert {(each["kind"], each["name"]) for each in found["damaged"]} == {
+        ("layer", APP.diff_ids[2]),
+        ("blob", APP.manifest_digest),
+    }
+    assert fetched(registry) == [APP.layers[2]]
+    assert after["healthy"]
+
+
+def test_a_tree_that_is_gone_comes_back_with_every_name_of_its_images(headway: Cli, registry: Registry) -> None:
+    headway("tag", f"{registry.host}/test/image:1", "local/app:stable")
+    before = headway("images", "--digests", "--format", "json").stdout
+    shutil.rmtree(tree(headway, 0))
+
+    status, found = checked(headway)
+    mended, after = checked(headway, "--repair", "-f")
+
+    (damage, *derived) = found["damaged"]
+    assert (status, mended) == (1, 0)
+    assert len(damage["images"]) == 2
+    assert derived == []
+    assert fetched(registry) == [APP.layers[0]]
+    assert after["healthy"]
+    assert {row["Tag"] for row in json.loads(before)["items"]} == {"1", "2", "stable"}
+    listed = json.loads(headway("images", "--digests", "--format", "json").stdout)["items"]
+    assert sorted(row["Tag"] for row in listed) == ["1", "2", "stable"]
+
+
+def test_an_image_that_a_start_has_forgotten_is_told_of_until_it_is_back(headway: Cli, registry: Registry) -> None:
+    shutil.rmtree(tree(headway, 2))
+    started = headway("tag", f"{registry.host}/test/image:2", "local/other:1")
+    status, found = checked(headway)
+
+    mended, after = checked(headway, "--repair", "-f")
+
+    assert "damaged on disk" in started.stderr
+    assert (status, [each["kind"] for each in found["damaged"]]) == (1, ["image"])
+    assert (mended, after["healthy"]) == (0, True)
+    assert fetched(registry) == [APP.layers[2]]
+
+
+def test_a_derived_tree_is_derived_again_and_nothing_is_fetched(headway: Cli, registry: Registry) -> None:
+    (derived,) = (headway.data_root / "trees").glob("chain-*/usr/bin/leaning")
+    derived.unlink()
+
+    status, found = checked(headway)
+    mended, after = checked(headway, "--repair", "-f")
+
+    assert (status, [each["kind"] for each in found["damaged"]]) == (1, ["derived layer"])
+    assert (mended, after["healthy"], fetched(registry)) == (0, True, [])
+    assert derived.read_bytes() == LEANING["usr/bin/leaning"]
+
+
+def test_what_a_derived_tree_shares_with_a_mended_layer_is_mended_too(headway: Cli, registry: Registry) -> None:
+    (derived,) = (headway.data_root / "trees").glob("chain-*/usr/bin/leaning")
+    derived.write_bytes(b"changed" * 100)
+
+    status, _ = checked(headway, "--full")
+    mended, after = checked(headway, "--full", "--repair", "-f")
+
+    assert (status, mended, after["healthy"]) == (1, 0, True)
+    assert fetched(registry) == [APP.layers[1]]
+    assert derived.read_bytes() == LEANING["usr/bin/leaning"]
+
+
+def test_without_a_terminal_repair_needs_force_and_changes_nothing(headway: Cli, registry: Registry) -> None:
+    (tree(headway, 2) / "srv" / "big").unlink()
+
+    done = headway("check", "--repair")
+
+    assert (done.returncode, fetched(registry)) == (2, [])
+    assert f"fetches {len(APP.blobs[APP.layers[2]]):,} bytes" in done.stderr
+    assert "--force" in done.stderr
