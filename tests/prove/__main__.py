@@ -18,6 +18,7 @@ from tests.prove import (
     cuts,
     depth,
     disk_full,
+    docker_cli,
     faults_table,
     fuzz,
     hostile,
@@ -41,6 +42,7 @@ from tests.prove.sheet import CHECKS, Check, Sheet
 MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, hostile, fuzz),
     *(concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
+    *(docker_cli,),
 )
 
 
