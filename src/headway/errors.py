@@ -521,6 +521,25 @@ class PullIncompleteError(HeadwayError):
         self.layers = layers
 
 
+class OverBudgetError(RequestError):
+    """More would have to cross the network than may; what has arrived is kept.
+
+    Attributes:
+        limit: Bytes that may cross.
+        spent: Bytes that have crossed.
+        crossing: Bytes that would have to cross besides; 0 where the budget ended under way.
+    """
+
+    brief = "over budget"
+
+    def __init__(self, limit: int, spent: int, crossing: int) -> None:
+        what = f"{crossing:,} more bytes would have to cross" if crossing else f"{spent:,} bytes have crossed"
+        super().__init__(f"over budget: {what}, and the budget is {limit:,}")
+        self.limit = limit
+        self.spent = spent
+        self.crossing = crossing
+
+
 class GaveUpError(HeadwayError):
     """A download was given up after repeated failures.
 

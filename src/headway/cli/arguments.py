@@ -15,6 +15,7 @@ Images:
   inspect    everything known of an image          unpack     write its root file system into a directory
   history    its steps                             bundle     write an OCI bundle that runc and crun start
   mount      show its files at a place             umount     show them no more
+  outdated   which tags have moved on
 
 Store:
   df         what takes up how much                prune      make room: what nobody uses goes
@@ -107,8 +108,17 @@ def _common(parser: argparse.ArgumentParser, *, default: str | None, is_server: 
 
 def _pull(parser: argparse.ArgumentParser) -> None:
     """Bring images, complete and verified; what has arrived is never fetched again."""
-    parser.add_argument("names", nargs="+", metavar=_NAME)
+    parser.add_argument("names", nargs="*", metavar=_NAME)
     parser.add_argument("-a", "--all-tags", action="store_true", help="every tag of each repository, one by one")
+    parser.add_argument(
+        "--all-outdated", action="store_true", help="every image here whose tag stands for another one by now"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would cross the network and what the disk would take"
+    )
+    parser.add_argument(
+        "--max-bytes", metavar="SIZE", help="receive no more than this in all: 50M; refused before it begins if it can"
+    )
     parser.add_argument("--platform", metavar="P", help="such as linux/arm64, or arm64")
     parser.add_argument(
         "--max-download-attempts",
@@ -143,6 +153,15 @@ def _pull(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="how to show what is going on, on stderr",
     )
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="of what --dry-run says")
+
+
+def _outdated(parser: argparse.ArgumentParser) -> None:
+    """Tell which tags stand for another image at their registry by now; nothing is downloaded."""
+    parser.add_argument("names", nargs="*", metavar=_NAME, help="default: every image with a tag")
+    _insecure(parser)
+    _authfile(parser)
+    _format(parser)
 
 
 def _images(parser: argparse.ArgumentParser) -> None:
@@ -327,6 +346,7 @@ def _format(parser: argparse.ArgumentParser) -> None:
 
 _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "pull": _pull,
+    "outdated": _outdated,
     "images": _images,
     "inspect": _inspect,
     "history": _history,

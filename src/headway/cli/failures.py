@@ -12,16 +12,17 @@ from headway.errors import (
     Fault,
     GaveUpError,
     HeadwayError,
+    InvalidArchiveError,
     InvalidDigestError,
     InvalidFilterError,
     InvalidPlatformError,
-    InvalidArchiveError,
     InvalidReferenceError,
     InvalidSettingError,
     InvalidTimeError,
     NoDaemonError,
     NoRecipeError,
     NotFoundError,
+    OverBudgetError,
     ProxyRefusedError,
     PullIncompleteError,
     RefusedError,
@@ -55,6 +56,8 @@ def exit_status(error: HeadwayError) -> int:
             return DISK_FULL
         case RefusedError():
             return REFUSED
+        case OverBudgetError():
+            return OVER_BUDGET
         case UnreachableError(fault=Fault.UNKNOWN_NAME):
             return FINAL
         case cause:
@@ -134,11 +137,13 @@ _WHERE_TO_LOOK = {
 }
 _ADVICE: dict[type[HeadwayError], str] = {
     StoreFullError: "make room on that disk (headway prune), or name another with --data-root DIR, and run it again",
+    NoRecipeError: 'set "record-recipes": true, remove the image (headway rmi) and bring it again',
+    InvalidArchiveError: "make the archive again, or copy it again and compare its checksum",
     StoreReadOnlyError: "make it writable, or name another place with --data-root DIR",
     ProxyRefusedError: "put http://user:password@host:port into https_proxy, or the registry into no_proxy",
     RefusedError: "check that the name is right, and log in to the registry if it is private: headway login HOST",
-    NoRecipeError: 'set "record-recipes": true, remove the image (headway rmi) and bring it again',
-    InvalidArchiveError: "make the archive again, or copy it again and compare its checksum",
+    NoDaemonError: "start it (systemctl start headway), or say where it is with -H or HEADWAY_HOST",
+    OverBudgetError: "see what it costs with --dry-run, and run it again with a larger --max-bytes to go on",
     ConflictError: "make way for it, or add --force where the command takes it",
     RequestError: "headway COMMAND --help",
 }

@@ -15,6 +15,7 @@ from headway.errors import HeadwayError
 # Where each command lives; a command imports only what it needs, since `headway images` has 100 ms of CPU in all.
 _MODULES = {
     "pull": "headway.cli.pull",
+    "outdated": "headway.cli.outdated",
     "images": "headway.cli.images",
     "inspect": "headway.cli.inspect",
     "history": "headway.cli.images",
@@ -29,10 +30,10 @@ _MODULES = {
     "df": "headway.cli.df",
     "prune": "headway.cli.prune",
     "events": "headway.cli.events",
-    "daemon": "headway.cli.daemon",
     "check": "headway.cli.check",
-    "version": "headway.cli.version",
+    "daemon": "headway.cli.daemon",
     "context": "headway.cli.context",
+    "version": "headway.cli.version",
     "run": "headway.cli.version",
 }
 

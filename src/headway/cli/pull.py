@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
 
 from headway.cli.failures import DONE, INTERRUPTED, exit_status, explain
+from headway.cli.outdated import check
+from headway.cli.plan import plans_json, plans_text
 from headway.cli.progress import View, view_for
 from headway.cli.session import say, settings_of
 from headway.composition.pulls import pulling
+from headway.composition.requests import pull_request
 from headway.composition.writing import writing
-from headway.distribution.endpoints import InsecureRegistries
-from headway.errors import HeadwayError, InvalidReferenceError
-from headway.oci.platform import Platform, is_satisfied_by
+from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError
+from headway.oci.platform import is_satisfied_by
 from headway.oci.reference import Reference
+from headway.service.budget import Budget
+from headway.service.outdated import Freshness
 from headway.service.progress import PullDone
 from headway.service.pull import Puller
 from headway.service.remote_image import PullRequest
@@ -43,7 +46,10 @@ def pull(options: Namespace) -> int:
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
         auth_file=options.authfile and options.authfile.absolute(),
     )
-    requests = [_request(name, options, settings) for name in dict.fromkeys(options.names)]
+    names = dict.fromkeys([*options.names, *(_outdated(settings) if options.all_outdated else ())])
+    if not names and not options.all_outdated:
+        raise InvalidSettingError("name an image to pull")
+    requests = [_request(name, options, settings) for name in names]
     view = view_for("none" if options.quiet and options.progress == "auto" else options.progress, sys.stderr)
     with writing(settings, say) as stores:
         try:
@@ -64,23 +70,26 @@ def _parsed(parse: Callable[[str], T], text: str | None) -> T | None:
     return None if text is None else parse(text)
 
 
+def _outdated(settings: Settings) -> list[str]:
+    """Return the tags that stand for another image at their registry by now; say which could not be asked about."""
+    found = check(settings)
+    for each in found:
+        if each.freshness in (Freshness.UNKNOWN, Freshness.GONE) and each.error is not None:
+            say(f"{each.reference.familiar} is left out: {each.error}")
+    return [each.reference.familiar for each in found if each.freshness is Freshness.OUTDATED]
+
+
 def _request(name: str, options: Namespace, settings: Settings) -> PullRequest:
-    insecure = InsecureRegistries(settings.insecure_registries)
-    host = Platform.of_machine(os.uname().machine)
     reference = Reference.parse(name)
     if not options.all_tags:
         reference = reference.with_default_tag()
     elif reference != reference.name_only():
         raise InvalidReferenceError("tag can't be used with --all-tags/-a")
-    return PullRequest(
-        reference=reference,
-        platform=Platform.parse(options.platform, host) if options.platform else host,
-        mirrors=settings.mirrors_of(reference.domain),
-        insecure=insecure,
-    )
+    return pull_request(settings, reference, options.platform)
 
 
 _Outcome = tuple[PullRequest, PullDone | HeadwayError]
+_Bring = Callable[[Puller, list[PullRequest], View], Awaitable[list[_Outcome]]]
 
 
 async def _pull_all(
@@ -90,10 +99,20 @@ async def _pull_all(
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # asyncio.run made it
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    limit = _parsed(parse_size, options.max_bytes)
     async with pulling(settings, stores) as puller:
+        if options.dry_run:
+            return await _plan(puller, requests, view, options)
         bring = _each_tag if options.all_tags else _together
-        outcomes = await bring(puller, requests, view)
+        if limit is None:
+            outcomes = await bring(puller, requests, view)
+        else:
+            outcomes = await _within(Budget(puller.meter, limit), puller, requests, view, bring)
     view.close()
+    return _say_all(outcomes, view, settings, options)
+
+
+def _say_all(outcomes: list[_Outcome], view: View, settings: Settings, options: Namespace) -> int:
     status = DONE
     for request, outcome in outcomes:
         if isinstance(outcome, HeadwayError):
@@ -104,6 +123,34 @@ async def _pull_all(
         else:
             _say(request, outcome, view, quiet=options.quiet)
     return status
+
+
+async def _plan(puller: Puller, requests: list[PullRequest], view: View, options: Namespace) -> int:
+    """Print what pulls would cost; each that cannot be planned is explained, and the others go on."""
+    planner, plans, status = puller.planner(), [], DONE
+    for request in requests:
+        try:
+            plans.append(await planner.plan(request, view.report))
+        except HeadwayError as error:
+            print(explain(error), file=sys.stderr)
+            status = status or exit_status(error)
+    view.close()
+    asked = {"requests": puller.meter.requests, "received_bytes": puller.meter.received_bytes}
+    print((plans_json if options.format == "json" else plans_text)(plans, asked), end="")
+    return status
+
+
+async def _within(
+    budget: Budget, puller: Puller, requests: list[PullRequest], view: View, bring: _Bring
+) -> list[_Outcome]:
+    """Bring images within a budget; what it does not suffice for is not begun."""
+    planner = puller.planner()
+    try:
+        budget.check(sum([(await planner.plan(request, view.report)).crossing for request in requests]))
+        async with budget.kept():
+            return await bring(puller, requests, view)
+    except HeadwayError as error:
+        return [(requests[0], error)]
 
 
 async def _together(puller: Puller, requests: list[PullRequest], view: View) -> list[_Outcome]:

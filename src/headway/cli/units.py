@@ -43,6 +43,13 @@ def ago(created: str, now: float | None = None) -> str:
     return "N/A"
 
 
+def clock(moment: float, now: float) -> str:
+    """Return a moment (seconds since the epoch) in local time: ``09:14``, with the date where that was another day."""
+    then, today = time.localtime(moment), time.localtime(now)
+    same_day = (then.tm_year, then.tm_yday) == (today.tm_year, today.tm_yday)
+    return time.strftime("%H:%M" if same_day else "%Y-%m-%d %H:%M", then)
+
+
 _AGES = (
     ("second", 1, 60),
     ("minute", 60, 3600),

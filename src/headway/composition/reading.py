@@ -17,6 +17,7 @@ from headway.store.containers import SqliteContainerStore
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.events import SqliteEventLog
+from headway.store.hosts import SqliteHostMemory
 from headway.store.images import SqliteImageStore
 from headway.store.layers import SqliteLayerStore
 from headway.store.references import SqliteReferenceStore
@@ -45,6 +46,7 @@ def records_of(root: DataRoot, database: Database) -> Records:
         references=SqliteReferenceStore(database),
         containers=SqliteContainerStore(database),
         log=SqliteEventLog(database),
+        hosts=SqliteHostMemory(database),
     )
 
 

@@ -30,6 +30,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
         references: Names of images.
         containers: What was created from them.
         log: What has happened to them.
+        hosts: Registries that have answered.
     """
 
     blobs: BlobStore
@@ -38,6 +39,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     references: ReferenceStore
     containers: ContainerStore
     log: EventLog
+    hosts: HostMemory
 
 
 class Stores(Records, frozen=True, kw_only=True):
@@ -45,7 +47,6 @@ class Stores(Records, frozen=True, kw_only=True):
 
     Attributes:
         ingests: Unfinished blobs.
-        hosts: Registries that have answered.
         leases: Promises that content stays.
         garbage: What nothing needs any more.
         rw_layers: Containers' read-write layers.
@@ -57,7 +58,6 @@ class Stores(Records, frozen=True, kw_only=True):
     """
 
     ingests: IngestStore
-    hosts: HostMemory
     leases: Leases
     garbage: Garbage
     rw_layers: RwLayerStore

@@ -1,0 +1,63 @@
+"""`headway outdated`: which tags have moved on."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from headway.cli.failures import DONE, FINAL, TRY_AGAIN, explain
+from headway.cli.session import settings_of
+from headway.cli.table import render
+from headway.composition.asking import asking
+from headway.composition.reading import reading
+from headway.oci.digest import Digest
+from headway.oci.reference import Reference
+from headway.service.outdated import Freshness, Outdated, TagFreshness
+from headway.settings import Settings
+
+_HEADINGS = {"Reference": "IMAGE", "State": "STATE", "Here": "HERE", "There": "AT THE REGISTRY"}
+
+
+def outdated(options: Namespace) -> int:
+    """Tell for each tag whether it stands for something else at its registry by now.
+
+    The exit status is 0 where none does, 1 where one does or is gone, 75 where some could not be asked.
+    """
+    settings = settings_of(
+        options,
+        insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
+        auth_file=options.authfile and options.authfile.absolute(),
+    )
+    found = check(settings, [Reference.parse(name).with_default_tag() for name in options.names])
+    print(render([_row(each) for each in found], _HEADINGS, options.format), end="")
+    for each in found:
+        if each.error is not None and each.freshness is Freshness.UNKNOWN:
+            print(explain(each.error), file=sys.stderr)
+    return _status(found)
+
+
+def check(settings: Settings, references: Sequence[Reference] = ()) -> list[TagFreshness]:
+    """Return how tags here stand to their registries; all tags where none is named."""
+    with reading(settings) as records, asking(settings, records.hosts) as repository:
+        return asyncio.run(Outdated(records, repository).check(references))
+
+
+def _status(found: Sequence[TagFreshness]) -> int:
+    if any(each.freshness in (Freshness.OUTDATED, Freshness.GONE) for each in found):
+        return FINAL
+    return TRY_AGAIN if any(each.freshness is Freshness.UNKNOWN for each in found) else DONE
+
+
+def _row(each: TagFreshness) -> dict[str, object]:
+    return {
+        "Reference": each.reference.familiar,
+        "State": str(each.freshness),
+        "Here": _digest(each.here),
+        "There": _digest(each.there),
+    }
+
+
+def _digest(digest: Digest | None) -> str:
+    return str(digest) if digest is not None else "-"

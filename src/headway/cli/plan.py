@@ -1,0 +1,110 @@
+"""`headway pull --dry-run`: what pulls would cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from headway.cli.table import SCHEMA, json_text
+from headway.cli.terminal import one_line
+from headway.cli.units import clock, size
+from headway.service.planning import LayerPlan, PullPlan
+
+_LINE = "{:<12}  {:>8}  {:>8}  {:>8}  {}"
+
+
+def plans_text(plans: Sequence[PullPlan], asked: Mapping[str, int]) -> str:
+    """Return plans for people.
+
+    Args:
+        plans: Of one errand, in order.
+        asked: What making them cost: ``requests``, ``received_bytes``.
+    """
+    lines = [line for plan in plans for line in [*_plan(plan), ""]]
+    if len(plans) > 1:
+        lines += [f"{len(plans)} images together", *_totals(plans), ""]
+    requests = asked["requests"]
+    plural = "" if requests == 1 else "s"
+    lines.append(
+        f"Asking cost {size(asked['received_bytes'])} in {requests} request{plural}, tokens included; "
+        "what it fetched is kept for the pull."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def plans_json(plans: Sequence[PullPlan], asked: Mapping[str, int]) -> str:
+    """Return plans for programs; arguments as for `plans_text`."""
+    return (
+        json_text(
+            {
+                "schema": SCHEMA,
+                "items": [_document(plan) for plan in plans],
+                "total": {
+                    "to_fetch": sum(plan.to_fetch for plan in plans),
+                    "crossing": sum(plan.crossing for plan in plans),
+                    "disk_bytes": sum(plan.forecast.unpacked for plan in plans),
+                },
+                "asked": asked,
+            },
+            indent=1,
+        )
+        + "\n"
+    )
+
+
+def _document(plan: PullPlan) -> dict[str, object]:
+    return {
+        "reference": plan.reference,
+        "digest": plan.digest,
+        "platform": plan.platform,
+        "is_here": plan.is_here,
+        "size": plan.size,
+        "to_fetch": plan.to_fetch,
+        "crossing": plan.crossing,
+        "disk_bytes": plan.forecast.unpacked,
+        "disk_basis": plan.forecast.basis,
+        "free_bytes": plan.space.bytes,
+        "layers": [
+            {"digest": e.digest, "size": e.size, "here": e.here, "to_fetch": e.to_fetch, "why": _why(e)}
+            for e in plan.layers
+        ],
+    }
+
+
+def _plan(plan: PullPlan) -> list[str]:
+    state = "   already here" if plan.is_here and not plan.to_fetch else ""
+    layers = [
+        _LINE.format(e.digest.short, size(e.size), _or_zero(e.here), _or_zero(e.to_fetch), one_line(_why(e))).rstrip()
+        for e in plan.layers
+    ]
+    return [
+        one_line(f"{plan.reference}  {plan.platform}  {plan.digest}{state}"),
+        _LINE.format("LAYER", "SIZE", "HERE", "TO FETCH", "").rstrip(),
+        *layers,
+        *_totals([plan]),
+    ]
+
+
+def _totals(plans: Sequence[PullPlan]) -> list[str]:
+    to_fetch, whole = (sum(getattr(plan, name) for plan in plans) for name in ("to_fetch", "size"))
+    crossing = sum(plan.crossing for plan in plans)
+    unpacked = sum(plan.forecast.unpacked for plan in plans)
+    estimate = f"about {size(unpacked)} unpacked (estimate: {plans[0].forecast.basis}); " if unpacked else ""
+    return [
+        f"to fetch  {size(to_fetch)} of {size(whole)}   ({crossing:,} bytes with the headers of the answers)",
+        f"disk      {size(to_fetch)} more while fetching; {estimate}{size(plans[0].space.bytes)} free",
+    ]
+
+
+def _why(layer: LayerPlan) -> str:
+    if layer.is_unpacked:
+        return f"in {layer.reason}" if layer.reason else "unpacked already"
+    if layer.reason:
+        return f"comes with {layer.reason}"
+    if layer.since is not None:
+        return f"unfinished since {clock(layer.since, time.time())}"
+    return ""
+
+
+def _or_zero(count: int) -> str:
+    return size(count) if count else "0"

@@ -1,0 +1,79 @@
+"""What asks registries and changes nothing here."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from headway.composition.network import credential_source, http_client
+from headway.composition.requests import pull_request
+from headway.distribution.addresses import AddressBook
+from headway.distribution.backoff import RetryPolicy
+from headway.distribution.flow import LinkMemory
+from headway.distribution.standing import Standing
+from headway.interfaces.images import HostMemory
+from headway.oci.reference import Reference
+from headway.registry.client import RegistryClient
+from headway.service.blob_transfer import Tools
+from headway.service.lanes import Lanes
+from headway.service.repository import Repository
+from headway.settings import Settings
+
+_ATTEMPTS = 2
+
+
+class RememberedHosts:
+    """`HostMemory` that looks at what is recorded and keeps what is new to itself.
+
+    Args:
+        recorded: What earlier pulls have recorded.
+    """
+
+    def __init__(self, recorded: HostMemory) -> None:
+        self._recorded = recorded
+        self._answered: set[str] = set()
+
+    def answered(self, host: str) -> None:
+        """See `HostMemory.answered`."""
+        self._answered.add(host)
+
+    def has_answered(self, host: str) -> bool:
+        """See `HostMemory.has_answered`."""
+        return host in self._answered or self._recorded.has_answered(host)
+
+    def addresses(self) -> Mapping[str, Sequence[str]]:
+        """See `HostMemory.addresses`."""
+        return self._recorded.addresses()
+
+    def found(self, addresses: Mapping[str, Sequence[str]]) -> None:
+        """See `HostMemory.found`; addresses are for pulls to remember."""
+
+
+@contextmanager
+def asking(settings: Settings, hosts: HostMemory) -> Iterator[Callable[[Reference], Repository]]:
+    """Give what returns the repository that a reference names, to be asked.
+
+    Args:
+        settings: Whom to ask, and how.
+        hosts: Which registries have answered before.
+    """
+    remembered = RememberedHosts(hosts)
+    standing = Standing(AddressBook(hosts.addresses()))
+    http = http_client(settings, standing=standing)
+    lanes = Lanes()
+    tools = Tools(
+        registry=RegistryClient(http, credential_source(settings)),
+        lanes=lanes,
+        memory=LinkMemory(),
+        standing=standing,
+        policy=lambda: RetryPolicy(_ATTEMPTS, 0.0),  # who asks waits for an answer, not for the link
+        clock=time.monotonic,
+        jitter=random.random,
+    )
+    try:
+        yield lambda reference: Repository(tools, remembered, pull_request(settings, reference))
+    finally:
+        http.close()
+        lanes.close()

@@ -1,0 +1,75 @@
+"""How many bytes an errand may take off the network.
+
+Rule 1: what would exceed the budget is refused before a layer is asked for.
+Rule 2: what exceeds it all the same (bytes lost on the way) stops there; what has arrived is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from headway.errors import OverBudgetError
+from headway.interfaces.registries import Meter
+
+CHECK_SECONDS = 0.1
+
+
+class Budget:
+    """A budget for everything that one meter counts from now on.
+
+    Args:
+        meter: Counts.
+        limit: Bytes that may be received.
+    """
+
+    def __init__(self, meter: Meter, limit: int) -> None:
+        self._meter = meter
+        self._limit = limit
+        self._began = meter.received_bytes
+
+    @property
+    def spent(self) -> int:
+        """Bytes received so far."""
+        return self._meter.received_bytes - self._began
+
+    def check(self, crossing: int) -> None:
+        """Make sure that bytes that are going to cross are within what is left.
+
+        Raises:
+            OverBudgetError: They are not.
+        """
+        if self.spent + crossing > self._limit:
+            raise OverBudgetError(self._limit, self.spent, crossing)
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Cancel the block once the budget is spent.
+
+        Raises:
+            OverBudgetError: It was.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a coroutine runs in one
+        over = False
+
+        async def watch() -> None:
+            nonlocal over
+            while self.spent <= self._limit:  # noqa: ASYNC110  # bytes are counted in threads that know no event loop
+                await asyncio.sleep(CHECK_SECONDS)
+            over = True
+            task.cancel()
+
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch())
+            try:
+                yield
+            except asyncio.CancelledError:
+                if not over:
+                    raise
+                task.uncancel()
+            finally:
+                watching.cancel()
+        if over:
+            raise OverBudgetError(self._limit, self.spent, 0)

@@ -1,0 +1,126 @@
+"""Which tags stand for another image at their registry by now.
+
+Rule 1: one HEAD for each tag; nothing is downloaded, and nothing is recorded.
+Rule 2: the tags of one registry are asked about one after the other, on one connection: another one would cost more
+        than all the answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from headway.errors import HeadwayError, NotFoundError
+from headway.oci.digest import Digest, ImageID
+from headway.oci.manifest import Index, parse_manifest
+from headway.oci.reference import Reference
+from headway.service.repository import Repository
+from headway.service.stores import Records
+
+
+class Freshness(StrEnum):
+    """How a tag here stands to the same tag at its registry."""
+
+    CURRENT = "current"
+    OUTDATED = "outdated"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
+class TagFreshness(msgspec.Struct, frozen=True, kw_only=True):
+    """One tag.
+
+    Attributes:
+        reference: The tag.
+        image_id: The image that it stands for here.
+        here: What it was pulled as; None where it was not pulled, but given here.
+        there: What it stands for at the registry; None where that is not known.
+        freshness: How the two compare.
+        error: Why `there` is not known; None otherwise.
+    """
+
+    reference: Reference
+    image_id: ImageID
+    here: Digest | None
+    there: Digest | None = None
+    freshness: Freshness
+    error: HeadwayError | None = None
+
+
+class Outdated:
+    """Compares tags with their registries.
+
+    Args:
+        records: What is here.
+        repository: Returns the repository that a reference names, to be asked.
+    """
+
+    def __init__(self, records: Records, repository: Callable[[Reference], Repository]) -> None:
+        self._records = records
+        self._repository = repository
+
+    async def check(self, references: Sequence[Reference] = ()) -> list[TagFreshness]:
+        """Return how tags compare, in order; all tags that are here where none is named.
+
+        Raises:
+            NotFoundError: One of those named is not here.
+            StoreError: The disk failed.
+        """
+        named = [(reference, self._here(reference)) for reference in references]
+        wanted = named or [each for each in self._records.references.list() if each[0].tag]
+        found: dict[Reference, TagFreshness] = {}
+
+        async def ask_one_registry(tags: list[tuple[Reference, ImageID]]) -> None:
+            for reference, image_id in tags:
+                found[reference] = await self._check(reference, image_id)
+
+        async with asyncio.TaskGroup() as group:
+            for domain in {reference.domain for reference, _ in wanted}:
+                group.create_task(ask_one_registry([each for each in wanted if each[0].domain == domain]))
+        return [found[reference] for reference, _ in wanted]
+
+    def _here(self, reference: Reference) -> ImageID:
+        image_id = self._records.references.get(reference)
+        if image_id is None:
+            raise NotFoundError("image", reference.familiar)
+        return image_id
+
+    async def _check(self, reference: Reference, image_id: ImageID) -> TagFreshness:
+        known = {
+            name.digest
+            for name in self._records.references.of(image_id)
+            if name.digest is not None and name.name_only() == reference.name_only()
+        }
+        here = min(known, default=None)
+        try:
+            there = (await self._repository(reference).resolve(reference)).digest
+        except HeadwayError as error:
+            freshness = Freshness.GONE if isinstance(error, NotFoundError) else Freshness.UNKNOWN
+            return TagFreshness(reference=reference, image_id=image_id, here=here, freshness=freshness, error=error)
+        is_current = there in known or self._leads_to(there, image_id)
+        return TagFreshness(
+            reference=reference,
+            image_id=image_id,
+            here=there if is_current else here,
+            there=there,
+            freshness=Freshness.CURRENT if is_current else Freshness.OUTDATED,
+        )
+
+    def _leads_to(self, document: Digest, image_id: ImageID) -> bool:
+        """Tell whether a manifest or an index that is here is that of an image.
+
+        Another platform's image may have taken the reference to an index that both came with.
+        """
+        record = self._records.images.get(image_id)
+        if record is None or record.manifest is None:
+            return False
+        if record.manifest == document:
+            return True
+        try:
+            found = parse_manifest(self._records.blobs.read(document), "")
+        except HeadwayError:  # it is not here: then the image did not come by it
+            return False
+        return isinstance(found, Index) and any(entry.digest == record.manifest for entry in found.manifests)

@@ -1,0 +1,113 @@
+"""What a pull would cost, told before, and kept to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import images
+from tests.fakes.cli import Cli
+from tests.faults.registry import Registry
+from tests.faults.story import CutAfter, Status
+from tests.faults.story import Fault as On
+
+BASE = images.noise_layer(400_000, seed=1)
+APP = images.image([BASE, images.noise_layer(200_000, seed=2)])
+OTHER = images.image([BASE, images.noise_layer(100_000, seed=3)])
+BASE_BYTES = len(APP.blobs[APP.layers[0]])
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with Registry([APP], repository="test/app") as running:
+        running.add(OTHER, "test/other")
+        yield running
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    return Cli(tmp_path / "root")
+
+
+def plan(cli: Cli, *names: str) -> dict[str, object]:
+    done = cli("pull", "--dry-run", "--format", "json", *names)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, object] = json.loads(done.stdout)
+    return document
+
+
+def total(document: dict[str, object], what: str) -> int:
+    totals = document["total"]
+    assert isinstance(totals, dict)
+    return int(totals[what])
+
+
+def test_a_dry_run_asks_for_tag_manifest_and_config_and_the_pull_only_for_the_tag(cli: Cli, registry: Registry) -> None:
+    name = f"{registry.host}/test/app"
+    document = plan(cli, name)
+    asked = [(each.method, each.kind) for each in registry.log]
+    registry.log.clear()
+    pulled = cli("pull", name)
+
+    assert asked == [("HEAD", "manifest"), ("GET", "manifest"), ("GET", "blob")]
+    assert total(document, "to_fetch") == APP.size
+    assert pulled.returncode == 0, pulled.stderr
+    assert [(each.method, each.kind) for each in registry.log if each.kind != "blob"] == [("HEAD", "manifest")]
+    assert total(document, "crossing") == pytest.approx(registry.sent(), rel=0.01)
+
+
+def test_what_images_share_is_counted_once(cli: Cli, registry: Registry) -> None:
+    first, second = f"{registry.host}/test/app", f"{registry.host}/test/other"
+    done = cli("pull", "--dry-run", first, second)
+    document = plan(cli, first, second)
+
+    assert f"comes with {first}:latest" in done.stdout
+    assert "2 images together" in done.stdout
+    assert total(document, "to_fetch") == APP.size + OTHER.size - BASE_BYTES
+
+
+def test_what_is_here_and_what_is_unfinished_is_not_counted(cli: Cli, registry: Registry) -> None:
+    first, second = f"{registry.host}/test/app", f"{registry.host}/test/other"
+    assert cli("pull", second).returncode == 0
+    done = cli("pull", "--dry-run", first)
+
+    assert f"in {second}:latest" in done.stdout
+    assert total(plan(cli, first), "to_fetch") == APP.size - BASE_BYTES
+    assert total(plan(cli, second), "to_fetch") == 0
+
+
+def test_an_unfinished_download_counts_for_what_it_holds(cli: Cli) -> None:
+    image = images.image([BASE])
+    cut = On(CutAfter(200_000), kind="blob", digest=image.layers[0], nth=1)
+    away = On(Status(503), kind="blob", digest=image.layers[0], nth=range(2, 99))
+    with Registry([image], faults=[cut, away]) as registry:
+        name = f"{registry.host}/test/image"
+        cli("pull", "--max-download-attempts", "1", name)
+        done = cli("pull", "--dry-run", name)
+        left = total(plan(cli, name), "to_fetch")
+
+    assert "unfinished since" in done.stdout
+    assert 0 < left < BASE_BYTES
+
+
+def test_what_would_cost_more_than_the_budget_is_not_begun(cli: Cli, registry: Registry) -> None:
+    name = f"{registry.host}/test/app"
+    refused = cli("pull", "--max-bytes", "500k", name)
+    layers = [each for each in registry.log if each.kind == "blob" and each.sent > 10_000]
+    allowed = cli("pull", "--max-bytes", "650k", name)
+
+    assert (refused.returncode, layers) == (76, [])
+    assert refused.stderr.splitlines()[0].startswith("headway: over budget: ")
+    assert refused.stderr.splitlines()[-1].startswith("next: see what it costs with --dry-run")
+    assert allowed.returncode == 0, allowed.stderr
+
+
+def test_a_dry_run_of_what_is_not_there_says_so_and_plans_the_others(cli: Cli, registry: Registry) -> None:
+    done = cli("pull", "--dry-run", f"{registry.host}/test/none", f"{registry.host}/test/app")
+
+    assert done.returncode == 1
+    assert "test/none" in done.stderr
+    assert "to fetch" in done.stdout

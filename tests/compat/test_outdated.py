@@ -1,0 +1,87 @@
+"""Which tags have moved on at their registry, at the cost of one HEAD each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.fakes import images
+from tests.fakes.cli import Cli
+from tests.faults.registry import Registry
+
+OLD = images.image([{"version": b"1"}])
+NEW = images.image([{"version": b"2"}])
+OTHER = images.image([{"other": b"1"}], index=True)
+
+
+def states(cli: Cli, *names: str) -> tuple[int, dict[str, str]]:
+    done = cli("outdated", "--format", "json", *names)
+    return done.returncode, {
+        row["Reference"].partition("/")[2]: row["State"] for row in json.loads(done.stdout)["items"]
+    }
+
+
+def test_a_tag_that_has_moved_is_told_and_pulled_with_all_that_have(tmp_path: Path) -> None:
+    cli = Cli(tmp_path / "root")
+    with Registry() as registry:
+        registry.add(OLD, "test/moves")
+        registry.add(OTHER, "test/stays")
+        names = [f"{registry.host}/test/{name}" for name in ("moves", "stays")]
+        assert cli("pull", *names).returncode == 0
+        before = states(cli)
+
+        registry.add(NEW, "test/moves")
+        registry.log.clear()
+        after = states(cli)
+        asked = [(each.method, each.kind) for each in registry.log]
+        connections = registry.connections
+        planned = cli("pull", "--all-outdated", "--dry-run")
+        pulled = cli("pull", "--all-outdated")
+        in_the_end = states(cli)
+
+    assert before == (0, {"test/moves:latest": "current", "test/stays:latest": "current"})
+    assert after == (1, {"test/moves:latest": "outdated", "test/stays:latest": "current"})
+    assert asked == [("HEAD", "manifest")] * 2
+    assert connections
+    assert "test/moves" in planned.stdout
+    assert "test/stays" not in planned.stdout
+    assert "test/moves:latest" in pulled.stdout
+    assert in_the_end == before
+
+
+def test_tags_of_one_registry_are_asked_about_on_one_connection(tmp_path: Path) -> None:
+    cli = Cli(tmp_path / "root")
+    with Registry() as registry:
+        for number in range(20):
+            registry.add(OLD, "test/many", tag=f"v{number}")
+        assert cli("pull", *(f"{registry.host}/test/many:v{number}" for number in range(20))).returncode == 0
+        before = registry.connections
+        status, found = states(cli)
+
+        assert (status, set(found.values()), len(found)) == (0, {"current"}, 20)
+        assert registry.connections - before == 2  # one of them to see that it does not speak TLS
+
+
+def test_what_only_the_registry_or_only_this_machine_knows_is_said(tmp_path: Path) -> None:
+    cli = Cli(tmp_path / "root")
+    with Registry([OLD]) as registry:
+        name = f"{registry.host}/test/image"
+        assert cli("pull", name).returncode == 0
+        assert cli("tag", name, f"{registry.host}/test/mine").returncode == 0
+        status, found = states(cli)
+        unknown = cli("outdated", f"{registry.host}/test/nothing")
+
+    assert (status, found) == (1, {"test/image:latest": "current", "test/mine:latest": "gone"})
+    assert unknown.returncode == 1
+    assert "test/nothing" in unknown.stderr
+
+
+def test_a_registry_that_cannot_be_asked_is_named_and_the_status_says_try_again(tmp_path: Path) -> None:
+    cli = Cli(tmp_path / "root")
+    with Registry([OLD]) as registry:
+        assert cli("pull", f"{registry.host}/test/image").returncode == 0
+    done = cli("outdated")
+
+    assert done.returncode == 75
+    assert "unknown" in done.stdout
+    assert "headway: " in done.stderr
