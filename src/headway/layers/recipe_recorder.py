@@ -23,7 +23,7 @@ from headway.layers.copying import disk_failures
 from headway.layers.recipe import Recipe
 from headway.layers.recipe_codec import Codec, crc32
 from headway.layers.recipe_columns import split_headers
-from headway.layers.recipe_format import PART, ROWS, Column, Op
+from headway.layers.recipe_format import PART, Column, Op
 from headway.layers.recipe_kept import Kept
 from headway.layers.recipe_steps import bodies
 from headway.layers.recipe_writer import RecipeWriter
@@ -139,8 +139,7 @@ class Recorder:
             self._pending += piece[start:] if start else piece
             if len(self._pending) > PART:
                 self._drain()
-        is_full = len(self._headers) >= _GROUP or len(self._raw) >= PART or self._path_bytes >= PART
-        if is_full and (self._is_raw or not self._left):  # else the last check is not complete
+        if len(self._headers) >= _GROUP or len(self._raw) >= PART or self._path_bytes >= PART:
             self._flush()
 
     def _go_on(self, piece: bytes) -> int:
@@ -246,8 +245,9 @@ class Recorder:
 
     def _flush(self) -> None:
         writer = self._writer
-        for start in range(0, len(self._headers), ROWS * BLOCK):
-            blocks = bytes(self._headers[start : start + ROWS * BLOCK])
+        unfinished = self._checks.pop() if self._left and not self._is_raw else None
+        for start in range(0, len(self._headers), _GROUP):
+            blocks = bytes(self._headers[start : start + _GROUP])
             for column, (form, data) in zip(_HEADER_COLUMNS, split_headers(blocks), strict=True):
                 writer.part(column, form, len(blocks) // BLOCK, data)
         writer.data(Column.OPS, bytes(self._ops))
@@ -259,6 +259,8 @@ class Recorder:
         self._path_bytes = 0
         for rows in (self._headers, self._ops, self._raw, self._checks, self._lengths, self._sizes, self._paths):
             rows.clear()
+        if unfinished is not None:
+            self._checks.append(unfinished)
 
     def finish(self, diff_id: DiffID) -> int:
         """Complete the recipe: the whole tar went by, and the tree is as it will be committed.
