@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headway.composition.pulls import pulling
+from headway.composition.unpacking import apply_apart
+from headway.layers.file_access import RootfsAccess
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
@@ -30,6 +32,8 @@ def memory_service(stores: Stores, registry: SimulatedRegistry, place: Path, **l
             place=place,
             registry_service=RegistryService(index=registry, host_platform=AMD64),
             trust_key=KnownTrustKey(),
+            applier=apply_apart,
+            access=RootfsAccess(),
             pulls=lambda live: pulling(settings, stores, limits=live, registry=registry),
             **limits,
         )

@@ -8,20 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 from headway.composition.network import credential_source, http_client
+from headway.composition.unpacking import apply_and_record, apply_plainly
 from headway.distribution.addresses import AddressBook
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
 from headway.distribution.unfinished import Limits
-from headway.interfaces.files import TarSource
 from headway.interfaces.registries import Registry
-from headway.layers.applier import apply_layer
-from headway.layers.recipe_recorder import Recorder
-from headway.layers.umask import unshare_umask
-from headway.oci.digest import DiffID
-from headway.records import LayerReport, recipe_beside
 from headway.registry.client import RegistryClient
 from headway.registry.names import Resolve
 from headway.service.blob_transfer import Tools
@@ -36,21 +30,6 @@ from headway.service.transfer import Transfers
 from headway.service.unfinished import UnfinishedDownloads
 from headway.settings import Settings
 from headway.store.space import space
-
-
-def _apply(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
-    unshare_umask()  # the thread is this layer's own
-    return apply_layer(source, directory, progress)
-
-
-def _apply_and_record(
-    source: TarSource, directory: Path, progress: Callable[[int], None]
-) -> tuple[DiffID, LayerReport]:
-    unshare_umask()
-    with Recorder(recipe_beside(directory), directory) as recorder:
-        diff_id, report = apply_layer(source, directory, progress, observer=recorder)
-        recorder.finish(diff_id)
-    return diff_id, report
 
 
 def _disk_care(settings: Settings, stores: Stores, lanes: Lanes) -> DiskCare:
@@ -104,7 +83,7 @@ async def pulling(
         async with asyncio.TaskGroup() as group:
             slots = Slots(limits.current.max_concurrent_downloads)
             limits.attach(slots.set_limit)
-            applier = _apply_and_record if settings.record_recipes else _apply
+            applier = apply_and_record if settings.record_recipes else apply_plainly
             transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group)
             yield Puller(tools, transfers, stores, _disk_care(settings, stores, lanes), http.meter)
     finally:

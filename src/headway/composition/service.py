@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 
 from headway.composition.network import credential_source, http_client
 from headway.composition.pulls import pulling
+from headway.composition.unpacking import apply_apart
 from headway.distribution.endpoints import InsecureRegistries
+from headway.layers.file_access import RootfsAccess
 from headway.oci.platform import Platform
 from headway.registry.client import RegistryClient
 from headway.registry.search import SearchClient
@@ -49,6 +51,8 @@ async def image_service(
             host_platform=Platform.of_machine(os.uname().machine),
         ),
         trust_key=load_or_make(root.path / "key.json"),
+        applier=apply_apart,
+        access=RootfsAccess(),
         pulls=lambda limits: pulling(settings, stores, limits=limits),
         max_concurrent_downloads=settings.max_concurrent_downloads,
         max_concurrent_uploads=settings.max_concurrent_uploads,

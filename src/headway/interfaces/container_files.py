@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from headway.interfaces.files import TarSource
-from headway.records import FileStat
+from headway.records import Change, FileStat
 
 
 class FileAccess(Protocol):
@@ -24,6 +24,13 @@ class FileAccess(Protocol):
 
     def archive(self, root: Path, path: str) -> Iterator[bytes]:
         """Yield a tar archive of what is at `path` and below it; errors as in `stat`, before the first byte."""
+
+    def changes(self, root: Path, changes: Iterable[Change]) -> Iterator[bytes]:
+        """Yield the tar of a layer that makes these changes; the same changes give the same bytes.
+
+        Raises:
+            StoreError: While iterating: it cannot be read.
+        """
 
     def extract(
         self,

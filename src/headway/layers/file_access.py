@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from headway.errors import NotADirectoryPathError
 from headway.interfaces.files import TarSource
+from headway.layers.changes_tar import changes_archive
 from headway.layers.compression import expand
 from headway.layers.extraction import Rules, extract
 from headway.layers.rootfs_files import RootfsFiles
 from headway.layers.tar_writer import archive
 from headway.layers.tree_members import joined
-from headway.records import FileStat
+from headway.records import Change, FileStat
 
 
 class RootfsAccess:
@@ -30,6 +31,10 @@ class RootfsAccess:
         with RootfsFiles(root) as files:
             files.stat(path)
             yield from joined(archive(files.members(path)))
+
+    def changes(self, root: Path, changes: Iterable[Change]) -> Iterator[bytes]:
+        """Yield the tar of a layer that makes these changes."""
+        yield from changes_archive(changes, root)
 
     def extract(
         self,

@@ -17,3 +17,10 @@ def microseconds(text: str) -> int | None:
         moment = moment.replace(tzinfo=UTC)
     elapsed = moment - _EPOCH
     return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
+
+
+def rfc3339(nanoseconds: int) -> str:
+    """Return a moment since the epoch as Go writes it: in UTC, with as many digits behind the second as it needs."""
+    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{fraction:09d}".rstrip("0").rstrip(".") + "Z"

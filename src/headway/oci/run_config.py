@@ -59,3 +59,31 @@ def _merge_command(merged: dict[str, Any], own: Config, image: Config) -> None:
 
 def _health(own: Config, image: Config) -> dict[str, Any]:
     return {**own, **{key: image[key] for key in _HEALTH if not own.get(key) and image.get(key)}}
+
+
+# Every key that a config written by Docker has, and what stands there where nobody said anything.
+_DEFAULTS: Config = {
+    "Hostname": "",
+    "Domainname": "",
+    "User": "",
+    "AttachStdin": False,
+    "AttachStdout": False,
+    "AttachStderr": False,
+    "Tty": False,
+    "OpenStdin": False,
+    "StdinOnce": False,
+    "Env": None,
+    "Cmd": None,
+    "Image": "",
+    "Volumes": None,
+    "WorkingDir": "",
+    "Entrypoint": None,
+    "OnBuild": None,
+    "Labels": None,
+}
+
+
+def complete(config: Config) -> dict[str, Any]:
+    """Return a config with every key that Docker writes, those that say nothing too, in Docker's order."""
+    given = {key: value for key, value in config.items() if value is not None}
+    return {**_DEFAULTS, **given}

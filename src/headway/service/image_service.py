@@ -18,7 +18,9 @@ import msgspec
 from headway.distribution.credentials import Credentials
 from headway.distribution.transfer_limits import TransferLimits
 from headway.errors import OutOfOrderError
+from headway.interfaces.container_files import FileAccess
 from headway.interfaces.distribution import DistributionMetadata
+from headway.interfaces.files import Applier, TarSource
 from headway.interfaces.images import ImageStore, ReferenceStore
 from headway.interfaces.layers import LayerStore
 from headway.interfaces.rw_layers import RwLayer
@@ -27,10 +29,12 @@ from headway.oci.digest import ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import ContainerRecord, Event, FoundRepository, ImageRecord
+from headway.service.commit import CommitRequest, Committer
 from headway.service.delete import Deleter
 from headway.service.filters import Filters
 from headway.service.history import History, HistoryStep
 from headway.service.image_layers import LINUX, ImageLayers
+from headway.service.importing import Importer, ImportRequest
 from headway.service.inspection import ImageDetails, Inspection
 from headway.service.listing import ListedImage, Listing
 from headway.service.live_limits import LiveLimits
@@ -57,6 +61,8 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         place: A directory on the file system that holds the layers.
         registry_service: Whom to ask, and how.
         trust_key: The daemon's own key.
+        applier: Unpacks the layer of an image that is made here, and records its recipe.
+        access: Reads containers' file systems.
         pulls: Makes what pulls, for as long as its context lasts.
         max_concurrent_downloads: Downloads at once; 0 means 3.
         max_concurrent_uploads: Uploads at once; 0 means 5.
@@ -68,6 +74,8 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     place: Path
     registry_service: RegistryService
     trust_key: TrustKey
+    applier: Applier
+    access: FileAccess
     pulls: Callable[[LiveLimits], AbstractAsyncContextManager[Puller]]
     max_concurrent_downloads: int = 3
     max_concurrent_uploads: int = 5
@@ -215,6 +223,18 @@ class ImageService:
     ) -> PruneReport:
         """Remove images that nobody uses, one prune at a time; see `Pruner.prune`."""
         return self._pruner.prune(filters, unfinished=unfinished, stopped=stopped)
+
+    def import_image(
+        self, source: TarSource, request: ImportRequest, progress: Callable[[int], None] = lambda _: None
+    ) -> ImageID:
+        """Make an image of a root file system's tar; see `Importer.import_image`."""
+        return Importer(self._stores, self._config.applier).import_image(source, request, progress)
+
+    def commit_image(self, request: CommitRequest) -> ImageID:
+        """Make an image of what a container has changed; see `Committer.commit`."""
+        config = self._config
+        platform = config.registry_service.host_platform
+        return Committer(self._stores, config.applier, config.access, platform).commit(request)
 
     # --- events -------------------------------------------------------------------------------------------------
 

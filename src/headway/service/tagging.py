@@ -41,15 +41,7 @@ class Tagger:
             InvalidReferenceError: It cannot be a tag.
             NotFoundError: No such source.
         """
-        reference = Reference.parse(repository)
-        if tag:
-            reference = reference.with_tag(tag)
-        if reference.digest is not None and reference.tag:
-            reference = reference.name_only().with_tag(reference.tag)
-        if reference.digest is not None:
-            raise InvalidReferenceError("refusing to create a tag with a digest reference")
-        if reference.familiar_name == "sha256":
-            raise InvalidReferenceError("refusing to create an ambiguous tag using digest algorithm as name")
+        reference = tag_name(repository, tag)
         self.put(self._lookup.find(source).image_id, reference)
         return reference.with_default_tag()
 
@@ -71,3 +63,25 @@ class Tagger:
             if before is not None:
                 stores.events.tell_of_untag(before, stores.images.get(before))
             stores.events.tell_of_image("tag", image_id, reference.familiar, stores.images.get(image_id))
+
+
+def tag_name(repository: str, tag: str = "") -> Reference:
+    """Return the name that a repository and a tag make; without a tag anywhere it has none.
+
+    Args:
+        repository: With or without a tag; a digest in it is dropped where there is a tag too.
+        tag: Wins over the one in `repository`; empty to take that.
+
+    Raises:
+        InvalidReferenceError: It cannot be a tag.
+    """
+    reference = Reference.parse(repository)
+    if tag:
+        reference = reference.with_tag(tag)
+    if reference.digest is not None and reference.tag:
+        reference = reference.name_only().with_tag(reference.tag)
+    if reference.digest is not None:
+        raise InvalidReferenceError("refusing to create a tag with a digest reference")
+    if reference.familiar_name == "sha256":
+        raise InvalidReferenceError("refusing to create an ambiguous tag using digest algorithm as name")
+    return reference

@@ -1,0 +1,206 @@
+"""`docker commit`: an image of what a container has changed (moby-behaviour 6.17).
+
+Rule 1: what was asked for is checked before anything is made; Docker leaves an image without a name behind.
+Rule 2: where nothing was changed there is no new layer, only one more step in the history.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from headway.errors import ConflictError, RequestError
+from headway.interfaces.container_files import FileAccess
+from headway.interfaces.files import Applier
+from headway.interfaces.rw_layers import RwLayer
+from headway.oci.digest import DiffID, ImageID
+from headway.oci.image_config import ImageConfig
+from headway.oci.instructions import apply_changes
+from headway.oci.made_image import Made, committed_image
+from headway.oci.moment import rfc3339
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+from headway.oci.run_config import merge
+from headway.records import Change, ContainerRecord, ContainerState, ImageRecord
+from headway.service.containers import Containers, labels_of
+from headway.service.lookup import Lookup
+from headway.service.making import ImageMaker, Plan
+from headway.service.stores import Stores
+from headway.service.tagging import Tagger, tag_name
+
+
+class CommitRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to make of a container.
+
+    Attributes:
+        container: Its ID or its name.
+        repository: What the image is called, with or without a tag; empty for nothing.
+        tag: Its tag; empty to take the one in `repository`, or ``latest``.
+        author: Who makes it.
+        comment: Why.
+        config: How containers of the image run; None to take the container's own config.
+        changes: Dockerfile instructions that change that.
+    """
+
+    container: str
+    repository: str = ""
+    tag: str = ""
+    author: str = ""
+    comment: str = ""
+    config: dict[str, Any] | None = None
+    changes: Sequence[str] = ()
+
+
+class Committer:
+    """Makes images of containers.
+
+    Args:
+        stores: Where both are.
+        applier: Unpacks a layer, and records its recipe.
+        access: Makes an archive of changes.
+        platform: This machine's: that of an image that is made from nothing.
+        clock: Nanoseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        applier: Applier,
+        access: FileAccess,
+        platform: Platform,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._stores = stores
+        self._containers = Containers(stores)
+        self._lookup = Lookup(stores)
+        self._maker = ImageMaker(stores, applier)
+        self._tagger = Tagger(stores)
+        self._access = access
+        self._platform = platform
+        self._clock = clock
+
+    def commit(self, request: CommitRequest) -> ImageID:
+        """Make an image of a container and return its ID; this blocks.
+
+        Raises:
+            RequestError: No container is named.
+            NotFoundError: There is no such container, or its image is gone.
+            ConflictError: It is being removed, or its removal has failed.
+            InvalidReferenceError: Images are not called so.
+            InvalidChangeError: A change that cannot be made.
+            UnsupportedError: It would have more layers than can be mounted.
+            StoreError: The disk failed, or it cannot be mounted.
+        """
+        container = self._container(request.container)
+        name = tag_name(request.repository, request.tag) if request.repository else None
+        plan = self._plan(request, container, name)
+        layer = self._stores.rw_layers.get(container.container_id)
+        changes = layer.changes()
+        source = _Pieces(self._tar(layer, changes)) if changes else None
+        try:
+            return self._maker.make(plan, source).image_id
+        finally:
+            if source is not None:
+                source.close()
+
+    def _container(self, word: str) -> ContainerRecord:
+        if not word:
+            raise RequestError('invalid name or ID supplied: ""')
+        container = self._containers.get(word)
+        if container.state is ContainerState.DEAD:
+            raise ConflictError(f"You cannot commit container {container.container_id} which is Dead")
+        if container.state is ContainerState.REMOVING:
+            raise ConflictError(f"You cannot commit container {container.container_id} which is being removed")
+        return container
+
+    def _plan(self, request: CommitRequest, container: ContainerRecord, name: Reference | None) -> Plan:
+        parent = self._parent(container)
+        own = _config_of(container)
+        config = merge(apply_changes(own if request.config is None else request.config, request.changes), own)
+
+        def written(diff_id: DiffID | None) -> bytes:
+            made = Made(
+                created=rfc3339(self._clock()),
+                author=request.author,
+                created_by=" ".join(own.get("Cmd") or []),
+                comment=request.comment,
+            )
+            return committed_image(
+                parent,
+                diff_id,
+                config=config,
+                container=own,
+                container_id=container.container_id,
+                platform=self._platform,
+                made=made,
+            )
+
+        def recorded(record: ImageRecord) -> None:
+            if name is not None:
+                self._tagger.put(record.image_id, name)
+            self._tell(container, record, request.comment, name)
+
+        return Plan(
+            purpose="commit",
+            below=parent.diff_ids if parent is not None else (),
+            parent=container.image_id,
+            config=written,
+            recorded=recorded,
+        )
+
+    def _parent(self, container: ContainerRecord) -> ImageConfig | None:
+        """Return the config of the image that a container was made from.
+
+        Raises:
+            NotFoundError: It was removed by force.
+        """
+        if container.image_id is None:
+            return None
+        return self._lookup.config(self._lookup.find(str(container.image_id)))
+
+    def _tar(self, layer: RwLayer, changes: list[Change]) -> Iterator[bytes]:
+        root = layer.mount()
+        try:
+            yield from self._access.changes(root, changes)
+        finally:
+            layer.unmount()
+
+    def _tell(self, container: ContainerRecord, image: ImageRecord, comment: str, name: Reference | None) -> None:
+        attributes = {
+            **labels_of(container),
+            "comment": comment,
+            "imageID": image.image_id,
+            "imageRef": name.with_default_tag().familiar if name is not None else "",
+            "image": container.image,
+            "name": container.name,
+        }
+        self._stores.events.tell("container", "commit", container.container_id, attributes)
+
+
+def _config_of(container: ContainerRecord) -> dict[str, Any]:
+    """Return a container's config as Docker keeps it: with the host name that it would have had."""
+    config: Mapping[str, Any] = msgspec.json.decode(container.config)
+    return {**config, "Hostname": config.get("Hostname") or container.container_id[:12]}
+
+
+class _Pieces:
+    """`interfaces.files.TarSource` over an iterator."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._held = b""
+
+    def read(self, limit: int) -> bytes:
+        """Return the next 1 to `limit` bytes, nothing at the end."""
+        held = self._held or next(self._pieces, b"")
+        self._held = held[limit:]
+        return held[:limit]
+
+    def close(self) -> None:
+        """Let the iterator clean up."""
+        if (close := getattr(self._pieces, "close", None)) is not None:
+            close()

@@ -1,0 +1,113 @@
+"""Images that are made here: a layer from a tar on top of those of another image, a config, and a name for it.
+
+Rule 1: publish last: tree, chain, config, and then image, name and events in one transaction. Whatever fails before,
+        nothing of it is listed, and the next prune takes what is left.
+Rule 2: nobody else has the bytes of such a layer: its recipe is always recorded, so that it can be given away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+
+import msgspec
+
+from headway.errors import StoreError
+from headway.interfaces.files import Applier, TarSource
+from headway.interfaces.garbage import Lease
+from headway.oci.digest import DiffID, ImageID, chain_ids
+from headway.oci.image_config import ImageConfig, check_depth
+from headway.records import ImageRecord
+from headway.service.stores import Stores
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What an image is to be.
+
+    Attributes:
+        purpose: What its lease is for: ``import``, ``commit``.
+        below: The layers under the new one, bottom first; they are here, and something keeps them.
+        parent: The image that it is made from.
+        config: Returns its config, given the new layer; None stands for no new layer.
+        recorded: Called in the transaction that records the image: names it, and tells.
+    """
+
+    purpose: str
+    below: Sequence[DiffID] = ()
+    parent: ImageID | None = None
+    config: Callable[[DiffID | None], bytes]
+    recorded: Callable[[ImageRecord], None]
+
+
+class ImageMaker:
+    """Makes images in one store.
+
+    Args:
+        stores: Where they are put.
+        applier: Unpacks a layer, and records its recipe.
+    """
+
+    def __init__(self, stores: Stores, applier: Applier) -> None:
+        self._stores = stores
+        self._applier = applier
+
+    def make(
+        self, plan: Plan, source: TarSource | None, progress: Callable[[int], None] = lambda _: None
+    ) -> ImageRecord:
+        """Make an image and return its record; this blocks.
+
+        Args:
+            plan: What it is to be.
+            source: Its new layer's tar, compressed in any way; None for no new layer.
+            progress: Is told how many bytes of the source have been read.
+
+        Raises:
+            InvalidLayerError: The tar is broken, or does not fit what is below.
+            UnsupportedError: It would have more layers than can be mounted.
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+        check_depth(len(plan.below) + (source is not None))
+        layers = self._stores.layers
+        with ExitStack() as private:
+            diff_id = None
+            if source is not None:
+                directory = private.enter_context(layers.new_tree())
+                diff_id, report = self._applier(source, directory, progress)
+            data = plan.config(diff_id)
+            config = ImageConfig.parse(data)
+            with self._leased(plan.purpose, config) as lease:
+                if diff_id is not None:
+                    layers.commit_tree(diff_id, directory, report)
+                return self._publish(plan, config, data, lease)
+
+    @contextmanager
+    def _leased(self, purpose: str, config: ImageConfig) -> Iterator[Lease]:
+        """Keep what an image needs until it is recorded, and no longer where that fails."""
+        with self._stores.leases.hold(purpose, config.image_id) as lease:
+            lease.add((config.image_id, *config.diff_ids, *chain_ids(config.diff_ids)))
+            try:
+                yield lease
+            except Exception:
+                with suppress(StoreError):  # then a prune of what is unfinished takes it
+                    lease.drop()
+                raise
+
+    def _publish(self, plan: Plan, config: ImageConfig, data: bytes, lease: Lease) -> ImageRecord:
+        stores = self._stores
+        chain_id = stores.layers.commit_chain(config.diff_ids)
+        stores.blobs.put(config.image_id, data)
+        record = ImageRecord(
+            image_id=config.image_id,
+            created=config.created,
+            size=sum(tree.report.size for tree in stores.layers.trees(chain_id)),
+            platform=str(config.platform),
+            chain_id=chain_id,
+            labels=config.labels,
+            parent=plan.parent,
+        )
+        with stores.transaction():
+            stores.images.put(record)
+            plan.recorded(record)
+            lease.drop()
+        return record
