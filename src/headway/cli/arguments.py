@@ -15,6 +15,7 @@ Images:
   inspect    everything known of an image          unpack     write its root file system into a directory
   history    its steps                             bundle     write an OCI bundle that runc and crun start
   mount      show its files at a place             umount     show them no more
+  save       write images into an archive          load       bring in the images of an archive
   outdated   which tags have moved on
 
 Store:
@@ -221,6 +222,20 @@ def _bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR")
 
 
+def _save(parser: argparse.ArgumentParser) -> None:
+    """Write images into one archive, which docker, podman, skopeo, containerd and Headway load."""
+    parser.add_argument("names", nargs="+", metavar="NAME|ID")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to (default: stdout)")
+    parser.add_argument("--platform", metavar="P", help="what each image must be for, such as linux/arm64")
+
+
+def _load(parser: argparse.ArgumentParser) -> None:
+    """Bring in the images of an archive: docker-archive or OCI layout, compressed or not."""
+    parser.add_argument("-i", "--input", type=Path, metavar="FILE|DIR", help="the archive (default: stdin)")
+    parser.add_argument("--platform", metavar="P", help="which one of images for several (default: this machine's)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not show which layers come by")
+
+
 def _mount(parser: argparse.ArgumentParser) -> None:
     """Mount an image read-only, or a container, and print where; without a name, list what is mounted."""
     parser.add_argument("name", nargs="?", metavar="NAME|ID", help="an image, or a container")
@@ -354,6 +369,8 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "rmi": _rmi,
     "unpack": _unpack,
     "bundle": _bundle,
+    "save": _save,
+    "load": _load,
     "mount": _mount,
     "umount": _umount,
     "login": _login,

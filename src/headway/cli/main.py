@@ -23,6 +23,8 @@ _MODULES = {
     "rmi": "headway.cli.names",
     "unpack": "headway.cli.files",
     "bundle": "headway.cli.files",
+    "save": "headway.cli.save",
+    "load": "headway.cli.load",
     "mount": "headway.cli.mount",
     "umount": "headway.cli.mount",
     "login": "headway.cli.login",

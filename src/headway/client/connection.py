@@ -16,6 +16,7 @@ from headway.engine.listeners import Address
 from headway.errors import HeadwayError, InvalidSettingError, NoDaemonError, RequestError
 
 _CONNECT_SECONDS = 10.0
+_PIECE = 1 << 20
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -65,7 +66,9 @@ class Connection(http.client.HTTPConnection):
             return raw
         return _context(self._certificates).wrap_socket(raw, server_hostname=self.host)
 
-    def ask(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+    def ask(
+        self, method: str, target: str, body: bytes | Iterator[bytes] | None, headers: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
         """Send a request and return its answer once the headers are here.
 
         Raises:
@@ -73,7 +76,8 @@ class Connection(http.client.HTTPConnection):
             HeadwayError: What the daemon answered instead.
         """
         try:
-            self.request(method, target, body, dict(headers))
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it had read everything
+                self.request(method, target, body, dict(headers))
             response = self.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise NoDaemonError(str(self._address), f"the connection was lost ({error})") from None
@@ -97,6 +101,19 @@ def lines_of(response: http.client.HTTPResponse, address: Address) -> Iterator[b
     """
     try:
         yield from response
+    except (OSError, http.client.HTTPException) as error:
+        raise NoDaemonError(str(address), f"the connection was lost ({error})") from None
+
+
+def pieces_of(response: http.client.HTTPResponse, address: Address) -> Iterator[bytes]:
+    """Yield an answer piece by piece.
+
+    Raises:
+        NoDaemonError: The connection was lost before its end.
+    """
+    try:
+        while piece := response.read1(_PIECE):
+            yield piece
     except (OSError, http.client.HTTPException) as error:
         raise NoDaemonError(str(address), f"the connection was lost ({error})") from None
 

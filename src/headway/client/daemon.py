@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlencode
 
+import msgspec
+
 from headway import wire
-from headway.client.connection import Connection, lines_of, read_all
+from headway.client.connection import Connection, lines_of, pieces_of, read_all
 from headway.engine.listeners import Address
+from headway.errors import RequestError
+from headway.oci.platform import Platform
 from headway.service.filters import Filters
 from headway.service.history import HistoryStep
 from headway.service.inspection import ImageDetails
@@ -61,6 +65,25 @@ class Daemon:
         """See `service.delete.Deleter.delete`."""
         return self._ask("DELETE", "image", list[tuple[str, str]], name=name, force=force, prune=prune)
 
+    def save(self, names: Sequence[str], platform: Platform | None) -> Iterator[bytes]:
+        """Yield an archive of images; see `service.saving.saved`."""
+        query = urlencode([*(("names", name) for name in names), *_platform(platform)])
+        with closing(self._connection()) as connection:
+            response = connection.ask("GET", f"/images/get?{query}", None, {})
+            yield from pieces_of(response, self.address)
+
+    def load(self, archive: Iterator[bytes], platform: Platform | None) -> Iterator[str]:
+        """Send an archive, and yield what the daemon says of its images; see `service.loading.Loader`."""
+        query = urlencode([("quiet", "1"), *_platform(platform)])
+        headers = {"Content-Type": "application/x-tar"}
+        with closing(self._connection()) as connection:
+            response = connection.ask("POST", f"/images/load?{query}", archive, headers)
+            for line in lines_of(response, self.address):
+                said = wire.decode(line, _Said)
+                if said.error:
+                    raise RequestError(said.error)
+                yield said.stream
+
     def measure(self) -> Measured:
         """Return what takes up how much."""
         return self._ask("GET", "usage", Measured)
@@ -98,6 +121,20 @@ class Daemon:
 
     def _connection(self) -> Connection:
         return Connection(self.address, self._certificates)
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """A line of Docker's message stream."""
+
+    stream: str = ""
+    error: str = ""
+
+
+def _platform(platform: Platform | None) -> list[tuple[str, str]]:
+    if platform is None:
+        return []
+    shape = {"os": platform.os, "architecture": platform.architecture, "variant": platform.variant}
+    return [("platform", msgspec.json.encode(shape).decode())]
 
 
 def _query(**values: str | bytes | bool) -> str:

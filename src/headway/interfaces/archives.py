@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeAlias
 
 from headway.oci.digest import DiffID
 
@@ -31,7 +32,13 @@ class ArchivedFile(Protocol):
 
 
 class Archive(Protocol):
-    """The files of an archive. What can be read in any order gives its small ones first."""
+    """The files of an archive. What can be read in any order gives its small ones first.
+
+    Attributes:
+        documents_first: Whether it does, so that nothing that comes late says more of what has come.
+    """
+
+    documents_first: bool
 
     def files(self) -> Iterator[ArchivedFile]:
         """Yield each file and link, once.
@@ -40,6 +47,35 @@ class Archive(Protocol):
             InvalidArchiveError: While iterating: it is broken, cut short, or leads out of itself.
             StoreError: While iterating: it cannot be read.
         """
+
+
+class Spool(AbstractContextManager["Spool"], Protocol):
+    """Bytes that are put aside, to be read once they are all there; gone at the end of its context."""
+
+    def write(self, data: bytes) -> None:
+        """Append.
+
+        Raises:
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+
+    def rewind(self) -> None:
+        """Read from the beginning from now on."""
+
+    def read(self, limit: int) -> bytes:
+        """Return the next 1 to `limit` bytes, nothing at the end."""
+
+
+FileToWrite: TypeAlias = tuple[str, int, Iterable[bytes]]
+"""Name, length in bytes, and content, of a file that goes into an archive."""
+
+
+class WriteArchive(Protocol):
+    """Writes archives."""
+
+    def __call__(self, files: Iterable[FileToWrite]) -> Iterator[bytes]:
+        """Yield an archive of `files` in their order; what they raise, it raises."""
 
 
 class LayerTars(Protocol):

@@ -64,6 +64,8 @@ class StreamArchive:
         source: Gives its bytes.
     """
 
+    documents_first = False
+
     def __init__(self, source: TarSource) -> None:
         self._source = source
 
@@ -86,6 +88,8 @@ class FileArchive:
     Args:
         file: Open for reading; it may be any length and is read from its beginning.
     """
+
+    documents_first = True
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -138,11 +142,13 @@ class FileArchive:
 
 
 class DirectoryArchive:
-    """An OCI image layout, or a docker-archive that somebody has unpacked.
+    """An OCI image layout, or a docker-archive that somebody has unpacked. Its symlinks are the files they lead to.
 
     Args:
         directory: Its top.
     """
+
+    documents_first = True
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -152,22 +158,18 @@ class DirectoryArchive:
         with _disk_faults():
             found = sorted(self._walk(self._directory), key=lambda item: (item[1] > DOCUMENT_BYTES, item[0]))
         for name, size in found:
-            yield self._open(name, size)
+            yield ArchiveFile(name, size, _content(self._directory / name))
 
     def _walk(self, directory: Path) -> Iterator[tuple[str, int]]:
+        top = os.path.realpath(self._directory)
         for entry in os.scandir(directory):
+            name = os.path.relpath(entry.path, self._directory)
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(Path(entry.path))
-            elif entry.is_symlink() or entry.is_file():
-                name = os.path.relpath(entry.path, self._directory)
-                yield name, 0 if entry.is_symlink() else entry.stat().st_size
-
-    def _open(self, name: str, size: int) -> ArchiveFile:
-        with _disk_faults():
-            path = self._directory / name
-            if path.is_symlink():
-                return ArchiveFile(name, link=link_target(name, os.readlink(path)))
-        return ArchiveFile(name, size, _content(path))
+            elif not os.path.realpath(entry.path).startswith(f"{top}/"):
+                raise InvalidArchiveError(f"{name!r} leads out of it, to {os.path.realpath(entry.path)!r}")
+            elif entry.is_file():
+                yield name, entry.stat().st_size
 
 
 def opened(path: Path) -> FileArchive | DirectoryArchive | StreamArchive:

@@ -16,11 +16,11 @@ import msgspec
 
 from headway.errors import InvalidArchiveError, InvalidReferenceError, NotFoundError, UnsupportedError
 from headway.oci.descriptor import Descriptor
-from headway.oci.digest import Digest, digest_fault
+from headway.oci.digest import DiffID, Digest, digest_fault
 from headway.oci.document import as_object, list_at, text_at, texts_at
 from headway.oci.image_archive import FULL_NAME, INDEX, ITEMS, REF_NAME, REPOSITORIES, blob_name
 from headway.oci.manifest import Index, Manifest, parse_manifest
-from headway.oci.media_types import is_image_config, is_index
+from headway.oci.media_types import is_image_config
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 
@@ -78,6 +78,12 @@ def promised_digest(name: str) -> Digest | None:
     prefix, _, algorithm = directory.rpartition("/")
     text = f"{algorithm}:{encoded}"
     return Digest(text) if prefix == "blobs" and not digest_fault(text) else None
+
+
+def promised_diff_id(name: str) -> DiffID | None:
+    """Return the layer that a file holds by its name, ``<hex>.tar``, as podman and skopeo write it; else None."""
+    digest = config_digest(f"{name.removesuffix('.tar')}.json") if name.endswith(".tar") else None
+    return None if digest is None else DiffID(digest)
 
 
 def archived_images(read: Read, platform: Platform | None, host: Platform) -> list[ArchivedImage]:
@@ -218,7 +224,7 @@ class _Layout:
 
     def _offered(self, entry: Descriptor, depth: int) -> Iterator[tuple[Descriptor, Manifest]]:
         """Yield what an entry leads to and is here, each manifest with its own entry."""
-        document = self._document(entry)
+        document = self._document(entry, must_be_here=depth == _NESTED)
         if isinstance(document, Manifest):
             if is_image_config(document.config.media_type) and not entry.is_attestation:
                 yield self._with_platform(entry, document), document
@@ -243,12 +249,12 @@ class _Layout:
         )
         return msgspec.structs.replace(entry, platform=platform)
 
-    def _document(self, entry: Descriptor) -> Manifest | Index | None:
-        """Return a manifest or index; None where it is not in the archive, or is something else's."""
+    def _document(self, entry: Descriptor, *, must_be_here: bool) -> Manifest | Index | None:
+        """Return a manifest or index; None where it is something else's, or was not taken along."""
         data = self._read(blob_name(entry.digest))
         if data is None:
-            if is_index(entry.media_type) or entry.platform is not None:
-                return None  # an index may name more than was taken along
+            if not must_be_here:
+                return None  # an index names every platform, and the archive has only some
             raise InvalidArchiveError(f"blob {entry.digest} is missing, which {INDEX} names")
         if Digest.of(data, entry.digest.algorithm) != entry.digest or len(data) != entry.size:
             raise InvalidArchiveError(f"blob {entry.digest} is not what its digest says")

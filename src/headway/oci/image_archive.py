@@ -110,10 +110,10 @@ def _index_entries(image: SavedImage) -> list[dict[str, object]]:
 def _item(image: SavedImage) -> dict[str, object]:
     item: dict[str, object] = {"Config": blob_name(image.image_id)}
     if image.parent is not None:
-        item["Parent"] = image.parent
+        item["Parent"] = str(image.parent)
     item["RepoTags"] = [name.familiar for name in image.names] or None
     item["Layers"] = [blob_name(layer.digest) for layer in image.layers]
-    item["LayerSources"] = {diff_id: _shape(layer) for diff_id, layer in zip(image.diff_ids, image.layers, strict=True)}
+    item["LayerSources"] = {str(diff_id): _shape(layer) for diff_id, layer in zip(image.diff_ids, image.layers, strict=True)}
     return item
 
 
@@ -130,7 +130,7 @@ def _shape(descriptor: Descriptor) -> dict[str, object]:
     """Return a descriptor as JSON has it; what it does not say is left out."""
     shape: dict[str, object] = {
         "mediaType": descriptor.media_type,
-        "digest": descriptor.digest,
+        "digest": str(descriptor.digest),
         "size": descriptor.size,
     }
     if descriptor.urls:

@@ -1,0 +1,78 @@
+"""`headway load`: images from an archive."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from functools import partial
+from io import FileIO
+from pathlib import Path
+
+from headway.cli.failures import DONE
+from headway.cli.remote import holding_daemon
+from headway.cli.session import say, settings_of
+from headway.cli.terminal import one_line
+from headway.cli.units import size
+from headway.composition.archives import loader
+from headway.composition.writing import writing
+from headway.errors import RequestError
+from headway.layers.archive_reader import DirectoryArchive, FileArchive, StreamArchive, opened, stream
+from headway.layers.archive_writer import write_archive
+from headway.oci.platform import Platform
+from headway.service.loading import LayerLoading, LoadEvent, sentence
+
+_PIECE = 1 << 20
+
+
+def load(options: Namespace) -> int:
+    """Bring in the images of an archive: a file, a directory, or what comes on stdin."""
+    if options.input is None and sys.stdin.isatty():
+        raise RequestError("requested load from stdin, but stdin is empty")
+    platform = Platform.parse(options.platform, Platform.of_machine(os.uname().machine)) if options.platform else None
+    settings = settings_of(options)
+    if (daemon := holding_daemon(options, settings)) is not None:
+        for line in daemon.load(_sent(options.input), platform):
+            print(line, end="", flush=True)
+        return DONE
+    archive = _archive(options)
+    with writing(settings, say) as stores:
+        loaded = loader(settings, stores).load(archive, _tell(quiet=options.quiet), platform=platform)
+    if not loaded:
+        say("the archive holds no images")
+    return DONE
+
+
+def _archive(options: Namespace) -> StreamArchive | FileArchive | DirectoryArchive:
+    return stream(_stdin()) if options.input is None else opened(options.input)
+
+
+def _sent(path: Path | None) -> Iterator[bytes]:
+    """Yield what a daemon is sent: the archive as it is, and a tar of a directory."""
+    if path is not None and path.is_dir():
+        files = DirectoryArchive(path).files()
+        yield from write_archive((file.name, file.size, iter(partial(file.read, _PIECE), b"")) for file in files)
+        return
+    with _stdin() if path is None else path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+def _stdin() -> FileIO:
+    """Return standard input, which gives what has come and does not wait for more."""
+    return FileIO(sys.stdin.fileno(), closefd=False)
+
+
+def _tell(*, quiet: bool) -> Callable[[LoadEvent], None]:
+    seen: set[str] = set()
+    shown = not quiet and sys.stderr.isatty()
+
+    def tell(event: LoadEvent) -> None:
+        if not isinstance(event, LayerLoading):
+            print(sentence(event), end="", flush=True)
+        elif shown and event.name not in seen:
+            seen.add(event.name)
+            print(f"  {one_line(event.name)}  {size(event.size)}", file=sys.stderr)
+
+    return tell

@@ -1,0 +1,42 @@
+"""What saves and loads archives of images, joined."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import partial
+
+from headway.composition.unpacking import apply_apart
+from headway.interfaces.files import TarSource
+from headway.layers.archive_writer import write_archive
+from headway.layers.compression import expand
+from headway.layers.layer_tars import StoredLayerTars
+from headway.oci.digest import DiffID, Digest
+from headway.oci.platform import Platform
+from headway.service.archived_layers import Taker
+from headway.service.loading import Loader
+from headway.service.saving import Saver
+from headway.service.stores import Records, Stores
+from headway.settings import Settings
+from headway.store.data_root import DataRoot
+from headway.store.spool import FileSpool
+
+
+def saver(records: Records) -> Saver:
+    """Return what saves the images of a store."""
+    return Saver(records, tars=StoredLayerTars(records.layers), write=write_archive)
+
+
+def loader(settings: Settings, stores: Stores) -> Loader:
+    """Return what loads images into a store; recipes are always recorded: nobody else could give the layers back."""
+    place = DataRoot(settings.data_root).tmp
+    taker = Taker(applier=apply_apart, measure=_diff_id, spool=partial(FileSpool, place))
+    return Loader(stores, taker, Platform.of_machine(os.uname().machine))
+
+
+def _diff_id(source: TarSource) -> DiffID:
+    """Return the diff ID of a layer's blob, compressed in any way; this is `Taker.measure`."""
+    whole = hashlib.sha256()
+    for piece in expand(source, lambda _: None):
+        whole.update(piece)
+    return DiffID(Digest(f"sha256:{whole.hexdigest()}"))

@@ -1,0 +1,360 @@
+"""The files of an archive as they come by: documents are kept in memory, layers go into the layer store.
+
+Rule 1: small files are kept in memory, up to a limit in all; the archive's documents show what they are.
+Rule 2: of a file that turns out to be no layer, or a broken one, only an image that needs it makes a failure.
+Rule 3: a file's name may say that its layer is here; what is unpacked is named by its bytes alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+
+import msgspec
+
+from headway.errors import ConflictError, DigestMismatchError, HeadwayError, InvalidArchiveError, InvalidLayerError
+from headway.interfaces.archives import Archive, ArchivedFile, Spool
+from headway.interfaces.content import Ingest
+from headway.interfaces.files import Applier, TarSource
+from headway.interfaces.garbage import Lease
+from headway.oci.archived import ArchivedImage, promised_diff_id, promised_digest
+from headway.oci.digest import DiffID, Digest
+from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
+from headway.service.stores import Stores
+
+SMALL_BYTES = 1 << 16
+"""A file up to this length is kept in memory, whatever it is."""
+
+MEMORY_BYTES = 64 << 20
+"""What all files in memory may have together: a thousand images have a few megabytes of documents."""
+
+_HEAD = 512
+_LINKS = 16
+
+Told = Callable[[str, int, int], None]
+"""Takes a file's name, how much of it has come, and its length."""
+
+Images = Callable[[Callable[[str], "bytes | None"]], list[ArchivedImage]]
+"""Says what an archive's documents mean, given what reads them."""
+
+
+class Taker(msgspec.Struct, frozen=True, kw_only=True):
+    """What takes layers.
+
+    Attributes:
+        applier: Unpacks them.
+        measure: Computes a layer's diff ID; it reads the whole source.
+        spool: Opens a place to put a layer aside.
+        retain: Whether compressed blobs are kept as blobs, too.
+    """
+
+    applier: Applier
+    measure: Callable[[TarSource], DiffID]
+    spool: Callable[[], Spool]
+    retain: bool = False
+
+
+class Documents:
+    """Small files of an archive, by name."""
+
+    def __init__(self) -> None:
+        self._content: dict[str, bytes] = {}
+        self._links: dict[str, str] = {}
+        self._size = 0
+        self.missed = False
+
+    def add(self, name: str, data: bytes) -> None:
+        """Keep a file; a later one of the same name takes its place, as in an unpacked tar.
+
+        Raises:
+            InvalidArchiveError: They are too many to be an archive's documents.
+        """
+        self._size += len(data) + len(name)
+        if self._size > MEMORY_BYTES:
+            raise InvalidArchiveError(f"its documents are longer than {MEMORY_BYTES >> 20} MiB")
+        self._content[name] = data
+
+    def link(self, name: str, target: str) -> None:
+        """Keep a link."""
+        self.add(name, b"")
+        del self._content[name]
+        self._links[name] = target
+
+    def resolve(self, name: str) -> str:
+        """Return the file that a name stands for.
+
+        Raises:
+            InvalidArchiveError: Links lead in a circle.
+        """
+        for _ in range(_LINKS):
+            if name not in self._links:
+                return name
+            name = self._links[name]
+        raise InvalidArchiveError(f"{name!r} is a link that leads in a circle")
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's content, links followed; None where there is none, which `missed` remembers."""
+        data = self._content.get(self.resolve(name))
+        self.missed = self.missed or data is None
+        return data
+
+
+class ArchivedLayers:
+    """Takes an archive's files, once.
+
+    Args:
+        stores: Where layers are put.
+        taker: Takes them.
+        lease: Keeps them.
+        told: Told how far a layer is.
+    """
+
+    def __init__(self, stores: Stores, taker: Taker, lease: Lease, told: Told) -> None:
+        self.documents = Documents()
+        self._stores = stores
+        self._taker = taker
+        self._lease = lease
+        self._told = told
+        self._found: dict[str, DiffID | HeadwayError] = {}
+        self._computed: set[tuple[DiffID, Digest]] = set()
+        self._wanted: Mapping[str, DiffID] | None = None
+        self._is_complete = False
+
+    def take_all(self, archive: Archive, images: Images) -> None:
+        """Take every file of an archive.
+
+        Args:
+            archive: Gives them.
+            images: Says which images there are, by the documents so far.
+
+        Raises:
+            InvalidArchiveError: It is broken, or far too large to be documents.
+            StoreError: The disk failed.
+        """
+        for file in archive.files():
+            if file.link:
+                self.documents.link(file.name, file.link)
+                self._wanted = None
+                continue
+            source = _Peeked(file)
+            if _is_document(source, file.size):
+                self.documents.add(file.name, source.rest())
+                self._wanted = None
+            else:
+                self._take(file, source, archive, images)
+
+    def require(self, name: str, diff_id: DiffID, position: int) -> None:
+        """Make sure that a layer of an image is here, and is what its config says.
+
+        Args:
+            name: Of its file.
+            diff_id: The layer.
+            position: Its place in the image, from 0.
+
+        Raises:
+            InvalidArchiveError: It is missing, or another layer.
+            InvalidLayerError: It cannot be unpacked.
+            DigestMismatchError: Its file has another digest than its name says.
+        """
+        file = self.documents.resolve(name)
+        found = self._found.get(file)
+        if found is None and (data := self.documents.read(name)) is not None:
+            found = self._unpack(file, _Peeked(io.BytesIO(data)), len(data))
+        if found is None:
+            if self._is_here(diff_id):  # whoever made the archive left out what everybody has
+                return
+            raise InvalidArchiveError(f"layer {name!r} is missing, and it is not here either")
+        if isinstance(found, HeadwayError):
+            raise found
+        if found != diff_id:
+            raise InvalidArchiveError(f'invalid diffID for layer {position}: expected "{diff_id}", got "{found}"')
+
+    def was_computed(self, diff_id: DiffID, digest: Digest) -> bool:
+        """Tell whether both digests were computed over the same bytes of this archive."""
+        return (diff_id, digest) in self._computed
+
+    # One file
+
+    def _take(self, file: ArchivedFile, source: _Peeked, archive: Archive, images: Images) -> None:
+        wanted = self._expected(archive, images)
+        if self._is_complete and file.name not in wanted:
+            return
+        diff_id = wanted.get(file.name) or self._promised(file.name, source)
+        if diff_id is not None and self._is_here(diff_id):
+            self._found[file.name] = diff_id
+        elif diff_id is not None:
+            self._unpack(file.name, source, file.size)
+        else:
+            self._put_aside(file.name, source, file.size)
+
+    def _expected(self, archive: Archive, images: Images) -> Mapping[str, DiffID]:
+        """Return which file holds which layer, as far as the documents so far say; and whether they say it of all."""
+        if self._wanted is None:
+            self.documents.missed = False
+            self._wanted = {}
+            with suppress(HeadwayError):  # it is said when everything has come
+                self._wanted = self._by_file(images(self.documents.read))
+            self._is_complete = bool(self._wanted) and (archive.documents_first or not self.documents.missed)
+        return self._wanted
+
+    def _by_file(self, images: list[ArchivedImage]) -> dict[str, DiffID]:
+        found: dict[str, DiffID] = {}
+        for image in images:
+            config = self.documents.read(image.config)
+            if config is not None:
+                layers = zip(image.layers, ImageConfig.parse(config).diff_ids, strict=False)
+                found |= {self.documents.resolve(name): diff_id for name, diff_id in layers}
+        return found
+
+    def _promised(self, name: str, source: _Peeked) -> DiffID | None:
+        """Return the layer that a file holds by its name, or by what was seen of its digest before."""
+        digest = promised_digest(name)
+        if digest is None:
+            return promised_diff_id(name)
+        return DiffID(digest) if source.is_tar else self._stores.metadata.diff_id_of(digest)
+
+    def _put_aside(self, name: str, source: _Peeked, size: int) -> None:
+        """Find out which layer it is before it is unpacked."""
+        with self._taker.spool() as spool:
+            try:
+                diff_id = self._taker.measure(_Tee(source, spool))
+            except InvalidLayerError as error:
+                self._found[name] = error
+                return
+            if self._is_here(diff_id):
+                self._found[name] = diff_id
+                return
+            spool.rewind()
+            self._unpack(name, _Peeked(spool), size)
+
+    def _unpack(self, name: str, source: _Peeked, size: int) -> DiffID | HeadwayError:
+        try:
+            found: DiffID | HeadwayError = self._unpacked(name, source, size)
+        except (InvalidLayerError, DigestMismatchError) as error:
+            found = error
+        self._found[name] = found
+        return found
+
+    def _unpacked(self, name: str, source: _Peeked, size: int) -> DiffID:
+        digest = promised_digest(name)
+        with ExitStack() as closing, self._stores.layers.new_tree() as directory:
+            checked = None if digest is None else closing.enter_context(self._kept(digest, source, size))
+            diff_id, report = self._taker.applier(
+                checked or source, directory, lambda done: self._told(name, done, size)
+            )
+            if checked is not None:
+                checked.finish()
+            if not self._is_here(diff_id):
+                self._stores.layers.commit_tree(diff_id, directory, report)
+        if digest is not None:
+            self._computed.add((diff_id, digest))
+        return diff_id
+
+    def _kept(self, digest: Digest, source: _Peeked, size: int) -> _Checked:
+        ingest = None
+        if self._taker.retain and not source.is_tar and self._stores.blobs.size(digest) is None:
+            self._lease.add([digest])
+            with suppress(ConflictError):  # a pull is just bringing it
+                ingest = self._stores.ingests.open(digest, size)
+        return _Checked(source, digest, ingest)
+
+    def _is_here(self, diff_id: DiffID) -> bool:
+        self._lease.add([diff_id])
+        return self._stores.layers.has_tree(diff_id)
+
+
+class _Peeked:
+    """A source whose first bytes can be looked at before they are read."""
+
+    def __init__(self, source: TarSource) -> None:
+        self._source = source
+        self._head = b""
+
+    def peek(self, length: int) -> bytes:
+        """Return up to `length` of the bytes that come next."""
+        while len(self._head) < length and (more := self._source.read(length - len(self._head))):
+            self._head += more
+        return self._head
+
+    @property
+    def is_tar(self) -> bool:
+        """Whether it surely is a tar that is not compressed; some old ones do not show it."""
+        return self.peek(_HEAD)[257:262] == b"ustar"
+
+    def read(self, limit: int) -> bytes:
+        """See `TarSource`."""
+        if self._head:
+            data, self._head = self._head[:limit], self._head[limit:]
+            return data
+        return self._source.read(limit)
+
+    def rest(self) -> bytes:
+        """Return everything that was not read."""
+        return b"".join(iter(lambda: self.read(SMALL_BYTES), b""))
+
+
+class _Tee:
+    """A source that is written down while it is read."""
+
+    def __init__(self, source: TarSource, copy: Spool) -> None:
+        self._source = source
+        self._copy = copy
+
+    def read(self, limit: int) -> bytes:
+        """See `TarSource`."""
+        data = self._source.read(limit)
+        self._copy.write(data)
+        return data
+
+
+class _Checked:
+    """A source whose digest is computed while it is read; where there is an ingest, its bytes become a blob.
+
+    Args:
+        source: The blob.
+        digest: What it must have.
+        ingest: Where it is kept.
+    """
+
+    def __init__(self, source: TarSource, digest: Digest, ingest: Ingest | None) -> None:
+        self._source = source
+        self._digest = digest
+        self._ingest = ingest
+        self._whole = hashlib.new(digest.algorithm)
+        self._length = 0
+
+    def __enter__(self) -> _Checked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ingest is not None:
+            self._ingest.discard()
+
+    def read(self, limit: int) -> bytes:
+        """See `TarSource`."""
+        data = self._source.read(limit)
+        self._whole.update(data)
+        if self._ingest is not None:
+            self._ingest.write_at(self._length, data)
+        self._length += len(data)
+        return data
+
+    def finish(self) -> None:
+        """Publish the blob where it is kept; called when everything was read.
+
+        Raises:
+            DigestMismatchError: It is another one.
+            StoreError: The disk failed.
+        """
+        actual = f"{self._digest.algorithm}:{self._whole.hexdigest()}"
+        if actual != self._digest:
+            raise DigestMismatchError("a layer in the archive", self._digest, actual)
+        if self._ingest is not None:
+            ingest, self._ingest = self._ingest, None
+            ingest.commit()
+
+
+def _is_document(source: _Peeked, size: int) -> bool:
+    return size <= SMALL_BYTES or (size <= MAX_CONFIG_BYTES and source.peek(1) in (b"{", b"["))

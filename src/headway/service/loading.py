@@ -1,0 +1,271 @@
+"""Images, brought in by an archive (moby-behaviour 6.12): `docker load`.
+
+Rule 1: the archive is read once, front to back. A layer is unpacked while it comes by; only where nothing says yet
+        which layer it is, it is put aside first, so that none is unpacked that is here already.
+Rule 2: a layer is what its bytes say, never what a name says: its tree is committed by the diff ID that was computed.
+Rule 3: everything is verified before anything is listed; all images of an archive are one commit.
+Rule 4: what a load that failed has brought goes; what a killed one has brought is there for the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import msgspec
+
+from headway.errors import HeadwayError, InvalidArchiveError, NotFoundError, UnsupportedError
+from headway.interfaces.archives import Archive
+from headway.interfaces.garbage import Lease
+from headway.oci.archived import ArchivedImage, Read, archived_images, config_digest
+from headway.oci.digest import ChainID, Digest, ImageID, chain_ids
+from headway.oci.image_archive import made_manifest, tar_descriptor
+from headway.oci.image_config import ImageConfig, check_depth
+from headway.oci.manifest import Manifest
+from headway.oci.platform import Platform, is_satisfied_by
+from headway.oci.reference import Reference
+from headway.records import ImageRecord, LayerBlob
+from headway.service.archived_layers import ArchivedLayers, Taker
+from headway.service.stores import Stores
+
+_SUBJECT = Digest.of(b"")
+
+
+class LayerLoading(msgspec.Struct, frozen=True):
+    """A layer comes by.
+
+    Attributes:
+        name: Of its file.
+        done: Bytes of it that have come.
+        size: Bytes of it in all.
+    """
+
+    name: str
+    done: int
+    size: int
+
+
+class Renamed(msgspec.Struct, frozen=True):
+    """A tag stands for another image from now on.
+
+    Attributes:
+        name: The tag.
+        before: What it stood for.
+    """
+
+    name: Reference
+    before: ImageID
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """An image is here.
+
+    Attributes:
+        image_id: Its ID.
+        names: Its tags in the archive.
+    """
+
+    image_id: ImageID
+    names: tuple[Reference, ...]
+
+
+LoadEvent: TypeAlias = LayerLoading | Renamed | Loaded
+Tell: TypeAlias = Callable[[LoadEvent], None]
+
+
+class _Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """An image whose layers are all here, by its archive and by its config."""
+
+    archived: ArchivedImage
+    data: bytes
+    config: ImageConfig
+
+
+class Loader:
+    """Brings images in.
+
+    Args:
+        stores: Where they are put.
+        taker: Takes layers.
+        host: This machine's platform.
+    """
+
+    def __init__(self, stores: Stores, taker: Taker, host: Platform) -> None:
+        self._stores = stores
+        self._taker = taker
+        self._host = host
+
+    def load(self, archive: Archive, tell: Tell, *, platform: Platform | None = None) -> list[Loaded]:
+        """Bring every image of an archive, complete and verified, and let its names stand for them.
+
+        Args:
+            archive: Where they are.
+            tell: Told what happens.
+            platform: Which one of an image for several; None for this machine's, or the only one.
+
+        Raises:
+            InvalidArchiveError: It is no archive of images, is broken, or does not hold what it says.
+            InvalidDocumentError: A manifest or config in it is none.
+            InvalidLayerError: A layer in it cannot be unpacked.
+            NotFoundError: It has nothing for `platform`.
+            UnsupportedError: It is for another system, or too old.
+            StoreError: The disk failed. In every case nothing of it is listed.
+        """
+        with self._leased() as lease:
+            layers = ArchivedLayers(self._stores, self._taker, lease, self._tell_of_layer(tell))
+
+            def images(read: Read) -> list[ArchivedImage]:
+                return archived_images(read, platform, self._host)
+
+            layers.take_all(archive, images)
+            checked = [self._checked(each, layers, platform) for each in images(layers.documents.read)]
+            chains = [self._chain(each, lease) for each in checked]
+            return self._record(checked, chains, layers, lease, tell)
+
+    @contextmanager
+    def _leased(self) -> Iterator[Lease]:
+        with self._stores.leases.hold("load", _SUBJECT) as lease:
+            try:
+                yield lease
+            except HeadwayError:
+                with self._stores.transaction():
+                    lease.drop()
+                    freed = self._stores.garbage.forget_unneeded()
+                self._stores.garbage.sweep(freed)
+                raise
+
+    @staticmethod
+    def _tell_of_layer(tell: Tell) -> Callable[[str, int, int], None]:
+        return lambda name, done, size: tell(LayerLoading(name, done, size))
+
+    def _checked(self, archived: ArchivedImage, layers: ArchivedLayers, platform: Platform | None) -> _Checked:
+        data = layers.documents.read(archived.config)
+        if data is None:
+            raise InvalidArchiveError(f"the config {archived.config!r} is missing")
+        promised = config_digest(archived.config)
+        if promised is not None and Digest.of(data, promised.algorithm) != promised:
+            raise InvalidArchiveError(f"the config {archived.config!r} is not what its digest says")
+        config = ImageConfig.parse(data)
+        if config.platform.os != self._host.os:
+            raise UnsupportedError(f"cannot load {config.platform.os} image on {self._host.os}")
+        if platform is not None and not is_satisfied_by(platform, config.platform):
+            raise NotFoundError("platform", f"{platform} in the archive", f"it holds one for {config.platform}")
+        check_depth(len(config.diff_ids))
+        if len(archived.layers) != len(config.diff_ids):
+            raise InvalidArchiveError(
+                f"invalid manifest, layers length mismatch: expected {len(config.diff_ids)}, got {len(archived.layers)}"
+            )
+        for position, (name, diff_id) in enumerate(zip(archived.layers, config.diff_ids, strict=True)):
+            layers.require(name, diff_id, position)
+        return _Checked(archived=archived, data=data, config=config)
+
+    def _chain(self, checked: _Checked, lease: Lease) -> ChainID | None:
+        diff_ids = checked.config.diff_ids
+        manifest = checked.archived.manifest
+        lease.add([checked.config.image_id, *diff_ids, *chain_ids(diff_ids), *([manifest.digest] if manifest else ())])
+        self._stores.blobs.put(checked.config.image_id, checked.data)
+        return self._stores.layers.commit_chain(diff_ids)
+
+    # The end
+
+    def _record(
+        self,
+        checked: Sequence[_Checked],
+        chains: Sequence[ChainID | None],
+        layers: ArchivedLayers,
+        lease: Lease,
+        tell: Tell,
+    ) -> list[Loaded]:
+        own = {each.config.image_id: _own_manifest(each) for each in checked}
+        for manifest in filter(None, own.values()):
+            self._stores.blobs.put(manifest.digest, manifest.data)
+        events: list[LoadEvent] = []
+        with self._stores.transaction():
+            for each, chain_id in zip(checked, chains, strict=True):
+                self._put(each, chain_id, own[each.config.image_id], layers)
+            for each in checked:
+                events += self._name(each)
+            lease.drop()
+        for event in events:
+            tell(event)
+        return [event for event in events if isinstance(event, Loaded)]
+
+    def _put(
+        self, checked: _Checked, chain_id: ChainID | None, manifest: Manifest | None, layers: ArchivedLayers
+    ) -> None:
+        stores, config = self._stores, checked.config
+        known = stores.images.get(config.image_id)
+        stores.images.put(
+            ImageRecord(
+                image_id=config.image_id,
+                created=config.created,
+                size=sum(tree.report.size for tree in stores.layers.trees(chain_id)),
+                platform=str(config.platform),
+                chain_id=chain_id,
+                manifest=manifest.digest if manifest is not None else known.manifest if known else None,
+                last_tagged=known.last_tagged if known else 0.0,
+                labels=config.labels,
+                parent=known.parent if known else None,
+            )
+        )
+        if manifest is None:
+            return
+        kept = [layer.digest for layer in manifest.layers if stores.blobs.size(layer.digest) is not None]
+        stores.images.add_blobs(config.image_id, kept)
+        for name in {name.repository for name in checked.archived.names}:
+            for diff_id, layer in zip(config.diff_ids, manifest.layers, strict=True):
+                if layers.was_computed(diff_id, layer.digest):
+                    stores.metadata.remember(diff_id, LayerBlob(layer.digest, name))
+
+    def _name(self, checked: _Checked) -> list[LoadEvent]:
+        stores, image_id = self._stores, checked.config.image_id
+        self._set_parent(checked)
+        events: list[LoadEvent] = []
+        for name in checked.archived.names:
+            before = stores.references.put_tag(name, image_id)
+            if before is not None:
+                stores.events.tell_of_untag(before, stores.images.get(before))
+                events.append(Renamed(name, before))
+        stores.events.tell_of_image("load", image_id, image_id, stores.images.get(image_id))
+        return [*events, Loaded(image_id, checked.archived.names)]
+
+    def _set_parent(self, checked: _Checked) -> None:
+        """Record the parent that the archive names, where it is here and can be one (moby-behaviour 6.12)."""
+        if checked.archived.parent is None:
+            return
+        parent = self._stores.images.get(ImageID(checked.archived.parent))
+        if parent is None:
+            return
+        history = ImageConfig.parse(self._stores.blobs.read(parent.image_id)).history
+        if history != checked.config.history[:-1] or not checked.config.history:
+            raise InvalidArchiveError(f"image {parent.image_id} is not a valid parent for {checked.config.image_id}")
+        record = self._stores.images.get(checked.config.image_id)
+        if record is not None:
+            self._stores.images.put(msgspec.structs.replace(record, parent=parent.image_id))
+
+
+def _own_manifest(checked: _Checked) -> Manifest | None:
+    """Return the manifest that is worth keeping: one that says more than follows from config and tars."""
+    manifest, config = checked.archived.manifest, checked.config
+    if manifest is None or manifest.config.digest != config.image_id:
+        return None
+    if tuple(layer.digest for layer in manifest.layers) != config.diff_ids:
+        return manifest
+    tars = [
+        tar_descriptor(diff_id, layer.size) for diff_id, layer in zip(config.diff_ids, manifest.layers, strict=True)
+    ]
+    made = made_manifest(config.image_id, len(checked.data), tars)
+    return None if made.digest == manifest.digest else manifest
+
+
+def sentence(event: Renamed | Loaded) -> str:
+    """Return an event in Docker's words, one line or more, each with its end (moby-behaviour 6.12)."""
+    if isinstance(event, Renamed):
+        return (
+            f"The image {event.name.familiar} already exists, "
+            f"renaming the old one with ID {event.before} to empty string\n"
+        )
+    if not event.names:
+        return f"Loaded image ID: {event.image_id}\n"
+    return "".join(f"Loaded image: {name.familiar}\n" for name in event.names)
