@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import msgspec
 from aiohttp import web
 
@@ -14,3 +17,13 @@ def document(value: object, status: int = 200) -> web.Response:
 def nothing(status: int) -> web.Response:
     """Return an answer without a body."""
     return web.Response(status=status)
+
+
+@contextmanager
+def leaving() -> Iterator[Callable[[], bool]]:
+    """Give what tells, in a thread that works on, whether its caller has left: the client has, or the daemon ends."""
+    has_left = False
+    try:
+        yield lambda: has_left
+    finally:
+        has_left = True

@@ -56,8 +56,15 @@ class Call:
         Raises:
             InvalidQueryError: It is something else, or longer than 4 MiB.
         """
-        content_type = self.request.headers.get("Content-Type", "")
+        return self._decoded(await self.body(MAX_DOCUMENT_BYTES), kind)
+
+    async def document_if_any(self, kind: type[T]) -> T | None:
+        """Return the JSON body as `kind`; None where there is no body, or null. Raise as `document`."""
         data = await self.body(MAX_DOCUMENT_BYTES)
+        return self._decoded(data, kind) if data.strip() not in (b"", b"null") else None
+
+    def _decoded(self, data: bytes, kind: type[T]) -> T:
+        content_type = self.request.headers.get("Content-Type", "")
         if data and content_type.partition(";")[0].strip().lower() != "application/json":
             raise InvalidQueryError(f"Content-Type specified ({content_type}) must be 'application/json'")
         try:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from headway.engine.host import Host
 from headway.engine.routes import elsewhere
 from headway.engine.routes.archive import ArchiveRoutes
+from headway.engine.routes.commits import CommitRoutes
 from headway.engine.routes.containers import ContainerRoutes
 from headway.engine.routes.events import EventRoutes
 from headway.engine.routes.images import ImageRoutes
+from headway.engine.routes.imports import ImportRoutes
 from headway.engine.routes.pulls import PullRoutes
 from headway.engine.routes.system import Counts, SystemRoutes
 from headway.engine.routes.usage import UsageRoutes
@@ -18,6 +20,7 @@ from headway.interfaces.container_files import FileAccess
 from headway.oci.platform import Platform
 from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
+from headway.service.container_prune import ContainerPruner
 from headway.service.containers import Containers
 from headway.service.image_layers import LINUX
 from headway.service.image_service import ImageService
@@ -55,12 +58,15 @@ def all_routes(
         status=lambda: service.layer_store_status()[LINUX],
         counts=counts,
     )
+    from_registry = PullRoutes(service, platform)
     return [
         *system.routes(),
         *EventRoutes(stores.events).routes(),
         *ImageRoutes(service).routes(),
-        *PullRoutes(service, platform).routes(),
-        *ContainerRoutes(service, containers, listing, files, platform).routes(),
+        *from_registry.routes(),
+        *ImportRoutes(service, platform, from_registry.create).routes(),
+        *CommitRoutes(service).routes(),
+        *ContainerRoutes(service, containers, listing, files, ContainerPruner(stores), platform).routes(),
         *ArchiveRoutes(containers, files).routes(),
         *UsageRoutes(service, listing).routes(),
         *elsewhere.routes(),

@@ -6,6 +6,7 @@ Rule: a moment is a whole number of nanoseconds since the epoch: what an event s
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 from headway.errors import InvalidTimeError
@@ -51,6 +52,21 @@ def parse_moment(text: str, *, now: int) -> int:
         except (ValueError, OverflowError):
             pass
     raise InvalidTimeError(f"invalid time {text!r}: write Unix seconds, 2026-01-02T03:04:05Z, or how long ago: 1h30m")
+
+
+def parse_until(words: Sequence[str], *, now: int) -> int | None:
+    """Return the moment that a prune's ``until`` filter names; None where there is none.
+
+    Args:
+        words: What was given for it.
+        now: Nanoseconds since the epoch.
+
+    Raises:
+        InvalidTimeError: It is no time, or there are several.
+    """
+    if len(words) > 1:
+        raise InvalidTimeError("more than one until filter specified")
+    return parse_moment(words[0], now=now) if words else None
 
 
 def _nano(fraction: str | None) -> int:

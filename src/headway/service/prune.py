@@ -8,18 +8,18 @@ Rule 2: what would go is found by really pruning a copy of the records (`composi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import Lock
 
 import msgspec
 
-from headway.errors import ConflictError, HeadwayError, InvalidTimeError, NotFoundError
+from headway.errors import ConflictError, HeadwayError, NotFoundError
 from headway.oci.moment import microseconds
 from headway.records import Freed
 from headway.service.delete import Deleter
 from headway.service.filters import Filters, labels_match, require_known, truth
 from headway.service.listing import ListedImage, Listing
-from headway.service.moments import parse_moment
+from headway.service.moments import parse_until
 from headway.service.stores import Stores
 
 KNOWN_FILTERS = frozenset({"dangling", "label", "label!", "until"})
@@ -99,7 +99,7 @@ class Pruner:
         """Return the images that may go, newest first: a child before its parent."""
         require_known(filters, KNOWN_FILTERS)
         is_dangling_only = truth(filters, "dangling") is not False
-        until = self._until(filters.get("until", ()))
+        until = parse_until(filters.get("until", ()), now=self._clock())
         parents = self._stores.images.parents()
 
         def is_wanted(image: ListedImage) -> bool:
@@ -110,16 +110,10 @@ class Pruner:
                 return False
             if "label!" in filters and labels_match(filters["label!"], image.labels):
                 return False
-            return until is None or (microseconds(image.record.created) or 0) <= until
+            return until is None or (microseconds(image.record.created) or 0) <= until // 1_000
 
         listed = self._listing.images({"label": filters.get("label", ())}, intermediate=True)
         return [image for image in listed if is_wanted(image)]
-
-    def _until(self, words: Sequence[str]) -> int | None:
-        """Return the moment after which images stay, microseconds since the epoch."""
-        if len(words) > 1:
-            raise InvalidTimeError("more than one until filter specified")
-        return parse_moment(words[0], now=self._clock()) // 1_000 if words else None
 
 
 class _Prune:

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from headway.engine import queries
-from headway.engine.answers import document, nothing
+from headway.engine.answers import document, leaving, nothing
 from headway.engine.call import Call
 from headway.engine.download import sent
 from headway.engine.failures import AnsweredError
@@ -22,6 +22,7 @@ from headway.oci.run_config import merge
 from headway.records import ContainerRecord
 from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
+from headway.service.container_prune import ContainerPruner
 from headway.service.containers import Containers
 from headway.service.image_service import ImageService
 
@@ -41,6 +42,7 @@ class ContainerRoutes:
         containers: Makes and removes containers.
         listing: Lists them.
         files: Reaches into them.
+        pruner: Removes those that nobody is in.
         host: This machine's platform.
     """
 
@@ -50,12 +52,14 @@ class ContainerRoutes:
         containers: Containers,
         listing: ContainerListing,
         files: ContainerFiles,
+        pruner: ContainerPruner,
         host: Platform,
     ) -> None:
         self._service = service
         self._containers = containers
         self._listing = listing
         self._files = files
+        self._pruner = pruner
         self._host = host
 
     def routes(self) -> list[Route]:
@@ -150,9 +154,10 @@ class ContainerRoutes:
         return await sent(call, self._files.export(call.places["id"]), "application/octet-stream")
 
     async def _prune(self, call: Call) -> web.StreamResponse:
-        # What was made and never started is not what docker calls stopped: it prunes those that have run.
-        queries.filters(call.query)
-        return document({"ContainersDeleted": None, "SpaceReclaimed": 0})
+        filters = queries.filters(call.query)
+        with leaving() as has_left:
+            report = await asyncio.to_thread(self._pruner.prune, filters, stopped=has_left)
+        return document({"ContainersDeleted": list(report.deleted) or None, "SpaceReclaimed": report.size})
 
 
 def _text(value: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from headway.engine import queries
-from headway.engine.answers import document, nothing
+from headway.engine.answers import document, leaving, nothing
 from headway.engine.api_version import ApiVersion
 from headway.engine.call import Call
 from headway.engine.queries import InvalidQueryError
@@ -89,15 +89,8 @@ class ImageRoutes:
 
     async def _prune(self, call: Call) -> web.StreamResponse:
         filters = queries.filters(call.query)
-        left = False
-
-        def has_left() -> bool:
-            return left
-
-        try:
+        with leaving() as has_left:  # a client that leaves stops the prune between two images
             report = await asyncio.to_thread(self._service.images_prune, filters, stopped=has_left)
-        finally:
-            left = True  # a client that leaves stops the prune between two images
         return document({"ImagesDeleted": removals(report.deleted) or None, "SpaceReclaimed": report.size})
 
     async def _search(self, call: Call) -> web.StreamResponse:

@@ -42,12 +42,10 @@ class PullRoutes:
 
     def routes(self) -> list[Route]:
         """Return the lines of the table."""
-        return [
-            Route("POST", "/images/create", self._create),
-            Route("GET", "/distribution/{name}/json", self._distribution),
-        ]
+        return [Route("GET", "/distribution/{name}/json", self._distribution)]
 
-    async def _create(self, call: Call) -> web.StreamResponse:
+    async def create(self, call: Call) -> web.StreamResponse:
+        """Answer ``POST /images/create`` with ``fromImage``."""
         if not call.text("fromImage"):
             raise RequestError("fromImage names no image")
         reference = wanted_reference(call.text("fromImage"), call.text("tag"))

@@ -1,0 +1,108 @@
+"""Removing containers that nobody is in: `docker container prune`.
+
+Rule: nobody is in a container unless its file system is mounted; Headway runs none (docs/moby-parity.md).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Lock
+
+import msgspec
+
+from headway.errors import ConflictError, HeadwayError, NotFoundError
+from headway.records import ContainerRecord
+from headway.service.containers import Containers, labels_of
+from headway.service.filters import Filters, labels_match, require_known
+from headway.service.moments import parse_until
+from headway.service.stores import Stores
+
+log = logging.getLogger(__name__)
+
+KNOWN_FILTERS = frozenset({"label", "label!", "until"})
+
+
+class ContainerPruneReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a prune has removed.
+
+    Attributes:
+        deleted: The containers' IDs, newest first.
+        size: What had been written in them, as Docker counts it, in bytes.
+    """
+
+    deleted: tuple[str, ...] = ()
+    size: int = 0
+
+
+class ContainerPruner:
+    """Prunes the containers of one store; there is one of it in a process.
+
+    Args:
+        stores: Where they are.
+        clock: Nanoseconds since the epoch, for ``until=24h``.
+    """
+
+    def __init__(self, stores: Stores, *, clock: Callable[[], int] = time.time_ns) -> None:
+        self._stores = stores
+        self._containers = Containers(stores)
+        self._clock = clock
+        self._running = Lock()
+
+    def prune(
+        self,
+        filters: Filters = {},  # noqa: B006  # nobody changes it
+        *,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> ContainerPruneReport:
+        """Remove the containers that nobody is in, as far as filters allow.
+
+        Args:
+            filters: ``until``, ``label``, ``label!``.
+            stopped: Asked between containers; what was removed until then stays removed.
+
+        Raises:
+            ConflictError: Another prune is running.
+            InvalidFilterError: An unknown filter.
+            InvalidTimeError: ``until`` is no time, or there are several.
+            StoreError: The disk failed.
+        """
+        if not self._running.acquire(blocking=False):
+            raise ConflictError("a prune operation is already running")
+        try:
+            deleted, size = [], 0
+            for container in self._candidates(filters):
+                if stopped():
+                    break
+                if (written := self._remove(container)) is not None:
+                    deleted.append(container.container_id)
+                    size += written
+            self._stores.events.tell("container", "prune", "", {"reclaimed": str(size)})
+            return ContainerPruneReport(deleted=tuple(deleted), size=size)
+        finally:
+            self._running.release()
+
+    def _candidates(self, filters: Filters) -> list[ContainerRecord]:
+        require_known(filters, KNOWN_FILTERS)
+        until = parse_until(filters.get("until", ()), now=self._clock())
+
+        def is_wanted(container: ContainerRecord) -> bool:
+            labels = labels_of(container)
+            if "label!" in filters and labels_match(filters["label!"], labels):
+                return False
+            return labels_match(filters.get("label", ()), labels) and (until is None or container.created_nano <= until)
+
+        return [container for container in self._containers.list() if is_wanted(container)]
+
+    def _remove(self, container: ContainerRecord) -> int | None:
+        """Remove a container; return how many bytes were written in it, None where it stays."""
+        try:
+            written = self._stores.rw_layers.get(container.container_id).size()
+            self._containers.remove(container.container_id)
+        except (ConflictError, NotFoundError):
+            return None  # somebody is in it, or was faster
+        except HeadwayError as error:
+            log.warning("failed to prune container %s: %s", container.container_id, error)
+            return None
+        return written
