@@ -29,6 +29,7 @@ from headway.store.layers import SqliteLayerStore
 from headway.store.leases import SqliteLeases
 from headway.store.lock import WriterLock
 from headway.store.mounts import SqliteMountTable
+from headway.store.rebuild import open_whole
 from headway.store.recovery import recover
 from headway.store.references import SqliteReferenceStore
 from headway.store.replacement import MendingLayerStore
@@ -84,7 +85,7 @@ def _opened(
     with (
         WriterLock(root.lock) as lock,
         Reserve(root.reserve),
-        Database.open(root.database, program=VERSION) as database,
+        open_whole(root, program=VERSION, tell=tell) as database,
     ):
         if socket:
             lock.announce(socket)

@@ -139,7 +139,8 @@ class Checker:
             StoreError: The disk failed.
         """
         records = [
-            Damage(kind=Kind.RECORDS, name="database", faults=(fault,)) for fault in self._inventory.faults(full=full)
+            Damage(kind=Kind.RECORDS, name="database", faults=(fault,), remedy=Remedy.REBUILD)
+            for fault in self._inventory.faults(full=full)
         ]
         images, trees = self._inventory.images(), self._inventory.trees()
         wanted = dict.fromkeys(digest for image in images if not image.is_lost for digest in image.blobs)

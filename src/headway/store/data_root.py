@@ -10,7 +10,7 @@ import os
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from headway.errors import InvalidSettingError
+from headway.errors import InvalidSettingError, StoreCorruptError
 from headway.oci.digest import Digest
 from headway.store.failures import disk_errors
 
@@ -19,6 +19,8 @@ _PODMAN = ("libpod", "overlay-images", "overlay-layers", "vfs-images", "vfs-laye
 _CONTAINERD = "io.containerd."
 # Made by mkfs, and by us before the database exists.
 _BEFORE_FIRST_USE = {"lost+found", "lock"}
+# What every data root has that was ever used.
+_MARKS = {"trees", "blobs", "ingest"}
 
 
 class DataRoot:
@@ -27,6 +29,7 @@ class DataRoot:
     Attributes:
         path: The directory itself.
         database: SQLite's file.
+        record_log: The records once more, in case that one is lost.
         lock: What a writer locks.
         reserve: Room kept back for recording that something is gone.
         blobs: Committed blobs, by algorithm.
@@ -41,6 +44,7 @@ class DataRoot:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.database = path / "headway.db"
+        self.record_log = path / "records.log"
         self.lock = path / "lock"
         self.reserve = path / "reserve"
         self.blobs = path / "blobs"
@@ -68,8 +72,24 @@ class DataRoot:
 
         Raises:
             InvalidSettingError: The directory holds something else; another engine's store is named.
+            StoreCorruptError: There is one, and its database is gone.
             StoreReadOnlyError: This user may not look into it.
         """
+        is_here = self._is_here()
+        if is_here and self.has_lost_database():
+            raise StoreCorruptError(f"the database {self.database} is gone")
+        return is_here
+
+    def has_lost_database(self) -> bool:
+        """Tell whether there is content here, and no database that could know of it."""
+        with disk_errors(self.database):
+            try:
+                is_empty = os.stat(self.database).st_size == 0
+            except FileNotFoundError:
+                is_empty = True
+            return is_empty and any(map(os.path.lexists, (self.record_log, self.trees)))
+
+    def _is_here(self) -> bool:
         with disk_errors(self.path):
             try:
                 names = set(os.listdir(self.path))
@@ -79,7 +99,7 @@ class DataRoot:
                 raise InvalidSettingError(f"data root {self.path} is not a directory") from error
         if engine := _engine(names):
             raise InvalidSettingError(f"data root {self.path} holds {engine}; choose another directory")
-        if self.database.name in names:
+        if self.database.name in names or (names >= _MARKS and not names - self._own()):
             return True
         if strange := sorted(names - _BEFORE_FIRST_USE):
             raise InvalidSettingError(
@@ -88,6 +108,16 @@ class DataRoot:
             )
         return False
 
+    def _own(self) -> set[str]:
+        """Return every name that may lie in a data root whose database is gone."""
+        database = self.database.name
+        return (
+            {path.name for path in vars(self).values()}
+            | _BEFORE_FIRST_USE
+            | {f"{database}{suffix}" for suffix in ("-wal", "-shm", ".damaged", ".new")}
+            | {"key.json", f"{self.record_log.name}.new"}
+        )
+
     def create(self) -> None:
         """Make the directory Headway's, for this user only, unless it is already; nothing is put into it.
 
@@ -95,7 +125,7 @@ class DataRoot:
             InvalidSettingError: As `examine`.
             StoreReadOnlyError: It cannot be created or written.
         """
-        if self.examine():
+        if self._is_here():
             return
         with disk_errors(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from typing import Any, Self, TypeAlias
 from headway.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError, StoreReadOnlyError
 from headway.store.data_root import fsync_directory
 from headway.store.failures import disk_errors
+from headway.store.record_log import LEAST_BYTES, RecordLog
 from headway.store.schema import MIGRATIONS
 
 Value: TypeAlias = str | int | float | None
@@ -38,6 +39,7 @@ class Database:
         self._path = path
         self._lock = RLock()
         self._depth = 0
+        self._log: RecordLog | None = None
 
     @classmethod
     def open(cls, path: Path, *, program: str = "", migrations: Sequence[str] = MIGRATIONS) -> Self:
@@ -95,6 +97,12 @@ class Database:
                 raise
         return cls(connection, path)
 
+    def log_to(self, path: Path, program: str, *, least_bytes: int = LEAST_BYTES) -> None:
+        """Write every record once more into a file, from now on (`RecordLog`)."""
+        with self._lock, database_errors(self._path):
+            self._log = RecordLog(path, self._connection, program, least_bytes=least_bytes)
+            self._log.begin()
+
     def __enter__(self) -> Self:
         return self
 
@@ -115,10 +123,18 @@ class Database:
         with self._lock, database_errors(self._path):
             self._connection.execute(begin)
             self._depth += 1
+            log = self._log
+            mark = log.mark if log else 0
             try:
                 yield
+                if log and self._depth == 1:
+                    log.count()
                 self._run(commit)
+                if log and self._depth == 1:
+                    log.flush()
             except BaseException:
+                if log:
+                    log.undo(mark)
                 # Where the disk is full SQLite has undone everything already.
                 if self._connection.in_transaction:
                     self._run(undo)
@@ -153,6 +169,9 @@ class Database:
             StoreError: The disk failed, or the database is damaged.
         """
         with self._lock, database_errors(self._path):
+            if self._log and not self._depth:
+                with self.transaction():
+                    return self._connection.execute(sql, parameters).rowcount
             return self._connection.execute(sql, parameters).rowcount
 
     def execute_each(self, sql: str, parameters: Iterable[Sequence[Value]]) -> None:
@@ -171,6 +190,8 @@ class Database:
     def close(self) -> None:
         """Close the connection; nothing may be under way."""
         with self._lock, database_errors(self._path):
+            if self._log:
+                self._log.close()
             self._connection.close()
 
 

@@ -67,8 +67,8 @@ class SqliteUsage:
         )
 
     def _database_files(self) -> Share:
-        """Return what the database takes up, with its log and the copies from before migrations."""
-        files = list(self._root.path.glob(f"{self._root.database.name}*"))
+        """Return what the database takes up, with its logs and the copies from before migrations."""
+        files = [path for path in _below(self._root.path) if self._is_of_database(path)]
         return Share(count=len(files), active=len(files), disk_bytes=sum(map(allocated, files)))
 
     def _directories_and_the_rest(self) -> int:
@@ -82,8 +82,11 @@ class SqliteUsage:
         return total + sum(
             allocated_below(path)
             for path in _below(root.path)
-            if os.path.basename(path) not in names and not os.path.basename(path).startswith(root.database.name)
+            if os.path.basename(path) not in names and not self._is_of_database(path)
         )
+
+    def _is_of_database(self, path: str) -> bool:
+        return os.path.basename(path).startswith((self._root.database.name, self._root.record_log.name))
 
 
 class _Sums:

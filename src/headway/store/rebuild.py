@@ -1,0 +1,141 @@
+"""Opens the database to write, and rebuilds one that is lost, damaged or out of date.
+
+Rule 1: nothing is taken for garbage because the database does not know it: records come from the log beside it first.
+Rule 2: what was damaged is kept beside the new one (``headway.db.damaged``), until the next time.
+Rule 3: the new one takes its place when it is whole: a crash meanwhile begins again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from headway.errors import StoreCorruptError, StoreError
+from headway.store.data_root import DataRoot, fsync_directory
+from headway.store.database import Database, database_errors
+from headway.store.failures import disk_errors
+from headway.store.record_log import Columns, Remembered, counted, last_change, read, read_header, tables
+from headway.store.schema import MIGRATIONS
+
+Rows = dict[str, dict[tuple[object, ...], list[object]]]
+
+
+def open_whole(root: DataRoot, *, program: str, tell: Callable[[str], None]) -> Database:
+    """Open or create the database of a data root; the lock is held.
+
+    Args:
+        root: The data root.
+        program: This program's version.
+        tell: Takes a sentence about what had to be rebuilt.
+
+    Raises:
+        StoreCorruptError: It cannot be used, and there is nothing that it could be rebuilt from.
+        StoreError: A newer program made it, or the disk failed.
+    """
+    if fault := _fault(root):
+        count = _rebuild(root, fault)
+        tell(f"{fault}; it was rebuilt with {count:,} records from {root.record_log.name}")
+    database = Database.open(root.database, program=program)
+    database.log_to(root.record_log, program)
+    return database
+
+
+def _fault(root: DataRoot) -> str:
+    """Return why the database is not to be used; nothing where it is, or where there is nothing yet."""
+    if root.has_lost_database():
+        return f"the database {root.database} was gone"
+    if not root.database.exists():
+        return ""
+    try:
+        with database_errors(root.database), closing(sqlite3.connect(root.database)) as connection:
+            ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+            change = counted(connection)
+    except StoreCorruptError as error:
+        return str(error)
+    if found != "ok":
+        return f"{root.database} was damaged: {found}"
+    with disk_errors(root.record_log):
+        is_older = change < last_change(root.record_log)
+    return f"{root.database} was older than the rest of the store" if is_older else ""
+
+
+def _rebuild(root: DataRoot, fault: str) -> int:
+    """Make the database anew from the log; return how many records it has."""
+    with disk_errors(root.record_log):
+        header = read_header(root.record_log)
+    if header is None:
+        raise StoreCorruptError(f"{fault}, and there is no {root.record_log.name} to rebuild it from")
+    if header.schema > len(MIGRATIONS):
+        raise StoreError(f"{fault}, and its {root.record_log.name} was written by Headway {header.program}: use that")
+    new = root.database.with_name(f"{root.database.name}.new")
+    _remove(new)
+    with database_errors(new), closing(sqlite3.connect(new, isolation_level=None)) as connection:
+        for script in MIGRATIONS[: header.schema]:
+            connection.executescript(script)
+        columns = tables(connection)
+        with disk_errors(root.record_log):
+            remembered = read(root.record_log, columns, header)
+        count = _fill(connection, columns, remembered)
+    with disk_errors(root.database):
+        _sync(new)
+        if root.database.exists():
+            os.rename(root.database, root.database.with_name(f"{root.database.name}.damaged"))
+        _remove(root.database)
+        os.rename(new, root.database)
+        fsync_directory(root.path)
+    return count
+
+
+def _fill(connection: sqlite3.Connection, columns: dict[str, Columns], remembered: Remembered) -> int:
+    rows = remembered.rows
+    _drop_orphans(connection, columns, rows)
+    connection.execute("PRAGMA foreign_keys=OFF")
+    connection.execute("BEGIN")
+    for table, found in rows.items():
+        places = ", ".join("?" * len(columns[table].names))
+        sql = f"INSERT OR REPLACE INTO {table} VALUES ({places})"  # noqa: S608  # names of our own schema
+        connection.executemany(sql, found.values())
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('changes', ?)", (str(remembered.change),))
+    connection.execute(f"PRAGMA user_version={remembered.schema}")
+    connection.execute("COMMIT")
+    return sum(map(len, rows.values()))
+
+
+def _drop_orphans(connection: sqlite3.Connection, columns: dict[str, Columns], rows: Rows) -> None:
+    """Drop rows that name others that are not there: the log was torn between them."""
+    links = [
+        (table, columns[table].names.index(column), parent, on_delete)
+        for table in rows
+        for _, _, parent, column, _, _, on_delete, _ in connection.execute(f"PRAGMA foreign_key_list({table})")
+    ]
+    is_changed = True
+    while is_changed:
+        is_changed = False
+        for table, place, parent, on_delete in links:
+            orphans = {
+                key for key, row in rows[table].items() if row[place] is not None and (row[place],) not in rows[parent]
+            }
+            is_changed = is_changed or bool(orphans)
+            for key in orphans:
+                if on_delete == "SET NULL":
+                    rows[table][key][place] = None
+                else:
+                    del rows[table][key]
+
+
+def _remove(path: Path) -> None:
+    """Remove a database with what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            os.unlink(path.with_name(path.name + suffix))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

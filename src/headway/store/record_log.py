@@ -1,0 +1,289 @@
+"""The records once more, as lines of text beside the database: what a lost or damaged one is rebuilt from.
+
+Rule 1: a line is written when its change is committed, and is not synced: the database never knows less than the log,
+        but for one that was lost, damaged or put back.
+Rule 2: both count changes. Where the database is ahead, the log is written anew; where it is behind, it is not the one
+        that was here, and is rebuilt (`rebuild`).
+Rule 3: a log that cannot be written costs nobody a change: it is written anew at the next start.
+
+The first line says which schema the rows have. ``["+", table, row]`` is a row, new or changed; ``["-", table, key]``
+one that is gone; ``["=", n]`` ends change number n.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from headway.store.data_root import fsync_directory
+
+FORMAT = 1
+_LEFT_OUT = frozenset({"meta", "events", "hosts", "addresses", "traffic", "sqlite_sequence"})
+"""What may be lost: what has happened, and what registries have shown."""
+_GROWTH = 4
+LEAST_BYTES = 4 << 20
+"""Below that nobody minds how long a log is."""
+_TAIL_BYTES = 256
+
+
+class Header(msgspec.Struct, frozen=True):
+    """The first line.
+
+    Attributes:
+        headway: Version of the log's format.
+        schema: Version of the schema that the rows have.
+        program: Which Headway wrote it.
+    """
+
+    headway: int
+    schema: int
+    program: str
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """The columns of a table.
+
+    Attributes:
+        names: All, in order.
+        key: Places of those that make the primary key.
+    """
+
+    names: tuple[str, ...]
+    key: tuple[int, ...]
+
+
+def tables(connection: sqlite3.Connection) -> dict[str, Columns]:
+    """Return the tables that are logged, in the order in which they were made."""
+    names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid").fetchall()
+    found = {}
+    for (name,) in names:
+        if name not in _LEFT_OUT:
+            columns = connection.execute(f"PRAGMA table_info({name})").fetchall()
+            ranks = sorted((rank, place) for place, *_, rank in columns if rank)
+            found[name] = Columns(tuple(column[1] for column in columns), tuple(place for _, place in ranks))
+    return found
+
+
+class RecordLog:
+    """The log of one open database.
+
+    Args:
+        path: The file.
+        connection: The database's.
+        program: This program's version.
+        least_bytes: How long the log may always be; beyond that, four times as long as it has to be.
+    """
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, program: str, *, least_bytes: int = LEAST_BYTES
+    ) -> None:
+        self._path = path
+        self._connection = connection
+        self._program = program
+        self._least_bytes = least_bytes
+        self._pending: list[bytes] = []
+        self._descriptor = -1
+        self._size = 0
+        self._base = 0
+        self._change = 0
+        self._tables = tables(connection)
+        connection.create_function("headway_row", 2, self._row)
+        connection.create_function("headway_gone", 2, self._gone)
+        for name, columns in self._tables.items():
+            _follow(connection, name, columns)
+
+    # --- what changes
+
+    def _row(self, table: str, row: str) -> None:
+        self._pending.append(b'["+","%s",%s]\n' % (table.encode(), row.encode()))
+
+    def _gone(self, table: str, key: str) -> None:
+        self._pending.append(b'["-","%s",%s]\n' % (table.encode(), key.encode()))
+
+    @property
+    def mark(self) -> int:
+        """How many lines wait."""
+        return len(self._pending)
+
+    def undo(self, mark: int) -> None:
+        """Forget the lines behind a mark: what they tell of was rolled back."""
+        del self._pending[mark:]
+
+    def count(self) -> None:
+        """Count the change that is about to be committed, in the database."""
+        if self._pending:
+            self._connection.execute(
+                "INSERT INTO meta VALUES ('changes', '1') ON CONFLICT (key) DO UPDATE SET value = value + 1"
+            )
+            self._change = counted(self._connection)
+
+    def flush(self) -> None:
+        """Write down what was committed."""
+        if not self._pending:
+            return
+        data = b"".join((*self._pending, b'["=",%d]\n' % self._change))
+        self._pending.clear()
+        if self._descriptor < 0:
+            return  # it could not be written before: the next start writes it anew
+        try:
+            written = os.write(self._descriptor, data)
+        except OSError:
+            written = -1
+        self._size += len(data)
+        if written != len(data):
+            self.close()
+        elif self._size > max(self._least_bytes, _GROWTH * self._base):
+            self.begin(anew=True)
+
+    # --- the file
+
+    def begin(self, *, anew: bool = False) -> None:
+        """Make the log agree with the database, and write on from there."""
+        self.close()
+        with suppress(OSError, sqlite3.Error):
+            if anew or not self._agrees():
+                self._write_anew()
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            self._size = os.fstat(self._descriptor).st_size
+            self._base = self._base or self._size
+
+    def _agrees(self) -> bool:
+        header = read_header(self._path)
+        (schema,) = self._connection.execute("PRAGMA user_version").fetchone()
+        is_same = header is not None and (header.headway, header.schema) == (FORMAT, schema)
+        return is_same and last_change(self._path) == counted(self._connection)
+
+    def _write_anew(self) -> None:
+        private = self._path.with_name(f"{self._path.name}.new")
+        with open(private, "wb", opener=_private) as file:
+            schema = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            file.write(msgspec.json.encode(Header(FORMAT, schema, self._program)) + b"\n")
+            for name, columns in self._tables.items():
+                file.writelines(_lines(self._connection, name, columns))
+            file.write(b'["=",%d]\n' % counted(self._connection))
+            file.flush()
+            os.fsync(file.fileno())
+            self._base = file.tell()
+        os.rename(private, self._path)
+        fsync_directory(self._path.parent)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _follow(connection: sqlite3.Connection, table: str, columns: Columns) -> None:
+    """Tell of every change of a table; temporary triggers are this connection's own."""
+    row = ", ".join(f"NEW.{name}" for name in columns.names)
+    key = ", ".join(f"OLD.{columns.names[place]}" for place in columns.key)
+    for when in ("INSERT", "UPDATE"):
+        connection.execute(
+            f"CREATE TEMP TRIGGER log_{table}_{when} AFTER {when} ON main.{table}"
+            f" BEGIN SELECT headway_row('{table}', json_array({row})); END"
+        )
+    connection.execute(
+        f"CREATE TEMP TRIGGER log_{table}_DELETE AFTER DELETE ON main.{table}"
+        f" BEGIN SELECT headway_gone('{table}', json_array({key})); END"
+    )
+
+
+def _lines(connection: sqlite3.Connection, table: str, columns: Columns) -> Iterator[bytes]:
+    sql = f"SELECT json_array({', '.join(columns.names)}) FROM {table}"  # noqa: S608  # names of our own schema
+    for (row,) in connection.execute(sql):
+        yield b'["+","%s",%s]\n' % (table.encode(), row.encode())
+
+
+def counted(connection: sqlite3.Connection) -> int:
+    """Return the number of the last change that a database has; 0 where it never counted."""
+    try:
+        rows = connection.execute("SELECT value FROM meta WHERE key = 'changes'").fetchall()
+    except sqlite3.OperationalError:  # not made yet
+        return 0
+    return int(rows[0][0]) if rows else 0
+
+
+def last_change(path: Path) -> int:
+    """Return the number of the last change that a log has; -1 where there is no log, or its end is torn.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
+            tail = file.read()
+    except FileNotFoundError:
+        return -1
+    end = tail.rstrip(b"\n").rpartition(b"\n")[2]
+    if tail.endswith(b"\n") and end.startswith(b'["=",'):
+        with suppress(ValueError):
+            return int(end[5:-1])
+    return -1
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What a log says.
+
+    Attributes:
+        schema: Version of the schema that the rows have.
+        change: The number of the last change.
+        rows: Rows by their key, by table.
+    """
+
+    schema: int
+    change: int
+    rows: dict[str, dict[tuple[object, ...], list[object]]]
+
+
+def read(path: Path, columns_of: dict[str, Columns], header: Header) -> Remembered:
+    """Return what a log says; a line that is torn or strange is passed over.
+
+    Args:
+        path: The file.
+        columns_of: The tables of the schema that its header names.
+        header: Its header.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    rows: dict[str, dict[tuple[object, ...], list[object]]] = {table: {} for table in columns_of}
+    change = 0
+    with open(path, "rb") as file:
+        for line in file:
+            with suppress(msgspec.DecodeError, ValueError, KeyError, TypeError):
+                match msgspec.json.decode(line):
+                    case ["=", int(number)]:
+                        change = number
+                    case ["+", str(table), list(row)] if len(row) == len(columns_of[table].names):
+                        rows[table][_key(columns_of[table], row)] = row
+                    case ["-", str(table), list(key)]:
+                        rows[table].pop(tuple(key), None)
+    return Remembered(header.schema, change, rows)
+
+
+def _key(columns: Columns, row: Sequence[object]) -> tuple[object, ...]:
+    return tuple(row[place] for place in columns.key)
+
+
+def read_header(path: Path) -> Header | None:
+    """Return the first line of a log; None where there is none.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return msgspec.json.decode(file.readline(), type=Header)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,206 @@
+"""A database that is lost, damaged or put back is rebuilt from the log beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headway.composition.reading import reading
+from headway.composition.writing import writing
+from headway.errors import StoreCorruptError
+from headway.oci.digest import Digest, ImageID
+from headway.records import ImageRecord
+from headway.service.stores import Stores
+from headway.settings import Settings
+from headway.store.data_root import DataRoot
+from headway.store.database import Database
+from headway.store.record_log import last_change
+from tests.contract.layer_store_contract import commit
+from tests.contract.reference_store_contract import name
+
+
+def make(stores: Stores, image: str, *layers: str) -> ImageID:
+    digest = Digest.of(image.encode())
+    stores.blobs.put(digest, image.encode())
+    with stores.leases.hold("test", digest) as lease:
+        lease.add(Digest.of(layer.encode()) for layer in layers)
+        chain = stores.layers.commit_chain([commit(stores.layers, layer) for layer in layers])
+        with stores.transaction():
+            stores.images.put(
+                ImageRecord(
+                    image_id=ImageID(digest),
+                    created="",
+                    size=1,
+                    platform="linux/amd64",
+                    chain_id=chain,
+                    labels={"a": "ü"},
+                )
+            )
+            stores.references.put_tag(name(f"{image}:1"), ImageID(digest))
+            lease.drop()
+    return ImageID(digest)
+
+
+def tag_and_fail(stores: Stores, tag: str) -> None:
+    with stores.transaction():
+        stores.references.put_tag(name(tag), ImageID(Digest.of(b"app")))
+        raise ZeroDivisionError
+
+
+def listed(root: Path) -> dict[str, object]:
+    with reading(Settings(data_root=root)) as records:
+        return {
+            str(reference): (records.images.get(image_id), records.layers.trees(records.images.list()[0].chain_id))
+            for reference, image_id in records.references.list()
+        }
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    path = tmp_path / "root"
+    with writing(Settings(data_root=path), tell=pytest.fail) as stores:
+        make(stores, "app", "base", "top")
+        gone = make(stores, "gone", "other")
+        stores.references.put_tag(name("app:2"), Digest.of(b"app"))  # type: ignore[arg-type]  # of an image that is here
+        stores.references.delete(name("gone:1"))
+        stores.garbage.sweep(stores.garbage.forget_image(gone))
+    return path
+
+
+def delete(root: Path) -> None:
+    for path in root.glob("headway.db*"):
+        path.unlink()
+
+
+def empty(root: Path) -> None:
+    delete(root)
+    (root / "headway.db").touch()
+
+
+def scribble(root: Path) -> None:
+    delete(root)
+    (root / "headway.db").write_bytes(os.urandom(50_000))
+
+
+def cut(root: Path) -> None:
+    size = (root / "headway.db").stat().st_size
+    os.truncate(root / "headway.db", size // 2)
+
+
+def overwrite_pages(root: Path) -> None:
+    data = bytearray((root / "headway.db").read_bytes())
+    data[4096 : len(data) // 2] = bytes(len(data) // 2 - 4096)
+    (root / "headway.db").write_bytes(data)
+
+
+@pytest.mark.parametrize("harm", [delete, empty, scribble, cut, overwrite_pages])
+def test_whatever_becomes_of_the_database_the_next_start_knows_everything_again(
+    root: Path, harm: Callable[[Path], None]
+) -> None:
+    before, trees = listed(root), sorted(os.listdir(root / "trees"))
+    told: list[str] = []
+    harm(root)
+
+    with writing(Settings(data_root=root), tell=told.append):
+        pass
+
+    assert listed(root) == before
+    assert sorted(before) == ["docker.io/library/app:1", "docker.io/library/app:2"]
+    assert sorted(os.listdir(root / "trees")) == trees
+    assert len(told) == 1
+    assert "rebuilt" in told[0]
+
+
+def test_a_database_that_was_put_back_from_before_is_brought_up_to_date(root: Path, tmp_path: Path) -> None:
+    shutil.copy(root / "headway.db", tmp_path / "before")
+    with writing(Settings(data_root=root), tell=pytest.fail) as stores:
+        make(stores, "late", "late layer")
+    after = listed(root)
+    shutil.copy(tmp_path / "before", root / "headway.db")
+    told: list[str] = []
+
+    with writing(Settings(data_root=root), tell=told.append):
+        pass
+
+    assert listed(root) == after
+    assert "docker.io/library/late:1" in after
+    assert ["older" in sentence for sentence in told] == [True]
+
+
+def test_a_log_that_is_gone_or_behind_is_written_anew(root: Path) -> None:
+    log = DataRoot(root).record_log
+    lines = log.read_bytes().splitlines(keepends=True)
+    for harmed in (b"", b"".join(lines[:-3]), log.read_bytes()[:-5]):
+        log.write_bytes(harmed)
+
+        with writing(Settings(data_root=root), tell=pytest.fail):
+            pass
+        before = listed(root)
+        delete(root)
+        with writing(Settings(data_root=root), tell=lambda _: None):
+            pass
+
+        assert listed(root) == before != {}
+
+
+def test_what_is_rolled_back_is_not_in_the_log(root: Path) -> None:
+    log = DataRoot(root).record_log
+    before = log.read_bytes()
+
+    with writing(Settings(data_root=root), tell=pytest.fail) as stores:
+        with pytest.raises(ZeroDivisionError):
+            tag_and_fail(stores, "half:1")
+        with stores.transaction():
+            with pytest.raises(ZeroDivisionError):
+                tag_and_fail(stores, "half:2")
+            stores.references.put_tag(name("whole:1"), ImageID(Digest.of(b"app")))
+
+    added = log.read_bytes().removeprefix(before).decode()
+    assert "half" not in added
+    assert [json.loads(line)[0] for line in added.splitlines()] == ["+", "="]
+
+
+def test_a_log_that_is_torn_between_rows_gives_what_fits_together(root: Path) -> None:
+    log = DataRoot(root).record_log
+    kept = [line for line in log.read_text().splitlines() if not line.startswith('["+","images"')]
+    log.write_text("\n".join(kept) + "\n")
+    delete(root)
+
+    with writing(Settings(data_root=root), tell=lambda _: None):
+        pass
+
+    assert listed(root) == {}
+
+
+def test_without_database_and_log_nothing_is_thrown_away(root: Path) -> None:
+    delete(root)
+    DataRoot(root).record_log.unlink()
+    trees = sorted(os.listdir(root / "trees"))
+
+    with pytest.raises(StoreCorruptError, match="gone"), writing(Settings(data_root=root), tell=pytest.fail):
+        pass
+
+    assert sorted(os.listdir(root / "trees")) == trees
+
+
+def test_readers_say_that_the_database_is_gone_instead_of_listing_nothing(root: Path) -> None:
+    delete(root)
+
+    with pytest.raises(StoreCorruptError, match="is gone"), reading(Settings(data_root=root)):
+        pass
+
+
+def test_the_log_is_written_anew_when_it_has_grown(tmp_path: Path) -> None:
+    log = tmp_path / "records.log"
+    with Database.open(tmp_path / "headway.db") as database:
+        database.log_to(log, "test", least_bytes=20_000)
+        for number in range(300):
+            database.execute("INSERT OR REPLACE INTO leases VALUES (?, 'moving', 0, ?)", (f"{number % 3}", number))
+
+    assert log.stat().st_size < 25_000
+    assert last_change(log) == 300
