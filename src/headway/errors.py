@@ -341,6 +341,21 @@ class ForgetfulRegistryError(MisbehavedError):
         super().__init__(endpoint, f"{how}, three times in a row, though no connection broke; its storage seems broken")
 
 
+class RejectedError(RegistryError):
+    """4xx: the registry understands what it is sent, and does not take it; sending it again would not help.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    side = Side.REGISTRY
+    brief = "not taken"
+
+    def __init__(self, endpoint: str, status: int, reason: str) -> None:
+        super().__init__(endpoint, reason)
+        self.status = status
+
+
 class TooLargeError(RegistryError):
     """413: the registry, or a proxy before it, does not take so much in one request."""
 
@@ -540,8 +555,28 @@ class OverBudgetError(RequestError):
         self.crossing = crossing
 
 
+class PushIncompleteError(HeadwayError):
+    """A push that stopped before its name stood for the image at the registry; what the registry has is not sent again.
+
+    Attributes:
+        reference: The image, in its familiar form.
+        cause: Why it stopped.
+        whole_layers: Layers that the registry has.
+        layers: Layers in all.
+    """
+
+    def __init__(self, reference: str, cause: HeadwayError, *, whole_layers: int = 0, layers: int = 0) -> None:
+        super().__init__(f"{reference} not pushed: {cause}")
+        self.reference = reference
+        self.cause = cause
+        self.side = cause.side
+        self.retryable = cause.retryable
+        self.whole_layers = whole_layers
+        self.layers = layers
+
+
 class GaveUpError(HeadwayError):
-    """A download was given up after repeated failures.
+    """A transfer was given up after repeated failures.
 
     Attributes:
         attempts: Consecutive attempts that brought no new byte.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headway.distribution.connection_lives import Life
 from headway.interfaces.images import HostMemory
 from headway.store.database import Database
 from headway.store.hosts import SqliteHostMemory
@@ -41,8 +42,16 @@ def test_addresses_take_the_place_of_those_of_the_same_host(subject: HostMemory)
     }
 
 
+def test_how_far_connections_carry_is_replaced_by_host(subject: HostMemory) -> None:
+    subject.lived({"r": Life(5, 10, 1.5), "q": Life(0, 3, 2.0)})
+    subject.lived({})
+    subject.lived({"r": Life(4, 10, 3.0)})
+
+    assert dict(subject.lives()) == {"r": Life(4, 10, 3.0), "q": Life(0, 3, 2.0)}
+
+
 def test_nothing_is_known_at_the_start(subject: HostMemory) -> None:
-    assert (subject.has_answered("r"), dict(subject.addresses())) == (False, {})
+    assert (subject.has_answered("r"), dict(subject.addresses()), dict(subject.lives())) == (False, {}, {})
 
 
 def test_what_was_found_outlives_the_process(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from threading import Condition
 
 import msgspec
 
+from headway.distribution.connection_lives import Life
 from headway.distribution.ranges import Ranges
 from headway.errors import (
     ConflictError,
     DigestMismatchError,
     NotFoundError,
+    StoreCorruptError,
     StoreError,
 )
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID, chain_ids
@@ -25,6 +27,21 @@ from headway.oci.reference import Reference
 from headway.records import ChainSize, ImageRecord, LayerReport, TarParts, Tree, recipe_beside
 from headway.store.images import search_prefixes
 from headway.store.references import digest_name, stored_name, tag_name
+
+
+class MemoryBlobFile:
+    """`BlobFile` over bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        if offset + length > len(self._data):
+            raise StoreCorruptError("shorter than it should be")
+        return self._data[offset : offset + length]
+
+    def close(self) -> None:
+        self._data = b""
 
 
 class MemoryBlobStore:
@@ -48,6 +65,9 @@ class MemoryBlobStore:
     def pieces(self, digest: Digest) -> Iterator[bytes]:
         if data := self.read(digest):
             yield data
+
+    def open(self, digest: Digest) -> MemoryBlobFile:
+        return MemoryBlobFile(self.read(digest))
 
     def put(self, digest: Digest, data: bytes) -> None:
         actual = Digest.of(data, digest.algorithm)
@@ -453,9 +473,16 @@ class MemoryHosts:
     def __init__(self) -> None:
         self._known: set[str] = set()
         self._addresses: dict[str, tuple[str, ...]] = {}
+        self._lives: dict[str, Life] = {}
 
     def answered(self, host: str) -> None:
         self._known.add(host)
+
+    def lives(self) -> dict[str, Life]:
+        return dict(self._lives)
+
+    def lived(self, lives: Mapping[str, Life]) -> None:
+        self._lives.update(lives)
 
     def has_answered(self, host: str) -> bool:
         return host in self._known

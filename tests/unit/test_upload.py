@@ -270,6 +270,30 @@ def test_a_registry_that_refuses_every_second_piece_gets_the_blob_in_one() -> No
     assert sent(machine) == Close()
 
 
+def test_a_registry_that_refuses_whatever_it_is_sent_is_given_up() -> None:
+    machine = upload(patience=600.0)
+    following, tries = opened(machine), 0
+    odd = MisbehavedError("r", "answers HTTP 400")
+    while following == Send(0, 30):
+        tries += 1
+        following = failed(machine, odd)
+        if following == Ask():
+            following = told(machine, 0)
+
+    assert (tries, following) == (4, GiveUp(odd))
+
+
+def test_a_registry_that_does_not_close_an_upload_gets_it_anew_once() -> None:
+    odd = MisbehavedError("r", "answers HTTP 400")
+    machine = closing()
+    assert failed(machine, odd) == Open()
+    following = after(machine, machine.opened)
+    while isinstance(following, Send):
+        following = sent(machine)
+
+    assert failed(machine, odd) == GiveUp(odd)
+
+
 def test_a_refusal_is_final() -> None:
     refused = RefusedError("r", 403)
 

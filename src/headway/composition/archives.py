@@ -19,7 +19,7 @@ from headway.service.saving import Saver
 from headway.service.stores import Records, Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
-from headway.store.spool import FileSpool
+from headway.store.spool import SpoolFile
 
 
 def saver(records: Records) -> Saver:
@@ -30,7 +30,7 @@ def saver(records: Records) -> Saver:
 def loader(settings: Settings, stores: Stores) -> Loader:
     """Return what loads images into a store; recipes are always recorded: nobody else could give the layers back."""
     place = DataRoot(settings.data_root).tmp
-    taker = Taker(applier=apply_apart, measure=_diff_id, spool=partial(FileSpool, place))
+    taker = Taker(applier=apply_apart, measure=_diff_id, spool=partial(SpoolFile, place))
     return Loader(stores, taker, Platform.of_machine(os.uname().machine))
 
 

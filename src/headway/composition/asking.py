@@ -11,6 +11,7 @@ from headway.composition.network import credential_source, http_client
 from headway.composition.requests import pull_request
 from headway.distribution.addresses import AddressBook
 from headway.distribution.backoff import RetryPolicy
+from headway.distribution.connection_lives import Life
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
 from headway.interfaces.images import HostMemory
@@ -46,6 +47,13 @@ class RememberedHosts:
     def addresses(self) -> Mapping[str, Sequence[str]]:
         """See `HostMemory.addresses`."""
         return self._recorded.addresses()
+
+    def lives(self) -> Mapping[str, Life]:
+        """See `HostMemory.lives`."""
+        return self._recorded.lives()
+
+    def lived(self, lives: Mapping[str, Life]) -> None:
+        """See `HostMemory.lived`; who only asks has nothing to tell."""
 
     def found(self, addresses: Mapping[str, Sequence[str]]) -> None:
         """See `HostMemory.found`; addresses are for pulls to remember."""

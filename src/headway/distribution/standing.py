@@ -5,6 +5,7 @@ from __future__ import annotations
 from headway.distribution.addresses import AddressBook
 from headway.distribution.black_hole import BlackHole
 from headway.distribution.clock import ClockWatch
+from headway.distribution.connection_lives import ConnectionLives
 from headway.distribution.health import Health
 from headway.distribution.patience import Patience
 from headway.distribution.quota import Quota
@@ -16,6 +17,7 @@ class Standing:
 
     Args:
         addresses: What earlier processes knew of addresses.
+        lives: What earlier processes knew of how far connections carry.
 
     Attributes:
         addresses: At which each host was found.
@@ -27,10 +29,12 @@ class Standing:
         quotas: What each lets us ask.
         reached: Hosts of registries to which, or to whose helpers, a connection was made.
         trusted: Names whose certificate was found good.
+        lives: How far connections to each carry an upload.
     """
 
-    def __init__(self, addresses: AddressBook | None = None) -> None:
+    def __init__(self, addresses: AddressBook | None = None, lives: ConnectionLives | None = None) -> None:
         self.addresses = addresses or AddressBook()
+        self.lives = lives or ConnectionLives()
         self.throttle = Throttle()
         self.health = Health()
         self.patience = Patience()

@@ -32,7 +32,8 @@ from headway.errors import (
 
 MAX_FORGOTTEN = 3
 MAX_MISMATCHES = 2
-MAX_REFUSALS = 2
+REFUSALS_OF_PIECES = 2
+MAX_REFUSALS = 4
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -191,7 +192,8 @@ class BlobUpload:
         self._offset = held
         self._state = _State.SEND
         new_bytes = max(0, held - self._best)
-        self._best = max(self._best, held)
+        if new_bytes:
+            self._best, self._refusals = held, 0
         self._retries.progressed(new_bytes, flowed_bytes=held - send.offset, seconds=seconds, now=now)
 
     def told(self, held: int | None, *, now: float) -> None:
@@ -247,23 +249,25 @@ class BlobUpload:
                 self._most = max(MIN_PIECE_BYTES, (send.end - send.offset) // 2)
                 self._in_one_piece = False
                 self._state = _State.ASK
-            case MisbehavedError() if send.offset and not self._in_one_piece:
-                self._refused(error, now=now)
+            case MisbehavedError():
+                self._refused(send, error, now=now)
             case _:
                 self._retry(error, _State.ASK, now=now)
 
-    def _refused(self, error: HeadwayError, *, now: float) -> None:
-        """Decide where a piece that is not the first was refused: some registries take a blob in one piece only."""
+    def _refused(self, send: Send, error: HeadwayError, *, now: float) -> None:
+        """Decide where a piece was refused: some registries take a blob in one piece only."""
         self._refusals += 1
-        if self._refusals < MAX_REFUSALS:
+        if self._refusals >= MAX_REFUSALS:
+            self._give_up(error)
+        elif self._refusals >= REFUSALS_OF_PIECES and send.offset and not self._in_one_piece:
+            self._in_one_piece = True
+            self._state = _State.OPEN
+        else:
             self._retry(error, _State.ASK, now=now)
-            return
-        self._in_one_piece = True
-        self._state = _State.OPEN
 
     def _close_failed(self, error: HeadwayError, *, now: float) -> None:
         match error:
-            case DigestMismatchError():
+            case DigestMismatchError() | MisbehavedError():
                 self._mismatches += 1
                 if self._mismatches >= MAX_MISMATCHES:
                     self._give_up(error)

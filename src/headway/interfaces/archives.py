@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from typing import Protocol, TypeAlias
 
 from headway.oci.digest import DiffID
@@ -47,24 +46,6 @@ class Archive(Protocol):
             InvalidArchiveError: While iterating: it is broken, cut short, or leads out of itself.
             StoreError: While iterating: it cannot be read.
         """
-
-
-class Spool(AbstractContextManager["Spool"], Protocol):
-    """Bytes that are put aside, to be read once they are all there; gone at the end of its context."""
-
-    def write(self, data: bytes) -> None:
-        """Append.
-
-        Raises:
-            StoreFullError: No space left.
-            StoreError: The disk failed.
-        """
-
-    def rewind(self) -> None:
-        """Read from the beginning from now on."""
-
-    def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end."""
 
 
 FileToWrite: TypeAlias = tuple[str, int, Iterable[bytes]]

@@ -83,6 +83,33 @@ class Ingest(Protocol):
         """Close and keep it. Followers are stopped."""
 
 
+class BlobFile(Protocol):
+    """A blob that is open for reading anywhere in it; any thread reads."""
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Return so many bytes from `offset` on.
+
+        Raises:
+            StoreCorruptError: It is shorter than that.
+            StoreError: The disk failed.
+        """
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class Spool(BlobFile, Protocol):
+    """A file without a name: written once from its first byte on, read anywhere, and gone when it is closed."""
+
+    def write(self, data: bytes) -> None:
+        """Append `data`.
+
+        Raises:
+            StoreFullError: No space left.
+            StoreError: The disk failed.
+        """
+
+
 class BlobStore(Protocol):
     """Committed blobs: immutable, whole, verified. Small ones (configs, manifests) enter by `put`."""
 
@@ -103,6 +130,13 @@ class BlobStore(Protocol):
         Raises:
             NotFoundError: While iterating: it is not here.
             StoreCorruptError: While iterating: what lies there has another digest.
+        """
+
+    def open(self, digest: Digest) -> BlobFile:
+        """Open a blob for reading anywhere; whoever gets its bytes compares the digest.
+
+        Raises:
+            NotFoundError: It is not here.
         """
 
     def put(self, digest: Digest, data: bytes) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from headway.distribution.connection_lives import Life
 from headway.oci.digest import Digest, ImageID
 from headway.oci.reference import Reference
 from headway.records import ImageRecord
@@ -106,6 +107,12 @@ class HostMemory(Protocol):
 
     def found(self, addresses: Mapping[str, Sequence[str]]) -> None:
         """Remember such addresses, instead of those of the same hosts that were known before."""
+
+    def lives(self) -> Mapping[str, Life]:
+        """Return how far connections carried uploads before they were cut, by ``host[:port]``."""
+
+    def lived(self, lives: Mapping[str, Life]) -> None:
+        """Remember such lives, instead of those of the same hosts that were known before."""
 
 
 class Transaction(Protocol):

@@ -21,7 +21,7 @@ from headway.errors import (
     HeadwayError,
     MisbehavedError,
     OutOfOrderError,
-    RefusedError,
+    RejectedError,
     TooLargeError,
     UnreachableError,
 )
@@ -82,7 +82,15 @@ class RegistryPusher:
         target = f"/v2/{repository}/manifests/{name}"
         with Request(self._client, endpoint, access, "PUT", target, headers, Body.of(manifest.data)) as request:
             exchange = request.send()
-            _check(request, exchange, endpoint, f"{repository}:{name}", {200, 201, 202}, len(manifest.data))
+            _check(
+                request,
+                exchange,
+                endpoint,
+                f"{repository}:{name}",
+                {200, 201, 202},
+                size=len(manifest.data),
+                whole="the manifest",
+            )
             said = digest_header(exchange, endpoint)
             exchange.finish()
         if said is not None and said.algorithm == manifest.digest.algorithm and said != manifest.digest:
@@ -125,7 +133,7 @@ class RegistryUpload:
         with self._take_charge_of(Request(self._client, self._endpoint, access, "POST", target, {})) as request:
             exchange = request.send()
             expected = {201, 202} if mount is not None else {202}
-            _check(request, exchange, self._endpoint, self._repository, expected)
+            _check(request, exchange, self._endpoint, self._repository, expected, whole="an upload")
             exchange.finish()
             if exchange.status == 201:
                 return None
@@ -153,7 +161,7 @@ class RegistryUpload:
                 exchange = request.send()
             finally:
                 self.carried = request.carried
-            _check(request, exchange, self._endpoint, self._repository, {202, 201, 204}, size)
+            _check(request, exchange, self._endpoint, self._repository, {202, 201, 204}, size=size)
             exchange.finish()
             self._follow(exchange)
             return _held(exchange)
@@ -259,9 +267,26 @@ def _held(exchange: Exchange) -> int | None:
 
 
 def _check(
-    request: Request, exchange: Exchange, endpoint: Endpoint, name: str, expected: set[int], size: int = 0
+    request: Request,
+    exchange: Exchange,
+    endpoint: Endpoint,
+    name: str,
+    expected: set[int],
+    *,
+    size: int = 0,
+    whole: str = "",
 ) -> None:
-    """Raise the error that an answer stands for, unless it is one of those expected."""
+    """Raise the error that an answer stands for, unless it is one of those expected.
+
+    Args:
+        request: What was asked.
+        exchange: The answer.
+        endpoint: Who answered.
+        name: What it was about.
+        expected: Good statuses.
+        size: Of what was sent, in bytes.
+        whole: What was sent, in words, where nothing of it depends on what was sent before: a refusal is final then.
+    """
     status = exchange.status
     if status in expected and media_type_of(exchange) != "text/html":
         return
@@ -270,5 +295,8 @@ def _check(
     if status == 413:
         raise TooLargeError(endpoint.host, size)
     if status == 405:
-        raise RefusedError(endpoint.host, status, "UNSUPPORTED", "takes no pushes (HTTP 405): a cache, or read-only?")
-    raise request.failure("upload", name)
+        raise RejectedError(endpoint.host, status, "takes no pushes (HTTP 405); is it a cache, or read-only?")
+    error = request.failure("upload", name)
+    if whole and isinstance(error, MisbehavedError) and 400 <= status < 500:
+        raise RejectedError(endpoint.host, status, f"does not take {whole}: {error.reason}")
+    raise error

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 
 import msgspec
 
 from headway.errors import ConflictError, DigestMismatchError, HeadwayError, InvalidArchiveError, InvalidLayerError
-from headway.interfaces.archives import Archive, ArchivedFile, Spool
-from headway.interfaces.content import Ingest
+from headway.interfaces.archives import Archive, ArchivedFile
+from headway.interfaces.content import Ingest, Spool
 from headway.interfaces.files import Applier, TarSource
 from headway.interfaces.garbage import Lease
 from headway.oci.archived import ArchivedImage, promised_diff_id, promised_digest
@@ -217,17 +217,18 @@ class ArchivedLayers:
 
     def _put_aside(self, name: str, source: _Peeked, size: int) -> None:
         """Find out which layer it is before it is unpacked."""
-        with self._taker.spool() as spool:
+        with closing(self._taker.spool()) as spool:
+            aside = _Aside(source, spool)
             try:
-                diff_id = self._taker.measure(_Tee(source, spool))
+                diff_id = self._taker.measure(aside)
             except InvalidLayerError as error:
                 self._found[name] = error
                 return
             if self._is_here(diff_id):
                 self._found[name] = diff_id
                 return
-            spool.rewind()
-            self._unpack(name, _Peeked(spool), size)
+            aside.turn()
+            self._unpack(name, _Peeked(aside), size)
 
     def _unpack(self, name: str, source: _Peeked, size: int) -> DiffID | HeadwayError:
         try:
@@ -295,17 +296,28 @@ class _Peeked:
         return b"".join(iter(lambda: self.read(SMALL_BYTES), b""))
 
 
-class _Tee:
-    """A source that is written down while it is read."""
+class _Aside:
+    """A source that is put aside while it is read, so that it can be read once more."""
 
-    def __init__(self, source: TarSource, copy: Spool) -> None:
+    def __init__(self, source: TarSource, spool: Spool) -> None:
         self._source = source
-        self._copy = copy
+        self._spool = spool
+        self._length = 0
+        self._at: int | None = None
+
+    def turn(self) -> None:
+        """Begin again; everything was read."""
+        self._at = 0
 
     def read(self, limit: int) -> bytes:
         """See `TarSource`."""
-        data = self._source.read(limit)
-        self._copy.write(data)
+        if self._at is None:
+            data = self._source.read(limit)
+            self._spool.write(data)
+            self._length += len(data)
+            return data
+        data = self._spool.read_at(self._at, min(limit, self._length - self._at))
+        self._at += len(data)
         return data
 
 

@@ -16,6 +16,7 @@ from headway.errors import DigestMismatchError, InvalidDigestError, NotFoundErro
 from headway.oci.digest import Digest
 from headway.store.data_root import DataRoot, fsync_directory
 from headway.store.failures import disk_errors
+from headway.store.spool import OpenFile
 
 _ALGORITHMS = ("sha256", "sha512")
 _PIECE = 1 << 20
@@ -73,6 +74,15 @@ class FileBlobStore:
                 yield piece
         if whole.hexdigest() != digest.hex:
             raise StoreCorruptError(f"{path} has digest {digest.algorithm}:{whole.hexdigest()}")
+
+    def open(self, digest: Digest) -> OpenFile:
+        """See `BlobStore.open`."""
+        path = self._root.blob(digest)
+        with disk_errors(path):
+            try:
+                return OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), str(path))
+            except FileNotFoundError:
+                raise NotFoundError("blob", digest) from None
 
     def put(self, digest: Digest, data: bytes) -> None:
         """Publish `data` durably; a blob that is here already and whole is left alone.

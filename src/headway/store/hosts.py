@@ -1,14 +1,15 @@
-"""Which registries have answered before, and at which addresses hosts were found."""
+"""Which registries have answered before, at which addresses hosts were found, and how far connections carry uploads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from headway.distribution.connection_lives import Life
 from headway.store.database import Database
 
 
 class SqliteHostMemory:
-    """Implements `interfaces.HostMemory` in the tables ``hosts`` and ``addresses``.
+    """Implements `interfaces.HostMemory` in the tables ``hosts``, ``addresses`` and ``connection_lives``.
 
     Args:
         database: Holds the tables.
@@ -45,3 +46,18 @@ class SqliteHostMemory:
                     "ON CONFLICT (name) DO UPDATE SET good = excluded.good",
                     (name, " ".join(good)),
                 )
+
+    def lives(self) -> dict[str, Life]:
+        """See `interfaces.HostMemory.lives`."""
+        rows = self._database.query("SELECT host, carried, piece, seen FROM connection_lives")
+        return {str(host): Life(carried, piece, seen) for host, carried, piece, seen in rows}
+
+    def lived(self, lives: Mapping[str, Life]) -> None:
+        """See `interfaces.HostMemory.lived`."""
+        if not lives:
+            return
+        with self._database.transaction():
+            self._database.execute_each(
+                "INSERT OR REPLACE INTO connection_lives (host, carried, piece, seen) VALUES (?, ?, ?, ?)",
+                [(host, life.carried, life.piece, life.seen) for host, life in lives.items()],
+            )

@@ -204,7 +204,15 @@ CREATE VIEW chain_users (chain_id) AS
 """
 
 # Addresses that took a connection for a host name, the latest first, with spaces: for when no name server answers.
+# And how many bytes the shortest-lived connection to a registry carried up in whole pieces, and how large those may be.
 _ADDRESSES = """
+CREATE TABLE connection_lives (
+    host TEXT PRIMARY KEY,
+    carried INTEGER NOT NULL,
+    piece INTEGER NOT NULL,
+    seen REAL NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE addresses (
     name TEXT PRIMARY KEY,
     good TEXT NOT NULL

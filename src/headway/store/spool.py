@@ -1,55 +1,64 @@
-"""Bytes that are put aside for a moment.
-
-Rule: a spool has no name: it is gone when it is closed, and when the process dies.
-"""
+"""Open files: committed blobs that are read anywhere in, and what is put aside in a file without a name."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from headway.errors import StoreCorruptError
 from headway.store.failures import disk_errors
 
 
-class FileSpool:
-    """`interfaces.archives.Spool` as a file on the file system of a directory.
+class OpenFile:
+    """Implements `interfaces.BlobFile`.
 
     Args:
-        place: The directory.
-
-    Raises:
-        StoreError: From every method: the disk failed; `StoreFullError` where it has no space left.
+        descriptor: Open for reading; closed by `close`.
+        name: For messages.
     """
 
-    def __init__(self, place: Path) -> None:
-        self._place = place
-        with disk_errors(place):
-            self._file = tempfile.TemporaryFile(dir=place, buffering=0)  # noqa: SIM115  # it is one itself
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor = descriptor
+        self._name = name
 
-    def __enter__(self) -> Self:
-        return self
+    def read_at(self, offset: int, length: int) -> bytes:
+        """See `interfaces.BlobFile.read_at`."""
+        with disk_errors(Path(self._name)):
+            data = os.pread(self._descriptor, length, offset)
+            while len(data) < length and (more := os.pread(self._descriptor, length - len(data), offset + len(data))):
+                data += more
+        if len(data) < length:
+            raise StoreCorruptError(f"{self._name} ends {length - len(data)} bytes too early")
+        return data
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
+    def close(self) -> None:
+        """See `interfaces.BlobFile.close`."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class SpoolFile(OpenFile):
+    """Implements `interfaces.Spool`: a file that nobody else sees, and that is gone when this process dies.
+
+    Args:
+        directory: On the file system that it takes space of.
+
+    Raises:
+        StoreError: It cannot be made.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        private = directory / os.urandom(8).hex()
+        with disk_errors(private):
+            descriptor = os.open(private, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            private.unlink()  # not O_TMPFILE: some file systems do not have it
+        super().__init__(descriptor, str(directory))
+        self._directory = directory
 
     def write(self, data: bytes) -> None:
-        """Append."""
-        rest = memoryview(data)
-        with disk_errors(self._place):
-            while rest:
-                rest = rest[os.write(self._file.fileno(), rest) :]
-
-    def rewind(self) -> None:
-        """Read from the beginning from now on."""
-        with disk_errors(self._place):
-            self._file.seek(0)
-
-    def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end."""
-        with disk_errors(self._place):
-            return os.read(self._file.fileno(), limit)
+        """See `interfaces.Spool.write`."""
+        view = memoryview(data)
+        with disk_errors(self._directory):
+            while view:
+                view = view[os.write(self._descriptor, view) :]
