@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from headway.oci.run_config import merge
+from headway.errors import RequestError
+from headway.oci.run_config import checked, merge
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,21 @@ def test_an_entrypoint_of_its_own_takes_no_command_of_the_images() -> None:
 
 def test_what_nobody_knows_stays_the_containers() -> None:
     assert merge({"Tty": True, "X": 1}, {"Y": 2}) == {"Tty": True, "X": 1, "Cmd": None, "Entrypoint": None}
+
+
+def test_a_config_may_say_one_word_for_a_list_and_null_for_nothing() -> None:
+    assert checked({"Cmd": "run", "Entrypoint": None, "Env": ["A=1"], "Unknown": 1}) == {
+        "Cmd": ["run"],
+        "Env": ["A=1"],
+        "Unknown": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("Image", []), ("Cmd", [1]), ("Entrypoint", {}), ("Env", "A=1"), ("Labels", {"a": 1}), ("Volumes", ["/a"]),
+     ("Tty", "yes"), ("StopTimeout", 1.5), ("Healthcheck", [])],
+)  # fmt: skip
+def test_a_config_with_another_kind_of_value_is_refused_by_its_key(key: str, value: object) -> None:
+    with pytest.raises(RequestError, match=key):
+        checked({key: value})

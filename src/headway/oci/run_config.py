@@ -8,11 +8,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+import msgspec
+
+from headway.errors import RequestError
+
 Config: TypeAlias = Mapping[str, Any]
 
 _PLAIN = ("User", "WorkingDir", "StopSignal")
 _UNIONS = ("ExposedPorts", "Labels")
 _HEALTH = ("Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")
+
+_TEXTS = list[str]
+_WORDS = list[str] | str
+_SET = dict[str, dict[str, Any]]
+_KINDS: Mapping[str, Any] = {
+    **dict.fromkeys(("Hostname", "Domainname", "User", "Image", "WorkingDir", "MacAddress", "StopSignal"), str),
+    **dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce"), bool),
+    **dict.fromkeys(("ArgsEscaped", "NetworkDisabled"), bool),
+    **dict.fromkeys(("Env", "OnBuild", "Shell"), _TEXTS),
+    **dict.fromkeys(("Cmd", "Entrypoint"), _WORDS),
+    **dict.fromkeys(("ExposedPorts", "Volumes"), _SET),
+    "Labels": dict[str, str],
+    "Healthcheck": dict[str, Any],
+    "StopTimeout": int,
+}
+
+
+def checked(config: Config) -> dict[str, Any]:
+    """Return a config whose known keys are what Docker takes there; null means missing, and one word a list of it.
+
+    Raises:
+        RequestError: One is something else.
+    """
+    known = {key: value for key, value in config.items() if value is not None}
+    for key in known.keys() & _KINDS.keys():
+        try:
+            value = msgspec.convert(known[key], _KINDS[key])
+        except msgspec.ValidationError as error:
+            raise RequestError(f"invalid config: {key}: {error}") from None
+        known[key] = [value] if _KINDS[key] is _WORDS and isinstance(value, str) else value
+    return known
 
 
 def merge(own: Config, image: Config) -> dict[str, Any]:

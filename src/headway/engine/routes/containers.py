@@ -18,7 +18,7 @@ from headway.engine.routing import Route
 from headway.engine.shapes.containers import inspected, listed
 from headway.errors import ConflictError
 from headway.oci.platform import Platform, is_satisfied_by
-from headway.oci.run_config import merge
+from headway.oci.run_config import checked, merge
 from headway.records import ContainerRecord
 from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
@@ -27,11 +27,11 @@ from headway.service.containers import Containers
 from headway.service.image_service import ImageService
 
 
-class _Networking(msgspec.Struct, rename="pascal"):
-    """What a creation says beside the container's config."""
+class _HostConfig(msgspec.Struct, rename="pascal"):
+    """What Headway itself reads of a host config; the rest is kept and given back as it came."""
 
-    host_config: dict[str, Any] | None = None
-    networking_config: dict[str, Any] | None = None
+    network_mode: str | None = None
+    storage_opt: dict[str, str] | None = None
 
 
 class ContainerRoutes:
@@ -100,14 +100,15 @@ class ContainerRoutes:
         return document({"Id": container.container_id, "Warnings": warnings}, 201)
 
     def _made(self, config: dict[str, Any], name: str, platform: Platform | None) -> tuple[ContainerRecord, list[str]]:
-        host_config = config.pop("HostConfig", None) or {}
+        host_config = _host_config(config.pop("HostConfig", None) or {})
         config.pop("NetworkingConfig", None)
-        image = config.get("Image") or ""
+        config = checked(config)
+        image = config.get("Image", "")
         warnings: list[str] = []
         if image:
             record = self._service.get_image(image, platform)
             details = self._service.lookup_image(str(record.image_id))
-            config = merge(config, details.config or {})
+            config = merge(config, checked(details.config or {}))
             if platform is None and not is_satisfied_by(self._host, details.platform):
                 warnings.append(
                     f"The requested image's platform ({details.platform}) does not match the detected host platform "
@@ -158,6 +159,14 @@ class ContainerRoutes:
         with leaving() as has_left:
             report = await asyncio.to_thread(self._pruner.prune, filters, stopped=has_left)
         return document({"ContainersDeleted": list(report.deleted) or None, "SpaceReclaimed": report.size})
+
+
+def _host_config(document: object) -> dict[str, Any]:
+    try:
+        msgspec.convert(document, _HostConfig)
+        return msgspec.convert(document, dict[str, Any])
+    except msgspec.ValidationError as error:
+        raise InvalidQueryError(f"invalid HostConfig: {error}") from None
 
 
 def _text(value: dict[str, Any]) -> str:
