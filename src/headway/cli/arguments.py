@@ -25,6 +25,7 @@ Store:
 Daemon and registries:
   daemon     serve docker and others           login      log in to a registry
   context    how docker finds the daemon       logout     forget that login
+  doctor     why pulls fail or cost too much
 
 Other:
   version    which Headway this is
@@ -327,6 +328,16 @@ def _context(parser: argparse.ArgumentParser) -> None:
     """Print the command that lets docker find the daemon by a context."""
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    """Find out why pulls fail or cost more than they must: here, on the way, at the registry."""
+    parser.add_argument("target", nargs="?", metavar="REGISTRY|NAME", help="a registry, or an image at one")
+    parser.add_argument("--rate", action="store_true", help="measure how fast bytes come, too; costs 256 kB")
+    parser.add_argument("--registry-mirror", action="append", metavar="URL", help="examine this one for docker.io too")
+    _insecure(parser)
+    _authfile(parser)
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+
+
 def _version(parser: argparse.ArgumentParser) -> None:
     """Print which Headway this is."""
     _format(parser)
@@ -381,6 +392,7 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "check": _check,
     "daemon": _daemon,
     "context": _context,
+    "doctor": _doctor,
     "version": _version,
     "run": _run,
 }

@@ -35,6 +35,7 @@ _MODULES = {
     "check": "headway.cli.check",
     "daemon": "headway.cli.daemon",
     "context": "headway.cli.context",
+    "doctor": "headway.cli.doctor",
     "version": "headway.cli.version",
     "run": "headway.cli.version",
 }

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from headway.distribution.diagnosis import Reached
 from headway.distribution.endpoints import Endpoint
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
@@ -222,3 +223,15 @@ class Meter(Protocol):
 
     requests: int
     received_bytes: int
+
+
+class Probe(Protocol):
+    """Takes a first request to a registry apart."""
+
+    def reach(self, endpoint: Endpoint) -> Reached:
+        """Ask whether somebody answers, without a login, and measure each stage.
+
+        Raises:
+            UnreachableError: Nobody does.
+            MisbehavedError: What answers does not speak HTTP.
+        """

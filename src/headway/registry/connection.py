@@ -43,6 +43,7 @@ class Connection(http.client.HTTPConnection):
 
     Attributes:
         carried: Bytes of bodies that it has brought up, each of them answered.
+        took: How long each stage took, in seconds.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Connection(http.client.HTTPConnection):
         self._ended = False
         self.proxy = proxy
         self.carried = 0
+        self.took: dict[Stage, float] = {}
 
     def connect(self) -> None:
         """Connect, through the proxy where there is one, and agree on TLS where that is wanted."""
@@ -111,7 +113,8 @@ class Connection(http.client.HTTPConnection):
         return raw
 
     def _took(self, stage: Stage, began: float) -> None:
-        self._standing.patience.took(self._host, stage, time.monotonic() - began)
+        self.took[stage] = time.monotonic() - began
+        self._standing.patience.took(self._host, stage, self.took[stage])
 
     def _ask_for_tunnel(self, raw: socket.socket, proxy: Proxy) -> None:
         """Let the proxy connect us with the registry (RFC 9110, section 9.3.6)."""
@@ -147,6 +150,11 @@ class Connection(http.client.HTTPConnection):
         self._took("hello", began)
         if context.verify_mode is ssl.CERT_REQUIRED:
             self._standing.trusted.add(self._address.host)
+
+    @property
+    def tls_version(self) -> str:
+        """What was agreed on, as ``TLSv1.3``; empty without TLS."""
+        return (self.sock.version() or "") if isinstance(self.sock, ssl.SSLSocket) else ""
 
     def _require_not_ended(self) -> None:
         if self._ended:

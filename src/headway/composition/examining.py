@@ -1,0 +1,72 @@
+"""What examines this machine and the way to registries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from headway.composition.network import credential_source, http_client
+from headway.distribution.diagnosis import Finding, disk_finding
+from headway.distribution.standing import Standing
+from headway.errors import HeadwayError
+from headway.interfaces.registries import Meter
+from headway.layers.drivers.selection import choose_driver
+from headway.layers.mounts import file_system
+from headway.registry.client import RegistryClient
+from headway.registry.probe import RegistryProbe
+from headway.service.doctor import Doctor
+from headway.settings import Settings
+from headway.store.data_root import DataRoot
+from headway.store.ingests import FileIngestStore
+from headway.store.space import space
+
+
+@contextmanager
+def examining(settings: Settings) -> Iterator[tuple[Doctor, Meter]]:
+    """Give what examines the way to registries, and what counts the cost of that."""
+    standing = Standing()
+    http = http_client(settings, standing=standing)
+    credentials = credential_source(settings)
+    client = RegistryClient(http, credentials)
+    try:
+        yield (
+            Doctor(
+                RegistryProbe(http),
+                client,
+                check_login=client.check,
+                has_login=lambda host: credentials(host) is not None,
+                standing=standing,
+            ),
+            http.meter,
+        )
+    finally:
+        http.close()
+
+
+def disk(settings: Settings) -> Finding:
+    """Return what there is to say of the data root's disk.
+
+    Raises:
+        StoreError: It cannot be used.
+    """
+    root = DataRoot(settings.data_root)
+    root.examine()
+    place = _nearest(settings.data_root)
+    held = [held for _, held, _ in FileIngestStore(root, boot_id="").walk()]
+    driver, why = "", ""
+    try:
+        driver = choose_driver(settings.storage_driver, (), place).name
+    except HeadwayError as error:
+        why = str(error)
+    kind = ""
+    with suppress(OSError):
+        kind = file_system(str(place))
+    return disk_finding(space(place), kind=kind, driver=driver, why_no_driver=why, held=sum(held), unfinished=len(held))
+
+
+def _nearest(path: Path) -> Path:
+    """Return the path, or what there is above it: where it will be made."""
+    while not path.exists():
+        path = path.parent
+    return path

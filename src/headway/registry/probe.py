@@ -1,0 +1,124 @@
+"""A first request to a registry, taken apart: names, connection, TLS, answer."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import time
+from contextlib import suppress
+
+from headway.distribution.black_hole import TRIES
+from headway.distribution.diagnosis import Reached
+from headway.distribution.endpoints import Endpoint
+from headway.errors import Fault, UnreachableError
+from headway.registry.address import Address
+from headway.registry.connection import Connection
+from headway.registry.distrust import seconds_of
+from headway.registry.http import HttpClient
+from headway.registry.translation import translated
+
+WAIT_SECONDS = 9.0
+_TCP_INFO_RECEIVED_SEGMENT = slice(20, 24)  # tcpi_rcv_mss (linux/tcp.h: struct tcp_info)
+
+
+class RegistryProbe:
+    """Implements `interfaces.registries.Probe`.
+
+    Args:
+        client: How this process reaches registries.
+    """
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    def reach(self, endpoint: Endpoint) -> Reached:
+        """See `interfaces.registries.Probe.reach`."""
+        scheme = endpoint.scheme
+        try:
+            return self._by(scheme, endpoint)
+        except UnreachableError as error:
+            if endpoint.secure or scheme == "http" or error.fault in (Fault.UNKNOWN_NAME, Fault.NO_DNS, Fault.TIMEOUT):
+                raise
+        return self._by("http", endpoint)
+
+    def _by(self, scheme: str, endpoint: Endpoint) -> Reached:
+        address = Address.parse(scheme, endpoint.host, verify=endpoint.secure, registry=endpoint.host)
+        try:
+            return self._once(address, endpoint, only_small=False)
+        except UnreachableError as error:
+            if error.fault not in (Fault.TLS, Fault.TIMEOUT, Fault.STALLED):
+                raise
+            for _ in range(TRIES):
+                self._client.standing.black_hole.swallowed(address.owner)
+            try:
+                return self._once(address, endpoint, only_small=True)
+            except UnreachableError:
+                raise error from None  # size was not what it was about
+
+    def _once(self, address: Address, endpoint: Endpoint, *, only_small: bool) -> Reached:
+        proxy = self._client.proxy_for(address)
+        nearest = proxy.host if proxy is not None else address.host
+        connection = Connection(
+            address,
+            self._client.context(address),
+            self._client.names,
+            self._client.standing,
+            proxy=proxy,
+            connect_seconds=WAIT_SECONDS,
+            hello_seconds=WAIT_SECONDS,
+        )
+        with translated(str(address)):
+            began = time.monotonic()
+            addresses = self._client.names.lookup(nearest, seconds=WAIT_SECONDS)
+            named = time.monotonic() - began
+            try:
+                connection.connect()
+                took = connection.took
+                connection.limit(WAIT_SECONDS)
+                asked = time.monotonic()
+                connection.request("GET", f"{endpoint.prefix}/v2/", headers={"Host": str(address)})
+                response = connection.getresponse()
+                response.read()
+                self._client.meter.answered(_header_bytes(response))
+                return Reached(
+                    host=endpoint.host,
+                    addresses=tuple(addresses),
+                    names_seconds=None if _is_literal(nearest) else named,
+                    proxy=str(proxy) if proxy is not None else "",
+                    connect_seconds=took.get("connect", 0.0),
+                    tls_version=connection.tls_version,
+                    tls_seconds=took.get("hello", 0.0),
+                    answer_seconds=time.monotonic() - asked,
+                    clock_seconds=_ahead(response),
+                    segment_bytes=_segment(connection),
+                    only_small=only_small,
+                )
+            finally:
+                connection.close()
+
+
+def _header_bytes(response: http.client.HTTPResponse) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in response.getheaders()) + 19
+
+
+def _ahead(response: http.client.HTTPResponse) -> float | None:
+    there = seconds_of(response.getheader("Date"))
+    return None if there is None else time.time() - there
+
+
+def _segment(connection: Connection) -> int:
+    sock = connection.sock
+    with suppress(OSError, AttributeError):
+        if sock is not None:
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+            return int.from_bytes(info[_TCP_INFO_RECEIVED_SEGMENT], "little")
+    return 0
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
