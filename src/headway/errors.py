@@ -593,5 +593,20 @@ class GaveUpError(HeadwayError):
         self.side = cause.side
 
 
+class PullStoppedError(HeadwayError):
+    """A pull that is not under way any more; what arrived is kept.
+
+    Attributes:
+        pull_id: Which.
+        state: What has become of it.
+    """
+
+    def __init__(self, pull_id: str, state: str, reason: str = "") -> None:
+        super().__init__(f"pull {pull_id} is {state}" + (f": {reason}" if reason else ""))
+        self.pull_id = pull_id
+        self.state = str(state)
+        self.retryable = state != "cancelled"
+
+
 class OutOfOrderError(RuntimeError):
     """A state machine was misused: our bug, never caught."""

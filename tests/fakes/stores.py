@@ -22,6 +22,7 @@ from tests.fakes.memory import (
     MemoryReferenceStore,
 )
 from tests.fakes.memory_garbage import MemoryGarbage, MemoryLeases
+from tests.fakes.pulls import MemoryPullStore
 from tests.fakes.rw_layers import CopyingDrivers, MemoryRwLayerStore
 
 
@@ -53,6 +54,7 @@ def memory_stores(directory: Path) -> Stores:
         garbage=MemoryGarbage(images, layers, blobs, ingests, leases, in_use),
         metadata=MemoryDistributionMetadata(),
         mounts=mounts,
+        pulls=MemoryPullStore(),
         events=Events(log),
         transaction=no_transaction,
     )

@@ -29,6 +29,7 @@ from headway.store.layers import SqliteLayerStore
 from headway.store.leases import SqliteLeases
 from headway.store.lock import WriterLock
 from headway.store.mounts import SqliteMountTable
+from headway.store.pulls import SqlitePullStore
 from headway.store.rebuild import open_whole
 from headway.store.recovery import recover
 from headway.store.references import SqliteReferenceStore
@@ -147,6 +148,7 @@ def _stores(
         drivers=drivers,
         metadata=SqliteDistributionMetadata(database),
         mounts=SqliteMountTable(database),
+        pulls=SqlitePullStore(database),
         events=Events(log),
         transaction=database.transaction,
     )

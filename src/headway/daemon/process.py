@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from headway.composition.durable import durable_pulls
 from headway.composition.service import image_service
 from headway.composition.writing import writing
 from headway.daemon import logs
@@ -28,10 +29,12 @@ from headway.daemon.sockets import Listener, close_all, default_socket, open_all
 from headway.engine.host import this_host
 from headway.engine.listeners import Address
 from headway.engine.routes.headway import HeadwayRoutes
+from headway.engine.routes.headway_pulls import HeadwayPullRoutes
 from headway.engine.server import EngineServer
 from headway.engine.table import all_routes
 from headway.errors import ConflictError, HeadwayError
 from headway.layers.file_access import RootfsAccess
+from headway.oci.platform import Platform
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores
 
@@ -77,15 +80,26 @@ class Daemon:
     async def _serve(self, stores: Stores, listeners: list[Listener]) -> None:
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
-        async with image_service(
-            self._configuration.settings, stores, current=lambda: self._configuration.settings
-        ) as service:
+        async with (
+            image_service(
+                self._configuration.settings, stores, current=lambda: self._configuration.settings
+            ) as service,
+            durable_pulls(
+                service,
+                stores.pulls,
+                self._configuration.settings,
+                may_detach=lambda: self._configuration.daemon.pull_detach,
+            ) as pulls,
+        ):
             host = this_host()
             routes = all_routes(
-                service, stores, RootfsAccess(), host=host, settings=lambda: self._configuration.settings
+                service, stores, RootfsAccess(), pulls, host=host, settings=lambda: self._configuration.settings
             )
-            own = HeadwayRoutes(service, stores, self._configuration.settings)
-            server = EngineServer([*own.routes(), *routes])
+            own = [
+                *HeadwayRoutes(service, stores, self._configuration.settings).routes(),
+                *HeadwayPullRoutes(service, pulls, Platform.of_machine(host.machine)).routes(),
+            ]
+            server = EngineServer([*own, *routes])
             reloader = Reloader(service, stores.events, host.name)
             self._obey_signals(loop, stopped, reloader)
             serving = [
@@ -98,6 +112,7 @@ class Daemon:
             notify("STOPPING=1")
             for each in serving:
                 each.close()
+            await pulls.stop()  # those who watch are told why
             await self._shut_down(server, service)
 
     async def _shut_down(self, server: EngineServer, service: ImageService) -> None:

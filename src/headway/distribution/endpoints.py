@@ -56,10 +56,19 @@ class InsecureRegistries:
     """
 
     def __init__(self, entries: Sequence[str] = ()) -> None:
+        self._entries = tuple(entries)
         self._hosts: set[str] = {"localhost"}
         self._networks = [ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")]
         for entry in entries:
             self._add(entry)
+
+    def including(self, entries: Sequence[str]) -> InsecureRegistries:
+        """Return these and some more.
+
+        Raises:
+            InvalidSettingError: As for the class.
+        """
+        return InsecureRegistries((*self._entries, *entries)) if entries else self
 
     def _add(self, entry: str) -> None:
         if "://" in entry or not entry:

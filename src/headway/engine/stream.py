@@ -10,27 +10,38 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from aiohttp import web
 
 from headway.engine.call import Call
 from headway.engine.failures import failure
-from headway.engine.messages import Message, failed
-from headway.engine.pull_messages import Emit
+from headway.engine.messages import failed
 from headway.engine.server import stream_headers
 
 FLUSH_SECONDS = 0.1
+
+
+class Line(Protocol):
+    """What is sent."""
+
+    def encode(self) -> bytes:
+        """Return it with its end of line."""
+
+
+Emit = Callable[[Line, str], None]
+"""As `pull_messages.Emit`, for any kind of line."""
 
 
 class _Outbox:
     """What is still to be sent: bars by key, everything else in order."""
 
     def __init__(self) -> None:
-        self._pending: dict[str | int, Message] = {}
+        self._pending: dict[str | int, Line] = {}
         self._numbers = itertools.count()
         self.filled = asyncio.Event()
 
-    def put(self, message: Message, key: str) -> None:
+    def put(self, message: Line, key: str) -> None:
         self._pending.pop(key, None)  # a step that follows a bar stands behind it
         self._pending[key or next(self._numbers)] = message
         self.filled.set()

@@ -25,11 +25,18 @@ from headway.service.containers import Containers
 from headway.service.image_layers import LINUX
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores
+from headway.service.pulls import Pulls
 from headway.settings import Settings
 
 
 def all_routes(
-    service: ImageService, stores: Stores, access: FileAccess, *, host: Host, settings: Callable[[], Settings]
+    service: ImageService,
+    stores: Stores,
+    access: FileAccess,
+    pulls: Pulls,
+    *,
+    host: Host,
+    settings: Callable[[], Settings],
 ) -> list[Route]:
     """Return every line of the table.
 
@@ -38,6 +45,7 @@ def all_routes(
         stores: What it works on.
         access: Reaches into containers.
         host: The machine.
+        pulls: Brings images.
         settings: Returns those in force.
     """
     platform = Platform.of_machine(host.machine)
@@ -58,7 +66,7 @@ def all_routes(
         status=lambda: service.layer_store_status()[LINUX],
         counts=counts,
     )
-    from_registry = PullRoutes(service, platform)
+    from_registry = PullRoutes(service, platform, pulls)
     return [
         *system.routes(),
         *EventRoutes(stores.events).routes(),

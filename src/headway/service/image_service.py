@@ -307,8 +307,21 @@ class ImageService:
         platform: Platform | None = None,
         login: Credentials | None = None,
     ) -> PullDone:
-        """Bring an image, complete and verified; see `Puller.pull`."""
-        return await self._pulls.pull(self._config.registry_service.request(reference, platform, login), report)
+        """Bring an image, complete and verified; see `Puller.pull`.
+
+        Args:
+            reference: Its name.
+            report: Told what goes on.
+            platform: None for the machine's own.
+            login: Who asks; None for what this machine knows.
+            mirrors: URLs that stand in for its registry, before those that are set.
+            insecure: Registries that may be asked without verified TLS, besides those that are set.
+        """
+        request = self._config.registry_service.request(reference, platform, login)
+        request = msgspec.structs.replace(
+            request, mirrors=(*mirrors, *request.mirrors), insecure=request.insecure.including(insecure)
+        )
+        return await self._pulls.pull(request, report)
 
     def get_repository(self, reference: Reference, login: Credentials | None = None) -> Repository:
         """Return the repository that a reference names, to be asked without a pull."""
@@ -321,6 +334,8 @@ class ImageService:
         *,
         limit: int = 0,
         filters: Filters = {},  # noqa: B006  # nobody changes it
+        mirrors: tuple[str, ...] = (),
+        insecure: tuple[str, ...] = (),
     ) -> list[FoundRepository]:
         """Return what a registry's index finds; see `Search.search`."""
         service = self._config.registry_service

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headway.interfaces.garbage import Garbage, Leases
     from headway.interfaces.images import HostMemory, ImageStore, ReferenceStore, Transaction
     from headway.interfaces.layers import LayerStore
+    from headway.interfaces.pulls import PullStore
     from headway.interfaces.rw_layers import MountTable, RwLayerStore
     from headway.service.events import Events
 
@@ -53,6 +54,7 @@ class Stores(Records, frozen=True, kw_only=True):
         drivers: What mounts layers.
         metadata: Which blobs were seen to hold which layers.
         mounts: What is mounted to stay.
+        pulls: Pulls that outlive who asked for them.
         events: Tells what happens.
         transaction: Makes several records one commit.
     """
@@ -64,5 +66,6 @@ class Stores(Records, frozen=True, kw_only=True):
     drivers: Drivers
     metadata: DistributionMetadata
     mounts: MountTable
+    pulls: PullStore
     events: Events
     transaction: Transaction

@@ -219,4 +219,15 @@ CREATE TABLE addresses (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _NEEDS, _IMAGES_AND_EVENTS, _CONTAINERS, _ADDRESSES)
+# Pulls that outlive who asked for them; record is a `PullRecord` as JSON, for nothing in it is searched.
+_PULLS = """
+CREATE TABLE pulls (
+    pull_id TEXT PRIMARY KEY,
+    created REAL NOT NULL,
+    has_ended INTEGER NOT NULL,
+    record TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX pulls_newest_first ON pulls (created DESC, pull_id);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NEEDS, _IMAGES_AND_EVENTS, _CONTAINERS, _ADDRESSES, _PULLS)

@@ -20,12 +20,14 @@ from headway.engine.pull_messages import Emit, PullMessages, platform_warning, s
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
 from headway.errors import HeadwayError, InvalidReferenceError, RequestError
+from headway.interfaces.pulls import Wish
 from headway.oci.digest import Digest
 from headway.oci.manifest import Index, parse_manifest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference, parse_any
 from headway.service.image_service import ImageService
 from headway.service.progress import PullDone
+from headway.service.pulls import Pulls
 
 
 class PullRoutes:
@@ -34,10 +36,12 @@ class PullRoutes:
     Args:
         service: Asks it.
         host: What an image is wanted for where nobody says.
+        pulls: Brings images, and pauses what nobody waits for any more.
     """
 
-    def __init__(self, service: ImageService, host: Platform) -> None:
+    def __init__(self, service: ImageService, host: Platform, pulls: Pulls) -> None:
         self._service = service
+        self._pulls = pulls
         self._host = host
 
     def routes(self) -> list[Route]:
@@ -77,7 +81,8 @@ class PullRoutes:
     ) -> PullDone:
         watch = PullMessages(reference, emit)
         try:
-            return await self._service.pull_image(reference, watch, platform=platform, login=login)
+            wish = Wish(reference=str(reference), platform=str(platform or self._host))
+            return await self._pulls.pull(wish, watch, login)
         except HeadwayError as error:
             if is_missing_platform(error):
                 watch.begin()  # the name is there: docker says so, and fails in the stream (3.4)

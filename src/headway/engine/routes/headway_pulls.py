@@ -1,0 +1,131 @@
+"""Durable pulls over HTTP: ``/headway/pulls`` (docs/adr/0017-durable-pulls.md).
+
+Rule: who watches a pull and leaves has left it, by whatever route it was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from headway import wire
+from headway.engine.call import Call
+from headway.engine.routes.headway import answering, asked, refused
+from headway.engine.routes.pulls import login_of
+from headway.engine.routing import Route
+from headway.engine.stream import streamed
+from headway.errors import HeadwayError
+from headway.interfaces.pulls import Wish
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+from headway.service.image_service import ImageService
+from headway.service.progress import LayerProgress, PullDone, PullEvent, Report, Waiting
+from headway.service.pulls import Pulls
+from headway.service.requests import PriorityRequest, PullLine
+
+Emit = Callable[[PullLine, str], None]
+
+
+class HeadwayPullRoutes:
+    """Answers what is asked of pulls.
+
+    Args:
+        service: Asks registries for tags.
+        pulls: All of them.
+        host: What an image is wanted for where nobody says.
+    """
+
+    def __init__(self, service: ImageService, pulls: Pulls, host: Platform) -> None:
+        self._service = service
+        self._pulls = pulls
+        self._host = host
+
+    def routes(self) -> list[Route]:
+        """Return the lines of the table."""
+        return [
+            Route("GET", "/headway/tags", answering(self._tags)),
+            Route("GET", "/headway/pulls", answering(self._list)),
+            Route("POST", "/headway/pulls", self._pull),
+            Route("GET", "/headway/pulls/{id}", answering(self._show)),
+            Route("GET", "/headway/pulls/{id}/events", self._watch),
+            Route("POST", "/headway/pulls/{id}/pause", answering(self._pause)),
+            Route("POST", "/headway/pulls/{id}/resume", answering(self._resume)),
+            Route("POST", "/headway/pulls/{id}/cancel", answering(self._cancel)),
+            Route("POST", "/headway/pulls/{id}/priority", answering(self._set_priority)),
+        ]
+
+    async def _tags(self, call: Call) -> object:
+        repository = self._service.get_repository(Reference.parse(call.text("name")), login_of(call))
+        return await repository.tags()
+
+    async def _list(self, call: Call) -> object:
+        records = await self._pulls.list()
+        return records if call.flag("all") else [each for each in records if not each.state.has_ended]
+
+    async def _show(self, call: Call) -> object:
+        return await self._pulls.get(call.places["id"])
+
+    async def _pause(self, call: Call) -> object:
+        return await self._pulls.pause(call.places["id"])
+
+    async def _resume(self, call: Call) -> object:
+        return await self._pulls.resume(call.places["id"], login_of(call))
+
+    async def _cancel(self, call: Call) -> object:
+        return await self._pulls.cancel(call.places["id"])
+
+    async def _set_priority(self, call: Call) -> object:
+        wanted = await asked(call, PriorityRequest)
+        return await self._pulls.set_priority(call.places["id"], wanted.priority)
+
+    async def _pull(self, call: Call) -> web.StreamResponse:
+        """Start a detached pull and answer with its record; stream everything of any other."""
+        try:
+            wish = self._spelled_out(await asked(call, Wish))
+        except HeadwayError as error:
+            return refused(error)
+        login = login_of(call)
+        if wish.detached:
+            return web.Response(
+                status=201,
+                body=wire.encode(await self._pulls.start(wish, login)) + b"\n",
+                content_type="application/json",
+            )
+        return await _streamed(call, lambda report: self._pulls.pull(wish, report, login))
+
+    async def _watch(self, call: Call) -> web.StreamResponse:
+        pull_id = call.places["id"]
+        return await _streamed(call, lambda report: self._pulls.watch(pull_id, report))
+
+    def _spelled_out(self, wish: Wish) -> Wish:
+        platform = Platform.parse(wish.platform, self._host) if wish.platform else self._host
+        reference = Reference.parse(wish.reference).with_default_tag()
+        return msgspec.structs.replace(wish, reference=str(reference), platform=str(platform))
+
+
+async def _streamed(call: Call, bring: Callable[[Report], Awaitable[PullDone]]) -> web.StreamResponse:
+    """Answer with the events of a pull, one a line; an error is the last line."""
+
+    async def work(emit: Emit) -> None:
+        def report(event: PullEvent) -> None:
+            emit(PullLine.of(event), _bar(event))
+
+        try:
+            await bring(report)
+        except HeadwayError as error:
+            emit(PullLine(error=wire.told(error)), "")
+
+    return await streamed(call, work)
+
+
+def _bar(event: PullEvent) -> str:
+    """Return what an event replaces that was not read yet; nothing where it has to be read."""
+    match event:
+        case LayerProgress():
+            return f"{event.digest} {event.phase}"
+        case Waiting():
+            return "waiting"
+        case _:
+            return ""

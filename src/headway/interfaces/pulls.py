@@ -1,0 +1,93 @@
+"""Records of pulls that outlive who asked for them.
+
+Rule: no credential is ever in a record; that there was one is.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from headway.distribution.pull_states import PullState
+from headway.oci.digest import Digest, ImageID
+
+PRIORITIES = {"low": -10, "normal": 0, "high": 10}
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody wants to have pulled.
+
+    Attributes:
+        reference: With a tag or a digest, as a person spells it.
+        platform: ``os/arch[/variant]``; empty for the machine's own.
+        mirrors: URLs that stand in for its registry, before those that are set.
+        insecure: Registries that may be asked without verified TLS, besides those that are set.
+        detached: Whether it goes on when nobody watches it, with unlimited patience.
+        patient: Whether it has unlimited patience as long as somebody watches it.
+        priority: Higher goes first.
+    """
+
+    reference: str
+    platform: str = ""
+    mirrors: tuple[str, ...] = ()
+    insecure: tuple[str, ...] = ()
+    detached: bool = False
+    patient: bool = False
+    priority: int = 0
+
+
+class PullRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One pull.
+
+    Attributes:
+        pull_id: 12 hex digits.
+        wish: What is wanted; its reference and platform are spelled out.
+        had_login: Whether the request came with a login, which is not kept.
+        state: Where it stands.
+        reason: Why it is in that state, where there is something to say.
+        created: When it was asked for, seconds since the epoch.
+        changed: When its state changed.
+        held: Layer bytes that are here.
+        size: Layer bytes in all; 0 where the manifest is not known.
+        received: Bytes that crossed the network for its layers in its last attempt, headers included.
+        digest: Of the manifest or index; None where it is not known.
+        image_id: Of the image, once it is complete.
+        receipt: What the last attempt cost, once it is complete: the fields of `service.progress.Receipt`.
+    """
+
+    pull_id: str
+    wish: Wish
+    had_login: bool = False
+    state: PullState
+    reason: str = ""
+    created: float
+    changed: float
+    held: int = 0
+    size: int = 0
+    received: int = 0
+    digest: Digest | None = None
+    image_id: ImageID | None = None
+    receipt: dict[str, object] | None = None
+
+
+class PullStore(Protocol):
+    """Records of pulls. The newest ended ones are kept; what has not ended always is."""
+
+    def put(self, record: PullRecord) -> None:
+        """Record a pull; one with the same ID is replaced. Durable when this returns.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+
+    def get(self, prefix: str) -> PullRecord:
+        """Return the pull with this ID, or the only one whose ID begins so.
+
+        Raises:
+            NotFoundError: There is none.
+            ConflictError: There are several.
+        """
+
+    def list(self) -> list[PullRecord]:
+        """Return all, the newest first."""

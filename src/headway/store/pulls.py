@@ -1,0 +1,67 @@
+"""Durable pulls, in the database: a pull is known from before its first byte until long after its last."""
+
+from __future__ import annotations
+
+from headway import wire
+from headway.errors import ConflictError, NotFoundError
+from headway.interfaces.pulls import PullRecord
+from headway.store.database import Database
+
+HISTORY = 200
+"""How many pulls that have ended are kept."""
+
+
+class SqlitePullStore:
+    """`PullStore` in the database's table ``pulls``.
+
+    Args:
+        database: Holds the table.
+        history: How many pulls that have ended are kept.
+    """
+
+    def __init__(self, database: Database, *, history: int = HISTORY) -> None:
+        self._database = database
+        self._history = history
+
+    def put(self, record: PullRecord) -> None:
+        """Record a pull; one with the same ID is replaced, and the oldest ended ones beyond the history go.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT OR REPLACE INTO pulls (pull_id, created, has_ended, record) VALUES (?, ?, ?, ?)",
+                (record.pull_id, record.created, int(record.state.has_ended), wire.encode(record).decode()),
+            )
+            self._database.execute(
+                "DELETE FROM pulls WHERE has_ended AND pull_id NOT IN"
+                " (SELECT pull_id FROM pulls WHERE has_ended ORDER BY created DESC, pull_id LIMIT ?)",
+                (self._history,),
+            )
+
+    def get(self, prefix: str) -> PullRecord:
+        """Return the pull with this ID, or the only one whose ID begins so.
+
+        Raises:
+            NotFoundError: There is none.
+            ConflictError: There are several.
+        """
+        rows = self._database.query(
+            "SELECT record FROM pulls WHERE substr(pull_id, 1, length(?1)) = ?1 AND ?1 != '' LIMIT 2", (prefix,)
+        )
+        if not rows:
+            raise NotFoundError("pull", prefix)
+        if len(rows) > 1:
+            raise ConflictError(f"several pulls have IDs that begin with {prefix}")
+        return _record(rows[0][0])
+
+    def list(self) -> list[PullRecord]:
+        """Return all, the newest first."""
+        return [
+            _record(text) for (text,) in self._database.query("SELECT record FROM pulls ORDER BY created DESC, pull_id")
+        ]
+
+
+def _record(text: str) -> PullRecord:
+    return wire.decode(text.encode(), PullRecord)

@@ -1,0 +1,382 @@
+"""Durable pulls, over a bringer that does what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from headway.distribution.credentials import Credentials
+from headway.distribution.pull_states import PullState
+from headway.errors import (
+    ConflictError,
+    Fault,
+    HeadwayError,
+    NotFoundError,
+    PullIncompleteError,
+    PullStoppedError,
+    RefusedError,
+    UnreachableError,
+)
+from headway.interfaces.pulls import PullRecord, PullStore, Wish
+from headway.oci.digest import Digest, ImageID
+from headway.oci.platform import Platform
+from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Receipt, Report
+from headway.service.pulls import NO_LOGIN, Pulls
+from tests.fakes.pulls import MemoryPullStore
+
+S = PullState
+EDGE, SMALL = Wish(reference="ghcr.io/acme/edge:1"), Wish(reference="ghcr.io/acme/small:1", priority=10)
+LAYER = Digest.of(b"layer")
+DONE = PullDone(
+    "edge:1",
+    Digest.of(b"m"),
+    ImageID(Digest.of(b"c")),
+    Platform.parse("linux/amd64"),
+    updated=True,
+    receipt=Receipt(0, 0, 0, {}, 0.0),
+)
+LINK = PullIncompleteError("edge:1", UnreachableError("ghcr.io", Fault.CUT))
+LOGIN = Credentials("ada", "secret")
+
+
+@dataclass
+class Bringer:
+    """Brings what a test lets through.
+
+    Attributes:
+        asked: What it was asked for, in order, with the login.
+        stopped: What it was stopped at.
+    """
+
+    asked: list[tuple[str, Credentials | None]] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    _outcomes: dict[str, asyncio.Queue[PullDone | Exception]] = field(default_factory=dict)
+
+    async def __call__(self, wish: Wish, login: Credentials | None, report: Report) -> PullDone:
+        self.asked.append((wish.reference, login))
+        report(PullStarted(wish.reference, DONE.digest, "linux/amd64", ((LAYER, 100),)))
+        report(LayerProgress(LAYER, Phase.DOWNLOADING, held=40, size=100, received=41))
+        try:
+            outcome = await self._queue(wish).get()
+        except asyncio.CancelledError:
+            self.stopped.append(wish.reference)
+            raise
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def let(self, wish: Wish, outcome: PullDone | Exception = DONE) -> None:
+        """End the attempt that is under way, or the next one."""
+        self._queue(wish).put_nowait(outcome)
+
+    def _queue(self, wish: Wish) -> asyncio.Queue[PullDone | Exception]:
+        return self._outcomes.setdefault(wish.reference, asyncio.Queue())
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Pulls, and what they work with."""
+
+    pulls: Pulls
+    bringer: Bringer
+    store: PullStore
+
+    async def states(self) -> dict[str, str]:
+        return {each.wish.reference.partition("acme/")[2]: str(each.state) for each in await self.pulls.list()}
+
+
+@asynccontextmanager
+async def process(
+    store: PullStore, *, may_detach: bool = False, has_login: Callable[[str], bool] = lambda _: False
+) -> AsyncIterator[Scene]:
+    """One process's pulls over a store."""
+    bringer = Bringer()
+    async with asyncio.TaskGroup() as group:
+        pulls = Pulls(store, bringer, group=group, may_detach=lambda: may_detach, has_login=has_login)
+        await pulls.take_up()
+        yield Scene(pulls, bringer, store)
+        await pulls.stop()
+
+
+@asynccontextmanager
+async def client(pulls: Pulls, wish: Wish, login: Credentials | None = None) -> AsyncIterator[Client]:
+    """Somebody who watches a pull, until the block ends."""
+    events: list[PullEvent] = []
+    async with asyncio.TaskGroup() as group:
+        watching = Client(group.create_task(_value(pulls.pull(wish, events.append, login))), events)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        yield watching
+        watching.task.cancel()
+
+
+@dataclass(frozen=True)
+class Client:
+    """Somebody who watches a pull."""
+
+    task: asyncio.Task[PullDone | HeadwayError]
+    events: list[PullEvent]
+
+    async def leave(self) -> None:
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+
+async def _value(pulling: object) -> PullDone | HeadwayError:
+    try:
+        return await pulling  # type: ignore[misc, no-any-return]  # a coroutine
+    except HeadwayError as error:
+        return error
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_pull_has_an_id_and_a_record_and_comes_to_its_end() -> None:
+    async with process(MemoryPullStore()) as scene, client(scene.pulls, EDGE) as ada:
+        (running,) = await scene.pulls.list()
+        scene.bringer.let(EDGE)
+        done = await ada.task
+        complete = await scene.pulls.get(running.pull_id[:5])
+
+    assert (running.state, running.held, running.size, running.received) == (S.RUNNING, 40, 100, 41)
+    assert done == DONE
+    assert (complete.state, complete.image_id, complete.digest) == (S.COMPLETE, DONE.image_id, DONE.digest)
+    assert complete.receipt is not None
+
+
+async def test_a_client_that_leaves_pauses_its_pull_and_the_same_command_goes_on_with_it() -> None:
+    async with process(MemoryPullStore()) as scene:
+        async with client(scene.pulls, EDGE) as ada:
+            await ada.leave()
+        (paused,) = await scene.pulls.list()
+        async with client(scene.pulls, EDGE) as again:
+            (resumed,) = await scene.pulls.list()
+            scene.bringer.let(EDGE)
+            done = await again.task
+
+    assert (paused.state, paused.reason, paused.held) == (S.PAUSED, "client left", 40)
+    assert scene.bringer.stopped == [EDGE.reference]
+    assert (resumed.pull_id, resumed.state, done) == (paused.pull_id, S.RUNNING, DONE)
+
+
+async def test_a_pull_that_others_watch_goes_on_and_who_comes_late_sees_how_far_it_is() -> None:
+    async with process(MemoryPullStore()) as scene, client(scene.pulls, EDGE) as ada, client(scene.pulls, EDGE) as bob:
+        await ada.leave()
+        states = await scene.states()
+        scene.bringer.let(EDGE)
+        done = await bob.task
+
+    assert states == {"edge:1": "running"}
+    assert done == DONE
+    assert [type(event).__name__ for event in bob.events] == ["PullStarted", "LayerProgress"]
+    assert len(scene.bringer.asked) == 1
+
+
+async def test_a_pull_goes_on_without_its_client_where_the_daemon_says_so() -> None:
+    async with process(MemoryPullStore(), may_detach=True) as scene:
+        async with client(scene.pulls, EDGE) as ada:
+            await ada.leave()
+        (record,) = await scene.pulls.list()
+
+    assert (record.state, record.wish.detached) == (S.RUNNING, True)
+
+
+async def test_a_detached_pull_is_recorded_when_its_id_is_told_and_needs_nobody() -> None:
+    store = MemoryPullStore()
+    async with process(store) as scene:
+        told = await scene.pulls.start(EDGE)
+        recorded = store.get(told.pull_id)
+        scene.bringer.let(EDGE)
+        await settled()
+        states = await scene.states()
+
+    assert recorded.wish.detached
+    assert states == {"edge:1": "complete"}
+
+
+async def test_a_detached_pull_waits_for_the_link_and_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headway.distribution.pull_states.FIRST_WAIT_SECONDS", 0.01)
+    async with process(MemoryPullStore()) as scene:
+        await scene.pulls.start(EDGE)
+        scene.bringer.let(EDGE, LINK)
+        await settled()
+        (waiting,) = await scene.pulls.list()
+        scene.bringer.let(EDGE)
+        await asyncio.sleep(0.05)
+        states = await scene.states()
+
+    assert (waiting.state, waiting.reason) == (S.WAITING_FOR_LINK, str(LINK))
+    assert states == {"edge:1": "complete"}
+
+
+async def test_a_watched_pull_fails_with_its_error_and_its_record_says_why() -> None:
+    async with process(MemoryPullStore()) as scene, client(scene.pulls, EDGE) as ada:
+        scene.bringer.let(EDGE, LINK)
+        outcome = await ada.task
+        (failed,) = await scene.pulls.list()
+
+    assert outcome is LINK
+    assert (failed.state, failed.reason) == (S.FAILED, str(LINK))
+
+
+async def test_a_mistake_of_ours_fails_one_pull_and_no_other() -> None:
+    async with process(MemoryPullStore()) as scene, client(scene.pulls, EDGE) as ada:
+        await scene.pulls.start(Wish(reference="ghcr.io/acme/other:1"))
+        scene.bringer.let(EDGE, KeyError("bug"))
+        outcome = await ada.task
+        states = await scene.states()
+
+    assert str(outcome) == "a mistake of Headway's own: KeyError"
+    assert states == {"edge:1": "failed", "other:1": "running"}
+
+
+async def test_a_higher_priority_displaces_the_others_until_it_is_done() -> None:
+    async with process(MemoryPullStore()) as scene:
+        await scene.pulls.start(EDGE)
+        await settled()
+        await scene.pulls.start(SMALL)
+        await settled()
+        displaced = await scene.states()
+        scene.bringer.let(SMALL)
+        await settled()
+        after = await scene.states()
+
+    assert displaced == {"edge:1": "queued", "small:1": "running"}
+    assert after == {"edge:1": "running", "small:1": "complete"}
+    assert [name for name, _ in scene.bringer.asked] == [EDGE.reference, SMALL.reference, EDGE.reference]
+
+
+async def test_a_priority_can_be_changed_meanwhile() -> None:
+    async with process(MemoryPullStore()) as scene:
+        first = await scene.pulls.start(EDGE)
+        await scene.pulls.start(SMALL)
+        await settled()
+        await scene.pulls.set_priority(first.pull_id, 20)
+        await settled()
+        states = await scene.states()
+
+    assert states == {"edge:1": "running", "small:1": "queued"}
+
+
+async def test_a_paused_pull_is_resumed_by_its_id_and_needs_nobody_then() -> None:
+    async with process(MemoryPullStore()) as scene:
+        async with client(scene.pulls, EDGE) as ada:
+            (record,) = await scene.pulls.list()
+            paused = await scene.pulls.pause(record.pull_id)
+            still_there = not ada.task.done()
+        resumed = await scene.pulls.resume(record.pull_id)
+
+    assert (paused.state, paused.reason) == (S.PAUSED, "by request")
+    assert still_there
+    assert (resumed.state, resumed.wish.detached) == (S.RUNNING, True)
+
+
+async def test_who_watches_a_pull_that_is_cancelled_is_told() -> None:
+    async with process(MemoryPullStore()) as scene, client(scene.pulls, EDGE) as ada:
+        (record,) = await scene.pulls.list()
+        cancelled = await scene.pulls.cancel(record.pull_id)
+        outcome = await ada.task
+        with pytest.raises(ConflictError, match="is cancelled, and cannot be paused"):
+            await scene.pulls.pause(record.pull_id)
+        with pytest.raises(PullStoppedError):
+            await scene.pulls.watch(record.pull_id, print)
+
+    assert cancelled.state is S.CANCELLED
+    assert isinstance(outcome, PullStoppedError)
+
+
+async def test_a_failed_pull_can_be_resumed_and_a_complete_one_cannot() -> None:
+    async with process(MemoryPullStore()) as scene:
+        async with client(scene.pulls, EDGE) as ada:
+            scene.bringer.let(EDGE, LINK)
+            await ada.task
+        (failed,) = await scene.pulls.list()
+        resumed = await scene.pulls.resume(failed.pull_id)
+        scene.bringer.let(EDGE)
+        await settled()
+        with pytest.raises(ConflictError, match="is complete, and cannot be resumed"):
+            await scene.pulls.resume(failed.pull_id)
+        with pytest.raises(NotFoundError):
+            await scene.pulls.resume("ffff")
+        states = await scene.states()
+
+    assert resumed.state is S.RUNNING
+    assert states == {"edge:1": "complete"}
+
+
+async def test_after_a_restart_detached_pulls_go_on_and_others_wait_for_a_person() -> None:
+    store = MemoryPullStore()
+    async with process(store) as scene, client(scene.pulls, Wish(reference="ghcr.io/acme/watched:1")) as ada:
+        await scene.pulls.start(EDGE)
+        await settled()
+        await scene.pulls.stop()
+        outcome = await ada.task
+    async with process(store) as later:
+        states = await later.states()
+
+    assert isinstance(outcome, PullStoppedError)
+    assert outcome.retryable
+    assert states == {"edge:1": "running", "watched:1": "paused"}
+
+
+async def test_a_kill_is_a_restart_as_well() -> None:
+    store = MemoryPullStore()
+    for number, detached in enumerate((True, False)):
+        wish = Wish(reference=f"ghcr.io/acme/killed:{number}", detached=detached)
+        store.put(PullRecord(pull_id=f"{number:012}", wish=wish, state=S.RUNNING, created=1.0, changed=1.0))
+    async with process(store) as scene:
+        states = await scene.states()
+
+    assert states == {"killed:0": "running", "killed:1": "paused"}
+
+
+async def test_a_login_that_came_with_the_request_is_in_no_record_and_is_waited_for_after_a_restart() -> None:
+    store = MemoryPullStore()
+    async with process(store) as scene:
+        told = await scene.pulls.start(EDGE, LOGIN)
+        await settled()
+    async with process(store) as later:
+        (waiting,) = await later.pulls.list()
+        asked_without = list(later.bringer.asked)
+        await later.pulls.resume(told.pull_id, LOGIN)
+        await settled()
+
+    assert "secret" not in repr(store.list())
+    assert scene.bringer.asked == [(EDGE.reference, LOGIN)]
+    assert (waiting.state, waiting.reason, asked_without) == (S.WAITING_FOR_CREDENTIALS, NO_LOGIN, [])
+    assert later.bringer.asked == [(EDGE.reference, LOGIN)]
+
+
+async def test_a_login_of_the_daemons_own_does_after_a_restart_until_it_is_refused() -> None:
+    store = MemoryPullStore()
+    async with process(store) as scene:
+        await scene.pulls.start(EDGE, LOGIN)
+        await settled()
+    async with process(store, has_login=lambda name: name == EDGE.reference) as later:
+        running = await later.states()
+        later.bringer.let(EDGE, RefusedError("ghcr.io", 401))
+        await settled()
+        refused = await later.states()
+
+    assert running == {"edge:1": "running"}
+    assert refused == {"edge:1": "waiting for credentials"}
+
+
+async def test_what_one_login_may_see_is_not_shown_to_another_before_the_registry_has_let_it_in() -> None:
+    async with (
+        process(MemoryPullStore()) as scene,
+        client(scene.pulls, EDGE, LOGIN),
+        client(scene.pulls, EDGE),
+        client(scene.pulls, EDGE, LOGIN),
+    ):
+        asked = list(scene.bringer.asked)
+
+    assert asked == [(EDGE.reference, LOGIN), (EDGE.reference, None)]
