@@ -175,6 +175,24 @@ async def test_headers_that_are_too_long_are_refused_and_others_go_on() -> None:
     assert fine == 200
 
 
+@pytest.mark.parametrize(
+    "junk",
+    ["\x16\x03\x01\n\n", "GET /x HTTP/1.1\nHost: localhost\nX: \0\n\n", "GET /x HTTP/9\n\n", "\n\n\nNONSENSE\n\n"],
+)
+async def test_what_is_no_request_is_told_so_and_writes_no_traceback(
+    junk: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener), asyncio.timeout(5):
+        status, headers, body = await ask(listener, junk)
+        fine, _, _ = await ask(listener, "GET /x HTTP/1.1\nHost: localhost\n\n")
+
+    assert (status, headers["content-type"]) == (400, "application/json")
+    assert body.startswith(b'{"message":"')
+    assert [record for record in caplog.records if record.exc_info] == []
+    assert fine == 200
+
+
 async def streaming(work: Callable[[Emit], Awaitable[None]], *, ended: asyncio.Event | None = None) -> bytes:
     """Return the whole answer of a stream; with `ended`, leave at its first line and wait for the work to end."""
 

@@ -158,6 +158,28 @@ class _Connection(RequestHandler):
         self.request_came()
         super().connection_lost(exc)
 
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP request, and end the connection.
+
+        Anybody can send such a thing as often as he likes: it is worth a line where details are wanted, and no more.
+        """
+        if status >= 500:
+            told = failure(exc or RuntimeError(message))
+            status, message = told.status, told.message
+        words = " ".join((message or "").split())[:200] or "bad request"
+        log.debug("no request: %s", words)
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("an answer was being sent")
+        response = _failed(status, words, headers={})
+        response.force_close()
+        return response
+
     def request_came(self) -> None:
         """Take note that the headers of a request are whole."""
         if self._deadline is not None:
