@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from io import FileIO
 from pathlib import Path
@@ -18,7 +19,8 @@ from headway.cli.units import size
 from headway.composition.archives import loader
 from headway.composition.writing import writing
 from headway.errors import RequestError
-from headway.layers.archive_reader import DirectoryArchive, FileArchive, StreamArchive, opened, stream
+from headway.interfaces.archives import Archive
+from headway.layers.archive_reader import DirectoryArchive, opened, stream
 from headway.layers.archive_writer import write_archive
 from headway.oci.platform import Platform
 from headway.service.loading import LayerLoading, LoadEvent, sentence
@@ -36,16 +38,15 @@ def load(options: Namespace) -> int:
         for line in daemon.load(_sent(options.input), platform):
             print(line, end="", flush=True)
         return DONE
-    archive = _archive(options)
-    with writing(settings, say) as stores:
+    with _archive(options.input) as archive, writing(settings, say) as stores:
         loaded = loader(settings, stores).load(archive, _tell(quiet=options.quiet), platform=platform)
     if not loaded:
         say("the archive holds no images")
     return DONE
 
 
-def _archive(options: Namespace) -> StreamArchive | FileArchive | DirectoryArchive:
-    return stream(_stdin()) if options.input is None else opened(options.input)
+def _archive(path: Path | None) -> AbstractContextManager[Archive]:
+    return nullcontext(stream(_stdin())) if path is None else opened(path)
 
 
 def _sent(path: Path | None) -> Iterator[bytes]:

@@ -11,12 +11,12 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from headway.errors import InvalidArchiveError, InvalidLayerError, StoreError
 from headway.interfaces.files import TarSource
-from headway.layers.compression import READ, Compression, detect, expand
+from headway.layers.compression import HEAD, READ, Compression, detect, expand
 from headway.layers.tar import TarReader
 from headway.layers.tar_entry import FILE, HARDLINK, SYMLINK, WITHOUT_BODY, Entry
 from headway.layers.tar_header import BLOCK
@@ -91,7 +91,7 @@ class FileArchive:
 
     documents_first = True
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: FileIO) -> None:
         self._file = file
         self._size = os.fstat(file.fileno()).st_size
 
@@ -162,7 +162,9 @@ class DirectoryArchive:
 
     def _walk(self, directory: Path) -> Iterator[tuple[str, int]]:
         top = os.path.realpath(self._directory)
-        for entry in os.scandir(directory):
+        with os.scandir(directory) as found:
+            entries = list(found)
+        for entry in entries:
             name = os.path.relpath(entry.path, self._directory)
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(Path(entry.path))
@@ -172,26 +174,33 @@ class DirectoryArchive:
                 yield name, entry.stat().st_size
 
 
-def opened(path: Path) -> FileArchive | DirectoryArchive | StreamArchive:
-    """Return the archive that lies at a path; a file stays open as long as it is used.
+@contextmanager
+def opened(path: Path) -> Iterator[FileArchive | DirectoryArchive | StreamArchive]:
+    """Give the archive that lies at a path.
 
     Raises:
         StoreError: It cannot be read.
     """
+    if path.is_dir():
+        yield DirectoryArchive(path)
+        return
     with _disk_faults():
-        if path.is_dir():
-            return DirectoryArchive(path)
         file = path.open("rb", buffering=0)
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return StreamArchive(_Handle(file))
-        head = os.pread(file.fileno(), 6, 0)
-    return FileArchive(file) if detect(head) is Compression.NONE else StreamArchive(_Handle(file))
+    with file:
+        yield stream(file) if _is_only_read_once(file) else FileArchive(file)
+
+
+def _is_only_read_once(file: FileIO) -> bool:
+    """Tell whether it is a pipe, or compressed."""
+    with _disk_faults():
+        is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        return not is_file or detect(os.pread(file.fileno(), HEAD, 0)) is not Compression.NONE
 
 
 class _Handle:
     """A `TarSource` over an open file."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: FileIO) -> None:
         self._file = file
 
     def read(self, limit: int) -> bytes:
@@ -199,7 +208,7 @@ class _Handle:
             return self._file.read(limit)
 
 
-def stream(file: BinaryIO) -> StreamArchive:
+def stream(file: FileIO) -> StreamArchive:
     """Return the archive that an open file gives from where it stands: a pipe, standard input."""
     return StreamArchive(_Handle(file))
 
@@ -235,8 +244,9 @@ def _archive_faults() -> Iterator[None]:
     try:
         yield
     except InvalidLayerError as error:
-        reason = str(error).removeprefix("broken layer ")
-        raise InvalidArchiveError(reason) from error
+        raise InvalidArchiveError(
+            str(error).replace("broken layer", "it is no archive, or a broken one:", 1)
+        ) from error
 
 
 @contextmanager

@@ -240,7 +240,7 @@ class _Layout:
         """Return an entry with the platform of its config, where it names none itself (skopeo and umoci write so)."""
         if entry.platform is not None:
             return entry
-        data = self._read(blob_name(manifest.config.digest))
+        data = self._blob(manifest.config)
         if data is None:
             return entry
         config = as_object(_decoded(data, "a config"), "a config")
@@ -251,17 +251,21 @@ class _Layout:
 
     def _document(self, entry: Descriptor, *, must_be_here: bool) -> Manifest | Index | None:
         """Return a manifest or index; None where it is something else's, or was not taken along."""
-        data = self._read(blob_name(entry.digest))
+        data = self._blob(entry)
         if data is None:
             if not must_be_here:
                 return None  # an index names every platform, and the archive has only some
             raise InvalidArchiveError(f"blob {entry.digest} is missing, which {INDEX} names")
-        if Digest.of(data, entry.digest.algorithm) != entry.digest or len(data) != entry.size:
-            raise InvalidArchiveError(f"blob {entry.digest} is not what its digest says")
         try:
             return parse_manifest(data, entry.media_type)
         except UnsupportedError:
             return None  # an artifact of another kind
+
+    def _blob(self, descriptor: Descriptor) -> bytes | None:
+        data = self._read(blob_name(descriptor.digest))
+        if data is not None and Digest.of(data, descriptor.digest.algorithm) != descriptor.digest:
+            raise InvalidArchiveError(f"blob {descriptor.digest} is not what its digest says")
+        return data
 
 
 def _name(entry: Descriptor) -> Reference | None:
