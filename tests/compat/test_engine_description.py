@@ -1,0 +1,37 @@
+"""Our description of the Engine API, the routes that there are, and the requests that it gives rise to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headway.composition.durable import durable_pulls
+from headway.composition.service import image_service
+from headway.composition.writing import writing
+from headway.engine.host import this_host
+from headway.engine.routes import elsewhere
+from headway.engine.table import all_routes
+from headway.layers.file_access import RootfsAccess
+from headway.settings import Settings
+from tests.fuzz.engine import COMING, description, examined, narrowed, operations, scene
+
+
+async def test_what_is_described_is_what_is_served(tmp_path: Path) -> None:
+    settings = Settings(data_root=tmp_path)
+    with writing(settings, print) as stores:
+        async with (
+            image_service(settings, stores) as service,
+            durable_pulls(service, stores.pulls, settings, may_detach=bool) as pulls,
+        ):
+            routes = all_routes(service, stores, RootfsAccess(), pulls, host=this_host(), settings=lambda: settings)
+    others = {(route.method, route.path) for route in elsewhere.routes()}
+    served = {(route.method, route.path) for route in routes} - others
+
+    assert served | COMING == operations(description())
+
+
+def test_the_edges_of_every_parameter_are_answered_in_shape(tmp_path: Path) -> None:
+    with scene(tmp_path / "d") as running:
+        document = narrowed(description(), running)
+
+        assert examined(document, running, tmp_path, phases="coverage") == ""
+        assert running.daemon.bugs == []
