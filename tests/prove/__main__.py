@@ -19,6 +19,7 @@ from tests.prove import (
     depth,
     disk_full,
     docker_cli,
+    engine_fuzz,
     faults_table,
     fuzz,
     hostile,
@@ -42,7 +43,7 @@ from tests.prove.sheet import CHECKS, Check, Sheet
 MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, hostile, fuzz),
     *(concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
-    *(docker_cli,),
+    *(docker_cli, engine_fuzz),
 )
 
 
