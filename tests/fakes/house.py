@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from headway.composition.archives import loader, saver
 from headway.composition.pulls import pulling
 from headway.composition.unpacking import apply_apart
 from headway.layers.file_access import RootfsAccess
@@ -34,6 +35,8 @@ def memory_service(stores: Stores, registry: SimulatedRegistry, place: Path, **l
             trust_key=KnownTrustKey(),
             applier=apply_apart,
             access=RootfsAccess(),
+            saver=saver(stores),
+            loader=loader(settings, stores),
             pulls=lambda live: pulling(settings, stores, limits=live, registry=registry),
             **limits,
         )

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from headway.composition.archives import loader, saver
 from headway.composition.network import credential_source, http_client
 from headway.composition.pulls import pulling
 from headway.composition.unpacking import apply_apart
@@ -53,6 +54,8 @@ async def image_service(
         trust_key=load_or_make(root.path / "key.json"),
         applier=apply_apart,
         access=RootfsAccess(),
+        saver=saver(stores),
+        loader=loader(settings, stores),
         pulls=lambda limits: pulling(settings, stores, limits=limits),
         max_concurrent_downloads=settings.max_concurrent_downloads,
         max_concurrent_uploads=settings.max_concurrent_uploads,

@@ -13,6 +13,7 @@ from headway.engine.routes.events import EventRoutes
 from headway.engine.routes.images import ImageRoutes
 from headway.engine.routes.imports import ImportRoutes
 from headway.engine.routes.pulls import PullRoutes
+from headway.engine.routes.saved import SavedRoutes
 from headway.engine.routes.system import Counts, SystemRoutes
 from headway.engine.routes.usage import UsageRoutes
 from headway.engine.routing import Route
@@ -71,6 +72,7 @@ def all_routes(
         *system.routes(),
         *EventRoutes(stores.events).routes(),
         *ImageRoutes(service).routes(),
+        *SavedRoutes(service).routes(),
         *from_registry.routes(),
         *ImportRoutes(service, platform, from_registry.create).routes(),
         *CommitRoutes(service).routes(),

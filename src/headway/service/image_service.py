@@ -7,7 +7,7 @@ Rule: nothing is decided here. Each method says what it means and hands over to 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ import msgspec
 from headway.distribution.credentials import Credentials
 from headway.distribution.transfer_limits import TransferLimits
 from headway.errors import OutOfOrderError
+from headway.interfaces.archives import Archive
 from headway.interfaces.container_files import FileAccess
 from headway.interfaces.distribution import DistributionMetadata
 from headway.interfaces.files import Applier, TarSource
@@ -38,12 +39,14 @@ from headway.service.importing import Importer, ImportRequest
 from headway.service.inspection import ImageDetails, Inspection
 from headway.service.listing import ListedImage, Listing
 from headway.service.live_limits import LiveLimits
+from headway.service.loading import Loaded, Loader, Tell
 from headway.service.lookup import Lookup
 from headway.service.progress import PullDone, Report
 from headway.service.prune import Pruner, PruneReport
 from headway.service.pull import Puller
 from headway.service.registry_service import RegistryService
 from headway.service.repository import Repository
+from headway.service.saving import Saver, saved
 from headway.service.search import Search
 from headway.service.stores import Stores
 from headway.service.tagging import Tagger
@@ -63,6 +66,8 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         trust_key: The daemon's own key.
         applier: Unpacks the layer of an image that is made here, and records its recipe.
         access: Reads containers' file systems.
+        saver: Writes archives of images.
+        loader: Reads them.
         pulls: Makes what pulls, for as long as its context lasts.
         max_concurrent_downloads: Downloads at once; 0 means 3.
         max_concurrent_uploads: Uploads at once; 0 means 5.
@@ -76,6 +81,8 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     trust_key: TrustKey
     applier: Applier
     access: FileAccess
+    saver: Saver
+    loader: Loader
     pulls: Callable[[LiveLimits], AbstractAsyncContextManager[Puller]]
     max_concurrent_downloads: int = 3
     max_concurrent_uploads: int = 5
@@ -235,6 +242,14 @@ class ImageService:
         config = self._config
         platform = config.registry_service.host_platform
         return Committer(self._stores, config.applier, config.access, platform).commit(request)
+
+    def export_image(self, names: Sequence[str], platform: Platform | None = None) -> Iterator[bytes]:
+        """Yield an archive of images; see `saving.saved`."""
+        return saved(self._stores, self._config.saver, names, platform)
+
+    def load_image(self, archive: Archive, tell: Tell, *, platform: Platform | None = None) -> list[Loaded]:
+        """Bring in the images of an archive; see `Loader.load`."""
+        return self._config.loader.load(archive, tell, platform=platform)
 
     # --- events -------------------------------------------------------------------------------------------------
 
