@@ -274,7 +274,7 @@ def blob(digest: str) -> str:
 _ITEM = {"Config": "c.json", "RepoTags": ["bad:1"], "Layers": ["l.tar"]}
 BROKEN: Mapping[str, tuple[bytes, type[HeadwayError], str]] = {
     "empty": (b"", InvalidArchiveError, "empty"),
-    "no tar": (b"hello" * 1000, InvalidArchiveError, "no archive, or a broken one"),
+    "no tar": (b"hello" * 1000, InvalidArchiveError, "it is no tar, or a broken one, near byte 512"),
     "nothing in it": (tar_of({"README": b"hello"}), InvalidArchiveError, "neither manifest.json nor index.json"),
     "too old": (tar_of({"repositories": b"{}"}), UnsupportedError, "Docker 1.9"),
     "no JSON": (tar_of({"manifest.json": b"[{"}), InvalidArchiveError, "not JSON"),

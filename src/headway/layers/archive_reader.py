@@ -245,7 +245,7 @@ def _archive_faults() -> Iterator[None]:
         yield
     except InvalidLayerError as error:
         raise InvalidArchiveError(
-            str(error).replace("broken layer", "it is no archive, or a broken one:", 1)
+            str(error).replace("broken layer", "it is no tar, or a broken one,", 1)
         ) from error
 
 
