@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help install demo test check fix bench prove clean
+.PHONY: help install demo test check fix bench bench-badlink prove clean
 
 help:
 	@echo 'make demo     a pull over a link that breaks, from start to end (no root, under a minute)'
@@ -13,6 +13,7 @@ help:
 	@echo 'make check    formatting, types and the direction of imports'
 	@echo 'make fix      let ruff mend what it can'
 	@echo 'make bench    Headway beside dockerd (root; QUICK=1: under 3 minutes)'
+	@echo 'make bench-badlink  Headway beside four engines over links that break (root; under 20 minutes)'
 	@echo 'make prove    every figure the docs claim; ONLY=name for one'
 	@echo 'make install  only .venv/bin/headway'
 
@@ -45,6 +46,9 @@ fix: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+bench-badlink: $(READY)
+	@$(BIN)/python -m bench.badlink
 
 prove: $(READY)
 	@tests/peers prove

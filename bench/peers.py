@@ -124,7 +124,7 @@ class Dockerd:
         folders = ["--data-root", str(data_root), "--exec-root", f"{scratch}/exec", "--host", socket]
         network = ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
         docker, environment = ["docker", "--host", socket], {"DOCKER_CONFIG": f"{scratch}/client"}
-        with _containerd(scratch, members) as address:
+        with containerd(scratch, members, root=scratch / "containerd") as address:
             try:
                 with background(
                     members.enter(["dockerd", *isolation, *folders, *network, "--containerd", address]),
@@ -142,14 +142,14 @@ class Dockerd:
 
 
 @contextmanager
-def _containerd(scratch: Path, members: Group) -> Iterator[str]:
-    """Run a containerd with all its state in ``scratch`` and give the address of its socket.
+def containerd(scratch: Path, members: Group, *, root: Path) -> Iterator[str]:
+    """Run a containerd with its state in ``scratch`` and its content in ``root``; give the address of its socket.
 
     Left to itself, dockerd joins a containerd that the machine runs already, whose cost would be nobody's.
     """
     address, config = f"{scratch}/containerd.sock", scratch / "containerd.toml"
     config.write_text(
-        f'version = 2\nroot = "{scratch}/containerd"\nstate = "{scratch}/containerd-state"\n'
+        f'version = 2\nroot = "{root}"\nstate = "{scratch}/containerd-state"\n'
         f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{address}"\n'
     )
     with background(

@@ -24,8 +24,8 @@ PACKAGES = {
     "mkfs.ext4": "e2fsprogs",
     "unpigz": "pigz",  # dockerd and containerd use it when it is there: their better set-up
 }
-# Programs that only some images are built with.
-BUILDERS = {"npm": "npm"}
+# Programs that only some images are built with, or only some comparisons have.
+BUILDERS = {"npm": "npm", "podman": "podman"}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 

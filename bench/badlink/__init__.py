@@ -1,0 +1,1 @@
+"""`make bench-badlink`: what crosses a link that breaks, by program and fault."""
