@@ -19,6 +19,9 @@ Images:
   outdated   which tags have moved on
 
 Store:
+Pulls:
+  pulls      what is being pulled; pause, resume, cancel, and who goes first
+
   df         what takes up how much                prune      make room: what nobody uses goes
   events     what happened, and what happens      check      is it all here, and what it was? --repair mends it
 
@@ -30,9 +33,9 @@ Daemon and registries:
 Other:
   version    which Headway this is
 
-Aliases: ls = images, rm = rmi, image X = X.   More: headway COMMAND --help
+Aliases: ls = images, rm = rmi, ps = pulls, image X = X.   More: headway COMMAND --help
 """
-ALIASES = {"ls": "images", "rm": "rmi"}
+ALIASES = {"ls": "images", "rm": "rmi", "ps": "pulls"}
 _NAME = "NAME[:TAG|@DIGEST]"
 _SERVER = "HOST[:PORT]"
 
@@ -123,6 +126,12 @@ def _pull(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--platform", metavar="P", help="such as linux/arm64, or arm64")
     parser.add_argument(
+    parser.add_argument(
+        "--detach", action="store_true", help="let the daemon go on by itself, whatever happens; print the pull's ID"
+    )
+    parser.add_argument(
+        "--priority", default="normal", metavar="P", help="low, normal, high or a number; a daemon's lower ones wait"
+    )
         "--max-download-attempts",
         type=int,
         metavar="N",
@@ -168,6 +177,17 @@ def _outdated(parser: argparse.ArgumentParser) -> None:
 
 def _images(parser: argparse.ArgumentParser) -> None:
     """List images, newest first."""
+def _pulls(parser: argparse.ArgumentParser) -> None:
+    """List pulls, those under way unless -a is given; show some; or change them."""
+    actions = ("show", "pause", "resume", "cancel", "priority")
+    parser.add_argument("action", nargs="?", choices=actions, help="what to do with pulls (default: list them)")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="beginnings are enough; the priority stands behind them")
+    parser.add_argument("-a", "--all", action="store_true", help="those too that have ended")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
+    _authfile(parser)
+    _format(parser)
+
+
     parser.add_argument(
         "name", nargs="?", metavar="NAME[:TAG]", help="only this repository, or this name; * and ? stand for others"
     )
@@ -395,4 +415,5 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "doctor": _doctor,
     "version": _version,
     "run": _run,
+    "pulls": _pulls,
 }

@@ -134,6 +134,7 @@ _WHERE_TO_LOOK = {
     "platform": "name one of those with --platform",
     "image": "check the name; headway images lists what is here",
     "mount": "check the name; headway mount lists what is mounted",
+    "pull": "check the ID; headway pulls -a lists those that have ended, too",
     "blob": "run the same command: what the registry no longer has may be another image's by now, if the tag has moved",
 }
 _ADVICE: dict[type[HeadwayError], str] = {

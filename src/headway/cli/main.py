@@ -16,6 +16,7 @@ from headway.errors import HeadwayError
 _MODULES = {
     "pull": "headway.cli.pull",
     "outdated": "headway.cli.outdated",
+    "pulls": "headway.cli.pulls",
     "images": "headway.cli.images",
     "inspect": "headway.cli.inspect",
     "history": "headway.cli.images",

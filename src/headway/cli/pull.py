@@ -16,16 +16,17 @@ from headway.cli.failures import DONE, INTERRUPTED, exit_status, explain
 from headway.cli.outdated import check
 from headway.cli.plan import plans_json, plans_text
 from headway.cli.progress import View, view_for
+from headway.cli.pulled import Outcome, say_all
+from headway.cli.remote import holding_daemon
+from headway.cli.remote_pull import RemotePull, refuse_daemons_own
 from headway.cli.session import say, settings_of
 from headway.composition.pulls import pulling
 from headway.composition.requests import pull_request
 from headway.composition.writing import writing
-from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError
-from headway.oci.platform import is_satisfied_by
+from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError, NoDaemonError
 from headway.oci.reference import Reference
 from headway.service.budget import Budget
 from headway.service.outdated import Freshness
-from headway.service.progress import PullDone
 from headway.service.pull import Puller
 from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
@@ -46,11 +47,18 @@ def pull(options: Namespace) -> int:
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
         auth_file=options.authfile and options.authfile.absolute(),
     )
+    daemon = holding_daemon(options, settings)
+    if daemon is not None:
+        refuse_daemons_own(options)
+    elif options.detach:
+        raise NoDaemonError(str(settings.data_root), "a pull that goes on by itself needs one that brings it")
     names = dict.fromkeys([*options.names, *(_outdated(settings) if options.all_outdated else ())])
     if not names and not options.all_outdated:
         raise InvalidSettingError("name an image to pull")
     requests = [_request(name, options, settings) for name in names]
     view = view_for("none" if options.quiet and options.progress == "auto" else options.progress, sys.stderr)
+    if daemon is not None:
+        return RemotePull(daemon, settings, options, view).run(requests)
     with writing(settings, say) as stores:
         try:
             return asyncio.run(_pull_all(settings, stores, requests, view, options))
@@ -88,8 +96,7 @@ def _request(name: str, options: Namespace, settings: Settings) -> PullRequest:
     return pull_request(settings, reference, options.platform)
 
 
-_Outcome = tuple[PullRequest, PullDone | HeadwayError]
-_Bring = Callable[[Puller, list[PullRequest], View], Awaitable[list[_Outcome]]]
+_Bring = Callable[[Puller, list[PullRequest], View], Awaitable[list[Outcome]]]
 
 
 async def _pull_all(
@@ -109,20 +116,7 @@ async def _pull_all(
         else:
             outcomes = await _within(Budget(puller.meter, limit), puller, requests, view, bring)
     view.close()
-    return _say_all(outcomes, view, settings, options)
-
-
-def _say_all(outcomes: list[_Outcome], view: View, settings: Settings, options: Namespace) -> int:
-    status = DONE
-    for request, outcome in outcomes:
-        if isinstance(outcome, HeadwayError):
-            if settings.debug:
-                raise outcome
-            print(explain(outcome), file=sys.stderr)
-            status = status or exit_status(outcome)
-        else:
-            _say(request, outcome, view, quiet=options.quiet)
-    return status
+    return say_all(outcomes, view, debug=settings.debug, quiet=options.quiet)
 
 
 async def _plan(puller: Puller, requests: list[PullRequest], view: View, options: Namespace) -> int:
@@ -142,7 +136,7 @@ async def _plan(puller: Puller, requests: list[PullRequest], view: View, options
 
 async def _within(
     budget: Budget, puller: Puller, requests: list[PullRequest], view: View, bring: _Bring
-) -> list[_Outcome]:
+) -> list[Outcome]:
     """Bring images within a budget; what it does not suffice for is not begun."""
     planner = puller.planner()
     try:
@@ -153,15 +147,15 @@ async def _within(
         return [(requests[0], error)]
 
 
-async def _together(puller: Puller, requests: list[PullRequest], view: View) -> list[_Outcome]:
+async def _together(puller: Puller, requests: list[PullRequest], view: View) -> list[Outcome]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_outcome(puller, request, view)) for request in requests]
     return [task.result() for task in tasks]
 
 
-async def _each_tag(puller: Puller, requests: list[PullRequest], view: View) -> list[_Outcome]:
+async def _each_tag(puller: Puller, requests: list[PullRequest], view: View) -> list[Outcome]:
     """Pull every tag of each repository, one after the other: most of them share most of their layers."""
-    outcomes: list[_Outcome] = []
+    outcomes: list[Outcome] = []
     for request in requests:
         try:
             references = await puller.tags(request, view.report)
@@ -175,21 +169,8 @@ async def _each_tag(puller: Puller, requests: list[PullRequest], view: View) -> 
     return outcomes
 
 
-async def _outcome(puller: Puller, request: PullRequest, view: View) -> _Outcome:
+async def _outcome(puller: Puller, request: PullRequest, view: View) -> Outcome:
     try:
         return request, await puller.pull(request, view.report)
     except HeadwayError as error:
         return request, error
-
-
-def _say(request: PullRequest, done: PullDone, view: View, *, quiet: bool) -> None:
-    if quiet:
-        print(request.reference)
-        return
-    print(f"{done.reference}  {done.digest}   complete, verified")
-    view.receipt(done.receipt)
-    if not is_satisfied_by(request.platform, done.platform):
-        say(
-            f"warning: image with reference {done.reference} was found but does not match the specified "
-            f"platform: wanted {request.platform}, actual: {done.platform}"
-        )

@@ -118,15 +118,6 @@ def pieces_of(response: http.client.HTTPResponse, address: Address) -> Iterator[
         raise NoDaemonError(str(address), f"the connection was lost ({error})") from None
 
 
-def read_all(response: http.client.HTTPResponse, address: Address) -> bytes:
-    """Return the whole answer.
-
-    Raises:
-        NoDaemonError: The connection was lost before its end.
-    """
-    return b"".join(lines_of(response, address))
-
-
 def _failure(response: http.client.HTTPResponse) -> HeadwayError:
     body = response.read()
     with suppress(msgspec.MsgspecError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from headway import wire
-from headway.client.connection import Connection, lines_of, pieces_of, read_all
+from headway.client.connection import Connection, lines_of, pieces_of
+from headway.distribution.credentials import Credentials
 from headway.engine.listeners import Address
 from headway.errors import RequestError
 from headway.oci.platform import Platform
@@ -47,23 +49,23 @@ class Daemon:
 
     def images(self, filters: Filters, *, intermediate: bool = False) -> list[ListedImage]:
         """See `service.listing.Listing.images`."""
-        return self._ask("GET", "images", list[ListedImage], filters=wire.encode(filters), all=intermediate)
+        return self.ask("GET", "images", list[ListedImage], filters=wire.encode(filters), all=intermediate)
 
     def inspect(self, name: str) -> ImageDetails:
         """See `service.inspection.Inspection.of`."""
-        return self._ask("GET", "image", ImageDetails, name=name)
+        return self.ask("GET", "image", ImageDetails, name=name)
 
     def history(self, name: str) -> list[HistoryStep]:
         """See `service.history.History.of`."""
-        return self._ask("GET", "history", list[HistoryStep], name=name)
+        return self.ask("GET", "history", list[HistoryStep], name=name)
 
     def tag(self, source: str, target: str) -> None:
         """See `service.tagging.Tagger.tag`."""
-        self._ask("POST", "tag", type(None), source=source, target=target)
+        self.ask("POST", "tag", type(None), source=source, target=target)
 
     def delete(self, name: str, *, force: bool, prune: bool) -> list[tuple[str, str]]:
         """See `service.delete.Deleter.delete`."""
-        return self._ask("DELETE", "image", list[tuple[str, str]], name=name, force=force, prune=prune)
+        return self.ask("DELETE", "image", list[tuple[str, str]], name=name, force=force, prune=prune)
 
     def save(self, names: Sequence[str], platform: Platform | None) -> Iterator[bytes]:
         """Yield an archive of images; see `service.saving.saved`."""
@@ -86,38 +88,61 @@ class Daemon:
 
     def measure(self) -> Measured:
         """Return what takes up how much."""
-        return self._ask("GET", "usage", Measured)
+        return self.ask("GET", "usage", Measured)
 
     def prune(self, request: PruneRequest) -> PruneReport:
         """See `service.prune.Pruner.prune`."""
-        return self._ask("POST", "prune", PruneReport, request)
+        return self.ask("POST", "prune", PruneReport, request)
 
     def mounts(self) -> list[Mounted]:
         """Return everything that is mounted."""
-        return self._ask("GET", "mounts", list[Mounted])
+        return self.ask("GET", "mounts", list[Mounted])
 
     def mount(self, request: MountRequest) -> Mounted:
         """See `service.mounting.Mounting.mount`."""
-        return self._ask("POST", "mounts", Mounted, request)
+        return self.ask("POST", "mounts", Mounted, request)
 
     def unmount(self, request: UnmountRequest) -> Mounted | None:
         """See `service.mounting.Mounting.unmount`."""
-        return self._ask("DELETE", "mounts", Mounted | None, request)  # type: ignore[arg-type]  # a union is no type
+        return self.ask("DELETE", "mounts", Mounted | None, request)  # type: ignore[arg-type]  # a union is no type
 
     def events(self, since: str, until: str, filters: Filters) -> Iterator[HeardEvent]:
         """Yield events as they happen; see `service.event_query.EventQuery` for what the words mean."""
-        query = _query(since=since, until=until, filters=wire.encode(filters))
-        with closing(self._connection()) as connection:
-            response = connection.ask("GET", f"/headway/events{query}", None, {})
-            for line in lines_of(response, self.address):
-                yield wire.decode(line, HeardEvent)
+        for line in self.lines("GET", "events", since=since, until=until, filters=wire.encode(filters)):
+            yield wire.decode(line, HeardEvent)
 
-    def _ask(self, method: str, what: str, kind: type[T], body: object = None, **query: str | bytes | bool) -> T:
+    def ask(
+        self,
+        method: str,
+        what: str,
+        kind: type[T],
+        body: object = None,
+        login: Credentials | None = None,
+        **query: str | bytes | bool,
+    ) -> T:
+        """Return the answer of a route below ``/headway/`` as `kind`.
+
+        Args:
+            method: HTTP method.
+            what: The route.
+            kind: What the answer is.
+            body: Sent as JSON; None for no body.
+            login: Whose login goes along for a registry.
+            query: The query string.
+        """
+        return wire.decode(b"".join(self.lines(method, what, body, login, **query)), kind)
+
+    def lines(
+        self, method: str, what: str, body: object = None, login: Credentials | None = None, **query: str | bytes | bool
+    ) -> Iterator[bytes]:
+        """Yield the lines of an answer as they come; see `ask`."""
         data = None if body is None else wire.encode(body)
         headers = {} if body is None else {"Content-Type": "application/json"}
+        if login is not None:
+            headers["X-Registry-Auth"] = _auth(login)
         with closing(self._connection()) as connection:
             response = connection.ask(method, f"/headway/{what}{_query(**query)}", data, headers)
-            return wire.decode(read_all(response, self.address), kind)
+            yield from lines_of(response, self.address)
 
     def _connection(self) -> Connection:
         return Connection(self.address, self._certificates)
@@ -135,6 +160,17 @@ def _platform(platform: Platform | None) -> list[tuple[str, str]]:
         return []
     shape = {"os": platform.os, "architecture": platform.architecture, "variant": platform.variant}
     return [("platform", msgspec.json.encode(shape).decode())]
+
+
+def _auth(login: Credentials) -> str:
+    """Return the header that carries a login (moby-behaviour 3.8)."""
+    document = {
+        "username": login.username,
+        "password": login.password,
+        "identitytoken": login.identity_token,
+        "registrytoken": login.registry_token,
+    }
+    return base64.urlsafe_b64encode(msgspec.json.encode(document)).decode()
 
 
 def _query(**values: str | bytes | bool) -> str:

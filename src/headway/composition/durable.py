@@ -20,7 +20,7 @@ from headway.settings import Settings
 
 @asynccontextmanager
 async def durable_pulls(
-    service: ImageService, store: PullStore, settings: Settings, *, may_detach: Callable[[], bool]
+    service: ImageService, store: PullStore, settings: Settings, *, may_detach: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[Pulls]:
     """Give the pulls of this process, those of the one before included; at the block's end they stop.
 

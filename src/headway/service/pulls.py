@@ -257,7 +257,7 @@ class Pulls:
             pull.task.cancel()
         if state is PullState.CANCELLED:
             self._end(pull, PullStoppedError(pull.record.pull_id, state, reason))
-        elif state is not PullState.RUNNING and state is not PullState.COMPLETE:
+        elif not state.has_ended:
             pull.say(f"pull {pull.record.pull_id} is {state}{reason and f' ({reason})'}")
         self._give_turns()
 

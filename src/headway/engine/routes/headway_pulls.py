@@ -16,7 +16,7 @@ from headway.engine.routes.headway import answering, asked, refused
 from headway.engine.routes.pulls import login_of
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
-from headway.errors import HeadwayError
+from headway.errors import HeadwayError, PullIncompleteError
 from headway.interfaces.pulls import Wish
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
@@ -57,8 +57,11 @@ class HeadwayPullRoutes:
         ]
 
     async def _tags(self, call: Call) -> object:
-        repository = self._service.get_repository(Reference.parse(call.text("name")), login_of(call))
-        return await repository.tags()
+        reference = Reference.parse(call.text("name"))
+        try:
+            return await self._service.get_repository(reference, login_of(call)).tags()
+        except HeadwayError as error:
+            raise PullIncompleteError(reference.familiar, error) from error
 
     async def _list(self, call: Call) -> object:
         records = await self._pulls.list()

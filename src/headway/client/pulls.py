@@ -1,0 +1,70 @@
+"""A daemon's pulls, as Headway's own command asks for them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from headway import wire
+from headway.client.daemon import Daemon
+from headway.distribution.credentials import Credentials
+from headway.errors import NoDaemonError
+from headway.interfaces.pulls import PullRecord, Wish
+from headway.oci.reference import Reference
+from headway.service.progress import PullDone, Report
+from headway.service.requests import PriorityRequest, PullLine
+
+
+class DaemonPulls:
+    """What `service.pulls.Pulls` does, in a daemon.
+
+    Args:
+        daemon: Which one.
+    """
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def pull(self, wish: Wish, report: Report, login: Credentials | None) -> PullDone:
+        """Bring an image; who ends meanwhile has left, and the pull is paused.
+
+        Raises:
+            HeadwayError: As `Pulls.pull`.
+            NoDaemonError: The daemon ended in the middle; the bytes are kept.
+        """
+        for line in self._daemon.lines("POST", "pulls", wish, login):
+            event = wire.decode(line, PullLine).heard()
+            if event is not None:
+                report(event)
+            if isinstance(event, PullDone):
+                return event
+        raise NoDaemonError(str(self._daemon.address), "it ended in the middle of the pull; the bytes are kept")
+
+    def start(self, wish: Wish, login: Credentials | None) -> PullRecord:
+        """See `Pulls.start`."""
+        return self._daemon.ask("POST", "pulls", PullRecord, msgspec.structs.replace(wish, detached=True), login)
+
+    def tags(self, repository: Reference, login: Credentials | None) -> list[Reference]:
+        """Return a repository's names with every tag that its registry has."""
+        tags = self._daemon.ask("GET", "tags", list[str], login=login, name=str(repository))
+        return [repository.with_tag(tag) for tag in tags]
+
+    def list(self, *, ended: bool) -> list[PullRecord]:
+        """Return pulls, the newest first; `ended` ones too where that is asked for."""
+        return self._daemon.ask("GET", "pulls", list[PullRecord], all=ended)
+
+    def get(self, prefix: str) -> PullRecord:
+        """See `Pulls.get`."""
+        return self._daemon.ask("GET", f"pulls/{_safe(prefix)}", PullRecord)
+
+    def change(self, prefix: str, how: str, login: Credentials | None = None) -> PullRecord:
+        """``pause``, ``resume`` or ``cancel`` a pull; see `Pulls`."""
+        return self._daemon.ask("POST", f"pulls/{_safe(prefix)}/{how}", PullRecord, login=login)
+
+    def set_priority(self, prefix: str, priority: int) -> PullRecord:
+        """See `Pulls.set_priority`."""
+        return self._daemon.ask("POST", f"pulls/{_safe(prefix)}/priority", PullRecord, PriorityRequest(priority))
+
+
+def _safe(prefix: str) -> str:
+    """Return what a person typed as one part of a path."""
+    return "".join(character if character.isalnum() else "_" for character in prefix if character.isascii()) or "_"

@@ -1,0 +1,219 @@
+"""`headway pull` and `headway pulls` with a daemon, as users meet them."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import images
+from tests.fakes.cli import Cli
+from tests.fakes.daemon import Daemon, daemon
+from tests.faults.link import Link
+from tests.faults.registry import Registry
+from tests.faults.story import RateLimit
+from tests.prove.scene import IN_FLIGHT
+
+MB = 1_000_000
+SMALL = images.image([{"hello": b"hello\n"}], tag="1")
+LARGE_BYTES = 3 * MB
+NAMES = ("left", "killed", "detached", "changed", "displaced", "restarted")
+LARGE = [images.image([images.noise_layer(LARGE_BYTES, seed=seed)], tag=tag) for seed, tag in enumerate(NAMES)]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A daemon, and a registry behind a link.
+
+    Attributes:
+        cli: The command, on the daemon's store.
+        running: The daemon.
+        link: The link, which takes a second or two for a large image.
+        repository: Name of the repository, which has a small image as ``:1`` and large ones by `NAMES`.
+    """
+
+    cli: Cli
+    running: Daemon
+    link: Link
+    repository: str
+
+    @property
+    def small(self) -> str:
+        return f"{self.repository}:1"
+
+    def large(self, tag: str) -> str:
+        return f"{self.repository}:{tag}"
+
+    def pull(self, name: str) -> dict[str, object]:
+        """What the command lists of the pull of an image."""
+        items = json.loads(self.cli("pulls", "-a", "--format", "json").stdout)["items"]
+        (found,) = [item for item in items if item["Image"] == name]
+        return found  # type: ignore[no-any-return]  # from JSON
+
+    def has(self, name: str, state: str) -> bool:
+        """Whether the pull of an image is in a state."""
+        return self.pull(name)["State"] == state
+
+
+@contextmanager
+def opened() -> Iterator[Scene]:
+    with (
+        tempfile.TemporaryDirectory(prefix="hw") as place,  # short: a socket lies there
+        Registry([SMALL, *LARGE]) as registry,
+        Link(target=registry.address, faults=(RateLimit(2 * MB),)) as link,
+        daemon(Path(place)) as running,
+    ):
+        yield Scene(Cli(running.data_root), running, link, f"{link.host}/test/image")
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    with opened() as scene:
+        yield scene
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def masked(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
+    return done.returncode, done.stdout, re.sub(r"\d+\.\d+ s|\d+ ms|received \S+ \S+ \(\d\.\d+\)", "N", done.stderr)
+
+
+def test_a_pull_shows_the_same_with_a_daemon_and_without(scene: Scene, tmp_path: Path) -> None:
+    alone = Cli(tmp_path / "root")
+
+    for words in (("pull", scene.small), ("pull", scene.small), ("pull", "-q", scene.small)):
+        assert masked(scene.cli(*words)) == masked(alone(*words))
+    missing = ("pull", scene.large("nope"), scene.small, "--platform", "linux/s390x")
+    for failing in (missing, ("pull", "-a", scene.repository)):
+        held, here = scene.cli(*failing), alone(*failing)
+        assert (masked(held), held.returncode) == (masked(here), 1)
+
+
+def test_ctrl_c_pauses_the_pull_and_the_same_command_goes_on_from_there(scene: Scene) -> None:
+    before, name = scene.link.bytes_down, scene.large("left")
+    process = scene.cli.start("pull", name)
+    wait_until(lambda: scene.link.bytes_down > before + MB)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    wait_until(lambda: scene.has(name, "paused"))
+    paused = scene.pull(name)
+    again = scene.cli("pull", name)
+
+    assert process.returncode == 130
+    assert re.search(r"headway: stopped; [\d.]+ [kM]B of 3.00 MB kept; the same command goes on from there", said)
+    assert paused["Reason"] == "client left"
+    assert again.returncode == 0
+    assert "kept from before" in again.stderr
+    assert scene.pull(name)["ID"] == paused["ID"]
+    assert scene.link.bytes_down - before < LARGE_BYTES + IN_FLIGHT
+
+
+def test_a_client_that_is_killed_has_left_as_well(scene: Scene) -> None:
+    before, name = scene.link.bytes_down, scene.large("killed")
+    process = scene.cli.start("pull", name)
+    wait_until(lambda: scene.link.bytes_down > before + MB)
+    process.kill()
+    process.communicate()
+
+    wait_until(lambda: scene.has(name, "paused"))
+
+
+def test_a_detached_pull_tells_its_id_and_comes_to_its_end_by_itself(scene: Scene) -> None:
+    name = scene.large("detached")
+    told = scene.cli("pull", "--detach", name)
+    running = scene.pull(name)
+    wait_until(lambda: scene.has(name, "complete"))
+    shown = json.loads(scene.cli("pulls", "show", told.stdout.strip()).stdout)
+
+    assert (told.returncode, told.stdout) == (0, f"{running['ID']}\n")
+    assert "goes on by itself; headway pulls shows it" in told.stderr
+    assert shown["Receipt"]["needed"] >= LARGE_BYTES
+
+
+def test_pulls_are_paused_resumed_and_cancelled_by_the_beginning_of_their_ids(scene: Scene) -> None:
+    name = scene.large("changed")
+    pull_id = scene.cli("pull", "--detach", name).stdout.strip()
+    states = []
+    for action in ("pause", "resume", "cancel", "resume"):
+        assert scene.cli("pulls", action, pull_id[:8]).stdout == f"{pull_id}\n"
+        states.append(scene.pull(name)["State"])
+    wait_until(lambda: scene.has(name, "complete"))
+    refused = scene.cli("pulls", "pause", pull_id)
+
+    assert states == ["paused", "running", "cancelled", "running"]
+    assert refused.returncode == 1
+    assert f"pull {pull_id} is complete, and cannot be paused" in refused.stderr
+
+
+def test_a_higher_priority_goes_first(scene: Scene) -> None:
+    name = scene.large("displaced")
+    large = scene.cli("pull", "--detach", name).stdout.strip()
+    lowered = scene.cli("pulls", "priority", large, "low")
+    small = scene.cli("pull", scene.small)
+    wait_until(lambda: scene.has(name, "complete"))
+    log = scene.running.log.read_text()
+
+    assert (lowered.stdout, small.returncode) == (f"{large}\n", 0)
+    assert scene.pull(name)["Priority"] == -10
+    assert f"pull {large} ({name}) is queued: another one goes first" in log
+
+
+def test_a_pull_and_its_state_survive_the_daemon() -> None:
+    with opened() as scene:
+        name = scene.large("restarted")
+        pull_id = scene.cli("pull", "--detach", name).stdout.strip()
+        wait_until(lambda: scene.link.bytes_down > MB)
+        scene.running.process.kill()
+        scene.running.process.wait()
+        recorded = scene.pull(name)
+        refused = scene.cli("pulls", "pause", pull_id)
+        with daemon(scene.running.data_root.parent):
+            wait_until(lambda: scene.has(name, "complete"))
+            ended = scene.pull(name)
+
+        assert (recorded["ID"], recorded["State"]) == (pull_id, "running")
+        assert "headway: no daemon at" in refused.stderr
+        assert ended["ID"] == pull_id
+        assert scene.link.bytes_down < LARGE_BYTES + 2 * IN_FLIGHT
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("pulls", "pause"), "name a pull: headway pulls pause ID"),
+        (("pulls", "show", "nope"), "no such pull: nope"),
+        (("pulls", "priority", "0", "soon"), "invalid priority 'soon': write low, normal, high or a number"),
+        (("pull", "--max-download-attempts=3", "a"), "--max-download-attempts works without a daemon only"),
+        (("pull", "--priority", "soon", "a"), "invalid priority 'soon'"),
+    ],
+)
+def test_what_cannot_be_is_said(scene: Scene, words: tuple[str, ...], said: str) -> None:
+    done = scene.cli(*words)
+
+    assert done.returncode in (1, 2)
+    assert f"headway: {said}" in done.stderr
+
+
+def test_without_a_daemon_nothing_can_go_on_by_itself(tmp_path: Path) -> None:
+    done = Cli(tmp_path / "root")("pull", "--detach", "alpine")
+
+    assert done.returncode == 1
+    assert "a pull that goes on by itself needs one that brings it\nnext: start it" in done.stderr
+
+
+def test_nothing_of_it_was_a_bug(scene: Scene) -> None:
+    assert scene.running.bugs == []
