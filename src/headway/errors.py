@@ -173,6 +173,7 @@ class NoDaemonError(HeadwayError):
 
     Attributes:
         address: Where it was to be.
+        reason: What is wrong there.
     """
 
     side = Side.HERE
@@ -180,6 +181,11 @@ class NoDaemonError(HeadwayError):
     def __init__(self, address: str, reason: str) -> None:
         super().__init__(f"no daemon at {address}: {reason}")
         self.address = address
+        self.reason = reason
+
+
+class NoDockerError(NoDaemonError):
+    """Docker's own daemon does not answer."""
 
 
 # --- the other side -----------------------------------------------------------------------------------------

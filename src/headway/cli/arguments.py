@@ -16,6 +16,7 @@ Images:
   history    its steps                             bundle     write an OCI bundle that runc and crun start
   mount      show its files at a place             umount     show them no more
   save       write images into an archive          load       bring in the images of an archive
+  adopt      take over Docker's images
   outdated   which tags have moved on
 
 Store:
@@ -68,7 +69,7 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
         if name != chosen:
             continue
         fill(command)
-        _common(command, default=argparse.SUPPRESS, is_server=name == "daemon")
+        _common(command, default=argparse.SUPPRESS, is_server=name in ("daemon", "adopt"))
     return parser
 
 
@@ -96,7 +97,7 @@ def _command_index(words: Sequence[str]) -> int | None:
 
 
 def _common(parser: argparse.ArgumentParser, *, default: str | None, is_server: bool = False) -> None:
-    if not is_server:  # which has addresses of its own to listen on
+    if not is_server:  # which has an address of its own, to listen on or to adopt from
         parser.add_argument(
             "-H", "--host", metavar="ADDRESS", default=default, help="ask this daemon: unix:///PATH, tcp://HOST:PORT"
         )
@@ -257,6 +258,19 @@ def _load(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="do not show which layers come by")
 
 
+def _adopt(parser: argparse.ArgumentParser) -> None:
+    """Take over the images of another engine on this machine, one by one, with names and digests."""
+    parser.add_argument("engine", choices=["docker"])
+    parser.add_argument("names", nargs="*", metavar="NAME|ID", help="which ones (default: all)")
+    parser.add_argument(
+        "-H",
+        "--host",
+        dest="docker_host",
+        metavar="ADDRESS",
+        help="where Docker listens (default: DOCKER_HOST, or unix:///var/run/docker.sock)",
+    )
+
+
 def _mount(parser: argparse.ArgumentParser) -> None:
     """Mount an image read-only, or a container, and print where; without a name, list what is mounted."""
     parser.add_argument("name", nargs="?", metavar="NAME|ID", help="an image, or a container")
@@ -402,6 +416,7 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "bundle": _bundle,
     "save": _save,
     "load": _load,
+    "adopt": _adopt,
     "mount": _mount,
     "umount": _umount,
     "login": _login,

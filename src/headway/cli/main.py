@@ -26,6 +26,7 @@ _MODULES = {
     "bundle": "headway.cli.files",
     "save": "headway.cli.save",
     "load": "headway.cli.load",
+    "adopt": "headway.cli.adopt",
     "mount": "headway.cli.mount",
     "umount": "headway.cli.mount",
     "login": "headway.cli.login",
