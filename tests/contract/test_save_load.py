@@ -301,7 +301,7 @@ BROKEN: Mapping[str, tuple[bytes, type[HeadwayError], str]] = {
     "another layer": (tar_of(changed(oci(GZIPPED), blob(GZIPPED.layers[1]))), InvalidLayerError, "gzip"),
     "another plain layer": (tar_of(changed(oci(PLAIN), blob(PLAIN.layers[1]))), DigestMismatchError, "digest"),
     "layers swapped": (
-        tar_of({**docker_28(PLAIN), "manifest.json": docker_28(PLAIN)["manifest.json"].replace(  # type: ignore[arg-type, dict-item]
+        tar_of({**docker_28(PLAIN), "manifest.json": docker_28(PLAIN)["manifest.json"].replace(
             PLAIN.layers[0][7:].encode(), PLAIN.layers[2][7:].encode())}),  # type: ignore[arg-type]
         InvalidArchiveError,
         "invalid diffID for layer 0",

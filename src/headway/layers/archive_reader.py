@@ -28,20 +28,14 @@ DOCUMENT_BYTES = 1 << 20
 _HEADER_READ = 1 << 14
 
 
-class ArchiveFile:
-    """One file of an archive; see `interfaces.archives.ArchivedFile`.
+class Pieces:
+    """A `TarSource` over pieces of any length.
 
     Args:
-        name: Cleaned.
-        size: In bytes.
-        pieces: Its content, taken as it is read.
-        link: The file that it is another name of.
+        pieces: Taken as they are read.
     """
 
-    def __init__(self, name: str, size: int = 0, pieces: Iterable[bytes | memoryview] = (), *, link: str = "") -> None:
-        self.name = name
-        self.size = size
-        self.link = link
+    def __init__(self, pieces: Iterable[bytes | memoryview]) -> None:
         self._pieces = iter(pieces)
         self._rest = memoryview(b"")
 
@@ -55,6 +49,23 @@ class ArchiveFile:
         data = bytes(self._rest[:limit])
         self._rest = self._rest[limit:]
         return data
+
+
+class ArchiveFile(Pieces):
+    """One file of an archive; see `interfaces.archives.ArchivedFile`.
+
+    Args:
+        name: Cleaned.
+        size: In bytes.
+        pieces: Its content, taken as it is read.
+        link: The file that it is another name of.
+    """
+
+    def __init__(self, name: str, size: int = 0, pieces: Iterable[bytes | memoryview] = (), *, link: str = "") -> None:
+        super().__init__(pieces)
+        self.name = name
+        self.size = size
+        self.link = link
 
 
 class StreamArchive:
@@ -244,9 +255,7 @@ def _archive_faults() -> Iterator[None]:
     try:
         yield
     except InvalidLayerError as error:
-        raise InvalidArchiveError(
-            str(error).replace("broken layer", "it is no tar, or a broken one,", 1)
-        ) from error
+        raise InvalidArchiveError(str(error).replace("broken layer", "it is no tar, or a broken one,", 1)) from error
 
 
 @contextmanager

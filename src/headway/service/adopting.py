@@ -1,0 +1,92 @@
+"""Images of another engine on this machine, taken over one by one.
+
+Rule 1: one image is under way at a time: besides what stays, it needs room for the largest layer of one image.
+Rule 2: what the other engine knows of registries comes along: a later pull of the same name finds its layers here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+
+from headway.errors import ConflictError, InvalidArchiveError, InvalidDigestError, InvalidReferenceError
+from headway.interfaces.archives import Archive
+from headway.oci.digest import Digest, ImageID, digest_fault
+from headway.oci.reference import Reference
+from headway.records import ImageRecord
+from headway.service.loading import Loader, Tell
+from headway.service.stores import Stores
+from headway.service.tagging import Tagger
+
+
+class ForeignImage(msgspec.Struct, frozen=True):
+    """An image as another engine tells of it.
+
+    Attributes:
+        image_id: Its ID there: the digest of its config, or of a manifest or index where the engine keeps those.
+        tags: Its names, as people write them.
+        digests: Its digest references: ``alpine@sha256:…``.
+        size: In bytes, as that engine counts.
+    """
+
+    image_id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    size: int
+
+
+class Adopted(msgspec.Struct, frozen=True):
+    """What became of an image.
+
+    Attributes:
+        record: The image as it is here now.
+        was_here: Whether nothing but names had to come.
+    """
+
+    record: ImageRecord
+    was_here: bool
+
+
+class Adopter:
+    """Takes images over.
+
+    Args:
+        stores: Where they go.
+        loader: Brings them in.
+    """
+
+    def __init__(self, stores: Stores, loader: Loader) -> None:
+        self._stores = stores
+        self._loader = loader
+
+    def adopt(self, image: ForeignImage, archive: Callable[[], Archive], tell: Tell) -> Adopted:
+        """Take over one image with its names and digest references.
+
+        Args:
+            image: What is known of it.
+            archive: Opens the archive that the other engine makes of it; not called where the image is here.
+            tell: Told what happens.
+
+        Raises:
+            HeadwayError: As `Loader.load`.
+        """
+        known = None if digest_fault(image.image_id) else self._stores.images.get(ImageID(Digest(image.image_id)))
+        record = known or self._load(archive(), tell)
+        if known is not None:
+            for tag in image.tags:
+                Tagger(self._stores).put(known.image_id, Reference.parse(tag))
+        with self._stores.transaction():
+            for text in image.digests:
+                # One that cannot be read, or stands for another platform's image here, is not worth a failure.
+                with suppress(ConflictError, InvalidReferenceError, InvalidDigestError):
+                    self._stores.references.put_digest(Reference.parse(text), record.image_id)
+        return Adopted(record, was_here=known is not None)
+
+    def _load(self, archive: Archive, tell: Tell) -> ImageRecord:
+        loaded = self._loader.load(archive, tell)
+        record = self._stores.images.get(loaded[0].image_id) if len(loaded) == 1 else None
+        if record is None:
+            raise InvalidArchiveError(f"it holds {len(loaded)} images where one was asked for")
+        return record
