@@ -310,6 +310,23 @@ class HeldBackError(ThrottledError):
         self.wait_seconds = wait_seconds
 
 
+class FetchRefusedError(RegistryError):
+    """A web server that answers a URL with something else than its file; in Docker's words (moby-behaviour 6.7).
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    brief = "not given"
+
+    def __init__(self, endpoint: str, url: str, status: int, reason: str, said: str) -> None:
+        super().__init__(endpoint, f"failed to GET {url} with status {status} {reason}: {said}".rstrip(": \n"))
+        self.args = (self.reason,)
+        self.status = status
+        self.retryable = status in (408, 429) or status >= 500
+        self.side = Side.REGISTRY if status >= 500 else Side.YOU
+
+
 class UnavailableError(RegistryError):
     """5xx: the registry, or something in front of it, is broken for now.
 
@@ -406,6 +423,15 @@ class SizeMismatchError(IntegrityError):
         super().__init__(f"{what} is {actual} bytes long instead of {expected}", endpoint)
         self.expected = expected
         self.actual = actual
+
+
+class ChangedMeanwhileError(IntegrityError):
+    """A web server has another version of a file by now than the one whose bytes are here."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(
+            "the file has changed since its first byte was fetched; the next attempt starts anew", endpoint
+        )
 
 
 class InvalidDocumentError(IntegrityError):

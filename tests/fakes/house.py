@@ -20,6 +20,7 @@ from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.fakes.simulated_registry import SimulatedRegistry
 from tests.fakes.trust import KnownTrustKey
+from tests.fakes.web import NoWeb
 
 AMD64 = Platform("linux", "amd64")
 
@@ -31,7 +32,7 @@ def memory_service(stores: Stores, registry: SimulatedRegistry, place: Path, **l
         ImageServiceConfig(
             stores=stores,
             place=place,
-            registry_service=RegistryService(index=registry, host_platform=AMD64),
+            registry_service=RegistryService(index=registry, files=NoWeb(), host_platform=AMD64),
             trust_key=KnownTrustKey(),
             applier=apply_apart,
             access=RootfsAccess(),

@@ -15,6 +15,7 @@ from headway.layers.file_access import RootfsAccess
 from headway.oci.platform import Platform
 from headway.registry.client import RegistryClient
 from headway.registry.search import SearchClient
+from headway.registry.web_files import WebClient
 from headway.service.image_service import ImageService, ImageServiceConfig
 from headway.service.registry_service import RegistryService
 from headway.service.stores import Stores
@@ -42,11 +43,13 @@ async def image_service(
     root = DataRoot(settings.data_root)
     now = current or (lambda: settings)
     http = http_client(settings)
+    client = RegistryClient(http, credential_source(settings))
     config = ImageServiceConfig(
         stores=stores,
         place=root.tmp,
         registry_service=RegistryService(
-            index=SearchClient(RegistryClient(http, credential_source(settings))),
+            index=SearchClient(client),
+            files=WebClient(client),
             mirrors_of=lambda domain: now().mirrors_of(domain),
             insecure=lambda: InsecureRegistries(now().insecure_registries),
             host_platform=Platform.of_machine(os.uname().machine),

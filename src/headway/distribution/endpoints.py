@@ -30,6 +30,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         mirror: Whether it stands in for another registry.
         prefix: Path in front of ``/v2/``, without a trailing slash.
         blob_path: Path of the only blob that it is asked for, without credentials; empty for registries.
+        validator: ETag, or time of the last change, that this blob must have; empty where its digest tells enough.
         login: Who asks, where that came with the request; None for what this machine knows.
     """
 
@@ -39,6 +40,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     mirror: bool = False
     prefix: str = ""
     blob_path: str = ""
+    validator: str = ""
     login: Credentials | None = None
 
     def __str__(self) -> str:

@@ -57,7 +57,12 @@ def step(status: str, subject: str) -> Message:
 def bar(status: str, subject: str, current: int, total: int) -> Message:
     """Return a bar; `total` is 0 where it is not known."""
     drawn = drawn_bar(current, total)
-    return Message(status=status, progress_detail=Detail(current, total), progress=drawn or msgspec.UNSET, id=subject)
+    return Message(
+        status=status,
+        progress_detail=Detail(current, total),
+        progress=drawn or msgspec.UNSET,
+        id=subject or msgspec.UNSET,
+    )
 
 
 def failed(message: str, code: int = 0) -> Message:

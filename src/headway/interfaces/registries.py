@@ -9,6 +9,7 @@ import msgspec
 
 from headway.distribution.diagnosis import Reached
 from headway.distribution.endpoints import Endpoint
+from headway.distribution.web_file import WebFile
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
@@ -234,4 +235,46 @@ class Probe(Protocol):
         Raises:
             UnreachableError: Nobody does.
             MisbehavedError: What answers does not speak HTTP.
+        """
+
+
+class WebStream(Protocol):
+    """The body of a file on its way; it is an `interfaces.files.TarSource`, too.
+
+    Attributes:
+        size: Its length in bytes; None where the server does not say.
+    """
+
+    size: int | None
+
+    def read(self, limit: int) -> bytes:
+        """Return the next 1 to `limit` bytes, nothing at the end.
+
+        Raises:
+            UnreachableError: The connection was lost, or silent for too long.
+        """
+
+    def abort(self) -> None:
+        """Make the call that is under way in another thread end."""
+
+    def close(self) -> None:
+        """Give the connection back or end it."""
+
+
+class WebFiles(Protocol):
+    """Asks any web server for a file; the endpoint is that of a URL (`distribution.web_file.web_endpoint`)."""
+
+    def look(self, endpoint: Endpoint) -> WebFile | None:
+        """Return what the server says of a file, at the cost of one HEAD; None where it says nothing to that.
+
+        Raises:
+            UnreachableError: No connection, or no answer in time.
+        """
+
+    def open(self, endpoint: Endpoint, url: str) -> WebStream:
+        """Return the file, once its headers are here.
+
+        Raises:
+            FetchRefusedError: The server answers with something else.
+            UnreachableError: No connection, or no answer in time.
         """

@@ -17,6 +17,11 @@ def media_type_of(exchange: Exchange) -> str:
     return exchange.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
+def validator_of(exchange: Exchange) -> str:
+    """Return what tells this version of a file from others: its ETag, or else when it was last changed (RFC 9110)."""
+    return exchange.headers.get("ETag") or exchange.headers.get("Last-Modified") or ""
+
+
 def digest_header(exchange: Exchange, endpoint: Endpoint) -> Digest | None:
     """Return the digest that the registry says the body has, None where it says nothing.
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.patience import BASE_SECONDS
-from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
+from headway.errors import ChangedMeanwhileError, Fault, HeadwayError, MisbehavedError, UnreachableError
 from headway.oci.descriptor import Descriptor
-from headway.registry.answers import captive_portal, content_range, media_type_of
+from headway.registry.answers import captive_portal, content_range, media_type_of, validator_of
 from headway.registry.http import Exchange
 from headway.registry.request import URL_SAFE, Request, Sender
 
@@ -73,6 +73,8 @@ class RegistryBlob:
         host, size = self._endpoint.host, self._descriptor.size
         if media_type_of(exchange) == "text/html":
             raise captive_portal(self._endpoint)
+        if self._endpoint.validator not in ("", validator_of(exchange)):
+            raise ChangedMeanwhileError(host)
         start, length = 0, size
         if exchange.status == 206:
             start, end, total = content_range(exchange, host)

@@ -176,15 +176,18 @@ class RegistryClient:
 
     def schemes(self, endpoint: Endpoint) -> list[str]:
         """Return the schemes to try, in order: HTTPS first, HTTP behind it only for insecure registries."""
+        if endpoint.blob_path:  # its URL says how; what a registry at the same host speaks is another matter
+            return [endpoint.scheme]
         if known := self._schemes.get(endpoint.host):
             return [known]
-        if endpoint.scheme == "http" or endpoint.mirror or endpoint.blob_path:
+        if endpoint.scheme == "http" or endpoint.mirror:
             return [endpoint.scheme]
         return ["https"] if endpoint.secure else ["https", "http"]
 
     def scheme_worked(self, endpoint: Endpoint, scheme: str) -> None:
         """Remember which scheme a host answers to."""
-        self._schemes[endpoint.host] = scheme
+        if not endpoint.blob_path:  # a URL with http must not take TLS from the registry at its host
+            self._schemes[endpoint.host] = scheme
 
     def count(self, received: int) -> None:
         """Add to `received_bytes`."""

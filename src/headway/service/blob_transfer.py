@@ -76,7 +76,8 @@ class Consumer(Generic[T]):
         ingest: Where the bytes arrive.
         work: Called in a thread with a follower, and with the verdict on the blob's digest that it may wait for.
         name: Name of the thread.
-        failed: Called when the work failed because of our own disk: more bytes would not help.
+        failed: Called when the work failed in such a way that more bytes would not help.
+        fatal: What that is: by default, a failure of our own disk.
     """
 
     def __init__(
@@ -91,11 +92,13 @@ class Consumer(Generic[T]):
         self._work = work
         self._name = name
         self._failed = failed
+        fatal: type[HeadwayError] = StoreError,
         self.start()
 
     def start(self) -> None:
         """Begin at the first byte."""
         follower = self._ingest.follow()
+        self._fatal = fatal
         verdict: Verdict[None] = Verdict()
 
         def abort() -> None:
@@ -107,7 +110,7 @@ class Consumer(Generic[T]):
         self._thread.done.add_done_callback(self._finished)
 
     def _finished(self, done: asyncio.Future[T]) -> None:
-        if not done.cancelled() and isinstance(done.exception(), StoreError):
+        if not done.cancelled() and isinstance(done.exception(), self._fatal):
             self._failed()
 
     def approve(self) -> None:
@@ -116,11 +119,11 @@ class Consumer(Generic[T]):
             self._verdict.set_result(None)
 
     @property
-    def store_error(self) -> StoreError | None:
-        """Why the work ended, if our own disk was the reason."""
+    def fatal_error(self) -> HeadwayError | None:
+        """Why the work ended, if more bytes would not help."""
         done = self._thread.done
         error = done.exception() if done.done() and not done.cancelled() else None
-        return error if isinstance(error, StoreError) else None
+        return error if isinstance(error, self._fatal) else None
 
     async def is_done_in(self, seconds: float) -> bool:
         """Tell whether the work ends within some seconds, well or not."""
@@ -173,6 +176,7 @@ class BlobTransfer:
     def __init__(
         self,
         tools: Tools,
+        is_digest_known: Whether the descriptor's digest is that of the bytes, and not only a name to keep them by.
         sources: Sequence[Source],
         descriptor: Descriptor,
         ingest: Ingest,
@@ -182,6 +186,8 @@ class BlobTransfer:
         self._sources = sources
         self._descriptor = descriptor
         self._ingest = ingest
+        *,
+        is_digest_known: bool = True,
         self._report_to = report
         self._stream: BlobStream | None = None
         self._received_before = 0
@@ -189,13 +195,18 @@ class BlobTransfer:
         self._synced_at = tools.clock()
         self._kept = ingest.held().total
         self._consumers: list[Consumer[object]] = []
-        self._digest = self.consume(self._hash, "hash")
+        self._digest = self.consume(self._hash, "hash") if is_digest_known else None
         self._unpacked = 0
         self._retries: Counter[str] = Counter()
 
-    def consume(self, work: Callable[[Follower, Verdict[None]], T], name: str) -> Consumer[T]:
-        """Let `work` read the blob while it arrives; it starts anew if the bytes turn out wrong."""
-        consumer = Consumer(self._ingest, work, name=name, failed=self._interrupt)
+    def consume(
+        self, work: Callable[[Follower, Verdict[None]], T], name: str, *, fatal: type[HeadwayError] = StoreError
+    ) -> Consumer[T]:
+        """Let `work` read the blob while it arrives; it starts anew if the bytes turn out wrong.
+
+        A failure of a `fatal` kind ends the transfer.
+        """
+        consumer = Consumer(self._ingest, work, name=name, failed=self._interrupt, fatal=fatal)
         self._consumers.append(consumer)  # type: ignore[arg-type]  # results are only read by whoever made it
         return consumer
 
@@ -259,8 +270,8 @@ class BlobTransfer:
     # Actions
 
     async def _fetch(self, fetch: Fetch) -> Fetched:
-        if full := self._store_error():
-            return Fetched(0, 0, 0.0, full)
+        if fatal := self._fatal_error():
+            return Fetched(0, 0, 0.0, fatal)
         source = self._sources[fetch.source]
         stream = self._tools.registry.blob(
             source.endpoint, source.repository, self._descriptor, fetch.offset, fetch.end
@@ -278,12 +289,12 @@ class BlobTransfer:
             await thread.stop()
             self._received_before += stream.received_bytes
             self._stream = None
-        error: HeadwayError | None = self._store_error() or fetched.error
+        error: HeadwayError | None = self._fatal_error() or fetched.error
         self._note(error, flowed=fetched.flowed_bytes > 0)
         return msgspec.structs.replace(fetched, error=error)
 
-    def _store_error(self) -> StoreError | None:
-        return next((c.store_error for c in self._consumers if c.store_error is not None), None)
+    def _fatal_error(self) -> HeadwayError | None:
+        return next((c.fatal_error for c in self._consumers if c.fatal_error is not None), None)
 
     def _note(self, error: HeadwayError | None, *, flowed: bool) -> None:
         if error is not None:
@@ -343,6 +354,8 @@ class BlobTransfer:
         self._retries[error.brief] += 1
         return error
 
+        if self._digest is None:
+            return None
     async def _set_aside(self) -> None:
         for consumer in self._consumers:
             await consumer.stop()

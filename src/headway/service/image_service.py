@@ -17,6 +17,7 @@ import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.transfer_limits import TransferLimits
+from headway.distribution.web_file import web_endpoint
 from headway.errors import OutOfOrderError
 from headway.interfaces.archives import Archive
 from headway.interfaces.container_files import FileAccess
@@ -51,6 +52,7 @@ from headway.service.search import Search
 from headway.service.stores import Stores
 from headway.service.tagging import Tagger
 from headway.service.usage import layer_disk_usage
+from headway.service.web_import import Watch, WebImporter
 
 log = logging.getLogger(__name__)
 
@@ -236,6 +238,18 @@ class ImageService:
     ) -> ImageID:
         """Make an image of a root file system's tar; see `Importer.import_image`."""
         return Importer(self._stores, self._config.applier).import_image(source, request, progress)
+
+    async def import_from_web(self, url: str, request: ImportRequest, watch: Watch) -> ImageID:
+        """Make an image of a tar that a web server has; see `WebImporter.import_from`.
+
+        Raises:
+            RequestError: It is no URL.
+        """
+        service = self._config.registry_service
+        endpoint = web_endpoint(url, service.insecure())
+        importer = Importer(self._stores, self._config.applier)
+        web = WebImporter(self._pulls.tools, self._stores, service.files, importer)
+        return await web.import_from(endpoint, msgspec.structs.replace(request, origin=url), watch)
 
     def commit_image(self, request: CommitRequest) -> ImageID:
         """Make an image of what a container has changed; see `Committer.commit`."""

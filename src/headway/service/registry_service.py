@@ -8,7 +8,7 @@ import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import InsecureRegistries
-from headway.interfaces.registries import SearchIndex
+from headway.interfaces.registries import SearchIndex, WebFiles
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.remote_image import PullRequest
@@ -19,12 +19,14 @@ class RegistryService(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         index: Finds repositories by words.
+        files: Asks web servers that are no registries.
         mirrors_of: Returns the URLs that stand in for a registry, first choice first.
         insecure: Returns the hosts that may be asked without verified TLS.
         host_platform: What an image is wanted for where nobody says.
     """
 
     index: SearchIndex
+    files: WebFiles
     mirrors_of: Callable[[str], tuple[str, ...]] = lambda _: ()
     insecure: Callable[[], InsecureRegistries] = InsecureRegistries
     host_platform: Platform

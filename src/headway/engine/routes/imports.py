@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from headway.distribution.web_file import with_scheme
 from headway.engine.body import with_body
 from headway.engine.call import Call
-from headway.engine.messages import said
+from headway.engine.failures import AnsweredError
+from headway.engine.messages import bar, said
+from headway.engine.pull_messages import Emit
 from headway.engine.routing import Handler, Route
+from headway.engine.stream import streamed
+from headway.errors import FetchRefusedError
 from headway.oci.platform import Platform
 from headway.service.image_service import ImageService
-from headway.service.importing import ImportRequest
+from headway.service.importing import STDIN, ImportRequest
+from headway.service.web_import import Arriving
 
 
 class ImportRoutes:
@@ -37,7 +43,9 @@ class ImportRoutes:
     async def _create(self, call: Call) -> web.StreamResponse:
         if call.text("fromImage") or not call.text("fromSrc"):
             return await self._pull(call)
-        return await self._from_body(call, self._request(call))
+        if call.text("fromSrc") == STDIN:
+            return await self._from_body(call, self._request(call))
+        return await self._from_web(call, self._request(call))
 
     def _request(self, call: Call) -> ImportRequest:
         text = call.text("platform")
@@ -53,3 +61,40 @@ class ImportRoutes:
     async def _from_body(self, call: Call, request: ImportRequest) -> web.StreamResponse:
         image_id = await with_body(call.request, lambda source: self._service.import_image(source, request))
         return web.Response(body=said(str(image_id)).encode(), content_type="application/json")
+
+    async def _from_web(self, call: Call, request: ImportRequest) -> web.StreamResponse:
+        url = with_scheme(call.text("fromSrc"))
+
+        async def work(emit: Emit) -> None:
+            try:
+                image_id = await self._service.import_from_web(url, request, _Messages(url, emit))
+            except FetchRefusedError as error:
+                raise AnsweredError(404 if error.status == 404 else 500, str(error)) from error
+            emit(said(str(image_id)), "")
+
+        return await streamed(call, work)
+
+
+class _Messages:
+    """Turns what is known of a file on its way into Docker's messages."""
+
+    def __init__(self, url: str, emit: Emit) -> None:
+        self._url = url
+        self._emit = emit
+        self._has_begun = False
+
+    def __call__(self, arriving: Arriving) -> None:
+        """Tell how far it is."""
+        if arriving.cause:
+            self._emit(
+                said(f"waiting for the link: {arriving.cause}; next try in {arriving.retry_seconds:.0f} s"), _BAR
+            )
+            return
+        if not self._has_begun:
+            self._has_begun = True
+            self._emit(said(f"Downloading from {self._url}"), "")
+        if arriving.held:
+            self._emit(bar("Importing", "", arriving.held, arriving.size), _BAR)
+
+
+_BAR = "import"

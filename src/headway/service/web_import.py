@@ -1,0 +1,170 @@
+"""`docker import URL`: a tar that a web server has, imported while it arrives (moby-behaviour 6.7).
+
+Rule 1: where the server says how long the file is and which version of it, what arrives is kept like a layer's
+        blob: a cut, a kill or a client that leaves costs nothing but time.
+Rule 2: where it does not, the file comes in one go, and a cut ends the import.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from concurrent.futures import Future as Verdict
+from functools import partial
+
+import msgspec
+
+from headway.distribution.endpoints import Endpoint
+from headway.distribution.web_file import WebFile
+from headway.errors import HeadwayError, IntegrityError
+from headway.interfaces.content import Follower, Ingest
+from headway.interfaces.images import HostMemory
+from headway.interfaces.registries import WebFiles, WebStream
+from headway.oci.descriptor import Descriptor
+from headway.oci.digest import ImageID
+from headway.service.asking import Asker
+from headway.service.blob_transfer import BlobTransfer, Source, Tools
+from headway.service.importing import Importer, ImportRequest
+from headway.service.lanes import Thread
+from headway.service.progress import LayerProgress, PullEvent, Waiting
+from headway.service.stores import Stores
+from headway.service.unpack_places import PoliteSource
+
+
+class Arriving(msgspec.Struct, frozen=True):
+    """How far a file is.
+
+    Attributes:
+        held: Bytes of it that are here.
+        size: Its length in bytes; 0 where the server does not say.
+        cause: Why it does not go on for now; empty where it does.
+        retry_seconds: When it will be tried again, seconds from now.
+    """
+
+    held: int = 0
+    size: int = 0
+    cause: str = ""
+    retry_seconds: float = 0.0
+
+
+Watch = Callable[[Arriving], None]
+
+
+class WebImporter:
+    """Imports from web servers.
+
+    Args:
+        tools: What transfers work with.
+        stores: Where unfinished files are kept.
+        files: Asks web servers.
+        importer: Makes the images.
+    """
+
+    def __init__(self, tools: Tools, stores: Stores, files: WebFiles, importer: Importer) -> None:
+        self._tools = tools
+        self._hosts: HostMemory = stores.hosts
+        self._ingests = stores.ingests
+        self._files = files
+        self._importer = importer
+
+    async def import_from(self, endpoint: Endpoint, request: ImportRequest, watch: Watch) -> ImageID:
+        """Make an image of the file at `request.origin` and return its ID.
+
+        Args:
+            endpoint: Where the file is.
+            request: What to make of it.
+            watch: Told how far it is, once the server has answered.
+
+        Raises:
+            RegistryError: The server cannot be reached, refuses, or was lost; what arrived is kept (rule 1).
+            IntegrityError: It is no tar, or has changed meanwhile.
+            HeadwayError: As `Importer.import_image`.
+        """
+        self._importer.plan(request)  # a mistake in it is said before anything crosses the network
+
+        def tell(event: PullEvent) -> None:
+            if isinstance(event, Waiting):
+                watch(Arriving(cause=event.cause, retry_seconds=event.retry_seconds))
+
+        asker = Asker(self._tools, self._hosts, [endpoint], name=request.origin, report=tell)
+        found = await asker.ask(self._files.look)
+        if found is not None and found.can_resume:
+            return await self._kept(endpoint, found, request, watch)
+        stream = await asker.ask(lambda endpoint: self._files.open(endpoint, request.origin))
+        return await self._in_one_go(stream, request, watch)
+
+    async def _kept(self, endpoint: Endpoint, found: WebFile, request: ImportRequest, watch: Watch) -> ImageID:
+        """Import a file whose bytes are kept until it is whole."""
+        identity, size = found.identity(request.origin), found.size or 0
+        disk = self._tools.lanes.disk
+
+        def report(progress: LayerProgress) -> None:
+            watch(Arriving(progress.held, size, progress.cause, progress.retry_seconds))
+
+        ingest = await self._tools.lanes.disk_to_the_end(self._ingests.open, identity, size)
+        source = Source(msgspec.structs.replace(endpoint, validator=found.validator), "")
+        descriptor = Descriptor(media_type="", digest=identity, size=size)
+        transfer = BlobTransfer(self._tools, [source], descriptor, ingest, report, is_digest_known=False)
+        try:
+            return await self._imported(transfer, size, request, ingest)
+        except IntegrityError:
+            await transfer.close()
+            await disk(ingest.discard)  # no attempt makes a tar of it
+            raise
+        finally:
+            await transfer.close()
+            await disk(ingest.close)
+
+    async def _imported(self, transfer: BlobTransfer, size: int, request: ImportRequest, ingest: Ingest) -> ImageID:
+        def unpack(follower: Follower, verdict: Verdict[None]) -> ImageID:
+            with PoliteSource(_Approved(follower, verdict), self._tools.lanes.unpack_places, size) as source:
+                return self._importer.import_image(source, request, transfer.unpacked_to)
+
+        unpacking = transfer.consume(unpack, "import", fatal=HeadwayError)
+        await transfer.run()
+        image_id = await transfer.outlast(unpacking)
+        await self._tools.lanes.disk(ingest.discard)
+        return image_id
+
+    async def _in_one_go(self, stream: WebStream, request: ImportRequest, watch: Watch) -> ImageID:
+        loop = asyncio.get_running_loop()
+        size = stream.size or 0
+
+        def progress(read: int) -> None:
+            loop.call_soon_threadsafe(watch, Arriving(read, size))
+
+        watch(Arriving(0, size))
+        work = partial(self._importer.import_image, stream, request, progress)
+        thread = Thread(work, abort=stream.abort, name="import")
+        try:
+            return await asyncio.shield(thread.done)
+        finally:
+            await thread.stop()
+            stream.close()
+
+
+class _Approved:
+    """The bytes of a file; that they have ended is told only once all of them are known to be right."""
+
+    def __init__(self, follower: Follower, verdict: Verdict[None]) -> None:
+        self._follower = follower
+        self._verdict = verdict
+
+    def ready(self) -> bool:
+        """See `interfaces.content.Follower`."""
+        return self._follower.ready()
+
+    def read(self, limit: int) -> bytes:
+        """See `interfaces.content.Follower`."""
+        if data := self._follower.read(limit):
+            return data
+        try:
+            self._verdict.result()
+        except CancelledError:
+            raise InterruptedError from None
+        return b""
+
+    def stop(self) -> None:
+        """See `interfaces.content.Follower`."""
+        self._follower.stop()
