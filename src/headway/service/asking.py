@@ -19,7 +19,7 @@ from headway.errors import Fault, HeadwayError, NotFoundError, StoreError, Unrea
 from headway.interfaces.images import HostMemory
 from headway.service.blob_transfer import Tools
 from headway.service.lanes import Thread
-from headway.service.progress import Report, Waiting
+from headway.service.progress import Waiting
 
 T = TypeVar("T")
 
@@ -40,7 +40,13 @@ class Asker:
     """
 
     def __init__(
-        self, tools: Tools, hosts: HostMemory, endpoints: Sequence[Endpoint], *, name: str, report: Report
+        self,
+        tools: Tools,
+        hosts: HostMemory,
+        endpoints: Sequence[Endpoint],
+        *,
+        name: str,
+        report: Callable[[Waiting], None],
     ) -> None:
         self._tools = tools
         self._hosts = hosts

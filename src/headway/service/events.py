@@ -68,6 +68,10 @@ class Events:
         """Tell of a pull that has ended well; the actor is what was asked for."""
         return self.tell_of_image("pull", reference.familiar, reference.familiar_name, image)
 
+    def tell_of_push(self, reference: Reference, image: ImageRecord) -> Event:
+        """Tell of a push that has ended well; the actor is what was pushed."""
+        return self.tell_of_image("push", reference.familiar, reference.familiar_name, image)
+
     def tell_of_untag(self, image_id: ImageID, image: ImageRecord | None) -> Event:
         """Tell that a name does not stand for an image any more."""
         return self.tell_of_image("untag", image_id, image_id, image)

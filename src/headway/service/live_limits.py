@@ -26,6 +26,7 @@ class LiveLimits:
     def __init__(self, limits: TransferLimits) -> None:
         self.current = limits.checked()
         self._resize: Callable[[int], None] = lambda _: None
+        self._resize_uploads: Callable[[int], None] = lambda _: None
 
     def policy(self) -> RetryPolicy:
         """Return when a download is given up; running ones ask before each attempt."""
@@ -34,6 +35,10 @@ class LiveLimits:
     def attach(self, resize: Callable[[int], None]) -> None:
         """Call `resize` with the number of downloads at once whenever it changes."""
         self._resize = resize
+
+    def attach_uploads(self, resize: Callable[[int], None]) -> None:
+        """Call `resize` with the number of uploads at once whenever it changes."""
+        self._resize_uploads = resize
 
     def update(
         self,
@@ -60,4 +65,5 @@ class LiveLimits:
         changed = {name: value for name, value in said.items() if value is not None}
         self.current = msgspec.structs.replace(self.current, **changed).checked()
         self._resize(self.current.max_concurrent_downloads)
+        self._resize_uploads(self.current.max_concurrent_uploads)
         return self.current

@@ -1,0 +1,223 @@
+"""Brings one blob to a registry: performs what `distribution.upload` decides, and reports what happened.
+
+Rule: there is no decision here; there is no I/O there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from headway.distribution.backoff import GiveUp, Retries, RetryPolicy, Wait
+from headway.distribution.endpoints import Endpoint
+from headway.distribution.standing import Standing
+from headway.distribution.upload import Action, Ask, BlobUpload, Close, Done, Look, Open, Send
+from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
+from headway.interfaces.registries import Piece, Pusher, UploadSession
+from headway.service.blob_transfer import REPORT_SECONDS
+from headway.service.lanes import Lanes, Thread
+from headway.service.push_content import Content
+
+T = TypeVar("T")
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where a push goes.
+
+    Attributes:
+        endpoint: The registry.
+        repository: Path of the repository there.
+        spelled: The repository spelled out, with its domain.
+    """
+
+    endpoint: Endpoint
+    repository: str
+    spelled: str
+
+
+class PushTools(msgspec.Struct, frozen=True):
+    """What every upload of a process works with.
+
+    Attributes:
+        pusher: Talks to registries.
+        lanes: Threads.
+        standing: What registries have shown.
+        policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
+        clock: Monotonic time, in seconds.
+        wall: Seconds since the epoch.
+        jitter: Returns a number from 0 up to 1.
+    """
+
+    pusher: Pusher
+    lanes: Lanes
+    standing: Standing
+    policy: Callable[[], RetryPolicy]
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    jitter: Callable[[], float]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """How far an upload is.
+
+    Attributes:
+        held: Bytes that the registry has, or that are on their way.
+        wait: What is waited for; None while it sends.
+        left_seconds: How long that takes still.
+    """
+
+    held: int
+    wait: Wait | None = None
+    left_seconds: float = 0.0
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """A session that a registry began when it did not mount a blob.
+
+    Attributes:
+        session: It.
+        least: How large a piece has to be at least, in bytes.
+    """
+
+    session: UploadSession
+    least: int
+
+
+class Upload:
+    """One blob's way to a registry.
+
+    Args:
+        tools: What to work with.
+        target: Where to.
+        content: The blob; the caller closes it.
+        report: Told how far it is.
+        begun: A session that has begun already; None to begin one.
+    """
+
+    def __init__(
+        self,
+        tools: PushTools,
+        target: Target,
+        content: Content,
+        report: Callable[[Told], None],
+        begun: Begun | None = None,
+    ) -> None:
+        self._tools = tools
+        self._target = target
+        self._content = content
+        self._report = report
+        self._begun = begun
+        self._session = begun.session if begun is not None else tools.pusher.session(target.endpoint, target.repository)
+        self._handed_over = 0
+        self.retries: Counter[str] = Counter()
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes of the blob that went over connections, those that were sent again too."""
+        return self._session.sent_bytes
+
+    async def run(self) -> None:
+        """Bring the blob there.
+
+        Raises:
+            HeadwayError: It was given up.
+        """
+        tools, host = self._tools, self._target.endpoint.host
+        retries = Retries(tools.policy(), now=tools.clock(), jitter=tools.jitter)
+        machine = BlobUpload(self._content.size, endpoint=host, retries=retries)
+        try:
+            while True:
+                retries.policy, machine.piece = tools.policy(), tools.standing.lives.piece(host)
+                match machine.next_action():
+                    case Done():
+                        return
+                    case GiveUp(error):
+                        raise error
+                    case Wait() as wait:
+                        await self._wait(wait, machine)
+                    case action:
+                        await self._perform(action, machine)
+        finally:
+            tools.standing.lives.end(host, self)
+
+    async def _perform(self, action: Action, machine: BlobUpload) -> None:
+        try:
+            await self._do(action, machine)
+        except HeadwayError as error:
+            self.retries[error.brief] += 1
+            self._note_cut(action, error)
+            machine.failed(error, now=self._tools.clock())
+
+    async def _do(self, action: Action, machine: BlobUpload) -> None:
+        clock, session, digest = self._tools.clock, self._session, self._content.digest
+        match action:
+            case Open():
+                machine.opened(least=await self._begin())
+            case Send():
+                began = clock()
+                held = await self._send(action, machine)
+                self._tools.standing.lives.brought(self._target.endpoint.host, session.carried)
+                machine.sent(held, seconds=clock() - began, now=clock())
+            case Ask():
+                machine.told(await self._in_thread(session.held), now=clock())
+            case Close():
+                await self._in_thread(lambda: session.finish(digest))
+                machine.closed()
+            case Look():
+                machine.looked(is_there=await self._in_thread(self._is_there), now=clock())
+
+    async def _begin(self) -> int:
+        self._tools.standing.lives.begin(self._target.endpoint.host, self)
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            return begun.least
+        least = await self._in_thread(self._session.begin)
+        if least is None:
+            raise MisbehavedError(self._target.endpoint.host, "mounts a blob that nobody has named")
+        return least
+
+    async def _send(self, send: Send, machine: BlobUpload) -> int | None:
+        allowance = self._tools.standing.lives.allowance(self._target.endpoint.host, self)
+        self._handed_over = 0
+        piece = Piece(send.offset, send.end, self._content.file.read_at, allowance, self._progress)
+
+        def tell() -> None:
+            self._report(Told(min(machine.offset + self._handed_over, send.end)))
+
+        return await self._in_thread(lambda: self._session.send(piece), meanwhile=tell)
+
+    def _progress(self, handed_over: int) -> None:
+        self._handed_over = handed_over
+
+    def _is_there(self) -> bool:
+        target = self._target
+        size = self._tools.pusher.blob_size(target.endpoint, target.repository, self._content.digest)
+        return size is not None
+
+    def _note_cut(self, action: Action, error: HeadwayError) -> None:
+        """Remember how far the connection carried that was lost in the middle of a piece."""
+        is_cut = isinstance(error, UnreachableError) and error.fault is Fault.CUT
+        if isinstance(action, Send) and is_cut and self._handed_over:
+            host, carried = self._target.endpoint.host, self._session.carried
+            self._tools.standing.lives.cut(host, carried, now=self._tools.wall())
+
+    async def _in_thread(self, work: Callable[[], T], meanwhile: Callable[[], None] = lambda: None) -> T:
+        thread = Thread(work, abort=self._session.abort, name="push")
+        try:
+            while not thread.done.done():
+                await asyncio.wait({thread.done}, timeout=REPORT_SECONDS)
+                meanwhile()
+            return thread.done.result()
+        finally:
+            if not thread.done.done():
+                await thread.stop()
+
+    async def _wait(self, wait: Wait, machine: BlobUpload) -> None:
+        due = self._tools.clock() + wait.seconds
+        while (left := due - self._tools.clock()) > 0:
+            self._report(Told(machine.offset, wait, left))
+            await asyncio.sleep(min(1.0, left))

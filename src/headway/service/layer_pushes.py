@@ -1,0 +1,269 @@
+"""Layers on their way to registries, each once however many pushes wait for it (moby-behaviour 2.7).
+
+Rule 1: a layer is shared by all pushes to one repository, whatever their tags.
+Rule 2: it is asked for, then mounted from another repository, and only then sent.
+Rule 3: a pair (diff ID, blob digest) is recorded here only where it was known before, or both were computed over the
+        same bytes (`service.push_content`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from headway.distribution.endpoints import Endpoint
+from headway.errors import HeadwayError, RefusedError
+from headway.interfaces.registries import Mount
+from headway.oci.descriptor import Descriptor
+from headway.oci.digest import DiffID, Digest
+from headway.oci.media_types import is_foreign_layer
+from headway.records import LayerBlob
+from headway.service.blob_upload import Begun, PushTools, Target, Told, Upload
+from headway.service.lanes import Thread
+from headway.service.push_candidates import Effort, effort_for, is_seen_in, to_check, to_mount
+from headway.service.push_content import Content, LayerContents
+from headway.service.push_progress import LayerPush, PushPhase
+from headway.service.single_flight import SingleFlight
+from headway.service.slots import Slots
+from headway.service.stores import Stores
+
+T = TypeVar("T")
+Listener = Callable[[LayerPush], None]
+log = logging.getLogger(__name__)
+
+
+class Ask(Protocol):
+    """Puts a small question to the registry, again where that helps (`service.asking.Asker.ask`)."""
+
+    def __call__(self, question: Callable[[Endpoint], T]) -> Awaitable[T]:
+        """Return the answer; raise what stands in its way."""
+
+
+class LayerToPush(msgspec.Struct, frozen=True):
+    """A layer of an image.
+
+    Attributes:
+        diff_id: The layer.
+        size: Uncompressed, as Docker counts it.
+        own: The blob that the image came with; None where none is known.
+        image: Familiar name of the image, for errors.
+    """
+
+    diff_id: DiffID
+    size: int
+    own: Descriptor | None
+    image: str
+
+
+class PushedBlob(msgspec.Struct, frozen=True):
+    """A blob that the registry has now.
+
+    Attributes:
+        digest: Of it.
+        size: Of it, in bytes.
+        how: Whether it was there, mounted, sent, or may not be sent.
+        sent: Bytes that went over connections for it.
+        retries: Failures by cause.
+    """
+
+    digest: Digest
+    size: int
+    how: PushPhase
+    sent: int = 0
+    retries: dict[str, int] = {}
+
+
+class LayerPushes:
+    """Brings layers to registries.
+
+    Args:
+        tools: What uploads work with.
+        stores: Where the layers are.
+        contents: Finds and makes their blobs.
+        slots: How many layers are under way at once.
+        group: Owns the work.
+    """
+
+    def __init__(
+        self, tools: PushTools, stores: Stores, contents: LayerContents, *, slots: Slots, group: asyncio.TaskGroup
+    ) -> None:
+        self._tools = tools
+        self._stores = stores
+        self._contents = contents
+        self._slots = slots
+        self._flights: SingleFlight[PushedBlob, LayerPush] = SingleFlight(group)
+
+    async def push(self, target: Target, layer: LayerToPush, ask: Ask, listener: Listener) -> PushedBlob:
+        """Bring a layer to a repository.
+
+        Raises:
+            NoRecipeError: It is not there, and its bytes cannot be made.
+            HeadwayError: It could not be brought.
+        """
+
+        async def start(report: Listener) -> PushedBlob:
+            return await _LayerPush(self._tools, self._stores, self._contents, target, layer, ask, report).run(
+                self._slots
+            )
+
+        return await self._flights.join((target.endpoint.host, target.repository, layer.diff_id), start, listener)
+
+
+class _LayerPush:
+    """One layer under way."""
+
+    def __init__(
+        self,
+        tools: PushTools,
+        stores: Stores,
+        contents: LayerContents,
+        target: Target,
+        layer: LayerToPush,
+        ask: Ask,
+        report: Listener,
+    ) -> None:
+        self._tools = tools
+        self._metadata = stores.metadata
+        self._contents = contents
+        self._target = target
+        self._layer = layer
+        self._ask = ask
+        self._report_to = report
+        self._retries: Counter[str] = Counter()
+        self._asked: set[Digest] = set()
+
+    async def run(self, slots: Slots) -> PushedBlob:
+        """Bring it there."""
+        own = self._layer.own
+        if own is not None and is_foreign_layer(own.media_type) and own.urls:
+            self._report(PushPhase.SKIPPED)
+            return PushedBlob(own.digest, own.size, PushPhase.SKIPPED)
+        self._report(PushPhase.WAITING)
+        async with slots.slot():
+            blobs = await self._tools.lanes.database(self._metadata.blobs_of, self._layer.diff_id)
+            return await self._brought(blobs, effort_for(self._layer.size))
+
+    async def _brought(self, blobs: Sequence[LayerBlob], effort: Effort) -> PushedBlob:
+        own = self._layer.own.digest if self._layer.own is not None else None
+        candidates = to_check(blobs, self._target.spelled, own)
+        if found := await self._there(candidates[:1], blobs):
+            return found
+        begun = None
+        for mount in to_mount(blobs, self._target.spelled, own)[: effort.mounts]:
+            if begun is not None:
+                await self._in_thread(begun.session.cancel)
+            mounted, begun = await self._mounted(mount)
+            if mounted is not None:
+                return mounted
+        more = [d for d in candidates if effort.foreign or is_seen_in(blobs, d, self._target.spelled)]
+        if found := await self._there(more[: effort.checks], blobs):
+            return found
+        return await self._sent(begun)
+
+    async def _there(self, digests: Sequence[Digest], blobs: Sequence[LayerBlob]) -> PushedBlob | None:
+        """Return the first of some blobs that the repository has."""
+        for digest in digests:
+            if digest in self._asked:
+                continue
+            self._asked.add(digest)
+            size = await self._size(digest)
+            if size is not None:
+                await self._remember(digest)
+                self._report(PushPhase.THERE)
+                return PushedBlob(digest, size, PushPhase.THERE)
+            if is_seen_in(blobs, digest, self._target.spelled):
+                await self._forget(LayerBlob(digest, self._target.spelled))
+        return None
+
+    async def _size(self, digest: Digest) -> int | None:
+        path, pusher = self._target.repository, self._tools.pusher
+        return await self._ask(lambda endpoint: pusher.blob_size(endpoint, path, digest))
+
+    async def _mounted(self, mount: Mount) -> tuple[PushedBlob | None, Begun | None]:
+        """Try to take a blob from another repository; return it, or the session that the registry began instead."""
+        target = self._target
+        session = self._tools.pusher.session(target.endpoint, target.repository)
+        try:
+            least = await self._in_thread(lambda: session.begin(mount))
+        except HeadwayError as error:
+            log.debug("no mount of %s from %s: %s", mount.digest, mount.source, error)
+            if not isinstance(error, RefusedError):
+                self._retries[error.brief] += 1
+            return None, None
+        if least is not None:
+            domain = target.spelled.partition("/")[0]
+            await self._forget(LayerBlob(mount.digest, f"{domain}/{mount.source}"))
+            return None, Begun(session, least)
+        size = await self._size(mount.digest)
+        if size is None:
+            return None, None
+        await self._remember(mount.digest)
+        self._report_to(LayerPush(self._layer.diff_id, PushPhase.MOUNTED, size, size, source=mount.source))
+        return PushedBlob(mount.digest, size, PushPhase.MOUNTED), None
+
+    async def _sent(self, begun: Begun | None) -> PushedBlob:
+        disk, layer = self._tools.lanes.disk_to_the_end, self._layer
+        content = await disk(self._contents.retained, layer.diff_id, layer.own) or await self._packed()
+        upload = Upload(self._tools, self._target, content, lambda told: self._told(content, told), begun)
+        try:
+            self._report(PushPhase.PUSHING, 0, content.size)
+            await upload.run()
+        finally:
+            content.file.close()
+        await self._remember(content.digest)
+        self._report(PushPhase.PUSHED, content.size, content.size)
+        retries = dict(self._retries + upload.retries)
+        return PushedBlob(content.digest, content.size, PushPhase.PUSHED, upload.sent_bytes, retries)
+
+    async def _packed(self) -> Content:
+        """Return the layer packed anew, by a thread that ends soon where nobody wants it any more."""
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+        def progress(done: int, size: int) -> None:
+            loop.call_soon_threadsafe(self._report, PushPhase.PACKING, done, size)
+
+        def work() -> Content:
+            return self._contents.packed(self._layer.diff_id, self._layer.image, progress, stop.is_set)
+
+        thread = Thread(work, abort=stop.set, name="pack")
+        try:
+            return await asyncio.shield(thread.done)
+        except asyncio.CancelledError:
+            await thread.stop()
+            if thread.done.done() and thread.done.exception() is None:
+                thread.done.result().file.close()
+            raise
+
+    def _told(self, content: Content, told: Told) -> None:
+        if told.wait is None:
+            self._report(PushPhase.PUSHING, told.held, content.size)
+            return
+        self._report_to(
+            LayerPush(
+                diff_id=self._layer.diff_id,
+                phase=PushPhase.RETRYING,
+                held=told.held,
+                size=content.size,
+                cause=str(told.wait.cause),
+                retry_seconds=told.left_seconds,
+                attempts=told.wait.attempts,
+            )
+        )
+
+    def _report(self, phase: PushPhase, held: int = 0, size: int = 0) -> None:
+        self._report_to(LayerPush(self._layer.diff_id, phase, held, size or self._layer.size))
+
+    async def _remember(self, digest: Digest) -> None:
+        blob = LayerBlob(digest, self._target.spelled)
+        await self._tools.lanes.database(self._metadata.remember, self._layer.diff_id, blob)
+
+    async def _forget(self, blob: LayerBlob) -> None:
+        await self._tools.lanes.database(self._metadata.forget, blob)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await self._tools.lanes.abandonable(work)

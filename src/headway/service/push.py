@@ -1,0 +1,348 @@
+"""A push, from a name to a manifest at a registry: read `_Push.run` top to bottom.
+
+Rule 1: publish last: layers, config, manifests of platforms, and then what the tag stands for.
+Rule 2: where the registry has every blob of the image's own manifest in the end, that is pushed, byte for byte;
+        otherwise one that differs in the layers alone, and the push says so.
+Rule 3: an index goes along where everything that it lists is here or there; otherwise the platform's manifest alone.
+Rule 4: what is pushed is leased: nobody prunes it meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from headway.distribution.credentials import Credentials
+from headway.distribution.endpoints import InsecureRegistries, endpoints_for
+from headway.errors import HeadwayError, InvalidReferenceError, NotFoundError, PushIncompleteError
+from headway.oci.descriptor import Descriptor
+from headway.oci.digest import DiffID, Digest, chain_ids
+from headway.oci.manifest import Manifest
+from headway.oci.media_types import OCI_CONFIG
+from headway.oci.platform import Platform
+from headway.oci.pushed import layer_type, pushed_manifest
+from headway.oci.reference import Reference
+from headway.records import ImageRecord, RawManifest
+from headway.service.asking import Asker
+from headway.service.blob_transfer import Tools
+from headway.service.blob_upload import PushTools, Target, Upload
+from headway.service.layer_pushes import LayerPushes, LayerToPush, PushedBlob
+from headway.service.progress import Notice
+from headway.service.push_content import LayerContents
+from headway.service.push_documents import PushDocuments
+from headway.service.push_progress import (
+    LayerPush,
+    PushDone,
+    PushPhase,
+    PushReceipt,
+    PushReport,
+    PushStarted,
+)
+from headway.service.stores import Stores
+from headway.service.together import together
+
+
+class PushRequest(msgspec.Struct, frozen=True):
+    """What to push.
+
+    Attributes:
+        reference: With a tag.
+        platform: Push this platform's manifest alone; None for what the name stands for.
+        insecure: Hosts that may be asked without verified TLS.
+        login: Who pushes, where that came with the request; None for what this machine knows.
+    """
+
+    reference: Reference
+    platform: Platform | None = None
+    insecure: InsecureRegistries = InsecureRegistries()
+    login: Credentials | None = None
+
+
+class ImagePusher:
+    """Pushes images.
+
+    Args:
+        tools: What questions work with.
+        push_tools: What uploads work with.
+        layers: Brings layers.
+        contents: Finds blobs that are here.
+        stores: Where the images are.
+    """
+
+    def __init__(
+        self, tools: Tools, push_tools: PushTools, layers: LayerPushes, contents: LayerContents, stores: Stores
+    ) -> None:
+        self.tools = tools
+        self.push_tools = push_tools
+        self.layers = layers
+        self.contents = contents
+        self.stores = stores
+
+    async def push(self, request: PushRequest, report: PushReport) -> PushDone:
+        """Bring an image to its registry, and let its tag stand for it there.
+
+        Raises:
+            PushIncompleteError: Something stopped it; what the registry has is not sent again.
+        """
+        work = _Push(self, request, report)
+        try:
+            return await work.run()
+        except HeadwayError as error:
+            raise work.incomplete(error) from error
+        finally:
+            await self.tools.lanes.database(self._keep_lives)
+
+    def _keep_lives(self) -> None:
+        self.stores.hosts.lived(self.push_tools.standing.lives.take_new())
+
+    def tags(self, repository: Reference) -> list[Reference]:
+        """Return every tag of a repository that is here, sorted.
+
+        Raises:
+            NotFoundError: None is.
+        """
+        listed = self.stores.references.list()
+        tags = [name for name, _ in listed if name.tag and name.name_only() == repository]
+        if not tags:
+            if any(name.name_only() == repository for name, _ in listed):
+                raise NoTagError(f"no tags to push for {repository.familiar_name}")
+            raise NoTagError(f"An image does not exist locally with the tag: {repository.familiar_name}")
+        return tags
+
+
+class NoTagError(NotFoundError):
+    """There is nothing of that name to push; in Moby's words (moby-behaviour 3.7)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("image", "")
+        self.args = (message,)
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """One platform's image at the registry.
+
+    Attributes:
+        manifest: Its manifest, to be put there.
+        own: The manifest that the image came with; None where there is none.
+    """
+
+    manifest: Manifest
+    own: Manifest | None
+
+
+class _Push:
+    """One push under way."""
+
+    def __init__(self, pusher: ImagePusher, request: PushRequest, report: PushReport) -> None:
+        self._stores = pusher.stores
+        self._tools = pusher.push_tools
+        self._lanes = pusher.tools.lanes
+        self._layers = pusher.layers
+        self._contents = pusher.contents
+        self._request = request
+        self._reference = reference = request.reference
+        self._report_to = report
+        endpoint = endpoints_for(reference.domain, (), request.insecure, request.login)[-1]
+        self._asker = Asker(pusher.tools, pusher.stores.hosts, [endpoint], name=reference.familiar, report=report)
+        self._target = Target(endpoint, reference.path, reference.repository)
+        self._documents = PushDocuments(pusher.stores, reference)
+        self._pushed: dict[DiffID, PushedBlob] = {}
+        self._wanted: set[DiffID] = set()
+        self._extra = Counter[str]()  # bytes of configs and manifests, needed and sent
+        self._retries: Counter[str] = Counter()
+
+    async def run(self) -> PushDone:
+        began = self._tools.clock()
+        record = await self._lanes.database(self._record)
+        with self._stores.leases.hold(f"push {self._reference}", record.image_id) as lease:
+            try:
+                kept = await self._lanes.database(self._needed, record)
+                await self._lanes.database(lease.add, kept)
+                return await self._run(record, began)
+            finally:
+                await self._lanes.database(lease.drop)
+
+    async def _run(self, record: ImageRecord, began: float) -> PushDone:
+        part = await self._part(record)
+        top = RawManifest(part.manifest.media_type, part.manifest.data, part.manifest.digest)
+        if part.own is part.manifest and self._request.platform is None:
+            top = await self._index_over(part.manifest) or top
+        elif part.own is not None and part.own is not part.manifest:
+            self._tell(
+                f"its digest changes: {top.digest} instead of {part.own.digest}, since layers had to be packed anew"
+            )
+        await self._put(self._reference.tag, top)
+        await self._lanes.database(self._recorded, record, part.manifest, top)
+        done = PushDone(
+            reference=self._reference.familiar,
+            tag=self._reference.tag,
+            digest=top.digest,
+            size=len(top.data),
+            came_as=None if part.own is None or part.own is part.manifest else part.own.digest,
+            receipt=self._receipt(seconds=self._tools.clock() - began),
+        )
+        self._report_to(done)
+        return done
+
+    # What is pushed
+
+    def _record(self) -> ImageRecord:
+        if self._reference.digest is not None:
+            raise InvalidReferenceError("cannot push a digest reference")
+        image_id = self._stores.references.get(self._reference)
+        record = self._stores.images.get(image_id) if image_id is not None else None
+        if record is None:
+            known = any(name.name_only() == self._reference.name_only() for name, _ in self._stores.references.list())
+            raise NoTagError(
+                f"tag does not exist: {self._reference.familiar}"
+                if known
+                else f"An image does not exist locally with the tag: {self._reference.familiar_name}"
+            )
+        if self._request.platform is not None:
+            return self._documents.for_platform(record, self._request.platform)
+        return record
+
+    def _needed(self, record: ImageRecord) -> list[Digest]:
+        diff_ids = self._documents.config(record).diff_ids
+        own = self._documents.own_manifest(record)
+        blobs = [layer.digest for layer in own.layers] if own is not None else []
+        return [record.image_id, *diff_ids, *chain_ids(diff_ids), *blobs]
+
+    async def _part(self, record: ImageRecord) -> _Part:
+        """Bring layers and config of one platform's image, and return the manifest that they make."""
+        own = await self._lanes.disk(self._documents.own_manifest, record)
+        layers = await self._lanes.disk(self._layers_of, record, own)
+        unique = {layer.diff_id: layer for layer in reversed(layers)}  # top first, as Docker lists them
+        self._wanted |= unique.keys()
+        self._report_to(
+            PushStarted(
+                reference=self._reference.familiar,
+                repository=self._reference.repository,
+                layers=tuple((layer.diff_id, layer.size) for layer in unique.values()),
+            )
+        )
+        await self._push_layers(list(unique.values()))
+        config = await self._push_config(record, own)
+        descriptors = [self._descriptor(layer, own) for layer in layers]
+        return _Part(pushed_manifest(own, config, descriptors), own)
+
+    def _layers_of(self, record: ImageRecord, own: Manifest | None) -> list[LayerToPush]:
+        """Return an image's layers, bottom first."""
+        trees = self._stores.layers.trees(record.chain_id)
+        diff_ids = self._documents.config(record).diff_ids
+        owns: Sequence[Descriptor | None] = own.layers if own is not None else [None] * len(diff_ids)
+        return [
+            LayerToPush(diff_id, tree.report.size, descriptor, self._reference.familiar)
+            for diff_id, tree, descriptor in zip(diff_ids, trees, owns, strict=True)
+        ]
+
+    def _descriptor(self, layer: LayerToPush, own: Manifest | None) -> Descriptor:
+        blob = self._pushed[layer.diff_id]
+        if layer.own is not None and layer.own.digest == blob.digest:
+            return layer.own
+        return Descriptor(media_type=layer_type(own), digest=blob.digest, size=blob.size)
+
+    # Blobs
+
+    async def _push_layers(self, layers: Sequence[LayerToPush]) -> None:
+        """Bring layers; the first that fails, in their order, stops the others."""
+        for layer in layers:
+            self._report_to(LayerPush(layer.diff_id, PushPhase.PREPARING, size=layer.size))
+        await together(self._push_layer(layer) for layer in layers)
+
+    async def _push_layer(self, layer: LayerToPush) -> None:
+        blob = await self._layers.push(self._target, layer, self._asker.ask, self._report_to)
+        self._pushed[layer.diff_id] = blob
+        self._retries.update(blob.retries)
+
+    async def _push_config(self, record: ImageRecord, own: Manifest | None) -> Descriptor:
+        target, pusher = self._target, self._tools.pusher
+        content = await self._lanes.disk_to_the_end(self._contents.blob, record.image_id)
+        if content is None:
+            raise NotFoundError("blob", record.image_id)
+        try:
+            size = await self._asker.ask(lambda e: pusher.blob_size(e, target.repository, record.image_id))
+            if size is None:
+                upload = Upload(self._tools, target, content, lambda _: None)
+                await upload.run()
+                self._extra.update(needed=content.size, sent=upload.sent_bytes)
+                self._retries.update(upload.retries)
+        finally:
+            content.file.close()
+        return (
+            own.config
+            if own is not None
+            else Descriptor(media_type=OCI_CONFIG, digest=record.image_id, size=content.size)
+        )
+
+    # Manifests
+
+    async def _index_over(self, manifest: Manifest) -> RawManifest | None:
+        """Return the index that the image came with, once everything that it lists is at the registry; else None."""
+        index = await self._lanes.disk(self._documents.index_over, manifest.digest)
+        if index is None:
+            return None
+        pusher, path = self._tools.pusher, self._target.repository
+        for entry in self._documents.entries(index):
+            if entry.digest == manifest.digest:
+                continue
+            if await self._asker.ask(lambda e, digest=entry.digest: pusher.has_manifest(e, path, digest)):  # type: ignore[misc]
+                continue
+            other = await self._lanes.database(self._documents.image_of, entry.digest)
+            if other is None:
+                platform = f" for {entry.platform}" if entry.platform is not None else ""
+                self._tell(
+                    f"only the manifest of {self._documents.platform_of(manifest.digest, index)} is pushed: the index "
+                    f"that it came with lists another{platform}, which is neither here nor at the registry"
+                )
+                return None
+            part = await self._part(other)
+            if part.own is not part.manifest:
+                return None
+            await self._put_part(part.manifest)
+        await self._put_part(manifest)
+        return index
+
+    async def _put_part(self, manifest: Manifest) -> None:
+        await self._put(manifest.digest, RawManifest(manifest.media_type, manifest.data, manifest.digest))
+
+    async def _put(self, name: str, manifest: RawManifest) -> None:
+        pusher, path = self._tools.pusher, self._target.repository
+        await self._asker.ask(lambda endpoint: pusher.put_manifest(endpoint, path, name, manifest))
+        self._extra.update(needed=len(manifest.data), sent=len(manifest.data))
+
+    # The end
+
+    def _recorded(self, record: ImageRecord, manifest: Manifest, top: RawManifest) -> None:
+        """Let the digest that the registry knows stand for the image, and tell."""
+        stores, by_digest = self._stores, self._reference.name_only().with_digest(top.digest)
+        for digest, data in {manifest.digest: manifest.data, top.digest: top.data}.items():
+            stores.blobs.put(digest, data)
+        with stores.transaction():
+            if stores.images.get(record.image_id) is not None:  # else somebody has removed it meanwhile
+                stores.images.add_blobs(record.image_id, (manifest.digest, top.digest))
+                if stores.references.get(by_digest) is None:
+                    stores.references.put_digest(by_digest, record.image_id)
+            stores.events.tell_of_push(self._reference, record)
+
+    def _receipt(self, *, seconds: float) -> PushReceipt:
+        blobs = self._pushed.values()
+        sent = [blob for blob in blobs if blob.how is PushPhase.PUSHED]
+        return PushReceipt(
+            needed=sum(blob.size for blob in sent) + self._extra["needed"],
+            sent=sum(blob.sent for blob in sent) + self._extra["sent"],
+            there=sum(blob.size for blob in blobs if blob.how in (PushPhase.THERE, PushPhase.MOUNTED)),
+            retries=dict(self._retries + self._asker.retries),
+            seconds=seconds,
+        )
+
+    def _tell(self, text: str) -> None:
+        self._report_to(Notice(self._reference.familiar, text))
+
+    def incomplete(self, error: HeadwayError) -> PushIncompleteError:
+        """Return the error to report: `error`, and what the registry has."""
+        return PushIncompleteError(
+            self._reference.familiar, error, whole_layers=len(self._pushed), layers=len(self._wanted)
+        )

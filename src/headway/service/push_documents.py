@@ -1,0 +1,96 @@
+"""The documents of an image that is pushed: its config, the manifest it came with, the index above that.
+
+Rule: documents that are missing or damaged are as if the image had come without them; its config must be here.
+"""
+
+from __future__ import annotations
+
+from headway.errors import HeadwayError
+from headway.oci.descriptor import Descriptor
+from headway.oci.digest import Digest
+from headway.oci.image_config import ImageConfig
+from headway.oci.manifest import Index, Manifest, parse_manifest
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+from headway.records import ImageRecord, RawManifest
+from headway.service.lookup import Lookup
+from headway.service.stores import Stores
+
+
+class PushDocuments:
+    """Reads what is known of an image; every method blocks.
+
+    Args:
+        stores: Where it is.
+        reference: What it is pushed as.
+    """
+
+    def __init__(self, stores: Stores, reference: Reference) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._reference = reference
+
+    def config(self, record: ImageRecord) -> ImageConfig:
+        """Return an image's config.
+
+        Raises:
+            StoreCorruptError: It is damaged on disk.
+        """
+        return self._lookup.config(record)
+
+    def own_manifest(self, record: ImageRecord) -> Manifest | None:
+        """Return the manifest that an image came with; or, where it was made here, was pushed with before."""
+        names = self._stores.references.of(record.image_id)
+        names.sort(key=lambda name: name.name_only() != self._reference.name_only())
+        digests = [record.manifest, *(name.digest for name in names)]
+        layers = len(self.config(record).diff_ids)
+        for document in map(self._document, filter(None, digests)):
+            if isinstance(document, Manifest) and document.config.digest == record.image_id:
+                if len(document.layers) == layers:
+                    return document
+        return None
+
+    def index_over(self, manifest: Digest) -> RawManifest | None:
+        """Return an index that lists a manifest and that a name here stands for, one of the same repository first."""
+        names = [name for name, _ in self._stores.references.list() if name.digest is not None]
+        names.sort(key=lambda name: name.name_only() != self._reference.name_only())
+        for name in names:
+            document = self._document(name.digest) if name.digest is not None else None
+            if isinstance(document, Index) and any(entry.digest == manifest for entry in document.manifests):
+                return RawManifest(document.media_type, document.data, document.digest)
+        return None
+
+    @staticmethod
+    def entries(index: RawManifest) -> tuple[Descriptor, ...]:
+        """Return what an index lists."""
+        document = parse_manifest(index.data, index.media_type)
+        return document.manifests if isinstance(document, Index) else ()
+
+    def platform_of(self, manifest: Digest, index: RawManifest) -> Platform | None:
+        """Return the platform that an index lists a manifest for."""
+        return next((entry.platform for entry in self.entries(index) if entry.digest == manifest), None)
+
+    def image_of(self, manifest: Digest) -> ImageRecord | None:
+        """Return the image here that came with a manifest."""
+        return next((record for record in self._stores.images.list() if record.manifest == manifest), None)
+
+    def for_platform(self, record: ImageRecord, platform: Platform) -> ImageRecord:
+        """Return the image for a platform: the one that the name stands for, or another of the same index.
+
+        Raises:
+            PlatformMismatchError: Neither is here.
+        """
+        index = self.index_over(record.manifest) if record.manifest is not None else None
+        if index is not None:
+            document = parse_manifest(index.data, index.media_type)
+            chosen = document.choose(platform) if isinstance(document, Index) else None
+            other = self.image_of(chosen.digest) if chosen is not None else None
+            if other is not None:
+                return other
+        return self._lookup.for_platform(record.image_id, platform)
+
+    def _document(self, digest: Digest) -> Manifest | Index | None:
+        try:
+            return parse_manifest(self._stores.blobs.read(digest), "")
+        except HeadwayError:
+            return None

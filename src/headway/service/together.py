@@ -1,0 +1,45 @@
+"""Several pieces of work at once, of which one error is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from headway.errors import HeadwayError
+
+T = TypeVar("T")
+
+
+async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do all of `works` and return what they give, in their order; one that fails stops the others.
+
+    Raises:
+        HeadwayError: The first one's; the others are notes of it.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except BaseExceptionGroup as errors:
+        # Not except*: before Python 3.11.4 it wraps what is raised inside into a group again.
+        ours, others = errors.split(HeadwayError)
+        if ours is None or others is not None:
+            raise
+        raise _first(ours) from None
+    return [task.result() for task in tasks]
+
+
+def _first(errors: BaseExceptionGroup[HeadwayError]) -> HeadwayError:
+    """Return the first error of a group; the others become notes of it."""
+    leaves: list[HeadwayError] = []
+    pending: list[BaseException] = [errors]
+    while pending:
+        error = pending.pop()
+        if isinstance(error, BaseExceptionGroup):
+            pending.extend(reversed(error.exceptions))
+        elif isinstance(error, HeadwayError):
+            leaves.append(error)
+    for other in leaves[1:]:
+        if str(other) != str(leaves[0]):
+            leaves[0].add_note(f"also: {other}")
+    return leaves[0]
