@@ -19,10 +19,10 @@ Images:
   adopt      take over Docker's images
   outdated   which tags have moved on
 
-Store:
 Pulls:
   pulls      what is being pulled; pause, resume, cancel, and who goes first
 
+Store:
   df         what takes up how much                prune      make room: what nobody uses goes
   events     what happened, and what happens      check      is it all here, and what it was? --repair mends it
 
@@ -125,14 +125,14 @@ def _pull(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-bytes", metavar="SIZE", help="receive no more than this in all: 50M; refused before it begins if it can"
     )
-    parser.add_argument("--platform", metavar="P", help="such as linux/arm64, or arm64")
-    parser.add_argument(
     parser.add_argument(
         "--detach", action="store_true", help="let the daemon go on by itself, whatever happens; print the pull's ID"
     )
     parser.add_argument(
         "--priority", default="normal", metavar="P", help="low, normal, high or a number; a daemon's lower ones wait"
     )
+    parser.add_argument("--platform", metavar="P", help="such as linux/arm64, or arm64")
+    parser.add_argument(
         "--max-download-attempts",
         type=int,
         metavar="N",
@@ -176,8 +176,6 @@ def _outdated(parser: argparse.ArgumentParser) -> None:
     _format(parser)
 
 
-def _images(parser: argparse.ArgumentParser) -> None:
-    """List images, newest first."""
 def _pulls(parser: argparse.ArgumentParser) -> None:
     """List pulls, those under way unless -a is given; show some; or change them."""
     actions = ("show", "pause", "resume", "cancel", "priority")
@@ -189,6 +187,8 @@ def _pulls(parser: argparse.ArgumentParser) -> None:
     _format(parser)
 
 
+def _images(parser: argparse.ArgumentParser) -> None:
+    """List images, newest first."""
     parser.add_argument(
         "name", nargs="?", metavar="NAME[:TAG]", help="only this repository, or this name; * and ? stand for others"
     )
@@ -406,6 +406,7 @@ def _format(parser: argparse.ArgumentParser) -> None:
 
 _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "pull": _pull,
+    "pulls": _pulls,
     "outdated": _outdated,
     "images": _images,
     "inspect": _inspect,
@@ -430,5 +431,4 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "doctor": _doctor,
     "version": _version,
     "run": _run,
-    "pulls": _pulls,
 }
