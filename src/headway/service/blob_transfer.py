@@ -87,18 +87,18 @@ class Consumer(Generic[T]):
         *,
         name: str,
         failed: Callable[[], None] = lambda: None,
+        fatal: type[HeadwayError] = StoreError,
     ) -> None:
         self._ingest = ingest
         self._work = work
         self._name = name
         self._failed = failed
-        fatal: type[HeadwayError] = StoreError,
+        self._fatal = fatal
         self.start()
 
     def start(self) -> None:
         """Begin at the first byte."""
         follower = self._ingest.follow()
-        self._fatal = fatal
         verdict: Verdict[None] = Verdict()
 
         def abort() -> None:
@@ -171,23 +171,23 @@ class BlobTransfer:
         descriptor: The blob.
         ingest: Open; the caller closes it.
         report: Told how far it is.
+        is_digest_known: Whether the descriptor's digest is that of the bytes, and not only a name to keep them by.
     """
 
     def __init__(
         self,
         tools: Tools,
-        is_digest_known: Whether the descriptor's digest is that of the bytes, and not only a name to keep them by.
         sources: Sequence[Source],
         descriptor: Descriptor,
         ingest: Ingest,
         report: Callable[[LayerProgress], None],
+        *,
+        is_digest_known: bool = True,
     ) -> None:
         self._tools = tools
         self._sources = sources
         self._descriptor = descriptor
         self._ingest = ingest
-        *,
-        is_digest_known: bool = True,
         self._report_to = report
         self._stream: BlobStream | None = None
         self._received_before = 0
@@ -346,6 +346,8 @@ class BlobTransfer:
             await self._sync_if_due()
 
     async def _verify(self) -> HeadwayError | None:
+        if self._digest is None:
+            return None
         actual = await self.outlast(self._digest)
         expected = self._descriptor.digest
         if actual == expected:
@@ -354,8 +356,6 @@ class BlobTransfer:
         self._retries[error.brief] += 1
         return error
 
-        if self._digest is None:
-            return None
     async def _set_aside(self) -> None:
         for consumer in self._consumers:
             await consumer.stop()
