@@ -35,6 +35,8 @@ COMING = frozenset(
     ]
 )
 """What is described before it is served."""
+_AS_DESCRIBED = ("/events", "/images/create", "/images/search", "/distribution/{name}/json", "/auth")
+"""What would never end, or would ask somebody far away, if it were asked in another way than described."""
 _METHODS = ("get", "put", "post", "delete", "head")
 
 
@@ -114,6 +116,12 @@ def narrowed(document: dict[str, Any], scene: Scene) -> dict[str, Any]:
     registries = {"enum": [scene.image, f"{scene.image}:latest", "UPPER", "a b", "sha256:00", ""]}
     paths = document["paths"]
     _set(paths["/images/create"]["post"], "fromImage", registries)
+    _set(
+        paths["/images/create"]["post"],
+        "fromSrc",
+        {"enum": ["-", "http://127.0.0.1:1/none.tar", "ftp://x"]},
+        required=False,
+    )
     _set(paths["/images/search"]["get"], "term", {"enum": ["127.0.0.1:1/x", "", "a b/c"]})
     paths["/distribution/{name}/json"]["parameters"] = [
         {"name": "name", "in": "path", "required": True, "schema": {"enum": registries["enum"][:-1]}}
@@ -125,8 +133,10 @@ def narrowed(document: dict[str, Any], scene: Scene) -> dict[str, Any]:
     login["required"] = ["serveraddress"]
     made = document["components"]["schemas"]["ContainerConfig"]
     made["properties"]["Image"] = _often([scene.image])
-    archive = paths["/containers/{id}/archive"]["put"]["requestBody"]["content"]
-    archive["application/octet-stream"] = archive.pop("application/x-tar")  # which Schemathesis knows how to write
+    for method, path in operations(document):
+        content = paths[path][method.lower()].get("requestBody", {}).get("content", {})
+        if (tar := content.pop("application/x-tar", None)) is not None:
+            content["application/octet-stream"] = tar  # which Schemathesis knows how to write
     described = operations(document)
     for method, path in described - served(scene, described):
         del paths[path][method.lower()]
@@ -137,10 +147,10 @@ def _often(known: list[str]) -> dict[str, Any]:
     return {"anyOf": [{"enum": known}, {"type": "string", "minLength": 1}]}
 
 
-def _set(operation: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
+def _set(operation: dict[str, Any], name: str, schema: dict[str, Any], *, required: bool = True) -> None:
     for parameter in operation["parameters"]:
         if parameter.get("name") == name:
-            parameter |= {"schema": schema, "required": True}
+            parameter |= {"schema": schema, "required": required}
             return
     raise KeyError(name)
 
@@ -158,9 +168,10 @@ def examined(
         examples: How many requests chance makes of each operation.
         seed: Of chance.
     """
-    endless = "/events"  # only what is asked as described ends
-    return _run(document, scene, place, ["--exclude-path", endless, "--phases", phases], examples, seed) or _run(
-        document, scene, place, ["--include-path", endless, "--phases", "fuzzing", "--mode", "positive"], examples, seed
+    inside = [f"--include-path={path}" for path in _AS_DESCRIBED]
+    outside = [f"--exclude-path={path}" for path in _AS_DESCRIBED]
+    return _run(document, scene, place, [*outside, "--phases", phases], examples, seed) or _run(
+        document, scene, place, [*inside, "--phases", phases, "--mode", "positive"], examples, seed
     )
 
 

@@ -7,7 +7,7 @@ import re
 from tests.fuzz.engine import description, examined, narrowed, operations, scene
 from tests.prove.sheet import Sheet, check
 
-EXAMPLES = 150
+EXAMPLES = 60
 MEMORY_MB = 120.0
 
 
