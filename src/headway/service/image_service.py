@@ -75,6 +75,7 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         max_concurrent_uploads: Uploads at once; 0 means 5.
         max_download_attempts: Consecutive attempts, in total, that brought no new byte.
         download_patience: Seconds without a new byte after which a download is given up once the attempts are used up.
+        max_download_rate: Bytes a second of all downloads together; 0 sets no limit.
     """
 
     stores: Stores
@@ -90,6 +91,7 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent_uploads: int = 5
     max_download_attempts: int = 5
     download_patience: float = 600.0
+    max_download_rate: int = 0
 
 
 class DistributionServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +134,7 @@ class ImageService:
                 max_concurrent_uploads=config.max_concurrent_uploads,
                 max_download_attempts=config.max_download_attempts,
                 download_patience=config.download_patience,
+                max_download_rate=config.max_download_rate,
             )
         )
         limits = self._limits.current
@@ -335,6 +338,8 @@ class ImageService:
         *,
         platform: Platform | None = None,
         login: Credentials | None = None,
+        mirrors: tuple[str, ...] = (),
+        insecure: tuple[str, ...] = (),
     ) -> PullDone:
         """Bring an image, complete and verified; see `Puller.pull`.
 
@@ -363,8 +368,6 @@ class ImageService:
         *,
         limit: int = 0,
         filters: Filters = {},  # noqa: B006  # nobody changes it
-        mirrors: tuple[str, ...] = (),
-        insecure: tuple[str, ...] = (),
     ) -> list[FoundRepository]:
         """Return what a registry's index finds; see `Search.search`."""
         service = self._config.registry_service
@@ -378,6 +381,7 @@ class ImageService:
         max_concurrent_uploads: int | None = None,
         max_download_attempts: int | None = None,
         download_patience: float | None = None,
+        max_download_rate: int | None = None,
     ) -> TransferLimits:
         """Change limits while transfers run, all or nothing; see `LiveLimits.update`. In the event loop only."""
         return self._limits.update(
@@ -385,4 +389,5 @@ class ImageService:
             uploads=max_concurrent_uploads,
             attempts=max_download_attempts,
             patience=download_patience,
+            rate=max_download_rate,
         )
