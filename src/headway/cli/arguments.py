@@ -11,7 +11,8 @@ _DESCRIPTION = "Pulls container images over links that break, and never fetches 
 _GROUPS = """\
 Images:
   pull       bring images, over any link           tag        give an image one more name
-  images     list images                           rmi        remove names and images
+  push       bring an image to its registry        rmi        remove names and images
+  images     list images
   inspect    everything known of an image          unpack     write its root file system into a directory
   history    its steps                             bundle     write an OCI bundle that runc and crun start
   mount      show its files at a place             umount     show them no more
@@ -146,6 +147,9 @@ def _pull(parser: argparse.ArgumentParser) -> None:
     )
     patience.add_argument("--wait", action="store_true", help="wait for the link for ever")
     parser.add_argument(
+        "--limit-rate", metavar="RATE", help="receive no more than this a second, all layers together: 500k, 2M"
+    )
+    parser.add_argument(
         "--unfinished-max-age",
         metavar="DUR",
         help="drop other unfinished downloads that got no byte for so long: 30d (default: forever)",
@@ -185,6 +189,22 @@ def _pulls(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
     _authfile(parser)
     _format(parser)
+
+
+def _push(parser: argparse.ArgumentParser) -> None:
+    """Bring an image to its registry; what the registry has is not sent again."""
+    parser.add_argument("name", metavar="NAME[:TAG]")
+    parser.add_argument("-a", "--all-tags", action="store_true", help="every tag of the repository that is here")
+    parser.add_argument("--platform", metavar="P", help="only this platform's manifest: linux/arm64, or arm64")
+    _insecure(parser)
+    _authfile(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only the full name of each tag")
+    parser.add_argument(
+        "--progress",
+        choices=("auto", "plain", "json", "none"),
+        default="auto",
+        help="how to show what is going on, on stderr",
+    )
 
 
 def _images(parser: argparse.ArgumentParser) -> None:
@@ -407,6 +427,7 @@ def _format(parser: argparse.ArgumentParser) -> None:
 _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "pull": _pull,
     "pulls": _pulls,
+    "push": _push,
     "outdated": _outdated,
     "images": _images,
     "inspect": _inspect,

@@ -26,6 +26,7 @@ from headway.errors import (
     OverBudgetError,
     ProxyRefusedError,
     PullIncompleteError,
+    PushIncompleteError,
     RefusedError,
     RequestError,
     StoreBusyError,
@@ -34,6 +35,7 @@ from headway.errors import (
     StoreFullError,
     StoreReadOnlyError,
     ThrottledError,
+    TooLargeError,
     UnreachableError,
 )
 
@@ -41,8 +43,8 @@ DONE, FINAL, USAGE, DISK_FULL, TRY_AGAIN, OVER_BUDGET, REFUSED, INTERRUPTED = 0,
 
 
 def root_cause(error: HeadwayError) -> HeadwayError:
-    """Return what lies at the bottom of a pull's failure."""
-    while isinstance(error, PullIncompleteError | GaveUpError):
+    """Return what lies at the bottom of a pull's or a push's failure."""
+    while isinstance(error, PullIncompleteError | PushIncompleteError | GaveUpError):
         error = error.cause
     return error
 
@@ -70,7 +72,7 @@ def explain(error: HeadwayError) -> str:
     """Return the lines to print for a failure."""
     lines = [f"headway: {one_line(str(error))}{_side(error)}"]
     lines += [f"         {one_line(note)}" for note in getattr(error, "__notes__", [])]
-    if isinstance(error, PullIncompleteError):
+    if isinstance(error, PullIncompleteError | PushIncompleteError):
         lines += [f"         {one_line(note)}" for note in getattr(root_cause(error), "__notes__", [])]
         if kept := _kept(error):
             lines.append(f"kept: {kept}")
@@ -79,10 +81,19 @@ def explain(error: HeadwayError) -> str:
 
 
 def _side(error: HeadwayError) -> str:
-    return f" ({error.side})" if error.side is not None and isinstance(error, PullIncompleteError) else ""
+    return (
+        f" ({error.side})"
+        if error.side is not None and isinstance(error, PullIncompleteError | PushIncompleteError)
+        else ""
+    )
 
 
-def _kept(error: PullIncompleteError) -> str:
+def _kept(error: PullIncompleteError | PushIncompleteError) -> str:
+    if isinstance(error, PushIncompleteError):
+        layers = f"{error.layers} layer{'s' if error.layers != 1 else ''}"
+        return (
+            f"{error.whole_layers} of {layers} at the registry; none of it will be sent again" if error.layers else ""
+        )
     if not error.total_bytes:
         return "nothing had arrived yet" if error.layers == 0 and root_cause(error).retryable else ""
     whole = f"{error.whole_layers} of {error.layers} layer{'s' if error.layers != 1 else ''} whole"
@@ -98,6 +109,8 @@ def _advice(error: HeadwayError) -> str:
             return advice
     if isinstance(error, PullIncompleteError) and isinstance(cause, StoreError):
         return "see to that disk (dmesg may say more), and run the same command to go on"
+    if isinstance(error, PushIncompleteError):
+        return _SEND_ON if cause.retryable else "this will not get better by itself: tell whoever runs the registry"
     if isinstance(error, PullIncompleteError):
         return _GO_ON if cause.retryable else "this will not get better by itself: tell whoever publishes the image"
     return "run the same command again" if cause.retryable else "run it again with -D for details"
@@ -131,6 +144,7 @@ def _when_to_ask(cause: ThrottledError) -> str:
 
 
 _GO_ON = "run the same command to go on, or add --wait to let it finish by itself"
+_SEND_ON = "run the same command to go on"
 _WHERE_TO_LOOK = {
     "platform": "name one of those with --platform",
     "image": "check the name; headway images lists what is here",
@@ -149,6 +163,7 @@ _ADVICE: dict[type[HeadwayError], str] = {
     NoDockerError: "start Docker (systemctl start docker), or say where it is with --host or DOCKER_HOST",
     NoDaemonError: "start it (systemctl start headway), or say where it is with -H or HEADWAY_HOST",
     OverBudgetError: "see what it costs with --dry-run, and run it again with a larger --max-bytes to go on",
+    TooLargeError: "let whoever runs the registry, or the proxy before it, allow larger requests",
     ConflictError: "make way for it, or add --force where the command takes it",
     RequestError: "headway COMMAND --help",
 }

@@ -17,6 +17,7 @@ _MODULES = {
     "pull": "headway.cli.pull",
     "outdated": "headway.cli.outdated",
     "pulls": "headway.cli.pulls",
+    "push": "headway.cli.push",
     "images": "headway.cli.images",
     "inspect": "headway.cli.inspect",
     "history": "headway.cli.images",

@@ -94,6 +94,16 @@ class ImagePusher:
         finally:
             await self.tools.lanes.database(self._keep_lives)
 
+    async def push_all(self, request: PushRequest, report: PushReport) -> list[PushDone]:
+        """Push every tag of a repository that is here, one after the other: most of them share most of their layers.
+
+        Raises:
+            NotFoundError: There is none.
+            PushIncompleteError: Something stopped one; those after it are not tried.
+        """
+        tags = await self.tools.lanes.database(self.tags, request.reference.name_only())
+        return [await self.push(msgspec.structs.replace(request, reference=tag), report) for tag in tags]
+
     def _keep_lives(self) -> None:
         self.stores.hosts.lived(self.push_tools.standing.lives.take_new())
 

@@ -45,9 +45,10 @@ class PushDocuments:
         digests = [record.manifest, *(name.digest for name in names)]
         layers = len(self.config(record).diff_ids)
         for document in map(self._document, filter(None, digests)):
-            if isinstance(document, Manifest) and document.config.digest == record.image_id:
-                if len(document.layers) == layers:
-                    return document
+            if not isinstance(document, Manifest) or len(document.layers) != layers:
+                continue
+            if document.config.digest == record.image_id:
+                return document
         return None
 
     def index_over(self, manifest: Digest) -> RawManifest | None:

@@ -1,0 +1,124 @@
+"""How a push is shown on stderr: live on a terminal, as lines otherwise, or as JSON."""
+
+from __future__ import annotations
+
+from typing import Protocol, TextIO
+
+import msgspec
+
+from headway.cli.terminal import one_line
+from headway.cli.units import duration, size
+from headway.oci.digest import DiffID
+from headway.service.progress import Notice, Waiting
+from headway.service.push_progress import LayerPush, PushEvent, PushPhase, PushReceipt, PushStarted
+
+
+class PushView(Protocol):
+    """Shows what it is told."""
+
+    def report(self, event: PushEvent) -> None:
+        """Take in one event."""
+
+    def receipt(self, receipt: PushReceipt) -> None:
+        """Show what a push cost."""
+
+    def close(self) -> None:
+        """End the display; what is said next stands below it."""
+
+
+def push_view_for(how: str, stream: TextIO) -> PushView:
+    """Return the view for ``auto``, ``plain``, ``json`` or ``none``."""
+    if how == "auto" and stream.isatty():
+        from headway.cli.live_push import LivePush  # noqa: PLC0415  # rich costs 60 ms of CPU: only for terminals
+
+        return LivePush(stream)
+    return {"json": JsonPush, "none": SilentPush}.get(how, PlainPush)(stream)
+
+
+class SilentPush:
+    """Shows nothing, and remembers where each layer stands."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.layers: dict[DiffID, LayerPush] = {}
+
+    def report(self, event: PushEvent) -> None:
+        """See `PushView.report`."""
+        if isinstance(event, LayerPush):
+            self.layers[event.diff_id] = event
+
+    def receipt(self, receipt: PushReceipt) -> None:
+        """See `PushView.receipt`."""
+
+    def close(self) -> None:
+        """See `PushView.close`."""
+
+
+class JsonPush(SilentPush):
+    """One JSON object a line: the event's fields, and its kind as ``type``."""
+
+    def report(self, event: PushEvent) -> None:
+        """See `PushView.report`."""
+        super().report(event)
+        document = {"type": type(event).__name__, **msgspec.to_builtins(event, enc_hook=str)}
+        self.stream.write(msgspec.json.encode(document).decode() + "\n")
+        self.stream.flush()
+
+
+class PlainPush(SilentPush):
+    """A line whenever something begins, fails or ends."""
+
+    def report(self, event: PushEvent) -> None:
+        """See `PushView.report`."""
+        match event:
+            case PushStarted():
+                self._line(f"{event.reference}  to {event.repository}")
+            case Waiting() if event.retry_seconds >= 1:
+                self._line(f"waiting for the link: {event.cause}; next try in {duration(event.retry_seconds)}")
+            case Notice():
+                self._line(f"note: {event.text}")
+            case LayerPush():
+                before = self.layers.get(event.diff_id)
+                if event.phase not in _UNTOLD and (before is None or before.phase != event.phase):
+                    self._line(f"  {event.diff_id.short}  {size(event.size):>8}  {describe(event)}")
+            case _:
+                pass
+        super().report(event)
+
+    def receipt(self, receipt: PushReceipt) -> None:
+        """See `PushView.receipt`."""
+        self._line(describe_receipt(receipt))
+
+    def _line(self, text: str) -> None:
+        self.stream.write(one_line(text) + "\n")
+        self.stream.flush()
+
+
+_UNTOLD = (PushPhase.PREPARING, PushPhase.WAITING)
+
+
+def describe(layer: LayerPush) -> str:
+    """Return a layer's state in words."""
+    match layer.phase:
+        case PushPhase.RETRYING:
+            return (
+                f"{layer.cause}; {size(layer.held)} sent; next try in {duration(layer.retry_seconds)}"
+                f" (attempt {layer.attempts} without a new byte)"
+            )
+        case PushPhase.MOUNTED:
+            return f"mounted from {layer.source}"
+        case PushPhase.SKIPPED:
+            return "not distributable, stays where it is"
+        case phase:
+            return phase.value
+
+
+def describe_receipt(receipt: PushReceipt) -> str:
+    """Return what a push cost, in one line."""
+    ratio = f" ({receipt.sent / receipt.needed:.3f})" if receipt.needed else ""
+    count = sum(receipt.retries.values())
+    causes = f" ({', '.join(f'{n} {cause}' for cause, n in receipt.retries.items())})" if count else ""
+    return (
+        f"needed {size(receipt.needed)}   sent {size(receipt.sent)}{ratio}   already there {size(receipt.there)}"
+        f"   retries {count}{causes}   {duration(receipt.seconds)}"
+    )
