@@ -75,7 +75,6 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         max_concurrent_uploads: Uploads at once; 0 means 5.
         max_download_attempts: Consecutive attempts, in total, that brought no new byte.
         download_patience: Seconds without a new byte after which a download is given up once the attempts are used up.
-        max_download_rate: Bytes a second of all downloads together; 0 sets no limit.
     """
 
     stores: Stores
@@ -91,7 +90,6 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent_uploads: int = 5
     max_download_attempts: int = 5
     download_patience: float = 600.0
-    max_download_rate: int = 0
 
 
 class DistributionServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +132,6 @@ class ImageService:
                 max_concurrent_uploads=config.max_concurrent_uploads,
                 max_download_attempts=config.max_download_attempts,
                 download_patience=config.download_patience,
-                max_download_rate=config.max_download_rate,
             )
         )
         limits = self._limits.current
@@ -381,7 +378,6 @@ class ImageService:
         max_concurrent_uploads: int | None = None,
         max_download_attempts: int | None = None,
         download_patience: float | None = None,
-        max_download_rate: int | None = None,
     ) -> TransferLimits:
         """Change limits while transfers run, all or nothing; see `LiveLimits.update`. In the event loop only."""
         return self._limits.update(
@@ -389,5 +385,4 @@ class ImageService:
             uploads=max_concurrent_uploads,
             attempts=max_download_attempts,
             patience=download_patience,
-            rate=max_download_rate,
         )
