@@ -280,15 +280,17 @@ def _load(parser: argparse.ArgumentParser) -> None:
 
 def _adopt(parser: argparse.ArgumentParser) -> None:
     """Take over the images of another engine on this machine, one by one, with names and digests."""
-    parser.add_argument("engine", choices=["docker"])
-    parser.add_argument("names", nargs="*", metavar="NAME|ID", help="which ones (default: all)")
-    parser.add_argument(
+    engines = parser.add_subparsers(dest="engine", metavar="ENGINE", required=True)
+    docker = engines.add_parser("docker", description=_adopt.__doc__, help="Docker", allow_abbrev=False)
+    docker.add_argument("names", nargs="*", metavar="NAME|ID", help="which ones (default: all)")
+    docker.add_argument(
         "-H",
         "--host",
         dest="docker_host",
         metavar="ADDRESS",
         help="where Docker listens (default: DOCKER_HOST, or unix:///var/run/docker.sock)",
     )
+    _common(docker, default=argparse.SUPPRESS, is_server=True)
 
 
 def _mount(parser: argparse.ArgumentParser) -> None:
