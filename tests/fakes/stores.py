@@ -24,6 +24,7 @@ from tests.fakes.memory import (
 from tests.fakes.memory_garbage import MemoryGarbage, MemoryLeases
 from tests.fakes.pulls import MemoryPullStore
 from tests.fakes.rw_layers import CopyingDrivers, MemoryRwLayerStore
+from tests.fakes.traffic import MemoryTraffic
 
 
 def memory_stores(directory: Path) -> Stores:
@@ -54,6 +55,7 @@ def memory_stores(directory: Path) -> Stores:
         garbage=MemoryGarbage(images, layers, blobs, ingests, leases, in_use),
         metadata=MemoryDistributionMetadata(),
         mounts=mounts,
+        traffic=MemoryTraffic(),
         pulls=MemoryPullStore(),
         events=Events(log),
         transaction=no_transaction,

@@ -26,6 +26,7 @@ Pulls:
 Store:
   df         what takes up how much                prune      make room: what nobody uses goes
   events     what happened, and what happens      check      is it all here, and what it was? --repair mends it
+  traffic    what crossed the network, by day
 
 Daemon and registries:
   daemon     serve docker and others           login      log in to a registry
@@ -373,6 +374,14 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("table", "json"), default="table")
 
 
+def _traffic(parser: argparse.ArgumentParser) -> None:
+    """Show how many bytes crossed the network, by day (UTC), registry and image."""
+    when = "Unix seconds, 2026-01-02, or how long ago: 30d"
+    parser.add_argument("--since", metavar="TIME", help=f"from that day on: {when}")
+    parser.add_argument("--until", metavar="TIME", help="up to that day")
+    _format(parser)
+
+
 def _daemon(parser: argparse.ArgumentParser) -> None:
     """Serve the Docker Engine API: images, and what they need of containers."""
     from headway.cli.daemon_arguments import fill  # noqa: PLC0415  # nobody else needs its thirty flags
@@ -449,6 +458,7 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "prune": _prune,
     "events": _events,
     "check": _check,
+    "traffic": _traffic,
     "daemon": _daemon,
     "context": _context,
     "doctor": _doctor,

@@ -36,6 +36,7 @@ _MODULES = {
     "prune": "headway.cli.prune",
     "events": "headway.cli.events",
     "check": "headway.cli.check",
+    "traffic": "headway.cli.traffic",
     "daemon": "headway.cli.daemon",
     "context": "headway.cli.context",
     "doctor": "headway.cli.doctor",

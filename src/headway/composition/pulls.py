@@ -26,6 +26,7 @@ from headway.service.preflight import Preflight
 from headway.service.pull import Puller
 from headway.service.slots import Slots
 from headway.service.stores import Stores
+from headway.service.traffic import TrafficLedger
 from headway.service.transfer import Transfers
 from headway.service.unfinished import UnfinishedDownloads
 from headway.settings import Settings
@@ -78,15 +79,23 @@ async def pulling(
         policy=limits.policy,
         clock=clock,
         jitter=random.random,
+        useful=http.meter.useful,
+        reused=http.meter.reused,
     )
+    ledger = TrafficLedger(http.meter, stores.traffic, lanes, wall)
     try:
         async with asyncio.TaskGroup() as group:
             slots = Slots(limits.current.max_concurrent_downloads)
             limits.attach(slots.set_limit)
             applier = apply_and_record if settings.record_recipes else apply_plainly
             transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group)
-            yield Puller(tools, transfers, stores, _disk_care(settings, stores, lanes), http.meter)
+            keeping = group.create_task(ledger.keep())
+            try:
+                yield Puller(tools, transfers, stores, _disk_care(settings, stores, lanes), http.meter)
+            finally:
+                keeping.cancel()
     finally:
         http.close()
+        ledger.write()
         stores.hosts.found(standing.addresses.take_new())
         lanes.close()

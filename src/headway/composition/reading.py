@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headway.records import LayerReport, Tree
 from headway.service.stores import Records
@@ -23,6 +24,9 @@ from headway.store.layers import SqliteLayerStore
 from headway.store.references import SqliteReferenceStore
 from headway.version import VERSION
 
+if TYPE_CHECKING:
+    from headway.interfaces.traffic import TrafficRow
+
 
 @contextmanager
 def reading(settings: Settings) -> Iterator[Records]:
@@ -35,6 +39,20 @@ def reading(settings: Settings) -> Iterator[Records]:
     root.examine()
     with Database.open_readonly(root.database, program=VERSION) as database:
         yield records_of(root, database)
+
+
+def traffic_of(settings: Settings, since: str, until: str) -> Sequence[TrafficRow]:
+    """Return what crossed the network from one day to another; see `TrafficStore.days`.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    root = DataRoot(settings.data_root)
+    root.examine()
+    with Database.open_readonly(root.database, program=VERSION) as database:
+        from headway.store.traffic import SqliteTraffic  # noqa: PLC0415  # one command's own
+
+        return SqliteTraffic(database).days(since, until)
 
 
 def records_of(root: DataRoot, database: Database) -> Records:

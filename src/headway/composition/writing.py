@@ -35,6 +35,7 @@ from headway.store.recovery import recover
 from headway.store.references import SqliteReferenceStore
 from headway.store.replacement import MendingLayerStore
 from headway.store.reserve import Reserve
+from headway.store.traffic import SqliteTraffic
 from headway.version import VERSION
 
 
@@ -148,6 +149,7 @@ def _stores(
         drivers=drivers,
         metadata=SqliteDistributionMetadata(database),
         mounts=SqliteMountTable(database),
+        traffic=SqliteTraffic(database),
         pulls=SqlitePullStore(database),
         events=Events(log),
         transaction=database.transaction,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
+
+from headway.interfaces.traffic import Errand, Traffic, errand
 
 
 class Meter:
@@ -17,14 +20,37 @@ class Meter:
         self._lock = threading.Lock()
         self.requests = 0
         self.received_bytes = 0
+        self._counted: dict[Errand, Traffic] = defaultdict(Traffic)
 
     def answered(self, header_bytes: int) -> None:
         """Take note of an answer's headers."""
         with self._lock:
             self.requests += 1
-            self.received_bytes += header_bytes
+            self._add(header_bytes)
 
     def received(self, count: int) -> None:
         """Take note of what came of a body."""
         with self._lock:
-            self.received_bytes += count
+            self._add(count)
+
+    def _add(self, count: int) -> None:
+        self.received_bytes += count
+        self._counted[errand()] += Traffic(received=count)
+
+    def useful(self, count: int) -> None:
+        """See `interfaces.traffic.TrafficCounter`."""
+        self._count(Traffic(useful=count))
+
+    def reused(self, count: int) -> None:
+        """See `interfaces.traffic.TrafficCounter`."""
+        self._count(Traffic(reused=count))
+
+    def _count(self, traffic: Traffic) -> None:
+        with self._lock:
+            self._counted[errand()] += traffic
+
+    def take(self) -> dict[Errand, Traffic]:
+        """See `interfaces.traffic.TrafficCounter`."""
+        with self._lock:
+            counted, self._counted = self._counted, defaultdict(Traffic)
+            return counted

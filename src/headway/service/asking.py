@@ -17,6 +17,7 @@ from headway.distribution.endpoints import Endpoint
 from headway.distribution.quota import Quota
 from headway.errors import Fault, HeadwayError, NotFoundError, StoreError, UnreachableError
 from headway.interfaces.images import HostMemory
+from headway.interfaces.traffic import on_errand
 from headway.service.blob_transfer import Tools
 from headway.service.lanes import Thread
 from headway.service.progress import Waiting
@@ -108,7 +109,8 @@ class Asker:
 
     async def _ask_one(self, endpoint: Endpoint, question: Callable[[Endpoint], T], first: FirstContact | None) -> T:
         """Return an answer; a thread that is still waiting for one when there is no time left is left behind."""
-        asking = Thread(partial(question, endpoint), abort=lambda: None, name="ask")
+        with on_errand(registry=endpoint.host):
+            asking = Thread(partial(question, endpoint), abort=lambda: None, name="ask")
         if first is not None:
             await asyncio.wait({asking.done}, timeout=first.seconds_left(now=self._tools.clock()))
             if not asking.done.done() and endpoint.host in self._tools.standing.reached:

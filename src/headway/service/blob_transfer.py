@@ -23,6 +23,7 @@ from headway.distribution.standing import Standing
 from headway.errors import DigestMismatchError, Fault, HeadwayError, StoreError, UnreachableError
 from headway.interfaces.content import Follower, Ingest
 from headway.interfaces.registries import BlobStream, Registry
+from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.service.lanes import Lanes, Thread
@@ -58,6 +59,8 @@ class Tools(msgspec.Struct, frozen=True):
         policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
         clock: Monotonic time, in seconds.
         jitter: Returns a number from 0 up to 1.
+        useful: Told how many bytes came that were not here before (`interfaces.traffic.TrafficCounter`).
+        reused: Told how many did not have to come.
     """
 
     registry: Registry
@@ -68,6 +71,8 @@ class Tools(msgspec.Struct, frozen=True):
     clock: Callable[[], float]
     jitter: Callable[[], float]
 
+    useful: Callable[[int], None] = lambda _: None
+    reused: Callable[[int], None] = lambda _: None
 
 class Consumer(Generic[T]):
     """Blocking work over the bytes of an ingest while they arrive; it can be started again from the first byte.
@@ -192,6 +197,7 @@ class BlobTransfer:
         self._stream: BlobStream | None = None
         self._received_before = 0
         self._timeouts = 0
+        self._host = ""
         self._synced_at = tools.clock()
         self._kept = ingest.held().total
         self._consumers: list[Consumer[object]] = []
@@ -278,7 +284,9 @@ class BlobTransfer:
         )
         stream.stall_limit_seconds = first_byte_limit(self._timeouts)
         self._stream = stream
-        thread = Thread(lambda: self._receive(fetch, stream, source.endpoint.host), abort=stream.abort, name="fetch")
+        self._host = source.endpoint.host
+        with on_errand(registry=self._host):
+            thread = Thread(lambda: self._receive(fetch, stream, self._host), abort=stream.abort, name="fetch")
         try:
             while not thread.done.done():
                 await asyncio.wait({thread.done}, timeout=REPORT_SECONDS)
@@ -325,7 +333,7 @@ class BlobTransfer:
                 skipped += skip
                 position += skip
                 if data := data[skip : skip + fetch.end - position]:
-                    self._ingest.write_at(position, data)
+                    self._tools.useful(self._ingest.write_at(position, data))
                     position += len(data)
                     watch.paused(now=clock())  # what our disk took is not the link's silence
                 if slow:
@@ -365,6 +373,8 @@ class BlobTransfer:
 
     async def outlast(self, consumer: Consumer[T]) -> T:
         """Return what a consumer gives; what arrived is made to survive a power cut meanwhile, when that is due."""
+        with on_errand(registry=self._host):
+            self._tools.useful(-self._ingest.held().total)
         while not await consumer.is_done_in(REPORT_SECONDS):
             await self._sync_if_due()
         return await consumer.result()

@@ -9,6 +9,7 @@ Rule 3: the disk and the database have fixed threads of their own.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import threading
 from collections.abc import Callable
@@ -104,7 +105,7 @@ class Thread(Generic[T]):
                 else:
                     loop.call_soon_threadsafe(succeed, result)
 
-        threading.Thread(target=run, name=name, daemon=True).start()
+        threading.Thread(target=contextvars.copy_context().run, args=(run,), name=name, daemon=True).start()
 
     def abort(self) -> None:
         """Make the work end soon."""

@@ -13,6 +13,7 @@ from collections import Counter
 from headway.errors import HeadwayError, PullIncompleteError, StoreError
 from headway.interfaces.garbage import Lease
 from headway.interfaces.registries import Meter
+from headway.interfaces.traffic import on_errand
 from headway.oci.digest import ChainID, Digest
 from headway.oci.reference import Reference
 from headway.service.blob_transfer import Cost, Tools
@@ -65,7 +66,8 @@ class Puller:
         """
         work = _Pull(self._tools, self._transfers, self._stores, self._care, request, report)
         try:
-            return await work.run()
+            with on_errand(image=request.reference.familiar):
+                return await work.run()
         except HeadwayError as error:
             raise work.incomplete(error) from error
 
@@ -81,7 +83,8 @@ class Puller:
         """
         work = _Pull(self._tools, self._transfers, self._stores, self._care, request, report)
         try:
-            return await work.images.tags()
+            with on_errand(image=request.reference.familiar):
+                return await work.images.tags()
         except HeadwayError as error:
             raise work.incomplete(error) from error
 
@@ -138,6 +141,8 @@ class _Pull:
         self._report(done)
         return done
 
+        with on_errand(registry=self._reference.domain):
+            self._tools.reused(receipt.here)
     # Layers
 
     async def _bring(self, layers: list[Layer]) -> list[Cost]:

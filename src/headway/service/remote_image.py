@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from headway.distribution.credentials import Credentials
-from headway.distribution.endpoints import InsecureRegistries, endpoints_for, foreign_endpoints
+from headway.distribution.endpoints import Endpoint, InsecureRegistries, endpoints_for, foreign_endpoints
 from headway.errors import InvalidDocumentError, InvalidReferenceError, MisbehavedError, NotFoundError
 from headway.interfaces.garbage import Lease
 from headway.oci.descriptor import Descriptor
@@ -202,10 +202,15 @@ class RemoteImages:
         if await disk(blobs.size, digest) is not None:
             return RawManifest("", await disk(blobs.read, digest), digest)
         path = self._reference.path
-        manifest = await self.asker.ask(lambda endpoint: self._tools.registry.fetch_manifest(endpoint, path, digest))
+        manifest = await self.asker.ask(lambda endpoint: self._fetched(endpoint, path, digest))
         self.manifest_bytes += len(manifest.data)
         parse_manifest(manifest.data, manifest.media_type)  # what is not one is not kept
         await disk(blobs.put, digest, manifest.data)
+        return manifest
+
+    def _fetched(self, endpoint: Endpoint, path: str, digest: Digest) -> RawManifest:
+        manifest = self._tools.registry.fetch_manifest(endpoint, path, digest)
+        self._tools.useful(len(manifest.data))
         return manifest
 
     async def _config(self, manifest: Manifest, lease: Lease) -> ImageConfig:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headway.interfaces.layers import LayerStore
     from headway.interfaces.pulls import PullStore
     from headway.interfaces.rw_layers import MountTable, RwLayerStore
+    from headway.interfaces.traffic import TrafficStore
     from headway.service.events import Events
 
 
@@ -54,6 +55,7 @@ class Stores(Records, frozen=True, kw_only=True):
         drivers: What mounts layers.
         metadata: Which blobs were seen to hold which layers.
         mounts: What is mounted to stay.
+        traffic: What crossed the network.
         pulls: Pulls that outlive who asked for them.
         events: Tells what happens.
         transaction: Makes several records one commit.
@@ -66,6 +68,7 @@ class Stores(Records, frozen=True, kw_only=True):
     drivers: Drivers
     metadata: DistributionMetadata
     mounts: MountTable
+    traffic: TrafficStore
     pulls: PullStore
     events: Events
     transaction: Transaction

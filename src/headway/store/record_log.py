@@ -23,7 +23,7 @@ import msgspec
 from headway.store.data_root import fsync_directory
 
 FORMAT = 1
-_LEFT_OUT = frozenset({"meta", "events", "hosts", "addresses", "traffic", "sqlite_sequence"})
+_LEFT_OUT = frozenset({"meta", "events", "hosts", "addresses", "connection_lives", "traffic", "sqlite_sequence"})
 """What may be lost: what has happened, and what registries have shown."""
 _GROWTH = 4
 LEAST_BYTES = 4 << 20

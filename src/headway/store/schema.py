@@ -228,6 +228,17 @@ CREATE TABLE pulls (
     record TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX pulls_newest_first ON pulls (created DESC, pull_id);
+
+-- What crossed the network, each day in UTC; registry is who was asked, image what for.
+CREATE TABLE traffic (
+    day TEXT NOT NULL,
+    registry TEXT NOT NULL,
+    image TEXT NOT NULL,
+    received INTEGER NOT NULL,
+    useful INTEGER NOT NULL,
+    reused INTEGER NOT NULL,
+    PRIMARY KEY (day, registry, image)
+) WITHOUT ROWID;
 """
 
 MIGRATIONS: tuple[str, ...] = (_FIRST, _NEEDS, _IMAGES_AND_EVENTS, _CONTAINERS, _ADDRESSES, _PULLS)

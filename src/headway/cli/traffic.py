@@ -1,0 +1,74 @@
+"""`headway traffic`: what crossed the network, by day, registry and image."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+
+from headway.cli.failures import DONE
+from headway.cli.session import settings_of
+from headway.cli.table import SCHEMA, json_text, render
+from headway.cli.units import size
+from headway.composition.reading import traffic_of
+from headway.interfaces.traffic import Errand, Traffic, TrafficRow
+from headway.service.moments import SECOND, parse_moment
+from headway.service.traffic import day_of
+
+_COLUMNS = {
+    "Day": "DAY",
+    "Registry": "REGISTRY",
+    "Image": "IMAGE",
+    "Received": "RECEIVED",
+    "Useful": "USEFUL",
+    "Wasted": "WASTED",
+    "Reused": "REUSED",
+}
+
+
+def traffic(options: Namespace) -> int:
+    """Show the sums of days, UTC, and their total."""
+    rows = traffic_of(settings_of(options), _day(options.since), _day(options.until))
+    total = sum((row.traffic for row in rows), Traffic())
+    if options.format == "json":
+        print(json_text(_document(rows, total), indent=1))
+        return DONE
+    shown = rows if options.format != "table" else [*rows, TrafficRow("Total", Errand(), total)]
+    print(render([_row(row) for row in shown], _COLUMNS, options.format), end="")
+    return DONE
+
+
+def _day(moment: str | None) -> str:
+    return day_of(parse_moment(moment, now=time.time_ns()) / SECOND) if moment else ""
+
+
+def _row(row: TrafficRow) -> dict[str, object]:
+    return {
+        "Day": row.day,
+        "Registry": row.errand.registry,
+        "Image": row.errand.image,
+        "Received": size(row.traffic.received),
+        "Useful": size(row.traffic.useful),
+        "Wasted": size(row.traffic.wasted),
+        "Reused": size(row.traffic.reused),
+    }
+
+
+def _document(rows: Sequence[TrafficRow], total: Traffic) -> dict[str, object]:
+    return {
+        "schema": SCHEMA,
+        "items": [
+            {"day": row.day, "registry": row.errand.registry, "image": row.errand.image, **_bytes(row.traffic)}
+            for row in rows
+        ],
+        "total": _bytes(total),
+    }
+
+
+def _bytes(traffic: Traffic) -> dict[str, int]:
+    return {
+        "received": traffic.received,
+        "useful": traffic.useful,
+        "wasted": traffic.wasted,
+        "reused": traffic.reused,
+    }

@@ -1,0 +1,64 @@
+"""Writes down what crosses the network while it does.
+
+Rule: what a kill can take is what was counted in the last second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from headway.errors import HeadwayError
+from headway.interfaces.traffic import Errand, Traffic, TrafficCounter, TrafficStore
+from headway.service.lanes import Lanes
+
+log = logging.getLogger(__name__)
+WRITE_SECONDS = 1.0
+
+
+def day_of(seconds: float) -> str:
+    """Return the day of a moment, in UTC, as sums are kept by."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+
+
+class TrafficLedger:
+    """Moves what was counted into the store.
+
+    Args:
+        counter: Counts.
+        store: Keeps.
+        lanes: Where it is written.
+        wall: Seconds since the epoch, as this machine has them.
+    """
+
+    def __init__(self, counter: TrafficCounter, store: TrafficStore, lanes: Lanes, wall: Callable[[], float]) -> None:
+        self._counter = counter
+        self._store = store
+        self._lanes = lanes
+        self._wall = wall
+        self._unwritten: dict[Errand, Traffic] = {}
+
+    async def keep(self) -> None:
+        """Write down what is counted, for ever."""
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            await self._lanes.database(self.write)
+
+    def write(self) -> None:
+        """Write down what was counted since the last time; a disk that fails keeps nothing from going on."""
+        self.note(self._counter.take())
+        if not self._unwritten:
+            return
+        try:
+            self._store.add(day_of(self._wall()), self._unwritten)
+        except HeadwayError as error:
+            log.warning("what crossed the network cannot be recorded: %s", error)
+        else:
+            self._unwritten = {}
+
+    def note(self, counted: Mapping[Errand, Traffic]) -> None:
+        """Have more written down the next time."""
+        for errand, traffic in counted.items():
+            self._unwritten[errand] = self._unwritten.get(errand, Traffic()) + traffic

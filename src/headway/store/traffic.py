@@ -1,0 +1,57 @@
+"""What crossed the network, in the database: a sum per day, registry and image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from headway.interfaces.traffic import Errand, Traffic, TrafficRow
+from headway.store.database import Database
+
+HISTORY = 400
+"""How many days are kept of those that something crossed the network on."""
+
+
+class SqliteTraffic:
+    """`TrafficStore` in the database's table ``traffic``.
+
+    Args:
+        database: Holds the table.
+        history: How many days are kept.
+    """
+
+    def __init__(self, database: Database, *, history: int = HISTORY) -> None:
+        self._database = database
+        self._history = history
+
+    def add(self, day: str, counted: Mapping[Errand, Traffic]) -> None:
+        """Add to a day's sums; durable when this returns. Days beyond the history go.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        with self._database.transaction():
+            self._database.execute_each(
+                "INSERT INTO traffic (day, registry, image, received, useful, reused) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (day, registry, image) DO UPDATE SET received = received + excluded.received,"
+                " useful = useful + excluded.useful, reused = reused + excluded.reused",
+                [
+                    (day, errand.registry, errand.image, each.received, each.useful, each.reused)
+                    for errand, each in counted.items()
+                ],
+            )
+            self._database.execute(
+                "DELETE FROM traffic WHERE day NOT IN (SELECT DISTINCT day FROM traffic ORDER BY day DESC LIMIT ?)",
+                (self._history,),
+            )
+
+    def days(self, since: str = "", until: str = "") -> list[TrafficRow]:
+        """Return the sums from one day to another, both included; oldest first, then by registry and image."""
+        rows = self._database.query(
+            "SELECT day, registry, image, received, useful, reused FROM traffic"
+            " WHERE day >= ?1 AND (day <= ?2 OR ?2 = '') ORDER BY day, registry, image",
+            (since, until),
+        )
+        return [
+            TrafficRow(day, Errand(registry, image), Traffic(received=received, useful=useful, reused=reused))
+            for day, registry, image, received, useful, reused in rows
+        ]

@@ -1,0 +1,63 @@
+"""`headway traffic`: what the link counted is what is told."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import images
+from tests.fakes.cli import Cli
+from tests.faults.link import Link
+from tests.faults.registry import Registry
+from tests.faults.story import RateLimit
+
+IMAGE = images.image([images.noise_layer(900_000, seed=1), images.noise_layer(600_000, seed=2)], tag="1")
+SECOND = images.image([images.noise_layer(900_000, seed=1), images.noise_layer(100_000, seed=3)], tag="2")
+
+
+def traffic(headway: Cli, *words: str) -> dict[str, Any]:
+    done = headway("traffic", "--format", "json", *words)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_every_byte_of_the_link_is_told_by_day_registry_and_image(tmp_path: Path) -> None:
+    headway = Cli(tmp_path / "root")
+    with Registry([IMAGE, SECOND]) as registry, Link(target=registry.address) as link:
+        for tag in "12":
+            assert headway("pull", "-q", f"{link.host}/test/image:{tag}").returncode == 0
+        crossed = link.bytes_down
+        host = link.host
+    found = traffic(headway)
+    first, second = found["items"]
+
+    assert (first["registry"], first["image"]) == (host, f"{host}/test/image:1")
+    assert second["image"] == f"{host}/test/image:2"
+    assert first["day"] == time.strftime("%Y-%m-%d", time.gmtime())
+    assert first["useful"] > IMAGE.size
+    assert 0 < first["wasted"] < 5_000
+    assert second["reused"] == len(SECOND.blobs[SECOND.layers[0]])
+    assert found["total"]["received"] == pytest.approx(crossed, rel=0.002)
+    assert traffic(headway, "--since", "2099-01-01")["items"] == []
+    assert traffic(headway, "--until", "1d")["items"] == []
+    assert "900" not in headway("traffic", "--format", "{{.Day}}").stdout
+    assert headway("traffic").stdout.splitlines()[-1].startswith("Total")
+
+
+def test_a_kill_takes_a_second_of_the_sums_at_most(tmp_path: Path) -> None:
+    headway = Cli(tmp_path / "root")
+    with Registry([IMAGE]) as registry, Link(target=registry.address, faults=[RateLimit(200_000)]) as link:
+        with headway.start("pull", f"{link.host}/test/image:1") as process:
+            while link.bytes_down < 700_000:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        crossed = link.bytes_down
+
+    assert crossed - 2 * 200_000 - 100_000 < traffic(headway)["total"]["received"] <= crossed
