@@ -14,7 +14,7 @@ import msgspec
 
 from headway import settings as shared
 from headway.daemon import logs
-from headway.engine.listeners import Address
+from headway.engine.listeners import Address, parse_metrics_address
 from headway.errors import InvalidSettingError
 from headway.settings import DEFAULT_CONFIG_FILE, Settings
 
@@ -158,12 +158,18 @@ def _validate(daemon: DaemonSettings) -> None:
         raise InvalidSettingError(f"invalid logging level: {daemon.log_level}")
     if daemon.log_format not in logs.FORMATS:
         raise InvalidSettingError(f"invalid log format: {daemon.log_format}; it is text or json")
+    if daemon.metrics_addr:
+        parse_metrics_address(daemon.metrics_addr)
+    _validate_labels(daemon.labels)
+    if daemon.tlsverify and daemon.tls is False:
+        raise InvalidSettingError("tlsverify asks for TLS, and tls=false for none: set one of the two")
+
+
+def _validate_labels(labels: tuple[str, ...]) -> None:
     known: dict[str, str] = {}
-    for label in daemon.labels:
+    for label in labels:
         key, equals, value = label.partition("=")
         if not key or not equals:
             raise InvalidSettingError(f"bad attribute format: {label}")
         if known.setdefault(key, value) != value:
             raise InvalidSettingError(f"conflict labels for {key}={value} and {key}={known[key]}")
-    if daemon.tlsverify and daemon.tls is False:
-        raise InvalidSettingError("tlsverify asks for TLS, and tls=false for none: set one of the two")

@@ -36,6 +36,8 @@ def greeting(
         f"{_counted(limits.max_download_attempts, 'attempt')} without progress, "
         f"patience {_duration(limits.download_patience)}"
     )
+    if daemon.metrics_addr:
+        yield f"metrics    http://{daemon.metrics_addr}/metrics"
     yield f"try        docker -H {listeners[0].address} pull alpine"
 
 

@@ -23,11 +23,13 @@ from headway.composition.writing import writing
 from headway.daemon import logs
 from headway.daemon.configuration import Flags, configured
 from headway.daemon.greeting import greeting
+from headway.daemon.metrics import metrics_served
 from headway.daemon.notify import notify
 from headway.daemon.reload import Reloader
 from headway.daemon.sockets import Listener, close_all, default_socket, open_all, unix_address
 from headway.engine.host import this_host
 from headway.engine.listeners import Address
+from headway.engine.metrics import RequestTimes
 from headway.engine.routes.headway import HeadwayRoutes
 from headway.engine.routes.headway_pulls import HeadwayPullRoutes
 from headway.engine.server import EngineServer
@@ -99,17 +101,20 @@ class Daemon:
                 *HeadwayRoutes(service, stores, self._configuration.settings).routes(),
                 *HeadwayPullRoutes(service, pulls, Platform.of_machine(host.machine)).routes(),
             ]
-            server = EngineServer([*own, *routes])
+            times = RequestTimes()
+            server = EngineServer([*own, *routes], times.took)
             reloader = Reloader(service, stores.events, host.name)
             self._obey_signals(loop, stopped, reloader)
             serving = [
                 await loop.create_server(server, sock=listener.socket, ssl=listener.tls) for listener in listeners
             ]
-            for line in greeting(self._configuration, listeners, service, stores):
-                self._show(line)
-            notify("READY=1")
-            await stopped.wait()
-            notify("STOPPING=1")
+            settings, metrics = self._configuration.settings, self._configuration.daemon.metrics_addr
+            async with metrics_served(metrics, service, pulls, times, settings):
+                for line in greeting(self._configuration, listeners, service, stores):
+                    self._show(line)
+                notify("READY=1")
+                await stopped.wait()
+                notify("STOPPING=1")
             for each in serving:
                 each.close()
             await pulls.stop()  # those who watch are told why

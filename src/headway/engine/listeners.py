@@ -123,6 +123,18 @@ def listen_tcp(host: str, port: int) -> list[socket.socket]:
     return listeners
 
 
+def parse_metrics_address(text: str) -> tuple[str, int]:
+    """Return host and port; no host means every address of this machine, as for Docker.
+
+    Raises:
+        InvalidSettingError: It is no address.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise InvalidSettingError(f"invalid metrics-addr {text!r}: write HOST:PORT, such as 127.0.0.1:9323")
+    return host.strip("[]"), int(port)
+
+
 def passed_sockets(environment: dict[str, str], pid: int) -> list[socket.socket]:
     """Return the sockets that systemd has opened for this process (sd_listen_fds(3)).
 

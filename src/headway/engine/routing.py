@@ -43,10 +43,12 @@ class Match(msgspec.Struct, frozen=True):
     Attributes:
         handler: What answers.
         places: What stood where the route has ``{places}``.
+        path: The route's own, with its ``{places}``.
     """
 
     handler: Handler
     places: dict[str, str]
+    path: str
 
 
 class Router:
@@ -58,20 +60,20 @@ class Router:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._fixed: dict[tuple[str, str], Handler] = {}
-        self._patterns: dict[str, list[tuple[re.Pattern[str], Handler]]] = {}
+        self._patterns: dict[str, list[tuple[re.Pattern[str], Route]]] = {}
         for route in routes:
             if "{" in route.path:
-                self._patterns.setdefault(route.method, []).append((_pattern(route.path), route.handler))
+                self._patterns.setdefault(route.method, []).append((_pattern(route.path), route))
             else:
                 self._fixed.setdefault((route.method, route.path), route.handler)
 
     def match(self, method: str, path: str) -> Match | None:
         """Return what a path without its version means, or None."""
         if (fixed := self._fixed.get((method, path))) is not None:
-            return Match(fixed, {})
-        for pattern, handler in self._patterns.get(method, ()):
+            return Match(fixed, {}, path)
+        for pattern, route in self._patterns.get(method, ()):
             if found := pattern.fullmatch(path):
-                return Match(handler, found.groupdict())
+                return Match(route.handler, found.groupdict(), route.path)
         return None
 
 

@@ -12,8 +12,9 @@ import asyncio
 import ipaddress
 import itertools
 import logging
-from collections.abc import Iterable
-from typing import Any
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -21,10 +22,12 @@ from aiohttp.web_protocol import RequestHandler
 from headway.engine.api_version import NEWEST, negotiated
 from headway.engine.call import Call
 from headway.engine.failures import ForbiddenError, error_body, failure
-from headway.engine.routing import Route, Router, cleaned, split_version
+from headway.engine.routing import Match, Route, Router, cleaned, split_version
 from headway.version import VERSION
 
 log = logging.getLogger(__name__)
+
+Took: TypeAlias = Callable[[str, str, int, float], None]
 
 MAX_HEADER_BYTES = 64 * 1024  # a login in X-Registry-Auth is one header, and some are several KiB long
 REQUEST_SECONDS = 30.0
@@ -44,9 +47,10 @@ class EngineServer(web.Server):
 
     Args:
         routes: What there is.
+        took: Told of each answered request: its method, its route, the status, and how many seconds it took.
     """
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], took: Took = lambda *_: None) -> None:
         super().__init__(
             self._answer,
             handler_cancellation=True,
@@ -57,6 +61,7 @@ class EngineServer(web.Server):
             lingering_time=1.0,
         )
         self._router = Router(routes)
+        self._took = took
         self._ids = itertools.count(1)
 
     def __call__(self) -> RequestHandler:
@@ -82,6 +87,12 @@ class EngineServer(web.Server):
         match = self._router.match(request.method, bare)
         if match is None:
             return _failed(404, "page not found", headers={})
+        began = time.monotonic()
+        response = await self._handled(request, version, match)
+        self._took(request.method, match.path, response.status, time.monotonic() - began)
+        return response
+
+    async def _handled(self, request: web.BaseRequest, version: str | None, match: Match) -> web.StreamResponse:
         request_id = f"{next(self._ids):x}"
         log.debug("request %s: %s %s", request_id, request.method, request.path)
         try:

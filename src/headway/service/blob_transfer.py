@@ -59,6 +59,7 @@ class Tools(msgspec.Struct, frozen=True):
         policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
         clock: Monotonic time, in seconds.
         jitter: Returns a number from 0 up to 1.
+        retries: What this process has had to ask for again, by cause.
         useful: Told how many bytes came that were not here before (`interfaces.traffic.TrafficCounter`).
         reused: Told how many did not have to come.
     """
@@ -70,9 +71,10 @@ class Tools(msgspec.Struct, frozen=True):
     policy: Callable[[], RetryPolicy]
     clock: Callable[[], float]
     jitter: Callable[[], float]
-
+    retries: Counter[str] = msgspec.field(default_factory=Counter)
     useful: Callable[[int], None] = lambda _: None
     reused: Callable[[int], None] = lambda _: None
+
 
 class Consumer(Generic[T]):
     """Blocking work over the bytes of an ingest while they arrive; it can be started again from the first byte.
@@ -304,9 +306,13 @@ class BlobTransfer:
     def _fatal_error(self) -> HeadwayError | None:
         return next((c.fatal_error for c in self._consumers if c.fatal_error is not None), None)
 
+    def _count_retry(self, error: HeadwayError) -> None:
+        self._retries[error.brief] += 1
+        self._tools.retries[error.brief] += 1
+
     def _note(self, error: HeadwayError | None, *, flowed: bool) -> None:
         if error is not None:
-            self._retries[error.brief] += 1
+            self._count_retry(error)
         timed_out = isinstance(error, UnreachableError) and error.fault is Fault.TIMEOUT
         self._timeouts = self._timeouts + 1 if timed_out and not flowed else 0
 
@@ -361,7 +367,7 @@ class BlobTransfer:
         if actual == expected:
             return None
         error = DigestMismatchError("the blob", expected, actual)
-        self._retries[error.brief] += 1
+        self._count_retry(error)
         return error
 
     async def _set_aside(self) -> None:

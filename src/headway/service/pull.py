@@ -58,6 +58,11 @@ class Puller:
         """What transfers work with."""
         return self._tools
 
+    @property
+    def active_transfers(self) -> int:
+        """How many layers are being received now."""
+        return self._transfers.running
+
     async def pull(self, request: PullRequest, report: Report) -> PullDone:
         """Bring an image, complete and verified, and let its name stand for it.
 

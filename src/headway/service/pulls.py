@@ -12,6 +12,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -23,6 +24,7 @@ from headway.errors import HeadwayError, PullStoppedError
 from headway.interfaces.pulls import PullRecord, PullStore, Wish
 from headway.service.durable_pull import DurablePull
 from headway.service.progress import PullDone, Report
+from headway.service.pull_counts import PullCounts
 from headway.service.pull_ledger import PullLedger
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,9 @@ class Pulls:
         may_detach: Tells whether a pull goes on when its client leaves, though nobody asked for that.
         has_login: Tells whether this process knows a login for an image, which does for one that is not kept.
         clock: Seconds since the epoch.
+
+    Attributes:
+        counts: What pulls have come to since this process began.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Pulls:
         self._has_login = has_login
         self._clock = clock
         self._ledger = PullLedger(store)
+        self.counts = PullCounts()
         self._live: dict[str, DurablePull] = {}
         self._keeper: asyncio.Task[None] | None = None
         self._is_stopping = False
@@ -161,6 +167,10 @@ class Pulls:
             self._change(pull, Change.PAUSE, CLIENT_LEFT)
 
     # --- looking, and changing ---
+
+    def states(self) -> Counter[PullState]:
+        """Return how many that have not ended are in which state."""
+        return Counter(pull.shown.state for pull in self._live.values())
 
     async def list(self) -> list[PullRecord]:
         """Return all that are recorded, the newest first, as they are now."""
@@ -263,6 +273,8 @@ class Pulls:
 
     def _end(self, pull: DurablePull, outcome: PullDone | HeadwayError) -> None:
         self._live.pop(pull.record.pull_id, None)
+        if pull.record.state.has_ended:
+            self.counts.has_ended(pull.record.state, outcome.receipt if isinstance(outcome, PullDone) else None)
         pull.end(outcome)
 
     def _give_turns(self) -> None:

@@ -22,6 +22,11 @@ class Slots:
         self._running = 0
         self._queue: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return self._running
+
     def set_limit(self, limit: int) -> None:
         """Change the limit."""
         self._limit = limit

@@ -53,6 +53,11 @@ class Transfers:
         self._layer_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
         self._blob_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
 
+    @property
+    def running(self) -> int:
+        """How many layers are being received now."""
+        return self._slots.running
+
     async def layer(
         self, diff_id: DiffID, descriptor: Descriptor, sources: Sequence[Source], repository: str, listener: Listener
     ) -> Cost:
