@@ -197,9 +197,9 @@ class BlobTransfer:
         self._ingest = ingest
         self._report_to = report
         self._stream: BlobStream | None = None
+        self._host = ""
         self._received_before = 0
         self._timeouts = 0
-        self._host = ""
         self._synced_at = tools.clock()
         self._kept = ingest.held().total
         self._consumers: list[Consumer[object]] = []
@@ -373,14 +373,14 @@ class BlobTransfer:
     async def _set_aside(self) -> None:
         for consumer in self._consumers:
             await consumer.stop()
+        with on_errand(registry=self._host):
+            self._tools.useful(-self._ingest.held().total)
         await self._tools.lanes.disk(self._ingest.suspect)
         for consumer in self._consumers:
             consumer.start()
 
     async def outlast(self, consumer: Consumer[T]) -> T:
         """Return what a consumer gives; what arrived is made to survive a power cut meanwhile, when that is due."""
-        with on_errand(registry=self._host):
-            self._tools.useful(-self._ingest.held().total)
         while not await consumer.is_done_in(REPORT_SECONDS):
             await self._sync_if_due()
         return await consumer.result()

@@ -141,13 +141,13 @@ class _Pull:
             costs = await self._bring(image.layers)
         updated = await self._publish(image)
         receipt = self._receipt(costs, here, seconds=self._tools.clock() - began)
+        with on_errand(registry=self._reference.domain):
+            self._tools.reused(receipt.here)
         config = image.config
         done = PullDone(self._reference.familiar, image.root.digest, config.image_id, config.platform, updated, receipt)
         self._report(done)
         return done
 
-        with on_errand(registry=self._reference.domain):
-            self._tools.reused(receipt.here)
     # Layers
 
     async def _bring(self, layers: list[Layer]) -> list[Cost]:
