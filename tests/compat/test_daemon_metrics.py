@@ -30,7 +30,7 @@ def address() -> str:
 
 @pytest.fixture(scope="module")
 def measured(address: str) -> dict[str, float]:
-    """The measurements of a daemon that pulled an image over a link that was cut once, then again, then a missing one."""
+    """The measurements of a daemon that pulled over a link that was cut, then again, and then what is not there."""
     with (
         tempfile.TemporaryDirectory(prefix="hw") as place,
         Registry([IMAGE]) as registry,

@@ -19,6 +19,7 @@ from tests.prove import (
     depth,
     disk_full,
     docker_cli,
+    durable,
     engine_fuzz,
     faults_table,
     fuzz,
