@@ -13,6 +13,8 @@ from tests.faults.story import (
     AddressChange,
     CutAfter,
     CutEvery,
+    CutUploadAfter,
+    CutUploadEvery,
     LargePacketsVanish,
     LinkFault,
     Outage,
@@ -20,6 +22,7 @@ from tests.faults.story import (
     ResetAfter,
     ResetEvery,
     SilentAfter,
+    SilentUploadAfter,
     SlowConnection,
     Trickle,
 )
@@ -52,6 +55,7 @@ class Carriage:
         self._server = socket.socket()
         self._server.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         self._delivered = 0
+        self._taken = 0
         self._paces: dict[int, Pace] = {}
         self._broken = False
         self.is_silent = False
@@ -89,9 +93,14 @@ class Carriage:
         arrivals = Arrivals(self._client, lambda: self._link.latency_seconds)
         with contextlib.suppress(OSError):
             while piece := await arrivals.next():
+                limit, fault = self._next_upload_break()
+                piece = piece[:limit]
                 self._link.bytes_up += len(piece)
+                self._taken += len(piece)
                 await self._link.flowing.wait()
                 await send_all(self._server, piece)
+                if fault is not None and len(piece) == limit:
+                    await self._break_upload(fault)
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_WR)
 
@@ -167,6 +176,28 @@ class Carriage:
             if index not in self._link.spent and limit < nearest[0]:
                 nearest = limit, fault
         return nearest
+
+    def _next_upload_break(self) -> tuple[int, LinkFault | None]:
+        """Return how many bytes may still come from the client before something breaks, and what."""
+        nearest: tuple[int, LinkFault | None] = (_NEVER, None)
+        for index, fault in enumerate(self._link.faults):
+            match fault:
+                case CutUploadEvery(at) | CutUploadAfter(at) | SilentUploadAfter(at):
+                    if index not in self._link.spent and at - self._taken < nearest[0]:
+                        nearest = max(0, at - self._taken), fault
+                case _:
+                    pass
+        return nearest
+
+    async def _break_upload(self, fault: LinkFault) -> None:
+        if not isinstance(fault, CutUploadEvery):
+            self._link.spent.add(next(i for i, each in enumerate(self._link.faults) if each is fault))
+        if isinstance(fault, SilentUploadAfter):
+            self.is_silent = True
+            self._count("silence")
+        else:
+            self.break_off()
+        await asyncio.get_running_loop().create_future()  # not a byte more, until the link or this connection ends
 
     def _vanishes(self, piece: memoryview) -> bool:
         """Tell whether a piece is sent in packets that are too large for the link."""

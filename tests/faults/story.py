@@ -67,6 +67,27 @@ class ResetEvery:
 
 
 @dataclass(frozen=True, slots=True)
+class CutUploadEvery:
+    """End every connection when it has taken exactly `every` bytes from the client: RST to it, FIN to the server."""
+
+    every: int
+
+
+@dataclass(frozen=True, slots=True)
+class CutUploadAfter:
+    """End so the first connection that has taken exactly `after` bytes from the client; once."""
+
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class SilentUploadAfter:
+    """The first connection that has taken `after` bytes from the client takes no more, and brings nothing; once."""
+
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
 class SilentAfter:
     """The first connection that has brought `after` bytes stays open and brings nothing more; once."""
 
@@ -135,6 +156,9 @@ LinkFault = (
     | ResetAfter
     | CutEvery
     | ResetEvery
+    | CutUploadEvery
+    | CutUploadAfter
+    | SilentUploadAfter
     | SilentAfter
     | RateLimit
     | Trickle

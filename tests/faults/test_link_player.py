@@ -16,6 +16,8 @@ from tests.faults.story import (
     AddressChange,
     CutAfter,
     CutEvery,
+    CutUploadAfter,
+    CutUploadEvery,
     LargePacketsVanish,
     Latency,
     Outage,
@@ -23,6 +25,7 @@ from tests.faults.story import (
     ResetAfter,
     ResetEvery,
     SilentAfter,
+    SilentUploadAfter,
     Trickle,
 )
 
@@ -410,3 +413,69 @@ def test_large_packets_vanish_unless_small_ones_were_asked_for(
             data = b""
 
         assert len(data) == (size if arrives else 0)
+
+
+class Sink:
+    """A server that counts what each connection brings until it ends."""
+
+    def __init__(self) -> None:
+        self._listener = listen()
+        self.address: tuple[str, int] = self._listener.getsockname()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def take(self) -> int:
+        """Accept one connection, read it to its end, and return how much it brought."""
+        sock, _ = self._listener.accept()
+        with sock:
+            count = 0
+            while data := sock.recv(65_536):
+                count += len(data)
+        return count
+
+
+def send_until_it_breaks(link: Link, size: int) -> None:
+    with connect(link) as sock:
+        try:
+            sock.sendall(bytes(size))
+            sock.shutdown(socket.SHUT_WR)
+            sock.recv(1)
+        except OSError:
+            return
+
+
+def brought(link: Link, sink: Sink, size: int) -> int:
+    """Send `size` bytes over one connection and return how many came through."""
+    thread = threading.Thread(target=send_until_it_breaks, args=(link, size))
+    thread.start()
+    count = sink.take()
+    thread.join()
+    return count
+
+
+def test_uploads_are_cut_at_the_byte_on_every_connection() -> None:
+    with closing(Sink()) as sink, Link(target=sink.address, faults=[CutUploadEvery(100_000)]) as link:
+        counts = [brought(link, sink, size) for size in (300_000, 50_000, MIB)]
+
+    assert counts == [100_000, 50_000, 100_000]
+    assert (link.resets, link.bytes_up) == (2, 250_000)
+
+
+def test_one_upload_is_cut_once() -> None:
+    with closing(Sink()) as sink, Link(target=sink.address, faults=[CutUploadAfter(100_000)]) as link:
+        counts = [brought(link, sink, 300_000) for _ in range(2)]
+
+    assert counts == [100_000, 300_000]
+    assert link.resets == 1
+
+
+def test_an_upload_falls_silent_once() -> None:
+    with closing(Sink()) as sink, Link(target=sink.address, faults=[SilentUploadAfter(100_000)]) as link:
+        with connect(link) as sock:
+            sock.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                sock.sendall(bytes(64 * MIB))
+        silent = link.bytes_up
+
+    assert (silent, link.silences) == (100_000, 1)

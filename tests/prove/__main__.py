@@ -31,6 +31,7 @@ from tests.prove import (
     mounts,
     outages,
     power,
+    pushes,
     recipes,
     repeats,
     scale,
@@ -44,6 +45,7 @@ from tests.prove.sheet import CHECKS, Check, Sheet
 MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, hostile, fuzz),
     *(concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
+    *(durable, pushes),
     *(docker_cli, engine_fuzz),
 )
 
