@@ -50,14 +50,24 @@ def test_a_key_that_docker_made_is_taken(tmp_path: Path) -> None:
     assert load_or_make(tmp_path / "key.json").key_id == ("FPI3:WDCE:VCL4:GCT2:UCMR:ZXRY:3ADC:7ZCB:3ZIN:UD2G:QJJU:J5QC")
 
 
-def test_a_restart_needs_no_crypto_library(tmp_path: Path) -> None:
-    load_or_make(tmp_path / "key.json")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_no_start_keeps_the_crypto_library_in_memory(tmp_path: Path, is_there: bool) -> None:
+    if is_there:
+        load_or_make(tmp_path / "key.json")
     program = (
         "import sys; from pathlib import Path; from headway.store.trust_key import load_or_make;"
         "load_or_make(Path(sys.argv[1])); sys.exit('cryptography' in sys.modules)"
     )
 
     assert subprocess.run([sys.executable, "-c", program, tmp_path / "key.json"], check=False).returncode == 0
+
+
+def test_where_no_child_can_be_started_a_key_is_made_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+
+    assert load_or_make(tmp_path / "key.json").key_id == load_or_make(tmp_path / "key.json").key_id
 
 
 KNOWN = KnownTrustKey().private_jwk()

@@ -16,6 +16,7 @@ import msgspec
 from headway.errors import StoreCorruptError
 from headway.store.data_root import fsync_directory
 from headway.store.failures import disk_errors
+from headway.store.new_key import made_apart
 
 _MEMBERS = ("kty", "crv", "kid", "x", "y", "d")
 _COORDINATE_BYTES = 32
@@ -73,13 +74,7 @@ def key_id(x: bytes, y: bytes) -> str:
 
 
 def _new_jwk() -> dict[str, str]:
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415  # once in the life of a data root
-
-    numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()
-    x, y, d = (
-        number.to_bytes(_COORDINATE_BYTES, "big")
-        for number in (numbers.public_numbers.x, numbers.public_numbers.y, numbers.private_value)
-    )
+    x, y, d = (number.to_bytes(_COORDINATE_BYTES, "big") for number in made_apart())
     return {"kty": "EC", "crv": "P-256", "kid": key_id(x, y), "x": _encode(x), "y": _encode(y), "d": _encode(d)}
 
 
