@@ -64,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         unfinished_max_size: Bytes that all unfinished downloads may hold together; None sets no limit.
         record_recipes: Whether a pull records what gives each layer's exact tar back; it costs a third more CPU
             (docs/recipe-format.md), and nothing but `layers.rebuild` uses it yet.
+        retain_layer_blobs: Whether layers' blobs stay beside their trees, as the registry has them: what is saved and
+            pushed then has the registry's digests; it costs their size on disk.
         storage_driver: ``overlay2`` or ``vfs``, for containers and mounts; empty for the best that works here.
         auth_file: Where logins are read and saved; None means where docker and podman have them.
         http_proxy: URL of the proxy for plain HTTP; this and the next two stand in for the environment's, if not None.
@@ -83,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     unfinished_max_age: float = math.inf
     unfinished_max_size: int | None = None
     record_recipes: bool = False
+    retain_layer_blobs: bool = False
     storage_driver: str = ""
     auth_file: Path | None = None
     mirrors: Mapping[str, tuple[str, ...]] = {}
@@ -354,6 +357,7 @@ _KEYS = {
     "unfinished-max-age": ("unfinished_max_age", _duration),
     "unfinished-max-size": ("unfinished_max_size", _size),
     "record-recipes": ("record_recipes", _boolean),
+    "retain-layer-blobs": ("retain_layer_blobs", _boolean),
     "storage-driver": ("storage_driver", _text),
     "auth-file": ("auth_file", _path),
     "mirrors": ("mirrors", _mirrors),

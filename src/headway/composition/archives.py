@@ -30,7 +30,9 @@ def saver(records: Records) -> Saver:
 def loader(settings: Settings, stores: Stores) -> Loader:
     """Return what loads images into a store; recipes are always recorded: nobody else could give the layers back."""
     place = DataRoot(settings.data_root).tmp
-    taker = Taker(applier=apply_apart, measure=_diff_id, spool=partial(SpoolFile, place))
+    taker = Taker(
+        applier=apply_apart, measure=_diff_id, spool=partial(SpoolFile, place), retain=settings.retain_layer_blobs
+    )
     return Loader(stores, taker, Platform.of_machine(os.uname().machine))
 
 

@@ -88,7 +88,8 @@ async def pulling(
             slots = Slots(limits.current.max_concurrent_downloads)
             limits.attach(slots.set_limit)
             applier = apply_and_record if settings.record_recipes else apply_plainly
-            transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group)
+            retain = settings.retain_layer_blobs
+            transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group, retain=retain)
             keeping = group.create_task(ledger.keep())
             try:
                 yield Puller(tools, transfers, stores, _disk_care(settings, stores, lanes), http.meter)

@@ -182,13 +182,14 @@ class _Pull:
         return await self._tools.lanes.database(self._record, image, chain_id)
 
     def _record(self, image: RemoteImage, chain_id: ChainID | None) -> bool:
+        kept = [layer.digest for layer in image.manifest.layers if self._stores.blobs.size(layer.digest) is not None]
         pulled = Pulled(
             reference=self._reference,
             root=image.root.digest,
             manifest=image.manifest.digest,
             config=image.config,
             chain_id=chain_id,
-            documents=image.documents,
+            documents=[*image.documents, *kept],
         )
         with self._stores.transaction():
             is_news = record_pull(self._stores, pulled)

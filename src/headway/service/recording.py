@@ -26,7 +26,7 @@ class Pulled(msgspec.Struct, frozen=True, kw_only=True):
         manifest: The manifest of the image's platform.
         config: The image's config; its blob is committed.
         chain_id: Its layers, committed; None where it has none.
-        documents: Every document on the way: they stay as long as the image.
+        documents: Every document on the way, and the blobs of layers that are kept: they stay as long as the image.
     """
 
     reference: Reference

@@ -2,7 +2,8 @@
 
 Rule 1: a layer is committed when its blob's digest and its tar's digest are both right, and not before.
 Rule 2: its ingest goes when its record is there, and not before.
-Rule 3: a pair (diff ID, blob digest) is recorded only here, where both were computed over the same bytes.
+Rule 3: a pair (diff ID, blob digest) is recorded only where both were computed over the same bytes: here, and where an
+        archive is loaded.
 """
 
 from __future__ import annotations
@@ -38,10 +39,18 @@ class Transfers:
         applier: Unpacks a layer.
         slots: How many downloads run at once.
         group: Owns the transfers.
+        retain: Whether layers' blobs are kept as blobs once their trees are committed.
     """
 
     def __init__(
-        self, tools: Tools, stores: Stores, *, applier: Applier, slots: Slots, group: asyncio.TaskGroup
+        self,
+        tools: Tools,
+        stores: Stores,
+        *,
+        applier: Applier,
+        slots: Slots,
+        group: asyncio.TaskGroup,
+        retain: bool = False,
     ) -> None:
         self._tools = tools
         self._ingests = stores.ingests
@@ -50,6 +59,7 @@ class Transfers:
         self._metadata = stores.metadata
         self._applier = applier
         self._slots = slots
+        self._retain = retain
         self._layer_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
         self._blob_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
 
@@ -121,7 +131,7 @@ class Transfers:
             transfer.report(Phase.UNPACKING)
             await transfer.outlast(unpacking)
             await database(self._metadata.remember, diff_id, LayerBlob(descriptor.digest, repository))
-            await disk(ingest.discard)
+            await disk(ingest.commit if self._retain else ingest.discard)
             report(_still(descriptor, Phase.DONE, descriptor.size))
             return transfer.cost()
 
