@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import bz2
 import gzip
 import io
@@ -15,7 +16,9 @@ import pytest
 from backports import zstd
 
 from headway.composition.archives import loader, saver
+from headway.composition.pulls import pulling
 from headway.composition.writing import writing
+from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import (
     DigestMismatchError,
     HeadwayError,
@@ -31,12 +34,15 @@ from headway.layers.archive_reader import StreamArchive, opened
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
+from headway.service.delete import Deleter
 from headway.service.loading import LayerLoading, Loader, LoadEvent, sentence
+from headway.service.remote_image import PullRequest
 from headway.service.saving import saved
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.fakes.archives import docker_20, docker_28, files_of, oci, skopeo_docker, tar_of, written
 from tests.fakes.images import File, Image, image, noise_layer
+from tests.fakes.simulated_registry import SimulatedRegistry
 
 BIG = 100_000
 """Bytes of a layer that is not kept in memory while nobody knows what it is."""
@@ -56,11 +62,12 @@ ARM = next(
 
 
 class House:
-    """One store, and what loads into it and saves from it."""
+    """One store, and what pulls and loads into it and saves from it."""
 
-    def __init__(self, place: Path, stores: Stores) -> None:
+    def __init__(self, settings: Settings, stores: Stores) -> None:
         self.stores = stores
-        self.loader: Loader = loader(Settings(data_root=place), stores)
+        self.loader: Loader = loader(settings, stores)
+        self._settings = settings
         self.events: list[LoadEvent] = []
 
     def load(self, archive: bytes | Path, platform: str = "") -> list[str]:
@@ -72,6 +79,19 @@ class House:
         ):
             self.loader.load(source, self.events.append, platform=wanted)
         return [sentence(each) for each in self.events if not isinstance(each, LayerLoading)]
+
+    def pull(self, image: Image, name: str) -> None:
+        """Pull an image."""
+        registry = SimulatedRegistry()
+        reference = Reference.parse(name)
+        registry.add(image, reference.path, tag=reference.tag)
+
+        async def pull() -> None:
+            request = PullRequest(reference, Platform("linux", "amd64"), (), InsecureRegistries(()))
+            async with pulling(self._settings, self.stores, registry=registry) as puller:
+                await puller.pull(request, lambda _: None)
+
+        asyncio.run(pull())
 
     def save(self, *names: str) -> bytes:
         return b"".join(saved(self.stores, saver(self.stores), names))
@@ -98,9 +118,10 @@ class House:
 
 
 @contextmanager
-def a_house(place: Path) -> Iterator[House]:
-    with writing(Settings(data_root=place), lambda _: None) as stores:
-        yield House(place, stores)
+def a_house(place: Path, *, retain: bool = False) -> Iterator[House]:
+    settings = Settings(data_root=place, record_recipes=True, retain_layer_blobs=retain)
+    with writing(settings, lambda _: None) as stores:
+        yield House(settings, stores)
 
 
 @pytest.fixture
@@ -161,6 +182,50 @@ def test_saved_loaded_and_saved_again_is_the_same(tmp_path: Path) -> None:
         assert one.save("plain:1", "example.com/gz:2") == archive
         assert two.save("plain:1", "example.com/gz:2") == archive
         assert three.save("plain:1", "example.com/gz:2") == archive
+
+
+def test_with_retained_blobs_an_archive_is_what_the_registry_has(tmp_path: Path) -> None:
+    with (
+        a_house(tmp_path / "one", retain=True) as one,
+        a_house(tmp_path / "two", retain=True) as two,
+        a_house(tmp_path / "three") as three,
+    ):
+        one.pull(GZIPPED, "example.com/gz:2")
+        one.pull(MANY, "many:3")
+        archive = one.save("example.com/gz:2", "many:3")
+        two.load(archive)
+        three.load(archive)
+
+        files = files_of(archive)
+        for digest in (GZIPPED.manifest_digest, GZIPPED.image_id, *GZIPPED.layers, *MANY.layers):
+            assert files[blob(digest)] == GZIPPED.blobs.get(digest, MANY.blobs.get(digest))
+        assert two.save("example.com/gz:2", "many:3") == archive
+        assert two.unpacked == {blob(each) for each in (*GZIPPED.layers, *MANY.layers)}
+        assert set(GZIPPED.diff_ids) <= {
+            layer["digest"]
+            for name, data in files_of(three.save("example.com/gz:2")).items()
+            if data.startswith(b"{") and name.startswith("blobs/")
+            for layer in json.loads(data).get("layers", ())
+        }
+        assert not set(GZIPPED.layers) & set(three.stores.blobs.walk())
+
+
+def test_what_a_pull_brought_is_saved_by_its_recipes(tmp_path: Path) -> None:
+    with a_house(tmp_path / "one") as one, a_house(tmp_path / "two") as two:
+        one.pull(GZIPPED, "example.com/gz:2")
+        two.load(tar_of(oci(GZIPPED)))
+
+        assert one.save("example.com/gz:2") == two.save("example.com/gz:2")
+
+
+def test_retained_blobs_go_with_their_image(tmp_path: Path) -> None:
+    with a_house(tmp_path / "one", retain=True) as house:
+        house.load(tar_of(oci(GZIPPED)))
+        assert set(GZIPPED.layers) & set(house.stores.blobs.walk())
+
+        Deleter(house.stores).delete("example.com/gz:2")
+
+        assert house.is_untouched()
 
 
 def test_a_saved_archive_is_both_kinds(house: House) -> None:
