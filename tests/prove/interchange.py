@@ -1,0 +1,179 @@
+"""Archives and images between Headway and the engines that people come from and go to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.processes import background
+from tests.fakes.cli import Cli
+from tests.fakes.docker import Docker, docker
+from tests.fakes.makers import layout_of
+from tests.fakes.nasty import make_nasty
+from tests.fakes.servers import DockerRegistry, docker_registry, skopeo
+from tests.fakes.trees import differences
+from tests.fakes.umoci import run
+from tests.prove.scene import run as run_headway
+from tests.prove.sheet import Sheet, check
+
+NAMES = ("test/nasty:1", "test/second:1")
+
+
+@check(
+    "interchange",
+    "dockerd, podman and containerd load what Headway saves, Headway loads what they save, and every entry and digest "
+    "comes over; images adopted from Docker cost no layer byte when they are pulled afterwards.",
+    needs_root=True,
+)
+def interchange(sheet: Sheet) -> None:
+    """Hand images round; needs dockerd, podman and containerd."""
+    place = sheet.place
+    with docker_registry(place / "registry") as registry:
+        names = _published(place, registry)
+        ours = Headway(place / "ours")
+        ours("pull", "--config-file", _settings(place), *names)
+        ours("save", "-o", place / "ours.tar", *names)
+        with docker(place / "d") as run_docker:
+            _through_docker(sheet, ours, names, run_docker)
+            _adopted(sheet, names, run_docker)
+        _through_podman(sheet, ours, names)
+        _through_containerd(sheet, ours, names)
+
+
+class Headway:
+    """The command on a data root of its own, which must do what it is told."""
+
+    def __init__(self, place: Path) -> None:
+        self.cli = Cli(place)
+
+    def __call__(self, *words: str | Path) -> str:
+        """Run it and return what it printed."""
+        said = run_headway(self.cli, *words)
+        assert not said.problem, said.problem
+        return said.stdout
+
+    def image(self, name: str) -> dict[str, object]:
+        """Return what it knows of an image."""
+        found: dict[str, object] = json.loads(self("inspect", name))[0]
+        return found
+
+    def id_of(self, name: str) -> str:
+        """Return an image's ID."""
+        return str(self.image(name)["Id"])
+
+
+def _published(place: Path, registry: DockerRegistry) -> list[str]:
+    """Put an image with files of every kind into a registry, and a second one on top of it.
+
+    Not umoci's of the tests: dockerd 20.10 refuses whiteouts below what became a file in the same layer.
+    """
+    for name in ("files", "made"):
+        (place / name).mkdir()
+    make_nasty(place / "files", long_names=True)
+    run("tar", "--xattrs", "--xattrs-include=*", "-cf", place / "files.tar", "-C", place / "files", ".")
+    made = layout_of(place / "made", (place / "files.tar").read_bytes())
+    (place / "file").write_bytes(b"second" * 20_000)
+    run("umoci", "insert", "--image", f"{made}:latest", "--tag", "second", place / "file", "/second")
+    names = [f"{registry.host}/{name}" for name in NAMES]
+    for tag, name in zip(("latest", "second"), names, strict=True):
+        skopeo("copy", "--dest-tls-verify=false", f"oci:{made}:{tag}", f"docker://{name}")
+    return names
+
+
+def _settings(place: Path) -> Path:
+    path = place / "daemon.json"
+    path.write_text('{"record-recipes": true}')
+    return path
+
+
+def _through_docker(sheet: Sheet, ours: Headway, names: list[str], run_docker: Docker) -> None:
+    run_docker("load", "-i", sheet.place / "ours.tar")
+    run_docker("save", "-o", sheet.place / "dockers.tar", *names)
+    ids = [run_docker("image", "inspect", "-f", "{{.Id}}", name).strip() for name in names]
+    sheet.right("dockerd: the images by their IDs", _other(ids, [ours.id_of(name) for name in names]))
+    _come_back(sheet, "dockerd", ours, names, sheet.place / "dockers.tar")
+
+
+def _adopted(sheet: Sheet, names: list[str], run_docker: Docker) -> None:
+    """Let Docker pull what Headway adopts from it, and Headway pull the same names afterwards."""
+    run_docker("rmi", *names)
+    for name in names:
+        run_docker("pull", name)
+    headway = Headway(sheet.place / "adopted")
+    headway("adopt", "docker", "--host", f"unix://{sheet.place}/d/docker.sock")
+    digests = {name: headway.image(name)["RepoDigests"] for name in names}
+    theirs = {name: json.loads(run_docker("image", "inspect", "-f", "{{json .RepoDigests}}", name)) for name in names}
+    sheet.right("adopted: the digests that Docker knew", "" if digests == theirs else f"{digests} for {theirs}")
+    log = sheet.place / "registry" / "registry.log"
+    asked = log.read_text().count("/blobs/")
+    headway("pull", *names)
+    sheet.at_most("adopted: blobs asked for by a pull", log.read_text().count("/blobs/") - asked, 0, decimals=0)
+    before = sum(_size(path) for path in (sheet.place / "adopted" / "trees").iterdir())
+    headway("adopt", "docker", "--host", f"unix://{sheet.place}/d/docker.sock", names[0])
+    after = sum(_size(path) for path in (sheet.place / "adopted" / "trees").iterdir())
+    sheet.at_most("adopted again: bytes of new layers", after - before, 0, decimals=0)
+
+
+def _through_podman(sheet: Sheet, ours: Headway, names: list[str]) -> None:
+    store = ["--root", sheet.place / "p" / "storage", "--runroot", sheet.place / "p" / "run", "--storage-driver", "vfs"]
+
+    def podman(*words: str | Path) -> str:
+        return run("podman", *store, *words)
+
+    podman("load", "-i", sheet.place / "ours.tar")
+    ids = ["sha256:" + podman("image", "inspect", "-f", "{{.Id}}", name).strip() for name in names]
+    sheet.right("podman: the images by their IDs", _other(ids, [ours.id_of(name) for name in names]))
+    # What podman writes has configs that it wrote anew: other IDs, the same layers.
+    podman("save", "--format", "oci-archive", "-o", sheet.place / "podmans-oci.tar", names[1])
+    _come_back(sheet, "podman, oci-archive", ours, names[1:], sheet.place / "podmans-oci.tar", keeps_ids=False)
+    podman("save", "--format", "docker-archive", "-m", "-o", sheet.place / "podmans.tar", *names)
+    _come_back(sheet, "podman, docker-archive", ours, names, sheet.place / "podmans.tar", keeps_ids=False)
+
+
+def _through_containerd(sheet: Sheet, ours: Headway, names: list[str]) -> None:
+    place = sheet.place / "c"
+    place.mkdir()
+    config = place / "config.toml"
+    config.write_text(
+        f'version = 2\nroot = "{place}/root"\nstate = "{place}/state"\n'
+        f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{place}/c.sock"\n'
+    )
+    with background(
+        ["containerd", "--config", str(config)], log=place / "log", ready=lambda: Path(place / "c.sock").exists()
+    ):
+
+        def ctr(*words: str | Path) -> str:
+            return run("ctr", "-a", place / "c.sock", *words)
+
+        ctr("images", "import", sheet.place / "ours.tar")
+        listed = ctr("images", "list", "-q").split()
+        sheet.right("containerd: the images by their names", _other(listed, sorted(names)))
+        ctr("images", "export", sheet.place / "containerds.tar", *names)
+    _come_back(sheet, "containerd", ours, names, sheet.place / "containerds.tar")
+
+
+def _come_back(
+    sheet: Sheet, engine: str, ours: Headway, names: list[str], archive: Path, *, keeps_ids: bool = True
+) -> None:
+    """Load what an engine saved into an empty store, and compare images and files."""
+    fresh = Headway(sheet.place / f"from-{archive.stem}")
+    fresh("load", "-i", archive)
+    if keeps_ids:
+        ids = [fresh.id_of(name) for name in names]
+        sheet.right(f"{engine}: they come back by their IDs", _other(ids, [ours.id_of(name) for name in names]))
+    for name in names:
+        ours("unpack", name, sheet.place / "a")
+        fresh("unpack", name, sheet.place / "b")
+        found = differences(sheet.place / "b", sheet.place / "a")
+        what = name.rpartition("/")[2]
+        sheet.right(f"{engine}: every entry of {what}", "; ".join(f"{each}: {pair}" for each, pair in found.items()))
+        run("rm", "-r", sheet.place / "a", sheet.place / "b")
+
+
+def _other(found: Sequence[str], wanted: Sequence[str]) -> str:
+    return "" if list(found) == list(wanted) else f"{found} for {wanted}"
+
+
+def _size(tree: Path) -> int:
+    return sum(path.lstat().st_size for path in tree.rglob("*"))
