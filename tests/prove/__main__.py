@@ -24,6 +24,7 @@ from tests.prove import (
     faults_table,
     fuzz,
     hostile,
+    interchange,
     kills,
     makers,
     many,
@@ -44,7 +45,7 @@ from tests.prove.sheet import CHECKS, Check, Sheet
 # Importing them registers their checks.
 MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, hostile, fuzz),
-    *(concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
+    *(interchange, concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
     *(durable, pushes),
     *(docker_cli, engine_fuzz),
 )
