@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.cli.login import registry_host
+from headway.distribution.login_server import registry_host
 from headway.distribution.credentials import Credentials
 from headway.errors import InvalidSettingError
 from headway.registry.credential_helpers import CredentialHelper

@@ -32,7 +32,9 @@ def memory_service(stores: Stores, registry: SimulatedRegistry, place: Path, **l
         ImageServiceConfig(
             stores=stores,
             place=place,
-            registry_service=RegistryService(index=registry, files=NoWeb(), host_platform=AMD64),
+            registry_service=RegistryService(
+                index=registry, files=NoWeb(), verify=lambda _, login: login, host_platform=AMD64
+            ),
             trust_key=KnownTrustKey(),
             applier=apply_apart,
             access=RootfsAccess(),

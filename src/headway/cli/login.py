@@ -9,13 +9,12 @@ from argparse import Namespace
 from headway.cli.failures import DONE
 from headway.cli.session import say, settings_of
 from headway.composition.network import http_client, login_file
-from headway.distribution.endpoints import DOCKER_HUB_HOST, Endpoint, InsecureRegistries
+from headway.distribution.credentials import Credentials
+from headway.distribution.endpoints import InsecureRegistries
+from headway.distribution.login_server import login_endpoint, registry_host
 from headway.errors import InvalidSettingError
-from headway.oci.reference import DOCKER_HUB
 from headway.registry.logins import verify
 from headway.settings import Settings
-
-_HUB_NAMES = (DOCKER_HUB, "index.docker.io", DOCKER_HUB_HOST)
 
 
 def login(options: Namespace) -> int:
@@ -26,11 +25,11 @@ def login(options: Namespace) -> int:
         # Accepted by the parser only so that no message repeats it.
         raise InvalidSettingError("a password on the command line can be seen by everybody: use --password-stdin")
     username, password = _ask(options.username, from_stdin=options.password_stdin)
-    endpoint = _endpoint(host, InsecureRegistries(settings.insecure_registries))
+    endpoint = login_endpoint(host, InsecureRegistries(settings.insecure_registries))
     file = login_file(settings)
     http = http_client(settings)
     try:
-        credentials = verify(http, endpoint, username, password)
+        credentials = verify(http, endpoint, Credentials(username, password))
     finally:
         http.close()
     file.save(host, credentials)
@@ -49,24 +48,6 @@ def logout(options: Namespace) -> int:
     else:
         print(f"Not logged in to {host}")
     return DONE
-
-
-def registry_host(server: str | None) -> str:
-    """Return the host of the registry that docker's words mean: a host, a URL, or nothing for Docker Hub.
-
-    Raises:
-        InvalidSettingError: It names none.
-    """
-    if not server:
-        return DOCKER_HUB
-    host = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
-    if not host or any(character in host for character in "@?# "):
-        raise InvalidSettingError("write the registry as host[:port]")
-    return DOCKER_HUB if host in _HUB_NAMES else host
-
-
-def _endpoint(host: str, insecure: InsecureRegistries) -> Endpoint:
-    return Endpoint(DOCKER_HUB_HOST) if host == DOCKER_HUB else Endpoint(host, secure=host not in insecure)
 
 
 def _settings(options: Namespace) -> Settings:

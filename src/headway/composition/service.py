@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from headway.composition.archives import loader, saver
 from headway.composition.network import credential_source, http_client
@@ -14,6 +15,7 @@ from headway.distribution.endpoints import InsecureRegistries
 from headway.layers.file_access import RootfsAccess
 from headway.oci.platform import Platform
 from headway.registry.client import RegistryClient
+from headway.registry.logins import verify
 from headway.registry.search import SearchClient
 from headway.registry.web_files import WebClient
 from headway.service.image_service import ImageService, ImageServiceConfig
@@ -50,6 +52,7 @@ async def image_service(
         registry_service=RegistryService(
             index=SearchClient(client),
             files=WebClient(client),
+            verify=partial(verify, http),
             mirrors_of=lambda domain: now().mirrors_of(domain),
             insecure=lambda: InsecureRegistries(now().insecure_registries),
             host_platform=Platform.of_machine(os.uname().machine),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -84,14 +82,3 @@ class Call:
             if len(data) > limit:
                 raise InvalidQueryError(f"the body is longer than {limit} bytes")
         return bytes(data)
-
-    def auth(self) -> dict[str, str]:
-        """Return the login in ``X-Registry-Auth``; one that cannot be read is none, as in Docker (3.8)."""
-        text = self.request.headers.get("X-Registry-Auth", "")
-        try:
-            document: Any = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        except (binascii.Error, ValueError, RecursionError):
-            return {}
-        if not isinstance(document, dict):
-            return {}
-        return {key: value for key, value in document.items() if isinstance(value, str)}

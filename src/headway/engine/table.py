@@ -7,6 +7,7 @@ from collections.abc import Callable
 from headway.engine.host import Host
 from headway.engine.routes import elsewhere
 from headway.engine.routes.archive import ArchiveRoutes
+from headway.engine.routes.auth import AuthRoutes
 from headway.engine.routes.commits import CommitRoutes
 from headway.engine.routes.containers import ContainerRoutes
 from headway.engine.routes.events import EventRoutes
@@ -76,6 +77,7 @@ def all_routes(
         *from_registry.routes(),
         *ImportRoutes(service, platform, from_registry.create).routes(),
         *CommitRoutes(service).routes(),
+        *AuthRoutes(service).routes(),
         *ContainerRoutes(service, containers, listing, files, ContainerPruner(stores), platform).routes(),
         *ArchiveRoutes(containers, files).routes(),
         *UsageRoutes(service, listing).routes(),

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
 from headway.errors import InvalidSettingError
@@ -31,18 +33,19 @@ from headway.registry.credentials import (
 from headway.registry.http import HttpClient
 
 
-def verify(http: HttpClient, endpoint: Endpoint, username: str, password: str) -> Credentials:
-    """Show a password to a registry; return what to save: the password, or the identity token given for it.
+def verify(http: HttpClient, endpoint: Endpoint, login: Credentials) -> Credentials:
+    """Show a login to a registry; return what to save: the same, or the identity token given for it.
 
     Raises:
         RefusedError: The registry, or its token server, does not accept it.
         RegistryError: It cannot be asked.
     """
-    client = RegistryClient(http, lambda _: Credentials(username, password), offline=True)
-    client.check(endpoint)
+    known = login if login != Credentials() else None
+    client = RegistryClient(http, lambda _: None, offline=True)
+    client.check(msgspec.structs.replace(endpoint, login=known))
     if token := client.authorizer.identity_token:
-        return Credentials(username, "", token)
-    return Credentials(username, password)
+        return Credentials(login.username, "", token)
+    return login
 
 
 class LoginFile:

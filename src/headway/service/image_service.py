@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,7 @@ from typing import Self
 import msgspec
 
 from headway.distribution.credentials import Credentials
+from headway.distribution.login_server import login_endpoint
 from headway.distribution.transfer_limits import TransferLimits
 from headway.distribution.web_file import web_endpoint
 from headway.errors import OutOfOrderError
@@ -365,11 +367,23 @@ class ImageService:
         *,
         limit: int = 0,
         filters: Filters = {},  # noqa: B006  # nobody changes it
+        login: Credentials | None = None,
     ) -> list[FoundRepository]:
         """Return what a registry's index finds; see `Search.search`."""
         service = self._config.registry_service
         search = Search(service.index, self._pulls.tools.lanes)
-        return await search.search(term, limit=limit, filters=filters, insecure=service.insecure())
+        return await search.search(term, limit=limit, filters=filters, insecure=service.insecure(), login=login)
+
+    async def authenticate(self, host: str, login: Credentials) -> Credentials:
+        """Show a login to a registry; return what to save: the same, or the identity token given for it.
+
+        Raises:
+            RefusedError: The registry, or its token server, does not accept it.
+            RegistryError: It cannot be asked.
+        """
+        service = self._config.registry_service
+        endpoint = login_endpoint(host, service.insecure())
+        return await self._pulls.tools.lanes.abandonable(partial(service.verify, endpoint, login))
 
     def update_config(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from headway.distribution.credentials import Credentials
-from headway.distribution.endpoints import InsecureRegistries
+from headway.distribution.endpoints import Endpoint, InsecureRegistries
 from headway.interfaces.registries import SearchIndex, WebFiles
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
@@ -20,6 +20,7 @@ class RegistryService(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         index: Finds repositories by words.
         files: Asks web servers that are no registries.
+        verify: Shows a login to a registry, and returns what to save (`ImageService.authenticate`).
         mirrors_of: Returns the URLs that stand in for a registry, first choice first.
         insecure: Returns the hosts that may be asked without verified TLS.
         host_platform: What an image is wanted for where nobody says.
@@ -27,6 +28,7 @@ class RegistryService(msgspec.Struct, frozen=True, kw_only=True):
 
     index: SearchIndex
     files: WebFiles
+    verify: Callable[[Endpoint, Credentials], Credentials]
     mirrors_of: Callable[[str], tuple[str, ...]] = lambda _: ()
     insecure: Callable[[], InsecureRegistries] = InsecureRegistries
     host_platform: Platform

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import msgspec
+
+from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint, InsecureRegistries
 from headway.errors import InvalidFilterError, InvalidReferenceError, RequestError
 from headway.interfaces.registries import SearchIndex
@@ -35,7 +38,13 @@ class Search:
         self._lanes = lanes
 
     async def search(
-        self, term: str, *, limit: int = 0, filters: Filters, insecure: InsecureRegistries
+        self,
+        term: str,
+        *,
+        limit: int = 0,
+        filters: Filters,
+        insecure: InsecureRegistries,
+        login: Credentials | None = None,
     ) -> list[FoundRepository]:
         """Return what an index finds, in its order.
 
@@ -44,6 +53,7 @@ class Search:
             limit: How many at most, 1 to 100; 0 for 25.
             filters: ``is-automated``, ``is-official``, ``stars`` (the largest counts).
             insecure: Hosts that may be asked without verified TLS.
+            login: Who asks, where that came with the request; None for what this machine knows.
 
         Raises:
             RequestError: A limit out of range, a filter that is none, a term that is none.
@@ -51,6 +61,7 @@ class Search:
         """
         wanted = _wanted(filters)
         endpoint, words = search_endpoint(term, insecure)
+        endpoint = msgspec.structs.replace(endpoint, login=login)
         limit = limit or DEFAULT_LIMIT
         if not 1 <= limit <= MAX_LIMIT:
             raise RequestError(f"Limit {limit} is outside the range of [1, {MAX_LIMIT}]")

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from headway import wire
 from headway.engine.call import Call
+from headway.engine.logins import login_of
 from headway.engine.routes.headway import answering, asked, refused
-from headway.engine.routes.pulls import login_of
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
 from headway.errors import HeadwayError, PullIncompleteError

@@ -10,6 +10,7 @@ from headway.engine import queries
 from headway.engine.answers import document, leaving, nothing
 from headway.engine.api_version import ApiVersion
 from headway.engine.call import Call
+from headway.engine.logins import login_of
 from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Route
 from headway.engine.shapes.images import history_step, inspected, removals, summary
@@ -96,7 +97,7 @@ class ImageRoutes:
     async def _search(self, call: Call) -> web.StreamResponse:
         limit = queries.number(call.query, "limit", default=0)
         found = await self._service.search_registry_for_images(
-            call.text("term"), limit=limit, filters=queries.filters(call.query)
+            call.text("term"), limit=limit, filters=queries.filters(call.query), login=login_of(call)
         )
         return document(
             [

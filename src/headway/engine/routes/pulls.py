@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 
 from aiohttp import web
 
@@ -15,6 +14,7 @@ from headway.distribution.credentials import Credentials
 from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.failures import ForbiddenError
+from headway.engine.logins import login_of
 from headway.engine.pull_failures import is_missing_platform, told
 from headway.engine.pull_messages import Emit, PullMessages, platform_warning, status_line
 from headway.engine.routing import Route
@@ -141,15 +141,3 @@ def wanted_reference(image: str, tag: str) -> Reference:
     if ":" in tag:
         return reference.name_only().with_digest(Digest.parse(tag))
     return reference.name_only().with_tag(tag)
-
-
-def login_of(call: Call) -> Credentials | None:
-    """Return the login that came with a request; None where none did, and this machine's own is used."""
-    auth = call.auth()
-    login = Credentials(
-        auth.get("username", ""), auth.get("password", ""), auth.get("identitytoken", ""), auth.get("registrytoken", "")
-    )
-    if not login.username and not login.password and (pair := auth.get("auth", "")):
-        with suppress(ValueError):  # what cannot be read is no login, as in Docker (3.8)
-            login = Credentials.from_basic(pair)
-    return login if login != Credentials() else None

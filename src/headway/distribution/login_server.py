@@ -1,0 +1,28 @@
+"""The registry that somebody logs in to, as docker's users write it (moby-behaviour 3.8, "Login")."""
+
+from __future__ import annotations
+
+from headway.distribution.endpoints import DOCKER_HUB_HOST, Endpoint, InsecureRegistries
+from headway.errors import InvalidSettingError
+from headway.oci.reference import DOCKER_HUB
+
+_HUB_NAMES = (DOCKER_HUB, "index.docker.io", DOCKER_HUB_HOST)
+
+
+def registry_host(server: str | None) -> str:
+    """Return the host of the registry that docker's words mean: a host, a URL, or nothing for Docker Hub.
+
+    Raises:
+        InvalidSettingError: It names none.
+    """
+    if not server:
+        return DOCKER_HUB
+    host = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
+    if not host or any(character in host for character in "@?# "):
+        raise InvalidSettingError("write the registry as host[:port]")
+    return DOCKER_HUB if host in _HUB_NAMES else host
+
+
+def login_endpoint(host: str, insecure: InsecureRegistries) -> Endpoint:
+    """Return where a login at a registry is shown; mirrors are not asked."""
+    return Endpoint(DOCKER_HUB_HOST) if host == DOCKER_HUB else Endpoint(host, secure=host not in insecure)

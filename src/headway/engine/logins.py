@@ -1,0 +1,66 @@
+"""Logins that come with requests: Docker's AuthConfig, in a body or in ``X-Registry-Auth`` (moby-behaviour 3.8)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from contextlib import suppress
+
+import msgspec
+
+from headway.distribution.credentials import Credentials
+from headway.engine.call import Call
+
+HEADER = "X-Registry-Auth"
+
+
+class AuthConfig(msgspec.Struct, frozen=True):
+    """What docker calls a login; what is not said is empty.
+
+    Attributes:
+        username: Who.
+        password: Password or access token.
+        auth: Both, as base64 of ``user:password``; counts where they are empty.
+        serveraddress: The registry; empty for Docker Hub.
+        identitytoken: From an earlier login.
+        registrytoken: A Bearer token for the registry itself.
+    """
+
+    username: str = ""
+    password: str = ""
+    auth: str = ""
+    serveraddress: str = ""
+    identitytoken: str = ""
+    registrytoken: str = ""
+
+    @classmethod
+    def of(cls, document: object) -> AuthConfig:
+        """Return what a JSON document says; what is no text in it says nothing."""
+        known = document.items() if isinstance(document, dict) else ()
+        texts = {key: value for key, value in known if isinstance(value, str)}
+        return msgspec.convert(texts, cls)
+
+    def __repr__(self) -> str:
+        return "AuthConfig(...)"  # a log line or a traceback must not show it
+
+    def credentials(self) -> Credentials:
+        """Return what there is to show to the registry."""
+        login = Credentials(self.username, self.password, self.identitytoken, self.registrytoken)
+        if not self.username and not self.password and self.auth:
+            with suppress(ValueError):  # what cannot be read is no login, as in Docker
+                login = Credentials.from_basic(self.auth)
+        return login
+
+
+def login_of(call: Call) -> Credentials | None:
+    """Return the login that came with a request; None where none did, and this machine's own is used.
+
+    One that cannot be read is none, as in Docker.
+    """
+    text = call.request.headers.get(HEADER, "")
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        login = AuthConfig.of(msgspec.json.decode(data)).credentials()
+    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
+        return None
+    return login if login != Credentials() else None
