@@ -51,7 +51,7 @@ def test_a_key_that_docker_made_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_no_start_keeps_the_crypto_library_in_memory(tmp_path: Path, is_there: bool) -> None:
+def test_no_start_keeps_the_crypto_library_in_memory(tmp_path: Path, *, is_there: bool) -> None:
     if is_there:
         load_or_make(tmp_path / "key.json")
     program = (
