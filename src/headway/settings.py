@@ -60,10 +60,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_download_attempts: Consecutive attempts, in total, that brought no new byte.
         download_patience: Seconds without a new byte after which a download is given up, once the attempts are used
             up too; 0 lets attempts alone decide, infinity waits for ever.
+        max_download_rate: Bytes a second of all downloads together; 0 sets no limit.
         unfinished_max_age: Seconds after its last byte for which an unfinished download is kept; infinity is for ever.
         unfinished_max_size: Bytes that all unfinished downloads may hold together; None sets no limit.
-        record_recipes: Whether a pull records what gives each layer's exact tar back; it costs a third more CPU
-            (docs/recipe-format.md), and nothing but `layers.rebuild` uses it yet.
+        record_recipes: Whether a pull records what gives each layer's exact tar back (docs/recipe-format.md).
         retain_layer_blobs: Whether layers' blobs stay beside their trees, as the registry has them: what is saved and
             pushed then has the registry's digests; it costs their size on disk.
         storage_driver: ``overlay2`` or ``vfs``, for containers and mounts; empty for the best that works here.
@@ -82,9 +82,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent_uploads: int = 5
     max_download_attempts: int = 5
     download_patience: float = 600.0
+    max_download_rate: int = 0
     unfinished_max_age: float = math.inf
     unfinished_max_size: int | None = None
-    record_recipes: bool = False
+    record_recipes: bool = True
     retain_layer_blobs: bool = False
     storage_driver: str = ""
     auth_file: Path | None = None
@@ -102,6 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             max_concurrent_uploads=self.max_concurrent_uploads,
             max_download_attempts=self.max_download_attempts,
             download_patience=self.download_patience,
+            max_download_rate=self.max_download_rate,
         )
 
     def mirrors_of(self, domain: str) -> tuple[str, ...]:
@@ -354,6 +356,7 @@ _KEYS = {
     "max-concurrent-uploads": ("max_concurrent_uploads", _integer),
     "max-download-attempts": ("max_download_attempts", _integer),
     "download-patience": ("download_patience", _duration),
+    "max-download-rate": ("max_download_rate", _size),
     "unfinished-max-age": ("unfinished_max_age", _duration),
     "unfinished-max-size": ("unfinished_max_size", _size),
     "record-recipes": ("record_recipes", _boolean),

@@ -41,6 +41,7 @@ def pull(options: Namespace) -> int:
         options,
         max_download_attempts=options.max_download_attempts,
         download_patience=_patience(options),
+        max_download_rate=_parsed(parse_size, options.limit_rate),
         unfinished_max_age=_parsed(parse_duration, options.unfinished_max_age),
         unfinished_max_size=_parsed(parse_size, options.unfinished_max_size),
         registry_mirrors=tuple(options.registry_mirror) if options.registry_mirror else None,

@@ -32,6 +32,7 @@ from headway.settings import Settings
 _DAEMONS_OWN = (
     "max_download_attempts",
     "download_patience",
+    "limit_rate",
     "unfinished_max_age",
     "unfinished_max_size",
     "max_bytes",

@@ -26,6 +26,7 @@ def http_client(
     standing: Standing | None = None,
     resolve: Resolve | None = None,
     wall: Callable[[], float] = time.time,
+    rate: Callable[[], float | None] = lambda: None,
 ) -> HttpClient:
     """Return a client that trusts what this user and this machine trust, and goes through their proxies.
 
@@ -34,6 +35,7 @@ def http_client(
         standing: What registries have shown.
         resolve: Asks the name servers, as `socket.getaddrinfo` does.
         wall: Seconds since the epoch, as this machine has them.
+        rate: Returns the bytes a second that all connections together keep to now; None for no limit.
     """
     standing = standing or Standing()
     certificates = Certificates(certificate_directories(os.environ, _home()))
@@ -44,6 +46,7 @@ def http_client(
         names=Names(standing.addresses, resolve),
         standing=standing,
         wall=wall,
+        rate=rate,
     )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from headway.composition.archives import loader, saver
 from headway.composition.network import credential_source, http_client
 from headway.composition.pulls import pulling
+from headway.composition.pushes import pushing
 from headway.composition.unpacking import apply_apart
 from headway.distribution.endpoints import InsecureRegistries
 from headway.layers.file_access import RootfsAccess
@@ -63,10 +64,12 @@ async def image_service(
         saver=saver(stores),
         loader=loader(settings, stores),
         pulls=lambda limits: pulling(settings, stores, limits=limits),
+        pushes=lambda limits: pushing(settings, stores, limits=limits),
         max_concurrent_downloads=settings.max_concurrent_downloads,
         max_concurrent_uploads=settings.max_concurrent_uploads,
         max_download_attempts=settings.max_download_attempts,
         download_patience=settings.download_patience,
+        max_download_rate=settings.max_download_rate,
     )
     try:
         async with ImageService(config) as service:

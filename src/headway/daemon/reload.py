@@ -46,6 +46,7 @@ class Reloader:
             max_concurrent_uploads=settings.max_concurrent_uploads,
             max_download_attempts=settings.max_download_attempts,
             download_patience=settings.download_patience,
+            max_download_rate=settings.max_download_rate,
         )
         kept = msgspec.structs.replace(settings, data_root=before.settings.data_root)
         daemon = msgspec.structs.replace(

@@ -23,12 +23,14 @@ class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
         max_concurrent_uploads: The same for uploads.
         max_download_attempts: Consecutive attempts, in total, that brought no new byte.
         download_patience: Seconds without a new byte after which a download is given up once the attempts are used up.
+        max_download_rate: Bytes a second of all downloads together; 0 sets no limit.
     """
 
     max_concurrent_downloads: int = DEFAULT_DOWNLOADS
     max_concurrent_uploads: int = DEFAULT_UPLOADS
     max_download_attempts: int = DEFAULT_ATTEMPTS
     download_patience: float = DEFAULT_PATIENCE
+    max_download_rate: int = 0
 
     def checked(self) -> TransferLimits:
         """Return the limits with defaults where a zero asks for them.
@@ -44,6 +46,8 @@ class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
                 raise InvalidSettingError(f"invalid max concurrent {what}: {value}")
         if not self.download_patience >= 0:
             raise InvalidSettingError(f"invalid download patience: {self.download_patience}")
+        if self.max_download_rate < 0:
+            raise InvalidSettingError(f"invalid max download rate: {self.max_download_rate}")
         return msgspec.structs.replace(
             self,
             max_concurrent_downloads=self.max_concurrent_downloads or DEFAULT_DOWNLOADS,

@@ -24,6 +24,8 @@ from headway.registry.tls import HelloTimeoutError, TlsSocket
 from headway.registry.translation import translated
 
 _MIN_WINDOW = 128 * 1024
+_LEAST_WINDOW = 16 * 1024
+_SHORT_SECONDS = 0.02  # of a rate, what may lie in a buffer where the round trip is shorter
 _GIGABIT = 125_000_000
 _TCP_INFO_RTT = slice(68, 72)  # tcpi_rtt, in microseconds (linux/tcp.h: struct tcp_info)
 
@@ -86,7 +88,7 @@ class Connection(http.client.HTTPConnection):
                     self._ask_for_tunnel(raw, self.proxy)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        _clamp_window(raw)
+        self.clamp_window(None)
         if self._context is not None:
             self._agree_on_tls(raw, self._context)
 
@@ -160,6 +162,26 @@ class Connection(http.client.HTTPConnection):
         if self._ended:
             raise ConnectionAbortedError("aborted")
 
+    def clamp_window(self, rate: float | None) -> None:
+        """Let no more be under way than a rate needs for this round trip.
+
+        What lies in the receive buffer is lost when the process is killed; the kernel would let it grow to megabytes
+        even on a link of 0.1 ms. And what comes there before anybody reads it has crossed the link all the same.
+
+        Args:
+            rate: Bytes a second that all connections together keep to; None for a gigabit link's.
+        """
+        if self.sock is None:
+            return
+        with suppress(OSError, AttributeError):
+            info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+            seconds = int.from_bytes(info[_TCP_INFO_RTT], "little") / 1e6
+            if rate is None:
+                window = max(_MIN_WINDOW, int(_GIGABIT * seconds))
+            else:
+                window = max(_LEAST_WINDOW, int(rate * max(seconds, _SHORT_SECONDS)))
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
+
     def limit(self, seconds: float) -> None:
         """Let the next blocked call wait `seconds` for a byte."""
         if isinstance(self.sock, TlsSocket):
@@ -191,16 +213,3 @@ def check_proxy(proxy: Proxy, status: int) -> None:
     """Raise `ProxyRefusedError` where it is the proxy that refuses: for its own login, or a tunnel."""
     if status in (401, 403, 407):
         raise ProxyRefusedError(str(proxy), status, had_login=bool(proxy.authorization))
-
-
-def _clamp_window(sock: socket.socket) -> None:
-    """Let no more be under way than a gigabit link needs for this round trip.
-
-    What lies in the receive buffer is lost when the process is killed; the kernel would let it grow to megabytes
-    even on a link of 0.1 ms.
-    """
-    with suppress(OSError, AttributeError):
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-        seconds = int.from_bytes(info[_TCP_INFO_RTT], "little") / 1e6
-        window = max(_MIN_WINDOW, int(_GIGABIT * seconds))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)

@@ -149,6 +149,8 @@ class Exchange:
         if connection.sock is None:
             connection.connect()
         connection.limit(self.limit_seconds)
+        if (rate := self._client.rate()) is not None:
+            connection.clamp_window(rate)
         method, target, body, headers = self._request
         if connection.proxy is not None and self._address.scheme == "http":
             target = f"http://{self._address}{target}"
@@ -320,6 +322,7 @@ class HttpClient:
         names: Finds hosts.
         standing: What registries have shown, and will show.
         wall: Seconds since the epoch, as this machine has them.
+        rate: Returns the bytes a second that all connections together keep to now; None for no limit.
 
     Attributes:
         names: Finds hosts.
@@ -337,7 +340,9 @@ class HttpClient:
         names: Names | None = None,
         standing: Standing | None = None,
         wall: Callable[[], float] = time.time,
+        rate: Callable[[], float | None] = lambda: None,
     ) -> None:
+        self.rate = rate
         self.standing = standing or Standing()
         self.names = names or Names(self.standing.addresses)
         self.idle = IdleConnections()

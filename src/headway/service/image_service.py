@@ -18,6 +18,7 @@ import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.login_server import login_endpoint
+from headway.distribution.endpoints import InsecureRegistries
 from headway.distribution.transfer_limits import TransferLimits
 from headway.distribution.web_file import web_endpoint
 from headway.errors import OutOfOrderError
@@ -47,6 +48,8 @@ from headway.service.lookup import Lookup
 from headway.service.progress import PullDone, Report
 from headway.service.prune import Pruner, PruneReport
 from headway.service.pull import Puller
+from headway.service.push import ImagePusher, PushRequest
+from headway.service.push_progress import PushDone, PushReport
 from headway.service.registry_service import RegistryService
 from headway.service.repository import Repository
 from headway.service.saving import Saver, saved
@@ -73,10 +76,12 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         saver: Writes archives of images.
         loader: Reads them.
         pulls: Makes what pulls, for as long as its context lasts.
+        pushes: The same for what pushes.
         max_concurrent_downloads: Downloads at once; 0 means 3.
         max_concurrent_uploads: Uploads at once; 0 means 5.
         max_download_attempts: Consecutive attempts, in total, that brought no new byte.
         download_patience: Seconds without a new byte after which a download is given up once the attempts are used up.
+        max_download_rate: Bytes a second of all downloads together; 0 sets no limit.
     """
 
     stores: Stores
@@ -88,10 +93,12 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     saver: Saver
     loader: Loader
     pulls: Callable[[LiveLimits], AbstractAsyncContextManager[Puller]]
+    pushes: Callable[[LiveLimits], AbstractAsyncContextManager[ImagePusher]]
     max_concurrent_downloads: int = 3
     max_concurrent_uploads: int = 5
     max_download_attempts: int = 5
     download_patience: float = 600.0
+    max_download_rate: int = 0
 
 
 class DistributionServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +141,7 @@ class ImageService:
                 max_concurrent_uploads=config.max_concurrent_uploads,
                 max_download_attempts=config.max_download_attempts,
                 download_patience=config.download_patience,
+                max_download_rate=config.max_download_rate,
             )
         )
         limits = self._limits.current
@@ -145,15 +153,17 @@ class ImageService:
         self._pruner = Pruner(config.stores)
         self._open = AsyncExitStack()
         self._puller: Puller | None = None
+        self._pusher: ImagePusher | None = None
 
     async def __aenter__(self) -> Self:
         self._puller = await self._open.enter_async_context(self._config.pulls(self._limits))
+        self._pusher = await self._open.enter_async_context(self._config.pushes(self._limits))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        self._puller = None
+        self._puller = self._pusher = None
         return await self._open.__aexit__(kind, error, trace)
 
     @property
@@ -356,6 +366,27 @@ class ImageService:
         )
         return await self._pulls.pull(request, report)
 
+    async def push_image(
+        self,
+        reference: Reference,
+        report: PushReport,
+        *,
+        platform: Platform | None = None,
+        login: Credentials | None = None,
+        insecure: Sequence[str] = (),
+    ) -> list[PushDone]:
+        """Bring an image to its registry, or every tag of a repository where none is named; see `ImagePusher`.
+
+        Hosts in `insecure` may be asked without verified TLS, too.
+        """
+        if self._pusher is None:
+            raise OutOfOrderError("the image service reaches registries inside its context only")
+        allowed = InsecureRegistries(insecure) if insecure else self._config.registry_service.insecure()
+        request = PushRequest(reference, platform, allowed, login)
+        if reference.tag:
+            return [await self._pusher.push(request, report)]
+        return await self._pusher.push_all(request, report)
+
     def get_repository(self, reference: Reference, login: Credentials | None = None) -> Repository:
         """Return the repository that a reference names, to be asked without a pull."""
         request = self._config.registry_service.request(reference, login=login)
@@ -392,6 +423,7 @@ class ImageService:
         max_concurrent_uploads: int | None = None,
         max_download_attempts: int | None = None,
         download_patience: float | None = None,
+        max_download_rate: int | None = None,
     ) -> TransferLimits:
         """Change limits while transfers run, all or nothing; see `LiveLimits.update`. In the event loop only."""
         return self._limits.update(
@@ -399,4 +431,5 @@ class ImageService:
             uploads=max_concurrent_uploads,
             attempts=max_download_attempts,
             patience=download_patience,
+            rate=max_download_rate,
         )

@@ -8,6 +8,7 @@ import msgspec
 
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.transfer_limits import TransferLimits
+from headway.service.shared_rate import SharedRate
 
 
 class LiveLimits:
@@ -18,6 +19,7 @@ class LiveLimits:
 
     Attributes:
         current: Those in force.
+        rate: What all downloads together keep to.
 
     Raises:
         InvalidSettingError: One cannot be.
@@ -25,6 +27,7 @@ class LiveLimits:
 
     def __init__(self, limits: TransferLimits) -> None:
         self.current = limits.checked()
+        self.rate = SharedRate(self.current.max_download_rate)
         self._resize: Callable[[int], None] = lambda _: None
         self._resize_uploads: Callable[[int], None] = lambda _: None
 
@@ -47,6 +50,7 @@ class LiveLimits:
         uploads: int | None = None,
         attempts: int | None = None,
         patience: float | None = None,
+        rate: int | None = None,
     ) -> TransferLimits:
         """Change limits, all or nothing; None leaves one as it is. Return those in force then.
 
@@ -61,9 +65,11 @@ class LiveLimits:
             "max_concurrent_uploads": uploads,
             "max_download_attempts": attempts,
             "download_patience": patience,
+            "max_download_rate": rate,
         }
         changed = {name: value for name, value in said.items() if value is not None}
         self.current = msgspec.structs.replace(self.current, **changed).checked()
+        self.rate.set(self.current.max_download_rate)
         self._resize(self.current.max_concurrent_downloads)
         self._resize_uploads(self.current.max_concurrent_uploads)
         return self.current

@@ -1,0 +1,55 @@
+"""The rate that all downloads of one process keep to together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from headway.distribution.rate_limit import RateLimit
+
+_LOOK_SECONDS = 0.1
+
+
+class SharedRate:
+    """A rate limit for threads.
+
+    Args:
+        rate: Bytes a second; 0 for no limit.
+        clock: Monotonic time, in seconds.
+        sleep: Waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        rate: int = 0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._limit = RateLimit(rate or None)
+        self._lock = threading.Lock()
+        self._clock = clock
+        self._sleep = sleep
+
+    @property
+    def rate(self) -> float | None:
+        """Bytes a second; None for no limit."""
+        return self._limit.rate
+
+    def set(self, rate: int) -> None:
+        """Keep to another rate from now on; 0 is no limit."""
+        with self._lock:
+            self._limit.rate = rate or None
+
+    def wait(self, count: int, *, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Wait after `count` bytes were received until more may be.
+
+        Args:
+            count: How many.
+            is_over: Asked meanwhile: whether nobody wants any more of them.
+        """
+        with self._lock:
+            due = self._clock() + self._limit.took(count, now=self._clock())
+        while (left := due - self._clock()) > 0 and self._limit.rate is not None and not is_over():
+            self._sleep(min(_LOOK_SECONDS, left))

@@ -1,0 +1,54 @@
+"""A rate that many share and none exceeds, on virtual time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headway.distribution.rate_limit import SLACK_SECONDS, RateLimit
+
+
+def test_without_a_limit_nobody_waits() -> None:
+    assert RateLimit().took(1 << 30, now=0.0) == 0.0
+
+
+def test_who_took_much_waits_until_it_was_due() -> None:
+    limit = RateLimit(1000.0)
+    assert limit.took(500, now=10.0) == pytest.approx(0.5 - SLACK_SECONDS)
+    assert limit.took(500, now=10.0) == pytest.approx(1.0 - SLACK_SECONDS)
+
+
+def test_what_nobody_used_is_lost() -> None:
+    limit = RateLimit(1000.0)
+    limit.took(1000, now=0.0)
+    assert limit.took(1000, now=100.0) == pytest.approx(1.0 - SLACK_SECONDS)
+
+
+def test_a_new_rate_holds_from_then_on() -> None:
+    limit = RateLimit(1000.0)
+    limit.took(1000, now=0.0)
+    limit.rate = 2000.0
+    assert limit.took(1000, now=2.0) == pytest.approx(0.5 - SLACK_SECONDS)
+    limit.rate = None
+    assert limit.took(1000, now=2.0) == 0.0
+
+
+@given(
+    rate=st.floats(1e3, 1e8),
+    pieces=st.lists(st.tuples(st.integers(0, 7), st.integers(1, 1 << 16)), min_size=20, max_size=200),
+)
+def test_however_many_share_it_no_window_exceeds_the_rate(rate: float, pieces: list[tuple[int, int]]) -> None:
+    limit, ready, taken = RateLimit(rate), [0.0] * 8, list[tuple[float, int]]()
+    for turn, count in pieces:
+        who = min(range(turn + 1), key=lambda each: ready[each])
+        now = max(ready[who], taken[-1][0] if taken else 0.0)
+        ready[who] = now + limit.took(count, now=now)
+        taken.append((now, count))
+
+    largest = max(count for _, count in pieces)
+    for begin in range(0, len(taken), 5):
+        for end in range(begin, len(taken), 7):
+            seconds = taken[end][0] - taken[begin][0]
+            received = sum(count for _, count in taken[begin : end + 1])
+            assert received <= rate * (seconds + SLACK_SECONDS) + 9 * largest  # one piece each is under way
