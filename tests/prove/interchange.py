@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tarfile  # noqa: TID251 - another implementation
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,14 +33,16 @@ def interchange(sheet: Sheet) -> None:
     place = sheet.place
     with docker_registry(place / "registry") as registry:
         names = _published(place, registry)
-        ours = Headway(place / "ours")
-        ours("pull", "--config-file", _settings(place), *names)
-        ours("save", "-o", place / "ours.tar", *names)
+        ours, kept = Headway(place / "ours"), Headway(place / "kept")
+        for headway, retain in ((ours, False), (kept, True)):
+            headway("pull", "--config-file", _settings(place, retain=retain), *names)
+            headway("save", "-o", _saved(headway), *names)
+        _as_the_registry_has_it(sheet, kept, names, registry)
         with docker(place / "d") as run_docker:
-            _through_docker(sheet, ours, names, run_docker)
+            _through_docker(sheet, ours, kept, names, run_docker)
             _adopted(sheet, names, run_docker)
-        _through_podman(sheet, ours, names)
-        _through_containerd(sheet, ours, names)
+        _through_podman(sheet, ours, kept, names)
+        _through_containerd(sheet, ours, kept, names)
 
 
 class Headway:
@@ -81,23 +85,43 @@ def _published(place: Path, registry: DockerRegistry) -> list[str]:
     return names
 
 
-def _settings(place: Path) -> Path:
-    path = place / "daemon.json"
-    path.write_text('{"record-recipes": true}')
+def _settings(place: Path, *, retain: bool) -> Path:
+    path = place / f"daemon-{retain}.json"
+    path.write_text(json.dumps({"record-recipes": True, "retain-layer-blobs": retain}))
     return path
 
 
-def _through_docker(sheet: Sheet, ours: Headway, names: list[str], run_docker: Docker) -> None:
-    run_docker("load", "-i", sheet.place / "ours.tar")
-    run_docker("save", "-o", sheet.place / "dockers.tar", *names)
-    ids = [run_docker("image", "inspect", "-f", "{{.Id}}", name).strip() for name in names]
-    sheet.right("dockerd: the images by their IDs", _other(ids, [ours.id_of(name) for name in names]))
+def _saved(headway: Headway) -> Path:
+    """Return the archive that was saved from a data root."""
+    return headway.cli.data_root.with_suffix(".tar")
+
+
+def _as_the_registry_has_it(sheet: Sheet, kept: Headway, names: list[str], registry: DockerRegistry) -> None:
+    """Compare an archive of retained blobs with what lies in the registry's storage."""
+    missing = []
+    with tarfile.open(_saved(kept)) as archive:
+        found = set(archive.getnames())
+    for name in names:
+        raw = skopeo("inspect", "--tls-verify=false", "--raw", f"docker://{name}").encode()
+        manifest = json.loads(raw)
+        wanted = [f"sha256:{hashlib.sha256(raw).hexdigest()}", manifest["config"]["digest"]]
+        wanted += [layer["digest"] for layer in manifest["layers"]]
+        missing += [digest for digest in wanted if f"blobs/{digest.replace(':', '/')}" not in found]
+    sheet.right("retained: the registry's digests in the archive", ", ".join(missing))
+
+
+def _through_docker(sheet: Sheet, ours: Headway, kept: Headway, names: list[str], run_docker: Docker) -> None:
+    for what, headway in (("retained", kept), ("tars", ours)):
+        run_docker("load", "-i", _saved(headway))
+        ids = [run_docker("image", "inspect", "-f", "{{.Id}}", name).strip() for name in names]
+        sheet.right(f"dockerd: the images by their IDs, {what}", _other(ids, [ours.id_of(name) for name in names]))
+        run_docker("save", "-o", sheet.place / "dockers.tar", *names)
+        run_docker("rmi", *names)
     _come_back(sheet, "dockerd", ours, names, sheet.place / "dockers.tar")
 
 
 def _adopted(sheet: Sheet, names: list[str], run_docker: Docker) -> None:
     """Let Docker pull what Headway adopts from it, and Headway pull the same names afterwards."""
-    run_docker("rmi", *names)
     for name in names:
         run_docker("pull", name)
     headway = Headway(sheet.place / "adopted")
@@ -115,15 +139,16 @@ def _adopted(sheet: Sheet, names: list[str], run_docker: Docker) -> None:
     sheet.at_most("adopted again: bytes of new layers", after - before, 0, decimals=0)
 
 
-def _through_podman(sheet: Sheet, ours: Headway, names: list[str]) -> None:
+def _through_podman(sheet: Sheet, ours: Headway, kept: Headway, names: list[str]) -> None:
     store = ["--root", sheet.place / "p" / "storage", "--runroot", sheet.place / "p" / "run", "--storage-driver", "vfs"]
 
     def podman(*words: str | Path) -> str:
         return run("podman", *store, *words)
 
-    podman("load", "-i", sheet.place / "ours.tar")
-    ids = ["sha256:" + podman("image", "inspect", "-f", "{{.Id}}", name).strip() for name in names]
-    sheet.right("podman: the images by their IDs", _other(ids, [ours.id_of(name) for name in names]))
+    for what, headway in (("retained", kept), ("tars", ours)):
+        podman("load", "-i", _saved(headway))
+        ids = ["sha256:" + podman("image", "inspect", "-f", "{{.Id}}", name).strip() for name in names]
+        sheet.right(f"podman: the images by their IDs, {what}", _other(ids, [ours.id_of(name) for name in names]))
     # What podman writes has configs that it wrote anew: other IDs, the same layers.
     podman("save", "--format", "oci-archive", "-o", sheet.place / "podmans-oci.tar", names[1])
     _come_back(sheet, "podman, oci-archive", ours, names[1:], sheet.place / "podmans-oci.tar", keeps_ids=False)
@@ -131,7 +156,7 @@ def _through_podman(sheet: Sheet, ours: Headway, names: list[str]) -> None:
     _come_back(sheet, "podman, docker-archive", ours, names, sheet.place / "podmans.tar", keeps_ids=False)
 
 
-def _through_containerd(sheet: Sheet, ours: Headway, names: list[str]) -> None:
+def _through_containerd(sheet: Sheet, ours: Headway, kept: Headway, names: list[str]) -> None:
     place = sheet.place / "c"
     place.mkdir()
     config = place / "config.toml"
@@ -146,11 +171,14 @@ def _through_containerd(sheet: Sheet, ours: Headway, names: list[str]) -> None:
         def ctr(*words: str | Path) -> str:
             return run("ctr", "-a", place / "c.sock", *words)
 
-        ctr("images", "import", sheet.place / "ours.tar")
-        listed = ctr("images", "list", "-q").split()
-        sheet.right("containerd: the images by their names", _other(listed, sorted(names)))
-        ctr("images", "export", sheet.place / "containerds.tar", *names)
-    _come_back(sheet, "containerd", ours, names, sheet.place / "containerds.tar")
+        for what, headway in (("retained", kept), ("tars", ours)):
+            ctr("images", "import", _saved(headway))
+            listed = ctr("images", "list", "-q").split()
+            sheet.right(f"containerd: the images by their names, {what}", _other(listed, sorted(names)))
+            ctr("images", "export", sheet.place / f"containerds-{what}.tar", *names)
+            ctr("images", "remove", *names)
+    for what in ("retained", "tars"):
+        _come_back(sheet, f"containerd, {what}", ours, names, sheet.place / f"containerds-{what}.tar")
 
 
 def _come_back(
