@@ -122,6 +122,17 @@ def test_attempts_on_a_dead_link_end_with_the_bytes_kept_and_the_rest_comes_late
         assert link.bytes_down <= 1.01 * IMAGE.size
 
 
+def test_attempts_and_their_end_are_logged_as_moby_logs_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "headway.service.blob_transfer")
+
+    with linked(Outage(600_000, 60.0, "refuse"), image=LONG) as (link, name):
+        pull(name, tmp_path, attempts=3, patience_seconds=0, times=20)
+
+    *_, before, last = [(each.levelname, each.message) for each in caplog.records]
+    assert before == ("INFO", f"Download failed, retrying (2/3): {link.host}: connection refused")
+    assert last == ("ERROR", f"Download failed after 3 attempts: {link.host}: connection refused")
+
+
 def test_patience_outlasts_the_attempts_and_ends_too(tmp_path: Path) -> None:
     with linked(Outage(600_000, 60.0, "refuse")) as (_, name):
         outcome = pull(name, tmp_path, attempts=1, patience_seconds=40, times=20)

@@ -38,8 +38,9 @@ def auth(headway: Daemon, **document: str) -> tuple[int, dict[str, str]]:
 
 
 def asked(headway: Daemon, method: str, path: str, **login: str) -> Answer:
-    header = {"X_Registry_Auth": base64.urlsafe_b64encode(json.dumps(login).encode()).decode()} if login else {}
-    return headway.ask(method, path, **header)
+    if not login:
+        return headway.ask(method, path)
+    return headway.ask(method, path, X_Registry_Auth=base64.urlsafe_b64encode(json.dumps(login).encode()).decode())
 
 
 def said(answer: Answer) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -31,6 +32,9 @@ from headway.service.transfer import Transfers
 from headway.service.unfinished import UnfinishedDownloads
 from headway.settings import Settings
 from headway.store.space import space
+
+# Who wants to read the log adds a handler; the command line shows the same in its own way, and not twice.
+logging.getLogger("headway").addHandler(logging.NullHandler())
 
 
 def _disk_care(settings: Settings, stores: Stores, lanes: Lanes) -> DiskCare:

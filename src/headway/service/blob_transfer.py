@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as Verdict
@@ -20,7 +21,7 @@ from headway.distribution.download import BlobDownload, Commit, Fetch, SetAside,
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.flow import FlowWatch, LinkMemory, first_byte_limit
 from headway.distribution.standing import Standing
-from headway.errors import DigestMismatchError, Fault, HeadwayError, StoreError, UnreachableError
+from headway.errors import DigestMismatchError, Fault, GaveUpError, HeadwayError, StoreError, UnreachableError
 from headway.interfaces.content import Follower, Ingest
 from headway.interfaces.registries import BlobStream, Registry
 from headway.interfaces.traffic import on_errand
@@ -28,6 +29,8 @@ from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.service.lanes import Lanes, Thread
 from headway.service.progress import LayerProgress, Phase
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 READ_BYTES = 1 << 20
@@ -160,6 +163,16 @@ class Cost(msgspec.Struct, frozen=True):
     retries: dict[str, int] = {}
 
 
+def _log_retry(wait: Wait, policy: RetryPolicy) -> None:
+    """Log what Moby's daemon logs (moby-behaviour 2.4); an attempt that brought bytes is told as the first."""
+    log.info("Download failed, retrying (%d/%d): %s", max(1, wait.attempts), policy.max_attempts, wait.cause)
+
+
+def _log_end(error: HeadwayError, attempts: int) -> None:
+    cause = error.cause if isinstance(error, GaveUpError) else error
+    log.error("Download failed after %d attempts: %s", max(1, attempts), cause)
+
+
 class Fetched(msgspec.Struct, frozen=True):
     """What one request gave: see `BlobDownload.fetched`."""
 
@@ -255,6 +268,7 @@ class BlobTransfer:
                         error=fetched.error,
                     )
                 case Wait() as wait:
+                    _log_retry(wait, retries.policy)
                     await self._wait(wait)
                 case Verify():
                     machine.verified(error=await self._verify())
@@ -264,6 +278,7 @@ class BlobTransfer:
                 case Commit():
                     return self._approve()
                 case GiveUp(error):
+                    _log_end(error, retries.attempts)
                     raise error
 
     def _approve(self) -> None:
