@@ -1,7 +1,7 @@
 """From a layer's blob bytes to the bytes of its tar.
 
 Rule 1: the format is told by the first bytes, never by a media type: registries and builders get it wrong.
-Rule 2: whatever the input expands to, no more than one piece of it (1 MiB) is in memory at a time.
+Rule 2: whatever the input expands to, no more than one piece of it (256 KiB) is in memory at a time.
 Rule 3: a stream that does not end as its format says is an error, even where all data seems to be there.
 """
 
@@ -16,10 +16,10 @@ from headway.interfaces.files import TarSource
 from headway.layers.decoders import Bzip2, Decoder, Format, Gzip, Xz, Zstd
 from headway.layers.stream_headers import GZIP_MAGIC, is_zstd
 
-PIECE = 1 << 20
-"""Longest piece that is given out, in bytes."""
+PIECE = 1 << 18
+"""Longest piece that is given out, in bytes: pieces of a mebibyte take no less CPU, and 6 MB more for each layer."""
 
-READ = 1 << 20
+READ = 1 << 18
 """How much is asked of a source at once, in bytes."""
 
 STRIDE = 1 << 18
