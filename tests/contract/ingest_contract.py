@@ -56,6 +56,18 @@ class IngestContract:
         assert ingest.held() == Ranges([(0, 50), (100, 300)])
         ingest.close()
 
+    def test_what_was_wrong_is_replaced_where_it_lies(self, subject: IngestStore, blobs: BlobStore) -> None:
+        ingest = subject.open(DIGEST, len(BLOB))
+        ingest.write_at(0, BLOB[:100] + b"?" * 50 + BLOB[150:])
+
+        before = ingest.read_at(90, 20)
+        ingest.write_at(100, BLOB[100:150])
+
+        assert before == BLOB[90:100] + b"?" * 10
+        assert ingest.read_at(0, len(BLOB)) == BLOB
+        assert ingest.held().total == len(BLOB)
+        ingest.close()
+
     def test_what_is_held_is_given_as_a_copy(self, subject: IngestStore) -> None:
         ingest = subject.open(DIGEST, len(BLOB))
 
@@ -250,6 +262,17 @@ class IngestContract:
 
         assert b"".join(pieces) == BLOB
         assert max(map(len, pieces)) <= 1000
+        ingest.close()
+
+    def test_a_follower_tells_how_far_it_has_read(self, subject: IngestStore) -> None:
+        ingest = subject.open(DIGEST, len(BLOB))
+        ingest.write_at(0, BLOB[:100])
+        follower = ingest.follow()
+
+        follower.read(30)
+        follower.read(40)
+
+        assert follower.position == 70
         ingest.close()
 
     def test_a_follower_waits_at_a_gap(self, subject: IngestStore) -> None:

@@ -8,11 +8,13 @@ from concurrent.futures import Future
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
+from headway.distribution.streams import Streams
 from headway.interfaces.content import Follower
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
-from headway.service.blob_transfer import BlobTransfer, Tools
+from headway.service.blob_transfer import BlobTransfer
 from headway.service.lanes import Lanes
+from headway.service.tools import Tools
 from tests.fakes.memory import MemoryBlobStore, MemoryIngestStore
 from tests.fakes.simulated_registry import SimulatedRegistry
 
@@ -27,6 +29,7 @@ async def test_a_layer_that_unpacks_for_long_is_synced_meanwhile() -> None:
         lanes=lanes,
         memory=LinkMemory(),
         standing=Standing(),
+        streams=Streams(),
         policy=RetryPolicy,
         clock=lambda: time.monotonic() * 100,
         jitter=lambda: 0.0,

@@ -11,6 +11,8 @@ from headway.service.unpack_places import PoliteSource, UnpackPlaces
 class Slow:
     """A follower whose next bytes come when the test says so."""
 
+    position = 0
+
     def __init__(self) -> None:
         self.arrived = threading.Event()
         self.asked = threading.Event()

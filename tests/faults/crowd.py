@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headway.composition.checking import checking
 from headway.composition.pulls import pulling
 from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries
@@ -184,8 +185,9 @@ class _Noted:
 
 
 def problems_of(root: Path) -> list[str]:
-    """Return what is wrong with a store that nobody uses: lost or dangling things, garbage behind a prune."""
-    told: list[str] = []
+    """Return what is wrong with a store that nobody uses: damage, lost or dangling things, garbage behind a prune."""
+    with checking(Settings(data_root=root)) as checker:
+        told = [f"{damage.kind} {damage.name}: {damage.faults}" for damage in checker.check(full=True).damage]
     with writing(Settings(data_root=root), tell=told.append) as stores:
         Pruner(stores).prune({"dangling": ["false"]}, unfinished=True)
         told += [f"{record.image_id} is left" for record in stores.images.list()]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.distribution.flow import MEMORY_SECONDS, FlowWatch, LinkMemory, first_byte_limit
+from headway.distribution.flow import MEMORY_SECONDS, FlowWatch, LinkMemory, Pace, first_byte_limit
 
 
 def memory_of(*rates: tuple[float, float]) -> LinkMemory:
@@ -112,3 +112,42 @@ def test_the_best_rate_is_the_best_of_the_last_five_minutes(steps: list[tuple[fl
         seen.append((now, rate))
 
         assert memory.best(now=now) == max(rate for when, rate in seen if now - when <= MEMORY_SECONDS)
+
+
+def test_a_share_of_a_link_that_one_connection_filled_is_no_trickle() -> None:
+    memory = memory_of((0.0, 100.0))
+    for _ in range(4):
+        memory.began()
+    watch = FlowWatch(memory, now=0.0)
+
+    assert not watch.is_trickle(250, now=10.0)
+
+
+def test_requests_that_have_ended_explain_no_trickle() -> None:
+    memory = memory_of((0.0, 100.0))
+    for _ in range(4):
+        memory.began()
+    for _ in range(4):
+        memory.ended()
+
+    assert memory.sharing == 1
+    assert FlowWatch(memory, now=0.0).is_trickle(250, now=10.0)
+
+
+def test_where_answers_are_slow_because_of_our_other_streams_they_may_take_longer() -> None:
+    assert first_byte_limit(0, slowest_seconds=3.0) == 24.0
+
+
+def test_a_pace_looks_back_one_or_two_seconds() -> None:
+    pace = Pace(0, now=0.0)
+    for step in range(1, 101):
+        pace.saw(step, now=step / 10)
+    for step in range(1, 31):
+        pace.saw(100 + 10 * step, now=10 + step / 10)
+
+    assert pace.rate == pytest.approx(100.0)
+    assert 1.0 <= pace.seconds <= 2.1
+
+
+def test_a_pace_of_no_time_is_none() -> None:
+    assert Pace(0, now=0.0).rate == 0.0

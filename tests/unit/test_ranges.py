@@ -128,3 +128,12 @@ def test_ranges_may_change_while_they_are_walked() -> None:
 def test_ranges_that_change_have_no_hash() -> None:
     with pytest.raises(TypeError):
         hash(Ranges())
+
+
+@given(intervals, offsets, offsets)
+def test_gaps_between_two_offsets_are_what_is_not_held_there(pairs: list[tuple[int, int]], low: int, high: int) -> None:
+    gaps = list(Ranges(pairs).gaps_between(low, high))
+
+    assert model(gaps) == set(range(low, high)) - model(pairs)
+    assert all(start < end for start, end in gaps)
+    assert all(end < start for (_, end), (start, _) in pairwise(gaps))

@@ -14,12 +14,13 @@ from headway.distribution.backoff import RetryPolicy
 from headway.distribution.connection_lives import Life
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
+from headway.distribution.streams import Streams
 from headway.interfaces.images import HostMemory
 from headway.oci.reference import Reference
 from headway.registry.client import RegistryClient
-from headway.service.blob_transfer import Tools
 from headway.service.lanes import Lanes
 from headway.service.repository import Repository
+from headway.service.tools import Tools
 from headway.settings import Settings
 
 _ATTEMPTS = 2
@@ -76,6 +77,7 @@ def asking(settings: Settings, hosts: HostMemory) -> Iterator[Callable[[Referenc
         lanes=lanes,
         memory=LinkMemory(),
         standing=standing,
+        streams=Streams(),
         policy=lambda: RetryPolicy(_ATTEMPTS, 0.0),  # who asks waits for an answer, not for the link
         clock=time.monotonic,
         jitter=random.random,

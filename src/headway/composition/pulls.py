@@ -15,11 +15,11 @@ from headway.composition.unpacking import apply_and_record, apply_plainly
 from headway.distribution.addresses import AddressBook
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
+from headway.distribution.streams import Streams
 from headway.distribution.unfinished import Limits
 from headway.interfaces.registries import Registry
 from headway.registry.client import RegistryClient
 from headway.registry.names import Resolve
-from headway.service.blob_transfer import Tools
 from headway.service.disk_care import DiskCare
 from headway.service.lanes import Lanes
 from headway.service.live_limits import LiveLimits
@@ -27,6 +27,7 @@ from headway.service.preflight import Preflight
 from headway.service.pull import Puller
 from headway.service.slots import Slots
 from headway.service.stores import Stores
+from headway.service.tools import Tools
 from headway.service.traffic import TrafficLedger
 from headway.service.transfer import Transfers
 from headway.service.unfinished import UnfinishedDownloads
@@ -75,21 +76,24 @@ async def pulling(
     standing = Standing(AddressBook(stores.hosts.addresses()))
     http = http_client(settings, standing=standing, resolve=resolve, wall=wall)
     lanes = Lanes()
+    streams = Streams()
     tools = Tools(
         registry=registry or RegistryClient(http, credential_source(settings), clock=clock),
         lanes=lanes,
         memory=LinkMemory(),
         standing=standing,
+        streams=streams,
         policy=limits.policy,
         clock=clock,
         jitter=random.random,
+        rate=limits.rate,
         useful=http.meter.useful,
         reused=http.meter.reused,
     )
     ledger = TrafficLedger(http.meter, stores.traffic, lanes, wall)
     try:
         async with asyncio.TaskGroup() as group:
-            slots = Slots(limits.current.max_concurrent_downloads)
+            slots = Slots(limits.current.max_concurrent_downloads, lambda: streams.blobs_at_once)
             limits.attach(slots.set_limit)
             applier = apply_and_record if settings.record_recipes else apply_plainly
             retain = settings.retain_layer_blobs

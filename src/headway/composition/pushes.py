@@ -14,12 +14,12 @@ from headway.distribution.addresses import AddressBook
 from headway.distribution.connection_lives import ConnectionLives
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
+from headway.distribution.streams import Streams
 from headway.interfaces.registries import Pusher, Registry
 from headway.layers.layer_tars import StoredLayerTars
 from headway.layers.packing import pack_gzip
 from headway.registry.client import RegistryClient
 from headway.registry.uploads import RegistryPusher
-from headway.service.blob_transfer import Tools
 from headway.service.blob_upload import PushTools
 from headway.service.lanes import Lanes
 from headway.service.layer_pushes import LayerPushes
@@ -28,6 +28,7 @@ from headway.service.push import ImagePusher
 from headway.service.push_content import LayerContents
 from headway.service.slots import Slots
 from headway.service.stores import Stores
+from headway.service.tools import Tools
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.spool import SpoolFile
@@ -66,6 +67,7 @@ async def pushing(
         lanes=lanes,
         memory=LinkMemory(),
         standing=standing,
+        streams=Streams(),
         policy=limits.policy,
         clock=clock,
         jitter=random.random,

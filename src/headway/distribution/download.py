@@ -1,39 +1,37 @@
 """Sans-I/O download of one blob.
 
-Rule 1: every decision about ranges, restarts, sources and giving up is in this file and in `backoff`.
+Rule 1: every decision about ranges, restarts, sources, repairs and giving up is in this file, in `backoff` and in
+        `suspects`; how many streams there may be is decided in `streams`, and where they work in `spread`.
 Rule 2: this file does not know what a URL, a file or a clock is.
 Rule 3: what is held is what the ingest says; the machine never counts bytes by itself.
-Rule 4: nothing held is given up before the whole blob was seen to have another digest.
+Rule 4: nothing held is asked for again before the whole blob was seen to have another digest, and then only as much
+        of it as it takes to find the damage.
+Rule 5: a stream that fails while others go on costs only itself.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from enum import Enum, auto
 
 import msgspec
 
-from headway.distribution.backoff import GiveUp, Retries, Wait
+from headway.distribution.backoff import FLOW_BYTES, GiveUp, Retries, Wait
 from headway.distribution.ranges import Ranges
-from headway.errors import HeadwayError, MisbehavedError, OutOfOrderError, StoreError
+from headway.distribution.spread import Fetch, Spread
+from headway.distribution.suspects import PIECE_BYTES, most_suspect_first
+from headway.errors import (
+    Fault,
+    HeadwayError,
+    MisbehavedError,
+    OutOfOrderError,
+    StoreError,
+    ThrottledError,
+    UnreachableError,
+)
 
-MAX_MISMATCHES = 2
-
-
-class Fetch(msgspec.Struct, frozen=True):
-    """Request the bytes from `offset` up to `end` from a source, and report with `BlobDownload.fetched`.
-
-    Attributes:
-        source: Index of the source to ask.
-        offset: First byte that is missing.
-        end: End of the gap.
-        skip_limit: How many held bytes a server that ignores ranges may send again before it is stopped.
-    """
-
-    source: int
-    offset: int
-    end: int
-    skip_limit: int
+EXTRA_PAUSE_SECONDS = 5.0
 
 
 class Verify(msgspec.Struct, frozen=True):
@@ -41,7 +39,7 @@ class Verify(msgspec.Struct, frozen=True):
 
 
 class SetAside(msgspec.Struct, frozen=True):
-    """The digest is wrong: count nothing as held, and report with `BlobDownload.emptied`."""
+    """The bytes are wrong and nobody has better ones: count nothing as held, report with `BlobDownload.emptied`."""
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -51,8 +49,27 @@ class Commit(msgspec.Struct, frozen=True):
 Action = Fetch | Wait | Verify | SetAside | Commit | GiveUp
 
 
+class Ended(msgspec.Struct, frozen=True):
+    """How a `Fetch` ended.
+
+    Attributes:
+        flowed_bytes: Bytes of the body that arrived.
+        skipped: Those of them that were in front of what was asked for.
+        seconds: How long the body flowed.
+        ignored_range: Whether everything was sent where a part was asked for.
+        differs: Whether a comparison found that what is held was wrong.
+        error: Why it ended early; None where the body ended by itself, or the `Fetch` was at its end.
+    """
+
+    flowed_bytes: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    ignored_range: bool = False
+    differs: bool = False
+    error: HeadwayError | None = None
+
+
 class _State(Enum):
-    READY = auto()
     FETCHING = auto()
     VERIFYING = auto()
     WRONG = auto()
@@ -72,26 +89,45 @@ class BlobDownload:
         held: Bytes that an earlier attempt left in the ingest.
         sources: How many sources there are, at least one; they are tried in order.
         retries: Decides whether and when to try again.
+        whole: Sources that are known to ignore ranges.
+
+    Attributes:
+        source: Index of the source that is asked now.
+        retries: As given.
     """
 
-    def __init__(self, size: int, held: Ranges, *, sources: int, retries: Retries) -> None:
+    def __init__(self, size: int, held: Ranges, *, sources: int, retries: Retries, whole: Collection[int] = ()) -> None:
         self._size = size
         self._held = held
-        self._source = 0
+        self.source = 0
         self._due = [-math.inf] * sources  # when each may be asked again; infinity where it will not mend
-        self._now = -math.inf
-        self._retries = retries
-        self._state = _State.READY
+        self._whole = set(whole)
+        self.retries = retries
+        self._state = _State.FETCHING
+        self._spread = Spread(size)
+        self._room, self._room_until = 1, -math.inf  # how many requests the source took, and until when that counts
         self._skipped = 0
-        self._mismatches = 0
-        self._wait: Wait | None = None
+        self._edges = {offset for interval in held for offset in interval} - {0, size}
+        self._doubts: list[tuple[int, int]] | None = None  # None until the digest was wrong
+        self._changed = False  # since the digest was last compared
+        self._check_bytes = PIECE_BYTES
+        self._cause: HeadwayError | None = None
         self._error: HeadwayError | None = None
 
-    def next_action(self) -> Action:
-        """Return the action to perform now. A `Wait` is due once: the action after it follows when it has passed.
+    @property
+    def running(self) -> list[Fetch]:
+        """The requests under way."""
+        return self._spread.running
+
+    def next_action(self, *, now: float, streams: int = 1) -> Action | None:
+        """Return an action to perform now; None where there is nothing to do before a report, or before time passes.
+
+        Args:
+            now: Monotonic time, in seconds.
+            streams: How many requests may be under way.
 
         Raises:
-            OutOfOrderError: The action before has not been reported.
+            OutOfOrderError: `Verify` or `SetAside` has not been reported.
         """
         match self._state:
             case _State.FAILED if self._error is not None:
@@ -101,101 +137,165 @@ class BlobDownload:
             case _State.WRONG:
                 self._state = _State.EMPTYING
                 return SetAside()
-            case _State.READY:
-                return self._proceed()
+            case _State.FETCHING:
+                return self._proceed(now, streams)
             case _:
                 raise OutOfOrderError(f"next_action while {self._state.name}")
 
-    def _proceed(self) -> Action:
-        if self._wait is not None:
-            wait, self._wait = self._wait, None
-            return wait
-        gap = next(self._held.gaps(self._size), None)
-        if gap is None:
+    def _proceed(self, now: float, streams: int) -> Action | None:
+        running = self._spread.running
+        if not running and self._is_to_be_verified():
             self._state = _State.VERIFYING
             return Verify()
-        self._state = _State.FETCHING
-        return Fetch(self._source, *gap, skip_limit=self._size - self._skipped)
+        limit = self._limit(now, streams)
+        if len(running) >= limit:
+            return None
+        if (seconds := self._due[self.source] - now) > 0:
+            return None if running or self._cause is None else Wait(seconds, self._cause, self.retries.attempts)
+        return self._fetch(now, limit)
 
-    def fetched(
-        self,
-        held: Ranges,
-        *,
-        flowed_bytes: int,
-        skipped: int,
-        seconds: float,
-        now: float,
-        error: HeadwayError | None = None,
-    ) -> None:
-        """Report the end of a `Fetch`.
+    def _limit(self, now: float, streams: int) -> int:
+        if self.source in self._whole or self._doubts is not None:
+            return 1
+        return min(streams, self._room) if now < self._room_until else streams
+
+    def _is_to_be_verified(self) -> bool:
+        if self._doubts is None:
+            return next(self._held.gaps(self._size), None) is None
+        return self._changed or not self._doubts
+
+    def _fetch(self, now: float, streams: int) -> Fetch | None:
+        if self._doubts is not None:
+            if self.source in self._whole and len(self._doubts) > 1:
+                self._doubts = [(0, self._size)]  # in front of each piece it would send all that lies before
+            start, end = self._doubts[0]
+            fetch = Fetch(self.source, start, end, self._size - self._skipped, check_bytes=self._check_bytes)
+            return self._spread.begin(fetch, now)
+        interval = self._spread.find(self._held, streams=streams, now=now)
+        if interval is None:
+            return None
+        # Of a server that ignores ranges, one that is asked beside others is no help at all.
+        skip_limit = 0 if self._spread.running else self._size - self._skipped
+        return self._spread.begin(Fetch(self.source, *interval, skip_limit), now)
+
+    # --- reports --------------------------------------------------------------------------------------------
+
+    def fetched(self, fetch: Fetch, held: Ranges, ended: Ended, *, now: float) -> None:
+        """Report the end of a `Fetch`; its `position` is what it has come to.
 
         Args:
+            fetch: Which.
             held: What the ingest holds now.
-            flowed_bytes: Bytes of the body that arrived.
-            skipped: Those of them that were held already.
-            seconds: How long the body flowed.
+            ended: How it ended.
             now: Monotonic time, in seconds.
-            error: Why it ended early; None where the body ended by itself.
 
         Raises:
-            OutOfOrderError: No `Fetch` is under way.
+            OutOfOrderError: It is not under way.
         """
-        self._expect(_State.FETCHING)
-        new_bytes = held.total - self._held.total
+        if not any(fetch is each for each in self._spread.running):
+            raise OutOfOrderError(f"a report of a fetch that is not under way, while {self._state.name}")
+        self._spread.ended(fetch, rate=ended.flowed_bytes / ended.seconds if ended.seconds > 0 else 0.0)
+        new_bytes = fetch.position - fetch.offset
         self._held = held
-        self._now = now
-        self._skipped += skipped
-        self._state = _State.READY
-        self._retries.progressed(new_bytes, flowed_bytes=flowed_bytes, seconds=seconds, now=now)
-        if error is None and new_bytes == 0:
+        self._skipped += ended.skipped
+        error = ended.error
+        if ended.ignored_range:
+            known = fetch.source in self._whole
+            self._whole.add(fetch.source)
+            if (
+                isinstance(error, RangeIgnoredError)
+                and not known
+                and (self._spread.running or self._doubts is not None)
+            ):
+                return  # it was asked for a part, and will be asked for the whole
+        self.retries.progressed(new_bytes, flowed_bytes=ended.flowed_bytes, seconds=ended.seconds, now=now)
+        self._note(fetch, ended)
+        if fetch.position >= fetch.end:
+            error = None  # it was at its end, or others had taken over all that was before it
+        elif error is None and new_bytes == 0:
             error = MisbehavedError("", "an answer without a single new byte")
-        if error is not None and next(held.gaps(self._size), None) is not None:
-            self._failed(error, brought_bytes=new_bytes > 0)
+        if error is not None and self._lacks(fetch):
+            self._failed(fetch, error, new_bytes, now)
 
-    def _failed(self, error: HeadwayError, *, brought_bytes: bool) -> None:
+    def _note(self, fetch: Fetch, ended: Ended) -> None:
+        self._edges |= {fetch.offset, fetch.position} - {0, self._size}
+        if self._doubts is None:
+            return
+        self._changed |= ended.differs
+        start, end = self._doubts[0]
+        if fetch.position >= end:
+            del self._doubts[0]
+        else:
+            self._doubts[0] = (max(start, fetch.position), end)
+
+    def _lacks(self, fetch: Fetch) -> bool:
+        """Tell whether there is anything left to ask for."""
+        if self._doubts is not None:
+            return bool(self._doubts) and not self._changed
+        return bool(self._spread.running) or next(self._held.gaps(self._size), None) is not None
+
+    def _failed(self, fetch: Fetch, error: HeadwayError, new_bytes: int, now: float) -> None:
         if isinstance(error, StoreError):
             self._give_up(error)  # another request would fill no disk less
             return
+        if self._spread.running:
+            if isinstance(error, ThrottledError):
+                self._due[fetch.source] = now + (error.retry_after_seconds or EXTRA_PAUSE_SECONDS)
+                self._cause = error
+            if new_bytes < FLOW_BYTES:
+                self._room, self._room_until = len(self._spread.running), now + EXTRA_PAUSE_SECONDS
+            return
+        self.source = fetch.source
+        self._cause = error
         others = self._others()
         if not error.retryable and others:
-            self._due[self._source] = math.inf  # the next source may have the blob all the same
-            self._turn_to(others, error)
+            self._due[self.source] = math.inf  # the next source may have the blob all the same
+            self._turn_to(others)
             return
-        decision = self._retries.failed(error, now=self._now, brought_bytes=brought_bytes)
+        decision = self.retries.failed(error, now=now, brought_bytes=new_bytes > 0)
         if isinstance(decision, GiveUp):
             self._give_up(decision.error)
             return
-        self._due[self._source] = self._now + decision.seconds
-        self._turn_to([self._source] if brought_bytes else [*others, self._source], error)
+        self._due[self.source] = max(self._due[self.source], now + decision.seconds)
+        # Who was cut goes on; who fell silent may do so again after each few bytes, and others may not.
+        silent = isinstance(error, UnreachableError) and error.fault is Fault.STALLED
+        self._turn_to([self.source] if new_bytes > 0 and not silent else [*others, self.source])
 
     def _others(self) -> list[int]:
         """Return the sources that may have the blob, those behind this one first, without this one."""
         count = len(self._due)
-        order = [(self._source + step) % count for step in range(1, count)]
+        order = [(self.source + step) % count for step in range(1, count)]
         return [source for source in order if self._due[source] < math.inf]
 
-    def _turn_to(self, sources: list[int], error: HeadwayError) -> None:
-        """Ask the one that may be asked soonest next, and not before that."""
-        self._source = min(sources, key=lambda source: self._due[source])
-        seconds = self._due[self._source] - self._now
-        if seconds >= 0:
-            self._wait = Wait(seconds, error, self._retries.attempts)
+    def _turn_to(self, sources: list[int]) -> None:
+        """Ask the one that may be asked soonest next."""
+        self.source = min(sources, key=lambda source: self._due[source])
 
-    def verified(self, *, error: HeadwayError | None) -> None:
+    def verified(self, *, error: HeadwayError | None, failed_at: int | None = None) -> None:
         """Report the end of a `Verify`: the digest is right, or `error` says how it differs.
+
+        Args:
+            error: None where it is right.
+            failed_at: How far the blob had been read when unpacking it failed; None where it did not.
 
         Raises:
             OutOfOrderError: No `Verify` is under way.
         """
         self._expect(_State.VERIFYING)
+        self._changed = False
         if error is None:
             self._state = _State.RIGHT
             return
-        self._mismatches += 1
-        if self._mismatches >= MAX_MISMATCHES:
+        if self._doubts is None:
+            self._doubts = most_suspect_first(self._size, failed_at=failed_at, edges=self._edges)
+            self._turn_to(self._others() or [self.source])
+        else:
+            self._check_bytes *= 2  # so that what is wrong everywhere is not hashed for each of its pieces
+        self._cause = error
+        self._state = _State.FETCHING
+        if not self._doubts:
             self._error = error
-        self._state = _State.WRONG
-        self._turn_to(self._others() or [self._source], error)
+            self._state = _State.WRONG
 
     def emptied(self) -> None:
         """Report the end of a `SetAside`.
@@ -205,9 +305,7 @@ class BlobDownload:
         """
         self._expect(_State.EMPTYING)
         self._held = Ranges()
-        self._skipped = 0
-        # Given up or not: wrong bytes are never left behind as if they were kept.
-        self._state = _State.READY if self._error is None else _State.FAILED
+        self._state = _State.FAILED
 
     def _give_up(self, error: HeadwayError) -> None:
         self._error = error
@@ -225,7 +323,7 @@ def check_skip(fetch: Fetch, body_start: int, endpoint: str) -> int:
     size of the blob, so that the whole costs at most twice its bytes.
 
     Raises:
-        MisbehavedError: Skipping would cost more than that.
+        RangeIgnoredError: Skipping would cost more than that.
     """
     skip = fetch.offset - body_start
     if skip > fetch.skip_limit:

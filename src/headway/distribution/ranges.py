@@ -48,15 +48,20 @@ class Ranges:
 
     def gaps(self, size: int) -> Iterator[tuple[int, int]]:
         """Yield the intervals of ``[0, size)`` that are not held, in order."""
-        position = 0
-        for start, end in self:
-            if start >= size:
+        return self.gaps_between(0, size)
+
+    def gaps_between(self, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """Yield the intervals of ``[low, high)`` that are not held, in order."""
+        position = low
+        for index in range(bisect_right(self._ends, low), len(self._ends)):
+            start, end = self._starts[index], self._ends[index]
+            if start >= high:
                 break
             if position < start:
                 yield position, start
             position = end
-        if position < size:
-            yield position, size
+        if position < high:
+            yield position, high
 
     @property
     def total(self) -> int:

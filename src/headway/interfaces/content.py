@@ -10,7 +10,15 @@ from headway.oci.digest import Digest
 
 
 class Follower(Protocol):
-    """Reads an ingest from its first byte while it grows. One thread reads; any thread stops it."""
+    """Reads an ingest from its first byte while it grows. One thread reads; any thread stops it.
+
+    Attributes:
+        position: How far it has read.
+    """
+
+    @property
+    def position(self) -> int:
+        """See above."""
 
     def ready(self) -> bool:
         """Tell whether `read` would return without waiting."""
@@ -51,6 +59,13 @@ class Ingest(Protocol):
         Raises:
             StoreFullError: No space left; what was recorded before stays.
             StoreError: Any other failure of the disk.
+        """
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Return what is held from `offset` on; what is not held may be anything.
+
+        Raises:
+            StoreError: The disk failed.
         """
 
     def follow(self) -> Follower:

@@ -18,9 +18,9 @@ from headway.distribution.quota import Quota
 from headway.errors import Fault, HeadwayError, NotFoundError, StoreError, UnreachableError
 from headway.interfaces.images import HostMemory
 from headway.interfaces.traffic import on_errand
-from headway.service.blob_transfer import Tools
 from headway.service.lanes import Thread
 from headway.service.progress import Waiting
+from headway.service.tools import Tools
 
 T = TypeVar("T")
 

@@ -12,141 +12,31 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as Verdict
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from headway.distribution.backoff import GiveUp, Retries, RetryPolicy, Wait
-from headway.distribution.download import BlobDownload, Commit, Fetch, SetAside, Verify, check_skip
-from headway.distribution.endpoints import Endpoint
-from headway.distribution.flow import FlowWatch, LinkMemory, first_byte_limit
-from headway.distribution.standing import Standing
-from headway.errors import DigestMismatchError, Fault, GaveUpError, HeadwayError, StoreError, UnreachableError
+from headway.distribution.download import BlobDownload, Commit, Ended, SetAside, Verify
+from headway.distribution.spread import Fetch
+from headway.errors import DigestMismatchError, GaveUpError, HeadwayError, StoreError
 from headway.interfaces.content import Follower, Ingest
-from headway.interfaces.registries import BlobStream, Registry
 from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
-from headway.service.lanes import Lanes, Thread
+from headway.service.consumer import Consumer
+from headway.service.fetches import Fetches
 from headway.service.progress import LayerProgress, Phase
+from headway.service.tools import Source, Tools
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 READ_BYTES = 1 << 20
 REPORT_SECONDS = 0.25
+FIRST_REPORT_SECONDS = 0.02  # while others wait for what this one shows of the link
 SYNC_BYTES = 64 << 20
 SYNC_SECONDS = 5.0
-
-
-class Source(msgspec.Struct, frozen=True):
-    """One place a blob may be had from.
-
-    Attributes:
-        endpoint: Whom to ask.
-        repository: Path of the repository there.
-    """
-
-    endpoint: Endpoint
-    repository: str
-
-
-class Tools(msgspec.Struct, frozen=True):
-    """What every transfer of a process works with.
-
-    Attributes:
-        registry: Reads from registries.
-        lanes: Threads.
-        memory: What the link has shown.
-        standing: What registries have shown.
-        policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
-        clock: Monotonic time, in seconds.
-        jitter: Returns a number from 0 up to 1.
-        retries: What this process has had to ask for again, by cause.
-        useful: Told how many bytes came that were not here before (`interfaces.traffic.TrafficCounter`).
-        reused: Told how many did not have to come.
-    """
-
-    registry: Registry
-    lanes: Lanes
-    memory: LinkMemory
-    standing: Standing
-    policy: Callable[[], RetryPolicy]
-    clock: Callable[[], float]
-    jitter: Callable[[], float]
-    retries: Counter[str] = msgspec.field(default_factory=Counter)
-    useful: Callable[[int], None] = lambda _: None
-    reused: Callable[[int], None] = lambda _: None
-
-
-class Consumer(Generic[T]):
-    """Blocking work over the bytes of an ingest while they arrive; it can be started again from the first byte.
-
-    Args:
-        ingest: Where the bytes arrive.
-        work: Called in a thread with a follower, and with the verdict on the blob's digest that it may wait for.
-        name: Name of the thread.
-        failed: Called when the work failed in such a way that more bytes would not help.
-        fatal: What that is: by default, a failure of our own disk.
-    """
-
-    def __init__(
-        self,
-        ingest: Ingest,
-        work: Callable[[Follower, Verdict[None]], T],
-        *,
-        name: str,
-        failed: Callable[[], None] = lambda: None,
-        fatal: type[HeadwayError] = StoreError,
-    ) -> None:
-        self._ingest = ingest
-        self._work = work
-        self._name = name
-        self._failed = failed
-        self._fatal = fatal
-        self.start()
-
-    def start(self) -> None:
-        """Begin at the first byte."""
-        follower = self._ingest.follow()
-        verdict: Verdict[None] = Verdict()
-
-        def abort() -> None:
-            verdict.cancel()
-            follower.stop()
-
-        self._verdict = verdict
-        self._thread = Thread(lambda: self._work(follower, verdict), abort=abort, name=self._name)
-        self._thread.done.add_done_callback(self._finished)
-
-    def _finished(self, done: asyncio.Future[T]) -> None:
-        if not done.cancelled() and isinstance(done.exception(), self._fatal):
-            self._failed()
-
-    def approve(self) -> None:
-        """Tell the work that the whole blob has the right digest."""
-        if not self._verdict.done():
-            self._verdict.set_result(None)
-
-    @property
-    def fatal_error(self) -> HeadwayError | None:
-        """Why the work ended, if more bytes would not help."""
-        done = self._thread.done
-        error = done.exception() if done.done() and not done.cancelled() else None
-        return error if isinstance(error, self._fatal) else None
-
-    async def is_done_in(self, seconds: float) -> bool:
-        """Tell whether the work ends within some seconds, well or not."""
-        done, _ = await asyncio.wait({self._thread.done}, timeout=seconds)
-        return bool(done)
-
-    async def result(self) -> T:
-        """Return what the work gave; raise what it raised."""
-        return await asyncio.shield(self._thread.done)
-
-    async def stop(self) -> None:
-        """End the work, whatever it is at."""
-        await self._thread.stop()
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -171,15 +61,6 @@ def _log_retry(wait: Wait, policy: RetryPolicy) -> None:
 def _log_end(error: HeadwayError, attempts: int) -> None:
     cause = error.cause if isinstance(error, GaveUpError) else error
     log.error("Download failed after %d attempts: %s", max(1, attempts), cause)
-
-
-class Fetched(msgspec.Struct, frozen=True):
-    """What one request gave: see `BlobDownload.fetched`."""
-
-    flowed_bytes: int
-    skipped: int
-    seconds: float
-    error: HeadwayError | None
 
 
 class BlobTransfer:
@@ -209,33 +90,44 @@ class BlobTransfer:
         self._descriptor = descriptor
         self._ingest = ingest
         self._report_to = report
-        self._stream: BlobStream | None = None
-        self._host = ""
-        self._received_before = 0
-        self._timeouts = 0
+        self._fetches = Fetches(tools, sources, descriptor, ingest)
         self._synced_at = tools.clock()
         self._kept = ingest.held().total
         self._consumers: list[Consumer[object]] = []
         self._digest = self.consume(self._hash, "hash") if is_digest_known else None
+        self._is_doubted = False
+        self._told: HeadwayError | None = None
         self._unpacked = 0
         self._retries: Counter[str] = Counter()
+        self._machine = BlobDownload(
+            descriptor.size,
+            ingest.held(),
+            sources=len(sources),
+            retries=Retries(tools.policy(), now=tools.clock(), jitter=tools.jitter),
+            whole=self._fetches.sources_without_ranges,
+        )
 
     def consume(
-        self, work: Callable[[Follower, Verdict[None]], T], name: str, *, fatal: type[HeadwayError] = StoreError
+        self,
+        work: Callable[[Follower, Verdict[None]], T],
+        name: str,
+        fatal: type[HeadwayError] = StoreError,
     ) -> Consumer[T]:
         """Let `work` read the blob while it arrives; it starts anew if the bytes turn out wrong.
 
-        A failure of a `fatal` kind ends the transfer.
+        Args:
+            work: See `Consumer`.
+            name: Of its thread.
+            fatal: What it may raise that more bytes would not help against.
         """
-        consumer = Consumer(self._ingest, work, name=name, failed=self._interrupt, fatal=fatal)
+        consumer = Consumer(self._ingest, work, name=name, failed=self._fetches.abort, fatal=fatal)
         self._consumers.append(consumer)  # type: ignore[arg-type]  # results are only read by whoever made it
         return consumer
 
     @property
     def received_bytes(self) -> int:
         """Bytes that crossed the network for this blob so far, headers included."""
-        stream = self._stream
-        return self._received_before + (stream.received_bytes if stream is not None else 0)
+        return self._fetches.received_bytes
 
     def cost(self) -> Cost:
         """Return what it cost so far."""
@@ -251,39 +143,38 @@ class BlobTransfer:
         Raises:
             HeadwayError: It was given up; the ingest keeps what arrived.
         """
-        tools = self._tools
-        retries = Retries(tools.policy(), now=tools.clock(), jitter=tools.jitter)
-        machine = BlobDownload(self._descriptor.size, self._ingest.held(), sources=len(self._sources), retries=retries)
-        while True:
-            retries.policy = tools.policy()
-            match machine.next_action():
-                case Fetch() as fetch:
-                    fetched = await self._fetch(fetch)
-                    machine.fetched(
-                        self._ingest.held(),
-                        flowed_bytes=fetched.flowed_bytes,
-                        skipped=fetched.skipped,
-                        seconds=fetched.seconds,
-                        now=tools.clock(),
-                        error=fetched.error,
-                    )
-                case Wait() as wait:
-                    _log_retry(wait, retries.policy)
-                    await self._wait(wait)
-                case Verify():
-                    machine.verified(error=await self._verify())
-                case SetAside():
-                    await self._set_aside()
-                    machine.emptied()
-                case Commit():
-                    return self._approve()
-                case GiveUp(error):
-                    _log_end(error, retries.attempts)
-                    raise error
-
-    def _approve(self) -> None:
+        try:
+            while not await self._step():
+                pass
+        finally:
+            await self._fetches.stop()
+        self._tools.streams.finished()
         for consumer in self._consumers:
             consumer.approve()
+
+    async def _step(self) -> bool:
+        """Do the next thing; tell whether it was the last."""
+        machine, now = self._machine, self._tools.clock()
+        machine.retries.policy = self._tools.policy()
+        match machine.next_action(now=now, streams=self._fetches.share(machine.source, now)):
+            case Fetch() as fetch:
+                self._start(fetch)
+            case None:
+                await self._watch()
+            case Wait() as wait:
+                self._tell_wait(wait)
+                await self._wait(wait)
+            case Verify():
+                await self._verify()
+            case SetAside():
+                await self._set_aside()
+            case Commit():
+                self._restart_doubted()
+                return True
+            case GiveUp(error):
+                _log_end(error, machine.retries.attempts)
+                raise error
+        return False
 
     async def close(self) -> None:
         """End all work on the ingest; its bytes stay."""
@@ -292,107 +183,80 @@ class BlobTransfer:
 
     # Actions
 
-    async def _fetch(self, fetch: Fetch) -> Fetched:
-        if fatal := self._fatal_error():
-            return Fetched(0, 0, 0.0, fatal)
-        source = self._sources[fetch.source]
-        stream = self._tools.registry.blob(
-            source.endpoint, source.repository, self._descriptor, fetch.offset, fetch.end
-        )
-        stream.stall_limit_seconds = first_byte_limit(self._timeouts)
-        self._stream = stream
-        self._host = source.endpoint.host
-        with on_errand(registry=self._host):
-            thread = Thread(lambda: self._receive(fetch, stream, self._host), abort=stream.abort, name="fetch")
-        try:
-            while not thread.done.done():
-                await asyncio.wait({thread.done}, timeout=REPORT_SECONDS)
-                self.report(Phase.DOWNLOADING)
-                await self._sync_if_due()
-            fetched = thread.done.result()
-        finally:
-            await thread.stop()
-            self._received_before += stream.received_bytes
-            self._stream = None
-        error: HeadwayError | None = self._fatal_error() or fetched.error
-        self._note(error, flowed=fetched.flowed_bytes > 0)
-        return msgspec.structs.replace(fetched, error=error)
+    def _tell_wait(self, wait: Wait) -> None:
+        """Log a wait once, however often it is looked at."""
+        if wait.cause is not self._told:
+            self._told = wait.cause
+            _log_retry(wait, self._machine.retries.policy)
 
-    def _fatal_error(self) -> HeadwayError | None:
-        return next((c.fatal_error for c in self._consumers if c.fatal_error is not None), None)
+    def _start(self, fetch: Fetch) -> None:
+        if fatal := self._fatal_error():
+            self._ended(fetch, Ended(error=fatal))
+        else:
+            self._fetches.start(fetch)
+
+    async def _watch(self) -> None:
+        """Wait until a request ends, or for as long as a report may wait."""
+        unknown = self._tools.streams.is_unknown
+        ended = await self._fetches.wait(FIRST_REPORT_SECONDS if unknown else REPORT_SECONDS)
+        self.report(Phase.DOWNLOADING)
+        await self._sync_if_due()
+        for fetch, how in ended:
+            self._ended(fetch, how)
+
+    def _ended(self, fetch: Fetch, ended: Ended) -> None:
+        error = self._fatal_error() or ended.error
+        if error is not None:
+            self._count_retry(error)
+        ended = msgspec.structs.replace(ended, error=error)
+        self._machine.fetched(fetch, self._ingest.held(), ended, now=self._tools.clock())
 
     def _count_retry(self, error: HeadwayError) -> None:
         self._retries[error.brief] += 1
         self._tools.retries[error.brief] += 1
 
-    def _note(self, error: HeadwayError | None, *, flowed: bool) -> None:
-        if error is not None:
-            self._count_retry(error)
-        timed_out = isinstance(error, UnreachableError) and error.fault is Fault.TIMEOUT
-        self._timeouts = self._timeouts + 1 if timed_out and not flowed else 0
-
-    def _receive(self, fetch: Fetch, stream: BlobStream, host: str) -> Fetched:
-        """Move a body into the ingest; runs in a thread of its own."""
-        clock = self._tools.clock
-        flowed = skipped = 0
-        began = clock()
-        error: HeadwayError | None = None
-        try:
-            position = stream.open()
-            to_skip = check_skip(fetch, position, host)
-            began = clock()
-            watch = FlowWatch(self._tools.memory, now=began)
-            while position < fetch.end:
-                stream.stall_limit_seconds = watch.stall_limit_seconds
-                data = stream.read()
-                if not data:
-                    break
-                flowed += len(data)
-                slow = watch.is_trickle(len(data), now=clock())
-                skip = min(to_skip, len(data))
-                to_skip -= skip
-                skipped += skip
-                position += skip
-                if data := data[skip : skip + fetch.end - position]:
-                    self._tools.useful(self._ingest.write_at(position, data))
-                    position += len(data)
-                    watch.paused(now=clock())  # what our disk took is not the link's silence
-                if slow:
-                    raise UnreachableError(host, Fault.STALLED, "far slower than this link has been")
-        except HeadwayError as caught:
-            error = caught
-        finally:
-            stream.close()
-        return Fetched(flowed, skipped, clock() - began, error)
+    def _fatal_error(self) -> HeadwayError | None:
+        return next((c.fatal_error for c in self._consumers if c.fatal_error is not None), None)
 
     async def _wait(self, wait: Wait) -> None:
-        if wait.seconds <= 0:
-            return
-        due = self._tools.clock() + wait.seconds
-        while (left := due - self._tools.clock()) > 0:
-            self.report(Phase.RETRYING, cause=str(wait.cause), retry_seconds=left, attempts=wait.attempts)
-            await asyncio.sleep(min(1.0, left))
-            await self._sync_if_due()
+        if self._machine.retries.outlasts(wait, now=self._tools.clock()):
+            raise wait.cause
+        self.report(Phase.RETRYING, cause=str(wait.cause), retry_seconds=wait.seconds, attempts=wait.attempts)
+        await asyncio.sleep(min(1.0, wait.seconds))
+        await self._sync_if_due()
 
-    async def _verify(self) -> HeadwayError | None:
+    async def _verify(self) -> None:
         if self._digest is None:
-            return None
-        actual = await self.outlast(self._digest)
-        expected = self._descriptor.digest
+            self._machine.verified(error=None)
+            return
+        if self._is_doubted:
+            self._digest.start()
+        expected, actual = self._descriptor.digest, await self.outlast(self._digest)
         if actual == expected:
-            return None
-        error = DigestMismatchError("the blob", expected, actual)
+            self._machine.verified(error=None)
+            return
+        hosts = ", ".join(dict.fromkeys(source.endpoint.host for source in self._sources))
+        error = DigestMismatchError("the blob", expected, actual, hosts)
         self._count_retry(error)
-        return error
+        failed_at: int | None = None
+        if not self._is_doubted:
+            self._is_doubted = True
+            places = [await consumer.refuse() for consumer in self._consumers]
+            failed_at = next((place for place in places if place is not None), None)
+        self._machine.verified(error=error, failed_at=failed_at)
+
+    def _restart_doubted(self) -> None:
+        """Let those who read wrong bytes read the right ones."""
+        if self._is_doubted:
+            for consumer in self._consumers:
+                if consumer is not self._digest:
+                    consumer.start()
 
     async def _set_aside(self) -> None:
-        for consumer in self._consumers:
-            await consumer.stop()
-        with on_errand(registry=self._host):
+        with on_errand(registry=self._sources[self._machine.source].endpoint.host):
             self._tools.useful(-self._ingest.held().total)
         await self._tools.lanes.disk(self._ingest.suspect)
-        for consumer in self._consumers:
-            consumer.start()
+        self._machine.emptied()
 
     async def outlast(self, consumer: Consumer[T]) -> T:
         """Return what a consumer gives; what arrived is made to survive a power cut meanwhile, when that is due."""
@@ -415,10 +279,6 @@ class BlobTransfer:
         while data := follower.read(READ_BYTES):
             state.update(data)
         return Digest(f"{algorithm}:{state.hexdigest()}")
-
-    def _interrupt(self) -> None:
-        if self._stream is not None:
-            self._stream.abort()
 
     def report(self, phase: Phase, *, cause: str = "", retry_seconds: float = 0.0, attempts: int = 0) -> None:
         """Tell how far the blob is."""

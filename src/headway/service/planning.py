@@ -15,11 +15,11 @@ from headway.distribution.room import Forecast, Space
 from headway.errors import HeadwayError, PullIncompleteError
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
-from headway.service.blob_transfer import Tools
 from headway.service.preflight import Preflight
 from headway.service.progress import Report
 from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, lease_purpose
 from headway.service.stores import Records, Stores
+from headway.service.tools import Tools
 from headway.service.transfer import Transfers
 
 USUAL_ANSWER_BYTES = 400

@@ -16,7 +16,7 @@ from headway.interfaces.registries import Meter
 from headway.interfaces.traffic import on_errand
 from headway.oci.digest import ChainID, Digest
 from headway.oci.reference import Reference
-from headway.service.blob_transfer import Cost, Tools
+from headway.service.blob_transfer import Cost
 from headway.service.disk_care import DiskCare
 from headway.service.planning import Planner
 from headway.service.progress import (
@@ -29,6 +29,7 @@ from headway.service.progress import (
 from headway.service.recording import Pulled, record_pull
 from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, lease_purpose
 from headway.service.stores import Stores
+from headway.service.tools import Tools
 from headway.service.transfer import Transfers
 
 

@@ -26,7 +26,6 @@ from headway.oci.pushed import layer_type, pushed_manifest
 from headway.oci.reference import Reference
 from headway.records import ImageRecord, RawManifest
 from headway.service.asking import Asker
-from headway.service.blob_transfer import Tools
 from headway.service.blob_upload import PushTools, Target, Upload
 from headway.service.layer_pushes import LayerPushes, LayerToPush, PushedBlob
 from headway.service.progress import Notice
@@ -42,6 +41,7 @@ from headway.service.push_progress import (
 )
 from headway.service.stores import Stores
 from headway.service.together import together
+from headway.service.tools import Tools
 
 
 class PushRequest(msgspec.Struct, frozen=True):

@@ -24,9 +24,10 @@ from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import RawManifest
 from headway.service.asking import Asker
-from headway.service.blob_transfer import Cost, Source, Tools
+from headway.service.blob_transfer import Cost
 from headway.service.progress import Report
 from headway.service.stores import Stores
+from headway.service.tools import Source, Tools
 from headway.service.transfer import Transfers
 
 _NESTED_INDEXES = 3

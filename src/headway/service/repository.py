@@ -9,8 +9,8 @@ from headway.oci.digest import Digest
 from headway.oci.reference import Reference
 from headway.records import RawManifest
 from headway.service.asking import Asker
-from headway.service.blob_transfer import Tools
 from headway.service.remote_image import PullRequest
+from headway.service.tools import Tools
 
 
 class Repository:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
@@ -15,10 +15,12 @@ class Slots:
 
     Args:
         limit: How many may run at once.
+        fits: Returns how many the link has room for now; `look_again` asks it anew.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, fits: Callable[[], int] = lambda: 1 << 30) -> None:
         self._limit = limit
+        self._fits = fits
         self._running = 0
         self._queue: deque[asyncio.Future[None]] = deque()
 
@@ -30,10 +32,11 @@ class Slots:
     def set_limit(self, limit: int) -> None:
         """Change the limit."""
         self._limit = limit
-        self._admit()
+        self.look_again()
 
-    def _admit(self) -> None:
-        while self._queue and self._running < self._limit:
+    def look_again(self) -> None:
+        """Let in whoever has room now."""
+        while self._queue and self._running < min(self._limit, self._fits()):
             turn = self._queue.popleft()
             if not turn.done():
                 turn.set_result(None)
@@ -45,7 +48,7 @@ class Slots:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         slot = Slot(self)
         self._queue.append(turn)
-        self._admit()
+        self.look_again()
         try:
             await turn
             yield slot
@@ -56,7 +59,7 @@ class Slots:
     def give_back(self) -> None:
         """Let the next one have a place; `Slot.release` calls it once."""
         self._running -= 1
-        self._admit()
+        self.look_again()
 
 
 class Slot:

@@ -20,11 +20,12 @@ from headway.interfaces.files import Applier
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest
 from headway.records import LayerBlob
-from headway.service.blob_transfer import BlobTransfer, Cost, Source, Tools
+from headway.service.blob_transfer import BlobTransfer, Cost
 from headway.service.progress import LayerProgress, Phase
 from headway.service.single_flight import SingleFlight
 from headway.service.slots import Slots
 from headway.service.stores import Stores
+from headway.service.tools import Source, Tools
 from headway.service.unpack_places import PoliteSource
 
 Listener = Callable[[LayerProgress], None]
@@ -117,9 +118,14 @@ class Transfers:
             report(_still(descriptor, Phase.HERE, descriptor.size))
             return Cost()
         report(_still(descriptor, Phase.WAITING, await disk(self._ingests.held, descriptor.digest)))
+
+        def tell(progress: LayerProgress) -> None:
+            self._slots.look_again()  # what this layer has shown of the link may let others in
+            report(progress)
+
         async with (
             self._slots.slot() as slot,
-            self._opened(descriptor, sources, report) as (transfer, ingest),
+            self._opened(descriptor, sources, tell) as (transfer, ingest),
         ):
 
             def unpack(follower: Follower, verdict: Verdict[None]) -> None:

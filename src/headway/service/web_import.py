@@ -24,11 +24,12 @@ from headway.interfaces.registries import WebFiles, WebStream
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import ImageID
 from headway.service.asking import Asker
-from headway.service.blob_transfer import BlobTransfer, Source, Tools
+from headway.service.blob_transfer import BlobTransfer
 from headway.service.importing import Importer, ImportRequest
 from headway.service.lanes import Thread
 from headway.service.progress import LayerProgress, PullEvent, Waiting
 from headway.service.stores import Stores
+from headway.service.tools import Source, Tools
 from headway.service.unpack_places import PoliteSource
 
 
@@ -150,6 +151,11 @@ class _Approved:
     def __init__(self, follower: Follower, verdict: Verdict[None]) -> None:
         self._follower = follower
         self._verdict = verdict
+
+    @property
+    def position(self) -> int:
+        """See `interfaces.content.Follower`."""
+        return self._follower.position
 
     def ready(self) -> bool:
         """See `interfaces.content.Follower`."""

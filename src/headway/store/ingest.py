@@ -292,6 +292,11 @@ class FileFollower:
         self._position = 0
         self._stopped = False
 
+    @property
+    def position(self) -> int:
+        """How far it has read."""
+        return self._position
+
     def ready(self) -> bool:
         """Tell whether `read` would return without waiting."""
         return self._stopped or self._ingest.is_ready(self._position, self._generation)

@@ -1,0 +1,165 @@
+"""Where the streams of one blob work, so that it grows from the front and nobody waits for a straggler.
+
+Rule 1: one stream asks for the whole gap; several take a piece each, the one nearest to the front first.
+Rule 2: a piece is a few seconds of work, and less near the end, so that all streams end together.
+Rule 3: where a stream has far more before it than another would need for it, the other takes most of that over: it is
+        a straggler, or the one that was alone before.
+Rule 4: no byte is asked for twice at the same time, but for what a connection has on the way when it is ended early.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from headway.distribution.flow import Pace
+from headway.distribution.ranges import Ranges
+
+PIECE_SECONDS = 4.0
+PIECE_ROUND_TRIPS = 20  # a request costs one of them
+MIN_PIECE_BYTES = 256 * 1024
+MIN_SHARE_BYTES = 64 * 1024
+UNKNOWN_SECONDS = 3.0  # how long a stream may show nothing before it counts as slow
+LONG_PIECES = 3
+STRAGGLER_FACTOR = 4
+
+
+class Fetch(msgspec.Struct):
+    """Request the bytes from `offset` up to `end` from a source, and report with `BlobDownload.fetched`.
+
+    Whoever performs it moves `position` and stops at `end`; the machine may move `end` to the front meanwhile. What
+    changes has one writer, so that the other side may read it at any time.
+
+    Attributes:
+        source: Index of the source to ask.
+        offset: First byte that is wanted.
+        end: Where to stop.
+        skip_limit: How many held bytes a server that ignores ranges may send again before it is stopped.
+        check_bytes: 0 to write what arrives. Otherwise what is held is doubted: compare, write what differs, and stop
+            so many bytes behind the first difference.
+        position: Behind the last byte that was written or compared.
+        waited_seconds: How long the first byte of the body took; 0 before it came.
+    """
+
+    source: int
+    offset: int
+    end: int
+    skip_limit: int
+    check_bytes: int = 0
+    position: int = -1
+    waited_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.position = self.offset
+
+
+class _Stream:
+    """A fetch under way, and how fast it goes."""
+
+    def __init__(self, fetch: Fetch, now: float) -> None:
+        self.fetch = fetch
+        self.began = now
+        self._pace: Pace | None = None
+
+    def look(self, now: float) -> None:
+        if self._pace is not None:
+            self._pace.saw(self.fetch.position, now=now)
+        elif self.fetch.position > self.fetch.offset:
+            self._pace = Pace(self.fetch.position, now=now)
+
+    @property
+    def flows(self) -> bool:
+        return self._pace is not None
+
+    @property
+    def left(self) -> int:
+        return self.fetch.end - self.fetch.position
+
+    def rate(self, now: float, patience_seconds: float) -> float | None:
+        """Return bytes per second, None where it is too early to tell."""
+        if self._pace is not None and self._pace.seconds > 0:
+            return self._pace.rate
+        return 0.0 if now - self.began > patience_seconds else None
+
+
+class Spread:
+    """Shares the gaps of one blob out to its streams.
+
+    Args:
+        size: Size of the blob, in bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._streams: list[_Stream] = []
+        self._usual_rate = 0.0
+        self._first_byte_seconds = 0.0
+
+    @property
+    def running(self) -> list[Fetch]:
+        """The requests under way."""
+        return [stream.fetch for stream in self._streams]
+
+    def begin(self, fetch: Fetch, now: float) -> Fetch:
+        """Take note of a request."""
+        self._streams.append(_Stream(fetch, now))
+        return fetch
+
+    def ended(self, fetch: Fetch, *, rate: float) -> None:
+        """Take note of its end, and of the bytes per second that it brought."""
+        self._streams = [stream for stream in self._streams if stream.fetch is not fetch]
+        if rate and not (self._streams and self._usual_rate):
+            self._usual_rate = rate
+
+    def find(self, held: Ranges, *, streams: int, now: float) -> tuple[int, int] | None:
+        """Return the interval that one more stream should fetch, None where there is nothing for it to do.
+
+        Args:
+            held: What the ingest holds.
+            streams: How many there will be at the most.
+            now: Monotonic time, in seconds.
+        """
+        self._look(now)
+        if not self._streams and streams == 1:
+            return next(held.gaps(self._size), None)
+        self._relieve(now)
+        taken = held.copy()
+        for stream in self._streams:
+            taken.add(stream.fetch.offset, stream.fetch.end)
+        gaps = list(taken.gaps(self._size))
+        if not gaps:
+            return None
+        left = sum(end - start for start, end in gaps) // (2 * streams)
+        piece = max(MIN_PIECE_BYTES, min(int(self._usual_rate * self._piece_seconds), left))
+        start, end = gaps[0]
+        return start, end if end - start < 1.5 * piece else start + piece
+
+    def _look(self, now: float) -> None:
+        for stream in self._streams:
+            stream.look(now)
+            self._first_byte_seconds = max(self._first_byte_seconds, stream.fetch.waited_seconds)
+        self._usual_rate = (
+            max((self._rate(stream, now) or 0.0 for stream in self._streams), default=0.0) or self._usual_rate
+        )
+
+    def _rate(self, stream: _Stream, now: float) -> float | None:
+        return stream.rate(now, UNKNOWN_SECONDS + 2 * self._first_byte_seconds)
+
+    @property
+    def _piece_seconds(self) -> float:
+        return max(PIECE_SECONDS, PIECE_ROUND_TRIPS * self._first_byte_seconds)
+
+    def _relieve(self, now: float) -> None:
+        """Take from the stream that has most before it what another would bring sooner."""
+        if not self._usual_rate:
+            return
+        for stream in self._streams:
+            rate, left = self._rate(stream, now), stream.left
+            if rate is None or (stream.flows and left < 2 * MIN_SHARE_BYTES):
+                continue
+            other_seconds = left / self._usual_rate + self._first_byte_seconds
+            is_straggler = left > rate * (1 + STRAGGLER_FACTOR * other_seconds)
+            if is_straggler or left > max(2 * MIN_PIECE_BYTES, rate * LONG_PIECES * self._piece_seconds):
+                share = int(min(left * rate / (rate + self._usual_rate), rate * self._piece_seconds))
+                least = MIN_SHARE_BYTES if is_straggler else MIN_PIECE_BYTES
+                # Who has shown nothing in all this time may never do: the others take everything.
+                stream.fetch.end = stream.fetch.position + (max(least, share) if stream.flows else 0)

@@ -1,0 +1,236 @@
+"""How many connections to use at once, decided by what they bring.
+
+Rule 1: one stream for each blob to begin with. Twice as many are tried where the flow is steady, this machine could
+        take far more, and there is work for some seconds; they stay where they brought a quarter more.
+Rule 2: after a trial that brought nothing there is no other before the rate falls clearly below what was seen then.
+Rule 3: at most `MAX_STREAMS` to one registry, and one per blob where it ignores ranges.
+Rule 4: where the link breaks connections all the time, one stream flows while another is made.
+Rule 5: on a thin link one blob at a time: two would only both be late. A link that turns thin begins anew with one
+        stream; a trial is made there too, since what looks like a thin link may be one slow server of several.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum, auto
+
+import msgspec
+
+from headway.distribution.flow import Pace
+
+MAX_STREAMS = 8
+JUDGE_SECONDS = 0.5
+MAX_JUDGE_SECONDS = 3.0
+JUDGE_ROUND_TRIPS = 4
+TRIAL_SECONDS = 10.0
+GAIN = 1.25
+STEADY = 1.15
+FALLEN = 0.75
+FAST_BYTES_PER_SECOND = 40e6  # unpacking takes about as much; more would only wait for it
+WORTH_SECONDS = 4.0
+WORTH_BYTES = 8 << 20
+WORTH_BYTES_PER_SECOND = 4096.0  # below that, the greeting of another connection takes seconds
+IDLE_SHARE = 0.08
+THIN_BYTES_PER_SECOND = 64 * 1024.0
+EVIDENCE_BYTES = 64 * 1024
+EVIDENCE_SECONDS = 1.0
+_SAMPLES = 64
+_SAMPLE_SECONDS = 0.05
+
+
+class _Use(msgspec.Struct, frozen=True):
+    """What one blob has: connections that were begun, and those of them that bring bytes."""
+
+    open: int
+    flowing: int
+
+
+class _Trial(msgspec.Struct, frozen=True):
+    """More streams than before, on probation.
+
+    Attributes:
+        rate: What came before it, in bytes per second.
+        streams: How many must flow before it is judged.
+        extra_before: What to go back to.
+        until: When it has failed in any case.
+    """
+
+    rate: float
+    streams: int
+    extra_before: int
+    until: float
+
+
+class HostStreams:
+    """The streams to one registry, all of its blobs together.
+
+    Attributes:
+        ignores_ranges: Whether it was seen to send everything where a part was asked for.
+        first_byte_seconds: The longest that an answer has taken so far.
+    """
+
+    def __init__(self) -> None:
+        self.ignores_ranges = False
+        self.first_byte_seconds = 0.0
+        self._extra = 0  # beyond one for each blob
+        self._blobs: dict[int, _Use] = {}
+        self._received = 0
+        self._count = 0
+        self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)  # since as many streams flow as now
+        self._trial: _Trial | None = None
+        self._enough = 0.0
+        self._thin = False
+        self._idle_seconds = self._flow_seconds = 0.0
+
+    # --- what is reported -----------------------------------------------------------------------------------
+
+    def ended(self, *, waited_seconds: float, flowed_seconds: float, broken: bool) -> None:
+        """Report a connection that flowed, how long its first byte took, and whether it broke."""
+        self._flow_seconds += flowed_seconds
+        if broken:
+            self._idle_seconds += waited_seconds  # as long as that will it take to make another
+
+    def report(
+        self,
+        blob: int,
+        *,
+        open_streams: int,
+        flowing: int,
+        waited_seconds: float,
+        received: int,
+        left: int,
+        thin: bool,
+        now: float,
+    ) -> None:
+        """Report one blob's flow.
+
+        Args:
+            blob: Tells the blobs apart.
+            open_streams: How many connections it has.
+            flowing: How many of them bring bytes.
+            waited_seconds: The longest that the first byte of one of them took.
+            received: Bytes it has received since the last report.
+            left: Bytes that it still lacks.
+            thin: Whether the link is thin.
+            now: Monotonic time, in seconds.
+        """
+        self.first_byte_seconds = max(self.first_byte_seconds, waited_seconds)
+        self._received += received
+        self._blobs[blob] = _Use(open_streams, flowing)
+        if thin and not self._thin and self._trial is None:
+            self._extra, self._enough = 0, 0.0
+        self._thin = thin
+        count = sum(use.flowing for use in self._blobs.values())
+        if count != self._count:
+            self._count = count
+            self._samples.clear()
+        if not self._samples or now - self._samples[-1][0] >= _SAMPLE_SECONDS:
+            self._samples.append((now, self._received))
+            self._judge(left, now)
+
+    def gone(self, blob: int) -> None:
+        """Report that a blob needs no more connections."""
+        self._blobs.pop(blob, None)
+
+    # --- what follows ---------------------------------------------------------------------------------------
+
+    def share(self, blob: int) -> int:
+        """Return how many connections a blob may have now."""
+        if self.ignores_ranges:
+            return 1
+        others = [use.open for known, use in self._blobs.items() if known != blob]
+        extra = self._extra - sum(max(0, each - 1) for each in others)
+        if self._idle_seconds > IDLE_SHARE * (self._idle_seconds + self._flow_seconds):
+            extra = max(extra, 1)
+        return max(1, min(1 + extra, MAX_STREAMS - sum(others)))
+
+    def _judge(self, left: int, now: float) -> None:
+        rate = self._steady_rate()
+        if self._trial is None:
+            if rate is not None and self._is_worth_a_trial(rate, left):
+                more = min(self._count, MAX_STREAMS - self._count)
+                self._trial = _Trial(rate, self._count + more, self._extra, now + TRIAL_SECONDS)
+                self._extra += more
+        elif now > self._trial.until or (rate is not None and self._count >= self._trial.streams):
+            brought = rate or 0.0
+            if now > self._trial.until or brought < GAIN * self._trial.rate:
+                self._extra = self._trial.extra_before
+                self._enough = max(brought, self._trial.rate)
+            self._trial = None
+
+    def _is_worth_a_trial(self, rate: float, left: int) -> bool:
+        return (
+            0 < self._count < MAX_STREAMS
+            and not self.ignores_ranges
+            and WORTH_BYTES_PER_SECOND < rate < FAST_BYTES_PER_SECOND
+            and left >= max(WORTH_BYTES, WORTH_SECONDS * rate)
+            and rate < (FALLEN * self._enough or rate + 1)
+        )
+
+    def _steady_rate(self) -> float | None:
+        """Return what all streams together bring, None where that is not known yet or still grows."""
+        (began, first), (ended, last) = self._samples[0], self._samples[-1]
+        needed = min(MAX_JUDGE_SECONDS, max(JUDGE_SECONDS, JUDGE_ROUND_TRIPS * self.first_byte_seconds))
+        if ended - began < needed or len(self._samples) < 3:
+            return None
+        between = list(self._samples)[1:-1]
+        middle, half = min(between, key=lambda sample: abs(sample[0] - (began + ended) / 2))
+        if (last - half) / (ended - middle) > STEADY * (half - first) / (middle - began):
+            while self._samples[0][0] < middle:
+                self._samples.popleft()
+            return None
+        return (last - first) / (ended - began)
+
+
+class _Link(Enum):
+    UNKNOWN = auto()
+    THIN = auto()
+    OPEN = auto()
+
+
+class Streams:
+    """The streams of a process: by registry, and over the link that all of them share."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, HostStreams] = {}
+        self._link = _Link.UNKNOWN
+        self._received = 0
+        self._last = 0.0
+        self._flowed_seconds = 0.0
+        self._pace = Pace(0, now=0.0)
+
+    def to(self, host: str) -> HostStreams:
+        """Return those to one registry."""
+        return self._hosts.setdefault(host, HostStreams())
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether the link is so slow that two blobs at once would only both be late."""
+        return self._link is _Link.THIN
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing has shown yet what the link is."""
+        return self._link is _Link.UNKNOWN
+
+    @property
+    def blobs_at_once(self) -> int:
+        """How many blobs the link has room for: one until it has shown what it is."""
+        return 1 << 30 if self._link is _Link.OPEN else 1
+
+    def report(self, received: int, *, flowing: int, now: float) -> None:
+        """Report what has come over some connections since the last report, and how many of them bring bytes."""
+        self._flowed_seconds += now - self._last if flowing else 0.0
+        self._last = now
+        self._received += received
+        self._pace.saw(self._received, now=self._flowed_seconds)
+        if self._pace.seconds >= EVIDENCE_SECONDS:
+            opens_at = 2 * THIN_BYTES_PER_SECOND if self.is_thin else THIN_BYTES_PER_SECOND
+            self._link = _Link.OPEN if self._pace.rate >= opens_at else _Link.THIN
+        elif self.is_unknown and self._received >= EVIDENCE_BYTES:
+            self._link = _Link.OPEN
+
+    def finished(self) -> None:
+        """Report a whole blob: it was too small to show anything."""
+        if self.is_unknown:
+            self._link = _Link.OPEN

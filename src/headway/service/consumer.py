@@ -1,0 +1,102 @@
+"""Blocking work over the bytes of an ingest while they arrive: hashing, unpacking.
+
+Rule 1: it reads from the first byte on and waits where one is missing; where the bytes come from is not its business.
+Rule 2: nothing is published before the blob's digest is known to be right: the work waits for that verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future as Verdict
+from typing import Generic, TypeVar
+
+from headway.errors import HeadwayError, IntegrityError, StoreError
+from headway.interfaces.content import Follower, Ingest
+from headway.service.lanes import Thread
+
+T = TypeVar("T")
+
+
+class Consumer(Generic[T]):
+    """One piece of such work; it can be started again from the first byte.
+
+    Args:
+        ingest: Where the bytes arrive.
+        work: Called in a thread with a follower, and with the verdict on the blob's digest that it may wait for.
+        name: Name of the thread.
+        failed: Called when the work failed in such a way that more bytes would not help.
+        fatal: What that is: by default, a failure of our own disk.
+    """
+
+    def __init__(
+        self,
+        ingest: Ingest,
+        work: Callable[[Follower, Verdict[None]], T],
+        *,
+        name: str,
+        failed: Callable[[], None] = lambda: None,
+        fatal: type[HeadwayError] = StoreError,
+    ) -> None:
+        self._ingest = ingest
+        self._work = work
+        self._name = name
+        self._failed = failed
+        self._fatal = fatal
+        self.start()
+
+    def start(self) -> None:
+        """Begin at the first byte."""
+        follower = self._ingest.follow()
+        verdict: Verdict[None] = Verdict()
+
+        def abort() -> None:
+            verdict.cancel()
+            follower.stop()
+
+        self._follower = follower
+        self._verdict = verdict
+        self._thread = Thread(lambda: self._work(follower, verdict), abort=abort, name=self._name)
+        self._thread.done.add_done_callback(self._finished)
+
+    def _finished(self, done: asyncio.Future[T]) -> None:
+        if not done.cancelled() and isinstance(done.exception(), self._fatal):
+            self._failed()
+
+    def approve(self) -> None:
+        """Tell the work that the whole blob has the right digest."""
+        if not self._verdict.done():
+            self._verdict.set_result(None)
+
+    async def refuse(self) -> int | None:
+        """Tell the work that the digest is wrong, and let it read to its end all the same.
+
+        Returns:
+            How far it had read when the bytes made no sense; None where they did.
+        """
+        self._verdict.cancel()
+        await asyncio.wait({self._thread.done})
+        return self._follower.position if isinstance(self._error, IntegrityError) else None
+
+    @property
+    def _error(self) -> BaseException | None:
+        done = self._thread.done
+        return done.exception() if done.done() and not done.cancelled() else None
+
+    @property
+    def fatal_error(self) -> HeadwayError | None:
+        """Why the work ended, if more bytes would not help."""
+        return self._error if isinstance(self._error, self._fatal) else None
+
+    async def is_done_in(self, seconds: float) -> bool:
+        """Tell whether the work ends within some seconds, well or not."""
+        done, _ = await asyncio.wait({self._thread.done}, timeout=seconds)
+        return bool(done)
+
+    async def result(self) -> T:
+        """Return what the work gave; raise what it raised."""
+        return await asyncio.shield(self._thread.done)
+
+    async def stop(self) -> None:
+        """End the work, whatever it is at."""
+        await self._thread.stop()

@@ -1,0 +1,138 @@
+"""The requests for one blob that are under way, each in a thread of its own, and what they show of the link."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from headway.distribution.download import Ended
+from headway.distribution.flow import first_byte_limit
+from headway.distribution.spread import Fetch
+from headway.distribution.streams import HostStreams
+from headway.errors import Fault, UnreachableError
+from headway.interfaces.content import Ingest
+from headway.interfaces.traffic import on_errand
+from headway.oci.descriptor import Descriptor
+from headway.service.lanes import Thread
+from headway.service.receiver import Receiver
+from headway.service.tools import Source, Tools
+
+
+class _Running(msgspec.Struct, frozen=True):
+    """A request under way."""
+
+    receiver: Receiver
+    thread: Thread[Ended]
+
+
+class Fetches:
+    """Performs each `Fetch` of a blob.
+
+    Args:
+        tools: What to work with.
+        sources: Whom a `Fetch` means by its number.
+        descriptor: The blob.
+        ingest: Takes the bytes.
+    """
+
+    def __init__(self, tools: Tools, sources: Sequence[Source], descriptor: Descriptor, ingest: Ingest) -> None:
+        self._tools = tools
+        self._sources = sources
+        self._descriptor = descriptor
+        self._ingest = ingest
+        self._running: list[_Running] = []
+        self._received_before = 0
+        self._reported = 0
+        self._timeouts = 0
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes that crossed the network so far, headers included."""
+        return self._received_before + sum(each.receiver.stream.received_bytes for each in self._running)
+
+    @property
+    def sources_without_ranges(self) -> list[int]:
+        """Which sources were seen to ignore ranges, for this blob or another."""
+        return [index for index in range(len(self._sources)) if self._streams(index).ignores_ranges]
+
+    def _streams(self, source: int) -> HostStreams:
+        return self._tools.streams.to(self._sources[source].endpoint.host)
+
+    def share(self, source: int, now: float) -> int:
+        """Report the flow, and return how many requests to a source there may be."""
+        flowing = sum(each.receiver.flows for each in self._running)
+        received = self.received_bytes
+        fresh, self._reported = received - self._reported, received
+        self._tools.streams.report(fresh, flowing=flowing, now=now)
+        streams = self._streams(source)
+        streams.report(
+            id(self),
+            open_streams=len(self._running),
+            flowing=flowing,
+            waited_seconds=max((each.receiver.fetch.waited_seconds for each in self._running), default=0.0),
+            received=fresh,
+            left=self._descriptor.size - self._ingest.held().total,
+            thin=self._tools.streams.is_thin,
+            now=now,
+        )
+        return streams.share(id(self))
+
+    def start(self, fetch: Fetch) -> None:
+        """Begin to perform `fetch`; `wait` tells how it ended."""
+        source, tools = self._sources[fetch.source], self._tools
+        stream = tools.registry.blob(source.endpoint, source.repository, self._descriptor, fetch.offset, fetch.end)
+        slowest = self._streams(fetch.source).first_byte_seconds
+        stream.stall_limit_seconds = first_byte_limit(self._timeouts, slowest)
+        host = source.endpoint.host
+        receiver = Receiver(fetch, stream, self._ingest, tools=tools, host=host)
+        tools.memory.began()
+        with on_errand(registry=host):
+            thread = Thread(receiver.run, abort=receiver.abort, name="fetch")
+        self._running.append(_Running(receiver, thread))
+
+    async def wait(self, seconds: float) -> list[tuple[Fetch, Ended]]:
+        """Wait until a request has ended, or for some seconds; return those that have, and how."""
+        pending = {each.thread.done for each in self._running}
+        if pending:
+            await asyncio.wait(pending, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(seconds)
+        ended = [each for each in self._running if each.thread.done.done()]
+        for each in ended:
+            self._remove(each)
+            self._note(each.receiver.fetch, each.thread.done.result())
+        for each in self._running:
+            if each.receiver.fetch.position >= each.receiver.fetch.end and not each.receiver.flows:
+                each.thread.abort()  # others do its work, and it may wait for its first byte for long
+        return [(each.receiver.fetch, each.thread.done.result()) for each in ended]
+
+    def _remove(self, running: _Running) -> None:
+        self._running.remove(running)
+        self._tools.memory.ended()
+        self._received_before += running.receiver.stream.received_bytes
+
+    def _note(self, fetch: Fetch, ended: Ended) -> None:
+        streams = self._streams(fetch.source)
+        if ended.ignored_range:
+            streams.ignores_ranges = True
+        if ended.flowed_bytes:
+            broken = ended.error is not None
+            streams.ended(waited_seconds=fetch.waited_seconds, flowed_seconds=ended.seconds, broken=broken)
+        timed_out = isinstance(ended.error, UnreachableError) and ended.error.fault is Fault.TIMEOUT
+        self._timeouts = self._timeouts + 1 if timed_out and not ended.flowed_bytes else 0
+
+    def abort(self) -> None:
+        """Let every request end soon."""
+        for running in self._running:
+            running.thread.abort()
+
+    async def stop(self) -> None:
+        """End every request, and wait for that."""
+        self.abort()
+        for running in list(self._running):
+            await running.thread.stop()
+            self._remove(running)
+        for source in range(len(self._sources)):
+            self._streams(source).gone(id(self))

@@ -1,0 +1,117 @@
+"""Moves the body of one request into the ingest; runs in a thread of its own."""
+
+from __future__ import annotations
+
+from headway.distribution.download import Ended, check_skip
+from headway.distribution.flow import FlowWatch
+from headway.distribution.spread import Fetch
+from headway.errors import Fault, HeadwayError, UnreachableError
+from headway.interfaces.content import Ingest
+from headway.interfaces.registries import BlobStream
+from headway.service.tools import Tools
+
+
+class Receiver:
+    """Performs one `Fetch`.
+
+    Args:
+        fetch: What to do; its `position` is moved on.
+        stream: Not open yet.
+        ingest: Takes the bytes.
+        tools: What it works with.
+        host: Who is asked, for errors.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        stream: BlobStream,
+        ingest: Ingest,
+        *,
+        tools: Tools,
+        host: str,
+    ) -> None:
+        self.fetch = fetch
+        self.stream = stream
+        self._ingest = ingest
+        self._tools = tools
+        self._host = host
+        self._clock = clock = tools.clock
+        self._is_over = False
+        self._flowed = 0
+        self._skipped = 0
+        self._ignored_range = False
+        self._stop_at: int | None = None
+        self._began = self._flows_since = clock()
+
+    @property
+    def flows(self) -> bool:
+        """Whether it brings bytes."""
+        return self._flowed > 0
+
+    def abort(self) -> None:
+        """End it soon; called from another thread."""
+        self._is_over = True
+        self.stream.abort()
+
+    def run(self) -> Ended:
+        """Receive until the end of the fetch or of the body; failures are told, not raised."""
+        error: HeadwayError | None = None
+        try:
+            self._receive()
+        except HeadwayError as caught:
+            error = caught
+        finally:
+            self.stream.close()
+        return Ended(
+            flowed_bytes=self._flowed,
+            skipped=self._skipped,
+            seconds=self._clock() - self._flows_since if self.flows else 0.0,
+            ignored_range=self._ignored_range,
+            differs=self._stop_at is not None,
+            error=error,
+        )
+
+    def _receive(self) -> None:
+        start = self.stream.open()
+        self._ignored_range = start < self.fetch.offset
+        to_skip = check_skip(self.fetch, start, self._host)
+        self._flows_since = self._clock()
+        self._flow(to_skip)
+
+    def _flow(self, to_skip: int) -> None:
+        fetch, clock = self.fetch, self._clock
+        watch = FlowWatch(self._tools.memory, now=self._flows_since)
+        while fetch.position < self._end():
+            self.stream.stall_limit_seconds = watch.stall_limit_seconds
+            data = self.stream.read()
+            if not data:
+                break
+            now = clock()
+            if not self._flowed:
+                fetch.waited_seconds = now - self._began
+            received = len(data)
+            self._flowed += received
+            slow = watch.is_trickle(received, now=now)
+            skip = min(to_skip, len(data))
+            to_skip -= skip
+            self._skipped += skip
+            if data := data[skip : skip + max(0, self._end() - fetch.position)]:
+                self._take(data)
+            self._tools.rate.wait(received, is_over=lambda: self._is_over)
+            watch.paused(now=clock())  # what our disk and a rate limit took is not the link's silence
+            if slow:
+                raise UnreachableError(self._host, Fault.STALLED, "far slower than this link has been")
+
+    def _end(self) -> int:
+        return self.fetch.end if self._stop_at is None else min(self.fetch.end, self._stop_at)
+
+    def _take(self, data: bytes) -> None:
+        fetch = self.fetch
+        if not fetch.check_bytes:
+            self._tools.useful(self._ingest.write_at(fetch.position, data))
+        elif self._ingest.read_at(fetch.position, len(data)) != data:
+            self._tools.useful(self._ingest.write_at(fetch.position, data))
+            if self._stop_at is None:
+                self._stop_at = fetch.position + fetch.check_bytes
+        fetch.position += len(data)

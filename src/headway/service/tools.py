@@ -1,0 +1,61 @@
+"""What transfers work with: where a blob may be had, and what a process has one of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from headway.distribution.backoff import RetryPolicy
+from headway.distribution.endpoints import Endpoint
+from headway.distribution.flow import LinkMemory
+from headway.distribution.standing import Standing
+from headway.distribution.streams import Streams
+from headway.interfaces.registries import Registry
+from headway.service.lanes import Lanes
+from headway.service.shared_rate import SharedRate
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One place a blob may be had from.
+
+    Attributes:
+        endpoint: Whom to ask.
+        repository: Path of the repository there.
+    """
+
+    endpoint: Endpoint
+    repository: str
+
+
+class Tools(msgspec.Struct, frozen=True):
+    """What every transfer of a process works with.
+
+    Attributes:
+        registry: Reads from registries.
+        lanes: Threads.
+        memory: What the link has shown.
+        standing: What registries have shown.
+        streams: How many connections pay.
+        policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
+        clock: Monotonic time, in seconds.
+        jitter: Returns a number from 0 up to 1.
+        rate: What all downloads together keep to.
+        retries: What this process has had to ask for again, by cause.
+        useful: Told how many bytes came that were not here before (`interfaces.traffic.TrafficCounter`).
+        reused: Told how many did not have to come.
+    """
+
+    registry: Registry
+    lanes: Lanes
+    memory: LinkMemory
+    standing: Standing
+    streams: Streams
+    policy: Callable[[], RetryPolicy]
+    clock: Callable[[], float]
+    jitter: Callable[[], float]
+    rate: SharedRate = msgspec.field(default_factory=SharedRate)
+    retries: Counter[str] = msgspec.field(default_factory=Counter)
+    useful: Callable[[int], None] = lambda _: None
+    reused: Callable[[int], None] = lambda _: None
