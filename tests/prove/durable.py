@@ -24,7 +24,7 @@ MB = 1_000_000
 ONE = 1.0049  # 1.00 as two decimals say it: manifests, config and headers are in it
 IS_FULL = os.environ.get("HEADWAY_PROVE") == "full"
 KILLS = 200 if IS_FULL else 50
-LARGE_BYTES = 2_000 * MB if IS_FULL else 240 * MB
+LARGE_BYTES = 2_000 * MB if IS_FULL else 80 * MB
 DETACHED_BYTES = 1 << 30 if IS_FULL else 1 << 28
 
 
@@ -45,7 +45,7 @@ def priority(sheet: Sheet) -> None:
     small = images.image([images.noise_layer(5 * MB, seed=sheet.seed)], tag="small")
     layers = [images.noise_layer(LARGE_BYTES // 4, seed=sheet.seed + number) for number in range(1, 5)]
     large = images.image(layers, tag="large")
-    rate = RateLimit((20 if IS_FULL else 4) * MB)
+    rate = RateLimit((20 if IS_FULL else 2) * MB)
     with _place() as place, Registry([small, large]) as registry, Link(target=registry.address, faults=(rate,)) as link:
         repository = f"{link.host}/test/image"
         with daemon(place / "alone") as running:

@@ -34,7 +34,7 @@ Daemon and registries:
   doctor     why pulls fail or cost too much
 
 Other:
-  version    which Headway this is
+  version    which Headway this is             completion for bash, zsh and fish
 
 Aliases: ls = images, rm = rmi, ps = pulls, image X = X.   More: headway COMMAND --help
 """
@@ -403,6 +403,11 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("table", "json"), default="table")
 
 
+def _completion(parser: argparse.ArgumentParser) -> None:
+    """Print what lets a shell complete the command line."""
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
 def _version(parser: argparse.ArgumentParser) -> None:
     """Print which Headway this is."""
     _format(parser)
@@ -461,6 +466,7 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "traffic": _traffic,
     "daemon": _daemon,
     "context": _context,
+    "completion": _completion,
     "doctor": _doctor,
     "version": _version,
     "run": _run,

@@ -39,6 +39,7 @@ _MODULES = {
     "traffic": "headway.cli.traffic",
     "daemon": "headway.cli.daemon",
     "context": "headway.cli.context",
+    "completion": "headway.cli.completion",
     "doctor": "headway.cli.doctor",
     "version": "headway.cli.version",
     "run": "headway.cli.version",

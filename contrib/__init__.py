@@ -1,0 +1,1 @@
+"""What goes beside the program, and what writes it."""

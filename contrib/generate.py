@@ -1,0 +1,159 @@
+"""Writes what is made from the command line's own words: completions and the manual page.
+
+None of it is kept beside the sources, so that none of it can be behind them: `contrib/install` makes it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from headway.cli.completion import script
+from headway.cli.words import Command, Option, commands
+
+_COMPLETIONS = {
+    "bash": "bash-completion/completions/headway",
+    "zsh": "zsh/vendor-completions/_headway",
+    "fish": "fish/vendor_completions.d/headway.fish",
+}
+
+_INTRODUCTION = r"""
+.SH NAME
+headway, headwayd \- pull, keep and serve container images over links that break
+.SH SYNOPSIS
+.B headway
+.RB [ \-H
+.IR ADDRESS ]
+.RB [ \-\-data\-root
+.IR DIR ]
+.RB [ \-\-config\-file
+.IR FILE ]
+.RB [ \-D ]
+.I COMMAND
+.RI [ ARGUMENT ...]
+.br
+.B headwayd
+.RI [ OPTION ...]
+.SH DESCRIPTION
+Headway brings container images to machines whose links break, and never fetches a byte twice that has arrived.
+Without a daemon each command works on the data root by itself. Where a daemon holds the data root, or one is named,
+what changes something goes through it. \fBheadwayd\fR is \fBheadway daemon\fR by another name; it speaks the Docker
+Engine API, so that \fBdocker\fR(1) works with it.
+"""
+_END = r"""
+.SH FILES
+.TP
+.I /etc/headway/daemon.json
+Settings, in Docker's keys.
+.TP
+.I /var/lib/headway
+Root's data root; another user's is \fI$XDG_DATA_HOME/headway\fR.
+.TP
+.I /run/headway.sock
+The daemon's socket; another user's is \fI$XDG_RUNTIME_DIR/headway.sock\fR.
+.SH ENVIRONMENT
+.TP
+.B HEADWAY_HOST
+The daemon to ask: unix:///PATH or tcp://HOST:PORT.
+.TP
+.B DOCKER_HOST
+The same, where what answers there is Headway.
+.TP
+.BR HEADWAY_CERT_PATH ", " DOCKER_CERT_PATH
+A directory with ca.pem, cert.pem and key.pem, for tcp:// addresses.
+.TP
+.B REGISTRY_AUTH_FILE
+Where logins are read.
+.TP
+.BR http_proxy ", " https_proxy ", " no_proxy
+Proxies, as everywhere.
+.SH EXIT STATUS
+.TP
+.B 0
+Done.
+.TP
+.B 1
+It will not get better by itself.
+.TP
+.B 2
+The command line or a setting cannot be used.
+.TP
+.B 73
+The disk is full.
+.TP
+.B 75
+Try again; bytes are kept.
+.TP
+.B 76
+Over budget.
+.TP
+.B 77
+Refused: a login is missing or wrong.
+.TP
+.B 130
+Interrupted.
+.SH SEE ALSO
+.BR docker (1),
+.BR skopeo (1),
+.BR podman (1)
+"""
+
+
+def manual() -> str:
+    """Return the manual page."""
+    return "".join(f"{line}\n" for line in _manual())
+
+
+def _manual() -> Iterator[str]:
+    yield r".\" Written by contrib/generate.py from the command line's own words."
+    yield ".TH HEADWAY 1"
+    yield from _INTRODUCTION.strip().splitlines()
+    yield ".SH COMMANDS"
+    for command in commands():
+        yield from _section(command)
+    yield from _END.strip().splitlines()
+
+
+def _section(command: Command) -> Iterator[str]:
+    yield f".SS {_plain(command.usage)}"
+    yield _plain(command.help)
+    if command.aliases:
+        yield f"Also: {', '.join(command.aliases)}."
+    for option in command.options:
+        yield from _option(option)
+
+
+def _option(option: Option) -> Iterator[str]:
+    names = ", ".join(rf"\fB{_plain(name)}\fR" for name in option.names)
+    yield ".TP"
+    yield f"{names} \\fI{_plain(option.value)}\\fR" if option.value else names
+    yield _plain(option.help) or r"\&"
+
+
+def _plain(text: str) -> str:
+    """Return text as roff shows it unchanged."""
+    return re.sub(r"^([.'])", r"\\&\1", text.replace("\\", r"\e").replace("-", r"\-"))
+
+
+def files() -> dict[str, str]:
+    """Return what is in every file, by its place below ``share/``."""
+    return {
+        **{place: script(shell) for shell, place in _COMPLETIONS.items()},
+        "man/man1/headway.1": manual(),
+        "man/man1/headwayd.1": ".so man1/headway.1\n",
+    }
+
+
+def main(share: Path) -> None:
+    """Write them below a directory."""
+    for place, text in files().items():
+        path = share / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o644)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,156 @@
+"""`headway completion`: what lets bash, zsh and fish complete the command line."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+
+from headway.cli.failures import DONE
+from headway.cli.words import Command, Option, commands
+
+_IMAGES = "headway images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null"
+_PULLS = "headway pulls --all --quiet 2>/dev/null"
+_GLOBAL = ("-H", "--host", "--data-root", "--config-file")
+
+
+def completion(options: Namespace) -> int:
+    """Print the script for a shell."""
+    print(script(options.shell), end="")
+    return DONE
+
+
+def script(shell: str) -> str:
+    """Return the script for ``bash``, ``zsh`` or ``fish``."""
+    lines = {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](commands())
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _completes(command: Command) -> str:
+    """Return what the places of a command are completed by: a shell command that prints words, or nothing for files."""
+    if command.name == "pulls":
+        return _PULLS
+    return _IMAGES if any("NAME" in place or place in ("SRC", "DST") for place in command.places) else ""
+
+
+# --- bash ---
+
+
+def _bash(known: list[Command]) -> Iterator[str]:
+    names = " ".join(name for command in known for name in (command.name, *command.aliases))
+    yield "# bash completion for headway; written by `headway completion bash`"
+    yield "_headway() {"
+    yield '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" command="" words="" i'
+    yield "    for ((i = 1; i < COMP_CWORD; i++)); do"
+    yield '        case "${COMP_WORDS[i]}" in'
+    yield f"            {'|'.join(_GLOBAL)}) ((i++)) ;;"
+    yield "            image | -*) ;;"
+    yield '            *) command="${COMP_WORDS[i]}"; break ;;'
+    yield "        esac"
+    yield "    done"
+    yield '    case "$command:$prev" in'
+    for command in known:
+        yield from _bash_values(command)
+    yield "    esac"
+    yield '    case "$command" in'
+    yield f"        '') words=\"{names} {' '.join(_GLOBAL)}\" ;;"
+    for command in known:
+        options = " ".join(name for option in command.options for name in option.names)
+        called = "|".join((command.name, *command.aliases))
+        yield f'        {called}) if [[ $cur == -* ]]; then words="{options}"; else {_bash_places(command)}; fi ;;'
+    yield "    esac"
+    yield '    COMPREPLY+=($(compgen -W "$words" -- "$cur"))'
+    yield '    if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi'
+    yield "}"
+    yield "complete -F _headway headway"
+
+
+def _bash_places(command: Command) -> str:
+    words = " ".join(command.choices)
+    if completes := _completes(command):
+        return f'words="{words} $({completes})"'
+    return f'words="{words}"' if words else 'COMPREPLY=($(compgen -f -- "$cur"))'
+
+
+def _bash_values(command: Command) -> Iterator[str]:
+    """Yield the cases of options that take a value: one of few, or a file's name."""
+    for option in (each for each in command.options if each.value):
+        called = "|".join(f"{name}:{flag}" for name in (command.name, *command.aliases) for flag in option.names)
+        words = f'compgen -W "{" ".join(option.choices)}"' if option.choices else "compgen -f"
+        yield f'        {called}) COMPREPLY=($({words} -- "$cur")); return ;;'
+
+
+# --- zsh ---
+
+
+def _zsh(known: list[Command]) -> Iterator[str]:
+    yield "#compdef headway"
+    yield "# zsh completion for headway; written by `headway completion zsh`"
+    yield f'_headway_images() {{ local -a words; words=(${{(f)"$({_IMAGES})"}}); _describe image words }}'
+    yield f'_headway_pulls() {{ local -a words; words=(${{(f)"$({_PULLS})"}}); _describe pull words }}'
+    yield "_headway() {"
+    yield "    local -a commands"
+    yield "    commands=("
+    for command in known:
+        for name in (command.name, *command.aliases):
+            yield f"        {_quoted(f'{name}:{command.help}')}"
+    yield "    )"
+    yield "    local curcontext=$curcontext state line"
+    yield "    _arguments -C '(-H --host)'{-H,--host}'[ask this daemon]:address:' \\"
+    yield "        '--data-root[where everything is kept]:directory:_files -/' \\"
+    yield "        '--config-file[settings]:file:_files' '1:command:->command' '*::argument:->argument'"
+    yield "    case $state in"
+    yield "        command) _describe command commands ;;"
+    yield "        argument)"
+    yield "            case $words[1] in"
+    for command in known:
+        yield f"                {'|'.join((command.name, *command.aliases))}) _arguments \\"
+        for option in command.options:
+            yield from (f"                    {word} \\" for word in _zsh_option(option))
+        yield f"                    {_zsh_places(command)} ;;"
+    yield "            esac ;;"
+    yield "    esac"
+    yield "}"
+    yield '_headway "$@"'
+
+
+def _zsh_option(option: Option) -> Iterator[str]:
+    text = option.help.replace("[", "(").replace("]", ")").replace(":", " -")
+    values = f"({' '.join(option.choices)})" if option.choices else "_files"
+    value = f":{option.value.replace(':', ' ')}:{values}" if option.value else ""
+    for name in option.names:
+        yield _quoted(f"*{name}[{text}]{value}")
+
+
+def _zsh_places(command: Command) -> str:
+    if command.choices:
+        rest = "_headway_pulls" if command.name == "pulls" else "_files"
+        return f"'1:what:({' '.join(command.choices)})' '*:which:{rest}'"
+    return "'*:image:_headway_images'" if _completes(command) else "'*:file:_files'"
+
+
+# --- fish ---
+
+
+def _fish(known: list[Command]) -> Iterator[str]:
+    yield "# fish completion for headway; written by `headway completion fish`"
+    yield "complete -c headway -f"
+    for command in known:
+        for name in (command.name, *command.aliases):
+            yield f"complete -c headway -n __fish_use_subcommand -a {name} -d {_quoted(command.help)}"
+        seen = f"-n '__fish_seen_subcommand_from {' '.join((command.name, *command.aliases))}'"
+        for option in command.options:
+            yield f"complete -c headway {seen} {_fish_option(option)}"
+        if command.choices:
+            yield f"complete -c headway {seen} -a {_quoted(' '.join(command.choices))}"
+        if completes := _completes(command):
+            yield f'complete -c headway {seen} -a "({completes})"'
+
+
+def _fish_option(option: Option) -> str:
+    names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names)
+    value = f" -x -a {_quoted(' '.join(option.choices))}" if option.choices else " -r -F" if option.value else ""
+    return f"{names}{value} -d {_quoted(option.help)}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

@@ -1,0 +1,86 @@
+"""The command line as data: every command with its options, for completions and the manual page.
+
+Rule: what the parser takes is asked of the parser, so that nothing is written down a second time.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import msgspec
+
+from headway.cli.arguments import ALIASES, build_parser
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """One option.
+
+    Attributes:
+        names: Short and long ones.
+        value: What its value is called; empty where it takes none.
+        choices: The values that it takes; empty where anything goes.
+        help: One line.
+    """
+
+    names: tuple[str, ...]
+    value: str
+    choices: tuple[str, ...]
+    help: str
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """One command.
+
+    Attributes:
+        name: Its name.
+        aliases: What it is called as well.
+        help: One line.
+        usage: As its help shows it.
+        options: All of them.
+        places: What stands behind them: the words of the usage line, such as ``NAME[:TAG|@DIGEST]``.
+        choices: The words that its first place takes; empty where anything goes.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    help: str
+    usage: str
+    options: tuple[Option, ...]
+    places: tuple[str, ...]
+    choices: tuple[str, ...]
+
+
+def commands() -> list[Command]:
+    """Return every command, in the order of the help."""
+    return [_command(name) for name in _subparsers(build_parser())]
+
+
+def _command(name: str) -> Command:
+    parser = _subparsers(build_parser(name))[name]
+    actions = [action for action in parser._actions if action.help != argparse.SUPPRESS]  # noqa: SLF001  # no public way
+    places = [action for action in actions if not action.option_strings]
+    return Command(
+        name=name,
+        aliases=tuple(alias for alias, target in ALIASES.items() if target == name),
+        help=parser.description or "",
+        usage=" ".join(parser.format_usage().removeprefix("usage:").split()),
+        options=tuple(_option(action) for action in actions if action.option_strings),
+        places=tuple(str(action.metavar or action.dest) for action in places),
+        choices=tuple(str(choice) for action in places[:1] for choice in action.choices or ()),
+    )
+
+
+def _option(action: argparse.Action) -> Option:
+    takes_value = action.nargs != 0
+    return Option(
+        names=tuple(action.option_strings),
+        value=str(action.metavar or action.dest.upper()) if takes_value else "",
+        choices=tuple(str(choice) for choice in action.choices or ()),
+        help=(action.help or "").replace("%%", "%"),
+    )
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (found,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001  # as above
+    subparsers: dict[str, argparse.ArgumentParser] = found.choices
+    return subparsers

@@ -1,0 +1,151 @@
+"""What goes beside the program: units, completions, the manual page."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from contrib import generate
+from headway.cli.main import _MODULES
+from headway.cli.words import commands
+from tests.fakes import images
+from tests.fakes.cli import Cli
+from tests.faults.registry import Registry
+
+CONTRIB = Path(generate.__file__).parent
+UNITS = sorted((CONTRIB / "systemd").iterdir())
+GENERATED = {Path(place).name: text for place, text in generate.files().items()}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    to = tmp_path_factory.mktemp("to")
+    environment = {"PATH": os.environ["PATH"], "DESTDIR": str(to), "PYTHON": sys.executable}
+    subprocess.run([CONTRIB / "install"], env=environment, check=True)
+    return to
+
+
+def unit(name: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # as its documentation says
+    parser.read(CONTRIB / "systemd" / name)
+    return parser
+
+
+def test_everything_is_installed_where_debian_has_it(installed: Path) -> None:
+    found = {str(path.relative_to(installed)): path.stat().st_mode for path in installed.rglob("*") if path.is_file()}
+
+    assert set(found) == {
+        *(f"usr/lib/systemd/system/{path.name}" for path in UNITS),
+        *(f"usr/share/{place}" for place in generate.files()),
+    }
+    assert {mode & 0o777 for mode in found.values()} == {0o644}
+
+
+def test_the_words_of_the_command_line_are_all_of_them() -> None:
+    assert [command.name for command in commands()] == list(dict.fromkeys([c.name for c in commands()]))
+    assert {command.name for command in commands()} == set(_MODULES)
+    assert all(command.help for command in commands())
+
+
+@pytest.mark.parametrize("name", ["headway", "_headway", "headway.fish", "headway.1"])
+def test_every_command_and_every_option_is_named(name: str) -> None:
+    text = GENERATED[name].replace("\\-", "-")
+
+    for command in commands():
+        assert re.search(rf"\b{command.name}\b", text), command.name
+        for option in (flag for each in command.options for flag in each.names if flag.startswith("--")):
+            assert option in text or f"-l {option[2:]} " in text, (command.name, option)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["pul"], {"pull", "pulls"}),
+        (["-H", "unix:///x", "image", "pru"], {"prune"}),
+        (["pulls", "re"], {"resume"}),
+        (["pull", "--progress", ""], {"auto", "plain", "json", "none"}),
+        (["images", "--no-t"], {"--no-trunc"}),
+        (["ps", "--al"], {"--all"}),
+        (["completion", ""], {"bash", "zsh", "fish"}),
+    ],
+)
+def test_bash_completes(installed: Path, words: list[str], expected: set[str]) -> None:
+    source = installed / "usr/share/bash-completion/completions/headway"
+    text = " ".join(f"'{word}'" for word in ["headway", *words])
+    lines = (
+        f"source {source}; COMP_WORDS=({text}); COMP_CWORD={len(words)}; _headway; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    )
+    done = subprocess.run(["bash", "-c", lines], capture_output=True, text=True, cwd=installed, check=True)
+
+    assert (set(done.stdout.split()) - {"usr"}, done.stderr) == (expected, "")
+
+
+def test_the_manual_page_uses_no_macro_that_is_none() -> None:
+    macros = {line.split()[0] for line in GENERATED["headway.1"].splitlines() if line.startswith(".")}
+
+    assert macros <= {".TH", ".SH", ".SS", ".TP", ".B", ".I", ".BR", ".RB", ".RI", ".IR", ".br", '.\\"'}
+
+
+def test_units_are_what_systemd_takes(tmp_path: Path) -> None:
+    for path in UNITS:
+        text = path.read_text().replace("/usr/bin/headwayd", "/bin/true").replace("/usr/bin/headway", "/bin/true")
+        (tmp_path / path.name).write_text(text)
+        assert all(re.fullmatch(r"(#.*|\[[A-Z]\w+\]|[A-Z]\w+=.*|)", line) for line in path.read_text().splitlines())
+    verify = shutil.which("systemd-analyze")
+    if verify is not None:  # a machine without systemd has no use for units
+        done = subprocess.run(
+            [verify, "--man=no", "verify", *sorted(tmp_path.iterdir())], capture_output=True, text=True, check=False
+        )
+        assert "headway" not in done.stderr, done.stderr
+
+
+def test_the_units_start_what_there_is() -> None:
+    service, pull = unit("headway.service")["Service"], unit("headway-pull@.service")["Service"]
+
+    assert service["ExecStart"].split() == ["/usr/bin/headwayd", "-H", "fd://"]
+    assert (service["StateDirectory"], service["Type"]) == ("headway", "notify")
+    assert pull["Environment"] == f"HEADWAY_HOST=unix://{unit('headway.socket')['Socket']['ListenStream']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "headway", *pull["ExecStart"].split()[1:-1], "--help"], capture_output=True, check=False
+    )
+    assert done.returncode == 0
+
+
+def test_the_daemon_needs_no_capabilities_but_those_of_its_unit() -> None:
+    service = unit("headway.service")["Service"]
+    granted = ",".join(f"+{each.removeprefix('CAP_').lower()}" for each in service["CapabilityBoundingSet"].split())
+    confined = ["setpriv", "--bounding-set", f"-all,{granted}", "--inh-caps", "-all", "--no-new-privs"]
+    image = images.image([{"bin/su": images.File(b"su\n", mode=0o4755, uid=7), "hello": b"hello\n"}])
+    with tempfile.TemporaryDirectory(prefix="hw") as place, Registry([image]) as registry:
+        root, host = Path(place) / "root", f"unix://{place}/s"
+        with (Path(place) / "log").open("wb") as output:
+            process = Cli(root, before=confined).serve("daemon", "-H", host, output=output)
+        try:
+            cli, name = Cli(root), f"{registry.host}/test/image"
+            await_answer(cli, host)
+            pulled, mounted = cli("-H", host, "pull", name), cli("-H", host, "mount", name)
+            files = Path(mounted.stdout.strip())
+            content, su = (files / "hello").read_bytes(), (files / "bin/su").stat()
+            given_back = cli("-H", host, "umount", name)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+    assert (pulled.returncode, given_back.returncode) == (0, 0)
+    assert (content, su.st_mode & 0o7777, su.st_uid) == (b"hello\n", 0o4755, 7)
+
+
+def await_answer(cli: Cli, host: str) -> None:
+    deadline = time.monotonic() + 20
+    while cli("-H", host, "images").returncode != 0:
+        assert time.monotonic() < deadline
