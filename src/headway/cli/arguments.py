@@ -17,6 +17,8 @@ Images:
   history    its steps                             bundle     write an OCI bundle that runc and crun start
   mount      show its files at a place             umount     show them no more
   save       write images into an archive          load       bring in the images of an archive
+  commit     make an image of a container          import     make an image of a root file system's archive
+                                                   export     write a container's files into an archive
   adopt      take over Docker's images
   outdated   which tags have moved on
 
@@ -382,6 +384,41 @@ def _traffic(parser: argparse.ArgumentParser) -> None:
     _format(parser)
 
 
+def _import(parser: argparse.ArgumentParser) -> None:
+    """Make an image of a root file system's archive, and print its ID."""
+    parser.add_argument("source", metavar="FILE|URL|-", help="a tar, compressed in any way; - reads stdin")
+    parser.add_argument("name", nargs="?", metavar="NAME[:TAG]", help="what to call it")
+    _changes(parser)
+    parser.add_argument("-m", "--message", default="", metavar="TEXT", help="its comment")
+    parser.add_argument("--platform", metavar="P", help="what it is for, such as linux/arm64 (default: this machine)")
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    """Write a container's files into an archive."""
+    parser.add_argument("container", metavar="CONTAINER")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there, and not to stdout")
+
+
+def _commit(parser: argparse.ArgumentParser) -> None:
+    """Make an image of what a container has changed, and print its ID."""
+    parser.add_argument("container", metavar="CONTAINER")
+    parser.add_argument("name", nargs="?", metavar="NAME[:TAG]", help="what to call it")
+    parser.add_argument("-a", "--author", default="", metavar="WHO", help="who makes it")
+    _changes(parser)
+    parser.add_argument("-m", "--message", default="", metavar="TEXT", help="why")
+
+
+def _changes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c",
+        "--change",
+        action="append",
+        default=[],
+        metavar="INSTRUCTION",
+        help="how its containers run, as a Dockerfile says it: 'CMD [\"run\"]', 'ENV A=b', 'USER app'",
+    )
+
+
 def _daemon(parser: argparse.ArgumentParser) -> None:
     """Serve the Docker Engine API: images, and what they need of containers."""
     from headway.cli.daemon_arguments import fill  # noqa: PLC0415  # nobody else needs its thirty flags
@@ -454,6 +491,9 @@ _COMMANDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "bundle": _bundle,
     "save": _save,
     "load": _load,
+    "import": _import,
+    "export": _export,
+    "commit": _commit,
     "adopt": _adopt,
     "mount": _mount,
     "umount": _umount,

@@ -27,6 +27,9 @@ _MODULES = {
     "bundle": "headway.cli.files",
     "save": "headway.cli.save",
     "load": "headway.cli.load",
+    "import": "headway.cli.importing",
+    "export": "headway.cli.export",
+    "commit": "headway.cli.commit",
     "adopt": "headway.cli.adopt",
     "mount": "headway.cli.mount",
     "umount": "headway.cli.mount",
@@ -44,6 +47,8 @@ _MODULES = {
     "version": "headway.cli.version",
     "run": "headway.cli.version",
 }
+
+_FUNCTIONS = {"import": "import_"}  # where Python has the word for itself
 
 
 def run() -> None:
@@ -100,7 +105,7 @@ def _load(name: str) -> Callable[[object], int]:
     if hidden:
         sys.modules["typing_extensions"] = None  # type: ignore[assignment]
     try:
-        command: Callable[[object], int] = getattr(import_module(_MODULES[name]), name)
+        command: Callable[[object], int] = getattr(import_module(_MODULES[name]), _FUNCTIONS.get(name, name))
     finally:
         if hidden:
             del sys.modules["typing_extensions"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -17,8 +17,10 @@ from headway.distribution.credentials import Credentials
 from headway.engine.listeners import Address
 from headway.errors import RequestError
 from headway.oci.platform import Platform
+from headway.service.commit import CommitRequest
 from headway.service.filters import Filters
 from headway.service.history import HistoryStep
+from headway.service.importing import ImportRequest
 from headway.service.inspection import ImageDetails
 from headway.service.listing import ListedImage
 from headway.service.mounting import Mounted
@@ -86,6 +88,43 @@ class Daemon:
                     raise RequestError(said.error)
                 yield said.stream
 
+    def import_image(self, request: ImportRequest, body: Iterator[bytes] | None, tell: Callable[[str], None]) -> str:
+        """Have an image made of an archive that is sent, or of what the daemon fetches; see `ImageService`.
+
+        Args:
+            request: What to make.
+            body: The archive; None where the daemon fetches `request.origin`.
+            tell: Takes sentences for the user meanwhile.
+        """
+        query = [("fromSrc", request.origin), ("repo", request.repository), ("message", request.message)]
+        query += [("platform", str(request.platform)), *(("changes", change) for change in request.changes)]
+        headers = {"Content-Type": "application/x-tar"}
+        status = ""
+        with closing(self._connection()) as connection:
+            response = connection.ask("POST", f"/images/create?{urlencode(query)}", body, headers)
+            for line in lines_of(response, self.address):
+                said = wire.decode(line, _Said)
+                if said.error:
+                    raise RequestError(said.error)
+                if said.status not in ("Importing", status) and not said.status.startswith("sha256:"):
+                    tell(said.status)
+                status = said.status
+        return status
+
+    def commit(self, request: CommitRequest) -> str:
+        """See `service.commit.Committer.commit`."""
+        query = [("container", request.container), ("repo", request.repository), ("author", request.author)]
+        query += [("comment", request.comment), *(("changes", change) for change in request.changes)]
+        with closing(self._connection()) as connection:
+            response = connection.ask("POST", f"/commit?{urlencode(query)}", None, {})
+            return wire.decode(b"".join(lines_of(response, self.address)), _Made).Id
+
+    def export(self, container: str) -> Generator[bytes, None, None]:
+        """Yield an archive of a container's files; see `service.container_files.ContainerFiles.export`."""
+        with closing(self._connection()) as connection:
+            response = connection.ask("GET", f"/containers/{quote(container, safe='')}/export", None, {})
+            yield from pieces_of(response, self.address)
+
     def measure(self) -> Measured:
         """Return what takes up how much."""
         return self.ask("GET", "usage", Measured)
@@ -152,7 +191,14 @@ class _Said(msgspec.Struct, frozen=True):
     """A line of Docker's message stream."""
 
     stream: str = ""
+    status: str = ""
     error: str = ""
+
+
+class _Made(msgspec.Struct, frozen=True):
+    """What was made, by Docker's name for it."""
+
+    Id: str
 
 
 def _platform(platform: Platform | None) -> list[tuple[str, str]]:

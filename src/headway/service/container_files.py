@@ -6,7 +6,7 @@ Rule 2: everything here blocks, and each generator is exhausted or closed by who
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class ContainerFiles:
             self._tell("archive-path", container)
             yield from self._access.archive(root, path)
 
-    def export(self, word: str) -> Iterator[bytes]:
+    def export(self, word: str) -> Generator[bytes, None, None]:
         """Yield a tar archive of a container's whole file system, without its root; errors as in `stat`."""
         container = self._containers.get(word)
         with self._mounted(container) as root:

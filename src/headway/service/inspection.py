@@ -27,6 +27,8 @@ class ImageDetails(msgspec.Struct, frozen=True, kw_only=True):
         created: RFC 3339 as the config writes it; empty where it does not.
         author: Who built it.
         docker_version: What built it, where an old builder says so.
+        container: The container that it was committed from; empty where there is none.
+        container_config: How that container was to run.
         config: How its containers run, as written; None where the config says nothing.
         platform: As the config spells it.
         size: Sum of its layers as Docker counts.
@@ -53,6 +55,8 @@ class ImageDetails(msgspec.Struct, frozen=True, kw_only=True):
     driver_data: Mapping[str, str]
     last_tagged: float
     manifest: Digest | None
+    container: str = ""
+    container_config: Mapping[str, object] = {}
 
 
 class Inspection:
@@ -77,7 +81,6 @@ class Inspection:
         """
         config = self._lookup.config(record)
         names = self._records.references.of(record.image_id)
-        version = config.document.get("docker_version")
         return ImageDetails(
             image_id=record.image_id,
             tags=tuple(name for name in names if name.digest is None),
@@ -86,7 +89,7 @@ class Inspection:
             comment=_comment(config),
             created=record.created,
             author=config.author,
-            docker_version=version if isinstance(version, str) else "",
+            docker_version=_text(config.document.get("docker_version")),
             config=config.config if config.document.get("config") is not None else None,
             platform=config.platform,
             size=record.size,
@@ -95,6 +98,8 @@ class Inspection:
             driver_data=self._driver_data(record),
             last_tagged=record.last_tagged,
             manifest=record.manifest,
+            container=_text(config.document.get("container")),
+            container_config=_mapping(config.document.get("container_config")),
         )
 
     def _driver_data(self, record: ImageRecord) -> dict[str, str]:
@@ -106,7 +111,13 @@ class Inspection:
 
 
 def _comment(config: ImageConfig) -> str:
-    own = config.document.get("comment")
-    if isinstance(own, str) and own:
-        return own
-    return config.history[-1].comment if config.history else ""
+    own = _text(config.document.get("comment"))
+    return own or (config.history[-1].comment if config.history else "")
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}

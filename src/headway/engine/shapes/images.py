@@ -88,7 +88,7 @@ def inspected(image: ImageDetails, version: ApiVersion) -> dict[str, object]:
     if image.created or version < _NO_VIRTUAL_SIZE:
         document["Created"] = image.created or NEVER
     if version < _NO_CONTAINER:
-        document |= {"Container": "", "ContainerConfig": container_config({})}
+        document |= {"Container": image.container, "ContainerConfig": container_config(image.container_config)}
     document |= {
         "DockerVersion": image.docker_version,
         "Author": image.author,

@@ -1,0 +1,367 @@
+"""Import, export and commit as users run them, on a store alone and through a daemon; and their routes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from headway.layers import mounts
+from headway.layers.tar import TarReader
+from headway.layers.tar_entry import Entry
+from tests.fakes.cli import Cli
+from tests.fakes.daemon import Answer, Daemon, daemon
+from tests.fakes.tars import END, header, padded
+from tests.fakes.web import Web, serving
+
+TAR = (
+    header(b"etc/", kind=b"5", mode=0o755)
+    + header(b"etc/motd", size=5)
+    + padded(b"hello")
+    + header(b"etc/issue", kind=b"2", linkname=b"motd")
+    + END
+)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Daemon]:
+    with tempfile.TemporaryDirectory(prefix="hw") as place:  # short: a socket lies there
+        with daemon(Path(place)) as running:
+            yield running
+            assert running.bugs == []
+        unmount_below(Path(place))
+
+
+@pytest.fixture(params=["alone", "daemon"])
+def headway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cli]:
+    if request.param == "daemon":
+        yield Cli(request.getfixturevalue("running").data_root)
+        return
+    yield Cli(tmp_path / "root")
+    unmount_below(tmp_path)
+
+
+def unmount_below(place: Path) -> None:
+    for mounted in sorted(mounts.ours(), reverse=True):
+        if mounted.startswith(f"{place}/"):
+            mounts.unmount(mounted)
+
+
+@pytest.fixture
+def tar(tmp_path: Path) -> Path:
+    path = tmp_path / "root.tar.gz"
+    path.write_bytes(gzip.compress(TAR))
+    return path
+
+
+def inspected(headway: Cli, name: str) -> dict[str, Any]:
+    (document,) = json.loads(headway("inspect", name).stdout)
+    return dict(document)
+
+
+def container_of(headway: Cli, image: str) -> tuple[str, Path]:
+    """Make a container; return its name, and where its files are."""
+    done = headway("mount", "--read-write", image)
+    return done.stderr.split("container ")[1].split()[0], Path(done.stdout.strip())
+
+
+def names_in(archive: bytes) -> dict[bytes, Entry]:
+    reader = TarReader(iter([archive]))
+    return {entry.name: entry for entry in iter(reader.next, None)}
+
+
+# --- the command ---------------------------------------------------------------------------------------------------
+
+
+def test_a_file_becomes_an_image(headway: Cli, tar: Path) -> None:
+    done = headway(
+        "import", "-m", "why", "-c", 'CMD ["run"]', "--change", "ENV A=b", "--platform", "arm64", tar, "app:1"
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    found = inspected(headway, "app:1")
+    assert found["Id"] == done.stdout.strip()
+    assert (found["Comment"], found["Config"]["Cmd"], found["Config"]["Env"]) == ("why", ["run"], ["A=b"])
+    assert (found["Os"], found["Architecture"], found["Size"]) == ("linux", "arm64", 9)
+
+
+def test_so_does_what_comes_on_stdin(headway: Cli) -> None:
+    done = headway("import", "-", "from:stdin", given=TAR.decode("latin-1"))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert inspected(headway, "from:stdin")["Comment"] == "Imported from -"
+
+
+def test_and_what_a_web_server_has(headway: Cli) -> None:
+    with serving(Web(gzip.compress(TAR))) as web:
+        done = headway("import", web.url, "from:web")
+
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        0,
+        f"headway: {'D' if 'Downloading' in done.stderr else 'd'}ownloading from {web.url}",
+    )
+    assert inspected(headway, "from:web")["Comment"] == f"Imported from {web.url}"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (("-c", "RUN x"), 2, "headway: run is not a valid change command"),
+        (("--platform", "windows/amd64"), 1, "headway: operating system is not supported"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(
+    headway: Cli, tar: Path, words: tuple[str, ...], status: int, message: str
+) -> None:
+    done = headway("import", *words, tar)
+
+    assert (done.returncode in (status, 1), done.stdout) == (True, "")
+    assert done.stderr.splitlines()[0].startswith(message)
+
+
+def test_what_is_no_archive_is_told_and_not_listed(headway: Cli, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no archive " * 400)
+
+    done = headway("import", tmp_path / "text", "broken:1")
+
+    assert done.returncode == 1
+    assert "headway: broken layer" in done.stderr
+    assert headway("images", "-q", "broken").stdout == ""
+
+
+def test_a_file_that_is_not_there_is_told(headway: Cli) -> None:
+    done = headway("import", "/nowhere.tar")
+
+    assert (done.returncode, "/nowhere.tar" in done.stderr) == (1, True)
+
+
+def test_a_container_is_exported_imported_and_the_same(headway: Cli, tar: Path, tmp_path: Path) -> None:
+    headway("import", tar, "base:1")
+    name, root = container_of(headway, "base:1")
+    (root / "new").write_text("fresh")
+    (root / "etc/issue").unlink()
+
+    exported = headway("export", "-o", tmp_path / "out.tar", name)
+    headway("import", tmp_path / "out.tar", "copy:1")
+    copy, _ = container_of(headway, "copy:1")
+    again = headway("export", "-o", tmp_path / "again.tar", copy)
+
+    assert (exported.returncode, again.returncode) == (0, 0)
+    first, second = (names_in((tmp_path / each).read_bytes()) for each in ("out.tar", "again.tar"))
+    assert {b"etc/motd", b"new"} <= set(first)
+    assert b"etc/issue" not in first
+    assert [(m.name, m.kind, m.mode, m.size) for m in first.values()] == [
+        (m.name, m.kind, m.mode, m.size) for m in second.values()
+    ]
+
+
+def test_an_export_of_nothing_leaves_no_file(headway: Cli, tmp_path: Path) -> None:
+    done = headway("export", "-o", tmp_path / "out.tar", "nobody")
+
+    assert (done.returncode, list(tmp_path.glob("*out.tar*"))) == (1, [])
+    assert done.stderr.lower().startswith("headway: no such container: nobody")
+
+
+def test_a_container_becomes_an_image(headway: Cli, tar: Path) -> None:
+    headway("import", "-c", "CMD run", tar, "base:2")
+    name, root = container_of(headway, "base:2")
+    (root / "new").write_text("fresh")
+
+    done = headway("commit", "-a", "me", "-m", "why", "-c", "USER app", name, "made:1")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    found = inspected(headway, "made:1")
+    assert (found["Id"], found["Author"], found["Comment"]) == (done.stdout.strip(), "me", "why")
+    assert found["Parent"] == inspected(headway, "base:2")["Id"]
+    assert (found["Config"]["User"], found["Size"]) == ("app", 9 + len("fresh"))
+
+
+def test_a_stopped_import_from_the_web_says_what_is_kept_and_goes_on(tmp_path: Path) -> None:
+    headway = Cli(tmp_path / "root")
+    body = os.urandom(3 << 20)
+    with serving(Web(header(b"body", size=len(body)) + padded(body) + END, cut_after=1 << 20)) as web:
+        process = headway.start("import", web.url, "big:1")
+        while web.sent < 1 << 20:
+            time.sleep(0.02)
+        web.status = 503
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        web.status, web.cut_after = 200, 0
+        again = headway("import", web.url, "big:1")
+
+        assert process.returncode == 130
+        assert "kept; the same command goes on from there" in said
+        assert (again.returncode, web.sent) == (0, len(web.data))
+
+
+# --- the routes ----------------------------------------------------------------------------------------------------
+
+
+def posted(running: Daemon, path: str, body: bytes | None = None, *, kind: str = "", **query: Any) -> Answer:  # noqa: ANN401
+    headers = {"Content_Type": kind} if kind else {}
+    return running.ask("POST", f"{path}?{urlencode(query, doseq=True)}", body=body, **headers)
+
+
+def made(running: Daemon, name: str, *changes: str) -> str:
+    answer = posted(running, "/images/create", TAR, fromSrc="-", repo=name, changes=changes)
+    return str(json.loads(answer.body)["status"])
+
+
+def created(running: Daemon, image: str, **config: object) -> str:
+    body = json.dumps({"Image": image, "Cmd": ["x"], **config}).encode()
+    return str(
+        json.loads(running.ask("POST", "/containers/create", body=body, Content_Type="application/json").body)["Id"]
+    )
+
+
+@pytest.mark.parametrize("kind", ["application/x-tar", "application/x-www-form-urlencoded", ""])
+def test_an_import_answers_with_one_line(running: Daemon, kind: str) -> None:
+    answer = posted(running, "/v1.41/images/create", gzip.compress(TAR), kind=kind, fromSrc="-", repo="line", tag="1")
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert (
+        answer.body
+        == json.dumps({"status": json.loads(answer.body)["status"]}, separators=(",", ":")).encode() + b"\r\n"
+    )
+    assert json.loads(running.ask("GET", "/images/line:1/json").body)["Id"] == json.loads(answer.body)["status"]
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status", "message"),
+    [
+        ({"repo": "UPPER"}, TAR, 400, "invalid reference format"),
+        ({"changes": "RUN x"}, TAR, 400, "run is not a valid change command"),
+        ({"changes": ""}, TAR, 400, "file with no instructions"),
+        ({"platform": "windows/amd64"}, TAR, 400, "operating system is not supported"),
+        ({}, b"no archive" * 99, 500, "broken layer"),
+        ({}, TAR[:700], 500, "broken layer"),
+    ],
+)
+def test_an_import_that_cannot_be_is_an_http_error(
+    running: Daemon, query: dict[str, str], body: bytes, status: int, message: str
+) -> None:
+    before = json.loads(running.ask("GET", "/images/json?all=1").body)
+
+    answer = posted(running, "/images/create", body, fromSrc="-", **query)
+
+    assert (answer.status, json.loads(answer.body)["message"][: len(message)]) == (status, message)
+    assert json.loads(running.ask("GET", "/images/json?all=1").body) == before
+
+
+def test_an_import_from_the_web_tells_dockers_lines(running: Daemon) -> None:
+    with serving(Web(TAR)) as web:
+        answer = posted(running, "/images/create", fromSrc=web.url.removeprefix("http://"), repo="web")
+
+    lines = [json.loads(line) for line in answer.body.splitlines()]
+    assert lines[0] == {"status": f"Downloading from {web.url}"}
+    assert lines[-1]["status"].startswith("sha256:")
+    assert all(line["status"] == "Importing" and "id" not in line for line in lines[1:-1])
+
+
+@pytest.mark.parametrize("status", [404, 403])
+def test_a_web_server_that_refuses_is_an_http_error(running: Daemon, status: int) -> None:
+    with serving(Web(TAR, status=status)) as web:
+        answer = posted(running, "/images/create", fromSrc=web.url)
+
+    assert answer.status == (404 if status == 404 else 500)
+    assert json.loads(answer.body)["message"].startswith(f"failed to GET {web.url} with status {status} ")
+
+
+def test_a_commit_takes_a_config_and_changes(running: Daemon) -> None:
+    made(running, "base", "ENV A=b", "LABEL l=m")
+    container = created(running, "base", Env=["X=y"])
+
+    body = b'{"Cmd": ["only"], "Env": ["X=z"]}'
+    answer = posted(
+        running, "/commit", body, kind="application/json", container=container, repo="sent", changes=["ENV Q=$X"]
+    )
+
+    config = json.loads(running.ask("GET", "/v1.41/images/sent/json").body)["Config"]
+    assert answer.status == 201
+    assert (config["Cmd"], config["Env"], config["Labels"]) == (["only"], ["X=z", "Q=z", "A=b"], {"l": "m"})
+
+
+@pytest.mark.parametrize("body", [None, b"", b"null"])
+def test_a_commit_without_a_config_takes_the_containers(running: Daemon, body: bytes | None) -> None:
+    made(running, "base")
+    container = created(running, "base", Cmd=["mine"])
+
+    answer = posted(running, "/commit", body, kind="application/json", container=container, comment="c", author="a")
+
+    image = json.loads(running.ask("GET", f"/v1.41/images/{json.loads(answer.body)['Id']}/json").body)
+    assert (image["Config"]["Cmd"], image["Comment"], image["Author"]) == (["mine"], "c", "a")
+    assert (image["Container"], image["ContainerConfig"]["Cmd"]) == (container, ["mine"])
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "body", "status", "message"),
+    [
+        ({}, "", b"", 400, 'invalid name or ID supplied: ""'),
+        ({"container": "nobody"}, "", b"", 404, "No such container: nobody"),
+        ({"container": "{c}", "repo": "UPPER"}, "", b"", 400, "invalid reference format"),
+        ({"container": "{c}", "repo": "a", "tag": "b/c"}, "", b"", 400, "invalid tag format"),
+        ({"container": "{c}", "changes": "RUN x"}, "", b"", 400, "run is not a valid change command"),
+        ({"container": "{c}"}, "application/json", b"{bad", 400, "invalid JSON"),
+        (
+            {"container": "{c}"},
+            "text/plain",
+            b"{}",
+            400,
+            "Content-Type specified (text/plain) must be 'application/json'",
+        ),
+    ],
+)
+def test_a_commit_that_cannot_be_makes_no_image(
+    running: Daemon, query: dict[str, str], kind: str, body: bytes, status: int, message: str
+) -> None:
+    made(running, "base")
+    container = created(running, "base")
+    before = running.ask("GET", "/images/json?all=1").body
+    words = {key: value.replace("{c}", container) for key, value in query.items()}
+
+    answer = posted(running, "/commit", body, kind=kind, **words)
+
+    assert (answer.status, json.loads(answer.body)["message"][: len(message)]) == (status, message)
+    assert running.ask("GET", "/images/json?all=1").body == before
+
+
+def pruned(running: Daemon, **filters: list[str]) -> dict[str, Any]:
+    return dict(json.loads(posted(running, "/containers/prune", filters=json.dumps(filters)).body))
+
+
+def test_containers_are_pruned_by_label_and_time(running: Daemon) -> None:
+    made(running, "base")
+    pruned(running)
+    kept, wanted, other = (created(running, "base", Labels=labels) for labels in ({"keep": "1"}, {"go": "1"}, {}))
+    file = header(b"new", size=5) + padded(b"fresh") + END
+    running.ask("PUT", f"/containers/{wanted}/archive?path=/", body=file)
+
+    assert pruned(running, until=["1h"]) == {"ContainersDeleted": None, "SpaceReclaimed": 0}
+    assert pruned(running, label=["go=1"]) == {"ContainersDeleted": [wanted], "SpaceReclaimed": 5}
+    assert pruned(running, **{"label!": ["keep"]}) == {"ContainersDeleted": [other], "SpaceReclaimed": 0}
+    assert pruned(running) == {"ContainersDeleted": [kept], "SpaceReclaimed": 0}
+
+
+def test_a_container_that_somebody_is_in_is_not_pruned(running: Daemon) -> None:
+    made(running, "base")
+    name, _ = container_of(Cli(running.data_root), "base")
+
+    answer = pruned(running)
+
+    assert answer["ContainersDeleted"] is None
+    assert running.ask("GET", f"/containers/{name}/json").status == 200
+
+
+@pytest.mark.parametrize("filters", ['{"foo":["x"]}', '{"until":["1h","2h"]}', '{"until":["soon"]}'])
+def test_a_prune_of_containers_knows_its_filters(running: Daemon, filters: str) -> None:
+    assert posted(running, "/containers/prune", filters=filters).status == 400
