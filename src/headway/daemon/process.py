@@ -23,6 +23,7 @@ from headway.composition.writing import writing
 from headway.daemon import logs
 from headway.daemon.configuration import Flags, configured
 from headway.daemon.greeting import greeting
+from headway.daemon.memory import give_back
 from headway.daemon.metrics import metrics_served
 from headway.daemon.notify import notify
 from headway.daemon.reload import Reloader
@@ -113,6 +114,7 @@ class Daemon:
                 for line in greeting(self._configuration, listeners, service, stores):
                     self._show(line)
                 notify("READY=1")
+                give_back()
                 await stopped.wait()
                 notify("STOPPING=1")
             for each in serving:
