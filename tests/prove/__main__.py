@@ -33,6 +33,7 @@ from tests.prove import (
     outages,
     power,
     pushes,
+    rate,
     recipes,
     repeats,
     scale,
@@ -46,7 +47,7 @@ from tests.prove.sheet import CHECKS, Check, Sheet
 MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, hostile, fuzz),
     *(interchange, concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
-    *(durable, pushes),
+    *(durable, pushes, rate),
     *(docker_cli, engine_fuzz),
 )
 
