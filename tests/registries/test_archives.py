@@ -40,9 +40,9 @@ def ours(layout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("ours")
     skopeo("copy", f"oci:{layout}:latest", f"oci-archive:{place}/made.tar:{NAME}")
     headway = Cli(place / "root")
-    for words in (["load", "-i", place / "made.tar"], ["save", "-o", place / "ours.tar", NAME]):
-        done = headway(*words)
-        assert done.returncode == 0, done.stderr
+    loaded = headway("load", "-i", place / "made.tar")
+    saved = headway("save", "-o", place / "ours.tar", NAME)
+    assert (loaded.returncode, saved.returncode) == (0, 0), loaded.stderr + saved.stderr
     return place / "ours.tar"
 
 
@@ -79,7 +79,7 @@ def test_what_buildah_writes_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "a").write_bytes(b"a" * 100_000)
     builder.copied(tmp_path / "files", "made")
-    policy = ["--signature-policy", tmp_path / "buildah" / "policy.json"]
+    policy: list[str | Path] = ["--signature-policy", tmp_path / "buildah" / "policy.json"]
     headway = Cli(tmp_path / "root")
 
     for kind in ("oci-archive", "docker-archive"):
