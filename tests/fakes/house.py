@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headway.composition.archives import loader, saver
 from headway.composition.pulls import pulling
+from headway.composition.pushes import pushing
 from headway.composition.unpacking import apply_apart
 from headway.layers.file_access import RootfsAccess
 from headway.oci.digest import DiffID, Digest, ImageID
@@ -18,6 +19,7 @@ from headway.service.image_service import ImageService, ImageServiceConfig
 from headway.service.registry_service import RegistryService
 from headway.service.stores import Stores
 from headway.settings import Settings
+from tests.fakes.simulated_pushes import SimulatedPusher
 from tests.fakes.simulated_registry import SimulatedRegistry
 from tests.fakes.trust import KnownTrustKey
 from tests.fakes.web import NoWeb
@@ -41,6 +43,9 @@ def memory_service(stores: Stores, registry: SimulatedRegistry, place: Path, **l
             saver=saver(stores),
             loader=loader(settings, stores),
             pulls=lambda live: pulling(settings, stores, limits=live, registry=registry),
+            pushes=lambda live: pushing(
+                settings, stores, limits=live, registry=registry, pusher=SimulatedPusher(registry)
+            ),
             **limits,
         )
     )

@@ -6,8 +6,9 @@ on a wire is an error at once.
 
 from __future__ import annotations
 
+import json
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from headway.errors import (
     MisbehavedError,
     NotFoundError,
     RefusedError,
+    RejectedError,
     ThrottledError,
     UnavailableError,
     UnreachableError,
@@ -36,8 +38,8 @@ class Asked:
     """One request.
 
     Attributes:
-        kind: ``manifest`` or ``blob``.
-        method: HEAD or GET.
+        kind: ``manifest``, ``blob`` or ``upload``.
+        method: HEAD, GET, or what a push sends.
         host: Whom it went to.
         repository: What it was about.
         digest: Of what was asked for; empty where that is unknown.
@@ -93,6 +95,7 @@ class SimulatedRegistry:
         self._blobs: dict[str, bytes] = {}
         self._media_types: dict[str, str] = {}
         self._tags: dict[tuple[str, str], str] = {}
+        self._places: defaultdict[str, set[str]] = defaultdict(set)
         self._lock = threading.Lock()
         self.faults = faults
         for image in images:
@@ -114,10 +117,13 @@ class SimulatedRegistry:
         self._blobs.update(image.blobs)
         self._media_types.update(image.media_types)
         self._tags[repository, tag or image.tag] = image.manifest_digest
+        self._places[repository] |= image.blobs.keys()
 
     def remove(self, digest: str) -> None:
         """Hold a blob or manifest no longer."""
         del self._blobs[digest]
+        for held in self._places.values():
+            held.discard(digest)
 
     def move_tag(self, repository: str, tag: str, digest: str) -> None:
         """Let a tag stand for another manifest."""
@@ -126,6 +132,57 @@ class SimulatedRegistry:
     def sent(self, kind: str = "") -> int:
         """Return how many bytes of bodies were handed out, of one kind or of all."""
         return sum(asked.sent for asked in self.asked if kind in {"", asked.kind})
+
+    # --- for pushes (`tests.fakes.simulated_pushes`) -----------------------------------------------------------
+
+    def content(self, repository: str, name: str) -> bytes:
+        """Return what a tag or a digest of a repository stands for."""
+        return self._blobs[self._tags.get((repository, name), name)]
+
+    def size(self, repository: str, digest: str) -> int | None:
+        """Return how long a blob or manifest of a repository is, None where that does not have it."""
+        return len(self._blobs[digest]) if digest in self._places[repository] else None
+
+    def take_blob(self, repository: str, digest: str, data: bytes | None) -> None:
+        """Hold a blob in a repository; None where it is held for another one already."""
+        if data is not None:
+            self._blobs[digest] = data
+        self._places[repository].add(digest)
+
+    def take_manifest(self, repository: str, name: str, manifest: RawManifest) -> None:
+        """Hold a manifest or index, and let a tag stand for it where `name` is one.
+
+        Raises:
+            RejectedError: Something that it names is not in the repository.
+        """
+        document = json.loads(manifest.data)
+        named = document.get("manifests") or [document["config"], *document["layers"]]
+        for entry in named:
+            if entry["digest"] not in self._places[repository] and not entry.get("urls"):
+                raise RejectedError("registry.test", 404, f"does not take the manifest: {entry['digest']} is unknown")
+        self.take_blob(repository, manifest.digest, manifest.data)
+        self._media_types[manifest.digest] = manifest.media_type
+        if ":" not in name:
+            self._tags[repository, name] = manifest.digest
+
+    def strike(self, kind: str, method: str, host: str, repository: str, digest: str) -> int | None:
+        """Suffer what the script has for a request that changes something, or asks whether it may.
+
+        Returns:
+            Where its body breaks; None where it does not.
+
+        Raises:
+            HeadwayError: The script says so.
+        """
+        asked, answer = Asked(kind, method, host, repository, digest), _Answer(b"")
+        with self._lock:
+            self.asked.append(asked)
+            struck = [fault.effect for index, fault in enumerate(self._faults) if self._strikes(index, fault, asked)]
+        for effect in struck:
+            self._strike(effect, asked, answer)
+        if answer.error is not None:
+            raise answer.error
+        return min((at for at, _ in answer.breaks), default=None)
 
     # --- interfaces.Registry ------------------------------------------------------------------------------------
 

@@ -189,14 +189,14 @@ class Fault:
         kind: What is asked for; ``any`` matches the ``/v2/`` check too.
         nth: Which of the requests that match otherwise, counted from 1; a range of them; or None for all.
         digest: Only the blob or manifest with this digest, however it was asked for.
-        method: Only GET or only HEAD.
+        method: Only this one.
     """
 
     effect: Effect
-    kind: Literal["manifest", "blob", "token", "any"] = "any"
+    kind: Literal["manifest", "blob", "upload", "token", "any"] = "any"
     nth: int | range | None = None
     digest: str = ""
-    method: Literal["", "GET", "HEAD", "POST"] = ""
+    method: Literal["", "GET", "HEAD", "POST", "PATCH", "PUT"] = ""
 
     def concerns(self, *, kind: str, digest: str, method: str) -> bool:
         """Tell whether a request matches, apart from `nth`."""

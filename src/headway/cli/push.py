@@ -10,15 +10,20 @@ from argparse import Namespace
 
 from headway.cli.failures import DONE, INTERRUPTED, exit_status, explain
 from headway.cli.push_progress import PushView, push_view_for
+from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
+from headway.client.daemon import Daemon
+from headway.client.pushes import push_through
+from headway.composition.network import credential_source
 from headway.composition.pushes import pushing
 from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import HeadwayError, InvalidReferenceError
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.service.push import ImagePusher, PushRequest
+from headway.service.push import PushRequest
 from headway.service.push_progress import PushDone
+from headway.service.push_requests import PushWish
 from headway.service.stores import Stores
 from headway.settings import Settings
 
@@ -31,18 +36,24 @@ def push(options: Namespace) -> int:
         auth_file=options.authfile and options.authfile.absolute(),
     )
     request = push_request(options, settings)
+    daemon = holding_daemon(options, settings)
     how = "none" if options.quiet and options.progress == "auto" else options.progress
     view = push_view_for(how, sys.stderr)
-    with writing(settings, say) as stores:
-        try:
-            return asyncio.run(_push_all(settings, stores, request, view, options))
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            view.close()
-            print(
-                "headway: stopped; layers that are whole at the registry are not sent again by the same command",
-                file=sys.stderr,
-            )
-            return INTERRUPTED
+    try:
+        done = _through(daemon, request, view, options, settings) if daemon else _here(settings, request, view)
+    except HeadwayError as error:
+        view.close()
+        if settings.debug:
+            raise
+        print(explain(error), file=sys.stderr)
+        return exit_status(error)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        view.close()
+        print("headway: stopped; the same command goes on: layers that are at the registry stay there", file=sys.stderr)
+        return INTERRUPTED
+    view.close()
+    _say(request.reference, done, view, quiet=options.quiet)
+    return DONE
 
 
 def push_request(options: Namespace, settings: Settings) -> PushRequest:
@@ -65,33 +76,40 @@ def push_request(options: Namespace, settings: Settings) -> PushRequest:
     )
 
 
-async def _push_all(
-    settings: Settings, stores: Stores, request: PushRequest, view: PushView, options: Namespace
-) -> int:
-    """Push, and say how it went; of several tags, the first that fails ends it."""
+def _here(settings: Settings, request: PushRequest, view: PushView) -> list[PushDone]:
+    with writing(settings, say) as stores:
+        return asyncio.run(_pushed(settings, stores, request, view))
+
+
+async def _pushed(settings: Settings, stores: Stores, request: PushRequest, view: PushView) -> list[PushDone]:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # asyncio.run gives one
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with pushing(settings, stores) as pusher:
-        try:
-            done = await _pushed(pusher, request, view, all_tags=options.all_tags)
-        except HeadwayError as error:
-            view.close()
-            if settings.debug:
-                raise
-            print(explain(error), file=sys.stderr)
-            return exit_status(error)
-    view.close()
+        if request.reference.tag:
+            return [await pusher.push(request, view.report)]
+        return await pusher.push_all(request, view.report)
+
+
+def _through(
+    daemon: Daemon, request: PushRequest, view: PushView, options: Namespace, settings: Settings
+) -> list[PushDone]:
+    """Let a daemon push, with the login that this user has."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends a push as Ctrl-C does
+    reference = request.reference
+    login = credential_source(settings)(f"{reference.domain}/{reference.path}")
+    wish = PushWish(
+        reference=str(reference),
+        platform=str(request.platform) if request.platform else "",
+        insecure=tuple(options.insecure_registry or ()),
+    )
+    return push_through(daemon, wish, view.report, login)
+
+
+def _say(reference: Reference, done: list[PushDone], view: PushView, *, quiet: bool) -> None:
     for each in done:
-        if options.quiet:
-            print(str(request.reference.name_only().with_tag(each.tag)))
+        if quiet:
+            print(reference.name_only().with_tag(each.tag))
         else:
             print(f"{each.tag}: digest: {each.digest} size: {each.size}")
             view.receipt(each.receipt)
-    return DONE
-
-
-async def _pushed(pusher: ImagePusher, request: PushRequest, view: PushView, *, all_tags: bool) -> list[PushDone]:
-    if not all_tags:
-        return [await pusher.push(request, view.report)]
-    return await pusher.push_all(request, view.report)

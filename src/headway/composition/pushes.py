@@ -15,6 +15,7 @@ from headway.distribution.connection_lives import ConnectionLives
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
 from headway.distribution.streams import Streams
+from headway.errors import HeadwayError
 from headway.interfaces.registries import Pusher, Registry
 from headway.layers.layer_tars import StoredLayerTars
 from headway.layers.packing import pack_gzip
@@ -87,12 +88,18 @@ async def pushing(
         packer=pack_gzip,
         spool=partial(SpoolFile, DataRoot(settings.data_root).tmp),
     )
+    failure: HeadwayError | None = None
     try:
         async with asyncio.TaskGroup() as group:
             slots = Slots(limits.current.max_concurrent_uploads)
             limits.attach_uploads(slots.set_limit)
             layers = LayerPushes(push_tools, stores, contents, slots=slots, group=group)
-            yield ImagePusher(tools, push_tools, layers, contents, stores)
+            try:
+                yield ImagePusher(tools, push_tools, layers, contents, stores)
+            except HeadwayError as error:
+                failure = error  # raised behind the group, which would wrap it
+        if failure is not None:
+            raise failure
     finally:
         http.close()
         hosts.found(standing.addresses.take_new())

@@ -14,6 +14,7 @@ from headway.engine.routes.events import EventRoutes
 from headway.engine.routes.images import ImageRoutes
 from headway.engine.routes.imports import ImportRoutes
 from headway.engine.routes.pulls import PullRoutes
+from headway.engine.routes.pushes import PushRoutes
 from headway.engine.routes.saved import SavedRoutes
 from headway.engine.routes.system import Counts, SystemRoutes
 from headway.engine.routes.usage import UsageRoutes
@@ -26,8 +27,8 @@ from headway.service.container_prune import ContainerPruner
 from headway.service.containers import Containers
 from headway.service.image_layers import LINUX
 from headway.service.image_service import ImageService
-from headway.service.stores import Stores
 from headway.service.pulls import Pulls
+from headway.service.stores import Stores
 from headway.settings import Settings
 
 
@@ -46,8 +47,8 @@ def all_routes(
         service: Knows images, and asks registries.
         stores: What it works on.
         access: Reaches into containers.
-        host: The machine.
         pulls: Brings images.
+        host: The machine.
         settings: Returns those in force.
     """
     platform = Platform.of_machine(host.machine)
@@ -75,6 +76,7 @@ def all_routes(
         *ImageRoutes(service).routes(),
         *SavedRoutes(service).routes(),
         *from_registry.routes(),
+        *PushRoutes(service, platform).routes(),
         *ImportRoutes(service, platform, from_registry.create).routes(),
         *CommitRoutes(service).routes(),
         *AuthRoutes(service).routes(),

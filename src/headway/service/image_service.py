@@ -17,8 +17,8 @@ from typing import Self
 import msgspec
 
 from headway.distribution.credentials import Credentials
-from headway.distribution.login_server import login_endpoint
 from headway.distribution.endpoints import InsecureRegistries
+from headway.distribution.login_server import login_endpoint
 from headway.distribution.transfer_limits import TransferLimits
 from headway.distribution.web_file import web_endpoint
 from headway.errors import OutOfOrderError

@@ -143,7 +143,8 @@ class _LayerPush:
         if own is not None and is_foreign_layer(own.media_type) and own.urls:
             self._report(PushPhase.SKIPPED)
             return PushedBlob(own.digest, own.size, PushPhase.SKIPPED)
-        self._report(PushPhase.WAITING)
+        if slots.is_full:
+            self._report(PushPhase.WAITING)
         async with slots.slot():
             blobs = await self._tools.lanes.database(self._metadata.blobs_of, self._layer.diff_id)
             return await self._brought(blobs, effort_for(self._layer.size))

@@ -29,6 +29,11 @@ class Slots:
         """How many run now."""
         return self._running
 
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever comes now has to wait."""
+        return self._running >= self._limit
+
     def set_limit(self, limit: int) -> None:
         """Change the limit."""
         self._limit = limit

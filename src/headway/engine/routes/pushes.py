@@ -1,0 +1,102 @@
+"""``POST /images/{name}/push`` (moby-behaviour 3.7), and what Headway's own command asks beside it.
+
+Rule: a client that leaves ends its push; what is whole at the registry stays there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from headway import wire
+from headway.engine import queries
+from headway.engine.call import Call
+from headway.engine.logins import login_of
+from headway.engine.pull_messages import Emit
+from headway.engine.push_messages import PushMessages, told
+from headway.engine.routes.headway import asked, refused
+from headway.engine.routing import Route
+from headway.engine.stream import streamed
+from headway.errors import HeadwayError, InvalidReferenceError
+from headway.oci.platform import Platform
+from headway.oci.reference import Reference
+from headway.service.image_service import ImageService
+from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushReport
+from headway.service.push_requests import PushLine, PushWish
+
+
+class PushRoutes:
+    """Answers what pushes.
+
+    Args:
+        service: Pushes.
+        host: What a platform is completed from.
+    """
+
+    def __init__(self, service: ImageService, host: Platform) -> None:
+        self._service = service
+        self._host = host
+
+    def routes(self) -> list[Route]:
+        """Return the lines of the table."""
+        return [
+            Route("POST", "/images/{name}/push", self._push),
+            Route("POST", "/headway/push", self._push_for_headway),
+        ]
+
+    async def _push(self, call: Call) -> web.StreamResponse:
+        reference = _wanted(call.places["name"], call.text("tag"))
+        platform = queries.platform(call.query)
+        login = login_of(call)
+
+        async def work(emit: Emit) -> None:
+            messages = PushMessages(reference, emit)
+            try:
+                if reference.digest is not None:
+                    raise InvalidReferenceError("cannot push a digest reference")
+                await self._service.push_image(reference, messages, platform=platform, login=login)
+            except HeadwayError as error:
+                raise told(error) from error
+
+        return await streamed(call, work)
+
+    async def _push_for_headway(self, call: Call) -> web.StreamResponse:
+        try:
+            wish = await asked(call, PushWish)
+            reference = Reference.parse(wish.reference)
+            platform = Platform.parse(wish.platform, self._host) if wish.platform else None
+        except HeadwayError as error:
+            return refused(error)
+        login = login_of(call)
+        return await _streamed(
+            call,
+            lambda report: self._service.push_image(
+                reference, report, platform=platform, login=login, insecure=wish.insecure
+            ),
+        )
+
+
+async def _streamed(call: Call, push: Callable[[PushReport], Awaitable[list[PushDone]]]) -> web.StreamResponse:
+    """Answer with the events of a push, one a line; an error is the last line."""
+
+    async def work(emit: Callable[[PushLine, str], None]) -> None:
+        def report(event: PushEvent) -> None:
+            emit(PushLine.of(event), f"{event.diff_id} {event.phase}" if isinstance(event, LayerPush) else "")
+
+        try:
+            await push(report)
+        except HeadwayError as error:
+            emit(PushLine(error=wire.told(error)), "")
+
+    return await streamed(call, work)
+
+
+def _wanted(name: str, tag: str) -> Reference:
+    """Return what is to be pushed; without a tag, every tag of the repository.
+
+    Raises:
+        InvalidReferenceError: It names nothing.
+    """
+    reference = Reference.parse(name)
+    return reference.with_tag(tag) if tag else reference

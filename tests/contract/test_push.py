@@ -1,0 +1,404 @@
+"""Pushes, over a real store and registries in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from headway.composition.pulls import pulling
+from headway.composition.pushes import pushing
+from headway.composition.writing import writing
+from headway.distribution.endpoints import InsecureRegistries
+from headway.distribution.transfer_limits import TransferLimits
+from headway.errors import (
+    ForgetfulRegistryError,
+    HeadwayError,
+    NoRecipeError,
+    NotFoundError,
+    PushIncompleteError,
+    RefusedError,
+)
+from headway.oci.digest import DiffID, Digest
+from headway.oci.reference import Reference
+from headway.records import LayerBlob
+from headway.service.live_limits import LiveLimits
+from headway.service.progress import Notice
+from headway.service.push import PushRequest
+from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushPhase, PushStarted
+from headway.service.remote_image import PullRequest
+from headway.service.stores import Stores
+from headway.service.tagging import Tagger
+from headway.settings import Settings
+from tests.fakes import images
+from tests.fakes.simulated_pushes import SimulatedPusher
+from tests.fakes.simulated_registry import SimulatedRegistry
+from tests.faults.pull import AMD64
+from tests.faults.story import CutAfter, Status
+from tests.faults.story import Fault as On
+
+LAYERS = (images.noise_layer(300_000, seed=1), images.noise_layer(200_000, seed=2), {"small": b"small"})
+IMAGE = images.image(LAYERS)
+SOURCE = Reference.parse("registry.test/test/image:latest")
+SIBLING = Reference.parse("registry.test/other/image:1")
+ELSEWHERE = Reference.parse("elsewhere.test/other/image:1")
+
+
+def quickly() -> float:
+    """A clock by which nobody waits for long."""
+    return 50 * time.monotonic()
+
+
+class House:
+    """A store with one image that was pulled, and where it may be pushed to."""
+
+    def __init__(self, place: Path, stores: Stores) -> None:
+        self.settings = Settings(data_root=place, record_recipes=True, max_download_attempts=3, download_patience=0.0)
+        self.stores = stores
+        self.events: list[PushEvent] = []
+
+    def pull(self, registry: SimulatedRegistry, reference: Reference = SOURCE, *, recipes: bool = True) -> None:
+        settings = Settings(data_root=self.settings.data_root, record_recipes=recipes)
+
+        async def run() -> None:
+            async with pulling(settings, self.stores, registry=registry) as puller:
+                request = PullRequest(reference, AMD64, (), InsecureRegistries())
+                await puller.pull(request, lambda _: None)
+
+        asyncio.run(run())
+
+    def push(self, pusher: SimulatedPusher, reference: Reference) -> PushDone:
+        [done] = self.push_at_once(pusher, [reference])
+        return done
+
+    def push_at_once(self, pusher: SimulatedPusher, references: Sequence[Reference]) -> list[PushDone]:
+        async def run() -> list[PushDone]:
+            async with pushing(self.settings, self.stores, pusher=pusher, clock=quickly) as image_pusher:
+                works = [image_pusher.push(PushRequest(each), self.events.append) for each in references]
+                return await asyncio.gather(*works)
+
+        for reference in references:
+            Tagger(self.stores).tag(str(SOURCE), str(reference))
+        return asyncio.run(run())
+
+    def failure(self, pusher: SimulatedPusher, reference: Reference) -> HeadwayError:
+        with pytest.raises(PushIncompleteError) as caught:
+            self.push(pusher, reference)
+        return caught.value.cause
+
+    @property
+    def phases(self) -> dict[str, PushPhase]:
+        """Where each layer ended, by diff ID."""
+        return {str(event.diff_id): event.phase for event in self.events if isinstance(event, LayerPush)}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with writing(Settings(data_root=tmp_path), lambda _: None) as stores:
+        yield House(tmp_path, stores)
+
+
+@pytest.fixture
+def pulled(house: House) -> House:
+    house.pull(SimulatedRegistry([IMAGE]))
+    return house
+
+
+def test_what_another_repository_of_the_registry_has_is_mounted(pulled: House) -> None:
+    registry = SimulatedRegistry([IMAGE])
+    pusher = SimulatedPusher(registry)
+
+    done = pulled.push(pusher, SIBLING)
+
+    assert set(pulled.phases.values()) == {PushPhase.MOUNTED}
+    assert (done.digest, done.came_as) == (IMAGE.manifest_digest, None)
+    assert registry.content("other/image", "1") == IMAGE.blobs[IMAGE.manifest_digest]
+    assert pusher.sent == len(IMAGE.blobs[IMAGE.image_id])
+
+
+def test_what_the_repository_has_is_not_sent(pulled: House) -> None:
+    registry = SimulatedRegistry([IMAGE])
+    pusher = SimulatedPusher(registry)
+
+    done = pulled.push(pusher, SOURCE.with_tag("again"))
+
+    assert set(pulled.phases.values()) == {PushPhase.THERE}
+    assert (done.digest, pusher.sent) == (IMAGE.manifest_digest, 0)
+
+
+def test_elsewhere_layers_are_packed_anew_and_the_push_says_so(pulled: House) -> None:
+    registry = SimulatedRegistry()
+
+    done = pulled.push(SimulatedPusher(registry), ELSEWHERE)
+
+    manifest = json.loads(registry.content("other/image", "1"))
+    assert set(pulled.phases.values()) == {PushPhase.PUSHED}
+    assert manifest["config"]["digest"] == IMAGE.image_id
+    assert [entry["mediaType"] for entry in manifest["layers"]] == [
+        entry["mediaType"] for entry in IMAGE.manifest["layers"]
+    ]
+    assert done.came_as == IMAGE.manifest_digest != done.digest
+    assert [event.text for event in pulled.events if isinstance(event, Notice)] == [
+        f"its digest changes: {done.digest} instead of {IMAGE.manifest_digest}, since layers had to be packed anew"
+    ]
+
+
+def test_what_was_pushed_can_be_pulled_as_the_same_image(pulled: House, tmp_path: Path) -> None:
+    registry = SimulatedRegistry()
+    pulled.push(SimulatedPusher(registry), ELSEWHERE)
+
+    with writing(Settings(data_root=tmp_path / "other"), lambda _: None) as stores:
+        House(tmp_path / "other", stores).pull(registry, ELSEWHERE)
+        listed = [record.image_id for record in stores.images.list()]
+
+    assert listed == [IMAGE.image_id]
+
+
+@pytest.mark.parametrize("media", ["oci", "docker"])
+def test_a_manifest_stays_of_the_kind_that_it_came_as(house: House, media: images.Media) -> None:
+    image = images.image(LAYERS, media=media)
+    house.pull(SimulatedRegistry([image]))
+    registry = SimulatedRegistry()
+
+    house.push(SimulatedPusher(registry), ELSEWHERE)
+
+    manifest = json.loads(registry.content("other/image", "1"))
+    assert manifest["mediaType"] == image.manifest["mediaType"]
+    assert manifest["layers"][0]["mediaType"] == image.manifest["layers"][0]["mediaType"]
+
+
+def test_blobs_that_are_here_are_sent_as_they_are(pulled: House) -> None:
+    for digest in IMAGE.layers:
+        pulled.stores.blobs.put(Digest.parse(digest), IMAGE.blobs[digest])
+    registry = SimulatedRegistry()
+
+    done = pulled.push(SimulatedPusher(registry), ELSEWHERE)
+
+    assert (done.digest, done.came_as) == (IMAGE.manifest_digest, None)
+    assert registry.content("other/image", "1") == IMAGE.blobs[IMAGE.manifest_digest]
+
+
+def test_the_same_push_gives_the_same_digest(pulled: House) -> None:
+    first = pulled.push(SimulatedPusher(SimulatedRegistry()), ELSEWHERE)
+    second = pulled.push(SimulatedPusher(SimulatedRegistry()), ELSEWHERE)
+
+    assert first.digest == second.digest
+
+
+def test_a_push_adds_the_digest_and_tells(pulled: House) -> None:
+    done = pulled.push(SimulatedPusher(SimulatedRegistry()), ELSEWHERE)
+
+    stores = pulled.stores
+    assert stores.references.get(ELSEWHERE.name_only().with_digest(done.digest)) == IMAGE.image_id
+    last = stores.log.behind(0)[-1]
+    assert (last.action, last.actor, last.attributes["name"]) == ("push", ELSEWHERE.familiar, ELSEWHERE.familiar_name)
+    assert stores.leases.idle() == []
+
+
+def test_a_layer_without_recipe_and_blob_says_what_to_do(house: House) -> None:
+    house.pull(SimulatedRegistry([IMAGE]), recipes=False)
+
+    error = house.failure(SimulatedPusher(SimulatedRegistry()), ELSEWHERE)
+
+    assert isinstance(error, NoRecipeError)
+    assert house.stores.leases.idle() == []
+
+
+def test_a_blob_that_is_gone_from_the_repository_is_forgotten_and_sent(pulled: House) -> None:
+    registry = SimulatedRegistry()
+
+    pulled.push(SimulatedPusher(registry), SOURCE)
+
+    assert set(pulled.phases.values()) == {PushPhase.PUSHED}
+    known = pulled.stores.metadata.blobs_of(DiffID(Digest.parse(IMAGE.diff_ids[0])))
+    assert [blob.repository for blob in known] == [SOURCE.repository]
+    assert LayerBlob(Digest.parse(IMAGE.layers[0]), SOURCE.repository) not in known
+
+
+def test_a_session_that_a_cut_has_cost_begins_anew(pulled: House) -> None:
+    registry = SimulatedRegistry(faults=[On(CutAfter(50), kind="upload", method="PATCH", nth=1)])
+    pusher = SimulatedPusher(registry)
+
+    done = pulled.push(pusher, ELSEWHERE)
+
+    assert done.receipt.retries == {"connection lost": 1}
+    assert done.receipt.sent == done.receipt.needed + 50
+
+
+def test_what_a_registry_kept_of_a_cut_piece_is_not_sent_again(pulled: House) -> None:
+    registry = SimulatedRegistry(faults=[On(CutAfter(1000), kind="upload", method="PATCH", nth=range(1, 4))])
+    pusher = SimulatedPusher(registry, keeps_pieces=True)
+
+    done = pulled.push(pusher, ELSEWHERE)
+
+    assert done.receipt.sent == done.receipt.needed
+
+
+def test_a_link_that_breaks_at_every_attempt_ends_it(pulled: House) -> None:
+    registry = SimulatedRegistry(faults=[On(CutAfter(0), kind="upload", method="PATCH")])
+
+    error = pulled.failure(SimulatedPusher(registry), ELSEWHERE)
+
+    assert "3 attempts" in str(error)
+
+
+def test_a_registry_that_takes_everything_and_has_nothing_is_one_clear_error(pulled: House) -> None:
+    error = pulled.failure(SimulatedPusher(SimulatedRegistry(), forgets=True), ELSEWHERE)
+
+    assert isinstance(error, ForgetfulRegistryError)
+    assert pulled.stores.references.get(ELSEWHERE) == IMAGE.image_id  # the tag here is the user's
+
+
+def test_a_refusal_is_final(pulled: House) -> None:
+    registry = SimulatedRegistry(faults=[On(Status(403), kind="upload", method="POST")])
+
+    error = pulled.failure(SimulatedPusher(registry), ELSEWHERE)
+
+    assert isinstance(error, RefusedError)
+
+
+def test_one_layer_is_sent_once_for_two_tags(pulled: House) -> None:
+    pusher = SimulatedPusher(SimulatedRegistry())
+
+    done = pulled.push_at_once(pusher, [ELSEWHERE.with_tag("a"), ELSEWHERE.with_tag("b")])
+
+    document = json.loads(pulled.stores.blobs.read(done[0].digest))
+    layers = sum(entry["size"] for entry in document["layers"])
+    assert done[0].digest == done[1].digest
+    assert layers < pusher.sent < layers + 4096
+
+
+def test_an_index_goes_along_where_everything_in_it_is_there(house: House) -> None:
+    image = images.image(LAYERS, index=True)
+    registry = SimulatedRegistry([image])
+    house.pull(registry)
+
+    done = house.push(SimulatedPusher(registry), SOURCE.with_tag("again"))
+
+    assert done.digest == image.manifest_digest
+    assert registry.content("test/image", "again") == image.blobs[image.manifest_digest]
+
+
+def test_without_the_other_platforms_only_the_manifest_goes(house: House) -> None:
+    image = images.image(LAYERS, index=True)
+    registry = SimulatedRegistry([image])
+    house.pull(registry)
+
+    done = house.push(SimulatedPusher(registry), SIBLING)
+
+    assert json.loads(registry.content("other/image", "1")) == image.manifest
+    assert done.came_as is None
+    [said] = [event.text for event in house.events if isinstance(event, Notice)]
+    assert said == (
+        "only the manifest of linux/amd64 is pushed: the index that it came with lists another for linux/arm64, "
+        "which is neither here nor at the registry"
+    )
+
+
+def test_the_platform_alone_is_pushed_where_it_is_named(house: House) -> None:
+    image = images.image(LAYERS, index=True)
+    registry = SimulatedRegistry([image])
+    house.pull(registry)
+
+    async def run() -> PushDone:
+        async with pushing(house.settings, house.stores, pusher=SimulatedPusher(registry)) as pusher:
+            return await pusher.push(PushRequest(SOURCE, AMD64), house.events.append)
+
+    done = asyncio.run(run())
+
+    assert json.loads(registry.content("test/image", "latest")) == image.manifest
+    assert done.digest == Digest.of(registry.content("test/image", "latest"))
+
+
+def test_a_layer_that_may_not_be_distributed_stays_where_it_is(house: House) -> None:
+    foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    image = _with_foreign_bottom(images.image(LAYERS, media="docker"), foreign)
+    house.pull(SimulatedRegistry([image]))
+    registry = SimulatedRegistry()
+
+    house.push(SimulatedPusher(registry), ELSEWHERE)
+
+    bottom = json.loads(registry.content("other/image", "1"))["layers"][0]
+    assert (bottom["mediaType"], bottom["urls"]) == (foreign, ["https://foreign.test/bottom"])
+    assert registry.size("other/image", bottom["digest"]) is None
+    assert house.phases[image.diff_ids[0]] is PushPhase.SKIPPED
+
+
+def _with_foreign_bottom(image: images.Image, media_type: str) -> images.Image:
+    document = json.loads(image.blobs[image.manifest_digest])
+    document["layers"][0] |= {"mediaType": media_type, "urls": ["https://foreign.test/bottom"]}
+    data = json.dumps(document).encode()
+    digest = images.digest_of(data)
+    blobs = {**image.blobs, digest: data}
+    media_types = {digest: image.media_types[image.manifest_digest]}
+    return images.Image(
+        blobs=blobs, media_types=media_types, manifest_digest=digest, tag=image.tag, image_id=image.image_id,
+        layers=image.layers, diff_ids=image.diff_ids,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("registry.test/none:1", "An image does not exist locally with the tag: registry.test/none"),
+        ("registry.test/test/image:none", "tag does not exist: registry.test/test/image:none"),
+    ],
+)
+def test_a_name_that_is_not_here_is_told_in_dockers_words(pulled: House, name: str, words: str) -> None:
+    async def run() -> None:
+        async with pushing(pulled.settings, pulled.stores, pusher=SimulatedPusher(SimulatedRegistry())) as pusher:
+            await pusher.push(PushRequest(Reference.parse(name)), pulled.events.append)
+
+    with pytest.raises(PushIncompleteError) as caught:
+        asyncio.run(run())
+
+    assert isinstance(caught.value.cause, NotFoundError)
+    assert str(caught.value.cause) == words
+
+
+def test_all_tags_go_in_order(pulled: House) -> None:
+    registry = SimulatedRegistry()
+    for tag in ("b", "a"):
+        Tagger(pulled.stores).tag(str(SOURCE), str(ELSEWHERE.with_tag(tag)))
+
+    async def run() -> list[PushDone]:
+        async with pushing(pulled.settings, pulled.stores, pusher=SimulatedPusher(registry)) as pusher:
+            return await pusher.push_all(PushRequest(ELSEWHERE.name_only()), pulled.events.append)
+
+    assert [done.tag for done in asyncio.run(run())] == ["a", "b"]
+
+
+def test_layers_are_told_top_first_and_prepared_before_anything_else(pulled: House) -> None:
+    pulled.push(SimulatedPusher(SimulatedRegistry()), ELSEWHERE)
+
+    started, *rest = pulled.events
+    assert isinstance(started, PushStarted)
+    assert [diff_id for diff_id, _ in started.layers] == list(reversed(IMAGE.diff_ids))
+    assert [event.phase for event in rest[:3] if isinstance(event, LayerPush)] == [PushPhase.PREPARING] * 3
+
+
+def test_so_many_layers_are_under_way_as_uploads_may_be(pulled: House) -> None:
+    limits = LiveLimits(TransferLimits(max_concurrent_uploads=1))
+
+    async def run() -> None:
+        async with pushing(
+            pulled.settings, pulled.stores, limits=limits, pusher=SimulatedPusher(SimulatedRegistry())
+        ) as pusher:
+            await pusher.push(PushRequest(ELSEWHERE), pulled.events.append)
+
+    Tagger(pulled.stores).tag(str(SOURCE), str(ELSEWHERE))
+    asyncio.run(run())
+
+    under_way: set[str] = set()
+    most = 0
+    for event in pulled.events:
+        if isinstance(event, LayerPush) and event.phase in (PushPhase.PACKING, PushPhase.PUSHING):
+            under_way.add(str(event.diff_id))
+        elif isinstance(event, LayerPush) and event.phase is PushPhase.PUSHED:
+            under_way.discard(str(event.diff_id))
+        most = max(most, len(under_way))
+    assert most == 1
