@@ -165,6 +165,38 @@ def test_what_a_derived_tree_shares_with_a_mended_layer_is_mended_too(headway: C
     assert derived.read_bytes() == LEANING["usr/bin/leaning"]
 
 
+def test_without_database_and_log_layers_and_images_come_back_from_their_content(
+    headway: Cli, registry: Registry
+) -> None:
+    for path in headway.data_root.glob("headway.db*"):
+        path.unlink()
+    (headway.data_root / "records.log").unlink()
+
+    listed = headway("images")
+    status, found = checked(headway)
+    mended, after = checked(headway, "--full", "--repair", "-f")
+    images_here = set(headway("images", "-q", "--no-trunc", "-a").stdout.split())
+
+    assert (listed.returncode, status, mended) == (1, 1, 0)
+    assert "headway check --repair" in listed.stderr
+    assert [each["kind"] for each in found["damaged"]] == ["records"]
+    assert (after["healthy"], after["images"], after["layers"], fetched(registry)) == (True, 2, 3, [])
+    assert images_here == {APP.image_id, OTHER.image_id}
+
+
+def test_a_database_that_is_gone_is_told_and_rebuilt(headway: Cli, registry: Registry) -> None:
+    before = headway("images", "--no-trunc", "--digests").stdout
+    for path in headway.data_root.glob("headway.db*"):
+        path.unlink()
+
+    status, found = checked(headway)
+    mended, after = checked(headway, "--repair", "-f")
+
+    assert (status, [each["kind"] for each in found["damaged"]]) == (1, ["records"])
+    assert (mended, after["healthy"], fetched(registry)) == (0, True, [])
+    assert headway("images", "--no-trunc", "--digests").stdout == before
+
+
 def test_without_a_terminal_repair_needs_force_and_changes_nothing(headway: Cli, registry: Registry) -> None:
     (tree(headway, 2) / "srv" / "big").unlink()
 

@@ -15,7 +15,7 @@ from headway.cli.terminal import one_line
 from headway.cli.units import size
 from headway.composition.checking import checking
 from headway.composition.pulls import pulling
-from headway.composition.writing import mending, writing
+from headway.composition.writing import mending, salvage_store
 from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import StoreCorruptError
 from headway.oci.platform import Platform
@@ -64,8 +64,7 @@ def _repair(settings: Settings, found: Checked, options: Namespace) -> int:
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             return FINAL
     if any(damage.kind is Kind.RECORDS for damage in found.damage):
-        with writing(settings, say):
-            pass  # its start has rebuilt the database
+        salvage_store(settings, say)
         found = _checked(settings, options)
     done = _mend(settings, found) if found.mendable else Repaired()
     for name, error in done.failed:

@@ -57,6 +57,17 @@ def writing(settings: Settings, tell: Callable[[str], None], *, socket: str = ""
         yield stores
 
 
+def salvage_store(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Rebuild the records of a data root, from content alone where there is nothing else.
+
+    Raises:
+        StoreBusyError: Another process is writing.
+        StoreError: As `writing`.
+    """
+    with _opened(settings, tell, from_nothing=True):
+        pass
+
+
 @contextmanager
 def mending(
     settings: Settings, tell: Callable[[str], None], *, damaged: set[DiffID], derived: Iterable[ChainID]
@@ -80,14 +91,14 @@ def mending(
 
 @contextmanager
 def _opened(
-    settings: Settings, tell: Callable[[str], None], socket: str = ""
+    settings: Settings, tell: Callable[[str], None], socket: str = "", *, from_nothing: bool = False
 ) -> Iterator[tuple[DataRoot, Database, Stores]]:
     root = DataRoot(settings.data_root)
     root.create()
     with (
         WriterLock(root.lock) as lock,
         Reserve(root.reserve),
-        open_whole(root, program=VERSION, tell=tell) as database,
+        open_whole(root, program=VERSION, tell=tell, from_nothing=from_nothing) as database,
     ):
         if socket:
             lock.announce(socket)
@@ -95,6 +106,10 @@ def _opened(
         drivers = LazyDrivers(settings, root, database)
         stores = _stores(root, database, leases, SqliteGarbage, drivers)
         root.make_directories()
+        if from_nothing and not database.query("SELECT 1 FROM trees LIMIT 1"):
+            from headway.composition.salvaging import salvage_content  # noqa: PLC0415  # hardly ever
+
+            salvage_content(root, stores, tell)
         put_mounts_right(root, database, stores.layers, drivers)
         for lost in recover(root, database, leases, stores.garbage).lost_images:
             names = ", ".join(lost.names) or "no name"

@@ -115,7 +115,7 @@ class DataRoot:
             {path.name for path in vars(self).values()}
             | _BEFORE_FIRST_USE
             | {f"{database}{suffix}" for suffix in ("-wal", "-shm", ".damaged", ".new")}
-            | {"key.json", f"{self.record_log.name}.new"}
+            | {"key.json", "rw.damaged", f"{self.record_log.name}.new"}
         )
 
     def create(self) -> None:

@@ -23,19 +23,25 @@ from headway.store.schema import MIGRATIONS
 Rows = dict[str, dict[tuple[object, ...], list[object]]]
 
 
-def open_whole(root: DataRoot, *, program: str, tell: Callable[[str], None]) -> Database:
+def open_whole(root: DataRoot, *, program: str, tell: Callable[[str], None], from_nothing: bool = False) -> Database:
     """Open or create the database of a data root; the lock is held.
 
     Args:
         root: The data root.
         program: This program's version.
         tell: Takes a sentence about what had to be rebuilt.
+        from_nothing: Whether one that cannot be rebuilt is begun anew, for the caller to fill from what lies on disk.
 
     Raises:
         StoreCorruptError: It cannot be used, and there is nothing that it could be rebuilt from.
         StoreError: A newer program made it, or the disk failed.
     """
-    if fault := _fault(root):
+    fault = _fault(root)
+    if fault and from_nothing and not root.record_log.exists():
+        with disk_errors(root.database):
+            _set_aside(root)
+        tell(f"{fault}, and so was {root.record_log.name}")
+    elif fault:
         count = _rebuild(root, fault)
         tell(f"{fault}; it was rebuilt with {count:,} records from {root.record_log.name}")
     database = Database.open(root.database, program=program)
@@ -81,9 +87,7 @@ def _rebuild(root: DataRoot, fault: str) -> int:
         count = _fill(connection, columns, remembered)
     with disk_errors(root.database):
         _sync(new)
-        if root.database.exists():
-            os.rename(root.database, root.database.with_name(f"{root.database.name}.damaged"))
-        _remove(root.database)
+        _set_aside(root)
         os.rename(new, root.database)
         fsync_directory(root.path)
     return count
@@ -124,6 +128,12 @@ def _drop_orphans(connection: sqlite3.Connection, columns: dict[str, Columns], r
                     rows[table][key][place] = None
                 else:
                     del rows[table][key]
+
+
+def _set_aside(root: DataRoot) -> None:
+    if root.database.exists():
+        os.rename(root.database, root.database.with_name(f"{root.database.name}.damaged"))
+    _remove(root.database)
 
 
 def _remove(path: Path) -> None:

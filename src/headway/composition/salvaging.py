@@ -1,0 +1,39 @@
+"""What has neither database nor log, made a store again from what lies in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from headway.composition.unpacking import apply_apart
+from headway.layers.rebuild import verified
+from headway.layers.recipe import Recipe
+from headway.records import TarParts
+from headway.service.salvage import salvage
+from headway.service.stores import Stores
+from headway.store.data_root import DataRoot
+
+
+def salvage_content(root: DataRoot, stores: Stores, tell: Callable[[str], None]) -> None:
+    """Record what lies on disk whole; what containers have written is kept aside, for nobody knows whose it was.
+
+    Raises:
+        StoreError: The disk failed.
+    """
+    if _names(root.rw):
+        kept = root.rw.with_name(f"{root.rw.name}.damaged")
+        root.rw.rename(kept)
+        root.rw.mkdir(mode=0o700)
+        tell(f"what containers had written is in {kept}")
+    layers = [TarParts(root.trees / name, root.recipes / name) for name in _names(root.recipes)]
+    found = salvage(stores, layers, _tar, apply_apart)
+    tell(f"{found.layers} layers and {found.images} images are here again; headway tag gives them names")
+
+
+def _tar(parts: TarParts) -> Iterator[bytes]:
+    with Recipe(parts.recipe) as recipe:
+        yield from verified(recipe, parts.tree)
+
+
+def _names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []

@@ -1,0 +1,129 @@
+"""Makes records anew from content alone, where the database and its log are both gone.
+
+Rule 1: a layer is what its tree and its recipe give together: it is unpacked from them once more, which verifies it.
+Rule 2: an image is a config all of whose layers came back. Names are nobody's content: they are lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from headway.errors import HeadwayError, StoreFullError
+from headway.interfaces.files import Applier
+from headway.oci.digest import DiffID, Digest
+from headway.oci.image_config import ImageConfig
+from headway.oci.manifest import Index, Manifest, parse_manifest
+from headway.records import ImageRecord, TarParts
+from headway.service.stores import Stores
+
+
+class Salvaged(msgspec.Struct, frozen=True):
+    """What came back.
+
+    Attributes:
+        layers: How many layers.
+        images: How many images.
+    """
+
+    layers: int
+    images: int
+
+
+class Pieces:
+    """A tar that is given in pieces, as a `TarSource`."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+
+    def read(self, limit: int) -> bytes:
+        """Return the next 1 to `limit` bytes, nothing at the end."""
+        data = self._rest or next(self._pieces, b"")
+        self._rest = data[limit:]
+        return data[:limit]
+
+
+def salvage(
+    stores: Stores, layers: Iterable[TarParts], tar_of: Callable[[TarParts], Iterator[bytes]], applier: Applier
+) -> Salvaged:
+    """Record every layer and every image that lies on disk whole; called before anything is collected.
+
+    Args:
+        stores: Where they are recorded; it knows nothing yet.
+        layers: Trees with a recipe.
+        tar_of: Gives a layer's tar back, verified.
+        applier: Unpacks it again.
+
+    Raises:
+        StoreFullError: No space left: nothing is recorded that is not whole.
+    """
+    brought = sum(_layer(stores, Pieces(tar_of(parts)), applier) for parts in layers)
+    configs, manifests = _documents(stores)
+    return Salvaged(brought, sum(_image(stores, config, manifests) for config in configs))
+
+
+def _layer(stores: Stores, source: Pieces, applier: Applier) -> bool:
+    try:
+        with stores.layers.new_tree() as path:
+            diff_id, report = applier(source, path, lambda _: None)
+            stores.layers.commit_tree(diff_id, path, report)
+    except StoreFullError:
+        raise
+    except HeadwayError:  # damaged: it will be fetched again
+        return False
+    return True
+
+
+def _documents(stores: Stores) -> tuple[list[ImageConfig], dict[Digest, list[Digest]]]:
+    """Return the configs that are here, and which manifests and indexes lead to each, the manifest first."""
+    configs: list[ImageConfig] = []
+    manifests: dict[Digest, list[Digest]] = {}
+    indexes: list[Index] = []
+    for digest in sorted(stores.blobs.walk()):
+        try:
+            data = stores.blobs.read(digest)
+            document = parse_manifest(data, "")
+        except HeadwayError:
+            configs += _config(stores, digest)
+            continue
+        if isinstance(document, Manifest):
+            manifests.setdefault(document.config.digest, []).append(digest)
+        else:
+            indexes.append(document)
+    for found in manifests.values():
+        found += [index.digest for index in indexes if {each.digest for each in index.manifests} & set(found)]
+    return configs, manifests
+
+
+def _config(stores: Stores, digest: Digest) -> list[ImageConfig]:
+    try:
+        config = ImageConfig.parse(stores.blobs.read(digest))
+    except HeadwayError:  # damaged, or something else
+        return []
+    return [config] if config.diff_ids else []
+
+
+def _image(stores: Stores, config: ImageConfig, manifests: dict[Digest, list[Digest]]) -> bool:
+    if not all(stores.layers.has_tree(DiffID(diff_id)) for diff_id in config.diff_ids):
+        return False
+    try:
+        chain_id = stores.layers.commit_chain(config.diff_ids)
+    except HeadwayError:
+        return False
+    documents = manifests.get(config.image_id, [])
+    with stores.transaction():
+        stores.images.put(
+            ImageRecord(
+                image_id=config.image_id,
+                created=config.created,
+                size=sum(tree.report.size for tree in stores.layers.trees(chain_id)),
+                platform=str(config.platform),
+                chain_id=chain_id,
+                manifest=documents[0] if documents else None,
+                labels=config.labels,
+            )
+        )
+        stores.images.add_blobs(config.image_id, documents)
+    return True
