@@ -105,27 +105,21 @@ def test_and_what_a_web_server_has(headway: Cli) -> None:
     with serving(Web(gzip.compress(TAR))) as web:
         done = headway("import", web.url, "from:web")
 
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (
-        0,
-        f"headway: {'D' if 'Downloading' in done.stderr else 'd'}ownloading from {web.url}",
-    )
+    assert (done.returncode, done.stderr) == (0, f"headway: Downloading from {web.url}\n")
     assert inspected(headway, "from:web")["Comment"] == f"Imported from {web.url}"
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "message"),
+    ("words", "message"),
     [
-        (("-c", "RUN x"), 2, "headway: run is not a valid change command"),
-        (("--platform", "windows/amd64"), 1, "headway: operating system is not supported"),
+        (("-c", "RUN x"), "headway: run is not a valid change command"),
+        (("--platform", "windows/amd64"), "headway: operating system is not supported"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(
-    headway: Cli, tar: Path, words: tuple[str, ...], status: int, message: str
-) -> None:
+def test_a_mistake_is_told_in_docker_s_words(headway: Cli, tar: Path, words: tuple[str, ...], message: str) -> None:
     done = headway("import", *words, tar)
 
-    assert (done.returncode in (status, 1), done.stdout) == (True, "")
-    assert done.stderr.splitlines()[0].startswith(message)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[0]) == (1, "", message)
 
 
 def test_what_is_no_archive_is_told_and_not_listed(headway: Cli, tmp_path: Path) -> None:

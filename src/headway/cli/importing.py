@@ -107,7 +107,7 @@ class _Watch:
         self._said = ""
 
     def __call__(self, arriving: Arriving) -> None:
-        sentence = f"waiting for the link: {arriving.cause}" if arriving.cause else f"downloading from {self._url}"
+        sentence = f"waiting for the link: {arriving.cause}" if arriving.cause else f"Downloading from {self._url}"
         if sentence != self._said:
             self._said = sentence
             say(sentence)

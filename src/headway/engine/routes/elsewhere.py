@@ -46,12 +46,13 @@ def routes() -> list[Route]:
     posts += [("/networks/{id}/connect", _NETWORK), ("/networks/{id}/disconnect", _NETWORK)]
     posts += [("/volumes/create", _VOLUME), ("/plugins/pull", _PLUGIN), ("/plugins/create", _PLUGIN)]
     posts += [("/swarm/init", _SWARM), ("/swarm/join", _SWARM)]
-    gets = [(f"/containers/{{id}}/{noun}", _RUN) for noun in _OF_CONTAINERS.split()] + [("/exec/{id}/json", _RUN)]
+    gets = [("/plugins/privileges", _PLUGIN)]
+    gets += [(f"/containers/{{id}}/{noun}", _RUN) for noun in _OF_CONTAINERS.split()] + [("/exec/{id}/json", _RUN)]
     table = [Route("POST", path, _refusing(sentence)) for path, sentence in posts]
     table += [Route("GET", path, _refusing(sentence)) for path, sentence in gets]
     table += [Route(method, path, _answering(value)) for method, path, value in _EMPTY]
-    table += [Route("GET", path, _missing(what)) for path, what in _MISSING]
-    table += [Route("GET", path, _swarm) for path in _OF_SWARM]
+    table += [Route(method, path, _missing(what)) for method, path, what in _MISSING]
+    table += [Route(method, path, _swarm) for method, path in _OF_SWARM]
     return table
 
 
@@ -63,10 +64,22 @@ _EMPTY: tuple[tuple[str, str, object], ...] = (
     ("POST", "/volumes/prune", {"VolumesDeleted": [], "SpaceReclaimed": 0}),
     ("POST", "/build/prune", {"CachesDeleted": None, "SpaceReclaimed": 0}),
 )
-_MISSING = (("/networks/{name}", "network"), ("/volumes/{name}", "volume"), ("/plugins/{name}/json", "plugin"))
+_MISSING = (
+    *((method, "/networks/{name}", "network") for method in ("GET", "DELETE")),
+    *((method, "/volumes/{name}", "volume") for method in ("GET", "PUT", "DELETE")),
+    ("GET", "/plugins/{name}/json", "plugin"),
+    ("DELETE", "/plugins/{name}", "plugin"),
+    *(("POST", f"/plugins/{{name}}/{verb}", "plugin") for verb in ("enable", "disable", "upgrade", "push", "set")),
+)
+_NOUNS = ("nodes", "services", "tasks", "secrets", "configs")
 _OF_SWARM = (
-    *("/swarm", "/swarm/unlockkey", "/nodes", "/services", "/tasks", "/secrets", "/configs"),
-    *(f"/{noun}/{{name}}" for noun in ("nodes", "services", "tasks", "secrets", "configs")),
+    *(("GET", path) for path in ("/swarm", "/swarm/unlockkey", *(f"/{noun}" for noun in _NOUNS))),
+    *(("POST", f"/swarm/{verb}") for verb in ("leave", "update", "unlock")),
+    *((method, f"/{noun}/{{name}}") for noun in _NOUNS for method in ("GET", "DELETE")),
+    *(("POST", f"/{noun}/{{id}}/update") for noun in _NOUNS),
+    *(("POST", f"/{noun}/create") for noun in _NOUNS),
+    ("GET", "/services/{id}/logs"),
+    ("GET", "/tasks/{id}/logs"),
 )
 
 

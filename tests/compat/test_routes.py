@@ -1,0 +1,177 @@
+"""The whole of Docker's API has an answer here: done, a true "there is none", or a sentence that says what does it."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.daemon import Daemon, daemon
+
+# Methods and paths of API 1.51.
+_ROUTES = """
+GET HEAD /_ping
+POST /auth
+POST /build
+POST /build/prune
+POST /commit
+GET /configs
+POST /configs/create
+DELETE GET /configs/{id}
+POST /configs/{id}/update
+POST /containers/create
+GET /containers/json
+POST /containers/prune
+DELETE /containers/{id}
+GET HEAD PUT /containers/{id}/archive
+POST /containers/{id}/attach
+GET /containers/{id}/attach/ws
+GET /containers/{id}/changes
+POST /containers/{id}/exec
+GET /containers/{id}/export
+GET /containers/{id}/json
+POST /containers/{id}/kill
+GET /containers/{id}/logs
+POST /containers/{id}/pause
+POST /containers/{id}/rename
+POST /containers/{id}/resize
+POST /containers/{id}/restart
+POST /containers/{id}/start
+GET /containers/{id}/stats
+POST /containers/{id}/stop
+GET /containers/{id}/top
+POST /containers/{id}/unpause
+POST /containers/{id}/update
+POST /containers/{id}/wait
+GET /distribution/{name}/json
+GET /events
+GET /exec/{id}/json
+POST /exec/{id}/resize
+POST /exec/{id}/start
+POST /images/create
+GET /images/get
+GET /images/json
+POST /images/load
+POST /images/prune
+GET /images/search
+DELETE /images/{name}
+GET /images/{name}/get
+GET /images/{name}/history
+GET /images/{name}/json
+POST /images/{name}/push
+POST /images/{name}/tag
+GET /info
+GET /networks
+POST /networks/create
+POST /networks/prune
+DELETE GET /networks/{id}
+POST /networks/{id}/connect
+POST /networks/{id}/disconnect
+GET /nodes
+DELETE GET /nodes/{id}
+POST /nodes/{id}/update
+GET /plugins
+POST /plugins/create
+GET /plugins/privileges
+POST /plugins/pull
+DELETE /plugins/{name}
+POST /plugins/{name}/disable
+POST /plugins/{name}/enable
+GET /plugins/{name}/json
+POST /plugins/{name}/push
+POST /plugins/{name}/set
+POST /plugins/{name}/upgrade
+GET /secrets
+POST /secrets/create
+DELETE GET /secrets/{id}
+POST /secrets/{id}/update
+GET /services
+POST /services/create
+DELETE GET /services/{id}
+GET /services/{id}/logs
+POST /services/{id}/update
+POST /session
+GET /swarm
+POST /swarm/init
+POST /swarm/join
+POST /swarm/leave
+POST /swarm/unlock
+GET /swarm/unlockkey
+POST /swarm/update
+GET /system/df
+GET /tasks
+GET /tasks/{id}
+GET /tasks/{id}/logs
+GET /version
+GET /volumes
+POST /volumes/create
+POST /volumes/prune
+DELETE GET PUT /volumes/{name}
+"""
+ROUTES = [(method, line.split()[-1]) for line in _ROUTES.strip().splitlines() for method in line.split()[:-1]]
+ELSEWHERE = ("podman run", "buildah build", "podman network", "podman volume", "docker swarm init", "no plugins")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Daemon]:
+    with tempfile.TemporaryDirectory(prefix="hw") as place, daemon(Path(place)) as running:
+        yield running
+        assert running.bugs == []
+
+
+def test_every_route_is_known(running: Daemon) -> None:
+    unknown = []
+    for method, path in ROUTES:
+        target = re.sub(r"\{\w+\}", "x", path) + ("?until=1" if path == "/events" else "")
+        answer = running.ask(method, target)
+        if answer.status == 404 and b"page not found" in answer.body:
+            unknown.append(f"{method} {path}")
+
+    assert unknown == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/containers/x/start",
+            "/containers/x/exec",
+            "/build",
+            "/networks/create",
+            "/volumes/create",
+            "/plugins/pull",
+        ),
+        *("/swarm/init", "/exec/x/start", "/containers/x/update"),
+    ],
+)
+def test_what_belongs_to_others_is_refused_with_what_does_it(running: Daemon, path: str) -> None:
+    answer = running.ask("POST", path)
+
+    message = json.loads(answer.body)["message"]
+    assert answer.status == 501
+    assert any(words in message for words in ELSEWHERE), message
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/volumes", 200),
+        ("GET", "/networks", 200),
+        ("GET", "/plugins", 200),
+        ("POST", "/volumes/prune", 200),
+        ("POST", "/networks/prune", 200),
+        ("POST", "/build/prune", 200),
+        ("DELETE", "/volumes/x", 404),
+        ("DELETE", "/networks/x", 404),
+        ("DELETE", "/plugins/x", 404),
+        ("GET", "/swarm", 503),
+        ("POST", "/services/create", 503),
+        ("DELETE", "/nodes/x", 503),
+    ],
+)
+def test_what_there_is_none_of_is_told_so(running: Daemon, method: str, path: str, status: int) -> None:
+    assert running.ask(method, path).status == status
