@@ -52,6 +52,10 @@ def images(options: Namespace) -> int:
     listed = _listed(options, filters)
     if wanted is not None and wanted != wanted.name_only():
         listed = [_only(image, wanted) for image in listed if wanted in (*image.tags, *image.digests)]
+    if not listed and not (options.filter or options.name or options.host or options.data_root):
+        from headway.cli.elsewhere import say_where_images_are  # noqa: PLC0415  # only who finds nothing pays for it
+
+        say_where_images_are()
     rows = [row for image in listed for row in _rows(image, options)]
     if options.quiet:
         ids = dict.fromkeys(str(row["ID"]) for row in rows)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from headway.cli.arguments import build_parser, parse
 from headway.cli.failures import DONE, FINAL, INTERRUPTED, USAGE, exit_status, explain
 from headway.cli.terminal import is_written, make_safe, one_line
-from headway.errors import HeadwayError
+from headway.errors import HeadwayError, InvalidSettingError
 
 # Where each command lives; a command imports only what it needs, since `headway images` has 100 ms of CPU in all.
 _MODULES = {
@@ -51,6 +53,10 @@ _MODULES = {
 _FUNCTIONS = {"import": "import_"}  # where Python has the word for itself
 
 
+_HERE_ONLY = ("unpack", "bundle", "outdated", "check", "traffic")
+"""Commands that read the data root by themselves: beside a daemon of this machine, but not through another's."""
+
+
 def run() -> None:
     """Run the command line of this process."""
     gc.disable()  # start-up makes tens of thousands of objects that all stay; looking for garbage among them is waste
@@ -77,6 +83,7 @@ def main(arguments: Sequence[str]) -> int:
     command = _load(options.command)
     gc.enable()
     try:
+        _check_reach(options)
         return command(options)
     except HeadwayError as error:
         if options.debug:
@@ -93,6 +100,20 @@ def main(arguments: Sequence[str]) -> int:
         print(f"headway: a mistake of Headway's own: {type(error).__name__}: {one_line(str(error))}", file=sys.stderr)
         print("next: run it again with -D, and report what it prints", file=sys.stderr)
         return FINAL
+
+
+def _check_reach(options: Namespace) -> None:
+    """Refuse a daemon for what works on this machine's own data root: it would be another store than was meant.
+
+    Raises:
+        InvalidSettingError: One is named.
+    """
+    is_named = options.host or ("HEADWAY_HOST" in os.environ and options.data_root is None)
+    if options.command in _HERE_ONLY and is_named:
+        where = "run it where the store is, without -H and HEADWAY_HOST"
+        raise InvalidSettingError(
+            f"{options.command} works on this machine's own data root, not through a daemon: {where}"
+        )
 
 
 def _load(name: str) -> Callable[[object], int]:

@@ -174,10 +174,11 @@ class Pulls:
 
     async def list(self) -> list[PullRecord]:
         """Return all that are recorded, the newest first, as they are now."""
+        live = dict(self._live)  # as it is before the records are read: what ends meanwhile is shown as it ended
+        await self._ledger.settle()
         records = await asyncio.to_thread(self._store.list)
         known = {record.pull_id for record in records}
-        new = [pull.shown for pull in self._live.values() if pull.record.pull_id not in known]
-        live = self._live
+        new = [pull.shown for pull in live.values() if pull.record.pull_id not in known]
         return [*reversed(new), *(live[r.pull_id].shown if r.pull_id in live else r for r in records)]
 
     async def get(self, prefix: str) -> PullRecord:

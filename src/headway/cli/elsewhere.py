@@ -1,0 +1,82 @@
+"""Where images are that a user may be looking for: in the system's store, or in that of who has called sudo."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from headway.cli.session import say
+from headway.errors import HeadwayError
+from headway.settings import Settings, default_data_root
+
+SYSTEM_SOCKET = Path("/run/headway.sock")
+
+
+class Place(NamedTuple):
+    """Another store.
+
+    Attributes:
+        option: What names it on the command line.
+        value: That option's value.
+        count: Returns how many images it has.
+    """
+
+    option: str
+    value: str
+    count: Callable[[], int]
+
+
+def say_where_images_are() -> None:
+    """Say which other store has images; one that cannot be looked into is passed over."""
+    for place in other_stores(os.environ, os.geteuid(), home_of=lambda user: Path(pwd.getpwnam(user).pw_dir)):
+        with suppress(HeadwayError):
+            if count := place.count():
+                noun = "image is" if count == 1 else "images are"
+                say(f"no images here; {count} {noun} in another store: {place.option} {place.value}")
+
+
+def other_stores(
+    environment: Mapping[str, str],
+    uid: int,
+    *,
+    home_of: Callable[[str], Path],
+    system_root: Path | None = None,
+    system_socket: Path = SYSTEM_SOCKET,
+) -> Iterator[Place]:
+    """Yield the stores that somebody may mean besides their own.
+
+    Args:
+        environment: The user's.
+        uid: The user's.
+        home_of: Returns a user's home; raises KeyError where there is no such user.
+        system_root: Root's data root; None for the usual one.
+        system_socket: Where root's daemon listens.
+    """
+    if uid != 0:
+        if system_socket.exists():
+            yield Place("-H", f"unix://{system_socket}", lambda: _asked(f"unix://{system_socket}"))
+        root = system_root or default_data_root({}, Path("/"), root=True)
+        if os.access(root, os.R_OK):
+            yield Place("--data-root", str(root), lambda: _counted(root))
+        return
+    with suppress(KeyError):
+        theirs = default_data_root({}, home_of(environment["SUDO_USER"]), root=False)
+        if theirs.is_dir():
+            yield Place("--data-root", str(theirs), lambda: _counted(theirs))
+
+
+def _asked(host: str) -> int:
+    from headway.cli.remote import daemon_at  # noqa: PLC0415  # only who finds nothing pays for it
+
+    return len(daemon_at(host).images({}))
+
+
+def _counted(root: Path) -> int:
+    from headway.composition.reading import reading  # noqa: PLC0415  # as above
+
+    with reading(Settings(data_root=root)) as records:
+        return records.images.count()
