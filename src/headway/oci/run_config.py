@@ -96,29 +96,47 @@ def _health(own: Config, image: Config) -> dict[str, Any]:
     return {**own, **{key: image[key] for key in _HEALTH if not own.get(key) and image.get(key)}}
 
 
-# Every key that a config written by Docker has, and what stands there where nobody said anything.
-_DEFAULTS: Config = {
+_ABSENT = object()
+
+# In Docker's order. Keys that are always there, with what they are where nobody said; and those that are there only
+# where somebody said something.
+_KEYS: Config = {
     "Hostname": "",
     "Domainname": "",
     "User": "",
     "AttachStdin": False,
     "AttachStdout": False,
     "AttachStderr": False,
+    "ExposedPorts": _ABSENT,
     "Tty": False,
     "OpenStdin": False,
     "StdinOnce": False,
     "Env": None,
     "Cmd": None,
+    "Healthcheck": _ABSENT,
+    "ArgsEscaped": _ABSENT,
     "Image": "",
     "Volumes": None,
     "WorkingDir": "",
     "Entrypoint": None,
+    "NetworkDisabled": _ABSENT,
+    "MacAddress": _ABSENT,
     "OnBuild": None,
     "Labels": None,
+    "StopSignal": _ABSENT,
+    "StopTimeout": _ABSENT,
+    "Shell": _ABSENT,
 }
 
 
 def complete(config: Config) -> dict[str, Any]:
-    """Return a config with every key that Docker writes, those that say nothing too, in Docker's order."""
-    given = {key: value for key, value in config.items() if value is not None}
-    return {**_DEFAULTS, **given}
+    """Return a config as Docker writes it: every key that it always has, in its order, and no key that it does not."""
+    completed: dict[str, Any] = {}
+    for key, default in _KEYS.items():
+        value = config.get(key)
+        if default is _ABSENT:
+            if value:
+                completed[key] = value
+        else:
+            completed[key] = default if value is None else value
+    return completed

@@ -6,14 +6,13 @@ Rule: what a version does not have is left out, so that each client sees what it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from headway.engine.api_version import ApiVersion
 from headway.engine.shapes.config import container_config, image_config
-from headway.oci.moment import microseconds
+from headway.oci.moment import microseconds, rfc3339
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.history import HistoryStep
@@ -139,9 +138,7 @@ def moment_of(nanoseconds: int) -> str:
     """Return a time since the epoch as RFC 3339 with nanoseconds, as Go writes it; 0 is Go's time that never was."""
     if not nanoseconds:
         return NEVER
-    seconds, fraction = divmod(nanoseconds, SECOND)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{fraction:09d}".rstrip("0").rstrip(".") + "Z"
+    return rfc3339(nanoseconds)
 
 
 def removals(done: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
