@@ -157,12 +157,30 @@ async def test_a_client_that_leaves_ends_its_request() -> None:
 
 async def test_headers_that_come_too_slowly_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_server, "REQUEST_SECONDS", 0.2)
+    bugs: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: bugs.append(context))
     (listener,) = listen_tcp("127.0.0.1", 0)
     async with serving(ok, listener), asyncio.timeout(5):
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
         writer.write(b"GET /x HTTP/1.1\r\nHost: loc")
         assert await reader.read() == b""
         writer.close()
+    assert bugs == []
+
+
+async def test_connections_beyond_the_limit_are_closed_and_the_others_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_server, "MAX_CONNECTIONS", 1)
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener), asyncio.timeout(5):
+        first = await asyncio.open_connection("127.0.0.1", port_of(listener))
+        status, _, _ = await exchange(*first, "GET /x HTTP/1.1\nHost: localhost\n\n")
+        reader, second = await asyncio.open_connection("127.0.0.1", port_of(listener))
+        assert await reader.read() == b""
+        again, _, _ = await exchange(*first, "GET /x HTTP/1.1\nHost: localhost\n\n")
+        for writer in (first[1], second):
+            writer.close()
+
+    assert (status, again) == (200, 200)
 
 
 async def test_headers_that_are_too_long_are_refused_and_others_go_on() -> None:

@@ -160,7 +160,6 @@ class _Connection(RequestHandler):
         manager = self._manager
         if manager is not None and len(manager.connections) > MAX_CONNECTIONS:
             self.force_close()
-            transport.close()
             return
         self.await_request(REQUEST_SECONDS)
 
@@ -205,6 +204,4 @@ class _Connection(RequestHandler):
 
     def _late(self) -> None:
         self._deadline = None
-        if self.transport is not None:
-            self.force_close()
-            self.transport.close()
+        self.force_close()
