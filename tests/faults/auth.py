@@ -77,7 +77,8 @@ class Bearer:
     def challenge(self, request: Request, base_url: str) -> str | None:
         """Refuse a request whose token is missing, unknown, expired, or for another scope."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        wanted = f"repository:{request.repository}:pull" if request.repository else ""
+        action = "pull" if request.method in {"GET", "HEAD"} else "pull,push"
+        wanted = f"repository:{request.repository}:{action}" if request.repository else ""
         header = f'Bearer realm="{base_url}/token",service="{self.service}"'
         if wanted:
             header += f',scope="{wanted}"'
@@ -86,7 +87,7 @@ class Bearer:
         scopes, expires = self._tokens.get(token, (frozenset(), 0.0))
         if time.monotonic() >= expires:
             return header + ',error="invalid_token"'
-        return None if not wanted or wanted in scopes else header + ',error="insufficient_scope"'
+        return None if not wanted or _allows(scopes, wanted) else header + ',error="insufficient_scope"'
 
     def grant(self, request: Request, reply: Reply) -> None:
         """Give a token for the scopes asked for, or 401."""
@@ -120,6 +121,18 @@ class Bearer:
         if form.get("grant_type") == "password":
             return (form.get("username"), form.get("password")) == (self.user, self.password)
         return request.headers.get("authorization") == _basic(self.user, self.password)
+
+
+def _allows(scopes: frozenset[str], wanted: str) -> bool:
+    """Tell whether a token's scopes have everything that is wanted: a push may pull, too."""
+    resource, _, actions = wanted.rpartition(":")
+    allowed = {
+        action
+        for scope in scopes
+        if scope.rpartition(":")[0] == resource
+        for action in scope.rpartition(":")[2].split(",")
+    }
+    return allowed >= set(actions.split(","))
 
 
 def _basic(user: str, password: str) -> str:

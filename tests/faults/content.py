@@ -25,6 +25,7 @@ class Content:
         self._blobs: dict[str, bytes] = {}
         self._media_types: dict[str, str] = {}
         self._tags: dict[tuple[str, str], str] = {}
+        self._known: set[str] = set()
         self._lock = threading.Lock()
 
     def add(self, image: Image, repository: str, tag: str) -> None:
@@ -33,6 +34,25 @@ class Content:
             self._blobs.update(image.blobs)
             self._media_types.update(image.media_types)
             self._tags[repository, tag] = image.manifest_digest
+
+    def open(self, repository: str) -> None:
+        """Know a repository, though no tag is in it."""
+        with self._lock:
+            self._known.add(repository)
+
+    def take(self, repository: str, digest: str, data: bytes, media_type: str = "") -> None:
+        """Hold a blob, or a manifest where it has a media type."""
+        with self._lock:
+            self._known.add(repository)
+            self._blobs[digest] = data
+            if media_type:
+                self._media_types[digest] = media_type
+
+    def holds(self, repository: str, digest: str) -> bool:
+        """Tell whether a GET would find it."""
+        with self._lock:
+            known = repository in self._known or any(path == repository for path, _ in self._tags)
+            return known and digest in self._blobs
 
     def remove(self, digest: str) -> None:
         """Hold a blob or manifest no longer, if it is held."""
@@ -53,6 +73,7 @@ class Content:
         """Answer a GET or HEAD of a manifest or blob."""
         with self._lock:
             known = any(repository == request.repository for repository, _ in self._tags)
+            known = known or request.repository in self._known
             data = self._blobs.get(reply.digest)
             media_type = self._media_types.get(reply.digest)
         if request.method not in {"GET", "HEAD"}:

@@ -24,6 +24,7 @@ from tests.faults.request import Exchange, Request
 from tests.faults.sockets import SEND_BUFFER, listen
 from tests.faults.story import Effect, Fault
 from tests.faults.tls import Certificate
+from tests.faults.uploads import Uploads
 
 
 class Registry:
@@ -42,6 +43,7 @@ class Registry:
         log: What was asked and answered, in the order of the requests.
         connections: How many were opened.
         hello_seconds: How long it thinks before it answers a TLS hello.
+        uploads: Takes what is pushed.
         date: Returns what it takes for the time, in seconds since the epoch; None says nothing.
     """
 
@@ -63,6 +65,7 @@ class Registry:
         self.date: Callable[[], float] | None = None
         self._tls = certificate.server_context() if certificate else None
         self._content = Content()
+        self.uploads = Uploads(self._content)
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._open: set[socket.socket] = set()
@@ -214,6 +217,8 @@ class Registry:
         if challenge is not None:
             refuse(reply, 401, "UNAUTHORIZED")
             reply.headers["WWW-Authenticate"] = challenge
+        elif request.kind == "upload" or request.method == "PUT":
+            self.uploads.answer(request, reply)
         elif request.repository:
             self._content.answer(request, reply)
         elif request.path == "/v2/":

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.faults.reply import Reply
 
+_UPLOAD = re.compile(r"/v2/(?P<repository>.+)/blobs/uploads/(?P<reference>[^/]*)\Z")
 _CONTENT = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>manifests|blobs)/(?P<reference>[^/]+)\Z")
 
 
@@ -19,12 +20,13 @@ class Request:
     Attributes:
         method: As sent.
         path: Without the query.
-        query: Its parameters, the last of each name.
+        query: Its parameters, the last of each name; of scopes all, with spaces.
         headers: By name in lower case.
-        body: Of a POST.
-        kind: ``manifest``, ``blob``, ``token``, or ``other``.
-        repository: Of a manifest or blob.
-        reference: Tag or digest of a manifest, digest of a blob.
+        body: As far as it came.
+        kind: ``manifest``, ``blob``, ``upload``, ``token``, or ``other``.
+        repository: Of a manifest, a blob or an upload.
+        reference: Tag or digest of a manifest, digest of a blob, number of an upload.
+        is_cut: Whether the connection ended before the body did.
     """
 
     method: str
@@ -35,6 +37,7 @@ class Request:
     kind: str
     repository: str
     reference: str
+    is_cut: bool = False
 
     @classmethod
     def read(cls, stream: BinaryIO) -> Request | None:
@@ -48,16 +51,21 @@ class Request:
             headers[name.strip().lower()] = value.strip()
         url = urlsplit(line[1])
         path = unquote(url.path)
-        match = _CONTENT.match(path)
+        upload, match = _UPLOAD.match(path), _CONTENT.match(path)
+        length = int(headers.get("content-length", 0))
+        body = stream.read(length)
+        kind = match["kind"].removesuffix("s") if match else "token" if path == "/token" else "other"
+        match = upload or match
         return cls(
             method=line[0],
             path=path,
-            query=dict(parse_qsl(url.query)),
+            query=_parameters(url.query),
             headers=headers,
-            body=stream.read(int(headers.get("content-length", 0))),
-            kind=match["kind"].removesuffix("s") if match else "token" if path == "/token" else "other",
+            body=body,
+            kind="upload" if upload else kind,
             repository=match["repository"] if match else "",
             reference=match["reference"] if match else "",
+            is_cut=len(body) < length,
         )
 
     @property
@@ -114,3 +122,9 @@ class Exchange:
     def sent(self) -> int:
         """Bytes of the body that were handed to the client."""
         return self.reply.sent
+
+
+def _parameters(query: str) -> dict[str, str]:
+    found = parse_qsl(query)
+    scopes = " ".join(value for name, value in found if name == "scope")
+    return dict(found) | ({"scope": scopes} if scopes else {})
