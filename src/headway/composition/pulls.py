@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from headway.composition.network import credential_source, http_client
-from headway.composition.unpacking import apply_and_record, apply_plainly
 from headway.distribution.addresses import AddressBook
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
 from headway.distribution.streams import Streams
 from headway.distribution.unfinished import Limits
 from headway.interfaces.registries import Registry
+from headway.layers.processes import Processes, places
 from headway.registry.client import RegistryClient
 from headway.registry.names import Resolve
 from headway.service.disk_care import DiskCare
@@ -95,7 +95,7 @@ async def pulling(
         async with asyncio.TaskGroup() as group:
             slots = Slots(limits.current.max_concurrent_downloads, lambda: streams.blobs_at_once)
             limits.attach(slots.set_limit)
-            applier = apply_and_record if settings.record_recipes else apply_plainly
+            applier = Processes(places(), records=settings.record_recipes)
             retain = settings.retain_layer_blobs
             transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group, retain=retain)
             keeping = group.create_task(ledger.keep())
