@@ -1,4 +1,4 @@
-"""Durable pulls over HTTP: ``/headway/pulls`` (docs/adr/0017-durable-pulls.md).
+"""Durable pulls over HTTP: ``/headway/pulls`` (docs/adr/0018-durable-pulls.md).
 
 Rule: who watches a pull and leaves has left it, by whatever route it was asked for.
 """
