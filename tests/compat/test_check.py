@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from headway.store.lock import WriterLock
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.faults.registry import Registry
@@ -205,3 +207,44 @@ def test_without_a_terminal_repair_needs_force_and_changes_nothing(headway: Cli,
     assert (done.returncode, fetched(registry)) == (2, [])
     assert f"fetches {len(APP.blobs[APP.layers[2]]):,} bytes" in done.stderr
     assert "--force" in done.stderr
+
+
+def test_where_the_link_fails_the_image_stays_listed_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    headway = Cli(tmp_path / "root")
+    (tmp_path / "daemon.json").write_text('{"max-download-attempts": 1, "download-patience": "0"}')
+    with Registry([APP]) as gone:
+        name = f"{gone.host}/test/image:1"
+        assert headway("pull", "-q", name).returncode == 0
+    big = tree(headway, 2) / "srv" / "big"
+    big.write_bytes(b"broken")
+
+    done = headway("check", "--repair", "-f", "--format", "json", "--config-file", tmp_path / "daemon.json")
+
+    assert done.returncode == 75
+    assert "not complete" in done.stderr
+    assert name in headway("images", "--format", "{{.Repository}}:{{.Tag}}").stdout
+    assert big.read_bytes() == b"broken"
+
+
+def test_it_checks_beside_a_writer_and_says_whom_a_repair_waits_for(headway: Cli) -> None:
+    (tree(headway, 2) / "srv" / "big").unlink()
+    with WriterLock(headway.data_root / "lock"):
+        status, found = checked(headway)
+        refused = headway("check", "--repair", "-f")
+
+    assert (status, len(found["damaged"])) == (1, 1)
+    assert refused.returncode == 75
+    assert f"process {os.getpid()}" in refused.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
+def test_a_layer_that_is_mounted_is_not_replaced(headway: Cli, registry: Registry) -> None:
+    place = headway("mount", f"{registry.host}/test/image:1").stdout.strip()
+    (tree(headway, 2) / "srv" / "big").unlink()
+
+    refused = headway("check", "--repair", "-f")
+    headway("umount", place)
+    mended, _ = checked(headway, "--repair", "-f")
+
+    assert (refused.returncode, mended) == (1, 0)
+    assert f"{place} shows layers" in refused.stderr

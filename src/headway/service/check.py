@@ -248,7 +248,7 @@ class _Plan:
                 yield msgspec.structs.replace(damage, fetch=None if damage.remedy is Remedy.FETCH else 0)
 
     def _damage(self, kind: Kind, digest: Digest, faults: tuple[str, ...], images: Sequence[StoredImage]) -> Damage:
-        is_known = any(source(image) is not None for image in images)
+        is_known = any(map(sources, images))
         return Damage(
             kind=kind,
             name=str(digest),
@@ -262,16 +262,16 @@ class _Plan:
         """Return the images that something mendable belongs to, those with a known source first."""
         ids = {image.image_id for each in damage if each.remedy is not Remedy.NONE for image in each.images}
         chosen = [image for image in self._images if image.image_id in ids]
-        return tuple(sorted(chosen, key=lambda image: source(image) is None))
+        return tuple(sorted(chosen, key=lambda image: not sources(image)))
 
 
-def source(image: StoredImage) -> Reference | None:
-    """Return where an image can be had from again, exactly as it was; None where nobody knows."""
+def sources(image: StoredImage) -> list[Reference]:
+    """Return where an image can be had from again, exactly as it was; nothing where nobody knows."""
     names = [Reference.parse(name) for name in image.names]
-    by_digest = next((name for name in names if name.digest is not None), None)
-    if by_digest is not None or image.manifest is None or not names:
+    by_digest = [name for name in names if name.digest is not None]
+    if by_digest or image.manifest is None:
         return by_digest
-    return names[0].name_only().with_digest(image.manifest)
+    return list(dict.fromkeys(name.name_only().with_digest(image.manifest) for name in names))
 
 
 def _hurt(image: StoredImage) -> HurtImage:

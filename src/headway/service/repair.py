@@ -7,7 +7,8 @@ Rule 3: an image that cannot be mended does not keep the others from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -15,7 +16,7 @@ from headway.errors import ConflictError, HeadwayError
 from headway.interfaces.inventory import Mending, StoredImage
 from headway.oci.digest import ChainID, DiffID, Digest
 from headway.oci.reference import Reference
-from headway.service.check import Checked, Kind, Remedy, source
+from headway.service.check import Checked, Kind, Remedy, sources
 from headway.service.progress import Report
 from headway.service.pull import Puller
 from headway.service.remote_image import PullRequest
@@ -101,18 +102,26 @@ class Repairer:
         brought = received = 0
         failed: list[tuple[str, HeadwayError]] = []
         for image in checked.hurt:
-            reference = source(image)
-            if reference is None or image.image_id not in wanted:
+            references = sources(image)
+            if not references or image.image_id not in wanted:
                 continue
             try:
-                received += await self._bring(image, reference, puller, report)
+                received += await self._bring(image, references, puller, report)
                 brought += 1
             except HeadwayError as error:
-                failed.append((reference.familiar, error))
+                failed.append((references[-1].familiar, error))
         derived = len(self._mending.derive_again())
         return Repaired(images=brought, received=received, derived=derived, failed=tuple(failed))
 
-    async def _bring(self, image: StoredImage, reference: Reference, puller: Puller, report: Report) -> int:
+    async def _bring(self, image: StoredImage, references: Sequence[Reference], puller: Puller, report: Report) -> int:
+        """Pull an image by one of its names, the first that works; return the bytes that came."""
+        *others, last = references
+        for reference in others:
+            with suppress(HeadwayError):
+                return await self._bring_by(image, reference, puller, report)
+        return await self._bring_by(image, last, puller, report)
+
+    async def _bring_by(self, image: StoredImage, reference: Reference, puller: Puller, report: Report) -> int:
         done = await puller.pull(self._ask_for(reference, image.platform), report)
         if done.image_id == image.image_id:
             await puller.tools.lanes.database(self._give_names_back, image)
