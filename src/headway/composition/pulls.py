@@ -74,7 +74,8 @@ async def pulling(
     """
     limits = limits or LiveLimits(settings.limits)
     standing = Standing(AddressBook(stores.hosts.addresses()))
-    http = http_client(settings, standing=standing, resolve=resolve, wall=wall)
+    rate = limits.rate
+    http = http_client(settings, standing=standing, resolve=resolve, wall=wall, rate=lambda: rate.rate)
     lanes = Lanes()
     streams = Streams()
     tools = Tools(
@@ -86,7 +87,7 @@ async def pulling(
         policy=limits.policy,
         clock=clock,
         jitter=random.random,
-        rate=limits.rate,
+        rate=rate,
         useful=http.meter.useful,
         reused=http.meter.reused,
     )

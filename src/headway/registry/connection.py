@@ -25,6 +25,7 @@ from headway.registry.translation import translated
 
 _MIN_WINDOW = 128 * 1024
 _LEAST_WINDOW = 16 * 1024
+_SO_BUF_LOCK = 72  # asm-generic/socket.h, Linux 5.14: whether the kernel leaves a buffer's size alone
 _SHORT_SECONDS = 0.02  # of a rate, what may lie in a buffer where the round trip is shorter
 _GIGABIT = 125_000_000
 _TCP_INFO_RTT = slice(68, 72)  # tcpi_rtt, in microseconds (linux/tcp.h: struct tcp_info)
@@ -177,10 +178,13 @@ class Connection(http.client.HTTPConnection):
             info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
             seconds = int.from_bytes(info[_TCP_INFO_RTT], "little") / 1e6
             if rate is None:
+                self.sock.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
                 window = max(_MIN_WINDOW, int(_GIGABIT * seconds))
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
             else:
+                # The kernel lets the clamp follow where it lets the buffer grow; a size that is set it leaves alone.
                 window = max(_LEAST_WINDOW, int(rate * max(seconds, _SHORT_SECONDS)))
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
 
     def limit(self, seconds: float) -> None:
         """Let the next blocked call wait `seconds` for a byte."""

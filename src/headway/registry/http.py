@@ -149,8 +149,7 @@ class Exchange:
         if connection.sock is None:
             connection.connect()
         connection.limit(self.limit_seconds)
-        if (rate := self._client.rate()) is not None:
-            connection.clamp_window(rate)
+        connection.clamp_window(self._client.rate())
         method, target, body, headers = self._request
         if connection.proxy is not None and self._address.scheme == "http":
             target = f"http://{self._address}{target}"

@@ -77,7 +77,7 @@ class Fetches:
             thin=self._tools.streams.is_thin,
             now=now,
         )
-        return streams.share(id(self))
+        return 1 if self._tools.rate.rate is not None else streams.share(id(self))  # more would get no more
 
     def start(self, fetch: Fetch) -> None:
         """Begin to perform `fetch`; `wait` tells how it ended."""
