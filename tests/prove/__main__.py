@@ -16,6 +16,7 @@ from tests.prove import (
     bad_input,
     concurrency,
     cuts,
+    daemon_limits,
     depth,
     disk_full,
     docker_cli,
@@ -24,10 +25,13 @@ from tests.prove import (
     faults_table,
     fuzz,
     hostile,
+    hostile_clients,
     interchange,
     kills,
     makers,
+    making,
     many,
+    many_clients,
     mixed_faults,
     mounts,
     outages,
@@ -48,7 +52,7 @@ MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, hostile, fuzz),
     *(interchange, concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
     *(durable, pushes, rate),
-    *(docker_cli, engine_fuzz),
+    *(docker_cli, engine_fuzz, making),
 )
 
 

@@ -56,7 +56,7 @@ def scale(sheet: Sheet) -> None:
     sheet.at_most("df and du differ by", 100 * abs(total / du(large) - 1), 1.0, "%")
 
 
-def fill(path: Path, count: int) -> None:
+def fill(path: Path, count: int, *, tags: int = TAGS) -> None:
     """Record images as pulls would have done: trees are empty directories, and nothing is synced one by one."""
     with writing(Settings(data_root=path), tell=pytest.fail) as stores:
         root = DataRoot(path)
@@ -68,7 +68,7 @@ def fill(path: Path, count: int) -> None:
         with stores.transaction():
             for number in range(count):
                 own = [DiffID(Digest.of(b"own %d of %d" % (layer, number))) for layer in range(OWN)]
-                record_image(root, stores, number, [*shared, *own])
+                record_image(root, stores, number, [*shared, *own], tags)
 
 
 def record_layers(root: DataRoot, database: Database, diff_ids: list[DiffID]) -> None:
@@ -81,7 +81,7 @@ def record_layers(root: DataRoot, database: Database, diff_ids: list[DiffID]) ->
         database.execute("INSERT OR IGNORE INTO chains VALUES (?, ?, ?, ?, 0, NULL)", row)
 
 
-def record_image(root: DataRoot, stores: Stores, number: int, diff_ids: list[DiffID]) -> None:
+def record_image(root: DataRoot, stores: Stores, number: int, diff_ids: list[DiffID], tags: int) -> None:
     config, manifest = (b"%s %d" % (what, number) for what in (b"config", b"manifest"))
     for data in (config, manifest):
         root.blob(Digest.of(data)).write_bytes(data)
@@ -97,7 +97,7 @@ def record_image(root: DataRoot, stores: Stores, number: int, diff_ids: list[Dif
             labels={"number": str(number)},
         )
     )
-    for tag in range(TAGS):
+    for tag in range(tags):
         stores.references.put_tag(Reference.parse(f"registry.example/team/app-{number}:{tag}"), image_id)
 
 
