@@ -29,7 +29,6 @@ from tests.prove import (
     interchange,
     kills,
     makers,
-    making,
     many,
     many_clients,
     mixed_faults,
@@ -52,7 +51,7 @@ MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, hostile, fuzz),
     *(interchange, concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
     *(durable, pushes, rate),
-    *(docker_cli, engine_fuzz, making),
+    *(docker_cli, engine_fuzz, daemon_limits, many_clients, hostile_clients),
 )
 
 
