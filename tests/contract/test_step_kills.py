@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headway.composition.checking import checking
@@ -22,6 +23,7 @@ from headway.composition.measuring import measuring
 from headway.composition.writing import writing
 from headway.interfaces.usage import Kind
 from headway.layers.applier import apply_layer
+from headway.layers.derive import derive_tree
 from headway.layers.recipe_recorder import Recorder
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
@@ -33,6 +35,9 @@ from headway.service.prune import Pruner
 from headway.service.recording import Pulled, record_pull
 from headway.service.stores import Stores
 from headway.settings import Settings
+from headway.store.data_root import DataRoot
+from headway.store.database import Database
+from headway.store.replacement import MendingLayerStore
 from tests.fakes import disks
 from tests.fakes.tars import Item, Source, directory, file, tar
 
@@ -101,6 +106,21 @@ def prune(stores: Stores) -> None:
     Pruner(stores).prune({"dangling": ["false"]}, unfinished=True)
 
 
+def mend(stores: Stores) -> None:
+    """Bring BASE anew, and derive again what stands on it."""
+    database: Database = stores.transaction.__self__  # type: ignore[attr-defined]  # its method
+    root = DataRoot(database._path.parent)
+    base = diff_id_of(BASE)
+    layers = MendingLayerStore(root, database, derive=derive_tree, damaged={base}, derived=[])
+    assert layer(msgspec.structs.replace(stores, layers=layers), BASE) == base
+    assert len(layers.derive_again()) == 1
+
+
+def diff_id_of(items: list[Item]) -> DiffID:
+    """Return the diff ID of a layer."""
+    return DiffID(Digest.of(tar(*items)))
+
+
 def killed_before(root: Path, number: int, act: Act) -> str:
     """Act in a process of its own, which dies before its change `number`; return which one that was, or nothing."""
     read, write = os.pipe()
@@ -161,6 +181,31 @@ def stocked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         with writing(Settings(data_root=last), tell=pytest.fail) as opened:
             act(opened)
     return stores
+
+
+def test_an_image_is_never_without_a_layer_that_is_being_mended(stocked: dict[str, Path], tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    copy(stocked["image"], broken)
+    for path in broken.glob("trees/sha256-*/etc/base"):
+        path.write_bytes(b"rotten")
+    seen = set()
+    for number in range(1, 100):
+        root = tmp_path / str(number)
+        copy(broken, root)
+        died_before = killed_before(root, number, mend)
+        with writing(Settings(data_root=root), tell=pytest.fail) as stores:
+            assert [str(name) for name, _ in stores.references.list() if name.tag] == ["docker.io/library/app:1"]
+        with checking(Settings(data_root=root)) as checker:
+            seen.add(tuple(damage.kind for damage in checker.check(full=True).damage))
+        with measuring(Settings(data_root=root)) as (_, disk):
+            assert disk.measure().total == pytest.approx(disks.du(root), rel=0.01), died_before
+        assert os.listdir(root / "tmp") == [], died_before
+        shutil.rmtree(root)
+        if not died_before:
+            break
+
+    assert number > 5
+    assert seen == {("layer",), ()}
 
 
 @pytest.mark.parametrize(
