@@ -46,7 +46,7 @@ class Blob:
 
     def end(self, fetch: Fetch, rate: float) -> None:
         self.held.add(fetch.offset, fetch.position)
-        self.spread.ended(fetch, rate=rate)
+        self.spread.ended(fetch, rate=rate, now=self.now)
 
 
 def test_one_stream_asks_for_the_whole_gap() -> None:
@@ -92,7 +92,7 @@ def test_a_piece_is_a_few_seconds_of_work() -> None:
 def test_pieces_grow_small_near_the_end_so_that_all_end_together() -> None:
     blob = Blob(streams=4)
     blob.held.add(0, SIZE - 4 * MIB)
-    blob.spread.ended(Fetch(0, 0, 1, 0), rate=RATE)
+    blob.spread.ended(Fetch(0, 0, MIB, 0, position=MIB), rate=RATE, now=0.0)
 
     pieces = [fetch.end - fetch.offset for fetch in [blob.begin() for _ in range(4)] if fetch]
 
@@ -102,7 +102,7 @@ def test_pieces_grow_small_near_the_end_so_that_all_end_together() -> None:
 
 def test_a_straggler_keeps_a_little_and_the_others_get_the_rest() -> None:
     blob = Blob(streams=2)
-    blob.spread.ended(Fetch(0, 0, 1, 0), rate=RATE)
+    blob.spread.ended(Fetch(0, 0, MIB, 0, position=MIB), rate=RATE, now=0.0)
     slow = blob.begin()
     fast = blob.begin()
     assert slow is not None
@@ -120,7 +120,7 @@ def test_a_straggler_keeps_a_little_and_the_others_get_the_rest() -> None:
 
 def test_who_shows_nothing_at_all_gets_nothing_left() -> None:
     blob = Blob(streams=2)
-    blob.spread.ended(Fetch(0, 0, 1, 0), rate=RATE)
+    blob.spread.ended(Fetch(0, 0, MIB, 0, position=MIB), rate=RATE, now=0.0)
     silent = blob.begin()
     fast = blob.begin()
     assert silent is not None

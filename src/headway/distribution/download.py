@@ -194,7 +194,8 @@ class BlobDownload:
         """
         if not any(fetch is each for each in self._spread.running):
             raise OutOfOrderError(f"a report of a fetch that is not under way, while {self._state.name}")
-        self._spread.ended(fetch, rate=ended.flowed_bytes / ended.seconds if ended.seconds > 0 else 0.0)
+        rate = ended.flowed_bytes / ended.seconds if ended.seconds > 0 else 0.0
+        self._spread.ended(fetch, rate=rate, now=now)
         new_bytes = fetch.position - fetch.offset
         self._held = held
         self._skipped += ended.skipped

@@ -9,6 +9,8 @@ Rule 4: no byte is asked for twice at the same time, but for what a connection h
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from headway.distribution.flow import Pace
@@ -19,6 +21,7 @@ PIECE_ROUND_TRIPS = 20  # a request costs one of them
 MIN_PIECE_BYTES = 256 * 1024
 MIN_SHARE_BYTES = 64 * 1024
 UNKNOWN_SECONDS = 3.0  # how long a stream may show nothing before it counts as slow
+RECENT_SECONDS = 10.0
 LONG_PIECES = 3
 STRAGGLER_FACTOR = 4
 
@@ -49,7 +52,7 @@ class Fetch(msgspec.Struct):
     waited_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.position = self.offset
+        self.position = max(self.position, self.offset)
 
 
 class _Stream:
@@ -91,7 +94,8 @@ class Spread:
     def __init__(self, size: int) -> None:
         self._size = size
         self._streams: list[_Stream] = []
-        self._usual_rate = 0.0
+        self._usual_rate = 0.0  # of a stream that is no straggler
+        self._ended_rate, self._ended_at = 0.0, -math.inf
         self._first_byte_seconds = 0.0
 
     @property
@@ -104,11 +108,13 @@ class Spread:
         self._streams.append(_Stream(fetch, now))
         return fetch
 
-    def ended(self, fetch: Fetch, *, rate: float) -> None:
+    def ended(self, fetch: Fetch, *, rate: float, now: float) -> None:
         """Take note of its end, and of the bytes per second that it brought."""
         self._streams = [stream for stream in self._streams if stream.fetch is not fetch]
-        if rate and not (self._streams and self._usual_rate):
-            self._usual_rate = rate
+        if fetch.position - fetch.offset < MIN_PIECE_BYTES:
+            return  # a burst, and no rate
+        if rate >= self._ended_rate or now - self._ended_at > RECENT_SECONDS:
+            self._ended_rate, self._ended_at = rate, now
 
     def find(self, held: Ranges, *, streams: int, now: float) -> tuple[int, int] | None:
         """Return the interval that one more stream should fetch, None where there is nothing for it to do.
@@ -137,9 +143,10 @@ class Spread:
         for stream in self._streams:
             stream.look(now)
             self._first_byte_seconds = max(self._first_byte_seconds, stream.fetch.waited_seconds)
-        self._usual_rate = (
-            max((self._rate(stream, now) or 0.0 for stream in self._streams), default=0.0) or self._usual_rate
-        )
+        rates = [self._rate(stream, now) or 0.0 for stream in self._streams]
+        if now - self._ended_at <= RECENT_SECONDS:
+            rates.append(self._ended_rate)
+        self._usual_rate = max(rates, default=0.0) or self._usual_rate
 
     def _rate(self, stream: _Stream, now: float) -> float | None:
         return stream.rate(now, UNKNOWN_SECONDS + 2 * self._first_byte_seconds)

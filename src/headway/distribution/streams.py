@@ -2,7 +2,8 @@
 
 Rule 1: one stream for each blob to begin with. Twice as many are tried where the flow is steady, this machine could
         take far more, and there is work for some seconds; they stay where they brought a quarter more.
-Rule 2: after a trial that brought nothing there is no other before the rate falls clearly below what was seen then.
+Rule 2: after two trials in a row that brought nothing (one may have met a slow server) there is no other before the
+        rate falls clearly below what was seen then.
 Rule 3: at most `MAX_STREAMS` to one registry, and one per blob where it ignores ranges.
 Rule 4: where the link breaks connections all the time, one stream flows while another is made.
 Rule 5: on a thin link one blob at a time: two would only both be late. A link that turns thin begins anew with one
@@ -24,6 +25,7 @@ MAX_JUDGE_SECONDS = 3.0
 JUDGE_ROUND_TRIPS = 4
 TRIAL_SECONDS = 10.0
 GAIN = 1.25
+TRIALS_IN_VAIN = 2
 STEADY = 1.15
 FALLEN = 0.75
 FAST_BYTES_PER_SECOND = 40e6  # unpacking takes about as much; more would only wait for it
@@ -31,6 +33,7 @@ WORTH_SECONDS = 4.0
 WORTH_BYTES = 8 << 20
 WORTH_BYTES_PER_SECOND = 4096.0  # below that, the greeting of another connection takes seconds
 IDLE_SHARE = 0.08
+IDLE_SECONDS = 1.0  # in all; before that, nobody has lost anything
 THIN_BYTES_PER_SECOND = 64 * 1024.0
 EVIDENCE_BYTES = 64 * 1024
 EVIDENCE_SECONDS = 1.0
@@ -76,8 +79,10 @@ class HostStreams:
         self._blobs: dict[int, _Use] = {}
         self._received = 0
         self._count = 0
-        self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)  # since as many streams flow as now
+        self._reached = 0  # the most that flowed at once since the last decision; they end and begin all the time
+        self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)  # since then
         self._trial: _Trial | None = None
+        self._in_vain = 0
         self._enough = 0.0
         self._thin = False
         self._idle_seconds = self._flow_seconds = 0.0
@@ -119,11 +124,11 @@ class HostStreams:
         self._blobs[blob] = _Use(open_streams, flowing)
         if thin and not self._thin and self._trial is None:
             self._extra, self._enough = 0, 0.0
+            self._begin_anew()
         self._thin = thin
-        count = sum(use.flowing for use in self._blobs.values())
-        if count != self._count:
-            self._count = count
-            self._samples.clear()
+        self._count = sum(use.flowing for use in self._blobs.values())
+        if self._count > self._reached:
+            self._begin_anew()
         if not self._samples or now - self._samples[-1][0] >= _SAMPLE_SECONDS:
             self._samples.append((now, self._received))
             self._judge(left, now)
@@ -140,9 +145,13 @@ class HostStreams:
             return 1
         others = [use.open for known, use in self._blobs.items() if known != blob]
         extra = self._extra - sum(max(0, each - 1) for each in others)
-        if self._idle_seconds > IDLE_SHARE * (self._idle_seconds + self._flow_seconds):
+        if self._idle_seconds > max(IDLE_SECONDS, IDLE_SHARE * (self._idle_seconds + self._flow_seconds)):
             extra = max(extra, 1)
         return max(1, min(1 + extra, MAX_STREAMS - sum(others)))
+
+    def _begin_anew(self) -> None:
+        self._reached = self._count
+        self._samples.clear()
 
     def _judge(self, left: int, now: float) -> None:
         rate = self._steady_rate()
@@ -151,12 +160,20 @@ class HostStreams:
                 more = min(self._count, MAX_STREAMS - self._count)
                 self._trial = _Trial(rate, self._count + more, self._extra, now + TRIAL_SECONDS)
                 self._extra += more
-        elif now > self._trial.until or (rate is not None and self._count >= self._trial.streams):
-            brought = rate or 0.0
-            if now > self._trial.until or brought < GAIN * self._trial.rate:
-                self._extra = self._trial.extra_before
-                self._enough = max(brought, self._trial.rate)
+                self._begin_anew()
+        elif now > self._trial.until or (rate is not None and self._reached >= self._trial.streams):
+            self._conclude(self._trial, rate or 0.0)
             self._trial = None
+            self._begin_anew()
+
+    def _conclude(self, trial: _Trial, brought: float) -> None:
+        if brought >= GAIN * trial.rate:
+            self._in_vain, self._enough = 0, 0.0
+            return
+        self._extra = trial.extra_before
+        self._in_vain += 1
+        if self._in_vain >= TRIALS_IN_VAIN:
+            self._in_vain, self._enough = 0, max(brought, trial.rate)
 
     def _is_worth_a_trial(self, rate: float, left: int) -> bool:
         return (
@@ -169,6 +186,8 @@ class HostStreams:
 
     def _steady_rate(self) -> float | None:
         """Return what all streams together bring, None where that is not known yet or still grows."""
+        if not self._samples:
+            return None
         (began, first), (ended, last) = self._samples[0], self._samples[-1]
         needed = min(MAX_JUDGE_SECONDS, max(JUDGE_SECONDS, JUDGE_ROUND_TRIPS * self.first_byte_seconds))
         if ended - began < needed or len(self._samples) < 3:
