@@ -69,7 +69,8 @@ def _outages(link: Link) -> Iterator[list[float]]:
 
 @check(
     "capped-connections",
-    "4 connections capped at 2 MB/s each, one layer of 200 MB: <= 1.2 x its size / 8 MB/s; one of them at 1 %: <= 1.5 x.",
+    "4 connections capped at 2 MB/s each, one layer of 200 MB: <= 1.2 x its size / 8 MB/s; one of them at 1 %: "
+    "<= 1.5 x.",
 )
 def capped_connections(sheet: Sheet) -> None:
     """Pull where all are alike, and where each of the first in turn is slow."""

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 import msgspec
 
-from headway.distribution.backoff import GiveUp, Retries, RetryPolicy, Wait
-from headway.distribution.download import BlobDownload, Commit, Ended, SetAside, Verify
+from headway.distribution.backoff import GiveUp, Retries, Wait
+from headway.distribution.download import Action, BlobDownload, Commit, Ended, SetAside, Verify
 from headway.distribution.spread import Fetch
 from headway.errors import DigestMismatchError, GaveUpError, HeadwayError, StoreError
 from headway.interfaces.content import Follower, Ingest
@@ -53,14 +53,15 @@ class Cost(msgspec.Struct, frozen=True):
     retries: dict[str, int] = {}
 
 
-def _log_retry(wait: Wait, policy: RetryPolicy) -> None:
+def _log_retry(error: HeadwayError, retries: Retries) -> None:
     """Log what Moby's daemon logs (moby-behaviour 2.4); an attempt that brought bytes is told as the first."""
-    log.info("Download failed, retrying (%d/%d): %s", max(1, wait.attempts), policy.max_attempts, wait.cause)
+    attempts = max(1, retries.attempts)
+    log.info("Download failed, retrying (%d/%d): %s", attempts, retries.policy.max_attempts, error)
 
 
-def _log_end(error: HeadwayError, attempts: int) -> None:
+def _log_end(error: HeadwayError, retries: Retries) -> None:
     cause = error.cause if isinstance(error, GaveUpError) else error
-    log.error("Download failed after %d attempts: %s", max(1, attempts), cause)
+    log.error("Download failed after %d attempts: %s", max(1, retries.attempts), cause)
 
 
 class BlobTransfer:
@@ -96,7 +97,7 @@ class BlobTransfer:
         self._consumers: list[Consumer[object]] = []
         self._digest = self.consume(self._hash, "hash") if is_digest_known else None
         self._is_doubted = False
-        self._told: HeadwayError | None = None
+        self._untold: HeadwayError | None = None  # why a request failed, where that is not in the log yet
         self._unpacked = 0
         self._retries: Counter[str] = Counter()
         self._machine = BlobDownload(
@@ -152,17 +153,23 @@ class BlobTransfer:
         for consumer in self._consumers:
             consumer.approve()
 
-    async def _step(self) -> bool:
-        """Do the next thing; tell whether it was the last."""
+    def _decide(self) -> Action | None:
         machine, now = self._machine, self._tools.clock()
         machine.retries.policy = self._tools.policy()
-        match machine.next_action(now=now, streams=self._fetches.share(machine.source, now)):
+        action = machine.next_action(now=now, streams=self._fetches.share(machine.source, now))
+        if self._untold is not None and isinstance(action, Fetch | Wait):
+            _log_retry(self._untold, machine.retries)
+            self._untold = None
+        return action
+
+    async def _step(self) -> bool:
+        """Do the next thing; tell whether it was the last."""
+        match self._decide():
             case Fetch() as fetch:
                 self._start(fetch)
             case None:
                 await self._watch()
             case Wait() as wait:
-                self._tell_wait(wait)
                 await self._wait(wait)
             case Verify():
                 await self._verify()
@@ -172,7 +179,7 @@ class BlobTransfer:
                 self._restart_doubted()
                 return True
             case GiveUp(error):
-                _log_end(error, machine.retries.attempts)
+                _log_end(error, self._machine.retries)
                 raise error
         return False
 
@@ -182,12 +189,6 @@ class BlobTransfer:
             await consumer.stop()
 
     # Actions
-
-    def _tell_wait(self, wait: Wait) -> None:
-        """Log a wait once, however often it is looked at."""
-        if wait.cause is not self._told:
-            self._told = wait.cause
-            _log_retry(wait, self._machine.retries.policy)
 
     def _start(self, fetch: Fetch) -> None:
         if fatal := self._fatal_error():
@@ -206,6 +207,7 @@ class BlobTransfer:
 
     def _ended(self, fetch: Fetch, ended: Ended) -> None:
         error = self._fatal_error() or ended.error
+        self._untold = error or self._untold
         if error is not None:
             self._count_retry(error)
         ended = msgspec.structs.replace(ended, error=error)
