@@ -111,7 +111,9 @@ def _show(found: Checked, options: Namespace, done: Repaired | None = None) -> N
         print(json_text(_document(found, done), indent=1))
         return
     if done is not None and (done.images or done.derived):
-        print(f"mended {done.images} images, {size(done.received)} received; {done.derived} trees derived again")
+        images = f"{done.images} image{'s' if done.images != 1 else ''}"
+        derived = f"; {done.derived} made again from what is here" if done.derived else ""
+        print(f"mended {images}, {size(done.received)} received{derived}")
     if found.damage:
         _say(found)
     else:
@@ -121,8 +123,7 @@ def _show(found: Checked, options: Namespace, done: Repaired | None = None) -> N
 def _say(found: Checked) -> None:
     """Say what is damaged, whom it hurts, and what mending takes."""
     for damage in found.damage:
-        name = damage.name if damage.kind in (Kind.CONTAINER, Kind.RECORDS) else damage.name[:19]
-        say(f"{damage.kind} {name} is damaged")
+        say(f"{_named(damage)} is damaged")
         for fault in damage.faults:
             print(f"         {one_line(fault)}", file=sys.stderr)
         for image in damage.images:
@@ -133,6 +134,12 @@ def _say(found: Checked) -> None:
     say(
         f"{len(found.damage)} damaged; headway check --repair fetches {size(found.fetch)} ({found.fetch:,} bytes){more}"
     )
+
+
+def _named(damage: Damage) -> str:
+    if damage.kind is Kind.RECORDS:
+        return "the database"
+    return f"{damage.kind} {damage.name if damage.kind is Kind.CONTAINER else damage.name[:19]}"
 
 
 def _remedy(damage: Damage) -> str:
@@ -150,7 +157,7 @@ def _remedy(damage: Damage) -> str:
 def _what(found: Checked) -> str:
     how = "every byte" if found.is_full else "names and sizes"
     unread = f", {found.unread} of them by the sum of sizes alone" if found.unread else ""
-    return f"{found.images} images, {found.layers} layers ({how}{unread}), {found.blobs} blobs"
+    return f"images: {found.images}, layers: {found.layers} ({how}{unread}), blobs: {found.blobs}"
 
 
 def _document(found: Checked, done: Repaired | None) -> dict[str, object]:

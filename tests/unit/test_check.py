@@ -1,0 +1,163 @@
+"""What is made of what a check finds: whom it hurts, what mends it, what that costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headway.errors import NotFoundError, StoreCorruptError
+from headway.interfaces.inventory import StoredImage, StoredTree
+from headway.oci.digest import DiffID, Digest, ImageID
+from headway.service.check import MOST_FAULTS, Checked, Checker, Kind, Remedy, sources
+from headway.service.repair import damaged_chains, damaged_layers
+
+BASE, TOP = DiffID(Digest.of(b"base")), DiffID(Digest.of(b"top"))
+CONFIG = Digest.of(b"config")
+MANIFEST_BYTES = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": CONFIG, "size": 6},
+        "layers": [
+            {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": Digest.of(name), "size": size}
+            for name, size in ((b"base blob", 1_000), (b"top blob", 20))
+        ],
+    }
+).encode()
+MANIFEST = Digest.of(MANIFEST_BYTES)
+PULLED = StoredImage(
+    image_id=ImageID(CONFIG),
+    names=("docker.io/library/app:1", f"docker.io/library/app@{MANIFEST}"),
+    manifest=MANIFEST,
+    platform="linux/amd64",
+    blobs=(CONFIG, MANIFEST),
+    diff_ids=(BASE, TOP),
+)
+IMPORTED = StoredImage(
+    image_id=ImageID(Digest.of(b"imported")),
+    names=("docker.io/library/made:1",),
+    manifest=None,
+    platform="linux/amd64",
+    blobs=(Digest.of(b"imported"),),
+    diff_ids=(TOP,),
+)
+
+
+@dataclass
+class Blobs:
+    """Holds blobs, some of which are rotten."""
+
+    held: dict[Digest, bytes] = field(
+        default_factory=lambda: {CONFIG: b"config", MANIFEST: MANIFEST_BYTES, Digest.of(b"imported"): b"imported"}
+    )
+
+    def read(self, digest: Digest) -> bytes:
+        if digest not in self.held:
+            raise NotFoundError("blob", digest)
+        if Digest.of(self.held[digest]) != digest:
+            raise StoreCorruptError("another digest")
+        return self.held[digest]
+
+
+@dataclass
+class Records:
+    """An inventory of two layers."""
+
+    held: list[StoredImage]
+    in_chain: bool = True
+    recorded: bool = True
+    lost: tuple[str, ...] = ()
+
+    def trees(self) -> list[StoredTree]:
+        return [
+            StoredTree(diff_id=diff_id, chain_id=None, path=Path(diff_id), recipe=None, size=1, in_chain=self.in_chain)
+            for diff_id in (BASE, TOP)
+        ]
+
+    def has(self, tree: StoredTree) -> bool:
+        return self.recorded
+
+    def images(self) -> list[StoredImage]:
+        return self.held
+
+    def lost_containers(self) -> tuple[str, ...]:
+        return self.lost
+
+    def faults(self, *, full: bool) -> Iterator[str]:
+        return iter(())
+
+
+def checked(records: Records, *wrong: DiffID, blobs: Blobs | None = None, faults: int = 1) -> Checked:
+    def examine(tree: StoredTree, *, full: bool) -> Iterator[str]:
+        return iter([f"fault {number}" for number in range(faults)] if tree.diff_id in wrong else [])
+
+    return Checker(records, blobs or Blobs(), examine).check()  # type: ignore[arg-type]  # it only reads
+
+
+def test_a_layer_costs_the_blob_that_the_manifest_promises_and_hurts_whoever_has_it() -> None:
+    found = checked(Records([PULLED, IMPORTED]), TOP)
+
+    (damage,) = found.damage
+    assert (damage.kind, damage.name, damage.remedy, damage.fetch) == (Kind.LAYER, TOP, Remedy.FETCH, 20)
+    assert [image.names[0] for image in damage.images] == ["app:1", "made:1"]
+    assert (found.fetch, found.is_exact, damaged_layers(found), damaged_chains(found)) == (20, True, {TOP}, set())
+
+
+def test_what_came_from_no_registry_cannot_be_fetched() -> None:
+    found = checked(Records([IMPORTED]), TOP)
+
+    assert [(each.remedy, each.fetch) for each in found.damage] == [(Remedy.NONE, 0)]
+    assert not found.mendable
+
+
+def test_without_its_manifest_nobody_guesses_what_a_layer_costs() -> None:
+    blobs = Blobs()
+    blobs.held[MANIFEST] = b"rotten"
+
+    found = checked(Records([PULLED]), TOP, blobs=blobs)
+
+    assert {(each.kind, each.fetch) for each in found.damage} == {(Kind.BLOB, None), (Kind.LAYER, None)}
+    assert not found.is_exact
+
+
+def test_a_config_that_is_gone_costs_what_its_manifest_says() -> None:
+    blobs = Blobs()
+    del blobs.held[CONFIG]
+
+    (damage,) = checked(Records([PULLED]), blobs=blobs).damage
+
+    assert (damage.faults, damage.fetch) == (("it is gone",), 6)
+
+
+def test_what_was_removed_meanwhile_is_no_damage() -> None:
+    assert checked(Records([PULLED], recorded=False), BASE, TOP).damage == ()
+
+
+def test_a_layer_of_a_stopped_pull_is_forgotten() -> None:
+    (damage,) = checked(Records([], in_chain=False), TOP).damage
+
+    assert damage.remedy is Remedy.FORGET
+
+
+def test_a_tree_in_ruins_is_told_of_briefly() -> None:
+    (damage,) = checked(Records([PULLED]), TOP, faults=1_000).damage
+
+    assert len(damage.faults) == MOST_FAULTS
+
+
+def test_containers_that_lost_what_was_written_are_named_and_cannot_be_mended() -> None:
+    (damage,) = checked(Records([PULLED], lost=("calm-ketch",))).damage
+
+    assert (damage.kind, damage.name, damage.remedy) == (Kind.CONTAINER, "calm-ketch", Remedy.NONE)
+
+
+def test_an_image_is_had_again_by_its_digest_or_by_its_manifest_where_it_has_only_tags() -> None:
+    tagged = StoredImage(
+        image_id=ImageID(CONFIG), names=("a.example/app:1", "a.example/app:2"), manifest=MANIFEST, platform="", blobs=()
+    )
+
+    assert [str(each) for each in sources(PULLED)] == [f"docker.io/library/app@{MANIFEST}"]
+    assert [str(each) for each in sources(tagged)] == [f"a.example/app@{MANIFEST}"]
+    assert sources(IMPORTED) == []
