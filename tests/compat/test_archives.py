@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -156,6 +157,16 @@ def _local_save(running: Daemon, tmp_path: Path, *names: str) -> bytes:
     done = Cli(running.data_root)("save", "-o", tmp_path / "local.tar", *names)
     assert done.returncode == 0, done.stderr
     return (tmp_path / "local.tar").read_bytes()
+
+
+def test_a_save_that_fails_under_way_does_not_end_as_a_whole_one(running: Daemon) -> None:
+    long = image([noise_layer(3_000_000)], compression="none", tag="long:1")
+    running.ask("POST", "/images/load", body=tar_of(docker_20(long)))
+    (tree,) = (running.data_root / "trees").glob("*/noise-0")
+    tree.write_bytes(tree.read_bytes()[:-1] + b"?")
+
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        running.ask("GET", "/images/long:1/get")
 
 
 @pytest.mark.parametrize(

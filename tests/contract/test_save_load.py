@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from backports import zstd
+from msgspec import structs
 
 from headway.composition.archives import loader, saver
 from headway.composition.pulls import pulling
@@ -271,6 +272,41 @@ def test_an_image_without_a_name_is_saved_and_loaded(tmp_path: Path) -> None:
         one.load(tar_of(oci(PLAIN)))
 
         assert two.load(one.save(PLAIN.image_id)) == [f"Loaded image ID: {PLAIN.image_id}\n"]
+
+
+def test_an_image_without_layers_is_saved_and_loaded(tmp_path: Path) -> None:
+    empty = image([], tag="empty:1")
+    with a_house(tmp_path / "one") as one, a_house(tmp_path / "two") as two:
+        one.load(tar_of(oci(empty)))
+
+        assert two.load(one.save("empty:1")) == ["Loaded image: empty:1\n"]
+        assert two.save("empty:1") == one.save("empty:1")
+
+
+def test_a_parent_is_known_where_both_are_in_the_archive(tmp_path: Path) -> None:
+    parent, child = image([{"a": b"a"}], tag="parent:1"), image([{"a": b"a"}, {"b": b"b"}], tag="child:1")
+    with a_house(tmp_path / "one") as one, a_house(tmp_path / "two") as two:
+        one.load(tar_of(oci(parent, child)))
+        record = one.stores.images.get(ImageID(Digest(child.image_id)))
+        assert record is not None
+        one.stores.images.put(structs.replace(record, parent=ImageID(Digest(parent.image_id))))
+
+        two.load(one.save("parent:1", "child:1"))
+
+        assert two.stores.images.children(ImageID(Digest(parent.image_id))) == [child.image_id]
+        assert two.save("parent:1", "child:1") == one.save("parent:1", "child:1")
+
+
+def test_an_image_that_cannot_be_the_parent_is_refused(house: House) -> None:
+    house.load(tar_of(docker_20(PLAIN)))
+    files = docker_20(GZIPPED)
+    (item,) = json.loads(files["manifest.json"])
+    files["manifest.json"] = json.dumps([{**item, "Parent": PLAIN.image_id}]).encode()
+
+    with pytest.raises(InvalidArchiveError, match="is not a valid parent"):
+        house.load(tar_of(files))
+
+    assert house.names() == ["plain:1"]
 
 
 def test_a_layer_that_is_here_is_not_unpacked_again(house: House, tmp_path: Path) -> None:

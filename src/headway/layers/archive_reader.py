@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 
 from headway.errors import InvalidArchiveError, InvalidLayerError, StoreError
@@ -24,6 +25,9 @@ from headway.oci.archived import clean_name, link_target
 
 DOCUMENT_BYTES = 1 << 20
 """What is shorter is given before what is longer, where there is a choice."""
+
+MOST_FILES = 1_000_000
+"""Of an archive whose list is kept in memory; a thousand images of the most layers have half as many."""
 
 _HEADER_READ = 1 << 14
 
@@ -108,7 +112,9 @@ class FileArchive:
 
     def files(self) -> Iterator[ArchiveFile]:
         """Yield its files, documents first."""
-        found = list(self._scan())
+        found = list(islice(self._scan(), MOST_FILES + 1))
+        if len(found) > MOST_FILES:
+            raise InvalidArchiveError(f"it holds more than {MOST_FILES} files")
         if not found:
             raise InvalidArchiveError("it is empty")
         for entry, at in sorted(found, key=lambda item: item[0].size > DOCUMENT_BYTES):
@@ -195,7 +201,7 @@ def opened(path: Path) -> Iterator[FileArchive | DirectoryArchive | StreamArchiv
     if path.is_dir():
         yield DirectoryArchive(path)
         return
-    with _disk_faults():
+    with _disk_faults(path):
         file = path.open("rb", buffering=0)
     with file:
         yield stream(file) if _is_only_read_once(file) else FileArchive(file)
@@ -259,8 +265,8 @@ def _archive_faults() -> Iterator[None]:
 
 
 @contextmanager
-def _disk_faults() -> Iterator[None]:
+def _disk_faults(what: Path | str = "the archive") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"cannot read the archive: {error.strerror}") from error
+        raise StoreError(f"cannot read {what}: {error.strerror}") from error
