@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import subprocess
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 from tests.fakes.cli import Cli
 
+_BUG = re.compile(r"\bbug\b|Traceback|never retrieved")
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
 
@@ -62,7 +64,7 @@ class Daemon:
 
 def is_bug(line: str) -> bool:
     """Whether a line of a log tells of something that nobody has thought of."""
-    return "bug " in line or "Traceback" in line or "never retrieved" in line
+    return bool(_BUG.search(line))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from tests.prove import (
     recipes,
     repeats,
     scale,
+    seed_attempts,
     service,
     start_up,
 )
@@ -52,6 +53,7 @@ MODULES = (
     *(interchange, concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
     *(durable, pushes, rate),
     *(docker_cli, engine_fuzz, daemon_limits, many_clients, hostile_clients),
+    *(seed_attempts,),
 )
 
 
