@@ -9,7 +9,6 @@ import hashlib
 import json
 import secrets
 import threading
-from collections import defaultdict
 
 from tests.faults.content import Content, refuse
 from tests.faults.reply import Reply
@@ -25,6 +24,7 @@ class Uploads:
     Attributes:
         keeps_pieces: Whether a session keeps what arrived of a piece that was cut.
         forgets: Whether it says that it has taken a blob, and does not hold it.
+        mounts: Whether it takes blobs from its other repositories.
         least: What it wants a piece to be at least, in bytes; 0 for any size.
         most: The longest body that it takes; a longer one is answered 413.
         received: Bytes of pieces that arrived, whatever came of them.
@@ -33,17 +33,13 @@ class Uploads:
     def __init__(self, content: Content) -> None:
         self.keeps_pieces = False
         self.forgets = False
+        self.mounts = True
         self.least = 0
         self.most: int | None = None
         self.received = 0
         self._content = content
         self._sessions: dict[str, bytearray] = {}
-        self._places: defaultdict[str, set[str]] = defaultdict(set)
         self._lock = threading.Lock()
-
-    def has(self, repository: str, digest: str) -> bool:
-        """Tell whether a blob was pushed into a repository."""
-        return digest in self._places[repository]
 
     def answer(self, request: Request, reply: Reply) -> None:
         """Answer a request that is about a session, or puts a manifest."""
@@ -60,8 +56,7 @@ class Uploads:
 
     def _begin(self, request: Request, reply: Reply) -> None:
         wanted, source = request.query.get("mount", ""), request.query.get("from", "")
-        if wanted and (self._content.holds(source, wanted) or self.has(source, wanted)):
-            self._places[request.repository].add(wanted)
+        if self.mounts and wanted and self._content.holds(source, wanted):
             self._content.open(request.repository)
             reply.become(201, b"", {"Location": f"/v2/{request.repository}/blobs/{wanted}"})
             return
@@ -112,7 +107,6 @@ class Uploads:
         del self._sessions[request.reference]
         if not self.forgets:
             self._content.take(request.repository, digest, data)
-            self._places[request.repository].add(digest)
         reply.become(201, b"", {"Docker-Content-Digest": digest})
 
     def _put_manifest(self, request: Request, reply: Reply) -> None:

@@ -26,7 +26,7 @@ from headway.registry.distrust import CertificateDoubt
 from headway.registry.idle import IdleConnections
 from headway.registry.meter import Meter
 from headway.registry.names import Names
-from headway.registry.sending import Body, Transmission
+from headway.registry.sending import LOOK_SECONDS, Body, Transmission
 from headway.registry.tls import tls_context
 from headway.registry.translation import translated
 
@@ -177,6 +177,7 @@ class Exchange:
         connection.request(method, target, headers={**headers, "Content-Length": str(body.size)})
         assert connection.sock is not None  # noqa: S101  # it has just been written to
         transmission = Transmission(connection.sock, self.limit_seconds)
+        connection.limit(LOOK_SECONDS)
         try:
             transmission.send(body)
             transmission.await_answer()
@@ -186,6 +187,10 @@ class Exchange:
                 raise
             log.debug("%s answers before it has the whole body: %s", self._address, error)
             return response
+        except TimeoutError:
+            self._client.standing.patience.too_short(self._address.owner, "answer")
+            raise
+        connection.limit(self.limit_seconds)
         response = self._answer(connection)
         if response.status < 300:
             connection.carried += body.size

@@ -12,11 +12,14 @@ import select
 import socket
 import struct
 import termios
+import time
 from collections.abc import Callable, Iterator
 
 import msgspec
 
 PIECE_BYTES = 64 << 10
+LOOK_SECONDS = 1.0
+SILENCE_SECONDS = 10.0
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -49,15 +52,16 @@ class Transmission:
     """Sends over one connected socket.
 
     Args:
-        sock: Plain or TLS.
-        silence_seconds: How long nothing may be acknowledged; the socket itself waits no longer for one call.
+        sock: Plain or TLS; it waits no longer than `LOOK_SECONDS` for one call.
+        answer_seconds: How long an answer may take once all is acknowledged.
     """
 
-    def __init__(self, sock: socket.socket, silence_seconds: float) -> None:
+    def __init__(self, sock: socket.socket, answer_seconds: float) -> None:
         self._sock = sock
-        self._silence_seconds = silence_seconds
+        self._answer_seconds = answer_seconds
         self._handed_over = 0
         self._acknowledged = -_outstanding(sock)
+        self._progress_at = time.monotonic()
 
     def send(self, body: Body) -> None:
         """Hand all of a body over to the kernel.
@@ -76,7 +80,7 @@ class Transmission:
             try:
                 count = self._sock.send(view)
             except TimeoutError:
-                self._require_progress()
+                self._require_progress(SILENCE_SECONDS)
                 continue
             self._handed_over += count
             view = view[count:]
@@ -89,14 +93,15 @@ class Transmission:
         """
         waiter = select.poll()
         waiter.register(self._sock, select.POLLIN)
-        while not waiter.poll(self._silence_seconds * 1000):
-            self._require_progress()
+        while not waiter.poll(LOOK_SECONDS * 1000):
+            self._require_progress(SILENCE_SECONDS if _outstanding(self._sock) else self._answer_seconds)
 
-    def _require_progress(self) -> None:
-        acknowledged = self._handed_over - _outstanding(self._sock)
-        if acknowledged <= self._acknowledged:
+    def _require_progress(self, seconds: float) -> None:
+        now, acknowledged = time.monotonic(), self._handed_over - _outstanding(self._sock)
+        if acknowledged > self._acknowledged:
+            self._acknowledged, self._progress_at = acknowledged, now
+        elif now - self._progress_at >= seconds:
             raise TimeoutError
-        self._acknowledged = acknowledged
 
 
 def _outstanding(sock: socket.socket) -> int:

@@ -247,7 +247,7 @@ class RegistryUpload:
         path, query = urllib.parse.quote(url.path or "/", safe=URL_SAFE), urllib.parse.quote(url.query, safe=URL_SAFE)
         target = f"{path}?{query}" if query else path
         authority = url.netloc.rpartition("@")[2]
-        if authority.lower() in (self._endpoint.host.lower(), str(here)) or url.hostname == here.host:
+        if authority.lower() in (self._endpoint.host.lower(), str(here).lower(), here.host.lower()):
             return _Place(self._endpoint, target.removeprefix(self._endpoint.prefix))
         if url.scheme == "http" and self._endpoint.secure:
             raise MisbehavedError(self._endpoint.host, "sends an upload to a host without TLS")
