@@ -29,6 +29,7 @@ from tests.prove import (
     interchange,
     kills,
     makers,
+    making,
     many,
     many_clients,
     mixed_faults,
@@ -52,7 +53,7 @@ MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, hostile, fuzz),
     *(interchange, concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
     *(durable, pushes, rate),
-    *(docker_cli, engine_fuzz, daemon_limits, many_clients, hostile_clients),
+    *(docker_cli, engine_fuzz, making, daemon_limits, many_clients, hostile_clients),
     *(seed_attempts,),
 )
 
