@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help install demo test check fix bench bench-badlink prove clean
+.PHONY: help install demo test check fix bench bench-badlink prove seed-tour clean
 
 help:
 	@echo 'make demo     a pull over a link that breaks, from start to end (no root, under a minute)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make bench    Headway beside dockerd (root; QUICK=1: under 3 minutes)'
 	@echo 'make bench-badlink  Headway beside four engines over links that break (root; under 20 minutes)'
 	@echo 'make prove    every figure the docs claim; ONLY=name for one'
+	@echo 'make seed-tour  each part of the seed, shown by the docker command (writes docs/seed.md)'
 	@echo 'make install  only .venv/bin/headway'
 
 install: $(READY)
@@ -53,6 +54,10 @@ bench-badlink: $(READY)
 prove: $(READY)
 	@tests/peers prove
 	@$(BIN)/python -m tests.prove $(ONLY)
+
+seed-tour: $(READY)
+	@tests/peers prove
+	@$(BIN)/python -m demo.seed_tour
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
