@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import pytest
@@ -169,12 +169,13 @@ class PusherContract:
         session = begun(subject, endpoint)
         held.faults = [On(Status(status, headers={"Retry-After": "7"}))]
 
-        for call in (
+        calls: list[Callable[[], object]] = [
             lambda: session.send(piece(BLOB, 0, 1000)),
             session.held,
             lambda: subject.blob_size(endpoint, PATH, LAYER),
             lambda: subject.put_manifest(endpoint, PATH, "new", MANIFEST),
-        ):
+        ]
+        for call in calls:
             with pytest.raises((kind, HeldBackError)):
                 call()
 
