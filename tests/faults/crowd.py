@@ -80,7 +80,8 @@ class _Gathering:
 
     def run(self, root: Path, seconds: float) -> None:
         self._end = time.monotonic() + seconds
-        work = [self._delete, self._delete, self._prune, self._prune, self._tag, self._look]
+        self._root = root
+        work = [self._delete, self._delete, self._prune, self._prune, self._tag, self._look, self._check]
         threads = [threading.Thread(target=self._repeat, args=(each, number)) for number, each in enumerate(work)]
         threads.append(threading.Thread(target=self._pull_until_the_end, args=(root,)))
         for thread in threads:
@@ -146,6 +147,12 @@ class _Gathering:
     def _tag(self, source: random.Random) -> None:
         with suppress(NotFoundError):
             Tagger(self._stores).tag(source.choice(self._names), source.choice(["local/a:1", "local/b:1"]))
+
+    def _check(self, source: random.Random) -> None:
+        """Whoever comes and goes meanwhile is no damage."""
+        with checking(Settings(data_root=self._root)) as checker:
+            found = checker.check(full=source.random() < 0.5)
+        self._crowd.problems += [f"check: {damage.kind} {damage.name}: {damage.faults}" for damage in found.damage]
 
     def _look(self, _: random.Random) -> None:
         """Every image that is recorded is whole, and every name stands for one, at any moment."""

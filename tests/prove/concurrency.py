@@ -7,13 +7,13 @@ from tests.faults.crowd import gather, problems_of
 from tests.prove.sheet import Sheet, check
 
 SECONDS = 60.0
-WANTED = {"pulled": 50, "delete": 50, "prune": 50, "tag": 50, "look": 50}
+WANTED = {"pulled": 50, "delete": 50, "prune": 50, "tag": 50, "look": 50, "check": 50}
 
 
 @check(
     "concurrency",
-    "Pulls, stopped pulls, deletes, tags and prunes in one process for 60 s: no deadlock, no pull fails, every "
-    "recorded image is whole at any moment, a full check is clean, and a last prune leaves nothing.",
+    "Pulls, stopped pulls, deletes, tags, prunes and checks in one process for 60 s: no deadlock, no pull fails, every "
+    "recorded image is whole at any moment, checks meanwhile and after it are clean, and a last prune leaves nothing.",
 )
 def concurrency(sheet: Sheet) -> None:
     """Let a crowd loose, and count."""

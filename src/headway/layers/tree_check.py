@@ -13,15 +13,24 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from headway.errors import NotFoundError, StoreCorruptError
+from headway.errors import NotFoundError, StoreCorruptError, StoreError
 from headway.interfaces.inventory import StoredTree
 from headway.layers.rebuild import damaged, misplaced, verified
 from headway.layers.recipe import Recipe
-from headway.layers.tree_files import TreeFiles, members
+from headway.layers.tree_files import ABSENT, TreeFiles, members
 
 
 def examine_tree(tree: StoredTree, *, full: bool) -> Iterator[str]:
     """Yield what is wrong with a tree; this is an `interfaces.inventory.Examine`."""
+    try:
+        yield from _examine(tree, full=full)
+    except OSError as error:
+        if error.errno not in ABSENT:
+            raise StoreError(f"cannot read {tree.path}: {error.strerror}") from error
+        yield "it was removed or changed while it was read"
+
+
+def _examine(tree: StoredTree, *, full: bool) -> Iterator[str]:
     if not stat.S_ISDIR(_mode(tree.path)):
         yield "its files are gone"
         return

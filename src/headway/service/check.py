@@ -82,8 +82,8 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         is_full: Whether every byte was read.
-        layers: How many layers were looked at, and of those
-        unread: how many have no recipe, so that only the sum of their sizes is known.
+        layers: How many layers were looked at.
+        unread: How many of those have no recipe, so that only the sum of their files' sizes is known.
         blobs: How many blobs were read.
         images: How many images are recorded.
         damage: What is damaged, worst first.
