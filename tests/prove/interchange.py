@@ -140,7 +140,14 @@ def _adopted(sheet: Sheet, names: list[str], run_docker: Docker) -> None:
 
 
 def _through_podman(sheet: Sheet, ours: Headway, kept: Headway, names: list[str]) -> None:
-    store = ["--root", sheet.place / "p" / "storage", "--runroot", sheet.place / "p" / "run", "--storage-driver", "vfs"]
+    store: list[str | Path] = [
+        "--root",
+        sheet.place / "p" / "storage",
+        "--runroot",
+        sheet.place / "p" / "run",
+        "--storage-driver",
+        "vfs",
+    ]
 
     def podman(*words: str | Path) -> str:
         return run("podman", *store, *words)

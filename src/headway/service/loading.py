@@ -25,8 +25,9 @@ from headway.oci.image_config import ImageConfig, check_depth
 from headway.oci.manifest import Manifest
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.reference import Reference
-from headway.records import ImageRecord, LayerBlob
+from headway.records import LayerBlob
 from headway.service.archived_layers import ArchivedLayers, Taker
+from headway.service.recording import record_image
 from headway.service.stores import Stores
 
 _SUBJECT = Digest.of(b"")
@@ -195,28 +196,15 @@ class Loader:
         self, checked: _Checked, chain_id: ChainID | None, manifest: Manifest | None, layers: ArchivedLayers
     ) -> None:
         stores, config = self._stores, checked.config
-        known = stores.images.get(config.image_id)
-        stores.images.put(
-            ImageRecord(
-                image_id=config.image_id,
-                created=config.created,
-                size=sum(tree.report.size for tree in stores.layers.trees(chain_id)),
-                platform=str(config.platform),
-                chain_id=chain_id,
-                manifest=manifest.digest if manifest is not None else known.manifest if known else None,
-                last_tagged=known.last_tagged if known else 0.0,
-                labels=config.labels,
-                parent=known.parent if known else None,
-            )
-        )
         if manifest is None:
+            record_image(stores, config, chain_id, None, ())
             return
         kept = [layer.digest for layer in manifest.layers if stores.blobs.size(layer.digest) is not None]
-        stores.images.add_blobs(config.image_id, kept)
-        for name in {name.repository for name in checked.archived.names}:
+        record_image(stores, config, chain_id, manifest.digest, kept)
+        for repository in {name.repository for name in checked.archived.names}:
             for diff_id, layer in zip(config.diff_ids, manifest.layers, strict=True):
                 if layers.was_computed(diff_id, layer.digest):
-                    stores.metadata.remember(diff_id, LayerBlob(layer.digest, name))
+                    stores.metadata.remember(diff_id, LayerBlob(layer.digest, repository))
 
     def _name(self, checked: _Checked) -> list[LoadEvent]:
         stores, image_id = self._stores, checked.config.image_id

@@ -6,7 +6,7 @@ another platform before, that image keeps the reference and the tag moves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -45,24 +45,43 @@ def record_pull(stores: Stores, pulled: Pulled) -> bool:
         StoreError: The disk failed.
     """
     reference, config = pulled.reference, pulled.config
+    record = record_image(stores, config, pulled.chain_id, pulled.manifest, pulled.documents)
+    before = stores.references.get(reference)
+    _put_names(stores, pulled)
+    stores.events.tell_of_pull(reference, record)
+    return before != config.image_id
+
+
+def record_image(
+    stores: Stores, config: ImageConfig, chain_id: ChainID | None, manifest: Digest | None, blobs: Iterable[Digest]
+) -> ImageRecord:
+    """Record an image that is here, without a name; of one that is known, what only this machine knows stays.
+
+    Args:
+        stores: Where it is.
+        config: Its config; its blob is committed.
+        chain_id: Its layers, committed; None where it has none.
+        manifest: The manifest of its platform, a blob; None where it came without.
+        blobs: What else stays as long as the image.
+
+    Raises:
+        StoreError: The disk failed.
+    """
     known = stores.images.get(config.image_id)
     record = ImageRecord(
         image_id=config.image_id,
         created=config.created,
-        size=sum(tree.report.size for tree in stores.layers.trees(pulled.chain_id)),
+        size=sum(tree.report.size for tree in stores.layers.trees(chain_id)),
         platform=str(config.platform),
-        chain_id=pulled.chain_id,
-        manifest=pulled.manifest,
+        chain_id=chain_id,
+        manifest=manifest or (known.manifest if known else None),
         last_tagged=known.last_tagged if known else 0.0,
         labels=config.labels,
         parent=known.parent if known else None,
     )
     stores.images.put(record)
-    stores.images.add_blobs(config.image_id, pulled.documents)
-    before = stores.references.get(reference)
-    _put_names(stores, pulled)
-    stores.events.tell_of_pull(reference, record)
-    return before != config.image_id
+    stores.images.add_blobs(config.image_id, blobs)
+    return record
 
 
 def _put_names(stores: Stores, pulled: Pulled) -> None:

@@ -15,7 +15,8 @@ from headway.interfaces.files import Applier
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
 from headway.oci.manifest import Index, Manifest, parse_manifest
-from headway.records import ImageRecord, TarParts
+from headway.records import TarParts
+from headway.service.recording import record_image
 from headway.service.stores import Stores
 
 
@@ -114,16 +115,5 @@ def _image(stores: Stores, config: ImageConfig, manifests: dict[Digest, list[Dig
         return False
     documents = manifests.get(config.image_id, [])
     with stores.transaction():
-        stores.images.put(
-            ImageRecord(
-                image_id=config.image_id,
-                created=config.created,
-                size=sum(tree.report.size for tree in stores.layers.trees(chain_id)),
-                platform=str(config.platform),
-                chain_id=chain_id,
-                manifest=documents[0] if documents else None,
-                labels=config.labels,
-            )
-        )
-        stores.images.add_blobs(config.image_id, documents)
+        record_image(stores, config, chain_id, documents[0] if documents else None, documents)
     return True
