@@ -34,7 +34,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistr
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One daemon for all; it must have met nothing that it did not know when all is over."""
-    with daemon(tmp_path_factory.mktemp("d")) as running:
+    with daemon(tmp_path_factory.mktemp("d"), "--label=site=harbour") as running:
         yield running
         assert running.bugs == []
 
@@ -102,6 +102,7 @@ def test_the_client_finds_out_who_answers(client: docker.DockerClient) -> None:
     assert info["ServerVersion"] == version["Version"]
     assert info["Driver"] in {"overlay2", "vfs"}
     assert info["ContainersRunning"] == 0
+    assert info["Labels"] == ["site=harbour"]
 
 
 def test_an_image_is_pulled_looked_at_and_removed(client: docker.DockerClient, name: str) -> None:
@@ -359,3 +360,70 @@ def test_a_client_of_an_old_version_is_understood(engine: Daemon, name: str) -> 
         assert image.attrs["ContainerConfig"]["Cmd"] is None
     finally:
         client.close()
+
+
+def test_an_image_goes_through_an_archive_and_comes_back(client: docker.DockerClient, name: str) -> None:
+    image = client.images.pull(name, tag="latest")
+    archive = b"".join(image.save(named=f"{name}:latest"))
+    client.images.remove(image.id, force=True)
+
+    loaded = client.images.load(archive)
+
+    assert loaded == [image]
+    assert loaded[0].tags == [f"{name}:latest"]
+
+
+def test_files_of_a_container_become_an_image(client: docker.DockerClient, container: Any) -> None:  # noqa: ANN401
+    tar = b"".join(container.export())
+
+    lines = client.api.import_image_from_data(tar, repository="imported/this", tag="v1", changes=["CMD run"])
+
+    image = client.images.get("imported/this:v1")
+    assert image.id in lines
+    assert image.attrs["Config"]["Cmd"] == ["/bin/sh", "-c", "run"]
+
+
+def test_what_a_container_has_changed_becomes_an_image(client: docker.DockerClient, container: Any) -> None:  # noqa: ANN401
+    container.put_archive("/", tar_of(added=b"added\n"))
+
+    image = container.commit(repository="committed/this", tag="v1", author="me", message="why", changes="ENV B=2")
+
+    assert image.tags == ["committed/this:v1"]
+    assert (image.attrs["Author"], image.attrs["Comment"], image.attrs["Parent"]) == (
+        "me",
+        "why",
+        container.attrs["Image"],
+    )
+    assert "B=2" in image.attrs["Config"]["Env"]
+    assert image.history()[0]["Comment"] == "why"
+    made = client.containers.create(image)
+    try:
+        assert files_in(made.get_archive("/added")[0]) == {"added": b"added\n"}
+    finally:
+        made.remove()
+
+
+def test_an_image_is_pushed_under_another_name(
+    client: docker.DockerClient, registry: DockerRegistry, name: str
+) -> None:
+    image = client.images.pull(name, tag="small")
+    other = f"{registry.host}/pushed/app{next(_numbers)}"
+    image.tag(other, tag="v1")
+
+    lines = list(client.images.push(other, tag="v1", stream=True, decode=True))
+
+    (aux,) = [line["aux"] for line in lines if "aux" in line]
+    assert lines[0]["status"] == f"The push refers to repository [{other}]"
+    assert client.images.get_registry_data(f"{other}:v1").id == aux["Digest"]
+    failed = list(client.images.push(other, tag="nope", stream=True, decode=True))
+    assert "does not exist" in failed[-1]["error"]
+
+
+def test_a_login_is_tried_and_told(client: docker.DockerClient) -> None:
+    with Registry([images.image()], auth=Basic("user", "secret")) as closed:
+        good = client.login("user", "secret", registry=closed.host, reauth=True)
+        with pytest.raises(APIError, match="unauthorized") as refused:
+            client.login("user", "wrong", registry=closed.host, reauth=True)
+
+    assert good["Status"] == "Login Succeeded"
+    assert refused.value.status_code == 401

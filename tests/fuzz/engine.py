@@ -28,13 +28,6 @@ from tests.faults.registry import Registry
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "engine-api.yaml"
 CONFIG = {"Cmd": ["sh"], "Labels": {"a": "b"}}
 CHECKS = "status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"
-COMING = frozenset(
-    [
-        *(("POST", "/auth"), ("POST", "/commit"), ("POST", "/images/load"), ("POST", "/images/{name}/push")),
-        *(("GET", "/images/get"), ("GET", "/images/{name}/get")),
-    ]
-)
-"""What is described before it is served."""
 _AS_DESCRIBED = ("/events", "/images/create", "/images/search", "/distribution/{name}/json", "/auth")
 """What would never end, or would ask somebody far away, if it were asked in another way than described."""
 _METHODS = ("get", "put", "post", "delete", "head")

@@ -96,7 +96,13 @@ class Daemon:
         ):
             host = this_host()
             routes = all_routes(
-                service, stores, RootfsAccess(), pulls, host=host, settings=lambda: self._configuration.settings
+                service,
+                stores,
+                RootfsAccess(),
+                pulls,
+                host=host,
+                settings=lambda: self._configuration.settings,
+                labels=lambda: self._configuration.daemon.labels,
             )
             own = [
                 *HeadwayRoutes(service, stores, self._configuration.settings).routes(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from headway.engine.host import Host
 from headway.engine.routes import elsewhere
@@ -40,6 +40,7 @@ def all_routes(
     *,
     host: Host,
     settings: Callable[[], Settings],
+    labels: Callable[[], Sequence[str]] = tuple,
 ) -> list[Route]:
     """Return every line of the table.
 
@@ -50,6 +51,7 @@ def all_routes(
         pulls: Brings images.
         host: The machine.
         settings: Returns those in force.
+        labels: Returns what ``/info`` shows as the daemon's labels.
     """
     platform = Platform.of_machine(host.machine)
     containers = Containers(stores)
@@ -68,6 +70,7 @@ def all_routes(
         driver=service.graph_driver_for_os(),
         status=lambda: service.layer_store_status()[LINUX],
         counts=counts,
+        labels=labels,
     )
     from_registry = PullRoutes(service, platform, pulls)
     return [

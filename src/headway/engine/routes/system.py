@@ -51,6 +51,7 @@ class SystemRoutes:
         driver: Name of the storage driver.
         status: Returns what the driver says of itself, as pairs.
         counts: Returns what there is.
+        labels: Returns ``key=value`` that an administrator has given the daemon.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class SystemRoutes:
         driver: str,
         status: Callable[[], Sequence[tuple[str, str]]],
         counts: Callable[[], Counts],
+        labels: Callable[[], Sequence[str]],
     ) -> None:
         self._host = host
         self._identity = identity
@@ -69,6 +71,7 @@ class SystemRoutes:
         self._driver = driver
         self._status = status
         self._counts = counts
+        self._labels = labels
 
     def routes(self) -> list[Route]:
         """Return the lines of the table."""
@@ -140,7 +143,7 @@ class SystemRoutes:
                 "HttpsProxy": _without_login(settings.https_proxy),
                 "NoProxy": settings.no_proxy or "",
                 "Name": host.name,
-                "Labels": [],
+                "Labels": list(self._labels()),
                 "ExperimentalBuild": False,
                 "ServerVersion": VERSION,
                 **_RUNS_NOTHING,
