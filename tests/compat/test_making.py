@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -116,8 +117,8 @@ def test_and_what_a_web_server_has(headway: Cli) -> None:
         (("--platform", "windows/amd64"), "headway: operating system is not supported"),
     ],
 )
-def test_a_mistake_is_told_in_docker_s_words(headway: Cli, tar: Path, words: tuple[str, ...], message: str) -> None:
-    done = headway("import", *words, tar)
+def test_a_mistake_is_told_in_docker_s_words(tmp_path: Path, tar: Path, words: tuple[str, ...], message: str) -> None:
+    done = Cli(tmp_path / "root")("import", *words, tar)
 
     assert (done.returncode, done.stdout, done.stderr.splitlines()[0]) == (1, "", message)
 
@@ -132,30 +133,27 @@ def test_what_is_no_archive_is_told_and_not_listed(headway: Cli, tmp_path: Path)
     assert headway("images", "-q", "broken").stdout == ""
 
 
-def test_a_file_that_is_not_there_is_told(headway: Cli) -> None:
-    done = headway("import", "/nowhere.tar")
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    done = Cli(tmp_path / "root")("import", "/nowhere.tar")
 
     assert (done.returncode, "/nowhere.tar" in done.stderr) == (1, True)
 
 
-def test_a_container_is_exported_imported_and_the_same(headway: Cli, tar: Path, tmp_path: Path) -> None:
+def test_a_container_is_exported_and_imported(headway: Cli, tar: Path, tmp_path: Path) -> None:
     headway("import", tar, "base:1")
     name, root = container_of(headway, "base:1")
     (root / "new").write_text("fresh")
     (root / "etc/issue").unlink()
 
     exported = headway("export", "-o", tmp_path / "out.tar", name)
-    headway("import", tmp_path / "out.tar", "copy:1")
-    copy, _ = container_of(headway, "copy:1")
-    again = headway("export", "-o", tmp_path / "again.tar", copy)
+    imported = headway("import", tmp_path / "out.tar", "copy:1")
 
-    assert (exported.returncode, again.returncode) == (0, 0)
-    first, second = (names_in((tmp_path / each).read_bytes()) for each in ("out.tar", "again.tar"))
-    assert {b"etc/motd", b"new"} <= set(first)
-    assert b"etc/issue" not in first
-    assert [(m.name, m.kind, m.mode, m.size) for m in first.values()] == [
-        (m.name, m.kind, m.mode, m.size) for m in second.values()
-    ]
+    entries = names_in((tmp_path / "out.tar").read_bytes())
+    assert (exported.returncode, imported.returncode) == (0, 0)
+    assert {b"etc/motd", b"new"} <= set(entries)
+    assert b"etc/issue" not in entries
+    size = sum(entry.size + len(entry.linkname) for entry in entries.values())
+    assert inspected(headway, "copy:1")["Size"] == size
 
 
 def test_an_export_of_nothing_leaves_no_file(headway: Cli, tmp_path: Path) -> None:
@@ -196,6 +194,26 @@ def test_a_stopped_import_from_the_web_says_what_is_kept_and_goes_on(tmp_path: P
         assert process.returncode == 130
         assert "kept; the same command goes on from there" in said
         assert (again.returncode, web.sent) == (0, len(web.data))
+
+
+def test_a_killed_import_leaves_nothing_and_can_be_done_again(tmp_path: Path) -> None:
+    headway = Cli(tmp_path / "root")
+    body = bytes(4 << 20)
+    tar = header(b"body", size=len(body)) + padded(body) + END
+    process = headway.start("import", "-", "big:1", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.buffer.write(tar[: len(tar) // 2])
+    process.stdin.flush()
+    time.sleep(0.5)
+
+    process.kill()
+    process.communicate()
+
+    assert headway("images", "-aq").stdout == ""
+    again = headway("import", "-", "big:1", given=tar.decode("latin-1"))
+    assert (again.returncode, again.stderr) == (0, "")
+    assert list((headway.data_root / "tmp").iterdir()) == []
+    assert len(list((headway.data_root / "trees").iterdir())) == 1
 
 
 # --- the routes ----------------------------------------------------------------------------------------------------

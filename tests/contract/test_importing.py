@@ -9,6 +9,7 @@ import io
 import json
 import lzma
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from headway.errors import (
     InvalidReferenceError,
     RequestError,
     StoreError,
+    StoreFullError,
 )
 from headway.layers.layer_tars import StoredLayerTars
 from headway.oci.digest import ImageID
@@ -211,3 +213,22 @@ def test_its_exact_archive_can_be_made_again(tmp_path: Path) -> None:
         (diff_id,) = config_of(stores, imported(stores, gzip.compress(TAR))).diff_ids
 
         assert b"".join(StoredLayerTars(stores.layers).pieces(diff_id)) == TAR
+
+
+def test_a_full_disk_is_one_error_and_leaves_nothing(small_disk: Path) -> None:
+    body = bytes(range(256)) * 8192
+    with writing(Settings(data_root=small_disk / "root"), pytest.fail) as stores:
+        with pytest.raises(StoreFullError):
+            imported(stores, header(b"body", size=len(body)) + padded(body) + END, repository="app")
+
+        assert (stores.images.list(), stores.leases.idle(), stores.layers.sizes()) == ([], [], {})
+        assert list((small_disk / "root/tmp").iterdir()) == []
+
+
+def test_imports_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
+    with writing(Settings(data_root=tmp_path), pytest.fail) as stores, ThreadPoolExecutor(4) as pool:
+        made = set(pool.map(lambda number: imported(stores, TAR, repository=f"app{number}"), range(8)))
+
+        assert len(made) == 1
+        assert len(stores.references.list()) == 8
+        assert stores.leases.idle() == []
