@@ -30,7 +30,8 @@ class Plan:
 
 
 QUICK = Plan("quick", "make bench QUICK=1", ((corpus.PYTHON, "gzip"),), rounds=3, twins=1)
-FULL = Plan("full", "make bench", ((corpus.PYTHON, "gzip"),), rounds=5, twins=3)
+ALL = tuple((each, "gzip") for each in (corpus.PYTHON, corpus.SMALL, corpus.BIG, corpus.FORTY))
+FULL = Plan("full", "make bench", ALL, rounds=5, twins=3)
 
 
 def main() -> int:
