@@ -202,7 +202,7 @@ def test_a_killed_import_leaves_nothing_and_can_be_done_again(tmp_path: Path) ->
     tar = header(b"body", size=len(body)) + padded(body) + END
     process = headway.start("import", "-", "big:1", stdin=subprocess.PIPE)
     assert process.stdin is not None
-    process.stdin.buffer.write(tar[: len(tar) // 2])
+    process.stdin.write(tar[: len(tar) // 2].decode())
     process.stdin.flush()
     time.sleep(0.5)
 
