@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -28,7 +28,7 @@ class TokenServer:
         signer: What it signs with; the registry trusts its certificate.
         login: User and password that it gives tokens to.
         lifetime_seconds: How long a token is good for.
-        scopes: What was asked for, in order; empty where a request named none.
+        scopes: What was asked for, in order, several with a space between; empty where a request named none.
     """
 
     signer: Certificate
@@ -42,11 +42,9 @@ class TokenServer:
         bundle = str(self.signer.certificate)
         return {"token": {"realm": self.url, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": bundle}}
 
-    def token(self, scope: str) -> str:
-        """Return a token for one scope."""
-        kind, _, rest = scope.partition(":")
-        name, _, actions = rest.rpartition(":")
-        access = [{"type": kind, "name": name, "actions": actions.split(",")}] if scope else []
+    def token(self, scopes: Sequence[str]) -> str:
+        """Return a token for some scopes."""
+        access = [_access(scope) for scope in scopes]
         now = int(time.time())
         times = {"iat": now, "nbf": now - 10, "exp": now + self.lifetime_seconds}
         claims = {"iss": ISSUER, "sub": self.login[0], "aud": SERVICE, "jti": str(time.time_ns()), "access": access}
@@ -72,11 +70,11 @@ def token_server(signer: Certificate, login: tuple[str, str]) -> Iterator[TokenS
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            scope = parse_qs(urlsplit(self.path).query).get("scope", [""])[0]
-            server.scopes.append(scope)
+            scopes = parse_qs(urlsplit(self.path).query).get("scope", [])
+            server.scopes.append(" ".join(scopes))
             right = "Basic " + base64.b64encode(":".join(login).encode()).decode()
             allowed = self.headers.get("Authorization") == right
-            answer = {"token": server.token(scope), "expires_in": server.lifetime_seconds} if allowed else {}
+            answer = {"token": server.token(scopes), "expires_in": server.lifetime_seconds} if allowed else {}
             body = json.dumps(answer).encode()
             self.send_response(200 if allowed else 401)
             self.send_header("Content-Length", str(len(body)))
@@ -95,6 +93,12 @@ def token_server(signer: Certificate, login: tuple[str, str]) -> Iterator[TokenS
         finally:
             listener.shutdown()
             thread.join()
+
+
+def _access(scope: str) -> dict[str, Any]:
+    kind, _, rest = scope.partition(":")
+    name, _, actions = rest.rpartition(":")
+    return {"type": kind, "name": name, "actions": actions.split(",")}
 
 
 def _encoded(data: bytes) -> str:
