@@ -7,7 +7,6 @@ Rule 3: a file's name may say that its layer is here; what is unpacked is named 
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
@@ -16,12 +15,13 @@ import msgspec
 
 from headway.errors import ConflictError, DigestMismatchError, HeadwayError, InvalidArchiveError, InvalidLayerError
 from headway.interfaces.archives import Archive, ArchivedFile
-from headway.interfaces.content import Ingest, Spool
+from headway.interfaces.content import Spool
 from headway.interfaces.files import Applier, TarSource
 from headway.interfaces.garbage import Lease
 from headway.oci.archived import ArchivedImage, promised_diff_id, promised_digest
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
+from headway.service.layer_sources import Aside, Checked, Peeked
 from headway.service.stores import Stores
 
 SMALL_BYTES = 1 << 16
@@ -30,7 +30,6 @@ SMALL_BYTES = 1 << 16
 MEMORY_BYTES = 64 << 20
 """What all files in memory may have together: a thousand images have a few megabytes of documents."""
 
-_HEAD = 512
 _LINKS = 16
 
 Told = Callable[[str, int, int], None]
@@ -138,7 +137,7 @@ class ArchivedLayers:
                 self.documents.link(file.name, file.link)
                 self._wanted = None
                 continue
-            source = _Peeked(file)
+            source = Peeked(file)
             if _is_document(source, file.size):
                 self.documents.add(file.name, source.rest())
                 self._wanted = None
@@ -163,7 +162,7 @@ class ArchivedLayers:
         if found is None and self._is_here(diff_id):  # whoever made the archive may leave out what everybody has
             return
         if found is None and (data := self.documents.read(name)) is not None:
-            found = self._unpack(file, _Peeked(io.BytesIO(data)), len(data))
+            found = self._unpack(file, Peeked(io.BytesIO(data)), len(data))
         if found is None:
             raise InvalidArchiveError(f"layer {name!r} is missing, and it is not here either")
         if isinstance(found, HeadwayError):
@@ -177,7 +176,7 @@ class ArchivedLayers:
 
     # One file
 
-    def _take(self, file: ArchivedFile, source: _Peeked, archive: Archive, images: Images) -> None:
+    def _take(self, file: ArchivedFile, source: Peeked, archive: Archive, images: Images) -> None:
         wanted = self._expected(archive, images)
         if self._is_complete and file.name not in wanted:
             return
@@ -208,17 +207,17 @@ class ArchivedLayers:
                 found |= {self.documents.resolve(name): diff_id for name, diff_id in layers}
         return found
 
-    def _promised(self, name: str, source: _Peeked) -> DiffID | None:
+    def _promised(self, name: str, source: Peeked) -> DiffID | None:
         """Return the layer that a file holds by its name, or by what was seen of its digest before."""
         digest = promised_digest(name)
         if digest is None:
             return promised_diff_id(name)
         return DiffID(digest) if source.is_tar else self._stores.metadata.diff_id_of(digest)
 
-    def _put_aside(self, name: str, source: _Peeked, size: int) -> None:
+    def _put_aside(self, name: str, source: Peeked, size: int) -> None:
         """Find out which layer it is before it is unpacked."""
         with closing(self._taker.spool()) as spool:
-            aside = _Aside(source, spool)
+            aside = Aside(source, spool)
             try:
                 diff_id = self._taker.measure(aside)
             except InvalidLayerError as error:
@@ -228,9 +227,9 @@ class ArchivedLayers:
                 self._found[name] = diff_id
                 return
             aside.turn()
-            self._unpack(name, _Peeked(aside), size)
+            self._unpack(name, Peeked(aside), size)
 
-    def _unpack(self, name: str, source: _Peeked, size: int) -> DiffID | HeadwayError:
+    def _unpack(self, name: str, source: Peeked, size: int) -> DiffID | HeadwayError:
         try:
             found: DiffID | HeadwayError = self._unpacked(name, source, size)
         except (InvalidLayerError, DigestMismatchError) as error:
@@ -238,135 +237,36 @@ class ArchivedLayers:
         self._found[name] = found
         return found
 
-    def _unpacked(self, name: str, source: _Peeked, size: int) -> DiffID:
+    def _unpacked(self, name: str, source: Peeked, size: int) -> DiffID:
         digest = promised_digest(name)
+        # The digest of a tar that is not packed is its diff ID, which is computed anyway.
+        is_diff_id = digest is not None and digest.algorithm == "sha256" and source.is_tar
         with ExitStack() as closing, self._stores.layers.new_tree() as directory:
-            checked = None if digest is None else closing.enter_context(self._kept(digest, source, size))
+            checked = None if digest is None or is_diff_id else closing.enter_context(self._kept(digest, source, size))
             diff_id, report = self._taker.applier(
                 checked or source, directory, lambda done: self._told(name, done, size)
             )
+            if is_diff_id and diff_id != digest:
+                raise DigestMismatchError("a layer in the archive", digest, diff_id)
             if checked is not None:
                 checked.finish()
+                self._computed.add((diff_id, checked.digest))
             if not self._is_here(diff_id):
                 self._stores.layers.commit_tree(diff_id, directory, report)
-        if digest is not None:
-            self._computed.add((diff_id, digest))
         return diff_id
 
-    def _kept(self, digest: Digest, source: _Peeked, size: int) -> _Checked:
+    def _kept(self, digest: Digest, source: Peeked, size: int) -> Checked:
         ingest = None
         if self._taker.retain and not source.is_tar and self._stores.blobs.size(digest) is None:
             self._lease.add([digest])
             with suppress(ConflictError):  # a pull is just bringing it
                 ingest = self._stores.ingests.open(digest, size)
-        return _Checked(source, digest, ingest)
+        return Checked(source, digest, ingest)
 
     def _is_here(self, diff_id: DiffID) -> bool:
         self._lease.add([diff_id])
         return self._stores.layers.has_tree(diff_id)
 
 
-class _Peeked:
-    """A source whose first bytes can be looked at before they are read."""
-
-    def __init__(self, source: TarSource) -> None:
-        self._source = source
-        self._head = b""
-
-    def peek(self, length: int) -> bytes:
-        """Return up to `length` of the bytes that come next."""
-        while len(self._head) < length and (more := self._source.read(length - len(self._head))):
-            self._head += more
-        return self._head
-
-    @property
-    def is_tar(self) -> bool:
-        """Whether it surely is a tar that is not compressed; some old ones do not show it."""
-        return self.peek(_HEAD)[257:262] == b"ustar"
-
-    def read(self, limit: int) -> bytes:
-        """See `TarSource`."""
-        if self._head:
-            data, self._head = self._head[:limit], self._head[limit:]
-            return data
-        return self._source.read(limit)
-
-    def rest(self) -> bytes:
-        """Return everything that was not read."""
-        return b"".join(iter(lambda: self.read(SMALL_BYTES), b""))
-
-
-class _Aside:
-    """A source that is put aside while it is read, so that it can be read once more."""
-
-    def __init__(self, source: TarSource, spool: Spool) -> None:
-        self._source = source
-        self._spool = spool
-        self._length = 0
-        self._at: int | None = None
-
-    def turn(self) -> None:
-        """Begin again; everything was read."""
-        self._at = 0
-
-    def read(self, limit: int) -> bytes:
-        """See `TarSource`."""
-        if self._at is None:
-            data = self._source.read(limit)
-            self._spool.write(data)
-            self._length += len(data)
-            return data
-        data = self._spool.read_at(self._at, min(limit, self._length - self._at))
-        self._at += len(data)
-        return data
-
-
-class _Checked:
-    """A source whose digest is computed while it is read; where there is an ingest, its bytes become a blob.
-
-    Args:
-        source: The blob.
-        digest: What it must have.
-        ingest: Where it is kept.
-    """
-
-    def __init__(self, source: TarSource, digest: Digest, ingest: Ingest | None) -> None:
-        self._source = source
-        self._digest = digest
-        self._ingest = ingest
-        self._whole = hashlib.new(digest.algorithm)
-        self._length = 0
-
-    def __enter__(self) -> _Checked:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._ingest is not None:
-            self._ingest.discard()
-
-    def read(self, limit: int) -> bytes:
-        """See `TarSource`."""
-        data = self._source.read(limit)
-        self._whole.update(data)
-        if self._ingest is not None:
-            self._ingest.write_at(self._length, data)
-        self._length += len(data)
-        return data
-
-    def finish(self) -> None:
-        """Publish the blob where it is kept; called when everything was read.
-
-        Raises:
-            DigestMismatchError: It is another one.
-            StoreError: The disk failed.
-        """
-        actual = f"{self._digest.algorithm}:{self._whole.hexdigest()}"
-        if actual != self._digest:
-            raise DigestMismatchError("a layer in the archive", self._digest, actual)
-        if self._ingest is not None:
-            ingest, self._ingest = self._ingest, None
-            ingest.commit()
-
-
-def _is_document(source: _Peeked, size: int) -> bool:
+def _is_document(source: Peeked, size: int) -> bool:
     return size <= SMALL_BYTES or (size <= MAX_CONFIG_BYTES and source.peek(1) in (b"{", b"["))
