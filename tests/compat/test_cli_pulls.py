@@ -26,7 +26,10 @@ from tests.prove.scene import IN_FLIGHT
 MB = 1_000_000
 SMALL = images.image([{"hello": b"hello\n"}], tag="1")
 LARGE_BYTES = 3 * MB
-NAMES = ("left", "killed", "detached", "changed", "displaced", "restarted")
+SLOW = MB // 10
+SOME = MB // 20
+"""Bytes that come within a second of a slow link."""
+NAMES = ("planned", "left", "killed", "detached", "changed", "displaced", "restarted")
 LARGE = [images.image([images.noise_layer(LARGE_BYTES, seed=seed)], tag=tag) for seed, tag in enumerate(NAMES)]
 
 
@@ -37,7 +40,7 @@ class Scene:
     Attributes:
         cli: The command, on the daemon's store.
         running: The daemon.
-        link: The link, which takes a second or two for a large image.
+        link: The link, as fast as this machine.
         repository: Name of the repository, which has a small image as ``:1`` and large ones by `NAMES`.
     """
 
@@ -52,6 +55,15 @@ class Scene:
 
     def large(self, tag: str) -> str:
         return f"{self.repository}:{tag}"
+
+    @contextmanager
+    def slow(self) -> Iterator[None]:
+        """Make the link so slow that no large image comes to its end while the block runs."""
+        self.link.faults = (RateLimit(SLOW),)
+        try:
+            yield
+        finally:
+            self.link.faults = ()
 
     def pull(self, name: str) -> dict[str, object]:
         """What the command lists of the pull of an image."""
@@ -69,7 +81,7 @@ def opened() -> Iterator[Scene]:
     with (
         tempfile.TemporaryDirectory(prefix="hw") as place,  # short: a socket lies there
         Registry([SMALL, *LARGE]) as registry,
-        Link(target=registry.address, faults=(RateLimit(2 * MB),)) as link,
+        Link(target=registry.address) as link,
         daemon(Path(place)) as running,
     ):
         yield Scene(Cli(running.data_root), running, link, f"{link.host}/test/image")
@@ -103,13 +115,29 @@ def test_a_pull_shows_the_same_with_a_daemon_and_without(scene: Scene, tmp_path:
         assert (masked(held), held.returncode) == (masked(here), 1)
 
 
+def test_a_dry_run_says_the_same_with_a_daemon_and_without(scene: Scene, tmp_path: Path) -> None:
+    alone, words = Cli(tmp_path / "root"), ("pull", "--dry-run", "--format", "json", scene.large("planned"))
+    held, here = scene.cli(*words), alone(*words)
+    failing = ("pull", "--dry-run", scene.large("nope"))
+    plans = [json.loads(done.stdout) for done in (held, here)]
+    for plan in plans:
+        del plan["items"][0]["free_bytes"]
+
+    assert (held.returncode, held.stderr) == (0, "")
+    assert plans[0]["items"] == plans[1]["items"]
+    assert plans[0]["total"]["to_fetch"] >= LARGE_BYTES
+    assert plans[0]["asked"]["requests"] >= 1
+    assert scene.cli(*failing).stderr == alone(*failing).stderr
+
+
 def test_ctrl_c_pauses_the_pull_and_the_same_command_goes_on_from_there(scene: Scene) -> None:
     before, name = scene.link.bytes_down, scene.large("left")
-    process = scene.cli.start("pull", name)
-    wait_until(lambda: scene.link.bytes_down > before + MB)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
-    wait_until(lambda: scene.has(name, "paused"))
+    with scene.slow():
+        process = scene.cli.start("pull", name)
+        wait_until(lambda: scene.link.bytes_down > before + SOME)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        wait_until(lambda: scene.has(name, "paused"))
     paused = scene.pull(name)
     again = scene.cli("pull", name)
 
@@ -124,33 +152,35 @@ def test_ctrl_c_pauses_the_pull_and_the_same_command_goes_on_from_there(scene: S
 
 def test_a_client_that_is_killed_has_left_as_well(scene: Scene) -> None:
     before, name = scene.link.bytes_down, scene.large("killed")
-    process = scene.cli.start("pull", name)
-    wait_until(lambda: scene.link.bytes_down > before + MB)
-    process.kill()
-    process.communicate()
+    with scene.slow():
+        process = scene.cli.start("pull", name)
+        wait_until(lambda: scene.link.bytes_down > before + SOME)
+        process.kill()
+        process.communicate()
 
-    wait_until(lambda: scene.has(name, "paused"))
+        wait_until(lambda: scene.has(name, "paused"))
 
 
 def test_a_detached_pull_tells_its_id_and_comes_to_its_end_by_itself(scene: Scene) -> None:
     name = scene.large("detached")
     told = scene.cli("pull", "--detach", name)
-    running = scene.pull(name)
+    started = scene.pull(name)
     wait_until(lambda: scene.has(name, "complete"))
     shown = json.loads(scene.cli("pulls", "show", told.stdout.strip()).stdout)
 
-    assert (told.returncode, told.stdout) == (0, f"{running['ID']}\n")
+    assert (told.returncode, told.stdout) == (0, f"{started['ID']}\n")
     assert "goes on by itself; headway pulls shows it" in told.stderr
     assert shown["Receipt"]["needed"] >= LARGE_BYTES
 
 
 def test_pulls_are_paused_resumed_and_cancelled_by_the_beginning_of_their_ids(scene: Scene) -> None:
     name = scene.large("changed")
-    pull_id = scene.cli("pull", "--detach", name).stdout.strip()
     states = []
-    for action in ("pause", "resume", "cancel", "resume"):
-        assert scene.cli("pulls", action, pull_id[:8]).stdout == f"{pull_id}\n"
-        states.append(scene.pull(name)["State"])
+    with scene.slow():
+        pull_id = scene.cli("pull", "--detach", name).stdout.strip()
+        for action in ("pause", "resume", "cancel", "resume"):
+            assert scene.cli("pulls", action, pull_id[:8]).stdout == f"{pull_id}\n"
+            states.append(scene.pull(name)["State"])
     wait_until(lambda: scene.has(name, "complete"))
     refused = scene.cli("pulls", "pause", pull_id)
 
@@ -161,9 +191,10 @@ def test_pulls_are_paused_resumed_and_cancelled_by_the_beginning_of_their_ids(sc
 
 def test_a_higher_priority_goes_first(scene: Scene) -> None:
     name = scene.large("displaced")
-    large = scene.cli("pull", "--detach", name).stdout.strip()
-    lowered = scene.cli("pulls", "priority", large, "low")
-    small = scene.cli("pull", scene.small)
+    with scene.slow():
+        large = scene.cli("pull", "--detach", name).stdout.strip()
+        lowered = scene.cli("pulls", "priority", large, "low")
+        small = scene.cli("pull", scene.small)
     wait_until(lambda: scene.has(name, "complete"))
     log = scene.running.log.read_text()
 
@@ -175,10 +206,11 @@ def test_a_higher_priority_goes_first(scene: Scene) -> None:
 def test_a_pull_and_its_state_survive_the_daemon() -> None:
     with opened() as scene:
         name = scene.large("restarted")
-        pull_id = scene.cli("pull", "--detach", name).stdout.strip()
-        wait_until(lambda: scene.link.bytes_down > MB)
-        scene.running.process.kill()
-        scene.running.process.wait()
+        with scene.slow():
+            pull_id = scene.cli("pull", "--detach", name).stdout.strip()
+            wait_until(lambda: scene.link.bytes_down > SOME)
+            scene.running.process.kill()
+            scene.running.process.wait()
         recorded = scene.pull(name)
         refused = scene.cli("pulls", "pause", pull_id)
         with daemon(scene.running.data_root.parent):

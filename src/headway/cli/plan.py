@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from headway.cli.failures import DONE, exit_status, explain
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import one_line
 from headway.cli.units import clock, size
+from headway.errors import HeadwayError
 from headway.service.planning import LayerPlan, PullPlan
 
 _LINE = "{:<12}  {:>8}  {:>8}  {:>8}  {}"
+
+
+def say_plans(plans: Sequence[PullPlan], errors: Sequence[HeadwayError], asked: Mapping[str, int], *, how: str) -> int:
+    """Print what pulls would cost, explain those that cannot be planned, and return the first one's status."""
+    for error in errors:
+        print(explain(error), file=sys.stderr)
+    print((plans_json if how == "json" else plans_text)(plans, asked), end="")
+    return next(map(exit_status, errors), DONE)
 
 
 def plans_text(plans: Sequence[PullPlan], asked: Mapping[str, int]) -> str:

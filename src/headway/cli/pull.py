@@ -12,12 +12,12 @@ from typing import TypeVar
 
 import msgspec
 
-from headway.cli.failures import DONE, INTERRUPTED, exit_status, explain
+from headway.cli.failures import INTERRUPTED
 from headway.cli.outdated import check
-from headway.cli.plan import plans_json, plans_text
+from headway.cli.plan import say_plans
 from headway.cli.progress import View, view_for
 from headway.cli.pulled import Outcome, say_all
-from headway.cli.remote import holding_daemon
+from headway.cli.remote import holding_daemon, named_daemon
 from headway.cli.remote_pull import RemotePull, refuse_daemons_own
 from headway.cli.session import say, settings_of
 from headway.composition.pulls import pulling
@@ -49,6 +49,8 @@ def pull(options: Namespace) -> int:
         auth_file=options.authfile and options.authfile.absolute(),
     )
     daemon = holding_daemon(options, settings)
+    if options.all_outdated and named_daemon(options) is not None:
+        raise InvalidSettingError("--all-outdated looks into this machine's own data root: run it there, without -H")
     if daemon is not None:
         refuse_daemons_own(options)
     elif options.detach:
@@ -122,17 +124,16 @@ async def _pull_all(
 
 async def _plan(puller: Puller, requests: list[PullRequest], view: View, options: Namespace) -> int:
     """Print what pulls would cost; each that cannot be planned is explained, and the others go on."""
-    planner, plans, status = puller.planner(), [], DONE
+    planner, plans = puller.planner(), []
+    errors: list[HeadwayError] = []
     for request in requests:
         try:
             plans.append(await planner.plan(request, view.report))
         except HeadwayError as error:
-            print(explain(error), file=sys.stderr)
-            status = status or exit_status(error)
+            errors.append(error)
     view.close()
     asked = {"requests": puller.meter.requests, "received_bytes": puller.meter.received_bytes}
-    print((plans_json if options.format == "json" else plans_text)(plans, asked), end="")
-    return status
+    return say_plans(plans, errors, asked, how=options.format)
 
 
 async def _within(

@@ -14,7 +14,9 @@ from queue import SimpleQueue
 
 import msgspec
 
+from headway import wire
 from headway.cli.failures import DONE, INTERRUPTED
+from headway.cli.plan import say_plans
 from headway.cli.progress import View
 from headway.cli.pulled import Outcome, say_all
 from headway.cli.session import say
@@ -25,6 +27,7 @@ from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidSettingError
 from headway.interfaces.pulls import PRIORITIES, Wish
 from headway.oci.reference import Reference
+from headway.service.plan_requests import PlanRequest
 from headway.service.progress import PullEvent
 from headway.service.remote_image import PullRequest
 from headway.settings import Settings
@@ -36,8 +39,6 @@ _DAEMONS_OWN = (
     "unfinished_max_age",
     "unfinished_max_size",
     "max_bytes",
-    "dry_run",
-    "all_outdated",
 )
 
 
@@ -73,6 +74,8 @@ class RemotePull:
 
     def run(self, requests: Sequence[PullRequest]) -> int:
         """Bring images and return the exit status; each that fails is explained, and the others go on."""
+        if self._options.dry_run:
+            return self._plan(requests)
         if self._options.detach:
             return self._start(requests)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends a pull as Ctrl-C does
@@ -84,6 +87,14 @@ class RemotePull:
             return INTERRUPTED
         self._view.close()
         return say_all(ended, self._view, debug=self._settings.debug, quiet=self._options.quiet)
+
+    def _plan(self, requests: Sequence[PullRequest]) -> int:
+        wishes = tuple(self._wish(request) for request in requests)
+        plans = self._pulls.plan(PlanRequest(wishes, tuple(self._login(request.reference) for request in requests)))
+        self._view.close()
+        errors = [wire.heard(each.error) for each in plans.planned if each.error is not None]
+        made = [each.plan for each in plans.planned if each.plan is not None]
+        return say_plans(made, errors, plans.asked, how=self._options.format)
 
     def _start(self, requests: Sequence[PullRequest]) -> int:
         self._view.close()

@@ -10,6 +10,7 @@ from headway.distribution.credentials import Credentials
 from headway.errors import NoDaemonError
 from headway.interfaces.pulls import PullRecord, Wish
 from headway.oci.reference import Reference
+from headway.service.plan_requests import PlanRequest, Plans
 from headway.service.progress import PullDone, Report
 from headway.service.requests import PriorityRequest, PullLine
 
@@ -42,6 +43,10 @@ class DaemonPulls:
     def start(self, wish: Wish, login: Credentials | None) -> PullRecord:
         """See `Pulls.start`."""
         return self._daemon.ask("POST", "pulls", PullRecord, msgspec.structs.replace(wish, detached=True), login)
+
+    def plan(self, request: PlanRequest) -> Plans:
+        """Return what pulls would cost."""
+        return self._daemon.ask("POST", "plans", Plans, request)
 
     def tags(self, repository: Reference, login: Credentials | None) -> list[Reference]:
         """Return a repository's names with every tag that its registry has."""

@@ -51,6 +51,7 @@ from headway.service.pull import Puller
 from headway.service.push import ImagePusher, PushRequest
 from headway.service.push_progress import PushDone, PushReport
 from headway.service.registry_service import RegistryService
+from headway.service.remote_image import PullRequest
 from headway.service.repository import Repository
 from headway.service.saving import Saver, saved
 from headway.service.search import Search
@@ -350,21 +351,30 @@ class ImageService:
         mirrors: tuple[str, ...] = (),
         insecure: tuple[str, ...] = (),
     ) -> PullDone:
-        """Bring an image, complete and verified; see `Puller.pull`.
+        """Bring an image, complete and verified; see `pull_request`, and `Puller.pull`."""
+        return await self._pulls.pull(self.pull_request(reference, platform, login, mirrors, insecure), report)
+
+    def pull_request(
+        self,
+        reference: Reference,
+        platform: Platform | None = None,
+        login: Credentials | None = None,
+        mirrors: tuple[str, ...] = (),
+        insecure: tuple[str, ...] = (),
+    ) -> PullRequest:
+        """Return what to ask for an image.
 
         Args:
             reference: Its name.
-            report: Told what goes on.
             platform: None for the machine's own.
             login: Who asks; None for what this machine knows.
             mirrors: URLs that stand in for its registry, before those that are set.
             insecure: Registries that may be asked without verified TLS, besides those that are set.
         """
         request = self._config.registry_service.request(reference, platform, login)
-        request = msgspec.structs.replace(
+        return msgspec.structs.replace(
             request, mirrors=(*mirrors, *request.mirrors), insecure=request.insecure.including(insecure)
         )
-        return await self._pulls.pull(request, report)
 
     async def push_image(
         self,

@@ -21,6 +21,7 @@ from headway.interfaces.pulls import Wish
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.image_service import ImageService
+from headway.service.plan_requests import Planned, PlanRequest, Plans
 from headway.service.progress import LayerProgress, PullDone, PullEvent, Report, Waiting
 from headway.service.pulls import Pulls
 from headway.service.requests import PriorityRequest, PullLine
@@ -46,6 +47,7 @@ class HeadwayPullRoutes:
         """Return the lines of the table."""
         return [
             Route("GET", "/headway/tags", answering(self._tags)),
+            Route("POST", "/headway/plans", answering(self._plan)),
             Route("GET", "/headway/pulls", answering(self._list)),
             Route("POST", "/headway/pulls", self._pull),
             Route("GET", "/headway/pulls/{id}", answering(self._show)),
@@ -62,6 +64,23 @@ class HeadwayPullRoutes:
             return await self._service.get_repository(reference, login_of(call)).tags()
         except HeadwayError as error:
             raise PullIncompleteError(reference.familiar, error) from error
+
+    async def _plan(self, call: Call) -> object:
+        wanted = await asked(call, PlanRequest)
+        puller = self._service.distribution_services().download_manager
+        planner, meter = puller.planner(), puller.meter
+        requests, received = meter.requests, meter.received_bytes
+        planned = []
+        for wish, login in zip(map(self._spelled_out, wanted.wishes), wanted.logins, strict=True):
+            platform = Platform.parse(wish.platform)
+            reference = Reference.parse(wish.reference)
+            request = self._service.pull_request(reference, platform, login, wish.mirrors, wish.insecure)
+            try:
+                planned.append(Planned(plan=await planner.plan(request, lambda _: None)))
+            except HeadwayError as error:
+                planned.append(Planned(error=wire.told(error)))
+        spent = {"requests": meter.requests - requests, "received_bytes": meter.received_bytes - received}
+        return Plans(planned=planned, asked=spent)
 
     async def _list(self, call: Call) -> object:
         records = await self._pulls.list()
