@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.distribution.rate_limit import SLACK_SECONDS, RateLimit
+from headway.service.shared_rate import BUFFERED_BYTES, SharedRate
 
 
 def test_without_a_limit_nobody_waits() -> None:
@@ -52,3 +53,47 @@ def test_however_many_share_it_no_window_exceeds_the_rate(rate: float, pieces: l
             seconds = taken[end][0] - taken[begin][0]
             received = sum(count for _, count in taken[begin : end + 1])
             assert received <= rate * (seconds + SLACK_SECONDS) + 9 * largest  # one piece each is under way
+
+
+class Hours:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_thread_waits_as_long_as_the_rate_wants_and_no_longer_than_anybody_cares() -> None:
+    hours = Hours()
+    shared = SharedRate(1000, clock=hours, sleep=hours.sleep)
+    shared.wait(2000)
+    assert hours.now == pytest.approx(2.0)
+
+    shared.wait(100_000, is_over=lambda: hours.now > 5.0)
+    assert hours.now == pytest.approx(5.0, abs=0.2)
+
+
+def test_a_limit_that_is_lifted_ends_the_waiting() -> None:
+    hours = Hours()
+
+    def sleep(seconds: float) -> None:
+        hours.sleep(seconds)
+        shared.set(0)
+
+    shared = SharedRate(10, clock=hours, sleep=sleep)
+    shared.wait(1000)
+    assert hours.now < 1.0
+
+
+def test_a_request_pays_before_it_is_sent_for_what_will_lie_in_buffers() -> None:
+    hours = Hours()
+    shared = SharedRate(1_000_000, clock=hours, sleep=hours.sleep)
+    assert SharedRate().prepay(1 << 30) == 0
+    assert shared.prepay(1000) == 1000
+    assert shared.prepay(1 << 30) == BUFFERED_BYTES
+    assert hours.now == pytest.approx((1000 + BUFFERED_BYTES) / 1e6)

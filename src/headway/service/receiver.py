@@ -38,6 +38,7 @@ class Receiver:
         self._host = host
         self._clock = clock = tools.clock
         self._is_over = False
+        self._paid = 0
         self._flowed = 0
         self._skipped = 0
         self._ignored_range = False
@@ -73,6 +74,8 @@ class Receiver:
         )
 
     def _receive(self) -> None:
+        wanted = self.fetch.end - self.fetch.offset
+        self._paid = self._tools.rate.prepay(wanted, is_over=lambda: self._is_over)
         start = self.stream.open()
         self._ignored_range = start < self.fetch.offset
         to_skip = check_skip(self.fetch, start, self._host)
@@ -98,10 +101,16 @@ class Receiver:
             self._skipped += skip
             if data := data[skip : skip + max(0, self._end() - fetch.position)]:
                 self._take(data)
-            self._tools.rate.wait(received, is_over=lambda: self._is_over)
+            self._keep_to_rate(received)
             watch.paused(now=clock())  # what our disk and a rate limit took is not the link's silence
             if slow:
                 raise UnreachableError(self._host, Fault.STALLED, "far slower than this link has been")
+
+    def _keep_to_rate(self, received: int) -> None:
+        """Wait for what was received; the last bytes of the request were paid for before it was sent."""
+        unpaid = max(0, self.fetch.end - self.fetch.position - self._paid)
+        before = max(0, self.fetch.end - self.fetch.position + received - self._paid)
+        self._tools.rate.wait(before - unpaid, is_over=lambda: self._is_over)
 
     def _end(self) -> int:
         return self.fetch.end if self._stop_at is None else min(self.fetch.end, self._stop_at)

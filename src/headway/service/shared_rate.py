@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from headway.distribution.rate_limit import RateLimit
 
+BUFFERED_BYTES = 128 * 1024
+_BUFFERED_SECONDS = 0.25
 _LOOK_SECONDS = 0.1
 
 
@@ -41,6 +43,22 @@ class SharedRate:
         """Keep to another rate from now on; 0 is no limit."""
         with self._lock:
             self._limit.rate = rate or None
+
+    def prepay(self, wanted: int, *, is_over: Callable[[], bool] = lambda: False) -> int:
+        """Wait before a request for what will lie in buffers before anybody reads it; return how much is paid for.
+
+        Many requests at once would otherwise bring a buffer each at once.
+
+        Args:
+            wanted: How many bytes the request is for.
+            is_over: As for `wait`.
+        """
+        rate = self._limit.rate
+        if rate is None:
+            return 0
+        count = min(wanted, BUFFERED_BYTES, int(rate * _BUFFERED_SECONDS))
+        self.wait(count, is_over=is_over)
+        return count
 
     def wait(self, count: int, *, is_over: Callable[[], bool] = lambda: False) -> None:
         """Wait after `count` bytes were received until more may be.
