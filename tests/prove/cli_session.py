@@ -32,6 +32,8 @@ _MASKS = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC"), "<time>"),
     (re.compile(r"(?<=\S) {2,}"), "  "),  # a column is as wide as what chance put into it
 )
+_MAKES = ("create", "commit", "import")
+"""Commands that print the ID of what they have made."""
 BUILT = "2026-01-02T03:04:05Z"
 
 
@@ -69,8 +71,9 @@ class Session:
             raise ValueError(f"two steps are called {step}")
         status, stdout, stderr = self.run(*words)
         printed = raw(stdout)
-        if step.startswith("create ") and status == 0:
-            self._masks += [(printed.strip(), f"<id of {step}>"), (printed.strip()[:12], f"<short id of {step}>")]
+        if words[0] in _MAKES and status == 0:
+            made = printed.strip().removeprefix("sha256:")
+            self._masks += [(made, f"<id of {step}>"), (made[:12], f"<short id of {step}>")]
         told = self.masked(f"{printed}{stderr.decode()}").splitlines()
         self.answers[step] = "\n".join([f"status {status}", *(told if in_order else sorted(told))])
         return printed.strip()
@@ -173,6 +176,9 @@ def play(docker: Session, shelf: Shelf) -> None:
     lists(docker, shelf, app)
     names(docker, shelf, app)
     containers(docker, shelf, app)
+    makings(docker, shelf, app)
+    archives(docker, shelf, app)
+    pushes(docker, shelf, app)
     removals(docker, shelf, app)
     refusals(docker, shelf)
     span = ["--since", f"{began:.9f}", "--until", f"{time.time():.9f}"]
@@ -330,6 +336,66 @@ def files(docker: Session, place: Path) -> None:
     docker("diff of no container", "diff", "nope")
     docker("export", "export", "c1", raw=names_in)
     docker("export no container", "export", "nope")
+
+
+def makings(docker: Session, shelf: Shelf, app: str) -> None:
+    """Make images of containers and of tars; each is looked at, and goes again."""
+    look = "{{.Config.Cmd}} {{.Config.Env}} {{.Config.Labels}} {{.Author}} {{.Comment}} {{.Os}} {{len .RootFS.Layers}}"
+    changes = ["--change", "CMD run it", "--change", "ENV B=2", "--change", "LABEL own=1"]
+    docker("commit", "commit", "-q", "-a", "me", "-m", "why", *changes, "c1", "made/commit:v1")
+    docker("inspect what was committed", "inspect", "-f", look, "made/commit:v1")
+    docker(
+        "history of what was committed",
+        "history",
+        "--format",
+        "{{.CreatedBy}} {{.Size}} {{.Comment}}",
+        "made/commit:v1",
+    )
+    docker("commit of no container", "commit", "nope", "made/x")
+    docker("commit with a bad change", "commit", "--change", "RUN x", "c1", "made/x")
+    docker("commit to what is no name", "commit", "c1", "UPPER")
+    docker("rmi of a parent, child there", "rmi", shelf.image_id)
+    tar = docker.place / "c1.tar"
+    docker("export to a file", "export", "-o", tar, "c1")
+    docker("import", "import", "-m", "from a file", *changes, tar, "made/import:v1")
+    docker("inspect what was imported", "inspect", "-f", look, "made/import:v1")
+    docker("import of no tar", "import", docker.place / "own" / "new", "made/x")
+    docker("import to what is no name", "import", tar, "UPPER")
+    docker("import from nobody", "import", "http://127.0.0.1:1/x.tar", "made/x")
+    docker("rmi what was made", "rmi", "made/import:v1", "made/commit:v1", raw=_digest)
+
+
+def archives(docker: Session, shelf: Shelf, app: str) -> None:
+    """Save and load."""
+    saved = docker.place / "saved.tar"
+    docker("save", "save", "-o", saved, f"{app}:2", f"{app}:3")
+    docker("save nothing", "save", "-o", docker.place / "x.tar", "nope")
+    docker("save a missing tag", "save", "-o", docker.place / "x.tar", f"{app}:nope")
+    docker("load what is here", "load", "-i", saved, in_order=False)
+    docker("rmi before a load", "rmi", f"{app}:3")
+    docker("load quietly", "load", "-q", "-i", saved, in_order=False)
+    docker("images after a load", "images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", in_order=False)
+    docker("load what is no archive", "load", "-i", docker.place / "own" / "new")
+
+
+def pushes(docker: Session, shelf: Shelf, app: str) -> None:
+    """Push, and log in."""
+    docker("tag for a push", "tag", f"{app}:2", f"{shelf.host}/pushed/app:v1")
+    docker("tag for a closed registry", "tag", f"{app}:2", f"{shelf.closed}/pushed/app:v1")
+    docker("push of nothing", "push", f"{shelf.host}/pushed/none:v1")
+    docker("push of a missing tag", "push", f"{shelf.host}/pushed/app:nope")
+    docker("push without a login", "push", f"{shelf.closed}/pushed/app:v1")
+    docker("login with a wrong password", "login", "-u", "user", "-p", "wrong", shelf.closed)
+    docker("login to nobody", "login", "-u", "user", "-p", "secret", "127.0.0.1:1")
+    docker("login", "login", "-u", "user", "-p", "secret", shelf.closed)
+    docker("pull with a login", "pull", f"{shelf.closed}/team/secret")
+    docker("logout", "logout", shelf.closed)
+    docker("rmi what was for pushes", "rmi", f"{shelf.host}/pushed/app:v1", f"{shelf.closed}/pushed/app:v1")
+
+
+def _digest(printed: bytes) -> str:
+    """Return what is printed without digests: what is made has the time in it."""
+    return re.sub("sha256:[0-9a-f]{64}", "sha256:<made>", printed.decode())
 
 
 def removals(docker: Session, shelf: Shelf, app: str) -> None:
