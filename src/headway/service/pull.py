@@ -7,7 +7,6 @@ Rule 3: what it needs is leased before it is looked for; the lease ends in the t
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 
 from headway.errors import HeadwayError, PullIncompleteError, StoreError
@@ -29,6 +28,7 @@ from headway.service.progress import (
 from headway.service.recording import Pulled, record_pull
 from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, lease_purpose
 from headway.service.stores import Stores
+from headway.service.together import together
 from headway.service.tools import Tools
 from headway.service.transfer import Transfers
 
@@ -154,16 +154,7 @@ class _Pull:
     async def _bring(self, layers: list[Layer]) -> list[Cost]:
         """Bring every layer; the first one that fails stops the others, which keep their bytes."""
         unique = {layer.diff_id: layer for layer in layers}
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._bring_layer(layer)) for layer in unique.values()]
-        except BaseExceptionGroup as errors:
-            # Not except*: before Python 3.11.4 it wraps what is raised inside into a group again.
-            ours, others = errors.split(HeadwayError)
-            if ours is None or others is not None:
-                raise
-            raise _first(ours) from None
-        return [task.result() for task in tasks]
+        return await together(self._bring_layer(layer) for layer in unique.values())
 
     async def _bring_layer(self, layer: Layer) -> Cost:
         sources = self.images.sources(layer.descriptor)
@@ -235,19 +226,3 @@ class _Pull:
             return self._stores.ingests.held(layer.descriptor.digest)
         except StoreError:
             return 0  # the disk is why we are here: claim nothing
-
-
-def _first(errors: BaseExceptionGroup[HeadwayError]) -> HeadwayError:
-    """Return the first error of a group; the others become notes of it."""
-    leaves: list[HeadwayError] = []
-    pending: list[BaseException] = [errors]
-    while pending:
-        error = pending.pop()
-        if isinstance(error, BaseExceptionGroup):
-            pending.extend(reversed(error.exceptions))
-        elif isinstance(error, HeadwayError):
-            leaves.append(error)
-    for other in leaves[1:]:
-        if str(other) != str(leaves[0]):
-            leaves[0].add_note(f"also: {other}")
-    return leaves[0]
