@@ -51,9 +51,12 @@ class Watched:
 
 
 def _children() -> Iterator[int]:
+    """Yield the processes that unpack for this one; there may be servers that other tests have started."""
     for thread in Path("/proc/self/task").iterdir():
-        with suppress(FileNotFoundError):  # it has just ended
-            yield from map(int, (thread / "children").read_text().split())
+        with suppress(FileNotFoundError, ProcessLookupError):  # one has just ended
+            for child in (thread / "children").read_text().split():
+                if b"headway.layers.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    yield int(child)
 
 
 def in_process(data: bytes, place: Path) -> tuple[DiffID, LayerReport]:
