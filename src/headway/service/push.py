@@ -178,7 +178,7 @@ class _Push:
         part = await self._part(record)
         top = RawManifest(part.manifest.media_type, part.manifest.data, part.manifest.digest)
         if part.own is part.manifest and self._request.platform is None:
-            top = await self._index_over(part.manifest) or top
+            top = await self._index_over(record, part.manifest) or top
         elif part.own is not None and part.own is not part.manifest:
             self._tell(
                 f"its digest changes: {top.digest} instead of {part.own.digest}, since layers had to be packed anew"
@@ -289,9 +289,9 @@ class _Push:
 
     # Manifests
 
-    async def _index_over(self, manifest: Manifest) -> RawManifest | None:
+    async def _index_over(self, record: ImageRecord, manifest: Manifest) -> RawManifest | None:
         """Return the index that the image came with, once everything that it lists is at the registry; else None."""
-        index = await self._lanes.disk(self._documents.index_over, manifest.digest)
+        index = await self._lanes.disk(self._documents.index_over, record, manifest.digest)
         if index is None:
             return None
         pusher, path = self._tools.pusher, self._target.repository

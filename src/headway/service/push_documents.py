@@ -51,12 +51,16 @@ class PushDocuments:
                 return document
         return None
 
-    def index_over(self, manifest: Digest) -> RawManifest | None:
-        """Return an index that lists a manifest and that a name here stands for, one of the same repository first."""
-        names = [name for name, _ in self._stores.references.list() if name.digest is not None]
-        names.sort(key=lambda name: name.name_only() != self._reference.name_only())
-        for name in names:
-            document = self._document(name.digest) if name.digest is not None else None
+    def index_over(self, record: ImageRecord, manifest: Digest) -> RawManifest | None:
+        """Return an index that lists an image's manifest: one that it came with, or another image of its repositories.
+
+        Another platform's image may have the index to its name (`service.recording`).
+        """
+        own = self._stores.references.of(record.image_id)
+        repositories = {name.name_only() for name in own}
+        others = [name for name, _ in self._stores.references.list() if name.name_only() in repositories]
+        for digest in dict.fromkeys(name.digest for name in (*own, *others) if name.digest is not None):
+            document = self._document(digest)
             if isinstance(document, Index) and any(entry.digest == manifest for entry in document.manifests):
                 return RawManifest(document.media_type, document.data, document.digest)
         return None
@@ -81,7 +85,7 @@ class PushDocuments:
         Raises:
             PlatformMismatchError: Neither is here.
         """
-        index = self.index_over(record.manifest) if record.manifest is not None else None
+        index = self.index_over(record, record.manifest) if record.manifest is not None else None
         if index is not None:
             document = parse_manifest(index.data, index.media_type)
             chosen = document.choose(platform) if isinstance(document, Index) else None
