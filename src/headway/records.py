@@ -123,7 +123,7 @@ def recipe_beside(directory: Path) -> Path:
     return directory.with_name(f"{directory.name}.recipe")
 
 
-class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
+class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One image, as lists need it, so that listing reads no config.
 
     Attributes:

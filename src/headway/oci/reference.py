@@ -33,7 +33,7 @@ _WHOLE_TAG = re.compile(_TAG)
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}")
 
 
-class Reference(msgspec.Struct, frozen=True):
+class Reference(msgspec.Struct, frozen=True, gc=False):
     """A repository, and perhaps which of its images.
 
     Attributes:

@@ -27,7 +27,7 @@ KNOWN_FILTERS = frozenset({"dangling", "label", "before", "since", "reference", 
 NOT_ASKED = -1
 
 
-class ListedImage(msgspec.Struct, frozen=True, kw_only=True):
+class ListedImage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One image with its names, as lists show it.
 
     Attributes:

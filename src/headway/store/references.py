@@ -79,15 +79,13 @@ class SqliteReferenceStore:
 
     def of(self, image_id: ImageID) -> list[Reference]:
         """Return every name of an image, sorted by its full spelling."""
-        rows = self._database.query(
-            "SELECT spelling, repository, kind FROM names WHERE image_id = ? ORDER BY spelling", (image_id,)
-        )
-        return [_reference(*row) for row in rows]
+        rows = self._database.query("SELECT spelling FROM names WHERE image_id = ? ORDER BY spelling", (image_id,))
+        return [_reference(spelling) for (spelling,) in rows]
 
     def list(self) -> list[tuple[Reference, ImageID]]:
         """Return all, sorted by full spelling."""
-        rows = self._database.query("SELECT spelling, repository, kind, image_id FROM names ORDER BY spelling")
-        return [(_reference(*row[:3]), ImageID(Digest(row[3]))) for row in rows]
+        rows = self._database.query("SELECT spelling, image_id FROM names ORDER BY spelling")
+        return [(_reference(spelling), ImageID(Digest(image_id))) for spelling, image_id in rows]
 
 
 def stored_name(reference: Reference) -> Reference:
@@ -119,10 +117,12 @@ def tag_name(reference: Reference) -> Reference:
     return reference.with_default_tag()
 
 
-def _reference(spelling: str, repository: str, kind: str) -> Reference:
+def _reference(spelling: str) -> Reference:
     """Return a stored name; parsing it again would be most of the cost of a list."""
+    if "@" in spelling:
+        repository, _, digest = spelling.partition("@")
+        domain, _, path = repository.partition("/")
+        return Reference(domain, path, digest=Digest(digest))
+    repository, _, tag = spelling.rpartition(":")
     domain, _, path = repository.partition("/")
-    suffix = spelling[len(repository) + 1 :]
-    if kind == "digest":
-        return Reference(domain, path, digest=Digest(suffix))
-    return Reference(domain, path, suffix)
+    return Reference(domain, path, tag)
