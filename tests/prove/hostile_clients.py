@@ -78,7 +78,8 @@ def hostile_clients(sheet: Sheet) -> None:
             slowest = max(other.seconds, default=0.0)
             late = f"an answer took {slowest:.1f} s" if slowest > PING_SECONDS else ""
             sheet.right("  others are answered meanwhile", failures or late)
-            sheet.at_most("  memory, the most so far", peaks.memory / 1e6, MEMORY_MB, "MB", decimals=0)
+            most = max(peaks.memory, running.resident)  # an attack may be over before the first look
+            sheet.at_most("  memory, the most so far", most / 1e6, MEMORY_MB, "MB", decimals=0)
         sheet.right("nothing happened that Headway did not know", "; ".join(running.bugs)[:500])
         size = running.log.stat().st_size
         sheet.at_most("its log", size / 1e6, 2.0, "MB", decimals=2)

@@ -29,7 +29,7 @@ from headway.daemon.notify import notify
 from headway.daemon.reload import Reloader
 from headway.daemon.sockets import Listener, close_all, default_socket, open_all, unix_address
 from headway.engine.host import this_host
-from headway.engine.listeners import Address
+from headway.engine.listeners import BACKLOG, Address
 from headway.engine.metrics import RequestTimes
 from headway.engine.routes.headway import HeadwayRoutes
 from headway.engine.routes.headway_pulls import HeadwayPullRoutes
@@ -113,7 +113,8 @@ class Daemon:
             reloader = Reloader(service, stores.events, host.name)
             self._obey_signals(loop, stopped, reloader)
             serving = [
-                await loop.create_server(server, sock=listener.socket, ssl=listener.tls) for listener in listeners
+                await loop.create_server(server, sock=listener.socket, ssl=listener.tls, backlog=BACKLOG)
+                for listener in listeners
             ]
             settings, metrics = self._configuration.settings, self._configuration.daemon.metrics_addr
             async with metrics_served(metrics, service, pulls, times, settings):

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from headway.errors import ConflictError, InvalidSettingError
 
 FIRST_PASSED_DESCRIPTOR = 3  # sd_listen_fds(3)
-BACKLOG = 1024
+BACKLOG = 4096  # as Go: the kernel makes it net.core.somaxconn; a full one is EAGAIN to clients with a limit of time
 
 
 class Address(NamedTuple):
