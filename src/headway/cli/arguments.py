@@ -118,11 +118,12 @@ def _common(parser: argparse.ArgumentParser, *, default: str | None, is_server: 
 
 def _pull(parser: argparse.ArgumentParser) -> None:
     """Bring images, complete and verified; what has arrived is never fetched again."""
-    parser.add_argument("names", nargs="*", metavar=_NAME)
-    parser.add_argument("-a", "--all-tags", action="store_true", help="every tag of each repository, one by one")
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("names", nargs="*", default=[], metavar=_NAME)
+    which.add_argument(
         "--all-outdated", action="store_true", help="every image here whose tag stands for another one by now"
     )
+    parser.add_argument("-a", "--all-tags", action="store_true", help="every tag of each repository, one by one")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would cross the network and what the disk would take"
     )

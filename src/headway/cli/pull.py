@@ -56,8 +56,6 @@ def pull(options: Namespace) -> int:
     elif options.detach:
         raise NoDaemonError(str(settings.data_root), "a pull that goes on by itself needs one that brings it")
     names = dict.fromkeys([*options.names, *(_outdated(settings) if options.all_outdated else ())])
-    if not names and not options.all_outdated:
-        raise InvalidSettingError("name an image to pull")
     requests = [_request(name, options, settings) for name in names]
     view = view_for("none" if options.quiet and options.progress == "auto" else options.progress, sys.stderr)
     if daemon is not None:
