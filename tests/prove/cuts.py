@@ -9,6 +9,7 @@ from tests.prove.scene import difference, left_over, linked, ratio, run
 from tests.prove.sheet import Sheet, check
 
 MB = 1_000_000
+MIB = 1024 * 1024
 
 
 @check("cut-4mb", "Link cut every 4 MB (EOF; and RST), 120 MB image of three layers: completes; bytes <= 1.01 x.")
@@ -28,6 +29,15 @@ def reset_64k(sheet: Sheet) -> None:
     image = images.image(layers)
     sheet.tell("image", f"{image.size:,} bytes in one layer")
     _pull(sheet, "RST", image, layers, ResetEvery(64 * 1024), limit=1.02)
+
+
+@check("cut-64k", "Link cut every 64 KiB over 256 MiB: completes, <= 1.02 x with headers.")
+def cut_64k(sheet: Sheet) -> None:
+    """Pull one layer in more than four thousand pieces."""
+    layers = [images.noise_layer(256 * MIB, seed=sheet.seed)]
+    image = images.image(layers)
+    sheet.tell("image", f"{image.size:,} bytes in one layer")
+    _pull(sheet, "EOF", image, layers, CutEvery(64 * 1024), limit=1.02)
 
 
 def _pull(
