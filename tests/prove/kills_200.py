@@ -15,7 +15,7 @@ from tests.prove.sheet import Sheet, check
 
 MIB = 1024 * 1024
 KILLS = 200
-RATE = 24.0 * MIB
+RATE = 18.0 * MIB
 RUN_SECONDS = 0.35  # on average, from the first byte to a kill
 DOWN_SECONDS = 0.3
 START_SECONDS = 60.0

@@ -1,0 +1,77 @@
+"""What a pull takes of memory, at the most."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.fakes import images
+from tests.fakes.cli import Cli
+from tests.fakes.tars import directory, file, tar
+from tests.faults.story import CutEvery, Fault, FlipByte, LinkFault, RateLimit
+from tests.prove.scene import linked, started
+from tests.prove.sheet import Sheet, check
+
+MB = 1_000_000
+MIB = 1 << 20
+LIMIT_MB = 80.0
+ENTRIES = 200_000
+SECONDS = 600.0
+
+
+@check(
+    "memory",
+    "A one-shot pull stays <= 80 MB: through cuts, several layers and streams, repairs, gzip, zstd, 1 GiB, 200,000 "
+    "tiny entries.",
+)
+def memory(sheet: Sheet) -> None:
+    """Pull one image after the other in a process of its own, and read its high-water mark."""
+    sizes = (30, 20, 10)
+    layers = [images.noise_layer(size * MB, seed=sheet.seed + size) for size in sizes]
+    text = {f"usr/{n}": b"line %d of a text that compresses well\n" % n * 50_000 for n in range(40)}
+    _measure(sheet, "gzip, 3 layers, cut every 4 MB", images.image(layers), [CutEvery(4 * MB)])
+    _measure(sheet, "zstd, 3 layers, cut every 4 MB", images.image(layers, compression="zstd"), [CutEvery(4 * MB)])
+    _measure(sheet, "gzip, 3 layers, each connection capped", images.image(layers), [RateLimit(2.0 * MB, shared=False)])
+    one = images.image(layers[:1])
+    flip = Fault(FlipByte(one.size // 4), kind="blob", digest=one.layers[0], nth=1)
+    _measure(sheet, "gzip, one layer, cut every 64 KiB", one, [CutEvery(64 * 1024)])
+    _measure(sheet, "gzip, one layer, a byte flipped", one, [], [flip])
+    _measure(sheet, "gzip, 80 MB of text in 0.4 MB", images.image([text]), [])
+    _measure(sheet, "zstd, 80 MB of text in 10 kB", images.image([text], compression="zstd"), [])
+    _measure(sheet, "gzip, 200,000 tiny entries", images.image([_entries()]), [])
+    gib = {"big": images.noise(64 * MIB, seed=sheet.seed) * 16}
+    _measure(sheet, "not compressed, one layer of 1 GiB", images.image([gib], compression="none"), [])
+
+
+def _entries() -> bytes:
+    """Return a tar of 1,000 directories with 200 files of a few bytes each."""
+    every = ENTRIES // 200
+    items = []
+    for number in range(every):
+        items.append(directory(f"usr/lib/python/package_{number}"))
+        items += [file(f"usr/lib/python/package_{number}/module_{n}.py", b"# %d\n" % n) for n in range(199)]
+    return tar(directory("usr"), directory("usr/lib"), directory("usr/lib/python"), *items)
+
+
+def _measure(
+    sheet: Sheet, name: str, image: images.Image, faults: Sequence[LinkFault], script: Sequence[Fault] = ()
+) -> None:
+    root = sheet.place / name.replace(" ", "-")
+    with linked(*faults, image=image, script=script) as (_, _, reference):
+        with started(Cli(root), "pull", "--progress", "none", reference) as process:
+            high = max(_marks(process.pid), default=0.0)
+            _, stderr = process.communicate(timeout=SECONDS)
+        sheet.right(f"{name}: completes", "" if process.returncode == 0 else stderr)
+        sheet.at_most(f"{name}: memory", high, LIMIT_MB, "MB", decimals=1)
+
+
+def _marks(pid: int) -> Iterator[float]:
+    """Yield a process's high-water mark of resident memory (VmHWM), in MB, until it ends.
+
+    Not wait4's ru_maxrss: that counts what this process had when it forked, too.
+    """
+    status = Path(f"/proc/{pid}/status")
+    while "VmHWM" in (text := status.read_text()):
+        yield int(text.split("VmHWM:")[1].split()[0]) * 1024 / MB
+        time.sleep(0.01)
