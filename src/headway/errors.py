@@ -148,6 +148,14 @@ class MountNotFoundError(NotFoundError):
         self.args = (f"mount does not exist: {name}",)
 
 
+class NotMountedError(NotFoundError):
+    """A place where nothing is mounted, or a name of nothing that is."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__("mount", word)
+        self.args = (f"nothing is mounted at {word}" if "/" in word else f"{word} is not mounted",)
+
+
 class AmbiguousNameError(RequestError):
     """The beginning of several containers' IDs; in Docker 28's words (moby-behaviour 6.19).
 

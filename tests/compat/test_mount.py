@@ -92,7 +92,7 @@ def test_what_was_asked_for_twice_is_given_back_twice(headway: Cli) -> None:
 
     assert "asked for once more" in first.stderr
     assert (len(paths), is_there, os.path.exists(paths.pop())) == (1, True, False)
-    assert (third.returncode, third.stderr.splitlines()[0]) == (1, "headway: no such mount: app")
+    assert (third.returncode, third.stderr.splitlines()[0]) == (1, "headway: app is not mounted")
 
 
 def test_a_mounted_image_is_not_removed_without_force_and_its_files_stay_with_it(headway: Cli) -> None:
@@ -129,6 +129,15 @@ def test_a_container_keeps_what_is_written_over_mounts_and_goes_when_asked(headw
     assert refused.returncode == 1
     assert name in headway("umount", name).stderr
     assert (gone.returncode, left(headway)) == (0, [])
+
+
+@pytest.mark.parametrize("words", [(), ("--rm",)])
+def test_where_nothing_is_mounted_that_is_said(headway: Cli, tmp_path: Path, words: tuple[str, ...]) -> None:
+    by_place, by_name = (headway("umount", *words, name) for name in (tmp_path, "app"))
+
+    assert by_place.stderr.startswith(f"headway: nothing is mounted at {tmp_path}\nnext: check the name; headway mount")
+    assert by_name.stderr.startswith("headway: app is not mounted\n")
+    assert (by_place.returncode, by_name.returncode) == (1, 1)
 
 
 def test_one_that_is_not_mounted_goes_by_its_name(headway: Cli) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from headway.errors import NotFoundError
+from headway.errors import NotFoundError, NotMountedError
 from headway.records import KeptMount
 from headway.service.containers import Containers
 from headway.service.mounts import Mounts
@@ -56,20 +56,27 @@ class Mounting:
             remove: Whether a container goes with its mount, or by itself where it has none.
 
         Raises:
+            NotMountedError: Nothing is mounted there, or by that name; and it is no container that could be removed.
             HeadwayError: As for `Mounts.unmount` and `Containers.remove`.
         """
         name = str(place) if self._stores.mounts.get(place) is not None else word
         try:
             left = self._mounts.unmount(name)
-        except NotFoundError:
+        except NotMountedError as nothing:
             if not remove:
                 raise
-            Containers(self._stores).remove(word)
+            self._remove(word, nothing)
             return None
         told = shown(left, self._stores)
         if remove and not left.count and left.rw_layer is not None:
             Containers(self._stores).remove(left.rw_layer)
         return told
+
+    def _remove(self, word: str, nothing: NotMountedError) -> None:
+        try:
+            Containers(self._stores).remove(word)
+        except NotFoundError:
+            raise nothing from None
 
 
 def mounted(stores: Stores) -> list[Mounted]:

@@ -11,7 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from headway.errors import ConflictError, HeadwayError, NotFoundError, UnsupportedError
+from headway.errors import (
+    ConflictError,
+    HeadwayError,
+    InvalidReferenceError,
+    NotFoundError,
+    NotMountedError,
+    UnsupportedError,
+)
 from headway.interfaces.rw_layers import MountPoints, RwLayer
 from headway.oci.digest import ChainID, ImageID
 from headway.records import ContainerRecord, ImageRecord, KeptMount
@@ -155,7 +162,7 @@ class Mounts:
             What is left of it: a count of 0 says that it is unmounted.
 
         Raises:
-            NotFoundError: Nothing of that name is mounted.
+            NotMountedError: Nothing is mounted there, or by that name.
             ConflictError: It is in use; or several mounts are meant.
             StoreError: The disk failed, or the kernel refused.
         """
@@ -175,14 +182,17 @@ class Mounts:
             return by_place
         found = self._of_image(word) or self._of_container(word)
         if not found:
-            raise NotFoundError("mount", word)
+            raise NotMountedError(word)
         if len(found) > 1:
             places = ", ".join(str(mount.target) for mount in found)
             raise ConflictError(f"{word} is mounted more than once; name one of {places}")
         return found[0]
 
     def _of_image(self, word: str) -> list[KeptMount]:
-        image = self._image(word)
+        try:
+            image = self._image(word)
+        except InvalidReferenceError:  # it was a path, and no name
+            return []
         return [] if image is None else self._stores.mounts.of_image(image.image_id)
 
     def _of_container(self, word: str) -> list[KeptMount]:
