@@ -28,10 +28,12 @@ from tests.prove import (
     hostile_clients,
     interchange,
     kills,
+    kills_200,
     makers,
     making,
     many,
     many_clients,
+    memory,
     mixed_faults,
     mounts,
     outages,
@@ -39,11 +41,13 @@ from tests.prove import (
     pushes,
     rate,
     recipes,
+    repairs,
     repeats,
     scale,
     seed_attempts,
     service,
     start_up,
+    streams,
 )
 from tests.prove.report import write
 from tests.prove.sheet import CHECKS, Check, Sheet
@@ -52,7 +56,7 @@ from tests.prove.sheet import CHECKS, Check, Sheet
 MODULES = (
     *(cuts, kills, power, outages, repeats, recipes, bad_input, start_up, makers, depth, many, hostile, fuzz),
     *(interchange, concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
-    *(durable, pushes, rate),
+    *(durable, pushes, rate, streams, repairs, kills_200, memory),
     *(docker_cli, engine_fuzz, making, daemon_limits, many_clients, hostile_clients),
     *(seed_attempts,),
 )
