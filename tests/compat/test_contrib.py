@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from contrib import generate
-from headway.cli.main import _MODULES
+from headway.cli.arguments.parser import COMMANDS
 from headway.cli.words import commands
 from tests.fakes import images
 from tests.fakes.cli import Cli
@@ -53,7 +53,7 @@ def test_everything_is_installed_where_debian_has_it(installed: Path) -> None:
 
 def test_the_words_of_the_command_line_are_all_of_them() -> None:
     assert [command.name for command in commands()] == list(dict.fromkeys([c.name for c in commands()]))
-    assert {command.name for command in commands()} == set(_MODULES)
+    assert {command.name for command in commands()} == set(COMMANDS)
     assert all(command.help for command in commands())
 
 

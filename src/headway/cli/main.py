@@ -9,52 +9,10 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from headway.cli.arguments import build_parser, parse
+from headway.cli.arguments.parser import COMMANDS, build_parser, parse
 from headway.cli.failures import DONE, FINAL, INTERRUPTED, USAGE, exit_status, explain
 from headway.cli.terminal import is_written, make_safe, one_line
 from headway.errors import HeadwayError, InvalidSettingError
-
-# Where each command lives; a command imports only what it needs, since `headway images` has 100 ms of CPU in all.
-_MODULES = {
-    "pull": "headway.cli.pull",
-    "outdated": "headway.cli.outdated",
-    "pulls": "headway.cli.pulls",
-    "push": "headway.cli.push",
-    "images": "headway.cli.images",
-    "inspect": "headway.cli.inspect",
-    "history": "headway.cli.images",
-    "tag": "headway.cli.names",
-    "rmi": "headway.cli.names",
-    "unpack": "headway.cli.files",
-    "bundle": "headway.cli.files",
-    "save": "headway.cli.save",
-    "load": "headway.cli.load",
-    "import": "headway.cli.importing",
-    "export": "headway.cli.export",
-    "commit": "headway.cli.commit",
-    "adopt": "headway.cli.adopt",
-    "mount": "headway.cli.mount",
-    "umount": "headway.cli.mount",
-    "login": "headway.cli.login",
-    "logout": "headway.cli.login",
-    "df": "headway.cli.df",
-    "prune": "headway.cli.prune",
-    "events": "headway.cli.events",
-    "check": "headway.cli.check",
-    "traffic": "headway.cli.traffic",
-    "daemon": "headway.cli.daemon",
-    "context": "headway.cli.context",
-    "completion": "headway.cli.completion",
-    "doctor": "headway.cli.doctor",
-    "version": "headway.cli.version",
-    "run": "headway.cli.version",
-}
-
-_FUNCTIONS = {"import": "import_"}  # where Python has the word for itself
-
-
-_HERE_ONLY = ("unpack", "bundle", "outdated", "check", "traffic")
-"""Commands that read the data root by themselves: beside a daemon of this machine, but not through another's."""
 
 
 def run() -> None:
@@ -109,7 +67,7 @@ def _check_reach(options: Namespace) -> None:
         InvalidSettingError: One is named.
     """
     is_named = options.host or ("HEADWAY_HOST" in os.environ and options.data_root is None)
-    if options.command in _HERE_ONLY and is_named:
+    if COMMANDS[options.command].here_only and is_named:
         where = "run it where the store is, without -H and HEADWAY_HOST"
         raise InvalidSettingError(
             f"{options.command} works on this machine's own data root, not through a daemon: {where}"
@@ -122,11 +80,12 @@ def _load(name: str) -> Callable[[object], int]:
     msgspec asks for typing_extensions, only to serve Pythons older than ours; that would cost `headway images` a third
     of its start. Kept out of sight meanwhile, it is there for everybody else.
     """
+    chosen = COMMANDS[name]
     hidden = name != "daemon" and "typing_extensions" not in sys.modules  # aiohttp cannot do without it
     if hidden:
         sys.modules["typing_extensions"] = None  # type: ignore[assignment]
     try:
-        command: Callable[[object], int] = getattr(import_module(_MODULES[name]), _FUNCTIONS.get(name, name))
+        command: Callable[[object], int] = getattr(import_module(chosen.module), chosen.function or name)
     finally:
         if hidden:
             del sys.modules["typing_extensions"]

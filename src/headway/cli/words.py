@@ -9,7 +9,7 @@ import argparse
 
 import msgspec
 
-from headway.cli.arguments import ALIASES, build_parser
+from headway.cli.arguments.parser import ALIASES, build_parser
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):

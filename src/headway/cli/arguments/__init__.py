@@ -1,0 +1,1 @@
+"""The command line: what each command takes, by the groups of the help (interface.md)."""

@@ -1,0 +1,60 @@
+"""Images: what is here, by its names."""
+
+from __future__ import annotations
+
+import argparse
+
+from headway.cli.arguments.options import Command, filter_, format_
+
+
+def _images(parser: argparse.ArgumentParser) -> None:
+    """List images, newest first."""
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME[:TAG]", help="only this repository, or this name; * and ? stand for others"
+    )
+    filter_(parser, "dangling=true, label=KEY[=VALUE], before=IMAGE, since=IMAGE, reference=PATTERN, until=TIME")
+    parser.add_argument("-a", "--all", action="store_true", help="those too that others were made from")
+    parser.add_argument("--digests", action="store_true", help="show digests")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
+    parser.add_argument("--no-trunc", action="store_true", help="show IDs in full")
+    format_(parser)
+
+
+def _inspect(parser: argparse.ArgumentParser) -> None:
+    """Show everything known of images, as JSON."""
+    parser.add_argument("names", nargs="+", metavar="NAME|ID")
+
+
+def _history(parser: argparse.ArgumentParser) -> None:
+    """Show the steps of an image, newest first."""
+    parser.add_argument("name", metavar="NAME|ID")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
+    parser.add_argument("--no-trunc", action="store_true", help="show everything in full")
+    format_(parser)
+
+
+def _tag(parser: argparse.ArgumentParser) -> None:
+    """Give an image one more name."""
+    parser.add_argument("source", metavar="SRC")
+    parser.add_argument("target", metavar="DST")
+
+
+def _rmi(parser: argparse.ArgumentParser) -> None:
+    """Remove names, and images with their last one."""
+    parser.add_argument("names", nargs="+", metavar="NAME|ID")
+    parser.add_argument(
+        "-f",
+        "--force",
+        action="store_true",
+        help="even if it has names in several repositories, or a container uses it",
+    )
+    parser.add_argument("--no-prune", action="store_true", help="keep what the image was made from")
+
+
+COMMANDS = {
+    "images": Command(_images, "headway.cli.images", "list images"),
+    "inspect": Command(_inspect, "headway.cli.inspect", "everything known of an image"),
+    "history": Command(_history, "headway.cli.images", "its steps"),
+    "tag": Command(_tag, "headway.cli.names", "give an image one more name"),
+    "rmi": Command(_rmi, "headway.cli.names", "remove names and images"),
+}

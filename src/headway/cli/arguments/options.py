@@ -1,0 +1,113 @@
+"""What a command is to the command line, and options that several commands take."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+NAME = "NAME[:TAG|@DIGEST]"
+SERVER = "HOST[:PORT]"
+
+
+class Command(NamedTuple):
+    """One command.
+
+    Attributes:
+        fill: Adds its arguments to its parser; its docstring is the command's description.
+        module: Where it is; imported only where it is chosen, since `headway images` has 100 ms of CPU in all.
+        summary: What the list of commands says of it, in a few words.
+        function: Its name there; empty where it is the command's.
+        is_server: Whether ``-H`` is not the daemon that it asks.
+        here_only: Whether it works on this machine's own data root, and through no daemon.
+    """
+
+    fill: Callable[[argparse.ArgumentParser], None]
+    module: str
+    summary: str = ""
+    function: str = ""
+    is_server: bool = False
+    here_only: bool = False
+
+
+def insecure(parser: argparse.ArgumentParser) -> None:
+    """Add which registries may be asked without verified TLS."""
+    parser.add_argument(
+        "--insecure-registry",
+        action="append",
+        metavar="HOST[:PORT]|CIDR",
+        help="may be asked without verified TLS",
+    )
+
+
+def authfile(parser: argparse.ArgumentParser) -> None:
+    """Add where logins are."""
+    parser.add_argument(
+        "--authfile", type=Path, metavar="FILE", help="logins (default: those of docker, then those of podman)"
+    )
+
+
+def format_(parser: argparse.ArgumentParser) -> None:
+    """Add how results are shown."""
+    parser.add_argument(
+        "--format",
+        default="table",
+        metavar="table|json|TEMPLATE",
+        help="a template names fields: '{{.ID}} {{.Size}}'",
+    )
+
+
+def filter_(parser: argparse.ArgumentParser, known: str) -> None:
+    """Add which of many are meant.
+
+    Args:
+        parser: Learns it.
+        known: What may be filtered by.
+    """
+    parser.add_argument("-f", "--filter", action="append", metavar="KEY=VALUE", help=known)
+
+
+def changes(parser: argparse.ArgumentParser) -> None:
+    """Add how containers of a new image run."""
+    parser.add_argument(
+        "-c",
+        "--change",
+        action="append",
+        default=[],
+        metavar="INSTRUCTION",
+        help="how its containers run, as a Dockerfile says it: 'CMD [\"run\"]', 'ENV A=b', 'USER app'",
+    )
+
+
+def common(parser: argparse.ArgumentParser, *, default: str | None, is_server: bool = False) -> None:
+    """Add which store is meant, and how much is told.
+
+    Args:
+        parser: Learns them.
+        default: Of those that name a place.
+        is_server: Whether the command has an address of its own, to listen on or to adopt from.
+    """
+    if not is_server:  # which has an address of its own, to listen on or to adopt from
+        parser.add_argument(
+            "-H", "--host", metavar="ADDRESS", default=default, help="ask this daemon: unix:///PATH, tcp://HOST:PORT"
+        )
+    parser.add_argument("--data-root", type=Path, metavar="DIR", default=default, help="where everything is kept")
+    parser.add_argument(
+        "--config-file",
+        type=Path,
+        metavar="FILE",
+        default=default,
+        help="settings (default: /etc/headway/daemon.json)",
+    )
+    parser.add_argument("-D", "--debug", action="store_true", default=default or None, help="show tracebacks")
+
+
+def progress(parser: argparse.ArgumentParser) -> None:
+    """Add how what goes on is shown."""
+    parser.add_argument(
+        "--progress",
+        choices=("auto", "plain", "json", "none"),
+        default="auto",
+        help="how to show what is going on, on stderr",
+    )

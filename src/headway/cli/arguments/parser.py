@@ -1,0 +1,85 @@
+"""The parser of the command line, and the list of commands (docker's words where docker has them)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+from headway.cli.arguments import files, images, pulls, services, store
+from headway.cli.arguments.options import Command, common
+
+_DESCRIPTION = "Pulls container images over links that break, and never fetches a byte twice that has arrived."
+_GROUPS = {
+    "Images": {**pulls.IMAGES, **images.COMMANDS, **files.COMMANDS},
+    "Pulls": pulls.COMMANDS,
+    "Store": store.COMMANDS,
+    "Daemon and registry": services.COMMANDS,
+}
+COMMANDS: dict[str, Command] = {name: command for group in _GROUPS.values() for name, command in group.items()}
+ALIASES = {"ls": "images", "rm": "rmi", "ps": "pulls"}
+_MORE = "Aliases: ls = images, rm = rmi, ps = pulls, image X = X.   More: headway COMMAND --help"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line, with where to read more."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with status 2."""
+        self.exit(2, f"headway: {message}\nnext: {self.prog} --help\n")
+
+
+def build_parser(chosen: str = "") -> argparse.ArgumentParser:
+    """Return the parser; where a command is chosen it knows only that one, since each costs start-up time."""
+    parser = Parser(
+        prog="headway",
+        description=_DESCRIPTION,
+        epilog="\n".join(_listed()),
+        add_help=True,
+        allow_abbrev=False,
+        usage="headway [-H ADDRESS] [--data-root DIR] [--config-file FILE] [-D] COMMAND ...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    common(parser, default=None)
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", prog="headway", parser_class=Parser, help=argparse.SUPPRESS
+    )
+    for name, command in COMMANDS.items():
+        if chosen in COMMANDS and name != chosen:
+            continue
+        words = commands.add_parser(name, description=command.fill.__doc__, allow_abbrev=False)
+        if name == chosen:
+            command.fill(words)
+            common(words, default=argparse.SUPPRESS, is_server=command.is_server)
+    return parser
+
+
+def _listed() -> Iterator[str]:
+    for title, commands in _GROUPS.items():
+        yield f"{title}:"
+        yield from (f"  {name:<10} {command.summary}" for name, command in commands.items() if command.summary)
+        yield ""
+    yield _MORE
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed command line; docker's ``image X`` means ``X``, and aliases mean what they stand for."""
+    words = list(arguments)
+    at = _command_index(words)
+    if at is not None:
+        if words[at] == "image" and at + 1 < len(words) and not words[at + 1].startswith("-"):
+            del words[at]
+        words[at] = ALIASES.get(words[at], words[at])
+        if words[at] == "run":
+            words.insert(at + 1, "--")  # what follows is for docker's run, options and all
+    return build_parser(words[at] if at is not None else "").parse_args(words)
+
+
+def _command_index(words: Sequence[str]) -> int | None:
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if not word.startswith("-"):
+            return position
+        position += 2 if word in ("-H", "--host", "--data-root", "--config-file") else 1
+    return None
