@@ -254,6 +254,19 @@ async def test_a_higher_priority_displaces_the_others_until_it_is_done() -> None
     assert [name for name, _ in scene.bringer.asked] == [EDGE.reference, SMALL.reference, EDGE.reference]
 
 
+async def test_a_higher_priority_displaces_several_at_once() -> None:
+    others = [Wish(reference=f"ghcr.io/acme/other:{number}") for number in range(3)]
+    async with process(MemoryPullStore()) as scene:
+        for other in others:
+            await scene.pulls.start(other)
+        await settled()
+        await scene.pulls.start(SMALL)
+        await settled()
+        states = await scene.states()
+
+    assert states == {"other:0": "queued", "other:1": "queued", "other:2": "queued", "small:1": "running"}
+
+
 async def test_a_priority_can_be_changed_meanwhile() -> None:
     async with process(MemoryPullStore()) as scene:
         first = await scene.pulls.start(EDGE)

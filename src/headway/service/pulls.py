@@ -258,6 +258,11 @@ class Pulls:
     # --- what runs ---
 
     def _change(self, pull: DurablePull, change: Change, reason: str = "") -> None:
+        """Change a pull's state, and give turns: others may go on now."""
+        self._put(pull, change, reason)
+        self._give_turns()
+
+    def _put(self, pull: DurablePull, change: Change, reason: str) -> None:
         """Change a pull's state, and stop what brings it where that is no more wanted."""
         pull.change(change, reason)
         state = pull.record.state
@@ -270,7 +275,6 @@ class Pulls:
             self._end(pull, PullStoppedError(pull.record.pull_id, state, reason))
         elif not state.has_ended:
             pull.say(f"pull {pull.record.pull_id} is {state}{reason and f' ({reason})'}")
-        self._give_turns()
 
     def _end(self, pull: DurablePull, outcome: PullDone | HeadwayError) -> None:
         self._live.pop(pull.record.pull_id, None)
@@ -284,7 +288,7 @@ class Pulls:
             return
         decided = turn(pull.claim for pull in self._live.values())
         for pull_id in decided.preempt:
-            self._change(self._live[pull_id], Change.PREEMPT, "another one goes first")
+            self._put(self._live[pull_id], Change.PREEMPT, "another one goes first")
         for pull_id in decided.begin:
             pull = self._live[pull_id]
             if pull.task is None:  # else it is just ending, and its end gives turns again
