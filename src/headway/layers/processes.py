@@ -25,6 +25,7 @@ from typing import IO
 from headway.errors import StoreError
 from headway.interfaces.files import TarSource
 from headway.layers.applying import apply
+from headway.layers.available_memory import available_memory
 from headway.layers.worker import READY, decode
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
@@ -35,6 +36,9 @@ LARGE = 1 << 20
 FAST_SECONDS = 0.1
 """In how long that much has to come: one thread unpacks two or three times as much of small files."""
 
+ENOUGH_MEMORY = 256 << 20
+"""Bytes of memory from which on a process is worth what it holds: without it, a pull stays below 64 MB."""
+
 _READ = 1 << 18
 _PIPE = 1 << 20  # what Linux lets everybody ask for
 _BOOT = (
@@ -44,10 +48,12 @@ _BOOT = (
 
 
 def places() -> int:
-    """Return how many processes this machine should have: one, where there is a core for it.
+    """Return how many processes this machine should have: one, where there is a core and memory for it.
 
     A second would take another 25 MB, and the memory of a pull is limited (docs/performance.md).
     """
+    if available_memory() < ENOUGH_MEMORY:
+        return 0
     return min(1, len(os.sched_getaffinity(0)) - 1)
 
 
