@@ -25,12 +25,14 @@ class Client:
     Args:
         pull: Followed by a reference, it pulls and returns when the image is there.
         images: Prints the ID of each image in the store, one a line.
-        environment: Variables that both need.
+        environment: Variables that all need.
+        command: What the program's other commands begin with; empty where no comparison has any.
     """
 
     pull: Sequence[str]
     images: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    command: Sequence[str] = ()
 
     def image_ids(self) -> set[str]:
         """Return the IDs in the store, without the algorithm's name.
@@ -98,7 +100,11 @@ class Headway:
         settings = scratch / "daemon.json"
         settings.write_text(self._settings)
         headway = [self._command, "--data-root", str(data_root), "--config-file", str(settings)]
-        yield Client(pull=[*headway, "pull", "--quiet"], images=[*headway, "images", "--quiet", "--no-trunc"])
+        yield Client(
+            pull=[*headway, "pull", "--quiet"],
+            images=[*headway, "images", "--quiet", "--no-trunc"],
+            command=headway,
+        )
 
 
 class Dockerd:
@@ -135,6 +141,7 @@ class Dockerd:
                         pull=[*docker, "pull", "--quiet"],
                         images=[*docker, "images", "--quiet", "--no-trunc"],
                         environment=environment,
+                        command=docker,
                     )
             finally:
                 # dockerd keeps a network namespace mounted in its exec root.

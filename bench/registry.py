@@ -30,7 +30,7 @@ class Registry:
     """
 
     def __init__(self, address: str, storage: Path, log: Path) -> None:
-        self._address = address
+        self.address = address
         self._storage = storage
         self._log = log
 
@@ -40,7 +40,7 @@ class Registry:
         Raises:
             BenchError: skopeo failed.
         """
-        reference = f"{self._address}/{image.name}:{image.compression}"
+        reference = f"{self.address}/{image.name}:{image.compression}"
         source = f"oci:{image.layout}:{image.compression}"
         options = ["--quiet", "--preserve-digests", "--dest-tls-verify=false"]
         run(["skopeo", "--insecure-policy", "copy", *options, source, f"docker://{reference}"])

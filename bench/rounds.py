@@ -7,13 +7,13 @@ a run whose image is not there afterwards ends the whole benchmark.
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.corpus import Image
 from bench.disk import Disk, drop_caches
-from bench.measure import group, measure
+from bench.measure import Group, group, measure
 from bench.peers import Program, check_pulled
 from bench.processes import BenchError
 from bench.registry import Registry
@@ -57,20 +57,33 @@ class Bench:
             # Asking also brings the program's own files back into memory.
             if held := client.image_ids():
                 raise BenchError(f"{program.name} starts with {len(held)} images: the store is not cold")
-            self.disk.sync()
-            written, sent = self.disk.bytes_written(), self.registry.bytes_sent()
-            measured = measure(members, [*client.pull, reference], environment=client.environment)
-            sync_started = time.perf_counter()
-            self.disk.sync()
-            sample = Sample(
-                wall_seconds=measured.wall_seconds,
-                cpu_seconds=measured.cpu_seconds,
-                peak_rss_bytes=measured.peak_rss_bytes,
-                sync_seconds=time.perf_counter() - sync_started,
-                written_bytes=self.disk.bytes_written() - written,
-                fetched_bytes=self.registry.bytes_sent() - sent,
-            )
+            sample = self.sample(members, [*client.pull, reference], client.environment)
             check_pulled(client, image.image_id)
-        cost = f"{sample.wall_seconds:6.2f} s  {sample.cpu_seconds:6.2f} CPU-s"
-        print(f"{label:8} {program.name:10} {cost}", file=sys.stderr)
+        say(label, program.name, sample)
         return sample
+
+    def sample(self, members: Group, command: Sequence[str], environment: Mapping[str, str]) -> Sample:
+        """Run one command of a program whose group is `members`, and return what it cost.
+
+        Raises:
+            BenchError: It failed.
+        """
+        self.disk.sync()
+        written, sent = self.disk.bytes_written(), self.registry.bytes_sent()
+        measured = measure(members, command, environment=environment)
+        sync_started = time.perf_counter()
+        self.disk.sync()
+        return Sample(
+            wall_seconds=measured.wall_seconds,
+            cpu_seconds=measured.cpu_seconds,
+            peak_rss_bytes=measured.peak_rss_bytes,
+            sync_seconds=time.perf_counter() - sync_started,
+            written_bytes=self.disk.bytes_written() - written,
+            fetched_bytes=self.registry.bytes_sent() - sent,
+        )
+
+
+def say(label: str, program: str, sample: Sample) -> None:
+    """Tell whoever waits what a run cost."""
+    cost = f"{sample.wall_seconds:6.2f} s  {sample.cpu_seconds:6.2f} CPU-s"
+    print(f"{label:8} {program:10} {cost}", file=sys.stderr)

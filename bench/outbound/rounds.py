@@ -1,0 +1,89 @@
+"""Measure one kind of work by two programs in turn, each time on a new disk with an empty store."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.corpus import Image
+from bench.disk import drop_caches
+from bench.measure import group
+from bench.outbound.tasks import Scene, Side
+from bench.processes import run
+from bench.rounds import Bench, say
+from bench.samples import OURS, Comparison, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """An image in the forms that programs take in.
+
+    Args:
+        image: The image.
+        archive: As ``docker save`` writes it.
+        files: The tar of its largest layer.
+    """
+
+    image: Image
+    archive: Path
+    files: Path
+
+
+def made(image: Image, place: Path) -> Material:
+    """Write an image's other forms into an empty folder.
+
+    Raises:
+        BenchError: skopeo or tar failed.
+    """
+    archive = place / f"{image.name}.tar"
+    source = f"oci:{image.layout}:{image.compression}"
+    run(["skopeo", "--insecure-policy", "copy", "--quiet", source, f"docker-archive:{archive}:bench/{image.name}:1"])
+    layers = place / "layers"
+    layers.mkdir()
+    run(["tar", "-xf", str(archive), "-C", str(layers), "--wildcards", "*.tar", "--exclude", "*/*"])
+    return Material(image, archive, max(layers.iterdir(), key=lambda path: path.stat().st_size))
+
+
+def compare(
+    bench: Bench, task: str, sides: tuple[Side, ...], material: Material, *, rounds: int, twins: int
+) -> Comparison:
+    """Measure every side ``rounds`` times in turn, then Headway ``twins`` times twice in a row.
+
+    Raises:
+        BenchError: A command failed.
+    """
+    ours = next(side for side in sides if side.program.name == OURS)
+    name = f"{task} {material.image.name}"
+    measured = [
+        {side.program.name: _sample(bench, side, material, f"{name}, round {number + 1}") for side in sides}
+        for number in range(rounds)
+    ]
+    pairs = [(_sample(bench, ours, material, "A/A"), _sample(bench, ours, material, "A/A")) for _ in range(twins)]
+    return Comparison(name, measured, pairs)
+
+
+def _sample(bench: Bench, side: Side, material: Material, label: str) -> Sample:
+    with (
+        tempfile.TemporaryDirectory(prefix="headway-bench-") as scratch,
+        bench.disk.fresh() as mounted,
+        group(bench.groups, side.program.name) as members,
+        side.program.running(mounted / "data", Path(scratch), members) as client,
+    ):
+        out = mounted / "out"
+        out.mkdir()
+        scene = Scene(client, material.image, material.archive, material.files, bench.registry.address, out)
+        side.prepare(scene)
+        words = [*client.command, *map(str, side.words(scene))]
+        drop_caches()
+        _read(material)
+        client.image_ids()  # brings the program's own files back into memory
+        sample = bench.sample(members, words, client.environment)
+    say(label, side.program.name, sample)
+    return sample
+
+
+def _read(material: Material) -> None:
+    """Bring what is read from outside of the measured disk into the page cache."""
+    for path in (material.archive, material.files):
+        with path.open("rb", buffering=0) as file:
+            while file.read(1 << 20):
+                pass
