@@ -155,6 +155,27 @@ async def test_a_client_that_leaves_ends_its_request() -> None:
         await ended.wait()
 
 
+async def test_a_client_that_leaves_between_two_pieces_of_an_answer_is_no_bug(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def pieces(call: Call) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(call.request)
+        assert call.request.transport is not None
+        call.request.transport.close()  # before the loop has told anybody
+        await response.write(b"more")
+        raise AssertionError("nobody is there to take it")
+
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(pieces, listener), asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
+        writer.write(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 async def test_headers_that_come_too_slowly_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_server, "REQUEST_SECONDS", 0.2)
     bugs: list[object] = []

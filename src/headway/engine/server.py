@@ -179,6 +179,8 @@ class _Connection(RequestHandler):
 
         Anybody can send such a thing as often as he likes: it is worth a line where details are wanted, and no more.
         """
+        if isinstance(exc, ConnectionResetError):
+            raise exc  # the client has left between two pieces of an answer, as it may
         if status >= 500:
             told = failure(exc or RuntimeError(message))
             status, message = told.status, told.message
