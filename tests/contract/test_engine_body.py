@@ -97,6 +97,35 @@ async def test_work_whose_client_leaves_is_told_and_ends() -> None:
     pytest.fail("the work still waits")
 
 
+async def test_clients_that_send_slowly_hold_no_thread_that_others_need() -> None:
+    async def slow(call: Call) -> web.StreamResponse:
+        await with_body(call.request, read_all)
+        return web.Response()
+
+    async def quick(call: Call) -> web.StreamResponse:
+        return web.Response(text=await asyncio.to_thread(lambda: "here"))
+
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    server = EngineServer([Route("PUT", "/slow", slow), Route("GET", "/quick", quick)])
+    listening = await asyncio.get_running_loop().create_server(server, sock=listener)
+    address = listener.getsockname()
+    try:
+        async with asyncio.timeout(5):
+            senders = [await asyncio.open_connection(*address) for _ in range(40)]
+            for _, writer in senders:
+                writer.write(b"PUT /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nbegun")
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"GET /quick HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            answer = await reader.read()
+    finally:
+        for _, each in [*senders, (reader, writer)]:
+            each.close()
+        listening.close()
+        await server.shutdown(0.1)
+
+    assert answer.endswith(b"here")
+
+
 async def test_a_slow_reader_makes_its_client_wait() -> None:
     held: list[int] = []
 

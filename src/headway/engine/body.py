@@ -10,11 +10,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from aiohttp import web
 
 from headway.errors import RequestError
+from headway.service.lanes import Thread
 
 T = TypeVar("T")
 HELD_PIECES = 4
@@ -71,22 +73,31 @@ class BodySource:
 
 
 async def with_body(request: web.BaseRequest, work: Callable[[BodySource], T]) -> T:
-    """Do blocking `work` in a thread while it reads the request's body; return what it gives, raise what it raises."""
+    """Do blocking `work` while it reads the request's body; return what it gives, raise what it raises.
+
+    The work has a thread of its own: a client may take hours to send, and must not hold those that others need.
+    Whoever is cancelled waits for the work's end, which comes with its next read: what it writes to is open until then.
+    """
     source = BodySource()
+    thread = Thread(partial(work, source), abort=partial(source.end, lost=True), name="upload")
     async with asyncio.TaskGroup() as group:
         feeding = group.create_task(_feed(request, source))
-        result, error = await _outcome(work, source)
+        await _ended(thread)
         feeding.cancel()  # what nobody reads any more
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]  # there is one where there is no error
+    return thread.done.result()
 
 
-async def _outcome(work: Callable[[BodySource], T], source: BodySource) -> tuple[T | None, Exception | None]:
-    try:
-        return await asyncio.to_thread(work, source), None
-    except Exception as error:  # raised again behind the group, which would wrap it
-        return None, error
+async def _ended(thread: Thread[T]) -> None:
+    """Wait for a thread's end; who is cancelled meanwhile makes it end soon, and waits on."""
+    cancelled = None
+    while not thread.done.done():
+        try:
+            await asyncio.wait({thread.done})
+        except asyncio.CancelledError as error:
+            cancelled = error
+            thread.abort()
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _feed(request: web.BaseRequest, source: BodySource) -> None:
