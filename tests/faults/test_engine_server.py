@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from headway.engine import call as engine_call
 from headway.engine import server as engine_server
 from headway.engine.call import Call
 from headway.engine.listeners import Address, listen_tcp, listen_unix, passed_sockets
@@ -230,6 +231,117 @@ async def test_what_is_no_request_is_told_so_and_writes_no_traceback(
     assert body.startswith(b'{"message":"')
     assert [record for record in caplog.records if record.exc_info] == []
     assert fine == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "location"),
+    [
+        ("//x?all=1&filters=%7B%22a%26b%22%7D", "/x?all=1&filters=%7B%22a%26b%22%7D"),
+        ("//x%0d%0aSet-Cookie:%20a=b", "/x%0D%0ASet-Cookie:%20a=b"),
+        ("//evil.test/..//x", "/x"),
+    ],
+)
+async def test_a_cleaned_path_keeps_its_query_and_begins_no_header(asked: str, location: str) -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener), asyncio.timeout(5):
+        status, headers, _ = await ask(listener, f"GET {asked} HTTP/1.1\nHost: localhost\n\n")
+
+    assert (status, headers["location"].lower()) == (301, location.lower())
+    assert "set-cookie" not in headers
+
+
+@pytest.mark.parametrize("request_line", ["GET /x HTTP/1.1", "GET /nope HTTP/1.1", "GET //x HTTP/1.1", "JUNK"])
+async def test_every_answer_says_who_answers_and_not_what_with(request_line: str) -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener), asyncio.timeout(5):
+        _, headers, _ = await ask(listener, f"{request_line}\nHost: localhost\n\n")
+
+    assert headers["server"].startswith("headway/")
+    assert "aiohttp" not in headers["server"]
+
+
+async def test_a_client_that_waits_to_be_asked_for_its_body_is_asked() -> None:
+    async def echo(call: Call) -> web.StreamResponse:
+        return web.Response(body=await call.body(100))
+
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(echo, listener, method="POST"), asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
+        head = b"POST /x HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        writer.write(head)
+        invited = await reader.readuntil(b"\r\n\r\n")
+        status, _, body = await exchange(reader, writer, "12345")
+        writer.close()
+
+    assert invited == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert (status, body) == (200, b"12345")
+
+
+async def test_a_body_is_what_was_sent_whatever_a_header_says_of_its_encoding() -> None:
+    async def echo(call: Call) -> web.StreamResponse:
+        return web.Response(body=await call.body(100))
+
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(echo, listener, method="POST"), asyncio.timeout(5):
+        head = "POST /x HTTP/1.1\nHost: localhost\nContent-Encoding: gzip\nContent-Length: 5\n\n"
+        status, _, body = await ask(listener, head + "abcde")
+
+    assert (status, body) == (200, b"abcde")
+
+
+async def test_a_document_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_call, "DOCUMENT_SECONDS", 0.1)
+
+    async def echo(call: Call) -> web.StreamResponse:
+        return web.Response(body=await call.body(100))
+
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(echo, listener, method="POST"), asyncio.timeout(5):
+        status, _, body = await ask(listener, "POST /x HTTP/1.1\nHost: localhost\nContent-Length: 5\n\nabc")
+
+    assert status == 408
+    assert b"did not come within 0.1 seconds" in body
+
+
+async def test_a_server_that_stops_ends_what_has_no_end_at_once_and_cuts_others_when_their_time_is_over() -> None:
+    async def endless(call: Call) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(call.request)
+        await response.write(b"begun")
+        async with call.until_stopped():
+            await asyncio.sleep(3600)
+        await response.write_eof()
+        return response
+
+    async def long(call: Call) -> web.StreamResponse:
+        await asyncio.sleep(3600)
+        return web.Response()
+
+    loop = asyncio.get_running_loop()
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    server = EngineServer([Route("GET", "/endless", endless), Route("GET", "/long", long)])
+    listening = await loop.create_server(server, sock=listener)
+    async with asyncio.timeout(10):
+        streams = [await asyncio.open_connection("127.0.0.1", port_of(listener)) for _ in range(2)]
+        for (_, writer), path in zip(streams, ("/endless", "/long"), strict=True):
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        await streams[0][0].readuntil(b"begun")
+        listening.close()
+
+        async with asyncio.TaskGroup() as group:
+            began = loop.time()
+            stopping = group.create_task(server.shutdown(1.0))
+            rest = await streams[0][0].read()
+            ended = loop.time() - began
+            await stopping
+            cut = loop.time() - began
+        assert await streams[1][0].read() == b""
+        for _, writer in streams:
+            writer.close()
+
+    assert rest.endswith(b"0\r\n\r\n")
+    assert ended < 0.5
+    assert 0.9 < cut < 1.8
 
 
 async def streaming(work: Callable[[Emit], Awaitable[None]], *, ended: asyncio.Event | None = None) -> bytes:

@@ -24,7 +24,7 @@ def header(document: Any, *, padded: bool = True) -> str:  # noqa: ANN401  # any
 
 def login(text: str | None) -> Credentials | None:
     request = make_mocked_request("GET", "/", headers={} if text is None else {"X-Registry-Auth": text})
-    return login_of(Call(request, NEWEST, {}, "1"))
+    return login_of(Call(request, NEWEST, {}, "1", set()))
 
 
 @pytest.mark.parametrize("extra", ["", "a", "ab", "abc"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import msgspec
@@ -9,10 +12,12 @@ from aiohttp import web
 
 from headway.engine import queries
 from headway.engine.api_version import ApiVersion
+from headway.engine.failures import AnsweredError
 from headway.engine.queries import InvalidQueryError
 
 T = TypeVar("T")
 MAX_DOCUMENT_BYTES = 4 << 20
+DOCUMENT_SECONDS = 30.0
 
 
 class Call:
@@ -23,13 +28,36 @@ class Call:
         version: Of the API it speaks.
         places: What stands in the path where the route has places.
         request_id: Names it in the log.
+        endless: The server's streams without an end of their own; it lets them run out when it stops.
     """
 
-    def __init__(self, request: web.BaseRequest, version: ApiVersion, places: dict[str, str], request_id: str) -> None:
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        version: ApiVersion,
+        places: dict[str, str],
+        request_id: str,
+        endless: set[asyncio.Timeout],
+    ) -> None:
         self.request = request
         self.version = version
         self.places = places
         self.request_id = request_id
+        self._endless = endless
+
+    @asynccontextmanager
+    async def until_stopped(self) -> AsyncIterator[None]:
+        """Do what has no end of its own; when the server stops, the block ends where it is and nothing is raised."""
+        stream = asyncio.timeout(None)
+        self._endless.add(stream)
+        try:
+            async with stream:
+                yield
+        except TimeoutError:
+            if not stream.expired():
+                raise
+        finally:
+            self._endless.discard(stream)
 
     @property
     def query(self) -> queries.Query:
@@ -75,10 +103,15 @@ class Call:
 
         Raises:
             InvalidQueryError: It is longer than `limit` bytes.
+            AnsweredError: It did not come in time.
         """
         data = bytearray()
-        async for chunk in self.request.content.iter_any():
-            data += chunk
-            if len(data) > limit:
-                raise InvalidQueryError(f"the body is longer than {limit} bytes")
+        try:
+            async with asyncio.timeout(DOCUMENT_SECONDS):
+                async for chunk in self.request.content.iter_any():
+                    data += chunk
+                    if len(data) > limit:
+                        raise InvalidQueryError(f"the body is longer than {limit} bytes")
+        except TimeoutError:
+            raise AnsweredError(408, f"the body did not come within {DOCUMENT_SECONDS:g} seconds") from None
         return bytes(data)

@@ -4,6 +4,7 @@ Rule 1: a handler raises what went wrong; the answer is made here, from `failure
 Rule 2: a client that leaves ends its handler at once, and nothing else.
 Rule 3: an address without TLS takes nothing that a web page could send: no ``Origin``, no foreign ``Host``.
 Rule 4: what a client can make us hold is bounded: headers, documents, the time to send them, and connections.
+Rule 5: a body is what was sent: nothing is decompressed because a header says so.
 """
 
 from __future__ import annotations
@@ -34,12 +35,10 @@ REQUEST_SECONDS = 30.0
 KEEPALIVE_SECONDS = 75.0
 MAX_CONNECTIONS = 4096
 
-_HEADERS = {
-    "Api-Version": str(NEWEST),
-    "Ostype": "linux",
-    "Docker-Experimental": "false",
-    "Server": f"Headway/{VERSION} (linux)",
-}
+CUT_SECONDS = 0.1
+
+_SERVER = {"Server": f"Headway/{VERSION} (linux)"}
+_HEADERS = {"Api-Version": str(NEWEST), "Ostype": "linux", "Docker-Experimental": "false", **_SERVER}
 
 
 class EngineServer(web.Server):
@@ -59,10 +58,22 @@ class EngineServer(web.Server):
             max_field_size=MAX_HEADER_BYTES,
             max_line_size=MAX_HEADER_BYTES,
             lingering_time=1.0,
+            auto_decompress=False,
         )
         self._router = Router(routes)
         self._took = took
         self._ids = itertools.count(1)
+        self._endless: set[asyncio.Timeout] = set()
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the base's
+        """Answer no more: streams without an end of their own end, and others have `timeout` seconds before a cut."""
+        for stream in self._endless:
+            stream.reschedule(asyncio.get_running_loop().time())
+        try:
+            async with asyncio.timeout(timeout):
+                await super().shutdown(None)
+        except TimeoutError:
+            await super().shutdown(CUT_SECONDS)  # it waits twice that long, and then cancels what is left
 
     def __call__(self) -> RequestHandler:
         """Return the protocol of a new connection."""
@@ -80,13 +91,14 @@ class EngineServer(web.Server):
 
     async def _routed(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "OPTIONS":
-            return web.Response()
+            return web.Response(headers=_SERVER)
         if (path := cleaned(request.path)) != (request.path.rstrip("/") or "/"):
-            return web.Response(status=301, headers={"Location": path})
+            location = str(request.rel_url.with_path(path, keep_query=True))
+            return web.Response(status=301, headers={"Location": location, **_SERVER})
         version, bare = split_version(path)
         match = self._router.match(request.method, bare)
         if match is None:
-            return _failed(404, "page not found", headers={})
+            return _failed(404, "page not found", headers=_SERVER)
         began = time.monotonic()
         response = await self._handled(request, version, match)
         self._took(request.method, match.path, response.status, time.monotonic() - began)
@@ -97,7 +109,8 @@ class EngineServer(web.Server):
         log.debug("request %s: %s %s", request_id, request.method, request.path)
         try:
             _check_origin(request)
-            call = Call(request, negotiated(version), match.places, request_id)
+            call = Call(request, negotiated(version), match.places, request_id, self._endless)
+            _invite_body(request)
             response = await match.handler(call)
         except (asyncio.CancelledError, ConnectionResetError):
             raise  # the client has left
@@ -112,6 +125,12 @@ class EngineServer(web.Server):
 
 def _failed(status: int, message: str, *, headers: dict[str, str]) -> web.Response:
     return web.Response(status=status, body=error_body(message), content_type="application/json", headers=headers)
+
+
+def _invite_body(request: web.BaseRequest) -> None:
+    """Let a client send its body that waits to be told so (RFC 9110 10.1.1): curl waits a second, others for ever."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def stream_headers(content_type: str) -> dict[str, str]:
@@ -188,7 +207,7 @@ class _Connection(RequestHandler):
         log.debug("no request: %s", words)
         if request.writer.output_size > 0:
             raise ConnectionResetError("an answer was being sent")
-        response = _failed(status, words, headers={})
+        response = _failed(status, words, headers=_SERVER)
         response.force_close()
         return response
 

@@ -40,8 +40,9 @@ class EventRoutes:
         response = web.StreamResponse(headers=stream_headers("application/json"))
         with listen(self._events, query) as listener:
             await response.prepare(call.request)  # at once: a client waits for the headers before it goes on
-            async for batch in listener.heard():
-                lines = [msgspec.json.encode(event_message(event)) + b"\n" for event in batch.events]
-                await response.write(b"".join(lines))
+            async with call.until_stopped():
+                async for batch in listener.heard():
+                    lines = [msgspec.json.encode(event_message(event)) + b"\n" for event in batch.events]
+                    await response.write(b"".join(lines))
         await response.write_eof()
         return response

@@ -128,10 +128,11 @@ class HeadwayRoutes:
         response = web.StreamResponse(headers=stream_headers("application/x-ndjson"))
         with listen(events, query) as listener:
             await response.prepare(call.request)
-            async for heard in listener.heard():
-                missed = [HeardEvent(missed=heard.missed)] if heard.missed else []
-                lines = [*missed, *(HeardEvent(event=event) for event in heard.events)]
-                await response.write(b"".join(wire.encode(line) + b"\n" for line in lines))
+            async with call.until_stopped():
+                async for heard in listener.heard():
+                    missed = [HeardEvent(missed=heard.missed)] if heard.missed else []
+                    lines = [*missed, *(HeardEvent(event=event) for event in heard.events)]
+                    await response.write(b"".join(wire.encode(line) + b"\n" for line in lines))
         await response.write_eof()
         return response
 

@@ -5,6 +5,7 @@ Rule: what Headway has none of is shown as Docker shows it where there is none, 
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -108,47 +109,48 @@ class SystemRoutes:
         )
 
     async def _info(self, call: Call) -> web.StreamResponse:
+        return document(await asyncio.to_thread(self._shown))
+
+    def _shown(self) -> dict[str, object]:
         host, settings, counts = self._host, self._settings(), self._counts()
-        return document(
-            {
-                "ID": self._identity,
-                "Containers": counts.containers,
-                "ContainersRunning": 0,
-                "ContainersPaused": 0,
-                "ContainersStopped": counts.containers,
-                "Images": counts.images,
-                "Driver": self._driver,
-                "DriverStatus": [list(pair) for pair in self._status()],
-                "Plugins": {"Volume": [], "Network": [], "Authorization": None, "Log": []},
-                **_NO_LIMITS,
-                "Debug": settings.debug,
-                "NFd": open_descriptors(),
-                "NGoroutines": threading.active_count(),
-                "SystemTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-                "LoggingDriver": "none",
-                "CgroupDriver": "none",
-                "NEventsListener": counts.listeners,
-                "KernelVersion": host.kernel,
-                "OperatingSystem": host.system,
-                "OSVersion": host.system_version,
-                "OSType": "linux",
-                "Architecture": host.machine,
-                "IndexServerAddress": _INDEX,
-                "RegistryConfig": _registries(settings),
-                "NCPU": host.processors,
-                "MemTotal": host.memory,
-                "GenericResources": None,
-                "DockerRootDir": str(settings.data_root),
-                "HttpProxy": _without_login(settings.http_proxy),
-                "HttpsProxy": _without_login(settings.https_proxy),
-                "NoProxy": settings.no_proxy or "",
-                "Name": host.name,
-                "Labels": list(self._labels()),
-                "ExperimentalBuild": False,
-                "ServerVersion": VERSION,
-                **_RUNS_NOTHING,
-            }
-        )
+        return {
+            "ID": self._identity,
+            "Containers": counts.containers,
+            "ContainersRunning": 0,
+            "ContainersPaused": 0,
+            "ContainersStopped": counts.containers,
+            "Images": counts.images,
+            "Driver": self._driver,
+            "DriverStatus": [list(pair) for pair in self._status()],
+            "Plugins": {"Volume": [], "Network": [], "Authorization": None, "Log": []},
+            **_NO_LIMITS,
+            "Debug": settings.debug,
+            "NFd": open_descriptors(),
+            "NGoroutines": threading.active_count(),
+            "SystemTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "LoggingDriver": "none",
+            "CgroupDriver": "none",
+            "NEventsListener": counts.listeners,
+            "KernelVersion": host.kernel,
+            "OperatingSystem": host.system,
+            "OSVersion": host.system_version,
+            "OSType": "linux",
+            "Architecture": host.machine,
+            "IndexServerAddress": _INDEX,
+            "RegistryConfig": _registries(settings),
+            "NCPU": host.processors,
+            "MemTotal": host.memory,
+            "GenericResources": None,
+            "DockerRootDir": str(settings.data_root),
+            "HttpProxy": _without_login(settings.http_proxy),
+            "HttpsProxy": _without_login(settings.https_proxy),
+            "NoProxy": settings.no_proxy or "",
+            "Name": host.name,
+            "Labels": list(self._labels()),
+            "ExperimentalBuild": False,
+            "ServerVersion": VERSION,
+            **_RUNS_NOTHING,
+        }
 
 
 _NO_LIMITS = dict.fromkeys(
