@@ -117,7 +117,8 @@ class SqliteGarbage:
             ):
                 self._forget_tree(diff_id, found)
             self._find_orphans(found)
-            self._forget_blobs(self._blobs_on_disk(), found)
+            used = {digest for (digest,) in self._database.query("SELECT digest FROM blob_users")}  # faster than each
+            self._forget_blobs([digest for digest in self._blobs_on_disk() if digest not in used], found)
             if unfinished:
                 self._find_ingests(found)
             self._step("forgotten")
