@@ -9,6 +9,7 @@ import msgspec
 from headway.errors import MisbehavedError
 
 MAX_PORT = 65535
+_SAFE = "/%:@!$&'()*+,;=~?"
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -67,3 +68,22 @@ def split_url(url: str) -> urllib.parse.SplitResult | None:
     except ValueError:
         return None
     return parts if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def target_of(url: urllib.parse.SplitResult) -> str:
+    """Return path and query as a request line has them, quoted where the server did not quote them.
+
+    http.client would refuse a space, and show the signature that a URL may hold in its message. What http.client gives
+    as text is bytes (ISO 8859-1), whatever a server means by them; they go back as they came.
+    """
+    return quoted(url.path or "/", "latin-1") + (f"?{quoted(url.query, 'latin-1')}" if url.query else "")
+
+
+def quoted(target: str, encoding: str = "utf-8") -> str:
+    """Return a path or a query with everything quoted that may not stand in a request line as it is."""
+    return urllib.parse.quote(target, safe=_SAFE, encoding=encoding)
+
+
+def with_query(target: str, query: str) -> str:
+    """Return `target` with more of a query behind what it has of one."""
+    return f"{target}{'&' if '?' in target else '?'}{query}" if query else target

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TypeVar
+
+import msgspec
 
 from headway.distribution.endpoints import Endpoint
 from headway.errors import InvalidDigestError, MisbehavedError
 from headway.oci.digest import Digest
 from headway.registry.http import Exchange
 
+T = TypeVar("T")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
 
 
@@ -48,6 +52,18 @@ def content_range(exchange: Exchange, host: str) -> tuple[int, int, int | None]:
     if match is None:
         raise MisbehavedError(host, f"answers HTTP 206 with Content-Range {text[:80]!r}")
     return int(match[1]), int(match[2]), None if match[3] == "*" else int(match[3])
+
+
+def decode_json(data: bytes, kind: type[T]) -> T:
+    """Return the JSON that a server sent.
+
+    Raises:
+        ValueError: It is none, something else than `kind`, no text, or nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def captive_portal(endpoint: Endpoint) -> MisbehavedError:

@@ -18,13 +18,15 @@ import msgspec
 from headway.distribution.challenge import Access, Challenge, choose_challenge, parse_challenges
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
-from headway.errors import HeadwayError, MisbehavedError, RefusedError
-from headway.registry.address import Address, split_url
+from headway.errors import HeadwayError, InvalidSettingError, MisbehavedError, RefusedError
+from headway.registry.address import Address, split_url, target_of, with_query
+from headway.registry.answers import decode_json
 from headway.registry.credentials import CredentialSource
 from headway.registry.failures import failure
 from headway.registry.http import Exchange, HttpClient
 
 MIN_TOKEN_SECONDS = 60
+MAX_TOKEN_SECONDS = 10 * 365 * 86_400
 _MAX_TOKEN_BYTES = 1 << 20
 _EARLY_SECONDS = 5
 _WRONG = "incorrect username or password"
@@ -79,9 +81,11 @@ class Authorizer:
             RefusedError: The token server refuses.
             UnreachableError: It cannot be reached.
             MisbehavedError: Its answer has no token.
-            InvalidSettingError: Credentials cannot be read.
+            InvalidSettingError: Credentials cannot be read, or no header can hold them.
         """
         if endpoint.login is not None and endpoint.login.registry_token:
+            if not _fits_a_header(endpoint.login.registry_token):  # http.client would show it in its message
+                raise InvalidSettingError("the registry token that came with the login is not one")
             return f"Bearer {endpoint.login.registry_token}"
         challenge = self._challenges.get(endpoint.host)
         if challenge is None:
@@ -97,8 +101,18 @@ class Authorizer:
             token, expires = self._tokens.get(key, ("", 0.0))
             if not token or self._clock() >= expires:
                 token, seconds = self._fetch_token(endpoint, challenge, access, begin)
-                self._tokens[key] = token, self._clock() + seconds
+                self._remember(key, token, self._clock() + seconds)
         return f"Bearer {token}"
+
+    def _remember(self, key: _Asker, token: str, expires: float) -> None:
+        """Keep a token; those that have expired go: a daemon would have one of each image that it ever asked for."""
+        with self._lock:
+            now = self._clock()
+            for other, (_, until) in list(self._tokens.items()):
+                if until <= now and other != key:
+                    del self._tokens[other]
+                    self._turns.pop(other, None)
+            self._tokens[key] = token, expires
 
     def challenged(self, endpoint: Endpoint, access: Access, headers: list[str], sent: str | None) -> bool:
         """Take in a 401; tell whether asking again makes sense.
@@ -160,6 +174,10 @@ class Authorizer:
         return answer.token, answer.seconds
 
 
+def _fits_a_header(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
 def _resource(endpoint: Endpoint, repository: str) -> str:
     return f"{endpoint.host}/{repository}" if repository else endpoint.host
 
@@ -178,19 +196,18 @@ def _explained(error: HeadwayError, endpoint: Endpoint, known: Credentials | Non
 def _token_request(
     realm: urllib.parse.SplitResult, wanted: Mapping[str, str], scopes: tuple[str, ...], known: Credentials | None
 ) -> tuple[str, str, dict[str, str], bytes | None]:
-    path = realm.path or "/"
+    target = target_of(realm)
     if known is not None and known.identity_token:
         form = {"grant_type": "refresh_token", "refresh_token": known.identity_token, "client_id": "headway", **wanted}
         if scopes:
             form["scope"] = " ".join(scopes)
-        target = f"{path}?{realm.query}" if realm.query else path
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return "POST", target, headers, urllib.parse.urlencode(form).encode()
-    query = [*urllib.parse.parse_qsl(realm.query), *wanted.items(), *(("scope", scope) for scope in scopes)]
+    query = [*wanted.items(), *(("scope", scope) for scope in scopes)]
     if known is not None:
         query.append(("account", known.username))
     headers = {"Authorization": known.basic()} if known is not None else {}
-    return "GET", f"{path}?{urllib.parse.urlencode([pair for pair in query if pair[1]])}", headers, None
+    return "GET", with_query(target, urllib.parse.urlencode([pair for pair in query if pair[1]])), headers, None
 
 
 class _TokenAnswer(msgspec.Struct, frozen=True):
@@ -201,15 +218,17 @@ class _TokenAnswer(msgspec.Struct, frozen=True):
     @classmethod
     def read(cls, data: bytes, endpoint: str) -> _TokenAnswer:
         try:
-            document = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            document = decode_json(data, object)
+        except ValueError:
             document = None
         if not isinstance(document, dict):
             raise MisbehavedError(endpoint, "the token server's answer is not a JSON object")
         token = document.get("token") or document.get("access_token")
-        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        if not isinstance(token, str) or not _fits_a_header(token):
             raise MisbehavedError(endpoint, "authorization server did not include a token in the response")
         seconds = document.get("expires_in")
-        lifetime = max(MIN_TOKEN_SECONDS, seconds) if isinstance(seconds, int) else MIN_TOKEN_SECONDS
+        lifetime = (
+            min(max(MIN_TOKEN_SECONDS, seconds), MAX_TOKEN_SECONDS) if isinstance(seconds, int) else MIN_TOKEN_SECONDS
+        )
         identity_token = document.get("refresh_token")
         return cls(token, lifetime - _EARLY_SECONDS, identity_token if isinstance(identity_token, str) else "")

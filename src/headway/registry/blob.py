@@ -5,7 +5,6 @@ Rule: an answer is checked against what was asked for (length, range, content ty
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,9 +12,10 @@ from headway.distribution.endpoints import Endpoint
 from headway.distribution.patience import BASE_SECONDS
 from headway.errors import ChangedMeanwhileError, Fault, HeadwayError, MisbehavedError, UnreachableError
 from headway.oci.descriptor import Descriptor
+from headway.registry.address import quoted
 from headway.registry.answers import captive_portal, content_range, media_type_of, validator_of
 from headway.registry.http import Exchange
-from headway.registry.request import URL_SAFE, Request, Sender
+from headway.registry.request import Request, Sender
 
 
 class RegistryBlob:
@@ -38,7 +38,7 @@ class RegistryBlob:
         if offset > 0 or end < descriptor.size:
             # No If-Range: blobs are named by their content, and another backend's ETag would turn 206 into 200.
             headers["Range"] = f"bytes={offset}-" + (str(end - 1) if end < descriptor.size else "")
-        target = urllib.parse.quote(endpoint.blob_path, safe=URL_SAFE) or f"/v2/{repository}/blobs/{descriptor.digest}"
+        target = quoted(endpoint.blob_path) or f"/v2/{repository}/blobs/{descriptor.digest}"
         self._request = Request(client, endpoint, repository, "GET", target, headers)
         self._exchange: Exchange | None = None
         self.stall_limit_seconds = BASE_SECONDS["answer"]

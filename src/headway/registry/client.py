@@ -26,18 +26,19 @@ from headway.oci.manifest import MAX_MANIFEST_BYTES
 from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.oci.reference import Reference
 from headway.records import RawManifest
-from headway.registry.address import Address
-from headway.registry.answers import captive_portal, digest_header, media_type_of
+from headway.registry.address import Address, target_of
+from headway.registry.answers import captive_portal, decode_json, digest_header, media_type_of
 from headway.registry.auth import Authorizer
 from headway.registry.blob import RegistryBlob
 from headway.registry.credentials import CredentialSource
 from headway.registry.http import Exchange, HttpClient
 from headway.registry.record import Record
-from headway.registry.request import URL_SAFE, Request
+from headway.registry.request import Request
 from headway.registry.sending import Body
 
 TAGS_AT_ONCE = 1000
 MAX_TAG_PAGES = 1000
+MAX_TAG_LIST_BYTES = 32 << 20
 FALLBACK_HELLO_SECONDS = 3.0
 _LINK = re.compile(r'<([^<>]*)>[^,<>]*;\s*rel\s*=\s*"?next\b')
 
@@ -141,9 +142,9 @@ class RegistryClient:
     def tags(self, endpoint: Endpoint, repository: str) -> list[str]:
         """See `interfaces.Registry.tags`."""
         tags: dict[str, None] = {}
-        target, asked = f"/v2/{repository}/tags/list?n={TAGS_AT_ONCE}", set[str]()
+        target, asked, received = f"/v2/{repository}/tags/list?n={TAGS_AT_ONCE}", set[str](), 0
         while target:
-            if target in asked or len(asked) >= MAX_TAG_PAGES:
+            if target in asked or len(asked) >= MAX_TAG_PAGES or received > MAX_TAG_LIST_BYTES:
                 raise MisbehavedError(endpoint.host, "sends a list of tags that never ends")
             asked.add(target)
             with Request(self, endpoint, repository, "GET", target, {"Accept": "application/json"}) as request:
@@ -151,6 +152,7 @@ class RegistryClient:
                 if exchange.status != 200:
                     raise request.failure("repository", repository)
                 data = exchange.read_up_to(MAX_MANIFEST_BYTES)
+                received += len(data)
                 links = exchange.headers.get_all("Link") or []
             tags |= dict.fromkeys(_tags(data, endpoint))
             target = _next_page(endpoint, target, links)
@@ -197,8 +199,8 @@ class RegistryClient:
 
 def _tags(data: bytes, endpoint: Endpoint) -> list[str]:
     try:
-        found = msgspec.json.decode(data, type=_TagList).tags
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = decode_json(data, _TagList).tags
+    except ValueError:
         raise MisbehavedError(endpoint.host, "sends no list of tags") from None
     return found or []
 
@@ -214,9 +216,7 @@ def _next_page(endpoint: Endpoint, target: str, links: list[str]) -> str:
     except ValueError:
         raise MisbehavedError(endpoint.host, "sends a link that is none") from None
     # Whatever host an absolute link names: the list goes on where it began, and so do the credentials.
-    path = url.path.removeprefix(endpoint.prefix)
-    query = urllib.parse.quote(url.query, safe=URL_SAFE)
-    return urllib.parse.quote(path, safe=URL_SAFE) + (f"?{query}" if query else "")
+    return target_of(url).removeprefix(endpoint.prefix)
 
 
 def _manifest_name(repository: str, name: str) -> str:

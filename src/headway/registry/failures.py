@@ -6,8 +6,6 @@ import email.utils
 import time
 from contextlib import suppress
 
-import msgspec
-
 from headway.errors import (
     DigestMismatchError,
     HeadwayError,
@@ -18,6 +16,7 @@ from headway.errors import (
     ThrottledError,
     UnavailableError,
 )
+from headway.registry.answers import decode_json
 from headway.registry.http import Exchange
 
 MAX_ERROR_BYTES = 64 * 1024
@@ -61,8 +60,8 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
 
 def _first_error(body: bytes) -> tuple[str, str]:
     try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        document = decode_json(body, object)
+    except ValueError:
         return "", ""
     if not isinstance(document, dict):
         return "", ""

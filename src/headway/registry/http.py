@@ -24,7 +24,7 @@ from headway.registry.certificates import Certificates
 from headway.registry.connection import Connection, check_proxy
 from headway.registry.distrust import CertificateDoubt
 from headway.registry.idle import IdleConnections
-from headway.registry.meter import Meter
+from headway.registry.meter import Meter, header_bytes
 from headway.registry.names import Names
 from headway.registry.sending import LOOK_SECONDS, Body, Transmission
 from headway.registry.tls import tls_context
@@ -165,9 +165,9 @@ class Exchange:
         self.status, self.headers = self._response.status, self._response.headers
         if connection.proxy is not None and self.status == 407:
             check_proxy(connection.proxy, self.status)
-        header_bytes = sum(len(name) + len(value) + 4 for name, value in self.headers.items()) + 19
-        self.received += header_bytes
-        self._client.meter.answered(header_bytes)
+        count = header_bytes(self.headers)
+        self.received += count
+        self._client.meter.answered(count)
 
     def _carry(
         self, connection: Connection, method: str, target: str, body: Body, headers: Mapping[str, str]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
 from collections import defaultdict
 
-from headway.interfaces.traffic import Errand, Traffic, errand
+from headway.interfaces.traffic import Errand, Traffic, account, errand
 
 
 class Meter:
@@ -35,7 +36,7 @@ class Meter:
 
     def _add(self, count: int) -> None:
         self.received_bytes += count
-        self._counted[errand()] += Traffic(received=count)
+        self._charge(Traffic(received=count))
 
     def useful(self, count: int) -> None:
         """See `interfaces.traffic.TrafficCounter`."""
@@ -47,10 +48,21 @@ class Meter:
 
     def _count(self, traffic: Traffic) -> None:
         with self._lock:
-            self._counted[errand()] += traffic
+            self._charge(traffic)
+
+    def _charge(self, traffic: Traffic) -> None:
+        now = errand()
+        self._counted[now] += traffic
+        if (charged := account()) is not None:
+            charged.add(now.registry, traffic)
 
     def take(self) -> dict[Errand, Traffic]:
         """See `interfaces.traffic.TrafficCounter`."""
         with self._lock:
             counted, self._counted = self._counted, defaultdict(Traffic)
             return counted
+
+
+def header_bytes(headers: http.client.HTTPMessage) -> int:
+    """Return what an answer's status line and headers took on the wire, but for the words behind the status."""
+    return sum(len(name) + len(value) + 4 for name, value in headers.items()) + 19

@@ -64,7 +64,7 @@ class Names:
             LookupTimeoutError: None of them answered.
             UnicodeError: It is not a name that can exist.
         """
-        if _is_literal(host):
+        if is_literal(host):
             return [host]
         good = self.book.good(host)
         lookup = self._lookup(host)
@@ -81,7 +81,7 @@ class Names:
 
     def connected(self, host: str, address: str) -> None:
         """Remember an address that took a connection."""
-        if not _is_literal(host):
+        if not is_literal(host):
             self.book.connected(host, address)
 
     def forget(self, host: str) -> None:
@@ -112,7 +112,8 @@ class Names:
             lookup.done.set()
 
 
-def _is_literal(host: str) -> bool:
+def is_literal(host: str) -> bool:
+    """Tell whether a host is an address already."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

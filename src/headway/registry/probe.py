@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import socket
 import time
 from contextlib import suppress
@@ -15,7 +14,9 @@ from headway.errors import Fault, UnreachableError
 from headway.registry.address import Address
 from headway.registry.connection import Connection
 from headway.registry.distrust import seconds_of
-from headway.registry.http import HttpClient
+from headway.registry.http import LARGE_BYTES, HttpClient
+from headway.registry.meter import header_bytes
+from headway.registry.names import is_literal
 from headway.registry.translation import translated
 
 WAIT_SECONDS = 9.0
@@ -79,12 +80,12 @@ class RegistryProbe:
                 asked = time.monotonic()
                 connection.request("GET", f"{endpoint.prefix}/v2/", headers={"Host": str(address)})
                 response = connection.getresponse()
-                response.read()
-                self._client.meter.answered(_header_bytes(response))
+                _require_body(response)
+                self._client.meter.answered(header_bytes(response.headers))
                 return Reached(
                     host=endpoint.host,
                     addresses=tuple(addresses),
-                    names_seconds=None if _is_literal(nearest) else named,
+                    names_seconds=None if is_literal(nearest) else named,
                     proxy=str(proxy) if proxy is not None else "",
                     connect_seconds=took.get("connect", 0.0),
                     tls_version=connection.tls_version,
@@ -98,8 +99,11 @@ class RegistryProbe:
                 connection.close()
 
 
-def _header_bytes(response: http.client.HTTPResponse) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in response.getheaders()) + 19
+def _require_body(response: http.client.HTTPResponse) -> None:
+    """Read so much of a body that large packets have come through, if it has so much."""
+    data = response.read(LARGE_BYTES)
+    if response.length and len(data) < LARGE_BYTES:
+        raise http.client.IncompleteRead(data, response.length)
 
 
 def _ahead(response: http.client.HTTPResponse) -> float | None:
@@ -114,11 +118,3 @@ def _segment(connection: Connection) -> int:
             info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
             return int.from_bytes(info[_TCP_INFO_RECEIVED_SEGMENT], "little")
     return 0
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -17,7 +17,7 @@ from headway.distribution.challenge import Access
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.health import What
 from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
-from headway.registry.address import Address, split_url
+from headway.registry.address import Address, split_url, target_of
 from headway.registry.auth import Authorizer
 from headway.registry.failures import failure
 from headway.registry.http import Exchange
@@ -26,7 +26,6 @@ from headway.registry.sending import Body
 
 MAX_REDIRECTS = 10
 MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
-URL_SAFE = "/%:@!$&'()*+,;=~?"
 _NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.PROXY}
 _WORKED = {200, 201, 202, 204}
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -225,6 +224,4 @@ def _follow(address: Address, target: str, location: str) -> tuple[Address, str]
         raise MisbehavedError(str(address), "redirects to something that is not HTTP")
     authority = url.netloc.rpartition("@")[2]
     following = Address.parse(url.scheme, authority, verify=address.verify, registry=address.registry)
-    # Quoted where the server did not: http.client would refuse a space, and show the signature in its message.
-    path, query = urllib.parse.quote(url.path or "/", safe=URL_SAFE), urllib.parse.quote(url.query, safe=URL_SAFE)
-    return following, f"{path}?{query}" if query else path
+    return following, target_of(url)

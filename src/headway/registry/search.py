@@ -9,6 +9,7 @@ import msgspec
 from headway.distribution.endpoints import Endpoint
 from headway.errors import MisbehavedError
 from headway.records import FoundRepository
+from headway.registry.answers import decode_json
 from headway.registry.request import Request, Sender
 
 MAX_ANSWER_BYTES = 4 << 20
@@ -49,8 +50,8 @@ class SearchClient:
                 raise MisbehavedError(endpoint.host, f"Unexpected status code {exchange.status}")
             data = exchange.read_up_to(MAX_ANSWER_BYTES)
             try:
-                found = msgspec.json.decode(data, type=_Answer).results or []
-            except (msgspec.DecodeError, UnicodeDecodeError):
+                found = decode_json(data, _Answer).results or []
+            except ValueError:
                 raise MisbehavedError(endpoint.host, "answers a search with something else") from None
         return [
             FoundRepository(

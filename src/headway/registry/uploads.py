@@ -29,10 +29,10 @@ from headway.interfaces.registries import Mount, Piece
 from headway.oci.digest import Digest
 from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.records import RawManifest
-from headway.registry.address import split_url
+from headway.registry.address import split_url, target_of, with_query
 from headway.registry.answers import captive_portal, digest_header, media_type_of
 from headway.registry.http import Exchange
-from headway.registry.request import URL_SAFE, Request, Sender
+from headway.registry.request import Request, Sender
 from headway.registry.sending import Body
 
 _RANGE = re.compile(r"(?:bytes[= ])?0-(\d{1,18})\Z")
@@ -183,8 +183,7 @@ class RegistryUpload:
     def finish(self, digest: Digest) -> None:
         """See `interfaces.UploadSession.finish`."""
         place = self._require_place()
-        joint = "&" if "?" in place.target else "?"
-        target = f"{place.target}{joint}digest={urllib.parse.quote(digest, safe='')}"
+        target = with_query(place.target, f"digest={urllib.parse.quote(digest, safe='')}")
         with self._take_charge_of(self._asked("PUT", {"Content-Type": _STREAM}, target=target)) as request:
             exchange = request.send()
             _check(request, exchange, self._endpoint, str(digest), {200, 201, 202, 204})
@@ -244,9 +243,7 @@ class RegistryUpload:
             url = None
         if url is None:
             raise MisbehavedError(self._endpoint.host, "sends an upload to something that is not HTTP")
-        path, query = urllib.parse.quote(url.path or "/", safe=URL_SAFE), urllib.parse.quote(url.query, safe=URL_SAFE)
-        target = f"{path}?{query}" if query else path
-        authority = url.netloc.rpartition("@")[2]
+        target, authority = target_of(url), url.netloc.rpartition("@")[2]
         if authority.lower() in (self._endpoint.host.lower(), str(here).lower(), here.host.lower()):
             return _Place(self._endpoint, target.removeprefix(self._endpoint.prefix))
         if url.scheme == "http" and self._endpoint.secure:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import http.client
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.web_file import WebFile
-from headway.errors import FetchRefusedError
+from headway.errors import FetchRefusedError, RegistryError
 from headway.registry.answers import validator_of
 from headway.registry.http import Exchange
 from headway.registry.request import Request, Sender
@@ -68,6 +68,8 @@ class WebStream:
 
 
 def _refused(url: str, exchange: Exchange) -> FetchRefusedError:
-    body = exchange.read_up_to(MAX_ERROR_BYTES).decode(errors="replace")
+    body = b""
+    with suppress(RegistryError):  # the status says enough where the body does not come
+        body = exchange.read_up_to(MAX_ERROR_BYTES)
     reason = http.client.responses.get(exchange.status, "")
-    return FetchRefusedError(str(exchange.address), url, exchange.status, reason, body)
+    return FetchRefusedError(str(exchange.address), url, exchange.status, reason, body.decode(errors="replace"))

@@ -1,0 +1,180 @@
+"""Registries that mean harm: what they send is read as far as it can mean something, and named."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+
+import pytest
+
+from headway.distribution.challenge import Access
+from headway.distribution.credentials import Credentials
+from headway.distribution.endpoints import Endpoint
+from headway.errors import HeadwayError, InvalidSettingError, MisbehavedError, NotFoundError, RefusedError
+from headway.registry.auth import Authorizer
+from headway.registry.http import HttpClient
+from headway.registry.probe import RegistryProbe
+from headway.registry.search import SearchClient
+from headway.registry.web_files import WebClient
+from tests.faults.auth import Bearer
+from tests.faults.client import PATH, SECRET, knowing, world
+from tests.faults.sockets import listen
+from tests.faults.story import CutAfter, Status
+from tests.faults.story import Fault as On
+
+DEEP = b"[" * 60_000
+MiB = 1 << 20
+
+
+@contextmanager
+def endless(*, most: int) -> Iterator[tuple[str, list[int]]]:
+    """Give ``host:port`` of a server whose answer never ends, and how much it has sent, `most` at the most."""
+    sent = [0]
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+
+    def serve(sock: socket.socket) -> None:
+        connection, _ = sock.accept()
+        with connection:
+            connection.recv(4096)
+            try:
+                connection.sendall(head)
+                while sent[0] < most:
+                    sent[0] += connection.send(bytes(64 << 10))
+            except OSError:
+                return
+
+    with listen() as sock:
+        thread = threading.Thread(target=serve, args=(sock,))
+        thread.start()
+        yield f"127.0.0.1:{sock.getsockname()[1]}", sent
+        thread.join()
+
+
+# --- answers that are nested for ever, or go on for ever -----------------------------------------------------------
+
+
+def test_an_error_page_that_is_nested_for_ever_does_not_hide_the_status() -> None:
+    with world(On(Status(404, body=DEEP))) as (_, client), pytest.raises(NotFoundError):
+        client.manifest()
+
+
+def test_a_token_that_is_nested_for_ever_is_named() -> None:
+    with (
+        world(On(Status(200, body=DEEP), kind="token"), auth=Bearer()) as (_, client),
+        pytest.raises(MisbehavedError, match="not a JSON object"),
+    ):
+        client.manifest()
+
+
+@pytest.mark.parametrize("digits", [30, 400])
+def test_a_token_that_never_expires_is_one(digits: int) -> None:
+    answer = b'{"token": "a", "expires_in": 1%s}' % (b"0" * digits)
+    with world(On(Status(200, body=answer), kind="token"), auth=Bearer()) as (registry, client):
+        with pytest.raises(HeadwayError):
+            client.manifest()  # the token is none of its own
+
+        assert registry.log[-1].status == 401
+
+
+@pytest.mark.parametrize("body", [DEEP, b'{"tags": %s' % DEEP, b'{"other": %s' % DEEP])
+def test_a_list_of_tags_that_is_nested_for_ever_is_named(body: bytes) -> None:
+    with (
+        world(On(Status(200, body=body))) as (_, client),
+        pytest.raises(MisbehavedError, match="no list of tags"),
+    ):
+        client.registry.tags(client.endpoint, PATH)
+
+
+def test_a_search_that_finds_what_is_nested_for_ever_is_named() -> None:
+    with (
+        world(On(Status(200, body=b'{"results": %s' % DEEP))) as (_, client),
+        pytest.raises(MisbehavedError, match="something else"),
+    ):
+        SearchClient(client.registry).search(client.endpoint, "alpine", 5)
+
+
+def test_a_list_of_tags_ends_where_nobody_could_have_so_many() -> None:
+    pages = [json.dumps({"tags": [f"{page}-{number:0120d}" for number in range(30_000)]}) for page in range(10)]
+    script = [
+        On(Status(200, {"Link": f'</v2/{PATH}/tags/list?last={page}>; rel="next"'}, tags.encode()), nth=page + 1)
+        for page, tags in enumerate(pages)
+    ]
+    with world(*script) as (registry, client), pytest.raises(MisbehavedError, match="a list of tags that never ends"):
+        client.registry.tags(client.endpoint, PATH)
+
+    assert len(registry.log) < len(pages)
+
+
+def test_doctor_reads_no_answer_that_never_ends() -> None:
+    with endless(most=64 * MiB) as (host, sent):
+        reached = RegistryProbe(HttpClient("test")).reach(Endpoint(host, secure=False, scheme="http"))
+
+    assert reached.host == host
+    assert sent[0] < 16 * MiB  # what the kernel took on both sides
+
+
+# --- where they send us -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/to ken", "/tökén"])
+def test_a_token_server_is_asked_by_the_path_that_the_registry_names(path: str) -> None:
+    with world(auth=Bearer()) as (registry, client):
+        challenge = f'Bearer realm="{registry.url}{path}"'.encode().decode("latin-1")
+        registry.faults = [On(Status(401, {"WWW-Authenticate": challenge}), kind="manifest")]
+
+        with pytest.raises(RefusedError):
+            client.manifest()
+
+    assert registry.log[-1].path == path
+
+
+def test_a_redirect_is_followed_to_the_bytes_that_it_names() -> None:
+    location = "/elsewhere/té?a=ü b".encode().decode("latin-1")  # as they stand in the header, not quoted
+    with world(On(Status(307, {"Location": location}), nth=1)) as (registry, client), pytest.raises(NotFoundError):
+        client.manifest()
+
+    assert registry.log[-1].path == "/elsewhere/té"
+
+
+def test_a_web_server_that_refuses_and_hangs_up_has_refused() -> None:
+    script = (On(Status(404, body=b"x" * 1000)), On(CutAfter(10)))
+    with world(*script) as (_, client):
+        endpoint = Endpoint(client.endpoint.host, secure=False, scheme="http", blob_path="/file.tar")
+
+        with pytest.raises(HeadwayError, match="with status 404"):
+            WebClient(client.registry).open(endpoint, f"http://{endpoint.host}/file.tar")
+
+
+# --- what is ours -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", [f"{SECRET}\n", f"{SECRET}\r\nX-More: 1", f"{SECRET}é", f"{SECRET}€"])
+def test_a_token_of_the_users_that_no_header_can_hold_is_not_sent_and_not_shown(token: str) -> None:
+    with world() as (registry, client):
+        client.endpoint = Endpoint(
+            client.endpoint.host, secure=False, scheme="http", login=Credentials(registry_token=token)
+        )
+        with pytest.raises(InvalidSettingError) as caught:
+            client.manifest()
+
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert registry.log == []
+
+
+def test_tokens_that_have_expired_are_forgotten_with_those_who_had_them() -> None:
+    now = [0.0]
+    with world(auth=Bearer(user="me", password=SECRET)) as (registry, client), ExitStack() as asked:
+        authorizer = Authorizer(client.http, knowing("me", SECRET), clock=lambda: now[0])
+        challenge = f'Bearer realm="{registry.url}/token",service="registry.test"'
+        authorizer.challenged(client.endpoint, Access("a"), [challenge], None)
+        for number in range(50):
+            authorizer.header(
+                client.endpoint, Access(f"test/{number}"), lambda exchange: asked.enter_context(closing(exchange))
+            )
+            now[0] += 100.0
+
+    assert len(authorizer._tokens) + len(authorizer._turns) <= 8
