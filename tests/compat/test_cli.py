@@ -165,6 +165,57 @@ def test_usage_names_the_command_to_read_more_with(headway: Cli) -> None:
     assert done.stderr.splitlines()[-1] == "next: headway pull --help"
 
 
+@pytest.mark.parametrize(
+    ("words", "said", "further"),
+    [
+        (["imags"], "there is no command 'imags'; images is one", "headway --help"),
+        (["pull", "Upper"], "invalid reference format: repository name (library/Upper) must be lowercase", ""),
+        (["pull", "--max-bytes", "3X", "a"], "--max-bytes: invalid size '3X': write 500k, 2M, 1.5G or 512MiB", ""),
+        (["images", "-f", "colour=red"], "invalid filter 'colour'", ""),
+        (["df", "--colour"], "unrecognized arguments: --colour", ""),
+        (["daemon", "--colour"], "unrecognized arguments: --colour", ""),
+    ],
+)
+def test_a_wrong_word_is_named_with_the_help_that_knows_better(
+    headway: Cli, words: list[str], said: str, further: str
+) -> None:
+    done = headway(*words)
+
+    assert done.returncode == 2
+    assert done.stderr == f"headway: {said}\nnext: {further or f'headway {words[0]} --help'}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["load", "-i", "/nowhere.tar"], "check its name, and where it is"),
+        (["import", "/nowhere.tar"], "check the path: a part of it is not there"),
+        (["export", "nothing"], "check the name; docker ps -a lists containers, and headway df -v their IDs"),
+    ],
+)
+def test_what_is_not_here_is_looked_for_here(headway: Cli, words: list[str], advice: str) -> None:
+    done = headway(*words)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"next: {advice}"
+
+
+def test_the_flag_that_every_program_has_tells_the_version(headway: Cli) -> None:
+    assert headway("--version").stdout == headway("version").stdout
+
+
+def test_inspect_shows_single_fields_by_a_template(stocked: Cli, registry: Registry) -> None:
+    name = f"{registry.host}/test/image:latest"
+    (whole,) = json.loads(stocked("inspect", name).stdout)
+
+    shown = stocked("inspect", "--format", "{{.Id}} {{.RootFS.Type}} {{json .RepoTags}}", name)
+    missing = stocked("inspect", "--format", "{{.Config.Colour}}", name)
+
+    assert shown.stdout == f'{whole["Id"]} layers ["{name}"]\n'
+    assert missing.returncode == 2
+    assert missing.stderr.startswith("headway: --format: .Config.Colour is not there\n")
+
+
 def test_only_debugging_shows_a_traceback(headway: Cli) -> None:
     plain = headway("inspect", "nothing")
     debugged = headway("pull", "-D", "Upper")

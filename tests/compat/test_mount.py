@@ -158,7 +158,7 @@ def test_a_mount_in_use_stays_mounted_and_recorded(headway: Cli) -> None:
     rows = json.loads(done(headway("mount", "--format", "json")))["items"]
 
     assert (busy.returncode, "in use" in busy.stderr) == (1, True)
-    assert [(row["Target"], row["Count"]) for row in rows] == [(str(path), "1")]
+    assert [(row["Target"], row["Count"]) for row in rows] == [(str(path), 1)]
     done(headway("umount", path))
 
 

@@ -41,7 +41,7 @@ def _each(images: list[ForeignImage], adopt: Callable[[ForeignImage], None]) -> 
         try:
             adopt(image)
         except HeadwayError as error:
-            print(explain(error), file=sys.stderr)
+            print(explain(error, "adopt"), file=sys.stderr)
             status = status or exit_status(error)
     return status
 

@@ -6,12 +6,15 @@ import argparse
 from pathlib import Path
 
 _TEXTS = {
-    "group": "who shares the socket, besides its owner",
-    "log-level": "debug, info, warn, error or fatal (default: info)",
-    "log-format": "text or json (default: text)",
-    "metrics-addr": "HOST:PORT that serves /metrics",
-    "download-patience": "how long to wait for a new byte once the attempts are used up (default: 10m)",
-    "storage-driver": "overlay2 or vfs (default: what works here)",
+    "group": ("GROUP", "who shares the socket, besides its owner"),
+    "log-level": ("LEVEL", "debug, info, warn, error or fatal (default: info)"),
+    "log-format": ("FORMAT", "text or json (default: text)"),
+    "metrics-addr": ("HOST:PORT", "serve /metrics for Prometheus there (default: nowhere)"),
+    "download-patience": (
+        "DUR",
+        "how long to wait for a new byte once the attempts are used up: 90s, 10m, forever (default: 10m)",
+    ),
+    "storage-driver": ("DRIVER", "overlay2 or vfs (default: what works here)"),
 }
 _NUMBERS = {
     "max-concurrent-downloads": "downloads at once (default: 3)",
@@ -27,10 +30,14 @@ _PATHS = {
     "auth-file": "where logins are read",
 }
 _LISTS = {
-    "host": ("hosts", "listen here: unix:///run/headway.sock, tcp://HOST:PORT, fd:// (repeatable)"),
-    "label": ("labels", "KEY=VALUE that docker info shows (repeatable)"),
-    "registry-mirror": ("registry_mirrors", "ask here first for docker.io (repeatable)"),
-    "insecure-registry": ("insecure_registries", "may be asked without verified TLS: HOST[:PORT] or CIDR (repeatable)"),
+    "host": ("hosts", "ADDRESS", "listen here: unix:///run/headway.sock, tcp://HOST:PORT, fd:// (repeatable)"),
+    "label": ("labels", "KEY=VALUE", "what docker info shows (repeatable)"),
+    "registry-mirror": ("registry_mirrors", "URL", "ask here first for docker.io (repeatable)"),
+    "insecure-registry": (
+        "insecure_registries",
+        "HOST[:PORT]|CIDR",
+        "may be asked without verified TLS (repeatable)",
+    ),
 }
 _FLAGS = {
     "tls": "speak TLS on tcp:// (the default there); --tls=false for none",
@@ -48,14 +55,14 @@ SHARED = (
 def fill(parser: argparse.ArgumentParser) -> None:
     """Serve the Docker Engine API: images, and what they need of containers."""
     parser.add_argument("--validate", action="store_true", help="check the configuration and leave")
-    for name, words in _TEXTS.items():
-        parser.add_argument(*_names(name), metavar="TEXT", help=words)
+    for name, (shape, words) in _TEXTS.items():
+        parser.add_argument(*_names(name), metavar=shape, help=words)
     for name, words in _NUMBERS.items():
         parser.add_argument(f"--{name}", type=int, metavar="N", help=words)
     for name, words in _PATHS.items():
         parser.add_argument(*_names(name), type=Path, metavar="FILE", help=words)
-    for name, (field, words) in _LISTS.items():
-        parser.add_argument(*_names(name), dest=field, action="append", metavar="TEXT", help=words)
+    for name, (field, shape, words) in _LISTS.items():
+        parser.add_argument(*_names(name), dest=field, action="append", metavar=shape, help=words)
     for name, words in _FLAGS.items():
         parser.add_argument(f"--{name}", type=_truth, nargs="?", const=True, metavar="true|false", help=words)
 
@@ -75,7 +82,7 @@ def _truth(text: str) -> bool:
 def given(options: argparse.Namespace) -> tuple[dict[str, object], dict[str, object]]:
     """Return what the command line says: what commands have too, and what only a daemon has."""
     names = [name.replace("-", "_") for name in (*_TEXTS, *_NUMBERS, *_PATHS, *_FLAGS)]
-    names += [field for field, _ in _LISTS.values()]
+    names += [field for field, _, _ in _LISTS.values()]
     shared: dict[str, object] = {}
     own: dict[str, object] = {}
     for name in ("debug", *names):

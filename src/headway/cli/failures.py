@@ -13,6 +13,7 @@ from headway.errors import (
     GaveUpError,
     HeadwayError,
     InvalidArchiveError,
+    InvalidChangeError,
     InvalidDigestError,
     InvalidFilterError,
     InvalidPlatformError,
@@ -54,7 +55,7 @@ def exit_status(error: HeadwayError) -> int:
     match root_cause(error):
         case InvalidReferenceError() | InvalidPlatformError() | InvalidDigestError() | InvalidSettingError():
             return USAGE
-        case InvalidFilterError() | InvalidTimeError():
+        case InvalidFilterError() | InvalidTimeError() | InvalidChangeError():
             return USAGE
         case StoreFullError():
             return DISK_FULL
@@ -68,15 +69,20 @@ def exit_status(error: HeadwayError) -> int:
             return TRY_AGAIN if cause.retryable else FINAL
 
 
-def explain(error: HeadwayError) -> str:
-    """Return the lines to print for a failure."""
+def explain(error: HeadwayError, command: str = "COMMAND") -> str:
+    """Return the lines to print for a failure.
+
+    Args:
+        error: What happened.
+        command: Whose ``--help`` tells how it is used.
+    """
     lines = [f"headway: {one_line(str(error))}{_side(error)}"]
     lines += [f"         {one_line(note)}" for note in getattr(error, "__notes__", [])]
     if isinstance(error, PullIncompleteError | PushIncompleteError):
         lines += [f"         {one_line(note)}" for note in getattr(root_cause(error), "__notes__", [])]
         if kept := _kept(error):
             lines.append(f"kept: {kept}")
-    lines.append(f"next: {_advice(error)}")
+    lines.append(f"next: {_advice(error).replace('COMMAND', command)}")
     return "\n".join(lines)
 
 
@@ -91,9 +97,8 @@ def _side(error: HeadwayError) -> str:
 def _kept(error: PullIncompleteError | PushIncompleteError) -> str:
     if isinstance(error, PushIncompleteError):
         layers = f"{error.layers} layer{'s' if error.layers != 1 else ''}"
-        return (
-            f"{error.whole_layers} of {layers} at the registry; none of it will be sent again" if error.layers else ""
-        )
+        sent = f"{error.whole_layers} of {layers} at the registry; none of it will be sent again"
+        return sent if error.whole_layers else ""
     if not error.total_bytes:
         return "nothing had arrived yet" if error.layers == 0 and root_cause(error).retryable else ""
     whole = f"{error.whole_layers} of {error.layers} layer{'s' if error.layers != 1 else ''} whole"
@@ -119,20 +124,17 @@ def _advice(error: HeadwayError) -> str:
 def _particular(cause: HeadwayError) -> str:
     """Return the advice that depends on more than the kind of error, nothing where there is none."""
     match cause:
-        case UnreachableError(fault=Fault.UNKNOWN_NAME):
-            return "check the spelling of the registry's name"
-        case UnreachableError(fault=Fault.CLOCK):
-            return "set this machine's clock (timedatectl set-ntp true); with --wait, a pull goes on by itself then"
-        case UnreachableError(fault=Fault.CERTIFICATE, retryable=True):
-            return "log in to the network that is in between, if it wants that, and run the same command to go on"
-        case UnreachableError(fault=Fault.CERTIFICATE):
-            return "put its CA into certs.d/HOST/ca.crt, or allow it with --insecure-registry"
+        case UnreachableError():
+            is_in_between = cause.fault is Fault.CERTIFICATE and cause.retryable  # it was good a moment ago
+            return _IN_BETWEEN if is_in_between else _OUT_OF_REACH.get(cause.fault, "")
         case NotFoundError(what=what):
             return _WHERE_TO_LOOK.get(what, "check the name and the tag: the registry has nothing of that name")
         case ThrottledError():
             return _when_to_ask(cause)
         case StoreBusyError(pid=pid):
             return f"wait for process {pid} to end, and run the same command"
+        case StoreError() if type(cause) is StoreError:
+            return _WHAT_STOPS.get(type(cause.__cause__), "")
         case _:
             return ""
 
@@ -145,9 +147,21 @@ def _when_to_ask(cause: ThrottledError) -> str:
 
 _GO_ON = "run the same command to go on, or add --wait to let it finish by itself"
 _SEND_ON = "run the same command to go on"
+_IN_BETWEEN = "log in to the network that is in between, if it wants that, and run the same command to go on"
+_OUT_OF_REACH = {
+    Fault.UNKNOWN_NAME: "check the spelling of the registry's name",
+    Fault.CLOCK: "set this machine's clock (timedatectl set-ntp true); with --wait, a pull goes on by itself then",
+    Fault.CERTIFICATE: "put its CA into certs.d/HOST/ca.crt, or allow it with --insecure-registry",
+}
+_WHAT_STOPS: dict[type[BaseException | None], str] = {
+    FileNotFoundError: "check the path: a part of it is not there",
+    PermissionError: "run it as somebody who may, or name another place",
+}
 _WHERE_TO_LOOK = {
     "platform": "name one of those with --platform",
     "image": "check the name; headway images lists what is here",
+    "container": "check the name; docker ps -a lists containers, and headway df -v their IDs",
+    "file": "check its name, and where it is",
     "mount": "check the name; headway mount lists what is mounted",
     "pull": "check the ID; headway pulls -a lists those that have ended, too",
     "blob": "run the same command: what the registry no longer has may be another image's by now, if the tag has moved",

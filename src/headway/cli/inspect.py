@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from headway.cli.failures import DONE, exit_status, explain
 from headway.cli.remote import named_daemon
 from headway.cli.session import settings_of
-from headway.cli.table import json_text
+from headway.cli.table import fields, json_text
 from headway.composition.reading import reading
 from headway.errors import HeadwayError
 from headway.service.inspection import ImageDetails, Inspection
@@ -29,9 +29,12 @@ def inspect(options: Namespace) -> int:
             try:
                 found.append(_shown(look(name)))
             except HeadwayError as error:
-                print(explain(error), file=sys.stderr)
+                print(explain(error, options.command), file=sys.stderr)
                 status = status or exit_status(error)
-    print(json_text(found, indent=4))
+    if options.format == "json":
+        print(json_text(found, indent=4))
+    else:
+        print(fields(found, options.format), end="")
     return status
 
 

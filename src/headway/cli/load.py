@@ -18,7 +18,7 @@ from headway.cli.terminal import one_line
 from headway.cli.units import size
 from headway.composition.archives import loader
 from headway.composition.writing import writing
-from headway.errors import RequestError
+from headway.errors import NotFoundError, RequestError
 from headway.interfaces.archives import Archive
 from headway.layers.archive_reader import DirectoryArchive, opened, stream
 from headway.layers.archive_writer import write_archive
@@ -32,6 +32,8 @@ def load(options: Namespace) -> int:
     """Bring in the images of an archive: a file, a directory, or what comes on stdin."""
     if options.input is None and sys.stdin.isatty():
         raise RequestError("requested load from stdin, but stdin is empty")
+    if options.input is not None and not options.input.exists():
+        raise NotFoundError("file", str(options.input))
     platform = Platform.parse(options.platform, Platform.of_machine(os.uname().machine)) if options.platform else None
     settings = settings_of(options)
     if (daemon := holding_daemon(options, settings)) is not None:

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     except HeadwayError as error:
         if options.debug:
             raise
-        print(explain(error), file=sys.stderr)
+        print(explain(error, options.command), file=sys.stderr)
         return exit_status(error)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -54,7 +54,7 @@ def umount(options: Namespace) -> int:
             try:
                 _tell(unmount(name), removed=options.rm)
             except HeadwayError as error:
-                print(explain(error), file=sys.stderr)
+                print(explain(error, options.command), file=sys.stderr)
                 status = status or exit_status(error)
     return status
 
@@ -99,7 +99,7 @@ def _list(options: Namespace) -> int:
             "Image": each.image,
             "Container": each.container,
             "Driver": each.driver,
-            "Count": str(each.count),
+            "Count": each.count,
         }
         for each in _mounted(options)
     ]

@@ -36,7 +36,7 @@ def rmi(options: Namespace) -> int:
                 for what, item in delete(name):
                     print(f"{what}: {item}")
             except HeadwayError as error:
-                print(explain(error), file=sys.stderr)
+                print(explain(error, options.command), file=sys.stderr)
                 status = status or exit_status(error)
     return status
 

@@ -34,7 +34,7 @@ def outdated(options: Namespace) -> int:
     print(render([_row(each) for each in found], _HEADINGS, options.format), end="")
     for each in found:
         if each.error is not None and each.freshness is Freshness.UNKNOWN:
-            print(explain(each.error), file=sys.stderr)
+            print(explain(each.error, options.command), file=sys.stderr)
     return _status(found)
 
 

@@ -19,7 +19,7 @@ _LINE = "{:<12}  {:>8}  {:>8}  {:>8}  {}"
 def say_plans(plans: Sequence[PullPlan], errors: Sequence[HeadwayError], asked: Mapping[str, int], *, how: str) -> int:
     """Print what pulls would cost, explain those that cannot be planned, and return the first one's status."""
     for error in errors:
-        print(explain(error), file=sys.stderr)
+        print(explain(error, "pull"), file=sys.stderr)
     print((plans_json if how == "json" else plans_text)(plans, asked), end="")
     return next(map(exit_status, errors), DONE)
 

@@ -23,7 +23,7 @@ def say_all(outcomes: Iterable[Outcome], view: View, *, debug: bool, quiet: bool
         if isinstance(outcome, HeadwayError):
             if debug:
                 raise outcome
-            print(explain(outcome), file=sys.stderr)
+            print(explain(outcome, "pull"), file=sys.stderr)
             status = status or exit_status(outcome)
         else:
             _say(request, outcome, view, quiet=quiet)

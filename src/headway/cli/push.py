@@ -45,7 +45,7 @@ def push(options: Namespace) -> int:
         view.close()
         if settings.debug:
             raise
-        print(explain(error), file=sys.stderr)
+        print(explain(error, options.command), file=sys.stderr)
         return exit_status(error)
     except (KeyboardInterrupt, asyncio.CancelledError):
         view.close()

@@ -10,6 +10,7 @@ from headway.cli.terminal import one_line
 from headway.errors import InvalidSettingError
 
 SCHEMA = 1
+_PATH = re.compile(r"\{\{\s*(?:(json)\s+)?((?:\.[A-Za-z]*)+)\s*\}\}")
 _FIELD = re.compile(r"\{\{\s*(?:(json)\s+)?\.([A-Za-z]*)\s*\}\}")
 
 
@@ -39,6 +40,28 @@ def render(
     return "".join(f"{_FIELD.sub(partial(_value, row), template)}\n" for row in rows)
 
 
+def fields(documents: Sequence[Mapping[str, object]], template: str) -> str:
+    """Return a line per document: a template whose fields may lie in fields, as in ``{{.Config.Cmd}}``.
+
+    Lists and objects are written as JSON.
+
+    Raises:
+        InvalidSettingError: The template uses what Headway does not know, or a field that is not there.
+    """
+    template = template.replace("\\t", "\t").replace("\\n", "\n")
+    _check_rest(_PATH.sub("", template))
+    return "".join(f"{_PATH.sub(partial(_within, each), template)}\n" for each in documents)
+
+
+def _within(document: object, match: re.Match[str]) -> str:
+    value = document
+    for name in filter(None, match[2].split(".")):
+        if not isinstance(value, Mapping) or name not in value:
+            raise InvalidSettingError(f"--format: {match[2]} is not there")
+        value = value[name]
+    return one_line(value) if isinstance(value, str) and not match[1] else json_text(value)
+
+
 def json_text(value: object, indent: int = 0) -> str:
     """Return a value as JSON; what JSON does not know is written as text."""
     import msgspec  # noqa: PLC0415  # tables and templates must not wait for it
@@ -51,7 +74,10 @@ def _check(template: str, known: Collection[str]) -> None:
     for match in _FIELD.finditer(template):
         if match[2] and match[2] not in known:
             raise InvalidSettingError(f"--format: unknown field .{match[2]}; there are {', '.join(sorted(known))}")
-    rest = _FIELD.sub("", template)
+    _check_rest(_FIELD.sub("", template))
+
+
+def _check_rest(rest: str) -> None:
     if "{{" in rest:
         raise InvalidSettingError(
             f"--format: {rest[rest.index('{{') :][:40]!r} is more than a field; fields alone are understood"

@@ -23,6 +23,13 @@ def _images(parser: argparse.ArgumentParser) -> None:
 def _inspect(parser: argparse.ArgumentParser) -> None:
     """Show everything known of images, as JSON."""
     parser.add_argument("names", nargs="+", metavar="NAME|ID")
+    parser.add_argument(
+        "-f",
+        "--format",
+        default="json",
+        metavar="json|TEMPLATE",
+        help="a template names fields: '{{.Id}}', '{{.Config.Cmd}}', '{{json .RepoTags}}'",
+    )
 
 
 def _history(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
@@ -21,12 +22,31 @@ ALIASES = {"ls": "images", "rm": "rmi", "ps": "pulls"}
 _MORE = "Aliases: ls = images, rm = rmi, ps = pulls, image X = X.   More: headway COMMAND --help"
 
 
+_UNKNOWN = re.compile(r"argument COMMAND: invalid choice: '(.*?)'")
+
+
 class Parser(argparse.ArgumentParser):
-    """An argument parser that says what is wrong in one line, with where to read more."""
+    """An argument parser that says what is wrong in one line, with where to read more.
+
+    Attributes:
+        chosen: The command, which knows more than the whole.
+    """
+
+    chosen = ""
 
     def error(self, message: str) -> NoReturn:
         """Leave with status 2."""
-        self.exit(2, f"headway: {message}\nnext: {self.prog} --help\n")
+        if (wrong := _UNKNOWN.match(message)) is not None:
+            message = f"there is no command {wrong[1]!r}{_nearest(wrong[1])}"
+        words = f"{self.prog} {self.chosen}".rstrip()
+        self.exit(2, f"headway: {message}\nnext: {words} --help\n")
+
+
+def _nearest(word: str) -> str:
+    import difflib  # noqa: PLC0415  # only mistakes pay for it
+
+    near = difflib.get_close_matches(word, [*COMMANDS, *ALIASES], n=1)
+    return f"; {near[0]} is one" if near else ""
 
 
 def build_parser(chosen: str = "") -> argparse.ArgumentParser:
@@ -40,7 +60,9 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
         usage="headway [-H ADDRESS] [--data-root DIR] [--config-file FILE] [-D] COMMAND ...",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.chosen = chosen if chosen in COMMANDS else ""
     common(parser, default=None)
+    parser.add_argument("-v", "--version", action="store_true", help="as the command version")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", prog="headway", parser_class=Parser, help=argparse.SUPPRESS
     )
@@ -66,6 +88,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the parsed command line; docker's ``image X`` means ``X``, and aliases mean what they stand for."""
     words = list(arguments)
     at = _command_index(words)
+    if at is None and not {"--version", "-v"}.isdisjoint(words):
+        words, at = ["version"], 0
     if at is not None:
         if words[at] == "image" and at + 1 < len(words) and not words[at + 1].startswith("-"):
             del words[at]
