@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.badlink.pulls import PULLS, Outcome
+from bench.plots import pyplot, save
 
 MEBI = 1 << 20
 
@@ -67,13 +68,7 @@ def document(outcomes: Sequence[Outcome], versions: Mapping[str, str], facts: Ma
 
 def plot(outcomes: Sequence[Outcome], faults: Sequence[str], programs: Sequence[str], path: Path) -> None:
     """Draw bytes over time on some bad links, one picture for each, as SVG."""
-    import matplotlib as mpl  # noqa: PLC0415  # takes a second to import, and only the end needs it
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "headway"
-    from matplotlib import pyplot  # noqa: PLC0415  # as above
-
-    figure, axes = pyplot.subplots(1, len(faults), figsize=(6 * len(faults), 4), squeeze=False)
+    figure, axes = pyplot().subplots(1, len(faults), figsize=(6 * len(faults), 4), squeeze=False)
     for axis, fault in zip(axes[0], faults, strict=True):
         for program in programs:
             found = next(each for each in outcomes if (each.fault, each.program) == (fault, program))
@@ -82,5 +77,4 @@ def plot(outcomes: Sequence[Outcome], faults: Sequence[str], programs: Sequence[
         axis.axhline(outcomes[0].needed / MEBI, color="grey", linestyle=":", label="needed")
         axis.set(title=fault, xlabel="seconds", ylabel="MiB crossed")
         axis.legend()
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
+    save(figure, path)
