@@ -119,7 +119,7 @@ def measure(members: Group, command: Sequence[str], *, environment: Mapping[str,
         BenchError: The command did not end with 0, or not within 15 minutes.
     """
     cpu_before = members.cpu_seconds()
-    with _sampling(members) as peak:
+    with sampling(members) as peak:
         started = time.perf_counter()
         try:
             done = subprocess.run(
@@ -141,7 +141,7 @@ def measure(members: Group, command: Sequence[str], *, environment: Mapping[str,
 
 
 @contextmanager
-def _sampling(members: Group) -> Iterator[list[int]]:
+def sampling(members: Group) -> Iterator[list[int]]:
     """Keep the highest sum of resident memory seen inside the block as the list's only item."""
     peak = [0]
     finished = threading.Event()

@@ -8,7 +8,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,16 +115,22 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 @contextmanager
-def daemon(place: Path, *flags: str | Path, environment: Mapping[str, str] | None = None) -> Iterator[Daemon]:
+def daemon(
+    place: Path,
+    *flags: str | Path,
+    environment: Mapping[str, str] | None = None,
+    before: Sequence[str | Path] = (),
+) -> Iterator[Daemon]:
     """Run the daemon until the block ends; it has to end by itself when it is asked to.
 
     Args:
         place: A directory whose path is short: its socket is there, and its data root unless one is here from before.
         flags: Further arguments.
         environment: Further variables.
+        before: A command that starts it.
     """
     place.mkdir(parents=True, exist_ok=True)
-    cli = Cli(place / "root", environment=environment or {})
+    cli = Cli(place / "root", environment=environment or {}, before=before)
     path, log = place / "headway.sock", place / "headway.log"
     with log.open("ab") as output:
         process = cli.serve("daemon", "--config-file", _settings(place), "-H", f"unix://{path}", *flags, output=output)

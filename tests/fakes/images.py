@@ -128,7 +128,7 @@ def image(
         config: The config's ``config`` part, as ``{"Cmd": ["sh"]}``.
         blobs: The layers as somebody else compressed them.
     """
-    tars = [layer if isinstance(layer, bytes) else tar(layer) for layer in layers]
+    tars = [tar(layer) if isinstance(layer, Mapping) else layer for layer in layers]
     packed = blobs or [compress(data, compression) for data in tars]
     diff_ids = tuple(digest_of(data) for data in tars)
     content = {digest_of(data): data for data in packed}

@@ -14,6 +14,7 @@ from types import FrameType
 
 from tests.prove import (
     bad_input,
+    cgroup,
     concurrency,
     cuts,
     daemon_limits,
@@ -46,6 +47,7 @@ from tests.prove import (
     scale,
     seed_attempts,
     service,
+    soak,
     start_up,
     streams,
 )
@@ -58,7 +60,7 @@ MODULES = (
     *(interchange, concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
     *(durable, pushes, rate, streams, repairs, kills_200, memory),
     *(docker_cli, engine_fuzz, making, daemon_limits, many_clients, hostile_clients),
-    *(seed_attempts,),
+    *(seed_attempts, soak, cgroup),
 )
 
 
