@@ -6,7 +6,7 @@ Rule 2: an error arrives as the error that it was, with its facts: the exit stat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,9 +14,13 @@ import msgspec
 
 from headway import errors
 from headway.errors import Fault, HeadwayError, Side
+from headway.version import VERSION
 
 T = TypeVar("T")
 _ENUMS: dict[str, Callable[[Any], object]] = {"fault": Fault, "side": Side}
+
+USER_AGENT = f"headway/{VERSION}"
+"""How Headway's command names itself to a daemon, which then tells errors on Docker's routes as it does on its own."""
 
 encode: Callable[[object], bytes] = partial(msgspec.json.encode, enc_hook=str)
 """Return a value as JSON; paths and everything else that JSON does not know become texts."""
@@ -29,6 +33,11 @@ def decode(data: bytes | msgspec.Raw, kind: type[T]) -> T:
         msgspec.MsgspecError: It is something else.
     """
     return msgspec.json.decode(data, type=kind, dec_hook=_made)
+
+
+def is_ours(headers: Mapping[str, str]) -> bool:
+    """Tell whether a request with these headers is of Headway's own command."""
+    return headers.get("User-Agent", "").startswith("headway/")
 
 
 def _made(kind: type, value: object) -> object:

@@ -120,6 +120,19 @@ def _written(path: Path, data: bytes) -> Path:
     return path
 
 
+def test_so_it_does_through_a_daemon(running: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "cut.tar").write_bytes(ARCHIVE[:BIG])
+    headway = Cli(running.data_root)
+
+    failed = headway("load", "-i", tmp_path / "cut.tar")
+    missing = headway("-H", running.host, "save", "-o", tmp_path / "out.tar", "nope")
+
+    assert failed.returncode == 1
+    assert "truncated: it ends inside a file's content" in failed.stderr
+    assert failed.stderr.endswith("\nnext: make the archive again, or copy it again and compare its checksum\n")
+    assert missing.stderr.endswith("next: check the name; headway images lists what is here\n")
+
+
 # Docker's clients
 
 
@@ -175,7 +188,7 @@ def test_a_save_that_fails_under_way_does_not_end_as_a_whole_one(running: Daemon
         ("GET", "/images/get?names=nope", 404, "No such image: nope:latest"),
         ("GET", "/images/nope/get", 404, "No such image: nope:latest"),
         ("GET", "/v1.48/images/get?names=one:1&platform={}", 400, "OS and Architecture"),
-        ("POST", "/images/load", 500, "the archive cannot be loaded: it is empty"),
+        ("POST", "/images/load", 400, "the archive cannot be loaded: it is empty"),
     ],
 )
 def test_what_cannot_be_is_an_error_of_http(running: Daemon, method: str, path: str, status: int, words: str) -> None:

@@ -255,8 +255,8 @@ def test_an_import_answers_with_one_line(running: Daemon, kind: str) -> None:
         ({"changes": "RUN x"}, TAR, 400, "run is not a valid change command"),
         ({"changes": ""}, TAR, 400, "file with no instructions"),
         ({"platform": "windows/amd64"}, TAR, 400, "operating system is not supported"),
-        ({}, b"no archive" * 99, 500, "broken layer"),
-        ({}, TAR[:700], 500, "broken layer"),
+        ({}, b"no archive" * 99, 400, "broken layer"),
+        ({}, TAR[:700], 400, "broken layer"),
     ],
 )
 def test_an_import_that_cannot_be_is_an_http_error(

@@ -77,7 +77,7 @@ class Connection(http.client.HTTPConnection):
         """
         try:
             with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it had read everything
-                self.request(method, target, body, dict(headers))
+                self.request(method, target, body, {"User-Agent": wire.USER_AGENT, **headers})
             response = self.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise NoDaemonError(str(self._address), f"the connection was lost ({error})") from None

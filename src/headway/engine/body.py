@@ -15,7 +15,8 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from headway.errors import RequestError
+from headway.engine.failures import AnsweredError
+from headway.errors import IntegrityError, RequestError
 from headway.service.lanes import Thread
 
 T = TypeVar("T")
@@ -77,6 +78,9 @@ async def with_body(request: web.BaseRequest, work: Callable[[BodySource], T]) -
 
     The work has a thread of its own: a client may take hours to send, and must not hold those that others need.
     Whoever is cancelled waits for the work's end, which comes with its next read: what it writes to is open until then.
+
+    Raises:
+        AnsweredError: 400 where what was sent is broken: other than in a pull, it is the client who sent it.
     """
     source = BodySource()
     thread = Thread(partial(work, source), abort=partial(source.end, lost=True), name="upload")
@@ -84,7 +88,10 @@ async def with_body(request: web.BaseRequest, work: Callable[[BodySource], T]) -
         feeding = group.create_task(_feed(request, source))
         await _ended(thread)
         feeding.cancel()  # what nobody reads any more
-    return thread.done.result()
+    try:
+        return thread.done.result()
+    except IntegrityError as error:
+        raise AnsweredError(400, str(error)) from error
 
 
 async def _ended(thread: Thread[T]) -> None:

@@ -11,6 +11,7 @@ import secrets
 
 import msgspec
 
+from headway import wire
 from headway.errors import (
     ConflictError,
     HeadwayError,
@@ -99,6 +100,10 @@ def _message(error: BaseException) -> str:
     return f"N{words[1:]}" if words.startswith(("no such image: ", "no such container: ")) else words
 
 
-def error_body(message: str) -> bytes:
-    """Return the JSON that Docker's clients read a failure from."""
-    return msgspec.json.encode({"message": message}) + b"\n"
+def error_body(message: str, error: HeadwayError | None = None) -> bytes:
+    """Return the JSON that Docker's clients read a failure from; with `error`, Headway's own command reads that."""
+    if error is None:
+        return msgspec.json.encode({"message": message}) + b"\n"
+    cause = error.__cause__ if isinstance(error, AnsweredError) else error
+    told = wire.told(cause if isinstance(cause, HeadwayError) else error)
+    return wire.encode({"message": message, "error": told}) + b"\n"

@@ -7,13 +7,28 @@ they say what is kept.
 from __future__ import annotations
 
 from headway.engine.failures import AnsweredError
-from headway.errors import ConflictError, HeadwayError, NotFoundError, PullIncompleteError, RefusedError
+from headway.errors import (
+    ConflictError,
+    HeadwayError,
+    NotFoundError,
+    ProxyRefusedError,
+    PullIncompleteError,
+    RefusedError,
+)
 from headway.oci.reference import Reference
 
 
 def is_missing_platform(error: HeadwayError) -> bool:
     """Whether there is an image of that name, and none for the platform that is wanted."""
     return isinstance(cause := _cause(error), NotFoundError) and cause.what == "platform"
+
+
+def told_of_manifest(error: HeadwayError, reference: Reference) -> HeadwayError:
+    """Return the error to answer a question for a manifest with (moby-behaviour 6.15): here a refusal is a 401."""
+    cause = _cause(error)
+    if isinstance(cause, RefusedError) and cause.status == 401 and not isinstance(cause, ProxyRefusedError):
+        return AnsweredError(401, str(error))
+    return told(error, reference)
 
 
 def told(error: HeadwayError, reference: Reference) -> HeadwayError:

@@ -20,10 +20,12 @@ from typing import Any, TypeAlias
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from headway import wire
 from headway.engine.api_version import NEWEST, negotiated
 from headway.engine.call import Call
 from headway.engine.failures import ForbiddenError, error_body, failure
 from headway.engine.routing import Match, Route, Router, cleaned, split_version
+from headway.errors import HeadwayError
 from headway.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -117,14 +119,16 @@ class EngineServer(web.Server):
         except Exception as error:  # every other one becomes an answer; what is not in the table is logged there
             told = failure(error)
             log.debug("request %s: %d %s", request_id, told.status, told.message)
-            return _failed(told.status, told.message, headers=_HEADERS)
+            known = error if isinstance(error, HeadwayError) and wire.is_ours(request.headers) else None
+            return _failed(told.status, told.message, headers=_HEADERS, error=known)
         if not response.prepared:
             response.headers.update(_HEADERS)
         return response
 
 
-def _failed(status: int, message: str, *, headers: dict[str, str]) -> web.Response:
-    return web.Response(status=status, body=error_body(message), content_type="application/json", headers=headers)
+def _failed(status: int, message: str, *, headers: dict[str, str], error: HeadwayError | None = None) -> web.Response:
+    body = error_body(message, error)
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 
 def _invite_body(request: web.BaseRequest) -> None:

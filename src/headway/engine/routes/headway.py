@@ -19,7 +19,7 @@ from headway.composition.measuring import measuring
 from headway.composition.writing import imagining
 from headway.engine import queries
 from headway.engine.call import MAX_DOCUMENT_BYTES, Call
-from headway.engine.failures import failure
+from headway.engine.failures import error_body, failure
 from headway.engine.routing import Handler, Route
 from headway.engine.server import stream_headers
 from headway.errors import HeadwayError, RequestError
@@ -152,8 +152,7 @@ def answering(answer: Answer) -> Handler:
 def refused(error: HeadwayError) -> web.Response:
     """Return the answer that tells of an error, to Docker's clients and to ours."""
     said = failure(error)
-    body = wire.encode({"message": said.message, "error": wire.told(error)})
-    return web.Response(status=said.status, body=body + b"\n", content_type="application/json")
+    return web.Response(status=said.status, body=error_body(said.message, error), content_type="application/json")
 
 
 async def asked(call: Call, kind: type[T]) -> T:

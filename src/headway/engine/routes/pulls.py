@@ -15,7 +15,7 @@ from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.failures import ForbiddenError
 from headway.engine.logins import login_of
-from headway.engine.pull_failures import is_missing_platform, told
+from headway.engine.pull_failures import is_missing_platform, told, told_of_manifest
 from headway.engine.pull_messages import Emit, PullMessages, platform_warning, status_line
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
@@ -104,7 +104,7 @@ class PullRoutes:
             descriptor = await repository.resolve(reference)
             raw = await repository.manifest(descriptor.digest)
         except HeadwayError as error:
-            raise told(error, reference) from error
+            raise told_of_manifest(error, reference) from error
         shape = {"mediaType": raw.media_type or descriptor.media_type, "digest": str(raw.digest), "size": len(raw.data)}
         return document(
             {"Descriptor": shape, "Platforms": await asyncio.to_thread(_platforms, raw.data, raw.media_type)}
