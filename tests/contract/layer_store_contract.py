@@ -90,6 +90,18 @@ class LayerStoreContract:
         assert subject.tar_parts(diff_id("base")) is None
         assert subject.tar_parts(diff_id("other")) is None
 
+    def test_a_recipe_that_comes_later_is_taken_once(self, subject: LayerStore) -> None:
+        commit(subject, "base")
+        with_recipe(subject, "base")
+        with subject.new_tree() as path:
+            recipe_beside(path).write_text("another")
+            subject.commit_tree(diff_id("base"), path, WHOLE)
+
+        parts = subject.tar_parts(diff_id("base"))
+
+        assert parts is not None
+        assert (parts.recipe.read_text(), os.listdir(parts.tree)) == ("base", ["base"])
+
     def test_a_recipe_that_is_not_committed_leaves_nothing(self, subject: LayerStore) -> None:
         with_recipe(subject, "base")
         with subject.new_tree() as path:

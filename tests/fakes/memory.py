@@ -292,9 +292,9 @@ class MemoryLayerStore:
         return path.rename(path.with_name(path.name.replace("private", "tree")))
 
     def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
+        if diff_id not in self._recipes and recipe_beside(path).exists():
+            self._recipes[diff_id] = self._keep(recipe_beside(path))
         if diff_id not in self._trees:
-            if recipe_beside(path).exists():
-                self._recipes[diff_id] = self._keep(recipe_beside(path))
             self._trees[diff_id] = Tree(self._keep(path), report)
 
     def tar_parts(self, diff_id: DiffID) -> TarParts | None:

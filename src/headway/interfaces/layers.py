@@ -32,7 +32,7 @@ class LayerStore(Protocol):
         """Sync and publish a private directory as the tree of `diff_id`; the caller has verified the diff ID.
 
         A recipe beside it (`records.recipe_beside`) is published first, and goes when the tree goes. Where the tree is
-        here already, the private one is dropped.
+        here already, the private one is dropped, and only its recipe taken where there was none.
 
         Raises:
             StoreFullError: No space left.

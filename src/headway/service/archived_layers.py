@@ -251,8 +251,8 @@ class ArchivedLayers:
             if checked is not None:
                 checked.finish()
                 self._computed.add((diff_id, checked.digest))
-            if not self._is_here(diff_id):
-                self._stores.layers.commit_tree(diff_id, directory, report)
+            self._lease.add([diff_id])
+            self._stores.layers.commit_tree(diff_id, directory, report)
         return diff_id
 
     def _kept(self, digest: Digest, source: Peeked, size: int) -> Checked:

@@ -103,7 +103,8 @@ class SqliteLayerStore:
         """Sync and publish a private directory as the tree of `diff_id`; the caller has verified the diff ID.
 
         A recipe beside it (`records.recipe_beside`) is published first, and goes when the tree goes. Where the tree is
-        here already, the private one is dropped.
+        here already, the private one is dropped, and only its recipe taken where there was none: the same layer makes
+        the same tree.
 
         Raises:
             StoreFullError: No space left.
@@ -112,6 +113,7 @@ class SqliteLayerStore:
         self._sync([path])
         with self._database.transaction():
             if self.has_tree(diff_id):
+                self._adopt_recipe(path, diff_id)
                 return
             self._move_recipe_in(path, tree_directory(diff_id))
             self._move_in(path, tree_directory(diff_id))
@@ -134,6 +136,10 @@ class SqliteLayerStore:
         if not (recipe.is_file() and self.has_tree(diff_id)):
             return None
         return TarParts(self._root.trees / tree_directory(diff_id), recipe)
+
+    def _adopt_recipe(self, path: Path, diff_id: DiffID) -> None:
+        if recipe_beside(path).exists() and self.tar_parts(diff_id) is None:
+            self._move_recipe_in(path, tree_directory(diff_id))
 
     def _move_recipe_in(self, path: Path, name: str) -> None:
         with disk_errors(self._root.recipes):
