@@ -197,7 +197,7 @@ class Loader:
     ) -> None:
         stores, config = self._stores, checked.config
         if manifest is None:
-            record_image(stores, config, chain_id, None, ())
+            record_image(stores, config, chain_id)
             return
         kept = [layer.digest for layer in manifest.layers if stores.blobs.size(layer.digest) is not None]
         record_image(stores, config, chain_id, manifest.digest, kept)

@@ -18,6 +18,7 @@ from headway.interfaces.garbage import Lease
 from headway.oci.digest import DiffID, ImageID, chain_ids
 from headway.oci.image_config import ImageConfig, check_depth
 from headway.records import ImageRecord
+from headway.service.recording import record_image
 from headway.service.stores import Stores
 
 
@@ -97,17 +98,8 @@ class ImageMaker:
         stores = self._stores
         chain_id = stores.layers.commit_chain(config.diff_ids)
         stores.blobs.put(config.image_id, data)
-        record = ImageRecord(
-            image_id=config.image_id,
-            created=config.created,
-            size=sum(tree.report.size for tree in stores.layers.trees(chain_id)),
-            platform=str(config.platform),
-            chain_id=chain_id,
-            labels=config.labels,
-            parent=plan.parent,
-        )
         with stores.transaction():
-            stores.images.put(record)
+            record = record_image(stores, config, chain_id, parent=plan.parent)
             plan.recorded(record)
             lease.drop()
         return record

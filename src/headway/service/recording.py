@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from headway.oci.digest import ChainID, Digest
+from headway.oci.digest import ChainID, Digest, ImageID
 from headway.oci.image_config import ImageConfig
 from headway.oci.reference import Reference
 from headway.records import ImageRecord
@@ -53,7 +53,13 @@ def record_pull(stores: Stores, pulled: Pulled) -> bool:
 
 
 def record_image(
-    stores: Stores, config: ImageConfig, chain_id: ChainID | None, manifest: Digest | None, blobs: Iterable[Digest]
+    stores: Stores,
+    config: ImageConfig,
+    chain_id: ChainID | None,
+    manifest: Digest | None = None,
+    blobs: Iterable[Digest] = (),
+    *,
+    parent: ImageID | None = None,
 ) -> ImageRecord:
     """Record an image that is here, without a name; of one that is known, what only this machine knows stays.
 
@@ -63,6 +69,7 @@ def record_image(
         chain_id: Its layers, committed; None where it has none.
         manifest: The manifest of its platform, a blob; None where it came without.
         blobs: What else stays as long as the image.
+        parent: The image it was made from; None where that is not news.
 
     Raises:
         StoreError: The disk failed.
@@ -77,7 +84,7 @@ def record_image(
         manifest=manifest or (known.manifest if known else None),
         last_tagged=known.last_tagged if known else 0.0,
         labels=config.labels,
-        parent=known.parent if known else None,
+        parent=parent or (known.parent if known else None),
     )
     stores.images.put(record)
     stores.images.add_blobs(config.image_id, blobs)
