@@ -1,9 +1,14 @@
-"""Connections that wait for the next exchange."""
+"""Connections that wait for the next exchange.
+
+Rule: who waits too long is ended by the next who comes or goes, whoever is asked then: a daemon asks thousands of hosts
+in its life, most of them once.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from headway.distribution.proxies import Proxy
 from headway.registry.address import Address
@@ -13,9 +18,14 @@ KEEP_ALIVE_SECONDS = 20.0
 
 
 class IdleConnections:
-    """Keeps them by address and proxy; safe to use from any thread."""
+    """Keeps them by address and proxy; safe to use from any thread.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Monotonic time, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._closed = False
         self._idle: dict[tuple[Address, Proxy | None], list[tuple[float, Connection]]] = {}
         self._lock = threading.Lock()
@@ -23,13 +33,9 @@ class IdleConnections:
     def take(self, address: Address, proxy: Proxy | None) -> Connection | None:
         """Return an idle connection to `address` through `proxy`, if there is a fresh one."""
         with self._lock:
-            idle = self._idle.get((address, proxy), [])
-            while idle:
-                since, connection = idle.pop()
-                if time.monotonic() - since < KEEP_ALIVE_SECONDS:
-                    return connection
-                connection.close()
-        return None
+            self._end_old_ones()
+            idle = self._idle.get((address, proxy))
+            return idle.pop()[1] if idle else None
 
     def give_back(self, address: Address, connection: Connection) -> None:
         """Keep a connection for the next exchange; where there will be none, end it."""
@@ -37,7 +43,16 @@ class IdleConnections:
             if self._closed:  # by an exchange that was left behind when its caller was cancelled
                 connection.close()
                 return
-            self._idle.setdefault((address, connection.proxy), []).append((time.monotonic(), connection))
+            self._end_old_ones()
+            self._idle.setdefault((address, connection.proxy), []).append((self._clock(), connection))
+
+    def _end_old_ones(self) -> None:
+        until = self._clock() - KEEP_ALIVE_SECONDS
+        for whom, idle in list(self._idle.items()):
+            while idle and idle[0][0] <= until:
+                idle.pop(0)[1].close()
+            if not idle:
+                del self._idle[whom]
 
     def drop(self, address: Address) -> None:
         """End every idle connection to `address`."""
