@@ -24,7 +24,7 @@ $(READY): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Headway needs Python 3.11 or newer: apt install python3 python3-venv (or make PYTHON=/path/to/python3.11)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing: apt install python3-venv"; exit 1; }
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install -qq --disable-pip-version-check uv
 	@VIRTUAL_ENV= UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/uv sync --quiet --locked --inexact
 	@touch $@
 

@@ -122,8 +122,8 @@ class Demo:
         return "1 silence" + (f" (reconnected in {resumed - fell:.1f} s)" if resumed else "")
 
     def unplugged(self, registry: Registry, image: Image) -> None:
-        """Show the seed's own test: three attempts on a dead link, and the rest later."""
-        say("\nThe seed's own test: three attempts on an unplugged link, and the rest later.")
+        """Show what Docker's own setting does: three attempts on a dead link, and the rest later."""
+        say("\nDocker's own setting, max-download-attempts: three attempts on an unplugged link, and the rest later.")
         host, _, port = registry.host.partition(":")
         with Link(target=(host, int(port)), faults=(RateLimit(4 * RATE),)) as link:
             name, root = f"{link.host}/demo/python:{image.tag}", self.place / "second"
@@ -166,7 +166,7 @@ class Pull:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self.said += line
-            if "connection lost" not in line and "downloading" not in line:  # sixty cuts would fill the screen
+            if "connection lost;" not in line and "downloading" not in line:  # sixty cuts would fill the screen
                 print(f"  {line}", end="", flush=True)
 
     def __enter__(self) -> Pull:
