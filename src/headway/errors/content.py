@@ -1,0 +1,63 @@
+"""Bytes that are not what their descriptor, or their kind, promised."""
+
+from __future__ import annotations
+
+from headway.errors.side import HeadwayError
+
+
+class IntegrityError(HeadwayError):
+    """Bytes are not what the descriptor promised.
+
+    Attributes:
+        endpoint: Where they came from, or an empty string where that is not known.
+    """
+
+    brief = "wrong content"
+
+    def __init__(self, message: str, endpoint: str = "") -> None:
+        super().__init__(message + (f" (from {endpoint})" if endpoint else ""))
+        self.endpoint = endpoint
+
+
+class DigestMismatchError(IntegrityError):
+    """Content has another digest than its name says."""
+
+    def __init__(self, what: str, expected: object, actual: object, endpoint: str = "") -> None:
+        super().__init__(f"{what} has digest {actual} instead of {expected}", endpoint)
+        self.expected = expected
+        self.actual = actual
+
+
+class SizeMismatchError(IntegrityError):
+    """Content has another length than its descriptor says."""
+
+    def __init__(self, what: str, expected: int, actual: int, endpoint: str = "") -> None:
+        super().__init__(f"{what} is {actual} bytes long instead of {expected}", endpoint)
+        self.expected = expected
+        self.actual = actual
+
+
+class ChangedMeanwhileError(IntegrityError):
+    """A web server has another version of a file by now than the one whose bytes are here."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(
+            "the file has changed since its first byte was fetched; the next attempt starts anew", endpoint
+        )
+
+
+class InvalidDocumentError(IntegrityError):
+    """A manifest, index or config that is not what its media type says, or is too large."""
+
+
+class InvalidLayerError(IntegrityError):
+    """A layer that cannot be unpacked: broken compression, broken tar, or hostile content."""
+
+
+class InvalidArchiveError(IntegrityError):
+    """An archive of images that cannot be loaded: broken, cut short, hostile, or no such archive."""
+
+    brief = "bad archive"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the archive cannot be loaded: {reason}")

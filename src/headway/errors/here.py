@@ -1,0 +1,103 @@
+"""This machine: its disk, what is on it, and its daemons."""
+
+from __future__ import annotations
+
+from headway.errors.side import HeadwayError, Side
+
+
+class StoreError(HeadwayError):
+    """Our disk, or what is on it."""
+
+    side = Side.HERE
+
+
+class StoreFullError(StoreError):
+    """No space or no quota left."""
+
+    retryable = True
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"no space left on the disk that holds {path}")
+        self.path = path
+
+
+class NoRoomError(StoreFullError):
+    """What is wanted cannot fit on the disk; nothing of it was fetched.
+
+    Attributes:
+        needed: Bytes that have to be free at least.
+        free: Bytes that are.
+    """
+
+    def __init__(
+        self, path: str, *, needed: int, free: int, to_fetch: int, inodes: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(path)
+        self.needed = needed
+        self.free = free
+        text = f"at least {needed:,} bytes have to be free ({to_fetch:,} to fetch), {free:,} are"
+        if needed <= free and inodes is not None:
+            text = f"at least {inodes[0]:,} inodes have to be free, {inodes[1]:,} are"
+        self.args = (f"no room on the disk that holds {path}: {text}",)
+
+
+class StoreCorruptError(StoreError):
+    """What lies on disk is not what was stored."""
+
+
+class NoRecipeError(StoreError):
+    """A layer was unpacked without what gives its exact tar back, and its blob was not kept.
+
+    Attributes:
+        image: The image that was wanted.
+        diff_id: The layer.
+    """
+
+    brief = "no recipe"
+
+    def __init__(self, image: str, diff_id: str) -> None:
+        super().__init__(
+            f"{image} cannot be written: nothing gives the exact bytes of its layer {diff_id} back, "
+            "since it came while record-recipes was off"
+        )
+        self.image = image
+        self.diff_id = diff_id
+
+
+class StoreReadOnlyError(StoreError):
+    """The data root cannot be written."""
+
+
+class StoreBusyError(StoreError):
+    """Another process holds the data root.
+
+    Attributes:
+        pid: Process ID of the holder, or 0 where it is not known.
+    """
+
+    retryable = True
+
+    def __init__(self, path: str, pid: int) -> None:
+        super().__init__(f"{path} is being written by process {pid or 'unknown'}")
+        self.path = path
+        self.pid = pid
+
+
+class NoDaemonError(HeadwayError):
+    """The daemon that was to be asked does not answer, or is none of Headway's.
+
+    Attributes:
+        address: Where it was to be.
+        reason: What is wrong there.
+    """
+
+    side = Side.HERE
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"no daemon at {address}: {reason}")
+        self.address = address
+        self.reason = reason
+
+
+class NoDockerError(NoDaemonError):
+    """Docker's own daemon does not answer."""

@@ -1,0 +1,206 @@
+"""The other side: a registry, what stands in for it or before it, or the way there."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from headway.errors.side import HeadwayError, Side
+
+
+class Fault(StrEnum):
+    """How a registry could not be reached, or a connection to it was lost."""
+
+    UNKNOWN_NAME = "its name does not exist"
+    NO_DNS = "no name server answers"
+    REFUSED = "connection refused"
+    NO_ROUTE = "no route"
+    TIMEOUT = "no answer in time"
+    TLS = "TLS failed"
+    CERTIFICATE = "its certificate is not trusted"
+    CLOCK = "this machine's clock is wrong"
+    CUT = "connection lost"
+    STALLED = "connection went silent"
+    PROXY = "the proxy cannot reach it"
+
+
+class RegistryError(HeadwayError):
+    """The other side; always says which endpoint.
+
+    Attributes:
+        endpoint: Host and port that were asked, or an empty string where it is not known.
+    """
+
+    def __init__(self, endpoint: str, message: str) -> None:
+        super().__init__(f"{endpoint}: {message}" if endpoint else message)
+        self.endpoint = endpoint
+        self.reason = message
+
+
+_SIDES = {
+    Fault.NO_ROUTE: Side.HERE,
+    Fault.CLOCK: Side.HERE,
+    Fault.UNKNOWN_NAME: Side.YOU,
+    Fault.CUT: Side.WAY,
+    Fault.STALLED: Side.WAY,
+    Fault.TIMEOUT: Side.WAY,
+}
+
+
+class UnreachableError(RegistryError):
+    """No connection, or one that was lost: DNS, TCP, TLS, silence.
+
+    Attributes:
+        fault: What happened.
+    """
+
+    retryable = True
+
+    def __init__(self, endpoint: str, fault: Fault, detail: str = "") -> None:
+        super().__init__(endpoint, f"{fault}" + (f" ({detail})" if detail else ""))
+        self.fault = fault
+        self.brief = fault.value
+        self.side = _SIDES.get(fault)
+        self.retryable = fault is not Fault.CERTIFICATE
+
+
+class RefusedError(RegistryError):
+    """401 or 403, after authentication was tried.
+
+    Attributes:
+        status: The HTTP status.
+        code: The distribution-spec error code, such as ``DENIED``, or an empty string.
+        said: What it gave as the reason, or an empty string.
+    """
+
+    side = Side.YOU
+    brief = "access refused"
+
+    def __init__(self, endpoint: str, status: int, code: str = "", message: str = "") -> None:
+        super().__init__(endpoint, message or f"access refused (HTTP {status})")
+        self.status = status
+        self.code = code
+        self.said = message
+
+
+class ProxyRefusedError(RefusedError):
+    """The proxy on the way, not the registry, refuses."""
+
+    side = Side.WAY
+    brief = "refused by the proxy"
+
+    def __init__(self, proxy: str, status: int, *, had_login: bool = False) -> None:
+        said = "does not let this request through"
+        if status in (401, 407):  # some say 401 to a wrong login
+            said = "does not accept its login" if had_login else "wants a login"
+        super().__init__(f"the proxy {proxy}", status, "", f"{said} (HTTP {status})")
+
+
+class ThrottledError(RegistryError):
+    """429: too many requests.
+
+    Attributes:
+        retry_after_seconds: How long the registry asked us to wait, or None where it did not say.
+        wait_seconds: How long nobody in this process may ask it; None where that is not known.
+        quota: What it lets us ask in how long, in words; empty where it does not say.
+    """
+
+    side = Side.REGISTRY
+    retryable = True
+    brief = "too many requests"
+
+    def __init__(self, endpoint: str, retry_after_seconds: float | None, message: str = "") -> None:
+        wait = "" if retry_after_seconds is None else f"; it asks to wait {retry_after_seconds:.0f} s"
+        super().__init__(endpoint, (message or "too many requests") + wait)
+        self.retry_after_seconds = retry_after_seconds
+        self.wait_seconds: float | None = None
+        self.quota = ""
+
+
+class HeldBackError(ThrottledError):
+    """The registry was not asked: the time that it named to somebody else has not passed."""
+
+    brief = "held back"
+
+    def __init__(self, endpoint: str, wait_seconds: float) -> None:
+        super().__init__(endpoint, None, f"it asked to be left alone for {wait_seconds:.0f} s more")
+        self.wait_seconds = wait_seconds
+
+
+class FetchRefusedError(RegistryError):
+    """A web server that answers a URL with something else than its file; in Docker's words (moby-behaviour 6.7).
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    brief = "not given"
+
+    def __init__(self, endpoint: str, url: str, status: int, reason: str, said: str) -> None:
+        super().__init__(endpoint, f"failed to GET {url} with status {status} {reason}: {said}".rstrip(": \n"))
+        self.args = (self.reason,)
+        self.status = status
+        self.retryable = status in (408, 429) or status >= 500
+        self.side = Side.REGISTRY if status >= 500 else Side.YOU
+
+
+class UnavailableError(RegistryError):
+    """5xx: the registry, or something in front of it, is broken for now.
+
+    Attributes:
+        status: The HTTP status.
+        retry_after_seconds: From its ``Retry-After`` header, or None.
+        wait_seconds: As for `ThrottledError`.
+    """
+
+    side = Side.REGISTRY
+    retryable = True
+    brief = "registry out of order"
+
+    def __init__(self, endpoint: str, status: int, retry_after_seconds: float | None = None) -> None:
+        super().__init__(endpoint, f"answers HTTP {status}")
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+        self.wait_seconds: float | None = None
+
+
+class MisbehavedError(RegistryError):
+    """The answer violates the distribution specification, or is not from a registry at all (captive portals)."""
+
+    side = Side.REGISTRY
+    retryable = True
+    brief = "wrong answer"
+
+
+class ForgetfulRegistryError(MisbehavedError):
+    """The registry takes what is uploaded and forgets it, again and again; it would for ever."""
+
+    retryable = False
+
+    def __init__(self, endpoint: str, how: str) -> None:
+        super().__init__(endpoint, f"{how}, three times in a row, though no connection broke; its storage seems broken")
+
+
+class RejectedError(RegistryError):
+    """4xx: the registry understands what it is sent, and does not take it; sending it again would not help.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    side = Side.REGISTRY
+    brief = "not taken"
+
+    def __init__(self, endpoint: str, status: int, reason: str) -> None:
+        super().__init__(endpoint, reason)
+        self.status = status
+
+
+class TooLargeError(RegistryError):
+    """413: the registry, or a proxy before it, does not take so much in one request."""
+
+    side = Side.REGISTRY
+    brief = "too large"
+
+    def __init__(self, endpoint: str, size: int) -> None:
+        super().__init__(endpoint, f"does not take {size:,} bytes in one request (HTTP 413)")
+        self.size = size
