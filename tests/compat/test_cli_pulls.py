@@ -170,7 +170,11 @@ def test_a_detached_pull_tells_its_id_and_comes_to_its_end_by_itself(scene: Scen
 
     assert (told.returncode, told.stdout) == (0, f"{started['ID']}\n")
     assert "goes on by itself; headway pulls shows it" in told.stderr
-    assert shown["Receipt"]["needed"] >= LARGE_BYTES
+    receipt = shown["Receipt"]
+    assert receipt["needed"] >= LARGE_BYTES
+    assert 0 < receipt["wasted"] < 3_000
+    assert receipt["sources"] == {scene.link.host: receipt["received"]}
+    assert receipt["received"] == receipt["needed"] + receipt["wasted"]
 
 
 def test_pulls_are_paused_resumed_and_cancelled_by_the_beginning_of_their_ids(scene: Scene) -> None:
@@ -217,7 +221,8 @@ def test_a_pull_and_its_state_survive_the_daemon() -> None:
             wait_until(lambda: scene.has(name, "complete"))
             ended = scene.pull(name)
 
-        assert (recorded["ID"], recorded["State"]) == (pull_id, "running")
+        assert (recorded["ID"], recorded["State"]) == (pull_id, "queued")
+        assert recorded["Reason"] == "what brought it has ended"
         assert "headway: no daemon at" in refused.stderr
         assert ended["ID"] == pull_id
         assert scene.link.bytes_down < LARGE_BYTES + 2 * IN_FLIGHT
@@ -238,6 +243,43 @@ def test_what_cannot_be_is_said(scene: Scene, words: tuple[str, ...], said: str)
 
     assert done.returncode in (1, 2)
     assert f"headway: {said}" in done.stderr
+
+
+def test_pulls_of_commands_are_kept_with_what_they_have_cost(tmp_path: Path) -> None:
+    large = images.image([images.noise_layer(LARGE_BYTES, seed=1)], tag="large")
+    with Registry([SMALL, large]) as registry, Link(target=registry.address, faults=(RateLimit(10 * SLOW),)) as link:
+        headway = Cli(tmp_path / "root")
+        name = f"{link.host}/test/image:large"
+        stopped = headway.start("pull", name)
+        wait_until(lambda: link.bytes_down > 5 * SOME)
+        stopped.send_signal(signal.SIGINT)
+        stopped.communicate(timeout=20)
+        (paused,) = json.loads(headway("pulls", "--format", "json").stdout)["items"]
+        killed = headway.start("pull", name)
+        wait_until(lambda: link.bytes_down > 15 * SOME)
+        killed.kill()
+        killed.communicate()
+        (left,) = json.loads(headway("pulls", "--format", "json").stdout)["items"]
+        assert headway("pull", name, f"{link.host}/test/image:1").returncode == 0
+        assert headway("pull", f"{link.host}/test/image:nope").returncode == 1
+        kept = json.loads(headway("pulls", "-a", "--format", "json").stdout)["items"]
+        receipt = json.loads(headway("pulls", "show", paused["ID"]).stdout)["Receipt"]
+        crossed = link.bytes_down
+
+    assert [(each["State"], each["Reason"]) for each in (paused, left)] == [
+        ("paused", "client left"),
+        ("paused", "what brought it has ended"),
+    ]
+    assert sorted((each["Image"].rpartition(":")[2], each["State"]) for each in kept) == [
+        ("1", "complete"),
+        ("large", "complete"),
+        ("nope", "failed"),
+    ]
+    assert next(each["ID"] for each in kept if each["Image"] == name) == paused["ID"] == left["ID"]
+    assert LARGE_BYTES <= receipt["needed"] < crossed
+    assert receipt["needed"] - 10 * SLOW * 2 < receipt["received"] < crossed  # a kill takes a second's
+    assert set(receipt["seconds"]) >= {"running", "paused"}
+    assert sum(receipt["sources"].values()) == receipt["received"]
 
 
 def test_without_a_daemon_nothing_can_go_on_by_itself(tmp_path: Path) -> None:

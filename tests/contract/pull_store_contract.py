@@ -6,7 +6,7 @@ import pytest
 
 from headway.distribution.pull_states import PullState
 from headway.errors import ConflictError, NotFoundError
-from headway.interfaces.pulls import PullRecord, PullStore, Wish
+from headway.interfaces.pulls import PullCost, PullRecord, PullStore, Wish
 from headway.oci.digest import Digest, ImageID
 
 HISTORY = 3
@@ -32,10 +32,10 @@ class PullStoreContract:
             reason="ö",
             held=7,
             size=9,
-            received=8,
             digest=Digest.of(b"m"),
             image_id=ImageID(Digest.of(b"c")),
-            receipt={"needed": 9},
+            cost=PullCost(sources={"ghcr.io": 8}, retries={"cut": 1}, seconds={PullState.RUNNING: 1.5}),
+            needed=9,
         )
         subject.put(told)
 

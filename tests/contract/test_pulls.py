@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from headway.distribution.credentials import Credentials
@@ -22,10 +23,12 @@ from headway.errors import (
     UnreachableError,
 )
 from headway.interfaces.pulls import PullRecord, PullStore, Wish
+from headway.interfaces.traffic import Traffic, account
 from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
 from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Receipt, Report
-from headway.service.pulls import NO_LOGIN, Pulls
+from headway.service.pull_runs import NO_LOGIN
+from headway.service.pulls import Pulls
 from tests.fakes.pulls import MemoryPullStore
 
 S = PullState
@@ -60,6 +63,10 @@ class Bringer:
         self.asked.append((wish.reference, login))
         report(PullStarted(wish.reference, DONE.digest, "linux/amd64", ((LAYER, 100),)))
         report(LayerProgress(LAYER, Phase.DOWNLOADING, held=40, size=100, received=41))
+        charged = account()
+        assert charged is not None
+        charged.add("ghcr.io", Traffic(received=41, useful=40))
+        charged.retries["cut"] += 1
         try:
             outcome = await self._queue(wish).get()
         except asyncio.CancelledError:
@@ -91,13 +98,17 @@ class Scene:
 
 @asynccontextmanager
 async def process(
-    store: PullStore, *, may_detach: bool = False, has_login: Callable[[str], bool] = lambda _: False
+    store: PullStore,
+    *,
+    may_detach: bool = False,
+    has_login: Callable[[str], bool] = lambda _: False,
+    is_command: bool = False,
 ) -> AsyncIterator[Scene]:
     """One process's pulls over a store."""
     bringer = Bringer()
     async with asyncio.TaskGroup() as group:
         pulls = Pulls(store, bringer, group=group, may_detach=lambda: may_detach, has_login=has_login)
-        await pulls.take_up()
+        await (pulls.take_up_stopped() if is_command else pulls.take_up())
         yield Scene(pulls, bringer, store)
         await pulls.stop()
 
@@ -146,10 +157,9 @@ async def test_a_pull_has_an_id_and_a_record_and_comes_to_its_end() -> None:
         done = await ada.task
         complete = await scene.pulls.get(running.pull_id[:5])
 
-    assert (running.state, running.held, running.size, running.received) == (S.RUNNING, 40, 100, 41)
+    assert (running.state, running.held, running.size) == (S.RUNNING, 40, 100)
     assert done == DONE
     assert (complete.state, complete.image_id, complete.digest) == (S.COMPLETE, DONE.image_id, DONE.digest)
-    assert complete.receipt is not None
 
 
 async def test_a_client_that_leaves_pauses_its_pull_and_the_same_command_goes_on_with_it() -> None:
@@ -165,6 +175,39 @@ async def test_a_client_that_leaves_pauses_its_pull_and_the_same_command_goes_on
     assert (paused.state, paused.reason, paused.held) == (S.PAUSED, "client left", 40)
     assert scene.bringer.stopped == [EDGE.reference]
     assert (resumed.pull_id, resumed.state, done) == (paused.pull_id, S.RUNNING, DONE)
+
+
+async def test_what_attempts_have_cost_adds_up_over_restarts() -> None:
+    store = MemoryPullStore()
+    cost = Receipt(needed=60, received=61, here=40, retries={}, seconds=1.0)
+    async with process(store) as scene:
+        told = await scene.pulls.start(EDGE)
+        await settled()
+        await scene.pulls.pause(told.pull_id)
+        await scene.pulls.resume(told.pull_id)
+        await settled()
+    async with process(store) as later:
+        await settled()
+        later.bringer.let(EDGE, msgspec.structs.replace(DONE, receipt=cost))
+        await settled()
+    kept = store.get(told.pull_id)
+
+    assert (kept.state, kept.cost.retries) == (S.COMPLETE, {"cut": 3})
+    assert (kept.cost.sources, kept.cost.useful, kept.cost.wasted) == ({"ghcr.io": 123}, 120, 3)
+    assert (kept.needed, kept.reused) == (60, 40)
+
+
+async def test_a_command_goes_on_with_what_one_before_has_left_and_leaves_detached_ones_alone() -> None:
+    store = MemoryPullStore()
+    for number, detached in enumerate((True, False)):
+        wish = Wish(reference=f"ghcr.io/acme/left:{number}", detached=detached)
+        store.put(PullRecord(pull_id=f"{number:012}", wish=wish, state=S.RUNNING, created=1.0, changed=1.0))
+    async with process(store, is_command=True) as scene, client(scene.pulls, Wish(reference="ghcr.io/acme/left:1")):
+        states = {each.pull_id: each.state for each in await scene.pulls.list()}
+
+    assert states == {f"{0:012}": S.RUNNING, f"{1:012}": S.RUNNING}
+    assert scene.bringer.asked == [("ghcr.io/acme/left:1", None)]
+    assert [(each.state, each.reason) for each in store.list()] == [(S.RUNNING, ""), (S.PAUSED, "client left")]
 
 
 async def test_a_pull_that_others_watch_goes_on_and_who_comes_late_sees_how_far_it_is() -> None:

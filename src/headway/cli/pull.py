@@ -8,6 +8,7 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -20,14 +21,18 @@ from headway.cli.pulled import Outcome, say_all
 from headway.cli.remote import holding_daemon, named_daemon
 from headway.cli.remote_pull import RemotePull, refuse_daemons_own
 from headway.cli.session import say, settings_of
+from headway.composition.durable import command_pulls
 from headway.composition.pulls import pulling
 from headway.composition.requests import pull_request
 from headway.composition.writing import writing
+from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError, NoDaemonError
+from headway.interfaces.pulls import Wish
 from headway.oci.reference import Reference
 from headway.service.budget import Budget
 from headway.service.outdated import Freshness
 from headway.service.pull import Puller
+from headway.service.pulls import Pulls
 from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
 from headway.settings import Settings, parse_duration, parse_size
@@ -101,9 +106,6 @@ def _request(name: str, options: Namespace, settings: Settings) -> PullRequest:
     return pull_request(settings, reference, options.platform)
 
 
-_Bring = Callable[[Puller, list[PullRequest], View], Awaitable[list[Outcome]]]
-
-
 async def _pull_all(
     settings: Settings, stores: Stores, requests: list[PullRequest], view: View, options: Namespace
 ) -> int:
@@ -115,11 +117,13 @@ async def _pull_all(
     async with pulling(settings, stores) as puller:
         if options.dry_run:
             return await _plan(puller, requests, view, options)
-        bring = _each_tag if options.all_tags else _together
-        if limit is None:
-            outcomes = await bring(puller, requests, view)
-        else:
-            outcomes = await _within(Budget(puller.meter, limit), puller, requests, view, bring)
+        async with command_pulls(puller, stores.pulls, partial(_spelled_out, settings)) as pulls:
+            command = _Command(puller, pulls, view)
+            bring = command.each_tag if options.all_tags else command.together
+            if limit is None:
+                outcomes = await bring(requests)
+            else:
+                outcomes = await command.within(Budget(puller.meter, limit), requests, bring)
     view.close()
     return say_all(outcomes, view, debug=settings.debug, quiet=options.quiet)
 
@@ -138,43 +142,62 @@ async def _plan(puller: Puller, requests: list[PullRequest], view: View, options
     return say_plans(plans, errors, asked, how=options.format)
 
 
-async def _within(
-    budget: Budget, puller: Puller, requests: list[PullRequest], view: View, bring: _Bring
-) -> list[Outcome]:
-    """Bring images within a budget; what it does not suffice for is not begun."""
-    planner = puller.planner()
-    try:
-        budget.check(sum([(await planner.plan(request, view.report)).crossing for request in requests]))
-        async with budget.kept():
-            return await bring(puller, requests, view)
-    except HeadwayError as error:
-        return [(requests[0], error)]
+def _spelled_out(settings: Settings, wish: Wish, _: Credentials | None) -> PullRequest:
+    return pull_request(settings, Reference.parse(wish.reference), wish.platform)
 
 
-async def _together(puller: Puller, requests: list[PullRequest], view: View) -> list[Outcome]:
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_outcome(puller, request, view)) for request in requests]
-    return [task.result() for task in tasks]
+_Bring = Callable[[list[PullRequest]], Awaitable[list[Outcome]]]
 
 
-async def _each_tag(puller: Puller, requests: list[PullRequest], view: View) -> list[Outcome]:
-    """Pull every tag of each repository, one after the other: most of them share most of their layers."""
-    outcomes: list[Outcome] = []
-    for request in requests:
+class _Command:
+    """One command's pulls, in this process.
+
+    Args:
+        puller: Asks registries.
+        pulls: Brings images, and keeps a record of that.
+        view: Shows what goes on.
+    """
+
+    def __init__(self, puller: Puller, pulls: Pulls, view: View) -> None:
+        self._puller = puller
+        self._pulls = pulls
+        self._view = view
+
+    async def within(self, budget: Budget, requests: list[PullRequest], bring: _Bring) -> list[Outcome]:
+        """Bring images within a budget; what it does not suffice for is not begun."""
+        planner = self._puller.planner()
         try:
-            references = await puller.tags(request, view.report)
+            plans = [await planner.plan(request, self._view.report) for request in requests]
+            budget.check(sum(plan.crossing for plan in plans))
+            async with budget.kept():
+                return await bring(requests)
         except HeadwayError as error:
-            outcomes.append((request, error))
-            continue
-        for reference in references:
-            outcomes.append(  # noqa: PERF401  # one after the other, as the name says
-                await _outcome(puller, msgspec.structs.replace(request, reference=reference), view)
-            )
-    return outcomes
+            return [(requests[0], error)]
 
+    async def together(self, requests: list[PullRequest]) -> list[Outcome]:
+        """Bring images at once."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._outcome(request)) for request in requests]
+        return [task.result() for task in tasks]
 
-async def _outcome(puller: Puller, request: PullRequest, view: View) -> Outcome:
-    try:
-        return request, await puller.pull(request, view.report)
-    except HeadwayError as error:
-        return request, error
+    async def each_tag(self, requests: list[PullRequest]) -> list[Outcome]:
+        """Pull every tag of each repository, one after the other: most of them share most of their layers."""
+        outcomes: list[Outcome] = []
+        for request in requests:
+            try:
+                references = await self._puller.tags(request, self._view.report)
+            except HeadwayError as error:
+                outcomes.append((request, error))
+                continue
+            for reference in references:
+                outcomes.append(  # noqa: PERF401  # one after the other, as the name says
+                    await self._outcome(msgspec.structs.replace(request, reference=reference))
+                )
+        return outcomes
+
+    async def _outcome(self, request: PullRequest) -> Outcome:
+        wish = Wish(reference=str(request.reference), platform=str(request.platform))
+        try:
+            return request, await self._pulls.pull(wish, self._view.report)
+        except HeadwayError as error:
+            return request, error

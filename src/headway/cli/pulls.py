@@ -7,6 +7,8 @@ from argparse import Namespace
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import msgspec
+
 from headway.cli.failures import DONE, exit_status, explain
 from headway.cli.remote import holding_daemon
 from headway.cli.remote_pull import priority_of
@@ -16,10 +18,12 @@ from headway.cli.units import ago, size
 from headway.client.pulls import DaemonPulls
 from headway.composition.network import credential_source
 from headway.composition.pull_records import pull_records
+from headway.distribution.pull_states import PullState, after_restart
 from headway.errors import HeadwayError, InvalidSettingError, NoDaemonError
 from headway.interfaces.pulls import PullRecord
 from headway.oci.reference import Reference
 from headway.settings import Settings
+from headway.store.lock import holder
 
 _COLUMNS = {
     "ID": "PULL ID",
@@ -30,7 +34,12 @@ _COLUMNS = {
     "Progress": "HERE",
     "Held": "HELD",
     "Size": "SIZE",
-    "Received": "RECEIVED",
+    "Cost": "RECEIVED",
+    "Needed": "NEEDED",
+    "Received": "BYTES RECEIVED",
+    "Wasted": "WASTED",
+    "Reused": "REUSED",
+    "Retries": "RETRIES",
     "Priority": "PRIORITY",
     "Detached": "DETACHED",
     "CreatedAt": "CREATED AT",
@@ -39,7 +48,9 @@ _COLUMNS = {
     "Digest": "DIGEST",
     "ImageID": "IMAGE ID",
 }
+_ENDED = "what brought it has ended"
 _SHOWN = ("ID", "Image", "State", "Progress", "Priority", "CreatedSince", "Reason")
+_SHOWN_OF_ALL = ("ID", "Image", "State", "Progress", "Cost", "Retries", "CreatedSince", "Reason")
 
 
 def pulls(options: Namespace) -> int:
@@ -52,7 +63,8 @@ def pulls(options: Namespace) -> int:
         if options.quiet:
             print("".join(f"{record.pull_id}\n" for record in records), end="")
         else:
-            print(render([_row(record) for record in records], _COLUMNS, options.format, shown=_SHOWN), end="")
+            shown = _SHOWN_OF_ALL if options.all else _SHOWN
+            print(render([_row(record) for record in records], _COLUMNS, options.format, shown=shown), end="")
         return DONE
     if not options.ids:
         raise InvalidSettingError(f"name a pull: headway pulls {options.action} ID")
@@ -68,7 +80,16 @@ def _list(held: DaemonPulls | None, settings: Settings, *, ended: bool) -> list[
     if held is not None:
         return held.list(ended=ended)
     with pull_records(settings) as store:
-        return [record for record in store.list() if ended or not record.state.has_ended]
+        records = [_as_left(record, settings) for record in store.list()]
+    return [record for record in records if ended or not record.state.has_ended]
+
+
+def _as_left(record: PullRecord, settings: Settings) -> PullRecord:
+    """Return a record as the next process will take it up, where the one that it was running in has ended."""
+    if record.state.has_ended or holder(settings.data_root / "lock") is not None:
+        return record
+    state = after_restart(record.state, detached=record.wish.detached, lacks_login=record.had_login)
+    return record if state is record.state else msgspec.structs.replace(record, state=state, reason=_ENDED)
 
 
 def _show(held: DaemonPulls | None, settings: Settings, prefix: str) -> None:
@@ -76,8 +97,8 @@ def _show(held: DaemonPulls | None, settings: Settings, prefix: str) -> None:
         record = held.get(prefix)
     else:
         with pull_records(settings) as store:
-            record = store.get(prefix)
-    print(json_text({**_row(record), "Receipt": record.receipt}, indent=4))
+            record = _as_left(store.get(prefix), settings)
+    print(json_text({**_row(record), "Receipt": _receipt(record)}, indent=4))
 
 
 def _changing(held: DaemonPulls, settings: Settings, options: Namespace) -> tuple[list[str], Callable[[str], None]]:
@@ -111,7 +132,7 @@ def _each(ids: list[str], work: Callable[[str], None]) -> int:
         try:
             work(prefix)
         except HeadwayError as error:
-            print(explain(error), file=sys.stderr)
+            print(explain(error, "pulls"), file=sys.stderr)
             status = status or exit_status(error)
     return status
 
@@ -127,7 +148,12 @@ def _row(record: PullRecord) -> dict[str, object]:
         "Progress": f"{size(record.held)} of {size(record.size)}" if record.size else "",
         "Held": record.held,
         "Size": record.size,
-        "Received": record.received,
+        "Cost": _cost(record),
+        "Needed": record.needed,
+        "Received": record.cost.received,
+        "Wasted": record.cost.wasted,
+        "Reused": record.reused,
+        "Retries": sum(record.cost.retries.values()),
         "Priority": record.wish.priority,
         "Detached": record.wish.detached,
         "CreatedAt": created,
@@ -135,6 +161,28 @@ def _row(record: PullRecord) -> dict[str, object]:
         "ChangedAt": _moment(record.changed),
         "Digest": str(record.digest or ""),
         "ImageID": str(record.image_id or ""),
+    }
+
+
+def _cost(record: PullRecord) -> str:
+    """Return what has crossed for a pull, and how many times what it needed that was."""
+    received = record.cost.received
+    ratio = f" ({received / record.needed:.3f})" if record.needed else ""
+    return f"{size(received)}{ratio}" if received else ""
+
+
+def _receipt(record: PullRecord) -> dict[str, object]:
+    """Return what a pull has cost so far, over all its attempts."""
+    cost = record.cost
+    return {
+        "needed": record.needed if record.state is PullState.COMPLETE else None,
+        "received": cost.received,
+        "wasted": cost.wasted,
+        "reused": record.reused,
+        "retries": cost.retries,
+        "sources": cost.sources,
+        "seconds": {str(state): spent for state, spent in cost.seconds.items()},
+        "receiving_seconds": cost.receiving_seconds,
     }
 
 

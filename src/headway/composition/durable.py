@@ -1,4 +1,4 @@
-"""Durable pulls over the image service."""
+"""Pulls with a record: a daemon's, which outlive it, and those of one command."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.image_service import ImageService
 from headway.service.progress import PullDone, Report
+from headway.service.pull import Puller
+from headway.service.pull_runs import Bring
 from headway.service.pulls import Pulls
+from headway.service.remote_image import PullRequest
 from headway.settings import Settings
+
+Spell = Callable[[Wish, Credentials | None], PullRequest]
+"""Returns what to ask registries for, where somebody wishes for an image and somebody's login is to be used."""
 
 
 @asynccontextmanager
@@ -39,16 +45,11 @@ async def durable_pulls(
         except InvalidSettingError:  # it will be said when it is needed
             return False
 
-    async def bring(wish: Wish, login: Credentials | None, report: Report) -> PullDone:
-        return await service.pull_image(
-            Reference.parse(wish.reference),
-            report,
-            platform=Platform.parse(wish.platform),
-            login=login,
-            mirrors=wish.mirrors,
-            insecure=wish.insecure,
-        )
+    def spell(wish: Wish, login: Credentials | None) -> PullRequest:
+        reference, platform = Reference.parse(wish.reference), Platform.parse(wish.platform)
+        return service.pull_request(reference, platform, login, wish.mirrors, wish.insecure)
 
+    bring = bringing(service.distribution_services().download_manager, spell)
     async with asyncio.TaskGroup() as group:
         pulls = Pulls(store, bring, group=group, may_detach=may_detach, has_login=has_login)
         await pulls.take_up()
@@ -56,3 +57,30 @@ async def durable_pulls(
             yield pulls
         finally:
             await pulls.stop()
+
+
+@asynccontextmanager
+async def command_pulls(puller: Puller, store: PullStore, spell: Spell) -> AsyncIterator[Pulls]:
+    """Give the pulls of one command, which go on with what earlier ones have left; at the block's end they stop.
+
+    Args:
+        puller: Brings images.
+        store: Where pulls are recorded.
+        spell: Spells a wish out.
+    """
+    async with asyncio.TaskGroup() as group:
+        pulls = Pulls(store, bringing(puller, spell), group=group)
+        await pulls.take_up_stopped()
+        try:
+            yield pulls
+        finally:
+            await pulls.stop()
+
+
+def bringing(puller: Puller, spell: Spell) -> Bring:
+    """Return what brings an image that is wished for."""
+
+    async def bring(wish: Wish, login: Credentials | None, report: Report) -> PullDone:
+        return await puller.pull(spell(wish, login), report)
+
+    return bring

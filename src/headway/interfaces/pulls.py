@@ -37,6 +37,36 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     priority: int = 0
 
 
+class PullCost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a pull has cost, over all its attempts; see `interfaces.traffic.Account`.
+
+    Attributes:
+        sources: Bytes that came, headers included, by the registry or mirror that was asked.
+        useful: Those of them that were content that was not here before.
+        retries: How often a connection failed or a request was refused for now, by cause.
+        seconds: How long the pull was in each state; what was down while it ran is left out.
+        receiving_seconds: How long layers were being received.
+        counted: Until when these were counted, seconds since the epoch.
+    """
+
+    sources: dict[str, int] = {}
+    useful: int = 0
+    retries: dict[str, int] = {}
+    seconds: dict[PullState, float] = {}
+    receiving_seconds: float = 0.0
+    counted: float = 0.0
+
+    @property
+    def received(self) -> int:
+        """Bytes that came, headers included."""
+        return sum(self.sources.values())
+
+    @property
+    def wasted(self) -> int:
+        """Bytes that came and brought nothing: headers, questions, what came twice, what was wrong."""
+        return max(0, self.received - self.useful)
+
+
 class PullRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One pull.
 
@@ -50,10 +80,11 @@ class PullRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         changed: When its state changed.
         held: Layer bytes that are here.
         size: Layer bytes in all; 0 where the manifest is not known.
-        received: Bytes that crossed the network for its layers in its last attempt, headers included.
         digest: Of the manifest or index; None where it is not known.
         image_id: Of the image, once it is complete.
-        receipt: What the last attempt cost, once it is complete: the fields of `service.progress.Receipt`.
+        cost: What it has cost so far.
+        found: Bytes of each layer that were here when it was first looked at, by its blob.
+        needed: Bytes that were not, once it is complete; those of manifests and config, where they were fetched, too.
     """
 
     pull_id: str
@@ -65,10 +96,16 @@ class PullRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     changed: float
     held: int = 0
     size: int = 0
-    received: int = 0
     digest: Digest | None = None
     image_id: ImageID | None = None
-    receipt: dict[str, object] | None = None
+    cost: PullCost = PullCost()
+    found: dict[Digest, int] = {}
+    needed: int = 0
+
+    @property
+    def reused(self) -> int:
+        """Bytes of its layers that did not have to come."""
+        return sum(self.found.values())
 
 
 class PullStore(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -88,6 +89,56 @@ class TrafficCounter(Protocol):
 
     def take(self) -> Mapping[Errand, Traffic]:
         """Return what was counted since the last call."""
+
+
+class Account:
+    """What one pull has cost so far, over all its attempts.
+
+    What several pulls share is charged to the one that began it. The `TrafficCounter` adds what crosses the network.
+
+    Args:
+        sources: Bytes that came, headers included, by the registry or mirror that was asked.
+        useful: Those of them that were content that was not here before.
+        retries: How often a connection failed or a request was refused for now, by cause.
+
+    Attributes:
+        sources: See above.
+        useful: See above.
+        retries: See above.
+    """
+
+    def __init__(self, sources: Mapping[str, int], useful: int, retries: Mapping[str, int]) -> None:
+        self.sources = Counter(sources)
+        self.useful = useful
+        self.retries = Counter(retries)
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes that came, headers included."""
+        return sum(dict(self.sources).values())  # a copy: threads add to it
+
+    def add(self, registry: str, traffic: Traffic) -> None:
+        """Charge what crossed the network; one thread at a time calls."""
+        self.sources[registry] += traffic.received
+        self.useful += traffic.useful
+
+
+_account: ContextVar[Account | None] = ContextVar("account", default=None)
+
+
+def account() -> Account | None:
+    """Return what this task or thread is charged to; None for nothing."""
+    return _account.get()
+
+
+@contextmanager
+def charged_to(charged: Account) -> Iterator[None]:
+    """Charge what the block costs, and the tasks and threads that are started in it."""
+    token = _account.set(charged)
+    try:
+        yield
+    finally:
+        _account.reset(token)
 
 
 _errand: ContextVar[Errand] = ContextVar("errand", default=Errand())  # noqa: B039  # it is frozen

@@ -71,7 +71,7 @@ class Asker:
             if not isinstance(answer, HeadwayError):
                 return answer
             self.retries[answer.brief] += 1
-            self._tools.retries[answer.brief] += 1
+            self._tools.retried(answer.brief)
             if is_outage(answer):
                 first = None
             if first is not None:

@@ -18,6 +18,7 @@ import msgspec
 
 from headway.distribution.backoff import GiveUp, Retries, Wait
 from headway.distribution.download import Action, BlobDownload, Commit, Ended, SetAside, Verify
+from headway.distribution.durability import sync_due_in
 from headway.distribution.spread import Fetch
 from headway.errors import DigestMismatchError, GaveUpError, HeadwayError, StoreError
 from headway.interfaces.content import Follower, Ingest
@@ -35,8 +36,6 @@ T = TypeVar("T")
 READ_BYTES = 1 << 20
 REPORT_SECONDS = 0.25
 FIRST_REPORT_SECONDS = 0.02  # while others wait for what this one shows of the link
-SYNC_BYTES = 64 << 20
-SYNC_SECONDS = 5.0
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -92,7 +91,7 @@ class BlobTransfer:
         self._ingest = ingest
         self._report_to = report
         self._fetches = Fetches(tools, sources, descriptor, ingest)
-        self._synced_at = tools.clock()
+        self._synced_at = tools.clock()  # when nothing of it was unsynced
         self._kept = ingest.held().total
         self._consumers: list[Consumer[object]] = []
         self._digest = self.consume(self._hash, "hash") if is_digest_known else None
@@ -215,7 +214,7 @@ class BlobTransfer:
 
     def _count_retry(self, error: HeadwayError) -> None:
         self._retries[error.brief] += 1
-        self._tools.retries[error.brief] += 1
+        self._tools.retried(error.brief)
 
     def _fatal_error(self) -> HeadwayError | None:
         return next((c.fatal_error for c in self._consumers if c.fatal_error is not None), None)
@@ -267,11 +266,16 @@ class BlobTransfer:
         return await consumer.result()
 
     async def _sync_if_due(self) -> None:
-        now = self._tools.clock()
-        unsynced = self._ingest.unsynced()
-        if unsynced >= SYNC_BYTES or (unsynced and now - self._synced_at >= SYNC_SECONDS):
-            self._synced_at = now
+        if not self._ingest.unsynced():
+            self._synced_at = self._tools.clock()
+        elif not self.sync_due_in():
+            self._synced_at = self._tools.clock()
             await self._tools.lanes.disk(self._ingest.sync)
+
+    def sync_due_in(self) -> float:
+        """Return in how many seconds what arrived is to be synced; any thread may ask."""
+        age = self._tools.clock() - self._synced_at
+        return sync_due_in(self._ingest.unsynced(), age, is_fast=self._tools.streams.is_fast)
 
     # What goes on meanwhile
 

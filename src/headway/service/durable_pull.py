@@ -10,10 +10,13 @@ import msgspec
 from headway.distribution.credentials import Credentials
 from headway.distribution.pull_states import Change, Claim, PullState, changed
 from headway.errors import HeadwayError
-from headway.interfaces.pulls import PullRecord
+from headway.interfaces.pulls import PullCost, PullRecord
+from headway.interfaces.traffic import Account
 from headway.oci.digest import Digest
 from headway.service.progress import LayerProgress, Notice, Phase, PullDone, PullEvent, PullStarted, Report, Waiting
+from headway.service.state_times import StateTimes
 
+_STOPPED = (PullState.PAUSED, PullState.WAITING_FOR_CREDENTIALS, PullState.QUEUED)
 _ACTIVE = (Phase.DOWNLOADING, Phase.UNPACKING)
 
 
@@ -32,6 +35,7 @@ class DurablePull:
         watchers: Told everything.
         task: What brings it at the moment.
         failures: Attempts in a row that brought no byte.
+        account: What it costs is charged to it.
     """
 
     def __init__(
@@ -52,6 +56,9 @@ class DurablePull:
         self._started: PullStarted | None = None
         self._layers: dict[Digest, LayerProgress] = {}
         self._waits = ""
+        cost = record.cost
+        self.account = Account(cost.sources, cost.useful, cost.retries)
+        self._times = StateTimes(cost, clock, is_stopped=record.state in _STOPPED)
 
     @property
     def claim(self) -> Claim:
@@ -61,12 +68,23 @@ class DurablePull:
     @property
     def shown(self) -> PullRecord:
         """The record with what is known of the running attempt."""
-        if self.record.state is not PullState.RUNNING:
-            return self.record
-        if not self._waits or any(layer.phase in _ACTIVE for layer in self._layers.values()):
-            return self._progressed(self.record)
-        waiting = msgspec.structs.replace(self.record, state=PullState.WAITING_FOR_LINK, reason=self._waits)
-        return self._progressed(waiting)
+        self._tally()
+        state = self._standing
+        reason = self.record.reason if state is self.record.state else self._waits
+        return self._progressed(msgspec.structs.replace(self.record, state=state, reason=reason))
+
+    @property
+    def _standing(self) -> PullState:
+        """The state that it is in, where what it waits for within an attempt counts."""
+        state = self.record.state
+        if state is not PullState.RUNNING or not self._waits:
+            return state
+        is_active = any(layer.phase in _ACTIVE for layer in self._layers.values())
+        return state if is_active else PullState.WAITING_FOR_LINK
+
+    def _tally(self) -> None:
+        is_receiving = any(layer.phase is Phase.DOWNLOADING for layer in self._layers.values())
+        self._times.pass_in(self._standing, is_receiving=is_receiving and self.record.state is PullState.RUNNING)
 
     @property
     def received(self) -> int:
@@ -80,6 +98,7 @@ class DurablePull:
             ConflictError: That cannot happen now.
         """
         state = changed(self.record.state, what, f"pull {self.record.pull_id}")
+        self._tally()
         self.update(state=state, reason=reason, changed=self._clock())
 
     def update(self, **fields: object) -> None:
@@ -91,26 +110,47 @@ class DurablePull:
         """Forget what the attempt before has told."""
         self._started, self._layers, self._waits = None, {}, ""
 
+    def complete(self, done: PullDone) -> None:
+        """Take note of what its last attempt has found out: what earlier ones have brought was needed, too."""
+        receipt = done.receipt
+        self.update(image_id=done.image_id, needed=receipt.needed + receipt.here - self.record.reused)
+
+    def note_cost(self) -> None:
+        """Have what it has cost so far recorded, where that is more than what is."""
+        if self.account.received_bytes != self.record.cost.received:
+            self.update()
+
     def _progressed(self, record: PullRecord) -> PullRecord:
+        account = self.account
+        cost = PullCost(
+            sources={host: count for host, count in dict(account.sources).items() if count},
+            useful=account.useful,
+            retries=dict(account.retries),
+            seconds=self._times.seconds,
+            receiving_seconds=self._times.receiving_seconds,
+            counted=self._times.counted,
+        )
         if self._started is None:
-            return record
+            return msgspec.structs.replace(record, cost=cost)
         return msgspec.structs.replace(
             record,
+            cost=cost,
             digest=self._started.digest,
             held=sum(layer.held for layer in self._layers.values()),
             size=sum(size for _, size in self._started.layers),
-            received=self.received,
         )
 
     # --- who watches ---
 
     def report(self, event: PullEvent) -> None:
         """Tell everybody; what who comes later needs is kept."""
+        self._tally()
         match event:
             case PullStarted():
                 self._started, self._waits = event, ""
             case LayerProgress():
                 self._layers[event.digest] = event
+                self._found(event)
                 self._waits = event.cause if event.phase is Phase.RETRYING and event.retry_seconds >= 1 else self._waits
                 if event.phase in _ACTIVE:
                     self._waits = ""
@@ -120,6 +160,11 @@ class DurablePull:
                 pass
         for watcher in tuple(self.watchers):
             watcher(event)
+
+    def _found(self, layer: LayerProgress) -> None:
+        """Have recorded what was here of a layer before anything was done for it."""
+        if layer.digest not in self.record.found:
+            self.update(found={**self.record.found, layer.digest: layer.held})
 
     def say(self, text: str) -> None:
         """Tell everybody a sentence."""

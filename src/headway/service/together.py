@@ -22,15 +22,17 @@ async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             tasks = [group.create_task(work) for work in works]
     except BaseExceptionGroup as errors:
         # Not except*: before Python 3.11.4 it wraps what is raised inside into a group again.
-        ours, others = errors.split(HeadwayError)
-        if ours is None or others is not None:
-            raise
-        raise _first(ours) from None
+        raise one_error(errors) from None
     return [task.result() for task in tasks]
 
 
+def one_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error of a group, the others being notes of it; with a bug among them, the group as it is."""
+    ours, others = errors.split(HeadwayError)
+    return _first(ours) if ours is not None and others is None else errors
+
+
 def _first(errors: BaseExceptionGroup[HeadwayError]) -> HeadwayError:
-    """Return the first error of a group; the others become notes of it."""
     leaves: list[HeadwayError] = []
     pending: list[BaseException] = [errors]
     while pending:

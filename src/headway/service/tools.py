@@ -13,6 +13,7 @@ from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
 from headway.distribution.streams import Streams
 from headway.interfaces.registries import Registry
+from headway.interfaces.traffic import account
 from headway.service.lanes import Lanes
 from headway.service.shared_rate import SharedRate
 
@@ -59,3 +60,9 @@ class Tools(msgspec.Struct, frozen=True):
     retries: Counter[str] = msgspec.field(default_factory=Counter)
     useful: Callable[[int], None] = lambda _: None
     reused: Callable[[int], None] = lambda _: None
+
+    def retried(self, cause: str) -> None:
+        """Take note of something that has to be asked for again."""
+        self.retries[cause] += 1
+        if (charged := account()) is not None:
+            charged.retries[cause] += 1

@@ -1,0 +1,219 @@
+"""What runs of durable pulls, and when (distribution/pull_states.py decides).
+
+Rule 1: what a change starts or stops follows from the new states alone (`PullRuns.give_turns`), whoever made it.
+Rule 2: what an attempt has cost is the pull's, however it ended; a kill can take what was counted in the last second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from headway.distribution.credentials import Credentials
+from headway.distribution.pull_states import Change, PullState, after_failure, after_restart, turn
+from headway.errors import HeadwayError, PullStoppedError
+from headway.interfaces.pulls import PullRecord, PullStore, Wish
+from headway.interfaces.traffic import charged_to
+from headway.service.durable_pull import DurablePull
+from headway.service.progress import PullDone, Report
+from headway.service.pull_counts import PullCounts
+from headway.service.pull_ledger import PullLedger
+
+log = logging.getLogger(__name__)
+
+Bring = Callable[[Wish, Credentials | None, Report], Awaitable[PullDone]]
+"""Brings an image once, as far as one attempt goes."""
+
+DAEMON_STOPPED = "the daemon stopped"
+COMMAND_ENDED = "its command ended"
+NO_LOGIN = "its login came with the request and is not kept: resume it, or pull again, with one"
+RECORD_SECONDS = 1.0
+
+
+class PullRuns:
+    """The pulls of one process that have not ended, and the attempts to bring them.
+
+    Args:
+        store: Where they are recorded.
+        bring: Brings an image.
+        group: Owns what runs.
+        clock: Seconds since the epoch.
+
+    Attributes:
+        live: Those that have not ended, by ID.
+        ledger: Writes records.
+        counts: What pulls have come to since this process began.
+        is_stopping: Whether nothing is begun any more.
+    """
+
+    def __init__(self, store: PullStore, bring: Bring, *, group: asyncio.TaskGroup, clock: Callable[[], float]) -> None:
+        self.live: dict[str, DurablePull] = {}
+        self.ledger = PullLedger(store)
+        self.counts = PullCounts()
+        self.is_stopping = False
+        self._store = store
+        self._bring = bring
+        self._group = group
+        self._clock = clock
+        self._keepers: list[asyncio.Task[None]] = []
+
+    def keep(self, record: PullRecord, login: Credentials | None) -> DurablePull:
+        """Return the pull of a record, which is among those that may run from now on."""
+        pull = self.live[record.pull_id] = self.of(record, login)
+        return pull
+
+    def of(self, record: PullRecord, login: Credentials | None = None) -> DurablePull:
+        """Return the pull of a record."""
+        return DurablePull(record, login, self.ledger.note, self._clock)
+
+    def change(self, pull: DurablePull, change: Change, reason: str = "") -> None:
+        """Change a pull's state, and give turns: others may go on now."""
+        self._put(pull, change, reason)
+        self.give_turns()
+
+    def _put(self, pull: DurablePull, change: Change, reason: str) -> None:
+        """Change a pull's state, and stop what brings it where that is no more wanted."""
+        pull.change(change, reason)
+        state = pull.record.state
+        log.info(
+            "pull %s (%s) is %s%s", pull.record.pull_id, pull.record.wish.reference, state, reason and f": {reason}"
+        )
+        if state is not PullState.RUNNING and pull.task is not None:
+            pull.task.cancel()
+        if state is PullState.CANCELLED:
+            self._end(pull, PullStoppedError(pull.record.pull_id, state, reason))
+        elif not state.has_ended:
+            pull.say(f"pull {pull.record.pull_id} is {state}{reason and f' ({reason})'}")
+
+    def _end(self, pull: DurablePull, outcome: PullDone | HeadwayError) -> None:
+        self.live.pop(pull.record.pull_id, None)
+        if pull.record.state.has_ended:
+            self.counts.has_ended(pull.record.state, outcome.receipt if isinstance(outcome, PullDone) else None)
+        pull.end(outcome)
+
+    def give_turns(self) -> None:
+        """Begin and preempt as the states want it; the only place where pulls are started."""
+        if self.is_stopping:
+            return
+        decided = turn(pull.claim for pull in self.live.values())
+        for pull_id in decided.preempt:
+            self._put(self.live[pull_id], Change.PREEMPT, "another one goes first")
+        for pull_id in decided.begin:
+            pull = self.live[pull_id]
+            if pull.task is None:  # else it is just ending, and its end gives turns again
+                pull.change(Change.BEGIN)
+                pull.task = self._group.create_task(self._run(pull))
+
+    async def _run(self, pull: DurablePull) -> None:
+        """Bring a pull once. It never raises: one that fails must not bring down its group."""
+        pull.begin_attempt()
+        outcome = await self._outcome(pull)
+        pull.task = None
+        if isinstance(outcome, PullDone):
+            self._completed(pull, outcome)
+        elif outcome is not None:
+            self._failed(pull, outcome)
+        self.give_turns()
+
+    async def _outcome(self, pull: DurablePull) -> PullDone | HeadwayError | None:
+        """Return how an attempt ended; None where it was cancelled: who did that has said what becomes of the pull."""
+        try:
+            with charged_to(pull.account):
+                return await self._bring(pull.record.wish, pull.login, pull.report)
+        except asyncio.CancelledError:
+            return None
+        except HeadwayError as error:
+            return error
+        except Exception as error:
+            log.exception("bug in a pull")
+            mistake = HeadwayError(f"a mistake of Headway's own: {type(error).__name__}")
+            mistake.__cause__ = error
+            return mistake
+
+    def _completed(self, pull: DurablePull, done: PullDone) -> None:
+        if pull.record.state is not PullState.RUNNING:
+            pull.change(Change.RESUME)  # it was done before it could be stopped
+            pull.change(Change.BEGIN)
+        pull.complete(done)
+        self.change(pull, Change.FINISH)
+        self._end(pull, done)
+
+    def _failed(self, pull: DurablePull, error: HeadwayError) -> None:
+        if pull.record.state is not PullState.RUNNING:
+            return  # somebody stopped it just then, and has said what becomes of it
+        wish = pull.record.wish
+        pull.failures = 0 if pull.received else pull.failures + 1
+        after = after_failure(
+            error,
+            goes_on=wish.detached or wish.patient,
+            lacks_login=pull.record.had_login and pull.login is None,
+            failures=pull.failures,
+        )
+        reason = NO_LOGIN if after.change is Change.REFUSE else str(error)
+        self.change(pull, after.change, reason)
+        if after.change is Change.FAIL:
+            self._end(pull, error)
+        elif after.change is Change.LOSE_LINK:
+            asyncio.get_running_loop().call_later(after.wait_seconds, self._try_again, pull, pull.record.changed)
+
+    def _try_again(self, pull: DurablePull, since: float) -> None:
+        if pull.record.state is PullState.WAITING_FOR_LINK and pull.record.changed == since and not self.is_stopping:
+            self.change(pull, Change.RESUME)
+
+    # --- the process's begin and end ---
+
+    async def take_up(self, has_login: Callable[[str], bool]) -> None:
+        """Go on with what the process before this one left.
+
+        Args:
+            has_login: Tells whether this process knows a login for an image.
+        """
+        for record in await self._begin():
+            lacks_login = record.had_login and not await asyncio.to_thread(has_login, record.wish.reference)
+            state = after_restart(record.state, detached=record.wish.detached, lacks_login=lacks_login)
+            reason = {PullState.PAUSED: DAEMON_STOPPED, PullState.WAITING_FOR_CREDENTIALS: NO_LOGIN}.get(state, "")
+            self._take_up(record, state, reason)
+        self.give_turns()
+        await self.ledger.settle()
+
+    async def take_up_stopped(self) -> None:
+        """Know what others have left in the middle, and begin nothing; detached ones are left for a daemon."""
+        for record in await self._begin():
+            if not record.wish.detached:
+                self._take_up(record, PullState.PAUSED, COMMAND_ENDED)
+
+    async def _begin(self) -> list[PullRecord]:
+        self._keepers = [self._group.create_task(keep()) for keep in (self.ledger.keep, self._note_costs)]
+        return [record for record in await asyncio.to_thread(self._store.list) if not record.state.has_ended]
+
+    def _take_up(self, record: PullRecord, state: PullState, reason: str) -> None:
+        pull = self.keep(record, None)
+        if state is not record.state:
+            pull.update(state=state, reason=reason, changed=self._clock())
+
+    async def _note_costs(self) -> None:
+        """Record what running pulls have cost so far, for ever."""
+        while True:
+            await asyncio.sleep(RECORD_SECONDS)
+            for pull in self.live.values():
+                pull.note_cost()
+
+    async def stop(self) -> None:
+        """Stop everything, with every byte kept; the next process takes it up. May be called again."""
+        self.is_stopping = True
+        running = [pull.task for pull in self.live.values() if pull.task is not None]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+        for pull in tuple(self.live.values()):
+            if not pull.record.wish.detached and pull.record.state is not PullState.PAUSED:
+                with suppress(HeadwayError):
+                    pull.change(Change.PAUSE, DAEMON_STOPPED)
+            pull.update()
+            self._end(pull, PullStoppedError(pull.record.pull_id, pull.record.state, DAEMON_STOPPED))
+        await self.ledger.settle()
+        for keeper in self._keepers:
+            keeper.cancel()  # not before: it may be writing
