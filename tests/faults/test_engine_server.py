@@ -462,9 +462,25 @@ def test_an_address_is_a_socket_a_port_or_passed_on(text: str, address: Address)
     assert Address.parse(text) == address
 
 
+def test_an_address_is_written_as_it_is_read() -> None:
+    texts = ["unix:///run/headway.sock", "tcp://127.0.0.1:2375", "tcp://[::1]:2376", "fd://"]
+
+    assert [str(Address.parse(text)) for text in texts] == texts
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "unix://relative", "tcp://host", "tcp://h:99999", "tcp://h:1/path", "http://h:1", "tcp://u@h:1", "/run/x"],
+    [
+        "",
+        "fd://7",
+        "unix://relative",
+        "tcp://host",
+        "tcp://h:99999",
+        "tcp://h:1/path",
+        "http://h:1",
+        "tcp://u@h:1",
+        "/run/x",
+    ],
 )
 def test_other_addresses_are_refused_with_an_example(text: str) -> None:
     with pytest.raises(InvalidSettingError, match="invalid host"):

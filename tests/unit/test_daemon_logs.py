@@ -20,10 +20,11 @@ log = logging.getLogger("headway.test")
 
 @pytest.fixture(autouse=True)
 def quiet_again() -> Iterator[None]:
-    logger = logging.getLogger("headway")
-    before = logger.handlers[:], logger.level, logger.propagate
+    loggers = [logging.getLogger(name) for name in ("headway", "asyncio", "aiohttp")]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     yield
-    logger.handlers[:], logger.level, logger.propagate = before
+    for logger, state in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.level, logger.propagate = state
 
 
 def test_an_event_is_one_line_of_text_whatever_is_in_it() -> None:
@@ -35,6 +36,25 @@ def test_an_event_is_one_line_of_text_whatever_is_in_it() -> None:
     line = stream.getvalue()
     assert line.count("\n") == 1
     assert line.endswith('level=info msg="Download failed, retrying (1/3): a \\"quote\\"\\nlevel=fatal"\n')
+
+
+def test_what_a_registry_says_cannot_draw_on_the_terminal_that_shows_the_log() -> None:
+    stream = io.StringIO()
+    logs.begin("info", "text", stream)
+
+    log.info("%s", "\x1b[2Jgone\rtime=now\x85\u2028more")
+
+    assert stream.getvalue().endswith('msg="\\u001b[2Jgone\\u000dtime=now\\u0085\\u2028more"\n')
+
+
+def test_what_the_libraries_warn_of_is_an_event_like_any_other() -> None:
+    stream = io.StringIO()
+    logs.begin("info", "json", stream)
+
+    logging.getLogger("asyncio").warning("socket.accept() out of\nsystem resource")
+
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["logger"] == "asyncio"
 
 
 def test_an_event_is_one_object_of_json() -> None:

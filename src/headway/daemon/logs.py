@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import TextIO
@@ -22,6 +23,8 @@ LEVELS = {
 }
 FORMATS = ("text", "json")
 _NAMES = {number: name for name, number in LEVELS.items()}
+_LIBRARIES = ("asyncio", "aiohttp")  # what they warn of belongs into the same log, in its form
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def begin(level: str, form: str, stream: TextIO = sys.stderr) -> logging.Handler:
@@ -34,9 +37,10 @@ def begin(level: str, form: str, stream: TextIO = sys.stderr) -> logging.Handler
         raise InvalidSettingError(f"invalid log format: {form}; it is text or json")
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonLines() if form == "json" else _TextLines())
-    logger = logging.getLogger("headway")
-    logger.handlers[:] = [handler]
-    logger.propagate = False
+    for name in ("headway", *_LIBRARIES):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.propagate = False
     set_level(level)
     return handler
 
@@ -59,6 +63,7 @@ def _time(record: logging.LogRecord) -> str:
 class _TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message = super().format(record).replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+        message = _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", message)  # it may be shown on a terminal
         return f'time="{_time(record)}" level={_NAMES.get(record.levelno, "info")} msg="{message}"'
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from headway.composition.measuring import measuring
 from headway.distribution.pull_states import PullState
-from headway.engine.listeners import listen_tcp, parse_metrics_address
 from headway.engine.metrics import CONTENT_TYPE, Family, RequestTimes, Sample, exposition
-from headway.errors import Fault
+from headway.errors import Fault, HeadwayError
 from headway.interfaces.usage import Usage
 from headway.service.image_service import ImageService
 from headway.service.pulls import Pulls
 from headway.settings import Settings
 from headway.version import VERSION
+
+log = logging.getLogger(__name__)
 
 MEASURE_SECONDS = 30.0
 """How old the store's sizes may be: measuring reads the database and walks containers' layers."""
@@ -96,17 +99,9 @@ def _of_store(usage: Usage) -> Iterator[Family]:
 
 @asynccontextmanager
 async def metrics_served(
-    address: str, service: ImageService, pulls: Pulls, requests: RequestTimes, settings: Settings
+    listeners: Sequence[socket.socket], service: ImageService, pulls: Pulls, requests: RequestTimes, settings: Settings
 ) -> AsyncIterator[None]:
-    """Serve ``/metrics`` for as long as the block lasts; nowhere where `address` is empty.
-
-    Raises:
-        InvalidSettingError: It is not ``host:port``, or cannot be listened on.
-        ConflictError: The port is taken.
-    """
-    if not address:
-        yield
-        return
+    """Serve ``/metrics`` on `listeners` for as long as the block lasts."""
 
     def measure() -> Usage:
         with measuring(settings) as (_, disk):
@@ -117,11 +112,16 @@ async def metrics_served(
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         if request.path != "/metrics" or request.method not in ("GET", "HEAD"):
             return web.Response(status=404, text="page not found\n")
-        return web.Response(body=(await metrics.text()).encode(), headers={"Content-Type": CONTENT_TYPE})
+        try:
+            text = await metrics.text()
+        except HeadwayError as error:  # the next time may be better: the disk is full, say
+            log.warning("cannot measure: %s", error)
+            return web.Response(status=503, text=f"{error}\n")
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     server = web.Server(answer, access_log=None)
     loop = asyncio.get_running_loop()
-    listening = [await loop.create_server(server, sock=each) for each in listen_tcp(*parse_metrics_address(address))]
+    listening = [await loop.create_server(server, sock=each) for each in listeners]
     try:
         yield
     finally:

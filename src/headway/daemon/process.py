@@ -11,11 +11,13 @@ import asyncio
 import faulthandler
 import logging
 import os
+import resource
 import signal
+import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from headway.composition.durable import durable_pulls
 from headway.composition.service import image_service
@@ -26,8 +28,9 @@ from headway.daemon.greeting import greeting
 from headway.daemon.memory import give_back
 from headway.daemon.metrics import metrics_served
 from headway.daemon.notify import notify
+from headway.daemon.pid_file import pid_file
 from headway.daemon.reload import Reloader
-from headway.daemon.sockets import Listener, close_all, default_socket, open_all, unix_address
+from headway.daemon.sockets import Listener, close_all, default_socket, open_all, open_metrics, unix_address
 from headway.engine.host import this_host
 from headway.engine.listeners import BACKLOG, Address
 from headway.engine.metrics import RequestTimes
@@ -35,15 +38,17 @@ from headway.engine.routes.headway import HeadwayRoutes
 from headway.engine.routes.headway_pulls import HeadwayPullRoutes
 from headway.engine.server import EngineServer
 from headway.engine.table import all_routes
-from headway.errors import ConflictError, HeadwayError
+from headway.errors import HeadwayError
 from headway.layers.file_access import RootfsAccess
 from headway.oci.platform import Platform
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores
+from headway.service.together import one_error
 
 log = logging.getLogger(__name__)
 
 FORCED_AT = 3
+DESCRIPTORS = 65536
 
 
 class Daemon:
@@ -73,14 +78,19 @@ class Daemon:
             log.warning("%s", warning)
         texts = daemon.hosts or (default_socket(dict(os.environ), os.geteuid()),)
         addresses = [Address.parse(text) for text in texts]
+        allow_descriptors()
         with ExitStack() as stack:
-            stack.enter_context(_pid_file(daemon.pidfile))
+            stack.enter_context(pid_file(daemon.pidfile))
             listeners = open_all(daemon, addresses)
             stack.callback(close_all, listeners)
+            metrics = [stack.enter_context(each) for each in open_metrics(daemon.metrics_addr)]
             stores = stack.enter_context(writing(configuration.settings, log.warning, socket=unix_address(listeners)))
-            asyncio.run(self._serve(stores, listeners))
+            try:
+                asyncio.run(self._serve(stores, listeners, metrics))
+            except BaseExceptionGroup as errors:
+                raise one_error(errors) from None
 
-    async def _serve(self, stores: Stores, listeners: list[Listener]) -> None:
+    async def _serve(self, stores: Stores, listeners: list[Listener], metrics: list[socket.socket]) -> None:
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
         async with (
@@ -116,8 +126,7 @@ class Daemon:
                 await loop.create_server(server, sock=listener.socket, ssl=listener.tls, backlog=BACKLOG)
                 for listener in listeners
             ]
-            settings, metrics = self._configuration.settings, self._configuration.daemon.metrics_addr
-            async with metrics_served(metrics, service, pulls, times, settings):
+            async with metrics_served(metrics, service, pulls, times, self._configuration.settings):
                 for line in greeting(self._configuration, listeners, service, stores):
                     self._show(line)
                 notify("READY=1")
@@ -150,34 +159,22 @@ class Daemon:
         stopped.set()
 
     def _reload(self, reloader: Reloader) -> None:
+        if self._interrupts:
+            return  # it stops, and is not ready any more
         path = self._configuration.path
         log.info("Got signal to reload configuration, reloading from: %s", path)
-        notify("RELOADING=1")
+        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")  # the time is for Type=notify-reload
         try:
             self._configuration = reloader.reload(self._configuration, configured(self._flags))
         except HeadwayError as error:
             log.error("%s", error)  # noqa: TRY400  # the words are for the administrator; a traceback says nothing more
-        notify("READY=1")
+        finally:
+            notify("READY=1")
 
 
-@contextmanager
-def _pid_file(path: Path | None) -> Iterator[None]:
-    """Keep a file with this process's ID.
-
-    Raises:
-        ConflictError: The process that wrote it is alive.
-    """
-    if path is None:
-        yield
-        return
-    try:
-        other = int(path.read_text().strip())
-    except (OSError, ValueError):
-        other = 0
-    if other and other != os.getpid() and Path(f"/proc/{other}").exists():
-        raise ConflictError(f"process with PID {other} is still running ({path})")
-    path.write_text(f"{os.getpid()}\n")
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
+def allow_descriptors() -> None:
+    """Raise the limit of open files as far as it may be, as Go's programs do: most shells' is 1024, one a client."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from headway.daemon.configuration import DaemonSettings
-from headway.engine.listeners import Address, listen_tcp, listen_unix, passed_sockets
+from headway.engine.listeners import Address, listen_tcp, listen_unix, parse_metrics_address, passed_sockets
 from headway.errors import InvalidSettingError
 
 
@@ -20,11 +21,13 @@ class Listener(NamedTuple):
         socket: It.
         address: What it was asked for as.
         tls: What speaks TLS on it; None for plain HTTP.
+        inode: Of the file that was made for it; 0 where none was.
     """
 
     socket: socket.socket
     address: Address
     tls: ssl.SSLContext | None
+    inode: int = 0
 
 
 def default_socket(environment: dict[str, str], uid: int) -> str:
@@ -42,23 +45,41 @@ def open_all(daemon: DaemonSettings, addresses: list[Address]) -> list[Listener]
         InvalidSettingError: One cannot be listened on, or speaks no TLS without having been told so.
         ConflictError: One is taken.
     """
-    context = _context(daemon) if any(address.kind == "tcp" for address in addresses) else None
     listeners: list[Listener] = []
     try:
         for address in addresses:
-            listeners += _open(daemon, address, context)
+            listeners += _open(daemon, address)
+        if any(_is_tcp(listener) for listener in listeners):
+            context = _context(daemon)  # for one that systemd passes on, too: it says nothing of TLS
+            listeners = [each._replace(tls=context) if _is_tcp(each) else each for each in listeners]
     except BaseException:
         close_all(listeners)
         raise
     return listeners
 
 
-def _open(daemon: DaemonSettings, address: Address, context: ssl.SSLContext | None) -> list[Listener]:
+def open_metrics(address: str) -> list[socket.socket]:
+    """Listen on ``host:port`` for who asks for measurements; nowhere where it is empty.
+
+    Raises:
+        InvalidSettingError: It cannot be listened on.
+        ConflictError: It is taken.
+    """
+    return listen_tcp(*parse_metrics_address(address)) if address else []
+
+
+def _open(daemon: DaemonSettings, address: Address) -> list[Listener]:
     if address.kind == "unix":
-        return [Listener(listen_unix(Path(address.path), group=daemon.group), address, None)]
+        path = Path(address.path)
+        listening = listen_unix(path, group=daemon.group)
+        return [Listener(listening, address, None, path.stat().st_ino)]
     if address.kind == "fd":
         return [Listener(each, address, None) for each in passed_sockets(dict(os.environ), os.getpid())]
-    return [Listener(each, address, context) for each in listen_tcp(address.host, address.port)]
+    return [Listener(each, address, None) for each in listen_tcp(address.host, address.port)]
+
+
+def _is_tcp(listener: Listener) -> bool:
+    return listener.socket.family is not socket.AF_UNIX
 
 
 def _context(daemon: DaemonSettings) -> ssl.SSLContext | None:
@@ -93,8 +114,10 @@ def unix_address(listeners: list[Listener]) -> str:
 
 
 def close_all(listeners: list[Listener]) -> None:
-    """Close them, and remove the files of those that have one."""
+    """Close them, and remove the files that were made for them; one that somebody else has put there stays."""
     for listener in listeners:
         listener.socket.close()
-        if listener.address.kind == "unix":
-            Path(listener.address.path).unlink(missing_ok=True)
+        path = Path(listener.address.path)
+        with suppress(OSError):
+            if listener.inode and path.stat().st_ino == listener.inode:
+                path.unlink()

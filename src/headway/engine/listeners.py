@@ -48,7 +48,7 @@ class Address(NamedTuple):
         scheme, separator, rest = text.partition("://")
         if scheme == "unix" and separator and rest.startswith("/"):
             return cls("unix", path=rest)
-        if scheme == "fd" and separator:
+        if scheme == "fd" and separator and rest in ("", "*"):
             return cls("fd")
         if scheme == "tcp" and separator:
             try:
@@ -65,7 +65,10 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         if self.kind == "unix":
             return f"unix://{self.path}"
-        return "fd://" if self.kind == "fd" else f"tcp://{self.host or '0.0.0.0'}:{self.port}"  # noqa: S104  # shown only
+        if self.kind == "fd":
+            return "fd://"
+        host = f"[{self.host}]" if ":" in self.host else self.host or "0.0.0.0"  # noqa: S104  # shown only
+        return f"tcp://{host}:{self.port}"
 
 
 def listen_unix(path: Path, *, group: str = "") -> socket.socket:
@@ -118,8 +121,9 @@ def listen_tcp(host: str, port: int) -> list[socket.socket]:
         for listener in listeners:
             listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise ConflictError(f"tcp://{host}:{port} is in use by another program") from None
-        raise InvalidSettingError(f"cannot listen on tcp://{host}:{port}: {error.strerror or error}") from None
+            raise ConflictError(f"{Address('tcp', host=host, port=port)} is in use by another program") from None
+        where = Address("tcp", host=host, port=port)
+        raise InvalidSettingError(f"cannot listen on {where}: {error.strerror or error}") from None
     return listeners
 
 
@@ -139,7 +143,7 @@ def passed_sockets(environment: dict[str, str], pid: int) -> list[socket.socket]
     """Return the sockets that systemd has opened for this process (sd_listen_fds(3)).
 
     Raises:
-        InvalidSettingError: There are none.
+        InvalidSettingError: There are none, or one is no socket that listens.
     """
     count = environment.get("LISTEN_FDS", "")
     if environment.get("LISTEN_PID") != str(pid) or not count.isdecimal() or int(count) < 1:
@@ -147,10 +151,21 @@ def passed_sockets(environment: dict[str, str], pid: int) -> list[socket.socket]
     sockets = []
     for descriptor in range(FIRST_PASSED_DESCRIPTOR, FIRST_PASSED_DESCRIPTOR + int(count)):
         os.set_inheritable(descriptor, False)  # noqa: FBT003  # positional only
-        listener = socket.socket(fileno=descriptor)
-        listener.settimeout(0)
-        sockets.append(listener)
+        sockets.append(_passed_socket(descriptor))
     return sockets
+
+
+def _passed_socket(descriptor: int) -> socket.socket:
+    try:
+        listener = socket.socket(fileno=descriptor)
+        listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise InvalidSettingError(f"descriptor {descriptor} of systemd's is no socket: {error.strerror}") from None
+    if not listens:
+        listener.close()
+        raise InvalidSettingError(f"descriptor {descriptor} of systemd's does not listen: its unit needs Accept=no")
+    listener.settimeout(0)
+    return listener
 
 
 def _group_id(group: str) -> int | None:
@@ -174,6 +189,7 @@ def _remove_stale(path: Path) -> None:
     if not stat.S_ISSOCK(mode):
         raise ConflictError(f"{path} is there and is no socket")
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    probe.settimeout(0)  # one whose queue is full is in use, and may never take another
     try:
         probe.connect(str(path))
     except ConnectionRefusedError:
