@@ -251,6 +251,37 @@ def test_time_in_which_nothing_flows_says_nothing() -> None:
     assert not streams.is_thin
 
 
+@pytest.mark.parametrize(("rate", "is_fast"), [(30 * MB, True), (15 * MB, False)])
+def test_a_link_is_fast_where_a_second_brings_20_mb(rate: float, *, is_fast: bool) -> None:
+    streams = Streams()
+
+    flow(streams, rate, 3)
+
+    assert streams.is_fast is is_fast
+
+
+def test_what_a_fast_link_has_shown_holds_while_it_is_idle_and_not_once_it_is_slow() -> None:
+    streams = Streams()
+    now = flow(streams, 200 * MB, 1)
+
+    streams.report(0, flowing=0, now=now + 60)
+    after_a_pause = streams.is_fast
+    flow(streams, MB, 3, now + 60)
+
+    assert after_a_pause
+    assert not streams.is_fast
+
+
+def test_blobs_that_come_between_two_reports_make_no_link_fast() -> None:
+    streams = Streams()
+    streams.report(0, flowing=0, now=1000.0)
+
+    for number in range(1, 40):
+        streams.report(2 * 10**6, flowing=0, now=1000.0 + number)
+
+    assert not streams.is_fast
+
+
 def test_the_streams_to_a_registry_are_the_same_for_every_blob() -> None:
     streams = Streams()
 

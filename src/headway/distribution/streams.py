@@ -37,6 +37,8 @@ IDLE_SECONDS = 1.0  # in all; before that, nobody has lost anything
 THIN_BYTES_PER_SECOND = 64 * 1024.0
 EVIDENCE_BYTES = 64 * 1024
 EVIDENCE_SECONDS = 1.0
+QUICK_BYTES_PER_SECOND = 20e6
+QUICK_EVIDENCE_BYTES = 8 << 20
 _SAMPLES = 64
 _SAMPLE_SECONDS = 0.05
 
@@ -208,7 +210,11 @@ class _Link(Enum):
 
 
 class Streams:
-    """The streams of a process: by registry, and over the link that all of them share."""
+    """The streams of a process: by registry, and over the link that all of them share.
+
+    Attributes:
+        is_fast: Whether the link, when it was last used, brought 20 MB a second or more.
+    """
 
     def __init__(self) -> None:
         self._hosts: dict[str, HostStreams] = {}
@@ -217,6 +223,9 @@ class Streams:
         self._last = 0.0
         self._flowed_seconds = 0.0
         self._pace = Pace(0, now=0.0)
+        self._used_seconds = 0.0
+        self._used_pace = Pace(0, now=0.0)
+        self.is_fast = False
 
     def to(self, host: str) -> HostStreams:
         """Return those to one registry."""
@@ -240,14 +249,23 @@ class Streams:
     def report(self, received: int, *, flowing: int, now: float) -> None:
         """Report what has come over some connections since the last report, and how many of them bring bytes."""
         self._flowed_seconds += now - self._last if flowing else 0.0
+        # A blob that came between two reports has no connection any more, and took its time all the same.
+        self._used_seconds += now - self._last if flowing or received else 0.0
         self._last = now
         self._received += received
+        self._judge_speed()
         self._pace.saw(self._received, now=self._flowed_seconds)
         if self._pace.seconds >= EVIDENCE_SECONDS:
             opens_at = 2 * THIN_BYTES_PER_SECOND if self.is_thin else THIN_BYTES_PER_SECOND
             self._link = _Link.OPEN if self._pace.rate >= opens_at else _Link.THIN
         elif self.is_unknown and self._received >= EVIDENCE_BYTES:
             self._link = _Link.OPEN
+
+    def _judge_speed(self) -> None:
+        pace = self._used_pace
+        pace.saw(self._received, now=self._used_seconds)
+        if pace.rate * pace.seconds >= QUICK_EVIDENCE_BYTES or pace.seconds >= EVIDENCE_SECONDS:
+            self.is_fast = pace.rate >= QUICK_BYTES_PER_SECOND
 
     def finished(self) -> None:
         """Report a whole blob: it was too small to show anything."""
