@@ -46,3 +46,33 @@ def test_what_the_documents_name_as_proof_is_there() -> None:
         ]
 
     assert missing == []
+
+
+def test_what_the_documents_lead_to_is_there() -> None:
+    pages = [path for path in HOME.rglob("*.md") if not {".venv", "work", "node_modules"} & set(path.parts)]
+    missing = []
+    for page in pages:
+        for target in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", page.read_text()):
+            file, _, anchor = target.partition("#")
+            there = page.parent / file if file else page
+            if not there.exists() or (anchor and anchor not in anchors(there.read_text())):
+                missing.append(f"{page.relative_to(HOME)}: {target}")
+
+    assert missing == []
+
+
+def anchors(text: str) -> set[str]:
+    """Return what a page's headings are reached by."""
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_map_names_only_rooms_that_are_there() -> None:
+    page = (HOME / "docs/architecture.md").read_text()
+    rooms = page.split("## The rooms")[1].split("### The room for a change")[0]
+    source = HOME / "src/headway"
+    there = {path.stem for path in source.rglob("*.py")} | {path.name for path in source.rglob("*") if path.is_dir()}
+    folders = {path.name for path in source.iterdir() if (path / "__init__.py").exists()}
+
+    assert set(re.findall(r"`([a-z_]+)`", rooms)) <= there
+    assert set(re.findall(r"^\| `([a-z_]+)/`", rooms, re.M)) == folders
