@@ -270,14 +270,18 @@ async def test_a_watched_pull_fails_with_its_error_and_its_record_says_why() -> 
     assert (failed.state, failed.reason) == (S.FAILED, str(LINK))
 
 
-async def test_a_mistake_of_ours_fails_one_pull_and_no_other() -> None:
+async def test_a_mistake_of_ours_fails_one_pull_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
     async with process(MemoryPullStore()) as scene, client(scene.pulls, EDGE) as ada:
         await scene.pulls.start(Wish(reference="ghcr.io/acme/other:1"))
         scene.bringer.let(EDGE, KeyError("bug"))
         outcome = await ada.task
         states = await scene.states()
 
-    assert str(outcome) == "a mistake of Headway's own: KeyError"
+    assert isinstance(outcome, HeadwayError)
+    said, bug = str(outcome).rsplit(" ", 1)
+    (line,) = [record for record in caplog.records if record.exc_info]
+    assert said == "this is a bug in Headway, logged as"
+    assert line.getMessage() == f"bug {bug}: KeyError"
     assert states == {"edge:1": "failed", "other:1": "running"}
 
 

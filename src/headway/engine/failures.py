@@ -6,9 +6,6 @@ Rule: nothing else in the project knows an HTTP status for an error of ours. Wha
 
 from __future__ import annotations
 
-import logging
-import secrets
-
 import msgspec
 
 from headway import wire
@@ -24,8 +21,7 @@ from headway.errors import (
     UnavailableError,
     UnsupportedError,
 )
-
-log = logging.getLogger(__name__)
+from headway.service.bugs import bug_logged
 
 
 class ForbiddenError(RequestError):
@@ -89,9 +85,7 @@ def failure(error: BaseException) -> Failure:
     for kind, status in _STATUS:
         if isinstance(cause, kind):
             return Failure(status, _message(error))
-    bug = secrets.token_hex(6)
-    log.error("bug %s: %s", bug, type(error).__name__, exc_info=error)
-    return Failure(500, f"this is a bug in Headway, logged as {bug}")
+    return Failure(500, bug_logged(error))
 
 
 def _message(error: BaseException) -> str:

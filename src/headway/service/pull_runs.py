@@ -16,6 +16,7 @@ from headway.distribution.pull_states import Change, PullState, after_failure, a
 from headway.errors import HeadwayError, PullStoppedError
 from headway.interfaces.pulls import PullRecord, PullStore, Wish
 from headway.interfaces.traffic import charged_to
+from headway.service.bugs import bug_logged
 from headway.service.durable_pull import DurablePull
 from headway.service.progress import PullDone, Report
 from headway.service.pull_counts import PullCounts
@@ -127,8 +128,7 @@ class PullRuns:
         except HeadwayError as error:
             return error
         except Exception as error:
-            log.exception("bug in a pull")
-            mistake = HeadwayError(f"a mistake of Headway's own: {type(error).__name__}")
+            mistake = HeadwayError(bug_logged(error))
             mistake.__cause__ = error
             return mistake
 
@@ -147,7 +147,7 @@ class PullRuns:
         pull.failures = 0 if pull.received else pull.failures + 1
         after = after_failure(
             error,
-            goes_on=wish.detached or wish.patient,
+            goes_on=wish.goes_on,
             lacks_login=pull.record.had_login and pull.login is None,
             failures=pull.failures,
         )

@@ -45,7 +45,8 @@ class ArchiveRoutes:
     async def _get(self, call: Call) -> web.StreamResponse:
         word, path = call.places["id"], _path(call)
         found = await asyncio.to_thread(self._files.stat, word, path)
-        return await sent(call, self._files.archive(word, path), "application/x-tar", {_STAT: path_stat(found)})
+        headers = {_STAT: path_stat(found)}
+        return await sent(call, self._files.archive(word, path), "application/x-tar", headers, compress=True)
 
     async def _put(self, call: Call) -> web.StreamResponse:
         word, path = call.places["id"], _path(call)
