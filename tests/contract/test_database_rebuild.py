@@ -204,3 +204,23 @@ def test_the_log_is_written_anew_when_it_has_grown(tmp_path: Path) -> None:
 
     assert log.stat().st_size < 25_000
     assert last_change(log) == 300
+
+
+def test_a_log_whose_first_line_is_no_text_is_written_anew(root: Path) -> None:
+    log = DataRoot(root).record_log
+    whole = log.read_bytes()
+    log.write_bytes(whole.replace(b'"program":"', b'"program":"\xff', 1))
+
+    with writing(Settings(data_root=root), tell=pytest.fail):
+        pass
+
+    assert log.read_bytes().splitlines()[0] == whole.splitlines()[0]
+
+
+def test_without_a_database_a_log_whose_first_line_is_no_text_is_named(root: Path) -> None:
+    log = DataRoot(root).record_log
+    log.write_bytes(log.read_bytes().replace(b'"program":"', b'"program":"\xff', 1))
+    delete(root)
+
+    with pytest.raises(StoreCorruptError, match="gone"), writing(Settings(data_root=root), tell=pytest.fail):
+        pass

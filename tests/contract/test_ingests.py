@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import subprocess
 import sys
 from contextlib import suppress
@@ -389,3 +390,24 @@ def test_a_data_root_without_its_directories_is_an_error_of_the_store(tmp_path: 
         store.open(DIGEST, len(BLOB))
     with pytest.raises(StoreError):
         store.open(DIGEST, len(BLOB))
+
+
+def test_an_open_that_finds_no_descriptor_left_keeps_none(root: DataRoot) -> None:
+    store = FileIngestStore(root, boot_id=BOOT)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 50, limits[1]))
+    held: list[int] = []
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        os.close(held.pop())
+
+        with pytest.raises(StoreError, match="Too many open files"):
+            store.open(DIGEST, len(BLOB))
+
+        held.append(os.open(os.devnull, os.O_RDONLY))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.errors import InvalidSettingError, StoreBusyError, StoreReadOnlyError
+from headway.errors import InvalidSettingError, StoreBusyError, StoreError, StoreReadOnlyError
 from headway.store.data_root import DataRoot
 from headway.store.lock import Holder, WriterLock, holder
 
@@ -99,13 +99,24 @@ def test_nobody_holds_a_lock_that_is_absent(tmp_path: Path) -> None:
     assert holder(tmp_path / "absent" / "lock") is None
 
 
-def test_a_record_that_cannot_be_read_still_says_that_somebody_writes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("data", [b"{", b'{"socket":"\xff"}', b'{"more":' + b"[" * 4000])
+def test_a_record_that_cannot_be_read_still_says_that_somebody_writes(tmp_path: Path, data: bytes) -> None:
     with WriterLock(tmp_path / "lock"):
-        (tmp_path / "lock").write_bytes(b"{")
+        (tmp_path / "lock").write_bytes(data)
 
         found = holder(tmp_path / "lock")
 
     assert found == Holder(pid=0)
+
+
+def test_who_cannot_record_that_it_writes_does_not_keep_the_lock(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")  # it can be locked, and takes no record
+    before = len(os.listdir("/proc/self/fd"))
+
+    with pytest.raises(StoreError), WriterLock(tmp_path / "lock"):
+        pass
+
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")

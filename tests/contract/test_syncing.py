@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,3 +161,16 @@ def test_a_file_that_cannot_be_synced_is_an_error_of_the_store(tmp_path: Path) -
     with pytest.raises(StoreError), syncer.watching() as mark:
         syncer.sync(mark, [tmp_path])
     go_on.set()
+
+
+def test_who_can_start_no_thread_says_so_and_the_next_one_waits_for_nothing(tmp_path: Path) -> None:
+    syncer = Syncer(tmp_path)
+    with syncer.watching() as mark:
+        size = threading.stack_size(1 << 46)
+        try:
+            with pytest.raises(StoreError, match="thread"):
+                syncer.sync(mark)
+        finally:
+            threading.stack_size(size)
+
+        syncer.sync(mark)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from headway.errors import StoreCorruptError
+from headway.errors import StoreCorruptError, StoreError
 from headway.interfaces.trust import TrustKey
 from headway.store.trust_key import load_or_make
 from tests.contract.trust_key_contract import TrustKeyContract
@@ -101,3 +102,16 @@ def test_a_key_that_was_never_finished_is_made_again(tmp_path: Path) -> None:
 
     assert load_or_make(tmp_path / "key.json").key_id
     assert not (tmp_path / "key.json.new").exists()
+
+
+def test_a_key_that_the_disk_takes_in_part_only_is_no_key(tmp_path: Path) -> None:
+    path = tmp_path / "key.json"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(StoreError, match="File too large"):
+            load_or_make(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert load_or_make(path).key_id == load_or_make(path).key_id

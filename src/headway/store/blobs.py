@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from headway.errors import DigestMismatchError, InvalidDigestError, NotFoundError, StoreCorruptError
 from headway.oci.digest import Digest
-from headway.store.data_root import DataRoot, fsync_directory
+from headway.store.data_root import DataRoot
+from headway.store.durable import fsync_directory, write_new
 from headway.store.failures import disk_errors
 from headway.store.spool import OpenFile
 
@@ -100,7 +101,7 @@ class FileBlobStore:
                 return
             private = self._root.private()
             try:
-                _write_durably(private, data)
+                write_new(private, data)
                 private.rename(path)
             except BaseException:
                 private.unlink(missing_ok=True)
@@ -140,11 +141,3 @@ def _holds(path: Path, data: bytes) -> bool:
         return path.read_bytes() == data
     except FileNotFoundError:
         return False
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)

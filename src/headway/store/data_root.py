@@ -12,6 +12,7 @@ from pathlib import Path
 
 from headway.errors import InvalidSettingError, StoreCorruptError
 from headway.oci.digest import Digest
+from headway.store.durable import fsync_directory
 from headway.store.failures import disk_errors
 
 _DOCKER = ("engine-id", "overlay2", "image", "buildkit")
@@ -166,12 +167,3 @@ def _engine(names: AbstractSet[str]) -> str:
         if name.startswith(_CONTAINERD):
             return f"containerd's store ({name})"
     return ""
-
-
-def fsync_directory(path: Path) -> None:
-    """Make the names in a directory survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,7 +17,7 @@ from threading import RLock
 from typing import Any, Self, TypeAlias
 
 from headway.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError, StoreReadOnlyError
-from headway.store.data_root import fsync_directory
+from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
 from headway.store.record_log import LEAST_BYTES, RecordLog
 from headway.store.schema import MIGRATIONS
@@ -266,11 +266,7 @@ def _copy(connection: sqlite3.Connection, target: Path) -> None:
             connection.backup(copy)
         finally:
             copy.close()
-        descriptor = os.open(private, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        fsync_file(private)
         private.rename(target)
         fsync_directory(target.parent)
 

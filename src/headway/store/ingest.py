@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Condition, Lock
 
 from headway.distribution.ranges import Ranges
 from headway.errors import StoreCorruptError, StoreError
 from headway.oci.digest import Digest
-from headway.store.data_root import fsync_directory
+from headway.store.durable import fsync_directory
 from headway.store.failures import disk_error, disk_errors
 from headway.store.journal import HEADER_LENGTH, RECORD_LENGTH, encode_record
 
@@ -67,8 +67,11 @@ class FileIngest:
         self._closed = False
         self._generation = 0
         self._named = False
-        self._data = os.open(directory / "data", os.O_RDWR | os.O_CLOEXEC)
-        self._journal = os.open(directory / "journal", os.O_WRONLY | os.O_CLOEXEC)
+        with ExitStack() as failed:
+            self._data = os.open(directory / "data", os.O_RDWR | os.O_CLOEXEC)
+            failed.callback(os.close, self._data)
+            self._journal = os.open(directory / "journal", os.O_WRONLY | os.O_CLOEXEC)
+            failed.pop_all()
         records = os.fstat(self._journal).st_size - HEADER_LENGTH
         self._journal_end = HEADER_LENGTH + records - records % RECORD_LENGTH
 

@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -66,19 +66,17 @@ class WriterLock:
         Raises:
             StoreBusyError: Another process has held it for the whole wait.
             StoreReadOnlyError: The lock file cannot be written.
+            StoreError: The disk failed; the lock is not held.
         """
-        with disk_errors(self._path):
+        with disk_errors(self._path), ExitStack() as failed:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                self._take(descriptor)
-            except BaseException:
-                os.close(descriptor)
-                raise
+            failed.callback(os.close, descriptor)
+            self._take(descriptor)
             self._descriptor = descriptor
-        with suppress(
-            StoreFullError
-        ):  # who holds it is the kernel's to say; a full disk must not keep us from freeing it
-            self.announce("")
+            # Who holds it is the kernel's to say; a full disk must not keep us from freeing it.
+            with suppress(StoreFullError):
+                self.announce("")
+            failed.pop_all()
         return self
 
     def _take(self, descriptor: int) -> None:
@@ -135,5 +133,5 @@ def _locked(descriptor: int, kind: int) -> bool:
 def _recorded(descriptor: int) -> Holder:
     try:
         return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (ValueError, RecursionError):  # no JSON, no text, or nested for ever
         return Holder()

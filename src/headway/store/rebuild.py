@@ -14,8 +14,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from headway.errors import StoreCorruptError, StoreError
-from headway.store.data_root import DataRoot, fsync_directory
+from headway.store.data_root import DataRoot
 from headway.store.database import Database, database_errors
+from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
 from headway.store.record_log import Columns, Remembered, counted, last_change, read, read_header, tables
 from headway.store.schema import MIGRATIONS
@@ -86,7 +87,7 @@ def _rebuild(root: DataRoot, fault: str) -> int:
             remembered = read(root.record_log, columns, header)
         count = _fill(connection, columns, remembered)
     with disk_errors(root.database):
-        _sync(new)
+        fsync_file(new)
         _set_aside(root)
         os.rename(new, root.database)
         fsync_directory(root.path)
@@ -141,11 +142,3 @@ def _remove(path: Path) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
         with suppress(FileNotFoundError):
             os.unlink(path.with_name(path.name + suffix))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

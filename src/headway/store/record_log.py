@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from headway.store.data_root import fsync_directory
+from headway.store.durable import fsync_directory
 
 FORMAT = 1
 _LEFT_OUT = frozenset({"meta", "events", "hosts", "addresses", "connection_lives", "traffic", "sqlite_sequence"})
@@ -277,13 +277,17 @@ def _key(columns: Columns, row: Sequence[object]) -> tuple[object, ...]:
 
 
 def read_header(path: Path) -> Header | None:
-    """Return the first line of a log; None where there is none.
+    """Return the first line of a log; None where there is none, or what is there is none.
 
     Raises:
         OSError: It cannot be read.
     """
     try:
         with open(path, "rb") as file:
-            return msgspec.json.decode(file.readline(), type=Header)
-    except (FileNotFoundError, msgspec.DecodeError):
+            line = file.readline()
+    except FileNotFoundError:
+        return None
+    try:
+        return msgspec.json.decode(line, type=Header)
+    except ValueError:  # no JSON, or no text
         return None

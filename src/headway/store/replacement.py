@@ -15,8 +15,9 @@ from pathlib import Path
 
 from headway.oci.digest import ChainID, DiffID, Digest
 from headway.records import LayerReport, Tree
-from headway.store.data_root import DataRoot, fsync_directory
+from headway.store.data_root import DataRoot
 from headway.store.database import Database
+from headway.store.durable import fsync_directory
 from headway.store.failures import disk_errors
 from headway.store.layer_rows import derived_directory, encode_report, tree_directory
 from headway.store.layers import Derive, SqliteLayerStore
@@ -49,6 +50,10 @@ class MendingLayerStore(SqliteLayerStore):
     def has_tree(self, diff_id: DiffID) -> bool:
         """Tell whether the layer is here and right."""
         return diff_id not in self.damaged and super().has_tree(diff_id)
+
+    def keep_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> bool:
+        """Keep a tree as `SqliteLayerStore.keep_tree`; what replaces a damaged one is not: only a repair knows of it."""
+        return diff_id not in self.damaged and super().keep_tree(diff_id, path, report)
 
     def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
         """Publish a tree in the place of the damaged one; others as `SqliteLayerStore.commit_tree`."""

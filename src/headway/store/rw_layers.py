@@ -26,8 +26,9 @@ from headway.interfaces.layers import LayerStore
 from headway.oci.digest import ChainID
 from headway.records import Change, LayerReport, RwLayerRecord, RwPlace, Tree
 from headway.store import rw_rows
-from headway.store.data_root import DataRoot, fsync_directory
+from headway.store.data_root import DataRoot
 from headway.store.database import Database
+from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
 from headway.store.removal import remove_tree
 
@@ -358,9 +359,5 @@ def _sync(directory: Path) -> None:
         for name in names:
             path = os.path.join(folder, name)
             if os.path.isfile(path) and not os.path.islink(path):
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-        fsync_directory(Path(folder))
+                fsync_file(path)
+        fsync_directory(folder)

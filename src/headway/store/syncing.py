@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition, Thread
 
+from headway.errors import StoreError
 from headway.store.failures import disk_error, disk_errors
 
 PATIENCE_SECONDS = 10.0
@@ -120,9 +121,7 @@ class Syncer:
         """Wait for the sync with this number, and begin it when it is due; tell whether it has ended."""
         while self._ended < wanted:
             if self._begun == self._ended:
-                self._begun += 1
-                self._watchers += 1  # it uses the descriptor, and may outlast everybody who waits for it
-                Thread(target=self._run, name="syncfs", daemon=True).start()
+                self._begin()
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return False
@@ -130,6 +129,14 @@ class Syncer:
             self._changed.wait(left)
             self._waiting -= 1
         return True
+
+    def _begin(self) -> None:
+        try:
+            Thread(target=self._run, name="syncfs", daemon=True).start()
+        except RuntimeError as error:
+            raise StoreError(f"{self._path}: cannot be synced: {error}") from error
+        self._begun += 1
+        self._watchers += 1  # it uses the descriptor, and may outlast everybody who waits for it
 
     def _run(self) -> None:
         """Sync once."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from headway.errors import StoreCorruptError
-from headway.store.data_root import fsync_directory
+from headway.store.durable import fsync_directory, write_new
 from headway.store.failures import disk_errors
 from headway.store.new_key import made_apart
 
@@ -119,11 +119,6 @@ def _decode(text: str) -> bytes:
 def _write(path: Path, data: bytes) -> None:
     private = path.with_name(f"{path.name}.new")
     private.unlink(missing_ok=True)
-    descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_new(private, data)
     os.rename(private, path)
     fsync_directory(path.parent)
