@@ -56,6 +56,17 @@ def layer(stores: Stores, items: list[Item]) -> DiffID:
     return diff_id
 
 
+def keep(stores: Stores) -> None:
+    """Do what a pull does with a layer whose blob goes before it is committed."""
+    with stores.leases.hold("pull app:1", Digest.of(b"app")) as lease, stores.layers.new_tree() as path:
+        lease.add([diff_id_of(BASE)])
+        with Recorder(recipe_beside(path), path) as recorder:
+            diff_id, report = apply_layer(Source(tar(*BASE)), path, lambda _: None, observer=recorder)
+            recorder.finish(diff_id)
+        assert stores.layers.keep_tree(diff_id, path, report)
+        stores.layers.commit_tree(diff_id, path, report)
+
+
 def blob(stores: Stores, data: bytes) -> Digest:
     """Let a blob arrive as from a registry, and commit it."""
     digest = Digest.of(data)
@@ -206,6 +217,28 @@ def test_an_image_is_never_without_a_layer_that_is_being_mended(stocked: dict[st
 
     assert number > 5
     assert seen == {("layer",), ()}
+
+
+def test_a_layer_that_was_kept_is_there_after_a_kill_at_whatever_step(stocked: dict[str, Path], tmp_path: Path) -> None:
+    here = []
+    for number in range(1, 100):
+        root = tmp_path / str(number)
+        copy(stocked["empty"], root)
+        died_before = killed_before(root, number, keep)
+        with writing(Settings(data_root=root), tell=pytest.fail) as stores:
+            here.append(stores.layers.has_tree(diff_id_of(BASE)))
+            parts = stores.layers.tar_parts(diff_id_of(BASE))
+        with checking(Settings(data_root=root)) as checker:
+            assert checker.check(full=True).damage == (), died_before
+        assert (parts is not None) == here[-1], died_before
+        assert os.listdir(root / "tmp") == [], died_before
+        shutil.rmtree(root)
+        if not died_before:
+            break
+
+    steps_of_a_commit = 5  # recipe, tree, row, and what is left beside it
+    assert here == sorted(here)
+    assert here.count(True) >= steps_of_a_commit
 
 
 @pytest.mark.parametrize(

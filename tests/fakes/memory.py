@@ -291,6 +291,9 @@ class MemoryLayerStore:
     def _keep(self, path: Path) -> Path:
         return path.rename(path.with_name(path.name.replace("private", "tree")))
 
+    def keep_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> bool:
+        return False
+
     def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
         if diff_id not in self._recipes and recipe_beside(path).exists():
             self._recipes[diff_id] = self._keep(recipe_beside(path))

@@ -31,7 +31,7 @@ from headway.store.lock import WriterLock
 from headway.store.mounts import SqliteMountTable
 from headway.store.pulls import SqlitePullStore
 from headway.store.rebuild import open_whole
-from headway.store.recovery import recover
+from headway.store.recovery import recover, take_up
 from headway.store.references import SqliteReferenceStore
 from headway.store.replacement import MendingLayerStore
 from headway.store.reserve import Reserve
@@ -111,6 +111,7 @@ def _opened(
 
             salvage_content(root, stores, tell)
         put_mounts_right(root, database, stores.layers, drivers)
+        take_up(root, _layers(root, database), _boot_id())
         for lost in recover(root, database, leases, stores.garbage).lost_images:
             names = ", ".join(lost.names) or "no name"
             tell(f"image {lost.image_id.short} ({names}) was damaged on disk and is gone; pull it again")
@@ -148,7 +149,7 @@ def _stores(
 ) -> Stores:
     ingests = FileIngestStore(root, boot_id=_boot_id())
     log = SqliteEventLog(database)
-    layers = SqliteLayerStore(root, database, derive=derived_tree)
+    layers = _layers(root, database)
     return Stores(
         blobs=FileBlobStore(root),
         ingests=ingests,
@@ -169,6 +170,10 @@ def _stores(
         events=Events(log),
         transaction=database.transaction,
     )
+
+
+def _layers(root: DataRoot, database: Database) -> SqliteLayerStore:
+    return SqliteLayerStore(root, database, derive=derived_tree, boot_id=_boot_id())
 
 
 def _boot_id() -> str:

@@ -28,6 +28,15 @@ class LayerStore(Protocol):
         So is a recipe that was put beside it (`records.recipe_beside`).
         """
 
+    def keep_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> bool:
+        """Make a private directory, which is whole, survive a kill of this process; tell whether that was possible.
+
+        The next writer commits it. A power cut may take it; `commit_tree` follows.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+
     def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
         """Sync and publish a private directory as the tree of `diff_id`; the caller has verified the diff ID.
 

@@ -28,6 +28,7 @@ from headway.store.failures import disk_errors
 from headway.store.layer_rows import decode_report, derived_directory, encode_report, tree_directory
 from headway.store.removal import remove_tree
 from headway.store.syncing import Syncer
+from headway.store.whole_trees import WholeTree, drop_note, write_note
 
 Derive: TypeAlias = Callable[[Sequence[Tree], Tree, Path], LayerReport]
 """Makes, in an empty directory, the tree that stands for a layer over lower trees (bottom first).
@@ -55,13 +56,17 @@ class SqliteLayerStore:
         database: Its database.
         derive: See `Derive`.
         syncer: Makes trees durable; by default the data root's file system is synced.
+        boot_id: What ``/proc/sys/kernel/random/boot_id`` says; without it no tree is kept before its commit.
     """
 
-    def __init__(self, root: DataRoot, database: Database, *, derive: Derive, syncer: Syncer | None = None) -> None:
+    def __init__(
+        self, root: DataRoot, database: Database, *, derive: Derive, syncer: Syncer | None = None, boot_id: str = ""
+    ) -> None:
         self._root = root
         self._database = database
         self._derive = derive
         self._syncer = syncer or Syncer(root.tmp)
+        self._boot_id = boot_id
         self._private: dict[Path, int] = {}
 
     def has_tree(self, diff_id: DiffID) -> bool:
@@ -83,18 +88,34 @@ class SqliteLayerStore:
             StoreError: The disk failed.
         """
         path = self._root.private()
-        with self._syncer.watching() as mark:
+        with self.owning(path):
             with disk_errors(path):
                 path.mkdir()
                 # The root of a container's file system where no layer says otherwise, whatever the umask.
                 path.chmod(0o755)
+            yield path
+
+    @contextmanager
+    def owning(self, path: Path) -> Iterator[None]:
+        """Have a private directory for `commit_tree`; it is removed at the end unless it was committed."""
+        with self._syncer.watching() as mark:
             self._private[path] = mark
             try:
-                yield path
+                yield
             finally:
                 del self._private[path]
-                self._drop(path)
-                self._drop(recipe_beside(path))
+                with suppress(StoreError):  # with its note, a tree stays: whoever starts next commits it
+                    drop_note(path)
+                    self._drop(path)
+                    self._drop(recipe_beside(path))
+
+    def keep_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> bool:
+        """Make a private directory, which is whole, survive a kill of this process; tell whether that was possible.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        return bool(self._boot_id) and write_note(WholeTree(path, diff_id, report), self._boot_id)
 
     def _drop(self, path: Path) -> None:
         with suppress(StoreError):  # then the next start removes it

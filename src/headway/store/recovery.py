@@ -3,6 +3,7 @@
 Rule 1: what has no record is litter and goes; what a record promises and is not there is forgotten, and told.
 Rule 2: what nothing needs goes as well: a delete that was cut short, or content whose lease has ended.
 Rule 3: one listing per directory; no content is read.
+Rule 4: a layer that was whole when its process was killed is committed first.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import msgspec
 from headway.errors import InvalidDigestError, StoreError
 from headway.interfaces.garbage import Garbage
 from headway.oci.digest import DiffID, Digest, ImageID
-from headway.records import Freed
+from headway.records import Freed, recipe_beside
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.failures import disk_errors
 from headway.store.layer_rows import tree_directory
+from headway.store.layers import SqliteLayerStore
 from headway.store.leases import SqliteLeases
 from headway.store.removal import remove_tree
+from headway.store.whole_trees import whole_trees
 
 _ALGORITHMS = ("sha256", "sha512")
 _LOST = "lost image"
@@ -64,6 +67,26 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     lost_trees: tuple[DiffID, ...] = ()
     lost_chains: int = 0
     lost_images: tuple[LostImage, ...] = ()
+
+
+def take_up(root: DataRoot, layers: SqliteLayerStore, boot_id: str) -> None:
+    """Commit what an earlier process of this boot has kept (`LayerStore.keep_tree`); called before `recover`.
+
+    What cannot be committed is dropped.
+    """
+    for whole in whole_trees(root, boot_id):
+        with layers.owning(whole.path), suppress(StoreError):
+            if not layers.has_tree(whole.diff_id):
+                _take_back(root, whole.path, tree_directory(whole.diff_id))
+                layers.commit_tree(whole.diff_id, whole.path, whole.report)
+
+
+def _take_back(root: DataRoot, path: Path, name: str) -> None:
+    """Undo a commit that was cut short before its row."""
+    for public, private in (root.recipes, recipe_beside(path)), (root.trees, path):
+        with disk_errors(private), suppress(FileNotFoundError):
+            if not private.exists():
+                os.rename(public / name, private)
 
 
 def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: Garbage) -> Recovered:

@@ -52,7 +52,7 @@ class MendingLayerStore(SqliteLayerStore):
         return diff_id not in self.damaged and super().has_tree(diff_id)
 
     def keep_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> bool:
-        """Keep a tree as `SqliteLayerStore.keep_tree`; what replaces a damaged one is not: only a repair knows of it."""
+        """Keep a tree as `SqliteLayerStore.keep_tree`, but none for a damaged one: only a repair knows of that."""
         return diff_id not in self.damaged and super().keep_tree(diff_id, path, report)
 
     def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
