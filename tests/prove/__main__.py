@@ -25,6 +25,7 @@ from tests.prove import (
     engine_fuzz,
     faults_table,
     fuzz,
+    growth,
     hostile,
     hostile_clients,
     interchange,
@@ -60,7 +61,7 @@ MODULES = (
     *(interchange, concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
     *(durable, pushes, rate, streams, repairs, kills_200, memory),
     *(docker_cli, engine_fuzz, making, daemon_limits, many_clients, hostile_clients),
-    *(seed_attempts, soak, cgroup),
+    *(seed_attempts, soak, cgroup, growth),
 )
 
 

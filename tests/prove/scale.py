@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,19 +57,23 @@ def scale(sheet: Sheet) -> None:
     sheet.at_most("df and du differ by", 100 * abs(total / du(large) - 1), 1.0, "%")
 
 
-def fill(path: Path, count: int, *, tags: int = TAGS) -> None:
+def fill(path: Path, count: int, *, tags: int = TAGS, own: int = OWN) -> None:
     """Record images as pulls would have done: trees are empty directories, and nothing is synced one by one."""
     with writing(Settings(data_root=path), tell=pytest.fail) as stores:
         root = DataRoot(path)
-        shared = [DiffID(Digest.of(b"shared %d" % number)) for number in range(SHARED)]
         with Database.open(root.database) as database, database.transaction():
-            for number in range(count):
-                own = [DiffID(Digest.of(b"own %d of %d" % (layer, number))) for layer in range(OWN)]
-                record_layers(root, database, [*shared, *own])
+            for stack in stacks(count, own):
+                record_layers(root, database, stack)
         with stores.transaction():
-            for number in range(count):
-                own = [DiffID(Digest.of(b"own %d of %d" % (layer, number))) for layer in range(OWN)]
-                record_image(root, stores, number, [*shared, *own], tags)
+            for number, stack in enumerate(stacks(count, own)):
+                record_image(root, stores, number, stack, tags)
+
+
+def stacks(count: int, own: int = OWN) -> Iterator[list[DiffID]]:
+    """Yield the layers of so many images: some that all share, and some of each one's own."""
+    shared = [DiffID(Digest.of(b"shared %d" % number)) for number in range(SHARED)]
+    for number in range(count):
+        yield [*shared, *(DiffID(Digest.of(b"own %d of %d" % (layer, number))) for layer in range(own))]
 
 
 def record_layers(root: DataRoot, database: Database, diff_ids: list[DiffID]) -> None:
@@ -81,8 +86,14 @@ def record_layers(root: DataRoot, database: Database, diff_ids: list[DiffID]) ->
         database.execute("INSERT OR IGNORE INTO chains VALUES (?, ?, ?, ?, 0, NULL)", row)
 
 
+def config_of(number: int) -> bytes:
+    """Return an image's config, which says no more than there must be."""
+    rootfs = {"type": "layers", "diff_ids": []}
+    return json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs, "number": number}).encode()
+
+
 def record_image(root: DataRoot, stores: Stores, number: int, diff_ids: list[DiffID], tags: int) -> None:
-    config, manifest = (b"%s %d" % (what, number) for what in (b"config", b"manifest"))
+    config, manifest = config_of(number), b"manifest %d" % number
     for data in (config, manifest):
         root.blob(Digest.of(data)).write_bytes(data)
     image_id = ImageID(Digest.of(config))
@@ -116,7 +127,7 @@ def deleting(root: Path) -> tuple[int, int, float]:
         steps += 1
         return 0
 
-    image_id = Digest.of(b"config 5")
+    image_id = Digest.of(config_of(5))
     with writing(Settings(data_root=root), tell=pytest.fail) as stores:
         connection = stores.transaction.__self__._connection  # type: ignore[attr-defined]  # the database's own
         connection.set_trace_callback(statements.append)
