@@ -66,7 +66,7 @@ class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     @property
     def stands_alone(self) -> bool:
-        """Whether the tree means the same over any lower layers (architecture, section 4)."""
+        """Whether the tree means the same over any lower layers (docs/architecture.md, "Trees")."""
         return not (self.implicit or self.lower_links)
 
 

@@ -1,4 +1,4 @@
-"""The command line as people and scripts meet it: words, results, messages and exit codes (interface.md)."""
+"""The command line as people and scripts meet it: words, results, messages and exit codes."""
 
 from __future__ import annotations
 

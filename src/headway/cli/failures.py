@@ -1,4 +1,4 @@
-"""What a failed command says, and the status it leaves with (interface.md, "Exit codes").
+"""What a failed command says, and the status it leaves with (docs/usage.md, "Exit codes").
 
 Rule: what happened and on whose side, what is kept, what to do next; a line that has nothing to say is left out.
 """

@@ -1,4 +1,4 @@
-"""Which store a command works on: a daemon's that was named, or the one below the data root (interface.md).
+"""Which store a command works on: a daemon's that was named, or the one below the data root.
 
 Rule 1: ``-H``, then ``HEADWAY_HOST``, then ``DOCKER_HOST`` where Headway answers, then the data root. A data root that
         was named on the command line wins over the environment.

@@ -1,4 +1,4 @@
-"""What a daemon says at its start, once, for a person (interface.md, "The daemon at start")."""
+"""What a daemon says at its start, once, for a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether to try again, and when (architecture, section 3, "Retrying").
+"""Whether to try again, and when (docs/architecture.md, "When a pull gives up").
 
 Rule 1: attempts are counted while no new byte arrives; one new byte starts the count anew.
 Rule 2: the delay grows like Docker's (5 seconds more each time) and shrinks only after real flow.
@@ -172,7 +172,7 @@ class FirstContact:
 
 
 def is_outage(error: HeadwayError) -> bool:
-    """Tell whether a first contact that failed so may be waited for: it was no typo (interface.md).
+    """Tell whether a first contact that failed so may be waited for: it was no typo.
 
     Either somebody answered and was busy, or this machine has no link at the moment.
     """

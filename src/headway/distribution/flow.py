@@ -1,4 +1,4 @@
-"""When a connection is silent or slow enough to be dropped (architecture, section 3, "Retrying").
+"""When a connection is silent or slow enough to be dropped (docs/architecture.md, "When a pull gives up").
 
 Rule 1: silence is judged against how this connection behaved before; a link that breathes every 4 seconds may.
 Rule 2: slow is not broken. A trickle is dropped only where at least four times its rate was seen in the last 5 minutes,

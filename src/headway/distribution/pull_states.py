@@ -115,7 +115,7 @@ LONGEST_WAIT_SECONDS = 60.0
 def after_failure(error: HeadwayError, *, goes_on: bool, lacks_login: bool, failures: int) -> AfterFailure:
     """Return what follows when the patience of one attempt is used up.
 
-    A pull that goes on has unlimited patience (interface.md, "What fails at once and what waits"): whatever may pass by
+    A pull that goes on has unlimited patience (docs/daemon.md): whatever may pass by
     itself is waited for. Our own disk is not: nothing that waits for the link makes room.
 
     Args:

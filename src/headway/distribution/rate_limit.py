@@ -1,4 +1,4 @@
-"""A rate that many transfers share and none exceeds (architecture, section 3, "Polite"). No I/O, no clock.
+"""A rate that many transfers share and none exceeds. No I/O, no clock.
 
 Rule 1: it is a bucket that holds next to nothing: who has received must wait until that was due, so that every
         second looks like every other.

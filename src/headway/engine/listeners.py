@@ -1,4 +1,4 @@
-"""The addresses a daemon listens on: ``unix://``, ``tcp://`` and ``fd://`` (moby-behaviour 7.1, interface.md).
+"""The addresses a daemon listens on: ``unix://``, ``tcp://`` and ``fd://`` (moby-behaviour 7.1, docs/engine-api.md).
 
 Rule 1: nothing listens beyond this machine's user unless told to: a socket is 0600 unless a group shares it, and TCP
         without TLS has to be asked for.

@@ -94,7 +94,7 @@ class ReferenceStore(Protocol):
 
 
 class HostMemory(Protocol):
-    """Which registries have answered before: their absence is an outage, not a typo (interface.md, "What waits")."""
+    """Which registries have answered before: their absence is an outage, not a typo (docs/usage.md, "pull")."""
 
     def answered(self, host: str) -> None:
         """Remember that ``host[:port]`` answered."""

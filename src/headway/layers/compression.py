@@ -59,7 +59,7 @@ class Decompressor(Protocol):
 
     Attributes:
         window_bytes: The most that the stream made its decoder reserve for looking back; 0 where the format
-            keeps it low. Above 8 MiB a caller may run one such layer at a time (architecture, section 5).
+            keeps it low. Above 8 MiB a caller may run one such layer at a time.
     """
 
     window_bytes: int

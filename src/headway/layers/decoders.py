@@ -14,7 +14,7 @@ from headway.errors import InvalidLayerError, UnsupportedError
 from headway.layers.stream_headers import GZIP_MAGIC, gzip_header_size, zstd_frame
 
 ZSTD_WINDOW = 128 << 20
-"""Largest zstd window that is accepted, in bytes (architecture, section 5)."""
+"""Largest zstd window that is accepted, in bytes."""
 
 XZ_MEMORY = 192 << 20
 """Memory that an xz decoder may use, in bytes: enough for a dictionary of 128 MiB."""

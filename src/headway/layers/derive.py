@@ -1,4 +1,4 @@
-"""A tree for a layer that does not stand alone, made to fit those it stands on (architecture, section 4).
+"""A tree for a layer that does not stand alone, made to fit those it stands on (docs/architecture.md, "Trees").
 
 Rule 1: the merged result is what `umoci unpack` makes of the image. Where umoci fails, so does this: a
         directory that would have to be where a file is, a hard link to nothing or to a directory.

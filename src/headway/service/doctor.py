@@ -1,4 +1,4 @@
-"""Finds out why a pull would not work, or would cost more than it must (interface.md, "Doctor").
+"""Finds out why a pull would not work, or would cost more than it must (docs/usage.md, "doctor").
 
 Rule 1: every line is a check with its proof; what was not checked is listed as not run, with the way to run it.
 Rule 2: what it costs is kept small and said: headers, and one byte of a blob.

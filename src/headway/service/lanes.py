@@ -1,4 +1,4 @@
-"""Where blocking work runs, so that the event loop never waits and nothing starves the rest (architecture, section 5).
+"""Where blocking work runs, so that the event loop never waits and nothing starves the rest.
 
 Rule 1: what may block for long on somebody else (a connection, a stream that grows) has a thread of its own, which
         ends when its abort function was called.

@@ -1,4 +1,4 @@
-"""What pulls would cost, before they begin (interface.md, "Dry run").
+"""What pulls would cost, before they begin (docs/usage.md, "pull").
 
 Rule 1: bytes on the wire are exact; what unpacking takes is an estimate, with its basis.
 Rule 2: it asks for tag, manifest and config and keeps what it got: the pull does not ask for these again.

@@ -1,1 +1,1 @@
-"""The command line: what each command takes, by the groups of the help (interface.md)."""
+"""The command line: what each command takes, by the groups of the help (docs/usage.md)."""
