@@ -33,3 +33,17 @@ def test_pulls_survive_the_process(tmp_path: Path) -> None:
 
     with Database.open_readonly(tmp_path / "headway.db") as database:
         assert SqlitePullStore(database).list() == [record(1)]
+
+
+def test_no_put_and_no_get_reads_every_pull(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "headway.db") as database:
+        store = SqlitePullStore(database)
+        asked: list[str] = []
+        database._connection.set_trace_callback(asked.append)
+        store.put(record(1))
+        store.get("0000")
+
+        plans = [database.query(f"EXPLAIN QUERY PLAN {sql}") for sql in asked if sql.split()[0] in {"SELECT", "DELETE"}]
+
+    assert len(plans) == 1
+    assert not [step for plan in plans for *_, step in plan if step.startswith("SCAN")]

@@ -104,3 +104,17 @@ def test_what_a_full_disk_refuses_is_written_down_later() -> None:
         work.write()
 
     assert [row.traffic.received for row in store.days()] == [15]
+
+
+def test_a_day_that_has_begun_is_added_to_without_reading_the_others(tmp_path: Path) -> None:
+    with Database.open(tmp_path / "headway.db") as database:
+        store = SqliteTraffic(database)
+        store.add("2026-01-01", {APP: Traffic(received=1)})
+        asked: list[str] = []
+        database._connection.set_trace_callback(asked.append)
+        store.add("2026-01-01", {APP: Traffic(received=1)})
+
+        plans = [database.query(f"EXPLAIN QUERY PLAN {sql}") for sql in asked if sql.split()[0] in {"SELECT", "DELETE"}]
+
+    assert len(plans) == 1
+    assert not [step for plan in plans for *_, step in plan if step.startswith("SCAN")]

@@ -9,6 +9,8 @@ from headway.store.database import Database
 
 HISTORY = 200
 """How many pulls that have ended are kept."""
+_HEX = frozenset("0123456789abcdef")
+_BEHIND_HEX = "g"
 
 
 class SqlitePullStore:
@@ -34,11 +36,12 @@ class SqlitePullStore:
                 "INSERT OR REPLACE INTO pulls (pull_id, created, has_ended, record) VALUES (?, ?, ?, ?)",
                 (record.pull_id, record.created, int(record.state.has_ended), wire.encode(record).decode()),
             )
-            self._database.execute(
-                "DELETE FROM pulls WHERE has_ended AND pull_id NOT IN"
-                " (SELECT pull_id FROM pulls WHERE has_ended ORDER BY created DESC, pull_id LIMIT ?)",
-                (self._history,),
-            )
+            if record.state.has_ended:
+                self._database.execute(
+                    "DELETE FROM pulls WHERE has_ended AND pull_id NOT IN"
+                    " (SELECT pull_id FROM pulls WHERE has_ended ORDER BY created DESC, pull_id LIMIT ?)",
+                    (self._history,),
+                )
 
     def get(self, prefix: str) -> PullRecord:
         """Return the pull with this ID, or the only one whose ID begins so.
@@ -47,8 +50,10 @@ class SqlitePullStore:
             NotFoundError: There is none.
             ConflictError: There are several.
         """
+        if not prefix or not _HEX.issuperset(prefix):
+            raise NotFoundError("pull", prefix)
         rows = self._database.query(
-            "SELECT record FROM pulls WHERE substr(pull_id, 1, length(?1)) = ?1 AND ?1 != '' LIMIT 2", (prefix,)
+            "SELECT record FROM pulls WHERE pull_id >= ? AND pull_id < ? LIMIT 2", (prefix, prefix + _BEHIND_HEX)
         )
         if not rows:
             raise NotFoundError("pull", prefix)

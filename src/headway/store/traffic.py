@@ -30,6 +30,7 @@ class SqliteTraffic:
             StoreError: The disk failed.
         """
         with self._database.transaction():
+            has_begun = self._database.query("SELECT 1 FROM traffic WHERE day = ? LIMIT 1", (day,))
             self._database.execute_each(
                 "INSERT INTO traffic (day, registry, image, received, useful, reused) VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (day, registry, image) DO UPDATE SET received = received + excluded.received,"
@@ -39,10 +40,11 @@ class SqliteTraffic:
                     for errand, each in counted.items()
                 ],
             )
-            self._database.execute(
-                "DELETE FROM traffic WHERE day NOT IN (SELECT DISTINCT day FROM traffic ORDER BY day DESC LIMIT ?)",
-                (self._history,),
-            )
+            if not has_begun:
+                self._database.execute(
+                    "DELETE FROM traffic WHERE day NOT IN (SELECT DISTINCT day FROM traffic ORDER BY day DESC LIMIT ?)",
+                    (self._history,),
+                )
 
     def days(self, since: str = "", until: str = "") -> list[TrafficRow]:
         """Return the sums from one day to another, both included; oldest first, then by registry and image."""
