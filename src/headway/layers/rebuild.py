@@ -8,10 +8,13 @@ Rule 2: what was given out before that is worthless. Whoever cannot take it back
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from headway.errors import StoreCorruptError, StoreError
+from headway.layers.reading_ahead import Opened, opened_ahead
 from headway.layers.recipe import Recipe
 from headway.layers.recipe_codec import crc32
 from headway.layers.recipe_steps import Body, bodies, steps
@@ -31,10 +34,10 @@ def rebuild(recipe: Recipe, tree: Path) -> Iterator[bytes]:
         StoreCorruptError: While iterating: a file or the recipe is not what was stored.
         StoreError: While iterating: the disk failed.
     """
-    with TreeFiles(tree) as files:
+    with TreeFiles(tree) as files, closing(opened_ahead(steps(recipe), files)) as ahead:
         gathered = bytearray()
-        for step in steps(recipe):
-            for piece in _checked(recipe, files, step) if isinstance(step, Body) else (step,):
+        for step, opened in ahead:
+            for piece in _checked(recipe, step, opened) if isinstance(step, Body) else (step,):
                 gathered += piece
                 if len(gathered) >= _PIECE:
                     yield bytes(gathered)
@@ -69,11 +72,11 @@ def damaged(recipe: Recipe, tree: Path) -> Iterator[tuple[bytes, StoreCorruptErr
         StoreCorruptError: While iterating: the recipe itself is not what was stored.
         StoreError: While iterating: the disk failed.
     """
-    with TreeFiles(tree) as files:
-        for body in bodies(recipe):
-            if body.kept is None:
+    with TreeFiles(tree) as files, closing(opened_ahead(bodies(recipe), files)) as ahead:
+        for body, opened in ahead:
+            if isinstance(body, Body) and body.kept is None:
                 try:
-                    for _ in _checked(recipe, files, body):
+                    for _ in _checked(recipe, body, opened):
                         pass
                 except StoreCorruptError as error:
                     yield body.path, error
@@ -90,32 +93,46 @@ def misplaced(recipe: Recipe, tree: Path) -> Iterator[tuple[bytes, StoreCorruptE
         for body in bodies(recipe):
             if body.kept is None:
                 try:
-                    next(_file(recipe, files, body, limit=0), None)
+                    next(_file(recipe, body, _opened(files, body), limit=0), None)
                 except StoreCorruptError as error:
                     yield body.path, error
 
 
-def _checked(recipe: Recipe, files: TreeFiles, body: Body) -> Iterator[bytes]:
+def _checked(recipe: Recipe, body: Body, opened: Opened | None) -> Iterator[bytes]:
     """Yield a body and check it on its way."""
     crc = 0
-    for piece in _file(recipe, files, body) if body.kept is None else recipe.kept(body.kept, body.size):
+    for piece in recipe.kept(body.kept, body.size) if body.kept is not None else _file(recipe, body, opened):
         crc = crc32(piece, crc)
         yield piece
     if crc != body.check:
         raise StoreCorruptError(f"{_text(body.path)} of layer {recipe.diff_id} is not what was unpacked")
 
 
-def _file(recipe: Recipe, files: TreeFiles, body: Body, *, limit: int = _PIECE) -> Iterator[bytes]:
-    what = f"{_text(body.path)} of layer {recipe.diff_id}"
+def _file(recipe: Recipe, body: Body, opened: Opened | None, *, limit: int = _PIECE) -> Iterator[bytes]:
     try:
-        with files.opened(body.path) as descriptor:
-            if not is_file(descriptor, body.size):
-                raise StoreCorruptError(f"{what} has another size or kind")
-            yield from pieces(descriptor, limit)
+        if not isinstance(opened, int):
+            raise opened or FileNotFoundError
+        try:
+            if not is_file(opened, body.size):
+                raise StoreCorruptError(f"{_what(recipe, body)} has another size or kind")
+            yield from pieces(opened, limit)
+        finally:
+            os.close(opened)
     except OSError as error:
         if error.errno in ABSENT:
-            raise StoreCorruptError(f"{what} is gone") from error
-        raise StoreError(f"cannot read {what}: {error.strerror}") from error
+            raise StoreCorruptError(f"{_what(recipe, body)} is gone") from error
+        raise StoreError(f"cannot read {_what(recipe, body)}: {error.strerror}") from error
+
+
+def _opened(files: TreeFiles, body: Body) -> Opened:
+    try:
+        return files.open(body.path)
+    except OSError as error:
+        return error
+
+
+def _what(recipe: Recipe, body: Body) -> str:
+    return f"{_text(body.path)} of layer {recipe.diff_id}"
 
 
 def _text(path: bytes) -> str:

@@ -46,11 +46,15 @@ class TreeFiles:
         for descriptor in (*self._kept.values(), self._root):
             os.close(descriptor)
 
+    def open(self, path: bytes) -> int:
+        """Return a descriptor for reading what is at `path`, which the caller closes; a fifo does not block it."""
+        above, _, name = path.rpartition(b"/")
+        return os.open(name, _READ, dir_fd=self._directory(above))
+
     @contextmanager
     def opened(self, path: bytes) -> Iterator[int]:
-        """Give a descriptor for reading what is at `path`; a fifo does not block it."""
-        above, _, name = path.rpartition(b"/")
-        descriptor = os.open(name, _READ, dir_fd=self._directory(above))
+        """Give what `open` returns, and close it."""
+        descriptor = self.open(path)
         try:
             yield descriptor
         finally:
