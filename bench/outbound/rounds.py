@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.corpus import Image
 from bench.disk import drop_caches
 from bench.measure import group
-from bench.outbound.tasks import Scene, Side
+from bench.outbound.tasks import Scene, Side, Task
 from bench.processes import run
 from bench.rounds import Bench, say
 from bench.samples import OURS, Comparison, Sample
@@ -43,25 +43,25 @@ def made(image: Image, place: Path) -> Material:
     return Material(image, archive, max(layers.iterdir(), key=lambda path: path.stat().st_size))
 
 
-def compare(
-    bench: Bench, task: str, sides: tuple[Side, ...], material: Material, *, rounds: int, twins: int
-) -> Comparison:
+def compare(bench: Bench, task: Task, material: Material, *, rounds: int, twins: int) -> Comparison:
     """Measure every side ``rounds`` times in turn, then Headway ``twins`` times twice in a row.
 
     Raises:
         BenchError: A command failed.
     """
-    ours = next(side for side in sides if side.program.name == OURS)
-    name = f"{task} {material.image.name}"
+    ours = next(side for side in task.sides if side.program.name == OURS)
+    name = f"{task.name}: {material.image.name}"
     measured = [
-        {side.program.name: _sample(bench, side, material, f"{name}, round {number + 1}") for side in sides}
+        {side.program.name: _sample(bench, task, side, material, f"{name}, round {number + 1}") for side in task.sides}
         for number in range(rounds)
     ]
-    pairs = [(_sample(bench, ours, material, "A/A"), _sample(bench, ours, material, "A/A")) for _ in range(twins)]
+    pairs = [
+        (_sample(bench, task, ours, material, "A/A"), _sample(bench, task, ours, material, "A/A")) for _ in range(twins)
+    ]
     return Comparison(name, measured, pairs)
 
 
-def _sample(bench: Bench, side: Side, material: Material, label: str) -> Sample:
+def _sample(bench: Bench, task: Task, side: Side, material: Material, label: str) -> Sample:
     with (
         tempfile.TemporaryDirectory(prefix="headway-bench-") as scratch,
         bench.disk.fresh() as mounted,
@@ -73,9 +73,10 @@ def _sample(bench: Bench, side: Side, material: Material, label: str) -> Sample:
         scene = Scene(client, material.image, material.archive, material.files, bench.registry.address, out)
         side.prepare(scene)
         words = [*client.command, *map(str, side.words(scene))]
-        drop_caches()
-        _read(material)
-        client.image_ids()  # brings the program's own files back into memory
+        if task.cold:
+            drop_caches()
+            _read(material)
+            client.image_ids()  # brings the program's own files back into memory
         sample = bench.sample(members, words, client.environment)
     say(label, side.program.name, sample)
     return sample

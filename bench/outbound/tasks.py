@@ -3,7 +3,7 @@
 Rule: what a program needs beforehand it gets outside of the measured time, by its own commands.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -48,6 +48,21 @@ class Scene:
 
 Prepare = Callable[[Scene], None]
 Command = Callable[[Scene], Sequence[str | Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One kind of work by two programs.
+
+    Args:
+        name: What it is called in tables.
+        sides: Headway's and the peer's.
+        cold: Whether the store has to be read from the disk; else it is in memory where it was just made ready.
+    """
+
+    name: str
+    sides: tuple["Side", ...]
+    cold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +138,13 @@ def _umoci_unpack(scene: Scene) -> Sequence[str | Path]:
     return ["unpack", "--image", f"{scene.image.layout}:{scene.image.compression}", scene.out / "bundle"]
 
 
-TASKS: Mapping[str, tuple[Side, Side]] = {
-    "load": (Side(Headway(), _nothing, _load), Side(Dockerd(), _nothing, _load)),
-    "save": (Side(Headway(), _loaded, _save), Side(Dockerd(), _loaded, _save)),
-    "push": (Side(Headway(), _loaded_and_tagged, _push), Side(Dockerd(), _loaded_and_tagged, _push)),
-    "import": (Side(Headway(), _nothing, _import), Side(Dockerd(), _nothing, _import)),
-    "commit": (Side(HeadwayDaemon(), _changed, _commit), Side(Dockerd(), _changed, _commit)),
-    "unpack": (Side(Headway(), _loaded, _unpack), Side(Umoci(), _nothing, _umoci_unpack)),
-}
+_SAVE = (Side(Headway(), _loaded, _save), Side(Dockerd(), _loaded, _save))
+TASKS = (
+    Task("load", (Side(Headway(), _nothing, _load), Side(Dockerd(), _nothing, _load)), cold=True),
+    Task("save", _SAVE),
+    Task("save, cold", _SAVE, cold=True),
+    Task("push", (Side(Headway(), _loaded_and_tagged, _push), Side(Dockerd(), _loaded_and_tagged, _push))),
+    Task("import", (Side(Headway(), _nothing, _import), Side(Dockerd(), _nothing, _import)), cold=True),
+    Task("commit", (Side(HeadwayDaemon(), _changed, _commit), Side(Dockerd(), _changed, _commit))),
+    Task("unpack", (Side(Headway(), _loaded, _unpack), Side(Umoci(), _nothing, _umoci_unpack))),
+)
