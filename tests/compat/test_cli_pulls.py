@@ -29,7 +29,7 @@ LARGE_BYTES = 3 * MB
 SLOW = MB // 10
 SOME = MB // 20
 """Bytes that come within a second of a slow link."""
-NAMES = ("planned", "left", "killed", "detached", "changed", "displaced", "restarted")
+NAMES = ("planned", "limited", "beside", "left", "killed", "detached", "changed", "displaced", "restarted")
 LARGE = [images.image([images.noise_layer(LARGE_BYTES, seed=seed)], tag=tag) for seed, tag in enumerate(NAMES)]
 
 
@@ -64,6 +64,15 @@ class Scene:
             yield
         finally:
             self.link.faults = ()
+
+    @contextmanager
+    def link_down(self) -> Iterator[None]:
+        """Let nobody reach the registry while the block runs."""
+        self.link.down("refuse")
+        try:
+            yield
+        finally:
+            self.link.up()
 
     def pull(self, name: str) -> dict[str, object]:
         """What the command lists of the pull of an image."""
@@ -207,6 +216,27 @@ def test_a_higher_priority_goes_first(scene: Scene) -> None:
     assert f"pull {large} ({name}) is queued: another one goes first" in log
 
 
+def test_a_pull_has_limits_of_its_own(scene: Scene, tmp_path: Path) -> None:
+    name, before = scene.large("limited"), scene.link.bytes_down
+    alone = Cli(tmp_path / "root")
+    held, here = (cli("pull", "--max-bytes", "1M", scene.small, name) for cli in (scene.cli, alone))
+    refused_at, began = scene.link.bytes_down, time.monotonic()
+    pull_id = scene.cli("pull", "--detach", "--limit-rate", "1M", "--max-bytes", "3100k", name).stdout.strip()
+    fast = scene.cli("pull", scene.large("beside"))
+    beside_seconds = time.monotonic() - began
+    wait_until(lambda: scene.has(name, "complete"))
+    seconds = time.monotonic() - began
+    with scene.link_down():
+        dead = scene.cli("pull", "--max-download-attempts=2", scene.large("planned"))
+
+    assert (held.returncode, here.returncode) == (76, 76)
+    assert held.stderr.partition("over budget: ")[2][:4] == here.stderr.partition("over budget: ")[2][:4] == "3,00"
+    assert refused_at - before < SOME
+    assert (fast.returncode, dead.returncode) == (0, 75)
+    assert seconds > LARGE_BYTES / MB - 1 > beside_seconds
+    assert json.loads(scene.cli("pulls", "show", pull_id).stdout)["Receipt"]["received"] < 3_100_000
+
+
 def test_a_pull_and_its_state_survive_the_daemon() -> None:
     with opened() as scene:
         name = scene.large("restarted")
@@ -234,7 +264,8 @@ def test_a_pull_and_its_state_survive_the_daemon() -> None:
         (("pulls", "pause"), "name a pull: headway pulls pause ID"),
         (("pulls", "show", "nope"), "no such pull: nope"),
         (("pulls", "priority", "0", "soon"), "invalid priority 'soon': write low, normal, high or a number"),
-        (("pull", "--max-download-attempts=3", "a"), "--max-download-attempts works without a daemon only"),
+        (("pull", "--max-download-attempts=0", "a"), "invalid max download attempts: 0"),
+        (("pull", "--unfinished-max-age=1h", "a"), "--unfinished-max-age is about every unfinished download"),
         (("pull", "--priority", "soon", "a"), "invalid priority 'soon'"),
     ],
 )

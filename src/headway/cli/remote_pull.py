@@ -5,12 +5,14 @@ Rule: each image has a connection of its own, in a thread that ends with the pro
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from queue import SimpleQueue
+from typing import Any
 
 import msgspec
 
@@ -24,34 +26,27 @@ from headway.client.daemon import Daemon
 from headway.client.pulls import DaemonPulls
 from headway.composition.network import credential_source
 from headway.distribution.credentials import Credentials
-from headway.errors import HeadwayError, InvalidSettingError
+from headway.errors import HeadwayError, InvalidSettingError, OverBudgetError
 from headway.interfaces.pulls import PRIORITIES, Wish
 from headway.oci.reference import Reference
-from headway.service.plan_requests import PlanRequest
+from headway.service.plan_requests import Planned, PlanRequest, Plans
 from headway.service.progress import PullEvent
 from headway.service.remote_image import PullRequest
-from headway.settings import Settings
-
-_DAEMONS_OWN = (
-    "max_download_attempts",
-    "download_patience",
-    "limit_rate",
-    "unfinished_max_age",
-    "unfinished_max_size",
-    "max_bytes",
-)
+from headway.settings import Settings, parse_duration, parse_size
 
 
 def refuse_daemons_own(options: Namespace) -> None:
-    """Refuse flags that a daemon does not take with a request.
+    """Refuse flags that concern all of a daemon's pulls, and not only those of the command.
 
     Raises:
         InvalidSettingError: One is set.
     """
-    for name in _DAEMONS_OWN:
+    for name in ("unfinished_max_age", "unfinished_max_size"):
         if getattr(options, name):
             flag = name.replace("_", "-")
-            raise InvalidSettingError(f"--{flag} works without a daemon only; a daemon keeps to its own daemon.json")
+            raise InvalidSettingError(
+                f"--{flag} is about every unfinished download: set it in the daemon's daemon.json"
+            )
 
 
 class RemotePull:
@@ -89,17 +84,41 @@ class RemotePull:
         return say_all(ended, self._view, debug=self._settings.debug, quiet=self._options.quiet)
 
     def _plan(self, requests: Sequence[PullRequest]) -> int:
-        wishes = tuple(self._wish(request) for request in requests)
-        plans = self._pulls.plan(PlanRequest(wishes, tuple(self._login(request.reference) for request in requests)))
+        plans = self._planned(requests)
         self._view.close()
         errors = [wire.heard(each.error) for each in plans.planned if each.error is not None]
         made = [each.plan for each in plans.planned if each.plan is not None]
         return say_plans(made, errors, plans.asked, how=self._options.format)
 
+    def _planned(self, requests: Sequence[PullRequest]) -> Plans:
+        logins = tuple(self._login(request.reference) for request in requests)
+        return self._pulls.plan(PlanRequest(tuple(self._wish(request) for request in requests), logins))
+
+    def _wishes(self, requests: Sequence[PullRequest]) -> list[Wish]:
+        """Return what is wished for; a budget is parted among them by what each of them costs.
+
+        Raises:
+            OverBudgetError: It does not suffice.
+            HeadwayError: What they cost cannot be told.
+        """
+        wishes = [self._wish(request) for request in requests]
+        if self._options.max_bytes is None:
+            return wishes
+        limit = parse_size(self._options.max_bytes)
+        plans = self._planned(requests)
+        crossing = [_crossing(planned) for planned in plans.planned]
+        spare = limit - plans.asked["received_bytes"] - sum(crossing)
+        if spare < 0:
+            raise OverBudgetError(limit, plans.asked["received_bytes"], sum(crossing))
+        return [
+            msgspec.structs.replace(wish, max_bytes=cost + spare // len(wishes))
+            for wish, cost in zip(wishes, crossing, strict=True)
+        ]
+
     def _start(self, requests: Sequence[PullRequest]) -> int:
         self._view.close()
-        for request in requests:
-            record = self._pulls.start(self._wish(request), self._login(request.reference))
+        for request, wish in zip(requests, self._wishes(requests), strict=True):
+            record = self._pulls.start(wish, self._login(request.reference))
             print(record.pull_id)
             if not self._options.quiet:
                 say(f"{request.reference.familiar} goes on by itself; headway pulls shows it")
@@ -107,8 +126,15 @@ class RemotePull:
 
     def _together(self, requests: Sequence[PullRequest]) -> Iterator[Outcome]:
         ended: SimpleQueue[Outcome] = SimpleQueue()
-        for request in requests:
-            threading.Thread(target=lambda each=request: ended.put(self._ended(each)), daemon=True).start()
+        try:
+            wishes = self._wishes(requests)
+        except HeadwayError as error:
+            yield requests[0], error
+            return
+        for request, wish in zip(requests, wishes, strict=True):
+            threading.Thread(
+                target=lambda *each: ended.put(self._ended(*each)), args=(request, wish), daemon=True
+            ).start()
         outcomes = dict([ended.get() for _ in requests])
         yield from ((request, outcomes[request]) for request in requests)
 
@@ -122,9 +148,9 @@ class RemotePull:
             for reference in references:
                 yield from self._together([msgspec.structs.replace(request, reference=reference)])
 
-    def _ended(self, request: PullRequest) -> Outcome:
+    def _ended(self, request: PullRequest, wish: Wish) -> Outcome:
         try:
-            return request, self._pulls.pull(self._wish(request), self._report, self._login(request.reference))
+            return request, self._pulls.pull(wish, self._report, self._login(request.reference))
         except HeadwayError as error:
             return request, error
         except Exception as error:  # the main thread waits for an outcome, and shows it
@@ -141,12 +167,29 @@ class RemotePull:
             platform=str(request.platform) if options.platform else "",
             mirrors=tuple(options.registry_mirror or ()),
             insecure=tuple(options.insecure_registry or ()),
-            patient=options.wait,
             priority=priority_of(options.priority),
+            rate=parse_size(options.limit_rate) if options.limit_rate else 0,
+            **_own_patience(options),
         )
 
     def _login(self, reference: Reference) -> Credentials | None:
         return self._logins(f"{reference.domain}/{reference.path}")
+
+
+def _crossing(planned: Planned) -> int:
+    if planned.plan is None:
+        assert planned.error is not None  # noqa: S101  # one of them is there
+        raise wire.heard(planned.error)
+    return planned.plan.crossing
+
+
+def _own_patience(options: Namespace) -> dict[str, Any]:
+    """Return when a pull gives up, where the command line says so; attempts without patience decide alone."""
+    attempts, text = options.max_download_attempts, options.download_patience
+    patience = None if text is None else parse_duration(text)
+    if options.wait or patience == math.inf:
+        return {"patient": True, "attempts": attempts}
+    return {"attempts": attempts, "patience": 0.0 if patience is None and attempts is not None else patience}
 
 
 def priority_of(text: str) -> int:

@@ -10,14 +10,18 @@ from headway.composition.network import credential_source
 from headway.distribution.credentials import Credentials
 from headway.errors import InvalidSettingError
 from headway.interfaces.pulls import PullStore, Wish
+from headway.interfaces.traffic import account
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
+from headway.service.budget import Budget
 from headway.service.image_service import ImageService
+from headway.service.own_limits import OwnLimits, keeping_to
 from headway.service.progress import PullDone, Report
 from headway.service.pull import Puller
 from headway.service.pull_runs import Bring
 from headway.service.pulls import Pulls
 from headway.service.remote_image import PullRequest
+from headway.service.shared_rate import SharedRate
 from headway.settings import Settings
 
 Spell = Callable[[Wish, Credentials | None], PullRequest]
@@ -80,7 +84,25 @@ async def command_pulls(puller: Puller, store: PullStore, spell: Spell) -> Async
 def bringing(puller: Puller, spell: Spell) -> Bring:
     """Return what brings an image that is wished for."""
 
+    def own_limits_of(wish: Wish) -> OwnLimits:
+        rate = SharedRate(wish.rate, over=puller.tools.rate) if wish.rate else None
+        return OwnLimits(attempts=wish.attempts, patience=wish.patience, rate=rate)
+
     async def bring(wish: Wish, login: Credentials | None, report: Report) -> PullDone:
-        return await puller.pull(spell(wish, login), report)
+        request, charged = spell(wish, login), account()
+        with keeping_to(own_limits_of(wish)):
+            if wish.max_bytes is None or charged is None:
+                return await puller.pull(request, report)
+            budget = Budget(charged, wish.max_bytes, began=0)
+            return await _within(budget, puller, request, report)
 
     return bring
+
+
+async def _within(budget: Budget, puller: Puller, request: PullRequest, report: Report) -> PullDone:
+    """Bring an image within a budget; what it does not suffice for is not begun."""
+    plan = await puller.planner().plan(request, report)
+    budget.check(plan.crossing)
+    async with budget.kept():
+        done = await puller.pull(request, report)
+    return done  # noqa: RET504  # the block may end otherwise than by returning

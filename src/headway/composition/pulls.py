@@ -23,6 +23,7 @@ from headway.registry.names import Resolve
 from headway.service.disk_care import DiskCare
 from headway.service.lanes import Lanes
 from headway.service.live_limits import LiveLimits
+from headway.service.own_limits import rate_over
 from headway.service.preflight import Preflight
 from headway.service.pull import Puller
 from headway.service.slots import Slots
@@ -75,7 +76,7 @@ async def pulling(
     limits = limits or LiveLimits(settings.limits)
     standing = Standing(AddressBook(stores.hosts.addresses()))
     rate = limits.rate
-    http = http_client(settings, standing=standing, resolve=resolve, wall=wall, rate=lambda: rate.rate)
+    http = http_client(settings, standing=standing, resolve=resolve, wall=wall, rate=lambda: rate_over(rate).rate)
     lanes = Lanes()
     streams = Streams()
     tools = Tools(

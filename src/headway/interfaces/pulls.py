@@ -26,6 +26,10 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         detached: Whether it goes on when nobody watches it, with unlimited patience.
         patient: Whether it has unlimited patience as long as somebody watches it.
         priority: Higher goes first.
+        attempts: Its own ``max-download-attempts``; None for the process's.
+        patience: Its own ``download-patience`` in seconds; None for the process's.
+        rate: Bytes a second of its own, below what all downloads of its process keep to; 0 for none.
+        max_bytes: How much may be received for it in all, headers included; None for no limit.
     """
 
     reference: str
@@ -35,6 +39,15 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detached: bool = False
     patient: bool = False
     priority: int = 0
+    attempts: int | None = None
+    patience: float | None = None
+    rate: int = 0
+    max_bytes: int | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it waits for its link for ever; one that has limits of its own keeps to these."""
+        return self.patient or (self.detached and self.attempts is None and self.patience is None)
 
 
 class PullCost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

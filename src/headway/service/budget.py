@@ -9,11 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from headway.errors import OverBudgetError
-from headway.interfaces.registries import Meter
 
 CHECK_SECONDS = 0.1
+
+
+class Counting(Protocol):
+    """Counts bytes that are received."""
+
+    @property
+    def received_bytes(self) -> int:
+        """So many so far."""
 
 
 class Budget:
@@ -22,12 +30,13 @@ class Budget:
     Args:
         meter: Counts.
         limit: Bytes that may be received.
+        began: What the meter has counted before; None for what it shows now.
     """
 
-    def __init__(self, meter: Meter, limit: int) -> None:
+    def __init__(self, meter: Counting, limit: int, *, began: int | None = None) -> None:
         self._meter = meter
         self._limit = limit
-        self._began = meter.received_bytes
+        self._began = meter.received_bytes if began is None else began
 
     @property
     def spent(self) -> int:

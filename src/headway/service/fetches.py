@@ -16,6 +16,7 @@ from headway.interfaces.content import Ingest
 from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
 from headway.service.lanes import Thread
+from headway.service.own_limits import rate_over
 from headway.service.receiver import Receiver
 from headway.service.tools import Source, Tools
 
@@ -77,7 +78,7 @@ class Fetches:
             thin=self._tools.streams.is_thin,
             now=now,
         )
-        return 1 if self._tools.rate.rate is not None else streams.share(id(self))  # more would get no more
+        return 1 if rate_over(self._tools.rate).rate is not None else streams.share(id(self))  # more would get no more
 
     def start(self, fetch: Fetch) -> None:
         """Begin to perform `fetch`; `wait` tells how it ended."""

@@ -8,6 +8,7 @@ import msgspec
 
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.transfer_limits import TransferLimits
+from headway.service.own_limits import own_limits
 from headway.service.shared_rate import SharedRate
 
 
@@ -32,8 +33,8 @@ class LiveLimits:
         self._resize_uploads: Callable[[int], None] = lambda _: None
 
     def policy(self) -> RetryPolicy:
-        """Return when a download is given up; running ones ask before each attempt."""
-        return RetryPolicy(self.current.max_download_attempts, self.current.download_patience)
+        """Return when a download is given up; running ones ask before each attempt, each for its own pull."""
+        return own_limits().policy(RetryPolicy(self.current.max_download_attempts, self.current.download_patience))
 
     def attach(self, resize: Callable[[int], None]) -> None:
         """Call `resize` with the number of downloads at once whenever it changes."""

@@ -117,8 +117,12 @@ class Pulls:
 
     def _wanted_again(self, pull: DurablePull, wish: Wish, login: Credentials | None) -> None:
         known = pull.record.wish
+        received = pull.account.received_bytes
         merged = msgspec.structs.replace(
-            wish, detached=wish.detached or known.detached, priority=max(wish.priority, known.priority)
+            wish,
+            detached=wish.detached or known.detached,
+            priority=max(wish.priority, known.priority),
+            max_bytes=None if wish.max_bytes is None else wish.max_bytes + received,
         )
         if login is not None:
             pull.login = login

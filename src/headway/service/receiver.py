@@ -8,6 +8,7 @@ from headway.distribution.spread import Fetch
 from headway.errors import Fault, HeadwayError, UnreachableError
 from headway.interfaces.content import Ingest
 from headway.interfaces.registries import BlobStream
+from headway.service.own_limits import rate_over
 from headway.service.tools import Tools
 
 
@@ -35,6 +36,7 @@ class Receiver:
         self.stream = stream
         self._ingest = ingest
         self._tools = tools
+        self._rate = rate_over(tools.rate)
         self._host = host
         self._clock = clock = tools.clock
         self._is_over = False
@@ -75,7 +77,7 @@ class Receiver:
 
     def _receive(self) -> None:
         wanted = self.fetch.end - self.fetch.offset
-        self._paid = self._tools.rate.prepay(wanted, is_over=lambda: self._is_over)
+        self._paid = self._rate.prepay(wanted, is_over=lambda: self._is_over)
         start = self.stream.open()
         self._ignored_range = start < self.fetch.offset
         to_skip = check_skip(self.fetch, start, self._host)
@@ -110,7 +112,7 @@ class Receiver:
         """Wait for what was received; the last bytes of the request were paid for before it was sent."""
         unpaid = max(0, self.fetch.end - self.fetch.position - self._paid)
         before = max(0, self.fetch.end - self.fetch.position + received - self._paid)
-        self._tools.rate.wait(before - unpaid, is_over=lambda: self._is_over)
+        self._rate.wait(before - unpaid, is_over=lambda: self._is_over)
 
     def _end(self) -> int:
         return self.fetch.end if self._stop_at is None else min(self.fetch.end, self._stop_at)

@@ -1,4 +1,4 @@
-"""The rate that all downloads of one process keep to together."""
+"""The rate that all downloads of one process, or one pull, keep to together."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class SharedRate:
         rate: Bytes a second; 0 for no limit.
         clock: Monotonic time, in seconds.
         sleep: Waits for so many seconds.
+        over: A rate that others keep to as well; the lower one tells.
     """
 
     def __init__(
@@ -28,16 +29,19 @@ class SharedRate:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        over: SharedRate | None = None,
     ) -> None:
         self._limit = RateLimit(rate or None)
         self._lock = threading.Lock()
         self._clock = clock
         self._sleep = sleep
+        self._over = over
 
     @property
     def rate(self) -> float | None:
         """Bytes a second; None for no limit."""
-        return self._limit.rate
+        rates = (self._limit.rate, None if self._over is None else self._over.rate)
+        return min((rate for rate in rates if rate is not None), default=None)
 
     def set(self, rate: int) -> None:
         """Keep to another rate from now on; 0 is no limit."""
@@ -53,7 +57,7 @@ class SharedRate:
             wanted: How many bytes the request is for.
             is_over: As for `wait`.
         """
-        rate = self._limit.rate
+        rate = self.rate
         if rate is None:
             return 0
         count = min(wanted, BUFFERED_BYTES, int(rate * _BUFFERED_SECONDS))
@@ -71,3 +75,5 @@ class SharedRate:
             due = self._clock() + self._limit.took(count, now=self._clock())
         while (left := due - self._clock()) > 0 and self._limit.rate is not None and not is_over():
             self._sleep(min(_LOOK_SECONDS, left))
+        if self._over is not None:
+            self._over.wait(count, is_over=is_over)
