@@ -35,6 +35,8 @@ def test_a_tag_that_has_moved_is_told_and_pulled_with_all_that_have(tmp_path: Pa
         after = states(cli)
         asked = [(each.method, each.kind) for each in registry.log]
         connections = registry.connections
+        quiet = cli("outdated", "-q")
+        table = cli("outdated")
         planned = cli("pull", "--all-outdated", "--dry-run")
         pulled = cli("pull", "--all-outdated")
         in_the_end = states(cli)
@@ -43,6 +45,8 @@ def test_a_tag_that_has_moved_is_told_and_pulled_with_all_that_have(tmp_path: Pa
     assert after == (1, {"test/moves:latest": "outdated", "test/stays:latest": "current"})
     assert asked == [("HEAD", "manifest")] * 2
     assert connections
+    assert quiet.stdout == f"{names[0]}:latest\n"
+    assert all(len(line) < 80 for line in table.stdout.splitlines())
     assert "test/moves" in planned.stdout
     assert "test/stays" not in planned.stdout
     assert "test/moves:latest" in pulled.stdout

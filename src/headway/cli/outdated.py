@@ -31,7 +31,11 @@ def outdated(options: Namespace) -> int:
         auth_file=options.authfile and options.authfile.absolute(),
     )
     found = check(settings, [Reference.parse(name).with_default_tag() for name in options.names])
-    print(render([_row(each) for each in found], _HEADINGS, options.format), end="")
+    if options.quiet:
+        print("".join(f"{each.reference.familiar}\n" for each in found if each.freshness is Freshness.OUTDATED), end="")
+    else:
+        is_short = options.format == "table" and not options.no_trunc
+        print(render([_row(each, is_short=is_short) for each in found], _HEADINGS, options.format), end="")
     for each in found:
         if each.error is not None and each.freshness is Freshness.UNKNOWN:
             print(explain(each.error, options.command), file=sys.stderr)
@@ -50,14 +54,16 @@ def _status(found: Sequence[TagFreshness]) -> int:
     return TRY_AGAIN if any(each.freshness is Freshness.UNKNOWN for each in found) else DONE
 
 
-def _row(each: TagFreshness) -> dict[str, object]:
+def _row(each: TagFreshness, *, is_short: bool) -> dict[str, object]:
     return {
         "Reference": each.reference.familiar,
         "State": str(each.freshness),
-        "Here": _digest(each.here),
-        "There": _digest(each.there),
+        "Here": _digest(each.here, is_short=is_short),
+        "There": _digest(each.there, is_short=is_short),
     }
 
 
-def _digest(digest: Digest | None) -> str:
-    return str(digest) if digest is not None else "-"
+def _digest(digest: Digest | None, *, is_short: bool) -> str:
+    if digest is None:
+        return "-"
+    return digest.hex[:12] if is_short else str(digest)

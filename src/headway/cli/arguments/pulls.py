@@ -87,6 +87,8 @@ def _push(parser: argparse.ArgumentParser) -> None:
 def _outdated(parser: argparse.ArgumentParser) -> None:
     """Tell which tags stand for another image at their registry by now; nothing is downloaded."""
     parser.add_argument("names", nargs="*", metavar=NAME, help="default: every image with a tag")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only the names that are outdated")
+    parser.add_argument("--no-trunc", action="store_true", help="show digests in full")
     insecure(parser)
     authfile(parser)
     format_(parser)
