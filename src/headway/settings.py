@@ -202,6 +202,8 @@ def _read(path: Path, *, required: bool) -> dict[str, object]:
     except json.JSONDecodeError as error:
         mend = "; '=' where JSON wants ':'" if text[error.pos : error.pos + 1] == "=" else ""
         raise InvalidSettingError(f"{path}, line {error.lineno}, column {error.colno}: {error.msg}{mend}") from None
+    except RecursionError:
+        raise InvalidSettingError(f"{path}: nested too deeply") from None
     if not isinstance(document, dict):
         raise InvalidSettingError(f"{path} must hold a JSON object")
     return document

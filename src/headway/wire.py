@@ -6,7 +6,7 @@ Rule 2: an error arrives as the error that it was, with its facts: the exit stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -77,16 +77,67 @@ def told(error: HeadwayError) -> ToldError:
 
 
 def heard(said: ToldError) -> HeadwayError:
-    """Return the error that was told; one of a kind that this version does not know is a plain `HeadwayError`."""
+    """Return the error that was told; one that this version does not know is a plain `HeadwayError`."""
     kind = getattr(errors, said.kind, HeadwayError)
     if not (isinstance(kind, type) and issubclass(kind, HeadwayError)):
         kind = HeadwayError
+    try:
+        facts = {key: _fact(key, value) for key, value in said.facts.items()}
+    except ValueError:  # a newer version's
+        kind, facts = HeadwayError, {}
     error: HeadwayError = kind.__new__(kind)
     error.args = (said.message,)
-    for key, value in said.facts.items():
-        setattr(error, key, _ENUMS[key](value) if key in _ENUMS and value is not None else value)
+    for key, value in facts.items():
+        setattr(error, key, value)
     if said.cause is not None:
         error.cause = heard(said.cause)  # type: ignore[attr-defined]  # those that have one were told with it
     for note in said.notes:
         error.add_note(note)
     return error
+
+
+def _fact(key: str, value: object) -> object:
+    return _ENUMS[key](value) if key in _ENUMS and value is not None else value
+
+
+class EventLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of what something that takes long tells.
+
+    Attributes:
+        kind: The name of the event's class; empty in a line that tells of an error.
+        event: The event.
+        error: Why it ended; nothing comes behind it.
+    """
+
+    kind: str = ""
+    event: msgspec.Raw = msgspec.Raw(b"null")
+    error: ToldError | None = None
+
+    @classmethod
+    def of(cls, event: object) -> EventLine:
+        """Return the line that tells of an event."""
+        return cls(kind=type(event).__name__, event=msgspec.Raw(encode(event)))
+
+    @classmethod
+    def failed(cls, error: HeadwayError) -> EventLine:
+        """Return the last line, which tells of an error."""
+        return cls(error=told(error))
+
+    def encode(self) -> bytes:
+        """Return the line as it is sent."""
+        return encode(self) + b"\n"
+
+    def heard(self, kinds: Iterable[type[T]]) -> T | None:
+        """Return the event; None for one of a kind that this version does not know.
+
+        Args:
+            kinds: Those that it knows.
+
+        Raises:
+            HeadwayError: It has ended so.
+            msgspec.MsgspecError: It is another version's.
+        """
+        if self.error is not None:
+            raise heard(self.error)
+        kind = next((each for each in kinds if each.__name__ == self.kind), None)
+        return None if kind is None else decode(self.event, kind)

@@ -173,6 +173,10 @@ def test_an_equals_sign_for_a_colon_is_shown_where_it_is(tmp_path: Path) -> None
     )
 
 
+def test_json_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "[" * 100_000) == f"{tmp_path}/daemon.json: nested too deeply"
+
+
 @pytest.mark.parametrize(
     ("content", "place"),
     [

@@ -28,6 +28,7 @@ from headway.oci.digest import Digest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import KeptMount
+from headway.service.progress import Notice, PullStarted
 
 CUT = UnreachableError("ghcr.io", Fault.CUT)
 ERRORS = [
@@ -73,6 +74,22 @@ def test_what_is_no_error_here_is_a_plain_one(kind: str) -> None:
     heard = wire.heard(wire.ToldError(kind, "something new"))
 
     assert (type(heard), str(heard)) == (HeadwayError, "something new")
+
+
+def test_an_error_with_a_fact_that_is_new_is_a_plain_one() -> None:
+    heard = wire.heard(wire.ToldError("UnreachableError", "gone", {"endpoint": "ghcr.io", "fault": "a newer one"}))
+
+    assert (type(heard), str(heard)) == (HeadwayError, "gone")
+
+
+def test_events_arrive_as_they_were_and_new_kinds_of_them_are_left_out() -> None:
+    event = Notice("edge:1", "it goes on")
+    line = wire.decode(wire.EventLine.of(event).encode(), wire.EventLine)
+
+    assert line.heard((PullStarted, Notice)) == event
+    assert line.heard((PullStarted,)) is None
+    with pytest.raises(RequestError, match="no more"):
+        wire.EventLine.failed(RequestError("no more")).heard((Notice,))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -91,6 +91,19 @@ class Connection(http.client.HTTPConnection):
 def is_headway(response: http.client.HTTPResponse) -> bool:
     """Tell whether it is Headway that answered."""
     return (response.getheader("Server") or "").startswith("Headway/")
+
+
+@contextmanager
+def understood(address: Address) -> Iterator[None]:
+    """Read what a daemon says.
+
+    Raises:
+        NoDaemonError: It is another version's: Headway's own routes promise nothing to those.
+    """
+    try:
+        yield
+    except msgspec.MsgspecError as error:
+        raise NoDaemonError(str(address), f"what it says is another version of Headway's ({error})") from None
 
 
 def lines_of(response: http.client.HTTPResponse, address: Address) -> Iterator[bytes]:

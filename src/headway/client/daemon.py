@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -12,7 +13,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from headway import wire
-from headway.client.connection import Connection, lines_of, pieces_of
+from headway.client.connection import Connection, lines_of, pieces_of, understood
 from headway.distribution.credentials import Credentials
 from headway.engine.listeners import Address
 from headway.errors import RequestError
@@ -82,10 +83,7 @@ class Daemon:
         headers = {"Content-Type": "application/x-tar"}
         with closing(self._connection()) as connection:
             response = connection.ask("POST", f"/images/load?{query}", archive, headers)
-            for line in lines_of(response, self.address):
-                said = wire.decode(line, _Said)
-                if said.error:
-                    raise RequestError(said.error)
+            for said in self._said(response):
                 yield said.stream
 
     def import_image(self, request: ImportRequest, body: Iterator[bytes] | None, tell: Callable[[str], None]) -> str:
@@ -102,10 +100,7 @@ class Daemon:
         status = ""
         with closing(self._connection()) as connection:
             response = connection.ask("POST", f"/images/create?{urlencode(query)}", body, headers)
-            for line in lines_of(response, self.address):
-                said = wire.decode(line, _Said)
-                if said.error:
-                    raise RequestError(said.error)
+            for said in self._said(response):
                 if said.status not in ("Importing", status) and not said.status.startswith("sha256:"):
                     tell(said.status)
                 status = said.status
@@ -117,7 +112,8 @@ class Daemon:
         query += [("comment", request.comment), *(("changes", change) for change in request.changes)]
         with closing(self._connection()) as connection:
             response = connection.ask("POST", f"/commit?{urlencode(query)}", None, {})
-            return wire.decode(b"".join(lines_of(response, self.address)), _Made).Id
+            with understood(self.address):
+                return wire.decode(b"".join(lines_of(response, self.address)), _Made).Id
 
     def export(self, container: str) -> Generator[bytes, None, None]:
         """Yield an archive of a container's files; see `service.container_files.ContainerFiles.export`."""
@@ -148,7 +144,9 @@ class Daemon:
     def events(self, since: str, until: str, filters: Filters) -> Iterator[HeardEvent]:
         """Yield events as they happen; see `service.event_query.EventQuery` for what the words mean."""
         for line in self.lines("GET", "events", since=since, until=until, filters=wire.encode(filters)):
-            yield wire.decode(line, HeardEvent)
+            with understood(self.address):
+                heard = wire.decode(line, HeardEvent)
+            yield heard
 
     def ask(
         self,
@@ -169,7 +167,23 @@ class Daemon:
             login: Whose login goes along for a registry.
             query: The query string.
         """
-        return wire.decode(b"".join(self.lines(method, what, body, login, **query)), kind)
+        with understood(self.address):
+            return wire.decode(b"".join(self.lines(method, what, body, login, **query)), kind)
+
+    def told(self, what: str, body: object, login: Credentials | None, kinds: Iterable[type[T]]) -> Iterator[T]:
+        """Yield what a route below ``/headway/`` tells of its work as it comes, events of newer versions left out.
+
+        Args:
+            what: The route.
+            body: Sent as JSON.
+            login: Whose login goes along for a registry.
+            kinds: The events that there are.
+        """
+        for line in self.lines("POST", what, body, login):
+            with understood(self.address):
+                event = wire.decode(line, wire.EventLine).heard(kinds)
+            if event is not None:
+                yield event
 
     def lines(
         self, method: str, what: str, body: object = None, login: Credentials | None = None, **query: str | bytes | bool
@@ -182,6 +196,14 @@ class Daemon:
         with closing(self._connection()) as connection:
             response = connection.ask(method, f"/headway/{what}{_query(**query)}", data, headers)
             yield from lines_of(response, self.address)
+
+    def _said(self, response: HTTPResponse) -> Iterator[_Said]:
+        for line in lines_of(response, self.address):
+            with understood(self.address):
+                said = wire.decode(line, _Said)
+            if said.error:
+                raise RequestError(said.error)
+            yield said
 
     def _connection(self) -> Connection:
         return Connection(self.address, self._certificates)

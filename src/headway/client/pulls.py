@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 
-from headway import wire
 from headway.client.daemon import Daemon
 from headway.distribution.credentials import Credentials
 from headway.errors import NoDaemonError
 from headway.interfaces.pulls import PullRecord, Wish
 from headway.oci.reference import Reference
 from headway.service.plan_requests import PlanRequest, Plans
-from headway.service.progress import PullDone, Report
-from headway.service.requests import PriorityRequest, PullLine
+from headway.service.progress import PullDone, PullEvent, Report
+from headway.service.requests import PriorityRequest
 
 
 class DaemonPulls:
@@ -32,10 +33,8 @@ class DaemonPulls:
             HeadwayError: As `Pulls.pull`.
             NoDaemonError: The daemon ended in the middle; the bytes are kept.
         """
-        for line in self._daemon.lines("POST", "pulls", wish, login):
-            event = wire.decode(line, PullLine).heard()
-            if event is not None:
-                report(event)
+        for event in self._daemon.told("pulls", wish, login, get_args(PullEvent)):
+            report(event)
             if isinstance(event, PullDone):
                 return event
         raise NoDaemonError(str(self._daemon.address), "it ended in the middle of the pull; the bytes are kept")

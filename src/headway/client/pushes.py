@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from headway import wire
+from typing import get_args
+
 from headway.client.daemon import Daemon
 from headway.distribution.credentials import Credentials
-from headway.service.push_progress import PushDone, PushReport
-from headway.service.push_requests import PushLine, PushWish
+from headway.service.push_progress import PushDone, PushEvent, PushReport
+from headway.service.push_requests import PushWish
 
 
 def push_through(daemon: Daemon, wish: PushWish, report: PushReport, login: Credentials | None) -> list[PushDone]:
@@ -17,10 +18,8 @@ def push_through(daemon: Daemon, wish: PushWish, report: PushReport, login: Cred
         NoDaemonError: The daemon does not answer.
     """
     done = []
-    for line in daemon.lines("POST", "push", wish, login):
-        event = wire.decode(line, PushLine).heard()
-        if event is not None:
-            report(event)
+    for event in daemon.told("push", wish, login, get_args(PushEvent)):
+        report(event)
         if isinstance(event, PushDone):
             done.append(event)
     return done

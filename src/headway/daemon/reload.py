@@ -12,6 +12,7 @@ import msgspec
 
 from headway.daemon import logs
 from headway.daemon.configuration import Configuration
+from headway.errors import StoreError
 from headway.service.events import Events
 from headway.service.image_service import ImageService
 
@@ -64,7 +65,10 @@ class Reloader:
         configuration = msgspec.structs.replace(new, settings=kept, daemon=daemon)
         attributes = reload_attributes(configuration, self._name)
         log.info("Reloaded configuration: %s", json.dumps(attributes))
-        self._events.tell("daemon", "reload", self._service.daemon_id, attributes)
+        try:
+            self._events.tell("daemon", "reload", self._service.daemon_id, attributes)
+        except StoreError as error:
+            log.warning("the reload is in force, but not among the events: %s", error)
         return configuration
 
 

@@ -6,15 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from headway import wire
 from headway.interfaces.usage import Usage
 from headway.records import Event
 from headway.service.listing import ListedImage
-from headway.service.progress import LayerProgress, Notice, PullDone, PullEvent, PullStarted, Waiting
-
-_EVENTS: dict[str, type[PullEvent]] = {
-    kind.__name__: kind for kind in (PullStarted, Waiting, Notice, LayerProgress, PullDone)
-}
 
 
 class PruneRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,37 +64,3 @@ class PriorityRequest(msgspec.Struct, frozen=True):
     """How urgent a pull is: higher goes first, 0 is normal."""
 
     priority: int
-
-
-class PullLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of what a pull tells.
-
-    Attributes:
-        type: The name of the event's class in `service.progress`; empty in a line that tells of an error.
-        event: The event.
-        error: Why the pull ended; nothing comes behind it.
-    """
-
-    type: str = ""
-    event: msgspec.Raw = msgspec.Raw(b"null")
-    error: wire.ToldError | None = None
-
-    @classmethod
-    def of(cls, event: PullEvent) -> PullLine:
-        """Return the line that tells of an event."""
-        return cls(type=type(event).__name__, event=msgspec.Raw(wire.encode(event)))
-
-    def encode(self) -> bytes:
-        """Return the line as it is sent."""
-        return wire.encode(self) + b"\n"
-
-    def heard(self) -> PullEvent | None:
-        """Return the event; None for one of a kind that this version does not know.
-
-        Raises:
-            HeadwayError: The pull has ended so.
-        """
-        if self.error is not None:
-            raise wire.heard(self.error)
-        kind = _EVENTS.get(self.type)
-        return None if kind is None else wire.decode(self.event, kind)

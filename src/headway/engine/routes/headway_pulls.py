@@ -24,9 +24,9 @@ from headway.service.image_service import ImageService
 from headway.service.plan_requests import Planned, PlanRequest, Plans
 from headway.service.progress import LayerProgress, PullDone, PullEvent, Report, Waiting
 from headway.service.pulls import Pulls
-from headway.service.requests import PriorityRequest, PullLine
+from headway.service.requests import PriorityRequest
 
-Emit = Callable[[PullLine, str], None]
+Emit = Callable[[wire.EventLine, str], None]
 
 
 class HeadwayPullRoutes:
@@ -132,12 +132,12 @@ async def _streamed(call: Call, bring: Callable[[Report], Awaitable[PullDone]]) 
 
     async def work(emit: Emit) -> None:
         def report(event: PullEvent) -> None:
-            emit(PullLine.of(event), _bar(event))
+            emit(wire.EventLine.of(event), _bar(event))
 
         try:
             await bring(report)
         except HeadwayError as error:
-            emit(PullLine(error=wire.told(error)), "")
+            emit(wire.EventLine.failed(error), "")
 
     return await streamed(call, work)
 

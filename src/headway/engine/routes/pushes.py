@@ -23,7 +23,7 @@ from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.image_service import ImageService
 from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushReport
-from headway.service.push_requests import PushLine, PushWish
+from headway.service.push_requests import PushWish
 
 
 class PushRoutes:
@@ -80,14 +80,14 @@ class PushRoutes:
 async def _streamed(call: Call, push: Callable[[PushReport], Awaitable[list[PushDone]]]) -> web.StreamResponse:
     """Answer with the events of a push, one a line; an error is the last line."""
 
-    async def work(emit: Callable[[PushLine, str], None]) -> None:
+    async def work(emit: Callable[[wire.EventLine, str], None]) -> None:
         def report(event: PushEvent) -> None:
-            emit(PushLine.of(event), f"{event.diff_id} {event.phase}" if isinstance(event, LayerPush) else "")
+            emit(wire.EventLine.of(event), f"{event.diff_id} {event.phase}" if isinstance(event, LayerPush) else "")
 
         try:
             await push(report)
         except HeadwayError as error:
-            emit(PushLine(error=wire.told(error)), "")
+            emit(wire.EventLine.failed(error), "")
 
     return await streamed(call, work)
 

@@ -1,0 +1,68 @@
+"""Headway's command before daemons that are not what it is made for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+
+from headway.client.daemon import Daemon
+from headway.client.pulls import DaemonPulls
+from headway.engine.listeners import Address
+from headway.errors import NoDaemonError
+from headway.interfaces.pulls import Wish
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[Daemon]:
+    """Run a newer Headway, which answers everything with `body`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        server_version = "Headway/99"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815  # the base's name
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield Daemon(Address("tcp", host="127.0.0.1", port=server.server_port))
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda daemon: daemon.images({}),
+        lambda daemon: list(daemon.events("", "", {})),
+        lambda daemon: list(daemon.load(iter(()), None)),
+        lambda daemon: DaemonPulls(daemon).pull(Wish(reference="a:1"), lambda _: None, None),
+    ],
+    ids=["images", "events", "load", "pull"],
+)
+@pytest.mark.parametrize("body", [b"7\n", b"not JSON\n"])
+def test_what_a_newer_daemon_says_otherwise_is_told_as_that(ask: Callable[[Daemon], object], body: bytes) -> None:
+    with answering(body) as daemon, pytest.raises(NoDaemonError, match="another version of Headway's"):
+        ask(daemon)
+
+
+def test_a_kind_of_event_that_only_a_newer_daemon_knows_is_passed_over() -> None:
+    told: list[object] = []
+    with answering(b'{"kind":"Weather","event":{}}\n') as daemon, pytest.raises(NoDaemonError, match="in the middle"):
+        DaemonPulls(daemon).pull(Wish(reference="a:1"), told.append, None)
+
+    assert told == []
