@@ -252,6 +252,32 @@ class IngestContract:
         assert (before, ingest.unsynced()) == (30, 0)
         ingest.close()
 
+    def test_what_was_never_synced_may_go_early(self, subject: IngestStore) -> None:
+        ingest = subject.open(DIGEST, len(BLOB))
+        ingest.write_at(0, BLOB)
+
+        is_gone = ingest.discard_unless_synced()
+        ingest.sync()
+        ingest.close()
+
+        assert is_gone
+        assert subject.held(DIGEST) == 0
+
+    @pytest.mark.parametrize("promise", ["sync", "close"])
+    def test_what_was_promised_to_survive_a_power_cut_stays(self, subject: IngestStore, promise: str) -> None:
+        ingest = subject.open(DIGEST, len(BLOB))
+        ingest.write_at(0, BLOB[:10])
+        getattr(ingest, promise)()
+        ingest.close()
+        ingest = subject.open(DIGEST, len(BLOB))
+        ingest.write_at(10, BLOB[10:])
+
+        is_gone = ingest.discard_unless_synced()
+        ingest.close()
+
+        assert not is_gone
+        assert subject.held(DIGEST) == len(BLOB)
+
     def test_a_follower_reads_in_order_what_arrives_in_any(self, subject: IngestStore) -> None:
         ingest = subject.open(DIGEST, len(BLOB))
         thread, pieces = follow(ingest, limit=1000)

@@ -106,6 +106,7 @@ class MemoryIngest:
         self._clock = clock
         self._left = left
         self._unsynced = 0
+        self._is_promised = bool(kept.held.total)
 
     def held(self) -> Ranges:
         with self.changed:
@@ -134,8 +135,9 @@ class MemoryIngest:
 
     def sync(self) -> None:
         with self.changed:
-            self._require_open()
-            self._unsynced = 0
+            if not self.closed:
+                self._is_promised = True
+                self._unsynced = 0
 
     def suspect(self) -> None:
         with self.changed:
@@ -154,6 +156,11 @@ class MemoryIngest:
 
     def discard(self) -> None:
         self._end(None, keep=False)
+
+    def discard_unless_synced(self) -> bool:
+        if not self._is_promised:
+            self._end(None, keep=False)
+        return not self._is_promised
 
     def close(self) -> None:
         self._end(None, keep=bool(self.kept.held.total))

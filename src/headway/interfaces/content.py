@@ -75,7 +75,7 @@ class Ingest(Protocol):
         """Return how many recorded bytes a power cut could take."""
 
     def sync(self) -> None:
-        """Make everything recorded so far survive a power cut.
+        """Make everything recorded so far survive a power cut; of a closed one, nothing has to.
 
         Raises:
             StoreError: The disk reported a failure.
@@ -93,6 +93,12 @@ class Ingest(Protocol):
 
     def discard(self) -> None:
         """Close and remove it."""
+
+    def discard_unless_synced(self) -> bool:
+        """Close and remove it where a power cut could take all of it anyway; tell whether that was so.
+
+        It is not where `sync` was called, or where an earlier process left some of it.
+        """
 
     def close(self) -> None:
         """Close and keep it. Followers are stopped."""

@@ -16,6 +16,7 @@ from headway.interfaces.traffic import on_errand
 from headway.oci.digest import ChainID, Digest
 from headway.oci.reference import Reference
 from headway.service.blob_transfer import Cost
+from headway.service.companions import Companions
 from headway.service.disk_care import DiskCare
 from headway.service.planning import Planner
 from headway.service.progress import (
@@ -154,12 +155,15 @@ class _Pull:
     async def _bring(self, layers: list[Layer]) -> list[Cost]:
         """Bring every layer; the first one that fails stops the others, which keep their bytes."""
         unique = {layer.diff_id: layer for layer in layers}
-        return await together(self._bring_layer(layer) for layer in unique.values())
+        companions = Companions()
+        return await together(self._bring_layer(layer, companions) for layer in unique.values())
 
-    async def _bring_layer(self, layer: Layer) -> Cost:
+    async def _bring_layer(self, layer: Layer, companions: Companions) -> Cost:
         sources = self.images.sources(layer.descriptor)
         repository = self._reference.repository
-        return await self._transfers.layer(layer.diff_id, layer.descriptor, sources, repository, self._report)
+        return await self._transfers.layer(
+            layer.diff_id, layer.descriptor, sources, repository, self._report, companions
+        )
 
     def _tell(self, text: str) -> None:
         self._report(Notice(self._reference.familiar, text))

@@ -1,7 +1,8 @@
 """Transfers that are shared by all who wait for them: layers by diff ID, other blobs by digest.
 
 Rule 1: a layer is committed when its blob's digest and its tar's digest are both right, and not before.
-Rule 2: its ingest goes when its record is there, and not before.
+Rule 2: its ingest goes when its record is there; before, only where a kill cannot cost the layer any more and a power
+        cut would have taken all of the ingest anyway (ADR 0024).
 Rule 3: a pair (diff ID, blob digest) is recorded only where both were computed over the same bytes: here, and where an
         archive is loaded.
 """
@@ -9,18 +10,20 @@ Rule 3: a pair (diff ID, blob digest) is recorded only where both were computed 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import Future as Verdict
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 
 from headway.errors import ConflictError, DigestMismatchError
 from headway.interfaces.content import Follower, Ingest
 from headway.interfaces.files import Applier
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest
-from headway.records import LayerBlob
+from headway.records import LayerBlob, LayerReport
 from headway.service.blob_transfer import BlobTransfer, Cost
+from headway.service.companions import Companion, Companions
 from headway.service.progress import LayerProgress, Phase
 from headway.service.single_flight import SingleFlight
 from headway.service.slots import Slots
@@ -70,7 +73,13 @@ class Transfers:
         return self._slots.running
 
     async def layer(
-        self, diff_id: DiffID, descriptor: Descriptor, sources: Sequence[Source], repository: str, listener: Listener
+        self,
+        diff_id: DiffID,
+        descriptor: Descriptor,
+        sources: Sequence[Source],
+        repository: str,
+        listener: Listener,
+        companions: Companions,
     ) -> Cost:
         """Bring the layer with `diff_id` into the layer store; nothing happens where it is there already.
 
@@ -80,13 +89,17 @@ class Transfers:
             sources: Where to ask for the blob.
             repository: The repository that has it, spelled out, whichever mirror gives it.
             listener: Told the progress.
+            companions: Layers that the caller needs as well.
 
         Raises:
             HeadwayError: It could not be brought; what arrived is kept.
         """
-        return await self._layer_flights.join(
-            diff_id, lambda report: self._bring_layer(diff_id, descriptor, sources, repository, report), listener
-        )
+
+        async def bring(report: Listener) -> Cost:
+            with companions.coming() as companion:
+                return await self._bring_layer(diff_id, descriptor, sources, repository, report, companion)
+
+        return await self._layer_flights.join(diff_id, bring, listener)
 
     async def blob(self, descriptor: Descriptor, sources: Sequence[Source], listener: Listener) -> Cost:
         """Bring a blob into the blob store; nothing happens where it is there already.
@@ -110,7 +123,13 @@ class Transfers:
             return transfer.cost()
 
     async def _bring_layer(
-        self, diff_id: DiffID, descriptor: Descriptor, sources: Sequence[Source], repository: str, report: Listener
+        self,
+        diff_id: DiffID,
+        descriptor: Descriptor,
+        sources: Sequence[Source],
+        repository: str,
+        report: Listener,
+        companion: Companion,
     ) -> Cost:
         disk, database = self._tools.lanes.disk, self._tools.lanes.database
         if await database(self._layers.has_tree, diff_id):
@@ -129,14 +148,19 @@ class Transfers:
         ):
 
             def unpack(follower: Follower, verdict: Verdict[None]) -> None:
-                self._unpack(diff_id, descriptor.size, transfer, follower, verdict)
+                with self._unpacked(diff_id, descriptor.size, transfer, follower, verdict) as (directory, found):
+                    seconds = transfer.sync_due_in()
+                    if self._layers.keep_tree(diff_id, directory, found) and not self._retain:
+                        ingest.discard_unless_synced()
+                    companion.wait(seconds)
+                    self._layers.commit_tree(diff_id, directory, found)
+                self._metadata.remember(diff_id, LayerBlob(descriptor.digest, repository))
 
             unpacking = transfer.consume(unpack, "unpack")
             await transfer.run()
             slot.release()  # what follows needs no network
             transfer.report(Phase.UNPACKING)
             await transfer.outlast(unpacking)
-            await database(self._metadata.remember, diff_id, LayerBlob(descriptor.digest, repository))
             await disk(ingest.commit if self._retain else ingest.discard)
             report(_still(descriptor, Phase.DONE, descriptor.size))
             return transfer.cost()
@@ -161,10 +185,11 @@ class Transfers:
             await transfer.close()
             await disk(ingest.close)
 
-    def _unpack(
+    @contextmanager
+    def _unpacked(
         self, diff_id: DiffID, size: int, transfer: BlobTransfer, follower: Follower, verdict: Verdict[None]
-    ) -> None:
-        """Unpack while the blob arrives, and commit once it is known to be right; runs in a thread of its own."""
+    ) -> Iterator[tuple[Path, LayerReport]]:
+        """Unpack while the blob arrives, and give what is known to be right then; runs in a thread of its own."""
         with self._layers.new_tree() as directory:
             with PoliteSource(follower, self._tools.lanes.unpack_places, size) as source:
                 actual, report = self._applier(source, directory, transfer.unpacked_to)
@@ -174,7 +199,7 @@ class Transfers:
                 raise InterruptedError from None
             if actual != diff_id:
                 raise DigestMismatchError("the layer's tar", diff_id, actual)
-            self._layers.commit_tree(diff_id, directory, report)
+            yield directory, report
 
 
 def _still(descriptor: Descriptor, phase: Phase, held: int) -> LayerProgress:

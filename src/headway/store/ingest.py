@@ -59,6 +59,7 @@ class FileIngest:
         self._target = target
         self._held = held
         self._unsynced = unsynced
+        self._is_promised = bool(held.total)
         self._write = write
         self._left = left
         self._lock = Lock()
@@ -192,21 +193,32 @@ class FileIngest:
             self._changed.notify_all()
 
     def sync(self) -> None:
-        """Make everything recorded so far survive a power cut.
+        """Make everything recorded so far survive a power cut; of a closed one, nothing has to.
 
         Raises:
             StoreError: The disk reported a failure.
         """
-        with self._using(), disk_errors(self._directory):
-            recorded = self._unsynced
-            os.fdatasync(self._data)
-            os.fdatasync(self._journal)
-            if not self._named:
-                fsync_directory(self._directory)
-                fsync_directory(self._directory.parent)
-                self._named = True
-            with self._lock:
-                self._unsynced = max(0, self._unsynced - recorded)
+        with self._lock:
+            if self._closed:
+                return
+            self._users += 1
+            self._is_promised = True
+        try:
+            with disk_errors(self._directory):
+                self._sync()
+        finally:
+            self._release()
+
+    def _sync(self) -> None:
+        recorded = self._unsynced
+        os.fdatasync(self._data)
+        os.fdatasync(self._journal)
+        if not self._named:
+            fsync_directory(self._directory)
+            fsync_directory(self._directory.parent)
+            self._named = True
+        with self._lock:
+            self._unsynced = max(0, self._unsynced - recorded)
 
     def suspect(self) -> None:
         """Count nothing as held any more, because the whole had another digest; followers are stopped.
@@ -243,6 +255,14 @@ class FileIngest:
     def discard(self) -> None:
         """Close and remove it."""
         self._end(keep=False)
+
+    def discard_unless_synced(self) -> bool:
+        """Close and remove it where a power cut could take all of it anyway; tell whether that was so."""
+        with self._lock:
+            if self._is_promised:
+                return False
+        self._end(keep=False)
+        return True
 
     def close(self) -> None:
         """Close and keep it; one that holds nothing leaves nothing behind. Followers are stopped."""

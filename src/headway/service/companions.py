@@ -1,0 +1,59 @@
+"""Layers of one pull that are made to survive a power cut together.
+
+Each sync writes what all layers have on their way, blobs included that are gone a moment later: one sync for many
+layers writes less, and the pull has to wait for the last of them in any case.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Companions:
+    """The layers of one pull."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._coming = 0
+
+    @contextmanager
+    def coming(self) -> Iterator[Companion]:
+        """Have a layer counted as coming until it is whole, or the block is left."""
+        with self._changed:
+            self._coming += 1
+        companion = Companion(self)
+        try:
+            yield companion
+        finally:
+            companion.leave()
+
+    def left(self) -> None:
+        """Count one less; `Companion.leave` calls it once."""
+        with self._changed:
+            self._coming -= 1
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until none is coming any more, at most so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._coming, seconds)
+
+
+class Companion:
+    """One layer among `Companions`; any thread may use it."""
+
+    def __init__(self, companions: Companions) -> None:
+        self._companions = companions
+        self._once = threading.Lock()
+
+    def leave(self) -> None:
+        """Be waited for no longer; again does nothing."""
+        if self._once.acquire(blocking=False):
+            self._companions.left()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, being whole, for those that are still coming, at most so long."""
+        self.leave()
+        self._companions.wait(seconds)
