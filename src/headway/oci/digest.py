@@ -9,6 +9,8 @@ from typing import NewType
 from headway.errors import InvalidDigestError
 
 _HEX_LENGTH = {"sha256": 64, "sha384": 96, "sha512": 128}
+ALGORITHMS = tuple(_HEX_LENGTH)
+"""What a digest may be made with."""
 _ANY_DIGEST = re.compile(r"([a-z0-9]+(?:[.+_-][a-z0-9]+)*):([A-Za-z0-9=_-]+)")
 _HEX = re.compile(r"[a-f0-9]+")
 

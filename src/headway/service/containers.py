@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from headway.errors import ConflictError, InvalidNameError, RequestError, StoreError
+from headway.errors import ConflictError, InvalidNameError, NotFoundError, RequestError, StoreError
 from headway.interfaces.rw_layers import RwLayer
 from headway.records import ContainerRecord, ContainerState, ImageRecord
 from headway.service.container_names import made_up_name
@@ -124,7 +124,11 @@ class Containers:
         return container_id[:12]
 
     def _is_taken(self, name: str) -> bool:
-        return self._stores.containers.first(lambda container: container.name == name) is not None
+        try:
+            self._stores.containers.get(name)
+        except NotFoundError:
+            return False
+        return True
 
     def get(self, word: str) -> ContainerRecord:
         """Return the container that an ID, a name or the beginning of an ID means.

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from headway.errors import DigestMismatchError, InvalidDigestError, NotFoundError, StoreCorruptError
-from headway.oci.digest import Digest
+from headway.oci.digest import ALGORITHMS, Digest
 from headway.store.data_root import DataRoot
 from headway.store.durable import fsync_directory, write_new
 from headway.store.failures import disk_errors
 from headway.store.spool import OpenFile
 
-_ALGORITHMS = ("sha256", "sha512")
 _PIECE = 1 << 20
 
 
@@ -116,7 +115,7 @@ class FileBlobStore:
 
     def walk(self) -> Iterator[Digest]:
         """Yield every committed digest, in no order."""
-        for algorithm in _ALGORITHMS:
+        for algorithm in ALGORITHMS:
             directory = self._root.blobs / algorithm
             with disk_errors(directory):
                 try:

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from headway.errors import InvalidSettingError, StoreCorruptError
-from headway.oci.digest import Digest
+from headway.oci.digest import ALGORITHMS, Digest
 from headway.store.durable import fsync_directory
 from headway.store.failures import disk_errors
 
@@ -141,8 +141,7 @@ class DataRoot:
         with disk_errors(self.path):
             for directory in (
                 self.blobs,
-                self.blobs / "sha256",
-                self.blobs / "sha512",
+                *(self.blobs / algorithm for algorithm in ALGORITHMS),
                 self.ingests,
                 self.trees,
                 self.recipes,

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headway.errors import ConflictError, InvalidDigestError, OutOfOrderError, StoreError
-from headway.oci.digest import ChainID, Digest, ImageID
+from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.records import Freed
 from headway.store.blocks import allocated, allocated_below
 from headway.store.data_root import DataRoot
@@ -28,7 +28,6 @@ from headway.store.layer_rows import directories, has_row, tree_directory
 from headway.store.leases import SqliteLeases
 from headway.store.removal import remove_tree
 
-_ALGORITHMS = ("sha256", "sha512")
 STEPS = ("forgotten", "recorded", "moved", "removed one", "removed")
 """What `step` is told: records deleted, and committed; names moved to ``tmp/``; the first tree removed, and all."""
 
@@ -188,7 +187,7 @@ class SqliteGarbage:
         found.disk_bytes += sum(allocated(self._root.recipes / name) for name in trees | set(found.recipes))
 
     def _blobs_on_disk(self) -> list[Digest]:
-        directories = {algorithm: self._root.blobs / algorithm for algorithm in _ALGORITHMS}
+        directories = {algorithm: self._root.blobs / algorithm for algorithm in ALGORITHMS}
         names = (f"{algorithm}:{name}" for algorithm, path in directories.items() for name in self._names(path))
         return list(_digests(names))
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 import msgspec
 
 from headway.errors import ConflictError, NotFoundError
-from headway.oci.digest import ChainID, Digest, ImageID
+from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.oci.moment import microseconds
 from headway.records import ImageRecord
 from headway.store.database import Database
 
-_ALGORITHMS = ("sha256:", "sha512:")
+_PREFIXES = tuple(f"{algorithm}:" for algorithm in ALGORITHMS)
 _HEX = frozenset("0123456789abcdef")
 _COLUMNS = "image_id, created, size, platform, chain_id, manifest, last_tagged, labels, parent"
 _SELECT = f"SELECT {_COLUMNS} FROM images"  # noqa: S608  # built from the constant above
@@ -158,8 +158,8 @@ def _record(
 
 def search_prefixes(prefix: str) -> tuple[str, ...]:
     """Return how the IDs start that an abbreviation may mean; none where it is none (moby-behaviour 5.1)."""
-    for algorithm in _ALGORITHMS:
+    for algorithm in _PREFIXES:
         if prefix.startswith(algorithm):
             digits = prefix.removeprefix(algorithm)
             return (prefix,) if digits and _HEX.issuperset(digits) else ()
-    return tuple(algorithm + prefix for algorithm in _ALGORITHMS) if prefix and _HEX.issuperset(prefix) else ()
+    return tuple(algorithm + prefix for algorithm in _PREFIXES) if prefix and _HEX.issuperset(prefix) else ()

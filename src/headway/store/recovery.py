@@ -17,7 +17,7 @@ import msgspec
 
 from headway.errors import InvalidDigestError, StoreError
 from headway.interfaces.garbage import Garbage
-from headway.oci.digest import DiffID, Digest, ImageID
+from headway.oci.digest import ALGORITHMS, DiffID, Digest, ImageID
 from headway.records import Freed, recipe_beside
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
@@ -28,7 +28,6 @@ from headway.store.leases import SqliteLeases
 from headway.store.removal import remove_tree
 from headway.store.whole_trees import whole_trees
 
-_ALGORITHMS = ("sha256", "sha512")
 _LOST = "lost image"
 
 
@@ -100,7 +99,7 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
     root.make_directories()
     litter = _names(root.tmp)
     trees = _names(root.trees)
-    blobs = {algorithm: _names(root.blobs / algorithm) for algorithm in _ALGORITHMS}
+    blobs = {algorithm: _names(root.blobs / algorithm) for algorithm in ALGORITHMS}
     with database.transaction():
         stacks = _stacks(database)
         lost_trees, lost_chains = _forget_lost_trees(database, trees)
