@@ -190,5 +190,17 @@ def test_a_user_who_is_not_root_can_remove_everything(
         left = sorted(str(path.relative_to(home / "root")) for path in (home / "root").rglob("*"))
 
     assert (removed.returncode, removed.stderr) == (0, "")
-    made = ["blobs", "blobs/sha256", "blobs/sha512", "headway.db", "ingest", "lock", "mounts", "recipes", "rw", "tmp"]
+    made = [
+        "blobs",
+        "blobs/sha256",
+        "blobs/sha384",
+        "blobs/sha512",
+        "headway.db",
+        "ingest",
+        "lock",
+        "mounts",
+        "recipes",
+        "rw",
+        "tmp",
+    ]
     assert left == [*made, "trees"]
