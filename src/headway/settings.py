@@ -1,49 +1,18 @@
-"""Headway's own settings: built-in values, then daemon.json, then flags.
-
-Rule 1: a key that neither Headway nor Docker knows is refused by name; a typo must not be a setting that does nothing.
-Rule 2: Docker's other keys are accepted with one warning, so that one file can serve both.
-"""
+"""Headway's own settings: built-in values, then daemon.json (`daemon_file`), then flags."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from headway.daemon_file import KEYS, ignored, read_document
 from headway.distribution.transfer_limits import TransferLimits
-from headway.errors import InvalidSettingError
 from headway.oci.reference import DOCKER_HUB
 
 DEFAULT_CONFIG_FILE = Path("/etc/headway/daemon.json")
-
-_DOCKER_KEYS = frozenset(
-    """
-    allow-nondistributable-artifacts api-cors-header authorization-plugins bip bridge builder cgroup-parent
-    cluster-advertise cluster-store cluster-store-opts containerd containerd-namespace containerd-plugin-namespace
-    cpu-rt-period cpu-rt-runtime cri-containerd default-address-pools default-cgroupns-mode default-gateway
-    default-gateway-v6 default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits dns
-    dns-opts dns-search exec-opts exec-root experimental features firewall-backend fixed-cidr fixed-cidr-v6 graph
-    host-gateway-ip host-gateway-ips icc init init-path ip ip-forward
-    ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore log-driver
-    log-opts mtu network-control-plane-mtu network-diagnostic-port no-new-privileges
-    node-generic-resources oom-score-adjust raw-logs rootless runtimes seccomp-profile
-    selinux-enabled storage-opts swarm-default-advertise-addr
-    userland-proxy userland-proxy-path userns-remap
-    """.split()  # noqa: SIM905  # a hundred lines of quotes would say less
-)
-"""What dockerd of any version since 19.03 takes and an image service has no use for (moby-behaviour 7.1)."""
-
-
-DAEMON_KEYS = frozenset(
-    """
-    group hosts labels log-format log-level metrics-addr pidfile pull-detach shutdown-timeout tls tlscacert tlscert
-    tlskey tlsverify
-    """.split()  # noqa: SIM905  # as above
-)
-"""What only a daemon has a use for, and `headway.daemon.configuration` reads from the same file."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,7 +125,7 @@ def merge(document: Mapping[str, object], path: Path, flags: Mapping[str, object
         InvalidSettingError: A value is of another kind than its key asks for.
     """
     values: dict[str, object] = {"data_root": data_root, "file": path if path.exists() else None}
-    for key, (name, convert) in _KEYS.items():
+    for key, (name, convert) in KEYS.items():
         if key in document:
             values[name] = convert(document[key], f"{path}: {key}")
     values.update({name: value for name, value in flags.items() if value is not None})
@@ -167,62 +136,6 @@ def merge(document: Mapping[str, object], path: Path, flags: Mapping[str, object
         if values.get(name) == 0:
             del values[name]  # 0 means the default, as in Docker 28
     return Settings(**values)  # type: ignore[arg-type]  # each converter above gives its field's type
-
-
-def read_document(path: Path, *, required: bool) -> dict[str, object]:
-    """Return what a file says, by key; keys that say null are left out, Docker's section ``proxies`` is flattened.
-
-    Raises:
-        InvalidSettingError: It is not there though `required`, is no JSON object, or has a key that nobody knows.
-    """
-    document = {key: value for key, value in _read(path, required=required).items() if value is not None}
-    section = document.pop("proxies", {})  # Docker has them in a section of their own, or not
-    if not isinstance(section, dict):
-        raise InvalidSettingError(f"{path}: proxies must be a JSON object")
-    document |= section
-    _check_keys(document, path)
-    return document
-
-
-def _read(path: Path, *, required: bool) -> dict[str, object]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        if required:
-            raise InvalidSettingError(f"there is no {path}") from None
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettingError(f"cannot read {path}: {error}") from None
-    if not text.strip():
-        return {}
-    import json  # noqa: PLC0415  # msgspec names no line; and without a file, nobody pays for it
-
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        mend = "; '=' where JSON wants ':'" if text[error.pos : error.pos + 1] == "=" else ""
-        raise InvalidSettingError(f"{path}, line {error.lineno}, column {error.colno}: {error.msg}{mend}") from None
-    except RecursionError:
-        raise InvalidSettingError(f"{path}: nested too deeply") from None
-    if not isinstance(document, dict):
-        raise InvalidSettingError(f"{path} must hold a JSON object")
-    return document
-
-
-def _check_keys(document: Mapping[str, object], path: Path) -> None:
-    for key in document:
-        if key not in _DOCKER_KEYS and key not in DAEMON_KEYS and key not in _KEYS:
-            import difflib  # noqa: PLC0415  # only mistakes pay for it
-
-            near = difflib.get_close_matches(key, [*_KEYS, *DAEMON_KEYS, *_DOCKER_KEYS], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise InvalidSettingError(f"{path}: unknown key {key!r}{hint}")
-
-
-def ignored(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
-    """Return what there is to say about keys of Docker's that change nothing here: one sentence, or none."""
-    ignored = sorted(key for key in document if key in _DOCKER_KEYS)
-    return (f"{path}: {', '.join(ignored)}: of no use to an image service, ignored",) if ignored else ()
 
 
 def _check_addresses(settings: Settings) -> None:
@@ -248,125 +161,3 @@ def validate(settings: Settings) -> None:
     if any(addresses) or settings.http_proxy or settings.https_proxy:
         _check_addresses(settings)
     settings.limits.checked()
-
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def parse_duration(text: str) -> float:
-    """Return ``90s``, ``2h``, ``1h30m``, ``0`` or ``forever`` in seconds.
-
-    Raises:
-        InvalidSettingError: It is none of them.
-    """
-    if text == "forever":
-        return math.inf
-    if text == "0":
-        return 0.0
-    if not text or _DURATION.sub("", text):
-        raise InvalidSettingError(f"invalid duration {text!r}: write 90s, 10m, 2h, 0 or forever")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
-
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([kKMGT]?)(iB|B)?\Z")
-_POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
-
-
-def parse_size(text: str) -> int:
-    """Return ``500k``, ``2M``, ``1.5G`` or ``512MiB`` in bytes: decimal units, binary where an ``i`` says so.
-
-    Raises:
-        InvalidSettingError: It is none of them.
-    """
-    found = _SIZE.match(text)
-    if found is None or (found[3] == "iB" and not found[2]):
-        raise InvalidSettingError(f"invalid size {text!r}: write 500k, 2M, 1.5G or 512MiB")
-    unit: int = (1024 if found[3] == "iB" else 1000) ** _POWERS[found[2]]
-    return round(float(found[1]) * unit)
-
-
-def _shown(value: object) -> str:
-    import json  # noqa: PLC0415  # only mistakes pay for it; msgspec refuses large numbers
-
-    return json.dumps(value)
-
-
-def _integer(value: object, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidSettingError(f"{where} must be a whole number, not {_shown(value)}")
-    return value
-
-
-def _boolean(value: object, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidSettingError(f"{where} must be true or false, not {_shown(value)}")
-    return value
-
-
-def _texts(value: object, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidSettingError(f"{where} must be a list of texts, not {_shown(value)}")
-    return tuple(value)
-
-
-def _path(value: object, where: str) -> Path:
-    if not isinstance(value, str) or not Path(value).is_absolute():
-        raise InvalidSettingError(f"{where} must be an absolute path, not {_shown(value)}")
-    return Path(value)
-
-
-def _duration(value: object, where: str) -> float:
-    if not isinstance(value, str):
-        raise InvalidSettingError(f'{where} must be a text such as "10m", not {_shown(value)}')
-    try:
-        return parse_duration(value)
-    except InvalidSettingError as error:
-        raise InvalidSettingError(f"{where}: {error}") from None
-
-
-def _size(value: object, where: str) -> int:
-    if isinstance(value, str):
-        try:
-            return parse_size(value)
-        except InvalidSettingError as error:
-            raise InvalidSettingError(f"{where}: {error}") from None
-    size = _integer(value, where)
-    if size < 0:
-        raise InvalidSettingError(f"{where} must not be below 0")
-    return size
-
-
-def _mirrors(value: object, where: str) -> Mapping[str, tuple[str, ...]]:
-    if not isinstance(value, dict):
-        raise InvalidSettingError(f'{where} must be like {{"ghcr.io": ["https://mirror"]}}, not {_shown(value)}')
-    return {host: _texts(urls, f"{where}: {host}") for host, urls in value.items()}
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidSettingError(f"{where} must be a text")  # without the value: a proxy's URL may hold a password
-    return value
-
-
-_KEYS = {
-    "data-root": ("data_root", _path),
-    "debug": ("debug", _boolean),
-    "registry-mirrors": ("registry_mirrors", _texts),
-    "insecure-registries": ("insecure_registries", _texts),
-    "max-concurrent-downloads": ("max_concurrent_downloads", _integer),
-    "max-concurrent-uploads": ("max_concurrent_uploads", _integer),
-    "max-download-attempts": ("max_download_attempts", _integer),
-    "download-patience": ("download_patience", _duration),
-    "max-download-rate": ("max_download_rate", _size),
-    "unfinished-max-age": ("unfinished_max_age", _duration),
-    "unfinished-max-size": ("unfinished_max_size", _size),
-    "record-recipes": ("record_recipes", _boolean),
-    "retain-layer-blobs": ("retain_layer_blobs", _boolean),
-    "storage-driver": ("storage_driver", _text),
-    "auth-file": ("auth_file", _path),
-    "mirrors": ("mirrors", _mirrors),
-    "http-proxy": ("http_proxy", _text),
-    "https-proxy": ("https_proxy", _text),
-    "no-proxy": ("no_proxy", _text),
-}

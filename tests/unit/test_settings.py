@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from headway.errors import InvalidSettingError
-from headway.settings import Loaded, Settings, default_data_root, load, parse_duration, parse_size
+from headway.quantities import parse_duration, parse_size
+from headway.settings import Loaded, Settings, default_data_root, load
 
 ROOT = Path("/data")
 

@@ -11,7 +11,8 @@ from headway.cli.daemon_arguments import given
 from headway.cli.failures import DONE
 from headway.daemon.configuration import Flags, configured
 from headway.daemon.process import Daemon
-from headway.settings import default_data_root, parse_duration
+from headway.quantities import parse_duration
+from headway.settings import default_data_root
 
 
 def daemon(options: Namespace) -> int:

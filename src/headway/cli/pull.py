@@ -29,13 +29,14 @@ from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError, NoDaemonError
 from headway.interfaces.pulls import Wish
 from headway.oci.reference import Reference
+from headway.quantities import parse_duration, parse_size
 from headway.service.budget import Budget
 from headway.service.outdated import Freshness
 from headway.service.pull import Puller
 from headway.service.pulls import Pulls
 from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
-from headway.settings import Settings, parse_duration, parse_size
+from headway.settings import Settings
 
 T = TypeVar("T")
 

@@ -29,10 +29,11 @@ from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidSettingError, OverBudgetError
 from headway.interfaces.pulls import PRIORITIES, Wish
 from headway.oci.reference import Reference
+from headway.quantities import parse_duration, parse_size
 from headway.service.plan_requests import Planned, PlanRequest, Plans
 from headway.service.progress import PullEvent
 from headway.service.remote_image import PullRequest
-from headway.settings import Settings, parse_duration, parse_size
+from headway.settings import Settings
 
 
 def refuse_daemons_own(options: Namespace) -> None:

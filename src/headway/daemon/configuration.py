@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from headway import settings as shared
 from headway.daemon import logs
+from headway.daemon_file import DAEMON_KEYS, ignored, read_document
 from headway.engine.listeners import Address, parse_metrics_address
 from headway.errors import InvalidSettingError
-from headway.settings import DEFAULT_CONFIG_FILE, Settings
+from headway.settings import DEFAULT_CONFIG_FILE, Settings, merge, validate
 
 
 class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +95,7 @@ def configured(flags: Flags) -> Configuration:
     """
     path = flags.config_file or DEFAULT_CONFIG_FILE
     try:
-        document = shared.read_document(path, required=flags.config_file is not None)
+        document = read_document(path, required=flags.config_file is not None)
         _check_conflicts(document, {**flags.shared, **flags.daemon})
         _validated(document, path, flags, "configuration validation from file failed: ", with_flags=False)
         merged = "merged configuration validation from file and command line flags failed: "
@@ -107,18 +107,18 @@ def configured(flags: Flags) -> Configuration:
 def _validated(
     document: Mapping[str, object], path: Path, flags: Flags, prefix: str, *, with_flags: bool
 ) -> Configuration:
-    settings = shared.merge(document, path, flags.shared if with_flags else {}, data_root=flags.data_root)
+    settings = merge(document, path, flags.shared if with_flags else {}, data_root=flags.data_root)
     daemon = _daemon_settings(document, path, flags.daemon if with_flags else {})
     try:
-        shared.validate(settings)
+        validate(settings)
         _validate(daemon)
     except InvalidSettingError as error:
         raise InvalidSettingError(f"{prefix}{error}") from None
-    return Configuration(settings=settings, daemon=daemon, path=path, warnings=shared.ignored(document, path))
+    return Configuration(settings=settings, daemon=daemon, path=path, warnings=ignored(document, path))
 
 
 def _daemon_settings(document: Mapping[str, object], path: Path, flags: Mapping[str, object]) -> DaemonSettings:
-    values = {key.replace("-", "_"): value for key, value in document.items() if key in shared.DAEMON_KEYS}
+    values = {key.replace("-", "_"): value for key, value in document.items() if key in DAEMON_KEYS}
     for key, value in values.items():
         try:
             values[key] = msgspec.convert(value, _KINDS[key], dec_hook=lambda kind, text: kind(text))

@@ -1,0 +1,182 @@
+"""daemon.json: its keys, and what their values mean.
+
+Rule 1: a key that neither Headway nor Docker knows is refused by name; a typo must not be a setting that does nothing.
+Rule 2: Docker's other keys are accepted with one warning, so that one file can serve both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from headway.errors import InvalidSettingError
+from headway.quantities import parse_duration, parse_size
+
+_DOCKER_KEYS = frozenset(
+    """
+    allow-nondistributable-artifacts api-cors-header authorization-plugins bip bridge builder cgroup-parent
+    cluster-advertise cluster-store cluster-store-opts containerd containerd-namespace containerd-plugin-namespace
+    cpu-rt-period cpu-rt-runtime cri-containerd default-address-pools default-cgroupns-mode default-gateway
+    default-gateway-v6 default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits dns
+    dns-opts dns-search exec-opts exec-root experimental features firewall-backend fixed-cidr fixed-cidr-v6 graph
+    host-gateway-ip host-gateway-ips icc init init-path ip ip-forward
+    ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore log-driver
+    log-opts mtu network-control-plane-mtu network-diagnostic-port no-new-privileges
+    node-generic-resources oom-score-adjust raw-logs rootless runtimes seccomp-profile
+    selinux-enabled storage-opts swarm-default-advertise-addr
+    userland-proxy userland-proxy-path userns-remap
+    """.split()  # noqa: SIM905  # a hundred lines of quotes would say less
+)
+"""What dockerd of any version since 19.03 takes and an image service has no use for (moby-behaviour 7.1)."""
+
+
+DAEMON_KEYS = frozenset(
+    """
+    group hosts labels log-format log-level metrics-addr pidfile pull-detach shutdown-timeout tls tlscacert tlscert
+    tlskey tlsverify
+    """.split()  # noqa: SIM905  # as above
+)
+"""What only a daemon has a use for, and `headway.daemon.configuration` reads from the same file."""
+
+
+def read_document(path: Path, *, required: bool) -> dict[str, object]:
+    """Return what a file says, by key; keys that say null are left out, Docker's section ``proxies`` is flattened.
+
+    Raises:
+        InvalidSettingError: It is not there though `required`, is no JSON object, or has a key that nobody knows.
+    """
+    document = {key: value for key, value in _read(path, required=required).items() if value is not None}
+    section = document.pop("proxies", {})  # Docker has them in a section of their own, or not
+    if not isinstance(section, dict):
+        raise InvalidSettingError(f"{path}: proxies must be a JSON object")
+    document |= section
+    _check_keys(document, path)
+    return document
+
+
+def _read(path: Path, *, required: bool) -> dict[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        if required:
+            raise InvalidSettingError(f"there is no {path}") from None
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettingError(f"cannot read {path}: {error}") from None
+    if not text.strip():
+        return {}
+    import json  # noqa: PLC0415  # msgspec names no line; and without a file, nobody pays for it
+
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        mend = "; '=' where JSON wants ':'" if text[error.pos : error.pos + 1] == "=" else ""
+        raise InvalidSettingError(f"{path}, line {error.lineno}, column {error.colno}: {error.msg}{mend}") from None
+    except RecursionError:
+        raise InvalidSettingError(f"{path}: nested too deeply") from None
+    if not isinstance(document, dict):
+        raise InvalidSettingError(f"{path} must hold a JSON object")
+    return document
+
+
+def _check_keys(document: Mapping[str, object], path: Path) -> None:
+    for key in document:
+        if key not in _DOCKER_KEYS and key not in DAEMON_KEYS and key not in KEYS:
+            import difflib  # noqa: PLC0415  # only mistakes pay for it
+
+            near = difflib.get_close_matches(key, [*KEYS, *DAEMON_KEYS, *_DOCKER_KEYS], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InvalidSettingError(f"{path}: unknown key {key!r}{hint}")
+
+
+def ignored(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
+    """Return what there is to say about keys of Docker's that change nothing here: one sentence, or none."""
+    ignored = sorted(key for key in document if key in _DOCKER_KEYS)
+    return (f"{path}: {', '.join(ignored)}: of no use to an image service, ignored",) if ignored else ()
+
+
+def _shown(value: object) -> str:
+    import json  # noqa: PLC0415  # only mistakes pay for it; msgspec refuses large numbers
+
+    return json.dumps(value)
+
+
+def _integer(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidSettingError(f"{where} must be a whole number, not {_shown(value)}")
+    return value
+
+
+def _boolean(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidSettingError(f"{where} must be true or false, not {_shown(value)}")
+    return value
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidSettingError(f"{where} must be a list of texts, not {_shown(value)}")
+    return tuple(value)
+
+
+def _path(value: object, where: str) -> Path:
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        raise InvalidSettingError(f"{where} must be an absolute path, not {_shown(value)}")
+    return Path(value)
+
+
+def _duration(value: object, where: str) -> float:
+    if not isinstance(value, str):
+        raise InvalidSettingError(f'{where} must be a text such as "10m", not {_shown(value)}')
+    try:
+        return parse_duration(value)
+    except InvalidSettingError as error:
+        raise InvalidSettingError(f"{where}: {error}") from None
+
+
+def _size(value: object, where: str) -> int:
+    if isinstance(value, str):
+        try:
+            return parse_size(value)
+        except InvalidSettingError as error:
+            raise InvalidSettingError(f"{where}: {error}") from None
+    size = _integer(value, where)
+    if size < 0:
+        raise InvalidSettingError(f"{where} must not be below 0")
+    return size
+
+
+def _mirrors(value: object, where: str) -> Mapping[str, tuple[str, ...]]:
+    if not isinstance(value, dict):
+        raise InvalidSettingError(f'{where} must be like {{"ghcr.io": ["https://mirror"]}}, not {_shown(value)}')
+    return {host: _texts(urls, f"{where}: {host}") for host, urls in value.items()}
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidSettingError(f"{where} must be a text")  # without the value: a proxy's URL may hold a password
+    return value
+
+
+KEYS = {
+    "data-root": ("data_root", _path),
+    "debug": ("debug", _boolean),
+    "registry-mirrors": ("registry_mirrors", _texts),
+    "insecure-registries": ("insecure_registries", _texts),
+    "max-concurrent-downloads": ("max_concurrent_downloads", _integer),
+    "max-concurrent-uploads": ("max_concurrent_uploads", _integer),
+    "max-download-attempts": ("max_download_attempts", _integer),
+    "download-patience": ("download_patience", _duration),
+    "max-download-rate": ("max_download_rate", _size),
+    "unfinished-max-age": ("unfinished_max_age", _duration),
+    "unfinished-max-size": ("unfinished_max_size", _size),
+    "record-recipes": ("record_recipes", _boolean),
+    "retain-layer-blobs": ("retain_layer_blobs", _boolean),
+    "storage-driver": ("storage_driver", _text),
+    "auth-file": ("auth_file", _path),
+    "mirrors": ("mirrors", _mirrors),
+    "http-proxy": ("http_proxy", _text),
+    "https-proxy": ("https_proxy", _text),
+    "no-proxy": ("no_proxy", _text),
+}
+"""Of each key: the field of `settings.Settings`, and what makes its value of what the file says."""

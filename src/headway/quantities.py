@@ -1,0 +1,43 @@
+"""Durations and sizes as people write them: on command lines and in daemon.json."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from headway.errors import InvalidSettingError
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: str) -> float:
+    """Return ``90s``, ``2h``, ``1h30m``, ``0`` or ``forever`` in seconds.
+
+    Raises:
+        InvalidSettingError: It is none of them.
+    """
+    if text == "forever":
+        return math.inf
+    if text == "0":
+        return 0.0
+    if not text or _DURATION.sub("", text):
+        raise InvalidSettingError(f"invalid duration {text!r}: write 90s, 10m, 2h, 0 or forever")
+    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([kKMGT]?)(iB|B)?\Z")
+_POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def parse_size(text: str) -> int:
+    """Return ``500k``, ``2M``, ``1.5G`` or ``512MiB`` in bytes: decimal units, binary where an ``i`` says so.
+
+    Raises:
+        InvalidSettingError: It is none of them.
+    """
+    found = _SIZE.match(text)
+    if found is None or (found[3] == "iB" and not found[2]):
+        raise InvalidSettingError(f"invalid size {text!r}: write 500k, 2M, 1.5G or 512MiB")
+    unit: int = (1024 if found[3] == "iB" else 1000) ** _POWERS[found[2]]
+    return round(float(found[1]) * unit)
