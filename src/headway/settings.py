@@ -64,6 +64,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     no_proxy: str | None = None
     file: Path | None = None
 
+    def __repr__(self) -> str:
+        return f"Settings(data_root={str(self.data_root)!r}, ...)"  # a proxy's URL may hold a password
+
     @property
     def limits(self) -> TransferLimits:
         """Those of transfers."""

@@ -355,3 +355,9 @@ def test_limits_of_unfinished_downloads_are_none_unless_they_are_set(tmp_path: P
     assert number.unfinished_max_size == 0
     assert "unfinished-max-size must not be below 0" in refusal(tmp_path, {"unfinished-max-size": -1})
     assert "unfinished-max-size: invalid size" in refusal(tmp_path, {"unfinished-max-size": "much"})
+
+
+def test_settings_that_are_printed_by_mistake_show_no_password() -> None:
+    settings = Settings(data_root=ROOT, https_proxy="http://me:correct-horse@proxy:3128")
+
+    assert "correct-horse" not in f"{settings} {settings!r} {Loaded(settings)}"
