@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from headway.engine import call as engine_call
-from headway.engine import server as engine_server
+from headway.engine import connections
 from headway.engine.call import Call
 from headway.engine.listeners import Address, listen_tcp, listen_unix, passed_sockets
 from headway.engine.messages import said
@@ -178,7 +178,7 @@ async def test_a_client_that_leaves_between_two_pieces_of_an_answer_is_no_bug(
 
 
 async def test_headers_that_come_too_slowly_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_server, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.2)
     bugs: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: bugs.append(context))
     (listener,) = listen_tcp("127.0.0.1", 0)
@@ -191,7 +191,7 @@ async def test_headers_that_come_too_slowly_end_the_connection(monkeypatch: pyte
 
 
 async def test_connections_beyond_the_limit_are_closed_and_the_others_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_server, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
     (listener,) = listen_tcp("127.0.0.1", 0)
     async with serving(ok, listener), asyncio.timeout(5):
         first = await asyncio.open_connection("127.0.0.1", port_of(listener))

@@ -1,0 +1,138 @@
+"""Connections of clients, and what they can make us hold.
+
+Rule 1: it is bounded: headers, the time to send them, and connections.
+Rule 2: a body is what was sent: nothing is decompressed because a header says so.
+Rule 3: a client that leaves ends its handler at once, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from headway.engine.answers import refusal
+from headway.engine.failures import failure
+from headway.version import VERSION
+
+log = logging.getLogger(__name__)
+
+Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+SERVER = {"Server": f"Headway/{VERSION} (linux)"}
+MAX_HEADER_BYTES = 64 * 1024  # a login in X-Registry-Auth is one header, and some are several KiB long
+REQUEST_SECONDS = 30.0
+KEEPALIVE_SECONDS = 75.0
+MAX_CONNECTIONS = 4096
+CUT_SECONDS = 0.1
+
+
+class BoundedServer(web.Server):
+    """Serves any number of sockets (`asyncio.loop.create_server(server, sock=…)`).
+
+    Args:
+        handler: Answers a request.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        super().__init__(
+            self._answer,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            max_field_size=MAX_HEADER_BYTES,
+            max_line_size=MAX_HEADER_BYTES,
+            lingering_time=1.0,
+            auto_decompress=False,
+        )
+        self._handler = handler
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the base's
+        """Answer no more: what is being answered has `timeout` seconds to end, None for ever, and is cut then."""
+        try:
+            async with asyncio.timeout(timeout):
+                await super().shutdown(None)
+        except TimeoutError:
+            await super().shutdown(CUT_SECONDS)  # it waits twice that long, and then cancels what is left
+
+    def __call__(self) -> RequestHandler:
+        """Return the protocol of a new connection."""
+        return _Connection(self, loop=asyncio.get_running_loop(), **self._kwargs)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        if isinstance(connection, _Connection):
+            connection.request_came()
+        try:
+            return await self._handler(request)
+        finally:
+            if isinstance(connection, _Connection):
+                connection.await_request(KEEPALIVE_SECONDS)
+
+
+class _Connection(RequestHandler):
+    """One connection; it has to send its next request within a time, headers and all."""
+
+    __slots__ = ("_deadline",)
+
+    def __init__(self, manager: BoundedServer, **settings: Any) -> None:  # noqa: ANN401  # passed on
+        super().__init__(manager, **settings)
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.BaseProtocol`."""
+        super().connection_made(transport)
+        manager = self._manager
+        if manager is not None and len(manager.connections) > MAX_CONNECTIONS:
+            self.force_close()
+            return
+        self.await_request(REQUEST_SECONDS)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self.request_came()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP request, and end the connection.
+
+        Anybody can send such a thing as often as he likes: it is worth a line where details are wanted, and no more.
+        """
+        if isinstance(exc, ConnectionResetError):
+            raise exc  # the client has left between two pieces of an answer, as it may
+        if status >= 500:
+            told = failure(exc or RuntimeError(message))
+            status, message = told.status, told.message
+        words = " ".join((message or "").split())[:200] or "bad request"
+        log.debug("no request: %s", words)
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("an answer was being sent")
+        response = refusal(status, words, headers=SERVER)
+        response.force_close()
+        return response
+
+    def request_came(self) -> None:
+        """Take note that the headers of a request are whole."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def await_request(self, seconds: float) -> None:
+        """End the connection unless a whole request comes within `seconds`."""
+        self.request_came()
+        if self.transport is not None:
+            self._deadline = self._loop.call_later(seconds, self._late)
+
+    def _late(self) -> None:
+        self._deadline = None
+        self.force_close()
