@@ -16,7 +16,8 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Self, TypeAlias
 
-from headway.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError, StoreReadOnlyError
+from headway.errors import StoreError
+from headway.store.database_failures import database_errors, is_disk_full
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
 from headway.store.record_log import LEAST_BYTES, RecordLog
@@ -25,8 +26,6 @@ from headway.store.schema import MIGRATIONS
 Value: TypeAlias = str | int | float | None
 
 _BUSY_SECONDS = 5.0
-_ROOM_BYTES = 64 * 1024  # for the files beside the database
-_NO_ROOM_BESIDE = (sqlite3.SQLITE_IOERR_SHMSIZE,)
 _OUTER = ("BEGIN IMMEDIATE", ("COMMIT",), ("ROLLBACK",))
 _NESTED = ("SAVEPOINT nested", ("RELEASE nested",), ("ROLLBACK TO nested", "RELEASE nested"))
 
@@ -119,8 +118,8 @@ class Database:
             StoreFullError: No space left; nothing was recorded.
             StoreError: The disk failed; nothing was recorded.
         """
-        begin, commit, undo = _NESTED if self.in_transaction else _OUTER
         with self._lock, database_errors(self._path):
+            begin, commit, undo = _NESTED if self._depth else _OUTER
             self._connection.execute(begin)
             self._depth += 1
             log = self._log
@@ -210,10 +209,10 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
     connection = _connect(f"file:{_quoted(path)}?mode=ro")
     try:
         connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         connection.close()
         code = error.sqlite_errorcode & 0xFF
-        is_full = code == sqlite3.SQLITE_IOERR and _is_disk_full(path) and not _has_unread_log(path)
+        is_full = code == sqlite3.SQLITE_IOERR and is_disk_full(path) and not _has_unread_log(path)
         if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) and not is_full:
             raise
         # WAL wants a shared-memory file beside the database, which cannot be made here: nobody writes either.
@@ -283,48 +282,3 @@ def _migrate(connection: sqlite3.Connection, version: int, program: str, migrati
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-
-
-@contextmanager
-def database_errors(path: Path) -> Iterator[None]:
-    """Translate what SQLite raises in the body, except refusals by a constraint and misuse.
-
-    Raises:
-        StoreFullError: No space left.
-        StoreReadOnlyError: It cannot be written.
-        StoreCorruptError: It is damaged, or no database.
-        StoreBusyError: Another process has locked it.
-        StoreError: Anything else.
-    """
-    try:
-        yield
-    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
-        raise
-    except sqlite3.Error as error:
-        raise _translated(error, path) from error
-
-
-def _translated(error: sqlite3.Error, path: Path) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", 0)
-    match code & 0xFF:
-        case sqlite3.SQLITE_FULL:
-            return StoreFullError(str(path))
-        # No room for the files beside it, for which SQLite has no word of its own.
-        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN if code in _NO_ROOM_BESIDE or _is_disk_full(path):
-            return StoreFullError(str(path))
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return StoreReadOnlyError(f"cannot use {path}: {error}")
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return StoreCorruptError(f"{path} is damaged: {error}")
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return StoreBusyError(str(path), 0)
-    return StoreError(f"{path}: {error}")
-
-
-def _is_disk_full(path: Path) -> bool:
-    try:
-        found = os.statvfs(path.parent)
-    except OSError:
-        return False
-    # Not f_bfree, though root may use some of that: ext4 counts blocks there that it gives to nobody.
-    return found.f_bavail * found.f_frsize < _ROOM_BYTES

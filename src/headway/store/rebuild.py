@@ -15,7 +15,8 @@ from pathlib import Path
 
 from headway.errors import StoreCorruptError, StoreError
 from headway.store.data_root import DataRoot
-from headway.store.database import Database, database_errors
+from headway.store.database import Database
+from headway.store.database_failures import database_errors
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
 from headway.store.record_log import Columns, Remembered, counted, last_change, read, read_header, tables

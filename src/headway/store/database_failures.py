@@ -1,0 +1,64 @@
+"""What SQLite says, in Headway's words.
+
+Rule: no `sqlite3.Error` leaves the store, but for refusals by a constraint, which their caller understands, and misuse,
+which is a bug.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from headway.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError, StoreReadOnlyError
+
+_ROOM_BYTES = 64 * 1024  # for the files beside the database
+_NO_ROOM_BESIDE = (sqlite3.SQLITE_IOERR_SHMSIZE,)
+
+
+@contextmanager
+def database_errors(path: Path) -> Iterator[None]:
+    """Translate what SQLite raises in the body, except refusals by a constraint and misuse.
+
+    Raises:
+        StoreFullError: No space left.
+        StoreReadOnlyError: It cannot be written.
+        StoreCorruptError: It is damaged, or no database.
+        StoreBusyError: Another process has locked it.
+        StoreError: Anything else.
+    """
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
+        raise
+    except sqlite3.Error as error:
+        raise _translated(error, path) from error
+
+
+def _translated(error: sqlite3.Error, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0)
+    match code & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return StoreFullError(str(path))
+        # No room for the files beside it, for which SQLite has no word of its own.
+        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN if code in _NO_ROOM_BESIDE or is_disk_full(path):
+            return StoreFullError(str(path))
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return StoreReadOnlyError(f"cannot use {path}: {error}")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return StoreCorruptError(f"{path} is damaged: {error}")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return StoreBusyError(str(path), 0)
+    return StoreError(f"{path}: {error}")
+
+
+def is_disk_full(path: Path) -> bool:
+    """Tell whether the disk has no room for the files that SQLite keeps beside a database."""
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return False
+    # Not f_bfree, though root may use some of that: ext4 counts blocks there that it gives to nobody.
+    return found.f_bavail * found.f_frsize < _ROOM_BYTES
