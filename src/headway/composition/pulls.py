@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
+from headway.composition.heaps import share_heaps
 from headway.composition.network import credential_source, http_client
 from headway.distribution.addresses import AddressBook
 from headway.distribution.flow import LinkMemory
@@ -73,6 +74,7 @@ async def pulling(
         resolve: Asks the name servers, as `socket.getaddrinfo` does.
         wall: Seconds since the epoch, as this machine has them.
     """
+    share_heaps()
     limits = limits or LiveLimits(settings.limits)
     standing = Standing(AddressBook(stores.hosts.addresses()))
     rate = limits.rate
