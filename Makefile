@@ -5,14 +5,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help install demo test check fix bench bench-badlink prove seed-tour clean
+.PHONY: help install demo test check fix bench bench-floor bench-badlink prove seed-tour clean
 
 help:
 	@echo 'make demo     a pull over a link that breaks, from start to end (no root, under a minute)'
 	@echo 'make test     the tests; as root it installs the peers they need from Debian'
 	@echo 'make check    formatting, types and the direction of imports'
 	@echo 'make fix      let ruff mend what it can'
-	@echo 'make bench    Headway beside dockerd (root; QUICK=1: under 3 minutes)'
+	@echo 'make bench    Headway beside four engines (root; an hour; QUICK=1: beside dockerd in under 3 minutes)'
+	@echo 'make bench-floor  Headway beside what this machine cannot do without (root)'
 	@echo 'make bench-badlink  Headway beside four engines over links that break (root; under 20 minutes)'
 	@echo 'make prove    every figure the docs claim; ONLY=name for one'
 	@echo 'make seed-tour  each part of the seed, shown by the docker command (writes docs/seed.md)'
@@ -46,7 +47,10 @@ fix: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
-	@$(BIN)/python -m bench $(if $(QUICK),--quick)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(IMAGES),--images "$(IMAGES)")
+
+bench-floor: $(READY)
+	@$(BIN)/python -m bench.floor
 
 bench-badlink: $(READY)
 	@$(BIN)/python -m bench.badlink

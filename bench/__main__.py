@@ -10,35 +10,59 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from bench import corpus, machine, report, setting
+from bench import corpus, machine, pictures, prerequisites, report, setting
+from bench.more_peers import Containerd, Podman, Skopeo
 from bench.peers import Dockerd, Headway, Program
 from bench.processes import BenchError
 from bench.samples import Comparison
 
-PROGRAMS: tuple[Program, ...] = (Headway(), Dockerd())
+ROUNDS = 5
+HEADWAY, DOCKERD = Headway(), Dockerd()
+EVERY: tuple[Program, ...] = (HEADWAY, DOCKERD, Containerd(), Podman(), Skopeo())
+# dockerd 20.10 answers `archive/tar: invalid tar header`.
+CANNOT: dict[str, tuple[Program, ...]] = {"gzip": (), "zstd": (DOCKERD,)}
+RECIPES = {each.name: each for each in (corpus.PYTHON, corpus.SMALL, corpus.BIG, corpus.MIXED, corpus.FORTY)}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure and how often: every image by every program."""
+    """What to measure and how often: every image by every program that can unpack it."""
 
     name: str
     command: str
     images: tuple[tuple[corpus.Recipe, str], ...]
+    programs: tuple[Program, ...]
     rounds: int
     twins: int
 
+    def able(self, compression: str) -> tuple[Program, ...]:
+        """Return the programs that can unpack this."""
+        return tuple(program for program in self.programs if program not in CANNOT[compression])
 
-QUICK = Plan("quick", "make bench QUICK=1", ((corpus.PYTHON, "gzip"),), rounds=3, twins=1)
-ALL = tuple((each, "gzip") for each in (corpus.PYTHON, corpus.SMALL, corpus.BIG, corpus.FORTY))
-FULL = Plan("full", "make bench", ALL, rounds=5, twins=3)
+
+QUICK = Plan("quick", "make bench QUICK=1", ((corpus.PYTHON, "gzip"),), programs=(HEADWAY, DOCKERD), rounds=3, twins=1)
+
+
+def full(names: Sequence[str], rounds: int) -> Plan:
+    """Return the plan for everything, or for some images or other rounds, which then has another name."""
+    images = tuple((RECIPES[name], compression) for compression in corpus.COMPRESSIONS for name in names or RECIPES)
+    words = [f"ROUNDS={rounds}"] if rounds != ROUNDS else []
+    words += [f'IMAGES="{" ".join(names)}"'] if names else []
+    name = "-".join(["full" if not words else "part", *names])
+    return Plan(name, " ".join(["make bench", *words]), images, programs=EVERY, rounds=rounds, twins=min(3, rounds))
 
 
 def main() -> int:
     """Run the plan that the command line asks for and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Headway beside its peers.")
     parser.add_argument("--quick", action="store_true", help="one image, three rounds, under three minutes")
-    plan = QUICK if parser.parse_args().quick else FULL
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how many; by default {ROUNDS}")
+    parser.add_argument("--images", default="", help=f"which of {' '.join(RECIPES)}; by default all")
+    wanted = parser.parse_args()
+    names = wanted.images.split()
+    if strange := set(names) - set(RECIPES):
+        parser.error(f"no such image: {' '.join(sorted(strange))}")
+    plan = QUICK if wanted.quick else full(names, wanted.rounds)
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, _stop)
     try:
@@ -54,19 +78,23 @@ def main() -> int:
 
 def _run(plan: Plan) -> None:
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    with setting.ready(plan.images) as (bench, images):
-        versions = {program.name: program.version() for program in PROGRAMS}
+    programs = {program.name for program in plan.programs}
+    with setting.ready(plan.images, programs & set(prerequisites.BUILDERS)) as (bench, images):
+        versions = {program.name: program.version() for program in plan.programs}
         facts = machine.facts() | {
             "measured disk": f"journaled ext4 in a loop file, direct I/O {'on' if bench.disk.is_direct else 'off'}",
             "load average before": machine.load(),
         }
-        comparisons = [bench.compare(image, PROGRAMS, rounds=plan.rounds, twins=plan.twins) for image in images]
+        comparisons = [
+            bench.compare(image, plan.able(image.compression), rounds=plan.rounds, twins=plan.twins) for image in images
+        ]
     facts |= {"load average after": machine.load()} | {
         f"image {image.name} {image.compression}": _describe(image) for image in images
     }
-    remarks = [program.remark for program in PROGRAMS]
-    caption = report.Caption(f"Headway beside its peers, {today}", plan.command, facts, versions, remarks)
-    _write(setting.RESULTS / f"{plan.name}-{today}", caption, comparisons)
+    remarks = [program.remark for program in plan.programs]
+    name, title = f"{plan.name}-{today}", f"Headway beside its peers, {today}"
+    caption = report.Caption(title, plan.command, facts, versions, remarks, f"{name}.svg")
+    _write(setting.RESULTS / name, caption, comparisons)
 
 
 def _describe(image: corpus.Image) -> str:
@@ -78,9 +106,10 @@ def _describe(image: corpus.Image) -> str:
 def _write(path: Path, caption: report.Caption, comparisons: Sequence[Comparison]) -> None:
     path.with_suffix(".md").write_text(report.markdown(caption, comparisons))
     path.with_suffix(".json").write_text(json.dumps(report.document(caption, comparisons), indent=1) + "\n")
+    pictures.draw(comparisons, path.with_suffix(".svg"))
     print(report.figures_table(comparisons), "", report.ratios_table(comparisons), "", sep="\n")
     print(*report.sentences(comparisons), sep="\n")
-    print(f"written: bench/results/{path.name}.md and .json", file=sys.stderr)
+    print(f"written: bench/results/{path.name}.md, .json and .svg", file=sys.stderr)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.processes import run
 
@@ -165,6 +165,11 @@ class Image:
     files: int
     unpacked_bytes: int
 
+    def layers(self) -> list[Path]:
+        """Return where the layers' blobs lie, the lowest first; a file's name is the hex of its digest."""
+        manifest = _manifest(self.layout, self.compression)
+        return [_blob(self.layout, layer["digest"]) for layer in manifest["layers"]]
+
 
 PYTHON = Recipe(
     "python",
@@ -257,10 +262,7 @@ def load(recipe: Recipe, compression: str, corpus: Path) -> Image:
     """Describe a built image by what its layout says."""
     layout = corpus / f"{recipe.name}-{recipe.key}"
     about = json.loads((layout / "about.json").read_text())
-    for descriptor in json.loads((layout / "index.json").read_text())["manifests"]:
-        if descriptor["annotations"]["org.opencontainers.image.ref.name"] == compression:
-            manifest = json.loads(_blob(layout, descriptor["digest"]).read_text())
-            break
+    manifest = _manifest(layout, compression)
     return Image(
         name=recipe.name,
         compression=compression,
@@ -298,6 +300,13 @@ def _counted(buildah: list[str], image: str) -> tuple[int, int]:
     sizes = [path.lstat().st_size for path in root.rglob("*") if path.is_symlink() or path.is_file()]
     run([*buildah, "rm", container])
     return len(sizes), sum(sizes)
+
+
+def _manifest(layout: Path, compression: str) -> Any:  # noqa: ANN401  # JSON
+    index = json.loads((layout / "index.json").read_text())
+    tag = "org.opencontainers.image.ref.name"
+    found = next(each for each in index["manifests"] if each["annotations"][tag] == compression)
+    return json.loads(_blob(layout, found["digest"]).read_text())
 
 
 def _blob(layout: Path, digest: str) -> Path:

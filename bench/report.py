@@ -26,6 +26,7 @@ class Caption:
         facts: The machine and the set-up, a name and a value each.
         versions: What each program says it is, by its name in tables.
         remarks: Sentences on how each program was run.
+        picture: The file beside the report that shows the ratios.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Caption:
     facts: Mapping[str, str]
     versions: Mapping[str, str]
     remarks: Sequence[str]
+    picture: str
 
 
 def figures_table(comparisons: Sequence[Comparison]) -> str:
@@ -78,6 +80,7 @@ def markdown(caption: Caption, comparisons: Sequence[Comparison]) -> str:
         figures_table(comparisons),
         ratios_table(comparisons),
         "\n".join(f"**{sentence}**  " for sentence in sentences(comparisons)).rstrip(),
+        f"![peer / {OURS}]({caption.picture})",
         READING,
         " ".join(caption.remarks),
     ]

@@ -36,16 +36,21 @@ class Bench:
         """
         reference = self.registry.push(image)
         measured = [
-            {program.name: self._run(program, image, reference, f"round {number + 1}") for program in programs}
+            {program.name: self.pull(program, image, reference, f"round {number + 1}") for program in programs}
             for number in range(rounds)
         ]
         ours = next(program for program in programs if program.name == OURS)
         pairs = [
-            (self._run(ours, image, reference, "A/A"), self._run(ours, image, reference, "A/A")) for _ in range(twins)
+            (self.pull(ours, image, reference, "A/A"), self.pull(ours, image, reference, "A/A")) for _ in range(twins)
         ]
         return Comparison(f"{image.name} {image.compression}", measured, pairs)
 
-    def _run(self, program: Program, image: Image, reference: str, label: str) -> Sample:
+    def pull(self, program: Program, image: Image, reference: str, label: str) -> Sample:
+        """Let a program pull an image into a store that has nothing, and return what it cost.
+
+        Raises:
+            BenchError: The pull failed, or the program did not start.
+        """
         with (
             tempfile.TemporaryDirectory(prefix="headway-bench-") as scratch,
             self.disk.fresh() as mounted,

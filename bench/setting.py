@@ -5,7 +5,7 @@ Rule: everything is made here and gone afterwards, but for the built images, whi
 
 import fcntl
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -19,18 +19,21 @@ DISK_BYTES = 6 << 30
 
 
 @contextmanager
-def ready(wanted: Sequence[tuple[corpus.Recipe, str]]) -> Iterator[tuple[Bench, tuple[corpus.Image, ...]]]:
+def ready(
+    wanted: Sequence[tuple[corpus.Recipe, str]], programs: Iterable[str] = ()
+) -> Iterator[tuple[Bench, tuple[corpus.Image, ...]]]:
     """Give a place to measure in, with images built; everything but those is gone after the block.
 
     Args:
         wanted: Recipes, each with a compression.
+        programs: What is needed beyond what every benchmark needs.
 
     Raises:
         BenchError: Not root, something is missing, no network for an image that has to be built, or another benchmark
             is running.
     """
     layers = [layer for recipe, _ in wanted for layer in recipe.layers]
-    prerequisites.ensure({program for layer in layers for program in layer.needs})
+    prerequisites.ensure({*programs, *(program for layer in layers for program in layer.needs)})
     WORK.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(_alone(WORK))

@@ -10,7 +10,7 @@ from bench.report import Caption, document, markdown, ratios_table, sentences, s
 from bench.samples import COSTS, METRICS, Comparison, Sample, Spread
 
 WALL, WALL_AND_SYNC = METRICS[0], METRICS[1]
-CAPTION = Caption("A title", "make bench QUICK=1", {"CPUs": "2"}, {"headway": "headway 1"}, ["A remark."])
+CAPTION = Caption("A title", "make bench QUICK=1", {"CPUs": "2"}, {"headway": "headway 1"}, ["A remark."], "a.svg")
 
 
 def sample(wall_seconds: float, *, cpu_seconds: float = 1.0, sync_seconds: float = 0.0) -> Sample:
