@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from headway.errors import InvalidLayerError, StoreError, StoreFullError
+from headway.interfaces.files import Applier, TarSource
 from headway.layers.applying import apply
 from headway.layers.processes import FAST_SECONDS, Processes
 from headway.oci.digest import DiffID
@@ -34,6 +37,9 @@ LAYER = gzip.compress(
 )
 
 
+IN_THREAD = partial(apply, records=True)
+
+
 class Watched:
     """A source that tells which processes there are, each time it is read."""
 
@@ -50,6 +56,16 @@ class Watched:
         return self._source.read(limit)
 
 
+def apart(applier: Applier) -> Applier:
+    """Let an applier work in a thread made for it, whose umask it changes."""
+
+    def applied(source: TarSource, place: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(applier, source, place, progress).result()
+
+    return applied
+
+
 def _children() -> Iterator[int]:
     """Yield the processes that unpack for this one; there may be servers that other tests have started."""
     for thread in Path("/proc/self/task").iterdir():
@@ -62,7 +78,7 @@ def _children() -> Iterator[int]:
 def in_process(data: bytes, place: Path) -> tuple[DiffID, LayerReport]:
     place.mkdir()
     source = Watched(data)
-    found = Processes(1, records=True, large=1)(source, place, lambda _: None)
+    found = apart(Processes(1, records=True, large=1))(source, place, lambda _: None)
     assert source.children
     return found
 
@@ -71,7 +87,7 @@ def test_a_process_gives_what_a_thread_gives(tmp_path: Path) -> None:
     (tmp_path / "thread").mkdir()
     told: list[int] = []
 
-    expected = apply(Source(LAYER, 4096), tmp_path / "thread", told.append, records=True)
+    expected = apart(IN_THREAD)(Source(LAYER, 4096), tmp_path / "thread", told.append)
     found = in_process(LAYER, tmp_path / "process")
 
     assert found == expected
@@ -83,7 +99,7 @@ def test_a_process_gives_what_a_thread_gives(tmp_path: Path) -> None:
 def test_it_says_how_much_of_the_blob_was_taken(tmp_path: Path) -> None:
     told: list[int] = []
 
-    Processes(1, records=False, large=1)(Source(LAYER, 4096), tmp_path, told.append)
+    apart(Processes(1, records=False, large=1))(Source(LAYER, 4096), tmp_path, told.append)
 
     assert told == sorted(told)
     assert told[-1] == len(LAYER)
@@ -93,7 +109,7 @@ def test_it_says_how_much_of_the_blob_was_taken(tmp_path: Path) -> None:
 def test_it_records_only_where_it_should(tmp_path: Path, records: bool) -> None:  # noqa: FBT001
     (tmp_path / "tree").mkdir()
 
-    Processes(1, records=records, large=1)(Source(LAYER, 4096), tmp_path / "tree", lambda _: None)
+    apart(Processes(1, records=records, large=1))(Source(LAYER, 4096), tmp_path / "tree", lambda _: None)
 
     assert len(list(tmp_path.iterdir())) == 1 + records
 
@@ -126,7 +142,7 @@ def test_a_source_that_is_stopped_ends_the_process(tmp_path: Path) -> None:
     source = _Stopped(LAYER)
 
     with pytest.raises(InterruptedError):
-        Processes(1, records=True, large=1)(source, tmp_path, lambda _: None)
+        apart(Processes(1, records=True, large=1))(source, tmp_path, lambda _: None)
 
     assert list(_children()) == []
 
@@ -143,16 +159,18 @@ def test_a_process_that_is_killed_is_told(tmp_path: Path) -> None:
     source = Watched(LAYER, lambda child: os.kill(child, signal.SIGKILL))
 
     with pytest.raises(StoreError, match="ended with -9 and said nothing"):
-        Processes(1, records=True, large=1)(source, tmp_path, lambda _: None)
+        apart(Processes(1, records=True, large=1))(source, tmp_path, lambda _: None)
 
 
 @pytest.mark.parametrize("python", ["/nonexistent", "/bin/false"])
 def test_where_no_process_starts_the_thread_unpacks(tmp_path: Path, python: str) -> None:
     (tmp_path / "thread").mkdir()
     (tmp_path / "tree").mkdir()
-    expected = apply(Source(LAYER, 4096), tmp_path / "thread", lambda _: None, records=True)
+    expected = apart(IN_THREAD)(Source(LAYER, 4096), tmp_path / "thread", lambda _: None)
 
-    found = Processes(1, records=True, large=1, python=python)(Source(LAYER, 4096), tmp_path / "tree", lambda _: None)
+    found = apart(Processes(1, records=True, large=1, python=python))(
+        Source(LAYER, 4096), tmp_path / "tree", lambda _: None
+    )
 
     assert found == expected
 
@@ -160,7 +178,7 @@ def test_where_no_process_starts_the_thread_unpacks(tmp_path: Path, python: str)
 def _without(processes: Processes, data: bytes, place: Path) -> bool:
     """Tell whether a layer is unpacked without a process."""
     source = Watched(data)
-    processes(source, place, lambda _: None)
+    apart(processes)(source, place, lambda _: None)
     return not source.children
 
 
@@ -183,7 +201,7 @@ def test_without_a_place_the_thread_unpacks(tmp_path: Path) -> None:
 def test_a_place_is_free_again_behind_a_failure(tmp_path: Path) -> None:
     processes = Processes(1, records=False, large=1)
     with pytest.raises(InvalidLayerError):
-        processes(Source(LAYER[:100], 4096), tmp_path, lambda _: None)
+        apart(processes)(Source(LAYER[:100], 4096), tmp_path, lambda _: None)
     (tmp_path / "tree").mkdir()
 
     assert not _without(processes, LAYER, tmp_path / "tree")

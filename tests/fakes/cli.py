@@ -55,12 +55,14 @@ class Cli:
         stdout, stderr = process.communicate(given, timeout=60)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
-    def start(self, *words: str | Path, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        """Start it, with pipes for what it prints."""
+    def start(
+        self, *words: str | Path, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
+        """Start it, with pipes for what it prints unless `stdout` is another place."""
         return subprocess.Popen(
             self._command(words),
             stdin=stdin,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             errors="surrogateescape",
