@@ -75,6 +75,12 @@ QUESTIONS = [
     ("mount",),
     ("prune", "--all", "--dry-run"),
     ("inspect", "nope", "hello:1"),
+    ("check",),
+    ("check", "--full", "--format", "json"),
+    ("outdated", "nope"),
+    ("traffic", "--since", "1d"),
+    ("traffic", "--format", "json"),
+    ("traffic", "--since", "never"),
 ]
 
 
@@ -119,11 +125,18 @@ def test_nobody_at_a_named_address_is_said(both: Both) -> None:
     assert "headway: no daemon at unix:///nope.sock: No such file or directory\nnext: start it" in done.stderr
 
 
-@pytest.mark.parametrize("words", [("unpack", "a", "/nope"), ("check",), ("outdated",)])
+@pytest.mark.parametrize("words", [("unpack", "a", "/nope"), ("bundle", "a", "/nope")])
 def test_what_works_on_this_machine_only_is_refused_for_a_named_daemon(both: Both, words: tuple[str, ...]) -> None:
     for done in (both.named("-H", both.running.host, *words), both.named(*words, HEADWAY_HOST=both.running.host)):
         assert done.returncode == 2
         assert f"headway: {words[0]} works on this machine's own data root, not through a daemon" in done.stderr
+
+
+def test_what_a_daemon_has_open_is_not_repaired_through_it(both: Both) -> None:
+    done = both.named("-H", both.running.host, "check", "--repair", "-f")
+
+    assert done.returncode == 2
+    assert "headway: check --repair changes what a daemon has open: stop it" in done.stderr
 
 
 def test_a_store_that_a_daemon_holds_is_changed_through_it(both: Both) -> None:

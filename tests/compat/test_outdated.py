@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 from tests.fakes import images
 from tests.fakes.cli import Cli
+from tests.fakes.daemon import daemon
 from tests.faults.registry import Registry
 
 OLD = images.image([{"version": b"1"}])
@@ -51,6 +53,29 @@ def test_a_tag_that_has_moved_is_told_and_pulled_with_all_that_have(tmp_path: Pa
     assert "test/stays" not in planned.stdout
     assert "test/moves:latest" in pulled.stdout
     assert in_the_end == before
+
+
+def test_a_daemon_asks_and_brings_them_as_well_named_or_not() -> None:
+    with tempfile.TemporaryDirectory(prefix="hw") as place, Registry([OLD]) as registry, daemon(Path(place)) as running:
+        held, named = Cli(running.data_root), Cli(Path(), names_root=False, environment={"HEADWAY_HOST": running.host})
+        name = f"{registry.host}/test/image"
+        assert held("pull", name).returncode == 0
+        registry.add(NEW, "test/image")
+        here = held("outdated")
+        asked = [cli("outdated", *words) for cli in (held, named) for words in ((), (name,))]
+        gone = [cli("outdated", f"{registry.host}/test/nothing") for cli in (held, named)]
+        planned = named("pull", "--all-outdated", "--dry-run")
+        pulled = held("pull", "--all-outdated", "-q")
+        in_the_end = states(named)
+        bugs = running.bugs
+
+    assert {(done.returncode, done.stdout, done.stderr) for done in asked} == {(1, here.stdout, "")}
+    assert "outdated" in here.stdout
+    assert gone[0].stderr == gone[1].stderr
+    assert name in planned.stdout
+    assert (pulled.returncode, pulled.stdout) == (0, f"{name}:latest\n")
+    assert in_the_end == (0, {"test/image:latest": "current"})
+    assert bugs == []
 
 
 def test_tags_of_one_registry_are_asked_about_on_one_connection(tmp_path: Path) -> None:

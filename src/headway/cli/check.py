@@ -9,15 +9,17 @@ from argparse import Namespace
 
 from headway.cli.failures import DONE, FINAL, USAGE, exit_status, explain
 from headway.cli.progress import view_for
+from headway.cli.remote import named_daemon
 from headway.cli.session import say, settings_of
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import one_line
 from headway.cli.units import size
+from headway.client.questions import DaemonQuestions
 from headway.composition.checking import checking
 from headway.composition.pulls import pulling
 from headway.composition.writing import mending, salvage_store
 from headway.distribution.endpoints import InsecureRegistries
-from headway.errors import StoreCorruptError
+from headway.errors import InvalidSettingError, StoreCorruptError
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.check import Checked, Damage, Kind, Remedy
@@ -33,6 +35,9 @@ def check(options: Namespace) -> int:
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
         auth_file=options.authfile and options.authfile.absolute(),
     )
+    if options.repair and named_daemon(options) is not None:
+        where = "stop it and repair where the store is, without -H and HEADWAY_HOST"
+        raise InvalidSettingError(f"check --repair changes what a daemon has open: {where}")
     found = _checked(settings, options)
     if not found.damage or not options.repair:
         _show(found, options)
@@ -42,7 +47,10 @@ def check(options: Namespace) -> int:
 
 def _checked(settings: Settings, options: Namespace) -> Checked:
     tell = _progress if sys.stderr.isatty() and options.format == "table" else lambda _done, _of: None
+    daemon = named_daemon(options)
     try:
+        if daemon is not None:
+            return DaemonQuestions(daemon).check(full=options.full)
         with checking(settings) as checker:
             return checker.check(full=options.full, tell=tell)
     except StoreCorruptError as error:

@@ -6,16 +6,23 @@ import asyncio
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from headway.cli.failures import DONE, FINAL, TRY_AGAIN, explain
+from headway.cli.remote import named_daemon
 from headway.cli.session import settings_of
 from headway.cli.table import render
 from headway.composition.asking import asking
+from headway.composition.network import credential_source
 from headway.composition.reading import reading
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
 from headway.service.outdated import Freshness, Outdated, TagFreshness
+from headway.service.question_requests import OutdatedRequest
 from headway.settings import Settings
+
+if TYPE_CHECKING:
+    from headway.client.daemon import Daemon
 
 _HEADINGS = {"Reference": "IMAGE", "State": "STATE", "Here": "HERE", "There": "AT THE REGISTRY"}
 
@@ -30,7 +37,7 @@ def outdated(options: Namespace) -> int:
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
         auth_file=options.authfile and options.authfile.absolute(),
     )
-    found = check(settings, [Reference.parse(name).with_default_tag() for name in options.names])
+    found = check(settings, options)
     if options.quiet:
         print("".join(f"{each.reference.familiar}\n" for each in found if each.freshness is Freshness.OUTDATED), end="")
     else:
@@ -42,10 +49,36 @@ def outdated(options: Namespace) -> int:
     return _status(found)
 
 
-def check(settings: Settings, references: Sequence[Reference] = ()) -> list[TagFreshness]:
-    """Return how tags here stand to their registries; all tags where none is named."""
+def check(settings: Settings, options: Namespace, *, is_every: bool = False) -> list[TagFreshness]:
+    """Return how tags stand to their registries, in the store that is named; all tags where none is.
+
+    Args:
+        settings: In force.
+        options: The command line.
+        is_every: Whether names on the command line are meant for something else.
+    """
+    references = [] if is_every else [Reference.parse(name).with_default_tag() for name in options.names]
+    if (daemon := named_daemon(options)) is not None:
+        return _asked(daemon, settings, references, options)
     with reading(settings) as records, asking(settings, records.hosts) as repository:
         return asyncio.run(Outdated(records, repository).check(references))
+
+
+def _asked(
+    daemon: Daemon, settings: Settings, references: Sequence[Reference], options: Namespace
+) -> list[TagFreshness]:
+    """Have a daemon ask, by this user's logins."""
+    from headway.client.questions import DaemonQuestions  # noqa: PLC0415  # who asks by itself does not pay for it
+
+    logins = credential_source(settings)
+    tags = references or [tag for image in daemon.images({}) for tag in image.tags]
+    known = {name: logins(name) for name in dict.fromkeys(f"{tag.domain}/{tag.path}" for tag in tags)}
+    request = OutdatedRequest(
+        names=tuple(map(str, references)),
+        logins={name: login for name, login in known.items() if login is not None},
+        insecure=tuple(options.insecure_registry or ()),
+    )
+    return DaemonQuestions(daemon).outdated(request)
 
 
 def _status(found: Sequence[TagFreshness]) -> int:

@@ -18,7 +18,7 @@ from headway.cli.outdated import check
 from headway.cli.plan import say_plans
 from headway.cli.progress import View, view_for
 from headway.cli.pulled import Outcome, say_all
-from headway.cli.remote import holding_daemon, named_daemon
+from headway.cli.remote import holding_daemon
 from headway.cli.remote_pull import RemotePull, refuse_daemons_own
 from headway.cli.session import say, settings_of
 from headway.composition.durable import command_pulls
@@ -55,13 +55,11 @@ def pull(options: Namespace) -> int:
         auth_file=options.authfile and options.authfile.absolute(),
     )
     daemon = holding_daemon(options, settings)
-    if options.all_outdated and named_daemon(options) is not None:
-        raise InvalidSettingError("--all-outdated looks into this machine's own data root: run it there, without -H")
     if daemon is not None:
         refuse_daemons_own(options)
     elif options.detach:
         raise NoDaemonError(str(settings.data_root), "a pull that goes on by itself needs one that brings it")
-    names = dict.fromkeys([*options.names, *(_outdated(settings) if options.all_outdated else ())])
+    names = dict.fromkeys([*options.names, *(_outdated(settings, options) if options.all_outdated else ())])
     requests = [_request(name, options, settings) for name in names]
     view = view_for("none" if options.quiet and options.progress == "auto" else options.progress, sys.stderr)
     if daemon is not None:
@@ -89,9 +87,9 @@ def _parsed(parse: Callable[[str], T], options: Namespace, field: str) -> T | No
         raise InvalidSettingError(f"--{field.replace('_', '-')}: {error}") from None
 
 
-def _outdated(settings: Settings) -> list[str]:
+def _outdated(settings: Settings, options: Namespace) -> list[str]:
     """Return the tags that stand for another image at their registry by now; say which could not be asked about."""
-    found = check(settings)
+    found = check(settings, options, is_every=True)
     for each in found:
         if each.freshness in (Freshness.UNKNOWN, Freshness.GONE) and each.error is not None:
             say(f"{each.reference.familiar} is left out: {each.error}")

@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from headway.cli.failures import DONE
+from headway.cli.remote import named_daemon
 from headway.cli.session import settings_of
 from headway.cli.table import SCHEMA, json_text, render
 from headway.cli.units import size
@@ -28,7 +29,13 @@ _COLUMNS = {
 
 def traffic(options: Namespace) -> int:
     """Show the sums of days, UTC, and their total."""
-    rows = traffic_of(settings_of(options), _day(options.since), _day(options.until))
+    since, until = _day(options.since), _day(options.until)
+    if (daemon := named_daemon(options)) is not None:
+        from headway.client.questions import DaemonQuestions  # noqa: PLC0415  # who reads by itself does not pay for it
+
+        rows = DaemonQuestions(daemon).traffic(since, until)
+    else:
+        rows = traffic_of(settings_of(options), since, until)
     total = sum((row.traffic for row in rows), Traffic())
     if options.format == "json":
         print(json_text(_document(rows, total), indent=1))

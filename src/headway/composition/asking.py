@@ -23,7 +23,7 @@ from headway.service.repository import Repository
 from headway.service.tools import Tools
 from headway.settings import Settings
 
-_ATTEMPTS = 2
+ATTEMPTS = 2
 
 
 class RememberedHosts:
@@ -78,7 +78,7 @@ def asking(settings: Settings, hosts: HostMemory) -> Iterator[Callable[[Referenc
         memory=LinkMemory(),
         standing=standing,
         streams=Streams(),
-        policy=lambda: RetryPolicy(_ATTEMPTS, 0.0),  # who asks waits for an answer, not for the link
+        policy=lambda: RetryPolicy(ATTEMPTS, 0.0),  # who asks waits for an answer, not for the link
         clock=time.monotonic,
         jitter=random.random,
     )

@@ -36,6 +36,7 @@ from headway.engine.listeners import BACKLOG, Address
 from headway.engine.metrics import RequestTimes
 from headway.engine.routes.headway import HeadwayRoutes
 from headway.engine.routes.headway_pulls import HeadwayPullRoutes
+from headway.engine.routes.headway_questions import HeadwayQuestionRoutes
 from headway.engine.server import EngineServer
 from headway.engine.table import all_routes
 from headway.errors import HeadwayError
@@ -117,6 +118,7 @@ class Daemon:
             own = [
                 *HeadwayRoutes(service, stores, self._configuration.settings).routes(),
                 *HeadwayPullRoutes(service, pulls, Platform.of_machine(host.machine)).routes(),
+                *HeadwayQuestionRoutes(service, stores, self._configuration.settings).routes(),
             ]
             times = RequestTimes()
             server = EngineServer([*own, *routes], times.took)

@@ -97,7 +97,7 @@ def _outdated(parser: argparse.ArgumentParser) -> None:
 IMAGES = {
     "pull": Command(_pull, "headway.cli.pull", "bring images, over any link"),
     "push": Command(_push, "headway.cli.push", "bring an image to its registry"),
-    "outdated": Command(_outdated, "headway.cli.outdated", "which tags have moved on", here_only=True),
+    "outdated": Command(_outdated, "headway.cli.outdated", "which tags have moved on"),
 }
 COMMANDS = {
     "pulls": Command(_pulls, "headway.cli.pulls", "what is being pulled; pause, resume, cancel, and who goes first"),

@@ -60,7 +60,7 @@ def _traffic(parser: argparse.ArgumentParser) -> None:
 COMMANDS = {
     "df": Command(_df, "headway.cli.df", "what takes up how much"),
     "prune": Command(_prune, "headway.cli.prune", "make room: what nobody uses goes"),
-    "check": Command(_check, "headway.cli.check", "is it all here, and what it was? --repair mends it", here_only=True),
+    "check": Command(_check, "headway.cli.check", "is it all here, and what it was? --repair mends it"),
     "events": Command(_events, "headway.cli.events", "what happened, and what happens"),
-    "traffic": Command(_traffic, "headway.cli.traffic", "what crossed the network, by day", here_only=True),
+    "traffic": Command(_traffic, "headway.cli.traffic", "what crossed the network, by day"),
 }

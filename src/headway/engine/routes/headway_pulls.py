@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from headway import wire
+from headway.distribution.transfer_limits import DEFAULT_ATTEMPTS, TransferLimits
 from headway.engine.call import Call
 from headway.engine.logins import login_of
 from headway.engine.routes.headway import answering, asked, refused
@@ -124,6 +125,11 @@ class HeadwayPullRoutes:
     def _spelled_out(self, wish: Wish) -> Wish:
         platform = Platform.parse(wish.platform, self._host) if wish.platform else self._host
         reference = Reference.parse(wish.reference).with_default_tag()
+        TransferLimits(
+            max_download_attempts=DEFAULT_ATTEMPTS if wish.attempts is None else wish.attempts,
+            download_patience=wish.patience or 0.0,
+            max_download_rate=wish.rate,
+        ).checked()
         return msgspec.structs.replace(wish, reference=str(reference), platform=str(platform))
 
 

@@ -1,0 +1,34 @@
+"""A daemon's answers to what takes long, or is not about one image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headway.client.daemon import Daemon
+from headway.interfaces.traffic import TrafficRow
+from headway.service.check import Checked
+from headway.service.outdated import TagFreshness
+from headway.service.question_requests import OutdatedRequest, ToldFreshness
+
+
+class DaemonQuestions:
+    """What a daemon is asked.
+
+    Args:
+        daemon: Which one.
+    """
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def outdated(self, request: OutdatedRequest) -> list[TagFreshness]:
+        """See `service.outdated.Outdated.check`."""
+        return [told.heard() for told in self._daemon.ask("POST", "outdated", list[ToldFreshness], request)]
+
+    def check(self, *, full: bool) -> Checked:
+        """See `service.check.Checker.check`."""
+        return self._daemon.ask("GET", "check", Checked, full=full)
+
+    def traffic(self, since: str, until: str) -> Sequence[TrafficRow]:
+        """See `interfaces.traffic.TrafficStore.days`."""
+        return self._daemon.ask("GET", "traffic", list[TrafficRow], since=since, until=until)
