@@ -9,7 +9,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -21,10 +21,7 @@ from headway.cli.pulled import Outcome, say_all
 from headway.cli.remote import holding_daemon
 from headway.cli.remote_pull import RemotePull, refuse_daemons_own
 from headway.cli.session import say, settings_of
-from headway.composition.durable import command_pulls
-from headway.composition.pulls import pulling
 from headway.composition.requests import pull_request
-from headway.composition.writing import writing
 from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError, NoDaemonError
 from headway.interfaces.pulls import Wish
@@ -32,11 +29,13 @@ from headway.oci.reference import Reference
 from headway.quantities import parse_duration, parse_size
 from headway.service.budget import Budget
 from headway.service.outdated import Freshness
-from headway.service.pull import Puller
-from headway.service.pulls import Pulls
 from headway.service.remote_image import PullRequest
-from headway.service.stores import Stores
 from headway.settings import Settings
+
+if TYPE_CHECKING:
+    from headway.service.pull import Puller
+    from headway.service.pulls import Pulls
+    from headway.service.stores import Stores
 
 T = TypeVar("T")
 
@@ -64,6 +63,8 @@ def pull(options: Namespace) -> int:
     view = view_for("none" if options.quiet and options.progress == "auto" else options.progress, sys.stderr)
     if daemon is not None:
         return RemotePull(daemon, settings, options, view).run(requests)
+    from headway.composition.writing import writing  # noqa: PLC0415  # a daemon's client would hold it for nothing
+
     with writing(settings, say) as stores:
         try:
             return asyncio.run(_pull_all(settings, stores, requests, view, options))
@@ -108,6 +109,9 @@ def _request(name: str, options: Namespace, settings: Settings) -> PullRequest:
 async def _pull_all(
     settings: Settings, stores: Stores, requests: list[PullRequest], view: View, options: Namespace
 ) -> int:
+    from headway.composition.durable import command_pulls  # noqa: PLC0415  # as above
+    from headway.composition.pulls import pulling  # noqa: PLC0415
+
     # SIGTERM ends a pull as Ctrl-C does: with everything kept, and said.
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # asyncio.run made it
