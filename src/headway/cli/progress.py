@@ -69,8 +69,7 @@ class JsonView(SilentView):
     def report(self, event: PullEvent) -> None:
         """See `View.report`."""
         super().report(event)
-        document = {"type": type(event).__name__, **msgspec.to_builtins(event, enc_hook=str)}
-        self.stream.write(msgspec.json.encode(document).decode() + "\n")
+        self.stream.write(json_line(event))
         self.stream.flush()
 
 
@@ -83,9 +82,7 @@ class PlainView(SilentView):
             case PullStarted():
                 self._line(f"{event.reference}  {event.platform}")
             case Waiting() if event.retry_seconds >= 1:
-                self._line(
-                    f"waiting for the link: {event.cause}; nothing is lost; next try in {duration(event.retry_seconds)}"
-                )
+                self._line(describe_waiting(event))
             case Notice():
                 self._line(f"note: {event.text}")
             case LayerProgress():
@@ -108,6 +105,17 @@ class PlainView(SilentView):
     def _line(self, text: str) -> None:
         self.stream.write(one_line(text) + "\n")
         self.stream.flush()
+
+
+def json_line(event: object) -> str:
+    """Return an event as a line of JSON: its fields, and its kind as ``type``."""
+    document = {"type": type(event).__name__, **msgspec.to_builtins(event, enc_hook=str)}
+    return msgspec.json.encode(document).decode() + "\n"
+
+
+def describe_waiting(waiting: Waiting) -> str:
+    """Return what is waited for."""
+    return f"waiting for the link: {waiting.cause}; nothing is lost; next try in {duration(waiting.retry_seconds)}"
 
 
 def describe(layer: LayerProgress) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TextIO
 
-import msgspec
-
+from headway.cli.progress import describe_waiting, json_line
 from headway.cli.terminal import one_line
 from headway.cli.units import duration, size
 from headway.oci.digest import DiffID
@@ -60,8 +59,7 @@ class JsonPush(SilentPush):
     def report(self, event: PushEvent) -> None:
         """See `PushView.report`."""
         super().report(event)
-        document = {"type": type(event).__name__, **msgspec.to_builtins(event, enc_hook=str)}
-        self.stream.write(msgspec.json.encode(document).decode() + "\n")
+        self.stream.write(json_line(event))
         self.stream.flush()
 
 
@@ -74,7 +72,7 @@ class PlainPush(SilentPush):
             case PushStarted():
                 self._line(f"{event.reference}  to {event.repository}")
             case Waiting() if event.retry_seconds >= 1:
-                self._line(f"waiting for the link: {event.cause}; next try in {duration(event.retry_seconds)}")
+                self._line(describe_waiting(event))
             case Notice():
                 self._line(f"note: {event.text}")
             case LayerPush():

@@ -1,0 +1,82 @@
+"""What pulls and pushes draw on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+from collections.abc import Iterator
+from typing import TextIO
+
+import pytest
+
+from headway.cli.live import LiveView
+from headway.cli.live_push import LivePush
+from headway.oci.digest import DiffID, Digest
+from headway.service.progress import LayerProgress, Notice, Phase, PullStarted, Waiting
+from headway.service.push_progress import LayerPush, PushPhase, PushStarted
+
+LAYER = Digest.of(b"layer")
+WAITING = Waiting("edge:1", "no route to ghcr.io", 4.0)
+NOTICE = Notice("edge:1", "an \x1b[31modd\x1b[0m mirror")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+
+
+class Terminal:
+    """A terminal, and what was drawn on it."""
+
+    def __init__(self, master: int, stream: TextIO) -> None:
+        self._master = master
+        self.stream = stream
+
+    def shown(self) -> str:
+        """Return everything that was drawn up to now, without what moves the cursor."""
+        os.set_blocking(self._master, False)  # positional only
+        pieces = []
+        try:
+            while piece := os.read(self._master, 1 << 16):
+                pieces.append(piece)
+        except BlockingIOError:
+            pass
+        return _CONTROL.sub("", b"".join(pieces).decode())
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as stream:
+        yield Terminal(master, stream)
+    os.close(master)
+
+
+def test_a_pull_draws_its_name_its_layers_and_what_it_waits_for(terminal: Terminal) -> None:
+    view = LiveView(terminal.stream)
+    view.report(PullStarted("edge:1", LAYER, "linux/arm64", ((LAYER, 100_000),)))
+    view.report(LayerProgress(LAYER, Phase.DOWNLOADING, held=50_000, size=100_000, kept=20_000))
+    view.report(NOTICE)
+    view.report(WAITING)
+    view.close()
+
+    shown = terminal.shown()
+
+    assert "edge:1  linux/arm64" in shown
+    assert re.search(rf"{LAYER.short} +100(\.0)? kB +[^\n]* 50(\.0)? kB \(20(\.0)? kB kept\)", shown)
+    assert "waiting for the link: no route to ghcr.io; nothing is lost; next try in 4" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_push_draws_where_it_goes_and_its_layers(terminal: Terminal) -> None:
+    diff_id = DiffID(LAYER)
+    view = LivePush(terminal.stream)
+    view.report(PushStarted("edge:1", "ghcr.io/acme/edge", ((diff_id, 100_000),)))
+    view.report(LayerPush(diff_id, PushPhase.PUSHING, held=50_000, size=100_000))
+    view.report(NOTICE)
+    view.close()
+
+    shown = terminal.shown()
+
+    assert "edge:1  to ghcr.io/acme/edge" in shown
+    assert re.search(rf"{LAYER.short} +100(\.0)? kB +[^\n]* 50(\.0)? kB +pushing", shown)
+    assert "\x1b" not in shown
