@@ -11,6 +11,7 @@ from headway.errors import HeadwayError
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
+from headway.registry.address import Address
 from headway.registry.blob import RegistryBlob
 from headway.registry.client import RegistryClient
 from headway.registry.credentials import CredentialSource, anonymous
@@ -20,6 +21,7 @@ from tests.faults.auth import Auth
 from tests.faults.registry import Registry
 from tests.faults.story import Effect
 from tests.faults.story import Fault as On
+from tests.faults.tls import Certificate
 
 PATH = "test/image"
 IMAGE = images.image([images.noise_layer(300_000), images.noise_layer(1000, seed=1)])
@@ -118,3 +120,10 @@ def world(
 
 def knowing(user: str, password: str, identity_token: str = "") -> CredentialSource:
     return lambda host: Credentials(user, password, identity_token)
+
+
+def trust(client: Client, certificate: Certificate) -> None:
+    """Let a client trust a certificate, as SSL_CERT_FILE does."""
+    context = client.http.context(Address("https", "any", 443, verify=True))
+    assert context is not None
+    context.load_verify_locations(certificate.certificate)

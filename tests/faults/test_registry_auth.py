@@ -1,0 +1,255 @@
+"""Who asks a registry, and what it takes to be let in: challenges, tokens, logins in files; no secret shows."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from headway.distribution.credentials import Credentials
+from headway.errors import (
+    InvalidSettingError,
+    MisbehavedError,
+    RefusedError,
+)
+from headway.registry.credentials import AuthFiles, auth_files
+from tests.faults.auth import Auth, Basic, Bearer
+from tests.faults.client import (
+    BLOB,
+    IMAGE,
+    SECRET,
+    SIZE,
+    client_of,
+    knowing,
+    trust,
+    world,
+)
+from tests.faults.registry import Registry
+from tests.faults.story import (
+    ExpireToken,
+    SlowResponse,
+    Status,
+)
+from tests.faults.story import Fault as On
+from tests.faults.tls import Certificate
+
+# --- who asks -----------------------------------------------------------------------------------------------------
+
+
+def test_basic_credentials_are_sent_when_they_are_asked_for() -> None:
+    with world(auth=Basic("me", SECRET), credentials=knowing("me", SECRET)) as (registry, client):
+        client.manifest()
+        client.fetch()
+
+        assert [(line.status, line.authorized) for line in registry.log] == [(401, False), (200, True), (200, True)]
+        assert registry.connections == 1
+
+
+@pytest.mark.parametrize("auth", [Basic("me", "other"), Bearer(user="me", password="other")])
+def test_a_wrong_password_is_refused_and_sent_once(auth: Auth) -> None:
+    with world(auth=auth, credentials=knowing("me", SECRET)) as (registry, client):
+        with pytest.raises(RefusedError) as caught:
+            client.manifest()
+
+        assert caught.value.status == 401
+        assert SECRET not in f"{caught.value!r}{caught.value}"
+        assert sum(line.authorized for line in registry.log) == 1
+
+
+def test_without_credentials_a_closed_registry_is_refused() -> None:
+    with world(auth=Basic("me", SECRET)) as (registry, client):
+        with pytest.raises(RefusedError, match="no basic auth credentials"):
+            client.manifest()
+
+        assert len(registry.log) == 1
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_one_token_serves_a_whole_pull(*, legacy: bool) -> None:
+    auth = Bearer(user="me", password=SECRET, legacy_field=legacy)
+    with world(auth=auth, credentials=knowing("me", SECRET)) as (registry, client):
+        client.resolve()
+        client.manifest()
+        client.fetch()
+
+        assert len(registry.requests("token")) == 1
+        assert [line.status for line in registry.log] == [401, 200, 200, 200, 200]
+
+
+def test_an_anonymous_token_is_asked_for_without_credentials() -> None:
+    with world(auth=Bearer()) as (registry, client):
+        client.fetch()
+
+        assert [line.authorized for line in registry.requests("token")] == [False]
+
+
+def test_an_identity_token_stands_in_for_the_password() -> None:
+    auth = Bearer(user="me", password="unknown", identity_token=SECRET)
+    with world(auth=auth, credentials=knowing("", "", SECRET)) as (registry, client):
+        client.fetch()
+
+        assert [line.method for line in registry.requests("token")] == ["POST"]
+
+
+def test_a_token_that_expires_in_the_middle_of_a_pull_is_renewed() -> None:
+    with world(On(ExpireToken(), kind="blob", nth=2), auth=Bearer()) as (registry, client):
+        client.fetch()
+        start, data = client.fetch(SIZE // 2)
+
+        assert (start, data) == (SIZE // 2, BLOB[SIZE // 2 :])
+        assert len(registry.requests("token")) == 2
+
+
+def test_requests_at_the_same_time_share_one_token() -> None:
+    with world(On(SlowResponse(0.1), kind="token"), auth=Bearer()) as (registry, client):
+        threads = [threading.Thread(target=client.fetch) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert len(registry.requests("token")) == 1
+        assert len(registry.requests("blob", status=200)) == 4
+
+
+@pytest.mark.parametrize(
+    ("challenge", "said"),
+    [
+        ('Bearer realm="http://[::1/token"', "does not say where"),
+        ('Bearer realm="ftp://example.com/token"', "does not say where"),
+        ("Bearer", "does not say where"),
+        ('Bearer realm="http://127.0.0.1:99999/token"', "not a host and port"),
+    ],
+)
+def test_a_challenge_that_leads_nowhere_is_named(challenge: str, said: str) -> None:
+    with (
+        world(On(Status(401, headers={"WWW-Authenticate": challenge}))) as (_, client),
+        pytest.raises(MisbehavedError, match=said),
+    ):
+        client.manifest()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"[]", b"not json", b"{}", b'{"token": 5}', b'{"token": "a\\nb"}', '{"token": "€"}'.encode(), b"\xff"]
+)
+def test_a_token_answer_without_a_usable_token_is_named(answer: bytes) -> None:
+    with (
+        world(On(Status(200, body=answer), kind="token"), auth=Bearer()) as (_, client),
+        pytest.raises(MisbehavedError, match="token"),
+    ):
+        client.manifest()
+
+
+def test_a_password_is_not_sent_to_a_token_server_without_tls_for_a_secure_registry(certificate: Certificate) -> None:
+    challenge = 'Bearer realm="http://127.0.0.1:1/token"'
+    fault = On(Status(401, headers={"WWW-Authenticate": challenge}))
+    with ExitStack() as stack:
+        registry = stack.enter_context(Registry([IMAGE], faults=[fault], certificate=certificate))
+        client = stack.enter_context(client_of(registry.host, knowing("me", SECRET), secure=True, scheme="https"))
+        trust(client, certificate)
+
+        with pytest.raises(MisbehavedError, match="without TLS"):
+            client.manifest()
+
+
+def write_auth(file: Path, entries: object) -> Path:
+    file.write_text(json.dumps({"auths": entries}))
+    return file
+
+
+def encoded(user: str, password: str) -> str:
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize("key", ["HOST", "https://HOST", "http://HOST", "https://HOST/v1/", "HOST/v2/"])
+def test_credentials_come_from_the_users_auth_files(tmp_path: Path, key: str) -> None:
+    file = tmp_path / "auth.json"
+    source = AuthFiles([tmp_path / "none.json", file])
+    with world(auth=Basic("me", SECRET), credentials=source) as (registry, client):
+        write_auth(file, {"other": {}, key.replace("HOST", registry.host): {"auth": encoded("me", SECRET)}})
+
+        assert client.manifest()
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        ({"auth": encoded("u", "p:q")}, Credentials("u", "p:q")),
+        ({"username": "u", "password": "p"}, Credentials("u", "p")),
+        ({"identitytoken": "t", "auth": encoded("u", "")}, Credentials("u", "", "t")),
+        ({"identitytoken": "t"}, Credentials("", "", "t")),
+        ({}, None),
+        ("text", None),
+    ],
+)
+def test_an_entry_is_read_as_docker_and_podman_write_it(
+    tmp_path: Path, entry: object, found: Credentials | None
+) -> None:
+    file = write_auth(tmp_path / "auth.json", {"example.com": entry})
+
+    assert AuthFiles([file])("example.com") == found
+    assert AuthFiles([file])("other.example.com") is None
+
+
+@pytest.mark.parametrize("key", ["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"])
+def test_docker_hubs_credentials_are_known_by_its_names(tmp_path: Path, key: str) -> None:
+    file = write_auth(tmp_path / "auth.json", {key: {"auth": encoded("u", "p")}})
+
+    assert AuthFiles([file])("registry-1.docker.io") == Credentials("u", "p")
+
+
+@pytest.mark.parametrize(
+    "content", ["{", '{"auths": {"example.com": {"auth": "!"}}}', '{"auths": {"example.com": {"auth": "/w=="}}}']
+)
+def test_an_auth_file_that_cannot_be_read_is_named_without_its_content(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "auth.json"
+    file.write_text(content)
+
+    with pytest.raises(InvalidSettingError, match=str(file)):
+        AuthFiles([file])("example.com")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"auths": []}'])
+def test_an_auth_file_without_entries_knows_nobody(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "auth.json"
+    file.write_text(content)
+
+    assert AuthFiles([file])("example.com") is None
+
+
+def test_where_auth_files_are() -> None:
+    home = Path("/home/me")
+
+    assert auth_files({"REGISTRY_AUTH_FILE": "/a", "DOCKER_CONFIG": "/d"}, home) == [Path("/a")]
+    assert auth_files({"REGISTRY_AUTH_FILE": "/a"}, home, Path("/named")) == [Path("/named")]
+    assert auth_files({}, home, uid=5) == [
+        home / ".docker" / "config.json",
+        Path("/run/containers/5/auth.json"),
+        home / ".config" / "containers" / "auth.json",
+    ]
+    assert auth_files({"DOCKER_CONFIG": "/d", "XDG_RUNTIME_DIR": "/run", "XDG_CONFIG_HOME": "/c"}, home, uid=5) == [
+        Path("/d/config.json"),
+        Path("/run/containers/auth.json"),
+        Path("/c/containers/auth.json"),
+    ]
+
+
+# --- secrets ------------------------------------------------------------------------------------------------------
+
+
+def test_secrets_are_never_shown(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    credentials = Credentials("me", SECRET, SECRET + "2")
+    shown = [repr(credentials), str(credentials), f"{credentials}", repr([credentials])]
+    for auth in (Basic("me", "no"), Bearer(user="me", password="no")):
+        with world(auth=auth, credentials=knowing("me", SECRET)) as (_, client):
+            with pytest.raises(RefusedError) as caught:
+                client.manifest()
+            shown += [str(caught.value), repr(caught.value), repr(vars(caught.value))]
+
+    assert not any(SECRET in text or encoded("me", SECRET) in text for text in [*shown, caplog.text])

@@ -1,0 +1,429 @@
+"""Connections that break, fall silent, are aborted or never come about; and TLS."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from headway.errors import (
+    Fault,
+    HeadwayError,
+    MisbehavedError,
+    UnreachableError,
+)
+from headway.registry.address import Address
+from headway.registry.blob import RegistryBlob
+from headway.registry.tls import tls_context
+from tests.faults.auth import Auth, Bearer
+from tests.faults.client import (
+    BLOB,
+    IMAGE,
+    SIZE,
+    client_of,
+    trust,
+    world,
+)
+from tests.faults.link import Link
+from tests.faults.registry import Registry
+from tests.faults.sockets import listen
+from tests.faults.story import (
+    CutAfter,
+    Effect,
+    RateLimit,
+    RedirectTo,
+    ResetAfter,
+    SlowResponse,
+    StallAfter,
+)
+from tests.faults.story import Fault as On
+from tests.faults.tls import Certificate
+
+# --- silence, cuts and ends ---------------------------------------------------------------------------------------
+
+
+def test_a_reset_after_64_kib_gives_the_64_kib_first() -> None:
+    with world(ResetAfter(65_536)) as (_, client):
+        _, data, error = client.try_fetch()
+
+        assert data == BLOB[:65_536]
+        assert isinstance(error, UnreachableError)
+        assert error.fault is Fault.CUT
+
+
+def test_a_cut_gives_what_arrived_first() -> None:
+    with world(CutAfter(100_001)) as (_, client):
+        _, data, error = client.try_fetch()
+
+        assert data == BLOB[:100_001]
+        assert isinstance(error, UnreachableError)
+        assert (error.fault, error.retryable) == (Fault.CUT, True)
+
+
+@pytest.mark.parametrize(("effect", "fault"), [(StallAfter(1000), Fault.STALLED), (SlowResponse(30), Fault.TIMEOUT)])
+def test_silence_ends_within_the_limit(effect: Effect, fault: Fault) -> None:
+    with world(effect) as (_, client):
+        began = time.monotonic()
+
+        _, data, error = client.try_fetch(limit=0.2)
+
+        assert time.monotonic() - began < 2
+        assert data == (BLOB[:1000] if fault is Fault.STALLED else b"")
+        assert isinstance(error, UnreachableError)
+        assert error.fault is fault
+
+
+def test_the_limit_may_change_between_reads() -> None:
+    with world(StallAfter(1000)) as (_, client):
+        stream = client.blob(limit=30)
+        stream.open()
+        stream.read()
+        stream.stall_limit_seconds = 0.1
+
+        with pytest.raises(UnreachableError):
+            stream.read()
+        stream.close()
+
+
+def test_a_connection_that_the_server_closed_while_idle_is_replaced_without_an_error() -> None:
+    with world() as (registry, client):
+        client.fetch()
+        registry.drop_connections()
+        found = client.fetch(1000)
+
+        assert found == (1000, BLOB[1000:])
+        assert registry.connections == 2
+
+
+def test_a_body_that_was_not_read_to_its_end_ends_its_connection() -> None:
+    with world() as (registry, client):
+        stream = client.blob()
+        stream.open()
+        stream.read()
+        stream.close()
+
+        assert client.fetch() == (0, BLOB)
+        assert registry.connections == 2
+
+
+def abort_soon(stream: RegistryBlob, act: Callable[[], object]) -> tuple[float, BaseException | None]:
+    """Do something that blocks, and abort it; return how long the abort took, and what it raised."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            act()
+        except HeadwayError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(0.1)
+    began = time.monotonic()
+    stream.abort()
+    thread.join()
+    stream.close()
+    return time.monotonic() - began, errors[0] if errors else None
+
+
+@pytest.mark.parametrize(
+    ("script", "auth"),
+    [
+        ([StallAfter(0)], None),
+        ([SlowResponse(30)], None),
+        ([On(SlowResponse(30), kind="token")], Bearer()),
+    ],
+)
+def test_an_abort_ends_a_wait_for_headers_a_body_or_a_token(script: list[Effect | On], auth: Auth | None) -> None:
+    with world(*script, auth=auth) as (_, client):
+        stream = client.blob(limit=30)
+
+        seconds, error = abort_soon(stream, lambda: (stream.open(), stream.read()))
+
+        assert seconds < 1
+        assert isinstance(error, UnreachableError)
+
+
+@contextmanager
+def black_hole() -> Iterator[str]:
+    """Give an address where no connection ever comes about."""
+    with listen(backlog=0) as listener, ExitStack() as stack:
+        for _ in range(3):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)  # noqa: FBT003
+            filler.connect_ex(listener.getsockname())
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_abort_ends_a_connect(scheme: str) -> None:
+    with black_hole() as host, client_of(host, scheme=scheme) as client:
+        stream = client.blob()
+
+        seconds, error = abort_soon(stream, stream.open)
+
+        assert seconds < 1
+        assert isinstance(error, UnreachableError)
+
+
+def test_an_abort_ends_a_tls_handshake() -> None:
+    with listen() as listener:
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        with client_of(host, secure=True, scheme="https") as client:
+            stream = client.blob()
+
+            seconds, error = abort_soon(stream, stream.open)
+
+            assert seconds < 1
+            assert isinstance(error, UnreachableError)
+
+
+def test_an_abort_before_the_open_ends_it_at_once() -> None:
+    with world() as (registry, client):
+        stream = client.blob()
+        stream.abort()
+
+        with pytest.raises(UnreachableError):
+            stream.open()
+        stream.close()
+        assert registry.log == []
+
+
+def test_one_abort_leaves_the_others_alone() -> None:
+    with world(On(SlowResponse(0.3), kind="token"), auth=Bearer()) as (_, client):
+        found: list[tuple[int, bytes]] = []
+        stream = client.blob()
+        other = threading.Thread(target=lambda: found.append(client.fetch()))
+
+        def both() -> None:
+            other.start()
+            stream.open()
+
+        abort_soon(stream, both)
+        other.join()
+
+        assert found == [(0, BLOB)]
+
+
+# --- whom one cannot reach ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_port_where_nobody_listens_is_refused(scheme: str) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        with client_of(f"127.0.0.1:{unused.getsockname()[1]}", scheme=scheme) as client:
+            _, _, error = client.try_fetch()
+
+            assert isinstance(error, UnreachableError)
+            assert error.fault is Fault.REFUSED
+
+
+@pytest.mark.parametrize("host", ["host.invalid", f"{'a' * 64}.invalid"])
+def test_a_name_that_does_not_exist_is_named(host: str) -> None:
+    with client_of(host) as client:
+        _, _, error = client.try_fetch()
+
+        assert isinstance(error, UnreachableError)
+        assert error.fault in (Fault.UNKNOWN_NAME, Fault.NO_DNS)
+
+
+@pytest.mark.parametrize(
+    ("authority", "address"),
+    [
+        ("example.com", Address("https", "example.com", 443)),
+        ("example.com:", Address("https", "example.com", 443)),
+        ("example.com:5000", Address("https", "example.com", 5000)),
+        ("[::1]:5000", Address("https", "::1", 5000)),
+        ("[::1]", Address("https", "::1", 443)),
+    ],
+)
+def test_an_authority_is_an_address(authority: str, address: Address) -> None:
+    assert Address.parse("https", authority) == address
+    assert Address.parse("https", str(address)) == address
+
+
+@pytest.mark.parametrize("authority", ["host:x", "host:²", "host:65536", f"host:{'9' * 5000}"])
+def test_a_port_that_cannot_be_one_is_refused(authority: str) -> None:
+    with pytest.raises(MisbehavedError):
+        Address.parse("http", authority)
+
+
+# --- TLS ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_that_nobody_trusts_is_named_and_not_tried_again(certificate: Certificate) -> None:
+    with Registry([IMAGE], certificate=certificate) as registry:
+        with client_of(registry.host, secure=True, scheme="https") as client:
+            _, _, error = client.try_fetch()
+
+        assert isinstance(error, UnreachableError)
+        assert (error.fault, error.retryable) == (Fault.CERTIFICATE, False)
+        assert registry.log == []
+
+
+def test_a_certificate_that_is_trusted_is_accepted(certificate: Certificate) -> None:
+    with (
+        Registry([IMAGE], certificate=certificate) as registry,
+        client_of(registry.host, secure=True, scheme="https") as client,
+    ):
+        trust(client, certificate)
+
+        assert client.fetch(1000) == (1000, BLOB[1000:])
+        assert client.fetch() == (0, BLOB)
+        assert registry.connections == 1
+
+
+def test_an_insecure_registrys_certificate_is_not_looked_at(certificate: Certificate) -> None:
+    with Registry([IMAGE], certificate=certificate) as registry, client_of(registry.host, scheme="https") as client:
+        assert client.fetch() == (0, BLOB)
+
+
+@pytest.mark.parametrize("effect", [ResetAfter(100_000), CutAfter(100_000)])
+def test_over_tls_a_cut_gives_what_arrived_first(certificate: Certificate, effect: Effect) -> None:
+    with Registry([IMAGE], faults=[On(effect, kind="blob")], certificate=certificate) as registry:
+        with client_of(registry.host, scheme="https") as client:
+            _, data, error = client.try_fetch()
+
+        assert data == BLOB[:100_000]
+        assert isinstance(error, UnreachableError)
+        assert error.fault in (Fault.CUT, Fault.TLS)
+
+
+def test_over_tls_silence_ends_within_the_limit(certificate: Certificate) -> None:
+    with Registry([IMAGE], faults=[On(StallAfter(1000), kind="blob")], certificate=certificate) as registry:
+        with client_of(registry.host, scheme="https") as client:
+            _, data, error = client.try_fetch(limit=0.2)
+
+        assert data == BLOB[:1000]
+        assert isinstance(error, UnreachableError)
+        assert error.fault is Fault.STALLED
+
+
+def test_over_tls_an_idle_connection_that_was_closed_is_replaced(certificate: Certificate) -> None:
+    with Registry([IMAGE], certificate=certificate) as registry, client_of(registry.host, scheme="https") as client:
+        client.fetch()
+        registry.drop_connections()
+
+        assert client.fetch() == (0, BLOB)
+
+
+def test_a_slow_link_is_not_silent_while_a_tls_record_arrives(certificate: Certificate) -> None:
+    with (
+        Registry([IMAGE], certificate=certificate) as registry,
+        Link(target=registry.address, faults=[RateLimit(40_000)]) as link,
+        client_of(f"127.0.0.1:{link.port}", scheme="https") as client,
+    ):
+        stream = client.blob(end=20_000, limit=5)
+        stream.open()
+        stream.stall_limit_seconds = 0.15  # a record of 16 KiB takes 0.4 s
+
+        data = b""
+        while piece := stream.read():
+            data += piece
+        stream.close()
+
+    assert data == BLOB[:20_000]
+
+
+# --- insecure registries: HTTPS first, then HTTP ------------------------------------------------------------------
+
+
+def test_a_plain_registry_is_found_behind_https_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Registry([IMAGE]) as registry, client_of(registry.host, scheme="https") as client:
+        began = time.monotonic()
+        client.manifest()
+        first = time.monotonic() - began
+        client.fetch()
+
+        assert first < 1
+        assert registry.connections == 2  # the TLS hello, and one for everything else
+        assert [line.kind for line in registry.log] == ["manifest", "blob"]
+
+
+class Mute:
+    """A plain HTTP server that waits for more whenever it does not understand, as some small ones do."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._listener = listen()
+        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.hello_bytes = 0
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Mute:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            with sock:
+                data = sock.recv(65_536)
+                if data.startswith(b"\x16"):
+                    self.hello_bytes += len(data)
+                    while sock.recv(65_536):
+                        pass
+                else:
+                    sock.sendall(self._answer)
+
+
+def test_a_plain_registry_that_is_silent_on_a_tls_hello_costs_a_moment() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (SIZE, BLOB)
+    with Mute(answer) as server, client_of(server.host, scheme="https", hello_seconds=0.2) as client:
+        began = time.monotonic()
+
+        assert client.fetch() == (0, BLOB)
+
+        assert 0.2 <= time.monotonic() - began < 2
+        assert 0 < server.hello_bytes < 4096
+
+
+def test_a_secure_registry_is_never_asked_without_tls() -> None:
+    with Registry([IMAGE]) as registry:
+        with client_of(registry.host, secure=True, scheme="https") as client:
+            _, _, error = client.try_fetch()
+
+        assert isinstance(error, UnreachableError)
+        assert error.fault in (Fault.TLS, Fault.CUT)
+        assert registry.log == []
+
+
+def test_once_tls_worked_plain_http_is_not_tried(certificate: Certificate) -> None:
+    with Registry([IMAGE], faults=[On(RedirectTo("http://127.0.0.1:1"), nth=1)], certificate=certificate) as registry:
+        with client_of(registry.host, scheme="https") as client:
+            _, _, error = client.try_fetch()
+
+        assert isinstance(error, UnreachableError)
+        assert registry.connections == 1
+
+
+def test_a_server_that_answers_400_to_plain_http_is_not_taken_for_a_plain_one() -> None:
+    answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+    with Mute(answer) as server, client_of(server.host, scheme="https", hello_seconds=0.1) as client:
+        for _ in range(2):
+            hellos = server.hello_bytes
+            with pytest.raises(MisbehavedError, match="HTTP 400"):
+                client.fetch()
+
+            assert server.hello_bytes > hellos
+
+
+def test_insecure_tls_settings_look_at_nothing() -> None:
+    assert tls_context(verify=False).verify_mode is ssl.CERT_NONE
+    assert tls_context(verify=True).verify_mode is ssl.CERT_REQUIRED
