@@ -38,6 +38,7 @@ LAYER = gzip.compress(
 
 
 IN_THREAD = partial(apply, records=True)
+Unpack = Callable[[TarSource, Path, Callable[[int], None]], tuple[DiffID, LayerReport]]
 
 
 class Watched:
@@ -56,7 +57,7 @@ class Watched:
         return self._source.read(limit)
 
 
-def apart(applier: Applier) -> Applier:
+def apart(applier: Applier) -> Unpack:
     """Let an applier work in a thread made for it, whose umask it changes."""
 
     def applied(source: TarSource, place: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:

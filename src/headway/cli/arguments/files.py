@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headway.cli.arguments.options import Command, changes, common, format_
+from headway.cli.arguments.options import ONE, SEVERAL, Command, changes, common, format_
 
 
 def _unpack(parser: argparse.ArgumentParser) -> None:
     """Write an image's root file system into a directory."""
-    parser.add_argument("name", metavar="NAME|ID")
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("name", metavar="NAME|ID", help=ONE)
+    parser.add_argument("directory", type=Path, metavar="DIR", help="where to; it is made if it is not there")
     parser.add_argument("--force", action="store_true", help="even if DIR is not empty")
 
 
 def _bundle(parser: argparse.ArgumentParser) -> None:
     """Write an OCI runtime bundle: config.json and rootfs, as runc and crun start them."""
-    parser.add_argument("name", metavar="NAME|ID")
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("name", metavar="NAME|ID", help=ONE)
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the bundle; it must be empty, or not there")
 
 
 def _mount(parser: argparse.ArgumentParser) -> None:
@@ -33,13 +33,15 @@ def _mount(parser: argparse.ArgumentParser) -> None:
 
 def _umount(parser: argparse.ArgumentParser) -> None:
     """Unmount what was mounted by headway mount."""
-    parser.add_argument("names", nargs="+", metavar="NAME|ID|DIR")
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME|ID|DIR", help="images, containers, or the places where they are mounted"
+    )
     parser.add_argument("--rm", action="store_true", help="remove containers, with what was written in them")
 
 
 def _save(parser: argparse.ArgumentParser) -> None:
     """Write images into one archive, which docker, podman, skopeo, containerd and Headway load."""
-    parser.add_argument("names", nargs="+", metavar="NAME|ID")
+    parser.add_argument("names", nargs="+", metavar="NAME|ID", help=SEVERAL)
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to (default: stdout)")
     parser.add_argument("--platform", metavar="P", help="what each image must be for, such as linux/arm64")
 
@@ -62,13 +64,13 @@ def _import(parser: argparse.ArgumentParser) -> None:
 
 def _export(parser: argparse.ArgumentParser) -> None:
     """Write a container's files into an archive."""
-    parser.add_argument("container", metavar="CONTAINER")
+    parser.add_argument("container", metavar="CONTAINER", help="its name, or its ID or the beginning of that")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there, and not to stdout")
 
 
 def _commit(parser: argparse.ArgumentParser) -> None:
     """Make an image of what a container has changed, and print its ID."""
-    parser.add_argument("container", metavar="CONTAINER")
+    parser.add_argument("container", metavar="CONTAINER", help="its name, or its ID or the beginning of that")
     parser.add_argument("name", nargs="?", metavar="NAME[:TAG]", help="what to call it")
     parser.add_argument("-a", "--author", default="", metavar="WHO", help="who makes it")
     changes(parser)
@@ -77,8 +79,10 @@ def _commit(parser: argparse.ArgumentParser) -> None:
 
 def _adopt(parser: argparse.ArgumentParser) -> None:
     """Take over the images of another engine on this machine, one by one, with names and digests."""
-    engines = parser.add_subparsers(dest="engine", metavar="ENGINE", required=True)
-    docker = engines.add_parser("docker", description=_adopt.__doc__, help="Docker", allow_abbrev=False)
+    engines = parser.add_subparsers(dest="engine", metavar="ENGINE", required=True, help="whose images")
+    docker = engines.add_parser(
+        "docker", description=_adopt.__doc__, help="those of a Docker daemon, over its API", allow_abbrev=False
+    )
     docker.add_argument("names", nargs="*", metavar="NAME|ID", help="which ones (default: all)")
     docker.add_argument(
         "-H",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from headway.cli.arguments.options import Command, filter_, format_
+from headway.cli.arguments.options import ONE, SEVERAL, Command, filter_, format_
 
 
 def _images(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def _images(parser: argparse.ArgumentParser) -> None:
 
 def _inspect(parser: argparse.ArgumentParser) -> None:
     """Show everything known of images, as JSON."""
-    parser.add_argument("names", nargs="+", metavar="NAME|ID")
+    parser.add_argument("names", nargs="+", metavar="NAME|ID", help=SEVERAL)
     parser.add_argument(
         "-f",
         "--format",
@@ -34,7 +34,7 @@ def _inspect(parser: argparse.ArgumentParser) -> None:
 
 def _history(parser: argparse.ArgumentParser) -> None:
     """Show the steps of an image, newest first."""
-    parser.add_argument("name", metavar="NAME|ID")
+    parser.add_argument("name", metavar="NAME|ID", help=ONE)
     parser.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
     parser.add_argument("--no-trunc", action="store_true", help="show everything in full")
     format_(parser)
@@ -42,13 +42,13 @@ def _history(parser: argparse.ArgumentParser) -> None:
 
 def _tag(parser: argparse.ArgumentParser) -> None:
     """Give an image one more name."""
-    parser.add_argument("source", metavar="SRC")
-    parser.add_argument("target", metavar="DST")
+    parser.add_argument("source", metavar="SRC", help=ONE)
+    parser.add_argument("target", metavar="DST", help="the name it gets, besides those it has: NAME[:TAG]")
 
 
 def _rmi(parser: argparse.ArgumentParser) -> None:
     """Remove names, and images with their last one."""
-    parser.add_argument("names", nargs="+", metavar="NAME|ID")
+    parser.add_argument("names", nargs="+", metavar="NAME|ID", help=SEVERAL)
     parser.add_argument(
         "-f",
         "--force",

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 NAME = "NAME[:TAG|@DIGEST]"
 SERVER = "HOST[:PORT]"
+ONE = "an image: its name, or its ID or the beginning of that"
+SEVERAL = "images: names, or IDs or beginnings of those"
 
 
 class Command(NamedTuple):

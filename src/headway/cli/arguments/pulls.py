@@ -10,7 +10,9 @@ from headway.cli.arguments.options import NAME, Command, authfile, format_, inse
 def _pull(parser: argparse.ArgumentParser) -> None:
     """Bring images, complete and verified; what has arrived is never fetched again."""
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("names", nargs="*", default=[], metavar=NAME)
+    which.add_argument(
+        "names", nargs="*", default=[], metavar=NAME, help="docker.io and :latest unless it says otherwise"
+    )
     which.add_argument(
         "--all-outdated", action="store_true", help="every image here whose tag stands for another one by now"
     )
@@ -75,7 +77,9 @@ def _pulls(parser: argparse.ArgumentParser) -> None:
 
 def _push(parser: argparse.ArgumentParser) -> None:
     """Bring an image to its registry; what the registry has is not sent again."""
-    parser.add_argument("name", metavar="NAME[:TAG]")
+    parser.add_argument(
+        "name", metavar="NAME[:TAG]", help="its registry is a part of the name: headway tag gives it one"
+    )
     parser.add_argument("-a", "--all-tags", action="store_true", help="every tag of the repository that is here")
     parser.add_argument("--platform", metavar="P", help="only this platform's manifest: linux/arm64, or arm64")
     insecure(parser)

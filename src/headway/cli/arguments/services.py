@@ -21,7 +21,7 @@ def _context(parser: argparse.ArgumentParser) -> None:
 def _login(parser: argparse.ArgumentParser) -> None:
     """Log in to a registry: what it accepts is saved where docker saves it, or in a credential helper."""
     parser.add_argument("server", nargs="?", metavar=SERVER, help="the registry (default: Docker Hub)")
-    parser.add_argument("-u", "--username", metavar="USER")
+    parser.add_argument("-u", "--username", metavar="USER", help="who logs in; asked for on a terminal")
     parser.add_argument("--password-stdin", action="store_true", help="read the password from stdin")
     parser.add_argument("-p", "--password", help=argparse.SUPPRESS)
     insecure(parser)
@@ -41,7 +41,7 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--registry-mirror", action="append", metavar="URL", help="examine this one for docker.io too")
     insecure(parser)
     authfile(parser)
-    parser.add_argument("--format", choices=("table", "json"), default="table")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="for people, or for programs")
 
 
 def _version(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +51,7 @@ def _version(parser: argparse.ArgumentParser) -> None:
 
 def _completion(parser: argparse.ArgumentParser) -> None:
     """Print what lets a shell complete the command line."""
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="whose command line it is")
 
 
 def _run(parser: argparse.ArgumentParser) -> None:

@@ -37,7 +37,7 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--force", action="store_true", help="do not ask")
     insecure(parser)
     authfile(parser)
-    parser.add_argument("--format", choices=("table", "json"), default="table")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="for people, or for programs")
 
 
 def _events(parser: argparse.ArgumentParser) -> None:
