@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 import msgspec
@@ -41,6 +42,8 @@ def is_ours(headers: Mapping[str, str]) -> bool:
 
 
 def _made(kind: type, value: object) -> object:
+    if issubclass(kind, PurePath) and "\0" in str(value):
+        raise ValueError("a path holds a NUL")  # the system's calls would say so, each in its place
     return value if kind is object else kind(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headway import wire
@@ -28,7 +29,9 @@ from headway.oci.digest import Digest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import KeptMount
+from headway.service.plan_requests import PlanRequest
 from headway.service.progress import Notice, PullStarted
+from headway.service.requests import MountRequest
 
 CUT = UnreachableError("ghcr.io", Fault.CUT)
 ERRORS = [
@@ -102,6 +105,18 @@ def test_events_arrive_as_they_were_and_new_kinds_of_them_are_left_out() -> None
 )
 def test_a_value_arrives_as_it_was(value: object) -> None:
     assert wire.decode(wire.encode(value), type(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [
+        (b'{"name":"a","directory":"/x\\u0000y"}', MountRequest),
+        (b'{"wishes":[{"reference":"a:1"}],"logins":[]}', PlanRequest),
+    ],
+)
+def test_what_nobody_can_do_is_refused_where_it_is_read(document: bytes, kind: type) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        wire.decode(document, kind)
 
 
 def test_a_digest_stays_a_digest() -> None:

@@ -21,6 +21,10 @@ class PlanRequest(msgspec.Struct, frozen=True):
     wishes: tuple[Wish, ...]
     logins: tuple[Credentials | None, ...]
 
+    def __post_init__(self) -> None:
+        if len(self.logins) != len(self.wishes):
+            raise ValueError("there must be a login, or null, for each wish")
+
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The plan of one pull, or why there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import grp
 import pwd
 
 import msgspec
@@ -18,6 +19,7 @@ from headway.engine.shapes.files import path_stat
 from headway.service.container_files import ContainerFiles
 from headway.service.containers import Containers
 
+_NO_ID = 2**32 - 1  # chown(2): leave it as it is
 _STAT = "X-Docker-Container-Path-Stat"
 
 
@@ -60,27 +62,46 @@ class ArchiveRoutes:
         return nothing(200)
 
     def _owner(self, word: str) -> tuple[int, int] | None:
-        """Return whom a container's user means in this machine's own user database, as Docker looks it up.
-
-        Raises:
-            InvalidQueryError: Nobody.
-        """
-        config = msgspec.json.decode(self._containers.get(word).config, type=_User)
-        user, _, group = config.user.partition(":")
-        if not user:
-            return None
-        try:
-            entry = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
-            uid, gid = entry.pw_uid, entry.pw_gid
-        except KeyError:
-            if not user.isdecimal():
-                raise InvalidQueryError(f"can't get uid/gid of user {user!r}: there is no such user here") from None
-            uid, gid = int(user), int(user)
-        return uid, int(group) if group.isdecimal() else gid
+        return owner(msgspec.json.decode(self._containers.get(word).config, type=_User).user)
 
 
 class _User(msgspec.Struct):
     user: str = msgspec.field(default="", name="User")
+
+
+def owner(text: str) -> tuple[int, int] | None:
+    """Return whom a container's ``user[:group]`` means in this machine's own databases, as Docker looks it up.
+
+    Raises:
+        InvalidQueryError: Nobody.
+    """
+    user, _, group = text.partition(":")
+    if not user:
+        return None
+    try:
+        uid = pwd.getpwnam(user).pw_uid if (number := _number(user)) is None else number
+        if not group:
+            return uid, _group_of(uid)
+        gid = grp.getgrnam(group).gr_gid if (number := _number(group)) is None else number
+    except (KeyError, ValueError):
+        raise InvalidQueryError(f"can't get uid/gid of user {text!r}: there is no such user here") from None
+    return uid, gid
+
+
+def _number(text: str) -> int | None:
+    """Return an ID that is written as a number; None for a name, `ValueError` for what the kernel takes for "none"."""
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    if len(text) > 10 or int(text) >= _NO_ID:
+        raise ValueError(text)
+    return int(text)
+
+
+def _group_of(uid: int) -> int:
+    try:
+        return pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        return uid
 
 
 def _path(call: Call) -> str:
