@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from headway.distribution.login_server import registry_host
 from headway.distribution.credentials import Credentials
+from headway.distribution.login_server import registry_host
 from headway.errors import InvalidSettingError
 from headway.registry.credential_helpers import CredentialHelper
 from headway.registry.credentials import HUB_KEY, AuthFiles
@@ -135,6 +135,17 @@ def test_a_login_is_written_as_docker_writes_it_and_read_again(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert os.listdir(file.parent) == ["config.json"]
     assert AuthFiles([file])(host) == credentials
+
+
+def test_a_file_stays_its_owners_whoever_logs_in(tmp_path: Path) -> None:
+    file = write(tmp_path / "config.json", {})
+    if os.geteuid() == 0:  # as with sudo, which leaves $HOME as it was
+        os.chown(file, 1234, 4321)
+    before = file.stat()
+
+    LoginFile(file).save("reg.example", Credentials(USER, PASSWORD))
+
+    assert (file.stat().st_uid, file.stat().st_gid) == (before.st_uid, before.st_gid)
 
 
 def test_a_helper_keeps_an_identity_token_under_its_own_name(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Logins: verified at the registry, then saved where docker saves them (moby-behaviour 3.8, "Login").
 
 Rule 1: nothing is saved that the registry has not accepted.
-Rule 2: the file is replaced in one step, readable by its user only, and every key that is not ours stays as it is.
+Rule 2: the file is replaced in one step, readable by its owner only, who stays the same; so does every key that is not
+        ours.
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ class LoginFile:
             handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # 0600
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    _give(handle, target)
                     json.dump(document, file, indent="\t")
                     file.write("\n")
                     file.flush()
@@ -123,6 +125,13 @@ class LoginFile:
                 raise
         except OSError as error:
             raise InvalidSettingError(f"cannot write {self.path}: {error.strerror}") from None
+
+
+def _give(descriptor: int, target: Path) -> None:
+    """Let a file belong to whom the one belongs that it replaces: with sudo, that is somebody else."""
+    with suppress(OSError):
+        status = target.stat()
+        os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
 def _is_url_of(key: str, names: Sequence[str]) -> bool:
