@@ -5,6 +5,7 @@ Rule: shapes only. What happened, and when it is worth a message, is decided by 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -63,6 +64,17 @@ def bar(status: str, subject: str, current: int, total: int) -> Message:
         progress=drawn or msgspec.UNSET,
         id=subject or msgspec.UNSET,
     )
+
+
+def retrying(seconds: float, subject: str) -> Message:
+    """Return the step of a layer that is tried again."""
+    whole = max(1, math.ceil(seconds))
+    return step(f"Retrying in {whole} second{'s' if whole > 1 else ''}", subject)
+
+
+def waiting(cause: str, seconds: float) -> Message:
+    """Return the line that says what everything waits for; Docker has none."""
+    return said(f"waiting for the link: {cause}; next try in {math.ceil(seconds)} s")
 
 
 def failed(message: str, code: int = 0) -> Message:

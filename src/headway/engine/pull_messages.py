@@ -5,10 +5,9 @@ Rule: bars are keyed by their layer, so that a client that reads slowly gets the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-from headway.engine.messages import Message, bar, said, step
+from headway.engine.messages import Message, bar, retrying, said, step, waiting
 from headway.oci.digest import Digest
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.reference import Reference
@@ -43,8 +42,7 @@ class PullMessages:
         """Tell of one event."""
         match event:
             case Waiting():
-                seconds = math.ceil(event.retry_seconds)
-                self._emit(said(f"waiting for the link: {event.cause}; next try in {seconds} s"), event.reference)
+                self._emit(waiting(event.cause, event.retry_seconds), event.reference)
             case PullStarted():
                 self._is_here = event.is_here
                 self.begin()
@@ -72,8 +70,7 @@ class PullMessages:
             case Phase.DOWNLOADING if event.held < event.size:
                 self._emit(bar("Downloading", subject, event.held, event.size), subject)
             case Phase.RETRYING:
-                seconds = max(1, math.ceil(event.retry_seconds))
-                self._emit(step(f"Retrying in {seconds} second{'s' if seconds > 1 else ''}", subject), subject)
+                self._emit(retrying(event.retry_seconds, subject), subject)
             case Phase.UNPACKING:
                 self._whole(event.digest)
                 self._emit(bar("Extracting", subject, event.unpacked, event.size), subject)

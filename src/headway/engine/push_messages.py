@@ -5,10 +5,8 @@ Rule: bars are keyed by their layer, so that a client that reads slowly gets the
 
 from __future__ import annotations
 
-import math
-
 from headway.engine.failures import AnsweredError
-from headway.engine.messages import Detail, Message, bar, said, step
+from headway.engine.messages import Detail, Message, bar, retrying, said, step, waiting
 from headway.engine.pull_messages import Emit
 from headway.errors import HeadwayError, NotFoundError, PushIncompleteError, RefusedError
 from headway.oci.digest import DiffID
@@ -43,8 +41,7 @@ class PushMessages:
         """Tell of one event."""
         match event:
             case Waiting():
-                seconds = math.ceil(event.retry_seconds)
-                self._emit(said(f"waiting for the link: {event.cause}; next try in {seconds} s"), event.reference)
+                self._emit(waiting(event.cause, event.retry_seconds), event.reference)
             case Notice():
                 self._emit(said(event.text), "")
             case LayerPush():
@@ -66,8 +63,7 @@ class PushMessages:
         elif event.phase is PushPhase.MOUNTED:
             self._once(event.diff_id, f"Mounted from {event.source}")
         else:
-            seconds = max(1, math.ceil(event.retry_seconds))
-            self._emit(step(f"Retrying in {seconds} second{'s' if seconds > 1 else ''}", subject), subject)
+            self._emit(retrying(event.retry_seconds, subject), subject)
 
     def _once(self, diff_id: DiffID, status: str) -> None:
         if (diff_id, status) not in self._said:

@@ -11,7 +11,7 @@ from headway.distribution.web_file import with_scheme
 from headway.engine.body import with_body
 from headway.engine.call import Call
 from headway.engine.failures import AnsweredError
-from headway.engine.messages import bar, said
+from headway.engine.messages import bar, said, waiting
 from headway.engine.pull_messages import Emit
 from headway.engine.routing import Handler, Route
 from headway.engine.stream import streamed
@@ -86,9 +86,7 @@ class _Messages:
     def __call__(self, arriving: Arriving) -> None:
         """Tell how far it is."""
         if arriving.cause:
-            self._emit(
-                said(f"waiting for the link: {arriving.cause}; next try in {arriving.retry_seconds:.0f} s"), _BAR
-            )
+            self._emit(waiting(arriving.cause, arriving.retry_seconds), _BAR)
             return
         if not self._has_begun:
             self._has_begun = True
