@@ -6,11 +6,11 @@ import hashlib
 import os
 from functools import partial
 
-from headway.composition.unpacking import apply_apart
 from headway.interfaces.files import TarSource
 from headway.layers.archive_writer import write_archive
 from headway.layers.compression import expand
 from headway.layers.layer_tars import StoredLayerTars
+from headway.layers.processes import Processes, places
 from headway.oci.digest import DiffID, Digest
 from headway.oci.platform import Platform
 from headway.service.archived_layers import Taker
@@ -31,7 +31,11 @@ def loader(settings: Settings, stores: Stores) -> Loader:
     """Return what loads images into a store; recipes are always recorded: nobody else could give the layers back."""
     place = DataRoot(settings.data_root).tmp
     taker = Taker(
-        applier=apply_apart, measure=_diff_id, spool=partial(SpoolFile, place), retain=settings.retain_layer_blobs
+        applier=Processes(places(), records=True),
+        measure=_diff_id,
+        spool=partial(SpoolFile, place),
+        retain=settings.retain_layer_blobs,
+        at_once=len(os.sched_getaffinity(0)),
     )
     return Loader(stores, taker, Platform.of_machine(os.uname().machine))
 

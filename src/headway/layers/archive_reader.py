@@ -117,7 +117,7 @@ class FileArchive:
             raise InvalidArchiveError(f"it holds more than {MOST_FILES} files")
         if not found:
             raise InvalidArchiveError("it is empty")
-        for entry, at in sorted(found, key=lambda item: item[0].size > DOCUMENT_BYTES):
+        for entry, at in sorted(found, key=lambda item: _turn(item[0].size)):
             if (file := _file(entry, self._body(at, entry.size))) is not None:
                 yield file
 
@@ -173,7 +173,7 @@ class DirectoryArchive:
     def files(self) -> Iterator[ArchiveFile]:
         """Yield its files, documents first."""
         with _disk_faults():
-            found = sorted(self._walk(self._directory), key=lambda item: (item[1] > DOCUMENT_BYTES, item[0]))
+            found = sorted(self._walk(self._directory), key=lambda item: (_turn(item[1]), item[0]))
         for name, size in found:
             yield ArchiveFile(name, size, _content(self._directory / name))
 
@@ -189,6 +189,11 @@ class DirectoryArchive:
                 raise InvalidArchiveError(f"{name!r} leads out of it, to {os.path.realpath(entry.path)!r}")
             elif entry.is_file():
                 yield name, entry.stat().st_size
+
+
+def _turn(size: int) -> tuple[int, int]:
+    """Return what files are sorted by: documents, then the largest first, so that none is unpacked last and alone."""
+    return (1, -size) if size > DOCUMENT_BYTES else (0, 0)
 
 
 @contextmanager

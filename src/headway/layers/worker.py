@@ -18,7 +18,7 @@ import msgspec
 
 from headway.errors import InvalidLayerError, StoreError, StoreFullError, UnsupportedError
 from headway.layers.applying import apply
-from headway.oci.digest import DiffID
+from headway.oci.digest import DiffID, Digest
 from headway.records import LayerReport
 
 READY = b"ready\n"
@@ -86,4 +86,4 @@ def decode(answer: bytes) -> tuple[DiffID, LayerReport]:
         raise RuntimeError(f"in the process that unpacked:\n{found}")
     if what in _FAULTS:
         raise _FAULTS[what](found)
-    return DiffID(what), msgspec.convert(found, LayerReport)
+    return DiffID(Digest(what)), msgspec.convert(found, LayerReport)

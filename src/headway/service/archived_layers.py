@@ -3,6 +3,7 @@
 Rule 1: small files are kept in memory, up to a limit in all; the archive's documents show what they are.
 Rule 2: of a file that turns out to be no layer, or a broken one, only an image that needs it makes a failure.
 Rule 3: a file's name may say that its layer is here; what is unpacked is named by its bytes alone.
+Rule 4: of an archive that can be read in any order, several layers are unpacked at once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 
 import msgspec
 
@@ -21,6 +23,7 @@ from headway.interfaces.garbage import Lease
 from headway.oci.archived import ArchivedImage, promised_diff_id, promised_digest
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
+from headway.service.abreast import Abreast
 from headway.service.layer_sources import Aside, Checked, Peeked
 from headway.service.stores import Stores
 
@@ -43,16 +46,18 @@ class Taker(msgspec.Struct, frozen=True, kw_only=True):
     """What takes layers.
 
     Attributes:
-        applier: Unpacks them.
+        applier: Unpacks them, each in a thread that does nothing else.
         measure: Computes a layer's diff ID; it reads the whole source.
         spool: Opens a place to put a layer aside.
         retain: Whether compressed blobs are kept as blobs, too.
+        at_once: How many are unpacked at once, where the archive allows it.
     """
 
     applier: Applier
     measure: Callable[[TarSource], DiffID]
     spool: Callable[[], Spool]
     retain: bool = False
+    at_once: int = 1
 
 
 class Documents:
@@ -132,17 +137,18 @@ class ArchivedLayers:
             InvalidArchiveError: It is broken, or far too large to be documents.
             StoreError: The disk failed.
         """
-        for file in archive.files():
-            if file.link:
-                self.documents.link(file.name, file.link)
-                self._wanted = None
-                continue
-            source = Peeked(file)
-            if _is_document(source, file.size):
-                self.documents.add(file.name, source.rest())
-                self._wanted = None
-            else:
-                self._take(file, source, archive, images)
+        with Abreast(self._taker.at_once if archive.documents_first else 1) as threads:
+            for file in archive.files():
+                if file.link:
+                    self.documents.link(file.name, file.link)
+                    self._wanted = None
+                    continue
+                source = Peeked(file)
+                if _is_document(source, file.size):
+                    self.documents.add(file.name, source.rest())
+                    self._wanted = None
+                elif (work := self._work(file, source, archive, images)) is not None:
+                    threads.do(work)
 
     def require(self, name: str, diff_id: DiffID, position: int) -> None:
         """Make sure that a layer of an image is here, and is what its config says.
@@ -162,7 +168,9 @@ class ArchivedLayers:
         if found is None and self._is_here(diff_id):  # whoever made the archive may leave out what everybody has
             return
         if found is None and (data := self.documents.read(name)) is not None:
-            found = self._unpack(file, Peeked(io.BytesIO(data)), len(data))
+            with Abreast(1) as threads:
+                threads.do(partial(self._unpack, file, Peeked(io.BytesIO(data)), len(data)))
+            found = self._found[file]
         if found is None:
             raise InvalidArchiveError(f"layer {name!r} is missing, and it is not here either")
         if isinstance(found, HeadwayError):
@@ -176,17 +184,20 @@ class ArchivedLayers:
 
     # One file
 
-    def _take(self, file: ArchivedFile, source: Peeked, archive: Archive, images: Images) -> None:
+    def _work(
+        self, file: ArchivedFile, source: Peeked, archive: Archive, images: Images
+    ) -> Callable[[], object] | None:
+        """Return what is to be done with a file that is no document; None for nothing."""
         wanted = self._expected(archive, images)
         if self._is_complete and file.name not in wanted:
-            return
+            return None
         diff_id = wanted.get(file.name) or self._promised(file.name, source)
-        if diff_id is not None and self._is_here(diff_id):
-            self._found[file.name] = diff_id
-        elif diff_id is not None:
-            self._unpack(file.name, source, file.size)
-        else:
-            self._put_aside(file.name, source, file.size)
+        if diff_id is None:
+            return partial(self._put_aside, file.name, source, file.size)
+        if not self._is_here(diff_id):
+            return partial(self._unpack, file.name, source, file.size)
+        self._found[file.name] = diff_id
+        return None
 
     def _expected(self, archive: Archive, images: Images) -> Mapping[str, DiffID]:
         """Return which file holds which layer, as far as the documents so far say; and whether they say it of all."""
@@ -229,13 +240,11 @@ class ArchivedLayers:
             aside.turn()
             self._unpack(name, Peeked(aside), size)
 
-    def _unpack(self, name: str, source: Peeked, size: int) -> DiffID | HeadwayError:
+    def _unpack(self, name: str, source: Peeked, size: int) -> None:
         try:
-            found: DiffID | HeadwayError = self._unpacked(name, source, size)
+            self._found[name] = self._unpacked(name, source, size)
         except (InvalidLayerError, DigestMismatchError) as error:
-            found = error
-        self._found[name] = found
-        return found
+            self._found[name] = error
 
     def _unpacked(self, name: str, source: Peeked, size: int) -> DiffID:
         digest = promised_digest(name)

@@ -1,0 +1,66 @@
+"""Pieces of blocking work in threads of their own, some at once, for a caller that is no coroutine.
+
+Rule 1: whoever starts them waits for their end, well or not: nobody cleans up beside one that still writes.
+Rule 2: but Ctrl-C waits for nobody: what a thread reads from may never end, and it ends with the process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+
+class Abreast:
+    """Threads that end with a block.
+
+    Args:
+        most: How many may run at once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._running = 0
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and not isinstance(error, Exception):
+            return
+        self._wait(0)
+        if error is None and self._error is not None:
+            raise self._error
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Start a piece of work, and return once one more could be started: with one place, when it has ended.
+
+        Raises:
+            BaseException: What one that was started has raised.
+        """
+        with self._changed:
+            self._running += 1
+        threading.Thread(target=self._run, args=(work,), name="unpack", daemon=True).start()
+        self._wait(self._most - 1)
+        if self._error is not None:
+            raise self._error
+
+    def _wait(self, running: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._running <= running)
+
+    def _run(self, work: Callable[[], object]) -> None:
+        error: BaseException | None = None
+        try:
+            work()
+        except BaseException as raised:  # it travels to whoever waits
+            error = raised
+        with self._changed:
+            self._running -= 1
+            self._error = self._error or error
+            self._changed.notify_all()

@@ -1,0 +1,65 @@
+"""Pieces of work in threads: some at once, one error told, and nobody left behind but by Ctrl-C."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from headway.errors import StoreError
+from headway.service.abreast import Abreast
+
+
+def test_as_many_run_as_there_are_places() -> None:
+    together = threading.Barrier(2, timeout=20)
+
+    with Abreast(2) as threads:
+        threads.do(together.wait)
+        threads.do(together.wait)
+
+
+def test_with_one_place_work_has_ended_when_it_was_started() -> None:
+    done: list[int] = []
+
+    with Abreast(1) as threads:
+        for number in range(3):
+            threads.do(lambda number=number: done.append(number))  # type: ignore[misc]  # mypy takes no default here
+            assert done == list(range(number + 1))
+
+
+def test_an_error_is_raised_once_all_have_ended() -> None:
+    may_end, ended = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        may_end.wait(20)
+        ended.set()
+
+    def failing() -> None:
+        may_end.set()
+        raise StoreError("the disk failed")
+
+    with pytest.raises(StoreError, match="the disk failed"), Abreast(3) as threads:
+        threads.do(slow)
+        threads.do(failing)
+
+    assert ended.is_set()
+
+
+def test_an_error_of_the_block_waits_for_what_runs() -> None:
+    ended = threading.Event()
+
+    with pytest.raises(ValueError, match="mine"), Abreast(2) as threads:
+        threads.do(lambda: ended.wait(0.2) or ended.set())
+        raise ValueError("mine")
+
+    assert ended.is_set()
+
+
+def test_ctrl_c_waits_for_nobody() -> None:
+    never = threading.Event()
+
+    with pytest.raises(KeyboardInterrupt), Abreast(2) as threads:
+        threads.do(never.wait)
+        raise KeyboardInterrupt
+
+    never.set()
