@@ -111,7 +111,9 @@ async def _pull_all(
 ) -> int:
     from headway.composition.durable import command_pulls  # noqa: PLC0415  # as above
     from headway.composition.pulls import pulling  # noqa: PLC0415
+    from headway.daemon.memory import give_back  # noqa: PLC0415
 
+    give_back()
     # SIGTERM ends a pull as Ctrl-C does: with everything kept, and said.
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # asyncio.run made it

@@ -30,7 +30,7 @@ from headway.registry.sending import LOOK_SECONDS, Body, Transmission
 from headway.registry.tls import tls_context
 from headway.registry.translation import translated
 
-READ_BYTES = 1 << 20
+READ_BYTES = 1 << 18
 SHORT_BYTES = 4096
 LENGTH_DIGITS = 18
 EARLY_SECONDS = 2.0

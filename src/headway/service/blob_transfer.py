@@ -33,7 +33,7 @@ from headway.service.tools import Source, Tools
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-READ_BYTES = 1 << 20
+READ_BYTES = 1 << 18
 REPORT_SECONDS = 0.25
 FIRST_REPORT_SECONDS = 0.02  # while others wait for what this one shows of the link
 
