@@ -27,7 +27,7 @@ from tests.prove.sheet import Sheet, check
 from tests.prove.soak_clients import Clients, Seen, catalogue
 
 HOUR = 3600.0
-ROUND_SECONDS = 15.0
+ROUNDS, LONGEST_ROUND_SECONDS = 40, 15.0
 THREADS = 6
 KILLING, WARMING = 0.2, 0.4
 """Parts of the time: until the first the daemon is killed again and again, until the second one daemon warms up."""
@@ -132,9 +132,10 @@ class Soak:
     def run(self, seconds: float) -> list[Sample]:
         """Go on for so long; return what was seen of the daemon that lived longest, warmed up."""
         began = time.monotonic()
+        length = min(LONGEST_ROUND_SECONDS, seconds / ROUNDS)
         samples = []
         while (part := (time.monotonic() - began) / seconds) < 1:
-            self._round(is_killing=part < KILLING)
+            self._round(length, is_killing=part < KILLING)
             self._look()
             self._clients.empty()
             sample = self._sample()
@@ -143,9 +144,9 @@ class Soak:
                 samples.append(sample)
         return samples
 
-    def _round(self, *, is_killing: bool) -> None:
+    def _round(self, seconds: float, *, is_killing: bool) -> None:
         self._clients.is_killing = is_killing
-        end = time.monotonic() + ROUND_SECONDS
+        end = time.monotonic() + seconds
         threads = [
             threading.Thread(
                 target=self._clients.ask_until, args=(end, random.Random(self._source.random())), daemon=True
@@ -158,10 +159,10 @@ class Soak:
             time.sleep(self._source.uniform(1.0, 5.0))
             self._kill()
         time.sleep(max(0.0, end - time.monotonic()))
-        self._clients.is_killing = False
-        self._clients.settle()
+        self._clients.settle()  # who waits for a pull that is paused would not come to an end
         for thread in threads:
             thread.join()
+        self._clients.is_killing = False
         self._clients.settle()
 
     def _kill(self) -> None:
