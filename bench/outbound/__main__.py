@@ -1,0 +1,76 @@
+"""`make bench-outbound`: images on their way in and out, beside dockerd and umoci."""
+
+import argparse
+import datetime
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import corpus, machine, pictures, report, setting
+from bench.outbound.rounds import Material, compare, made
+from bench.outbound.tasks import TASKS, Task
+from bench.processes import BenchError
+from bench.rounds import Bench
+from bench.samples import Comparison
+
+
+def main() -> int:
+    """Measure what the command line asks for and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.outbound", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the image of many files, one round")
+    parser.add_argument("--only", metavar="TASK", help=f"one of: {'; '.join(task.name for task in TASKS)}")
+    options = parser.parse_args()
+    tasks = [task for task in TASKS if options.only in (None, task.name)]
+    if not tasks:
+        parser.error(f"there is no {options.only!r}")
+    recipes = (corpus.PYTHON,) if options.quick else (corpus.PYTHON, corpus.BIG)
+    try:
+        _run(tasks, recipes, rounds=1 if options.quick else 5, twins=1 if options.quick else 3)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: stopped; what was mounted and started is gone", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(tasks: list[Task], recipes: tuple[corpus.Recipe, ...], *, rounds: int, twins: int) -> None:
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    programs = {side.program.name: side.program for task in tasks for side in task.sides}
+    versions = {name: program.version() for name, program in programs.items()}
+    facts = machine.facts() | {"load average before": machine.load()}
+    with (
+        setting.ready([(recipe, "gzip") for recipe in recipes]) as (bench, images),
+        tempfile.TemporaryDirectory(prefix="material-", dir=setting.WORK) as place,
+    ):
+        found = [_compared(bench, tasks, made(image, _folder(place, image)), rounds, twins) for image in images]
+    facts |= {"load average after": machine.load()}
+    remarks = [program.remark for program in programs.values()]
+    path = setting.RESULTS / f"outbound-{today}"
+    picture = f"{path.name}.svg"
+    caption = report.Caption(f"Ways in and out, {today}", "make bench-outbound", facts, versions, remarks, picture)
+    _write(path, caption, [each for group in found for each in group])
+
+
+def _compared(bench: Bench, tasks: list[Task], material: Material, rounds: int, twins: int) -> list[Comparison]:
+    return [compare(bench, task, material, rounds=rounds, twins=twins) for task in tasks]
+
+
+def _folder(place: str, image: corpus.Image) -> Path:
+    folder = Path(place, image.name)
+    folder.mkdir()
+    return folder
+
+
+def _write(path: Path, caption: report.Caption, comparisons: list[Comparison]) -> None:
+    path.with_suffix(".md").write_text(report.markdown(caption, comparisons))
+    path.with_suffix(".json").write_text(json.dumps(report.document(caption, comparisons), indent=1) + "\n")
+    pictures.draw(comparisons, path.with_suffix(".svg"))
+    print(report.ratios_table(comparisons), "", *report.sentences(comparisons), sep="\n")
+    print(f"written: bench/results/{path.name}.md and .json", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
