@@ -38,28 +38,41 @@ def test_an_error_is_raised_once_all_have_ended() -> None:
         may_end.set()
         raise StoreError("the disk failed")
 
-    with pytest.raises(StoreError, match="the disk failed"), Abreast(3) as threads:
-        threads.do(slow)
-        threads.do(failing)
+    def both() -> None:
+        with Abreast(3) as threads:
+            threads.do(slow)
+            threads.do(failing)
 
+    with pytest.raises(StoreError, match="the disk failed"):
+        both()
     assert ended.is_set()
 
 
 def test_an_error_of_the_block_waits_for_what_runs() -> None:
-    ended = threading.Event()
+    may_end, ended = threading.Event(), threading.Event()
 
-    with pytest.raises(ValueError, match="mine"), Abreast(2) as threads:
-        threads.do(lambda: ended.wait(0.2) or ended.set())
-        raise ValueError("mine")
+    def slow() -> None:
+        may_end.wait(0.2)
+        ended.set()
 
+    def broken() -> None:
+        with Abreast(2) as threads:
+            threads.do(slow)
+            raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        broken()
     assert ended.is_set()
 
 
 def test_ctrl_c_waits_for_nobody() -> None:
     never = threading.Event()
 
-    with pytest.raises(KeyboardInterrupt), Abreast(2) as threads:
-        threads.do(never.wait)
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with Abreast(2) as threads:
+            threads.do(never.wait)
+            raise KeyboardInterrupt
 
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     never.set()
