@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +23,7 @@ from headway.daemon.sockets import close_all, open_all
 from headway.engine.listeners import Address, listen_unix
 from headway.errors import ConflictError, InvalidSettingError
 from tests.fakes.cli import Cli
+from tests.fakes.daemon import daemon
 
 DESCRIPTOR = 3
 
@@ -136,6 +140,24 @@ def test_a_taken_port_for_measurements_ends_the_start_in_one_sentence(tmp_path: 
 
     assert done.returncode == 1
     assert f"headway: tcp://{address} is in use by another program\nnext:" in done.stderr
+
+
+def test_a_reload_that_comes_before_the_daemon_is_ready_does_not_end_it() -> None:
+    with tempfile.TemporaryDirectory(prefix="hw") as place, daemon(Path(place)) as holder:
+        path = Path(place) / "late.sock"
+        words = ("daemon", "--config-file", Path(place) / "daemon.json", "-H", f"unix://{path}")
+        with (Path(place) / "late.log").open("wb") as output:
+            late = Cli(holder.data_root).serve(*words, output=output)
+        try:
+            while not path.exists():  # it waits for the data root then
+                assert late.poll() is None
+                time.sleep(0.02)
+            late.send_signal(signal.SIGHUP)
+            with pytest.raises(subprocess.TimeoutExpired):
+                late.wait(0.5)
+        finally:
+            late.terminate()
+            late.wait()
 
 
 def test_a_daemon_may_open_as_many_files_as_it_has_clients() -> None:
