@@ -230,6 +230,7 @@ def test_a_helper_that_knows_no_login_says_so(script: Path) -> None:
         ("echo 'the keyring is locked'; exit 1", "docker-credential-test get: the keyring is locked"),
         ("exit 1", "docker-credential-test get: it fails and does not say why"),
         (f"echo {PASSWORD}", "docker-credential-test get: its answer is not a login"),
+        ("printf '[%.0s' $(seq 50000)", "docker-credential-test get: its answer is not a login"),
         (
             f"""echo '{{"Username": 5, "Secret": "{PASSWORD}"}}'""",
             "docker-credential-test get: its answer is not a login",

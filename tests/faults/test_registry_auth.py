@@ -204,7 +204,13 @@ def test_docker_hubs_credentials_are_known_by_its_names(tmp_path: Path, key: str
 
 
 @pytest.mark.parametrize(
-    "content", ["{", '{"auths": {"example.com": {"auth": "!"}}}', '{"auths": {"example.com": {"auth": "/w=="}}}']
+    "content",
+    [
+        "{",
+        "[" * 100_000,
+        '{"auths": {"example.com": {"auth": "!"}}}',
+        '{"auths": {"example.com": {"auth": "/w=="}}}',
+    ],
 )
 def test_an_auth_file_that_cannot_be_read_is_named_without_its_content(tmp_path: Path, content: str) -> None:
     file = tmp_path / "auth.json"

@@ -361,3 +361,7 @@ def test_settings_that_are_printed_by_mistake_show_no_password() -> None:
     settings = Settings(data_root=ROOT, https_proxy="http://me:correct-horse@proxy:3128")
 
     assert "correct-horse" not in f"{settings} {settings!r} {Loaded(settings)}"
+
+
+def test_a_file_that_is_nested_for_ever_is_named(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "[" * 100_000) == f"{tmp_path}/daemon.json: nested too deeply"

@@ -46,7 +46,7 @@ class CredentialHelper:
             raise self._failed("get", said)
         try:
             answer = json.loads(said)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         user, secret = (answer.get("Username"), answer.get("Secret")) if isinstance(answer, dict) else (None, None)
         if not isinstance(user, str) or not isinstance(secret, str):

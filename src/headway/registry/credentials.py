@@ -117,7 +117,7 @@ def read_auth_file(file: Path) -> dict[str, object]:
         document = json.loads(file.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidSettingError(f"cannot read {os.fspath(file)}: {error}") from None
     return document if isinstance(document, dict) else {}
 
