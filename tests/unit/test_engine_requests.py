@@ -139,7 +139,7 @@ def test_a_number_is_read_and_nothing_means_its_default(text: str, meaning: int)
     assert queries.number(MultiDict({"limit": text}), "limit", default=25) == meaning
 
 
-@pytest.mark.parametrize("text", ["ten", "1.5", "9" * 21, "9" * 10_000])
+@pytest.mark.parametrize("text", ["ten", "1.5", "9" * 21, "9" * 10_000, "1_0", "٣", " 7"])
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(InvalidQueryError, match="invalid syntax"):
         queries.number(MultiDict({"limit": text}), "limit", default=25)
