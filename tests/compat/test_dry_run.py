@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 
 from tests.fakes import images
 from tests.fakes.cli import Cli
+from tests.faults.link import Link
 from tests.faults.registry import Registry
-from tests.faults.story import CutAfter, Status
+from tests.faults.story import CutAfter, RateLimit, Status
 from tests.faults.story import Fault as On
 
 BASE = images.noise_layer(400_000, seed=1)
@@ -57,6 +59,21 @@ def test_a_dry_run_asks_for_tag_manifest_and_config_and_the_pull_only_for_the_ta
     assert pulled.returncode == 0, pulled.stderr
     assert [(each.method, each.kind) for each in registry.log if each.kind != "blob"] == [("HEAD", "manifest")]
     assert total(document, "crossing") == pytest.approx(registry.sent(), rel=0.01)
+
+
+def test_how_long_it_will_take_is_told_from_the_last_rate_seen(cli: Cli) -> None:
+    first, second = (images.image([images.noise_layer(300_000, seed=seed)], tag=str(seed)) for seed in (1, 2))
+    with Registry([first, second]) as registry, Link(target=registry.address, faults=(RateLimit(150_000),)) as link:
+        names = [f"{link.host}/test/image:{tag}" for tag in "12"]
+        before = cli("pull", "--dry-run", names[0])
+        assert cli("pull", names[0]).returncode == 0
+        after = cli("pull", "--dry-run", names[1])
+        told = plan(cli, names[1])["items"][0]  # type: ignore[index]  # from JSON
+
+    assert "rate" not in before.stdout
+    assert re.search(r"about [23] s at \d\.?\d* Mbit/s \(the last rate seen\)", after.stdout)
+    assert told["bytes_per_second"] == pytest.approx(150_000, rel=0.4)
+    assert told["seconds"] == pytest.approx(2, rel=0.5)
 
 
 def test_what_images_share_is_counted_once(cli: Cli, registry: Registry) -> None:

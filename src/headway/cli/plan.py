@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from headway.cli.failures import DONE, exit_status, explain
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import one_line
-from headway.cli.units import clock, size
+from headway.cli.units import about, bit_rate, clock, size
 from headway.errors import HeadwayError
 from headway.service.planning import LayerPlan, PullPlan
 
@@ -54,6 +54,7 @@ def plans_json(plans: Sequence[PullPlan], asked: Mapping[str, int]) -> str:
                     "to_fetch": sum(plan.to_fetch for plan in plans),
                     "crossing": sum(plan.crossing for plan in plans),
                     "disk_bytes": sum(plan.forecast.unpacked for plan in plans),
+                    "seconds": _rounded(_seconds(plans)),
                 },
                 "asked": asked,
             },
@@ -75,6 +76,8 @@ def _document(plan: PullPlan) -> dict[str, object]:
         "disk_bytes": plan.forecast.unpacked,
         "disk_basis": plan.forecast.basis,
         "free_bytes": plan.space.bytes,
+        "bytes_per_second": plan.rate and round(plan.rate),
+        "seconds": _rounded(_seconds([plan])),
         "layers": [
             {"digest": e.digest, "size": e.size, "here": e.here, "to_fetch": e.to_fetch, "why": _why(e)}
             for e in plan.layers
@@ -101,10 +104,27 @@ def _totals(plans: Sequence[PullPlan]) -> list[str]:
     crossing = sum(plan.crossing for plan in plans)
     unpacked = sum(plan.forecast.unpacked for plan in plans)
     estimate = f"about {size(unpacked)} unpacked (estimate: {plans[0].forecast.basis}); " if unpacked else ""
+    wire = f"{crossing:,} bytes with the headers of the answers"
     return [
-        f"to fetch  {size(to_fetch)} of {size(whole)}   ({crossing:,} bytes with the headers of the answers)",
+        f"to fetch  {size(to_fetch)} of {size(whole)}   ({wire}){_time(plans)}",
         f"disk      {size(to_fetch)} more while fetching; {estimate}{size(plans[0].space.bytes)} free",
     ]
+
+
+def _time(plans: Sequence[PullPlan]) -> str:
+    """Return how long it will take at the rates that were seen last; nothing where one is not known."""
+    seconds = _seconds(plans)
+    if seconds is None or seconds < 1:
+        return ""
+    rates = {plan.rate for plan in plans if plan.to_fetch and plan.rate is not None}
+    seen = f"{bit_rate(rates.pop())} (the last rate seen)" if len(rates) == 1 else "the last rates seen"
+    return f"   about {about(seconds)} at {seen}"
+
+
+def _seconds(plans: Sequence[PullPlan]) -> float | None:
+    spent = [None if plan.rate is None else plan.crossing / plan.rate for plan in plans if plan.to_fetch]
+    known = [each for each in spent if each is not None]
+    return sum(known) if known and len(known) == len(spent) else None
 
 
 def _why(layer: LayerPlan) -> str:
@@ -115,6 +135,10 @@ def _why(layer: LayerPlan) -> str:
     if layer.since is not None:
         return f"unfinished since {clock(layer.since, time.time())}"
     return ""
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _or_zero(count: int) -> str:

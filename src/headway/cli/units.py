@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from headway.units import duration, size
 
-__all__ = ["ago", "clock", "duration", "size"]
+__all__ = ["about", "ago", "bit_rate", "clock", "duration", "size"]
 
 
 def ago(created: str, now: float | None = None) -> str:
@@ -24,6 +24,23 @@ def ago(created: str, now: float | None = None) -> str:
             count = int(seconds // length)
             return f"{count} {unit}{'' if count == 1 else 's'} ago" if count > 0 else "just now"
     return "N/A"
+
+
+def about(seconds: float) -> str:
+    """Return a time that is only guessed: ``40 s``, ``7 min``, ``3 h``."""
+    for unit, length, until in (("s", 1, 90), ("min", 60, 5400), ("h", 3600, 48 * 3600)):
+        if seconds < until:
+            return f"{max(1, round(seconds / length))} {unit}"
+    return f"{round(seconds / 86400)} days"
+
+
+def bit_rate(bytes_per_second: float) -> str:
+    """Return a rate as links are sold: ``1 Mbit/s``, ``56 kbit/s``; two digits are all that it is good for."""
+    bits = bytes_per_second * 8
+    for unit, factor in (("Gbit", 1e9), ("Mbit", 1e6), ("kbit", 1e3)):
+        if bits >= factor:
+            return f"{bits / factor:.{'2g' if bits < 10 * factor else '0f'}} {unit}/s"
+    return f"{bits:.0f} bit/s"
 
 
 def clock(moment: float, now: float) -> str:

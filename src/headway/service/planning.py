@@ -15,6 +15,7 @@ from headway.distribution.room import Forecast, Space
 from headway.errors import HeadwayError, PullIncompleteError
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
+from headway.service.last_rate import last_rate
 from headway.service.preflight import Preflight
 from headway.service.progress import Report
 from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, lease_purpose
@@ -64,6 +65,7 @@ class PullPlan(msgspec.Struct, frozen=True, kw_only=True):
         forecast: What it takes on the disk.
         space: What the disk has.
         is_here: Whether the name stands for this image already.
+        rate: Bytes a second that the registry's last pull came with; None where that is not known.
     """
 
     reference: str
@@ -74,6 +76,7 @@ class PullPlan(msgspec.Struct, frozen=True, kw_only=True):
     forecast: Forecast
     space: Space
     is_here: bool
+    rate: float | None = None
 
     @property
     def size(self) -> int:
@@ -138,6 +141,7 @@ class Planner:
             crossing=sum(layer.to_fetch for layer in layers) + requests * answer_bytes,
             forecast=self._preflight.forecast((layer.diff_id, layer.descriptor) for layer in new),
             space=self._preflight.space(),
+            rate=last_rate(self._stores.pulls.list(), request.reference.domain),
             is_here=self._stores.references.get(request.reference) == image.config.image_id,
         )
 
