@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import tarfile  # noqa: TID251 - another implementation
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +43,7 @@ def interchange(sheet: Sheet) -> None:
         _as_the_registry_has_it(sheet, kept, names, registry)
         with docker(place / "d") as run_docker:
             _through_docker(sheet, ours, kept, names, run_docker)
+            _piped(sheet, names, run_docker)
             _adopted(sheet, names, run_docker)
         _through_podman(sheet, ours, kept, names)
         _through_containerd(sheet, ours, kept, names)
@@ -118,6 +122,36 @@ def _through_docker(sheet: Sheet, ours: Headway, kept: Headway, names: list[str]
         run_docker("save", "-o", sheet.place / "dockers.tar", *names)
         run_docker("rmi", *names)
     _come_back(sheet, "dockerd", ours, names, sheet.place / "dockers.tar")
+
+
+def _piped(sheet: Sheet, names: list[str], run_docker: Docker) -> None:
+    """Do what the documentation says, as it is typed: everything that Docker has, by IDs; then pull the same tags."""
+    for name in names:
+        run_docker("pull", name)
+    headway, docker_place, bin_place = Headway(sheet.place / "piped"), sheet.place / "d", sheet.place / "bin"
+    bin_place.mkdir()
+    command = bin_place / "headway"
+    root = headway.cli.data_root
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m headway --data-root {root} "$@"\n')
+    command.chmod(0o755)
+    environment = {
+        "PATH": f"{bin_place}:{os.environ['PATH']}",
+        "DOCKER_HOST": f"unix://{docker_place}/docker.sock",
+        "DOCKER_CONFIG": f"{docker_place}/client",
+    }
+    typed = "docker save $(docker images -q) | headway load"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", typed],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    sheet.right(typed, "" if done.returncode == 0 else done.stderr)
+    log = sheet.place / "registry" / "registry.log"
+    asked = log.read_text().count("/blobs/")
+    headway("pull", *names)
+    sheet.at_most("piped: blobs asked for by a pull", log.read_text().count("/blobs/") - asked, 0, decimals=0)
 
 
 def _adopted(sheet: Sheet, names: list[str], run_docker: Docker) -> None:
