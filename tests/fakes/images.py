@@ -131,12 +131,13 @@ def image(
     tars = [tar(layer) if isinstance(layer, Mapping) else layer for layer in layers]
     packed = blobs or [compress(data, compression) for data in tars]
     diff_ids = tuple(digest_of(data) for data in tars)
-    content = {digest_of(data): data for data in packed}
+    names = [digest_of(data) for data in packed]
+    content = dict(zip(names, packed, strict=True))
     media_types: dict[str, str] = {}
     entries = []
     for platform in platforms if index else platforms[:1]:
         config_bytes = _config(platform, diff_ids, config or {})
-        manifest = _manifest(config_bytes, packed, media, compression)
+        manifest = _manifest(config_bytes, content, names, media, compression)
         entry = _descriptor(_MANIFEST[media], manifest)
         content |= {digest_of(config_bytes): config_bytes, entry["digest"]: manifest}
         media_types[entry["digest"]] = _MANIFEST[media]
@@ -153,7 +154,7 @@ def image(
         manifest_digest=top,
         tag=tag,
         image_id=digest_of(_config(platforms[0], diff_ids, config or {})),
-        layers=tuple(digest_of(data) for data in packed),
+        layers=tuple(names),
         diff_ids=diff_ids,
     )
 
@@ -266,13 +267,17 @@ def _config(platform: str, diff_ids: Sequence[str], config: Mapping[str, Any]) -
     )
 
 
-def _manifest(config: bytes, layers: Sequence[bytes], media: Media, compression: Compression) -> bytes:
+def _manifest(
+    config: bytes, content: Mapping[str, bytes], layers: Sequence[str], media: Media, compression: Compression
+) -> bytes:
     return _json(
         {
             "schemaVersion": 2,
             "mediaType": _MANIFEST[media],
             "config": _descriptor(_CONFIG[media], config),
-            "layers": [_descriptor(_LAYER[media, compression], layer) for layer in layers],
+            "layers": [
+                {"mediaType": _LAYER[media, compression], "digest": name, "size": len(content[name])} for name in layers
+            ],
         }
     )
 
