@@ -157,8 +157,10 @@ class Transfers:
                 self._metadata.remember(diff_id, LayerBlob(descriptor.digest, repository))
 
             unpacking = transfer.consume(unpack, "unpack")
-            await transfer.run()
-            slot.release()  # what follows needs no network
+            try:
+                await transfer.run()
+            finally:
+                slot.release()  # what follows needs no network, the end of what is stopped neither
             transfer.report(Phase.UNPACKING)
             await transfer.outlast(unpacking)
             await disk(ingest.commit if self._retain else ingest.discard)
