@@ -1,7 +1,20 @@
 """What all tests share."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from headway.layers.umask import current_umask
 
 # Two busy cores make any deadline a coin toss; what is too slow is measured by bench and prove.
 settings.register_profile("headway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("headway")
+
+
+@pytest.fixture(autouse=True)
+def the_umask_stays() -> Iterator[None]:
+    """Fail the test that leaves another umask behind, and not a later one whose files come out otherwise."""
+    before = current_umask()
+    yield
+    assert current_umask() == before

@@ -113,7 +113,9 @@ def _item(image: SavedImage) -> dict[str, object]:
         item["Parent"] = str(image.parent)
     item["RepoTags"] = [name.familiar for name in image.names] or None
     item["Layers"] = [blob_name(layer.digest) for layer in image.layers]
-    item["LayerSources"] = {str(diff_id): _shape(layer) for diff_id, layer in zip(image.diff_ids, image.layers, strict=True)}
+    item["LayerSources"] = {
+        str(diff_id): _shape(layer) for diff_id, layer in zip(image.diff_ids, image.layers, strict=True)
+    }
     return item
 
 
