@@ -19,8 +19,10 @@ import pytest
 from headway.layers import mounts
 from headway.layers.tar import TarReader
 from headway.layers.tar_entry import Entry
+from tests.fakes.archives import files_of
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import Answer, Daemon, daemon
+from tests.fakes.nobody import UID, home_of_nobody
 from tests.fakes.tars import END, header, padded
 from tests.fakes.web import Web, serving
 
@@ -175,6 +177,35 @@ def test_a_container_becomes_an_image(headway: Cli, tar: Path) -> None:
     assert (found["Id"], found["Author"], found["Comment"]) == (done.stdout.strip(), "me", "why")
     assert found["Parent"] == inspected(headway, "base:2")["Id"]
     assert (found["Config"]["User"], found["Size"]) == ("app", 9 + len("fresh"))
+
+
+def test_without_root_what_is_new_is_roots_and_what_cannot_be_shown_is_not_committed(tmp_path: Path) -> None:
+    owned = header(b"srv/", kind=b"5", mode=0o755, uid=7) + header(b"etc/", kind=b"5", mode=0o755) + END
+    with home_of_nobody() as home:
+        (home / "base.tar").write_bytes(owned)
+        (home / "daemon.json").write_text('{"storage-driver": "vfs"}')
+        headway = Cli(home / "root", uid=UID)
+        vfs: list[str | Path] = ["--config-file", home / "daemon.json"]
+        assert headway(*vfs, "import", home / "base.tar", "base:1").returncode == 0
+        done = headway(*vfs, "mount", "--read-write", "base:1")
+        name, root = done.stderr.split("container ")[1].split()[0], Path(done.stdout.strip())
+
+        _written_by(UID, root / "etc" / "new")
+        committed = headway(*vfs, "commit", name, "made:1")
+        saved = headway(*vfs, "save", "-o", home / "out.tar", "made:1")
+        _written_by(UID, root / "srv" / "new")
+        refused = headway(*vfs, "commit", name, "made:2")
+        archive = (home / "out.tar").read_bytes()
+
+    assert (committed.returncode, saved.returncode) == (0, 0), (committed.stderr, saved.stderr)
+    layers = [names_in(data) for name, data in files_of(archive).items() if data[257:262] == b"ustar"]
+    assert [(layer[b"etc/new"].uid, layer[b"etc/new"].gid) for layer in layers if b"etc/new" in layer] == [(0, 0)]
+    assert (refused.returncode, "cannot commit /srv: " in refused.stderr) == (1, True)
+
+
+def _written_by(user: int, path: Path) -> None:
+    path.write_text("fresh")
+    os.chown(path, user, user)
 
 
 def test_a_stopped_import_from_the_web_says_what_is_kept_and_goes_on(tmp_path: Path) -> None:

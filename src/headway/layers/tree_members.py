@@ -67,6 +67,8 @@ class TreeMembers:
         self._wanted = wanted
         self._whole_seconds = whole_seconds
         self._links: dict[tuple[int, int], bytes] = {}
+        # In a store that is not root's, our own files stand for root's (layers/metadata.py).
+        self._root = (os.geteuid(), os.getegid())
 
     def one(self, parent: int, name: bytes, shown: bytes) -> Member | None:
         """Return what has `name` in the directory `parent`, without what is below it; None for a socket."""
@@ -125,8 +127,8 @@ class TreeMembers:
             shown,
             kind,
             stat.S_IMODE(status.st_mode),
-            status.st_uid,
-            status.st_gid,
+            0 if status.st_uid == self._root[0] else status.st_uid,
+            0 if status.st_gid == self._root[1] else status.st_gid,
             status.st_size if kind == FILE else 0,
             mtime - mtime % NANOSECONDS if self._whole_seconds else mtime,
             b"",

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from headway.errors import ConflictError, RequestError
+from headway.errors import ConflictError, RequestError, UnsupportedError
 from headway.interfaces.container_files import FileAccess
 from headway.interfaces.files import Applier
 from headway.interfaces.rw_layers import RwLayer
@@ -24,7 +24,7 @@ from headway.oci.moment import rfc3339
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.oci.run_config import merge
-from headway.records import Change, ContainerRecord, ContainerState, ImageRecord
+from headway.records import Change, ChangeKind, ContainerRecord, ContainerState, ImageRecord
 from headway.service.containers import Containers, labels_of
 from headway.service.lookup import Lookup
 from headway.service.making import ImageMaker, Plan
@@ -92,7 +92,8 @@ class Committer:
             ConflictError: It is being removed, or its removal has failed.
             InvalidReferenceError: Images are not called so.
             InvalidChangeError: A change that cannot be made.
-            UnsupportedError: It would have more layers than can be mounted.
+            UnsupportedError: It would have more layers than can be mounted; or something that was changed has an owner
+                or a mode in the image that a store that is not root's could not give it.
             StoreError: The disk failed, or it cannot be mounted.
         """
         container = self._container(request.container)
@@ -100,6 +101,7 @@ class Committer:
         plan = self._plan(request, container, name)
         layer = self._stores.rw_layers.get(container.container_id)
         changes = layer.changes()
+        self._check_metadata(layer, changes)
         source = _Pieces(self._tar(layer, changes)) if changes else None
         try:
             return self._maker.make(plan, source).image_id
@@ -161,6 +163,19 @@ class Committer:
         if container.image_id is None:
             return None
         return self._lookup.config(self._lookup.find(str(container.image_id)))
+
+    def _check_metadata(self, layer: RwLayer, changes: Sequence[Change]) -> None:
+        """Refuse to make a layer that would take away what this store knows of an entry and does not show."""
+        hidden: set[str] = set()
+        for tree in self._stores.layers.trees(layer.record.chain_id):
+            hidden.update(name for name, _, _ in tree.report.owners)
+            hidden.update(name for name, _ in tree.report.real_modes)
+        for change in changes:
+            if change.kind is not ChangeKind.DELETED and change.path.removeprefix("/") in hidden:
+                raise UnsupportedError(
+                    f"cannot commit {change.path}: the image gives it an owner or a mode that this store, which is not "
+                    "root's, cannot show and a new layer would take away: commit it in a store of root's"
+                )
 
     def _tar(self, layer: RwLayer, changes: list[Change]) -> Iterator[bytes]:
         root = layer.mount()
