@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -23,7 +24,7 @@ from headway.registry.web_files import WebClient
 from tests.faults.auth import Bearer
 from tests.faults.client import PATH, SECRET, knowing, world
 from tests.faults.sockets import listen
-from tests.faults.story import CutAfter, Status
+from tests.faults.story import CutAfter, Status, TrickleBody
 from tests.faults.story import Fault as On
 
 DEEP = b"[" * 60_000
@@ -60,6 +61,16 @@ def endless(*, most: int) -> Iterator[tuple[str, list[int]]]:
 def test_an_error_page_that_is_nested_for_ever_does_not_hide_the_status() -> None:
     with world(On(Status(404, body=DEEP))) as (_, client), pytest.raises(NotFoundError):
         client.manifest()
+
+
+def test_an_error_page_that_trickles_is_not_waited_for() -> None:
+    script = (On(Status(404, body=b"x" * 60_000)), On(TrickleBody(1_000)))
+    with world(*script) as (_, client):
+        began = time.monotonic()
+        with pytest.raises(NotFoundError):
+            client.manifest()
+
+    assert time.monotonic() - began < 10
 
 
 def test_a_token_that_is_nested_for_ever_is_named() -> None:

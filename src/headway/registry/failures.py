@@ -20,6 +20,7 @@ from headway.registry.answers import decode_json
 from headway.registry.http import Exchange
 
 MAX_ERROR_BYTES = 64 * 1024
+ERROR_SECONDS = 4.0
 MAX_MESSAGE_CHARACTERS = 300
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 
@@ -33,9 +34,7 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
         what: What was asked for: ``manifest``, ``blob``, ``token``.
         name: Its name.
     """
-    body = b""
-    with suppress(RegistryError):  # the status says enough where the body does not come
-        body = exchange.read_up_to(MAX_ERROR_BYTES)
+    body = read_error(exchange, MAX_ERROR_BYTES)
     status, headers = exchange.status, exchange.headers
     code, message = _first_error(body)
     text = f"{code.lower().replace('_', ' ')}: {message}" if code and message else message or code.lower()
@@ -56,6 +55,22 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
             return UnavailableError(endpoint, status, retry_after)
         case _:
             return MisbehavedError(endpoint, f"answers HTTP {status}" + (f" ({text})" if text else ""))
+
+
+def read_error(exchange: Exchange, limit: int) -> bytes:
+    """Return what comes soon of an error's body: the status says enough where it does not come, or trickles."""
+    pieces: list[bytes] = []
+    total = 0
+    until = time.monotonic() + ERROR_SECONDS
+    with suppress(RegistryError):
+        while total < limit and (left := until - time.monotonic()) > 0:
+            exchange.limit_seconds = min(exchange.limit_seconds, left)
+            data = exchange.read()
+            if not data:
+                break
+            pieces.append(data)
+            total += len(data)
+    return b"".join(pieces)[:limit]
 
 
 def _first_error(body: bytes) -> tuple[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import http.client
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.web_file import WebFile
-from headway.errors import FetchRefusedError, RegistryError
+from headway.errors import FetchRefusedError
 from headway.registry.answers import validator_of
+from headway.registry.failures import read_error
 from headway.registry.http import Exchange
 from headway.registry.request import Request, Sender
 
@@ -68,8 +69,6 @@ class WebStream:
 
 
 def _refused(url: str, exchange: Exchange) -> FetchRefusedError:
-    body = b""
-    with suppress(RegistryError):  # the status says enough where the body does not come
-        body = exchange.read_up_to(MAX_ERROR_BYTES)
+    body = read_error(exchange, MAX_ERROR_BYTES)
     reason = http.client.responses.get(exchange.status, "")
     return FetchRefusedError(str(exchange.address), url, exchange.status, reason, body.decode(errors="replace"))
