@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ THREADS = 6
 KILLING, WARMING = 0.2, 0.4
 """Parts of the time: until the first the daemon is killed again and again, until the second one daemon warms up."""
 
-GROWTH_MB, GROWTH_DESCRIPTORS, GROWTH_THREADS, DATABASE_MB = 4.0, 2, 2, 8.0
+GROWTH_MB, GROWTH_DESCRIPTORS, GROWTH_SOCKETS, GROWTH_THREADS, DATABASE_MB = 4.0, 2, 8, 2, 8.0
 LOOKS, LOOK_SECONDS = 10, 0.3
 
 
@@ -42,7 +42,8 @@ class Sample:
 
     Attributes:
         memory: Resident, in MB.
-        descriptors: Open ones.
+        descriptors: Open ones that are no sockets.
+        sockets: Open ones; connections to a registry wait for the next exchange, as many as there were at once.
         threads: Of its own.
         files: Below its data root, the database's apart, and in the directory for temporary files.
         database: Size of the database with its journal, in MB.
@@ -50,6 +51,7 @@ class Sample:
 
     memory: float
     descriptors: int
+    sockets: int
     threads: int
     files: int
     database: float
@@ -97,6 +99,7 @@ def _compare(sheet: Sheet, samples: Sequence[Sample]) -> None:
 
     growth("memory", lambda each: each.memory, GROWTH_MB, "MB")
     growth("descriptors", lambda each: each.descriptors, GROWTH_DESCRIPTORS)
+    growth("sockets", lambda each: each.sockets, GROWTH_SOCKETS)
     growth("threads", lambda each: each.threads, GROWTH_THREADS)
     growth("files beside the database", lambda each: each.files, 0)
     sheet.at_most("the database, at most", max(each.database for each in samples), DATABASE_MB, "MB", decimals=2)
@@ -185,21 +188,28 @@ class Soak:
     def _sample(self) -> Sample:
         """Return what the daemon holds once it has let go what it keeps for a moment."""
         process = Path(f"/proc/{self._running.process.pid}")
-        descriptors = min(self._counted(process / "fd") for _ in range(LOOKS))
+        looks = [self._descriptors(process / "fd") for _ in range(LOOKS)]
         names = [path for root in (self._running.data_root, self._temporary) for path in root.rglob("*")]
         database = [path for path in names if path.name.startswith("headway.db")]
         return Sample(
             memory=self._running.resident / 1e6,
-            descriptors=descriptors,
+            descriptors=min(others for others, _ in looks),
+            sockets=min(sockets for _, sockets in looks),
             threads=len(list((process / "task").iterdir())),
             files=len(names) - len(database),
             database=sum(path.stat().st_size for path in database) / 1e6,
         )
 
     @staticmethod
-    def _counted(directory: Path) -> int:
+    def _descriptors(directory: Path) -> tuple[int, int]:
+        """Return how many are no sockets, and how many are."""
         time.sleep(LOOK_SECONDS)
-        return len(list(directory.iterdir()))
+        targets = []
+        for name in os.listdir(directory):
+            with suppress(FileNotFoundError):  # closed meanwhile
+                targets.append(os.readlink(directory / name))
+        sockets = sum(target.startswith("socket:") for target in targets)
+        return len(targets) - sockets, sockets
 
     def end(self) -> None:
         """End the daemon, and keep what its log says."""
