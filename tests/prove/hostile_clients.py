@@ -18,7 +18,7 @@ from tests.prove.sheet import Sheet, check
 
 MEMORY_MB, PING_SECONDS = 140.0, 2.0
 TEN_GB = 10_000_000_000
-IDLE, SLOW = 1_000, 200
+IDLE, SLOW, UNFINISHED = 1_000, 200, 100
 HEADER_SECONDS = 45.0
 EVENTS = 3_000
 PATHS = (
@@ -52,8 +52,8 @@ DOCUMENTS = {
 
 @check(
     "hostile-clients",
-    "Slow and huge headers, 10 GB to _ping, path tricks, JSON bombs, 1,000 idle connections and clients that do not "
-    "read: memory stays bounded, and others are answered.",
+    "Slow and huge headers, 10 GB to _ping, path tricks, JSON bombs, 1,000 idle connections, archives that never come "
+    "whole and clients that do not read: memory stays bounded, and others are answered.",
 )
 def hostile_clients(sheet: Sheet) -> None:
     """Do one thing after the other to one daemon."""
@@ -68,6 +68,7 @@ def hostile_clients(sheet: Sheet) -> None:
             "JSON bombs": lambda: _documents(running),
             "a compressed bomb": lambda: _compressed(running),
             "1,000 idle connections": lambda: _idle(running),
+            "100 archives that never come whole": lambda: _unfinished_archives(running),
             "a pull that nobody reads": lambda: _unread_pull(running, name),
             "events that nobody reads": lambda: _unread_events(running, name),
         }
@@ -144,6 +145,15 @@ def _compressed(running: Daemon) -> str:
 def _idle(running: Daemon) -> str:
     with connections(running.socket, IDLE):
         return "" if running.ask("GET", "/info").status == 200 else "it does not answer"
+
+
+def _unfinished_archives(running: Daemon) -> str:
+    load = b"POST /images/load HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nbegun"
+    with connections(running.socket, UNFINISHED, load):
+        try:
+            return "" if running.ask("GET", "/images/json").status == 200 else "it does not answer"
+        except TimeoutError:
+            return "no answer for a minute"
 
 
 def _unread_pull(running: Daemon, name: str) -> str:
