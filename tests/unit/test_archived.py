@@ -9,15 +9,8 @@ from typing import Any
 import pytest
 
 from headway.errors import InvalidArchiveError, InvalidDocumentError, NotFoundError, UnsupportedError
-from headway.oci.archived import (
-    ArchivedImage,
-    archived_images,
-    clean_name,
-    config_digest,
-    link_target,
-    promised_diff_id,
-    promised_digest,
-)
+from headway.oci.archive_names import clean_name, config_digest, link_target, promised_diff_id, promised_digest
+from headway.oci.archived import ArchivedImage, archived_images
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.image_archive import SavedImage, documents, made_manifest, tar_descriptor

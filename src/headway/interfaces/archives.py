@@ -12,7 +12,7 @@ class ArchivedFile(Protocol):
     """One file of an archive, until the next one is asked for; it is an `interfaces.files.TarSource`.
 
     Attributes:
-        name: Without what changes nothing (`headway.oci.archived.clean_name`).
+        name: Without what changes nothing (`headway.oci.archive_names.clean_name`).
         size: Its length in bytes; 0 for a link.
         link: The file that it is another name of; empty where it is a file itself.
     """

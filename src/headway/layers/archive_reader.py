@@ -21,7 +21,7 @@ from headway.layers.compression import HEAD, READ, Compression, detect, expand
 from headway.layers.tar import TarReader
 from headway.layers.tar_entry import FILE, HARDLINK, SYMLINK, WITHOUT_BODY, Entry
 from headway.layers.tar_header import BLOCK
-from headway.oci.archived import clean_name, link_target
+from headway.oci.archive_names import clean_name, link_target
 
 DOCUMENT_BYTES = 1 << 20
 """What is shorter is given before what is longer, where there is a choice."""

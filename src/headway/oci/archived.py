@@ -1,22 +1,21 @@
 """What the documents of an archive of images say: docker-archives of every age since Docker 1.10, and OCI layouts.
 
-Rule 1: names of files are texts here and nothing is opened by them. What leads out of the archive is refused.
-Rule 2: an archive that is both is read as a docker-archive, as Docker reads it; its index adds the manifests. Where a
+Rule 1: an archive that is both is read as a docker-archive, as Docker reads it; its index adds the manifests. Where a
         platform is asked for, the index decides: only that may hold several.
-Rule 3: what a descriptor promises (digest, size) is kept beside the name of the file, for whoever reads it.
+Rule 2: what a descriptor promises (digest, size) is kept beside the name of the file, for whoever reads it.
 """
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from headway.errors import InvalidArchiveError, InvalidReferenceError, NotFoundError, UnsupportedError
+from headway.oci.archive_names import clean_name, config_digest
 from headway.oci.descriptor import Descriptor
-from headway.oci.digest import DiffID, Digest, digest_fault
+from headway.oci.digest import Digest, digest_fault
 from headway.oci.document import as_object, list_at, text_at, texts_at
 from headway.oci.image_archive import FULL_NAME, INDEX, ITEMS, REF_NAME, REPOSITORIES, blob_name
 from headway.oci.manifest import Index, Manifest, parse_manifest
@@ -47,43 +46,6 @@ class ArchivedImage(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[Reference, ...] = ()
     parent: Digest | None = None
     manifest: Manifest | None = None
-
-
-def clean_name(name: str) -> str:
-    """Return a file's name in an archive without what changes nothing: ``./a//b`` is ``a/b``, the root is ``""``.
-
-    Raises:
-        InvalidArchiveError: It leads out of the archive.
-    """
-    if ".." in name.split("/") or "\0" in name:
-        raise InvalidArchiveError(f"it names a file outside of itself: {name[:255]!r}")
-    return posixpath.normpath("/" + name).lstrip("/")
-
-
-def link_target(name: str, target: str) -> str:
-    """Return the file that a symlink called `name` stands for.
-
-    Raises:
-        InvalidArchiveError: It leads out of the archive.
-    """
-    joined = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-    if target.startswith("/") or joined.startswith("../") or joined == "..":
-        raise InvalidArchiveError(f"{name[:255]!r} leads out of it, to {target[:255]!r}")
-    return joined
-
-
-def promised_digest(name: str) -> Digest | None:
-    """Return the digest that a blob's file has by its name, ``blobs/<algorithm>/<hex>``; None for other names."""
-    directory, _, encoded = name.rpartition("/")
-    prefix, _, algorithm = directory.rpartition("/")
-    text = f"{algorithm}:{encoded}"
-    return Digest(text) if prefix == "blobs" and not digest_fault(text) else None
-
-
-def promised_diff_id(name: str) -> DiffID | None:
-    """Return the layer that a file holds by its name, ``<hex>.tar``, as podman and skopeo write it; else None."""
-    digest = config_digest(f"{name.removesuffix('.tar')}.json") if name.endswith(".tar") else None
-    return None if digest is None else DiffID(digest)
 
 
 def archived_images(read: Read, platform: Platform | None, host: Platform) -> list[ArchivedImage]:
@@ -136,14 +98,6 @@ def _of_items(data: bytes, manifests: Mapping[Digest, Manifest]) -> list[Archive
             )
         )
     return found
-
-
-def config_digest(name: str) -> Digest | None:
-    """Return the digest that a config's file has by its name, ``<hex>.json`` or a blob's; None for other names."""
-    text = f"sha256:{name.removesuffix('.json')}"
-    if name.endswith(".json") and not digest_fault(text):
-        return Digest(text)
-    return promised_digest(name)
 
 
 def _tag(text: str) -> Reference:

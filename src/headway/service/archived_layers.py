@@ -20,7 +20,8 @@ from headway.interfaces.archives import Archive, ArchivedFile
 from headway.interfaces.content import Spool
 from headway.interfaces.files import Applier, TarSource
 from headway.interfaces.garbage import Lease
-from headway.oci.archived import ArchivedImage, promised_diff_id, promised_digest
+from headway.oci.archive_names import promised_diff_id, promised_digest
+from headway.oci.archived import ArchivedImage
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
 from headway.service.abreast import Abreast

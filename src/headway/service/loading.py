@@ -18,7 +18,8 @@ import msgspec
 from headway.errors import HeadwayError, InvalidArchiveError, NotFoundError, UnsupportedError
 from headway.interfaces.archives import Archive
 from headway.interfaces.garbage import Lease
-from headway.oci.archived import ArchivedImage, Read, archived_images, config_digest
+from headway.oci.archive_names import config_digest
+from headway.oci.archived import ArchivedImage, Read, archived_images
 from headway.oci.digest import ChainID, Digest, ImageID, chain_ids
 from headway.oci.image_archive import made_manifest, tar_descriptor
 from headway.oci.image_config import ImageConfig, check_depth
