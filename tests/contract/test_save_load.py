@@ -219,6 +219,17 @@ def test_what_a_pull_brought_is_saved_by_its_recipes(tmp_path: Path) -> None:
         assert one.save("example.com/gz:2") == two.save("example.com/gz:2")
 
 
+def test_a_layer_that_was_here_before_is_not_fetched_again_to_keep_its_blob(tmp_path: Path) -> None:
+    with a_house(tmp_path / "one") as before:
+        before.pull(GZIPPED, "example.com/gz:2")
+        archive = before.save("example.com/gz:2")
+    with a_house(tmp_path / "one", retain=True) as house:
+        house.pull(GZIPPED, "example.com/gz:2")
+
+        assert [house.stores.blobs.size(Digest(layer)) for layer in GZIPPED.layers] == [None, None]
+        assert house.save("example.com/gz:2") == archive
+
+
 def test_retained_blobs_go_with_their_image(tmp_path: Path) -> None:
     with a_house(tmp_path / "one", retain=True) as house:
         house.load(tar_of(oci(GZIPPED)))
