@@ -59,3 +59,12 @@ def test_where_all_have_failed_the_order_stays() -> None:
         subject.failed(host, "blob", now=0.0)
 
     assert order(subject, 1.0) == ["mirror", "other", "registry"]
+
+
+def test_a_mirror_may_stay_ill_for_weeks() -> None:
+    subject = Health()
+    for failure in range(2000):
+        subject.failed("mirror", "blob", now=failure * 900.0)
+
+    assert subject.is_sick("mirror", "blob", now=2000 * 900.0 - 1.0)
+    assert not subject.is_sick("mirror", "blob", now=2000 * 900.0)

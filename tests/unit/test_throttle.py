@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.distribution.throttle import Throttle
+from headway.distribution.throttle import MAX_UNSTATED_SECONDS, Throttle
 
 
 def test_what_one_is_told_holds_for_all_until_the_moment_has_come() -> None:
@@ -60,3 +60,11 @@ def test_never_earlier_than_anybody_was_told(story: list[tuple[float, float | No
         subject.refused("r", seconds, now=now)
         latest = max(latest, now + (seconds or 0.0))
         assert now + subject.seconds_left("r", now=now) >= latest - 1e-6
+
+
+def test_a_registry_may_refuse_everything_for_days() -> None:
+    subject = Throttle()
+    for refusal in range(2000):
+        assert subject.refused("r", None, now=refusal * 60.0) <= MAX_UNSTATED_SECONDS
+
+    assert subject.seconds_left("r", now=2000 * 60.0) == 0.0

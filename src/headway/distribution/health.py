@@ -16,6 +16,7 @@ T = TypeVar("T")
 What = Literal["manifest", "blob"]
 SICK_SECONDS = 60.0
 MAX_SICK_SECONDS = 900.0
+_DOUBLINGS = 4  # are more than the longest time; a power of two that grows for ever overflows
 
 
 class _Illness(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ class Health:
             return  # requests that were under way together fail together, and count once
         count = before.count if before is not None else 0
         until = now + min(MAX_SICK_SECONDS, SICK_SECONDS * 2.0**count)
-        self._ill[host, what] = _Illness(count + 1, until)
+        self._ill[host, what] = _Illness(min(count + 1, _DOUBLINGS), until)
 
     def worked(self, host: str, what: What) -> None:
         """Report that a host gave what it was asked for."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 UNSTATED_SECONDS = 5.0
 MAX_UNSTATED_SECONDS = 60.0
+_DOUBLINGS = 4  # are more than the longest time; a power of two that grows for ever overflows
 
 
 class Throttle:
@@ -34,7 +35,7 @@ class Throttle:
         if self.seconds_left(host, now=now) > 0:
             return 0.0  # requests that were under way together are refused together, and count once
         count = self._unstated.get(host, 0)
-        self._unstated[host] = count + 1
+        self._unstated[host] = min(count + 1, _DOUBLINGS)
         return min(MAX_UNSTATED_SECONDS, UNSTATED_SECONDS * 2.0**count)
 
     def answered(self, host: str) -> None:
