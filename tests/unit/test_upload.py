@@ -81,8 +81,8 @@ def sending(machine: BlobUpload, offset: int) -> BlobUpload:
     return machine
 
 
-def closing() -> BlobUpload:
-    machine = sending(upload(), 90)
+def closing(*, patience: float = 0.0) -> BlobUpload:
+    machine = sending(upload(patience=patience), 90)
     assert sent(machine) == Close()
     return machine
 
@@ -174,6 +174,26 @@ def test_when_it_is_not_there_after_a_lost_answer_the_session_goes_on() -> None:
 
 def test_a_session_that_is_gone_at_the_end_may_have_become_the_blob() -> None:
     assert failed(closing(), LOST) == Look()
+
+
+@pytest.mark.parametrize("patience", [0.0, 600.0])
+def test_a_registry_that_has_all_of_an_upload_and_knows_of_none_at_its_end_is_given_up(patience: float) -> None:
+    machine, now, closes = closing(patience=patience), 0.0, 0
+    following: Action = Close()
+    while following == Close() and closes < 1000:
+        closes += 1
+        machine.failed(LOST, now=now)
+        following = machine.next_action()
+        if isinstance(following, Wait):
+            now += following.seconds
+            following = machine.next_action()
+        if following == Look():
+            assert looked(machine, is_there=False) == Ask()
+            following = told(machine, SIZE)
+
+    assert isinstance(following, GiveUp)
+    assert isinstance(following.error, GaveUpError)
+    assert now <= 700.0
 
 
 def test_a_look_is_tried_again() -> None:

@@ -274,7 +274,7 @@ class BlobUpload:
                 else:
                     self._state = _State.OPEN
             case NotFoundError():  # the session may be gone because the blob is there
-                self._state = _State.LOOK
+                self._retry(MisbehavedError(self._endpoint, "does not know an upload at its end"), _State.LOOK, now=now)
             case _:
                 self._retry(error, _State.LOOK, now=now)
 
