@@ -264,6 +264,7 @@ def test_a_pull_and_its_state_survive_the_daemon() -> None:
         (("pulls", "show", "nope"), "no such pull: nope"),
         (("pulls", "priority", "0", "soon"), "invalid priority 'soon': write low, normal, high or a number"),
         (("pull", "--max-download-attempts=0", "a"), "invalid max download attempts: 0"),
+        (("pull", "--all-tags", "--max-bytes=1M", "a"), "--max-bytes through a daemon is for tags that are named"),
         (("pull", "--unfinished-max-age=1h", "a"), "--unfinished-max-age is about every unfinished download"),
         (("pull", "--priority", "soon", "a"), "invalid priority 'soon'"),
     ],

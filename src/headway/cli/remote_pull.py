@@ -37,11 +37,13 @@ from headway.settings import Settings
 
 
 def refuse_daemons_own(options: Namespace) -> None:
-    """Refuse flags that concern all of a daemon's pulls, and not only those of the command.
+    """Refuse flags that concern all of a daemon's pulls, and not only those of the command, or more than it can know.
 
     Raises:
         InvalidSettingError: One is set.
     """
+    if options.all_tags and options.max_bytes is not None:
+        raise InvalidSettingError("--max-bytes through a daemon is for tags that are named: leave out --all-tags")
     for name in ("unfinished_max_age", "unfinished_max_size"):
         if getattr(options, name):
             flag = name.replace("_", "-")
