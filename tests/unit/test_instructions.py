@@ -214,6 +214,13 @@ def test_what_a_config_says_already_is_built_on(change: str, key: str, value: ob
     [
         ("STOPSIGNAL SIGNONE", "Invalid signal: SIGNONE"),
         ("STOPSIGNAL 0", "Invalid signal: 0"),
+        pytest.param("STOPSIGNAL " + "9" * 5000, "Invalid signal: " + "9" * 5000, id="a signal of 5000 digits"),
+        ("HEALTHCHECK --interval=2562048h CMD x", 'time: invalid duration "2562048h"'),
+        pytest.param(
+            f"HEALTHCHECK --interval={'9' * 400}h CMD x",
+            f'time: invalid duration "{"9" * 400}h"',
+            id="an interval of 400 digits",
+        ),
         ("STOPSIGNAL", "STOPSIGNAL requires exactly one argument"),
         ("HEALTHCHECK --interval=5 CMD x", 'time: missing unit in duration "5"'),
         ("HEALTHCHECK --interval=5d CMD x", 'time: unknown unit "d" in duration "5d"'),

@@ -53,3 +53,18 @@ def test_without_a_zone_it_is_local_time(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(InvalidTimeError, match="invalid time"):
         parse_moment(text, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("999999999999", 2**63 - 1),
+        ("9999-12-31T23:59:59Z", 2**63 - 1),
+        ("0001-01-02T00:00:00Z", 1 - 2**63),
+        ("-" + "9" * 400 + "h", 2**63 - 1),
+        ("9" * 400 + "h", NOW - (2**63 - 1)),
+    ],
+    ids=["seconds", "the last day", "the first day", "far ahead", "long ago"],
+)
+def test_what_does_not_fit_is_the_first_or_the_last_moment_that_does(text: str, moment: int) -> None:
+    assert parse_moment(text, now=NOW) == moment

@@ -13,6 +13,7 @@ from headway.errors import InvalidChangeError
 from headway.oci.dockerfile import Instruction, go_quoted, json_list
 
 _SHORTEST = 1_000_000
+_TOO_LONG = 2**63
 _UNITS = {
     "ns": 1,
     "us": 1_000,
@@ -98,7 +99,10 @@ def _duration(text: str) -> int:
             raise InvalidChangeError(f'time: missing unit in duration "{text}"')
         if unit not in _UNITS:
             raise InvalidChangeError(f'time: unknown unit "{unit}" in duration "{text}"')
-    return sign * sum(round(float(number) * _UNITS[unit]) for number, unit in parts)
+    length = sum(round(min(_TOO_LONG, float(number) * _UNITS[unit])) for number, unit in parts)
+    if length >= _TOO_LONG:
+        raise InvalidChangeError(f'time: invalid duration "{text}"')
+    return sign * length
 
 
 def _retries(text: str) -> int:

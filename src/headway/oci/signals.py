@@ -13,8 +13,11 @@ _NAMES = frozenset(
 )
 
 
+_DIGITS = 18  # of a number that Go reads
+
+
 def is_signal(text: str) -> bool:
     """Tell whether `text` names a signal: by its number, or by its name with ``SIG`` in front or without."""
     if text.isascii() and text.isdecimal():
-        return int(text) != 0
+        return 0 < len(text.lstrip("0")) <= _DIGITS
     return text.upper().removeprefix("SIG") in _NAMES

@@ -1,6 +1,7 @@
 """Moments as docker's users write them: Unix time, RFC 3339, or how long ago (moby-behaviour 8.1, 6.10).
 
-Rule: a moment is a whole number of nanoseconds since the epoch: what an event shows can be asked for again.
+Rule 1: a moment is a whole number of nanoseconds since the epoch: what an event shows can be asked for again.
+Rule 2: it fits into 64 bits, as Go's: what lies before 1677 or behind 2262 is the first or the last that does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import datetime
 from headway.errors import InvalidTimeError
 
 SECOND = 1_000_000_000
+_LAST = 2**63 - 1
 _UNITS = {
     "ns": 1,
     "us": 1_000,
@@ -40,10 +42,14 @@ def parse_moment(text: str, *, now: int) -> int:
     Raises:
         InvalidTimeError: It is none of them.
     """
+    return max(-_LAST, min(_LAST, _moment(text, now)))
+
+
+def _moment(text: str, now: int) -> int:
     if match := _UNIX.fullmatch(text):
         return int(match[1]) * SECOND + _nano(match[2])
     if match := _DURATION.fullmatch(text):
-        length = sum(round(float(number) * _UNITS[unit]) for number, unit in _PIECES.findall(match[2]))
+        length = sum(round(min(_LAST, float(number) * _UNITS[unit])) for number, unit in _PIECES.findall(match[2]))
         return now + length if match[1] == "-" else now - length
     if match := _DATE.fullmatch(text):
         try:
