@@ -73,6 +73,7 @@ class Skopeo:
     @contextmanager
     def running(self, data_root: Path, scratch: Path, members: Group) -> Iterator[Client]:
         """See :meth:`bench.peers.Program.running`."""
+        data_root.mkdir(exist_ok=True)
         copied = data_root / "image"
         options = "--quiet --retry-times 5 --src-tls-verify=false"
         script = f'exec skopeo --insecure-policy copy {options} "docker://$0" dir:{copied}'

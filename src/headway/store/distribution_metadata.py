@@ -5,8 +5,11 @@ Rule: sequence numbers say which is newest, since a clock may go back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headway.oci.digest import DiffID, Digest
 from headway.records import LayerBlob
+from headway.store.batches import Batches
 from headway.store.database import Database
 
 _BLOBS_PER_LAYER = 50
@@ -21,6 +24,7 @@ class SqliteDistributionMetadata:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._remembering = Batches(self._remember)
 
     def remember(self, diff_id: DiffID, blob: LayerBlob) -> None:
         """Record that a blob holds a layer: both digests were computed over the same bytes.
@@ -28,16 +32,22 @@ class SqliteDistributionMetadata:
         Raises:
             StoreError: The disk failed.
         """
+        if self._database.is_in_transaction():  # then it is committed with the rest
+            self._remember([(diff_id, blob)])
+        else:
+            self._remembering.do((diff_id, blob))
+
+    def _remember(self, batch: Sequence[tuple[DiffID, LayerBlob]]) -> None:
         with self._database.transaction():
-            self._database.execute(
+            self._database.execute_each(
                 "INSERT OR REPLACE INTO layer_blobs (digest, diff_id, repository) VALUES (?, ?, ?)",
-                (blob.digest, diff_id, blob.repository),
+                [(blob.digest, diff_id, blob.repository) for diff_id, blob in batch],
             )
-            self._database.execute(
+            self._database.execute_each(
                 "DELETE FROM layer_blobs WHERE sequence IN"
                 " (SELECT sequence FROM layer_blobs WHERE diff_id = ?"
                 " ORDER BY sequence DESC LIMIT -1 OFFSET ?)",
-                (diff_id, _BLOBS_PER_LAYER),
+                [(diff_id, _BLOBS_PER_LAYER) for diff_id, _ in batch],
             )
 
     def blobs_of(self, diff_id: DiffID) -> list[LayerBlob]:

@@ -21,6 +21,7 @@ from headway.errors import NotFoundError, OutOfOrderError, StoreError
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
 from headway.oci.image_config import check_depth
 from headway.records import ChainSize, LayerReport, TarParts, Tree, recipe_beside
+from headway.store.batches import Batches
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.durable import fsync_directory
@@ -68,6 +69,7 @@ class SqliteLayerStore:
         self._syncer = syncer or Syncer(root.tmp)
         self._boot_id = boot_id
         self._private: dict[Path, int] = {}
+        self._publishing = Batches(self._publish_trees)
 
     def has_tree(self, diff_id: DiffID) -> bool:
         """Tell whether the layer is here, unpacked and committed."""
@@ -133,17 +135,25 @@ class SqliteLayerStore:
             StoreError: The disk failed.
         """
         self._sync([path])
+        self._publishing.do(WholeTree(path, diff_id, report))
+
+    def _publish_trees(self, batch: Sequence[WholeTree]) -> None:
         with self._database.transaction():
-            if self.has_tree(diff_id):
-                self._adopt_recipe(path, diff_id)
-                return
-            self._move_recipe_in(path, tree_directory(diff_id))
-            self._move_in(path, tree_directory(diff_id))
+            for tree in batch:
+                self._publish_tree(tree)
             self._sync_names()
-            self._database.execute(
-                "INSERT INTO trees (diff_id, size, disk_bytes, report) VALUES (?, ?, ?, ?)",
-                (diff_id, report.size, report.disk_bytes, encode_report(report)),
-            )
+
+    def _publish_tree(self, tree: WholeTree) -> None:
+        name, report = tree_directory(tree.diff_id), tree.report
+        if self.has_tree(tree.diff_id):
+            self._adopt_recipe(tree.path, tree.diff_id)
+            return
+        self._move_recipe_in(tree.path, name)
+        self._move_in(tree.path, name)
+        self._database.execute(
+            "INSERT INTO trees (diff_id, size, disk_bytes, report) VALUES (?, ?, ?, ?)",
+            (tree.diff_id, report.size, report.disk_bytes, encode_report(report)),
+        )
 
     def _sync(self, paths: Sequence[Path]) -> None:
         """Sync private directories, and recipes beside them; the first was begun first, and its mark does for all."""
@@ -169,8 +179,6 @@ class SqliteLayerStore:
                 os.rename(recipe_beside(path), self._root.recipes / name)
             except FileNotFoundError:
                 self._remove_recipe(name)  # of a commit that was cut short
-                return
-            fsync_directory(self._root.recipes)
 
     def _remove_recipe(self, name: str) -> None:
         with disk_errors(self._root.recipes), suppress(FileNotFoundError):
@@ -188,6 +196,7 @@ class SqliteLayerStore:
 
     def _sync_names(self) -> None:
         with disk_errors(self._root.trees):
+            fsync_directory(self._root.recipes)
             fsync_directory(self._root.trees)
 
     def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:

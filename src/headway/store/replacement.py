@@ -17,7 +17,6 @@ from headway.oci.digest import ChainID, DiffID, Digest
 from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
-from headway.store.durable import fsync_directory
 from headway.store.failures import disk_errors
 from headway.store.layer_rows import derived_directory, encode_report, tree_directory
 from headway.store.layers import Derive, SqliteLayerStore
@@ -82,7 +81,7 @@ class MendingLayerStore(SqliteLayerStore):
                 if error.errno not in _CANNOT_EXCHANGE:
                     raise
                 self._move_in(path, name)
-            fsync_directory(self._root.trees)
+        self._sync_names()
 
     def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:
         """Publish chains as `SqliteLayerStore.commit_chain`, and derive again what is stale of them."""
