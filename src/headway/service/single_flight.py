@@ -2,7 +2,8 @@
 
 Rule 1: the work belongs to the process's task group, not to the caller who began it.
 Rule 2: it is cancelled when its last listener leaves; who joins while it is ending waits and starts it afresh.
-Rule 3: its result is a value: a failing transfer never brings down its group.
+Rule 3: its result is a value: what fails, a mistake of our own too, fails for its listeners and never brings down the
+        group, in which everybody else's work and the daemon itself are.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Generic, TypeVar
-
-from headway.errors import HeadwayError
 
 R = TypeVar("R")
 E = TypeVar("E")
@@ -51,7 +50,7 @@ class SingleFlight(Generic[R, E]):
             listener: Told the latest progress at once, and then everything.
 
         Raises:
-            HeadwayError: The work failed; every listener gets the same error.
+            Exception: The work failed; every listener gets the same error.
         """
         while (flight := self._flights.get(key)) is not None and flight.leaving and flight.task is not None:
             await asyncio.wait({flight.task})
@@ -68,13 +67,13 @@ class SingleFlight(Generic[R, E]):
         async def run() -> R | BaseException:
             try:
                 return await start(flight.report)
-            except HeadwayError as error:
+            except Exception as error:
                 return error
             finally:
                 del self._flights[key]
 
-        self._flights[key] = flight
         flight.task = self._group.create_task(run())
+        self._flights[key] = flight
         return flight
 
     async def _wait(self, flight: _Flight[R, E], listener: Listener[E]) -> R:

@@ -1,0 +1,63 @@
+"""Work that is shared by all who wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from headway.errors import NotFoundError
+from headway.service.single_flight import SingleFlight
+
+Report = Callable[[str], None]
+
+
+def ignore(_: str) -> None:
+    """Hear nothing."""
+
+
+@pytest.mark.parametrize("error", [NotFoundError("blob", "b"), RuntimeError("can't start new thread")])
+async def test_what_fails_fails_for_all_who_wait_and_for_nobody_else(error: Exception) -> None:
+    async def fail(_: Report) -> str:
+        await asyncio.sleep(0)
+        raise error
+
+    async def work(_: Report) -> str:
+        await asyncio.sleep(0.01)
+        return "done"
+
+    async with asyncio.TaskGroup() as group:
+        flights: SingleFlight[str, str] = SingleFlight(group)
+        failed = [flights.join("a", fail, ignore), flights.join("a", fail, ignore)]
+        outcomes = await asyncio.gather(*failed, flights.join("b", work, ignore), return_exceptions=True)
+
+        assert outcomes == [error, error, "done"]
+        assert await flights.join("a", work, ignore) == "done"
+
+
+async def test_who_joins_what_is_ending_gets_it_afresh() -> None:
+    begun: list[str] = []
+
+    async def linger(_: Report) -> str:
+        begun.append("first")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+        return "never"
+
+    async def work(_: Report) -> str:
+        begun.append("second")
+        return "done"
+
+    async with asyncio.TaskGroup() as group:
+        flights: SingleFlight[str, str] = SingleFlight(group)
+        leaving = group.create_task(flights.join("a", linger, ignore))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.sleep(0)
+
+        assert await flights.join("a", work, ignore) == "done"
+    assert begun == ["first", "second"]
