@@ -12,6 +12,15 @@ _LIMITS = ("memory.max", "memory.limit_in_bytes")
 """Of a group, in version 2 and version 1; where there is no limit, the one says ``max`` and the other a huge number."""
 
 
+ENOUGH_MEMORY = 256 << 20
+"""Bytes from which on speed is worth memory; with less, a pull keeps below 64 MB."""
+
+
+def is_memory_short() -> bool:
+    """Tell whether memory counts more than speed here."""
+    return available_memory() < ENOUGH_MEMORY
+
+
 def available_memory(memberships: Path = Path("/proc/self/cgroup"), groups: Path = _GROUPS) -> int:
     """Return the least of what the machine has and what each group that this process is in allows, in bytes.
 

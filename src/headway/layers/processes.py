@@ -25,7 +25,7 @@ from typing import IO
 from headway.errors import StoreError
 from headway.interfaces.files import TarSource
 from headway.layers.applying import apply
-from headway.layers.available_memory import available_memory
+from headway.layers.available_memory import is_memory_short
 from headway.layers.worker import READY, decode
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
@@ -35,9 +35,6 @@ LARGE = 1 << 20
 
 FAST_SECONDS = 0.1
 """In how long that much has to come: one thread unpacks two or three times as much of small files."""
-
-ENOUGH_MEMORY = 256 << 20
-"""Bytes of memory from which on a process is worth what it holds: without it, a pull stays below 64 MB."""
 
 _READ = 1 << 18
 _PIPE = 1 << 20  # what Linux lets everybody ask for
@@ -52,7 +49,7 @@ def places() -> int:
 
     A second would take another 25 MB, and the memory of a pull is limited (docs/performance.md).
     """
-    if available_memory() < ENOUGH_MEMORY:
+    if is_memory_short():
         return 0
     return min(1, len(os.sched_getaffinity(0)) - 1)
 
