@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -65,14 +66,21 @@ def test_an_error_of_the_block_waits_for_what_runs() -> None:
     assert ended.is_set()
 
 
-def test_ctrl_c_waits_for_nobody() -> None:
-    never = threading.Event()
+def test_ctrl_c_tells_them_to_stop_and_waits_for_nobody_who_does_not() -> None:
+    never, stopped = threading.Event(), threading.Event()
+
+    def obedient(threads: Abreast) -> None:
+        while not threads.stopped:
+            time.sleep(0.01)
+        stopped.set()
 
     def interrupted() -> None:
-        with Abreast(2) as threads:
+        with Abreast(3) as threads:
             threads.do(never.wait)
+            threads.do(lambda: obedient(threads))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
+    assert stopped.is_set()
     never.set()

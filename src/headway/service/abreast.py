@@ -1,7 +1,8 @@
 """Pieces of blocking work in threads of their own, some at once, for a caller that is no coroutine.
 
 Rule 1: whoever starts them waits for their end, well or not: nobody cleans up beside one that still writes.
-Rule 2: but Ctrl-C waits for nobody: what a thread reads from may never end, and it ends with the process.
+Rule 2: but Ctrl-C tells them to stop and waits no longer than `GRACE_SECONDS`: what a thread reads from may never end,
+        and it ends with the process.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+GRACE_SECONDS = 1.0
+
 
 class Abreast:
     """Threads that end with a block.
 
     Args:
         most: How many may run at once.
+
+    Attributes:
+        stopped: Whether they are to end soon, without a result.
     """
 
     def __init__(self, most: int) -> None:
+        self.stopped = False
         self._most = most
         self._running = 0
         self._error: BaseException | None = None
@@ -32,6 +39,8 @@ class Abreast:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and not isinstance(error, Exception):
+            self.stopped = True
+            self._wait(0, GRACE_SECONDS)
             return
         self._wait(0)
         if error is None and self._error is not None:
@@ -50,9 +59,9 @@ class Abreast:
         if self._error is not None:
             raise self._error
 
-    def _wait(self, running: int) -> None:
+    def _wait(self, running: int, seconds: float | None = None) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._running <= running)
+            self._changed.wait_for(lambda: self._running <= running, seconds)
 
     def _run(self, work: Callable[[], object]) -> None:
         error: BaseException | None = None

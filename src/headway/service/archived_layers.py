@@ -126,6 +126,7 @@ class ArchivedLayers:
         self._computed: set[tuple[DiffID, Digest]] = set()
         self._wanted: Mapping[str, DiffID] | None = None
         self._is_complete = False
+        self._is_stopped: Callable[[], bool] = lambda: False
 
     def take_all(self, archive: Archive, images: Images) -> None:
         """Take every file of an archive.
@@ -139,6 +140,7 @@ class ArchivedLayers:
             StoreError: The disk failed.
         """
         with Abreast(self._taker.at_once if archive.documents_first else 1) as threads:
+            self._is_stopped = lambda: threads.stopped
             for file in archive.files():
                 if file.link:
                     self.documents.link(file.name, file.link)
@@ -254,7 +256,7 @@ class ArchivedLayers:
         with ExitStack() as closing, self._stores.layers.new_tree() as directory:
             checked = None if digest is None or is_diff_id else closing.enter_context(self._kept(digest, source, size))
             diff_id, report = self._taker.applier(
-                checked or source, directory, lambda done: self._told(name, done, size)
+                checked or source, directory, lambda done: self._tell(name, done, size)
             )
             if is_diff_id and diff_id != digest:
                 raise DigestMismatchError("a layer in the archive", digest, diff_id)
@@ -264,6 +266,11 @@ class ArchivedLayers:
             self._lease.add([diff_id])
             self._stores.layers.commit_tree(diff_id, directory, report)
         return diff_id
+
+    def _tell(self, name: str, done: int, size: int) -> None:
+        if self._is_stopped():
+            raise InterruptedError
+        self._told(name, done, size)
 
     def _kept(self, digest: Digest, source: Peeked, size: int) -> Checked:
         ingest = None
