@@ -53,6 +53,7 @@ class Lanes:
                 cancelled = True
         task = asyncio.current_task()
         if cancelled and task is not None:
+            task.uncancel()  # it is the same cancellation: whoever asked for it counts its own
             task.cancel()
         return future.result()
 

@@ -1,0 +1,31 @@
+"""Where blocking work runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from headway.service.lanes import Lanes
+
+
+@pytest.fixture
+def lanes() -> Lanes:
+    return Lanes(1)
+
+
+async def test_what_has_to_be_undone_is_got_though_time_is_up(lanes: Lanes) -> None:
+    got: list[str] = []
+
+    def open_slowly() -> str:
+        time.sleep(0.05)
+        return "open"
+
+    with pytest.raises(TimeoutError):  # and not a cancellation, which nobody asked for
+        async with asyncio.timeout(0.01):
+            got.append(await lanes.disk_to_the_end(open_slowly))
+            await asyncio.sleep(60)
+
+    assert got == ["open"]
+    lanes.close()
