@@ -9,6 +9,7 @@ import pytest
 
 from headway.errors import ConflictError, InvalidFilterError, InvalidTimeError
 from headway.oci.digest import Digest, ImageID
+from headway.oci.reference import Reference
 from headway.records import ContainerRecord, KeptMount
 from headway.service.event_query import EventQuery
 from headway.service.prune import Pruner
@@ -123,6 +124,32 @@ def test_what_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         pruner(stores).prune(filters)
+
+
+def test_a_name_that_stands_for_another_image_by_now_stays(stores: Stores) -> None:
+    add_image(stores, "app:1", layers=["old"])
+    new = add_image(stores, layers=["new"], labels={"keep": "yes"})
+
+    def pull_meanwhile() -> bool:
+        stores.references.put_tag(Reference.parse("app:1"), new)
+        return False
+
+    pruner(stores).prune({**ALL, "label!": ["keep"]}, stopped=pull_meanwhile)
+
+    assert new in left(stores)
+    assert stores.references.get(Reference.parse("app:1")) == new
+
+
+def test_an_image_that_was_tagged_meanwhile_stays(stores: Stores) -> None:
+    image = add_image(stores, layers=["base"])
+
+    def tag_meanwhile() -> bool:
+        stores.references.put_tag(Reference.parse("app:1"), image)
+        return False
+
+    pruner(stores).prune(stopped=tag_meanwhile)
+
+    assert left(stores) == {image}
 
 
 def test_one_prune_at_a_time(stores: Stores) -> None:

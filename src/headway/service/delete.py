@@ -6,12 +6,12 @@ Rule 2: a word is a name or an ID by what it was found by, not by how it looks.
 
 from __future__ import annotations
 
-from headway.errors import ConflictError, InvalidReferenceError
+from headway.errors import ConflictError, InvalidReferenceError, NotFoundError
 from headway.oci.digest import ImageID
 from headway.oci.reference import Reference
 from headway.records import Freed, ImageRecord
 from headway.service.conflicts import Uses, conflict_of, goes_with, is_single, untag_conflict
-from headway.service.lookup import Lookup
+from headway.service.lookup import Found, Lookup
 from headway.service.stores import Stores
 
 
@@ -44,13 +44,23 @@ class Deleter:
         """
         return self.remove(word, force=force, prune=prune).done
 
-    def remove(self, word: str, *, force: bool = False, prune: bool = True) -> Removal:
-        """Do what `delete` does, and return what was freed besides."""
+    def remove(self, word: str, *, force: bool = False, prune: bool = True, listed: ImageID | None = None) -> Removal:
+        """Do what `delete` does, and return what was freed besides.
+
+        Args:
+            word: As in `delete`.
+            force: As in `delete`.
+            prune: As in `delete`.
+            listed: The image that was chosen by this name, or for having none: where the name stands for another by
+                now, or the image has one, it is not found.
+        """
         if not word.strip():
             raise InvalidReferenceError("image name cannot be blank")
         removal = Removal(self._stores)
         with self._stores.transaction():
             found = self._lookup.resolve(word)
+            if listed is not None and not self._is_as_listed(found, listed):
+                raise NotFoundError("image", word)
             if found.name is None:
                 removal.by_id(found.record, force=force, prune=prune)
             else:
@@ -58,6 +68,10 @@ class Deleter:
         for freed in removal.freed:
             self._stores.garbage.sweep(freed)
         return removal
+
+    def _is_as_listed(self, found: Found, listed: ImageID) -> bool:
+        is_unnamed = found.name is None
+        return found.record.image_id == listed and not (is_unnamed and self._stores.references.of(listed))
 
 
 class Removal:

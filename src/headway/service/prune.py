@@ -1,7 +1,8 @@
 """Removing images that nobody uses, and everything that nothing needs (moby-behaviour 6.10).
 
 Rule 1: an image that a container or a mount uses keeps all its names; Moby takes those that it can get.
-Rule 2: what would go is found by really pruning a copy of the records (`composition.writing.imagining`): promise and
+Rule 2: what was pulled or tagged since the images were listed is not what was listed, and stays.
+Rule 3: what would go is found by really pruning a copy of the records (`composition.writing.imagining`): promise and
         deed are the same code.
 """
 
@@ -14,6 +15,7 @@ from threading import Lock
 import msgspec
 
 from headway.errors import ConflictError, HeadwayError, NotFoundError
+from headway.oci.digest import ImageID
 from headway.oci.moment import microseconds
 from headway.records import Freed
 from headway.service.delete import Deleter
@@ -136,16 +138,16 @@ class _Prune:
         try:
             for name in names:
                 if self._stores.references.get(name) is not None:  # a digest goes with its repository's last tag
-                    self._take(str(name))
+                    self._take(str(name), image_id)
             if not names and self._stores.images.get(image_id) is not None:
-                self._take(str(image_id))
+                self._take(str(image_id), image_id)
         except (ConflictError, NotFoundError):
             return  # it is needed, or somebody else was faster
         except HeadwayError as error:
             self._kept.append(f"image {image_id.short}: {error}")
 
-    def _take(self, word: str) -> None:
-        removal = self._deleter.remove(word)
+    def _take(self, word: str, image_id: ImageID) -> None:
+        removal = self._deleter.remove(word, listed=image_id)
         self._deleted += removal.done
         self._freed += removal.freed
 
