@@ -69,7 +69,7 @@ class Store:
 @check(
     "growth",
     "List, inspect, df, prune, start and delete at 10 to 10,000 images, and at 100,000 trees: nothing grows more than "
-    "n log n, inspect and delete do not grow; /images/json at 10,000 images takes <= 0.5 x dockerd's time.",
+    "twice n log n, inspect and delete do not grow; /images/json at 10,000 images takes <= 0.5 x dockerd's time.",
     needs_root=True,
 )
 def growth(sheet: Sheet) -> None:
