@@ -54,6 +54,21 @@ def test_each_tag_of_a_repository_is_told_of(registry: DockerRegistry, headway: 
     assert sorted(told.stdout.splitlines()) == [f"pull {registry.host}/tags/told:{tag}" for tag in "12"]
 
 
+def test_a_plan_and_a_budget_know_of_every_tag_before(registry: DockerRegistry, headway: Cli) -> None:
+    push(registry, "tags/planned", "1", "2")
+    name = f"{registry.host}/tags/planned"
+
+    planned = headway("pull", "-a", "--dry-run", "--format", "json", name)
+    refused = headway("pull", "-a", "--max-bytes", "10k", name)
+    allowed = headway("pull", "-a", "-q", "--max-bytes", "100k", name)
+
+    document = json.loads(planned.stdout)
+    assert sorted(item["reference"] for item in document["items"]) == [f"{name}:1", f"{name}:2"]
+    assert document["total"]["to_fetch"] < 60_000
+    assert refused.returncode == 76
+    assert (allowed.returncode, sorted(allowed.stdout.split())) == (0, [f"{name}:1", f"{name}:2"])
+
+
 @pytest.mark.parametrize("suffix", [":1", f"@sha256:{'0' * 64}"])
 def test_a_tag_and_all_of_them_exclude_each_other(headway: Cli, suffix: str) -> None:
     done = headway("pull", "--all-tags", f"127.0.0.1:1/tags/all{suffix}")

@@ -120,17 +120,31 @@ async def _pull_all(
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     limit = _parsed(parse_size, options, "max_bytes")
     async with pulling(settings, stores) as puller:
+        is_by_tag = options.all_tags
+        if is_by_tag and (options.dry_run or limit is not None):  # which need to know of all of them before
+            try:
+                requests, is_by_tag = await _every_tag(puller, requests, view), False
+            except HeadwayError as error:
+                return say_all([(requests[0], error)], view, debug=settings.debug, quiet=options.quiet)
         if options.dry_run:
             return await _plan(puller, requests, view, options)
         async with command_pulls(puller, stores.pulls, partial(_spelled_out, settings)) as pulls:
             command = _Command(puller, pulls, view)
-            bring = command.each_tag if options.all_tags else command.together
+            bring = command.each_tag if is_by_tag else command.together
             if limit is None:
                 outcomes = await bring(requests)
             else:
                 outcomes = await command.within(Budget(puller.meter, limit), requests, bring)
     view.close()
     return say_all(outcomes, view, debug=settings.debug, quiet=options.quiet)
+
+
+async def _every_tag(puller: Puller, requests: list[PullRequest], view: View) -> list[PullRequest]:
+    return [
+        msgspec.structs.replace(request, reference=reference)
+        for request in requests
+        for reference in await puller.tags(request, view.report)
+    ]
 
 
 async def _plan(puller: Puller, requests: list[PullRequest], view: View, options: Namespace) -> int:
