@@ -118,6 +118,18 @@ def test_an_end_that_moves_meanwhile_is_the_end() -> None:
     assert ended.error is None
 
 
+def test_who_is_ended_since_others_do_its_work_has_not_failed() -> None:
+    fetch = Fetch(0, 0, 200, 200)
+
+    def pieces() -> Iterable[HeadwayError]:
+        fetch.end = 0  # while it waits for its first byte
+        yield UnreachableError("r", Fault.CUT, "aborted")
+
+    ended = Receiver(fetch, Body(0, pieces()), ingest_with(), tools=tools(lambda: 0.0), host="r").run()
+
+    assert ended.error is None
+
+
 def test_what_a_server_that_ignores_ranges_sends_in_front_is_skipped() -> None:
     ingest, fetch = ingest_with((0, BLOB[:50])), Fetch(0, 50, 200, 200)
 

@@ -63,7 +63,8 @@ class Receiver:
         try:
             self._receive()
         except HeadwayError as caught:
-            error = caught
+            if self.fetch.position < self.fetch.end:  # else it was ended: others do what it had before it
+                error = caught
         finally:
             self.stream.close()
         return Ended(
