@@ -143,7 +143,7 @@ class _Stream:
 
 def _entries(blob: Path, compression: str) -> Iterator[Entry]:
     stream = _Stream(_expanded(blob, compression))
-    with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[arg-type, call-overload]  # it only reads
+    with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]  # it only reads
         for member in archive:
             name = os.path.normpath(member.name.lstrip("/"))
             target = member.linkname.lstrip("/") if member.islnk() else member.linkname

@@ -22,19 +22,19 @@ class Place(NamedTuple):
     Attributes:
         option: What names it on the command line.
         value: That option's value.
-        count: Returns how many images it has.
+        images: Returns how many images it has.
     """
 
     option: str
     value: str
-    count: Callable[[], int]
+    images: Callable[[], int]
 
 
 def say_where_images_are() -> None:
     """Say which other store has images; one that cannot be looked into is passed over."""
     for place in other_stores(os.environ, os.geteuid(), home_of=lambda user: Path(pwd.getpwnam(user).pw_dir)):
         with suppress(HeadwayError):
-            if count := place.count():
+            if count := place.images():
                 noun = "image is" if count == 1 else "images are"
                 say(f"no images here; {count} {noun} in another store: {place.option} {place.value}")
 

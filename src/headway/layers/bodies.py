@@ -20,11 +20,11 @@ _SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
 
 def _system_call() -> Callable[[int, int, int, int], int] | None:
     try:
-        call = ctypes.CDLL(None).sync_file_range
+        call: Callable[[int, int, int, int], int] = ctypes.CDLL(None).sync_file_range
     except (OSError, AttributeError):  # not Linux
         return None
-    call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    return call  # type: ignore[no-any-return]  # a C function
+    call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)  # type: ignore[attr-defined]  # C's
+    return call
 
 
 _sync_file_range = _system_call()
