@@ -20,7 +20,7 @@ def test_a_user_may_mean_the_systems_daemon_or_its_data_root(tmp_path: Path) -> 
     absent = list(other_stores({}, 1000, home_of=no_home, system_root=tmp_path / "x", system_socket=tmp_path / "y"))
 
     assert [place[:2] for place in places] == [("-H", f"unix://{socket}"), ("--data-root", str(root))]
-    assert places[1].count() == 0
+    assert places[1].images() == 0
     assert absent == []
 
 
@@ -31,7 +31,7 @@ def test_root_may_mean_the_store_of_who_has_called_sudo(tmp_path: Path) -> None:
     (place,) = other_stores({"SUDO_USER": "ada"}, 0, home_of=lambda _: tmp_path)
 
     assert place[:2] == ("--data-root", str(theirs))
-    assert place.count() == 0
+    assert place.images() == 0
 
 
 def test_root_alone_means_nobody_else(tmp_path: Path) -> None:
