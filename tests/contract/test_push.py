@@ -120,6 +120,24 @@ def test_what_another_repository_of_the_registry_has_is_mounted(pulled: House) -
     assert pusher.sent == len(IMAGE.blobs[IMAGE.image_id])
 
 
+def test_a_session_that_was_begun_in_vain_is_ended(house: House) -> None:
+    image = images.image((LAYERS[0],))
+    house.pull(SimulatedRegistry([image]))
+    [diff_id] = image.diff_ids
+    layer = Digest.parse(image.layers[0])
+    other = Digest.of(b"the same layer, packed by somebody else")
+    for blob in (LayerBlob(other, "registry.test/other/image"), LayerBlob(layer, "registry.test/other/image")):
+        house.stores.metadata.remember(DiffID(Digest.parse(diff_id)), blob)
+    registry = SimulatedRegistry()
+    registry.take_blob("other/image", other, b"the same layer, packed by somebody else")
+    pusher = SimulatedPusher(registry)
+
+    house.push(pusher, SIBLING)
+
+    assert set(house.phases.values()) == {PushPhase.THERE}
+    assert pusher.asked.count("DELETE upload") == 1
+
+
 def test_what_the_repository_has_is_not_sent(pulled: House) -> None:
     registry = SimulatedRegistry([IMAGE])
     pusher = SimulatedPusher(registry)

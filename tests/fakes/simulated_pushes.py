@@ -116,6 +116,7 @@ class SimulatedUpload:
             self._pusher.registry.take_blob(self._repository, digest, bytes(session))
 
     def cancel(self) -> None:
+        self._pusher.asked.append("DELETE upload")
         self._data = None
 
     def abort(self) -> None:

@@ -135,7 +135,6 @@ class _LayerPush:
         self._ask = ask
         self._report_to = report
         self._retries: Counter[str] = Counter()
-        self._asked: set[Digest] = set()
 
     async def run(self, slots: Slots) -> PushedBlob:
         """Bring it there."""
@@ -161,22 +160,21 @@ class _LayerPush:
             mounted, begun = await self._mounted(mount)
             if mounted is not None:
                 return mounted
-        more = [d for d in candidates if effort.foreign or is_seen_in(blobs, d, self._target.spelled)]
+        more = [d for d in candidates[1:] if effort.foreign or is_seen_in(blobs, d, self._target.spelled)]
         if found := await self._there(more[: effort.checks], blobs):
+            if begun is not None:
+                await self._in_thread(begun.session.cancel)
             return found
         return await self._sent(begun)
 
     async def _there(self, digests: Sequence[Digest], blobs: Sequence[LayerBlob]) -> PushedBlob | None:
         """Return the first of some blobs that the repository has."""
         for digest in digests:
-            if digest in self._asked:
-                continue
-            self._asked.add(digest)
             size = await self._size(digest)
             if size is not None:
                 await self._remember(digest)
                 self._report(PushPhase.THERE)
-                return PushedBlob(digest, size, PushPhase.THERE)
+                return PushedBlob(digest, size, PushPhase.THERE, retries=dict(self._retries))
             if is_seen_in(blobs, digest, self._target.spelled):
                 await self._forget(LayerBlob(digest, self._target.spelled))
         return None
@@ -205,7 +203,7 @@ class _LayerPush:
             return None, None
         await self._remember(mount.digest)
         self._report_to(LayerPush(self._layer.diff_id, PushPhase.MOUNTED, size, size, source=mount.source))
-        return PushedBlob(mount.digest, size, PushPhase.MOUNTED), None
+        return PushedBlob(mount.digest, size, PushPhase.MOUNTED, retries=dict(self._retries)), None
 
     async def _sent(self, begun: Begun | None) -> PushedBlob:
         disk, layer = self._tools.lanes.disk_to_the_end, self._layer
