@@ -3,11 +3,13 @@
 Rule 1: a mount's record is there as long as it is (`MountTable`): what is mounted keeps its layers, and what a crash
         has left without a record is undone by the next start.
 Rule 2: mounts are counted by place: one that was asked for twice is there until it was given back twice.
+Rule 3: one at a time is mounted or given back: what is counted, recorded and mounted is one step for everybody else.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
@@ -43,6 +45,7 @@ class Mounts:
         self._points = points
         self._lookup = Lookup(stores)
         self._containers = Containers(stores)
+        self._changing = Lock()
 
     def mount(self, word: str, directory: Path | None = None, *, read_write: bool = False) -> KeptMount:
         """Mount an image read-only; or, with `read_write`, a new container of it; or a container that is here.
@@ -59,6 +62,10 @@ class Mounts:
             StoreError: The disk failed, or the kernel refused.
         """
         target = None if directory is None else self._points.real(directory)
+        with self._changing:
+            return self._mount(word, target, read_write=read_write)
+
+    def _mount(self, word: str, target: Path | None, *, read_write: bool) -> KeptMount:
         image = self._image(word)
         if image is None:
             return self._mount_container(self._container(word), target)
@@ -166,7 +173,10 @@ class Mounts:
             ConflictError: It is in use; or several mounts are meant.
             StoreError: The disk failed, or the kernel refused.
         """
-        mount = self._find(word)
+        with self._changing:
+            return self._unmount(self._find(word))
+
+    def _unmount(self, mount: KeptMount) -> KeptMount:
         left = msgspec.structs.replace(mount, count=mount.count - 1)
         if left.count:
             self._stores.mounts.put(left)
