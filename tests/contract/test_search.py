@@ -168,7 +168,8 @@ async def test_a_limit_out_of_range_is_refused_in_dockers_words(lanes: Lanes, li
 
 
 @pytest.mark.parametrize(
-    "filters", [{"is-official": ["maybe"]}, {"stars": ["many"]}, {"stars": ["-1"]}, {"name": ["x"]}]
+    "filters",
+    [{"is-official": ["maybe"]}, {"stars": ["many"]}, {"stars": ["-1"]}, {"stars": ["9" * 5000]}, {"name": ["x"]}],
 )
 async def test_filters_that_are_none_are_refused(lanes: Lanes, filters: dict[str, list[str]]) -> None:
     with pytest.raises(InvalidFilterError, match="invalid filter"):

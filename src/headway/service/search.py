@@ -23,6 +23,7 @@ KNOWN_FILTERS = frozenset({"is-automated", "is-official", "stars"})
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
 HUB_INDEX = "index.docker.io"
+_STARS_DIGITS = 18  # of a number that Go reads
 
 
 class Search:
@@ -92,7 +93,7 @@ def _wanted(filters: Filters) -> tuple[bool | None, bool | None, int]:
 
 def _stars(values: Sequence[str]) -> int:
     for value in values:
-        if not value.isascii() or not value.isdecimal():
+        if not value.isascii() or not value.isdecimal() or len(value) > _STARS_DIGITS:
             raise InvalidFilterError("stars", (value,))
     return max(map(int, values), default=0)
 
