@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from headway.composition.unpacking import apply_apart
@@ -30,7 +30,7 @@ def salvage_content(root: DataRoot, stores: Stores, tell: Callable[[str], None])
     tell(f"{found.layers} layers and {found.images} images are here again; headway tag gives them names")
 
 
-def _tar(parts: TarParts) -> Iterator[bytes]:
+def _tar(parts: TarParts) -> Generator[bytes, None, None]:
     with Recipe(parts.recipe) as recipe:
         yield from verified(recipe, parts.tree)
 

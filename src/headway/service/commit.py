@@ -7,7 +7,7 @@ Rule 2: where nothing was changed there is no new layer, only one more step in t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from headway.records import Change, ChangeKind, ContainerRecord, ContainerState,
 from headway.service.containers import Containers, labels_of
 from headway.service.lookup import Lookup
 from headway.service.making import ImageMaker, Plan
+from headway.service.pieces import Pieces
 from headway.service.stores import Stores
 from headway.service.tagging import Tagger, tag_name
 
@@ -102,7 +103,7 @@ class Committer:
         layer = self._stores.rw_layers.get(container.container_id)
         changes = layer.changes()
         self._check_metadata(layer, changes)
-        source = _Pieces(self._tar(layer, changes)) if changes else None
+        source = Pieces(self._tar(layer, changes)) if changes else None
         try:
             return self._maker.make(plan, source).image_id
         finally:
@@ -177,7 +178,7 @@ class Committer:
                     "root's, cannot show and a new layer would take away: commit it in a store of root's"
                 )
 
-    def _tar(self, layer: RwLayer, changes: list[Change]) -> Iterator[bytes]:
+    def _tar(self, layer: RwLayer, changes: list[Change]) -> Generator[bytes, None, None]:
         root = layer.mount()
         try:
             yield from self._access.changes(root, changes)
@@ -200,22 +201,3 @@ def _config_of(container: ContainerRecord) -> dict[str, Any]:
     """Return a container's config as Docker keeps it: with the host name that it would have had."""
     config: Mapping[str, Any] = msgspec.json.decode(container.config)
     return {**config, "Hostname": config.get("Hostname") or container.container_id[:12]}
-
-
-class _Pieces:
-    """`interfaces.files.TarSource` over an iterator."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._held = b""
-
-    def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end."""
-        held = self._held or next(self._pieces, b"")
-        self._held = held[limit:]
-        return held[:limit]
-
-    def close(self) -> None:
-        """Let the iterator clean up."""
-        if (close := getattr(self._pieces, "close", None)) is not None:
-            close()

@@ -6,7 +6,8 @@ Rule 2: an image is a config all of whose layers came back. Names are nobody's c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 
 import msgspec
 
@@ -16,6 +17,7 @@ from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
 from headway.oci.manifest import Index, Manifest, parse_manifest
 from headway.records import TarParts
+from headway.service.pieces import Pieces
 from headway.service.recording import record_image
 from headway.service.stores import Stores
 
@@ -32,22 +34,11 @@ class Salvaged(msgspec.Struct, frozen=True):
     images: int
 
 
-class Pieces:
-    """A tar that is given in pieces, as a `TarSource`."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._rest = b""
-
-    def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end."""
-        data = self._rest or next(self._pieces, b"")
-        self._rest = data[limit:]
-        return data[:limit]
-
-
 def salvage(
-    stores: Stores, layers: Iterable[TarParts], tar_of: Callable[[TarParts], Iterator[bytes]], applier: Applier
+    stores: Stores,
+    layers: Iterable[TarParts],
+    tar_of: Callable[[TarParts], Generator[bytes, None, None]],
+    applier: Applier,
 ) -> Salvaged:
     """Record every layer and every image that lies on disk whole; called before anything is collected.
 
@@ -60,7 +51,10 @@ def salvage(
     Raises:
         StoreFullError: No space left: nothing is recorded that is not whole.
     """
-    brought = sum(_layer(stores, Pieces(tar_of(parts)), applier) for parts in layers)
+    brought = 0
+    for parts in layers:
+        with closing(Pieces(tar_of(parts))) as source:
+            brought += _layer(stores, source, applier)
     configs, manifests = _documents(stores)
     return Salvaged(brought, sum(_image(stores, config, manifests) for config in configs))
 

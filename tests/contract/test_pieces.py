@@ -1,0 +1,35 @@
+"""A tar that is made in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from headway.service.pieces import Pieces
+
+
+def test_it_ends_where_the_pieces_do_and_not_at_an_empty_one() -> None:
+    def pieces() -> Generator[bytes, None, None]:
+        yield b"abc"
+        yield b""
+        yield b"defgh"
+
+    subject = Pieces(pieces())
+
+    assert [subject.read(4) for _ in range(4)] == [b"abc", b"defg", b"h", b""]
+
+
+def test_who_makes_them_cleans_up_when_nobody_wants_more() -> None:
+    cleaned: list[str] = []
+
+    def pieces() -> Generator[bytes, None, None]:
+        try:
+            yield b"abc"
+            yield b"def"
+        finally:
+            cleaned.append("up")
+
+    subject = Pieces(pieces())
+    subject.read(1)
+    subject.close()
+
+    assert cleaned == ["up"]
