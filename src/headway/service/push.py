@@ -16,7 +16,7 @@ import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import InsecureRegistries, endpoints_for
-from headway.errors import HeadwayError, InvalidReferenceError, NotFoundError, PushIncompleteError
+from headway.errors import HeadwayError, NotFoundError, PushIncompleteError
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest, chain_ids
 from headway.oci.manifest import Manifest
@@ -31,6 +31,7 @@ from headway.service.layer_pushes import LayerPushes, LayerToPush, PushedBlob
 from headway.service.progress import Notice
 from headway.service.push_content import LayerContents
 from headway.service.push_documents import PushDocuments
+from headway.service.push_names import PushNames
 from headway.service.push_progress import (
     LayerPush,
     PushDone,
@@ -79,6 +80,7 @@ class ImagePusher:
         self.layers = layers
         self.contents = contents
         self.stores = stores
+        self.names = PushNames(stores)
 
     async def push(self, request: PushRequest, report: PushReport) -> PushDone:
         """Bring an image to its registry, and let its tag stand for it there.
@@ -101,33 +103,11 @@ class ImagePusher:
             NotFoundError: There is none.
             PushIncompleteError: Something stopped one; those after it are not tried.
         """
-        tags = await self.tools.lanes.database(self.tags, request.reference.name_only())
+        tags = await self.tools.lanes.database(self.names.tags, request.reference.name_only())
         return [await self.push(msgspec.structs.replace(request, reference=tag), report) for tag in tags]
 
     def _keep_lives(self) -> None:
         self.stores.hosts.lived(self.push_tools.standing.lives.take_new())
-
-    def tags(self, repository: Reference) -> list[Reference]:
-        """Return every tag of a repository that is here, sorted.
-
-        Raises:
-            NotFoundError: None is.
-        """
-        listed = self.stores.references.list()
-        tags = [name for name, _ in listed if name.tag and name.name_only() == repository]
-        if not tags:
-            if any(name.name_only() == repository for name, _ in listed):
-                raise NoTagError(f"no tags to push for {repository.familiar_name}")
-            raise NoTagError(f"An image does not exist locally with the tag: {repository.familiar_name}")
-        return tags
-
-
-class NoTagError(NotFoundError):
-    """There is nothing of that name to push; in Moby's words (moby-behaviour 3.7)."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("image", "")
-        self.args = (message,)
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -151,6 +131,7 @@ class _Push:
         self._lanes = pusher.tools.lanes
         self._layers = pusher.layers
         self._contents = pusher.contents
+        self._names = pusher.names
         self._request = request
         self._reference = reference = request.reference
         self._report_to = report
@@ -199,17 +180,7 @@ class _Push:
     # What is pushed
 
     def _record(self) -> ImageRecord:
-        if self._reference.digest is not None:
-            raise InvalidReferenceError("cannot push a digest reference")
-        image_id = self._stores.references.get(self._reference)
-        record = self._stores.images.get(image_id) if image_id is not None else None
-        if record is None:
-            known = any(name.name_only() == self._reference.name_only() for name, _ in self._stores.references.list())
-            raise NoTagError(
-                f"tag does not exist: {self._reference.familiar}"
-                if known
-                else f"An image does not exist locally with the tag: {self._reference.familiar_name}"
-            )
+        record = self._names.image(self._reference)
         if self._request.platform is not None:
             return self._documents.for_platform(record, self._request.platform)
         return record
