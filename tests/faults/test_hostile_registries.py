@@ -100,6 +100,13 @@ def test_a_list_of_tags_that_is_nested_for_ever_is_named(body: bytes) -> None:
         client.registry.tags(client.endpoint, PATH)
 
 
+@pytest.mark.parametrize("tag", ["", "../../etc", "a b", "x" * 129, "a@sha256:00"])
+def test_a_tag_that_cannot_be_one_is_the_registrys_fault(tag: str) -> None:
+    body = json.dumps({"tags": ["good", tag]}).encode()
+    with world(On(Status(200, body=body))) as (_, client), pytest.raises(MisbehavedError, match="lists a tag"):
+        client.registry.tags(client.endpoint, PATH)
+
+
 def test_a_search_that_finds_what_is_nested_for_ever_is_named() -> None:
     with (
         world(On(Status(200, body=b'{"results": %s' % DEEP))) as (_, client),

@@ -33,6 +33,11 @@ _WHOLE_TAG = re.compile(_TAG)
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}")
 
 
+def is_tag(text: str) -> bool:
+    """Tell whether `text` can be a tag."""
+    return _WHOLE_TAG.fullmatch(text) is not None
+
+
 class Reference(msgspec.Struct, frozen=True, gc=False):
     """A repository, and perhaps which of its images.
 
@@ -102,7 +107,7 @@ class Reference(msgspec.Struct, frozen=True, gc=False):
         Raises:
             InvalidReferenceError: Not a tag.
         """
-        if not _WHOLE_TAG.fullmatch(tag):
+        if not is_tag(tag):
             raise InvalidReferenceError("invalid tag format")
         return Reference(self.domain, self.path, tag, self.digest)
 

@@ -24,7 +24,7 @@ from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.manifest import MAX_MANIFEST_BYTES
 from headway.oci.media_types import ACCEPTED_MANIFESTS
-from headway.oci.reference import Reference
+from headway.oci.reference import Reference, is_tag
 from headway.records import RawManifest
 from headway.registry.address import Address, target_of
 from headway.registry.answers import captive_portal, decode_json, digest_header, media_type_of
@@ -202,6 +202,8 @@ def _tags(data: bytes, endpoint: Endpoint) -> list[str]:
         found = decode_json(data, _TagList).tags
     except ValueError:
         raise MisbehavedError(endpoint.host, "sends no list of tags") from None
+    if not all(map(is_tag, found or [])):
+        raise MisbehavedError(endpoint.host, "lists a tag that cannot be one")
     return found or []
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint, InsecureRegistries, endpoints_for, foreign_endpoints
-from headway.errors import InvalidDocumentError, InvalidReferenceError, MisbehavedError, NotFoundError
+from headway.errors import InvalidDocumentError, NotFoundError
 from headway.interfaces.garbage import Lease
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest, chain_ids
@@ -131,10 +131,7 @@ class RemoteImages:
         """
         name = self._reference.name_only()
         found = await self.asker.ask(lambda endpoint: self._tools.registry.tags(endpoint, name.path))
-        try:
-            return [name.with_tag(tag) for tag in found]
-        except InvalidReferenceError as error:
-            raise MisbehavedError(name.domain, f"lists a tag that cannot be one: {error}") from None
+        return [name.with_tag(tag) for tag in found]
 
     async def resolve(self) -> Digest:
         """Return what the name stands for now.
