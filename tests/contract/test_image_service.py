@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import json
 import logging
 import threading
 from collections.abc import Callable
@@ -36,7 +38,7 @@ from headway.settings import Settings
 from tests.fakes import images
 from tests.fakes.house import add_image, memory_service
 from tests.fakes.simulated_registry import SimulatedBlob, SimulatedRegistry
-from tests.faults.story import Fault, Status
+from tests.faults.story import Fault, StallAfter, Status
 
 APP = Reference.parse("registry.test/test/image:latest")
 ONE = images.image([{"base": b"base"}, {"top": b"top"}], config={"Labels": {"stage": "test"}, "Cmd": ["sh"]})
@@ -92,6 +94,29 @@ def test_a_limit_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(InvalidSettingError, match=f"^invalid {limit.replace('_', ' ')}: -1$"):
         memory_service(stores, registry, tmp_path, **{limit: -1})
+
+
+async def test_an_image_whose_manifest_lies_fails_alone(stores: Stores, tmp_path: Path) -> None:
+    lie = images.image([{"base": b"something else"}, {"top": b"top"}], tag="lie")
+    document = lie.manifest | {"config": ONE.manifest["config"]}  # it claims the other's layers
+    data = json.dumps(document).encode()
+    name = images.digest_of(data)
+    lying = dataclasses.replace(
+        lie,
+        blobs={**lie.blobs, ONE.image_id: ONE.blobs[ONE.image_id], name: data},
+        media_types={name: lie.media_types[lie.manifest_digest]},
+        manifest_digest=name,
+    )
+    slow = Fault(StallAfter(1), kind="blob", digest=lie.layers[0], nth=1)
+    service = memory_service(stores, SimulatedRegistry([lying, ONE], faults=[slow]), tmp_path)
+
+    async with service:
+        lied, done = await asyncio.gather(
+            service.pull_image(APP.with_tag("lie"), quiet), service.pull_image(APP, quiet), return_exceptions=True
+        )
+
+    assert isinstance(lied, PullIncompleteError)
+    assert isinstance(done, PullDone)
 
 
 async def test_an_image_is_pulled_listed_described_named_and_removed(service: ImageService, stores: Stores) -> None:

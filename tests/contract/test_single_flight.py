@@ -61,3 +61,29 @@ async def test_who_joins_what_is_ending_gets_it_afresh() -> None:
 
         assert await flights.join("a", work, ignore) == "done"
     assert begun == ["first", "second"]
+
+
+async def test_what_failed_in_anothers_way_is_tried_in_ones_own() -> None:
+    refused = NotFoundError("blob", "b")
+    begun: list[str] = []
+
+    async def fail(_: Report) -> str:
+        begun.append("theirs")
+        await asyncio.sleep(0)
+        raise refused
+
+    async def work(_: Report) -> str:
+        begun.append("own")
+        return "done"
+
+    async with asyncio.TaskGroup() as group:
+        flights: SingleFlight[str, str] = SingleFlight(group)
+        outcomes = await asyncio.gather(
+            flights.join("a", fail, ignore, way="their registry"),
+            flights.join("a", fail, ignore, way="their registry"),
+            flights.join("a", work, ignore, way="our registry"),
+            return_exceptions=True,
+        )
+
+    assert list(outcomes) == [refused, refused, "done"]
+    assert begun == ["theirs", "own"]

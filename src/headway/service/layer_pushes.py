@@ -111,7 +111,8 @@ class LayerPushes:
                 self._slots
             )
 
-        return await self._flights.join((target.endpoint.host, target.repository, layer.diff_id), start, listener)
+        key = (target.endpoint.host, target.repository, layer.diff_id)
+        return await self._flights.join(key, start, listener, way=(target, layer.own))
 
 
 class _LayerPush:

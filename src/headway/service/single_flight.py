@@ -4,6 +4,8 @@ Rule 1: the work belongs to the process's task group, not to the caller who bega
 Rule 2: it is cancelled when its last listener leaves; who joins while it is ending waits and starts it afresh.
 Rule 3: its result is a value: what fails, a mistake of our own too, fails for its listeners and never brings down the
         group, in which everybody else's work and the daemon itself are.
+Rule 4: what somebody else began in another way and failed is tried in one's own: their registry, their login or what
+        their manifest says may be what was wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ Listener = Callable[[E], None]
 
 
 class _Flight(Generic[R, E]):
-    def __init__(self) -> None:
+    def __init__(self, way: object) -> None:
+        self.way = way
         self.listeners: list[Listener[E]] = []
         self.last: E | None = None
         self.task: asyncio.Task[R | BaseException] | None = None
@@ -41,28 +44,36 @@ class SingleFlight(Generic[R, E]):
         self._group = group
         self._flights: dict[Hashable, _Flight[R, E]] = {}
 
-    async def join(self, key: Hashable, start: Callable[[Listener[E]], Awaitable[R]], listener: Listener[E]) -> R:
+    async def join(
+        self, key: Hashable, start: Callable[[Listener[E]], Awaitable[R]], listener: Listener[E], *, way: object = None
+    ) -> R:
         """Return what the work for `key` gives, starting it where it is not under way.
 
         Args:
             key: What the work is for.
             start: Called with a function that tells all listeners of progress.
             listener: Told the latest progress at once, and then everything.
+            way: How it is gone about; equal where another's failure would be one's own.
 
         Raises:
-            Exception: The work failed; every listener gets the same error.
+            Exception: The work failed; every listener that goes about it in the same way gets the same error.
         """
-        while (flight := self._flights.get(key)) is not None and flight.leaving and flight.task is not None:
-            await asyncio.wait({flight.task})
-        if flight is None:
-            flight = self._begin(key, start)
-        flight.listeners.append(listener)
-        if flight.last is not None:
-            listener(flight.last)
-        return await self._wait(flight, listener)
+        while True:
+            while (flight := self._flights.get(key)) is not None and flight.leaving and flight.task is not None:
+                await asyncio.wait({flight.task})
+            if flight is None:
+                flight = self._begin(key, start, way)
+            flight.listeners.append(listener)
+            if flight.last is not None:
+                listener(flight.last)
+            try:
+                return await self._wait(flight, listener)
+            except Exception:
+                if flight.way == way:
+                    raise
 
-    def _begin(self, key: Hashable, start: Callable[[Listener[E]], Awaitable[R]]) -> _Flight[R, E]:
-        flight: _Flight[R, E] = _Flight()
+    def _begin(self, key: Hashable, start: Callable[[Listener[E]], Awaitable[R]], way: object) -> _Flight[R, E]:
+        flight: _Flight[R, E] = _Flight(way)
 
         async def run() -> R | BaseException:
             try:

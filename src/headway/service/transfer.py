@@ -99,7 +99,7 @@ class Transfers:
             with companions.coming() as companion:
                 return await self._bring_layer(diff_id, descriptor, sources, repository, report, companion)
 
-        return await self._layer_flights.join(diff_id, bring, listener)
+        return await self._layer_flights.join(diff_id, bring, listener, way=(descriptor.digest, tuple(sources)))
 
     async def blob(self, descriptor: Descriptor, sources: Sequence[Source], listener: Listener) -> Cost:
         """Bring a blob into the blob store; nothing happens where it is there already.
@@ -108,7 +108,10 @@ class Transfers:
             HeadwayError: It could not be brought; what arrived is kept.
         """
         return await self._blob_flights.join(
-            descriptor.digest, lambda report: self._bring_blob(descriptor, sources, report), listener
+            descriptor.digest,
+            lambda report: self._bring_blob(descriptor, sources, report),
+            listener,
+            way=tuple(sources),
         )
 
     async def _bring_blob(self, descriptor: Descriptor, sources: Sequence[Source], report: Listener) -> Cost:
