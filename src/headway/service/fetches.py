@@ -88,9 +88,9 @@ class Fetches:
         stream.stall_limit_seconds = first_byte_limit(self._timeouts, slowest)
         host = source.endpoint.host
         receiver = Receiver(fetch, stream, self._ingest, tools=tools, host=host)
-        tools.memory.began()
         with on_errand(registry=host):
             thread = Thread(receiver.run, abort=receiver.abort, name="fetch")
+        tools.memory.began()  # not before: there may be no thread to be had
         self._running.append(_Running(receiver, thread))
 
     async def wait(self, seconds: float) -> list[tuple[Fetch, Ended]]:
