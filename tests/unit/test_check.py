@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from headway.errors import NotFoundError, StoreCorruptError
 from headway.interfaces.inventory import StoredImage, StoredTree
 from headway.oci.digest import DiffID, Digest, ImageID
+from headway.oci.image_config import MAX_CONFIG_BYTES
 from headway.service.check import MOST_FAULTS, Checked, Checker, Kind, Remedy, sources
 from headway.service.repair import damaged_chains, damaged_layers
 
@@ -53,12 +56,20 @@ class Blobs:
         default_factory=lambda: {CONFIG: b"config", MANIFEST: MANIFEST_BYTES, Digest.of(b"imported"): b"imported"}
     )
 
+    def size(self, digest: Digest) -> int | None:
+        return len(self.held[digest]) if digest in self.held else None
+
     def read(self, digest: Digest) -> bytes:
+        data = b"".join(self.pieces(digest))
+        assert len(data) <= MAX_CONFIG_BYTES, "what may be a layer of gigabytes is not taken into memory"
+        return data
+
+    def pieces(self, digest: Digest) -> Iterator[bytes]:
         if digest not in self.held:
             raise NotFoundError("blob", digest)
+        yield self.held[digest]
         if Digest.of(self.held[digest]) != digest:
             raise StoreCorruptError("another digest")
-        return self.held[digest]
 
 
 @dataclass
@@ -103,6 +114,17 @@ def test_a_layer_costs_the_blob_that_the_manifest_promises_and_hurts_whoever_has
     assert (damage.kind, damage.name, damage.remedy, damage.fetch) == (Kind.LAYER, TOP, Remedy.FETCH, 20)
     assert [image.names[0] for image in damage.images] == ["app:1", "made:1"]
     assert (found.fetch, found.is_exact, damaged_layers(found), damaged_chains(found)) == (20, True, {TOP}, set())
+
+
+def test_a_layers_blob_that_is_kept_is_checked_piece_by_piece() -> None:
+    whole, rotten = bytes(MAX_CONFIG_BYTES + 1), b"rotten".ljust(MAX_CONFIG_BYTES + 1)
+    blobs = Blobs()
+    blobs.held |= {Digest.of(whole): whole, Digest.of(b"another"): rotten}
+    image = msgspec.structs.replace(PULLED, blobs=(*PULLED.blobs, Digest.of(whole), Digest.of(b"another")))
+
+    found = checked(Records([image]), blobs=blobs)
+
+    assert [(damage.kind, damage.name) for damage in found.damage] == [(Kind.BLOB, Digest.of(b"another"))]
 
 
 def test_what_came_from_no_registry_cannot_be_fetched() -> None:

@@ -14,7 +14,7 @@ import msgspec
 from headway.errors import HeadwayError, StoreFullError
 from headway.interfaces.files import Applier
 from headway.oci.digest import DiffID, Digest
-from headway.oci.image_config import ImageConfig
+from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
 from headway.oci.manifest import Index, Manifest, parse_manifest
 from headway.records import TarParts
 from headway.service.pieces import Pieces
@@ -77,6 +77,8 @@ def _documents(stores: Stores) -> tuple[list[ImageConfig], dict[Digest, list[Dig
     manifests: dict[Digest, list[Digest]] = {}
     indexes: list[Index] = []
     for digest in sorted(stores.blobs.walk()):
+        if (stores.blobs.size(digest) or 0) > MAX_CONFIG_BYTES:
+            continue  # a layer's
         try:
             data = stores.blobs.read(digest)
             document = parse_manifest(data, "")
