@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from headway.distribution.backoff import RetryPolicy
-from headway.distribution.download import Ended, RangeIgnoredError
+from headway.distribution.download import Ended
 from headway.distribution.flow import LinkMemory
+from headway.distribution.skipping import RangeIgnoredError
 from headway.distribution.spread import Fetch
 from headway.distribution.standing import Standing
 from headway.distribution.streams import Streams

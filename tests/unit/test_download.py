@@ -16,12 +16,11 @@ from headway.distribution.download import (
     BlobDownload,
     Commit,
     Ended,
-    RangeIgnoredError,
     SetAside,
     Verify,
-    check_skip,
 )
 from headway.distribution.ranges import Ranges
+from headway.distribution.skipping import RangeIgnoredError, check_skip
 from headway.distribution.spread import Fetch
 from headway.distribution.suspects import PIECE_BYTES
 from headway.errors import (

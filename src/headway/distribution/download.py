@@ -1,7 +1,7 @@
 """Sans-I/O download of one blob.
 
-Rule 1: every decision about ranges, restarts, sources, repairs and giving up is in this file, in `backoff` and in
-        `suspects`; how many streams there may be is decided in `streams`, and where they work in `spread`.
+Rule 1: every decision about ranges, restarts, sources, repairs and giving up is in this file, in `backoff`, `skipping`
+        and `suspects`; how many streams there may be is decided in `streams`, and where they work in `spread`.
 Rule 2: this file does not know what a URL, a file or a clock is.
 Rule 3: what is held is what the ingest says; the machine never counts bytes by itself.
 Rule 4: nothing held is asked for again before the whole blob was seen to have another digest, and then only as much
@@ -19,6 +19,7 @@ import msgspec
 
 from headway.distribution.backoff import FLOW_BYTES, GiveUp, Retries, Wait
 from headway.distribution.ranges import Ranges
+from headway.distribution.skipping import RangeIgnoredError
 from headway.distribution.spread import Fetch, Spread
 from headway.distribution.suspects import PIECE_BYTES, most_suspect_first
 from headway.errors import (
@@ -315,27 +316,3 @@ class BlobDownload:
     def _expect(self, state: _State) -> None:
         if self._state is not state:
             raise OutOfOrderError(f"a report of {state.name} while {self._state.name}")
-
-
-def check_skip(fetch: Fetch, body_start: int, endpoint: str) -> int:
-    """Return how many bytes of a body to skip before the first one that is wanted.
-
-    A server that ignores ranges starts at 0. Its answer is used as long as all that was sent twice stays below the
-    size of the blob, so that the whole costs at most twice its bytes.
-
-    Raises:
-        RangeIgnoredError: Skipping would cost more than that.
-    """
-    skip = fetch.offset - body_start
-    if skip > fetch.skip_limit:
-        raise RangeIgnoredError(endpoint)
-    return skip
-
-
-class RangeIgnoredError(MisbehavedError):
-    """The server ignores ranges, and going on would send everything more than twice."""
-
-    retryable = False
-
-    def __init__(self, endpoint: str) -> None:
-        super().__init__(endpoint, "ignores Range requests: each cut would send the whole layer again")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from headway.distribution.download import Ended, check_skip
+from headway.distribution.download import Ended
 from headway.distribution.flow import FlowWatch
+from headway.distribution.skipping import check_skip
 from headway.distribution.spread import Fetch
 from headway.errors import Fault, HeadwayError, UnreachableError
 from headway.interfaces.content import Ingest
