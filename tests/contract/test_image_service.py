@@ -32,13 +32,13 @@ from headway.oci.reference import Reference
 from headway.records import ContainerRecord, LayerBlob
 from headway.service.event_query import EventQuery
 from headway.service.image_service import ImageService
-from headway.service.progress import PullDone, PullEvent
+from headway.service.progress import LayerProgress, PullDone, PullEvent
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.fakes import images
 from tests.fakes.house import add_image, memory_service
 from tests.fakes.simulated_registry import SimulatedBlob, SimulatedRegistry
-from tests.faults.story import Fault, StallAfter, Status
+from tests.faults.story import Fault, Status
 
 APP = Reference.parse("registry.test/test/image:latest")
 ONE = images.image([{"base": b"base"}, {"top": b"top"}], config={"Labels": {"stage": "test"}, "Cmd": ["sh"]})
@@ -94,29 +94,6 @@ def test_a_limit_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(InvalidSettingError, match=f"^invalid {limit.replace('_', ' ')}: -1$"):
         memory_service(stores, registry, tmp_path, **{limit: -1})
-
-
-async def test_an_image_whose_manifest_lies_fails_alone(stores: Stores, tmp_path: Path) -> None:
-    lie = images.image([{"base": b"something else"}, {"top": b"top"}], tag="lie")
-    document = lie.manifest | {"config": ONE.manifest["config"]}  # it claims the other's layers
-    data = json.dumps(document).encode()
-    name = images.digest_of(data)
-    lying = dataclasses.replace(
-        lie,
-        blobs={**lie.blobs, ONE.image_id: ONE.blobs[ONE.image_id], name: data},
-        media_types={name: lie.media_types[lie.manifest_digest]},
-        manifest_digest=name,
-    )
-    slow = Fault(StallAfter(1), kind="blob", digest=lie.layers[0], nth=1)
-    service = memory_service(stores, SimulatedRegistry([lying, ONE], faults=[slow]), tmp_path)
-
-    async with service:
-        lied, done = await asyncio.gather(
-            service.pull_image(APP.with_tag("lie"), quiet), service.pull_image(APP, quiet), return_exceptions=True
-        )
-
-    assert isinstance(lied, PullIncompleteError)
-    assert isinstance(done, PullDone)
 
 
 async def test_an_image_is_pulled_listed_described_named_and_removed(service: ImageService, stores: Stores) -> None:
@@ -295,6 +272,38 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in threads
             await asyncio.sleep(0.01)
+
+
+async def test_an_image_whose_manifest_lies_fails_alone(stores: Stores, tmp_path: Path) -> None:
+    lie = images.image([images.noise_layer(400_000), {"top": b"top"}], tag="lie")
+    document = lie.manifest | {"config": ONE.manifest["config"]}  # it claims the other's layers
+    data = json.dumps(document).encode()
+    name = images.digest_of(data)
+    lying = dataclasses.replace(
+        lie,
+        blobs={**lie.blobs, ONE.image_id: ONE.blobs[ONE.image_id], name: data},
+        media_types={name: lie.media_types[lie.manifest_digest]},
+        manifest_digest=name,
+    )
+    registry = HoldingRegistry(lying, ONE)
+    service = memory_service(stores, registry, tmp_path)
+
+    def let_go(event: PullEvent) -> None:
+        if isinstance(event, LayerProgress) and event.digest == lie.layers[0]:
+            registry.gate.set()  # the other one waits for it, too
+
+    async def pull_beside() -> PullDone:
+        await until(lambda: registry.flowing() == 1)
+        return await service.pull_image(APP, let_go)
+
+    async with service:
+        lied, done = await asyncio.gather(
+            service.pull_image(APP.with_tag("lie"), quiet), pull_beside(), return_exceptions=True
+        )
+
+    assert registry.gate.is_set()
+    assert isinstance(lied, PullIncompleteError)
+    assert isinstance(done, PullDone)
 
 
 async def test_more_downloads_at_once_start_what_waits_and_fewer_let_run_what_runs(
