@@ -113,16 +113,18 @@ def test_and_what_a_web_server_has(headway: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "status", "message"),
     [
-        (("-c", "RUN x"), "headway: run is not a valid change command"),
-        (("--platform", "windows/amd64"), "headway: operating system is not supported"),
+        (("-c", "RUN x"), 2, "headway: run is not a valid change command"),
+        (("--platform", "windows/amd64"), 1, "headway: operating system is not supported"),
     ],
 )
-def test_a_mistake_is_told_in_docker_s_words(tmp_path: Path, tar: Path, words: tuple[str, ...], message: str) -> None:
+def test_a_mistake_is_told_in_docker_s_words(
+    tmp_path: Path, tar: Path, words: tuple[str, ...], status: int, message: str
+) -> None:
     done = Cli(tmp_path / "root")("import", *words, tar)
 
-    assert (done.returncode, done.stdout, done.stderr.splitlines()[0]) == (1, "", message)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[0]) == (status, "", message)
 
 
 def test_what_is_no_archive_is_told_and_not_listed(headway: Cli, tmp_path: Path) -> None:

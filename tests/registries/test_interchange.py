@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tarfile  # noqa: TID251 - another implementation
 from pathlib import Path
 
 import pytest
@@ -104,9 +103,8 @@ def test_skopeo_reads_what_is_saved_as_an_oci_archive(layout: Path, ours: Path, 
 
 
 def test_umoci_unpacks_what_is_saved(ours: Path, umocis: Path, tmp_path: Path) -> None:
-    with tarfile.open(ours) as archive:
-        archive.extractall(tmp_path / "layout", filter="data")
-
+    (tmp_path / "layout").mkdir()
+    run("tar", "--extract", "--file", ours, "--directory", tmp_path / "layout")
     run("umoci", "raw", "unpack", "--image", f"{tmp_path}/layout:1", tmp_path / "unpacked")
 
     assert differences(tmp_path / "unpacked", umocis) == {}

@@ -200,6 +200,8 @@ def test_a_user_who_is_not_root_can_remove_everything(
         "lock",
         "mounts",
         "recipes",
+        "records.log",
+        "reserve",
         "rw",
         "tmp",
     ]
