@@ -11,7 +11,7 @@ from headway.errors import StoreCorruptError
 from headway.layers.confinement import clamped
 from headway.layers.recipe import Recipe
 from headway.layers.recipe_format import Column, Op
-from headway.layers.tar_entry import has_body, plain_entry
+from headway.layers.tar_entry import holds_body, outline
 from headway.layers.tar_header import BLOCK, unpack_header
 
 _Row = TypeVar("_Row")
@@ -95,12 +95,13 @@ class _Steps:
                 return b"", 0
             if op not in (Op.ENTRY, Op.EXTENSION):
                 raise ValueError(f"an unknown step {op}")
-            entry = plain_entry(unpack_header(header))
-            if op == Op.ENTRY and not has_body(entry):
-                return b"", 0
-            if entry.size < 0:
+            # No more than that is looked at: of an extension's header nobody has checked the rest.
+            name, kind, size = outline(unpack_header(header))
+            if not holds_body(kind, name):
+                return b"", 0  # a whiteout that is a pipe, with a size
+            if size < 0:
                 raise ValueError("a body of a negative size")
-            return clamped(entry.name), entry.size
+            return clamped(name), size
 
     def _raw_bytes(self, length: int) -> Iterator[bytes]:
         while length:

@@ -60,24 +60,35 @@ class Entry(msgspec.Struct, gc=False):
     sparse: Map | None = None
 
 
+def outline(fields: tuple[bytes, ...]) -> tuple[bytes, bytes, int]:
+    """Return name, kind and size, which is all that a header has to say of what comes behind it.
+
+    Raises:
+        ValueError: The size is no number.
+    """
+    name, _, size, _, _, kind, _, magic, _, prefix = fields
+    name = name.partition(b"\0")[0]
+    if prefix[0] and magic.startswith(b"ustar\0"):
+        name = text(prefix) + b"/" + name
+    return name, _FILES.get(kind, kind), number(size)
+
+
 def plain_entry(fields: tuple[bytes, ...]) -> Entry:
     """Return what a header block alone says; `fields` are those of `unpack_header`.
 
     Raises:
         ValueError: A number is not one.
     """
-    name, owned, size, mtime, _, kind, linkname, magic, device, prefix = fields
-    name = name.partition(b"\0")[0]
-    if prefix[0] and magic.startswith(b"ustar\0"):
-        name = text(prefix) + b"/" + name
+    name, kind, size = outline(fields)
+    _, owned, _, mtime, _, _, linkname, _, device, _ = fields
     mode, uid, gid = rights(owned)
     return Entry(
         name,
-        _FILES.get(kind, kind),
+        kind,
         mode,
         uid,
         gid,
-        number(size),
+        size,
         seconds(mtime) * NANOSECONDS,
         text(linkname) if linkname[0] else b"",
         (number(device[:8]), number(device[8:])) if kind in _DEVICES else (0, 0),
@@ -86,7 +97,12 @@ def plain_entry(fields: tuple[bytes, ...]) -> Entry:
 
 def has_body(entry: Entry) -> bool:
     """Tell whether the archive holds content for an entry that `plain_entry` made and nothing extends."""
-    return entry.kind not in WITHOUT_BODY and not (entry.kind == FILE and entry.name.endswith(b"/"))
+    return holds_body(entry.kind, entry.name)
+
+
+def holds_body(kind: bytes, name: bytes) -> bool:
+    """Tell whether the archive holds content behind a header, by its own kind and name."""
+    return kind not in WITHOUT_BODY and not (kind == FILE and name.endswith(b"/"))
 
 
 def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]) -> bool:
