@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
@@ -17,11 +18,14 @@ from hypothesis import strategies as st
 
 from headway.errors import InvalidLayerError, StoreCorruptError, StoreFullError
 from headway.layers.applier import apply_layer
+from headway.layers.applying import apply
 from headway.layers.rebuild import rebuild, verified
 from headway.layers.recipe import Recipe
 from headway.layers.recipe_codec import Codec
 from headway.layers.recipe_format import FILE_HEADER
 from headway.layers.recipe_recorder import Recorder
+from headway.oci.digest import DiffID, Digest
+from headway.records import recipe_beside
 from tests.fakes.nasty import make_nasty
 from tests.fakes.nobody import as_nobody, home_of_nobody
 from tests.fakes.recipes import given_back, opened, record
@@ -296,3 +300,20 @@ def test_columns_can_be_read_alone(tmp_path: Path) -> None:
 
     assert names == [b"d", b"d/a", b"b", b"b"]
     assert checks == [crc32(body) for body in (b"first" * 300, b"second", b"third")]
+
+
+def test_a_layer_whose_recipe_makes_no_sense_comes_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Recorder, __: DiffID) -> int:
+        raise StoreCorruptError("a column ends too early")
+
+    monkeypatch.setattr(Recorder, "finish", broken)
+    (tree := tmp_path / "tree").mkdir()
+    data = tar(file("a", b"content"))
+
+    with ThreadPoolExecutor(1) as threads:  # whose umask is its own
+        diff_id, report = threads.submit(apply, Source(data), tree, lambda _: None, records=True).result()
+
+    assert diff_id == Digest.of(data)
+    assert report.entries == 1
+    assert (tree / "a").read_bytes() == b"content"
+    assert not recipe_beside(tree).exists()

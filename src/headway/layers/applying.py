@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from headway.errors import StoreCorruptError
 from headway.interfaces.files import TarSource
 from headway.layers.applier import apply_layer
 from headway.layers.recipe_recorder import Recorder
 from headway.layers.umask import unshare_umask
 from headway.oci.digest import DiffID
 from headway.records import LayerReport, recipe_beside
+
+log = logging.getLogger(__name__)
 
 
 def apply(
@@ -32,5 +36,9 @@ def apply(
         return apply_layer(source, directory, progress)
     with Recorder(recipe_beside(directory), directory) as recorder:
         diff_id, report = apply_layer(source, directory, progress, observer=recorder)
-        recorder.finish(diff_id)
+        try:
+            recorder.finish(diff_id)
+        except StoreCorruptError as error:  # a layer that nobody foresaw comes without a recipe rather than not at all
+            log.warning("%s has no recipe: %s", diff_id, error)
+            recipe_beside(directory).unlink(missing_ok=True)
     return diff_id, report
