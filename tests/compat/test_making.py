@@ -213,11 +213,12 @@ def _written_by(user: int, path: Path) -> None:
 def test_a_stopped_import_from_the_web_says_what_is_kept_and_goes_on(tmp_path: Path) -> None:
     headway = Cli(tmp_path / "root")
     body = os.urandom(3 << 20)
-    with serving(Web(header(b"body", size=len(body)) + padded(body) + END, cut_after=1 << 20)) as web:
+    with serving(
+        Web(header(b"body", size=len(body)) + padded(body) + END, cut_after=1 << 20, status_after_cut=503)
+    ) as web:
         process = headway.start("import", web.url, "big:1")
-        while web.sent < 1 << 20:
+        while web.status == 200:
             time.sleep(0.02)
-        web.status = 503
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)

@@ -31,6 +31,7 @@ class Web:
         heeds_range: Whether a range is sent, or the whole file.
         cut_after: After how many bytes of a body each connection is reset; 0 for never.
         status: What it answers to everything; 200 for the file.
+        status_after_cut: What it answers from its first cut on; 0 for what it does before.
         requests: Each request: its method and its ``Range``.
         sent: Bytes of bodies that were handed to the network.
         url: Where the file is.
@@ -43,6 +44,7 @@ class Web:
     heeds_range: bool = True
     cut_after: int = 0
     status: int = 200
+    status_after_cut: int = 0
     requests: list[tuple[str, str]] = field(default_factory=list)
     sent: int = 0
     url: str = ""
@@ -113,13 +115,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, body: bytes) -> None:
         web = self.web
         piece = body[: web.cut_after] if web.cut_after else body
-        self.wfile.write(piece)
+        self.wfile.write(piece[:-1])
         web.sent += len(piece)
         if len(piece) < len(body):
-            self.wfile.flush()
+            web.status = web.status_after_cut or web.status  # before the client has what it asks on for
             # An orderly end on what is short: what was sent arrives.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 5))
             self.close_connection = True
+        self.wfile.write(piece[-1:])
 
 
 class NoWeb:
