@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from headway.service.pieces import Pieces
+from headway.interfaces.files import Pieces
 
 
 def test_it_ends_where_the_pieces_do_and_not_at_an_empty_one() -> None:
@@ -33,3 +33,11 @@ def test_who_makes_them_cleans_up_when_nobody_wants_more() -> None:
     subject.close()
 
     assert cleaned == ["up"]
+
+
+def test_pieces_that_nobody_makes_need_no_cleaning_up() -> None:
+    subject = Pieces([b"abc"])
+
+    subject.close()
+
+    assert subject.read(4) == b"abc"

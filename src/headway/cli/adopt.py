@@ -17,7 +17,8 @@ from headway.composition.archives import loader
 from headway.composition.writing import writing
 from headway.engine.listeners import Address
 from headway.errors import HeadwayError
-from headway.layers.archive_reader import Pieces, StreamArchive
+from headway.interfaces.files import Pieces
+from headway.layers.archive_reader import StreamArchive
 from headway.service.adopting import Adopter, ForeignImage
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,34 @@ class TarSource(Protocol):
 
     def read(self, limit: int) -> bytes:
         """Return the next 1 to `limit` bytes, nothing at the end."""
+
+
+class Pieces:
+    """A `TarSource` over pieces of any length, for adapters and services alike.
+
+    Args:
+        pieces: Taken as they are read.
+    """
+
+    def __init__(self, pieces: Iterable[bytes | memoryview]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = memoryview(b"")
+
+    def read(self, limit: int) -> bytes:
+        """See `TarSource.read`; raises what making the pieces raises."""
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = memoryview(piece)
+        data = bytes(self._rest[:limit])
+        self._rest = self._rest[limit:]
+        return data
+
+    def close(self) -> None:
+        """Let the generator that makes the pieces, if one does, clean up."""
+        if isinstance(self._pieces, Generator):
+            self._pieces.close()
 
 
 class Applier(Protocol):

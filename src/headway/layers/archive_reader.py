@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from headway.errors import InvalidArchiveError, InvalidLayerError, StoreError
-from headway.interfaces.files import TarSource
+from headway.interfaces.files import Pieces, TarSource
 from headway.layers.compression import HEAD, READ, Compression, detect, expand
 from headway.layers.tar import TarReader
 from headway.layers.tar_entry import FILE, HARDLINK, SYMLINK, WITHOUT_BODY, Entry
@@ -30,29 +30,6 @@ MOST_FILES = 1_000_000
 """Of an archive whose list is kept in memory; a thousand images of the most layers have half as many."""
 
 _HEADER_READ = 1 << 14
-
-
-class Pieces:
-    """A `TarSource` over pieces of any length.
-
-    Args:
-        pieces: Taken as they are read.
-    """
-
-    def __init__(self, pieces: Iterable[bytes | memoryview]) -> None:
-        self._pieces = iter(pieces)
-        self._rest = memoryview(b"")
-
-    def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end."""
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = memoryview(piece)
-        data = bytes(self._rest[:limit])
-        self._rest = self._rest[limit:]
-        return data
 
 
 class ArchiveFile(Pieces):

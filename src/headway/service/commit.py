@@ -14,7 +14,7 @@ import msgspec
 
 from headway.errors import ConflictError, RequestError, UnsupportedError
 from headway.interfaces.container_files import FileAccess
-from headway.interfaces.files import Applier
+from headway.interfaces.files import Applier, Pieces
 from headway.interfaces.rw_layers import RwLayer
 from headway.oci.digest import DiffID, ImageID
 from headway.oci.image_config import ImageConfig
@@ -28,7 +28,6 @@ from headway.records import Change, ChangeKind, ContainerRecord, ContainerState,
 from headway.service.containers import Containers, labels_of
 from headway.service.lookup import Lookup
 from headway.service.making import ImageMaker, Plan
-from headway.service.pieces import Pieces
 from headway.service.stores import Stores
 from headway.service.tagging import Tagger, tag_name
 

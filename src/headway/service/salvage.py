@@ -12,12 +12,11 @@ from contextlib import closing
 import msgspec
 
 from headway.errors import HeadwayError, StoreFullError
-from headway.interfaces.files import Applier
+from headway.interfaces.files import Applier, Pieces
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
 from headway.oci.manifest import Index, Manifest, parse_manifest
 from headway.records import TarParts
-from headway.service.pieces import Pieces
 from headway.service.recording import record_image
 from headway.service.stores import Stores
 
