@@ -48,14 +48,15 @@ def figures_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def ratios_table(comparisons: Sequence[Comparison]) -> str:
-    """Return the table of ratios: one row per image and peer, and the noise of each image."""
+    """Return the table of ratios: one row per image and peer, and the noise of each image where it was measured."""
     rows = [["image", "ratio", *(metric.name for metric in COSTS)]]
     for comparison in comparisons:
         for peer in comparison.peers:
             cells = [spread_text(comparison.ratio(peer, metric), 2) for metric in COSTS]
             rows.append([comparison.image, f"{peer} / {OURS}", *cells])
-        noise = [spread_text(comparison.noise(metric), 2) for metric in COSTS]
-        rows.append([comparison.image, f"A/A {OURS} / {OURS}", *noise])
+        if comparison.twins:
+            noise = [spread_text(comparison.noise(metric), 2) for metric in COSTS]
+            rows.append([comparison.image, f"A/A {OURS} / {OURS}", *noise])
     return table(rows)
 
 
@@ -99,7 +100,7 @@ def document(caption: Caption, comparisons: Sequence[Comparison]) -> dict[str, o
                     peer: {metric.name: asdict(comparison.ratio(peer, metric)) for metric in COSTS}
                     for peer in comparison.peers
                 },
-                "noise": {metric.name: asdict(comparison.noise(metric)) for metric in COSTS},
+                "noise": {metric.name: asdict(comparison.noise(metric)) for metric in COSTS if comparison.twins},
             }
             for comparison in comparisons
         ],

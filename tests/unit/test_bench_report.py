@@ -92,6 +92,16 @@ def test_every_image_has_a_row_per_peer_and_one_for_the_noise() -> None:
     assert [row.split("|")[2].strip() for row in rows] == ["dockerd / headway", "A/A headway / headway"] * 2
 
 
+def test_without_twins_there_is_no_row_for_the_noise_and_none_is_told() -> None:
+    alone = Comparison("x", [{"headway": sample(2.0), "dockerd": sample(3.0)}], [])
+
+    rows = ratios_table([alone]).splitlines()[2:]
+    data = json.loads(json.dumps(document(CAPTION, [alone])))["comparisons"][0]
+
+    assert [row.split("|")[2].strip() for row in rows] == ["dockerd / headway"]
+    assert data["noise"] == {}
+
+
 def test_a_table_lines_up_without_being_rendered() -> None:
     text = table([["image", "wall"], ["x", "3.1 [2.8-3.4]"]])
 
