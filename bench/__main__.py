@@ -3,17 +3,15 @@
 import argparse
 import datetime
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from bench import corpus, machine, pictures, prerequisites, report, setting
+from bench.endings import ended
 from bench.more_peers import Containerd, Podman, Skopeo
 from bench.peers import Dockerd, Headway, Program
-from bench.processes import BenchError
 from bench.samples import Comparison
 
 ROUNDS = 5
@@ -56,24 +54,19 @@ def main() -> int:
     """Run the plan that the command line asks for and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Headway beside its peers.")
     parser.add_argument("--quick", action="store_true", help="one image, three rounds, under three minutes")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how many; by default {ROUNDS}")
+    parser.add_argument("--rounds", type=int, help=f"how many; by default {ROUNDS}")
     parser.add_argument("--images", default="", help=f"which of {' '.join(RECIPES)}; by default all")
     wanted = parser.parse_args()
     names = wanted.images.split()
     if strange := set(names) - set(RECIPES):
         parser.error(f"no such image: {' '.join(sorted(strange))}")
-    plan = QUICK if wanted.quick else full(names, wanted.rounds)
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, _stop)
-    try:
-        _run(plan)
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: stopped; what was mounted and started is gone", file=sys.stderr)
-        return 130
-    return 0
+    if wanted.quick and (names or wanted.rounds is not None):
+        parser.error("a quick run has an image and rounds of its own: leave QUICK, or IMAGES and ROUNDS, out")
+    rounds = ROUNDS if wanted.rounds is None else wanted.rounds
+    if rounds < 1:
+        parser.error(f"there is nothing to measure in {rounds} rounds")
+    plan = QUICK if wanted.quick else full(names, rounds)
+    return ended(lambda: _run(plan))
 
 
 def _run(plan: Plan) -> None:
@@ -110,13 +103,6 @@ def _write(path: Path, caption: report.Caption, comparisons: Sequence[Comparison
     print(report.figures_table(comparisons), "", report.ratios_table(comparisons), "", sep="\n")
     print(*report.sentences(comparisons), sep="\n")
     print(f"written: bench/results/{path.name}.md, .json and .svg", file=sys.stderr)
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    """Unwind once; further signals must not interrupt the cleaning up."""
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from bench import corpus, machine, report, setting
+from bench.endings import ended
 from bench.floors import Cost, floors
 from bench.peers import Headway
-from bench.processes import BenchError
 from bench.rounds import Bench
 from bench.samples import Sample, Spread
 
@@ -19,15 +19,11 @@ IMAGES = tuple((each, "gzip") for each in (corpus.PYTHON, corpus.SMALL, corpus.B
 Round = tuple[Mapping[str, Cost], Sample]
 
 
-def main() -> int:
-    """Measure the floors and a pull in turn, and write the page; return the exit code."""
-    try:
-        with setting.ready(IMAGES) as (bench, images):
-            facts = machine.facts() | {"load average before": machine.load()}
-            measured = {f"{image.name} {image.compression}": _rounds(bench, image) for image in images}
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
+def _run() -> None:
+    """Measure the floors and a pull in turn, and write the page."""
+    with setting.ready(IMAGES) as (bench, images):
+        facts = machine.facts() | {"load average before": machine.load()}
+        measured = {f"{image.name} {image.compression}": _rounds(bench, image) for image in images}
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     path = setting.RESULTS / f"floor-{today}"
     facts |= {"load average after": machine.load()}
@@ -42,7 +38,6 @@ def main() -> int:
     }
     path.with_suffix(".json").write_text(json.dumps({"facts": facts, "images": found}, indent=1) + "\n")
     print(page)
-    return 0
 
 
 def _rounds(bench: Bench, image: corpus.Image) -> list[Round]:
@@ -79,4 +74,4 @@ def _cells(stages: Sequence[str], rounds: Sequence[Round]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(_run))

@@ -12,9 +12,9 @@ from bench import machine, prerequisites
 from bench.badlink import report
 from bench.badlink.faults import BAD_LINKS, RATE, big_image
 from bench.badlink.pulls import Outcome, pull_over
+from bench.endings import ended
 from bench.more_peers import Containerd, Podman, Skopeo
 from bench.peers import Dockerd, Headway, Program
-from bench.processes import BenchError
 from bench.setting import RESULTS
 
 PROGRAMS: tuple[Program, ...] = (Headway(), Dockerd(), Containerd(), Podman(), Skopeo())
@@ -26,12 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.badlink", description="Pulls over links that break.")
     parser.add_argument("--only", help="only the rows whose title has these words; nothing is kept")
     only = parser.parse_args().only or ""
-    try:
-        _run(only)
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return ended(lambda: _run(only))
 
 
 def _run(only: str) -> None:

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 from bench import corpus, machine, pictures, report, setting
+from bench.endings import ended
 from bench.outbound.rounds import Material, compare, made
 from bench.outbound.tasks import TASKS, Task
-from bench.processes import BenchError
 from bench.rounds import Bench
 from bench.samples import Comparison
 
@@ -25,15 +25,8 @@ def main() -> int:
     if not tasks:
         parser.error(f"there is no {options.only!r}")
     recipes = (corpus.PYTHON,) if options.quick else (corpus.PYTHON, corpus.BIG)
-    try:
-        _run(tasks, recipes, rounds=1 if options.quick else 5, twins=1 if options.quick else 3)
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: stopped; what was mounted and started is gone", file=sys.stderr)
-        return 130
-    return 0
+    rounds, twins = (1, 1) if options.quick else (5, 3)
+    return ended(lambda: _run(tasks, recipes, rounds=rounds, twins=twins))
 
 
 def _run(tasks: list[Task], recipes: tuple[corpus.Recipe, ...], *, rounds: int, twins: int) -> None:

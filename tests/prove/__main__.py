@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import tempfile
 import time
 import traceback
 from pathlib import Path
-from types import FrameType
 
+from bench.endings import STOPPED, unwind_once
 from tests.prove import (
     bad_input,
     cgroup,
@@ -81,8 +80,12 @@ def main() -> int:
     chosen = [CHECKS[name] for name in options.names or CHECKS]
     if any(each.needs_root for each in chosen) and os.geteuid() != 0:
         parser.error(f"{next(each.name for each in chosen if each.needs_root)} mounts a small disk: run it as root")
-    signal.signal(signal.SIGTERM, _stop)
-    failed = [each.name for each in chosen if not _run(each, options.seed)]
+    unwind_once()
+    try:
+        failed = [each.name for each in chosen if not _run(each, options.seed)]
+    except KeyboardInterrupt:
+        print("stopped; what was mounted and started is gone, and the check that ran wrote no result", file=sys.stderr)
+        return STOPPED
     print(f"\n{len(chosen) - len(failed)} of {len(chosen)} hold" + (f"; failed: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
@@ -99,10 +102,6 @@ def _run(check: Check, seed: int) -> bool:
             sheet.right("the check itself ends well", f"{type(error).__name__}: {error}")
     write(check, sheet, seconds=time.monotonic() - began)
     return sheet.holds
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt  # everything started is ended on the way out
 
 
 if __name__ == "__main__":
