@@ -39,7 +39,7 @@ class Podman:
     """podman, which needs no daemon."""
 
     name = "podman"
-    remark = "podman pulls into a store of its own with its overlay driver."
+    remark = "podman pulls into a store of its own with its overlay driver; what it downloads waits on the same disk."
 
     def version(self) -> str:
         """See :meth:`bench.peers.Program.version`."""
@@ -50,10 +50,14 @@ class Podman:
         """See :meth:`bench.peers.Program.running`."""
         place = ["--root", str(data_root), "--runroot", f"{scratch}/run", "--tmpdir", f"{scratch}/tmp"]
         podman = ["podman", *place, "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs"]
+        # Each blob is a file there before it is unpacked: in /var/tmp nobody would count its bytes or wait for them.
+        waiting = data_root.with_name("downloads")
+        waiting.mkdir()
         try:
             yield Client(
                 pull=[*podman, "pull", "--quiet", "--tls-verify=false"],
                 images=[*podman, "images", "--quiet", "--no-trunc"],
+                environment={"TMPDIR": str(waiting)},
             )
         finally:
             unmount_below(data_root)
