@@ -6,6 +6,8 @@ Rule 2: a parent is found as after chroot(2): symlinks on the way are followed, 
         is opened by itself with O_NOFOLLOW and links are resolved here, so that it is known where a path led. Nothing
         needs privileges, so root and others run the same code.
 Rule 3: only the thread that unpacks changes the tree meanwhile; what it removes, it tells (`Root.forget`).
+Rule 4: a walk begins at the nearest directory that is still open, and leaves one open every so many levels: else a
+        name of 2,000 levels, all of which are asked for, would cost two million steps.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _COMPONENT = _DIRECTORY | os.O_NOFOLLOW
 _LINKS = 40  # what the kernel allows on one path (path_resolution(7))
 _KEPT = 64
+_STRIDE = 32  # with as many marks as are kept, one path as long as a path can be has a mark every so many levels
 
 _OPENAT2 = 437  # the same on every architecture but alpha
 _NO_SYMLINKS, _IN_ROOT = 0x04, 0x10
@@ -86,6 +89,52 @@ def clamped(name: bytes) -> bytes:
     return b"/".join(parts)
 
 
+class _Mark(NamedTuple):
+    """A directory that is open.
+
+    Attributes:
+        descriptor: Of it.
+        path: Where it is, without symlinks.
+        links: How many were followed on the way.
+    """
+
+    descriptor: int
+    path: bytes
+    links: int
+
+
+class _Marks:
+    """So many directories, the most recently used one last."""
+
+    def __init__(self) -> None:
+        self._marks: dict[bytes, _Mark] = {}
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._marks
+
+    def get(self, path: bytes) -> _Mark | None:
+        """Return the directory that was found at `path`, and count it as used."""
+        mark = self._marks.pop(path, None)
+        if mark is not None:
+            self._marks[path] = mark
+        return mark
+
+    def add(self, path: bytes, mark: _Mark) -> bytes | None:
+        """Keep one more, which was not there; return the path of that whose place it takes."""
+        evicted = None
+        if len(self._marks) >= _KEPT:
+            evicted = next(iter(self._marks))
+            os.close(self._marks.pop(evicted).descriptor)
+        self._marks[path] = mark
+        return evicted
+
+    def clear(self) -> None:
+        """Close all."""
+        for mark in self._marks.values():
+            os.close(mark.descriptor)
+        self._marks.clear()
+
+
 class Root:
     """The directory a layer is unpacked into.
 
@@ -96,13 +145,14 @@ class Root:
 
     Attributes:
         descriptor: Of the directory itself, readable.
-        detours: Where those paths led that `directory` was asked for and that have a symlink on the way.
+        detours: Where those paths led that have a symlink on the way, for as long as their directories stay open.
     """
 
     def __init__(self, directory: Path, make: Maker, *, kernel: bool | None = None) -> None:
         self._make = make
         self._kernel = has_openat2() if kernel is None else kernel
-        self._kept: dict[bytes, int] = {}  # the most recently used one last
+        self._kept = _Marks()  # what was asked for, by the path it was asked for by
+        self._passed = _Marks()  # what walks passed, by where it is
         self.detours: dict[bytes, bytes] = {}
         self.descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -122,46 +172,69 @@ class Root:
         """
         if not path:
             return self.descriptor
-        descriptor = self._kept.pop(path, None)
-        if descriptor is None:
-            descriptor = self._open(path, create=create)
-            if len(self._kept) >= _KEPT:
-                os.close(self._kept.pop(next(iter(self._kept))))
-        self._kept[path] = descriptor
-        return descriptor
+        mark = self._kept.get(path)
+        if mark is None:
+            mark = self._open(path, create=create)
+            if mark.path != path:
+                self.detours[path] = mark.path
+            if (evicted := self._kept.add(path, mark)) is not None:
+                self.detours.pop(evicted, None)
+        return mark.descriptor
 
     def forget(self) -> None:
         """Close those that were given out: a directory or a symlink has been removed."""
-        for descriptor in self._kept.values():
-            os.close(descriptor)
         self._kept.clear()
+        self._passed.clear()
         self.detours.clear()
 
-    def _open(self, path: bytes, *, create: bool) -> int:
+    def _open(self, path: bytes, *, create: bool) -> _Mark:
         if self._kernel:
             try:
-                return openat2(self.descriptor, path)
+                return _Mark(openat2(self.descriptor, path), path, 0)
             except OSError as error:
                 # ELOOP: a symlink, which the walk follows.
                 missing = error.errno in (errno.ENOENT, errno.ENOTDIR) and create
                 if not missing and error.errno != errno.ELOOP:
                     raise
-        with _Walk(self.descriptor, self._make if create else None) as walk:
-            descriptor = walk.open(path)
-            if walk.path != path:
-                self.detours[path] = walk.path
-            return descriptor
+        length, begin = self._nearest(path)
+        with _Walk(self.descriptor, begin, self._make if create else None, self._pass) as walk:
+            return walk.open(path[length:])
+
+    def _nearest(self, path: bytes) -> tuple[int, _Mark]:
+        """Return the nearest directory on the way that is open, and how much of `path` leads there."""
+        above = path.rpartition(b"/")[0]
+        if above and (mark := self._kept.get(above)) is not None:
+            return len(above), mark
+        parts = above.split(b"/")
+        for depth in range(len(parts) // _STRIDE * _STRIDE, 0, -_STRIDE):
+            passed = b"/".join(parts[:depth])
+            if (mark := self._passed.get(passed)) is not None:
+                return len(passed), mark
+        return 0, _Mark(self.descriptor, b"", 0)
+
+    def _pass(self, mark: _Mark) -> None:
+        """Keep a directory that a walk is in, for others to begin at."""
+        if mark.path not in self._passed:
+            self._passed.add(mark.path, mark._replace(descriptor=os.dup(mark.descriptor)))
 
 
 class _Walk:
-    """One path, resolved component by component."""
+    """One path, resolved component by component.
 
-    def __init__(self, root: int, make: Maker | None) -> None:
+    Args:
+        root: What absolute symlinks begin at.
+        begin: What the path begins at.
+        make: Makes directories; None where none are to be made.
+        passing: Told of directories on the way, every so many levels.
+    """
+
+    def __init__(self, root: int, begin: _Mark, make: Maker | None, passing: Callable[[_Mark], None]) -> None:
         self._root = root
         self._make = make
-        self._here = os.dup(root)
-        self._names: list[bytes] = []
-        self._links = 0
+        self._passing = passing
+        self._here = os.dup(begin.descriptor)
+        self._names = begin.path.split(b"/") if begin.path else []
+        self._links = begin.links
 
     def __enter__(self) -> Self:
         return self
@@ -171,13 +244,8 @@ class _Walk:
     ) -> None:
         os.close(self._here)
 
-    @property
-    def path(self) -> bytes:
-        """Where it is now, without symlinks."""
-        return b"/".join(self._names)
-
-    def open(self, path: bytes) -> int:
-        """Return a new descriptor of the directory at `path`."""
+    def open(self, path: bytes) -> _Mark:
+        """Return the directory at `path`, with a new descriptor."""
         todo = path.split(b"/")[::-1]
         while todo:
             name = todo.pop()
@@ -191,7 +259,7 @@ class _Walk:
                     self._names.clear()
                     self._move(os.dup(self._root))
                 todo += target.split(b"/")[::-1]
-        return os.dup(self._here)
+        return _Mark(os.dup(self._here), b"/".join(self._names), self._links)
 
     def _up(self) -> None:
         if self._names:
@@ -211,6 +279,8 @@ class _Walk:
             descriptor = os.open(name, _COMPONENT, dir_fd=self._here)
         self._names.append(name)
         self._move(descriptor)
+        if len(self._names) % _STRIDE == 0:
+            self._passing(_Mark(self._here, b"/".join(self._names), 0))
         return None
 
     def _target(self, name: bytes) -> bytes | None:
