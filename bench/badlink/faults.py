@@ -37,8 +37,7 @@ class BadLink:
         title: In words, as in the table.
         link: What goes wrong on the way.
         script: What goes wrong at the registry, for the digest of the big layer.
-        waits: Seconds that the fault itself makes everybody wait.
-        refetched: Bytes that nobody can help to fetch again.
+        waits: Seconds that the link is gone, or that the registry asks everybody to wait.
         limit_seconds: When a pull counts as hung, and is ended.
     """
 

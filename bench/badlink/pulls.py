@@ -7,13 +7,14 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.badlink.faults import BadLink, rate
 from bench.measure import Group
-from bench.peers import Client, Program
+from bench.peers import Client, Program, check_pulled
 from bench.processes import BenchError
 from tests.fakes.images import Image
 from tests.faults.link import Link
@@ -81,14 +82,12 @@ def pull_over(program: Program, bad: BadLink, image: Image, place: Path) -> Outc
             Link(target=registry.address, faults=[rate(), *bad.link]) as link,
             program.running(data_root, scratch, Uncounted()) as client,
         ):
-            began = time.monotonic()
             while not outcome.is_complete and outcome.pulls < PULLS:
                 _pull(client, f"{link.host}/test/image:latest", bad.limit_seconds, outcome)
                 outcome.is_complete = _has(client, image.image_id)
             outcome.crossed = link.bytes_down
             offset = next((at for at, count in link.timeline if count), 0.0)
             outcome.timeline = [(max(0.0, at - offset), count) for at, count in link.timeline]
-            outcome.seconds = min(outcome.seconds, time.monotonic() - began)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return outcome
@@ -97,34 +96,44 @@ def pull_over(program: Program, bad: BadLink, image: Image, place: Path) -> Outc
 def _pull(client: Client, reference: str, limit_seconds: float, outcome: Outcome) -> None:
     outcome.pulls += 1
     began = time.monotonic()
-    with subprocess.Popen(
-        [*client.pull, reference],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | dict(client.environment),
-        start_new_session=True,
-    ) as process:
-        try:
-            process.wait(limit_seconds)
-        except subprocess.TimeoutExpired:
-            outcome.hung += 1
-            _end(process)
+    if not ends_in_time([*client.pull, reference], limit_seconds, client.environment):
+        outcome.hung += 1
     outcome.seconds += time.monotonic() - began
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command as Ctrl-C does, and by force where it does not heed that."""
-    os.killpg(process.pid, signal.SIGINT)
+def ends_in_time(command: Sequence[str], limit_seconds: float, environment: Mapping[str, str]) -> bool:
+    """Run a command and say whether it ended by itself; nothing of it runs afterwards, whatever happened meanwhile."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | dict(environment),
+        start_new_session=True,
+    )
     try:
-        process.wait(STOP_SECONDS)
+        process.wait(limit_seconds)
     except subprocess.TimeoutExpired:
+        return False
+    finally:
+        _end(process)
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and what it started as Ctrl-C does, and by force where that is not heeded."""
+    with suppress(ProcessLookupError):  # it has ended, and all that it started
+        os.killpg(process.pid, signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _has(client: Client, image_id: str) -> bool:
-    expected = image_id.removeprefix("sha256:")
     try:
-        return any(len(held) >= 12 and expected.startswith(held) for held in client.image_ids())
+        check_pulled(client, image_id)
     except BenchError:
         return False
+    return True
