@@ -8,16 +8,14 @@ import pytest
 
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.download import Ended
-from headway.distribution.flow import LinkMemory
 from headway.distribution.skipping import RangeIgnoredError
 from headway.distribution.spread import Fetch
 from headway.distribution.standing import Standing
-from headway.distribution.streams import Streams
 from headway.errors import Fault, HeadwayError, UnreachableError
 from headway.oci.digest import Digest
 from headway.service.lanes import Lanes
 from headway.service.receiver import Receiver
-from headway.service.tools import Tools
+from headway.service.tools import TransferTools
 from tests.fakes.memory import MemoryBlobStore, MemoryIngest, MemoryIngestStore
 from tests.fakes.simulated_registry import SimulatedRegistry
 
@@ -62,13 +60,11 @@ def ingest_with(*held: tuple[int, bytes]) -> MemoryIngest:
     return ingest
 
 
-def tools(clock: Callable[[], float]) -> Tools:
-    return Tools(
+def tools(clock: Callable[[], float]) -> TransferTools:
+    return TransferTools(
         registry=SimulatedRegistry(),
         lanes=Lanes(),
-        memory=LinkMemory(),
         standing=Standing(),
-        streams=Streams(),
         policy=RetryPolicy,
         clock=clock,
         jitter=lambda: 0.0,

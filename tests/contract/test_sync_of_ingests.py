@@ -6,15 +6,13 @@ import time
 from concurrent.futures import Future
 
 from headway.distribution.backoff import RetryPolicy
-from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
-from headway.distribution.streams import Streams
 from headway.interfaces.content import Follower
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.service.blob_transfer import BlobTransfer
 from headway.service.lanes import Lanes
-from headway.service.tools import Tools
+from headway.service.tools import TransferTools
 from tests.fakes.memory import MemoryBlobStore, MemoryIngestStore
 from tests.fakes.simulated_registry import SimulatedRegistry
 
@@ -24,12 +22,10 @@ BLOB = bytes(1000)
 async def test_a_layer_that_unpacks_for_long_is_synced_meanwhile() -> None:
     ingest = MemoryIngestStore(MemoryBlobStore()).open(Digest.of(BLOB), len(BLOB))
     lanes = Lanes()
-    tools = Tools(
+    tools = TransferTools(
         registry=SimulatedRegistry(),
         lanes=lanes,
-        memory=LinkMemory(),
         standing=Standing(),
-        streams=Streams(),
         policy=RetryPolicy,
         clock=lambda: time.monotonic() * 100,
         jitter=lambda: 0.0,

@@ -43,9 +43,7 @@ def memory_service(stores: Stores, registry: SimulatedRegistry, place: Path, **l
             saver=saver(stores),
             loader=loader(settings, stores),
             pulls=lambda live: pulling(settings, stores, limits=live, registry=registry),
-            pushes=lambda live: pushing(
-                settings, stores, limits=live, registry=registry, pusher=SimulatedPusher(registry)
-            ),
+            pushes=lambda live: pushing(settings, stores, limits=live, pusher=SimulatedPusher(registry)),
             **limits,
         )
     )

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from headway.composition.network import credential_source, http_client
 from headway.composition.requests import pull_request
+from headway.composition.tools import tools_over
 from headway.distribution.addresses import AddressBook
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.connection_lives import Life
-from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
-from headway.distribution.streams import Streams
 from headway.interfaces.images import HostMemory
 from headway.oci.reference import Reference
 from headway.registry.client import RegistryClient
-from headway.service.lanes import Lanes
 from headway.service.repository import Repository
-from headway.service.tools import Tools
 from headway.settings import Settings
 
 ATTEMPTS = 2
@@ -69,21 +65,8 @@ def asking(settings: Settings, hosts: HostMemory) -> Iterator[Callable[[Referenc
         hosts: Which registries have answered before.
     """
     remembered = RememberedHosts(hosts)
-    standing = Standing(AddressBook(hosts.addresses()))
-    http = http_client(settings, standing=standing)
-    lanes = Lanes()
-    tools = Tools(
-        registry=RegistryClient(http, credential_source(settings)),
-        lanes=lanes,
-        memory=LinkMemory(),
-        standing=standing,
-        streams=Streams(),
-        policy=lambda: RetryPolicy(ATTEMPTS, 0.0),  # who asks waits for an answer, not for the link
-        clock=time.monotonic,
-        jitter=random.random,
-    )
-    try:
-        yield lambda reference: Repository(tools, remembered, pull_request(settings, reference))
-    finally:
-        http.close()
-        lanes.close()
+    http = http_client(settings, standing=Standing(AddressBook(hosts.addresses())))
+    client = RegistryClient(http, credential_source(settings))
+    policy = RetryPolicy(ATTEMPTS, 0.0)  # who asks waits for an answer, not for the link
+    with tools_over(http, remembered, policy=lambda: policy, clock=time.monotonic) as tools:
+        yield lambda reference: Repository(tools, client, remembered, pull_request(settings, reference))

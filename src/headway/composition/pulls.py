@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
+from msgspec.structs import asdict
+
 from headway.composition.heaps import share_heaps
 from headway.composition.network import credential_source, http_client
+from headway.composition.tools import tools_over
 from headway.distribution.addresses import AddressBook
-from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
-from headway.distribution.streams import Streams
 from headway.distribution.unfinished import Limits
 from headway.interfaces.registries import Registry
 from headway.layers.processes import Processes, places
@@ -29,7 +29,7 @@ from headway.service.preflight import Preflight
 from headway.service.pull import Puller
 from headway.service.slots import Slots
 from headway.service.stores import Stores
-from headway.service.tools import Tools
+from headway.service.tools import TransferTools
 from headway.service.traffic import TrafficLedger
 from headway.service.transfer import Transfers
 from headway.service.unfinished import UnfinishedDownloads
@@ -50,6 +50,20 @@ def _disk_care(settings: Settings, stores: Stores, lanes: Lanes) -> DiskCare:
     )
     limits = Limits(settings.unfinished_max_age, settings.unfinished_max_size)
     return DiskCare(lanes, preflight, UnfinishedDownloads(stores.ingests, limits))
+
+
+@asynccontextmanager
+async def _group_with_ledger(ledger: TrafficLedger) -> AsyncIterator[asyncio.TaskGroup]:
+    """Give a group for transfers; what crosses the network is written down meanwhile, and once more behind them."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(ledger.keep())
+            try:
+                yield group
+            finally:
+                keeping.cancel()
+    finally:
+        ledger.write()
 
 
 @asynccontextmanager
@@ -76,39 +90,18 @@ async def pulling(
     """
     share_heaps()
     limits = limits or LiveLimits(settings.limits)
-    standing = Standing(AddressBook(stores.hosts.addresses()))
     rate = limits.rate
+    standing = Standing(AddressBook(stores.hosts.addresses()))
     http = http_client(settings, standing=standing, resolve=resolve, wall=wall, rate=lambda: rate_over(rate).rate)
-    lanes = Lanes()
-    streams = Streams()
-    tools = Tools(
-        registry=registry or RegistryClient(http, credential_source(settings), clock=clock),
-        lanes=lanes,
-        memory=LinkMemory(),
-        standing=standing,
-        streams=streams,
-        policy=limits.policy,
-        clock=clock,
-        jitter=random.random,
-        rate=rate,
-        useful=http.meter.useful,
-        reused=http.meter.reused,
-    )
-    ledger = TrafficLedger(http.meter, stores.traffic, lanes, wall)
-    try:
-        async with asyncio.TaskGroup() as group:
-            slots = Slots(limits.current.max_concurrent_downloads, lambda: streams.blobs_at_once)
+    client = registry or RegistryClient(http, credential_source(settings), clock=clock)
+    with tools_over(http, stores.hosts, policy=limits.policy, clock=clock) as asking:
+        tools = TransferTools(
+            **asdict(asking), registry=client, rate=rate, useful=http.meter.useful, reused=http.meter.reused
+        )
+        async with _group_with_ledger(TrafficLedger(http.meter, stores.traffic, tools.lanes, wall)) as group:
+            slots = Slots(limits.current.max_concurrent_downloads, lambda: tools.streams.blobs_at_once)
             limits.attach(slots.set_limit)
             applier = Processes(places(), records=settings.record_recipes)
             retain = settings.retain_layer_blobs
             transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group, retain=retain)
-            keeping = group.create_task(ledger.keep())
-            try:
-                yield Puller(tools, transfers, stores, _disk_care(settings, stores, lanes), http.meter)
-            finally:
-                keeping.cancel()
-    finally:
-        http.close()
-        ledger.write()
-        stores.hosts.found(standing.addresses.take_new())
-        lanes.close()
+            yield Puller(tools, transfers, stores, _disk_care(settings, stores, tools.lanes), http.meter)

@@ -28,7 +28,7 @@ from headway.oci.digest import Digest
 from headway.service.consumer import Consumer
 from headway.service.fetches import Fetches
 from headway.service.progress import LayerProgress, Phase
-from headway.service.tools import Source, Tools
+from headway.service.tools import Source, TransferTools
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class BlobTransfer:
 
     def __init__(
         self,
-        tools: Tools,
+        tools: TransferTools,
         sources: Sequence[Source],
         descriptor: Descriptor,
         ingest: Ingest,

@@ -12,15 +12,15 @@ from typing import TypeVar
 
 import msgspec
 
-from headway.distribution.backoff import GiveUp, Retries, RetryPolicy, Wait
+from headway.distribution.backoff import GiveUp, Retries, Wait
 from headway.distribution.endpoints import Endpoint
-from headway.distribution.standing import Standing
 from headway.distribution.upload import Action, Ask, BlobUpload, Close, Done, Look, Open, Send
 from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
 from headway.interfaces.registries import Piece, Pusher, UploadSession
 from headway.service.blob_transfer import REPORT_SECONDS
-from headway.service.lanes import Lanes, Thread
+from headway.service.lanes import Thread
 from headway.service.push_content import Content
+from headway.service.tools import Tools
 
 T = TypeVar("T")
 
@@ -39,26 +39,16 @@ class Target(msgspec.Struct, frozen=True):
     spelled: str
 
 
-class PushTools(msgspec.Struct, frozen=True):
+class PushTools(Tools, frozen=True, kw_only=True):
     """What every upload of a process works with.
 
     Attributes:
         pusher: Talks to registries.
-        lanes: Threads.
-        standing: What registries have shown.
-        policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
-        clock: Monotonic time, in seconds.
         wall: Seconds since the epoch.
-        jitter: Returns a number from 0 up to 1.
     """
 
     pusher: Pusher
-    lanes: Lanes
-    standing: Standing
-    policy: Callable[[], RetryPolicy]
-    clock: Callable[[], float]
     wall: Callable[[], float]
-    jitter: Callable[[], float]
 
 
 class Told(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from headway.oci.descriptor import Descriptor
 from headway.service.lanes import Thread
 from headway.service.own_limits import rate_over
 from headway.service.receiver import Receiver
-from headway.service.tools import Source, Tools
+from headway.service.tools import Source, TransferTools
 
 
 class _Running(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Fetches:
         ingest: Takes the bytes.
     """
 
-    def __init__(self, tools: Tools, sources: Sequence[Source], descriptor: Descriptor, ingest: Ingest) -> None:
+    def __init__(self, tools: TransferTools, sources: Sequence[Source], descriptor: Descriptor, ingest: Ingest) -> None:
         self._tools = tools
         self._sources = sources
         self._descriptor = descriptor

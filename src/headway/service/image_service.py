@@ -400,7 +400,8 @@ class ImageService:
     def get_repository(self, reference: Reference, login: Credentials | None = None) -> Repository:
         """Return the repository that a reference names, to be asked without a pull."""
         request = self._config.registry_service.request(reference, login=login)
-        return Repository(self._pulls.tools, self._stores.hosts, request)
+        tools = self._pulls.tools
+        return Repository(tools, tools.registry, self._stores.hosts, request)
 
     async def search_registry_for_images(
         self,

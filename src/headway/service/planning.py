@@ -20,7 +20,7 @@ from headway.service.preflight import Preflight
 from headway.service.progress import Report
 from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, lease_purpose
 from headway.service.stores import Records, Stores
-from headway.service.tools import Tools
+from headway.service.tools import TransferTools
 from headway.service.transfer import Transfers
 
 USUAL_ANSWER_BYTES = 400
@@ -99,7 +99,7 @@ class Planner:
         preflight: Knows what layers take.
     """
 
-    def __init__(self, tools: Tools, transfers: Transfers, stores: Stores, preflight: Preflight) -> None:
+    def __init__(self, tools: TransferTools, transfers: Transfers, stores: Stores, preflight: Preflight) -> None:
         self._tools = tools
         self._transfers = transfers
         self._stores = stores

@@ -30,7 +30,7 @@ from headway.service.recording import Pulled, record_pull
 from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, lease_purpose
 from headway.service.stores import Stores
 from headway.service.together import together
-from headway.service.tools import Tools
+from headway.service.tools import TransferTools
 from headway.service.transfer import Transfers
 
 
@@ -48,7 +48,9 @@ class Puller:
         meter: See above.
     """
 
-    def __init__(self, tools: Tools, transfers: Transfers, stores: Stores, care: DiskCare, meter: Meter) -> None:
+    def __init__(
+        self, tools: TransferTools, transfers: Transfers, stores: Stores, care: DiskCare, meter: Meter
+    ) -> None:
         self.meter = meter
         self._tools = tools
         self._transfers = transfers
@@ -56,7 +58,7 @@ class Puller:
         self._care = care
 
     @property
-    def tools(self) -> Tools:
+    def tools(self) -> TransferTools:
         """What transfers work with."""
         return self._tools
 
@@ -101,7 +103,7 @@ class _Pull:
 
     def __init__(
         self,
-        tools: Tools,
+        tools: TransferTools,
         transfers: Transfers,
         stores: Stores,
         care: DiskCare,

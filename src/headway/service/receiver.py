@@ -10,7 +10,7 @@ from headway.errors import Fault, HeadwayError, UnreachableError
 from headway.interfaces.content import Ingest
 from headway.interfaces.registries import BlobStream
 from headway.service.own_limits import rate_over
-from headway.service.tools import Tools
+from headway.service.tools import TransferTools
 
 
 class Receiver:
@@ -30,7 +30,7 @@ class Receiver:
         stream: BlobStream,
         ingest: Ingest,
         *,
-        tools: Tools,
+        tools: TransferTools,
         host: str,
     ) -> None:
         self.fetch = fetch

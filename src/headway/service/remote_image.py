@@ -27,7 +27,7 @@ from headway.service.asking import Asker
 from headway.service.blob_transfer import Cost
 from headway.service.progress import Report
 from headway.service.stores import Stores
-from headway.service.tools import Source, Tools
+from headway.service.tools import Source, TransferTools
 from headway.service.transfer import Transfers
 
 _NESTED_INDEXES = 3
@@ -109,7 +109,7 @@ class RemoteImages:
     """
 
     def __init__(
-        self, tools: Tools, transfers: Transfers, stores: Stores, request: PullRequest, report: Report
+        self, tools: TransferTools, transfers: Transfers, stores: Stores, request: PullRequest, report: Report
     ) -> None:
         self._tools = tools
         self._transfers = transfers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headway.distribution.endpoints import endpoints_for
 from headway.interfaces.images import HostMemory
+from headway.interfaces.registries import Registry
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
@@ -18,13 +19,14 @@ class Repository:
 
     Args:
         tools: What to work with.
+        registry: Answers.
         hosts: Which registries have answered before.
         request: Which repository, and where it may be asked.
     """
 
-    def __init__(self, tools: Tools, hosts: HostMemory, request: PullRequest) -> None:
+    def __init__(self, tools: Tools, registry: Registry, hosts: HostMemory, request: PullRequest) -> None:
         self.name = request.reference.name_only()
-        self._registry = tools.registry
+        self._registry = registry
         endpoints = endpoints_for(self.name.domain, request.mirrors, request.insecure, request.login)
         self._asker = Asker(tools, hosts, endpoints, name=self.name.familiar, report=lambda _: None)
 

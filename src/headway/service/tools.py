@@ -1,4 +1,4 @@
-"""What transfers work with: where a blob may be had, and what a process has one of."""
+"""What questions and transfers work with: where a blob may be had, and what a process has one of."""
 
 from __future__ import annotations
 
@@ -30,39 +30,47 @@ class Source(msgspec.Struct, frozen=True):
     repository: str
 
 
-class Tools(msgspec.Struct, frozen=True):
-    """What every transfer of a process works with.
+class Tools(msgspec.Struct, frozen=True, kw_only=True):
+    """What every question of a process to registries works with.
 
     Attributes:
-        registry: Reads from registries.
         lanes: Threads.
-        memory: What the link has shown.
         standing: What registries have shown.
-        streams: How many connections pay.
         policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
         clock: Monotonic time, in seconds.
         jitter: Returns a number from 0 up to 1.
-        rate: What all downloads together keep to.
         retries: What this process has had to ask for again, by cause.
-        useful: Told how many bytes came that were not here before (`interfaces.traffic.TrafficCounter`).
-        reused: Told how many did not have to come.
     """
 
-    registry: Registry
     lanes: Lanes
-    memory: LinkMemory
     standing: Standing
-    streams: Streams
     policy: Callable[[], RetryPolicy]
     clock: Callable[[], float]
     jitter: Callable[[], float]
-    rate: SharedRate = msgspec.field(default_factory=SharedRate)
     retries: Counter[str] = msgspec.field(default_factory=Counter)
-    useful: Callable[[int], None] = lambda _: None
-    reused: Callable[[int], None] = lambda _: None
 
     def retried(self, cause: str) -> None:
         """Take note of something that has to be asked for again."""
         self.retries[cause] += 1
         if (charged := account()) is not None:
             charged.retries[cause] += 1
+
+
+class TransferTools(Tools, frozen=True, kw_only=True):
+    """What every transfer of a process works with.
+
+    Attributes:
+        registry: Reads from registries.
+        memory: What the link has shown.
+        streams: How many connections pay.
+        rate: What all downloads together keep to.
+        useful: Told how many bytes came that were not here before (`interfaces.traffic.TrafficCounter`).
+        reused: Told how many did not have to come.
+    """
+
+    registry: Registry
+    memory: LinkMemory = msgspec.field(default_factory=LinkMemory)
+    streams: Streams = msgspec.field(default_factory=Streams)
+    rate: SharedRate = msgspec.field(default_factory=SharedRate)
+    useful: Callable[[int], None] = lambda _: None
+    reused: Callable[[int], None] = lambda _: None

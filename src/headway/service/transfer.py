@@ -28,7 +28,7 @@ from headway.service.progress import LayerProgress, Phase
 from headway.service.single_flight import SingleFlight
 from headway.service.slots import Slots
 from headway.service.stores import Stores
-from headway.service.tools import Source, Tools
+from headway.service.tools import Source, TransferTools
 from headway.service.unpack_places import PoliteSource
 
 Listener = Callable[[LayerProgress], None]
@@ -48,7 +48,7 @@ class Transfers:
 
     def __init__(
         self,
-        tools: Tools,
+        tools: TransferTools,
         stores: Stores,
         *,
         applier: Applier,

@@ -29,7 +29,7 @@ from headway.service.importing import Importer, ImportRequest
 from headway.service.lanes import Thread
 from headway.service.progress import LayerProgress, PullEvent, Waiting
 from headway.service.stores import Stores
-from headway.service.tools import Source, Tools
+from headway.service.tools import Source, TransferTools
 from headway.service.unpack_places import PoliteSource
 
 
@@ -62,7 +62,7 @@ class WebImporter:
         importer: Makes the images.
     """
 
-    def __init__(self, tools: Tools, stores: Stores, files: WebFiles, importer: Importer) -> None:
+    def __init__(self, tools: TransferTools, stores: Stores, files: WebFiles, importer: Importer) -> None:
         self._tools = tools
         self._hosts: HostMemory = stores.hosts
         self._ingests = stores.ingests

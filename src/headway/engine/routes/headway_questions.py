@@ -54,7 +54,7 @@ class HeadwayQuestionRoutes:
         def repository(reference: Reference) -> Repository:
             login = wanted.logins.get(f"{reference.domain}/{reference.path}")
             request = self._service.pull_request(reference, login=login, insecure=wanted.insecure)
-            return Repository(tools, self._stores.hosts, request)
+            return Repository(tools, tools.registry, self._stores.hosts, request)
 
         with keeping_to(OwnLimits(attempts=ATTEMPTS, patience=0.0)):
             found = await Outdated(self._stores, repository).check(references)

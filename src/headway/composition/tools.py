@@ -1,0 +1,34 @@
+"""What all that talks to registries works with, for as long as it does."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from headway.distribution.backoff import RetryPolicy
+from headway.interfaces.images import HostMemory
+from headway.registry.http import HttpClient
+from headway.service.lanes import Lanes
+from headway.service.tools import Tools
+
+
+@contextmanager
+def tools_over(
+    http: HttpClient, hosts: HostMemory, *, policy: Callable[[], RetryPolicy], clock: Callable[[], float]
+) -> Iterator[Tools]:
+    """Give what questions work with; threads and idle connections end with the block.
+
+    Args:
+        http: Talks to them, and has what they have shown.
+        hosts: Told where they were found.
+        policy: Returns when to give up.
+        clock: Monotonic time, in seconds.
+    """
+    lanes = Lanes()
+    try:
+        yield Tools(lanes=lanes, standing=http.standing, policy=policy, clock=clock, jitter=random.random)
+    finally:
+        http.close()
+        hosts.found(http.standing.addresses.take_new())
+        lanes.close()
