@@ -82,18 +82,12 @@ def _run(plan: Plan) -> None:
             bench.compare(image, plan.able(image.compression), rounds=plan.rounds, twins=plan.twins) for image in images
         ]
     facts |= {"load average after": machine.load()} | {
-        f"image {image.name} {image.compression}": _describe(image) for image in images
+        f"image {image.name} {image.compression}": image.described() for image in images
     }
     remarks = [program.remark for program in plan.programs]
     name, title = f"{plan.name}-{today}", f"Headway beside its peers, {today}"
     caption = report.Caption(title, plan.command, facts, versions, remarks, f"{name}.svg")
     _write(setting.RESULTS / name, caption, comparisons)
-
-
-def _describe(image: corpus.Image) -> str:
-    compressed, unpacked = sum(image.layer_bytes) / 1e6, image.unpacked_bytes / 1e6
-    layers = f"{len(image.layer_bytes)} layers, {compressed:.0f} MB compressed"
-    return f"{layers}, {image.files:,} files of {unpacked:.0f} MB, ID {image.image_id}"
 
 
 def _write(path: Path, caption: report.Caption, comparisons: Sequence[Comparison]) -> None:

@@ -170,6 +170,16 @@ class Image:
         manifest = _manifest(self.layout, self.compression)
         return [_blob(self.layout, layer["digest"]) for layer in manifest["layers"]]
 
+    def diff_ids(self) -> list[str]:
+        """Return the digests of the layers' tars, the lowest first."""
+        found: list[str] = json.loads(_blob(self.layout, self.image_id).read_text())["rootfs"]["diff_ids"]
+        return found
+
+    def described(self) -> str:
+        """Return what a reader of figures must know of it; figures of different IDs are not compared."""
+        layers = f"{len(self.layer_bytes)} layers, {sum(self.layer_bytes) / 1e6:.0f} MB compressed"
+        return f"{layers}, {self.files:,} files of {self.unpacked_bytes / 1e6:.0f} MB, ID {self.image_id}"
+
 
 PYTHON = Recipe(
     "python",

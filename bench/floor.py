@@ -22,11 +22,12 @@ Round = tuple[Mapping[str, Cost], Sample]
 def _run() -> None:
     """Measure the floors and a pull in turn, and write the page."""
     with setting.ready(IMAGES) as (bench, images):
-        facts = machine.facts() | {"load average before": machine.load()}
+        facts = machine.facts() | {"measured with": Headway().version(), "load average before": machine.load()}
         measured = {f"{image.name} {image.compression}": _rounds(bench, image) for image in images}
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     path = setting.RESULTS / f"floor-{today}"
     facts |= {"load average after": machine.load()}
+    facts |= {f"image {image.name} {image.compression}": image.described() for image in images}
     page = _page(today, facts, measured)
     path.with_suffix(".md").write_text(page)
     found = {

@@ -1,7 +1,7 @@
 """What a pull cannot do without: each stage alone, as cheaply as this machine can, in CPU seconds.
 
 Rule: a stage does nothing but its system calls or its library's calls, in one thread, on what the image has; what it
-needs to know beforehand is found out before the clock starts.
+needs to know beforehand is found out before the clock starts. What it got has to be the image: an error is fast.
 """
 
 import hashlib
@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backports import zstd
 from isal import igzip_lib
 
 from bench.corpus import Image
+from bench.processes import BenchError
 
 PIECE = 1 << 20
 Pieces = Iterator[bytes]
-Decompressor = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +54,24 @@ def floors(image: Image, address: str, empty: Path) -> dict[str, Cost]:
     """Measure every stage of pulling an image.
 
     Args:
-        image: Pushed to the registry.
+        image: Of gzip layers, and pushed to the registry.
         address: The registry's host and port.
         empty: A directory on the measured disk.
+
+    Raises:
+        BenchError: A stage did not get what the image has.
     """
-    blobs = image.layers()
-    listed = [list(_entries(blob, image.compression)) for blob in blobs]
+    blobs, diff_ids = image.layers(), image.diff_ids()
+    listed = [list(_entries(blob)) for blob in blobs]
     stages: dict[str, Callable[[], None]] = {
-        "network": lambda: _each(blobs, lambda blob: _fetch(address, image.name, f"sha256:{blob.name}")),
-        "sha256 of the blobs": lambda: _each(blobs, lambda blob: _hash(_read(blob))),
-        "decompression": lambda: _each(blobs, lambda blob: _drain(_expanded(blob, image.compression))),
+        "network": lambda: _each(blobs, lambda blob: fetch(address, image.name, blob)),
+        "sha256 of the blobs": lambda: _each(blobs, lambda blob: check_digest(_read(blob), f"sha256:{blob.name}")),
+        "decompression": lambda: _each(blobs, lambda blob: _drain(_expanded(blob))),
         "files": lambda: _make_all(empty, listed),
     }
     costs = {name: _cost(stage) for name, stage in stages.items()}
-    both = _cost(lambda: _each(blobs, lambda blob: _hash(_expanded(blob, image.compression))))
+    tars = dict(zip(blobs, diff_ids, strict=True))
+    both = _cost(lambda: _each(blobs, lambda blob: check_digest(_expanded(blob), tars[blob])))
     alone = costs["decompression"]
     hashing = Cost(both.cpu_seconds - alone.cpu_seconds, both.wall_seconds - alone.wall_seconds)
     return costs | {"sha256 of the tars": hashing}
@@ -86,13 +89,20 @@ def _each(blobs: list[Path], work: Callable[[Path], None]) -> None:
         work(blob)
 
 
-def _fetch(address: str, repository: str, digest: str) -> None:
+def fetch(address: str, repository: str, blob: Path) -> None:
+    """Ask a registry for a blob, which also lies in a file, and drop what comes.
+
+    Raises:
+        BenchError: It is not so many bytes that came.
+    """
     connection = http.client.HTTPConnection(address)
-    connection.request("GET", f"/v2/{repository}/blobs/{digest}")
-    answer, buffer = connection.getresponse(), bytearray(PIECE)
-    while answer.readinto(buffer):
-        pass
+    connection.request("GET", f"/v2/{repository}/blobs/sha256:{blob.name}")
+    answer, buffer, came = connection.getresponse(), bytearray(PIECE), 0
+    while count := answer.readinto(buffer):
+        came += count
     connection.close()
+    if answer.status != http.HTTPStatus.OK or came != blob.stat().st_size:
+        raise BenchError(f"the registry answered {answer.status} and {came:,} bytes for blob {blob.name}")
 
 
 def _read(blob: Path) -> Pieces:
@@ -101,11 +111,7 @@ def _read(blob: Path) -> Pieces:
             yield piece
 
 
-def _expanded(blob: Path, compression: str) -> Pieces:
-    if compression == "zstd":
-        expand: Decompressor = zstd.ZstdDecompressor().decompress
-        yield from map(expand, _read(blob))
-        return
+def _expanded(blob: Path) -> Pieces:
     state = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
     for piece in _read(blob):
         yield state.decompress(piece, PIECE)
@@ -113,10 +119,17 @@ def _expanded(blob: Path, compression: str) -> Pieces:
             yield state.decompress(b"", PIECE)
 
 
-def _hash(pieces: Pieces) -> None:
+def check_digest(pieces: Pieces, digest: str) -> None:
+    """Hash pieces, and compare.
+
+    Raises:
+        BenchError: They are something else.
+    """
     state = hashlib.sha256()
     for piece in pieces:
         state.update(piece)
+    if f"sha256:{state.hexdigest()}" != digest:
+        raise BenchError(f"what should be {digest} is sha256:{state.hexdigest()}")
 
 
 def _drain(pieces: Pieces) -> None:
@@ -141,8 +154,8 @@ class _Stream:
         return data[:size]
 
 
-def _entries(blob: Path, compression: str) -> Iterator[Entry]:
-    stream = _Stream(_expanded(blob, compression))
+def _entries(blob: Path) -> Iterator[Entry]:
+    stream = _Stream(_expanded(blob))
     with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]  # it only reads
         for member in archive:
             name = os.path.normpath(member.name.lstrip("/"))

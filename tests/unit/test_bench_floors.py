@@ -1,0 +1,60 @@
+"""A floor that is measured on an error would be too low, and nobody would see it."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from bench.floors import check_digest, fetch
+from bench.processes import BenchError
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, b"content"), (200, b"cont")])
+def test_a_blob_that_does_not_come_ends_the_measurement(tmp_path: Path, status: int, body: bytes) -> None:
+    blob = tmp_path / "ab"
+    blob.write_bytes(b"content")
+
+    with answering(status, body) as address, pytest.raises(BenchError, match=f"answered {status} and {len(body)}"):
+        fetch(address, "image", blob)
+
+
+def test_a_blob_that_comes_is_a_floor(tmp_path: Path) -> None:
+    blob = tmp_path / "ab"
+    blob.write_bytes(b"content")
+
+    with answering(200, b"content") as address:
+        fetch(address, "image", blob)
+
+
+def test_a_tar_that_is_not_the_layers_ends_the_measurement() -> None:
+    digest = f"sha256:{hashlib.sha256(b'tar').hexdigest()}"
+
+    check_digest(iter([b"t", b"ar"]), digest)
+    with pytest.raises(BenchError, match=digest):
+        check_digest(iter([b"t", b"a"]), digest)
