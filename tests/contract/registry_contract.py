@@ -64,9 +64,14 @@ def reference(name: str) -> Reference:
     return Reference.parse(f"127.0.0.1/{PATH}{name}")
 
 
-def read_all(stream: BlobStream) -> tuple[int, bytes, HeadwayError | None]:
-    """Open a stream, read it and close it; return where it starts, what came, and why no more."""
-    stream.stall_limit_seconds = LIMIT_SECONDS
+def read_all(stream: BlobStream, *, limit: float = LIMIT_SECONDS) -> tuple[int, bytes, HeadwayError | None]:
+    """Open a stream, read it and close it; return where it starts, what came, and why no more.
+
+    Args:
+        stream: Not open yet.
+        limit: How many seconds it may be silent.
+    """
+    stream.stall_limit_seconds = limit
     start, data = -1, b""
     try:
         start = stream.open()

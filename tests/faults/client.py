@@ -16,6 +16,7 @@ from headway.registry.blob import RegistryBlob
 from headway.registry.client import RegistryClient
 from headway.registry.credentials import CredentialSource, anonymous
 from headway.registry.http import HttpClient
+from tests.contract.registry_contract import read_all
 from tests.fakes import images
 from tests.faults.auth import Auth
 from tests.faults.registry import Registry
@@ -72,18 +73,7 @@ class Client:
         self, offset: int = 0, end: int = SIZE, *, limit: float = 5.0
     ) -> tuple[int, bytes, HeadwayError | None]:
         """Return the body as far as it comes, too, and why no further."""
-        stream = self.blob(offset, end, limit=limit)
-        start, data = -1, b""
-        try:
-            start = stream.open()
-            while piece := stream.read():
-                data += piece
-        except HeadwayError as error:
-            return start, data, error
-        else:
-            return start, data, None
-        finally:
-            stream.close()
+        return read_all(self.blob(offset, end), limit=limit)
 
     def manifest(self) -> bytes:
         return self.registry.fetch_manifest(self.endpoint, PATH, MANIFEST).data
