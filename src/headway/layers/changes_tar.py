@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from headway.layers.copying import disk_failures
-from headway.layers.merged import Directories
+from headway.layers.directories import Directories
 from headway.layers.tar_entry import FILE, Entry
 from headway.layers.tar_writer import Member, archive
 from headway.layers.tree_members import TreeMembers, joined

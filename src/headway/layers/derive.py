@@ -23,15 +23,8 @@ import msgspec
 
 from headway.errors import InvalidLayerError
 from headway.layers.copying import Copier, disk_failures, own_prefix, read_xattrs
-from headway.layers.merged import (
-    Described,
-    Directories,
-    MergedEntry,
-    MergedView,
-    is_opaque,
-    join,
-    plain_name,
-)
+from headway.layers.directories import Directories
+from headway.layers.merged import Described, MergedEntry, MergedView, is_opaque, join, plain_name
 from headway.layers.tree_files import members
 from headway.records import LayerReport, Tree
 

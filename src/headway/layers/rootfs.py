@@ -18,7 +18,8 @@ import msgspec
 
 from headway.errors import ConflictError
 from headway.layers.copying import CREATE, Copier, Missing, disk_failures, in_directory
-from headway.layers.merged import Directories, MergedEntry, MergedView
+from headway.layers.directories import Directories
+from headway.layers.merged import MergedEntry, MergedView
 from headway.records import Tree
 
 

@@ -1,0 +1,81 @@
+"""Directories of trees, open.
+
+Rule: no symlink is ever followed by the kernel. Every directory is opened component by component from its tree's root,
+      so that a hostile tree, or one that a container changes meanwhile, leads nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Directories:
+    """Descriptors of directories below some roots, opened without following symlinks; some stay open.
+
+    A bounded number stays open, however deep and however many the trees are. One thread uses it.
+
+    Args:
+        roots: The directories that paths are relative to.
+    """
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._kept: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self._capacity = max(64, 2 * len(roots))
+        self._roots: list[int] = []
+        try:
+            for root in roots:
+                self._roots.append(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError:
+            self.close()
+            raise
+
+    def open(self, root: int, path: str) -> int:
+        """Return a descriptor of the directory at `path`, valid until the next call.
+
+        Raises:
+            OSError: There is none, or a component of the path is not a directory.
+        """
+        known = self._kept.get((root, path))
+        if known is not None:
+            self._kept.move_to_end((root, path))
+            return known
+        missing: list[str] = []
+        descriptor = self._roots[root]
+        while path:
+            known = self._kept.get((root, path))
+            if known is not None:
+                descriptor = known
+                break
+            missing.append(path)
+            path = path.rpartition("/")[0]
+        for step in reversed(missing):
+            descriptor = os.open(step.rpartition("/")[2], _OPEN_DIRECTORY, dir_fd=descriptor)
+            self._keep((root, step), descriptor)
+        return descriptor
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        for descriptor in (*self._kept.values(), *self._roots):
+            os.close(descriptor)
+        self._kept.clear()
+        self._roots.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _keep(self, key: tuple[int, str], descriptor: int) -> None:
+        self._kept[key] = descriptor
+        if len(self._kept) > self._capacity:
+            os.close(self._kept.popitem(last=False)[1])
