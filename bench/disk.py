@@ -6,6 +6,7 @@ run starts every program from the same state.
 """
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,11 +115,20 @@ def drop_caches() -> None:
 
 def unmount_below(folder: Path) -> None:
     """Unmount ``folder`` and whatever is mounted under it, the innermost first."""
-    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for mount in reversed([m for m in mounts if Path(m).is_relative_to(folder)]):
+    for mount in mounts_below(folder.resolve(), Path("/proc/self/mountinfo").read_text()):
         if not succeeds(["umount", mount]):
             # A process that is on its way out may still hold it; the kernel finishes when it is gone.
             run(["umount", "--lazy", mount])
+
+
+def mounts_below(folder: Path, mountinfo: str) -> list[str]:
+    """Return where something is mounted at or under ``folder``, the innermost first, by the kernel's list.
+
+    The fifth field of a line, in which blanks and backslashes stand as three octal digits: see proc(5).
+    """
+    fields = (line.split()[4] for line in mountinfo.splitlines())
+    mounts = [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field) for field in fields]
+    return [mount for mount in reversed(mounts) if Path(mount).is_relative_to(folder)]
 
 
 def _allocate(file: Path, size: int) -> None:

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import BenchError, run
+from bench.processes import ENDS_WITH_US, BenchError, run
+from bench.scratch import abandoned, own_name
 
 SAMPLE_SECONDS = 0.05
 PULL_SECONDS = 900.0
@@ -93,6 +94,9 @@ def hierarchy(folder: Path) -> Iterator[Path]:
         folder.rmdir()
         raise BenchError(f"CPU cannot be counted without control groups: {error}") from error
     try:
+        for left in abandoned(folder):
+            with contextlib.suppress(OSError):  # somebody still runs in it
+                left.rmdir()
         yield folder
     finally:
         run(["umount", str(folder)])
@@ -102,7 +106,7 @@ def hierarchy(folder: Path) -> Iterator[Path]:
 @contextmanager
 def group(parent: Path, name: str) -> Iterator[Group]:
     """Make a control group inside the block; what still runs in it afterwards is killed."""
-    folder = parent / f"headway-bench-{os.getpid()}-{name}"
+    folder = parent / own_name(name)
     folder.mkdir()
     members = Group(folder)
     try:
@@ -123,7 +127,7 @@ def measure(members: Group, command: Sequence[str], *, environment: Mapping[str,
         started = time.perf_counter()
         try:
             done = subprocess.run(
-                members.enter(command),
+                [*ENDS_WITH_US, *members.enter(command)],
                 capture_output=True,
                 text=True,
                 check=False,

@@ -5,7 +5,6 @@ a run whose image is not there afterwards ends the whole benchmark.
 """
 
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from bench.peers import Program, check_pulled
 from bench.processes import BenchError
 from bench.registry import Registry
 from bench.samples import OURS, Comparison, Sample
+from bench.scratch import scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ class Bench:
             BenchError: The pull failed, or the program did not start.
         """
         with (
-            tempfile.TemporaryDirectory(prefix="headway-bench-") as scratch,
+            scratch() as elsewhere,
             self.disk.fresh() as mounted,
             group(self.groups, program.name) as members,
-            program.running(mounted / "data", Path(scratch), members) as client,
+            program.running(mounted / "data", elsewhere, members) as client,
         ):
             drop_caches()
             self.registry.read_blobs()

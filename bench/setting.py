@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import corpus, disk, measure, prerequisites, registry
+from bench import corpus, disk, measure, prerequisites, registry, scratch
 from bench.processes import BenchError
 from bench.rounds import Bench
 
@@ -38,6 +38,7 @@ def ready(
     with ExitStack() as stack:
         stack.enter_context(_alone(WORK))
         disk.unmount_below(WORK)  # what a run before this one left when it was killed
+        scratch.sweep()
         loop = stack.enter_context(disk.attached(WORK, DISK_BYTES))
         images = _images(wanted, WORK / "corpus", loop)
         groups = stack.enter_context(measure.hierarchy(WORK / "groups"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import sys
-import tempfile
-from pathlib import Path
 
 from bench import machine, prerequisites
 from bench.badlink import report
@@ -15,6 +13,7 @@ from bench.badlink.pulls import Outcome, pull_over
 from bench.endings import ended
 from bench.more_peers import Containerd, Podman, Skopeo
 from bench.peers import Dockerd, Headway, Program
+from bench.scratch import scratch, sweep
 from bench.setting import RESULTS
 
 PROGRAMS: tuple[Program, ...] = (Headway(), Dockerd(), Containerd(), Podman(), Skopeo())
@@ -31,14 +30,15 @@ def main() -> int:
 
 def _run(only: str) -> None:
     prerequisites.ensure(["podman"])
+    sweep()
     image = big_image()
     versions = {program.name: program.version() for program in PROGRAMS}
     outcomes: list[Outcome] = []
     for bad in BAD_LINKS:
         if only in bad.title:
             for program in PROGRAMS:
-                with tempfile.TemporaryDirectory(prefix="headway-badlink-") as place:
-                    outcomes.append(outcome := pull_over(program, bad, image, Path(place, "store")))
+                with scratch() as place:
+                    outcomes.append(outcome := pull_over(program, bad, image, place))
                 done = "complete" if outcome.is_complete else "not complete"
                 print(f"{bad.title}: {program.name}: {done}, {outcome.crossed:,} bytes", file=sys.stderr)
     names = [program.name for program in PROGRAMS]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -67,29 +66,31 @@ class Outcome:
 def pull_over(program: Program, bad: BadLink, image: Image, place: Path) -> Outcome:
     """Let a program pull an image over a bad link into an empty store.
 
+    Args:
+        program: Pulls.
+        bad: What goes wrong.
+        image: What is pulled.
+        place: An empty folder.
+
     Raises:
         BenchError: The program did not start.
     """
-    shutil.rmtree(place, ignore_errors=True)
     data_root, scratch = place / "data", place / "scratch"
     for folder in (data_root, scratch):
-        folder.mkdir(parents=True)
+        folder.mkdir()
     needed = image.size + len(image.blobs[image.manifest_digest]) + len(image.blobs[image.image_id])
     outcome = Outcome(program.name, bad.title, needed, best_seconds=bad.best_seconds(needed))
-    try:
-        with (
-            Registry([image], faults=bad.script(image.layers[1])) as registry,
-            Link(target=registry.address, faults=[rate(), *bad.link]) as link,
-            program.running(data_root, scratch, Uncounted()) as client,
-        ):
-            while not outcome.is_complete and outcome.pulls < PULLS:
-                _pull(client, f"{link.host}/test/image:latest", bad.limit_seconds, outcome)
-                outcome.is_complete = _has(client, image.image_id)
-            outcome.crossed = link.bytes_down
-            offset = next((at for at, count in link.timeline if count), 0.0)
-            outcome.timeline = [(max(0.0, at - offset), count) for at, count in link.timeline]
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    with (
+        Registry([image], faults=bad.script(image.layers[1])) as registry,
+        Link(target=registry.address, faults=[rate(), *bad.link]) as link,
+        program.running(data_root, scratch, Uncounted()) as client,
+    ):
+        while not outcome.is_complete and outcome.pulls < PULLS:
+            _pull(client, f"{link.host}/test/image:latest", bad.limit_seconds, outcome)
+            outcome.is_complete = _has(client, image.image_id)
+        outcome.crossed = link.bytes_down
+        offset = next((at for at, count in link.timeline if count), 0.0)
+        outcome.timeline = [(max(0.0, at - offset), count) for at, count in link.timeline]
     return outcome
 
 

@@ -1,6 +1,5 @@
 """Measure one kind of work by two programs in turn, each time on a new disk with an empty store."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from bench.outbound.tasks import Scene, Side, Task
 from bench.processes import run
 from bench.rounds import Bench, say
 from bench.samples import OURS, Comparison, Sample
+from bench.scratch import scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ def compare(bench: Bench, task: Task, material: Material, *, rounds: int, twins:
 
 def _sample(bench: Bench, task: Task, side: Side, material: Material, label: str) -> Sample:
     with (
-        tempfile.TemporaryDirectory(prefix="headway-bench-") as scratch,
+        scratch() as elsewhere,
         bench.disk.fresh() as mounted,
         group(bench.groups, side.program.name) as members,
-        side.program.running(mounted / "data", Path(scratch), members) as client,
+        side.program.running(mounted / "data", elsewhere, members) as client,
     ):
         out = mounted / "out"
         out.mkdir()
