@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from headway.interfaces.packing import Packed
-from headway.layers.packing import pack_gzip
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.oci.manifest import Manifest, parse_manifest
@@ -26,25 +21,6 @@ def own(media: images.Media = "oci") -> Manifest:
     manifest = parse_manifest(image.blobs[image.manifest_digest], "")
     assert isinstance(manifest, Manifest)
     return manifest
-
-
-@given(st.lists(st.binary(max_size=300), max_size=20))
-def test_a_tar_is_packed_so_that_gzip_gives_it_back(pieces: list[bytes]) -> None:
-    out: list[bytes] = []
-
-    packed = pack_gzip(pieces, out.append)
-
-    blob = b"".join(out)
-    assert gzip.decompress(blob) == b"".join(pieces)
-    assert packed == Packed(Digest.of(blob), len(blob))
-
-
-def test_a_packed_tar_tells_neither_time_nor_name() -> None:
-    out: list[bytes] = []
-
-    pack_gzip([b"tar"], out.append)
-
-    assert b"".join(out)[:10] == bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3])
 
 
 def test_with_its_own_layers_a_manifest_stays_as_it_is() -> None:

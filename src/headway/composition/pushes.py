@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 
 from msgspec.structs import asdict
@@ -16,9 +17,10 @@ from headway.distribution.addresses import AddressBook
 from headway.distribution.connection_lives import ConnectionLives
 from headway.distribution.standing import Standing
 from headway.errors import HeadwayError
+from headway.interfaces.packing import Packer
 from headway.interfaces.registries import Pusher
 from headway.layers.layer_tars import StoredLayerTars
-from headway.layers.packing import pack_gzip
+from headway.layers.packing import GzipPacker
 from headway.registry.client import RegistryClient
 from headway.registry.uploads import RegistryPusher
 from headway.service.blob_upload import PushTools
@@ -33,9 +35,9 @@ from headway.store.data_root import DataRoot
 from headway.store.spool import SpoolFile
 
 
-def _contents(settings: Settings, stores: Stores) -> LayerContents:
+def _contents(settings: Settings, stores: Stores, packer: Packer) -> LayerContents:
     spool = partial(SpoolFile, DataRoot(settings.data_root).tmp)
-    return LayerContents(stores, tars=StoredLayerTars(stores.layers), packer=pack_gzip, spool=spool)
+    return LayerContents(stores, tars=StoredLayerTars(stores.layers), packer=packer, spool=spool)
 
 
 @asynccontextmanager
@@ -76,8 +78,11 @@ async def pushing(
     standing = Standing(AddressBook(hosts.addresses()), ConnectionLives(hosts.lives(), now=wall()))
     http = http_client(settings, standing=standing, wall=wall)
     pusher = pusher or RegistryPusher(RegistryClient(http, credential_source(settings), clock=clock))
-    contents = _contents(settings, stores)
-    with tools_over(http, hosts, policy=limits.policy, clock=clock) as tools:
+    with (
+        tools_over(http, hosts, policy=limits.policy, clock=clock) as tools,
+        closing(GzipPacker(len(os.sched_getaffinity(0)))) as packer,
+    ):
+        contents = _contents(settings, stores, packer)
         push_tools = PushTools(**asdict(tools), pusher=pusher, wall=wall)
         async with _transparent_group() as group:
             slots = Slots(limits.current.max_concurrent_uploads)

@@ -1,36 +1,84 @@
-"""Compresses layers for registries.
+"""Compresses layers for registries, each in blocks that several threads work on.
 
-Rule: no time, no name and no system in the header, one level, one library: the same tar gives the same blob, so that a
-push that is begun again finds what it sent before. zlib and not isal, which is quicker and leaves a tenth more to send.
+Rule 1: no time, no name and no system in the header, one level, one library, and blocks that do not know of threads:
+        the same tar gives the same blob, so that a push that is begun again finds what it sent before.
+Rule 2: a blob is one member (RFC 1952), which everything that reads gzip reads to its end.
+Rule 3: a layer has a few blocks under way, `IN_FLIGHT` more than there are threads; all layers share the threads.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zlib
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
 
 from headway.interfaces.packing import Packed
+from headway.layers.deflating import BLOCK, END, WINDOW, Deflate, deflate
+from headway.layers.recipe_codec import crc32
 from headway.oci.digest import Digest
 
-LEVEL = 6
-_GZIP = 16 + zlib.MAX_WBITS
+IN_FLIGHT: Final = 1
+_HEADER: Final = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3])
 
 
-def pack_gzip(tar: Iterable[bytes], write: Callable[[bytes], None]) -> Packed:
-    """Compress a tar; this is an `interfaces.packing.Packer`."""
-    compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP)
-    whole = hashlib.sha256()
-    size = 0
+class GzipPacker:
+    """Packs tars with gzip, several at once; implements `interfaces.packing.Packer`.
 
-    def hand_over(data: bytes) -> None:
-        nonlocal size
-        if data:
-            whole.update(data)
-            size += len(data)
-            write(data)
+    Args:
+        threads: How many deflate, for all tars together.
+        engine: What deflates; None for the best that is installed.
+    """
 
+    def __init__(self, threads: int, engine: Deflate | None = None) -> None:
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, "deflate")
+        self._engine = engine
+
+    def __call__(self, tar: Iterable[bytes], write: Callable[[bytes], None]) -> Packed:
+        """See `interfaces.packing.Packer`."""
+        whole = hashlib.sha256()
+        size = 0
+        for piece in self._member(tar):
+            whole.update(piece)
+            size += len(piece)
+            write(piece)
+        return Packed(Digest(f"sha256:{whole.hexdigest()}"), size)
+
+    def close(self) -> None:
+        """End the threads; what is under way raises `CancelledError`."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _member(self, tar: Iterable[bytes]) -> Iterator[bytes]:
+        engine = self._engine or deflate()
+        under_way: deque[Future[bytes]] = deque()
+        crc = size = 0
+        window = b""
+        yield _HEADER
+        try:
+            for block in in_blocks(tar):
+                under_way.append(self._pool.submit(engine, block, window))
+                crc, size, window = crc32(block, crc), size + len(block), block[-WINDOW:]
+                if len(under_way) >= self._threads + IN_FLIGHT:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()
+        yield END + crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def in_blocks(tar: Iterable[bytes], size: int = BLOCK) -> Iterator[bytes]:
+    """Yield what pieces of any length hold in blocks of `size` bytes; the last one may be shorter, none is empty."""
+    gathered = bytearray()
     for piece in tar:
-        hand_over(compressor.compress(piece))
-    hand_over(compressor.flush())
-    return Packed(Digest(f"sha256:{whole.hexdigest()}"), size)
+        gathered += piece
+        at = 0
+        while len(gathered) - at >= size:
+            yield bytes(memoryview(gathered)[at : at + size])
+            at += size
+        del gathered[:at]
+    if gathered:
+        yield bytes(gathered)
