@@ -1,35 +1,32 @@
 """Unpacked layers, and chains of them.
 
-Rule 1: a tree is published last: synced, its recipe renamed, itself renamed, the names synced, then its row. What has
-        no row is not here.
+Rule 1: a tree is published last: its directory moves in (store/tree_directories.py), then its row. What has no row is
+        not here.
 Rule 2: a tree that does not stand alone is never stacked as it is: its chain gets one derived from it.
 Rule 3: what is removed goes another way (store/garbage.py), which nobody meets: its row first, then its name.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 
-from headway.errors import NotFoundError, OutOfOrderError, StoreError
+from headway.errors import NotFoundError
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
 from headway.oci.image_config import check_depth
 from headway.records import ChainSize, LayerReport, TarParts, Tree, recipe_beside
 from headway.store.batches import Batches
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
-from headway.store.durable import fsync_directory
-from headway.store.failures import disk_errors
 from headway.store.layer_rows import decode_report, derived_directory, encode_report, tree_directory
-from headway.store.removal import remove_tree
 from headway.store.syncing import Syncer
-from headway.store.whole_trees import WholeTree, drop_note, write_note
+from headway.store.tree_directories import TreeDirectories
+from headway.store.whole_trees import WholeTree, write_note
 
 Derive: TypeAlias = Callable[[Sequence[Tree], Tree, Path], LayerReport]
 """Makes, in an empty directory, the tree that stands for a layer over lower trees (bottom first).
@@ -66,9 +63,8 @@ class SqliteLayerStore:
         self._root = root
         self._database = database
         self._derive = derive
-        self._syncer = syncer or Syncer(root.tmp)
+        self._directories = TreeDirectories(root, syncer or Syncer(root.tmp))
         self._boot_id = boot_id
-        self._private: dict[Path, int] = {}
         self._publishing = Batches(self._publish_trees)
 
     def has_tree(self, diff_id: DiffID) -> bool:
@@ -79,8 +75,7 @@ class SqliteLayerStore:
         """Tell whether a chain is here."""
         return bool(self._database.query("SELECT 1 FROM chains WHERE chain_id = ?", (chain_id,)))
 
-    @contextmanager
-    def new_tree(self) -> Iterator[Path]:
+    def new_tree(self) -> AbstractContextManager[Path]:
         """Give an empty private directory to unpack into; it is removed at the end unless it was committed.
 
         So is a recipe that was put beside it (`records.recipe_beside`).
@@ -89,27 +84,11 @@ class SqliteLayerStore:
             StoreFullError: No space left.
             StoreError: The disk failed.
         """
-        path = self._root.private()
-        with self.owning(path):
-            with disk_errors(path):
-                path.mkdir()
-                # The root of a container's file system where no layer says otherwise, whatever the umask.
-                path.chmod(0o755)
-            yield path
+        return self._directories.new()
 
-    @contextmanager
-    def owning(self, path: Path) -> Iterator[None]:
+    def owning(self, path: Path) -> AbstractContextManager[None]:
         """Have a private directory for `commit_tree`; it is removed at the end unless it was committed."""
-        with self._syncer.watching() as mark:
-            self._private[path] = mark
-            try:
-                yield
-            finally:
-                del self._private[path]
-                with suppress(StoreError):  # with its note, a tree stays: whoever starts next commits it
-                    drop_note(path)
-                    self._drop(path)
-                    self._drop(recipe_beside(path))
+        return self._directories.owning(path)
 
     def keep_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> bool:
         """Make a private directory, which is whole, survive a kill of this process; tell whether that was possible.
@@ -118,10 +97,6 @@ class SqliteLayerStore:
             StoreError: The disk failed.
         """
         return bool(self._boot_id) and write_note(WholeTree(path, diff_id, report), self._boot_id)
-
-    def _drop(self, path: Path) -> None:
-        with suppress(StoreError):  # then the next start removes it
-            remove_tree(path)
 
     def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
         """Sync and publish a private directory as the tree of `diff_id`; the caller has verified the diff ID.
@@ -134,33 +109,26 @@ class SqliteLayerStore:
             StoreFullError: No space left.
             StoreError: The disk failed.
         """
-        self._sync([path])
+        self._directories.sync([path])
         self._publishing.do(WholeTree(path, diff_id, report))
 
     def _publish_trees(self, batch: Sequence[WholeTree]) -> None:
         with self._database.transaction():
             for tree in batch:
                 self._publish_tree(tree)
-            self._sync_names()
+            self._directories.sync_names()
 
     def _publish_tree(self, tree: WholeTree) -> None:
         name, report = tree_directory(tree.diff_id), tree.report
         if self.has_tree(tree.diff_id):
             self._adopt_recipe(tree.path, tree.diff_id)
             return
-        self._move_recipe_in(tree.path, name)
-        self._move_in(tree.path, name)
+        self._directories.move_recipe_in(tree.path, name)
+        self._directories.move_in(tree.path, name)
         self._database.execute(
             "INSERT INTO trees (diff_id, size, disk_bytes, report) VALUES (?, ?, ?, ?)",
             (tree.diff_id, report.size, report.disk_bytes, encode_report(report)),
         )
-
-    def _sync(self, paths: Sequence[Path]) -> None:
-        """Sync private directories, and recipes beside them; the first was begun first, and its mark does for all."""
-        mark = self._private.get(paths[0])
-        if mark is None:
-            raise OutOfOrderError(f"{paths[0]} is not from new_tree")
-        self._syncer.sync(mark, [*paths, *map(recipe_beside, paths)])
 
     def tar_parts(self, diff_id: DiffID) -> TarParts | None:
         """Return what gives a layer's tar back; None where the layer is not here, or was committed without a recipe."""
@@ -171,33 +139,7 @@ class SqliteLayerStore:
 
     def _adopt_recipe(self, path: Path, diff_id: DiffID) -> None:
         if recipe_beside(path).exists() and self.tar_parts(diff_id) is None:
-            self._move_recipe_in(path, tree_directory(diff_id))
-
-    def _move_recipe_in(self, path: Path, name: str) -> None:
-        with disk_errors(self._root.recipes):
-            try:
-                os.rename(recipe_beside(path), self._root.recipes / name)
-            except FileNotFoundError:
-                self._remove_recipe(name)  # of a commit that was cut short
-
-    def _remove_recipe(self, name: str) -> None:
-        with disk_errors(self._root.recipes), suppress(FileNotFoundError):
-            os.unlink(self._root.recipes / name)
-
-    def _move_in(self, path: Path, name: str) -> None:
-        target = self._root.trees / name
-        with disk_errors(target):
-            if target.exists():
-                # It has no row: a commit was cut short behind the rename.
-                private = self._root.private()
-                os.rename(target, private)
-                self._drop(private)
-            os.rename(path, target)
-
-    def _sync_names(self) -> None:
-        with disk_errors(self._root.trees):
-            fsync_directory(self._root.recipes)
-            fsync_directory(self._root.trees)
+            self._directories.move_recipe_in(path, tree_directory(diff_id))
 
     def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:
         """Publish every prefix of `diff_ids` as a chain; return the last chain ID, None for no layers.
@@ -219,7 +161,7 @@ class SqliteLayerStore:
             steps = self._steps(diff_ids, chain, private)
             derived = [step.tree.path for step in steps if step.is_derived]
             if derived:
-                self._sync(derived)
+                self._directories.sync(derived)
             with self._database.transaction():
                 self._publish(steps)
         return chain[-1]
@@ -259,9 +201,9 @@ class SqliteLayerStore:
         steps = [step for step in steps if not self.has_chain(step.chain_id)]
         derived = [step for step in steps if step.is_derived]
         for step in derived:
-            self._move_in(step.tree.path, step.directory)
+            self._directories.move_in(step.tree.path, step.directory)
         if derived:
-            self._sync_names()
+            self._directories.sync_names()
         try:
             self._database.execute_each(
                 "INSERT INTO chains (chain_id, parent, diff_id, directory, derived_bytes, report)"

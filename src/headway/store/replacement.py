@@ -59,9 +59,9 @@ class MendingLayerStore(SqliteLayerStore):
         if diff_id not in self.damaged:
             super().commit_tree(diff_id, path, report)
             return
-        self._sync([path])
+        self._directories.sync([path])
         with self._database.transaction():
-            self._move_recipe_in(path, tree_directory(diff_id))
+            self._directories.move_recipe_in(path, tree_directory(diff_id))
             self._exchange(path, tree_directory(diff_id))
             self._database.execute(
                 "INSERT INTO trees (diff_id, size, disk_bytes, report) VALUES (?, ?, ?, ?) ON CONFLICT (diff_id)"
@@ -80,8 +80,8 @@ class MendingLayerStore(SqliteLayerStore):
             except OSError as error:
                 if error.errno not in _CANNOT_EXCHANGE:
                     raise
-                self._move_in(path, name)
-        self._sync_names()
+                self._directories.move_in(path, name)
+        self._directories.sync_names()
 
     def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:
         """Publish chains as `SqliteLayerStore.commit_chain`, and derive again what is stale of them."""
@@ -135,7 +135,7 @@ class MendingLayerStore(SqliteLayerStore):
         raw = self._tree(tree_directory(diff_id), report)
         with self.new_tree() as path:
             tree = Tree(path, self._derive(lower, raw, path))
-            self._sync([path])
+            self._directories.sync([path])
             with self._database.transaction():
                 self._exchange(path, derived_directory(chain_id))
                 self._database.execute(
@@ -163,7 +163,7 @@ class MendingLayerStore(SqliteLayerStore):
                     os.rename(self._root.trees / tree_directory(diff_id), private)
                 except FileNotFoundError:
                     return
-            self._remove_recipe(tree_directory(diff_id))
+            self._directories.remove_recipe(tree_directory(diff_id))
         remove_tree(private)
 
 
