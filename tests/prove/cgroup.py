@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 import time
@@ -37,7 +36,7 @@ SETTLE_SECONDS = 1.0
 )
 def cgroup(sheet: Sheet) -> None:
     """Pull without a daemon, then with one; CGROUP_GIB is another size than 8."""
-    size = int(float(os.environ.get("CGROUP_GIB", SIZE_GIB)) * GIB)
+    size = int(float(sheet.setting("CGROUP_GIB") or SIZE_GIB) * GIB)
     image = tiled_image([size // LAYERS] * LAYERS, seed=sheet.seed)
     sheet.tell("image", f"{image.size:,} bytes of gzip in {LAYERS} layers")
     with Registry([image]) as registry:

@@ -8,7 +8,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tests.fakes import images
@@ -22,7 +22,8 @@ from tests.prove.sheet import Sheet, check
 
 MB = 1_000_000
 ONE = 1.0049  # 1.00 as two decimals say it: manifests, config and headers are in it
-IS_FULL = os.environ.get("HEADWAY_PROVE") == "full"
+FULL = "HEADWAY_PROVE"
+IS_FULL = os.environ.get(FULL) == "full"
 KILLS = 200 if IS_FULL else 50
 LARGE_BYTES = 2_000 * MB if IS_FULL else 80 * MB
 DETACHED_BYTES = 1 << 30 if IS_FULL else 1 << 28
@@ -42,6 +43,8 @@ def _place() -> Iterator[Path]:
 )
 def priority(sheet: Sheet) -> None:
     """Pull the small image alone, then during a detached pull, and wait for the large one's end."""
+    sheet.setting(FULL)
+    sheet.tell("the large image", f"{LARGE_BYTES / MB:,.0f} MB")
     small = images.image([images.noise_layer(5 * MB, seed=sheet.seed)], tag="small")
     layers = [images.noise_layer(LARGE_BYTES // 4, seed=sheet.seed + number) for number in range(1, 5)]
     large = images.image(layers, tag="large")
@@ -79,15 +82,17 @@ def _states(cli: Cli) -> dict[str, str]:
 )
 def detached_kills(sheet: Sheet) -> None:
     """Kill whatever is there, by the seed, until all kills are used up; then wait."""
+    sheet.setting(FULL)
     layers = [images.noise_layer(DETACHED_BYTES // 4, seed=sheet.seed + number) for number in range(4)]
     image = images.image(layers)
     # So slow that the kills are over before the pull is, however long a restart takes.
     with _place() as place, linked(RateLimit(DETACHED_BYTES // (2 * KILLS)), image=image) as (_, link, name):
-        story = _Story(place, link, name, random.Random(sheet.seed))
-        story.run(KILLS)
-        link.faults = (RateLimit(40 * MB),)
-        wait_until(story.is_complete, 900)
-        story.end()
+        with closing(_Story(place, link, name, random.Random(sheet.seed))) as story:
+            story.begin()
+            story.run(KILLS)
+            sheet.right("the kills are over before it is complete", "it was" * story.is_complete())
+            link.faults = (RateLimit(40 * MB),)
+            wait_until(story.is_complete, 900)
         sheet.tell("killed", ", ".join(f"{what} {count} times" for what, count in sorted(story.killed.items())))
         sheet.right("completes by itself", "" if story.pull_ids == {story.pull_id} else f"{story.pull_ids}")
         limit = ONE * image.size + story.at_risk * IN_FLIGHT
@@ -102,7 +107,7 @@ class _Story:
 
     Attributes:
         cli: The command, on the store.
-        pull_id: What was told when it was asked for.
+        pull_id: What was told when it was begun.
         killed: How often what was killed.
         at_risk: Connections that were open at the kills, together.
         bugs: What the daemons' logs say of bugs.
@@ -116,9 +121,9 @@ class _Story:
         self._daemons = ExitStack()
         self._running: Daemon
         self.bugs: list[str] = []
+        self.pull_id = ""
         self._start()
         self.cli = Cli(self._running.data_root)
-        self.pull_id = run(self.cli, "pull", "--detach", name).stdout.strip()
         self.killed = dict.fromkeys(("client", "daemon", "link"), 0)
         self.at_risk = 0
 
@@ -126,6 +131,10 @@ class _Story:
     def pull_ids(self) -> set[str]:
         """The IDs of all pulls that there are."""
         return set(run(self.cli, "pulls", "-a", "-q").stdout.split())
+
+    def begin(self) -> None:
+        """Ask for the pull."""
+        self.pull_id = run(self.cli, "pull", "--detach", self._name).stdout.strip()
 
     def _start(self) -> None:
         self._running = self._daemons.enter_context(daemon(self._place))
@@ -167,7 +176,7 @@ class _Story:
         shown: dict[str, object] = json.loads(self.cli("pulls", "show", self.pull_id).stdout or "{}")
         return shown.get("State") == "complete"
 
-    def end(self) -> None:
+    def close(self) -> None:
         """End the daemon, and keep what its log says."""
         self.bugs = self._running.bugs
         self._daemons.close()

@@ -16,7 +16,7 @@ ACCEPTED = 5.0  # percent; a fuzzer whose blobs are all refused at their first b
 )
 def fuzz(sheet: Sheet) -> None:
     """Unpack one blob after the other, in a process for each core; FUZZ_SECONDS is another duration than the hour."""
-    seconds = float(os.environ.get("FUZZ_SECONDS", HOUR))
+    seconds = float(sheet.setting("FUZZ_SECONDS") or HOUR)
     sheet.tell("seed", sheet.seed)
     outcome = campaign.run(sheet.seed, seconds, sheet.place, processes=os.cpu_count() or 1)
     campaign.save(sheet.seed, outcome.finds)

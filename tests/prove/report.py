@@ -18,11 +18,11 @@ SCHEMA = 1
 RESULTS = Path(__file__).parents[2] / "bench" / "results"
 
 
-def write(check: Check, sheet: Sheet, *, seconds: float) -> None:
+def write(check: Check, sheet: Sheet, *, seconds: float, results: Path = RESULTS) -> None:
     """Write ``prove-NAME.md`` and ``.json``."""
     facts = {
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-        "command": f"make prove ONLY={check.name}",
+        "command": " ".join([f"make prove ONLY={check.name}", *_settings(sheet)]),
         "headway": VERSION,
         **machine.facts(),
         "SQLite": sqlite3.sqlite_version,
@@ -31,8 +31,8 @@ def write(check: Check, sheet: Sheet, *, seconds: float) -> None:
         "seed": str(sheet.seed),
         "took": f"{seconds:.0f} s",
     }
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"prove-{check.name}"
+    results.mkdir(exist_ok=True)
+    path = results / f"prove-{check.name}"
     path.with_suffix(".md").write_text(_markdown(check, sheet, facts))
     document = {
         "schema": SCHEMA,
@@ -45,11 +45,16 @@ def write(check: Check, sheet: Sheet, *, seconds: float) -> None:
     path.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
 
 
+def _settings(sheet: Sheet) -> list[str]:
+    return [f"{name}={value}" for name, value in sheet.settings.items()]
+
+
 def _markdown(check: Check, sheet: Sheet, facts: dict[str, str]) -> str:
     rows = [["measured", "value", "limit", ""]]
     rows += [[f.name, f.value.replace("|", "\\|"), f.limit, "" if f.holds else "FAILS"] for f in sheet.figures]
+    measure = f" with {' '.join(_settings(sheet))}" if sheet.settings else ""
     parts = [
-        f"# {check.name}: {'holds' if sheet.holds else 'FAILS'}",
+        f"# {check.name}: {'holds' if sheet.holds else 'FAILS'}{measure}",
         f"> {check.claim}",
         table(rows),
         "\n".join(f"- {name}: {value}" for name, value in facts.items()),

@@ -1,10 +1,12 @@
 """What a check measured, beside the limit it must keep.
 
-Rule: a figure is printed when it is known and is never changed afterwards; one that does not hold fails its check.
+Rule: a figure is printed when it is known and is never changed afterwards; one that does not hold fails its check, and
+so does a check that holds nothing against a limit. What was measured smaller than claimed says so.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,16 +38,24 @@ class Sheet:
         place: A directory of its own, which is empty at the start and removed at the end.
         seed: What everything random in it follows from.
         figures: What was measured so far.
+        settings: What the environment has set to other than the claim's measure, by name.
     """
 
     place: Path
     seed: int
     figures: list[Figure] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
-        """Whether every figure so far keeps its limit, and there is one."""
-        return bool(self.figures) and all(figure.holds for figure in self.figures)
+        """Whether every figure so far keeps its limit, and at least one has any."""
+        return any(figure.limit for figure in self.figures) and all(figure.holds for figure in self.figures)
+
+    def setting(self, name: str) -> str | None:
+        """Return what the environment sets a duration or a size to, if it does; the report then tells."""
+        if given := os.environ.get(name):
+            self.settings[name] = given
+        return given
 
     def at_most(self, name: str, value: float, limit: float, unit: str = "", decimals: int = 3) -> None:
         """Take down a figure that must not be above its limit."""

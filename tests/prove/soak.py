@@ -65,7 +65,7 @@ class Sample:
 )
 def soak(sheet: Sheet) -> None:
     """Let clients loose round after round; SOAK_SECONDS is another duration than the hour."""
-    seconds = float(os.environ.get("SOAK_SECONDS", HOUR))
+    seconds = float(sheet.setting("SOAK_SECONDS") or HOUR)
     sheet.tell("seconds", f"{seconds:,.0f}")
     with (
         tempfile.TemporaryDirectory(prefix="hws") as place,  # a socket's path is short
