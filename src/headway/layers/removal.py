@@ -1,10 +1,13 @@
-"""Take something out of a tree that is being built, whatever it is.
+"""Take something out of a tree, whatever it is.
 
-Rule: neither depth nor width costs more than one descriptor and the names of the directories in question.
+Rule 1: neither depth nor width costs more than one descriptor and the names of the directories in question.
+Rule 2: no symlink is followed, and the way up is the way down: where somebody has moved a directory meanwhile, what is
+        above it is not what was above it, maybe not even inside the tree, and nothing there is touched.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -18,20 +21,23 @@ Removing = Callable[[int, bytes, os.stat_result], None]
 """Is told parent, path and lstat of what is about to go, and of each thing in it but directories."""
 
 
-def remove(parent: int, path: bytes, removed: Removed, removing: Removing | None = None) -> os.stat_result:
+def remove(
+    parent: int, path: bytes, removed: Removed, removing: Removing | None = None, *, grant: bool = False
+) -> os.stat_result:
     """Remove what has the last component of `path` as its name in `parent`, with all below it; return its lstat.
 
-    Nobody else may change the tree meanwhile. The owner needs u+rwx on its directories.
+    Where somebody else changes the tree meanwhile, it may fail and leave a part; it reaches nothing outside. The owner
+    needs u+rwx on its directories, unless `grant` gives that first.
 
     Raises:
-        OSError: As unlink(2) and rmdir(2).
+        OSError: As unlink(2) and rmdir(2); ESTALE where a directory was moved away while it was emptied.
     """
     name = path.rpartition(b"/")[2]
     status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if removing is not None:
         removing(parent, path, status)
     if stat.S_ISDIR(status.st_mode):
-        _Emptying(os.open(name, _DIRECTORY, dir_fd=parent), path, removed, removing).run()
+        _Emptying(_opened(name, parent, grant=grant), path, removed, removing, grant=grant).run()
         os.rmdir(name, dir_fd=parent)
     else:
         os.unlink(name, dir_fd=parent)
@@ -39,14 +45,30 @@ def remove(parent: int, path: bytes, removed: Removed, removing: Removing | None
     return status
 
 
+def _opened(name: bytes, parent: int, *, grant: bool) -> int:
+    """Open a directory to list it and to remove what is in it."""
+    if grant:
+        descriptor = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=parent)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if mode & stat.S_IRWXU != stat.S_IRWXU:
+                # A descriptor opened with O_PATH takes no fchmod; its name in /proc does, and follows nothing.
+                os.chmod(f"/proc/self/fd/{descriptor}", stat.S_IMODE(mode) | stat.S_IRWXU)
+        finally:
+            os.close(descriptor)
+    return os.open(name, _DIRECTORY, dir_fd=parent)
+
+
 class _Emptying:
     """Empties one directory, depth first, and closes it."""
 
-    def __init__(self, here: int, path: bytes, removed: Removed, removing: Removing | None) -> None:
+    def __init__(self, here: int, path: bytes, removed: Removed, removing: Removing | None, *, grant: bool) -> None:
         self._here = here
         self._above = [path]
+        self._were: list[os.stat_result] = []  # the directories above this one, as they were on the way down
         self._removed = removed
         self._removing = removing
+        self._grant = grant
 
     def run(self) -> None:
         try:
@@ -54,7 +76,8 @@ class _Emptying:
             while waiting:
                 if waiting[-1]:
                     self._above.append(waiting[-1].pop())
-                    self._move(self._above[-1])
+                    self._were.append(os.stat(self._here))
+                    self._move(_opened(self._above[-1], self._here, grant=self._grant))
                     waiting.append(self._empty())
                 else:
                     waiting.pop()
@@ -86,11 +109,12 @@ class _Emptying:
         name = self._above.pop()
         if self._above:
             status = os.stat(self._here)
-            self._move(b"..")
+            self._move(os.open(b"..", _DIRECTORY, dir_fd=self._here))
+            if not os.path.samestat(os.stat(self._here), self._were.pop()):
+                raise OSError(errno.ESTALE, "a directory was moved away while it was removed", path)
             os.rmdir(name, dir_fd=self._here)
             self._removed(path, status)
 
-    def _move(self, name: bytes) -> None:
-        descriptor = os.open(name, _DIRECTORY, dir_fd=self._here)
+    def _move(self, descriptor: int) -> None:
         os.close(self._here)
         self._here = descriptor
