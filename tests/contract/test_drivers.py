@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from headway.layers import mounts
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
 from headway.records import LayerReport, Tree
+from headway.store.removal import remove_tree
 from tests.fakes.nobody import as_nobody, home_of_nobody
 from tests.fakes.tars import directory, file, opaque, symlink, whiteout
 from tests.fakes.trees import differences, look, plant
@@ -257,6 +259,30 @@ class TestVfs(DriverContract):
             driver.unmount(home / "target")
 
             assert os.listdir(home / "target") == []
+
+    def test_where_an_image_links_to_nothing_changes(self, target: Path, tmp_path: Path) -> None:
+        outside = tmp_path / "outside"
+        outside.mkdir(mode=0o755)
+        (outside / "kept").touch()
+        tree = plant(tmp_path / "tree", directory("d/"), symlink("run", str(outside)), symlink("d/run", str(outside)))
+        driver = VfsDriver()
+        driver.mount([tree], target)
+
+        driver.unmount(target)
+
+        assert stat.S_IMODE(outside.stat().st_mode) == 0o755
+        assert os.listdir(outside) == ["kept"]
+        assert os.listdir(target) == []
+
+    def test_a_copy_deeper_than_calls_may_be_is_removed(self, target: Path, tmp_path: Path) -> None:
+        tree = plant(tmp_path / "tree", directory("/".join(["d"] * 1100) + "/"))
+        driver = VfsDriver()
+
+        driver.mount([tree], target)
+        driver.unmount(target)
+
+        assert os.listdir(target) == []
+        remove_tree(tree.path)  # pytest cannot
 
     def test_a_copy_that_was_interrupted_is_made_anew(self, trees: Sequence[Tree], target: Path) -> None:
         (target.parent / f".{target.name}.vfs").write_text("copying")

@@ -9,7 +9,7 @@ Rule 2: which of the two a directory is, and whether its copy is whole, is writt
 from __future__ import annotations
 
 import os
-import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from headway.layers.copying import disk_failures
 from headway.layers.drivers.measuring import size_of_changed
 from headway.layers.merged import MergedView
 from headway.layers.mounts import sync_file_system
+from headway.layers.removal import remove
 from headway.layers.rootfs import unpack
 from headway.records import Change, LayerReport, RwPlace, Tree
 
@@ -159,11 +160,10 @@ def _empty(target: Path) -> None:
     """Remove what is in a directory, even where its own modes forbid that to their owner."""
     if not target.exists():
         return
-    for _, names, _, descriptor in os.fwalk(target, follow_symlinks=False):
-        for name in names:
-            os.chmod(name, 0o700, dir_fd=descriptor)
-    for entry in list(os.scandir(target)):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            os.unlink(entry.path)
+    target.chmod(stat.S_IMODE(target.stat().st_mode) | stat.S_IRWXU)
+    directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in os.listdir(directory):
+            remove(directory, os.fsencode(name), lambda _path, _status: None, grant=True)
+    finally:
+        os.close(directory)
