@@ -10,7 +10,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,20 +49,8 @@ class Group:
         return int(facts["usage_usec"]) / 1e6
 
     def rss_bytes(self) -> int:
-        """Return resident memory now, summed over the processes.
-
-        Files mapped by several processes of one program (dockerd starts itself anew for each layer)
-        count once; anonymous memory shared since a fork counts in each.
-        """
-        anonymous, mapped = 0, dict[str, int]()
-        for pid in (self._folder / "cgroup.procs").read_text().split():
-            process = Path("/proc", pid)
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError, KeyError):  # it ended meanwhile
-                program = os.readlink(process / "exe")
-                status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-                anonymous += _kibibytes(status["RssAnon"]) + _kibibytes(status["RssShmem"])
-                mapped[program] = max(mapped.get(program, 0), _kibibytes(status["RssFile"]))
-        return anonymous + sum(mapped.values())
+        """Return resident memory now, summed over the processes."""
+        return resident_bytes((self._folder / "cgroup.procs").read_text().split())
 
     def kill(self) -> None:
         """Kill what is left in the group and return when it is gone."""
@@ -73,6 +61,23 @@ class Group:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), 9)
             time.sleep(0.02)
+
+
+def resident_bytes(pids: Iterable[str]) -> int:
+    """Return the memory that processes hold together, of those that are still there.
+
+    Files mapped by several processes of one program (dockerd starts itself anew for each layer)
+    count once; anonymous memory shared since a fork counts in each.
+    """
+    anonymous, mapped = 0, dict[str, int]()
+    for pid in pids:
+        process = Path("/proc", pid)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, KeyError):  # it ended meanwhile
+            program = os.readlink(process / "exe")
+            status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+            anonymous += _kibibytes(status["RssAnon"]) + _kibibytes(status["RssShmem"])
+            mapped[program] = max(mapped.get(program, 0), _kibibytes(status["RssFile"]))
+    return anonymous + sum(mapped.values())
 
 
 def _kibibytes(field: str) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.tars import directory, file, tar
 from tests.faults.story import CutEvery, Fault, FlipByte, LinkFault, RateLimit
+from tests.prove.peaks import peaks_of
 from tests.prove.scene import linked, started
 from tests.prove.sheet import Sheet, check
 
@@ -22,11 +21,11 @@ SECONDS = 600.0
 
 @check(
     "memory",
-    "A one-shot pull stays <= 80 MB: through cuts, several layers and streams, repairs, gzip, zstd, 1 GiB, 200,000 "
-    "tiny entries.",
+    "A one-shot pull, all its processes, stays <= 80 MB: through cuts, several layers and streams, repairs, gzip, zstd, "
+    "1 GiB, 200,000 tiny entries.",
 )
 def memory(sheet: Sheet) -> None:
-    """Pull one image after the other in a process of its own, and read its high-water mark."""
+    """Pull one image after the other, and look at all its processes."""
     sizes = (30, 20, 10)
     layers = [images.noise_layer(size * MB, seed=sheet.seed + size) for size in sizes]
     text = {f"usr/{n}": b"line %d of a text that compresses well\n" % n * 50_000 for n in range(40)}
@@ -59,19 +58,7 @@ def _measure(
 ) -> None:
     root = sheet.place / name.replace(" ", "-")
     with linked(*faults, image=image, script=script) as (_, _, reference):
-        with started(Cli(root), "pull", "--progress", "none", reference) as process:
-            high = max(_marks(process.pid), default=0.0)
+        with started(Cli(root), "pull", "--progress", "none", reference) as process, peaks_of(process.pid) as peaks:
             _, stderr = process.communicate(timeout=SECONDS)
         sheet.right(f"{name}: completes", "" if process.returncode == 0 else stderr)
-        sheet.at_most(f"{name}: memory", high, LIMIT_MB, "MB", decimals=1)
-
-
-def _marks(pid: int) -> Iterator[float]:
-    """Yield a process's high-water mark of resident memory (VmHWM), in MB, until it ends.
-
-    Not wait4's ru_maxrss: that counts what this process had when it forked, too.
-    """
-    status = Path(f"/proc/{pid}/status")
-    while "VmHWM" in (text := status.read_text()):
-        yield int(text.split("VmHWM:")[1].split()[0]) * 1024 / MB
-        time.sleep(0.01)
+        sheet.at_most(f"{name}: memory", peaks.memory / MB, LIMIT_MB, "MB", decimals=1)
