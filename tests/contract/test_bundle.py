@@ -234,3 +234,19 @@ def test_a_directory_with_something_in_it_is_refused(tmp_path: Path) -> None:
         write_bundle(tmp_path / "bundle", {}, [])
 
     assert os.listdir(tmp_path / "bundle") == ["mine"]
+
+
+@as_root
+def test_a_volume_gets_nothing_from_where_a_container_made_its_place_lead(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", directory("./"), *busybox()[1:])
+    (tmp_path / "outside/v").mkdir(parents=True)
+    (tmp_path / "outside/v/secret").write_text("of the machine")
+    rootfs = tmp_path / "bundle/rootfs"
+    rootfs.mkdir(parents=True)
+    (rootfs / "new").symlink_to(tmp_path / "outside")
+    (rootfs / "data").symlink_to(tmp_path / "outside/v")
+
+    write_bundle(tmp_path / "bundle", image(Volumes={"/new/v": {}, "/data": {}}), [tree], force=True)
+
+    assert sorted(os.listdir(tmp_path / "bundle/volumes/0")) == ["seed"]
+    assert os.listdir(tmp_path / "bundle/volumes/1") == []

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -121,11 +122,14 @@ def write_bundle(
     with MergedView(trees) as view:
         user = find_user(view, execution.user or "")
         places = {volume: view.resolve(volume, follow_last=True) for volume in execution.volumes or {}}
+        held = {place for place in places.values() if _is_directory(view, place)}
     report = unpack(trees, directory / "rootfs", force=force)
     volumes: dict[str, str] = {}
     for number, (volume, place) in enumerate(sorted(places.items())):
         volumes[volume] = f"volumes/{number}"
-        _seed(directory / "rootfs" / place, directory / volumes[volume], force=force)
+        # What is not the image's is left by somebody else, a container maybe, and leads where that likes.
+        source = directory / "rootfs" / place if place in held else None
+        _seed(source, directory / volumes[volume], force=force)
     ids = (os.geteuid(), os.getegid()) if rootless else None
     config = runtime_config(image, user=user, volumes=volumes, rootless=ids)
     with disk_failures(str(directory)):
@@ -135,13 +139,15 @@ def write_bundle(
     return report
 
 
-def _seed(place: Path, target: Path, *, force: bool) -> None:
-    # `place` was resolved in the image, and what was unpacked is what the image has: no symlink is on the
-    # way.
-    if place.is_dir():
-        unpack([Tree(path=place, report=LayerReport(root_entry=True))], target, force=force)
-    else:
-        unpack([], target, force=force)
+def _is_directory(view: MergedView, place: str) -> bool:
+    entry = view.lstat(place)
+    return entry is not None and stat.S_ISDIR(entry.mode)
+
+
+def _seed(place: Path | None, target: Path, *, force: bool) -> None:
+    # `place` was resolved in the image and is the image's, as is everything above it: no symlink is on the way.
+    trees = [] if place is None else [Tree(path=place, report=LayerReport(root_entry=True))]
+    unpack(trees, target, force=force)
 
 
 def _process(execution: Execution, user: ProcessUser) -> dict[str, Any]:
