@@ -14,7 +14,7 @@ help:
 	@echo 'make fix      let ruff mend what it can'
 	@echo 'make bench    Headway beside four engines (root; an hour; QUICK=1: beside dockerd in under 3 minutes)'
 	@echo 'make bench-floor  Headway beside what this machine cannot do without (root)'
-	@echo 'make bench-outbound  load, save, push, import and commit beside dockerd, unpack beside umoci (root; QUICK=1: one round)'
+	@echo 'make bench-outbound  load, save, push, import and commit beside dockerd, unpack beside umoci (root; QUICK=1: one round; ONLY=push: that alone)'
 	@echo 'make bench-badlink  Headway beside four engines over links that break (root; under 20 minutes)'
 	@echo 'make prove    every figure the docs claim; ONLY=name for one'
 	@echo 'make seed-tour  each part of the seed, shown by the docker command (writes docs/seed.md)'
@@ -54,7 +54,7 @@ bench-floor: $(READY)
 	@$(BIN)/python -m bench.floor
 
 bench-outbound: $(READY)
-	@$(BIN)/python -m bench.outbound $(if $(QUICK),--quick)
+	@$(BIN)/python -m bench.outbound $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only "$(ONLY)")
 
 bench-badlink: $(READY)
 	@$(BIN)/python -m bench.badlink

@@ -20,16 +20,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.outbound", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the image of many files, one round")
     parser.add_argument("--only", metavar="TASK", help=f"one of: {'; '.join(task.name for task in TASKS)}")
+    parser.add_argument("--rounds", type=int, help="how many (default 5; with --quick 1)")
     options = parser.parse_args()
     tasks = [task for task in TASKS if options.only in (None, task.name)]
     if not tasks:
         parser.error(f"there is no {options.only!r}")
     recipes = (corpus.PYTHON,) if options.quick else (corpus.PYTHON, corpus.BIG)
     rounds, twins = (1, 1) if options.quick else (5, 3)
-    return ended(lambda: _run(tasks, recipes, rounds=rounds, twins=twins))
+    rounds = options.rounds or rounds
+    return ended(lambda: _run(tasks, recipes, rounds=rounds, twins=twins, only=options.only))
 
 
-def _run(tasks: list[Task], recipes: tuple[corpus.Recipe, ...], *, rounds: int, twins: int) -> None:
+def _run(tasks: list[Task], recipes: tuple[corpus.Recipe, ...], *, rounds: int, twins: int, only: str | None) -> None:
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     programs = {side.program.name: side.program for task in tasks for side in task.sides}
     versions = {name: program.version() for name, program in programs.items()}
@@ -41,9 +43,11 @@ def _run(tasks: list[Task], recipes: tuple[corpus.Recipe, ...], *, rounds: int, 
         found = [_compared(bench, tasks, made(image, _folder(place, image)), rounds, twins) for image in images]
     facts |= {"load average after": machine.load()}
     remarks = [program.remark for program in programs.values()]
-    path = setting.RESULTS / f"outbound-{today}"
+    # A part does not take the place of a whole day's report.
+    path = setting.RESULTS / "-".join(["outbound", *([only.replace(", ", "-")] if only else []), today])
     picture = f"{path.name}.svg"
-    caption = report.Caption(f"Ways in and out, {today}", "make bench-outbound", facts, versions, remarks, picture)
+    command = f"make bench-outbound ONLY='{only}'" if only else "make bench-outbound"
+    caption = report.Caption(f"Ways in and out, {today}", command, facts, versions, remarks, picture)
     _write(path, caption, [each for group in found for each in group])
 
 
