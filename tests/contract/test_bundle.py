@@ -250,3 +250,12 @@ def test_a_volume_gets_nothing_from_where_a_container_made_its_place_lead(tmp_pa
 
     assert sorted(os.listdir(tmp_path / "bundle/volumes/0")) == ["seed"]
     assert os.listdir(tmp_path / "bundle/volumes/1") == []
+
+
+@pytest.mark.parametrize("config", [{"Volumes": {"/a\0b": {}}}, {"User": "a\0b"}])
+def test_a_config_with_what_no_path_holds_is_refused(tmp_path: Path, config: dict[str, object]) -> None:
+    (tmp_path / "tree").mkdir()
+    tree = Tree(path=tmp_path / "tree", report=LayerReport(root_entry=True))
+
+    with pytest.raises(InvalidDocumentError):
+        write_bundle(tmp_path / "bundle", image(**config), [tree])

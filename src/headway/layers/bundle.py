@@ -53,12 +53,16 @@ def execution_of(image: Mapping[str, Any]) -> Execution:
     """Return how an image wants to be run; `image` is its whole config document.
 
     Raises:
-        InvalidDocumentError: Something in it has the wrong type.
+        InvalidDocumentError: Something in it has the wrong type, or cannot be a path.
     """
     try:
-        return msgspec.convert(image.get("config") or {}, Execution)
+        execution = msgspec.convert(image.get("config") or {}, Execution)
     except msgspec.ValidationError as error:
         raise InvalidDocumentError(f"the image's config: {error}") from error
+    for volume in execution.volumes or {}:
+        if "\0" in volume:
+            raise InvalidDocumentError(f"the image's config: the volume {volume!r} holds a NUL, as no path can")
+    return execution
 
 
 def runtime_config(
