@@ -21,8 +21,8 @@ SECONDS = 600.0
 
 @check(
     "memory",
-    "A one-shot pull, all its processes, stays <= 80 MB: through cuts, several layers and streams, repairs, gzip, zstd, "
-    "1 GiB, 200,000 tiny entries.",
+    "A one-shot pull, all its processes, stays <= 80 MB: through cuts, several layers and streams, repairs, gzip, "
+    "zstd, 1 GiB, 200,000 tiny entries.",
 )
 def memory(sheet: Sheet) -> None:
     """Pull one image after the other, and look at all its processes."""
