@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import Namespace
-from collections.abc import Callable
 
-from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.failures import each_of
 from headway.cli.remote import certificates, holding_daemon
 from headway.cli.session import say, settings_of
 from headway.cli.units import size
@@ -16,7 +14,6 @@ from headway.client.docker import DEFAULT_HOST, Docker
 from headway.composition.archives import loader
 from headway.composition.writing import writing
 from headway.engine.listeners import Address
-from headway.errors import HeadwayError
 from headway.interfaces.files import Pieces
 from headway.layers.archive_reader import StreamArchive
 from headway.service.adopting import Adopter, ForeignImage
@@ -30,21 +27,10 @@ def adopt(options: Namespace) -> int:
     # Docker's address is not Headway's: of that, only what stands before the command and the store's own lock count.
     daemon = holding_daemon(Namespace(host=options.host, data_root=settings.data_root), settings)
     if daemon is not None:
-        return _each(wanted, lambda image: _hand_over(daemon, docker, image))
+        return each_of(wanted, lambda image: _hand_over(daemon, docker, image), options.command)
     with writing(settings, say) as stores:
         adopter = Adopter(stores, loader(settings, stores))
-        return _each(wanted, lambda image: _adopt(adopter, docker, image))
-
-
-def _each(images: list[ForeignImage], adopt: Callable[[ForeignImage], None]) -> int:
-    status = DONE
-    for image in images:
-        try:
-            adopt(image)
-        except HeadwayError as error:
-            print(explain(error, "adopt"), file=sys.stderr)
-            status = status or exit_status(error)
-    return status
+        return each_of(wanted, lambda image: _adopt(adopter, docker, image), options.command)
 
 
 def _docker(host: str) -> Docker:

@@ -5,6 +5,10 @@ Rule: what happened and on whose side, what is kept, what to do next; a line tha
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
 from headway.cli.terminal import one_line
 from headway.cli.units import duration, size
 from headway.errors import (
@@ -40,6 +44,7 @@ from headway.errors import (
     UnreachableError,
 )
 
+T = TypeVar("T")
 DONE, FINAL, USAGE, DISK_FULL, TRY_AGAIN, OVER_BUDGET, REFUSED, INTERRUPTED = 0, 1, 2, 73, 75, 76, 77, 130
 
 
@@ -67,6 +72,27 @@ def exit_status(error: HeadwayError) -> int:
             return FINAL
         case cause:
             return TRY_AGAIN if cause.retryable else FINAL
+
+
+def each_of(items: Iterable[T], work: Callable[[T], object], command: str) -> int:
+    """Do something with each item; what fails is explained, and the others are done.
+
+    Args:
+        items: What is named on the command line, or meant by it.
+        work: Does it with one.
+        command: See `explain`.
+
+    Returns:
+        The status to leave with: that of the first failure.
+    """
+    status = DONE
+    for item in items:
+        try:
+            work(item)
+        except HeadwayError as error:
+            print(explain(error, command), file=sys.stderr)
+            status = status or exit_status(error)
+    return status
 
 
 def explain(error: HeadwayError, command: str = "COMMAND") -> str:

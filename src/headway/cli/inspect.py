@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.failures import each_of
 from headway.cli.remote import named_daemon
 from headway.cli.session import settings_of
 from headway.cli.table import fields, json_text
 from headway.composition.reading import reading
-from headway.errors import HeadwayError
 from headway.service.inspection import ImageDetails, Inspection
 from headway.service.lookup import Lookup
 
@@ -23,14 +21,8 @@ _NEVER = "0001-01-01T00:00:00Z"
 def inspect(options: Namespace) -> int:
     """Show everything known of images, as JSON; what is not there is explained, and the rest is shown."""
     found: list[dict[str, object]] = []
-    status = DONE
     with _looking(options) as look:
-        for name in options.names:
-            try:
-                found.append(_shown(look(name)))
-            except HeadwayError as error:
-                print(explain(error, options.command), file=sys.stderr)
-                status = status or exit_status(error)
+        status = each_of(options.names, lambda name: found.append(_shown(look(name))), options.command)
     if options.format == "json":
         print(json_text(found, indent=4))
     else:

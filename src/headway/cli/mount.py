@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.failures import DONE, each_of
 from headway.cli.remote import holding_daemon, named_daemon
 from headway.cli.session import say, settings_of
 from headway.cli.table import render
 from headway.cli.terminal import one_line
 from headway.composition.containers import mounts
 from headway.composition.writing import imagining, writing
-from headway.errors import HeadwayError, UnsupportedError
+from headway.errors import UnsupportedError
 from headway.service.mounting import Mounted, Mounting, mounted
 from headway.service.requests import MountRequest, UnmountRequest
 from headway.settings import Settings
@@ -48,15 +47,8 @@ def _mount(options: Namespace, request: MountRequest) -> Mounted:
 
 def umount(options: Namespace) -> int:
     """Unmount what `headway mount` has mounted; each that cannot be is explained, and the others are."""
-    status = DONE
     with _unmounting(options) as unmount:
-        for name in options.names:
-            try:
-                _tell(unmount(name), removed=options.rm)
-            except HeadwayError as error:
-                print(explain(error, options.command), file=sys.stderr)
-                status = status or exit_status(error)
-    return status
+        return each_of(options.names, lambda name: _tell(unmount(name), removed=options.rm), options.command)
 
 
 @contextmanager

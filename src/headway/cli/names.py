@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.failures import DONE, each_of
 from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
 from headway.composition.writing import writing
-from headway.errors import HeadwayError
 from headway.service.delete import Deleter
 from headway.service.tagging import Tagger
 
@@ -29,16 +27,13 @@ def tag(options: Namespace) -> int:
 
 def rmi(options: Namespace) -> int:
     """Remove names, and images with their last one; each that cannot go is explained, and the others go."""
-    status = DONE
     with _deleting(options) as delete:
-        for name in options.names:
-            try:
-                for what, item in delete(name):
-                    print(f"{what}: {item}")
-            except HeadwayError as error:
-                print(explain(error, options.command), file=sys.stderr)
-                status = status or exit_status(error)
-    return status
+
+        def remove(name: str) -> None:
+            for what, item in delete(name):
+                print(f"{what}: {item}")
+
+        return each_of(options.names, remove, options.command)
 
 
 @contextmanager

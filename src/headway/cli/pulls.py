@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
 
-from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.failures import DONE, each_of
 from headway.cli.remote import holding_daemon
 from headway.cli.remote_pull import priority_of
 from headway.cli.session import settings_of
@@ -19,7 +18,7 @@ from headway.client.pulls import DaemonPulls
 from headway.composition.network import credential_source
 from headway.composition.pull_records import pull_records
 from headway.distribution.pull_states import PullState, after_restart
-from headway.errors import HeadwayError, InvalidSettingError, NoDaemonError
+from headway.errors import InvalidSettingError, NoDaemonError
 from headway.interfaces.pulls import PullRecord
 from headway.oci.reference import Reference
 from headway.settings import Settings
@@ -69,11 +68,11 @@ def pulls(options: Namespace) -> int:
     if not options.ids:
         raise InvalidSettingError(f"name a pull: headway pulls {options.action} ID")
     if options.action == "show":
-        return _each(options.ids, lambda prefix: _show(held, settings, prefix))
+        return each_of(options.ids, lambda prefix: _show(held, settings, prefix), options.command)
     if held is None:
         address = str(settings.data_root)
         raise NoDaemonError(address, "pulls without one end with their command, and there is nothing to change")
-    return _each(*_changing(held, settings, options))
+    return each_of(*_changing(held, settings, options), options.command)
 
 
 def _list(held: DaemonPulls | None, settings: Settings, *, ended: bool) -> list[PullRecord]:
@@ -124,17 +123,6 @@ def _resume(held: DaemonPulls, settings: Settings, prefix: str) -> None:
 
 def _say(record: PullRecord) -> None:
     print(record.pull_id)
-
-
-def _each(ids: list[str], work: Callable[[str], None]) -> int:
-    status = DONE
-    for prefix in ids:
-        try:
-            work(prefix)
-        except HeadwayError as error:
-            print(explain(error, "pulls"), file=sys.stderr)
-            status = status or exit_status(error)
-    return status
 
 
 def _row(record: PullRecord) -> dict[str, object]:
