@@ -31,7 +31,8 @@ def _make(parent: int, name: bytes, path: bytes) -> None:
 
 @pytest.fixture(params=[True, False], ids=["openat2", "walk"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
-    opened = Opened(tmp_path, kernel=request.param)
+    (tmp_path / "root").mkdir()
+    opened = Opened(tmp_path / "root", kernel=request.param)
     yield opened
     opened.root.close()
 
@@ -100,6 +101,25 @@ def test_a_directory_behind_a_remembered_one_is_where_the_links_lead(opened: Ope
     assert opened.root.detours[b"link/inner"] == b"real/inner"
     assert opened.inode(b"link/up/real") == opened.inode(b"real")
     assert opened.root.detours[b"link/up/real"] == b"real"
+
+
+def test_a_directory_that_is_moved_up_meanwhile_leads_nowhere_outside(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = opened.inode(b"a/x", create=True)
+    opened.inode(b"a/b/c", create=True)
+    (opened.directory / "a/b/c/link").symlink_to("../../x")
+    (tmp_path / "x").mkdir()  # where two steps up lead from c once it is at the top
+    read = os.readlink
+
+    def read_and_move(path: bytes, *, dir_fd: int | None = None) -> bytes:
+        target = read(path, dir_fd=dir_fd)
+        os.rename(opened.directory / "a/b/c", opened.directory / "c")
+        return target
+
+    monkeypatch.setattr(os, "readlink", read_and_move)
+
+    assert opened.inode(b"a/b/c/link") == inside
 
 
 def test_what_is_remembered_is_no_way_around_the_limit_of_links(opened: Opened) -> None:

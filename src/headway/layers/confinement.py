@@ -5,7 +5,8 @@ Rule 2: a parent is found as after chroot(2): symlinks on the way are followed, 
         root of the layer. Where there are none the kernel does it, if it has openat2 (Linux 5.6); else each component
         is opened by itself with O_NOFOLLOW and links are resolved here, so that it is known where a path led. Nothing
         needs privileges, so root and others run the same code.
-Rule 3: only the thread that unpacks changes the tree meanwhile; what it removes, it tells (`Root.forget`).
+Rule 3: who unpacks tells what it removes (`Root.forget`). A container may change the tree meanwhile, and move a
+        directory that a walk is in: ``..`` is never opened, since it would lead from there to above the root.
 Rule 4: a walk begins at the nearest directory that is still open, and leaves one open every so many levels: else a
         name of 2,000 levels, all of which are asked for, would cost two million steps.
 """
@@ -22,6 +23,7 @@ from typing import NamedTuple, Self
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _COMPONENT = _DIRECTORY | os.O_NOFOLLOW
+_PATH_MAX = 4096
 _LINKS = 40  # what the kernel allows on one path (path_resolution(7))
 _KEPT = 64
 _STRIDE = 32  # with as many marks as are kept, one path as long as a path can be has a mark every so many levels
@@ -197,8 +199,24 @@ class Root:
                 if not missing and error.errno != errno.ELOOP:
                     raise
         length, begin = self._nearest(path)
-        with _Walk(self.descriptor, begin, self._make if create else None, self._pass) as walk:
+        with _Walk(self._reach, begin, self._make if create else None, self._pass) as walk:
             return walk.open(path[length:])
+
+    def _reach(self, path: bytes) -> int:
+        """Return a new descriptor of the directory at `path`, which has no symlink on it."""
+        if self._kernel and path and len(path) < _PATH_MAX:
+            return openat2(self.descriptor, path)
+        length, begin = self._nearest(path + b"/")
+        here = os.dup(begin.descriptor)
+        try:
+            for name in filter(None, path[length:].split(b"/")):
+                below = os.open(name, _COMPONENT, dir_fd=here)
+                os.close(here)
+                here = below
+        except OSError:
+            os.close(here)
+            raise
+        return here
 
     def _nearest(self, path: bytes) -> tuple[int, _Mark]:
         """Return the nearest directory on the way that is open, and how much of `path` leads there."""
@@ -222,14 +240,16 @@ class _Walk:
     """One path, resolved component by component.
 
     Args:
-        root: What absolute symlinks begin at.
+        reach: Opens a directory by its path without symlinks.
         begin: What the path begins at.
         make: Makes directories; None where none are to be made.
         passing: Told of directories on the way, every so many levels.
     """
 
-    def __init__(self, root: int, begin: _Mark, make: Maker | None, passing: Callable[[_Mark], None]) -> None:
-        self._root = root
+    def __init__(
+        self, reach: Callable[[bytes], int], begin: _Mark, make: Maker | None, passing: Callable[[_Mark], None]
+    ) -> None:
+        self._reach = reach
         self._make = make
         self._passing = passing
         self._here = os.dup(begin.descriptor)
@@ -257,14 +277,14 @@ class _Walk:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
                 if target.startswith(b"/"):
                     self._names.clear()
-                    self._move(os.dup(self._root))
+                    self._move(self._reach(b""))
                 todo += target.split(b"/")[::-1]
         return _Mark(os.dup(self._here), b"/".join(self._names), self._links)
 
     def _up(self) -> None:
         if self._names:
             self._names.pop()
-            self._move(os.open(b"..", _COMPONENT, dir_fd=self._here))
+            self._move(self._reach(b"/".join(self._names)))
 
     def _down(self, name: bytes) -> bytes | None:
         """Go to `name`, or return the target of the symlink that has the name."""
