@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from headway.composition.read_only import read_only
 from headway.layers.tree_check import examine_tree
 from headway.service.check import Checker
 from headway.settings import Settings
 from headway.store.blobs import FileBlobStore
-from headway.store.data_root import DataRoot
-from headway.store.database import Database
 from headway.store.inventory import SqliteInventory
-from headway.version import VERSION
 
 
 @contextmanager
@@ -23,7 +21,5 @@ def checking(settings: Settings) -> Iterator[Checker]:
         StoreCorruptError: The database is lost or damaged: a writer's start rebuilds it.
         StoreError: It cannot be read.
     """
-    root = DataRoot(settings.data_root)
-    root.examine()
-    with Database.open_readonly(root.database, program=VERSION) as database:
+    with read_only(settings) as (root, database):
         yield Checker(SqliteInventory(root, database), FileBlobStore(root), examine_tree)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from headway.composition.read_only import read_only
 from headway.interfaces.pulls import PullStore
 from headway.settings import Settings
-from headway.store.data_root import DataRoot
-from headway.store.database import Database
 from headway.store.pulls import SqlitePullStore
-from headway.version import VERSION
 
 
 @contextmanager
@@ -20,7 +18,5 @@ def pull_records(settings: Settings) -> Iterator[PullStore]:
     Raises:
         StoreError: They cannot be read.
     """
-    root = DataRoot(settings.data_root)
-    root.examine()
-    with Database.open_readonly(root.database, program=VERSION) as database:
+    with read_only(settings) as (_, database):
         yield SqlitePullStore(database)

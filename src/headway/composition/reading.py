@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headway.composition.read_only import read_only
 from headway.records import LayerReport, Tree
 from headway.service.stores import Records
 from headway.settings import Settings
@@ -22,7 +23,6 @@ from headway.store.hosts import SqliteHostMemory
 from headway.store.images import SqliteImageStore
 from headway.store.layers import SqliteLayerStore
 from headway.store.references import SqliteReferenceStore
-from headway.version import VERSION
 
 if TYPE_CHECKING:
     from headway.interfaces.traffic import TrafficRow
@@ -35,9 +35,7 @@ def reading(settings: Settings) -> Iterator[Records]:
     Raises:
         StoreError: It cannot be read.
     """
-    root = DataRoot(settings.data_root)
-    root.examine()
-    with Database.open_readonly(root.database, program=VERSION) as database:
+    with read_only(settings) as (root, database):
         yield records_of(root, database)
 
 
@@ -47,9 +45,7 @@ def traffic_of(settings: Settings, since: str, until: str) -> Sequence[TrafficRo
     Raises:
         StoreError: It cannot be read.
     """
-    root = DataRoot(settings.data_root)
-    root.examine()
-    with Database.open_readonly(root.database, program=VERSION) as database:
+    with read_only(settings) as (_, database):
         from headway.store.traffic import SqliteTraffic  # noqa: PLC0415  # one command's own
 
         return SqliteTraffic(database).days(since, until)

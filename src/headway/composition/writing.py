@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from headway.composition.containers import LazyDrivers, finish_removals, put_mounts_right, rw_layers
+from headway.composition.read_only import read_only
 from headway.composition.reading import derived as derived_tree
 from headway.errors import HeadwayError
 from headway.oci.digest import ChainID, DiffID
@@ -138,9 +139,7 @@ def imagining(settings: Settings) -> Iterator[Stores]:
     Raises:
         StoreError: It cannot be read.
     """
-    root = DataRoot(settings.data_root)
-    root.examine()
-    with Database.open_readonly(root.database, program=VERSION) as database, database.copy() as copy:
+    with read_only(settings) as (root, database), database.copy() as copy:
         yield _stores(root, copy, SqliteLeases(copy), ImaginedGarbage, LazyDrivers(settings, root, copy))
 
 
