@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.badlink.faults import BadLink, rate
-from bench.measure import Group
+from bench.measure import Uncounted
 from bench.peers import Client, Program, check_pulled
 from bench.processes import BenchError
 from tests.fakes.images import Image
@@ -21,17 +21,6 @@ from tests.faults.registry import Registry
 
 PULLS = 3
 STOP_SECONDS = 5.0
-
-
-class Uncounted(Group):
-    """A group for programs whose CPU nobody counts here."""
-
-    def __init__(self) -> None:
-        super().__init__(Path("/"))
-
-    def enter(self, command: Sequence[str]) -> list[str]:
-        """Return the command as it is."""
-        return list(command)
 
 
 @dataclass(slots=True)

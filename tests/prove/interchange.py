@@ -11,7 +11,8 @@ import tarfile  # noqa: TID251 - another implementation
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.processes import background
+from bench.measure import Uncounted
+from bench.peers import containerd
 from tests.fakes.cli import Cli
 from tests.fakes.docker import Docker, docker
 from tests.fakes.makers import layout_of
@@ -200,17 +201,10 @@ def _through_podman(sheet: Sheet, ours: Headway, kept: Headway, names: list[str]
 def _through_containerd(sheet: Sheet, ours: Headway, kept: Headway, names: list[str]) -> None:
     place = sheet.place / "c"
     place.mkdir()
-    config = place / "config.toml"
-    config.write_text(
-        f'version = 2\nroot = "{place}/root"\nstate = "{place}/state"\n'
-        f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{place}/c.sock"\n'
-    )
-    with background(
-        ["containerd", "--config", str(config)], log=place / "log", ready=lambda: Path(place / "c.sock").exists()
-    ):
+    with containerd(place, Uncounted(), root=place / "root") as address:
 
         def ctr(*words: str | Path) -> str:
-            return run("ctr", "-a", place / "c.sock", *words)
+            return run("ctr", "-a", address, *words)
 
         for what, headway in (("retained", kept), ("tars", ours)):
             ctr("images", "import", _saved(headway))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fakes.cli import Cli
+from tests.fakes.disks import EXT4, disk
 from tests.fakes.images import Files, Image
 from tests.faults.link import Link
 from tests.faults.registry import Registry
@@ -134,15 +135,7 @@ def unlisted(cli: Cli) -> str:
 
 @contextmanager
 def small_disk(where: Path, *, megabytes: int) -> Iterator[Path]:
-    """Mount an ext4 of some size from a file."""
+    """Mount an ext4 of some size, all of which anybody may fill."""
     where.mkdir()
-    file, disk = where / "disk.img", where / "disk"
-    disk.mkdir()
-    with file.open("wb") as opened:
-        opened.truncate(megabytes << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", file], check=True)
-    subprocess.run(["mount", "-o", "loop", file, disk], check=True)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
+    with disk(where, (*EXT4, "-m", "0"), megabytes=megabytes) as mounted:
+        yield mounted
