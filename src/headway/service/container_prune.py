@@ -17,6 +17,7 @@ from headway.records import ContainerRecord
 from headway.service.containers import Containers, labels_of
 from headway.service.filters import Filters, labels_match, require_known
 from headway.service.moments import parse_until
+from headway.service.prune import only_prune
 from headway.service.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -68,9 +69,7 @@ class ContainerPruner:
             InvalidTimeError: ``until`` is no time, or there are several.
             StoreError: The disk failed.
         """
-        if not self._running.acquire(blocking=False):
-            raise ConflictError("a prune operation is already running")
-        try:
+        with only_prune(self._running):
             deleted, size = [], 0
             for container in self._candidates(filters):
                 if stopped():
@@ -80,8 +79,6 @@ class ContainerPruner:
                     size += written
             self._stores.events.tell("container", "prune", "", {"reclaimed": str(size)})
             return ContainerPruneReport(deleted=tuple(deleted), size=size)
-        finally:
-            self._running.release()
 
     def _candidates(self, filters: Filters) -> list[ContainerRecord]:
         require_known(filters, KNOWN_FILTERS)

@@ -9,7 +9,8 @@ Rule 3: what would go is found by really pruning a copy of the records (`composi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 
 import msgspec
@@ -43,6 +44,21 @@ class PruneReport(msgspec.Struct, frozen=True, kw_only=True):
     disk_bytes: int = 0
     size: int = 0
     kept: tuple[str, ...] = ()
+
+
+@contextmanager
+def only_prune(running: Lock) -> Iterator[None]:
+    """Hold the lock of a process's prunes of one kind.
+
+    Raises:
+        ConflictError: Another one holds it.
+    """
+    if not running.acquire(blocking=False):
+        raise ConflictError("a prune operation is already running")
+    try:
+        yield
+    finally:
+        running.release()
 
 
 class Pruner:
@@ -81,9 +97,7 @@ class Pruner:
             InvalidTimeError: ``until`` is no time, or there are several.
             StoreError: The disk failed.
         """
-        if not self._running.acquire(blocking=False):
-            raise ConflictError("a prune operation is already running")
-        try:
+        with only_prune(self._running):
             work = _Prune(self._stores, self._deleter)
             for image in self._candidates(filters):
                 if stopped():
@@ -94,8 +108,6 @@ class Pruner:
             report = work.report()
             self._stores.events.tell("image", "prune", "", {"reclaimed": str(report.disk_bytes)})
             return report
-        finally:
-            self._running.release()
 
     def _candidates(self, filters: Filters) -> list[ListedImage]:
         """Return the images that may go, newest first: a child before its parent."""
