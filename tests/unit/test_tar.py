@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -235,6 +236,31 @@ def test_global_records_hold_until_they_are_replaced_and_local_ones_go_before_th
     owners = [entry.uid for entry, _ in read(data)]
 
     assert owners == [5, 6, 7]
+
+
+def test_a_map_of_a_sparse_file_holds_for_no_other_file() -> None:
+    data = pax({"GNU.sparse.map": "1,1", "GNU.sparse.size": "9"}, kind=b"g") + tar(file("a", b"x"), file("b", b"y"))
+
+    found = [(entry.sparse, entry.size, body) for entry, body in read(data)]
+
+    assert found == [(None, 1, b"x"), (None, 1, b"y")]
+
+
+def test_global_records_are_no_longer_than_those_of_an_entry_may_be() -> None:
+    data = b"".join(pax({f"k{number}": "c" * 400}, kind=b"g") + tar(file("a"), end=b"") for number in range(3))
+
+    with pytest.raises(InvalidLayerError, match="1000 bytes of global records"):
+        read(data, limits=Limits(extension_bytes=1000))
+
+
+def test_many_extended_headers_of_one_entry_cost_what_they_are_long() -> None:
+    def seconds(count: int) -> float:
+        data = b"".join(pax({f"k{number}": ""}) for number in range(count)) + tar(file("a"))
+        began = time.process_time()
+        read(data)
+        return time.process_time() - began
+
+    assert min(seconds(16_000) for _ in range(3)) < 9 * min(seconds(4_000) for _ in range(3))
 
 
 @pytest.mark.parametrize("kind", ["hardlink", "symlink", "dir", "fifo", "char", "block"])

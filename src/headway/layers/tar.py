@@ -35,7 +35,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         entries: Most entries; each costs time, and next to no memory.
         remembered: Most directories, and entries that a tree cannot hold as they are; each costs half a kilobyte.
         expanded_bytes: Longest tar, and longest sparse file.
-        extension_bytes: Longest pax header or GNU long name; Go's archive/tar has the same.
+        extension_bytes: Longest pax header or GNU long name; Go's archive/tar has the same. All global records.
     """
 
     path_bytes: int = 4095
@@ -226,14 +226,20 @@ class TarReader:
         self._padding = -size % BLOCK
         if kind in (b"L", b"K"):
             return pax, {**long, kind: text(data)}
-        added: dict[bytes, bytes] = {}
-        tar_pax.collect(data, added)
         if kind == b"x":
-            return {**pax, **added}, long
-        self._globals = {**self._globals, **added}
-        if len(self._globals) > _GLOBALS:
-            raise ValueError(f"it has more than {_GLOBALS} global records")
+            pax = {} if pax is NOTHING else pax  # added to, for an entry may have as many headers as it likes
+            tar_pax.collect(data, pax)
+        else:
+            self._globals = self._limited({**self._globals, **tar_pax.global_records(data)})
         return pax, long
+
+    def _limited(self, records: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """Return global records, unless they are more than each entry should cost."""
+        if len(records) > _GLOBALS:
+            raise ValueError(f"it has more than {_GLOBALS} global records")
+        if sum(len(key) + len(value) for key, value in records.items()) > self._limits.extension_bytes:
+            raise ValueError(f"it has more than {self._limits.extension_bytes} bytes of global records")
+        return records
 
     def _map(self, entry: Entry, kind: bytes, block: bytes, at: int) -> None:
         """Find out where the parts of a sparse file belong."""

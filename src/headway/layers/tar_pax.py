@@ -13,6 +13,8 @@ XATTR = b"SCHILY.xattr."
 ``LIBARCHIVE.xattr.*`` repeats them in another coding and is ignored, as Docker does.
 """
 
+_SPARSE = b"GNU.sparse."
+
 NANOSECONDS = 1_000_000_000
 
 
@@ -52,6 +54,15 @@ def collect(data: bytes, into: dict[bytes, bytes]) -> None:
             into[key] = value
     if parts:
         into[b"GNU.sparse.map"] = b",".join(parts)
+
+
+def global_records(data: bytes) -> dict[bytes, bytes]:
+    """Return the records of a global header that hold for others: the map of a sparse file is that of one file.
+
+    Raises:
+        ValueError: A record's length is wrong.
+    """
+    return {key: value for key, value in records(data) if not key.startswith(_SPARSE)}
 
 
 def integer(value: bytes) -> int:
