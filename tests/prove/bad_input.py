@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +28,8 @@ FINAL, USAGE, DISK_FULL, TRY_AGAIN, REFUSED = 1, 2, 73, 75, 77
 
 @check(
     "bad-input",
-    "Unknown tag, bad reference, no such platform, wrong digest, truncated gzip, wrong diff ID, disk full, read-only "
-    "data root, a second writer: one clear error each, what is kept is said, nothing half-done is listed.",
+    "Unknown tag, bad reference, no such platform, wrong digest, truncated gzip, wrong diff ID, no room, disk full, "
+    "read-only data root, a second writer: one clear error each, what is kept is said, nothing half-done is listed.",
     needs_root=True,
 )
 def bad_input(sheet: Sheet) -> None:
@@ -110,19 +113,23 @@ def _spoilt(packed: bytes) -> bytes:
 
 
 def _disk_full(sheet: Sheet) -> None:
-    """Fill a small disk, fail, make room, and let the same command finish."""
+    """Ask for more than there is room for; then fill the disk in mid-pull, make room, and let the command finish."""
     image = images.image([images.noise_layer(8 * MB, seed=5), images.noise_layer(6 * MB, seed=6)])
-    with small_disk(sheet.place / "full", megabytes=48) as disk, linked(image=image) as (_, link, name):
+    with small_disk(sheet.place / "full", megabytes=48) as disk, linked(RateLimit(6 * MB), image=image) as held:
+        _, link, name = held
         filler = disk / "filler"
         cli = Cli(disk / "root")
         unlisted(cli)
-        free = _free_bytes(disk)
-        filler.write_bytes(bytes(max(0, free - 9 * MB)))
+        _leave(disk, filler, 9 * MB)
         said = run(cli, "pull", name)
+        _fails(sheet, "no room", said, DISK_FULL, "no room on the disk", cli, kept="kept: ")
+        sheet.at_most("no room: bytes fetched", link.bytes_down, MB // 10, "bytes", decimals=0)
+        filler.unlink()
+        said = _filled_meanwhile(cli, name, lambda: link.bytes_down > 7 * MB, lambda: _leave(disk, filler, 0))
         _fails(sheet, "disk full", said, DISK_FULL, "no space left", cli, kept="kept: ")
         sheet.right("disk full: nothing private stays", ", ".join(str(p) for p in (disk / "root" / "tmp").iterdir()))
         again = run(cli, "pull", name)
-        _fails(sheet, "still full", again, DISK_FULL, "no space left", cli, kept="kept: ")
+        _fails(sheet, "still full", again, DISK_FULL, "on the disk that holds", cli, kept="kept: ")
         filler.unlink()
         kept, before = bytes_kept(disk / "root"), link.bytes_down
         sheet.at_least("disk full: bytes kept", kept, 4 * MB, "bytes")
@@ -132,10 +139,21 @@ def _disk_full(sheet: Sheet) -> None:
         sheet.at_most("disk full: bytes fetched then", link.bytes_down - before, missing, "bytes", decimals=0)
 
 
-def _free_bytes(disk: Path) -> int:
-    said = subprocess.run(["stat", "-f", "-c", "%a %S", disk], check=True, capture_output=True, text=True)
-    blocks, size = map(int, said.stdout.split())
-    return blocks * size
+def _filled_meanwhile(cli: Cli, name: str, moment: Callable[[], bool], fill: Callable[[], None]) -> Said:
+    """Pull, and fill the disk at a moment."""
+    began = time.monotonic()
+    with started(cli, "pull", "--progress", "none", name) as process:
+        wait_until(moment)
+        fill()
+        stdout, stderr = process.communicate(timeout=60)
+    return Said(process.returncode, stdout, stderr, time.monotonic() - began)
+
+
+def _leave(disk: Path, filler: Path, room: int) -> None:
+    """Let so many bytes be free on a disk; a filler that finds it full meanwhile has done its work."""
+    found = os.statvfs(disk)
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        file.write(bytes(max(0, found.f_bavail * found.f_frsize - room)))
 
 
 def _read_only(sheet: Sheet) -> None:
