@@ -207,6 +207,35 @@ def test_the_same_push_gives_the_same_digest(pulled: House) -> None:
     assert first.digest == second.digest
 
 
+def test_what_the_same_packing_has_brought_before_is_not_sent_again(pulled: House) -> None:
+    registry = SimulatedRegistry()
+    first = pulled.push(SimulatedPusher(registry), ELSEWHERE)
+    for diff_id in map(DiffID, map(Digest.parse, IMAGE.diff_ids)):
+        for blob in pulled.stores.metadata.blobs_of(diff_id):
+            pulled.stores.metadata.forget(blob)  # as where the store is new, or somebody else has pushed
+    pusher = SimulatedPusher(registry)
+
+    second = pulled.push(pusher, ELSEWHERE)
+
+    [small] = [entry["size"] for entry in json.loads(registry.content("other/image", "1"))["layers"][2:]]
+    assert list(pulled.phases.values()).count(PushPhase.THERE) == 2
+    assert (second.digest, pusher.sent) == (first.digest, small)
+
+
+def test_what_another_compressor_has_brought_before_is_not_sent_again(pulled: House) -> None:
+    registry = SimulatedRegistry()
+    older = b"the first layer, packed by what was installed then"
+    registry.take_blob("other/image", Digest.of(older), older)
+    diff_id = DiffID(Digest.parse(IMAGE.diff_ids[0]))
+    pulled.stores.metadata.remember(diff_id, LayerBlob(Digest.of(older), ELSEWHERE.repository))
+
+    pulled.push(SimulatedPusher(registry), ELSEWHERE)
+
+    layers = json.loads(registry.content("other/image", "1"))["layers"]
+    assert pulled.phases[diff_id] is PushPhase.THERE
+    assert (layers[0]["digest"], layers[0]["size"]) == (Digest.of(older), len(older))
+
+
 def test_a_push_adds_the_digest_and_tells(pulled: House) -> None:
     done = pulled.push(SimulatedPusher(SimulatedRegistry()), ELSEWHERE)
 

@@ -24,7 +24,6 @@ class Uploads:
     Attributes:
         keeps_pieces: Whether a session keeps what arrived of a piece that was cut.
         forgets: Whether it says that it has taken a blob, and does not hold it.
-        mounts: Whether it takes blobs from its other repositories.
         least: What it wants a piece to be at least, in bytes; 0 for any size.
         most: The longest body that it takes; a longer one is answered 413.
         received: Bytes of pieces that arrived, whatever came of them.
@@ -33,7 +32,6 @@ class Uploads:
     def __init__(self, content: Content) -> None:
         self.keeps_pieces = False
         self.forgets = False
-        self.mounts = True
         self.least = 0
         self.most: int | None = None
         self.received = 0
@@ -56,7 +54,7 @@ class Uploads:
 
     def _begin(self, request: Request, reply: Reply) -> None:
         wanted, source = request.query.get("mount", ""), request.query.get("from", "")
-        if self.mounts and wanted and self._content.holds(source, wanted):
+        if wanted and self._content.holds(source, wanted):
             self._content.open(request.repository)
             reply.become(201, b"", {"Location": f"/v2/{request.repository}/blobs/{wanted}"})
             return

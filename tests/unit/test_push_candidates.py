@@ -16,11 +16,11 @@ TARGET = "r.test/team/app"
 @pytest.mark.parametrize(
     ("size", "effort"),
     [
-        (0, Effort(1, 1, foreign=False)),
-        (100 << 10, Effort(1, 1, foreign=False)),
-        ((100 << 10) + 1, Effort(3, 1, foreign=False)),
-        (10 << 20, Effort(3, 1, foreign=False)),
-        ((10 << 20) + 1, Effort(4, 3, foreign=True)),
+        (0, Effort(1, 1, foreign=False, made=False)),
+        (100 << 10, Effort(1, 1, foreign=False, made=False)),
+        ((100 << 10) + 1, Effort(3, 1, foreign=False, made=True)),
+        (10 << 20, Effort(3, 1, foreign=False, made=True)),
+        ((10 << 20) + 1, Effort(4, 3, foreign=True, made=True)),
     ],
 )
 def test_a_larger_layer_is_worth_more_questions(size: int, effort: Effort) -> None:

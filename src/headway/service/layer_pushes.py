@@ -2,7 +2,8 @@
 
 Rule 1: a layer is shared by all pushes to one repository, whatever their tags.
 Rule 2: it is asked for, then mounted from another repository, and only then sent.
-Rule 3: a pair (diff ID, blob digest) is recorded here only where it was known before, or both were computed over the
+Rule 3: what is sent is asked for first, too, where it is worth a question.
+Rule 4: a pair (diff ID, blob digest) is recorded here only where it was known before, or both were computed over the
         same bytes (`service.push_content`).
 """
 
@@ -136,6 +137,7 @@ class _LayerPush:
         self._ask = ask
         self._report_to = report
         self._retries: Counter[str] = Counter()
+        self._asked_for: set[Digest] = set()
 
     async def run(self, slots: Slots) -> PushedBlob:
         """Bring it there."""
@@ -156,21 +158,20 @@ class _LayerPush:
             return found
         begun = None
         for mount in to_mount(blobs, self._target.spelled, own)[: effort.mounts]:
-            if begun is not None:
-                await self._in_thread(begun.session.cancel)
+            await self._cancel(begun)
             mounted, begun = await self._mounted(mount)
             if mounted is not None:
                 return mounted
         more = [d for d in candidates[1:] if effort.foreign or is_seen_in(blobs, d, self._target.spelled)]
         if found := await self._there(more[: effort.checks], blobs):
-            if begun is not None:
-                await self._in_thread(begun.session.cancel)
+            await self._cancel(begun)
             return found
-        return await self._sent(begun)
+        return await self._sent(begun, effort)
 
     async def _there(self, digests: Sequence[Digest], blobs: Sequence[LayerBlob]) -> PushedBlob | None:
         """Return the first of some blobs that the repository has."""
         for digest in digests:
+            self._asked_for.add(digest)
             size = await self._size(digest)
             if size is not None:
                 await self._remember(digest)
@@ -206,11 +207,19 @@ class _LayerPush:
         self._report_to(LayerPush(self._layer.diff_id, PushPhase.MOUNTED, size, size, source=mount.source))
         return PushedBlob(mount.digest, size, PushPhase.MOUNTED, retries=dict(self._retries)), None
 
-    async def _sent(self, begun: Begun | None) -> PushedBlob:
+    async def _cancel(self, begun: Begun | None) -> None:
+        if begun is not None:
+            await self._in_thread(begun.session.cancel)
+
+    async def _sent(self, begun: Begun | None, effort: Effort) -> PushedBlob:
         disk, layer = self._tools.lanes.disk_to_the_end, self._layer
         content = await disk(self._contents.retained, layer.diff_id, layer.own) or await self._packed()
         upload = Upload(self._tools, self._target, content, lambda told: self._told(content, told), begun)
         try:
+            is_new = content.digest not in self._asked_for
+            if effort.made and is_new and (found := await self._there([content.digest], ())):
+                await self._cancel(begun)
+                return found
             self._report(PushPhase.PUSHING, 0, content.size)
             await upload.run()
         finally:

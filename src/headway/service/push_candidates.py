@@ -23,20 +23,23 @@ class Effort(msgspec.Struct, frozen=True):
         mounts: How many mounts are tried.
         checks: How many blobs more than the first are asked for.
         foreign: Whether blobs count that were only seen in other repositories.
+        made: Whether the blob that would be sent is asked for once it is made: a machine that packs as we do, or we
+            ourselves in a store that is gone, may have sent it.
     """
 
     mounts: int
     checks: int
     foreign: bool
+    made: bool
 
 
 def effort_for(size: int) -> Effort:
     """Return what a layer of so many bytes, uncompressed, is worth."""
     if size > 10 << 20:
-        return Effort(mounts=4, checks=3, foreign=True)
+        return Effort(mounts=4, checks=3, foreign=True, made=True)
     if size > 100 << 10:
-        return Effort(mounts=3, checks=1, foreign=False)
-    return Effort(mounts=1, checks=1, foreign=False)
+        return Effort(mounts=3, checks=1, foreign=False, made=True)
+    return Effort(mounts=1, checks=1, foreign=False, made=False)
 
 
 def to_check(blobs: Sequence[LayerBlob], repository: str, own: Digest | None) -> list[Digest]:
