@@ -15,7 +15,7 @@ from headway.interfaces.drivers import Driver
 from headway.layers import mounts
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
-from headway.records import LayerReport, Tree
+from headway.records import Change, ChangeKind, LayerReport, RwPlace, Tree
 from headway.store.removal import remove_tree
 from tests.fakes.nobody import as_nobody, home_of_nobody
 from tests.fakes.tars import directory, file, opaque, symlink, whiteout
@@ -232,6 +232,31 @@ class TestOverlay2(DriverContract):
         except OSError:
             seen = []
         assert seen == []
+
+    @pytest.mark.parametrize("key", ["trusted.overlay.opaque", "nonsense", "user." + "n" * 300])
+    def test_attributes_of_a_root_that_no_tree_can_have_are_in_no_ones_way(
+        self, target: Path, tmp_path: Path, key: str
+    ) -> None:
+        below = plant(tmp_path / "below", directory("./", mode=0o750), file("a"), file("b"))
+        report = LayerReport(root_entry=True, xattrs=(("", key, b"y"), ("", "user.kept", b"1")))
+        trees = [below, Tree(path=plant(tmp_path / "top", directory("./")).path, report=report)]
+        place = RwPlace(tmp_path / "container")
+        place.path.mkdir()
+        driver = Overlay2Driver()
+
+        driver.mount(trees, target)
+        assert sorted(os.listdir(target)) == ["a", "b"]
+        driver.unmount(target)
+        driver.create(place, trees, {})
+        driver.mount(trees, place.merged, upper=place.upper, work=place.work)
+        try:
+            (place.merged / "a").unlink()
+
+            assert driver.changes(place, trees) == [Change("/a", ChangeKind.DELETED)]
+            assert key not in os.listxattr(place.upper)
+            assert os.getxattr(place.merged, "user.kept") == b"1"
+        finally:
+            driver.unmount(place.merged)
 
     def test_a_mount_that_fails_leaves_nothing_mounted(self, trees: Sequence[Tree], target: Path) -> None:
         gone = Tree(path=target.parent / "no such tree", report=LayerReport())

@@ -126,3 +126,15 @@ def test_a_store_that_is_not_roots_remembers_what_it_could_not_set(tmp_path: Pat
     assert (made.real_modes, made.owners, made.xattrs) == (
         (("etc", 0o555),), (("etc", 3, 4),), (("etc", "user.x", b"y"),),
     )  # fmt: skip
+
+
+def test_what_a_layer_says_to_an_overlay_of_its_own_hides_nothing(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", directory("./"), directory("etc/"), file("etc/kept"))
+    report = LayerReport(root_entry=True, xattrs=(("etc", "trusted.overlay.opaque", b"y"),))
+
+    trees = [Tree(tree.path, report)]
+    init = Tree(tmp_path / "init", make_init_layer(trees, tmp_path / "init"))
+    unpack([*trees, init], tmp_path / "root")
+
+    assert (tmp_path / "root/etc/kept").exists()
+    assert os.listxattr(tmp_path / "init/etc") == []

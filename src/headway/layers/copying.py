@@ -209,6 +209,14 @@ def own_prefix() -> str:
     return "trusted.overlay." if os.geteuid() == 0 else "user.overlay."
 
 
+def for_a_mount(values: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the attributes that a directory may have which overlay is to mount.
+
+    Those of overlay's that a layer itself has (`LayerReport.xattrs`) would hide or move what it shows.
+    """
+    return {key: value for key, value in values.items() if not key.startswith(("trusted.overlay.", "user.overlay."))}
+
+
 @contextmanager
 def _opened(name: str, flags: int, directory: int) -> Iterator[int]:
     descriptor = os.open(name, flags, 0o600, dir_fd=directory)

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from headway.layers.copying import Copier, disk_failures
+from headway.layers.copying import Copier, disk_failures, for_a_mount
 from headway.layers.merged import MergedEntry, MergedView
 from headway.records import LayerReport, Tree
 
@@ -98,7 +98,7 @@ class _Making:
         if self._is_root:
             os.chown(made, entry.uid, entry.gid)
             os.chmod(made, stat.S_IMODE(entry.mode))
-            self._copier.set_xattrs(path, str(made), self._view.xattrs(entry))
+            self._copier.set_xattrs(path, str(made), for_a_mount(self._view.xattrs(entry)))
         else:
             os.chmod(made, stat.S_IMODE(entry.mode) | stat.S_IRWXU)
         os.utime(made, ns=(entry.mtime_ns, entry.mtime_ns))

@@ -23,7 +23,7 @@ from pathlib import Path
 from headway.errors import ConflictError, StoreError, UnsupportedError
 from headway.layers import mounts, quota
 from headway.layers.changes import compare
-from headway.layers.copying import disk_failures, own_prefix, read_xattrs
+from headway.layers.copying import Copier, disk_failures, for_a_mount, own_prefix, read_xattrs
 from headway.layers.drivers.measuring import gives_types, kind_of, size_of
 from headway.layers.merged import MergedView, is_opaque
 from headway.layers.mounts import MountFlag
@@ -251,11 +251,10 @@ def _has_another_root(trees: Sequence[Tree]) -> bool:
 
 
 def _give_root(trees: Sequence[Tree], directory: Path) -> None:
-    """Make `directory` look as the root of the merged trees."""
+    """Make `directory` look as the root of the merged trees, as far as a directory can."""
     with MergedView(trees) as view:
         root = view.root()
         os.chown(directory, root.uid, root.gid)
         os.chmod(directory, stat.S_IMODE(root.mode))
-        for key, value in view.xattrs(root).items():
-            os.setxattr(directory, key, value)
+        Copier().set_xattrs(".", str(directory), for_a_mount(view.xattrs(root)))
     os.utime(directory, ns=(root.mtime_ns, root.mtime_ns))
