@@ -2,15 +2,19 @@
 
 Rule 1: the order is that of the names' bytes, a directory before what it holds: the same tree gives the same archive.
 Rule 2: each component is opened from its parent's descriptor and never followed; a tree that changes meanwhile can
-        make the archive odd, and not lead it out.
+        make the archive odd, and not lead it out. What goes or becomes something else is left out.
+Rule 3: depth costs neither calls nor descriptors.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
 
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from headway.layers.tar_pax import NANOSECONDS
@@ -18,6 +22,8 @@ from headway.layers.tar_writer import Member
 
 READ_BYTES = 1 << 20
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_OPEN = 32  # of the directories that a walk is in, the deepest
+_GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE))
 _KINDS = {
     stat.S_IFREG: FILE,
     stat.S_IFLNK: SYMLINK,
@@ -83,22 +89,24 @@ class TreeMembers:
 
     def walk(self, parent: int, name: bytes, shown: bytes) -> Iterator[Member]:
         """Yield what has `name` in the directory `parent`, and everything below it; see `members`."""
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if stat.S_ISDIR(status.st_mode):
-            yield from self._directory(parent, name, shown, status)
-        elif (member := self._other(parent, name, shown, status)) is not None:
-            yield member
+        with _Descent() as inside:
+            if (member := self._entered(inside, parent, name, shown)) is not None:
+                yield member
+            while (child := inside.next()) is not None:
+                member = None
+                with left_out():
+                    member = self._entered(inside, inside.here(), *child)
+                if member is not None:
+                    yield member
 
-    def _directory(self, parent: int, name: bytes, shown: bytes, status: os.stat_result) -> Iterator[Member]:
+    def _entered(self, inside: _Descent, parent: int, name: bytes, shown: bytes) -> Member | None:
+        """Return what has `name` in `parent`, if it belongs in; where it is a directory, go there."""
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            return self._other(parent, name, shown, status)
         descriptor = os.open(name, _FLAGS | os.O_DIRECTORY, dir_fd=parent)
-        try:
-            if shown and self._wanted(shown):
-                yield self._described(descriptor, shown, status), ()
-            for child in sorted(os.fsencode(each) for each in os.listdir(descriptor)):
-                with suppress(FileNotFoundError):  # it has gone meanwhile
-                    yield from self.walk(descriptor, child, shown + b"/" + child if shown else child)
-        finally:
-            os.close(descriptor)
+        inside.enter(descriptor, name, shown)
+        return (self._described(descriptor, shown, status), ()) if shown and self._wanted(shown) else None
 
     def _described(self, descriptor: int, shown: bytes, status: os.stat_result) -> Entry:
         entry = self._entry(shown + b"/", status)
@@ -110,14 +118,15 @@ class TreeMembers:
             return None
         entry = self._entry(shown, status)
         key = (status.st_dev, status.st_ino)
-        if status.st_nlink > 1 and (first := self._links.setdefault(key, shown)) != shown:
+        if status.st_nlink > 1 and (first := self._links.get(key, shown)) != shown:
             entry.kind, entry.size, entry.linkname = HARDLINK, 0, first
             return entry, ()
         if entry.kind == SYMLINK:
             entry.linkname = os.readlink(name, dir_fd=parent)
-        if entry.kind != FILE:
-            return entry, ()
-        return entry, _Body(parent, name, entry)
+        body = _Body(parent, name, entry) if entry.kind == FILE else ()
+        if status.st_nlink > 1:
+            self._links[key] = shown  # now that it is sure to come
+        return entry, body
 
     def _entry(self, shown: bytes, status: os.stat_result) -> Entry:
         kind = _KINDS[stat.S_IFMT(status.st_mode)]
@@ -136,12 +145,99 @@ class TreeMembers:
         )
 
 
+class _Level:
+    """One directory of those that a walk is in; `names` are left, the next one last."""
+
+    __slots__ = ("descriptor", "name", "names", "shown")
+
+    def __init__(self, descriptor: int, name: bytes, shown: bytes) -> None:
+        self.descriptor = descriptor  # -1 where it is closed
+        self.name = name
+        self.shown = shown
+        self.names = sorted((os.fsencode(each) for each in os.listdir(descriptor)), reverse=True)
+
+
+class _Descent:
+    """The directories that a walk is in. The first one and the deepest ones are open."""
+
+    def __init__(self) -> None:
+        self._levels: list[_Level] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for level in self._levels:
+            self._close(level)
+
+    def enter(self, descriptor: int, name: bytes, shown: bytes) -> None:
+        """Go to a directory, whose descriptor is closed here."""
+        try:
+            self._levels.append(_Level(descriptor, name, shown))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if len(self._levels) > _OPEN + 1:
+            self._close(self._levels[-_OPEN - 1])
+
+    def next(self) -> tuple[bytes, bytes] | None:
+        """Return name and name in the archive of what comes next; None at the end. Directories that are done are left."""
+        while self._levels:
+            level = self._levels[-1]
+            if level.names:
+                name = level.names.pop()
+                return name, level.shown + b"/" + name if level.shown else name
+            self._close(self._levels.pop())
+        return None
+
+    def here(self) -> int:
+        """Return a descriptor of the directory that the walk is in.
+
+        Raises:
+            OSError: It is not where it was.
+        """
+        if self._levels[-1].descriptor < 0:
+            self._open_again()
+        return self._levels[-1].descriptor
+
+    def _open_again(self) -> None:
+        # From above, never by "..", which leads out where somebody has moved a directory.
+        above = self._levels[0]
+        for depth, level in enumerate(self._levels[1:], 1):
+            self._close(level)
+            level.descriptor = os.open(level.name, _FLAGS | os.O_DIRECTORY, dir_fd=above.descriptor)
+            if 1 < depth <= len(self._levels) - _OPEN:
+                self._close(above)
+            above = level
+
+    @staticmethod
+    def _close(level: _Level) -> None:
+        if level.descriptor >= 0:
+            os.close(level.descriptor)
+            level.descriptor = -1
+
+
+@contextmanager
+def left_out() -> Iterator[None]:
+    """Go on where something is gone, or something else, by now."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
+
+
 class _Body:
     """A file's bytes, opened at once so that its attributes are there before its header is written."""
 
     def __init__(self, parent: int, name: bytes, entry: Entry) -> None:
+        self._descriptor = -1
         self._descriptor = os.open(name, _FLAGS, dir_fd=parent)
         status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "it is no file any more", name)
         entry.size = status.st_size
         entry.xattrs = _xattrs(self._descriptor)
         self._left = entry.size

@@ -1,0 +1,108 @@
+"""Members of a tree that is deep, and of one that changes while it is read, as a running container's does."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from headway.layers.tar_entry import DIRECTORY, FILE
+from headway.layers.tree_members import members
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[int]:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+def found(parent: int) -> list[tuple[bytes, bytes]]:
+    return [(entry.name, entry.kind) for entry, _ in members(parent, b".", b"")]
+
+
+def before_opening(monkeypatch: pytest.MonkeyPatch, name: bytes, act: Callable[[], object]) -> None:
+    """Have something happen between a look at `name` and its opening."""
+    real = os.open
+
+    def late(path: bytes, flags: int, *, dir_fd: int | None = None) -> int:
+        if path == name:
+            monkeypatch.undo()
+            act()
+        return real(path, flags, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", late)
+
+
+def test_depth_costs_neither_calls_nor_descriptors(tmp_path: Path, parent: int) -> None:
+    depth = 900
+    here = os.dup(parent)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=here)
+        os.close(os.open("z", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 60, limits[1]))
+
+    try:
+        names = [name for name, _ in found(parent)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    down = [b"d/" * number for number in range(1, depth + 1)]
+    assert names == [*down, *[above + b"z" for above in [b"", *down[:-1]][::-1]]]
+
+
+def test_a_file_that_goes_is_no_target_of_a_link(tmp_path: Path, parent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    os.link(tmp_path / "a", tmp_path / "b")
+    os.link(tmp_path / "a", tmp_path / "c")
+    before_opening(monkeypatch, b"a", (tmp_path / "a").unlink)
+
+    assert found(parent)[0] == (b"b", FILE)
+
+
+@pytest.mark.parametrize("kind", ["link", "directory", "socket", "nothing"])
+def test_a_file_that_becomes_something_else_is_left_out(
+    tmp_path: Path, parent: int, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    (tmp_path / "b").touch()
+
+    def change() -> None:
+        (tmp_path / "a").unlink()
+        if kind == "link":
+            (tmp_path / "a").symlink_to("b")
+        elif kind == "directory":
+            (tmp_path / "a").mkdir()
+        elif kind == "socket":
+            os.mknod(tmp_path / "a", 0o140600)
+
+    before_opening(monkeypatch, b"a", change)
+
+    assert found(parent) == [(b"b", FILE)]
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_a_directory_that_becomes_something_else_is_left_out(
+    tmp_path: Path, parent: int, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+
+    def change() -> None:
+        (tmp_path / "a").rmdir()
+        if kind == "link":
+            (tmp_path / "a").symlink_to("b")
+        else:
+            (tmp_path / "a").touch()
+
+    before_opening(monkeypatch, b"a", change)
+
+    assert found(parent) == [(b"b/", DIRECTORY)]
