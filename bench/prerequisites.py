@@ -25,7 +25,7 @@ PACKAGES = {
     "unpigz": "pigz",  # dockerd and containerd use it when it is there: their better set-up
 }
 # Programs that only some images are built with, or only some comparisons have.
-BUILDERS = {"npm": "npm", "podman": "podman"}
+BUILDERS = {"npm": "npm", "podman": "podman", "umoci": "umoci"}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 

@@ -39,6 +39,7 @@ def ready(
         stack.enter_context(_alone(WORK))
         disk.unmount_below(WORK)  # what a run before this one left when it was killed
         scratch.sweep()
+        scratch.sweep(WORK)
         loop = stack.enter_context(disk.attached(WORK, DISK_BYTES))
         images = _images(wanted, WORK / "corpus", loop)
         groups = stack.enter_context(measure.hierarchy(WORK / "groups"))

@@ -3,16 +3,18 @@
 import argparse
 import datetime
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
 
-from bench import corpus, machine, pictures, report, setting
+from bench import corpus, machine, pictures, prerequisites, report, setting
 from bench.endings import ended
 from bench.outbound.rounds import Material, compare, made
 from bench.outbound.tasks import TASKS, Task
 from bench.rounds import Bench
 from bench.samples import Comparison
+from bench.scratch import own_name
 
 
 def main() -> int:
@@ -27,26 +29,31 @@ def main() -> int:
         parser.error(f"there is no {options.only!r}")
     recipes = (corpus.PYTHON,) if options.quick else (corpus.PYTHON, corpus.BIG)
     rounds, twins = (1, 1) if options.quick else (5, 3)
-    rounds = options.rounds or rounds
-    return ended(lambda: _run(tasks, recipes, rounds=rounds, twins=twins, only=options.only))
+    words = ["QUICK=1"] if options.quick else []
+    words += [f"ROUNDS={options.rounds}"] if options.rounds else []
+    words += [f"ONLY='{options.only}'"] if options.only else []
+    return ended(lambda: _run(tasks, recipes, words, rounds=options.rounds or rounds, twins=twins))
 
 
-def _run(tasks: list[Task], recipes: tuple[corpus.Recipe, ...], *, rounds: int, twins: int, only: str | None) -> None:
+def _run(tasks: list[Task], recipes: tuple[corpus.Recipe, ...], words: list[str], *, rounds: int, twins: int) -> None:
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     programs = {side.program.name: side.program for task in tasks for side in task.sides}
-    versions = {name: program.version() for name, program in programs.items()}
-    facts = machine.facts() | {"load average before": machine.load()}
+    needed = programs.keys() & prerequisites.BUILDERS.keys()
     with (
-        setting.ready([(recipe, "gzip") for recipe in recipes]) as (bench, images),
-        tempfile.TemporaryDirectory(prefix="material-", dir=setting.WORK) as place,
+        setting.ready([(recipe, "gzip") for recipe in recipes], needed) as (bench, images),
+        tempfile.TemporaryDirectory(prefix=own_name("material-"), dir=setting.WORK) as place,
     ):
+        versions = {name: program.version() for name, program in programs.items()}
+        facts = machine.facts() | {"load average before": machine.load()}
         found = [_compared(bench, tasks, made(image, _folder(place, image)), rounds, twins) for image in images]
     facts |= {"load average after": machine.load()}
-    remarks = [program.remark for program in programs.values()]
+    facts |= {f"image {image.name} {image.compression}": image.described() for image in images}
+    remarks = list(dict.fromkeys(side.program.remark for task in tasks for side in task.sides))
     # A part does not take the place of a whole day's report.
-    path = setting.RESULTS / "-".join(["outbound", *([only.replace(", ", "-")] if only else []), today])
+    part = re.sub(r"\W+", "-", " ".join(words).lower()).strip("-")
+    path = setting.RESULTS / "-".join(filter(None, ["outbound", part, today]))
     picture = f"{path.name}.svg"
-    command = f"make bench-outbound ONLY='{only}'" if only else "make bench-outbound"
+    command = " ".join(["make bench-outbound", *words])
     caption = report.Caption(f"Ways in and out, {today}", command, facts, versions, remarks, picture)
     _write(path, caption, [each for group in found for each in group])
 
