@@ -15,14 +15,20 @@ def of_directory(place: str) -> Iterator[str]:
 
 
 def of_containerd(address: str) -> Iterator[str]:
-    """Yield the ID of each image that containerd has with all its content."""
+    """Yield the ID of each image that containerd has with all its content, and unpacked."""
     ctr = ["ctr", "--address", address, "--namespace", "bench"]
     listed = subprocess.run([*ctr, "images", "check"], capture_output=True, text=True, check=True).stdout
+    for digest in whole(listed):
+        content = subprocess.run([*ctr, "content", "get", digest], capture_output=True, check=True).stdout
+        yield json.loads(content)["config"]["digest"]
+
+
+def whole(listed: str) -> Iterator[str]:
+    """Yield the manifests' digests of images that lack nothing, by the table of ``ctr images check``."""
     for line in listed.splitlines()[1:]:
-        _, _, digest, status, *_ = line.split()
-        if status == "complete":
-            content = subprocess.run([*ctr, "content", "get", digest], capture_output=True, check=True).stdout
-            yield json.loads(content)["config"]["digest"]
+        _, _, digest, status, *_, unpacked = line.split()
+        if (status, unpacked) == ("complete", "true"):
+            yield digest
 
 
 if __name__ == "__main__":
