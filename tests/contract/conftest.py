@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from headway.composition.writing import writing
+from headway.layers.workers import Workers
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.fakes.stores import memory_stores
@@ -34,3 +35,11 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
         return
     with writing(Settings(data_root=tmp_path / "root"), pytest.fail) as stores:
         yield stores
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Workers]:
+    """A worker that is there for all tests; each layer has to ask it by itself."""
+    workers = Workers(is_worth_it=True, records=False)
+    with workers.handing_off():
+        yield workers

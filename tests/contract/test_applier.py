@@ -14,6 +14,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ import pytest
 
 from headway.errors import InvalidLayerError, StoreError, StoreFullError
 from headway.layers.applier import apply_layer
+from headway.layers.handoff import alone
 from headway.layers.umask import current_umask, unshare_umask
+from headway.layers.workers import Workers
 from headway.records import LayerReport
 from tests.fakes.tars import Item, Source, directory, file, hardlink, opaque, symlink, tar, whiteout
 
@@ -32,6 +35,7 @@ Apply = Callable[..., LayerReport]
 VARIANTS: dict[str, dict[str, Any]] = {
     "openat2": {},
     "walk": {"openat2": False},
+    "worker": {},
 }
 
 
@@ -43,16 +47,17 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=VARIANTS)
-def apply(request: pytest.FixtureRequest, root: Path) -> Apply:
+def apply(request: pytest.FixtureRequest, root: Path, workers: Workers) -> Iterator[Apply]:
     variant = VARIANTS[request.param]
 
     def run(*items: Item | bytes, **options: Any) -> LayerReport:  # noqa: ANN401 (apply_layer's own)
         data = tar(*items)
-        diff_id, report = apply_layer(Source(data), root, lambda _: None, **{**variant, **options})
+        diff_id, report = apply_layer(Source(data), root, lambda _: None, hand_off=hand_off, **{**variant, **options})
         assert diff_id == f"sha256:{hashlib.sha256(data).hexdigest()}"
         return report
 
-    return run
+    with workers.handing_off() if request.param == "worker" else nullcontext(alone) as hand_off:
+        yield run
 
 
 def tree(root: Path) -> dict[str, str]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import shutil
 import stat
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.errors import InvalidLayerError
 from headway.layers.applier import apply_layer
+from headway.layers.handoff import alone
+from headway.layers.workers import Workers
 from headway.records import LayerReport
 from tests.fakes.tars import Item, Source, directory, file, tar, whiteout
 
@@ -64,14 +68,20 @@ def on_disk(root: Path, report: LayerReport) -> dict[str, bytes | bool | None]:
 
 
 @settings(deadline=None)
+@pytest.mark.parametrize("is_alone", [True, False])
 @given(items=ITEMS)
-def test_the_tree_and_its_report_are_what_the_model_says(items: list[Item]) -> None:
+def test_the_tree_and_its_report_are_what_the_model_says(
+    workers: Workers,
+    is_alone: bool,  # noqa: FBT001
+    items: list[Item],
+) -> None:
     model = Model()
     can_be = all(model.add(item) for item in items)
     root = Path(tempfile.mkdtemp())
 
     try:
-        _, report = apply_layer(Source(tar(*items)), root, lambda _: None)
+        with nullcontext(alone) if is_alone else workers.handing_off() as hand_off:
+            _, report = apply_layer(Source(tar(*items)), root, lambda _: None, hand_off=hand_off)
         found = on_disk(root, report)
         length = sum(len(node) for node in model.nodes.values() if isinstance(node, bytes))
         blocks = sum(path.lstat().st_blocks * 512 for path in (root, *root.rglob("*")))

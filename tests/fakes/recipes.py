@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headway.layers.applier import apply_layer
+from headway.layers.handoff import HandOff, alone
 from headway.layers.rebuild import verified
 from headway.layers.recipe import Recipe
 from headway.layers.recipe_codec import Codec
@@ -16,14 +17,20 @@ from tests.fakes.tars import Source
 
 
 def record(
-    archive: bytes, folder: Path, *, rootless: bool | None = None, codec: Codec | None = None, step: int = 1 << 20
+    archive: bytes,
+    folder: Path,
+    *,
+    rootless: bool | None = None,
+    codec: Codec | None = None,
+    step: int = 1 << 20,
+    hand_off: HandOff = alone,
 ) -> DiffID:
     """Unpack `archive` into ``folder/tree``, with its recipe in ``folder/recipe``; it comes `step` bytes at a time."""
     tree = folder / "tree"
     tree.mkdir()
     with Recorder(folder / "recipe", tree, codec=codec) as recorder:
         source = Source(archive, step)
-        diff_id, _ = apply_layer(source, tree, lambda _: None, rootless=rootless, observer=recorder)
+        diff_id, _ = apply_layer(source, tree, lambda _: None, rootless=rootless, observer=recorder, hand_off=hand_off)
         recorder.finish(diff_id)
     return diff_id
 

@@ -9,17 +9,19 @@ import subprocess
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from headway.errors import HeadwayError, InvalidLayerError, UnsupportedError
 from headway.layers.applier import apply_layer
 from headway.layers.compression import Compression, detect, expand
+from headway.layers.handoff import HandOff, alone
 from headway.layers.rebuild import verified
 from headway.layers.recipe import Recipe
 from headway.layers.recipe_recorder import Recorder
 from headway.layers.tar import Limits
+from headway.layers.workers import Workers
 from tests.fakes.tars import Source
 from tests.fakes.trees import Node, snapshot
 from tests.fuzz.inputs import OUTSIDE
@@ -44,6 +46,7 @@ class Way:
     openat2: bool | None
     isal: bool
     step: int
+    is_alone: bool
 
     @classmethod
     def chosen(cls, rng: random.Random, *, rootless: bool) -> Way:
@@ -53,6 +56,7 @@ class Way:
             openat2=rng.choice((None, False)),
             isal=rng.random() < 0.7,
             step=rng.choice((1 << 20, 1 << 20, 4096, 513, 100)),
+            is_alone=rng.random() < 0.5,
         )
 
 
@@ -91,6 +95,13 @@ class World:
         (place / "here").mkdir()
         os.chdir(place / "here")
         self._before = self._outside()
+        self._workers = Workers(is_worth_it=True, records=False)
+        self._worker = self._workers.handing_off()  # it stays, so that no blob waits for its start
+        self._worker.__enter__()
+
+    def handing_off(self, way: Way) -> AbstractContextManager[HandOff]:
+        """Give where a layer's small files go."""
+        return nullcontext(alone) if way.is_alone else self._workers.handing_off()
 
     @contextmanager
     def fresh(self) -> Iterator[Path]:
@@ -150,10 +161,10 @@ def _unpacked(blob: bytes, world: World, way: Way, *, with_recipe: bool) -> _Res
     with world.fresh() as root:
         try:
             if not with_recipe:
-                diff_id = _applied(blob, root, way, None)
+                diff_id = _applied(blob, world, way, None)
             else:
                 with Recorder(world.recipe, root) as recorder:
-                    diff_id = _applied(blob, root, way, recorder)
+                    diff_id = _applied(blob, world, way, recorder)
         except (InvalidLayerError, UnsupportedError) as error:
             return _Result(refusal=str(error))
         if with_recipe and (problem := _not_given_back(blob, world, way)):
@@ -161,17 +172,19 @@ def _unpacked(blob: bytes, world: World, way: Way, *, with_recipe: bool) -> _Res
         return _Result(diff_id=diff_id, tree=_tree(root))
 
 
-def _applied(blob: bytes, root: Path, way: Way, recorder: Recorder | None) -> str:
-    diff_id, _ = apply_layer(
-        Source(blob, way.step),
-        root,
-        lambda _: None,
-        limits=LIMITS,
-        rootless=way.rootless,
-        openat2=way.openat2,
-        isal=way.isal,
-        observer=recorder,
-    )
+def _applied(blob: bytes, world: World, way: Way, recorder: Recorder | None) -> str:
+    with world.handing_off(way) as hand_off:
+        diff_id, _ = apply_layer(
+            Source(blob, way.step),
+            world.root,
+            lambda _: None,
+            limits=LIMITS,
+            rootless=way.rootless,
+            openat2=way.openat2,
+            isal=way.isal,
+            observer=recorder,
+            hand_off=hand_off,
+        )
     if recorder is not None:
         recorder.finish(diff_id)
     return diff_id

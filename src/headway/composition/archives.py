@@ -10,7 +10,7 @@ from headway.interfaces.files import TarSource
 from headway.layers.archive_writer import write_archive
 from headway.layers.compression import expand
 from headway.layers.layer_tars import StoredLayerTars
-from headway.layers.processes import Processes, places
+from headway.layers.workers import Workers, is_worth_it
 from headway.oci.digest import DiffID, Digest
 from headway.oci.platform import Platform
 from headway.service.archived_layers import Taker
@@ -31,7 +31,7 @@ def loader(settings: Settings, stores: Stores) -> Loader:
     """Return what loads images into a store; recipes are always recorded: nobody else could give the layers back."""
     place = DataRoot(settings.data_root).tmp
     taker = Taker(
-        applier=Processes(places(), records=True),
+        applier=Workers(is_worth_it=is_worth_it(), records=True),
         measure=_diff_id,
         spool=partial(SpoolFile, place),
         retain=settings.retain_layer_blobs,

@@ -11,12 +11,14 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 from headway.errors import HeadwayError, InvalidLayerError, StoreError, StoreFullError
 from headway.interfaces.files import TarSource
 from headway.layers.ahead import Ahead
 from headway.layers.compression import expand
+from headway.layers.handoff import HandOff, alone
 from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
 from headway.layers.unpacker import Unpacker
 from headway.oci.digest import DiffID, Digest
@@ -49,6 +51,7 @@ def apply_layer(
     openat2: bool | None = None,
     isal: bool = True,
     observer: Observer | None = None,
+    hand_off: HandOff = alone,
 ) -> tuple[DiffID, LayerReport]:
     """Unpack a layer into an empty directory; this is an `interfaces.Applier`.
 
@@ -63,6 +66,7 @@ def apply_layer(
         openat2: Whether the kernel resolves paths; None tries it.
         isal: Whether isal expands gzip where it is installed.
         observer: Sees the tar go by, to make a recipe of it.
+        hand_off: Where small files go.
 
     Returns:
         The digest of the tar, and what the tree alone does not say.
@@ -77,22 +81,17 @@ def apply_layer(
     tar_hash = hashlib.sha256()
     with Ahead(_told(expand(source, progress, isal=isal), tar_hash.update)) as pieces:
         reader = TarReader(iter(pieces), limits=limits, observer=observer)
-        report = _unpack(reader, directory, limits, rootless=rootless, openat2=openat2, observer=observer)
+        opened = partial(
+            Unpacker, directory, rootless=rootless, openat2=openat2, limits=limits, observer=observer, hand_off=hand_off
+        )
+        report = _unpack(reader, opened, directory)
     return DiffID(Digest(f"sha256:{tar_hash.hexdigest()}")), report
 
 
-def _unpack(
-    reader: TarReader,
-    directory: Path,
-    limits: Limits,
-    *,
-    rootless: bool,
-    openat2: bool | None,
-    observer: Observer | None,
-) -> LayerReport:
+def _unpack(reader: TarReader, opened: Callable[[], Unpacker], directory: Path) -> LayerReport:
     name = None
     try:
-        with Unpacker(directory, rootless=rootless, openat2=openat2, limits=limits, observer=observer) as unpacker:
+        with opened() as unpacker:
             try:
                 while (entry := reader.next()) is not None:
                     unpacker.add(entry, reader)

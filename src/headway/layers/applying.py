@@ -9,6 +9,7 @@ from pathlib import Path
 from headway.errors import StoreCorruptError
 from headway.interfaces.files import TarSource
 from headway.layers.applier import apply_layer
+from headway.layers.handoff import HandOff, alone
 from headway.layers.recipe_recorder import Recorder
 from headway.layers.umask import unshare_umask
 from headway.oci.digest import DiffID
@@ -18,7 +19,12 @@ log = logging.getLogger(__name__)
 
 
 def apply(
-    source: TarSource, directory: Path, progress: Callable[[int], None], *, records: bool
+    source: TarSource,
+    directory: Path,
+    progress: Callable[[int], None],
+    *,
+    records: bool,
+    hand_off: HandOff = alone,
 ) -> tuple[DiffID, LayerReport]:
     """Unpack a layer in a thread that does nothing else; with `records` bound, this is an `interfaces.Applier`.
 
@@ -27,15 +33,16 @@ def apply(
         directory: See `Applier`.
         progress: See `Applier`.
         records: Whether the layer's recipe is written.
+        hand_off: Where small files go.
 
     Raises:
         HeadwayError: As `Applier`.
     """
     unshare_umask()
     if not records:
-        return apply_layer(source, directory, progress)
+        return apply_layer(source, directory, progress, hand_off=hand_off)
     with Recorder(recipe_beside(directory), directory) as recorder:
-        diff_id, report = apply_layer(source, directory, progress, observer=recorder)
+        diff_id, report = apply_layer(source, directory, progress, observer=recorder, hand_off=hand_off)
         try:
             recorder.finish(diff_id)
         except StoreCorruptError as error:  # a layer that nobody foresaw comes without a recipe rather than not at all

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 
 from headway.layers.tar_entry import Entry
 from headway.layers.tar_sparse import Map
+from headway.layers.worker import INLINE
 
 _BLOCK = 512  # st_blocks, stat(2)
 _INLINE_LINK = 60  # a shorter target lies in the inode
-_INLINE_FILE = 200  # so may a shorter file (ext4's inline_data)
 
 
 class Footprint:
@@ -40,11 +41,17 @@ class Footprint:
         """Count a regular file that is complete."""
         self.size += entry.size
         disk = self._cluster * _clusters(entry.sparse or ((0, entry.size),), self._cluster)
-        if entry.xattrs or entry.size < _INLINE_FILE:
+        if entry.xattrs or 0 < entry.size < INLINE:
             asked = os.fstat(descriptor).st_blocks * _BLOCK
             # A block of attributes at most: what is more is a reserve that ends when the file is closed.
             disk = min(asked, disk + self._cluster) if entry.xattrs else min(asked, disk)
         self.disk += disk
+
+    def add_plain(self, sizes: Sequence[int], inline: int) -> None:
+        """Count files of these lengths, without attributes and holes, of which `inline` have a length and no block."""
+        cluster = self._cluster
+        self.size += sum(sizes)
+        self.disk += cluster * (sum([-(-size // cluster) for size in sizes]) - inline)
 
     def add_symlink(self, length: int, parent: int, name: bytes) -> None:
         """Count a symlink with a target of `length` bytes."""

@@ -1,18 +1,17 @@
 """Puts the entries of a layer's tar on disk, one after the other, as overlay2 wants to find them.
 
 Rule 1: what an entry makes is always new (O_EXCL, mkdir, symlink, link, mknod); what had its name is removed first, but
-        a directory meets a directory by taking its metadata.
+        for a directory that meets a directory.
 Rule 2: a whiteout speaks of lower layers only (image-spec, layer.md, "Whiteouts"): what this layer itself holds stays,
         whichever comes first. A directory that was whited out and made is one that hides what is below: opaque.
-Rule 3: directories get owner, mode, attributes and times last, for what is made inside would inherit or change them.
-Rule 4: a whiteout on disk is ours: a layer's own 0:0 device and overlay attributes are recorded and not made.
+Rule 3: a whiteout on disk is ours: a layer's own 0:0 device and overlay attributes are recorded and not made.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -22,19 +21,18 @@ from headway.layers.absent import Absent
 from headway.layers.bodies import write, write_sparse
 from headway.layers.confinement import Root, clamped
 from headway.layers.footprint import Footprint
+from headway.layers.handoff import LARGEST, HandOff, alone
+from headway.layers.made_directories import DEFAULT_MODE, MadeDirectories
 from headway.layers.metadata import Metadata
 from headway.layers.removal import Removing, remove
 from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from headway.layers.umask import current_umask
+from headway.layers.whiteouts import Whiteouts, is_whiteout
+from headway.layers.worker import NEW_FILE
 from headway.records import LayerReport
 
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_IMPLICIT = 0o755
 _MARK, _META, _OPAQUE = b".wh.", b".wh..wh.", b".wh..wh..opq"
-_GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
-_WHITEOUT = os.makedev(0, 0)
 _MAJORS, _MINORS = 1 << 12, 1 << 20  # Linux' dev_t
 
 
@@ -49,6 +47,7 @@ class Unpacker:
         openat2: As for `Root`.
         limits: What makes a layer hostile.
         observer: Told of contents that do not go to their entry's path, and of what is removed again.
+        hand_off: Where small files go.
 
     Attributes:
         name: Of the entry that is being put on disk, for messages; None before the first.
@@ -67,26 +66,24 @@ class Unpacker:
         limits: Limits = DEFAULT_LIMITS,
         observer: Observer | None = None,
         layer: bool = True,
+        hand_off: HandOff = alone,
     ) -> None:
         umask = current_umask()
         self.name: bytes | None = None
         self._limit = limits.remembered
         self._observer = observer
         self._metadata = Metadata(rootless=rootless, umask=umask)
-        self._opaque = b"user.overlay.opaque" if rootless else b"trusted.overlay.opaque"
-        self._widen = 0o700 if rootless else 0
+        self._whiteouts = Whiteouts(rootless=rootless)
         self._footprint = Footprint(os.statvfs(directory).f_frsize)
+        self._handoff = hand_off(self._footprint)
         self._absent = Absent()
-        self._root_entry: Entry | None = None
-        self._directories: dict[bytes, Entry] = {}
-        self._found: set[bytes] = set()  # directories that were there when their entry came
-        self._implicit: dict[int, bytes] = {}  # by inode, for an entry may reach one through a symlink
+        self._directories = MadeDirectories(self._metadata, self._whiteouts, rootless=rootless, clear=self._clear)
         self._root = Root(directory, self._make_implicit, kernel=openat2)
         self._is_layer = layer
         if layer:
-            os.fchmod(self._root.descriptor, _IMPLICIT)
+            os.fchmod(self._root.descriptor, DEFAULT_MODE)
         self._makers = {
-            DIRECTORY: self._directory,
+            DIRECTORY: self._directories.make,
             SYMLINK: self._symlink,
             HARDLINK: self._hardlink,
             FIFO: self._fifo,
@@ -100,6 +97,7 @@ class Unpacker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._handoff.close()
         self._root.close()
 
     def add(self, entry: Entry, reader: TarReader) -> None:
@@ -112,42 +110,52 @@ class Unpacker:
                 self._observer.nowhere()
             self._mark(entry, above, name)
             return
-        parent = self._root.directory(above)
+        parent, is_new = self._directory(above, path)
         if self._absent and self._absent.forget(path):
             self._metadata.forget(path)
         if not name:
             self._describe_root(entry)
         elif entry.kind == FILE:
-            if self._observer is not None and above in self._root.detours:
-                self._observer.elsewhere(self._direct(path))
-            self._file(entry, parent, path, name, reader)
+            self._add_file(entry, parent, path, reader, is_new=is_new)
         elif (make := self._makers.get(entry.kind)) is not None:
             make(entry, parent, path, name)
         else:
             _refuse(entry, f"its kind {entry.kind!r} is not known")
 
+    def _directory(self, above: bytes, path: bytes) -> tuple[int, bool]:
+        """Return the descriptor of the directory `above`, and whether surely nothing in the layer had `path` before.
+
+        What was handed over under that path is there.
+        """
+        parent = self._root.directory(above)
+        handoff = self._handoff
+        has_detour = above in self._root.detours
+        if handoff.paths and (path in handoff.paths or handoff.undone or has_detour):
+            parent = self._settle(above)
+        return parent, handoff.is_new(self._direct(path) if has_detour else path)
+
+    def _settle(self, above: bytes = b"") -> int:
+        """Have everything on disk that was handed over; return the descriptor of the directory `above`."""
+        for entry, path, content in self._handoff.settle():
+            self.name = entry.name
+            parent, _, name = path.rpartition(b"/")
+            self._file(entry, self._root.directory(parent), path, name, (memoryview(content),))
+        return self._root.directory(above)
+
     def finish(self, entries: int) -> LayerReport:
         """Finish the directories and return what was found out; `entries` is how many came."""
+        self._settle()
         self.check_memory()
-        for path, entry in self._directories.items():
-            self.name = entry.name
-            try:
-                self._finish_directory(path, entry)
-            except OSError as error:
-                # It was removed through a symlink, perhaps for one that leads in a circle: nothing is left to describe.
-                if error.errno not in _GONE:
-                    raise
-        if self._root_entry is not None:
-            self.name = self._root_entry.name
-            self._metadata.finish_directory(self._root.descriptor, b"", self._root_entry)
-        self._count_directories()
+        for name in self._directories.finish(self._root):
+            self.name = name
+        self._directories.count(self._root, self._footprint)
         metadata = self._metadata
         return LayerReport(
             size=self._footprint.size,
             disk_bytes=self._footprint.disk,
             entries=entries,
-            implicit=tuple(sorted(_text(path) for path in self._implicit.values())),
-            root_entry=self._root_entry is not None,
+            implicit=tuple(sorted(_text(path) for path in self._directories.implicit.values())),
+            root_entry=self._directories.root_entry is not None,
             lower_links=tuple((_text(path), _text(target)) for path, target in self._absent.links()),
             devices=tuple((_text(path), mode, major, minor) for path, mode, major, minor in self._absent.devices()),
             real_modes=tuple((_text(path), mode) for path, mode in metadata.modes.items()),
@@ -159,23 +167,9 @@ class Unpacker:
             ),
         )
 
-    def _count_directories(self) -> None:
-        """Count what directories take up now that they are full."""
-        self._footprint.add_directory(os.fstat(self._root.descriptor))
-        for path in (*self._directories, *self._implicit.values()):
-            above, _, name = path.rpartition(b"/")
-            try:
-                parent = self._root.directory(above, create=False)
-                status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            except OSError as error:
-                if error.errno not in _GONE:
-                    raise
-            else:
-                self._footprint.add_directory(status)
-
     def check_memory(self) -> None:
         """Make sure that what is remembered until the end stays within the limit; to be called now and then."""
-        remembered = len(self._directories) + len(self._implicit) + len(self._absent) + self._metadata.recorded
+        remembered = len(self._directories) + len(self._absent) + self._metadata.recorded
         if remembered > self._limit:
             raise InvalidLayerError(
                 f"a layer with more than {self._limit} directories, and entries that cannot be stored as they are"
@@ -183,46 +177,43 @@ class Unpacker:
 
     # --- kinds of entries ---
 
-    def _file(self, entry: Entry, parent: int, path: bytes, name: bytes, reader: TarReader) -> None:
+    def _add_file(self, entry: Entry, parent: int, path: bytes, reader: TarReader, *, is_new: bool) -> None:
+        """Make a file, here or, if it is new, small and needs nothing but a mode and a time, in another process."""
+        above, _, name = path.rpartition(b"/")
+        body = reader.body()
+        if above in self._root.detours:
+            if self._observer is not None:
+                self._observer.elsewhere(self._direct(path))
+        elif (
+            is_new
+            and entry.size <= LARGEST
+            and entry.sparse is None
+            and self._metadata.is_plain(entry)
+            and self._handoff.take(entry, parent, path, body)
+        ):
+            return
+        self._file(entry, parent, path, name, body)
+
+    def _file(self, entry: Entry, parent: int, path: bytes, name: bytes, body: Iterable[memoryview]) -> None:
         metadata = self._metadata
         mode = (entry.mode | metadata.widen) & 0o777
         try:
-            descriptor = os.open(name, _NEW_FILE, mode, dir_fd=parent)
+            descriptor = os.open(name, NEW_FILE, mode, dir_fd=parent)
         except FileExistsError:
-            descriptor = os.open(name, _NEW_FILE, mode, dir_fd=self._clear(parent, path))
+            descriptor = os.open(name, NEW_FILE, mode, dir_fd=self._clear(parent, path))
         try:
             if entry.sparse is None:
-                write(descriptor, reader.body())
+                write(descriptor, body)
             else:
                 if self._observer is not None:
                     self._observer.sparse(descriptor)
-                write_sparse(descriptor, reader.body(), entry.sparse, entry.size)
+                write_sparse(descriptor, body, entry.sparse, entry.size)
             if not metadata.is_plain(entry):
                 metadata.finish_file(descriptor, path, entry)
             os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
             self._footprint.add_file(entry, descriptor)
         finally:
             os.close(descriptor)
-
-    def _directory(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
-        mode = (entry.mode | self._widen) & 0o777
-        try:
-            os.mkdir(name, mode, dir_fd=parent)
-        except FileExistsError:
-            self._directory_again(parent, path, name, mode)
-        self._directories.pop(path, None)
-        self._directories[path] = entry
-
-    def _directory_again(self, parent: int, path: bytes, name: bytes, mode: int) -> None:
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if stat.S_ISDIR(status.st_mode):
-            self._implicit.pop(status.st_ino, None)
-            self._found.add(path)
-            return
-        parent = self._clear(parent, path)
-        os.mkdir(name, mode, dir_fd=parent)
-        if is_whiteout(status):
-            self._hide_below(parent, name)
 
     def _symlink(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
         if not entry.linkname:
@@ -259,6 +250,7 @@ class Unpacker:
             self._metadata.finish_node(parent, name, path, entry)
 
     def _hardlink(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
+        parent = self._settle(path.rpartition(b"/")[0])  # what it is a name of may be on its way
         target = clamped(entry.linkname)
         above, _, target_name = target.rpartition(b"/")
         if not target_name:
@@ -299,6 +291,7 @@ class Unpacker:
             return
         if hidden in (b"", b".", b".."):
             _refuse(entry, "it is a whiteout of nothing")
+        self._settle()  # what it hides, or what its directory should be, may be on its way
         try:
             parent = self._root.directory(above, create=False)
         except FileNotFoundError:
@@ -307,67 +300,35 @@ class Unpacker:
             # umoci names what a directory held that a file replaces. The file hides it, and a whiteout does as well.
             return
         if name == _OPAQUE:
-            self._hide_below(parent, None)
+            self._whiteouts.hide_below(parent, None)
         else:
-            self._white_out(parent, hidden)
-
-    def _white_out(self, parent: int, name: bytes) -> None:
-        try:
-            os.mknod(name, stat.S_IFCHR, _WHITEOUT, dir_fd=parent)
-        except FileExistsError:
-            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
-                self._hide_below(parent, name)
-
-    def _hide_below(self, parent: int, name: bytes | None) -> None:
-        """Make a directory opaque: `name` in `parent`, or `parent` itself."""
-        path = b"/proc/self/fd/%d" % parent if name is None else b"/proc/self/fd/%d/%s" % (parent, name)
-        os.setxattr(path, self._opaque, b"y", follow_symlinks=name is None)
+            self._handoff.is_new(above + b"/" + hidden if above else hidden)  # not any more
+            self._whiteouts.hide(parent, hidden)
 
     # --- directories ---
 
     def _describe_root(self, entry: Entry) -> None:
         if entry.kind != DIRECTORY:
             _refuse(entry, "it would replace the root directory")
-        self._root_entry = entry
+        self._directories.root_entry = entry
 
     def _make_implicit(self, parent: int, name: bytes, path: bytes) -> None:
         """Make a directory that no entry made yet: see `confinement.Maker`."""
-        if len(self._implicit) >= self._limit:
+        if len(self._directories.implicit) >= self._limit:
             self.check_memory()  # one entry may bring as many as its name has slashes
+        if path in self._handoff.paths:
+            self._settle()
+        self._handoff.is_new(path)  # not any more
         if self._absent.forget(path):
             self._metadata.forget(path)
-        hidden = False
-        try:
-            os.mkdir(name, _IMPLICIT, dir_fd=parent)
-        except FileExistsError:
-            hidden = is_whiteout(os.stat(name, dir_fd=parent, follow_symlinks=False))
-            if not hidden:
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
-            os.unlink(name, dir_fd=parent)
-            os.mkdir(name, _IMPLICIT, dir_fd=parent)
-        if hidden:
-            self._hide_below(parent, name)
-        if self._metadata.fix & _IMPLICIT:
-            os.chmod(name, _IMPLICIT, dir_fd=parent)
-        self._implicit[os.stat(name, dir_fd=parent, follow_symlinks=False).st_ino] = path
-
-    def _finish_directory(self, path: bytes, entry: Entry) -> None:
-        above, _, name = path.rpartition(b"/")
-        parent = self._root.directory(above, create=False)
-        if path not in self._found and self._metadata.is_plain_directory(entry):
-            os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
-            return
-        descriptor = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
-        try:
-            self._metadata.finish_directory(descriptor, path, entry)
-        finally:
-            os.close(descriptor)
+        self._directories.make_implicit(parent, name, path)
 
     # --- replacing ---
 
     def _clear(self, parent: int, path: bytes) -> int:
         """Remove what has an entry's name, if anything; return its parent's descriptor, maybe another one now."""
+        if self._handoff.paths:  # there may be some of them below it
+            parent = self._settle(path.rpartition(b"/")[0])
         try:
             status = remove(parent, path, self._forget, self._removing(path))
         except FileNotFoundError:
@@ -397,9 +358,7 @@ class Unpacker:
         if stat.S_ISDIR(status.st_mode):
             for absent in self._absent.forget_in(path):
                 self._metadata.forget(absent)
-            self._directories.pop(path, None)
-            self._found.discard(path)
-            self._implicit.pop(status.st_ino, None)
+            self._directories.forget(path, status)
 
     @staticmethod
     def _is_same(parent: int, name: bytes, status: os.stat_result) -> bool:
@@ -409,11 +368,6 @@ class Unpacker:
         except FileNotFoundError:
             return False
         return os.path.samestat(own, status)
-
-
-def is_whiteout(status: os.stat_result) -> bool:
-    """Tell whether this is overlay's mark for a deleted name."""
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == _WHITEOUT
 
 
 def _text(name: bytes) -> str:

@@ -1,89 +1,130 @@
-"""Unpacks one layer in a process of its own: what `layers.processes` starts.
+"""Writes small files for the threads that unpack: the process that `layers.workers` starts.
 
-Rule 1: the blob comes on stdin and its end is the blob's; the answer is one JSON document on stdout.
-Rule 2: it does not outlive the thread that feeds it: nothing is written into a tree that somebody else may remove.
-Rule 3: an answer says exactly what the caller's own thread would have returned or raised.
+Rule 1: it makes new files in directories that it is given open, and nothing else: it knows no paths.
+Rule 2: it stops at the first file of a batch that it cannot make and says so; who asked meets the failure themselves.
+Rule 3: it ends when nobody is left to ask, and looks before each batch; a batch is a few milliseconds of work.
+
+It imports as little as it can, for it is started while somebody waits.
 """
 
 from __future__ import annotations
 
-import ctypes
-import json
+import mmap
 import os
-import signal
-import traceback
-from pathlib import Path
-
-import msgspec
-
-from headway.errors import InvalidLayerError, StoreError, StoreFullError, UnsupportedError
-from headway.layers.applying import apply
-from headway.oci.digest import DiffID, Digest
-from headway.records import LayerReport
+import select
+import socket
+import struct
 
 READY = b"ready\n"
-"""What is printed once everything is imported and the blob may come."""
+"""What is sent once it can be asked."""
 
-_PR_SET_PDEATHSIG = 1
-_FAULTS: dict[str, type[InvalidLayerError | StoreError | UnsupportedError]] = {
-    each.__name__: each for each in (InvalidLayerError, StoreFullError, StoreError, UnsupportedError)
-}
+SLOT = 1 << 18
+"""Bytes of a slot: of the files of one batch, each behind its `RECORD` and its name."""
 
+SLOTS = 4
 
-class _Stdin:
-    """The blob, as a `TarSource`."""
+RECORD = struct.Struct("<HHHIq")
+"""A file: length of its name, number of its directory in the batch, mode, length, time of change in nanoseconds."""
 
-    def read(self, limit: int) -> bytes:
-        """See `TarSource`."""
-        return os.read(0, limit)
+BATCH = struct.Struct("<HH")
+"""What is asked: a slot, and how many files are in it. The directories come with it, as descriptors."""
 
+DONE = struct.Struct("<HHH")
+"""The answer: the slot, how many files were made, and how many of these have a length and no block (`Footprint`)."""
 
-def main(parent: int, directory: str, *, records: bool) -> None:
-    """Unpack what comes into `directory` and say what came of it.
+DIRECTORIES = 64
+"""Most directories of one batch; the kernel takes 253 descriptors."""
 
-    Args:
-        parent: The process that started this one.
-        directory: See `Applier`.
-        records: Whether the layer's recipe is written.
-    """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it has ended before
-        return
-    os.write(1, READY)
-    answer = memoryview(_answer(Path(directory), records=records))
-    while answer:
-        answer = answer[os.write(1, answer) :]
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a layer's file is opened: it is never one that was there."""
+
+INLINE = 200
+"""Bytes below which a file may lie in its inode (ext4's inline_data)."""
 
 
-def _answer(directory: Path, *, records: bool) -> bytes:
+def main(control: int) -> None:
+    """Serve those whose sockets come through `control`, until that is closed."""
+    os.umask(0)
+    with socket.socket(fileno=control) as listening:
+        listening.send(READY)
+        askers: dict[int, _Asker] = {}
+        poll = select.poll()
+        poll.register(control, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if control in ready:
+                _, descriptors, *_ = socket.recv_fds(listening, 1, 2)
+                if not descriptors:
+                    return
+                asker = _Asker(*descriptors)
+                askers[asker.descriptor] = asker
+                poll.register(asker.descriptor, select.POLLIN)
+            for descriptor in ready - {control}:
+                if not askers[descriptor].serve():
+                    poll.unregister(descriptor)
+                    askers.pop(descriptor).close()
+
+
+class _Asker:
+    """One layer: a socket for what is asked, and the memory that holds it."""
+
+    def __init__(self, link: int, memory: int) -> None:
+        self.descriptor = link
+        self._link = socket.socket(fileno=link)
+        self._memory = mmap.mmap(memory, SLOT * SLOTS)
+        self._slots = memoryview(self._memory)
+        os.close(memory)
+
+    def serve(self) -> bool:
+        """Do one batch; False where nobody asks any more."""
+        asked, directories, *_ = socket.recv_fds(self._link, BATCH.size, DIRECTORIES)
+        try:
+            if not asked:
+                return False
+            slot, count = BATCH.unpack(asked)
+            done, inline = make(self._slots[slot * SLOT : (slot + 1) * SLOT], count, directories)
+            self._link.send(DONE.pack(slot, done, inline))
+        except ConnectionError:
+            return False
+        finally:
+            for each in directories:
+                os.close(each)
+        return True
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._slots.release()
+        self._memory.close()
+        self._link.close()
+
+
+def make(slot: memoryview, count: int, directories: list[int]) -> tuple[int, int]:
+    """Make the files of a slot; return how many, up to the first that cannot be made, and how many have no block."""
+    at = inline = 0
+    for number in range(count):
+        named, directory, mode, length, mtime_ns = RECORD.unpack_from(slot, at)
+        at += RECORD.size
+        name = bytes(slot[at : at + named])
+        at += named
+        try:
+            inline += _make(directories[directory], name, mode, slot[at : at + length], mtime_ns)
+        except OSError:
+            return number, inline
+        at += length
+    return count, inline
+
+
+def _make(directory: int, name: bytes, mode: int, content: memoryview, mtime_ns: int) -> bool:
+    """Make a file, or nothing; tell whether its content took no block."""
+    descriptor = os.open(name, NEW_FILE, mode, dir_fd=directory)
+    length = len(content)
     try:
-        diff_id, report = apply(_Stdin(), directory, lambda _: None, records=records)
-    except tuple(_FAULTS.values()) as error:
-        return encode_fault(error)
-    except Exception:  # a mistake of ours, which the caller tells as its own
-        return json.dumps(["", traceback.format_exc()]).encode()
-    return json.dumps([diff_id, msgspec.to_builtins(report)]).encode()  # json escapes the surrogates of odd names
-
-
-def encode_fault(error: InvalidLayerError | StoreError | UnsupportedError) -> bytes:
-    """Return an error as an answer."""
-    name = next(name for name, kind in _FAULTS.items() if isinstance(error, kind))
-    return json.dumps([name, error.path if isinstance(error, StoreFullError) else str(error)]).encode()
-
-
-def decode(answer: bytes) -> tuple[DiffID, LayerReport]:
-    """Return what an answer says was found out.
-
-    Raises:
-        InvalidLayerError: As `Applier`.
-        StoreFullError: As `Applier`.
-        StoreError: As `Applier`.
-        UnsupportedError: As `Applier`.
-        RuntimeError: It was a mistake of ours.
-    """
-    what, found = json.loads(answer)
-    if not what:
-        raise RuntimeError(f"in the process that unpacked:\n{found}")
-    if what in _FAULTS:
-        raise _FAULTS[what](found)
-    return DiffID(Digest(what)), msgspec.convert(found, LayerReport)
+        while content:
+            content = content[os.write(descriptor, content) :]
+        os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+        return 0 < length < INLINE and not os.fstat(descriptor).st_blocks
+    except OSError:
+        os.unlink(name, dir_fd=directory)
+        raise
+    finally:
+        os.close(descriptor)

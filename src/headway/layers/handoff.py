@@ -1,0 +1,252 @@
+"""The small files of a layer that a process beside this one writes (layers/worker.py), while its thread reads on.
+
+Rule 1: only files that need no more than a mode and a time go there, and only under names that nothing in the layer had
+        before: what replaces something is done by the layer's own thread, and all else is.
+Rule 2: a path that was handed over may be there or not until the worker has answered: who is about to touch it settles
+        first. So the tree is what it would be had one thread made it, in the tar's order.
+Rule 3: what the worker could not make comes back, and the thread makes it: each failure is met, and told, in one place.
+Rule 4: nobody waits for the worker while there is something to do: where no slot is free, the thread writes.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from mmap import mmap
+from typing import NamedTuple, Protocol
+
+from headway.errors import StoreError
+from headway.layers.footprint import Footprint
+from headway.layers.tar_entry import Entry
+from headway.layers.worker import BATCH, DIRECTORIES, DONE, RECORD, SLOT, SLOTS
+
+LARGEST = 1 << 16
+"""Bytes of the largest file that is handed over: with larger ones the copy costs more than the call is worth."""
+
+_FILES = 64  # in a batch: the worker is asked often enough to have work soon, and seldom enough for it to be cheap
+_NAMED = 1 << 23  # bits: of 60,000 paths, one in 280 is taken for one that was there
+_LATEST = 1 << 63  # of a time in nanoseconds, as a record holds it
+
+
+class Undone(NamedTuple):
+    """A file that was handed over and came back."""
+
+    entry: Entry
+    path: bytes
+    content: bytes
+
+
+class Handoff(Protocol):
+    """Takes files of one layer.
+
+    Attributes:
+        paths: Of files that were taken and are not known to be there.
+        undone: Files that came back; `settle` gives them.
+    """
+
+    paths: set[bytes]
+    undone: list[Undone]
+
+    def is_new(self, path: bytes) -> bool:
+        """Tell whether nothing in this layer can have had a path before, and take note that something has it now."""
+
+    def take(self, entry: Entry, parent: int, path: bytes, body: Iterable[memoryview]) -> bool:
+        """Take a plain file of at most `LARGEST` bytes, if there is room; `body` is read only then.
+
+        Args:
+            entry: The file.
+            parent: Its directory, open.
+            path: Its path in the layer, without a symlink on the way; it is new.
+            body: Its content.
+        """
+
+    def settle(self) -> Iterator[Undone]:
+        """Wait until all that was taken is there, but for what is yielded: that is the caller's to make.
+
+        Raises:
+            StoreError: The worker has ended.
+        """
+
+    def close(self) -> None:
+        """Wait until nothing is written any more, whatever came of it."""
+
+
+class Alone:
+    """A `Handoff` that takes nothing: there is no worker."""
+
+    def __init__(self) -> None:
+        self.paths: set[bytes] = set()
+        self.undone: list[Undone] = []
+
+    def is_new(self, path: bytes) -> bool:
+        """See `Handoff`."""
+        del path
+        return False
+
+    def take(self, entry: Entry, parent: int, path: bytes, body: Iterable[memoryview]) -> bool:
+        """See `Handoff`."""
+        del entry, parent, path, body
+        return False
+
+    def settle(self) -> Iterator[Undone]:
+        """See `Handoff`."""
+        return iter(())
+
+    def close(self) -> None:
+        """See `Handoff`."""
+
+
+HandOff = Callable[[Footprint], Handoff]
+"""Makes what takes a layer's files; it counts in the footprint what was made of them."""
+
+
+def alone(footprint: Footprint) -> Handoff:
+    """Return what takes nothing; this is a `HandOff`."""
+    del footprint
+    return Alone()
+
+
+class _Batch:
+    """Files on their way into one slot."""
+
+    def __init__(self, slot: int) -> None:
+        self.slot = slot
+        self.at = slot * SLOT
+        self.end = self.at + SLOT
+        self.files: list[tuple[Entry, bytes, int]] = []
+        self.directories = array.array("i")
+        self.above: bytes | None = None  # of the last file
+
+    def enter(self, above: bytes, parent: int) -> int:
+        """Return the number of a directory among those that go with the batch."""
+        if above != self.above:
+            self.directories.append(os.dup(parent))
+            self.above = above
+        return len(self.directories) - 1
+
+    def let_go(self) -> None:
+        """Close the directories."""
+        for each in self.directories:
+            os.close(each)
+        del self.directories[:]
+
+
+class WorkerHandoff:
+    """A `Handoff` to a worker.
+
+    Args:
+        link: Its socket.
+        memory: `SLOTS` slots that both see.
+        footprint: Counts what was made.
+    """
+
+    def __init__(self, link: socket.socket, memory: mmap, footprint: Footprint) -> None:
+        self.paths: set[bytes] = set()
+        self.undone: list[Undone] = []
+        self._link = link
+        self._memory = memory
+        self._footprint = footprint
+        self._free = list(range(SLOTS))
+        self._batch: _Batch | None = None
+        self._away: dict[int, _Batch] = {}
+        self._named = bytearray(_NAMED // 8)  # a bit for each path that something has had, found by its hash
+
+    def is_new(self, path: bytes) -> bool:
+        """See `Handoff`; of a path that shares its bit with another one, this is not known, and it counts as old."""
+        spot = hash(path) % _NAMED
+        byte, bit = spot >> 3, 1 << (spot & 7)
+        if self._named[byte] & bit:
+            return False
+        self._named[byte] |= bit
+        return True
+
+    def take(self, entry: Entry, parent: int, path: bytes, body: Iterable[memoryview]) -> bool:
+        """See `Handoff`."""
+        above, _, name = path.rpartition(b"/")
+        length = RECORD.size + len(name) + entry.size
+        batch = self._room(length)
+        if batch is None or not -_LATEST <= entry.mtime_ns < _LATEST:
+            return False
+        memory, at = self._memory, batch.at
+        batch.at += length
+        directory = batch.enter(above, parent)
+        RECORD.pack_into(memory, at, len(name), directory, entry.mode, entry.size, entry.mtime_ns)
+        at += RECORD.size
+        memory[at : at + len(name)] = name
+        at += len(name)
+        batch.files.append((entry, path, at))
+        for view in body:
+            memory[at : at + len(view)] = view
+            at += len(view)
+        self.paths.add(path)
+        return True
+
+    def _room(self, length: int) -> _Batch | None:
+        """Return a batch that takes so many bytes more, if a slot is free."""
+        batch = self._batch
+        if batch is not None:
+            if batch.at + length <= batch.end and len(batch.files) < _FILES and len(batch.directories) < DIRECTORIES:
+                return batch
+            self._send(batch)
+        if not self._free:
+            self._collect(socket.MSG_DONTWAIT)
+        self._batch = _Batch(self._free.pop()) if self._free else None
+        return self._batch
+
+    def settle(self) -> Iterator[Undone]:
+        """See `Handoff`."""
+        if self._batch is not None:
+            self._send(self._batch)
+        while self._away:
+            self._collect(0)
+        while self.undone:
+            undone = self.undone.pop(0)
+            self.paths.discard(undone.path)
+            yield undone
+
+    def close(self) -> None:
+        """See `Handoff`."""
+        if self._batch is not None:
+            self._batch.let_go()
+        try:
+            while self._away:
+                self._collect(0)
+        except StoreError:
+            return  # it has ended, and writes nothing
+
+    def _send(self, batch: _Batch) -> None:
+        self._batch = None
+        try:
+            socket.send_fds(self._link, [BATCH.pack(batch.slot, len(batch.files))], batch.directories)
+        except OSError:  # it has ended, or too many descriptors are on their way
+            self._account(batch, 0, 0)
+        else:
+            self._away[batch.slot] = batch
+        finally:
+            batch.let_go()
+
+    def _collect(self, flags: int) -> None:
+        """Take one answer, waiting for it unless `flags` say otherwise."""
+        try:
+            answer = self._link.recv(DONE.size, flags)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            answer = b""
+        if not answer:
+            self._away.clear()
+            raise StoreError("the process that writes a layer's small files has ended")
+        slot, done, inline = DONE.unpack(answer)
+        self._account(self._away.pop(slot), done, inline)
+
+    def _account(self, batch: _Batch, done: int, inline: int) -> None:
+        """Count what was made of a batch, and keep what was not."""
+        made = batch.files[:done]
+        self._footprint.add_plain([entry.size for entry, _, _ in made], inline)
+        self.paths.difference_update([path for _, path, _ in made])
+        self.undone += [
+            Undone(entry, path, self._memory[at : at + entry.size]) for entry, path, at in batch.files[done:]
+        ]
+        self._free.append(batch.slot)

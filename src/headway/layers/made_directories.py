@@ -1,0 +1,142 @@
+"""The directories of a layer that is being unpacked, which are finished last.
+
+Rule 1: they get owner, mode, attributes and times at the end, for what is made inside would inherit or change them.
+Rule 2: a directory meets a directory by taking its metadata.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+
+from headway.layers.confinement import Root
+from headway.layers.footprint import Footprint
+from headway.layers.metadata import Metadata
+from headway.layers.tar_entry import Entry
+from headway.layers.whiteouts import Whiteouts, is_whiteout
+
+DEFAULT_MODE = 0o755
+"""Of a directory that no entry describes."""
+
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
+
+Clear = Callable[[int, bytes], int]
+"""Removes what has a path: descriptor of its parent, path; returns the parent's descriptor, maybe another one now."""
+
+
+class MadeDirectories:
+    """Makes and remembers them.
+
+    Args:
+        metadata: Applies what entries say.
+        whiteouts: Hides what is below a directory that was whited out.
+        rootless: As for `Metadata`.
+        clear: See `Clear`.
+
+    Attributes:
+        implicit: Paths of those that no entry has described, by inode: an entry may reach one through a symlink.
+        root_entry: What the layer says of its root.
+
+    Raises:
+        OSError: From every method: a system call failed.
+    """
+
+    def __init__(self, metadata: Metadata, whiteouts: Whiteouts, *, rootless: bool, clear: Clear) -> None:
+        self.implicit: dict[int, bytes] = {}
+        self.root_entry: Entry | None = None
+        self._entries: dict[bytes, Entry] = {}
+        self._found: set[bytes] = set()  # those that were there when their entry came
+        self._metadata = metadata
+        self._whiteouts = whiteouts
+        self._widen = 0o700 if rootless else 0
+        self._clear = clear
+
+    def __len__(self) -> int:
+        return len(self._entries) + len(self.implicit)
+
+    def make(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
+        """Make the directory that an entry describes."""
+        mode = (entry.mode | self._widen) & 0o777
+        try:
+            os.mkdir(name, mode, dir_fd=parent)
+        except FileExistsError:
+            self._make_again(parent, path, name, mode)
+        self._entries.pop(path, None)
+        self._entries[path] = entry
+
+    def _make_again(self, parent: int, path: bytes, name: bytes, mode: int) -> None:
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode):
+            self.implicit.pop(status.st_ino, None)
+            self._found.add(path)
+            return
+        parent = self._clear(parent, path)
+        os.mkdir(name, mode, dir_fd=parent)
+        if is_whiteout(status):
+            self._whiteouts.hide_below(parent, name)
+
+    def make_implicit(self, parent: int, name: bytes, path: bytes) -> None:
+        """Make a directory that no entry made yet; this is a `confinement.Maker`."""
+        hidden = False
+        try:
+            os.mkdir(name, DEFAULT_MODE, dir_fd=parent)
+        except FileExistsError:
+            hidden = is_whiteout(os.stat(name, dir_fd=parent, follow_symlinks=False))
+            if not hidden:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+            os.unlink(name, dir_fd=parent)
+            os.mkdir(name, DEFAULT_MODE, dir_fd=parent)
+        if hidden:
+            self._whiteouts.hide_below(parent, name)
+        if self._metadata.fix & DEFAULT_MODE:
+            os.chmod(name, DEFAULT_MODE, dir_fd=parent)
+        self.implicit[os.stat(name, dir_fd=parent, follow_symlinks=False).st_ino] = path
+
+    def forget(self, path: bytes, status: os.stat_result) -> None:
+        """Drop what is remembered of a directory that is gone."""
+        self._entries.pop(path, None)
+        self._found.discard(path)
+        self.implicit.pop(status.st_ino, None)
+
+    def finish(self, root: Root) -> Iterator[bytes]:
+        """Give every directory what its entry says; the name of each entry is yielded before."""
+        for path, entry in self._entries.items():
+            yield entry.name
+            try:
+                self._finish(root, path, entry)
+            except OSError as error:
+                # It was removed through a symlink, perhaps for one that leads in a circle: nothing is left to describe.
+                if error.errno not in _GONE:
+                    raise
+        if self.root_entry is not None:
+            yield self.root_entry.name
+            self._metadata.finish_directory(root.descriptor, b"", self.root_entry)
+
+    def _finish(self, root: Root, path: bytes, entry: Entry) -> None:
+        above, _, name = path.rpartition(b"/")
+        parent = root.directory(above, create=False)
+        if path not in self._found and self._metadata.is_plain_directory(entry):
+            os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
+            return
+        descriptor = os.open(name, _OPEN, dir_fd=parent)
+        try:
+            self._metadata.finish_directory(descriptor, path, entry)
+        finally:
+            os.close(descriptor)
+
+    def count(self, root: Root, footprint: Footprint) -> None:
+        """Count what directories take up now that they are full."""
+        footprint.add_directory(os.fstat(root.descriptor))
+        for path in (*self._entries, *self.implicit.values()):
+            above, _, name = path.rpartition(b"/")
+            try:
+                parent = root.directory(above, create=False)
+                status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise
+            else:
+                footprint.add_directory(status)

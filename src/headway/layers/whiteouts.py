@@ -1,0 +1,41 @@
+"""What a tree says of the layers below it, as overlay reads it (overlayfs.rst, "whiteouts and opaque directories")."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+_WHITEOUT = os.makedev(0, 0)
+
+
+def is_whiteout(status: os.stat_result) -> bool:
+    """Tell whether this is overlay's mark for a deleted name."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == _WHITEOUT
+
+
+class Whiteouts:
+    """Makes them.
+
+    Args:
+        rootless: Whether the attributes of overlay mounts in user namespaces are meant.
+
+    Raises:
+        OSError: From every method: a system call failed.
+    """
+
+    def __init__(self, *, rootless: bool) -> None:
+        self._opaque = b"user.overlay.opaque" if rootless else b"trusted.overlay.opaque"
+
+    def hide(self, parent: int, name: bytes) -> None:
+        """Hide what lower layers have under a name; what this layer has under it stays."""
+        try:
+            os.mknod(name, stat.S_IFCHR, _WHITEOUT, dir_fd=parent)
+        except FileExistsError:
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                self.hide_below(parent, name)
+
+    def hide_below(self, parent: int, name: bytes | None) -> None:
+        """Make a directory opaque: `name` in `parent`, or `parent` itself."""
+        path = b"/proc/self/fd/%d" % parent if name is None else b"/proc/self/fd/%d/%s" % (parent, name)
+        os.setxattr(path, self._opaque, b"y", follow_symlinks=name is None)

@@ -1,0 +1,206 @@
+"""A process that writes small files for all layers that are being unpacked, so that more than one core unpacks.
+
+Python runs one thread at a time, and threads that make files hand each other the turn at every system call. So the
+threads that read tars leave the files to a process that does nothing else.
+
+Rule 1: it is worth its start and its memory only for a layer that is large and comes faster than one thread unpacks.
+Rule 2: it is there while such layers are being unpacked, and gone when the last one is.
+Rule 3: where no process can be started, everything works without.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from mmap import mmap
+from pathlib import Path
+
+from headway.interfaces.files import TarSource
+from headway.layers.applying import apply
+from headway.layers.available_memory import is_memory_short
+from headway.layers.handoff import HandOff, WorkerHandoff, alone
+from headway.layers.worker import READY, SLOT, SLOTS
+from headway.oci.digest import DiffID
+from headway.records import LayerReport
+
+LARGE = 1 << 20
+"""Bytes of a blob from which on a worker is worth its start."""
+
+FAST_SECONDS = 0.1
+"""In how long that much has to come: one thread unpacks two or three times as much of small files."""
+
+_BOOT = (
+    "import json, sys; path, control = json.loads(sys.argv[1]); sys.path[:] = path; "
+    "from headway.layers.worker import main; main(control)"
+)
+
+
+def is_worth_it() -> bool:
+    """Tell whether this machine has a core and the memory for a worker."""
+    return len(os.sched_getaffinity(0)) > 1 and not is_memory_short()
+
+
+class Workers:
+    """An `Applier` whose layers share a worker; for threads that do nothing else.
+
+    Args:
+        is_worth_it: Whether there is to be a worker at all.
+        records: Whether recipes are written.
+        large: Bytes of a blob from which on it is worth a worker.
+        python: What is started.
+        clock: Monotonic time, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_worth_it: bool,
+        records: bool,
+        large: int = LARGE,
+        python: str = sys.executable,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._is_worth_it = is_worth_it
+        self._records = records
+        self._large = large
+        self._python = python
+        self._clock = clock
+        self._changing = threading.Lock()
+        self._users = 0
+        self._worker: _Worker | None = None
+
+    def __call__(
+        self, source: TarSource, directory: Path, progress: Callable[[int], None]
+    ) -> tuple[DiffID, LayerReport]:
+        """See `Applier`."""
+        begun = _Begun(source)
+        if not (self._is_worth_it and begun.comes_fast(self._large, self._clock)):
+            return apply(begun, directory, progress, records=self._records)
+        with self.handing_off() as hand_off:
+            return apply(begun, directory, progress, records=self._records, hand_off=hand_off)
+
+    @contextmanager
+    def handing_off(self) -> Iterator[HandOff]:
+        """Give where the small files of one layer go: to the worker, if one starts, which is there inside the block."""
+        with self._joined() as worker, _connected(worker) as hand_off:
+            yield hand_off
+
+    @contextmanager
+    def _joined(self) -> Iterator[_Worker | None]:
+        """Give the worker, started for the first who wants it and ended behind the last; None where none starts."""
+        with self._changing:
+            if not self._users:
+                self._worker = _start(self._python)
+            self._users += 1
+            worker = self._worker
+        try:
+            yield worker
+        finally:
+            with self._changing:
+                self._users -= 1
+                if not self._users and worker is not None:
+                    self._worker = None
+                    worker.end()
+
+
+class _Worker:
+    """A worker that waits to be asked."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+        self._process = process
+        self._control = control
+
+    def serve(self, link: socket.socket, memory: int) -> None:
+        """Let it serve one more.
+
+        Raises:
+            OSError: It has ended.
+        """
+        socket.send_fds(self._control, [b"+"], [link.fileno(), memory])
+
+    def end(self) -> None:
+        """End it: whoever asked has its answers."""
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def _start(python: str) -> _Worker | None:
+    """Return a worker; None where none starts."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    words = json.dumps([sys.path, theirs.fileno()])
+    # Nobody's environment or start-up code changes what it does; and Ctrl-C, which the whole group hears, is ours.
+    command = [python, "-I", "-S", "-c", _BOOT, words]
+    with theirs:
+        try:
+            process = subprocess.Popen(  # noqa: S603  # ourselves
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                process_group=0,
+            )
+        except OSError:
+            ours.close()
+            return None
+    worker = _Worker(process, ours)
+    if ours.recv(len(READY)) != READY:
+        worker.end()
+        return None
+    return worker
+
+
+@contextmanager
+def _connected(worker: _Worker | None) -> Iterator[HandOff]:
+    """Give what hands files of one layer to a worker."""
+    with ExitStack() as opened:
+        yield alone if worker is None else _connect(worker, opened)
+
+
+def _connect(worker: _Worker, opened: ExitStack) -> HandOff:
+    """Return what hands files to a worker, as long as `opened` is; what takes none where that is not to be had."""
+    try:
+        link, theirs = map(opened.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        shared = os.memfd_create("headway-files", os.MFD_CLOEXEC)
+        with theirs, open(shared, "rb"):
+            os.ftruncate(shared, SLOT * SLOTS)
+            memory = opened.enter_context(mmap(shared, SLOT * SLOTS))
+            worker.serve(theirs, shared)
+    except OSError:  # it has ended, or there are no descriptors or no memory left
+        return alone
+    return partial(WorkerHandoff, link, memory)
+
+
+class _Begun:
+    """A source whose first bytes can be waited for before they are read."""
+
+    def __init__(self, source: TarSource) -> None:
+        self._source = source
+        self._head: list[bytes] = []
+
+    def comes_fast(self, size: int, clock: Callable[[], float]) -> bool:
+        """Wait for `size` bytes, or the end; tell whether so many came within `FAST_SECONDS` of the first."""
+        began = None
+        while size > 0 and (piece := self._source.read(size)):
+            began = clock() if began is None else began
+            self._head.append(piece)
+            size -= len(piece)
+        return size <= 0 and began is not None and clock() - began <= FAST_SECONDS
+
+    def read(self, limit: int) -> bytes:
+        """See `TarSource`."""
+        if not self._head:
+            return self._source.read(limit)
+        piece = self._head.pop(0)
+        if len(piece) > limit:
+            self._head.insert(0, piece[limit:])
+        return piece[:limit]
