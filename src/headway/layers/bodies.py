@@ -45,6 +45,8 @@ def write(descriptor: int, body: Iterable[memoryview]) -> None:
         if waiting >= STEP:
             _begin_to_store(descriptor, waiting)
             waiting = 0
+    if waiting >= 1 << 16:
+        _begin_to_store(descriptor, waiting)
 
 
 def _begin_to_store(descriptor: int, length: int) -> None:
