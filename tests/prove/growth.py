@@ -78,17 +78,22 @@ def growth(sheet: Sheet) -> None:
     few, most = Store(SIZES[1], OWN), Store(SIZES[-1], OWN)
     for question in costs[most]:
         ratio = costs[most][question] / costs[few][question]
-        limit = SLACK * (1.0 if question in _STEADY else _n_log_n(most.images) / _n_log_n(few.images))
+        limit = _limit(question, most.images, few.images)
         sheet.at_most(f"{question}: {most.images:,} images / {few.images:,}", ratio, limit, "x", decimals=1)
     wide = Store(SIZES[-1], MANY_OWN)
     costs_wide = _costs(sheet, wide)
     sheet.at_least("trees", wide.trees, MOST_TREES)
     for question, cost in costs_wide.items():
         ratio = cost / costs[most][question]
-        limit = SLACK * _n_log_n(wide.trees) / _n_log_n(most.trees)
+        limit = _limit(question, wide.trees, most.trees)
         sheet.at_most(f"{question}: {wide.trees:,} trees / {most.trees:,}", ratio, limit, "x", decimals=1)
     _plot({store.images: each for store, each in costs.items()}, RESULTS / "prove-growth.svg")
     _beside_docker(sheet)
+
+
+def _limit(question: str, many: int, few: int) -> float:
+    """Return how many times its cost among few a question may cost among many."""
+    return SLACK * (1.0 if question in _STEADY else _n_log_n(many) / _n_log_n(few))
 
 
 def _n_log_n(number: int) -> float:

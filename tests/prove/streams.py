@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,8 +55,9 @@ def _outages(link: Link) -> Iterator[list[float]]:
     def break_off() -> None:
         while not over.wait(OUTAGE_EVERY_SECONDS - OUTAGE_SECONDS):
             link.down("drop")
-            lasted.append(OUTAGE_SECONDS)
+            began = time.monotonic()
             over.wait(OUTAGE_SECONDS)
+            lasted.append(time.monotonic() - began)
             link.up()
 
     thread = threading.Thread(target=break_off, daemon=True)
