@@ -229,6 +229,19 @@ class ChangesContract:
         listed = subprocess.run(["tar", "-t"], input=tar, capture_output=True, check=True).stdout.decode().split()
         assert listed == ["etc/", "etc/new", "usr/", "usr/.wh.bin"]
 
+    def test_what_became_something_else_meanwhile_is_left_out(self, box: Container) -> None:
+        (box.root / "etc/new").touch()
+        (box.root / "opt").mkdir()
+        (box.root / "opt/new").touch()
+        changes = box.driver.changes(box.place, box.trees)
+        shutil.rmtree(box.root / "opt")
+        (box.root / "opt").symlink_to("etc")
+
+        tar = b"".join(changes_archive(changes, box.root))
+
+        listed = subprocess.run(["tar", "-t"], input=tar, capture_output=True, check=True).stdout.decode().split()
+        assert listed == ["etc/", "etc/new", "opt"]
+
 
 class TestOverlay2Changes(ChangesContract):
     @pytest.fixture

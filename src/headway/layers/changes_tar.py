@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from headway.layers.copying import disk_failures
 from headway.layers.directories import Directories
 from headway.layers.tar_entry import FILE, Entry
 from headway.layers.tar_writer import Member, archive
+from headway.layers.tree_files import left_out
 from headway.layers.tree_members import TreeMembers, joined
 from headway.records import Change, ChangeKind
 
@@ -44,9 +44,11 @@ def _members(changes: Iterable[Change], directories: Directories) -> Iterator[Me
         if change.kind is ChangeKind.DELETED:
             yield _whiteout(os.fsencode(parent), os.fsencode(name)), ()
             continue
-        with suppress(FileNotFoundError):  # it has gone meanwhile
-            if member := tree.one(directories.open(0, parent), os.fsencode(name), shown):
-                yield member
+        member = None
+        with left_out():
+            member = tree.one(directories.open(0, parent), os.fsencode(name), shown)
+        if member is not None:
+            yield member
 
 
 def _whiteout(parent: bytes, name: bytes) -> Entry:

@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +21,16 @@ _KEPT = 64
 
 ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG))
 """Codes of an OSError that mean: there is nothing of that kind at this path."""
+
+
+@contextmanager
+def left_out() -> Iterator[None]:
+    """Go on where something is gone, or something else, by now."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in ABSENT:
+            raise
 
 
 class TreeFiles:
@@ -66,26 +76,45 @@ class TreeFiles:
             if stat.S_ISREG(status.st_mode):
                 yield path, status.st_ino
 
-    def statuses(self) -> Iterator[os.stat_result]:
-        """Yield what lstat says of everything that is no directory, in no order."""
-        return (status for _, status in self._below())
+    def status(self, path: bytes) -> os.stat_result:
+        """Return what lstat says of what is at `path`."""
+        above, _, name = path.rpartition(b"/")
+        return os.stat(name, dir_fd=self._directory(above), follow_symlinks=False)
 
-    def _below(self) -> Iterator[tuple[bytes, os.stat_result]]:
+    def statuses(self, *, changing: bool = False) -> Iterator[os.stat_result]:
+        """Yield what lstat says of everything that is no directory, in no order.
+
+        Args:
+            changing: Whether what goes meanwhile is left out.
+        """
+        return (status for _, status in self._below(changing=changing))
+
+    def _below(self, *, changing: bool = False) -> Iterator[tuple[bytes, os.stat_result]]:
         waiting = [b""]
         while waiting:
             above = waiting.pop()
-            descriptor = os.open(b".", _LIST, dir_fd=self._directory(above))
-            try:
-                with os.scandir(descriptor) as found:
-                    entries = [(os.fsencode(entry.name), entry.stat(follow_symlinks=False)) for entry in found]
-            finally:
-                os.close(descriptor)
-            for name, status in entries:
+            for name, status in self._listed(above, lenient=changing):
                 path = name if not above else above + b"/" + name
                 if stat.S_ISDIR(status.st_mode):
                     waiting.append(path)
                 else:
                     yield path, status
+
+    def _listed(self, path: bytes, *, lenient: bool) -> list[tuple[bytes, os.stat_result]]:
+        entries: list[tuple[bytes, os.stat_result]] = []
+        with left_out() if lenient else nullcontext():
+            descriptor = os.open(b".", _LIST, dir_fd=self._directory(path))
+            try:
+                with os.scandir(descriptor) as found:
+                    for entry in found:
+                        try:  # by hand: a context for each would cost more than the call
+                            entries.append((os.fsencode(entry.name), entry.stat(follow_symlinks=False)))
+                        except FileNotFoundError:
+                            if not lenient:
+                                raise
+            finally:
+                os.close(descriptor)
+        return entries
 
     def _directory(self, path: bytes) -> int:
         """Return a descriptor of the directory at `path`; it stays open until some others were asked for."""

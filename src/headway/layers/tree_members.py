@@ -12,18 +12,18 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from headway.layers.tar_pax import NANOSECONDS
 from headway.layers.tar_writer import Member
+from headway.layers.tree_files import left_out
 
 READ_BYTES = 1 << 20
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _OPEN = 32  # of the directories that a walk is in, the deepest
-_GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE))
 _KINDS = {
     stat.S_IFREG: FILE,
     stat.S_IFLNK: SYMLINK,
@@ -183,7 +183,7 @@ class _Descent:
             self._close(self._levels[-_OPEN - 1])
 
     def next(self) -> tuple[bytes, bytes] | None:
-        """Return name and name in the archive of what comes next; None at the end. Directories that are done are left."""
+        """Return name and name in the archive of what comes next, None at the end; leave directories that are done."""
         while self._levels:
             level = self._levels[-1]
             if level.names:
@@ -217,16 +217,6 @@ class _Descent:
         if level.descriptor >= 0:
             os.close(level.descriptor)
             level.descriptor = -1
-
-
-@contextmanager
-def left_out() -> Iterator[None]:
-    """Go on where something is gone, or something else, by now."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _GONE:
-            raise
 
 
 class _Body:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from headway.layers import mounts
+from headway.layers.tree_files import TreeFiles, left_out
 from headway.records import Change, ChangeKind
 
 # Moby's names, where they are not the kernel's.
@@ -20,10 +21,13 @@ _UNKNOWN = 0
 def size_of(directory: Path) -> int:
     """Return the sum of the sizes of everything below `directory` but directories, hard links once.
 
+    What a container removes meanwhile is not counted.
+
     Raises:
         OSError: The disk failed.
     """
-    return _sum(_below(str(directory)))
+    with TreeFiles(directory) as files:
+        return _sum(files.statuses(changing=True))
 
 
 def size_of_changed(root: Path, changes: Iterable[Change]) -> int:
@@ -32,7 +36,7 @@ def size_of_changed(root: Path, changes: Iterable[Change]) -> int:
     Raises:
         OSError: The disk failed.
     """
-    return _sum(_changed(str(root), changes))
+    return _sum(_changed(root, changes))
 
 
 def kind_of(path: Path) -> str:
@@ -61,21 +65,12 @@ def gives_types(path: Path) -> bool:
         libc.closedir(ctypes.c_void_p(stream))
 
 
-def _below(directory: str) -> Iterator[os.stat_result]:
-    pending = [directory]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                else:
-                    yield entry.stat(follow_symlinks=False)
-
-
-def _changed(root: str, changes: Iterable[Change]) -> Iterator[os.stat_result]:
-    for change in changes:
-        if change.kind is not ChangeKind.DELETED:
-            yield os.lstat(root + change.path)
+def _changed(root: Path, changes: Iterable[Change]) -> Iterator[os.stat_result]:
+    with TreeFiles(root) as files:
+        for change in changes:
+            if change.kind is not ChangeKind.DELETED:
+                with left_out():
+                    yield files.status(os.fsencode(change.path.strip("/")))
 
 
 def _sum(found: Iterable[os.stat_result]) -> int:
