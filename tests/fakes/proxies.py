@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bench.processes import free_port
 from tests.fakes.names import knowing
 
 _START_SECONDS = 10.0
@@ -64,7 +65,7 @@ def tinyproxy(directory: Path, *names: str, login: tuple[str, str] | None = None
         login: User and password that it asks for.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    port, log = _free_port(), directory / "log"
+    port, log = free_port(), directory / "log"
     lines = [f"Port {port}", "Listen 127.0.0.1", "Timeout 60", f'LogFile "{log}"', "LogLevel Connect"]
     if login is not None:
         lines.append(f"BasicAuth {login[0]} {login[1]}")
@@ -116,7 +117,7 @@ def squid(directory: Path, *names: str, login: tuple[str, str] | None = None) ->
     """
     del directory
     home = Path(tempfile.mkdtemp(prefix="squid-"))
-    proxy = Squid(_free_port(), home / "log")
+    proxy = Squid(free_port(), home / "log")
     (home / "hosts").write_text("".join(f"127.0.0.1 {name}\n" for name in names))
     lines = [
         f"http_port 127.0.0.1:{proxy.port}", "visible_hostname squid.test", f"hosts_file {home}/hosts",
@@ -142,13 +143,6 @@ def squid(directory: Path, *names: str, login: tuple[str, str] | None = None) ->
         process.kill()  # its helpers end with it
         process.wait()
         shutil.rmtree(home)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def _await_listener(process: subprocess.Popen[bytes], proxy: Proxy) -> None:
