@@ -122,6 +122,32 @@ def test_what_follows_the_last_member_is_ignored(form: Compression, tail: bytes,
     assert result == b"headway " * 9
 
 
+@pytest.mark.parametrize("step", [1, 7, 1 << 20])
+def test_zeros_between_xz_streams_and_behind_them_are_padding(step: int) -> None:
+    blob = _small(Compression.XZ) + bytes(8) + _small(Compression.XZ) + bytes(5000)
+
+    assert unpacked(blob, step) == b"headway " * 18
+    with pytest.raises(InvalidLayerError, match="broken xz"):
+        unpacked(blob + b"garbage" * 9, step)
+
+
+def test_any_number_of_zeros_behind_an_xz_stream_takes_no_memory() -> None:
+    subject = decompressor(Compression.XZ)
+    list(subject.feed(_small(Compression.XZ)))
+    zeros = bytes(1 << 18)
+
+    tracemalloc.start()
+    try:
+        for _ in range(64):
+            list(subject.feed(zeros))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    subject.finish()
+    assert peak < 2 << 20
+
+
 @pytest.mark.parametrize("flags", range(32))
 @pytest.mark.parametrize("step", [1, 3, 1 << 20])
 @pytest.mark.parametrize("engine", ["isal", "zlib"])

@@ -80,6 +80,21 @@ class _Ignored:
         return b""
 
 
+class _Padding:
+    """A decoder that swallows zeros, up to the first byte that is none."""
+
+    eof = False
+    needs_input = True
+    unused_data = b""
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        """Return nothing."""
+        del max_length
+        self.unused_data = data.lstrip(b"\0")
+        self.eof = bool(self.unused_data)
+        return b""
+
+
 class _ZlibDecoder:
     """Gives zlib's decompressor the shape of the others."""
 
@@ -202,12 +217,11 @@ class Xz:
 
     def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
         """See `Format`."""
-        head = head.lstrip(b"\0")
-        return (self._new(), [head]) if head else None
+        return (_Padding() if head.startswith(b"\0") else self._new()), [head]
 
     def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
         """See `Format`."""
-        return decoder is None and not head.strip(b"\0")
+        return isinstance(decoder, _Padding) or (decoder is None and not head)
 
 
 class Bzip2:
