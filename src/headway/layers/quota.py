@@ -29,6 +29,7 @@ _LIMIT = struct.Struct("=bbHI6QiiHH4b3QiHh8s")  # struct fs_disk_quota, linux/dq
 _LIMIT_VERSION, _PROJECT_FLAG = 1, 2
 _SOFT, _HARD = 1 << 2, 1 << 3
 _SECTOR = 512
+_MOST = 1 << 63
 
 _GET_ATTRIBUTES, _SET_ATTRIBUTES = 0x801C581F, 0x401C5820  # FS_IOC_FSGETXATTR, FS_IOC_FSSETXATTR
 _ATTRIBUTES = struct.Struct("=5I8s")  # struct fsxattr, linux/fs.h
@@ -79,12 +80,15 @@ def parse_size(text: str) -> int:
     """Return ``10G``, ``1.5gb`` or ``512MiB`` in bytes; all are binary, as Docker reads them (go-units, RAMInBytes).
 
     Raises:
-        UnsupportedError: It is none of them.
+        UnsupportedError: It is none of them, or more than a file system can be.
     """
     found = _SIZE.match(text)
     if not found or found[1].count(".") > 1:
         raise UnsupportedError(f"invalid size: '{text}'")
-    return int(float(found[1]) * 1024 ** _POWERS.index((found[2] or " ").lower()))
+    size = float(found[1]) * 1024 ** _POWERS.index((found[2] or " ").lower())
+    if size >= _MOST:
+        raise UnsupportedError(f"invalid size: '{text}'")
+    return int(size)
 
 
 def encode_limit(project: int, size: int) -> bytes:
