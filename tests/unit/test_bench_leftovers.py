@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 from bench.disk import mounts_below
+from bench.prerequisites import NOTHING_STARTS, no_service_starts
 from bench.scratch import PREFIX, own_name, scratch, sweep
 
 MOUNTINFO = """\
@@ -39,3 +40,22 @@ def test_a_scratch_folder_is_gone_after_its_block() -> None:
         (place / "socket").touch()
 
     assert not place.exists()
+
+
+def test_services_may_start_again_after_an_install_and_after_one_that_was_killed(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    for _ in ("first", "after a kill"):
+        with no_service_starts(policy):
+            assert subprocess.run([policy], check=False).returncode == 101
+        assert not policy.exists()
+        policy.write_text(NOTHING_STARTS)
+
+
+def test_a_policy_of_the_machine_is_left_as_it_is(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 0\n")
+
+    with no_service_starts(policy):
+        assert policy.read_text() == "#!/bin/sh\nexit 0\n"
+
+    assert policy.exists()
