@@ -19,7 +19,7 @@ from headway.errors import InvalidArchiveError, InvalidLayerError, StoreError
 from headway.interfaces.files import Pieces, TarSource
 from headway.layers.compression import HEAD, READ, Compression, detect, expand
 from headway.layers.tar import TarReader
-from headway.layers.tar_entry import FILE, HARDLINK, SYMLINK, WITHOUT_BODY, Entry
+from headway.layers.tar_entry import FILE, HARDLINK, NOTHING, SYMLINK, WITHOUT_BODY, Entry
 from headway.layers.tar_header import BLOCK
 from headway.oci.archive_names import clean_name, link_target
 
@@ -110,6 +110,7 @@ class FileArchive:
                 if entry.sparse is not None:
                     raise InvalidArchiveError("it has sparse files")
                 begin = at + reader.position
+                entry.pax = entry.xattrs = NOTHING  # up to a mebibyte, that nobody asks for
                 yield entry, begin
                 size = 0 if entry.kind in WITHOUT_BODY else entry.size
                 at = begin + size + -size % BLOCK
@@ -150,22 +151,24 @@ class DirectoryArchive:
     def files(self) -> Iterator[ArchiveFile]:
         """Yield its files, documents first."""
         with _disk_faults():
-            found = sorted(self._walk(self._directory), key=lambda item: (_turn(item[1]), item[0]))
+            found = sorted(self._walk(), key=lambda item: (_turn(item[1]), item[0]))
         for name, size in found:
             yield ArchiveFile(name, size, _content(self._directory / name))
 
-    def _walk(self, directory: Path) -> Iterator[tuple[str, int]]:
+    def _walk(self) -> Iterator[tuple[str, int]]:
         top = os.path.realpath(self._directory)
-        with os.scandir(directory) as found:
-            entries = list(found)
-        for entry in entries:
-            name = os.path.relpath(entry.path, self._directory)
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(Path(entry.path))
-            elif not os.path.realpath(entry.path).startswith(f"{top}/"):
-                raise InvalidArchiveError(f"{name!r} leads out of it, to {os.path.realpath(entry.path)!r}")
-            elif entry.is_file():
-                yield name, entry.stat().st_size
+        waiting = [self._directory]
+        while waiting:
+            with os.scandir(waiting.pop()) as found:
+                entries = list(found)
+            for entry in entries:
+                name = os.path.relpath(entry.path, self._directory)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                elif not os.path.realpath(entry.path).startswith(f"{top}/"):
+                    raise InvalidArchiveError(f"{name!r} leads out of it, to {os.path.realpath(entry.path)!r}")
+                elif entry.is_file():
+                    yield name, entry.stat().st_size
 
 
 def _turn(size: int) -> tuple[int, int]:
