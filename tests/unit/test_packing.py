@@ -6,6 +6,7 @@ import gzip
 import random
 import shutil
 import subprocess
+import sys
 import threading
 import zlib
 from collections.abc import Iterator
@@ -176,3 +177,9 @@ def test_layers_that_are_packed_at_once_share_the_threads() -> None:
 
 def test_zlib_ng_deflates_where_it_is_installed() -> None:
     assert deflate() is with_zlib_ng
+
+
+def test_zlib_deflates_where_zlib_ng_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zlib_ng", None)
+
+    assert deflate() is with_zlib

@@ -3,7 +3,8 @@
 Rule 1: no time, no name and no system in the header, one level, one library, and blocks that do not know of threads:
         the same tar gives the same blob, so that a push that is begun again finds what it sent before.
 Rule 2: a blob is one member (RFC 1952), which everything that reads gzip reads to its end.
-Rule 3: a layer has a few blocks under way, `IN_FLIGHT` more than there are threads; all layers share the threads.
+Rule 3: a layer has a few blocks under way, `IN_FLIGHT` more than there are threads. All layers share the threads, block
+        by block, so that none waits for another's end.
 """
 
 from __future__ import annotations
