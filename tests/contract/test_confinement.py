@@ -132,6 +132,24 @@ def test_what_is_remembered_is_no_way_around_the_limit_of_links(opened: Opened) 
         opened.root.directory(b"/".join([b"s"] * 41), create=False)
 
 
+@pytest.mark.parametrize("warm", [False, True])
+def test_links_lead_no_longer_way_than_a_path_may_be(opened: Opened, *, warm: bool) -> None:
+    opened.inode(b"a", create=True)
+    opened.inode(b"end", create=True)
+    (opened.directory / "s0").symlink_to("end")
+    for number in range(1, 6):
+        (opened.directory / f"s{number}").symlink_to("a/../" * 600 + f"s{number - 1}")
+    if warm:
+        for number in range(4):
+            opened.root.directory(b"s%d" % number)
+
+    assert opened.inode(b"s3") == opened.inode(b"end")
+    with pytest.raises(OSError, match="Too many"):
+        opened.root.directory(b"s4")
+    with pytest.raises(OSError, match="Too many"):
+        opened.root.directory(b"s3/../" + b"a/../" * 600 + b"a")
+
+
 def test_what_was_forgotten_is_looked_up_again(opened: Opened) -> None:
     old = opened.inode(_levels(40), create=True)
     os.rename(opened.directory / "d", opened.directory / "e")

@@ -25,6 +25,7 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _COMPONENT = _DIRECTORY | os.O_NOFOLLOW
 _PATH_MAX = 4096
 _LINKS = 40  # what the kernel allows on one path (path_resolution(7))
+_STEPS = 4096  # of one path with the links on it: twice as many as fit a path, and what an entry of a layer may cost
 _KEPT = 64
 _STRIDE = 32  # with as many marks as are kept, one path as long as a path can be has a mark every so many levels
 
@@ -98,11 +99,13 @@ class _Mark(NamedTuple):
         descriptor: Of it.
         path: Where it is, without symlinks.
         links: How many were followed on the way.
+        steps: How many components were passed, with those of links.
     """
 
     descriptor: int
     path: bytes
     links: int
+    steps: int
 
 
 class _Marks:
@@ -192,7 +195,7 @@ class Root:
     def _open(self, path: bytes, *, create: bool) -> _Mark:
         if self._kernel:
             try:
-                return _Mark(openat2(self.descriptor, path), path, 0)
+                return _Mark(openat2(self.descriptor, path), path, 0, path.count(b"/") + 1)
             except OSError as error:
                 # ELOOP: a symlink, which the walk follows.
                 missing = error.errno in (errno.ENOENT, errno.ENOTDIR) and create
@@ -228,7 +231,7 @@ class Root:
             passed = b"/".join(parts[:depth])
             if (mark := self._passed.get(passed)) is not None:
                 return len(passed), mark
-        return 0, _Mark(self.descriptor, b"", 0)
+        return 0, _Mark(self.descriptor, b"", 0, 0)
 
     def _pass(self, mark: _Mark) -> None:
         """Keep a directory that a walk is in, for others to begin at."""
@@ -255,6 +258,7 @@ class _Walk:
         self._here = os.dup(begin.descriptor)
         self._names = begin.path.split(b"/") if begin.path else []
         self._links = begin.links
+        self._steps = begin.steps
 
     def __enter__(self) -> Self:
         return self
@@ -269,17 +273,24 @@ class _Walk:
         todo = path.split(b"/")[::-1]
         while todo:
             name = todo.pop()
+            if name in (b"", b"."):
+                continue
+            self._count(path, steps=1)
             if name == b"..":
                 self._up()
-            elif name not in (b"", b".") and (target := self._down(name)) is not None:
-                self._links += 1
-                if self._links > _LINKS:
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            elif (target := self._down(name)) is not None:
+                self._count(path, links=1)
                 if target.startswith(b"/"):
                     self._names.clear()
                     self._move(self._reach(b""))
                 todo += target.split(b"/")[::-1]
-        return _Mark(os.dup(self._here), b"/".join(self._names), self._links)
+        return _Mark(os.dup(self._here), b"/".join(self._names), self._links, self._steps)
+
+    def _count(self, path: bytes, *, steps: int = 0, links: int = 0) -> None:
+        self._steps += steps
+        self._links += links
+        if self._steps > _STEPS or self._links > _LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
     def _up(self) -> None:
         if self._names:
@@ -300,7 +311,7 @@ class _Walk:
         self._names.append(name)
         self._move(descriptor)
         if len(self._names) % _STRIDE == 0:
-            self._passing(_Mark(self._here, b"/".join(self._names), 0))
+            self._passing(_Mark(self._here, b"/".join(self._names), 0, len(self._names)))
         return None
 
     def _target(self, name: bytes) -> bytes | None:
