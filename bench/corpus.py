@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from bench.processes import run
 
@@ -167,8 +167,12 @@ class Image:
 
     def layers(self) -> list[Path]:
         """Return where the layers' blobs lie, the lowest first; a file's name is the hex of its digest."""
-        manifest = _manifest(self.layout, self.compression)
+        manifest = json.loads(_manifest(self.layout, self.compression).read_text())
         return [_blob(self.layout, layer["digest"]) for layer in manifest["layers"]]
+
+    def blobs(self) -> list[Path]:
+        """Return where everything lies that a pull fetches, in the same way."""
+        return [_manifest(self.layout, self.compression), _blob(self.layout, self.image_id), *self.layers()]
 
     def diff_ids(self) -> list[str]:
         """Return the digests of the layers' tars, the lowest first."""
@@ -272,7 +276,7 @@ def load(recipe: Recipe, compression: str, corpus: Path) -> Image:
     """Describe a built image by what its layout says."""
     layout = corpus / f"{recipe.name}-{recipe.key}"
     about = json.loads((layout / "about.json").read_text())
-    manifest = _manifest(layout, compression)
+    manifest = json.loads(_manifest(layout, compression).read_text())
     return Image(
         name=recipe.name,
         compression=compression,
@@ -312,11 +316,11 @@ def _counted(buildah: list[str], image: str) -> tuple[int, int]:
     return len(sizes), sum(sizes)
 
 
-def _manifest(layout: Path, compression: str) -> Any:  # noqa: ANN401  # JSON
+def _manifest(layout: Path, compression: str) -> Path:
     index = json.loads((layout / "index.json").read_text())
     tag = "org.opencontainers.image.ref.name"
     found = next(each for each in index["manifests"] if each["annotations"][tag] == compression)
-    return json.loads(_blob(layout, found["digest"]).read_text())
+    return _blob(layout, found["digest"])
 
 
 def _blob(layout: Path, digest: str) -> Path:

@@ -46,7 +46,7 @@ def _rounds(bench: Bench, image: corpus.Image) -> list[Round]:
     rounds: list[Round] = []
     for number in range(ROUNDS):
         with bench.disk.fresh() as empty:
-            bench.registry.read_blobs()
+            bench.registry.read_blobs(image)
             stages = floors(image, bench.registry.address, empty)
         rounds.append((stages, bench.pull(Headway(), image, reference, f"round {number + 1}")))
     return rounds

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.corpus import Image
-from bench.processes import background, free_port, run
+from bench.processes import BenchError, background, free_port, run
 
 READ_BYTES = 1 << 20
 # Apache's combined format: "GET /v2/... HTTP/1.1" 200 1234. HEAD has no body whatever the log says.
@@ -46,10 +46,17 @@ class Registry:
         run(["skopeo", "--insecure-policy", "copy", *options, source, f"docker://{reference}"])
         return reference
 
-    def read_blobs(self) -> None:
-        """Bring everything stored into the page cache."""
-        for path in self._storage.rglob("data"):
-            with path.open("rb", buffering=0) as blob:
+    def read_blobs(self, image: Image) -> None:
+        """Bring what the registry stores of an image into the page cache.
+
+        Raises:
+            BenchError: It does not store all of it.
+        """
+        stored = {path.parent.name: path for path in self._storage.rglob("data")}
+        if missing := [each.name for each in image.blobs() if each.name not in stored]:
+            raise BenchError(f"the registry does not store {', '.join(missing)}")
+        for each in image.blobs():
+            with stored[each.name].open("rb", buffering=0) as blob:
                 while blob.read(READ_BYTES):
                     pass
 

@@ -58,7 +58,7 @@ class Bench:
             program.running(mounted / "data", elsewhere, members) as client,
         ):
             drop_caches()
-            self.registry.read_blobs()
+            self.registry.read_blobs(image)
             # Asking also brings the program's own files back into memory.
             if held := client.image_ids():
                 raise BenchError(f"{program.name} starts with {len(held)} images: the store is not cold")
