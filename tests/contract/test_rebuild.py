@@ -317,3 +317,18 @@ def test_a_layer_whose_recipe_makes_no_sense_comes_without_one(tmp_path: Path, m
     assert report.entries == 1
     assert (tree / "a").read_bytes() == b"content"
     assert not recipe_beside(tree).exists()
+
+
+def test_a_layer_that_replaces_more_of_its_files_than_memory_allows_has_no_recipe(tmp_path: Path) -> None:
+    (tree := tmp_path / "tree").mkdir()
+
+    with Recorder(tmp_path / "recipe", tree, removals=10) as recorder:
+        diff_id, _ = apply_layer(Source(tar(*[file("f", b"x")] * 11)), tree, lambda _: None, observer=recorder)
+        recorder.finish(diff_id)
+    (other := tmp_path / "other").mkdir()
+    with Recorder(tmp_path / "none", other, removals=10) as recorder:
+        diff_id, _ = apply_layer(Source(tar(*[file("f", b"x")] * 12)), other, lambda _: None, observer=recorder)
+        with pytest.raises(StoreCorruptError, match="more than 10 of its own files"):
+            recorder.finish(diff_id)
+
+    assert (other / "f").read_bytes() == b"x"

@@ -15,13 +15,17 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from pathlib import Path
 
-from headway.errors import StoreError
+from headway.errors import StoreCorruptError, StoreError
 from headway.layers.recipe_format import PART, Column
 from headway.layers.recipe_steps import Body
 from headway.layers.recipe_writer import RecipeWriter
 from headway.layers.tree_files import TreeFiles, pieces
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+REMOVALS = 1 << 18
+"""Most names that a layer may remove again and have a recipe: each takes 300 bytes of memory until the end."""
 
 
 class _Removal:
@@ -40,13 +44,16 @@ class Kept:
 
     Args:
         writer: Takes it.
+        most: Names that may be removed.
 
     Raises:
         OSError: From every method: a system call failed.
     """
 
-    def __init__(self, writer: RecipeWriter) -> None:
+    def __init__(self, writer: RecipeWriter, most: int = REMOVALS) -> None:
         self._writer = writer
+        self._most = most
+        self._count = 0
         self._data = bytearray()
         self._size = 0  # of all that was kept
         self._places: dict[int, int] = {}  # by number of the body
@@ -57,7 +64,7 @@ class Kept:
     @property
     def has_removals(self) -> bool:
         """Whether bodies have to be matched at the end."""
-        return bool(self._removals)
+        return self._count > 0
 
     def sparse(self, descriptor: int) -> None:
         """Take note of a file that is not what its body is."""
@@ -72,7 +79,7 @@ class Kept:
             status: What lstat says of it.
             before: How many bodies came before the entry that it is removed for.
         """
-        if not stat.S_ISREG(status.st_mode) or not status.st_size:
+        if not stat.S_ISREG(status.st_mode) or not status.st_size or not self._is_counted():
             return
         is_last = status.st_nlink == 1
         if status.st_ino in self._sparse:
@@ -86,6 +93,14 @@ class Kept:
         if is_last:
             del self._alive[status.st_ino]
             self._settle(same, parent, path.rpartition(b"/")[2])
+
+    def _is_counted(self) -> bool:
+        """Count a removal; False, with nothing in memory any more, where it is one too many."""
+        self._count += 1
+        if self._count > self._most:
+            self._removals.clear()
+            self._alive.clear()
+        return self._count <= self._most
 
     def _settle(self, removals: Iterable[_Removal], parent: int, name: bytes) -> None:
         descriptor = os.open(name, _READ, dir_fd=parent)
@@ -110,8 +125,11 @@ class Kept:
         """Find the bodies that were removed.
 
         Raises:
+            StoreCorruptError: More were removed than a recipe remembers.
             StoreError: A file is gone that nobody removed.
         """
+        if self._count > self._most:
+            raise StoreCorruptError(f"the layer replaces more than {self._most} of its own files")
         found = [(body.number, removal) for body in bodies if (removal := self._removal(body)) is not None]
         if any(removal.kept is None for _, removal in found):
             self._keep_alive({removal.inode for _, removal in found if removal.kept is None}, tree)

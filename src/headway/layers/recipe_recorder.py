@@ -24,7 +24,7 @@ from headway.layers.recipe import Recipe
 from headway.layers.recipe_codec import Codec, crc32
 from headway.layers.recipe_columns import split_headers
 from headway.layers.recipe_format import PART, Column, Op
-from headway.layers.recipe_kept import Kept
+from headway.layers.recipe_kept import REMOVALS, Kept
 from headway.layers.recipe_steps import bodies
 from headway.layers.recipe_writer import RecipeWriter
 from headway.layers.tar import EXTENSION, OTHER, Mark
@@ -45,6 +45,7 @@ class Recorder:
         path: Where the recipe will be: a new file outside the tree.
         tree: The directory that the layer is unpacked into.
         codec: How the recipe is compressed; None takes the best there is.
+        removals: How many of its own files the layer may remove again.
 
     Attributes:
         marks: See `headway.layers.tar.Observer`.
@@ -55,7 +56,7 @@ class Recorder:
         OSError: From the methods of an `Observer`: a system call failed.
     """
 
-    def __init__(self, path: Path, tree: Path, *, codec: Codec | None = None) -> None:
+    def __init__(self, path: Path, tree: Path, *, codec: Codec | None = None, removals: int = REMOVALS) -> None:
         self._path = path
         self._tree = tree
         with disk_failures(f"the recipe {path}"):
@@ -69,7 +70,7 @@ class Recorder:
         self._sizes: list[int] = []
         self._paths: list[bytes] = []
         self._path_bytes = 0
-        self._kept = Kept(self._writer)
+        self._kept = Kept(self._writer, removals)
         self._pending = b""  # bytes that are no body and were not looked at yet
         self._padding = 0  # how many of those should be the zeros behind a body
         self._left = 0  # bytes of a body that come in the next piece
@@ -269,6 +270,7 @@ class Recorder:
             Bytes of the recipe.
 
         Raises:
+            StoreCorruptError: There is no recipe for such a layer.
             StoreFullError: No space left.
             StoreError: The disk failed, or somebody else changed the tree.
         """
