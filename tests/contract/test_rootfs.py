@@ -279,6 +279,17 @@ def test_what_nobody_cannot_set_is_counted_and_named() -> None:
         assert not found.is_complete
 
 
+def test_a_device_that_nobody_can_make_is_missing_under_each_of_its_names() -> None:
+    with home_of_nobody() as home:
+        tree = plant(home / "tree", directory("./"), Item("a", type="char", device=(1, 3)), hardlink("b", "a"))
+
+        with as_nobody():
+            found = unpack([tree], home / "out")
+
+        assert found.devices == Missing(2, ("a", "b"))
+        assert os.listdir(home / "out") == []
+
+
 def test_root_gives_what_a_user_could_only_note_down(tmp_path: Path) -> None:
     tree = plant(tmp_path / "tree", directory("./"), directory("dev/"), file("f", b"x"))
     report = LayerReport(

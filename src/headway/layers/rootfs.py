@@ -106,23 +106,27 @@ class _Unpacking:
     def _create(self, kind: int, entry: MergedEntry, parent: int) -> None:
         if kind == stat.S_IFDIR:
             os.mkdir(entry.name, 0o700, dir_fd=parent)
-        elif self._linked(entry, parent):
             return
-        elif kind == stat.S_IFREG and entry.stored is not None:
+        if self._linked(entry, parent):
+            return
+        if kind == stat.S_IFREG and entry.stored is not None:
             self._file(entry, entry.stored, parent)
         elif kind == stat.S_IFLNK:
             os.symlink(self._view.read_link(entry), entry.name, dir_fd=parent)
             self._describe(entry, parent)
         elif self._copier.node(entry.path, entry.name, parent, entry.mode, entry.rdev):
             self._describe(entry, parent)
+        else:
+            return  # there is nothing for other names to link to
+        if entry.stored is not None and entry.stored.st_nlink > 1:
+            self._first_names[entry.tree, entry.stored.st_ino] = entry.path
 
     def _linked(self, entry: MergedEntry, parent: int) -> bool:
         """Make `entry` a further name of a file that is there already; tell whether it is one."""
         if entry.stored is None or entry.stored.st_nlink == 1:
             return False
-        identity = (entry.tree, entry.stored.st_ino)
-        first = self._first_names.setdefault(identity, entry.path)
-        if first == entry.path:
+        first = self._first_names.get((entry.tree, entry.stored.st_ino))
+        if first is None:
             return False
         # Opening the other directory may close `parent`, so both are looked up again, the wanted one last.
         directory, _, name = first.rpartition("/")
