@@ -290,6 +290,19 @@ def test_a_device_that_nobody_can_make_is_missing_under_each_of_its_names() -> N
         assert os.listdir(home / "out") == []
 
 
+def test_a_name_in_the_way_of_a_link_to_far_below_gives_way(tmp_path: Path) -> None:
+    deep, other = "/".join(["d"] * 80), "/".join(["dd"] * 80)  # more than stay open
+    links = [directory("e/"), hardlink("e/f", f"{deep}/f")]
+    tree = plant(tmp_path / "tree", directory("./"), file(f"{deep}/f", b"new"), file(f"{other}/g"), *links)
+    (tmp_path / "out/e").mkdir(parents=True)
+    (tmp_path / "out/e/f").write_text("old")
+
+    unpack([tree], tmp_path / "out", force=True)
+
+    assert (tmp_path / "out/e/f").read_text() == "new"
+    assert (tmp_path / "out/e/f").samefile(tmp_path / "out" / deep / "f")
+
+
 def test_root_gives_what_a_user_could_only_note_down(tmp_path: Path) -> None:
     tree = plant(tmp_path / "tree", directory("./"), directory("dev/"), file("f", b"x"))
     report = LayerReport(

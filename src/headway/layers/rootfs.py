@@ -98,6 +98,7 @@ class _Unpacking:
         try:
             self._create(kind, entry, parent)
         except FileExistsError:
+            parent = self._made.open(0, entry.parent)  # again: making a link has opened others
             if self._gave_way(kind, entry, parent):
                 self._create(kind, entry, parent)
         if kind == stat.S_IFDIR:
