@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from headway.cli.failures import INTERRUPTED
-from headway.cli.outdated import check
 from headway.cli.plan import say_plans
 from headway.cli.progress import View, view_for
 from headway.cli.pulled import Outcome, say_all
 from headway.cli.remote import holding_daemon
-from headway.cli.remote_pull import RemotePull, refuse_daemons_own
 from headway.cli.session import say, settings_of
 from headway.composition.requests import pull_request
 from headway.distribution.credentials import Credentials
@@ -28,11 +26,11 @@ from headway.interfaces.pulls import Wish
 from headway.oci.reference import Reference
 from headway.quantities import parse_duration, parse_size
 from headway.service.budget import Budget
-from headway.service.outdated import Freshness
 from headway.service.remote_image import PullRequest
 from headway.settings import Settings
 
 if TYPE_CHECKING:
+    from headway.client.daemon import Daemon
     from headway.service.pull import Puller
     from headway.service.pulls import Pulls
     from headway.service.stores import Stores
@@ -55,15 +53,12 @@ def pull(options: Namespace) -> int:
     )
     daemon = holding_daemon(options, settings)
     if daemon is not None:
-        refuse_daemons_own(options)
-    elif options.detach:
+        return _through(daemon, settings, options)
+    if options.detach:
         raise NoDaemonError(str(settings.data_root), "a pull that goes on by itself needs one that brings it")
-    names = dict.fromkeys([*options.names, *(_outdated(settings, options) if options.all_outdated else ())])
-    requests = [_request(name, options, settings) for name in names]
-    view = view_for("none" if options.quiet and options.progress == "auto" else options.progress, sys.stderr)
-    if daemon is not None:
-        return RemotePull(daemon, settings, options, view).run(requests)
     from headway.composition.writing import writing  # noqa: PLC0415  # a daemon's client would hold it for nothing
+
+    requests, view = _requests(options, settings), _view(options)
 
     with writing(settings, say) as stores:
         try:
@@ -72,6 +67,23 @@ def pull(options: Namespace) -> int:
             view.close()
             print(f"headway: stopped; {view.kept()}", file=sys.stderr)
             return INTERRUPTED
+
+
+def _through(daemon: Daemon, settings: Settings, options: Namespace) -> int:
+    from headway.cli.remote_pull import RemotePull, refuse_daemons_own  # noqa: PLC0415  # a pull by ourselves needs none
+
+    refuse_daemons_own(options)
+    requests = _requests(options, settings)
+    return RemotePull(daemon, settings, options, _view(options)).run(requests)
+
+
+def _requests(options: Namespace, settings: Settings) -> list[PullRequest]:
+    names = dict.fromkeys([*options.names, *(_outdated(settings, options) if options.all_outdated else ())])
+    return [_request(name, options, settings) for name in names]
+
+
+def _view(options: Namespace) -> View:
+    return view_for("none" if options.quiet and options.progress == "auto" else options.progress, sys.stderr)
 
 
 def _patience(options: Namespace) -> float | None:
@@ -90,6 +102,9 @@ def _parsed(parse: Callable[[str], T], options: Namespace, field: str) -> T | No
 
 def _outdated(settings: Settings, options: Namespace) -> list[str]:
     """Return the tags that stand for another image at their registry by now; say which could not be asked about."""
+    from headway.cli.outdated import check  # noqa: PLC0415  # a pull of names needs none of it
+    from headway.service.outdated import Freshness  # noqa: PLC0415  # as above
+
     found = check(settings, options, is_every=True)
     for each in found:
         if each.freshness in (Freshness.UNKNOWN, Freshness.GONE) and each.error is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from headway.composition.network import credential_source
 from headway.distribution.credentials import Credentials
@@ -14,7 +15,6 @@ from headway.interfaces.traffic import account
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.budget import Budget
-from headway.service.image_service import ImageService
 from headway.service.own_limits import OwnLimits, keeping_to
 from headway.service.progress import PullDone, Report
 from headway.service.pull import Puller
@@ -23,6 +23,9 @@ from headway.service.pulls import Pulls
 from headway.service.remote_image import PullRequest
 from headway.service.shared_rate import SharedRate
 from headway.settings import Settings
+
+if TYPE_CHECKING:
+    from headway.service.image_service import ImageService  # it takes a third of a one-shot pull's start to import
 
 Spell = Callable[[Wish, Credentials | None], PullRequest]
 """Returns what to ask registries for, where somebody wishes for an image and somebody's login is to be used."""

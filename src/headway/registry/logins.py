@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -110,6 +109,8 @@ class LoginFile:
         target = Path(os.path.realpath(self.path))  # it may be a link into a collection of dot files, and stays one
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            import tempfile  # noqa: PLC0415  # it brings bz2 and lzma with it, and most commands only read
+
             handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # 0600
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:

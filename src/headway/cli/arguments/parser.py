@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from headway.cli.arguments import files, images, pulls, services, store
@@ -23,6 +26,27 @@ _MORE = "Aliases: ls = images, rm = rmi, ps = pulls, image X = X.   More: headwa
 
 
 _UNKNOWN = re.compile(r"argument COMMAND: invalid choice: '(.*?)'")
+
+
+class _Help(argparse.HelpFormatter):
+    """Knows how wide the terminal is: argparse asks shutil, for each option, and that brings bz2 and lzma with it."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+class _RawHelp(_Help, argparse.RawDescriptionHelpFormatter):
+    """The same, with a description that stays as it is."""
+
+
+def _columns() -> int:
+    """Return what `shutil.get_terminal_size` would."""
+    with suppress(KeyError, ValueError):
+        if (columns := int(os.environ["COLUMNS"])) > 0:
+            return columns
+    with suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]  # suppressed
+    return 80
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,7 +82,7 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
         add_help=True,
         allow_abbrev=False,
         usage="headway [-H ADDRESS] [--data-root DIR] [--config-file FILE] [-D] COMMAND ...",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_RawHelp,
     )
     parser.chosen = chosen if chosen in COMMANDS else ""
     common(parser, default=None)
@@ -69,7 +93,7 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         if chosen in COMMANDS and name != chosen:
             continue
-        words = commands.add_parser(name, description=command.fill.__doc__, allow_abbrev=False)
+        words = commands.add_parser(name, description=command.fill.__doc__, allow_abbrev=False, formatter_class=_Help)
         if name == chosen:
             command.fill(words)
             common(words, default=argparse.SUPPRESS, is_server=command.is_server)
