@@ -23,7 +23,8 @@ from tests.fakes.trees import plant
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="runs containers, and gives files away")
 
 PASSWD = b"root:x:0:0::/root:/bin/sh\n\nbroken\napp:x:1000:100:App:/home/app:/bin/sh\nbad:x:-1:x::/:/bin/sh\n"
-GROUP = b"root:x:0:root\naudio:x:29:app\nvideo:x:44:root,app\nstaff:x:50:\n"
+PASSWD = b"huge:x:99999999999:99999999999::/:/bin/sh\n" + PASSWD
+GROUP = b"huge:x:99999999999:app,root\nroot:x:0:root\naudio:x:29:app\nvideo:x:44:root,app\nstaff:x:50:\n"
 APPLETS = ("sh", "id", "ls", "cat", "echo", "pwd", "env")
 
 
@@ -197,7 +198,9 @@ def test_users_are_looked_up_in_the_image(tmp_path: Path, spec: str, user: Proce
 
 
 @as_root
-@pytest.mark.parametrize("spec", ["stranger", "bad", "app:strangers", "99999999999", "4294967295", "-1", "root\n"])
+@pytest.mark.parametrize(
+    "spec", ["stranger", "bad", "huge", "app:strangers", "app:huge", "99999999999", "4294967295", "-1", "root\n"]
+)
 def test_a_user_whom_the_image_does_not_have_is_refused(tmp_path: Path, spec: str) -> None:
     tree = plant(tmp_path / "tree", *busybox())
 

@@ -43,7 +43,7 @@ def find_user(view: MergedView, spec: str) -> ProcessUser:
         StoreError: The disk failed.
     """
     user, _, group = spec.partition(":")
-    uid = _number(user or "0")
+    uid = _asked(user or "0")
     known = next((line for line in _lines(view, "etc/passwd", 4) if _fits(line, user, uid)), None)
     if known is None and uid is None:
         raise InvalidDocumentError(f"the image runs as user {user}, whom its /etc/passwd does not have")
@@ -60,7 +60,7 @@ def find_user(view: MergedView, spec: str) -> ProcessUser:
 
 
 def _find_group(view: MergedView, group: str) -> int:
-    gid = _number(group)
+    gid = _asked(group)
     if gid is None:
         gid = next((_number(line[2]) for line in _lines(view, "etc/group", 3) if line[0] == group), None)
     if gid is None:
@@ -72,11 +72,18 @@ def _fits(line: list[str], user: str, uid: int | None) -> bool:
     return _number(line[2]) == uid if uid is not None else line[0] == user and _number(line[2]) is not None
 
 
-def _number(text: str) -> int | None:
-    if not (text.isascii() and text.isdecimal()):
-        return None
-    if len(text) > 10 or int(text) > _MAX_ID:
+def _asked(text: str) -> int | None:
+    """Return the ID that an image asks for; None where it is a name."""
+    number = _number(text)
+    if number is None and text.isascii() and text.isdecimal():
         raise InvalidDocumentError(f"{text[:20]} is no user or group ID")
+    return number
+
+
+def _number(text: str) -> int | None:
+    """Return an ID; None where it is none: other lines of a file than the one that is wanted may be what they like."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > 10 or int(text) > _MAX_ID:
+        return None
     return int(text)
 
 
