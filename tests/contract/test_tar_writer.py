@@ -43,6 +43,15 @@ def entries(draw: st.DrawFn) -> Entry:
     )
 
 
+def test_an_attribute_that_no_record_can_name_does_not_become_another() -> None:
+    entry = file(b"a", 0)
+    entry.xattrs = {b"user.a=b": b"c", b"user.d": b"e=f"}
+
+    ((read, _),) = read_entries(b"".join(archive([(entry, ())])))
+
+    assert read.xattrs == {b"user.d": b"e=f"}
+
+
 @given(st.lists(st.tuples(entries(), st.binary(max_size=1500)), max_size=5))
 def test_what_was_written_is_what_is_read(pairs: list[tuple[Entry, bytes]]) -> None:
     written: list[Member] = []

@@ -43,7 +43,8 @@ def archive(members: Iterable[Member]) -> Iterator[bytes]:
 
 def header(entry: Entry) -> bytes:
     """Return the blocks that stand before an entry's body."""
-    records = {XATTR + key: value for key, value in entry.xattrs.items()}
+    # A record's key ends at the first "=" (POSIX): an attribute with one in its name would be read as another.
+    records = {XATTR + key: value for key, value in entry.xattrs.items() if b"=" not in key}
     prefix, name = _split(entry.name, records)
     if len(entry.linkname) > 100:
         records[b"linkpath"] = entry.linkname
