@@ -120,7 +120,7 @@ def test_noise_comes_back_as_it_was_and_hardly_grows(engine: Deflate) -> None:
     blob = packed([tar], engine=engine)
 
     assert gzip.decompress(blob) == tar
-    assert len(blob) < 3 * BLOCK * 1.001
+    assert len(blob) < 3 * BLOCK * 1.002
 
 
 @pytest.mark.parametrize("engine", ENGINES)
