@@ -26,7 +26,7 @@ LARGEST = 1 << 16
 """Bytes of the largest file that is handed over: with larger ones the copy costs more than the call is worth."""
 
 _FILES = 64  # in a batch: the worker is asked often enough to have work soon, and seldom enough for it to be cheap
-_NAMED = 1 << 23  # bits: of 60,000 paths, one in 280 is taken for one that was there
+_NAMED = 1 << 22  # bits: of 60,000 paths, one in 140 is taken for one that was there
 _LATEST = 1 << 63  # of a time in nanoseconds, as a record holds it
 
 

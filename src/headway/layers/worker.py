@@ -18,7 +18,7 @@ import struct
 READY = b"ready\n"
 """What is sent once it can be asked."""
 
-SLOT = 1 << 18
+SLOT = 1 << 17
 """Bytes of a slot: of the files of one batch, each behind its `RECORD` and its name."""
 
 SLOTS = 4
