@@ -128,7 +128,7 @@ def test_words_behind_noise_are_found_all_the_same(engine: Deflate) -> None:
     words = some(BLOCK // 2)
     block = words + random.Random(4).randbytes(BLOCK // 2)
 
-    assert len(engine(block, b"")) < len(engine(words, b"")) + BLOCK // 2 * 1.01
+    assert len(engine(block, b"")) < len(engine(words, b"")) + BLOCK // 2 * 1.05
 
 
 def test_a_packed_tar_tells_neither_time_nor_name() -> None:
