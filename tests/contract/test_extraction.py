@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from headway.errors import ConflictingKindError, InvalidLayerError
+from headway.errors import ConflictingKindError, InvalidLayerError, StoreError
 from headway.layers.extraction import Rules, extract
-from tests.fakes.tars import directory, file, hardlink, symlink, tar
+from tests.fakes.tars import Item, directory, file, hardlink, symlink, tar
 
 KEEP = Rules(keep_kinds=True)
 
@@ -98,3 +99,22 @@ def test_a_hard_link_means_a_file_of_the_archive(root: Path) -> None:
 def test_a_broken_archive_is_named(root: Path) -> None:
     with pytest.raises(InvalidLayerError):
         extract([b"no archive at all" * 100], root, b"etc", Rules())
+
+
+def test_a_mode_is_never_given_to_what_a_symlink_leads_to(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    victim = root.parent / "victim"
+    victim.touch(mode=0o600)
+    make = os.mkfifo
+
+    def swapped(name: bytes, mode: int, *, dir_fd: int) -> None:
+        """Make it, as a process in the container does, into something else before anybody looks."""
+        make(name, mode, dir_fd=dir_fd)
+        os.unlink(name, dir_fd=dir_fd)
+        os.symlink(victim, name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkfifo", swapped)
+
+    with suppress(InvalidLayerError, StoreError):
+        extract([tar(Item("p", type="fifo", mode=0o6777))], root, b"", Rules())
+
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o600

@@ -6,18 +6,22 @@ there.
 
 from __future__ import annotations
 
+from headway.layers.remembered import units
+
 
 class Absent:
-    """Records by directory and name, so that what a removed directory held goes without a search."""
+    """Records by directory and name, so that what a removed directory held goes without a search.
+
+    Attributes:
+        units: What they take up, see `Remembered`.
+    """
 
     def __init__(self) -> None:
+        self.units = 0
         self._directories: dict[bytes, dict[bytes, tuple[int, int, int] | bytes]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._directories)
-
-    def __len__(self) -> int:
-        return sum(map(len, self._directories.values()))
 
     def add_device(self, path: bytes, mode: int, major: int, minor: int) -> None:
         """Record a device; `mode` includes its kind."""
@@ -36,15 +40,19 @@ class Absent:
         """Drop what is recorded for `path`; tell whether anything was."""
         above, _, name = path.rpartition(b"/")
         records = self._directories.get(above)
-        if records is None or records.pop(name, None) is None:
+        record = None if records is None else records.pop(name, None)
+        if record is None:
             return False
+        self.units -= _units(path, record)
         if not records:
             del self._directories[above]
         return True
 
     def forget_in(self, directory: bytes) -> list[bytes]:
         """Drop what is recorded in a directory that is gone; return the paths."""
-        return [directory + b"/" + name for name in self._directories.pop(directory, {})]
+        gone = {directory + b"/" + name: record for name, record in self._directories.pop(directory, {}).items()}
+        self.units -= sum(_units(path, record) for path, record in gone.items())
+        return list(gone)
 
     def devices(self) -> list[tuple[bytes, int, int, int]]:
         """Return path, mode, major and minor of each device."""
@@ -58,7 +66,9 @@ class Absent:
 
     def _add(self, path: bytes, record: tuple[int, int, int] | bytes) -> None:
         above, _, name = path.rpartition(b"/")
+        self.forget(path)
         self._directories.setdefault(above, {})[name] = record
+        self.units += _units(path, record)
 
     def _all(self) -> list[tuple[bytes, tuple[int, int, int] | bytes]]:
         return [
@@ -66,3 +76,7 @@ class Absent:
             for above, records in self._directories.items()
             for name, record in records.items()
         ]
+
+
+def _units(path: bytes, record: tuple[int, int, int] | bytes) -> int:
+    return units(len(path) + (len(record) if isinstance(record, bytes) else 0))

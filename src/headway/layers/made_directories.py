@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 from headway.layers.confinement import Root
 from headway.layers.footprint import Footprint
-from headway.layers.metadata import Metadata
+from headway.layers.metadata import Metadata, change_mode
+from headway.layers.remembered import Remembered
 from headway.layers.tar_entry import Entry
 from headway.layers.whiteouts import Whiteouts, is_whiteout
 
@@ -45,17 +46,19 @@ class MadeDirectories:
     """
 
     def __init__(self, metadata: Metadata, whiteouts: Whiteouts, *, rootless: bool, clear: Clear) -> None:
-        self.implicit: dict[int, bytes] = {}
+        self.implicit: Remembered[int, bytes] = Remembered(lambda _, path: len(path))
         self.root_entry: Entry | None = None
-        self._entries: dict[bytes, Entry] = {}
+        self._entries: Remembered[bytes, Entry] = Remembered(lambda path, _: len(path))
         self._found: set[bytes] = set()  # those that were there when their entry came
         self._metadata = metadata
         self._whiteouts = whiteouts
         self._widen = 0o700 if rootless else 0
         self._clear = clear
 
-    def __len__(self) -> int:
-        return len(self._entries) + len(self.implicit)
+    @property
+    def units(self) -> int:
+        """What remembering them takes up, see `Remembered`."""
+        return self._entries.units + self.implicit.units
 
     def make(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
         """Make the directory that an entry describes."""
@@ -64,13 +67,13 @@ class MadeDirectories:
             os.mkdir(name, mode, dir_fd=parent)
         except FileExistsError:
             self._make_again(parent, path, name, mode)
-        self._entries.pop(path, None)
+        self._entries.drop(path)  # the later one of two is finished later
         self._entries[path] = entry
 
     def _make_again(self, parent: int, path: bytes, name: bytes, mode: int) -> None:
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if stat.S_ISDIR(status.st_mode):
-            self.implicit.pop(status.st_ino, None)
+            self.implicit.drop(status.st_ino)
             self._found.add(path)
             return
         parent = self._clear(parent, path)
@@ -92,14 +95,14 @@ class MadeDirectories:
         if hidden:
             self._whiteouts.hide_below(parent, name)
         if self._metadata.fix & DEFAULT_MODE:
-            os.chmod(name, DEFAULT_MODE, dir_fd=parent)
+            change_mode(parent, name, DEFAULT_MODE)
         self.implicit[os.stat(name, dir_fd=parent, follow_symlinks=False).st_ino] = path
 
     def forget(self, path: bytes, status: os.stat_result) -> None:
         """Drop what is remembered of a directory that is gone."""
-        self._entries.pop(path, None)
+        self._entries.drop(path)
         self._found.discard(path)
-        self.implicit.pop(status.st_ino, None)
+        self.implicit.drop(status.st_ino)
 
     def finish(self, root: Root) -> Iterator[bytes]:
         """Give every directory what its entry says; the name of each entry is yielded before."""

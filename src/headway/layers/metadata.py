@@ -16,6 +16,7 @@ import errno
 import os
 from collections.abc import Mapping
 
+from headway.layers.remembered import Remembered
 from headway.layers.tar_entry import SYMLINK, Entry
 
 _OVERLAY = (b"trusted.overlay.", b"user.overlay.")
@@ -41,16 +42,18 @@ class Metadata:
     def __init__(self, *, rootless: bool, umask: int) -> None:
         self.fix = _SPECIAL | umask
         self.widen = 0o600 if rootless else 0
-        self.modes: dict[bytes, int] = {}
-        self.owners: dict[bytes, tuple[int, int]] = {}
-        self.xattrs: dict[bytes, dict[bytes, bytes]] = {}
+        self.modes: Remembered[bytes, int] = Remembered(_path_length)
+        self.owners: Remembered[bytes, tuple[int, int]] = Remembered(_path_length)
+        self.xattrs: Remembered[bytes, dict[bytes, bytes]] = Remembered(
+            lambda path, xattrs: len(path) + sum(len(key) + len(value) for key, value in xattrs.items())
+        )
         self._rootless = rootless
         self._own = (0, 0) if rootless else (os.geteuid(), os.getegid())
 
     @property
-    def recorded(self) -> int:
-        """How many things."""
-        return len(self.modes) + len(self.owners) + len(self.xattrs)
+    def units(self) -> int:
+        """What the records take up, see `Remembered`."""
+        return self.modes.units + self.owners.units + self.xattrs.units
 
     def is_plain(self, entry: Entry) -> bool:
         """Tell whether a file made with ``entry.mode | widen`` needs nothing but its times."""
@@ -89,7 +92,7 @@ class Metadata:
         if entry.kind != SYMLINK:
             mode = self._stored_mode(path, entry, self.widen)
             if mode & self.fix:
-                os.chmod(name, mode, dir_fd=parent)
+                change_mode(parent, name, mode)
         if entry.xattrs:
             self._set_xattrs(b"/proc/self/fd/%d/%s" % (parent, name), path, entry.xattrs)
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
@@ -122,13 +125,13 @@ class Metadata:
 
     def forget(self, path: bytes) -> None:
         """Drop the records of what was at `path`."""
-        self.modes.pop(path, None)
-        self.owners.pop(path, None)
-        self.xattrs.pop(path, None)
+        self.modes.drop(path)
+        self.owners.drop(path)
+        self.xattrs.drop(path)
 
     def _must_chown(self, path: bytes, entry: Entry) -> bool:
         if (entry.uid, entry.gid) == self._own:
-            self.owners.pop(path, None)
+            self.owners.drop(path)
             return False
         if self._rootless:
             self.owners[path] = (entry.uid, entry.gid)
@@ -139,14 +142,14 @@ class Metadata:
         if mode != entry.mode:
             self.modes[path] = entry.mode
         else:
-            self.modes.pop(path, None)
+            self.modes.drop(path)
         return mode
 
     def _set_xattrs(self, target: int | bytes, path: bytes, xattrs: Mapping[bytes, bytes]) -> None:
         if unstored := {key: value for key, value in xattrs.items() if not self._set_xattr(target, key, value)}:
             self.xattrs[path] = unstored
         else:
-            self.xattrs.pop(path, None)
+            self.xattrs.drop(path)
 
     def _set_xattr(self, target: int | bytes, key: bytes, value: bytes) -> bool:
         if key.startswith(_OVERLAY) or (self._rootless and not key.startswith(b"user.")):
@@ -155,6 +158,26 @@ class Metadata:
             os.setxattr(target, key, value, follow_symlinks=isinstance(target, int))
         except OSError as error:
             if error.errno not in _UNSTORABLE:
-                raise
+                name = key.decode("utf-8", "replace")
+                raise OSError(error.errno, f"its extended attribute {name}: {error.strerror}") from error
             return False
         return True
+
+
+def change_mode(parent: int, name: bytes, mode: int) -> None:
+    """Change the mode of what has a name in an open directory; never that of what a symlink leads to.
+
+    chmod(2) follows symlinks, and in a container's root somebody may put one in the place of what was just made.
+
+    Raises:
+        OSError: As open(2) and chmod(2).
+    """
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chmod(b"/proc/self/fd/%d" % descriptor, mode)
+    finally:
+        os.close(descriptor)
+
+
+def _path_length(path: bytes, _: object) -> int:
+    return len(path)

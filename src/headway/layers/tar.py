@@ -33,7 +33,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         path_bytes: Longest name or link target; no system call takes a longer one.
         entries: Most entries; each costs time, and next to no memory.
-        remembered: Most directories, and entries that a tree cannot hold as they are; each costs half a kilobyte.
+        remembered: Most half kilobytes that directories, and entries that a tree cannot hold as they are, may take up
+            until the end (`remembered.units`).
         expanded_bytes: Longest tar, and longest sparse file.
         extension_bytes: Longest pax header or GNU long name; Go's archive/tar has the same. All global records.
     """

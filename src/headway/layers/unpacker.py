@@ -169,10 +169,10 @@ class Unpacker:
 
     def check_memory(self) -> None:
         """Make sure that what is remembered until the end stays within the limit; to be called now and then."""
-        remembered = len(self._directories) + len(self._absent) + self._metadata.recorded
-        if remembered > self._limit:
+        if self._directories.units + self._absent.units + self._metadata.units > self._limit:
             raise InvalidLayerError(
-                f"a layer with more than {self._limit} directories, and entries that cannot be stored as they are"
+                f"a layer whose directories, and entries that cannot be stored as they are, take up more than "
+                f"{self._limit} half kilobytes"
             )
 
     # --- kinds of entries ---
@@ -314,7 +314,7 @@ class Unpacker:
 
     def _make_implicit(self, parent: int, name: bytes, path: bytes) -> None:
         """Make a directory that no entry made yet: see `confinement.Maker`."""
-        if len(self._directories.implicit) >= self._limit:
+        if self._directories.units >= self._limit:
             self.check_memory()  # one entry may bring as many as its name has slashes
         if path in self._handoff.paths:
             self._settle()
