@@ -40,6 +40,6 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
 @pytest.fixture(scope="session")
 def workers() -> Iterator[Workers]:
     """A worker that is there for all tests; each layer has to ask it by itself."""
-    workers = Workers(is_worth_it=True, records=False)
-    with workers.handing_off():
+    workers = Workers(is_worth_it=True, records=False, worth=1)
+    with workers.joined():
         yield workers

@@ -47,17 +47,19 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=VARIANTS)
-def apply(request: pytest.FixtureRequest, root: Path, workers: Workers) -> Iterator[Apply]:
+def apply(request: pytest.FixtureRequest, root: Path, workers: Workers) -> Apply:
     variant = VARIANTS[request.param]
 
     def run(*items: Item | bytes, **options: Any) -> LayerReport:  # noqa: ANN401 (apply_layer's own)
         data = tar(*items)
-        diff_id, report = apply_layer(Source(data), root, lambda _: None, hand_off=hand_off, **{**variant, **options})
+        with workers.handing_off() if request.param == "worker" else nullcontext(alone) as hand_off:
+            diff_id, report = apply_layer(
+                Source(data), root, lambda _: None, hand_off=hand_off, **{**variant, **options}
+            )
         assert diff_id == f"sha256:{hashlib.sha256(data).hexdigest()}"
         return report
 
-    with workers.handing_off() if request.param == "worker" else nullcontext(alone) as hand_off:
-        yield run
+    return run
 
 
 def tree(root: Path) -> dict[str, str]:

@@ -105,7 +105,7 @@ def _mine() -> set[int]:
 
 
 def with_worker(*, records: bool = True, large: int = 1, python: str = sys.executable) -> Workers:
-    return Workers(is_worth_it=True, records=records, large=large, python=python)
+    return Workers(is_worth_it=True, records=records, large=large, worth=1, python=python)
 
 
 def handed_over(data: bytes, place: Path) -> tuple[DiffID, LayerReport]:
@@ -289,7 +289,7 @@ class _KilledAtWork(Watched):
 
 def test_a_worker_that_was_killed_before_it_was_asked_is_done_without(tmp_path: Path) -> None:
     workers = with_worker()
-    with workers.handing_off():
+    with workers.joined():
         (worker,) = _mine()
         os.kill(worker, signal.SIGKILL)
         while _is_alive(worker):
@@ -347,22 +347,26 @@ def test_a_small_layer_needs_no_worker(tmp_path: Path) -> None:
     assert _without(with_worker(large=len(LAYER) + 1), LAYER, tmp_path)
 
 
+def test_a_layer_of_few_files_needs_no_worker(tmp_path: Path) -> None:
+    assert _without(Workers(is_worth_it=True, records=True, large=1, worth=2000), LAYER, tmp_path)
+
+
 def test_a_layer_that_comes_slowly_needs_no_worker(tmp_path: Path) -> None:
     ticks = iter(range(1000))
     clock = lambda: next(ticks) * (FAST_SECONDS + 1)  # noqa: E731 (it is one)
 
-    assert _without(Workers(is_worth_it=True, records=True, large=1, clock=clock), LAYER, tmp_path)
+    assert _without(Workers(is_worth_it=True, records=True, large=1, worth=1, clock=clock), LAYER, tmp_path)
 
 
 def test_on_one_core_the_thread_does_everything(tmp_path: Path) -> None:
-    assert _without(Workers(is_worth_it=False, records=True, large=1), LAYER, tmp_path)
+    assert _without(Workers(is_worth_it=False, records=True, large=1, worth=1), LAYER, tmp_path)
 
 
 _PARENT = """\
 import sys, time
 from pathlib import Path
 from headway.layers.workers import Workers
-with Workers(is_worth_it=True, records=True).handing_off():
+with Workers(is_worth_it=True, records=True).joined():
     print("there", flush=True)
     time.sleep(60)
 """

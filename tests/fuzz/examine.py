@@ -95,8 +95,8 @@ class World:
         (place / "here").mkdir()
         os.chdir(place / "here")
         self._before = self._outside()
-        self._workers = Workers(is_worth_it=True, records=False)
-        self._worker = self._workers.handing_off()  # it stays, so that no blob waits for its start
+        self._workers = Workers(is_worth_it=True, records=False, worth=1)
+        self._worker = self._workers.joined()  # it stays, so that no blob waits for its start
         self._worker.__enter__()
 
     def handing_off(self, way: Way) -> AbstractContextManager[HandOff]:

@@ -133,22 +133,35 @@ class _Batch:
         del self.directories[:]
 
 
+class Link(NamedTuple):
+    """What a layer and a worker have in common.
+
+    Attributes:
+        socket: Where the worker is asked, and answers.
+        memory: `SLOTS` slots that both see.
+    """
+
+    socket: socket.socket
+    memory: mmap
+
+
 class WorkerHandoff:
     """A `Handoff` to a worker.
 
     Args:
-        link: Its socket.
-        memory: `SLOTS` slots that both see.
+        connect: Returns a link to it, if one is to be had; called at most once, by the first file that is worth it.
         footprint: Counts what was made.
+        worth: How many files the thread makes itself before.
     """
 
-    def __init__(self, link: socket.socket, memory: mmap, footprint: Footprint) -> None:
+    def __init__(self, connect: Callable[[], Link | None], footprint: Footprint, *, worth: int) -> None:
         self.paths: set[bytes] = set()
         self.undone: list[Undone] = []
-        self._link = link
-        self._memory = memory
+        self._connect = connect
         self._footprint = footprint
-        self._free = list(range(SLOTS))
+        self._left = worth
+        self._link: Link | None = None
+        self._free: list[int] = []
         self._batch: _Batch | None = None
         self._away: dict[int, _Batch] = {}
         self._named = bytearray(_NAMED // 8)  # a bit for each path that something has had, found by its hash
@@ -164,12 +177,15 @@ class WorkerHandoff:
 
     def take(self, entry: Entry, parent: int, path: bytes, body: Iterable[memoryview]) -> bool:
         """See `Handoff`."""
+        link = self._link or self._linked()
+        if link is None or not -_LATEST <= entry.mtime_ns < _LATEST:
+            return False
         above, _, name = path.rpartition(b"/")
         length = RECORD.size + len(name) + entry.size
-        batch = self._room(length)
-        if batch is None or not -_LATEST <= entry.mtime_ns < _LATEST:
+        batch = self._room(link, length)
+        if batch is None:
             return False
-        memory, at = self._memory, batch.at
+        memory, at = link.memory, batch.at
         batch.at += length
         directory = batch.enter(above, parent)
         RECORD.pack_into(memory, at, len(name), directory, entry.mode, entry.size, entry.mtime_ns)
@@ -183,24 +199,34 @@ class WorkerHandoff:
         self.paths.add(path)
         return True
 
-    def _room(self, length: int) -> _Batch | None:
+    def _linked(self) -> Link | None:
+        """Return the link, made with the first file that is worth it; None before, and where there is none."""
+        if self._left:
+            self._left -= 1
+            if not self._left:
+                self._link = self._connect()
+                self._free = list(range(SLOTS)) if self._link else []
+        return self._link
+
+    def _room(self, link: Link, length: int) -> _Batch | None:
         """Return a batch that takes so many bytes more, if a slot is free."""
         batch = self._batch
         if batch is not None:
             if batch.at + length <= batch.end and len(batch.files) < _FILES and len(batch.directories) < DIRECTORIES:
                 return batch
-            self._send(batch)
+            self._send(link, batch)
         if not self._free:
-            self._collect(socket.MSG_DONTWAIT)
+            self._collect(link, socket.MSG_DONTWAIT)
         self._batch = _Batch(self._free.pop()) if self._free else None
         return self._batch
 
     def settle(self) -> Iterator[Undone]:
         """See `Handoff`."""
-        if self._batch is not None:
-            self._send(self._batch)
-        while self._away:
-            self._collect(0)
+        if self._link is not None:
+            if self._batch is not None:
+                self._send(self._link, self._batch)
+            while self._away:
+                self._collect(self._link, 0)
         while self.undone:
             undone = self.undone.pop(0)
             self.paths.discard(undone.path)
@@ -211,26 +237,26 @@ class WorkerHandoff:
         if self._batch is not None:
             self._batch.let_go()
         try:
-            while self._away:
-                self._collect(0)
+            while self._away and self._link is not None:
+                self._collect(self._link, 0)
         except StoreError:
             return  # it has ended, and writes nothing
 
-    def _send(self, batch: _Batch) -> None:
+    def _send(self, link: Link, batch: _Batch) -> None:
         self._batch = None
         try:
-            socket.send_fds(self._link, [BATCH.pack(batch.slot, len(batch.files))], batch.directories)
+            socket.send_fds(link.socket, [BATCH.pack(batch.slot, len(batch.files))], batch.directories)
         except OSError:  # it has ended, or too many descriptors are on their way
-            self._account(batch, 0, 0)
+            self._account(link, batch, 0, 0)
         else:
             self._away[batch.slot] = batch
         finally:
             batch.let_go()
 
-    def _collect(self, flags: int) -> None:
+    def _collect(self, link: Link, flags: int) -> None:
         """Take one answer, waiting for it unless `flags` say otherwise."""
         try:
-            answer = self._link.recv(DONE.size, flags)
+            answer = link.socket.recv(DONE.size, flags)
         except BlockingIOError:
             return
         except ConnectionError:
@@ -239,14 +265,14 @@ class WorkerHandoff:
             self._away.clear()
             raise StoreError("the process that writes a layer's small files has ended")
         slot, done, inline = DONE.unpack(answer)
-        self._account(self._away.pop(slot), done, inline)
+        self._account(link, self._away.pop(slot), done, inline)
 
-    def _account(self, batch: _Batch, done: int, inline: int) -> None:
+    def _account(self, link: Link, batch: _Batch, done: int, inline: int) -> None:
         """Count what was made of a batch, and keep what was not."""
         made = batch.files[:done]
         self._footprint.add_plain([entry.size for entry, _, _ in made], inline)
         self.paths.difference_update([path for _, path, _ in made])
         self.undone += [
-            Undone(entry, path, self._memory[at : at + entry.size]) for entry, path, at in batch.files[done:]
+            Undone(entry, path, link.memory[at : at + entry.size]) for entry, path, at in batch.files[done:]
         ]
         self._free.append(batch.slot)

@@ -3,7 +3,7 @@
 Python runs one thread at a time, and threads that make files hand each other the turn at every system call. So the
 threads that read tars leave the files to a process that does nothing else.
 
-Rule 1: it is worth its start and its memory only for a layer that is large and comes faster than one thread unpacks.
+Rule 1: it is worth its start and its memory only for a layer of many files that comes faster than one thread unpacks.
 Rule 2: it is there while such layers are being unpacked, and gone when the last one is.
 Rule 3: where no process can be started, everything works without.
 """
@@ -26,13 +26,16 @@ from pathlib import Path
 from headway.interfaces.files import TarSource
 from headway.layers.applying import apply
 from headway.layers.available_memory import is_memory_short
-from headway.layers.handoff import HandOff, WorkerHandoff, alone
+from headway.layers.handoff import HandOff, Link, WorkerHandoff
 from headway.layers.worker import READY, SLOT, SLOTS
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
 
 LARGE = 1 << 20
-"""Bytes of a blob from which on a worker is worth its start."""
+"""Bytes of a blob from which on a worker may be worth its start."""
+
+WORTH = 512
+"""How many small files a thread makes itself before it wants a worker: as many as take the time of its start."""
 
 FAST_SECONDS = 0.1
 """In how long that much has to come: one thread unpacks two or three times as much of small files."""
@@ -54,7 +57,8 @@ class Workers:
     Args:
         is_worth_it: Whether there is to be a worker at all.
         records: Whether recipes are written.
-        large: Bytes of a blob from which on it is worth a worker.
+        large: Bytes of a blob from which on it may be worth a worker.
+        worth: See `WORTH`.
         python: What is started.
         clock: Monotonic time, in seconds.
     """
@@ -65,12 +69,14 @@ class Workers:
         is_worth_it: bool,
         records: bool,
         large: int = LARGE,
+        worth: int = WORTH,
         python: str = sys.executable,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._is_worth_it = is_worth_it
         self._records = records
         self._large = large
+        self._worth = worth
         self._python = python
         self._clock = clock
         self._changing = threading.Lock()
@@ -89,13 +95,21 @@ class Workers:
 
     @contextmanager
     def handing_off(self) -> Iterator[HandOff]:
-        """Give where the small files of one layer go: to the worker, if one starts, which is there inside the block."""
-        with self._joined() as worker, _connected(worker) as hand_off:
-            yield hand_off
+        """Give where the small files of one layer go inside the block: to the worker, once there are many."""
+        with ExitStack() as opened:
+
+            def connect() -> Link | None:
+                worker = opened.enter_context(self.joined())
+                return None if worker is None else _connect(worker, opened)
+
+            yield partial(WorkerHandoff, connect, worth=self._worth)
 
     @contextmanager
-    def _joined(self) -> Iterator[_Worker | None]:
-        """Give the worker, started for the first who wants it and ended behind the last; None where none starts."""
+    def joined(self) -> Iterator[_Worker | None]:
+        """Have the worker inside the block: started for the first who wants it, ended behind the last.
+
+        None is given where none starts.
+        """
         with self._changing:
             if not self._users:
                 self._worker = _start(self._python)
@@ -159,15 +173,8 @@ def _start(python: str) -> _Worker | None:
     return worker
 
 
-@contextmanager
-def _connected(worker: _Worker | None) -> Iterator[HandOff]:
-    """Give what hands files of one layer to a worker."""
-    with ExitStack() as opened:
-        yield alone if worker is None else _connect(worker, opened)
-
-
-def _connect(worker: _Worker, opened: ExitStack) -> HandOff:
-    """Return what hands files to a worker, as long as `opened` is; what takes none where that is not to be had."""
+def _connect(worker: _Worker, opened: ExitStack) -> Link | None:
+    """Return a link to a worker, there as long as `opened` is; None where it is not to be had."""
     try:
         link, theirs = map(opened.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
         shared = os.memfd_create("headway-files", os.MFD_CLOEXEC)
@@ -176,8 +183,8 @@ def _connect(worker: _Worker, opened: ExitStack) -> HandOff:
             memory = opened.enter_context(mmap(shared, SLOT * SLOTS))
             worker.serve(theirs, shared)
     except OSError:  # it has ended, or there are no descriptors or no memory left
-        return alone
-    return partial(WorkerHandoff, link, memory)
+        return None
+    return Link(link, memory)
 
 
 class _Begun:
