@@ -153,13 +153,10 @@ class MergedView:
     def lstat(self, path: str) -> MergedEntry | None:
         """Return what is at `path`, whose directories are taken literally; None where there is nothing."""
         with disk_failures(path):
-            entry, stack = self.root(), self._every
+            spot: Spot | None = self.start()
             for name in path.split("/") if path else ():
-                found = self._named(entry.path, self._visible(entry.path, stack), name) if stack else None
-                if found is None:
-                    return None
-                entry, stack = found
-            return entry
+                spot = self._step(spot, name)
+            return spot[0] if spot else None
 
     def resolve(self, path: str, *, follow_last: bool) -> str:
         """Return where `path` leads, symlinks followed inside the root; what is missing is taken literally.
@@ -169,19 +166,28 @@ class MergedView:
         """
         todo = path.split("/")[::-1]
         done: list[str] = []
+        spots: list[Spot | None] = [self.start()]  # of the root and of each of `done`
         followed = 0
-        while todo:
-            name = todo.pop()
-            if name == "..":
-                del done[-1:]
-            elif name not in ("", "."):
-                done.append(name)
-                target = self._link_target("/".join(done)) if todo or follow_last else None
-                if target is not None:
+        with disk_failures(path):
+            while todo:
+                name = todo.pop()
+                if name == "..":
+                    if done:
+                        done.pop()
+                        spots.pop()
+                elif name not in ("", "."):
+                    spot = self._step(spots[-1], name)
+                    if spot is None or not stat.S_ISLNK(spot[0].mode) or not (todo or follow_last):
+                        done.append(name)
+                        spots.append(spot)
+                        continue
                     followed += 1
                     if followed > _MAX_SYMLINKS:
                         raise InvalidLayerError(f"too many symbolic links at {path}")
-                    done = [] if target.startswith("/") else done[:-1]
+                    target = self.read_link(spot[0])
+                    if target.startswith("/"):
+                        done.clear()
+                        del spots[1:]
                     todo.extend(target.split("/")[::-1])
         return "/".join(done)
 
@@ -223,9 +229,12 @@ class MergedView:
         """Return the extended attributes that the store could not set on an entry."""
         return self._described[entry.tree].xattrs.get(entry.path, {}) if entry.tree >= 0 else {}
 
-    def _link_target(self, path: str) -> str | None:
-        entry = self.lstat(path)
-        return self.read_link(entry) if entry is not None and stat.S_ISLNK(entry.mode) else None
+    def _step(self, spot: Spot | None, name: str) -> Spot | None:
+        """Return what has a name in a directory; None where that is none."""
+        if spot is None or not spot[1]:
+            return None
+        entry, stack = spot
+        return self._named(entry.path, self._visible(entry.path, stack), name)
 
     def _content(self, path: str, stack: tuple[int, ...]) -> list[Spot]:
         holders: dict[str, list[int]] = {}
