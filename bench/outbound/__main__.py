@@ -1,4 +1,4 @@
-"""`make bench-outbound`: images on their way in and out, beside dockerd and umoci."""
+"""`make bench-outbound`: images on their way in and out, and pulls with nothing to do, beside dockerd and umoci."""
 
 import argparse
 import datetime
@@ -45,7 +45,8 @@ def _run(tasks: list[Task], recipes: tuple[corpus.Recipe, ...], words: list[str]
     ):
         versions = {name: program.version() for name, program in programs.items()}
         facts = machine.facts() | {"load average before": machine.load()}
-        found = [_compared(bench, tasks, made(image, _folder(place, image)), rounds, twins) for image in images]
+        materials = [made(image, _folder(place, image), bench.registry) for image in images]
+        found = [_compared(bench, tasks, material, rounds, twins) for material in materials]
     facts |= {"load average after": machine.load()}
     facts |= {f"image {image.name} {image.compression}": image.described() for image in images}
     remarks = list(dict.fromkeys(side.program.remark for task in tasks for side in task.sides))

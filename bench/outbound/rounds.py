@@ -8,6 +8,7 @@ from bench.disk import drop_caches
 from bench.measure import group
 from bench.outbound.tasks import Scene, Side, Task
 from bench.processes import run
+from bench.registry import Registry
 from bench.rounds import Bench, say
 from bench.samples import OURS, Comparison, Sample
 from bench.scratch import scratch
@@ -21,15 +22,17 @@ class Material:
         image: The image.
         archive: As ``docker save`` writes it.
         files: The tar of its largest layer.
+        reference: Where the registry has it.
     """
 
     image: Image
     archive: Path
     files: Path
+    reference: str
 
 
-def made(image: Image, place: Path) -> Material:
-    """Write an image's other forms into an empty folder.
+def made(image: Image, place: Path, registry: Registry) -> Material:
+    """Write an image's other forms into an empty folder, and put it into a registry.
 
     Raises:
         BenchError: skopeo or tar failed.
@@ -40,7 +43,8 @@ def made(image: Image, place: Path) -> Material:
     layers = place / "layers"
     layers.mkdir()
     run(["tar", "-xf", str(archive), "-C", str(layers), "--wildcards", "*.tar", "--exclude", "*/*"])
-    return Material(image, archive, max(layers.iterdir(), key=lambda path: path.stat().st_size))
+    files = max(layers.iterdir(), key=lambda path: path.stat().st_size)
+    return Material(image, archive, files, registry.push(image))
 
 
 def compare(bench: Bench, task: Task, material: Material, *, rounds: int, twins: int) -> Comparison:
@@ -70,7 +74,9 @@ def _sample(bench: Bench, task: Task, side: Side, material: Material, label: str
     ):
         out = mounted / "out"
         out.mkdir()
-        scene = Scene(client, material.image, material.archive, material.files, bench.registry.address, out)
+        scene = Scene(
+            client, material.image, material.archive, material.files, bench.registry.address, material.reference, out
+        )
         side.prepare(scene)
         words = [*client.command, *map(str, side.words(scene))]
         if task.cold:

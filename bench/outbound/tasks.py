@@ -26,6 +26,7 @@ class Scene:
         archive: The image as ``docker save`` writes it.
         files: A tar of files: the image's largest layer.
         registry: Address of a registry that has never seen the image's name.
+        reference: Where that registry has the image under another one.
         out: Where results go, on the measured disk.
     """
 
@@ -34,6 +35,7 @@ class Scene:
     archive: Path
     files: Path
     registry: str
+    reference: str
     out: Path
 
     @property
@@ -130,6 +132,23 @@ def _commit(_: Scene) -> Sequence[str | Path]:
     return ["commit", "changed", "bench/committed:1"]
 
 
+def _created(scene: Scene) -> None:
+    _loaded(scene)
+    scene.do("create", "--name", "still", scene.name, "/bin/true")
+
+
+def _export(scene: Scene) -> Sequence[str | Path]:
+    return ["export", "-o", scene.out / "exported.tar", "still"]
+
+
+def _pull(scene: Scene) -> Sequence[str | Path]:
+    return ["pull", "--quiet", scene.reference]
+
+
+def _pulled(scene: Scene) -> None:
+    scene.do(*_pull(scene))
+
+
 def _unpack(scene: Scene) -> Sequence[str | Path]:
     return ["unpack", scene.name, scene.out / "rootfs"]
 
@@ -146,5 +165,8 @@ TASKS = (
     Task("push", (Side(Headway(), _loaded_and_tagged, _push), Side(Dockerd(), _loaded_and_tagged, _push))),
     Task("import", (Side(Headway(), _nothing, _import), Side(Dockerd(), _nothing, _import)), cold=True),
     Task("commit", (Side(HeadwayDaemon(), _changed, _commit), Side(Dockerd(), _changed, _commit))),
+    Task("export", (Side(HeadwayDaemon(), _created, _export), Side(Dockerd(), _created, _export))),
+    Task("pull again", (Side(HeadwayDaemon(), _pulled, _pull), Side(Dockerd(), _pulled, _pull))),
+    Task("pull again, no daemon", (Side(Headway(), _pulled, _pull), Side(Dockerd(), _pulled, _pull))),
     Task("unpack", (Side(Headway(), _loaded, _unpack), Side(Umoci(), _nothing, _umoci_unpack))),
 )
