@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from headway.distribution.recent import Recent
+
 MAX_REMEMBERED = 4
 
 
@@ -21,8 +23,8 @@ class AddressBook:
     """
 
     def __init__(self, known: Mapping[str, Sequence[str]] | None = None) -> None:
-        self._good = {host: tuple(addresses) for host, addresses in (known or {}).items()}
-        self._new: dict[str, tuple[str, ...]] = {}
+        self._good = Recent({host: tuple(addresses) for host, addresses in (known or {}).items()})
+        self._new: Recent[str, tuple[str, ...]] = Recent()
 
     def connected(self, host: str, address: str) -> None:
         """Remember that `address` took a connection for `host`."""
@@ -37,8 +39,8 @@ class AddressBook:
 
     def take_new(self) -> dict[str, tuple[str, ...]]:
         """Return what has changed since the last call, for whoever keeps it."""
-        new, self._new = self._new, {}
-        return new
+        new, self._new = self._new, Recent()
+        return dict(new)
 
 
 def race_order(found: Iterable[str], good: Sequence[str]) -> list[str]:

@@ -6,6 +6,8 @@ large, the next ones say that we take small ones only; where that does not help,
 
 from __future__ import annotations
 
+from headway.distribution.recent import Recent
+
 TRIES = 2
 SMALL_SEGMENT_BYTES = 1160  # with headers and a tunnel's, below the 1280 that every link must carry (RFC 8200)
 
@@ -17,7 +19,7 @@ class BlackHole:
     """
 
     def __init__(self) -> None:
-        self._barren: dict[str, int] = {}
+        self._barren: Recent[str, int] = Recent()
 
     def segment_bytes(self, host: str) -> int:
         """Return the largest segment to ask for; 0 leaves that to the system."""

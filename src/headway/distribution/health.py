@@ -12,6 +12,8 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from headway.distribution.recent import Recent
+
 T = TypeVar("T")
 What = Literal["manifest", "blob"]
 SICK_SECONDS = 60.0
@@ -32,7 +34,7 @@ class Health:
     """
 
     def __init__(self) -> None:
-        self._ill: dict[tuple[str, What], _Illness] = {}
+        self._ill: Recent[tuple[str, What], _Illness] = Recent()
 
     def failed(self, host: str, what: What, *, now: float) -> None:
         """Report that a host did not answer, or answered what no registry does."""

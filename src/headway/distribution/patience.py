@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from headway.distribution.recent import Recent
+
 Stage = Literal["connect", "hello", "answer"]
 BASE_SECONDS: dict[Stage, float] = {
     "connect": 9.0,  # SYNs go at 0, 1, 3 and 7 seconds; and an error about a wrong address comes within 10
@@ -25,7 +27,7 @@ class Patience:
     """
 
     def __init__(self) -> None:
-        self._seconds: dict[tuple[str, Stage], float] = {}
+        self._seconds: Recent[tuple[str, Stage], float] = Recent()
 
     def seconds(self, host: str, stage: Stage) -> float:
         """Return how long to wait."""
