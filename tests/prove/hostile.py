@@ -39,7 +39,7 @@ def hostile(sheet: Sheet) -> None:
         "a million directories",
         gzip.compress(_many(directory), 1),
         FINAL,
-        "a layer with more than 1000000 dir",
+        "take up more than 1000000 half kilobytes",
         REMEMBERED,
     )
     _bomb(sheet)
