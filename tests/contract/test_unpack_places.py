@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
-from headway.service.unpack_places import PoliteSource, UnpackPlaces
+from headway.service.unpack_places import IDLE_SECONDS, PoliteSource, UnpackPlaces
 
 
 class Slow:
@@ -36,20 +37,26 @@ def in_thread(work: object) -> threading.Thread:
     return thread
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 def test_of_those_who_wait_the_largest_layer_comes_first() -> None:
     places = UnpackPlaces(1)
     order: list[int] = []
 
     def unpack(size: int) -> None:
-        places.take(size)
+        places.begin(size)
         order.append(size)
-        places.leave()
+        places.end()
 
-    places.take(0)
+    places.begin(0)
     threads = [in_thread(lambda size=size: unpack(size)) for size in (5, 50, 20)]
-    while len(places.waiting) < 3:
-        time.sleep(0.001)
-    places.leave()
+    wait_until(lambda: places.waiting == 3)
+    places.end()
     for thread in threads:
         thread.join(10)
 
@@ -65,8 +72,8 @@ def test_whoever_waits_for_bytes_has_no_place() -> None:
 
     thread = in_thread(unpack)
     slow.asked.wait(10)
-    places.take(1)
-    places.leave()
+    places.begin(1)
+    places.end()
     slow.arrived.set()
     thread.join(10)
 
@@ -85,5 +92,80 @@ def test_a_stopped_follower_gives_its_place_back() -> None:
     except InterruptedError:
         pass
 
-    places.take(1)
+    places.begin(1)
+    places.end()
+
+
+class Clock:
+    """Time that passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_no_layer_begins_while_one_that_has_begun_is_at_work() -> None:
+    clock = Clock()
+    places = UnpackPlaces(1, clock)
+    begun: list[int] = []
+    places.begin(50)
+
+    def unpack(size: int) -> None:
+        places.begin(size)
+        begun.append(size)
+        places.end()
+
+    for size in (60, 10):
+        in_thread(lambda size=size: unpack(size))
+    wait_until(lambda: places.waiting == 2)
+    for _ in range(100):  # it works all the time, and waits for next to nothing
+        places.leave()
+        clock.now += IDLE_SECONDS / 200
+        places.take(50)
+        clock.now += 1
+    assert begun == []
+
+    for _ in range(101):
+        places.leave()
+        clock.now += IDLE_SECONDS / 200
+        places.take(50)
+    places.leave()  # and this is when another one looks
+    wait_until(lambda: begun == [60, 10])
+
+
+def test_whoever_has_begun_goes_on_before_a_larger_one_that_may_not_begin() -> None:
+    places = UnpackPlaces(1)
+    order: list[str] = []
+    places.begin(5)
+
+    def unpack() -> None:
+        places.begin(50)
+        order.append("new")
+        places.end()
+
+    new = in_thread(unpack)
+    wait_until(lambda: places.waiting == 1)
+
     places.leave()
+    places.take(5)
+    order.append("begun")
+    places.end()
+    new.join(10)
+
+    assert order == ["begun", "new"]
+
+
+def test_where_all_wait_for_bytes_the_next_one_begins_by_itself() -> None:
+    places, slow = UnpackPlaces(1), Slow()
+    thread = in_thread(lambda: PoliteSource(slow, places, 100).__enter__().read(1))
+    slow.asked.wait(10)
+
+    began = time.monotonic()
+    places.begin(1)
+
+    assert IDLE_SECONDS / 2 < time.monotonic() - began < 5
+    places.end()
+    slow.arrived.set()
+    thread.join(10)

@@ -1,51 +1,106 @@
 """Which layers unpack now.
 
-Rule 1: as many at once as there are cores; more would only take turns.
-Rule 2: the largest first: what is still unpacked when all else is done has one core and leaves the others idle.
+Rule 1: half as many at once as there are cores, for each keeps two busy: it is expanded and hashed beside; more would
+        only take turns.
+Rule 2: the largest first: what is still unpacked when all else is done leaves the other cores idle.
 Rule 3: whoever waits for bytes has no place, so that a link that is down holds up nobody else.
+Rule 4: no other layer begins while those that have begun are at work: each that has begun holds what its format
+        looks back on, 8 MiB and more.
 """
 
 from __future__ import annotations
 
 import heapq
 import threading
+import time
+from collections.abc import Callable
 from itertools import count
 
 from headway.interfaces.content import Follower
 
+IDLE_SECONDS = 0.5
+"""How long, in all, those that have begun wait for bytes before another layer begins: on a slow link all do soon."""
+
+Turn = tuple[int, int, float]
+"""Minus the size of a layer, and its order of arrival: the least comes first. And how long all had been idle then."""
+
 
 class UnpackPlaces:
-    """A limit on threads that unpack; of those who wait, the one with the largest layer comes first.
+    """A limit on threads that unpack.
 
     Args:
         places: How many may unpack at once.
-
-    Attributes:
-        waiting: Those who wait, as a heap of (minus their size, order of arrival).
+        clock: Monotonic time, in seconds.
     """
 
-    def __init__(self, places: int) -> None:
-        self._free = places
+    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._places = places
+        self._clock = clock
+        self._busy = 0
+        self._begun = 0
+        self._idle_before = 0.0  # seconds in which nobody had a place, until
+        self._idle_since = clock()  # and where nobody has one now, those since
         self._changed = threading.Condition()
-        self.waiting: list[tuple[int, int]] = []
+        self._new: list[Turn] = []  # heaps: of those that have not begun, and
+        self._again: list[Turn] = []  # of those that have
         self._arrivals = count()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return len(self._new) + len(self._again)
+
+    def begin(self, size: int) -> None:
+        """Wait for the first place of a layer of `size` bytes; its last one is to be left with `end`."""
+        self._take(size, self._new)
+
     def take(self, size: int) -> None:
-        """Wait for a place for a layer of `size` bytes."""
-        turn = (-size, next(self._arrivals))
-        with self._changed:
-            heapq.heappush(self.waiting, turn)
-            while not self._free or self.waiting[0] != turn:
-                self._changed.wait()
-            heapq.heappop(self.waiting)
-            self._free -= 1
-            self._changed.notify_all()
+        """Wait for a place for a layer that has begun."""
+        self._take(size, self._again)
 
     def leave(self) -> None:
         """Give a place back."""
         with self._changed:
-            self._free += 1
+            self._leave()
+
+    def end(self) -> None:
+        """Give a place back for good."""
+        with self._changed:
+            self._begun -= 1
+            self._leave()
+
+    def _leave(self) -> None:
+        self._busy -= 1
+        self._idle_since = self._clock()
+        self._changed.notify_all()
+
+    def _take(self, size: int, waiting: list[Turn]) -> None:
+        with self._changed:
+            turn = (-size, next(self._arrivals), self._idle())
+            heapq.heappush(waiting, turn)
+            while self._busy >= self._places or self._next() != turn:
+                self._changed.wait(self._patience(turn) if waiting is self._new else None)
+            heapq.heappop(waiting)
+            self._idle_before = self._idle()
+            self._busy += 1
+            self._begun += waiting is self._new
             self._changed.notify_all()
+
+    def _next(self) -> Turn | None:
+        """Return whose turn it is, of those that may have one."""
+        new = self._new[:1]
+        if new and self._begun >= self._places and self._idle() - new[0][2] < IDLE_SECONDS:
+            new = []
+        return min([*self._again[:1], *new], default=None)
+
+    def _patience(self, turn: Turn) -> float | None:
+        """Return in how many seconds a new layer may begin if all go on waiting; None where it waits for more."""
+        left = IDLE_SECONDS - (self._idle() - turn[2])
+        return left if not self._busy and left > 0 else None
+
+    def _idle(self) -> float:
+        """Return for how many seconds in all nobody has had a place."""
+        return self._idle_before + (0.0 if self._busy else self._clock() - self._idle_since)
 
 
 class PoliteSource:
@@ -65,11 +120,11 @@ class PoliteSource:
         self._size = size
 
     def __enter__(self) -> PoliteSource:
-        self._places.take(self._size)
+        self._places.begin(self._size)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._places.leave()
+        self._places.end()
 
     def read(self, limit: int) -> bytes:
         """Return the next 1 to `limit` bytes, nothing at the end.
