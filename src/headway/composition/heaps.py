@@ -2,9 +2,9 @@
 
 glibc gives each thread a heap of its own, up to eight for each core. What a layer or an answer leaves free in one is
 of no use to the others, and holes add up: after some minutes under load a daemon held 20 MB that nobody used.
-It also takes the largest piece that was ever freed for a measure of what to keep: the first zstd window of 8 MiB makes it
-put the next ones into the heaps, and keep up to 16 MiB free there. Where memory is short, pieces of any size go back at
-once: 6 MB less in a pull, for half as much CPU again.
+It also takes the largest piece that was ever freed for a measure of what to keep: the first zstd window of 8 MiB makes
+it put the next ones into the heaps, and keep up to 16 MiB free there. Where memory is short, pieces of any size go back
+at once: 6 MB less in a pull, for half as much CPU again.
 """
 
 from __future__ import annotations
