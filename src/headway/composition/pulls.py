@@ -12,13 +12,13 @@ from functools import partial
 from msgspec.structs import asdict
 
 from headway.composition.heaps import share_heaps
+from headway.composition.late import late_workers
 from headway.composition.network import credential_source, http_client
 from headway.composition.tools import tools_over
 from headway.distribution.addresses import AddressBook
 from headway.distribution.standing import Standing
 from headway.distribution.unfinished import Limits
 from headway.interfaces.registries import Registry
-from headway.layers.workers import Workers, is_worth_it
 from headway.registry.client import RegistryClient
 from headway.registry.names import Resolve
 from headway.service.disk_care import DiskCare
@@ -101,7 +101,7 @@ async def pulling(
         async with _group_with_ledger(TrafficLedger(http.meter, stores.traffic, tools.lanes, wall)) as group:
             slots = Slots(limits.current.max_concurrent_downloads, lambda: tools.streams.blobs_at_once)
             limits.attach(slots.set_limit)
-            applier = Workers(is_worth_it=is_worth_it(), records=settings.record_recipes)
+            applier = late_workers(records=settings.record_recipes)
             retain = settings.retain_layer_blobs
             transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group, retain=retain)
             yield Puller(tools, transfers, stores, _disk_care(settings, stores, tools.lanes), http.meter)
