@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -21,6 +22,8 @@ from headway.errors import InvalidLayerError, StoreError, StoreFullError
 from headway.interfaces.files import Applier, TarSource
 from headway.layers.applier import apply_layer
 from headway.layers.applying import apply
+from headway.layers.handoff import WorkerHandoff
+from headway.layers.tar_entry import Entry
 from headway.layers.workers import FAST_SECONDS, Workers
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
@@ -130,28 +133,26 @@ def test_a_worker_gives_what_one_thread_gives(tmp_path: Path) -> None:
     assert _mine() == set()
 
 
-def test_small_files_are_written_by_the_worker(tmp_path: Path, workers: Workers) -> None:
-    taken: list[bytes] = []
+class Noting(WorkerHandoff):
+    """A handoff that notes what it has taken."""
 
-    with workers.handing_off() as hand_off:
+    taken: ClassVar[list[bytes]] = []
 
-        def watched(footprint: object) -> object:
-            handoff = hand_off(footprint)  # type: ignore[arg-type]  # it is one
-            take = handoff.take
+    def take(self, entry: Entry, parent: int, path: bytes, body: Iterable[memoryview]) -> bool:
+        is_taken = super().take(entry, parent, path, body)
+        if is_taken:
+            self.taken.append(path)
+        return is_taken
 
-            def noted(entry: object, parent: int, path: bytes, body: object) -> bool:
-                is_taken = take(entry, parent, path, body)  # type: ignore[arg-type]  # handed through
-                if is_taken:
-                    taken.append(path)
-                return is_taken
 
-            handoff.take = noted  # type: ignore[method-assign,assignment]  # it only looks
-            return handoff
+def test_small_files_are_written_by_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headway.layers.workers.WorkerHandoff", Noting)
+    Noting.taken.clear()
 
-        apply_layer(Source(LAYER), tmp_path, lambda _: None, hand_off=watched)  # type: ignore[arg-type]  # as above
+    apart(with_worker(records=False))(Source(LAYER, 4096), tmp_path, lambda _: None)
 
-    assert len(taken) > len(MANY) / 10
-    assert not {b"d/large", b"d/s1", b"linked"} & set(taken)
+    assert len(Noting.taken) > len(MANY) / 10
+    assert not {b"d/large", b"d/s1", b"linked"} & set(Noting.taken)
 
 
 def test_it_says_how_much_of_the_blob_was_taken(tmp_path: Path) -> None:
