@@ -79,13 +79,13 @@ async def pushing(
     http = http_client(settings, standing=standing, wall=wall)
     pusher = pusher or RegistryPusher(RegistryClient(http, credential_source(settings), clock=clock))
     with (
-        tools_over(http, hosts, policy=limits.policy, clock=clock) as tools,
+        tools_over(http, hosts, policy=limits.policy, clock=clock) as asking,
         closing(GzipPacker(len(os.sched_getaffinity(0)))) as packer,
     ):
         contents = _contents(settings, stores, packer)
-        push_tools = PushTools(**asdict(tools), pusher=pusher, wall=wall)
+        tools = PushTools(**asdict(asking), pusher=pusher, wall=wall)
         async with _transparent_group() as group:
             slots = Slots(limits.current.max_concurrent_uploads)
             limits.attach_uploads(slots.set_limit)
-            layers = LayerPushes(push_tools, stores, contents, slots=slots, group=group)
-            yield ImagePusher(tools, push_tools, layers, contents, stores)
+            layers = LayerPushes(tools, stores, contents, slots=slots, group=group)
+            yield ImagePusher(tools, layers, contents, stores)

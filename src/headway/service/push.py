@@ -42,7 +42,6 @@ from headway.service.push_progress import (
 )
 from headway.service.stores import Stores
 from headway.service.together import together
-from headway.service.tools import Tools
 
 
 class PushRequest(msgspec.Struct, frozen=True):
@@ -65,18 +64,14 @@ class ImagePusher:
     """Pushes images.
 
     Args:
-        tools: What questions work with.
-        push_tools: What uploads work with.
+        tools: What it works with.
         layers: Brings layers.
         contents: Finds blobs that are here.
         stores: Where the images are.
     """
 
-    def __init__(
-        self, tools: Tools, push_tools: PushTools, layers: LayerPushes, contents: LayerContents, stores: Stores
-    ) -> None:
+    def __init__(self, tools: PushTools, layers: LayerPushes, contents: LayerContents, stores: Stores) -> None:
         self.tools = tools
-        self.push_tools = push_tools
         self.layers = layers
         self.contents = contents
         self.stores = stores
@@ -107,7 +102,7 @@ class ImagePusher:
         return [await self.push(msgspec.structs.replace(request, reference=tag), report) for tag in tags]
 
     def _keep_lives(self) -> None:
-        self.stores.hosts.lived(self.push_tools.standing.lives.take_new())
+        self.stores.hosts.lived(self.tools.standing.lives.take_new())
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -127,7 +122,7 @@ class _Push:
 
     def __init__(self, pusher: ImagePusher, request: PushRequest, report: PushReport) -> None:
         self._stores = pusher.stores
-        self._tools = pusher.push_tools
+        self._tools = pusher.tools
         self._lanes = pusher.tools.lanes
         self._layers = pusher.layers
         self._contents = pusher.contents
