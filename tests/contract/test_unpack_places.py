@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from headway.service.unpack_places import IDLE_SECONDS, PoliteSource, UnpackPlaces
+from headway.service.unpack_places import IDLE_SECONDS, LARGE, PoliteSource, UnpackPlaces
 
 
 class Slow:
@@ -51,12 +51,12 @@ def test_of_those_who_wait_the_largest_layer_comes_first() -> None:
     def unpack(size: int) -> None:
         places.begin(size)
         order.append(size)
-        places.end()
+        places.end(size)
 
     places.begin(0)
     threads = [in_thread(lambda size=size: unpack(size)) for size in (5, 50, 20)]
     wait_until(lambda: places.waiting == 3)
-    places.end()
+    places.end(0)
     for thread in threads:
         thread.join(10)
 
@@ -73,7 +73,7 @@ def test_whoever_waits_for_bytes_has_no_place() -> None:
     thread = in_thread(unpack)
     slow.asked.wait(10)
     places.begin(1)
-    places.end()
+    places.end(1)
     slow.arrived.set()
     thread.join(10)
 
@@ -93,7 +93,7 @@ def test_a_stopped_follower_gives_its_place_back() -> None:
         pass
 
     places.begin(1)
-    places.end()
+    places.end(1)
 
 
 class Clock:
@@ -106,52 +106,71 @@ class Clock:
         return self.now
 
 
-def test_no_layer_begins_while_one_that_has_begun_is_at_work() -> None:
+def test_no_large_layer_begins_while_one_that_has_begun_is_at_work() -> None:
     clock = Clock()
-    places = UnpackPlaces(1, clock)
+    places = UnpackPlaces(2, clock)
     begun: list[int] = []
-    places.begin(50)
+    places.begin(5 * LARGE)
 
     def unpack(size: int) -> None:
         places.begin(size)
         begun.append(size)
-        places.end()
+        places.end(size)
 
-    for size in (60, 10):
+    for size in (6 * LARGE, LARGE):
         in_thread(lambda size=size: unpack(size))
     wait_until(lambda: places.waiting == 2)
     for _ in range(100):  # it works all the time, and waits for next to nothing
         places.leave()
         clock.now += IDLE_SECONDS / 200
-        places.take(50)
+        places.take(5 * LARGE)
         clock.now += 1
     assert begun == []
 
     for _ in range(101):
         places.leave()
         clock.now += IDLE_SECONDS / 200
-        places.take(50)
+        places.take(5 * LARGE)
     places.leave()  # and this is when another one looks
-    wait_until(lambda: begun == [60, 10])
+    wait_until(lambda: begun == [6 * LARGE, LARGE])
+
+
+def test_a_small_layer_begins_beside_a_large_one_that_others_wait_for() -> None:
+    places = UnpackPlaces(2)
+    places.begin(2 * LARGE)
+    in_thread(lambda: places.begin(3 * LARGE))
+    wait_until(lambda: places.waiting == 1)
+
+    def unpack() -> None:
+        places.begin(LARGE - 1)
+        places.end(LARGE - 1)
+
+    small = in_thread(unpack)
+    small.join(10)
+
+    assert not small.is_alive()
+    assert places.waiting == 1
+    places.end(2 * LARGE)
+    wait_until(lambda: places.waiting == 0)
 
 
 def test_whoever_has_begun_goes_on_before_a_larger_one_that_may_not_begin() -> None:
     places = UnpackPlaces(1)
     order: list[str] = []
-    places.begin(5)
+    places.begin(2 * LARGE)
 
     def unpack() -> None:
-        places.begin(50)
+        places.begin(3 * LARGE)
         order.append("new")
-        places.end()
+        places.end(3 * LARGE)
 
     new = in_thread(unpack)
     wait_until(lambda: places.waiting == 1)
 
     places.leave()
-    places.take(5)
+    places.take(2 * LARGE)
     order.append("begun")
-    places.end()
+    places.end(2 * LARGE)
     new.join(10)
 
     assert order == ["begun", "new"]
@@ -159,13 +178,13 @@ def test_whoever_has_begun_goes_on_before_a_larger_one_that_may_not_begin() -> N
 
 def test_where_all_wait_for_bytes_the_next_one_begins_by_itself() -> None:
     places, slow = UnpackPlaces(1), Slow()
-    thread = in_thread(lambda: PoliteSource(slow, places, 100).__enter__().read(1))
+    thread = in_thread(lambda: PoliteSource(slow, places, 2 * LARGE).__enter__().read(1))
     slow.asked.wait(10)
 
     began = time.monotonic()
-    places.begin(1)
+    places.begin(LARGE)
 
     assert IDLE_SECONDS / 2 < time.monotonic() - began < 5
-    places.end()
+    places.end(LARGE)
     slow.arrived.set()
     thread.join(10)

@@ -33,7 +33,7 @@ class Lanes:
     def __init__(self, unpackers: int | None = None) -> None:
         self._disk = ThreadPoolExecutor(DISK_THREADS, "disk")
         self._database = ThreadPoolExecutor(1, "database")
-        self.unpack_places = UnpackPlaces(unpackers or max(1, len(os.sched_getaffinity(0)) // 2))
+        self.unpack_places = UnpackPlaces(unpackers or len(os.sched_getaffinity(0)))
 
     async def disk(self, work: Callable[..., T], *arguments: object) -> T:
         """Run `work` where waiting for the disk is usual; it is not interrupted, only left behind."""

@@ -1,11 +1,11 @@
 """Which layers unpack now.
 
-Rule 1: half as many at once as there are cores, for each keeps two busy: it is expanded and hashed beside; more would
-        only take turns.
+Rule 1: as many at once as there are cores; more would only take turns.
 Rule 2: the largest first: what is still unpacked when all else is done leaves the other cores idle.
 Rule 3: whoever waits for bytes has no place, so that a link that is down holds up nobody else.
-Rule 4: no other layer begins while those that have begun are at work: each that has begun holds what its format
-        looks back on, 8 MiB and more.
+Rule 4: of large layers half as many, and no other begins while those that have begun are at work: each keeps two cores
+        busy, for it is expanded and hashed beside, and holds what its format looks back on, 8 MiB and more. A small one
+        begins beside them: whoever pulls a small image waits for no large one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from itertools import count
 
 from headway.interfaces.content import Follower
 
+LARGE = 8 << 20
+"""Bytes of a blob from which on a layer is a large one."""
+
 IDLE_SECONDS = 0.5
-"""How long, in all, those that have begun wait for bytes before another layer begins: on a slow link all do soon."""
+"""How long, in all, those that have begun wait for bytes before another large layer begins: on a slow link, soon."""
 
 Turn = tuple[int, int, float]
 """Minus the size of a layer, and its order of arrival: the least comes first. And how long all had been idle then."""
@@ -35,24 +38,26 @@ class UnpackPlaces:
 
     def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._places = places
+        self._large = max(1, places // 2)
         self._clock = clock
         self._busy = 0
-        self._begun = 0
+        self._begun = 0  # large ones
         self._idle_before = 0.0  # seconds in which nobody had a place, until
         self._idle_since = clock()  # and where nobody has one now, those since
         self._changed = threading.Condition()
-        self._new: list[Turn] = []  # heaps: of those that have not begun, and
-        self._again: list[Turn] = []  # of those that have
+        self._again: list[Turn] = []  # heaps: of those that have begun,
+        self._small: list[Turn] = []  # of small ones that have not,
+        self._new: list[Turn] = []  # and of large ones
         self._arrivals = count()
 
     @property
     def waiting(self) -> int:
         """How many wait for a place."""
-        return len(self._new) + len(self._again)
+        return len(self._again) + len(self._small) + len(self._new)
 
     def begin(self, size: int) -> None:
         """Wait for the first place of a layer of `size` bytes; its last one is to be left with `end`."""
-        self._take(size, self._new)
+        self._take(size, self._new if size >= LARGE else self._small)
 
     def take(self, size: int) -> None:
         """Wait for a place for a layer that has begun."""
@@ -63,10 +68,10 @@ class UnpackPlaces:
         with self._changed:
             self._leave()
 
-    def end(self) -> None:
+    def end(self, size: int) -> None:
         """Give a place back for good."""
         with self._changed:
-            self._begun -= 1
+            self._begun -= size >= LARGE
             self._leave()
 
     def _leave(self) -> None:
@@ -89,12 +94,12 @@ class UnpackPlaces:
     def _next(self) -> Turn | None:
         """Return whose turn it is, of those that may have one."""
         new = self._new[:1]
-        if new and self._begun >= self._places and self._idle() - new[0][2] < IDLE_SECONDS:
+        if new and self._begun >= self._large and self._idle() - new[0][2] < IDLE_SECONDS:
             new = []
-        return min([*self._again[:1], *new], default=None)
+        return min([*self._again[:1], *self._small[:1], *new], default=None)
 
     def _patience(self, turn: Turn) -> float | None:
-        """Return in how many seconds a new layer may begin if all go on waiting; None where it waits for more."""
+        """Return in how many seconds a large layer may begin if all go on waiting; None where it waits for more."""
         left = IDLE_SECONDS - (self._idle() - turn[2])
         return left if not self._busy and left > 0 else None
 
@@ -124,7 +129,7 @@ class PoliteSource:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._places.end()
+        self._places.end(self._size)
 
     def read(self, limit: int) -> bytes:
         """Return the next 1 to `limit` bytes, nothing at the end.
