@@ -22,7 +22,7 @@ from headway.errors import InvalidLayerError, StoreError, StoreFullError
 from headway.interfaces.files import Applier, TarSource
 from headway.layers.applier import apply_layer
 from headway.layers.applying import apply
-from headway.layers.handoff import WorkerHandoff
+from headway.layers.handoff import Undone, WorkerHandoff
 from headway.layers.tar_entry import Entry
 from headway.layers.workers import FAST_SECONDS, Workers
 from headway.oci.digest import DiffID
@@ -267,25 +267,48 @@ class _Stopped(Watched):
         return data
 
 
+class Killing(WorkerHandoff):
+    """A handoff whose worker stops with its first file, and is killed when its answers are waited for."""
+
+    def take(self, entry: Entry, parent: int, path: bytes, body: Iterable[memoryview]) -> bool:
+        is_first = not self.paths
+        is_taken = super().take(entry, parent, path, body)
+        if is_first and is_taken:
+            self._tell(signal.SIGSTOP)
+        return is_taken
+
+    def settle(self) -> Iterator[Undone]:
+        self._tell(signal.SIGKILL)
+        return super().settle()
+
+    @staticmethod
+    def _tell(number: signal.Signals) -> None:
+        for each in _mine():
+            os.kill(each, number)
+
+
 def test_a_worker_that_is_killed_at_work_is_told_and_the_next_layer_has_another(tmp_path: Path) -> None:
     workers = with_worker()
     (tmp_path / "next").mkdir()
 
-    with pytest.raises(StoreError, match="the process that writes a layer's small files has ended"):
-        apart(workers)(_KilledAtWork(LAYER), tmp_path, lambda _: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("headway.layers.workers.WorkerHandoff", Killing)
+        with pytest.raises(StoreError, match="the process that writes a layer's small files has ended"):
+            apart(workers)(Source(LAYER, 4096), tmp_path, lambda _: None)
 
     assert not _without(workers, LAYER, tmp_path / "next")
 
 
-class _KilledAtWork(Watched):
-    """Stops the worker while it has work, and kills it at the layer's end."""
+def test_a_worker_that_does_not_start_in_time_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headway.layers.workers.START_SECONDS", 0.05)
+    sleeper = tmp_path / "sleeper"
+    sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeper.chmod(0o755)
+    (tmp_path / "tree").mkdir()
 
-    def read(self, limit: int) -> bytes:
-        data = super().read(limit)
-        for each in self.children:
-            with suppress(ProcessLookupError):
-                os.kill(each, signal.SIGSTOP if data else signal.SIGKILL)
-        return data
+    apart(with_worker(python=str(sleeper)))(Source(LAYER, 4096), tmp_path / "tree", lambda _: None)
+
+    assert (tmp_path / "tree/d/e0/f0").stat().st_size == 700
 
 
 def test_a_worker_that_was_killed_before_it_was_asked_is_done_without(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from mmap import mmap
 from pathlib import Path
@@ -39,6 +39,9 @@ WORTH = 512
 
 FAST_SECONDS = 0.1
 """In how long that much has to come: one thread unpacks two or three times as much of small files."""
+
+START_SECONDS = 10.0
+"""How long a worker may take to start; layers are unpacked without it then."""
 
 _BOOT = (
     "import json, sys; path, control = json.loads(sys.argv[1]); sys.path[:] = path; "
@@ -167,10 +170,13 @@ def _start(python: str) -> _Worker | None:
             ours.close()
             return None
     worker = _Worker(process, ours)
-    if ours.recv(len(READY)) != READY:
-        worker.end()
-        return None
-    return worker
+    ours.settimeout(START_SECONDS)
+    with suppress(OSError):  # it has ended, or takes too long
+        if ours.recv(len(READY)) == READY:
+            ours.settimeout(None)
+            return worker
+    worker.end()
+    return None
 
 
 def _connect(worker: _Worker, opened: ExitStack) -> Link | None:
