@@ -4,6 +4,7 @@ Rule: programs are compared run against run within one round and never by an ave
 average of the other: what else the machine does changes by the minute and hits both runs of a pair.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -104,4 +105,11 @@ class Comparison:
 
 
 def _ratios(pairs: Sequence[tuple[Sample, Sample]], metric: Metric) -> Spread:
-    return Spread.of([metric.read(first) / metric.read(second) for first, second in pairs])
+    return Spread.of([_ratio(metric.read(first), metric.read(second)) for first, second in pairs])
+
+
+def _ratio(first: float, second: float) -> float:
+    """Return how many times the second figure the first one is; a pull with nothing to do may write nothing."""
+    if second:
+        return first / second
+    return math.inf if first else 1.0
