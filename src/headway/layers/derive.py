@@ -26,6 +26,7 @@ from headway.layers.copying import Copier, disk_failures, own_prefix, read_xattr
 from headway.layers.directories import Directories
 from headway.layers.merged import Described, MergedEntry, MergedView, is_opaque, join, plain_name
 from headway.layers.tree_files import members
+from headway.layers.whiteouts import is_whiteout
 from headway.records import LayerReport, Tree
 
 _UNDESCRIBED = 0o755
@@ -155,7 +156,7 @@ class _Derivation:
                 child = join(path, name)
                 if stat.S_ISDIR(status.st_mode) and child in self._implicit:
                     pending.append(child)
-                elif not _is_whiteout(status):
+                elif not is_whiteout(status):
                     return True
         return False
 
@@ -185,7 +186,7 @@ class _Derivation:
             return True
         if stat.S_ISDIR(status.st_mode):
             return False
-        if not _is_whiteout(status):
+        if not is_whiteout(status):
             raise InvalidLayerError(f"{path} is both a directory and a file of one layer")
         os.unlink(name, dir_fd=directory)
         self._new_directory(path, name, directory)
@@ -255,7 +256,7 @@ class _Derivation:
             there = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             return False
-        if not _is_whiteout(there) or _is_whiteout(status):
+        if not is_whiteout(there) or is_whiteout(status):
             return True
         os.unlink(name, dir_fd=directory)
         return False
@@ -368,10 +369,6 @@ class _Derivation:
             devices=tuple((self._now_at(name), mode, major, minor) for name, mode, major, minor in raw.devices),
             xattrs=tuple((name, key, value) for (name, key), value in xattrs.items()),
         )
-
-
-def _is_whiteout(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 def _is_same_file(found: MergedEntry, tree: int, status: os.stat_result) -> bool:

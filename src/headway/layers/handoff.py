@@ -49,8 +49,8 @@ class Handoff(Protocol):
     paths: set[bytes]
     undone: list[Undone]
 
-    def is_new(self, path: bytes) -> bool:
-        """Tell whether nothing in this layer can have had a path before, and take note that something has it now."""
+    def note(self, path: bytes) -> bool:
+        """Take note that something has a path; tell whether surely nothing in this layer had it before."""
 
     def take(self, entry: Entry, parent: int, path: bytes, body: Iterable[memoryview]) -> bool:
         """Take a plain file of at most `LARGEST` bytes, if there is room; `body` is read only then.
@@ -80,7 +80,7 @@ class Alone:
         self.paths: set[bytes] = set()
         self.undone: list[Undone] = []
 
-    def is_new(self, path: bytes) -> bool:
+    def note(self, path: bytes) -> bool:
         """See `Handoff`."""
         del path
         return False
@@ -166,7 +166,7 @@ class WorkerHandoff:
         self._away: dict[int, _Batch] = {}
         self._named = bytearray(_NAMED // 8)  # a bit for each path that something has had, found by its hash
 
-    def is_new(self, path: bytes) -> bool:
+    def note(self, path: bytes) -> bool:
         """See `Handoff`; of a path that shares its bit with another one, this is not known, and it counts as old."""
         spot = hash(path) % _NAMED
         byte, bit = spot >> 3, 1 << (spot & 7)

@@ -125,6 +125,8 @@ class Unpacker:
     def _directory(self, above: bytes, path: bytes) -> tuple[int, bool]:
         """Return the descriptor of the directory `above`, and whether surely nothing in the layer had `path` before.
 
+        That is not known behind a symlink.
+
         What was handed over under that path is there.
         """
         parent = self._root.directory(above)
@@ -132,7 +134,10 @@ class Unpacker:
         has_detour = above in self._root.detours
         if handoff.paths and (path in handoff.paths or handoff.undone or has_detour):
             parent = self._settle(above)
-        return parent, handoff.is_new(self._direct(path) if has_detour else path)
+        if has_detour:
+            handoff.note(self._direct(path))
+            return parent, False
+        return parent, handoff.note(path)
 
     def _settle(self, above: bytes = b"") -> int:
         """Have everything on disk that was handed over; return the descriptor of the directory `above`."""
@@ -181,10 +186,9 @@ class Unpacker:
         """Make a file, here or, if it is new, small and needs nothing but a mode and a time, in another process."""
         above, _, name = path.rpartition(b"/")
         body = reader.body()
-        if above in self._root.detours:
-            if self._observer is not None:
-                self._observer.elsewhere(self._direct(path))
-        elif (
+        if self._observer is not None and above in self._root.detours:
+            self._observer.elsewhere(self._direct(path))
+        if (
             is_new
             and entry.size <= LARGEST
             and entry.sparse is None
@@ -302,7 +306,7 @@ class Unpacker:
         if name == _OPAQUE:
             self._whiteouts.hide_below(parent, None)
         else:
-            self._handoff.is_new(above + b"/" + hidden if above else hidden)  # not any more
+            self._handoff.note(above + b"/" + hidden if above else hidden)
             self._whiteouts.hide(parent, hidden)
 
     # --- directories ---
@@ -318,7 +322,7 @@ class Unpacker:
             self.check_memory()  # one entry may bring as many as its name has slashes
         if path in self._handoff.paths:
             self._settle()
-        self._handoff.is_new(path)  # not any more
+        self._handoff.note(path)
         if self._absent.forget(path):
             self._metadata.forget(path)
         self._directories.make_implicit(parent, name, path)
