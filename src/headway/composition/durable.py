@@ -25,7 +25,7 @@ from headway.service.shared_rate import SharedRate
 from headway.settings import Settings
 
 if TYPE_CHECKING:
-    from headway.service.image_service import ImageService  # it takes a third of a one-shot pull's start to import
+    from headway.service.image_service import ImageService  # a pull by one command needs none of what it brings
 
 Spell = Callable[[Wish, Credentials | None], PullRequest]
 """Returns what to ask registries for, where somebody wishes for an image and somebody's login is to be used."""

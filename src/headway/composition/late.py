@@ -27,7 +27,7 @@ def late_workers(*, records: bool) -> Applier:
     def apply(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
         with making:
             if not made:
-                from headway.layers.workers import Workers, is_worth_it  # noqa: PLC0415  # an eighth of a pull's start
+                from headway.layers.workers import Workers, is_worth_it  # noqa: PLC0415  # late, see above
 
                 made.append(Workers(is_worth_it=is_worth_it(), records=records))
         return made[0](source, directory, progress)
