@@ -49,6 +49,22 @@ class TestRegistryPusher(PusherContract):
         assert carried == [10_000, 20_000] * 3
         assert held.connections == before + 2
 
+    def test_a_piece_that_is_refused_counts_for_its_connection(
+        self, subject: RegistryPusher, endpoint: Endpoint, held: Registry
+    ) -> None:
+        session = begun(subject, endpoint)
+        before = held.connections
+        held.uploads.most = 9_000
+        with pytest.raises(TooLargeError):
+            session.send(piece(BLOB, 0, 10_000))
+        assert session.carried == 10_000
+
+        held.uploads.most = None
+        each = piece(BLOB, 0, 5_000)
+        session.send(type(each)(each.offset, each.end, each.read, allowance=12_000))
+
+        assert (session.carried, held.connections) == (5_000, before + 1)
+
     def test_a_registry_says_how_large_pieces_have_to_be(
         self, subject: RegistryPusher, endpoint: Endpoint, held: Registry
     ) -> None:

@@ -63,9 +63,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "data"
 
 
-def push(root: Path, name: str, *, attempts: int = 5, times: float = 50.0) -> Outcome:
+def push(root: Path, name: str, *, attempts: int = 5, times: float = 50.0, at_once: int = 5) -> Outcome:
     """Push the image and return how that ended."""
-    settings = Settings(data_root=root, max_download_attempts=attempts, download_patience=0.0)
+    settings = Settings(
+        data_root=root, max_download_attempts=attempts, download_patience=0.0, max_concurrent_uploads=at_once
+    )
     outcome, reference = Outcome(), Reference.parse(name).with_default_tag()
 
     async def run() -> None:
@@ -94,11 +96,12 @@ def layers(outcome: Outcome) -> int:
 
 def test_a_cut_costs_one_session_and_connections_end_before_the_next(root: Path) -> None:
     with linked(CutUploadEvery(5 * MB)) as (registry, link):
-        first = push(root, f"{link.host}/first/image")
+        # One after the other: whether the large layer explores does not hang on which is packed first.
+        first = push(root, f"{link.host}/first/image", at_once=1)
         cuts, up = link.resets, link.bytes_up
         for digest in {exchange.reply.headers.get("Docker-Content-Digest", "") for exchange in registry.log}:
             registry.remove(digest)
-        second = push(root, f"{link.host}/second/image")
+        second = push(root, f"{link.host}/second/image", at_once=1)
 
     assert (first.status, second.status, cuts, link.resets) == (0, 0, 1, 1), first.said
     assert up < layers(first) + 5.2 * MB

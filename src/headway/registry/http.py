@@ -192,9 +192,8 @@ class Exchange:
             raise
         connection.limit(self.limit_seconds)
         response = self._answer(connection)
-        if response.status < 300:
-            connection.carried += body.size
-            self.carried = connection.carried
+        connection.carried += body.size  # a refused one has crossed, too
+        self.carried = connection.carried
         return response
 
     def _early_answer(self, connection: Connection) -> http.client.HTTPResponse | None:
