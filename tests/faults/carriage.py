@@ -34,6 +34,7 @@ Ending = Literal["end", "cut", "reset", "silence"]
 
 _PIECE = 256 * 1024
 _NEVER = 1 << 62
+_NOTICE_SECONDS = 2.0
 _RATE_STEPS = 50
 
 
@@ -58,6 +59,7 @@ class Carriage:
         self._taken = 0
         self._paces: dict[int, Pace] = {}
         self._broken = False
+        self._upload_is_cut = False
         self.is_silent = False
         self._task: asyncio.Task[object] | None = None
 
@@ -119,10 +121,17 @@ class Carriage:
                 view = view[await self._deliver(view[: min(limit, self._next_rate(), _PIECE)]) :]
             else:
                 view = memoryview(await arrivals.next())
-                if self._vanishes(view):
-                    return "silence"
-                if not view and not self.is_silent:
-                    return "end"
+                ending = self._ending_at(view)
+                if ending is not None:
+                    return ending
+
+    def _ending_at(self, view: memoryview) -> Ending | None:
+        """Return the end that what came from the server stands for; nothing at all is the server's own end."""
+        if self._upload_is_cut:
+            return "reset"
+        if self._vanishes(view):
+            return "silence"
+        return "end" if not view and not self.is_silent else None
 
     async def _deliver(self, view: memoryview) -> int:
         """Hand some of `view` to the client at the pace of the link; return how much."""
@@ -196,8 +205,15 @@ class Carriage:
             self.is_silent = True
             self._count("silence")
         else:
-            self.break_off()
+            await self._cut_upload()
         await asyncio.get_running_loop().create_future()  # not a byte more, until the link or this connection ends
+
+    async def _cut_upload(self) -> None:
+        """Let the server notice first: what it says of the upload afterwards counts all that came."""
+        self._upload_is_cut = True
+        self._server.shutdown(socket.SHUT_WR)
+        await asyncio.sleep(_NOTICE_SECONDS)
+        self.break_off()
 
     def _vanishes(self, piece: memoryview) -> bool:
         """Tell whether a piece is sent in packets that are too large for the link."""
