@@ -44,8 +44,6 @@ def is_written() -> bool:
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
             print(f"headway: cannot write to stdout: {error.strerror}", file=sys.stderr)
-        # What is left over has to go somewhere when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
 
