@@ -33,7 +33,8 @@ class Companions:
         """Count one less; `Companion.leave` calls it once."""
         with self._changed:
             self._coming -= 1
-            self._changed.notify_all()
+            if not self._coming:  # before, it would wake all who wait each time, only to wait on
+                self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
         """Wait until none is coming any more, at most so long."""

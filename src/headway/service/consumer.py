@@ -90,8 +90,9 @@ class Consumer(Generic[T]):
 
     async def is_done_in(self, seconds: float) -> bool:
         """Tell whether the work ends within some seconds, well or not."""
-        done, _ = await asyncio.wait({self._thread.done}, timeout=seconds)
-        return bool(done)
+        if not self._thread.done.done():
+            await asyncio.wait({self._thread.done}, timeout=seconds)
+        return self._thread.done.done()
 
     async def result(self) -> T:
         """Return what the work gave; raise what it raised."""

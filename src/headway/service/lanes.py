@@ -116,5 +116,6 @@ class Thread(Generic[T]):
 
     async def stop(self, grace_seconds: float = 5.0) -> None:
         """Abort the work and wait for its end; after `grace_seconds` it is left behind."""
-        self.abort()
-        await asyncio.wait({self.done}, timeout=grace_seconds)
+        if not self.done.done():
+            self.abort()
+            await asyncio.wait({self.done}, timeout=grace_seconds)

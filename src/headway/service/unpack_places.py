@@ -2,7 +2,8 @@
 
 Rule 1: as many at once as there are cores; more would only take turns.
 Rule 2: the largest first: what is still unpacked when all else is done leaves the other cores idle.
-Rule 3: whoever waits for bytes has no place, so that a link that is down holds up nobody else.
+Rule 3: whoever waits for bytes has no place, so that a link that is down holds up nobody else; whoever has them keeps
+        it, and wakes nobody.
 Rule 4: of large layers half as many, and no other begins while those that have begun are at work: each keeps two cores
         busy, for it is expanded and hashed beside, and holds what its format looks back on, 8 MiB and more. A small one
         begins beside them: whoever pulls a small image waits for no large one.
@@ -15,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import count
+from operator import itemgetter
 
 from headway.interfaces.content import Follower
 
@@ -24,8 +26,30 @@ LARGE = 8 << 20
 IDLE_SECONDS = 0.5
 """How long, in all, those that have begun wait for bytes before another large layer begins: on a slow link, soon."""
 
-Turn = tuple[int, int, float]
-"""Minus the size of a layer, and its order of arrival: the least comes first. And how long all had been idle then."""
+
+class _Turn:
+    """A layer that waits for a place; of two, the larger one comes first, then the one that came first.
+
+    Args:
+        size: Of its blob, in bytes.
+        number: In the order of arrival.
+        idle: How long nobody had had a place when it came, in seconds.
+        lock: Held by whoever looks at it.
+
+    Attributes:
+        has_place: Whether it waits no longer.
+        changed: Notified then, and where it is to look again how long it waits.
+    """
+
+    def __init__(self, size: int, number: int, idle: float, lock: threading.Lock) -> None:
+        self.size = size
+        self.number = number
+        self.idle = idle
+        self.has_place = False
+        self.changed = threading.Condition(lock)
+
+    def __lt__(self, other: _Turn) -> bool:
+        return (-self.size, self.number) < (-other.size, other.number)
 
 
 class UnpackPlaces:
@@ -44,10 +68,10 @@ class UnpackPlaces:
         self._begun = 0  # large ones
         self._idle_before = 0.0  # seconds in which nobody had a place, until
         self._idle_since = clock()  # and where nobody has one now, those since
-        self._changed = threading.Condition()
-        self._again: list[Turn] = []  # heaps: of those that have begun,
-        self._small: list[Turn] = []  # of small ones that have not,
-        self._new: list[Turn] = []  # and of large ones
+        self._lock = threading.Lock()
+        self._again: list[_Turn] = []  # heaps: of those that have begun,
+        self._small: list[_Turn] = []  # of small ones that have not,
+        self._new: list[_Turn] = []  # and of large ones
         self._arrivals = count()
 
     @property
@@ -59,48 +83,63 @@ class UnpackPlaces:
         """Wait for the first place of a layer of `size` bytes; its last one is to be left with `end`."""
         self._take(size, self._new if size >= LARGE else self._small)
 
+    def is_wanted(self, size: int) -> bool:
+        """Tell whether a layer waits that is larger than `size`, and could have the place of one that is not."""
+        with self._lock:
+            waiting = self._next()
+            return bool(waiting) and waiting[0].size > size
+
     def take(self, size: int) -> None:
         """Wait for a place for a layer that has begun."""
         self._take(size, self._again)
 
     def leave(self) -> None:
         """Give a place back."""
-        with self._changed:
+        with self._lock:
             self._leave()
 
     def end(self, size: int) -> None:
         """Give a place back for good."""
-        with self._changed:
+        with self._lock:
             self._begun -= size >= LARGE
             self._leave()
 
     def _leave(self) -> None:
         self._busy -= 1
         self._idle_since = self._clock()
-        self._changed.notify_all()
+        self._give()
+        if self._new and not self._busy:
+            self._new[0].changed.notify()  # from now on time alone may give it a place
 
-    def _take(self, size: int, waiting: list[Turn]) -> None:
-        with self._changed:
-            turn = (-size, next(self._arrivals), self._idle())
+    def _take(self, size: int, waiting: list[_Turn]) -> None:
+        with self._lock:
+            turn = _Turn(size, next(self._arrivals), self._idle(), self._lock)
             heapq.heappush(waiting, turn)
-            while self._busy >= self._places or self._next() != turn:
-                self._changed.wait(self._patience(turn) if waiting is self._new else None)
-            heapq.heappop(waiting)
+            self._give()
+            while not turn.has_place:
+                turn.changed.wait(self._patience(turn) if waiting is self._new else None)
+                self._give()
+
+    def _give(self) -> None:
+        """Give the places that are free to those whose turn it is."""
+        while self._busy < self._places and (waiting := self._next()):
+            turn = heapq.heappop(waiting)
             self._idle_before = self._idle()
             self._busy += 1
             self._begun += waiting is self._new
-            self._changed.notify_all()
+            turn.has_place = True
+            turn.changed.notify()
 
-    def _next(self) -> Turn | None:
-        """Return whose turn it is, of those that may have one."""
-        new = self._new[:1]
-        if new and self._begun >= self._large and self._idle() - new[0][2] < IDLE_SECONDS:
+    def _next(self) -> list[_Turn]:
+        """Return where the first one waits whose turn it is, of those that may have one; an empty list if none may."""
+        new = self._new
+        if new and self._begun >= self._large and self._idle() - new[0].idle < IDLE_SECONDS:
             new = []
-        return min([*self._again[:1], *self._small[:1], *new], default=None)
+        return min(filter(None, (self._again, self._small, new)), key=itemgetter(0), default=[])
 
-    def _patience(self, turn: Turn) -> float | None:
+    def _patience(self, turn: _Turn) -> float | None:
         """Return in how many seconds a large layer may begin if all go on waiting; None where it waits for more."""
-        left = IDLE_SECONDS - (self._idle() - turn[2])
+        left = IDLE_SECONDS - (self._idle() - turn.idle)
         return left if not self._busy and left > 0 else None
 
     def _idle(self) -> float:
@@ -137,6 +176,8 @@ class PoliteSource:
         Raises:
             InterruptedError: The follower was stopped.
         """
+        if self._follower.ready() and not self._places.is_wanted(self._size):
+            return self._follower.read(limit)
         self._places.leave()
         try:
             return self._follower.read(limit)

@@ -63,7 +63,8 @@ class FileIngest:
         self._write = write
         self._left = left
         self._lock = Lock()
-        self._changed = Condition(self._lock)
+        self._changed = Condition(self._lock)  # for those who follow
+        self._unused = Condition(self._lock)  # for who closes it
         self._users = 0
         self._closed = False
         self._generation = 0
@@ -115,14 +116,13 @@ class FileIngest:
                     self._journal_end += RECORD_LENGTH
                     self._unsynced += written
                     fresh = self._held.add(offset, offset + written)
+                    self._changed.notify_all()
             if failure is not None:
                 raise failure
         except OSError as error:
             raise disk_error(error, self._directory) from error
         finally:
-            with self._lock:
-                self._users -= 1
-                self._changed.notify_all()
+            self._release()
         return fresh
 
     def _write_what_fits(self, descriptor: int, data: bytes, offset: int) -> tuple[int, OSError | None]:
@@ -275,7 +275,7 @@ class FileIngest:
             self._closed = True
             self._changed.notify_all()
             while self._users:
-                self._changed.wait()
+                self._unused.wait()
         try:
             with disk_errors(self._directory):
                 os.close(self._journal)
@@ -297,9 +297,10 @@ class FileIngest:
             self._release()
 
     def _release(self) -> None:
-        with self._changed:
+        with self._unused:
             self._users -= 1
-            self._changed.notify_all()
+            if not self._users:
+                self._unused.notify_all()
 
     def _require_open(self) -> None:
         if self._closed:
