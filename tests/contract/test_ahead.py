@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
+from itertools import islice
 
 import pytest
 
 from headway.errors import InvalidLayerError
-from headway.layers.ahead import WAITING, Ahead
+from headway.layers.ahead import ALONE, WAITING, Ahead
 
 
 def test_the_pieces_come_in_order_and_to_the_end() -> None:
@@ -21,16 +22,28 @@ def test_the_pieces_come_in_order_and_to_the_end() -> None:
     assert given == list(pieces())
 
 
-def test_an_error_comes_behind_the_pieces_before_it() -> None:
+@pytest.mark.parametrize("good", [1, ALONE, ALONE + 1])
+def test_an_error_comes_behind_the_pieces_before_it(good: int) -> None:
     def pieces() -> Generator[bytes, None, None]:
-        yield b"good"
+        yield from [b"good"] * good
         raise InvalidLayerError("broken")
 
     given: list[bytes] = []
     with Ahead(pieces()) as ahead, pytest.raises(InvalidLayerError, match="broken"):
         given.extend(ahead)
 
-    assert given == [b"good"]
+    assert given == [b"good"] * good
+
+
+@pytest.mark.parametrize("count", [0, 1, ALONE - 1])
+def test_a_small_layer_starts_no_thread(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pieces() -> Generator[bytes, None, None]:
+        yield from [b"x"] * count
+
+    monkeypatch.setattr(threading, "Thread", None)
+
+    with Ahead(pieces()) as ahead:
+        assert list(ahead) == [b"x"] * count
 
 
 def test_only_a_few_pieces_are_made_ahead() -> None:
@@ -41,18 +54,19 @@ def test_only_a_few_pieces_are_made_ahead() -> None:
         nonlocal made
         for _ in range(100):
             made += 1
-            if made > WAITING:
+            if made > ALONE + WAITING:
                 waiting.set()
             yield b"x"
 
     with Ahead(pieces()) as ahead:
-        next(iter(ahead))
+        taken = list(islice(ahead, ALONE + 1))
         waiting.wait(5)
 
-        assert made <= WAITING + 2
+        assert len(taken) + WAITING <= made <= len(taken) + WAITING + 1
 
 
-def test_leaving_early_ends_the_thread() -> None:
+@pytest.mark.parametrize("taken", [1, ALONE + 1])
+def test_leaving_early_ends_the_iterator(taken: int) -> None:
     ended = threading.Event()
 
     def pieces() -> Generator[bytes, None, None]:
@@ -63,6 +77,6 @@ def test_leaving_early_ends_the_thread() -> None:
             ended.set()
 
     with Ahead(pieces()) as ahead:
-        next(iter(ahead))
+        assert len(list(islice(ahead, taken))) == taken
 
     assert ended.wait(5)

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 READ_BYTES = 1 << 18
 REPORT_SECONDS = 0.25
+HASHED_AT_ONCE = 4 << 20
+"""Bytes of the largest blob that is hashed once it is whole: that takes less than to follow it piece by piece."""
+
 FIRST_REPORT_SECONDS = 0.02  # while others wait for what this one shows of the link
 
 
@@ -94,7 +97,9 @@ class BlobTransfer:
         self._synced_at = tools.clock()  # when nothing of it was unsynced
         self._kept = ingest.held().total
         self._consumers: list[Consumer[object]] = []
-        self._digest = self.consume(self._hash, "hash") if is_digest_known else None
+        self._is_digest_known = is_digest_known
+        hashes_now = is_digest_known and descriptor.size > HASHED_AT_ONCE
+        self._digest = self.consume(self._hash, "hash") if hashes_now else None
         self._is_doubted = False
         self._untold: HeadwayError | None = None  # why a request failed, where that is not in the log yet
         self._unpacked = 0
@@ -227,10 +232,12 @@ class BlobTransfer:
         await self._sync_if_due()
 
     async def _verify(self) -> None:
-        if self._digest is None:
+        if not self._is_digest_known:
             self._machine.verified(error=None)
             return
-        if self._is_doubted:
+        if self._digest is None:
+            self._digest = self.consume(self._hash, "hash")
+        elif self._is_doubted:
             self._digest.start()
         expected, actual = self._descriptor.digest, await self.outlast(self._digest)
         if actual == expected:
