@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from headway.errors import OverBudgetError
+from headway.service.together import one_error
 
 CHECK_SECONDS = 0.1
 
@@ -54,7 +55,7 @@ class Budget:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Cancel the block once the budget is spent.
+        """Cancel the block once the budget is spent; what the block raises goes on as it is.
 
         Raises:
             OverBudgetError: It was.
@@ -70,15 +71,18 @@ class Budget:
             over = True
             task.cancel()
 
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(watch())
-            try:
-                yield
-            except asyncio.CancelledError:
-                if not over:
-                    raise
-                task.uncancel()
-            finally:
-                watching.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(watch())
+                try:
+                    yield
+                except asyncio.CancelledError:
+                    if not over:
+                        raise
+                    task.uncancel()
+                finally:
+                    watching.cancel()
+        except BaseExceptionGroup as errors:
+            raise one_error(errors) from None
         if over:
             raise OverBudgetError(self._limit, self.spent, 0)
