@@ -301,6 +301,18 @@ async def test_a_higher_priority_displaces_the_others_until_it_is_done() -> None
     assert [name for name, _ in scene.bringer.asked] == [EDGE.reference, SMALL.reference, EDGE.reference]
 
 
+async def test_what_is_displaced_before_it_has_begun_has_its_turn_later() -> None:
+    async with process(MemoryPullStore()) as scene:
+        await asyncio.gather(scene.pulls.start(EDGE), scene.pulls.start(SMALL))
+        await settled()
+        scene.bringer.let(SMALL)
+        await settled()
+        states = await scene.states()
+
+    assert states == {"edge:1": "running", "small:1": "complete"}
+    assert [name for name, _ in scene.bringer.asked] == [SMALL.reference, EDGE.reference]
+
+
 async def test_a_higher_priority_displaces_several_at_once() -> None:
     others = [Wish(reference=f"ghcr.io/acme/other:{number}") for number in range(3)]
     async with process(MemoryPullStore()) as scene:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.pull_states import Change, PullState, after_failure, after_restart, turn
@@ -106,6 +107,13 @@ class PullRuns:
             if pull.task is None:  # else it is just ending, and its end gives turns again
                 pull.change(Change.BEGIN)
                 pull.task = self._group.create_task(self._run(pull))
+                pull.task.add_done_callback(partial(self._ended_unbegun, pull))
+
+    def _ended_unbegun(self, pull: DurablePull, task: asyncio.Task[None]) -> None:
+        """Let a pull have another turn whose task was cancelled before it ran at all."""
+        if pull.task is task:
+            pull.task = None
+            self.give_turns()
 
     async def _run(self, pull: DurablePull) -> None:
         """Bring a pull once. It never raises: one that fails must not bring down its group."""
