@@ -116,6 +116,18 @@ def test_whatever_becomes_of_the_database_the_next_start_knows_everything_again(
     assert "rebuilt" in told[0]
 
 
+@pytest.mark.parametrize("beside", ["headway.db.v3", "headway.db.v3.new", "headway.db.damaged", "headway.db-journal"])
+def test_what_lies_beside_a_database_keeps_nobody_from_rebuilding_it(root: Path, beside: str) -> None:
+    before = listed(root)
+    delete(root)
+    (root / beside).touch()
+
+    with writing(Settings(data_root=root), tell=lambda _: None):
+        pass
+
+    assert listed(root) == before != {}
+
+
 def test_a_database_that_was_put_back_from_before_is_brought_up_to_date(root: Path, tmp_path: Path) -> None:
     shutil.copy(root / "headway.db", tmp_path / "before")
     with writing(Settings(data_root=root), tell=pytest.fail) as stores:

@@ -164,7 +164,7 @@ def test_a_directory_with_somebodys_files_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "tmp" / "thesis.odt").exists()
 
 
-@pytest.mark.parametrize("names", [[], ["lost+found"], ["lock"]])
+@pytest.mark.parametrize("names", [[], ["lost+found"], ["lock"], ["lock", "reserve"]])
 def test_an_unused_directory_becomes_a_data_root_for_its_owner_only(tmp_path: Path, names: list[str]) -> None:
     path = tmp_path / "a" / "b"
     path.mkdir(parents=True)

@@ -19,7 +19,7 @@ _DOCKER = ("engine-id", "overlay2", "image", "buildkit")
 _PODMAN = ("libpod", "overlay-images", "overlay-layers", "vfs-images", "vfs-layers", "storage.lock")
 _CONTAINERD = "io.containerd."
 # Made by mkfs, and by us before the database exists.
-_BEFORE_FIRST_USE = {"lost+found", "lock"}
+_BEFORE_FIRST_USE = {"lost+found", "lock", "reserve"}
 # What every data root has that was ever used.
 _MARKS = {"trees", "blobs", "ingest"}
 
@@ -100,7 +100,7 @@ class DataRoot:
                 raise InvalidSettingError(f"data root {self.path} is not a directory") from error
         if engine := _engine(names):
             raise InvalidSettingError(f"data root {self.path} holds {engine}; choose another directory")
-        if self.database.name in names or (names >= _MARKS and not names - self._own()):
+        if self.database.name in names or (names >= _MARKS and all(map(self._is_own, names))):
             return True
         if strange := sorted(names - _BEFORE_FIRST_USE):
             raise InvalidSettingError(
@@ -109,15 +109,12 @@ class DataRoot:
             )
         return False
 
-    def _own(self) -> set[str]:
-        """Return every name that may lie in a data root whose database is gone."""
-        database = self.database.name
-        return (
-            {path.name for path in vars(self).values()}
-            | _BEFORE_FIRST_USE
-            | {f"{database}{suffix}" for suffix in ("-wal", "-shm", ".damaged", ".new")}
-            | {"key.json", "rw.damaged", f"{self.record_log.name}.new"}
-        )
+    def _is_own(self, name: str) -> bool:
+        """Tell whether a name may lie in a data root whose database is gone."""
+        # SQLite's own files, copies from before migrations, and what was damaged lie beside the database.
+        beside = (f"{self.database.name}-", f"{self.database.name}.", f"{self.record_log.name}.")
+        known = {path.name for path in vars(self).values()} | _BEFORE_FIRST_USE
+        return name in known or name in ("key.json", "key.json.new", "rw.damaged") or name.startswith(beside)
 
     def create(self) -> None:
         """Make the directory Headway's, for this user only, unless it is already; nothing is put into it.
