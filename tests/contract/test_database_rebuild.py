@@ -13,8 +13,8 @@ import pytest
 from headway.composition.reading import reading
 from headway.composition.writing import writing
 from headway.errors import StoreCorruptError
-from headway.oci.digest import Digest, ImageID
-from headway.records import ImageRecord
+from headway.oci.digest import DiffID, Digest, ImageID
+from headway.records import ImageRecord, LayerBlob
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
@@ -126,6 +126,20 @@ def test_what_lies_beside_a_database_keeps_nobody_from_rebuilding_it(root: Path,
         pass
 
     assert listed(root) == before != {}
+
+
+def test_what_was_replaced_and_then_deleted_stays_deleted(root: Path) -> None:
+    diff_id, blob = DiffID(Digest.of(b"layer")), LayerBlob(Digest.of(b"blob"), "registry.example/app")
+    with writing(Settings(data_root=root), tell=pytest.fail) as stores:
+        stores.metadata.remember(diff_id, blob)
+        stores.metadata.remember(diff_id, blob)
+        stores.metadata.forget(blob)
+    delete(root)
+
+    with writing(Settings(data_root=root), tell=lambda _: None) as stores:
+        found = stores.metadata.blobs_of(diff_id)
+
+    assert found == []
 
 
 def test_a_database_that_was_put_back_from_before_is_brought_up_to_date(root: Path, tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ class RecordLog:
         self._tables = tables(connection)
         connection.create_function("headway_row", 2, self._row)
         connection.create_function("headway_gone", 2, self._gone)
+        # Without it INSERT OR REPLACE tells of no row that it removes.
+        connection.execute("PRAGMA recursive_triggers=ON")
         for name, columns in self._tables.items():
             _follow(connection, name, columns)
 
