@@ -6,6 +6,7 @@ Rule 2: an error arrives as the error that it was, with its facts: the exit stat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import PurePath
@@ -18,6 +19,7 @@ from headway.errors import Fault, HeadwayError, Side
 from headway.version import VERSION
 
 T = TypeVar("T")
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 _ENUMS: dict[str, Callable[[Any], object]] = {"fault": Fault, "side": Side}
 
 USER_AGENT = f"headway/{VERSION}"
@@ -34,6 +36,14 @@ def decode(data: bytes | msgspec.Raw, kind: type[T]) -> T:
         msgspec.MsgspecError: It is something else.
     """
     return msgspec.json.decode(data, type=kind, dec_hook=_made)
+
+
+def as_text(name: str) -> str:
+    """Return `name` as JSON can carry it: each byte that is no UTF-8 is U+FFFD, as in what Go writes.
+
+    A file may be called anything, and a header may hold anything; Python keeps such bytes as lone surrogates.
+    """
+    return _NO_TEXT.sub("\ufffd", name)
 
 
 def is_ours(headers: Mapping[str, str]) -> bool:
@@ -69,12 +79,13 @@ def told(error: HeadwayError) -> ToldError:
     """Return an error as it is told; one of a module's own goes by the name of its nearest base."""
     known = next(kind for kind in type(error).__mro__ if getattr(errors, kind.__name__, None) is kind)
     facts = {key: value for key, value in vars(error).items() if isinstance(value, str | int | float | bool | None)}
+    facts = {key: as_text(value) if isinstance(value, str) else value for key, value in facts.items()}
     cause = getattr(error, "cause", None)
     return ToldError(
         known.__name__,
-        str(error),
+        as_text(str(error)),
         facts,
-        tuple(getattr(error, "__notes__", ())),
+        tuple(as_text(note) for note in getattr(error, "__notes__", ())),
         told(cause) if isinstance(cause, HeadwayError) else None,
     )
 

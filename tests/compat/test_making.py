@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import os
@@ -411,3 +412,24 @@ def test_a_container_that_somebody_is_in_is_not_pruned(running: Daemon) -> None:
 @pytest.mark.parametrize("filters", ['{"foo":["x"]}', '{"until":["1h","2h"]}', '{"until":["soon"]}'])
 def test_a_prune_of_containers_knows_its_filters(running: Daemon, filters: str) -> None:
     assert posted(running, "/containers/prune", filters=filters).status == 400
+
+
+def test_files_whose_names_are_no_utf8_are_listed_told_and_copied(running: Daemon) -> None:
+    made(running, "base")
+    container = created(running, "base")
+    name, link = b"caf\xe9", header(b"link", kind=b"2", linkname=b"caf\xe9")
+    running.ask(
+        "PUT",
+        f"/containers/{container}/archive?path=/",
+        body=header(name, size=5) + padded(b"fresh") + link + END,
+    )
+
+    changes = running.ask("GET", f"/containers/{container}/changes").json
+    stat = running.ask("HEAD", f"/containers/{container}/archive?path=/link").headers["x-docker-container-path-stat"]
+    copied = running.ask("GET", f"/containers/{container}/archive?path=/caf%E9")
+    missing = running.ask("GET", f"/containers/{container}/archive?path=/caf%EA")
+
+    assert {"Path": "/caf\ufffd", "Kind": 1} in changes
+    assert json.loads(base64.b64decode(stat))["linkTarget"] == "/caf\ufffd"
+    assert (copied.status, name in names_in(copied.body)) == (200, True)
+    assert (missing.status, "caf\ufffd" in missing.json["message"]) == (404, True)

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from headway.engine import call as engine_call
 from headway.engine import connections
+from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.listeners import Address, listen_tcp, listen_unix, passed_sockets
 from headway.engine.messages import said
@@ -134,6 +135,21 @@ async def test_an_error_of_ours_is_told_and_a_bug_is_told_by_its_number_only() -
     assert bug == 500
     assert b"bug in Headway, logged as" in told
     assert b"secret" not in told
+
+
+async def test_an_error_that_quotes_what_is_no_text_is_told_all_the_same() -> None:
+    async def typed(call: Call) -> web.StreamResponse:
+        return document(await call.document(dict[str, str]))
+
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(typed, listener, method="POST"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
+        writer.write(b"POST /x HTTP/1.0\r\nHost: localhost\r\nContent-Type: \xff\r\nContent-Length: 2\r\n\r\n{}")
+        answer = await reader.read()
+        writer.close()
+
+    assert answer.split()[1] == b"400"
+    assert "specified (\ufffd)".encode() in answer
 
 
 async def test_a_client_that_leaves_ends_its_request() -> None:

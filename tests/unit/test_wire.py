@@ -68,6 +68,17 @@ def test_notes_go_along() -> None:
     assert sent(error).__notes__ == ["because"]
 
 
+def test_an_error_that_names_what_is_no_text_is_told_all_the_same() -> None:
+    error = NotFoundError("file", "caf\udce9")
+    error.add_note("also: \udcff")
+
+    heard = sent(error)
+
+    assert "caf\ufffd" in str(heard)
+    assert vars(heard)["name"] == "caf\ufffd"
+    assert heard.__notes__ == ["also: \ufffd"]
+
+
 def test_an_error_of_one_module_arrives_as_its_base() -> None:
     assert type(sent(ForbiddenError("not you"))) is RequestError
 

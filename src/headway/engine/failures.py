@@ -80,7 +80,7 @@ class Failure(msgspec.Struct, frozen=True):
 def failure(error: BaseException) -> Failure:
     """Return what a client is told of `error`, and log it where it is a bug of ours."""
     if isinstance(error, AnsweredError):
-        return Failure(error.status, str(error))
+        return Failure(error.status, wire.as_text(str(error)))
     cause = error.cause if isinstance(error, PullIncompleteError) else error
     for kind, status in _STATUS:
         if isinstance(cause, kind):
@@ -90,7 +90,7 @@ def failure(error: BaseException) -> Failure:
 
 def _message(error: BaseException) -> str:
     """Return an error's words; those of what is missing begin as in Docker, for clients look for them."""
-    words = str(error)
+    words = wire.as_text(str(error))
     return f"N{words[1:]}" if words.startswith(("no such image: ", "no such container: ")) else words
 
 

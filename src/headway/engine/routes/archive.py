@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import grp
 import pwd
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
@@ -105,7 +106,9 @@ def _group_of(uid: int) -> int:
 
 
 def _path(call: Call) -> str:
-    path = call.text("path")
+    # Not `call.text`: a file may be called what is no UTF-8, and docker sends it as it is.
+    query = parse_qsl(call.request.rel_url.raw_query_string, errors="surrogateescape")
+    path = next((text for key, text in query if key == "path"), "")
     if not path:
         raise InvalidQueryError("bad parameter: path cannot be empty")
     return path

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from headway import wire
 from headway.engine import queries
 from headway.engine.answers import document, leaving, nothing
 from headway.engine.call import Call
@@ -149,7 +150,7 @@ class ContainerRoutes:
     async def _changes(self, call: Call) -> web.StreamResponse:
         layer = await asyncio.to_thread(self._containers.layer, call.places["id"])
         changes = await asyncio.to_thread(layer.changes)
-        return document([{"Path": change.path, "Kind": int(change.kind)} for change in changes] or None)
+        return document([{"Path": wire.as_text(change.path), "Kind": int(change.kind)} for change in changes] or None)
 
     async def _export(self, call: Call) -> web.StreamResponse:
         return await sent(call, self._files.export(call.places["id"]), "application/octet-stream")

@@ -7,6 +7,7 @@ import stat
 
 import msgspec
 
+from headway import wire
 from headway.engine.shapes.images import moment_of
 from headway.records import FileStat
 
@@ -25,11 +26,11 @@ _SPECIAL = {stat.S_ISUID: 1 << 23, stat.S_ISGID: 1 << 22, stat.S_ISVTX: 1 << 20}
 def path_stat(found: FileStat) -> str:
     """Return the header's value."""
     document = {
-        "name": found.name,
+        "name": wire.as_text(found.name),
         "size": found.size,
         "mode": go_mode(found.mode),
         "mtime": moment_of(found.mtime_ns),
-        "linkTarget": found.link_target,
+        "linkTarget": wire.as_text(found.link_target),
     }
     return base64.b64encode(msgspec.json.encode(document)).decode()
 
