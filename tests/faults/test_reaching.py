@@ -193,6 +193,18 @@ def test_an_address_that_refuses_costs_no_time() -> None:
     assert time.monotonic() - began < 0.2
 
 
+NOWHERE = "255.255.255.255"
+"""An address that the kernel has no TCP route to, as those of IPv6 are where there is none."""
+
+
+@pytest.mark.parametrize("addresses", [[HERE, NOWHERE], [NOWHERE, HERE]])
+def test_a_port_that_is_closed_is_no_network_that_is_down(addresses: list[str]) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        Race(addresses, 1, seconds=5).run()
+    with pytest.raises(OSError, match="Network is unreachable"):
+        Race([NOWHERE], 1, seconds=5).run()
+
+
 def test_where_no_address_answers_each_has_its_time_and_an_abort_ends_it() -> None:
     with swallowing("127.0.0.2") as port:
         began = time.monotonic()

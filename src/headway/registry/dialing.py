@@ -17,6 +17,17 @@ from contextlib import suppress
 import msgspec
 
 NEXT_SECONDS = 0.25
+NO_ROUTE = frozenset(
+    (
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.EADDRNOTAVAIL,
+        errno.EAFNOSUPPORT,
+        errno.ENONET,
+    )
+)
+"""What stands for an address that this machine has no way to."""
 
 
 class _Runner(msgspec.Struct, frozen=True):
@@ -50,7 +61,7 @@ class Race:
         """Return the connection and its address.
 
         Raises:
-            OSError: No address answers; the error is that of the last one to fail.
+            OSError: No address answers; the error is that of the last one to fail of those that there is a way to.
         """
         try:
             while True:
@@ -82,7 +93,7 @@ class Race:
             try:
                 self._start(address)
             except OSError as error:
-                self._failure = error
+                self._note(error)
 
     def _start(self, address: str) -> None:
         family, kind, protocol, _, name = socket.getaddrinfo(
@@ -122,8 +133,13 @@ class Race:
             self._drop(descriptor, TimeoutError())
         return None
 
+    def _note(self, failure: OSError) -> None:
+        """Keep what says most: without IPv6 here, a port that is closed must not look like a network that is down."""
+        if failure.errno not in NO_ROUTE or self._failure.errno in NO_ROUTE:
+            self._failure = failure
+
     def _drop(self, descriptor: int, failure: OSError) -> None:
-        self._failure = failure
+        self._note(failure)
         self._poll.unregister(descriptor)
         self._running.pop(descriptor).sock.close()
         self._next_at = 0.0  # the next one need not wait for its turn

@@ -5,7 +5,6 @@ Rule: this is the only such place of the adapter.
 
 from __future__ import annotations
 
-import errno
 import http.client
 import os
 import socket
@@ -14,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
+from headway.registry.dialing import NO_ROUTE
 from headway.registry.names import LookupTimeoutError
 from headway.registry.tls import HelloTimeoutError
 
 SHOWN_CHARACTERS = 80
-_NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.ENONET}
 
 
 @contextmanager
@@ -75,7 +74,7 @@ def _fault(error: OSError, waiting: Fault) -> tuple[Fault, str]:
             return waiting, ""
         case ConnectionRefusedError():
             return Fault.REFUSED, ""
-        case OSError(errno=number) if number in _NO_ROUTE:
+        case OSError(errno=number) if number in NO_ROUTE:
             return Fault.NO_ROUTE, os.strerror(number or 0)
         case _:
             return Fault.CUT, error.strerror or ""
