@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headway.composition.pulls import pulling
@@ -24,16 +25,21 @@ from headway.errors import (
     RefusedError,
 )
 from headway.oci.digest import DiffID, Digest
+from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import LayerBlob
+from headway.service.delete import Deleter
 from headway.service.live_limits import LiveLimits
 from headway.service.progress import Notice
+from headway.service.prune import Pruner
 from headway.service.push import PushRequest
 from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushPhase, PushStarted
 from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
 from headway.service.tagging import Tagger
 from headway.settings import Settings
+from headway.store.blobs import FileBlobStore
+from headway.store.data_root import DataRoot
 from tests.fakes import images
 from tests.fakes.simulated_pushes import SimulatedPusher
 from tests.fakes.simulated_registry import SimulatedRegistry
@@ -41,6 +47,7 @@ from tests.faults.pull import AMD64
 from tests.faults.story import CutAfter, Status
 from tests.faults.story import Fault as On
 
+ARM64 = Platform("linux", "arm64")
 LAYERS = (images.noise_layer(300_000, seed=1), images.noise_layer(200_000, seed=2), {"small": b"small"})
 IMAGE = images.image(LAYERS)
 SOURCE = Reference.parse("registry.test/test/image:latest")
@@ -61,12 +68,19 @@ class House:
         self.stores = stores
         self.events: list[PushEvent] = []
 
-    def pull(self, registry: SimulatedRegistry, reference: Reference = SOURCE, *, recipes: bool = True) -> None:
+    def pull(
+        self,
+        registry: SimulatedRegistry,
+        reference: Reference = SOURCE,
+        *,
+        recipes: bool = True,
+        platform: Platform = AMD64,
+    ) -> None:
         settings = Settings(data_root=self.settings.data_root, record_recipes=recipes)
 
         async def run() -> None:
             async with pulling(settings, self.stores, registry=registry) as puller:
-                request = PullRequest(reference, AMD64, (), InsecureRegistries())
+                request = PullRequest(reference, platform, (), InsecureRegistries())
                 await puller.pull(request, lambda _: None)
 
         asyncio.run(run())
@@ -344,6 +358,55 @@ def test_without_the_other_platforms_only_the_manifest_goes(house: House) -> Non
         "only the manifest of linux/amd64 is pushed: the index that it came with lists another for linux/arm64, "
         "which is neither here nor at the registry"
     )
+
+
+def test_the_other_platforms_stay_until_they_are_pushed_whoever_prunes(house: House) -> None:
+    image = images.image(LAYERS, index=True)
+    for platform in (AMD64, ARM64):
+        house.pull(SimulatedRegistry([image]), platform=platform)
+    for digest in image.layers:
+        house.stores.blobs.put(Digest.parse(digest), image.blobs[digest])
+    registry = SimulatedRegistry()
+
+    def prune_meanwhile(event: PushEvent) -> None:
+        house.events += [event] if isinstance(event, PushStarted) else []  # told of each platform
+        if len(house.events) == 2:
+            for record in house.stores.images.list():
+                Deleter(house.stores).delete(str(record.image_id), force=True)
+            Pruner(house.stores).prune()
+
+    async def run() -> PushDone:
+        async with pushing(house.settings, house.stores, pusher=SimulatedPusher(registry)) as pusher:
+            return await pusher.push(PushRequest(SIBLING), prune_meanwhile)
+
+    Tagger(house.stores).tag(str(SOURCE), str(SIBLING))
+    done = asyncio.run(run())
+
+    assert len(house.events) == 2
+    assert done.digest == image.manifest_digest
+    assert house.stores.images.list() == []
+
+
+class PrunedBehind(FileBlobStore):
+    """Blobs, in a store that somebody prunes behind each one that is put there."""
+
+    def __init__(self, place: Path, pruner: Pruner) -> None:
+        super().__init__(DataRoot(place))
+        self._pruner = pruner
+
+    def put(self, digest: Digest, data: bytes) -> None:
+        """See `BlobStore`."""
+        super().put(digest, data)
+        self._pruner.prune()
+
+
+def test_the_manifest_that_was_pushed_stays_whoever_prunes_meanwhile(pulled: House) -> None:
+    blobs = PrunedBehind(pulled.settings.data_root, Pruner(pulled.stores))
+    pulled.stores = msgspec.structs.replace(pulled.stores, blobs=blobs)
+
+    done = pulled.push(SimulatedPusher(SimulatedRegistry()), ELSEWHERE)
+
+    assert Digest.of(pulled.stores.blobs.read(done.digest)) == done.digest
 
 
 def test_the_platform_alone_is_pushed_where_it_is_named(house: House) -> None:

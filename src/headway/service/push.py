@@ -17,8 +17,9 @@ import msgspec
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import InsecureRegistries, endpoints_for
 from headway.errors import HeadwayError, NotFoundError, PushIncompleteError
+from headway.interfaces.garbage import Lease
 from headway.oci.descriptor import Descriptor
-from headway.oci.digest import DiffID, Digest, chain_ids
+from headway.oci.digest import DiffID, chain_ids
 from headway.oci.manifest import Manifest
 from headway.oci.media_types import OCI_CONFIG
 from headway.oci.platform import Platform
@@ -144,23 +145,21 @@ class _Push:
         record = await self._lanes.database(self._record)
         with self._stores.leases.hold(f"push {self._reference}", record.image_id) as lease:
             try:
-                kept = await self._lanes.database(self._needed, record)
-                await self._lanes.database(lease.add, kept)
-                return await self._run(record, began)
+                return await self._run(record, lease, began)
             finally:
                 await self._lanes.database(lease.drop)
 
-    async def _run(self, record: ImageRecord, began: float) -> PushDone:
-        part = await self._part(record)
+    async def _run(self, record: ImageRecord, lease: Lease, began: float) -> PushDone:
+        part = await self._part(record, lease)
         top = RawManifest(part.manifest.media_type, part.manifest.data, part.manifest.digest)
         if part.own is part.manifest and self._request.platform is None:
-            top = await self._index_over(record, part.manifest) or top
+            top = await self._index_over(record, part.manifest, lease) or top
         elif part.own is not None and part.own is not part.manifest:
             self._tell(
                 f"its digest changes: {top.digest} instead of {part.own.digest}, since layers had to be packed anew"
             )
         await self._put(self._reference.tag, top)
-        await self._lanes.database(self._recorded, record, part.manifest, top)
+        await self._lanes.database(self._recorded, record, part.manifest, top, lease)
         done = PushDone(
             reference=self._reference.familiar,
             tag=self._reference.tag,
@@ -180,14 +179,15 @@ class _Push:
             return self._documents.for_platform(record, self._request.platform)
         return record
 
-    def _needed(self, record: ImageRecord) -> list[Digest]:
+    def _keep(self, record: ImageRecord, lease: Lease) -> None:
         diff_ids = self._documents.config(record).diff_ids
         own = self._documents.own_manifest(record)
         blobs = [layer.digest for layer in own.layers] if own is not None else []
-        return [record.image_id, *diff_ids, *chain_ids(diff_ids), *blobs]
+        lease.add([record.image_id, *diff_ids, *chain_ids(diff_ids), *blobs])
 
-    async def _part(self, record: ImageRecord) -> _Part:
+    async def _part(self, record: ImageRecord, lease: Lease) -> _Part:
         """Bring layers and config of one platform's image, and return the manifest that they make."""
+        await self._lanes.database(self._keep, record, lease)
         own = await self._lanes.disk(self._documents.own_manifest, record)
         layers = await self._lanes.disk(self._layers_of, record, own)
         unique = {layer.diff_id: layer for layer in reversed(layers)}  # top first, as Docker lists them
@@ -255,7 +255,7 @@ class _Push:
 
     # Manifests
 
-    async def _index_over(self, record: ImageRecord, manifest: Manifest) -> RawManifest | None:
+    async def _index_over(self, record: ImageRecord, manifest: Manifest, lease: Lease) -> RawManifest | None:
         """Return the index that the image came with, once everything that it lists is at the registry; else None."""
         index = await self._lanes.disk(self._documents.index_over, record, manifest.digest)
         if index is None:
@@ -274,7 +274,7 @@ class _Push:
                     f"that it came with lists another{platform}, which is neither here nor at the registry"
                 )
                 return None
-            part = await self._part(other)
+            part = await self._part(other, lease)
             if part.own is not part.manifest:
                 return None
             await self._put_part(part.manifest)
@@ -291,9 +291,10 @@ class _Push:
 
     # The end
 
-    def _recorded(self, record: ImageRecord, manifest: Manifest, top: RawManifest) -> None:
+    def _recorded(self, record: ImageRecord, manifest: Manifest, top: RawManifest, lease: Lease) -> None:
         """Let the digest that the registry knows stand for the image, and tell."""
         stores, by_digest = self._stores, self._reference.name_only().with_digest(top.digest)
+        lease.add((manifest.digest, top.digest))
         for digest, data in {manifest.digest: manifest.data, top.digest: top.data}.items():
             stores.blobs.put(digest, data)
         with stores.transaction():
