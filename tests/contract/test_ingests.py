@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from hypothesis import given, settings
@@ -249,6 +250,33 @@ class FillingDisk:
         written = os.pwrite(descriptor, data[: self.room], offset)
         self.room -= written
         return written
+
+
+def test_what_was_being_written_when_it_was_closed_is_kept(root: DataRoot) -> None:
+    begun, goes_on = Event(), Event()
+
+    def write(descriptor: int, data: bytes, offset: int) -> int:
+        begun.set()
+        goes_on.wait()
+        return os.pwrite(descriptor, data, offset)
+
+    store = FileIngestStore(root, boot_id=BOOT, write=write)
+    ingest = store.open(DIGEST, len(BLOB))
+    follower = ingest.follow()
+    fresh: list[int] = []
+    writing = Thread(target=lambda: fresh.append(ingest.write_at(0, BLOB)))
+    closing = Thread(target=ingest.close)
+
+    writing.start()
+    begun.wait()
+    closing.start()
+    with pytest.raises(InterruptedError):
+        follower.read(1)  # it is closed now, and waits for the write
+    goes_on.set()
+    writing.join()
+    closing.join()
+
+    assert (fresh, store.held(DIGEST)) == ([len(BLOB)], len(BLOB))
 
 
 def test_short_writes_are_completed(root: DataRoot) -> None:

@@ -266,7 +266,7 @@ class FileIngest:
 
     def close(self) -> None:
         """Close and keep it; one that holds nothing leaves nothing behind. Followers are stopped."""
-        self._end(keep=bool(self._held.total))
+        self._end(keep=True)
 
     def _end(self, *, keep: bool) -> None:
         with self._changed:
@@ -276,6 +276,7 @@ class FileIngest:
             self._changed.notify_all()
             while self._users:
                 self._unused.wait()
+            keep = keep and bool(self._held.total)  # told now: a write may have been under way
         try:
             with disk_errors(self._directory):
                 os.close(self._journal)
