@@ -110,6 +110,17 @@ def test_filters_say_which(stores: Stores, filters: dict[str, list[str]], gone: 
     assert {name for image_id, name in names.items() if image_id not in left(stores)} == gone
 
 
+@pytest.mark.parametrize("created", ["", "yesterday"])
+def test_an_image_that_does_not_say_when_it_was_made_is_not_older_than_anything(stores: Stores, created: str) -> None:
+    image_id = add_image(stores, created=created)
+
+    pruner(stores).prune({"until": ["24h"]})
+    between = left(stores)
+    pruner(stores).prune()
+
+    assert (between, left(stores)) == ({image_id}, set())
+
+
 @pytest.mark.parametrize(
     ("filters", "error", "message"),
     [

@@ -124,7 +124,10 @@ class Pruner:
                 return False
             if "label!" in filters and labels_match(filters["label!"], image.labels):
                 return False
-            return until is None or (microseconds(image.record.created) or 0) <= until // 1_000
+            if until is None:
+                return True
+            created = microseconds(image.record.created)
+            return created is not None and created <= until // 1_000  # what tells no date is not known to be old
 
         listed = self._listing.images({"label": filters.get("label", ())}, intermediate=True)
         return [image for image in listed if is_wanted(image)]
