@@ -23,6 +23,7 @@ from headway.store import journal
 from headway.store.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
 from headway.store.ingests import FileIngestStore
+from headway.store.removal import remove_tree
 from tests.contract.ingest_contract import BLOB, DIGEST, IngestContract
 from tests.fakes.memory import MemoryBlobStore, MemoryIngestStore
 
@@ -402,6 +403,40 @@ def test_a_file_that_may_not_grow_is_an_error_of_the_store(root: DataRoot) -> No
 
     assert result.returncode == 7
     assert reopened(root, BOOT) == Ranges([(0, 2500)])
+
+
+def test_who_wants_a_blob_is_not_kept_out_by_its_discard(root: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(root, 5)
+    store = FileIngestStore(root, boot_id=BOOT)
+    found: list[Ranges] = []
+
+    def remove(path: Path) -> None:
+        ingest = store.open(DIGEST, len(BLOB))
+        found.append(ingest.held())
+        ingest.write_at(0, BLOB[:10])
+        ingest.close()
+        remove_tree(path)
+
+    monkeypatch.setattr("headway.store.ingests.remove_tree", remove)
+    store.discard(DIGEST)
+
+    assert found == [Ranges()]
+    assert store.held(DIGEST) == 10
+    assert os.listdir(root.tmp) == []
+
+
+@pytest.mark.parametrize("is_directory", [True, False])
+def test_a_discard_takes_whatever_lies_there(root: DataRoot, is_directory: bool) -> None:  # noqa: FBT001
+    strange = root.ingest(DIGEST)
+    if is_directory:
+        (strange / "below").mkdir(parents=True)
+        (strange / "below" / "file").touch()
+    else:
+        strange.touch()
+
+    FileIngestStore(root, boot_id=BOOT).discard(DIGEST)
+
+    assert os.listdir(root.ingests) == []
 
 
 def test_an_absent_data_root_reads_as_empty(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from headway.oci.digest import Digest
 from headway.store import journal
 from headway.store.data_root import DataRoot
 from headway.store.failures import disk_errors, is_full
-from headway.store.ingest import FileIngest, PositionedWrite, remove_ingest
+from headway.store.ingest import FileIngest, PositionedWrite
 from headway.store.journal import Record
+from headway.store.removal import remove_tree
 
 _CHUNK = 1 << 20
 
@@ -150,14 +151,16 @@ class FileIngestStore:
             ConflictError: It is open.
             StoreError: The disk failed.
         """
-        self._reserve(digest)
-        directory = self._root.ingest(digest)
-        try:
-            with disk_errors(directory):
-                if directory.exists():
-                    remove_ingest(directory)
-        finally:
-            self._forget(digest)
+        directory, private = self._root.ingest(digest), self._root.private()
+        with self._lock, disk_errors(directory):
+            if digest in self._open:
+                raise ConflictError(f"the ingest of {digest} is open")
+            # Its name goes at once: whoever wants the blob now does not wait for the files, and is not refused.
+            try:
+                os.rename(directory, private)
+            except FileNotFoundError:
+                return
+        remove_tree(private)
 
 
 def _read_journal(directory: Path) -> bytes:
