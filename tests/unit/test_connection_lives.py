@@ -27,10 +27,42 @@ def test_the_others_go_as_far_as_some_connection_has_gone() -> None:
     lives = ConnectionLives()
     lives.begin(HOST, "first")
 
-    lives.brought(HOST, 50 * PIECE_BYTES)
-    lives.brought(HOST, PIECE_BYTES)
+    lives.brought(HOST, 50 * PIECE_BYTES, size=PIECE_BYTES, seconds=1.0)
+    lives.brought(HOST, PIECE_BYTES, size=PIECE_BYTES, seconds=1.0)
 
     assert lives.allowance(HOST, "second") == 50 * PIECE_BYTES
+
+
+def test_pieces_grow_with_what_a_connection_has_carried_where_they_go_quickly() -> None:
+    lives = ConnectionLives()
+
+    sizes = []
+    for pieces in (1, 8, 16, 64, 1000):
+        lives.brought(HOST, pieces * PIECE_BYTES, size=PIECE_BYTES, seconds=0.01)
+        sizes.append(lives.piece(HOST) // PIECE_BYTES)
+
+    assert sizes == [1, 1, 2, 8, 8]
+    assert lives.piece("other.test") == PIECE_BYTES
+
+
+def test_no_piece_takes_longer_than_half_a_second_as_far_as_was_seen() -> None:
+    lives = ConnectionLives()
+
+    sizes = []
+    for seconds in (0.01, 0.25, 2.0):
+        lives.brought(HOST, 1000 * PIECE_BYTES, size=PIECE_BYTES, seconds=seconds)
+        sizes.append(lives.piece(HOST) // PIECE_BYTES)
+
+    assert sizes == [8, 2, 1]
+
+
+def test_where_a_life_was_seen_pieces_stay_small() -> None:
+    lives = ConnectionLives()
+    lives.brought(HOST, 1000 * PIECE_BYTES, size=PIECE_BYTES, seconds=0.01)
+
+    lives.cut(HOST, 1000 * PIECE_BYTES, now=1.0)
+
+    assert lives.piece(HOST) == PIECE_BYTES
 
 
 def test_when_the_explorer_has_ended_the_next_one_that_begins_explores() -> None:

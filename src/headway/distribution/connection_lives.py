@@ -8,6 +8,8 @@ Rule 2: where no life was seen, one upload explores: it stays on its connection.
         connection has gone, so that the first cut costs one upload and not all of them.
 Rule 3: where a connection does not even bring one piece over, pieces become smaller.
 Rule 4: what was seen a week ago is explored anew: links change.
+Rule 5: where no life was seen and pieces go quickly, they grow, for each costs the registry a file that it opens and a
+        hash that it puts away, 12 ms in all. A piece that is cut is still no more than an eighth of what went before.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ import msgspec
 
 PIECE_BYTES = 2 << 20
 MIN_PIECE_BYTES = 64 << 10
+MAX_PIECE_BYTES = 16 << 20
+PIECE_SECONDS = 0.5  # no piece is made larger than what takes so long
+PROVED_PIECES = 8  # as long as a connection has carried so many pieces of a size, it may carry one
 UNPROVED_BYTES = 2 * PIECE_BYTES
 FRESH_SECONDS = 7 * 86_400.0
 
@@ -48,12 +53,13 @@ class ConnectionLives:
     def __init__(self, known: Mapping[str, Life] | None = None, *, now: float = 0.0) -> None:
         self._lives = {host: life for host, life in (known or {}).items() if 0 <= now - life.seen < FRESH_SECONDS}
         self._proved: dict[str, int] = {}
+        self._grown: dict[str, int] = {}
         self._explorers: dict[str, object] = {}
         self._new: dict[str, Life] = {}
 
     def piece(self, host: str) -> int:
         """Return how large a piece may be, in bytes."""
-        return self._lives[host].piece if host in self._lives else PIECE_BYTES
+        return self._lives[host].piece if host in self._lives else self._grown.get(host, PIECE_BYTES)
 
     def allowance(self, host: str, upload: object) -> int | None:
         """Return how many bytes a connection may carry for an upload; None lets it carry what it can.
@@ -78,9 +84,18 @@ class ConnectionLives:
         if self._explorers.get(host) is upload:
             del self._explorers[host]
 
-    def brought(self, host: str, carried: int) -> None:
-        """Report that a connection has brought a piece over; it has carried so many bytes by now."""
-        self._proved[host] = max(carried, self._proved.get(host, 0))
+    def brought(self, host: str, carried: int, *, size: int, seconds: float) -> None:
+        """Report that a connection has brought a piece over.
+
+        Args:
+            host: ``host[:port]`` of the registry.
+            carried: Bytes that the connection has carried by now, this piece included.
+            size: Bytes of the piece.
+            seconds: How long it took, with its answer.
+        """
+        proved = self._proved[host] = max(carried, self._proved.get(host, 0))
+        quick = int(size / max(seconds, 0.001) * PIECE_SECONDS)
+        self._grown[host] = max(PIECE_BYTES, min(proved // PROVED_PIECES, quick, MAX_PIECE_BYTES))
 
     def cut(self, host: str, carried: int, *, now: float) -> None:
         """Report that a connection was lost in the middle of a piece.

@@ -150,8 +150,9 @@ class Upload:
             case Send():
                 began = clock()
                 held = await self._send(action, machine)
-                self._tools.standing.lives.brought(self._target.endpoint.host, session.carried)
-                machine.sent(held, seconds=clock() - began, now=clock())
+                host, size, seconds = self._target.endpoint.host, action.end - action.offset, clock() - began
+                self._tools.standing.lives.brought(host, session.carried, size=size, seconds=seconds)
+                machine.sent(held, seconds=seconds, now=clock())
             case Ask():
                 machine.told(await self._in_thread(session.held), now=clock())
             case Close():
