@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
+import msgspec
 import pytest
 
 from headway.distribution.endpoints import Endpoint
@@ -13,7 +15,8 @@ from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.service.fetches import Fetches
 from headway.service.tools import Source
-from tests.contract.test_receiver import BLOB, ingest_with, tools
+from tests.contract.test_receiver import BLOB, Body, ingest_with, tools
+from tests.fakes.simulated_registry import SimulatedRegistry
 
 
 async def test_a_request_for_which_there_is_no_thread_does_not_share_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,5 +32,35 @@ async def test_a_request_for_which_there_is_no_thread_does_not_share_the_link(mo
         with pytest.raises(RuntimeError):
             fetches.start(Fetch(0, 0, len(BLOB), 0))
     await fetches.stop()
+
+    assert work.memory.sharing == 1
+
+
+async def test_who_is_cancelled_while_requests_end_does_not_share_the_link_any_more() -> None:
+    ends = threading.Event()
+
+    class Stuck(Body):
+        def open(self) -> int:
+            ends.wait(10)
+            return 0
+
+        def abort(self) -> None:
+            """Be of no help."""
+
+    class StuckRegistry(SimulatedRegistry):
+        def blob(self, *_: object) -> Stuck:  # type: ignore[override]  # it never gives another
+            return Stuck(0, [BLOB])
+
+    work = msgspec.structs.replace(tools(time.monotonic), registry=StuckRegistry())
+    blob = Descriptor(media_type="", digest=Digest.of(BLOB), size=len(BLOB))
+    fetches = Fetches(work, [Source(Endpoint("r"), "app")], blob, ingest_with())
+    work.memory.began()  # another one
+    fetches.start(Fetch(0, 0, len(BLOB), 0))
+    assert work.memory.sharing == 2
+    async with asyncio.TaskGroup() as group:
+        stopping = group.create_task(fetches.stop())
+        await asyncio.sleep(0)
+        stopping.cancel()
+    ends.set()
 
     assert work.memory.sharing == 1

@@ -132,8 +132,11 @@ class Fetches:
     async def stop(self) -> None:
         """End every request, and wait for that."""
         self.abort()
-        for running in list(self._running):
-            await running.thread.stop()
-            self._remove(running)
-        for source in range(len(self._sources)):
-            self._streams(source).gone(id(self))
+        try:
+            for running in self._running:
+                await running.thread.stop()
+        finally:
+            for running in tuple(self._running):
+                self._remove(running)
+            for source in range(len(self._sources)):
+                self._streams(source).gone(id(self))
