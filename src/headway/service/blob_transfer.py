@@ -190,6 +190,8 @@ class BlobTransfer:
     async def close(self) -> None:
         """End all work on the ingest; its bytes stay."""
         for consumer in self._consumers:
+            consumer.abort()
+        for consumer in self._consumers:
             await consumer.stop()
 
     # Actions

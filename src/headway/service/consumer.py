@@ -98,6 +98,10 @@ class Consumer(Generic[T]):
         """Return what the work gave; raise what it raised."""
         return await asyncio.shield(self._thread.done)
 
+    def abort(self) -> None:
+        """Make the work end soon, whatever it is at."""
+        self._thread.abort()
+
     async def stop(self) -> None:
-        """End the work, whatever it is at."""
+        """End the work, and wait for that."""
         await self._thread.stop()

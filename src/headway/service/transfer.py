@@ -179,16 +179,18 @@ class Transfers:
     async def _opened(
         self, descriptor: Descriptor, sources: Sequence[Source], report: Listener
     ) -> AsyncIterator[tuple[BlobTransfer, Ingest]]:
-        disk = self._tools.lanes.disk
-        ingest = await self._tools.lanes.disk_to_the_end(self._ingests.open, descriptor.digest, descriptor.size)
-        healthy = self._tools.standing.health.ordered
-        sources = healthy(sources, "blob", host_of=lambda source: source.endpoint.host, now=self._tools.clock())
-        transfer = BlobTransfer(self._tools, sources, descriptor, ingest, report)
+        to_the_end = self._tools.lanes.disk_to_the_end
+        ingest = await to_the_end(self._ingests.open, descriptor.digest, descriptor.size)
         try:
-            yield transfer, ingest
-        finally:
-            await transfer.close()
-            await disk(ingest.close)
+            healthy = self._tools.standing.health.ordered
+            sources = healthy(sources, "blob", host_of=lambda source: source.endpoint.host, now=self._tools.clock())
+            transfer = BlobTransfer(self._tools, sources, descriptor, ingest, report)
+            try:
+                yield transfer, ingest
+            finally:
+                await transfer.close()
+        finally:  # a cancellation may end the other end: one that stayed open could not be opened again
+            await to_the_end(ingest.close)
 
     @contextmanager
     def _unpacked(

@@ -98,24 +98,25 @@ class WebImporter:
     async def _kept(self, endpoint: Endpoint, found: WebFile, request: ImportRequest, watch: Watch) -> ImageID:
         """Import a file whose bytes are kept until it is whole."""
         identity, size = found.identity(request.origin), found.size or 0
-        disk = self._tools.lanes.disk
+        to_the_end = self._tools.lanes.disk_to_the_end
 
         def report(progress: LayerProgress) -> None:
             watch(Arriving(progress.held, size, progress.cause, progress.retry_seconds))
 
-        ingest = await self._tools.lanes.disk_to_the_end(self._ingests.open, identity, size)
+        ingest = await to_the_end(self._ingests.open, identity, size)
         source = Source(msgspec.structs.replace(endpoint, validator=found.validator), "")
         descriptor = Descriptor(media_type="", digest=identity, size=size)
         transfer = BlobTransfer(self._tools, [source], descriptor, ingest, report, is_digest_known=False)
         try:
-            return await self._imported(transfer, size, request, ingest)
+            try:
+                return await self._imported(transfer, size, request, ingest)
+            finally:
+                await transfer.close()
         except IntegrityError:
-            await transfer.close()
-            await disk(ingest.discard)  # no attempt makes a tar of it
+            await to_the_end(ingest.discard)  # no attempt makes a tar of it
             raise
         finally:
-            await transfer.close()
-            await disk(ingest.close)
+            await to_the_end(ingest.close)
 
     async def _imported(self, transfer: BlobTransfer, size: int, request: ImportRequest, ingest: Ingest) -> ImageID:
         def unpack(follower: Follower, verdict: Verdict[None]) -> ImageID:
