@@ -56,19 +56,25 @@ async def streamed(call: Call, work: Callable[[Emit], Awaitable[None]]) -> web.S
     """Do `work`, and answer with what it emits meanwhile.
 
     Raises:
+        ConnectionResetError: The client has left; so has the work.
         Exception: What `work` raised before it emitted anything.
     """
     outbox = _Outbox()
     response = web.StreamResponse(headers=stream_headers("application/json"))
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(_outcome(work, outbox))
-        while not task.done():
-            filled = group.create_task(outbox.filled.wait())
-            await asyncio.wait({task, filled}, return_when=asyncio.FIRST_COMPLETED)
-            filled.cancel()
-            await _send(call, response, outbox.take())
-            if not task.done():
-                await asyncio.wait({task}, timeout=FLUSH_SECONDS)
+    try:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(_outcome(work, outbox))
+            while not task.done():
+                filled = group.create_task(outbox.filled.wait())
+                await asyncio.wait({task, filled}, return_when=asyncio.FIRST_COMPLETED)
+                filled.cancel()
+                await _send(call, response, outbox.take())
+                if not task.done():
+                    await asyncio.wait({task}, timeout=FLUSH_SECONDS)
+    except BaseExceptionGroup as errors:
+        if errors.split(ConnectionResetError)[1] is None:  # found out by writing, before the loop tells
+            raise ConnectionResetError("the client has left") from errors
+        raise
     error = task.result()
     if error is not None:
         if not response.prepared:
