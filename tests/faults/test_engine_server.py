@@ -21,7 +21,7 @@ from headway.engine.messages import said
 from headway.engine.pull_messages import Emit
 from headway.engine.routing import Handler, Route
 from headway.engine.server import EngineServer
-from headway.engine.stream import streamed
+from headway.engine.stream import Line, streamed
 from headway.errors import ConflictError, InvalidSettingError, NotFoundError
 
 
@@ -170,6 +170,86 @@ async def test_a_client_that_leaves_ends_its_request() -> None:
         await begun.wait()
         writer.close()
         await ended.wait()
+
+
+@pytest.mark.parametrize("request_text", ["GET /x HTTP/1.0\r\n\r\n", "GET /x HTTP/1.1\r\nHost: a\r\n\r\n"])
+@pytest.mark.parametrize("delay", [0.0, 0.05])
+async def test_a_client_that_has_sent_everything_has_not_left(tmp_path: Path, request_text: str, delay: float) -> None:
+    async def slow(call: Call) -> web.StreamResponse:
+        await asyncio.sleep(0.1)
+        return web.Response(text="late")
+
+    async with serving(slow, listen_unix(tmp_path / "s")), asyncio.timeout(5):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        writer.write(request_text.encode())
+        await asyncio.sleep(delay)
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+
+    assert answer.endswith(b"late")
+
+
+async def test_a_client_that_sends_half_a_body_and_no_more_has_left(tmp_path: Path) -> None:
+    lost = asyncio.Event()
+
+    async def reading(call: Call) -> web.StreamResponse:
+        try:
+            return web.Response(body=await call.body(100))
+        finally:
+            lost.set()
+
+    async with serving(reading, listen_unix(tmp_path / "s"), method="POST"), asyncio.timeout(5):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        writer.write(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+        await asyncio.sleep(0.05)
+        writer.write_eof()
+        await lost.wait()
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_client_on_a_unix_socket_that_leaves_ends_its_request(tmp_path: Path) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless(call: Call) -> web.StreamResponse:
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+        return web.Response()
+
+    async with serving(endless, listen_unix(tmp_path / "s")), asyncio.timeout(5):
+        _, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        await begun.wait()
+        writer.close()
+        await ended.wait()
+
+
+@pytest.mark.parametrize("rest", [b"5\r\nhello\r\nno length\r\n", b"5\r\nhelloXX"])
+async def test_a_body_that_is_no_http_is_a_bad_request_and_not_waited_for(
+    caplog: pytest.LogCaptureFixture, rest: bytes
+) -> None:
+    begun = asyncio.Event()
+
+    async def reading(call: Call) -> web.StreamResponse:
+        begun.set()
+        return web.Response(body=await call.body(100))
+
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(reading, listener, method="POST"), asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
+        writer.write(b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await begun.wait()
+        writer.write(rest)
+        answer = await reader.read()
+        writer.close()
+
+    assert answer.split()[1] == b"400"
+    assert b"the request's body is no HTTP" in answer
+    assert caplog.records == []
 
 
 async def test_a_client_that_leaves_between_two_pieces_of_an_answer_is_no_bug(
@@ -428,6 +508,39 @@ async def test_a_client_that_leaves_a_stream_ends_the_work() -> None:
             ended.set()
 
     await streaming(work, ended=ended)
+
+
+async def test_a_client_that_leaves_while_a_line_is_written_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
+    ended = asyncio.Event()
+
+    class Leaving:
+        def __init__(self, call: Call) -> None:
+            self._call = call
+
+        def encode(self) -> bytes:
+            assert self._call.request.transport is not None
+            self._call.request.transport.close()  # before the loop has told anybody
+            return b"more\r\n"
+
+    async def handler(call: Call) -> web.StreamResponse:
+        async def work(emit: Callable[[Line, str], None]) -> None:
+            emit(Leaving(call), "")
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                ended.set()
+
+        return await streamed(call, work)
+
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(handler, listener), asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
+        writer.write(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.read()
+        await ended.wait()
+        writer.close()
+
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_a_sockets_file_is_its_owners_alone(tmp_path: Path) -> None:

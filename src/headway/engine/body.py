@@ -24,7 +24,7 @@ HELD_PIECES = 4
 
 
 class BodyLostError(RequestError):
-    """The client left in the middle of its body."""
+    """The client left in the middle of its body, or what it sent there is none."""
 
 
 class BodySource:
@@ -114,7 +114,7 @@ async def _feed(request: web.BaseRequest, source: BodySource) -> None:
             if piece:
                 await source.put(piece)
         lost = False
-    except ConnectionError:
+    except (ConnectionError, BodyLostError):
         pass  # whoever reads is told
     finally:
         source.end(lost=lost)

@@ -2,20 +2,24 @@
 
 Rule 1: it is bounded: headers, the time to send them, and connections.
 Rule 2: a body is what was sent: nothing is decompressed because a header says so.
-Rule 3: a client that leaves ends its handler at once, and nothing else.
+Rule 3: a client that leaves ends its handler at once, and nothing else. One that only says that it has sent
+        everything (``echo … | socat - UNIX:…``) has not left; on TCP the two look the same, and it has.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import select
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler
 
 from headway.engine.answers import refusal
+from headway.engine.body import BodyLostError
 from headway.engine.failures import failure
 from headway.version import VERSION
 
@@ -77,11 +81,12 @@ class BoundedServer(web.Server):
 class _Connection(RequestHandler):
     """One connection; it has to send its next request within a time, headers and all."""
 
-    __slots__ = ("_deadline",)
+    __slots__ = ("_body", "_deadline")
 
     def __init__(self, manager: BoundedServer, **settings: Any) -> None:  # noqa: ANN401  # passed on
         super().__init__(manager, **settings)
         self._deadline: asyncio.TimerHandle | None = None
+        self._body: StreamReader | None = None  # of the newest request
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
@@ -96,6 +101,25 @@ class _Connection(RequestHandler):
         """See `asyncio.BaseProtocol`."""
         self.request_came()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        super().data_received(data)
+        if not self._messages or self._messages[-1][1] is self._body:
+            return
+        if self._body is not None and not self._body.is_eof():  # what came in the middle of it is no HTTP
+            self._body.set_exception(BodyLostError("the request's body is no HTTP"))
+            self._body.feed_eof()
+        self._body = self._messages[-1][1]
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # the base's always lets the connection be closed
+        """Take note that nothing more comes; return whether the connection is kept for an answer."""
+        is_answering = bool(self._messages) or self._waiter is None
+        is_whole = self._body is not None and self._body.is_eof()
+        if self.transport is None or not (is_answering and is_whole and _still_listens(self.transport)):
+            return False
+        self.close()  # once it is answered
+        return True
 
     def handle_error(
         self,
@@ -136,3 +160,13 @@ class _Connection(RequestHandler):
     def _late(self) -> None:
         self._deadline = None
         self.force_close()
+
+
+def _still_listens(transport: asyncio.BaseTransport) -> bool:
+    """Whether a client that sends no more still takes an answer, as far as a unix socket tells."""
+    client = transport.get_extra_info("socket")
+    if client is None or client.family != socket.AF_UNIX:
+        return False
+    poll = select.poll()
+    poll.register(client.fileno(), 0)
+    return not poll.poll(0)  # POLLHUP is always told: both directions are shut
