@@ -91,4 +91,7 @@ async def test_a_layer_that_fails_and_is_cancelled_while_it_ends_can_be_asked_fo
 
         with pytest.raises(NotFoundError):  # and not that its ingest is open
             await here.bring()
-    assert not [thread for thread in threading.enumerate() if thread.name in {"hash", "unpack"}]
+    for thread in threading.enumerate():
+        if thread.name in {"hash", "unpack"}:
+            thread.join(10)
+            assert not thread.is_alive()
