@@ -309,15 +309,25 @@ def test_a_parent_is_known_where_both_are_in_the_archive(tmp_path: Path) -> None
 
 
 def test_an_image_that_cannot_be_the_parent_is_refused(house: House) -> None:
-    house.load(tar_of(docker_20(PLAIN)))
-    files = docker_20(GZIPPED)
-    (item,) = json.loads(files["manifest.json"])
-    files["manifest.json"] = json.dumps([{**item, "Parent": PLAIN.image_id}]).encode()
-
     with pytest.raises(InvalidArchiveError, match="is not a valid parent"):
-        house.load(tar_of(files))
+        house.load(tar_of(made_from(PLAIN, docker_20(GZIPPED, PLAIN))))
 
-    assert house.names() == ["plain:1"]
+    assert house.names() == []
+
+
+def test_an_image_that_is_here_by_chance_is_no_parent(house: House) -> None:
+    house.load(tar_of(docker_20(PLAIN)))
+
+    house.load(tar_of(made_from(PLAIN, docker_20(GZIPPED))))
+
+    assert house.names() == ["plain:1", "example.com/gz:2"]
+    assert house.stores.images.parents() == set()
+
+
+def made_from(parent: Image, files: Mapping[str, bytes | str]) -> dict[str, bytes | str]:
+    """Return the files of an archive whose first image is said to be made from `parent`."""
+    first, *others = json.loads(files["manifest.json"])
+    return {**files, "manifest.json": json.dumps([{**first, "Parent": parent.image_id}, *others]).encode()}
 
 
 def test_a_layer_that_is_here_is_not_unpacked_again(house: House, tmp_path: Path) -> None:

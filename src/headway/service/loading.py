@@ -9,7 +9,7 @@ Rule 4: what a load that failed has brought goes; what a killed one has brought 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -187,7 +187,7 @@ class Loader:
             for each, chain_id in zip(checked, chains, strict=True):
                 self._put(each, chain_id, own[each.config.image_id], layers)
             for each in checked:
-                events += self._name(each)
+                events += self._name(each, own.keys())
             lease.drop()
         for event in events:
             tell(event)
@@ -207,9 +207,11 @@ class Loader:
                 if layers.was_computed(diff_id, layer.digest):
                     stores.metadata.remember(diff_id, LayerBlob(layer.digest, repository))
 
-    def _name(self, checked: _Checked) -> list[LoadEvent]:
+    def _name(self, checked: _Checked, loaded: Collection[ImageID]) -> list[LoadEvent]:
         stores, image_id = self._stores, checked.config.image_id
-        self._set_parent(checked)
+        parent = checked.archived.parent
+        if parent is not None and parent in loaded:  # what is here by chance makes no difference
+            self._set_parent(checked, ImageID(parent))
         events: list[LoadEvent] = []
         for name in checked.archived.names:
             before = stores.references.put_tag(name, image_id)
@@ -219,19 +221,14 @@ class Loader:
         stores.events.tell_of_image("load", image_id, image_id, stores.images.get(image_id))
         return [*events, Loaded(image_id, checked.archived.names)]
 
-    def _set_parent(self, checked: _Checked) -> None:
-        """Record the parent that the archive names, where it is here and can be one (moby-behaviour 6.12)."""
-        if checked.archived.parent is None:
-            return
-        parent = self._stores.images.get(ImageID(checked.archived.parent))
-        if parent is None:
-            return
-        history = ImageConfig.parse(self._stores.blobs.read(parent.image_id)).history
+    def _set_parent(self, checked: _Checked, parent: ImageID) -> None:
+        """Record the parent that the archive names, if it can be one (moby-behaviour 6.12)."""
+        history = ImageConfig.parse(self._stores.blobs.read(parent)).history
         if history != checked.config.history[:-1] or not checked.config.history:
-            raise InvalidArchiveError(f"image {parent.image_id} is not a valid parent for {checked.config.image_id}")
+            raise InvalidArchiveError(f"image {parent} is not a valid parent for {checked.config.image_id}")
         record = self._stores.images.get(checked.config.image_id)
         if record is not None:
-            self._stores.images.put(msgspec.structs.replace(record, parent=parent.image_id))
+            self._stores.images.put(msgspec.structs.replace(record, parent=parent))
 
 
 def _own_manifest(checked: _Checked) -> Manifest | None:
