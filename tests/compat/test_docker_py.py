@@ -255,6 +255,19 @@ def test_a_registry_is_asked_without_a_pull(client: docker.DockerClient, registr
     assert not data.has_platform("linux/s390x")
 
 
+def test_a_registry_says_what_an_image_without_an_index_runs_on(
+    client: docker.DockerClient, registry: DockerRegistry
+) -> None:
+    repository = f"team/app{next(_numbers)}"
+    built = images.image(config={"Cmd": ["sh"]})
+    registry.push(built, repository)
+
+    data = client.images.get_registry_data(f"{registry.host}/{repository}:latest")
+
+    assert data.has_platform("linux/amd64")
+    assert not data.has_platform("linux/arm64")
+
+
 def test_a_container_is_made_found_and_renamed(client: docker.DockerClient, container: Any) -> None:  # noqa: ANN401
     assert container.status == "created"
     assert container.labels == {"team": "edge", "of": container.labels["of"], "a": "b"}

@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from headway.engine.api_version import ApiVersion
+from headway.engine.routes.pulls import platform_document
 from headway.engine.shapes.events import event_message
 from headway.engine.shapes.images import summary
 from headway.oci.digest import Digest, ImageID
+from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import Event, ImageRecord
 from headway.service.listing import ListedImage
@@ -92,3 +94,15 @@ def test_a_containers_event_says_from_which_image_and_a_daemons_has_neither() ->
     assert event("container", "c1", image="busybox")["from"] == "busybox"
     assert not {"status", "id", "from"} & set(event("daemon", "ID"))
     assert "id" not in event("image", "")
+
+
+def test_a_platform_is_written_with_everything_that_tells_it_from_others() -> None:
+    windows = Platform("windows", "amd64", os_version="10.0.17763.1", os_features=("win32k",))
+
+    assert platform_document(windows) == {
+        "architecture": "amd64",
+        "os": "windows",
+        "os.version": "10.0.17763.1",
+        "os.features": ["win32k"],
+    }
+    assert platform_document(Platform("linux", "arm", "v7")) == {"architecture": "arm", "os": "linux", "variant": "v7"}

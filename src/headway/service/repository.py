@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from headway.distribution.endpoints import endpoints_for
+from contextlib import closing
+
+from headway.distribution.endpoints import Endpoint, endpoints_for
+from headway.errors import DigestMismatchError, InvalidDocumentError
 from headway.interfaces.images import HostMemory
 from headway.interfaces.registries import Registry
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
+from headway.oci.image_config import MAX_CONFIG_BYTES
 from headway.oci.reference import Reference
 from headway.records import RawManifest
 from headway.service.asking import Asker
@@ -41,6 +45,23 @@ class Repository:
     async def manifest(self, digest: Digest) -> RawManifest:
         """Return a manifest or an index, verified; raise as `resolve`."""
         return await self._asker.ask(lambda endpoint: self._registry.fetch_manifest(endpoint, self.name.path, digest))
+
+    async def config(self, descriptor: Descriptor) -> bytes:
+        """Return an image's config, verified; raise as `resolve`."""
+        if descriptor.size > MAX_CONFIG_BYTES:
+            raise InvalidDocumentError(f"the image's config is larger than {MAX_CONFIG_BYTES} bytes")
+        return await self._asker.ask(lambda endpoint: self._read(endpoint, descriptor))
+
+    def _read(self, endpoint: Endpoint, descriptor: Descriptor) -> bytes:
+        data = bytearray()
+        with closing(self._registry.blob(endpoint, self.name.path, descriptor, 0, descriptor.size)) as stream:
+            stream.open()
+            while len(data) <= descriptor.size and (piece := stream.read()):
+                data += piece
+        actual = Digest.of(data, descriptor.digest.algorithm)
+        if actual != descriptor.digest:
+            raise DigestMismatchError("the image's config", descriptor.digest, actual, endpoint.host)
+        return bytes(data)
 
     async def tags(self) -> list[str]:
         """Return the repository's tags, in the registry's order; raise as `resolve`."""

@@ -22,12 +22,15 @@ from headway.engine.stream import streamed
 from headway.errors import HeadwayError, InvalidReferenceError, RequestError
 from headway.interfaces.pulls import Wish
 from headway.oci.digest import Digest
-from headway.oci.manifest import Index, parse_manifest
+from headway.oci.image_config import ImageConfig
+from headway.oci.manifest import Index, Manifest, parse_manifest
+from headway.oci.media_types import is_image_config
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference, parse_any
 from headway.service.image_service import ImageService
 from headway.service.progress import PullDone
 from headway.service.pulls import Pulls
+from headway.service.repository import Repository
 
 
 class PullRoutes:
@@ -106,24 +109,32 @@ class PullRoutes:
         except HeadwayError as error:
             raise told_of_manifest(error, reference) from error
         shape = {"mediaType": raw.media_type or descriptor.media_type, "digest": str(raw.digest), "size": len(raw.data)}
-        return document(
-            {"Descriptor": shape, "Platforms": await asyncio.to_thread(_platforms, raw.data, raw.media_type)}
-        )
+        found = await asyncio.to_thread(parse_manifest, raw.data, raw.media_type)
+        return document({"Descriptor": shape, "Platforms": await _platforms(found, repository)})
 
 
-def _platforms(data: bytes, media_type: str) -> list[dict[str, object]] | None:
-    """Return what an index offers; a manifest alone does not say, as in Docker 20."""
-    found = parse_manifest(data, media_type)
+async def _platforms(found: Manifest | Index, repository: Repository) -> list[dict[str, object]] | None:
+    """Return what an index offers, or what a manifest's config says; None where that cannot be had, as in Docker."""
     if isinstance(found, Index):
-        return [_platform(entry.platform) for entry in found.manifests if entry.platform is not None]
-    return None
+        return [platform_document(entry.platform) for entry in found.manifests if entry.platform is not None]
+    if not is_image_config(found.config.media_type):
+        return None
+    try:
+        config = ImageConfig.parse(await repository.config(found.config))
+    except HeadwayError:
+        return None
+    return [platform_document(config.platform)] if config.os or config.architecture else None
 
 
-def _platform(platform: Platform) -> dict[str, object]:
-    shape: dict[str, object] = {"architecture": platform.architecture, "os": platform.os}
-    if platform.variant:
-        shape["variant"] = platform.variant
-    return shape
+def platform_document(platform: Platform) -> dict[str, object]:
+    """Return a platform as image-spec writes it."""
+    shape = {
+        "os.version": platform.os_version,
+        "os.features": list(platform.os_features),
+        "variant": platform.variant,
+    }
+    said = {key: value for key, value in shape.items() if value}
+    return {"architecture": platform.architecture, "os": platform.os, **said}
 
 
 def wanted_reference(image: str, tag: str) -> Reference:
