@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 
@@ -224,6 +225,25 @@ def test_whoever_has_begun_goes_on_before_a_larger_one_that_may_not_begin() -> N
     new.join(10)
 
     assert order == ["begun", "new"]
+
+
+def test_a_large_layer_begins_though_time_passes_between_two_looks_at_the_clock() -> None:
+    def beginning(leaps_at: int) -> threading.Thread:
+        looks = count()
+
+        def clock() -> float:
+            """Leap over the moment from which on the layer may begin, at one of the looks."""
+            return time.monotonic() + (2 * IDLE_SECONDS if next(looks) >= leaps_at else 0.0)
+
+        places = UnpackPlaces(2, clock)
+        places.begin(2 * LARGE)
+        places.leave()  # it waits for bytes
+        return in_thread(lambda: places.begin(LARGE))
+
+    threads = [beginning(look) for look in range(10)]
+    for thread in threads:
+        thread.join(5)
+    assert not [thread for thread in threads if thread.is_alive()]
 
 
 def test_where_all_wait_for_bytes_the_next_one_begins_by_itself() -> None:

@@ -139,8 +139,9 @@ class UnpackPlaces:
 
     def _patience(self, turn: _Turn) -> float | None:
         """Return in how many seconds a large layer may begin if all go on waiting; None where it waits for more."""
-        left = IDLE_SECONDS - (self._idle() - turn.idle)
-        return left if not self._busy and left > 0 else None
+        if self._busy or self._new[0] is not turn:
+            return None
+        return max(0.0, IDLE_SECONDS - (self._idle() - turn.idle))  # 0 where that was since `_give` has looked
 
     def _idle(self) -> float:
         """Return for how many seconds in all nobody has had a place."""
