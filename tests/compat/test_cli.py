@@ -439,22 +439,41 @@ def test_a_reader_that_has_gone_is_no_reason_for_a_word(stocked: Cli, words: lis
     assert (process.returncode, said) == (1, "")
 
 
-@pytest.mark.parametrize(
-    ("redirection", "status", "said"),
-    [
-        (">/dev/full", 1, "headway: cannot write to stdout: No space left on device\n"),
-        (">&-", 0, ""),
-        ("2>&-", 0, ""),
-    ],
-)
-def test_a_stdout_that_takes_nothing_is_said_in_one_line(redirection: str, status: int, said: str) -> None:
+@pytest.mark.parametrize("words", [["version"], ["completion", "bash"]])  # which fits the buffer, and does not
+def test_a_result_that_finds_no_room_is_a_full_disk(headway: Cli, words: list[str]) -> None:
+    with open("/dev/full", "w") as full, headway.start(*words, stdout=full.fileno()) as process:
+        _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 73
+    assert said.splitlines()[0] == "headway: no space left on the disk that holds stdout"
+    assert said.splitlines()[1].startswith("next: make room there or name another place")
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-"])
+def test_a_stream_that_is_closed_is_written_to_by_nobody(redirection: str) -> None:
     command = f"{shlex.quote(sys.executable)} -m headway version {redirection}"
 
     done = subprocess.run(
         command, shell=True, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, check=False
     )
 
-    assert (done.returncode, done.stderr) == (status, said)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [(["pull", "{name}"], 0), (["inspect", "nothing"], 1), (["nonsense"], 2)], ids=str
+)
+def test_a_stderr_that_takes_nothing_changes_nothing(
+    registry: Registry, headway: Cli, words: list[str], status: int
+) -> None:
+    name = f"{registry.host}/test/image"
+
+    spelled = [word.format(name=name) for word in words]
+    with open("/dev/full", "w") as full, headway.start(*spelled, stderr=full.fileno()) as process:
+        process.communicate(timeout=20)
+
+    assert process.returncode == status
+    assert (headway("images", "-q").stdout != "") == (status == 0)
 
 
 # --- names ------------------------------------------------------------------------------------------------------
@@ -596,7 +615,8 @@ def test_a_store_on_a_read_only_disk_can_be_listed_and_not_changed(stocked: Cli,
     assert listed.stdout == stocked("images").stdout
     assert removed.returncode == 1
     assert first_line(removed.stderr).endswith(": its file system is read-only")
-    assert removed.stderr.splitlines()[1:] == ["next: make it writable, or name another place with --data-root DIR"]
+    advice = "next: make it writable, or name another place (data root: --data-root DIR)"
+    assert removed.stderr.splitlines()[1:] == [advice]
 
 
 def test_a_store_of_another_user_is_named(stocked: Cli) -> None:

@@ -80,3 +80,11 @@ def test_a_push_draws_where_it_goes_and_its_layers(terminal: Terminal) -> None:
     assert "edge:1  to ghcr.io/acme/edge" in shown
     assert re.search(rf"{LAYER.short} +100(\.0)? kB +[^\n]* 50(\.0)? kB +pushing", shown)
     assert "\x1b" not in shown
+
+
+def test_a_terminal_that_takes_nothing_does_not_end_a_pull() -> None:
+    with open("/dev/full", "w") as stream:
+        view = LiveView(stream)
+        view.report(PullStarted("edge:1", LAYER, "linux/arm64", ((LAYER, 100_000),)))
+        view.report(LayerProgress(LAYER, Phase.DONE, held=100_000, size=100_000, kept=0))
+        view.close()

@@ -56,14 +56,18 @@ class Cli:
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def start(
-        self, *words: str | Path, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE
+        self,
+        *words: str | Path,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
-        """Start it, with pipes for what it prints unless `stdout` is another place."""
+        """Start it, with pipes for what it prints unless another place is named."""
         return subprocess.Popen(
             self._command(words),
             stdin=stdin,
             stdout=stdout,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             errors="surrogateescape",
             cwd="/",

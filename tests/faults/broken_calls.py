@@ -72,22 +72,17 @@ class Aftermath:
     hit: bool
     problems: list[str] = field(default_factory=list)
 
-    @property
-    def is_cut_short(self) -> bool:
-        """Whether the call that failed was one that prints."""
-        return self.said.count("next: ") > 1 or self.said.startswith("headway: cannot write to stdout")
-
 
 def pull_with(broken: Break, cli: Cli, known: Known) -> Aftermath:
     """Pull with a break, look at what is left, pull again without, and look again."""
     log = cli.data_root.with_name(f"{cli.data_root.name}.strace")
     first = dataclasses.replace(cli, before=broken.before(log))("pull", "--progress", "none", known.name)
     after = Aftermath(first.returncode, first.stderr, "INJECTED" in log.read_text())
-    if "Traceback" in first.stderr or ("mistake of Headway" in first.stderr and not after.is_cut_short):
+    if "Traceback" in first.stderr or "mistake of Headway" in first.stderr:
         after.problems.append(f"a mistake: {first.stderr.splitlines()[0]}")
     is_told = "\nnext: " in first.stderr and first.stderr.startswith("headway: ")
     is_mute = broken.for_good and "write" in broken.calls.split(",")
-    if first.returncode > 0 and not is_told and not after.is_cut_short and not is_mute:
+    if first.returncode > 0 and not is_told and not is_mute:
         after.problems.append(f"no message in three parts: {first.returncode} {first.stderr!r}")
     after.problems += _wrong(cli.data_root, known, needed=first.returncode == 0)
     again = pull(known.name, cli.data_root)

@@ -193,11 +193,11 @@ _WHERE_TO_LOOK = {
     "blob": "run the same command: what the registry no longer has may be another image's by now, if the tag has moved",
 }
 _ADVICE: dict[type[HeadwayError], str] = {
-    StoreFullError: "make room on that disk (headway prune), or name another with --data-root DIR, and run it again",
+    StoreFullError: "make room there or name another place, then run it again (data root: headway prune, --data-root)",
     NoRecipeError: 'set "record-recipes": true, remove the image (headway rmi) and bring it again',
     InvalidArchiveError: "make the archive again, or copy it again and compare its checksum",
     StoreCorruptError: "headway check says what is damaged, and headway check --repair mends it",
-    StoreReadOnlyError: "make it writable, or name another place with --data-root DIR",
+    StoreReadOnlyError: "make it writable, or name another place (data root: --data-root DIR)",
     ProxyRefusedError: "put http://user:password@host:port into https_proxy, or the registry into no_proxy",
     RefusedError: "check that the name is right, and log in to the registry if it is private: headway login HOST",
     NoDockerError: "start Docker (systemctl start docker), or say where it is with --host or DOCKER_HOST",

@@ -7,13 +7,12 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
 from headway.cli.arguments.parser import COMMANDS, build_parser, parse
 from headway.cli.failures import DONE, FINAL, INTERRUPTED, USAGE, exit_status, explain
-from headway.cli.terminal import is_written, make_safe, one_line
+from headway.cli.terminal import make_safe, one_line
 from headway.errors import HeadwayError, InvalidSettingError
 
 
@@ -29,9 +28,8 @@ def run() -> NoReturn:
         status = main(sys.argv[1:])
     except SystemExit as left:  # argparse has printed help, or refused a word
         status = int(left.code or DONE)
-    status = status if is_written() else status or FINAL
-    with suppress(OSError, ValueError):
-        sys.stderr.flush()
+    status = _written(status)
+    sys.stderr.flush()
     os._exit(status)
 
 
@@ -67,6 +65,19 @@ def main(arguments: Sequence[str]) -> int:
         print(f"headway: a mistake of Headway's own: {type(error).__name__}: {one_line(str(error))}", file=sys.stderr)
         print("next: run it again with -D, and report what it prints", file=sys.stderr)
         return FINAL
+
+
+def _written(status: int) -> int:
+    """Let what was printed on stdout leave, and return the status that comes of it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return status or FINAL
+    except HeadwayError as error:
+        if status == DONE:  # a command that has failed has told why, and this may be why
+            print(explain(error), file=sys.stderr)
+        return status or exit_status(error)
+    return status
 
 
 def _check_reach(options: Namespace) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from headway.cli.terminal import stdout_errors
 from headway.errors import RequestError
-from headway.store.failures import disk_error, disk_errors
+from headway.store.failures import disk_errors
 
 
 def require_output(output: Path | None, what: str) -> None:
@@ -31,7 +32,8 @@ def write_out(pieces: Iterable[bytes], output: Path | None) -> None:
     """
     if output is None:
         for piece in pieces:
-            _write_to_stdout(piece)
+            with stdout_errors():
+                sys.stdout.buffer.write(piece)
         return
     beside = output.with_name(f".{output.name}.{os.getpid()}")
     if output.exists() and not output.is_file():  # a device or a pipe is written to as it is
@@ -49,12 +51,3 @@ def write_out(pieces: Iterable[bytes], output: Path | None) -> None:
             with suppress(OSError):
                 beside.unlink()
         raise
-
-
-def _write_to_stdout(piece: bytes) -> None:
-    try:
-        sys.stdout.buffer.write(piece)
-    except BrokenPipeError:  # whoever reads has had enough
-        raise
-    except OSError as error:
-        raise disk_error(error, "stdout") from error

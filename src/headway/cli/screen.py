@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from headway.cli.terminal import one_line
+from headway.cli.terminal import LossyStream, one_line
 from headway.cli.units import size
 
 Row: TypeAlias = tuple[str, int, ProgressBar | Text, str]
@@ -32,7 +32,7 @@ class Screen:
 
     def __init__(self, stream: TextIO, rows: Callable[[], Iterable[Row]]) -> None:
         # Past the safe stream, for drawing takes control characters; what is drawn here is made safe by itself.
-        raw = open(stream.fileno(), "w", encoding=stream.encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        raw = LossyStream(open(stream.fileno(), "wb", closefd=False), stream.encoding, "backslashreplace")  # noqa: SIM115
         self.titles: list[str] = []
         self.waiting = ""
         self._rows = rows

@@ -3,14 +3,23 @@
 Rule 1: nothing that a registry, an image or a file's name says can move the cursor, change the terminal or pretend to
         be a line of Headway's own: control characters are written as JSON writes them, so that JSON stays as it is.
 Rule 2: whatever a name is made of, it can be written: what the encoding does not have is escaped.
+Rule 3: a result that cannot be written is a failure of the command. What is said beside it is lost without a word: a
+        pull does not end because its log is on a full disk, or whoever read along has gone.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TypeVar
+
+from headway.store.failures import disk_error
+
+S = TypeVar("S", bound=TextIOWrapper)
 
 # C0 but for newline and tab, DEL, and C1, which some terminals obey as well (ECMA-48, 5.2 and 5.3).
 _CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
@@ -22,6 +31,21 @@ def one_line(text: str) -> str:
     return text.translate(_BREAKS)
 
 
+class LossyStream(TextIOWrapper):
+    """A text stream for what is said beside the results: what it cannot write is lost."""
+
+    def write(self, text: str, /) -> int:
+        """Write text if that is possible; return how many characters it has."""
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is still here if that is possible."""
+        with suppress(OSError):
+            super().flush()
+
+
 class SafeStream(TextIOWrapper):
     """A text stream that escapes control characters, and what its encoding does not have."""
 
@@ -31,25 +55,48 @@ class SafeStream(TextIOWrapper):
         return len(text)
 
 
+class Messages(SafeStream, LossyStream):
+    """What stderr of this process becomes."""
+
+
+class Results(SafeStream):
+    """What stdout of this process becomes; writing to it raises what `stdout_errors` does."""
+
+    def write(self, text: str, /) -> int:
+        """See `SafeStream.write`."""
+        with stdout_errors():
+            return super().write(text)
+
+    def flush(self) -> None:
+        """Write what is still here."""
+        with stdout_errors():
+            super().flush()
+
+
+@contextmanager
+def stdout_errors() -> Iterator[None]:
+    """Translate what the body, which writes to stdout, meets.
+
+    Raises:
+        StoreFullError: No space left where it goes.
+        StoreError: Anything else but `BrokenPipeError`, which is not worth a word: whoever reads has had enough.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise disk_error(error, "stdout") from error
+
+
 def make_safe() -> None:
     """Replace stdout and stderr of this process by safe ones."""
-    sys.stdout = _safe(sys.stdout)
-    sys.stderr = _safe(sys.stderr)
+    sys.stdout = _safe(sys.stdout, Results)
+    sys.stderr = _safe(sys.stderr, Messages)
 
 
-def is_written() -> bool:
-    """Tell whether all that was printed on stdout has left; a reader that has gone is not worth a word."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            print(f"headway: cannot write to stdout: {error.strerror}", file=sys.stderr)
-        return False
-    return True
-
-
-def _safe(stream: object) -> SafeStream:
+def _safe(stream: object, kind: type[S]) -> S:
     if not isinstance(stream, TextIOWrapper):  # its descriptor is closed, which this one takes
         stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process
     line_buffering, encoding = stream.line_buffering, stream.encoding
-    return SafeStream(stream.detach(), encoding, "backslashreplace", line_buffering=line_buffering)
+    return kind(stream.detach(), encoding, "backslashreplace", line_buffering=line_buffering)
