@@ -22,7 +22,7 @@ from headway.registry.probe import RegistryProbe
 from headway.registry.search import SearchClient
 from headway.registry.web_files import WebClient
 from tests.faults.auth import Bearer
-from tests.faults.client import PATH, SECRET, knowing, world
+from tests.faults.client import IMAGE, PATH, SECRET, client_of, knowing, world
 from tests.faults.sockets import listen
 from tests.faults.story import CutAfter, Status, TrickleBody
 from tests.faults.story import Fault as On
@@ -32,19 +32,24 @@ MiB = 1 << 20
 
 
 @contextmanager
-def endless(*, most: int) -> Iterator[tuple[str, list[int]]]:
+def endless(
+    *,
+    most: int,
+    begin: bytes = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n",
+    piece: bytes = bytes(64 << 10),
+) -> Iterator[tuple[str, list[int]]]:
     """Give ``host:port`` of a server whose answer never ends, and how much it has sent, `most` at the most."""
     sent = [0]
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
 
     def serve(sock: socket.socket) -> None:
         connection, _ = sock.accept()
         with connection:
             connection.recv(4096)
             try:
-                connection.sendall(head)
+                connection.sendall(begin)
                 while sent[0] < most:
-                    sent[0] += connection.send(bytes(64 << 10))
+                    connection.sendall(piece)
+                    sent[0] += len(piece)
             except OSError:
                 return
 
@@ -133,6 +138,35 @@ def test_doctor_reads_no_answer_that_never_ends() -> None:
 
     assert reached.host == host
     assert sent[0] < 16 * MiB  # what the kernel took on both sides
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece", "said"),
+    [
+        (b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 1000, "interim answers that never end"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, "interim answers that never end"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Large: %s\r\n" % (b"x" * 60_000), "headers that never end"),
+    ],
+)
+def test_a_head_that_never_ends_is_left(begin: bytes, piece: bytes, said: str) -> None:
+    with (
+        endless(most=64 * MiB, begin=begin, piece=piece) as (host, sent),
+        client_of(host) as client,
+        pytest.raises(MisbehavedError, match=said),
+    ):
+        client.manifest()
+
+    assert sent[0] < 16 * MiB  # what the kernel took on both sides
+
+
+def test_what_follows_the_last_chunk_is_not_read_for_ever() -> None:
+    manifest = IMAGE.blobs[IMAGE.manifest_digest]
+    begin = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(manifest), manifest)
+    piece = b"X-Trailer: more\r\n" * 4000
+    with endless(most=64 * MiB, begin=begin, piece=piece) as (host, sent), client_of(host) as client:
+        assert client.manifest() == manifest
+
+    assert sent[0] < 16 * MiB
 
 
 # --- where they send us -------------------------------------------------------------------------------------------

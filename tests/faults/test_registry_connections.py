@@ -37,6 +37,7 @@ from tests.faults.story import (
     CutAfter,
     Effect,
     RateLimit,
+    RawResponse,
     RedirectTo,
     ResetAfter,
     SlowResponse,
@@ -64,6 +65,35 @@ def test_a_cut_gives_what_arrived_first() -> None:
         assert data == BLOB[:100_001]
         assert isinstance(error, UnreachableError)
         assert (error.fault, error.retryable) == (Fault.CUT, True)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nWWW-Authenticate: Basic realm="re',
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n",
+        b"HTTP/1.1 404 Not Fo",
+        b"HTTP/1.1 4",
+        b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/a-signed-u",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 12",
+    ],
+)
+def test_an_answer_that_is_cut_in_its_headers_is_a_cut_and_says_nothing_else(head: bytes) -> None:
+    with world(On(RawResponse(head), nth=1)) as (registry, client):
+        with pytest.raises(UnreachableError) as caught:
+            client.manifest()
+
+        assert (caught.value.fault, caught.value.retryable) == (Fault.CUT, True)
+        assert client.manifest()
+        assert len(registry.log) == 2
+
+
+def test_interim_answers_are_passed_over() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+    interim += b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (SIZE, BLOB)
+    with world(RawResponse(interim + answer)) as (_, client):
+        assert client.fetch() == (0, BLOB)
 
 
 @pytest.mark.parametrize(("effect", "fault"), [(StallAfter(1000), Fault.STALLED), (SlowResponse(30), Fault.TIMEOUT)])

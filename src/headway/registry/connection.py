@@ -20,6 +20,7 @@ from headway.errors import Fault, ProxyRefusedError, UnreachableError
 from headway.registry.address import Address
 from headway.registry.dialing import Race
 from headway.registry.names import Names
+from headway.registry.response import Response
 from headway.registry.tls import HelloTimeoutError, TlsSocket
 from headway.registry.translation import translated
 
@@ -48,6 +49,8 @@ class Connection(http.client.HTTPConnection):
         carried: Bytes of bodies that it has brought up, each of them answered.
         took: How long each stage took, in seconds.
     """
+
+    response_class = Response
 
     def __init__(
         self,
@@ -126,7 +129,7 @@ class Connection(http.client.HTTPConnection):
         if proxy.authorization:
             lines.append(f"Proxy-Authorization: {proxy.authorization}")
         raw.sendall("\r\n".join([*lines, "", ""]).encode())
-        response = http.client.HTTPResponse(raw, method="CONNECT")
+        response = Response(raw, method="CONNECT")
         try:
             response.begin()
         finally:

@@ -38,8 +38,6 @@ log = logging.getLogger(__name__)
 LARGE_BYTES = 16_384  # so many do not come in small packets only
 _NOTHING_BEHIND = "nothing came behind the headers: are large packets lost on the way?"
 
-http.client._MAXHEADERS = 1000  # type: ignore[attr-defined]  # noqa: SLF001  # some CDNs send more than the default 100
-
 
 class Exchange:
     """One request and its response.
