@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from headway.composition.writing import writing
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.records import ImageRecord
+from headway.settings import Settings
 from headway.store.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
@@ -189,6 +192,26 @@ def test_an_image_whose_chain_was_never_recorded_is_not_listed(store: Store) -> 
     found = store.recover()
 
     assert [lost.names for lost in found.lost_images] == [("docker.io/library/app:1",)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
+@pytest.mark.parametrize("place", ["tmp", "trees", "recipes", "blobs/sha256", "ingest", "rw", "mounts"])
+def test_what_somebody_has_mounted_inside_stays_and_keeps_nobody_from_starting(tmp_path: Path, place: str) -> None:
+    settings = Settings(data_root=tmp_path / "root")
+    with writing(settings, tell=pytest.fail):
+        pass
+    target = tmp_path / "root" / place / "somebodys"
+    target.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "headway-somebodys", target], check=True)
+    try:
+        (target / "file").touch()
+
+        with writing(settings, tell=pytest.fail):
+            pass
+
+        assert (target / "file").exists()
+    finally:
+        subprocess.run(["umount", target], check=True)
 
 
 def test_links_in_the_data_roots_directories_are_not_followed(store: Store, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from headway.store.database import Database
 from headway.store.failures import disk_errors
 from headway.store.layer_rows import directories, has_row, tree_directory
 from headway.store.leases import SqliteLeases
-from headway.store.removal import remove_tree
+from headway.store.removal import move_out, remove_tree
 
 STEPS = ("forgotten", "recorded", "moved", "removed one", "removed")
 """What `step` is told: records deleted, and committed; names moved to ``tmp/``; the first tree removed, and all."""
@@ -241,13 +241,8 @@ class SqliteGarbage:
         return [] if has_row(self._database, name) else self._move_out(self._root.recipes / name)
 
     def _move_out(self, path: Path) -> list[Path]:
-        private = self._root.private()
-        with disk_errors(private):
-            try:
-                os.rename(path, private)
-            except FileNotFoundError:
-                return []
-        return [private]
+        private = move_out(self._root, path)
+        return [] if private is None else [private]
 
 
 class ImaginedGarbage(SqliteGarbage):

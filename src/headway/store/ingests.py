@@ -19,7 +19,7 @@ from headway.store.data_root import DataRoot
 from headway.store.failures import disk_errors, is_full
 from headway.store.ingest import FileIngest, PositionedWrite
 from headway.store.journal import Record
-from headway.store.removal import remove_tree
+from headway.store.removal import move_out, remove_tree
 
 _CHUNK = 1 << 20
 
@@ -151,16 +151,13 @@ class FileIngestStore:
             ConflictError: It is open.
             StoreError: The disk failed.
         """
-        directory, private = self._root.ingest(digest), self._root.private()
-        with self._lock, disk_errors(directory):
+        with self._lock:
             if digest in self._open:
                 raise ConflictError(f"the ingest of {digest} is open")
             # Its name goes at once: whoever wants the blob now does not wait for the files, and is not refused.
-            try:
-                os.rename(directory, private)
-            except FileNotFoundError:
-                return
-        remove_tree(private)
+            private = move_out(self._root, self._root.ingest(digest))
+        if private is not None:
+            remove_tree(private)
 
 
 def _read_journal(directory: Path) -> bytes:

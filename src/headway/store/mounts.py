@@ -17,7 +17,7 @@ from headway.records import KeptMount
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.failures import disk_errors
-from headway.store.removal import remove_tree
+from headway.store.removal import move_out, remove_tree
 
 _COLUMNS = "target, image_id, chain_id, driver, rw_layer, count, place"
 _SELECT = f"SELECT {_COLUMNS} FROM mounts"  # noqa: S608  # a constant
@@ -107,10 +107,9 @@ def remove_litter(root: DataRoot, table: SqliteMountTable, ours: Callable[[], se
             of = name.removeprefix(".").removesuffix(".vfs")  # a copy's note lies beside it
             if of in known or os.path.realpath(root.mounts / of) in mounted:
                 continue
-            private = root.private()
-            os.rename(root.mounts / name, private)
-            with suppress(StoreError):  # then the next start removes it
-                remove_tree(private)
+            if (private := move_out(root, root.mounts / name)) is not None:
+                with suppress(StoreError):  # then the next start removes it
+                    remove_tree(private)
 
 
 def _mount(row: tuple[str, str | None, str | None, str, str | None, int, str]) -> KeptMount:

@@ -25,7 +25,7 @@ from headway.store.failures import disk_errors
 from headway.store.layer_rows import tree_directory
 from headway.store.layers import SqliteLayerStore
 from headway.store.leases import SqliteLeases
-from headway.store.removal import remove_tree
+from headway.store.removal import move_out, remove_tree
 from headway.store.whole_trees import whole_trees
 
 _LOST = "lost image"
@@ -229,10 +229,5 @@ def _names(directory: Path) -> set[str]:
 
 def _move_to_tmp(root: DataRoot, directory: Path, names: Iterable[str]) -> list[str]:
     """Move litter to where a removal that is cut short harms nothing; return what it is called there."""
-    moved = []
-    for name in names:
-        private = root.private()
-        with disk_errors(private):
-            os.rename(directory / name, private)
-        moved.append(private.name)
-    return moved
+    moved = (move_out(root, directory / name) for name in names)
+    return [private.name for private in moved if private is not None]

@@ -16,10 +16,32 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from headway.store.data_root import DataRoot
 from headway.store.failures import disk_errors
 
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 _DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def move_out(root: DataRoot, path: Path) -> Path | None:
+    """Move something to a private name in ``tmp/``, from where `remove_tree` takes it; return that name.
+
+    None where it is not there, or where a file system is mounted on it: that is somebody's, and stays.
+
+    Raises:
+        StoreError: The disk failed.
+    """
+    private = root.private()
+    with disk_errors(path):
+        try:
+            os.rename(path, private)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return None
+    return private
 
 
 def remove_tree(path: Path) -> None:

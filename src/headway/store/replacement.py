@@ -20,7 +20,7 @@ from headway.store.database import Database
 from headway.store.failures import disk_errors
 from headway.store.layer_rows import derived_directory, encode_report, tree_directory
 from headway.store.layers import Derive, SqliteLayerStore
-from headway.store.removal import remove_tree
+from headway.store.removal import move_out, remove_tree
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
@@ -157,14 +157,10 @@ class MendingLayerStore(SqliteLayerStore):
             )
             if not gone:
                 return
-            private = self._root.private()
-            with disk_errors(private):
-                try:
-                    os.rename(self._root.trees / tree_directory(diff_id), private)
-                except FileNotFoundError:
-                    return
+            private = move_out(self._root, self._root.trees / tree_directory(diff_id))
             self._directories.remove_recipe(tree_directory(diff_id))
-        remove_tree(private)
+        if private is not None:
+            remove_tree(private)
 
 
 def _exchange(first: Path, second: Path) -> None:

@@ -17,7 +17,7 @@ from headway.records import recipe_beside
 from headway.store.data_root import DataRoot
 from headway.store.durable import fsync_directory
 from headway.store.failures import disk_errors
-from headway.store.removal import remove_tree
+from headway.store.removal import move_out, remove_tree
 from headway.store.syncing import Syncer
 from headway.store.whole_trees import drop_note
 
@@ -79,12 +79,10 @@ class TreeDirectories:
             StoreError: The disk failed.
         """
         target = self._root.trees / name
+        # What is there has no row: a commit was cut short behind the rename.
+        if (private := move_out(self._root, target)) is not None:
+            _drop(private)
         with disk_errors(target):
-            if target.exists():
-                # It has no row: a commit was cut short behind the rename.
-                private = self._root.private()
-                os.rename(target, private)
-                _drop(private)
             os.rename(path, target)
 
     def move_recipe_in(self, path: Path, name: str) -> None:
