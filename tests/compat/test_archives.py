@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.fakes.archives import docker_20, files_of, oci, tar_of
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import Daemon, daemon
 from tests.fakes.images import image, noise_layer
+from tests.fakes.nobody import UID, home_of_nobody
 
 BIG = 300_000
 ONE = image([{"a": b"a"}, noise_layer(BIG)], compression="none", tag="docker.io/library/one:1")
@@ -80,7 +83,48 @@ def test_a_save_that_fails_leaves_the_old_file_alone(headway: Cli, archive: Path
     assert "no such image: nope:latest" in refused.stderr
     assert "noise-0" in damaged.stderr
     assert target.read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".target")] == []
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".headway")] == []
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "advice"),
+    [
+        ("", ".: Is a directory", "name a file: that is a directory"),
+        ("{place}", "{place}: Is a directory", "name a file: that is a directory"),
+        ("{place}/none/x", "{place}/none/x: No such file or directory", "check the path: a part of it is not there"),
+        ("{place}/archive.tar/x", "{place}/archive.tar/x: Not a directory", "check the path: a part of it is a file"),
+    ],
+)
+def test_where_an_archive_cannot_go_is_said(
+    headway: Cli, archive: Path, tmp_path: Path, target: str, said: str, advice: str
+) -> None:
+    headway("load", "-i", archive)
+
+    refused = headway("save", "-o", target.format(place=tmp_path), "one:1")
+
+    assert refused.returncode == 1
+    assert refused.stderr == f"headway: {said.format(place=tmp_path)}\nnext: {advice}\n"
+
+
+def test_an_archive_goes_nowhere_that_its_writer_may_not_look(archive: Path) -> None:
+    with home_of_nobody() as home, tempfile.TemporaryDirectory() as closed:
+        Path(closed).chmod(0)
+        headway = Cli(home / "root", uid=UID)
+        headway("load", "-i", shutil.copy(archive, home))
+        refused = headway("save", "-o", Path(closed, "out.tar"), "one:1")
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(
+        f"headway: cannot use {closed}/out.tar: this user has no permission\nnext: make it"
+    )
+
+
+def test_an_archive_may_have_as_long_a_name_as_a_file_can(headway: Cli, archive: Path, tmp_path: Path) -> None:
+    headway("load", "-i", archive)
+
+    saved = headway("save", "-o", tmp_path / ("x" * 255), "one:1")
+
+    assert (saved.returncode, (tmp_path / ("x" * 255)).stat().st_size > BIG) == (0, True)
 
 
 def test_a_broken_archive_says_what_is_wrong_and_what_to_do(headway: Cli, tmp_path: Path) -> None:

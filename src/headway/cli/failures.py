@@ -181,6 +181,9 @@ _OUT_OF_REACH = {
 }
 _WHAT_STOPS: dict[type[BaseException | None], str] = {
     FileNotFoundError: "check the path: a part of it is not there",
+    NotADirectoryError: "check the path: a part of it is a file",
+    IsADirectoryError: "name a file: that is a directory",
+    FileExistsError: "name another place: something else is there",
     PermissionError: "run it as somebody who may, or name another place",
 }
 _WHERE_TO_LOOK = {

@@ -35,19 +35,19 @@ def write_out(pieces: Iterable[bytes], output: Path | None) -> None:
             with stdout_errors():
                 sys.stdout.buffer.write(piece)
         return
-    beside = output.with_name(f".{output.name}.{os.getpid()}")
-    if output.exists() and not output.is_file():  # a device or a pipe is written to as it is
-        beside = output
-    try:
-        with disk_errors(output), beside.open("wb") as file:
-            for piece in pieces:
-                file.write(piece)
-            if beside is not output:
-                file.flush()
-                os.fsync(file.fileno())
-                beside.rename(output)
-    except BaseException:
-        if beside is not output:
-            with suppress(OSError):
-                beside.unlink()
-        raise
+    with disk_errors(output):
+        is_special = output.exists() and not output.is_file()  # a device or a pipe is written to as it is
+        beside = output if is_special else output.parent / f".headway-{os.getpid()}"
+        try:
+            with beside.open("wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                if not is_special:
+                    file.flush()
+                    os.fsync(file.fileno())
+                    beside.rename(output)
+        except BaseException:
+            if not is_special:
+                with suppress(OSError):
+                    beside.unlink()
+            raise
