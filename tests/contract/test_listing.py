@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 import pytest
 
 from headway.errors import InvalidFilterError, InvalidTimeError, NotFoundError, StoreCorruptError
-from headway.oci.digest import Digest
-from headway.records import ContainerRecord
+from headway.oci.digest import ChainID, Digest
+from headway.records import ChainSize, ContainerRecord
+from headway.service.delete import Deleter
 from headway.service.listing import ListedImage, Listing
 from headway.service.moments import SECOND
 from headway.service.stores import Stores
@@ -149,6 +153,28 @@ def test_what_listed_images_share_is_counted_on_both(stores: Stores) -> None:
     assert [image.shared_size for image in alone] == [0], "nobody else is listed"
 
 
+class RemovedMeanwhile:
+    """Layers of which somebody removes some with their image, before they are measured."""
+
+    def __init__(self, stores: Stores, word: str) -> None:
+        self._stores = stores
+        self._word = word
+
+    def sizes(self) -> Mapping[ChainID, ChainSize]:
+        Deleter(self._stores).delete(self._word)
+        return self._stores.layers.sizes()
+
+
+def test_an_image_that_is_removed_meanwhile_is_left_out_and_no_damage(stores: Stores) -> None:
+    add_image(stores, "stays:1", layers=["base", "one"])
+    add_image(stores, "goes:1", layers=["base", "two"])
+    changing = msgspec.structs.replace(stores, layers=RemovedMeanwhile(stores, "goes:1"))
+
+    listed = Listing(changing).images(shared_size=True)
+
+    assert [(image.tags[0].familiar, image.shared_size) for image in listed] == [("stays:1", 0)]
+
+
 def test_a_list_reads_no_config(stores: Stores) -> None:
     image_id = add_image(stores, "app:1", labels={"a": "1"})
     stores.blobs.delete(image_id)
@@ -157,8 +183,6 @@ def test_a_list_reads_no_config(stores: Stores) -> None:
 
 
 def test_an_image_from_before_labels_were_recorded_shows_those_of_its_config(stores: Stores) -> None:
-    import msgspec  # noqa: PLC0415 - for this test alone
-
     image_id = add_image(stores, "app:1", labels={"a": "1"})
     record = stores.images.get(image_id)
     assert record is not None

@@ -126,10 +126,17 @@ class Listing:
         if containers:
             counts = Counter(container.image_id for container in self._records.containers.list())
             listed = [msgspec.structs.replace(each, containers=counts[each.record.image_id]) for each in listed]
-        if shared_size:
-            sizes = shared_sizes([each.record.chain_id for each in listed], self._records.layers.sizes())
-            listed = [msgspec.structs.replace(each, shared_size=size) for each, size in zip(listed, sizes, strict=True)]
-        return listed
+        return self._with_shared_sizes(listed) if shared_size else listed
+
+    def _with_shared_sizes(self, listed: Sequence[ListedImage]) -> list[ListedImage]:
+        """Return images with what they share, but for those that were removed since they were read."""
+        sizes = self._records.layers.sizes()
+        here = [each for each in listed if each.record.chain_id in sizes or self._is_recorded(each)]
+        shared = shared_sizes([each.record.chain_id for each in here], sizes)
+        return [msgspec.structs.replace(each, shared_size=size) for each, size in zip(here, shared, strict=True)]
+
+    def _is_recorded(self, image: ListedImage) -> bool:
+        return self._records.images.get(image.record.image_id) is not None
 
     def _wanted(self, filters: Filters) -> _Wanted:
         require_known(filters, KNOWN_FILTERS)
