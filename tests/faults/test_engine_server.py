@@ -557,8 +557,9 @@ def test_a_group_may_share_a_socket(tmp_path: Path) -> None:
 
     with listen_unix(path, group="0"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
-    with pytest.raises(InvalidSettingError, match="no group 'nobody-has-this'"):
-        listen_unix(path, group="nobody-has-this")
+    for group in ("nobody-has-this", "4294967295", "9" * 30):
+        with pytest.raises(InvalidSettingError, match=f"no group '{group}'"):
+            listen_unix(path, group=group)
 
 
 def test_a_dead_socket_is_replaced_and_a_living_one_is_not(tmp_path: Path) -> None:
@@ -625,3 +626,38 @@ def test_a_port_that_is_taken_is_a_conflict() -> None:
     (listener,) = listen_tcp("127.0.0.1", 0)
     with listener, pytest.raises(ConflictError, match="in use"):
         listen_tcp("127.0.0.1", port_of(listener))
+
+
+def found(*addresses: str) -> Callable[..., list[tuple[object, ...]]]:
+    """Return a `getaddrinfo` that finds these, whatever it is asked."""
+
+    def find(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        family = {True: socket.AF_INET6, False: socket.AF_INET}
+        return [(family[":" in each], socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
+
+    return find
+
+
+def test_a_name_with_an_address_that_this_machine_has_not_is_listened_on_at_its_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", found("2001:db8::1", "127.0.0.1"))
+    listeners = listen_tcp("localhost", 0)
+    monkeypatch.setattr(socket, "getaddrinfo", found("2001:db8::1"))
+
+    assert [listener.getsockname()[0] for listener in listeners] == ["127.0.0.1"]
+    with pytest.raises(InvalidSettingError, match="cannot listen"):
+        listen_tcp("localhost", 0)
+    for listener in listeners:
+        listener.close()
+
+
+def test_an_address_that_is_found_twice_is_listened_on_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    (free,) = listen_tcp("127.0.0.1", 0)
+    port = port_of(free)
+    free.close()
+    monkeypatch.setattr(socket, "getaddrinfo", found("127.0.0.1", "127.0.0.1"))
+
+    (listener,) = listen_tcp("localhost", port)
+
+    listener.close()

@@ -47,7 +47,7 @@ class BodySource:
         with self._changed:
             self._changed.wait_for(lambda: self._pieces or self._ended or self._lost)
             if self._lost:
-                raise BodyLostError("the client left in the middle of its request")
+                raise BodyLostError("the request's body did not come to its end")
             if not self._pieces:
                 return b""
             piece = self._pieces.popleft()

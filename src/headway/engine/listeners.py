@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 from headway.errors import ConflictError, InvalidSettingError
 
 FIRST_PASSED_DESCRIPTOR = 3  # sd_listen_fds(3)
+_NO_ID = 2**32 - 1  # chown(2): leave it as it is
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 BACKLOG = 4096  # as Go: the kernel makes it net.core.somaxconn; a full one is EAGAIN to clients with a limit of time
 
 
@@ -99,32 +101,48 @@ def listen_unix(path: Path, *, group: str = "") -> socket.socket:
 
 
 def listen_tcp(host: str, port: int) -> list[socket.socket]:
-    """Return listening sockets for every address of `host`.
+    """Return listening sockets for every address of `host` that this machine has.
 
     Raises:
         ConflictError: The port is taken.
         InvalidSettingError: No such address.
     """
+    where = Address("tcp", host=host, port=port)
     listeners: list[socket.socket] = []
+    missing: OSError | None = None
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in found:
-            listener = socket.socket(family, kind, protocol)
-            listeners.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-            listener.settimeout(0)
+        for family, address in dict.fromkeys((each[0], each[4]) for each in found):
+            try:
+                listeners.append(_bound(family, address))
+            except OSError as error:
+                if family != socket.AF_INET6 or error.errno not in _NO_IPV6:
+                    raise
+                missing = error  # a name such as localhost has such an address also where IPv6 is off
+        if missing is not None and not listeners:
+            raise missing
     except OSError as error:
         for listener in listeners:
             listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise ConflictError(f"{Address('tcp', host=host, port=port)} is in use by another program") from None
-        where = Address("tcp", host=host, port=port)
+            raise ConflictError(f"{where} is in use by another program") from None
         raise InvalidSettingError(f"cannot listen on {where}: {error.strerror or error}") from None
     return listeners
+
+
+def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.settimeout(0)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def parse_metrics_address(text: str) -> tuple[str, int]:
@@ -171,7 +189,7 @@ def _passed_socket(descriptor: int) -> socket.socket:
 def _group_id(group: str) -> int | None:
     if not group:
         return None
-    if group.isdecimal():
+    if group.isascii() and group.isdecimal() and len(group) <= 10 and int(group) < _NO_ID:
         return int(group)
     try:
         return grp.getgrnam(group).gr_gid
