@@ -77,6 +77,7 @@ def test_plain_http_and_tls_have_a_proxy_each() -> None:
         ("p.example:3128", Proxy("p.example", 3128)),
         ("http://[fd00::1]:3128", Proxy("fd00::1", 3128)),
         ("http://u:p%40ss@p.example", Proxy("p.example", 80, "Basic " + base64.b64encode(b"u:p@ss").decode())),
+        ("http://u:p@ss@p.example", Proxy("p.example", 80, "Basic " + base64.b64encode(b"u:p@ss").decode())),
         ("http://u@p.example", Proxy("p.example", 80, "Basic " + base64.b64encode(b"u:").decode())),
     ],
 )

@@ -18,7 +18,7 @@ from headway.errors import InvalidSettingError
 DEFAULT_PORT = 80
 MAX_PORT = 65535
 _URL = re.compile(
-    r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:([^/@]*)@)?(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:@\[\]]+))(?::(\d{1,5}))?/?\Z"
+    r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:([^/]*)@)?(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:@\[\]]+))(?::(\d{1,5}))?/?\Z"
 )
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
