@@ -15,9 +15,11 @@ import pytest
 from headway.distribution.challenge import Access
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
+from headway.distribution.recent import MOST
 from headway.errors import HeadwayError, InvalidSettingError, MisbehavedError, NotFoundError, RefusedError
 from headway.registry.auth import Authorizer
 from headway.registry.http import HttpClient
+from headway.registry.names import Names
 from headway.registry.probe import RegistryProbe
 from headway.registry.search import SearchClient
 from headway.registry.web_files import WebClient
@@ -230,3 +232,26 @@ def test_tokens_that_have_expired_are_forgotten_with_those_who_had_them() -> Non
             now[0] += 100.0
 
     assert len(authorizer._tokens) + len(authorizer._turns) <= 8
+
+
+def test_tokens_that_are_refused_leave_nothing_behind_for_ever() -> None:
+    endpoint = Endpoint("registry.test")
+    authorizer = Authorizer(HttpClient("test"), knowing("me", SECRET))
+    authorizer.challenged(endpoint, Access(""), ['Bearer realm="ftp://nowhere"'], None)
+    for number in range(MOST + 10):
+        with pytest.raises(MisbehavedError):
+            authorizer.header(endpoint, Access(f"test/{number}"), lambda exchange: exchange)
+
+    assert len(authorizer._turns) <= MOST
+
+
+def test_names_that_nobody_knows_leave_nothing_behind_for_ever() -> None:
+    def nobody_knows(*_: object, **__: object) -> list[list[object]]:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    names = Names(resolve=nobody_knows)
+    for number in range(MOST + 10):
+        with pytest.raises(socket.gaierror):
+            names.lookup(f"host-{number}.test", seconds=5)
+
+    assert len(names._lookups) <= MOST

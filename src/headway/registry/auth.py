@@ -18,6 +18,7 @@ import msgspec
 from headway.distribution.challenge import Access, Challenge, choose_challenge, parse_challenges
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
+from headway.distribution.recent import Recent
 from headway.errors import HeadwayError, InvalidSettingError, MisbehavedError, RefusedError
 from headway.registry.address import Address, split_url, target_of, with_query
 from headway.registry.answers import decode_json
@@ -63,10 +64,10 @@ class Authorizer:
         self._credentials = credentials
         self._clock = clock
         self._offline = offline
-        self._challenges: dict[str, Challenge] = {}
-        self._basic: dict[_Asker, str] = {}
-        self._tokens: dict[_Asker, tuple[str, float]] = {}
-        self._turns: dict[_Asker, threading.Lock] = {}
+        self._challenges: Recent[str, Challenge] = Recent()
+        self._basic: Recent[_Asker, str] = Recent()
+        self._tokens: Recent[_Asker, tuple[str, float]] = Recent()
+        self._turns: Recent[_Asker, threading.Lock] = Recent()
         self._lock = threading.Lock()
 
     def header(self, endpoint: Endpoint, access: Access, begin: Callable[[Exchange], Exchange]) -> str | None:
@@ -96,7 +97,9 @@ class Authorizer:
                 self._basic[key] = known.basic()
             return self._basic.get(key)
         with self._lock:
-            turn = self._turns.setdefault(key, threading.Lock())
+            turn = self._turns.get(key)
+            if turn is None:
+                turn = self._turns[key] = threading.Lock()
         with turn:  # one request per token: the others then use its result
             token, expires = self._tokens.get(key, ("", 0.0))
             if not token or self._clock() >= expires:
@@ -126,7 +129,8 @@ class Authorizer:
         challenge = choose_challenge(parse_challenges(headers))
         if challenge is None or (endpoint.login is not None and endpoint.login.registry_token):
             return False
-        self._challenges[endpoint.host] = challenge
+        if self._challenges.get(endpoint.host) != challenge:
+            self._challenges[endpoint.host] = challenge
         key = endpoint.host, access, endpoint.login
         if challenge.scheme == "basic":
             known = self._known(endpoint, access)  # another login may have been made meanwhile

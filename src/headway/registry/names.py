@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from headway.distribution.addresses import AddressBook, race_order
+from headway.distribution.recent import Recent
 
 FRESH_SECONDS = 60.0  # a link that is cut every few seconds asks no name server each time
 STAND_IN_SECONDS = 2.0  # how long an answer is waited for where a known address can stand in
@@ -48,7 +49,7 @@ class Names:
     def __init__(self, book: AddressBook | None = None, resolve: Resolve | None = None) -> None:
         self.book = book or AddressBook()
         self._resolve = resolve or socket.getaddrinfo
-        self._lookups: dict[str, _Lookup] = {}
+        self._lookups: Recent[str, _Lookup] = Recent()
         self._lock = threading.Lock()
 
     def lookup(self, host: str, *, seconds: float, require: Callable[[], None] = lambda: None) -> list[str]:
