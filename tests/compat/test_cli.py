@@ -216,12 +216,17 @@ def test_inspect_shows_single_fields_by_a_template(stocked: Cli, registry: Regis
     assert missing.stderr.startswith("headway: --format: .Config.Colour is not there\n")
 
 
-def test_only_debugging_shows_a_traceback(headway: Cli) -> None:
-    plain = headway("inspect", "nothing")
-    debugged = headway("pull", "-D", "Upper")
+@pytest.mark.parametrize(
+    "words", [["inspect", "nothing"], ["history", "nothing"], ["pull", "Upper"], ["pull", "127.0.0.1:1/none"]], ids=str
+)
+def test_debugging_adds_a_traceback_and_changes_nothing_else(headway: Cli, words: list[str]) -> None:
+    plain = headway(*words)
+    debugged = headway(*words, "-D")
 
     assert "Traceback" not in plain.stderr
     assert "Traceback" in debugged.stderr
+    assert (debugged.returncode, debugged.stdout) == (plain.returncode, plain.stdout)
+    assert debugged.stderr.endswith("".join(plain.stderr.splitlines(keepends=True)[-2:]))
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ def adopt(options: Namespace) -> int:
     # Docker's address is not Headway's: of that, only what stands before the command and the store's own lock count.
     daemon = holding_daemon(Namespace(host=options.host, data_root=settings.data_root), settings)
     if daemon is not None:
-        return each_of(wanted, lambda image: _hand_over(daemon, docker, image), options.command)
+        return each_of(wanted, lambda image: _hand_over(daemon, docker, image), options)
     with writing(settings, say) as stores:
         adopter = Adopter(stores, loader(settings, stores))
-        return each_of(wanted, lambda image: _adopt(adopter, docker, image), options.command)
+        return each_of(wanted, lambda image: _adopt(adopter, docker, image), options)
 
 
 def _docker(host: str) -> Docker:

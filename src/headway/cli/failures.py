@@ -6,6 +6,7 @@ Rule: what happened and on whose side, what is kept, what to do next; a line tha
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -74,13 +75,13 @@ def exit_status(error: HeadwayError) -> int:
             return TRY_AGAIN if cause.retryable else FINAL
 
 
-def each_of(items: Iterable[T], work: Callable[[T], object], command: str) -> int:
+def each_of(items: Iterable[T], work: Callable[[T], object], options: Namespace) -> int:
     """Do something with each item; what fails is explained, and the others are done.
 
     Args:
         items: What is named on the command line, or meant by it.
         work: Does it with one.
-        command: See `explain`.
+        options: See `tell`.
 
     Returns:
         The status to leave with: that of the first failure.
@@ -90,9 +91,29 @@ def each_of(items: Iterable[T], work: Callable[[T], object], command: str) -> in
         try:
             work(item)
         except HeadwayError as error:
-            print(explain(error, command), file=sys.stderr)
-            status = status or exit_status(error)
+            failed = tell(error, options)
+            status = status or failed
     return status
+
+
+def tell(error: HeadwayError, options: Namespace) -> int:
+    """Explain a failure on stderr, behind its traceback where ``-D`` asks for one; return the status to leave with.
+
+    Args:
+        error: What happened.
+        options: The command line.
+    """
+    if options.debug:
+        trace(error)
+    print(explain(error, options.command), file=sys.stderr)
+    return exit_status(error)
+
+
+def trace(error: Exception) -> None:
+    """Show where an error came from."""
+    import traceback  # noqa: PLC0415  # only who asks for it pays for it
+
+    traceback.print_exception(error)
 
 
 def explain(error: HeadwayError, command: str = "COMMAND") -> str:

@@ -22,7 +22,7 @@ def inspect(options: Namespace) -> int:
     """Show everything known of images, as JSON; what is not there is explained, and the rest is shown."""
     found: list[dict[str, object]] = []
     with _looking(options) as look:
-        status = each_of(options.names, lambda name: found.append(_shown(look(name))), options.command)
+        status = each_of(options.names, lambda name: found.append(_shown(look(name))), options)
     if options.format == "json":
         print(json_text(found, indent=4))
     else:

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from headway.cli.arguments.parser import COMMANDS, build_parser, parse
-from headway.cli.failures import DONE, FINAL, INTERRUPTED, USAGE, exit_status, explain
+from headway.cli.failures import DONE, FINAL, INTERRUPTED, USAGE, exit_status, explain, tell, trace
 from headway.cli.terminal import make_safe, one_line
 from headway.errors import HeadwayError, InvalidSettingError
 
@@ -51,17 +51,14 @@ def main(arguments: Sequence[str]) -> int:
         _check_reach(options)
         return command(options)
     except HeadwayError as error:
-        if options.debug:
-            raise
-        print(explain(error, options.command), file=sys.stderr)
-        return exit_status(error)
+        return tell(error, options)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         return FINAL
     except Exception as error:
         if options.debug:
-            raise
+            trace(error)
         print(f"headway: a mistake of Headway's own: {type(error).__name__}: {one_line(str(error))}", file=sys.stderr)
         print("next: run it again with -D, and report what it prints", file=sys.stderr)
         return FINAL

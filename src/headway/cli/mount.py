@@ -48,7 +48,7 @@ def _mount(options: Namespace, request: MountRequest) -> Mounted:
 def umount(options: Namespace) -> int:
     """Unmount what `headway mount` has mounted; each that cannot be is explained, and the others are."""
     with _unmounting(options) as unmount:
-        return each_of(options.names, lambda name: _tell(unmount(name), removed=options.rm), options.command)
+        return each_of(options.names, lambda name: _tell(unmount(name), removed=options.rm), options)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def rmi(options: Namespace) -> int:
             for what, item in delete(name):
                 print(f"{what}: {item}")
 
-        return each_of(options.names, remove, options.command)
+        return each_of(options.names, remove, options)
 
 
 @contextmanager

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headway.cli.failures import DONE, FINAL, TRY_AGAIN, explain
+from headway.cli.failures import DONE, FINAL, TRY_AGAIN, tell
 from headway.cli.remote import named_daemon
 from headway.cli.session import settings_of
 from headway.cli.table import render
@@ -45,7 +44,7 @@ def outdated(options: Namespace) -> int:
         print(render([_row(each, is_short=is_short) for each in found], _HEADINGS, options.format), end="")
     for each in found:
         if each.error is not None and each.freshness is Freshness.UNKNOWN:
-            print(explain(each.error, options.command), file=sys.stderr)
+            tell(each.error, options)
     return _status(found)
 
 

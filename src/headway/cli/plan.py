@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 
-from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.failures import DONE, tell
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import one_line
 from headway.cli.units import about, bit_rate, clock, size
@@ -16,12 +16,13 @@ from headway.service.planning import LayerPlan, PullPlan
 _LINE = "{:<12}  {:>8}  {:>8}  {:>8}  {}"
 
 
-def say_plans(plans: Sequence[PullPlan], errors: Sequence[HeadwayError], asked: Mapping[str, int], *, how: str) -> int:
+def say_plans(
+    plans: Sequence[PullPlan], errors: Sequence[HeadwayError], asked: Mapping[str, int], options: Namespace
+) -> int:
     """Print what pulls would cost, explain those that cannot be planned, and return the first one's status."""
-    for error in errors:
-        print(explain(error, "pull"), file=sys.stderr)
-    print((plans_json if how == "json" else plans_text)(plans, asked), end="")
-    return next(map(exit_status, errors), DONE)
+    statuses = [tell(error, options) for error in errors]
+    print((plans_json if options.format == "json" else plans_text)(plans, asked), end="")
+    return next(iter(statuses), DONE)
 
 
 def plans_text(plans: Sequence[PullPlan], asked: Mapping[str, int]) -> str:

@@ -140,7 +140,7 @@ async def _pull_all(
             try:
                 requests, is_by_tag = await _every_tag(puller, requests, view), False
             except HeadwayError as error:
-                return say_all([(requests[0], error)], view, debug=settings.debug, quiet=options.quiet)
+                return say_all([(requests[0], error)], view, options)
         if options.dry_run:
             return await _plan(puller, requests, view, options)
         async with command_pulls(puller, stores.pulls, partial(_spelled_out, settings)) as pulls:
@@ -151,7 +151,7 @@ async def _pull_all(
             else:
                 outcomes = await command.within(Budget(puller.meter, limit), requests, bring)
     view.close()
-    return say_all(outcomes, view, debug=settings.debug, quiet=options.quiet)
+    return say_all(outcomes, view, options)
 
 
 async def _every_tag(puller: Puller, requests: list[PullRequest], view: View) -> list[PullRequest]:
@@ -173,7 +173,7 @@ async def _plan(puller: Puller, requests: list[PullRequest], view: View, options
             errors.append(error)
     view.close()
     asked = {"requests": puller.meter.requests, "received_bytes": puller.meter.received_bytes}
-    return say_plans(plans, errors, asked, how=options.format)
+    return say_plans(plans, errors, asked, options)
 
 
 def _spelled_out(settings: Settings, wish: Wish, _: Credentials | None) -> PullRequest:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+from argparse import Namespace
 from collections.abc import Iterable
 
-from headway.cli.failures import DONE, exit_status, explain
+from headway.cli.failures import DONE, tell
 from headway.cli.progress import View
 from headway.cli.session import say
 from headway.errors import HeadwayError
@@ -16,17 +16,15 @@ from headway.service.remote_image import PullRequest
 Outcome = tuple[PullRequest, PullDone | HeadwayError]
 
 
-def say_all(outcomes: Iterable[Outcome], view: View, *, debug: bool, quiet: bool) -> int:
+def say_all(outcomes: Iterable[Outcome], view: View, options: Namespace) -> int:
     """Tell how each pull ended, and return the status of the first that failed."""
     status = DONE
     for request, outcome in outcomes:
         if isinstance(outcome, HeadwayError):
-            if debug:
-                raise outcome
-            print(explain(outcome, "pull"), file=sys.stderr)
-            status = status or exit_status(outcome)
+            failed = tell(outcome, options)
+            status = status or failed
         else:
-            _say(request, outcome, view, quiet=quiet)
+            _say(request, outcome, view, quiet=options.quiet)
     return status
 
 

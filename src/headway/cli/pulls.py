@@ -68,11 +68,11 @@ def pulls(options: Namespace) -> int:
     if not options.ids:
         raise InvalidSettingError(f"name a pull: headway pulls {options.action} ID")
     if options.action == "show":
-        return each_of(options.ids, lambda prefix: _show(held, settings, prefix), options.command)
+        return each_of(options.ids, lambda prefix: _show(held, settings, prefix), options)
     if held is None:
         address = str(settings.data_root)
         raise NoDaemonError(address, "pulls without one end with their command, and there is nothing to change")
-    return each_of(*_changing(held, settings, options), options.command)
+    return each_of(*_changing(held, settings, options), options)
 
 
 def _list(held: DaemonPulls | None, settings: Settings, *, ended: bool) -> list[PullRecord]:

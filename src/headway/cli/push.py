@@ -8,7 +8,7 @@ import signal
 import sys
 from argparse import Namespace
 
-from headway.cli.failures import DONE, INTERRUPTED, exit_status, explain
+from headway.cli.failures import DONE, INTERRUPTED, tell
 from headway.cli.push_progress import PushView, push_view_for
 from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
@@ -43,10 +43,7 @@ def push(options: Namespace) -> int:
         done = _through(daemon, request, view, options, settings) if daemon else _here(settings, request, view)
     except HeadwayError as error:
         view.close()
-        if settings.debug:
-            raise
-        print(explain(error, options.command), file=sys.stderr)
-        return exit_status(error)
+        return tell(error, options)
     except (KeyboardInterrupt, asyncio.CancelledError):
         view.close()
         print("headway: stopped; the same command goes on: layers that are at the registry stay there", file=sys.stderr)

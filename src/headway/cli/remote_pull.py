@@ -84,14 +84,14 @@ class RemotePull:
             print(f"headway: stopped; {self._view.kept()}", file=sys.stderr)
             return INTERRUPTED
         self._view.close()
-        return say_all(ended, self._view, debug=self._settings.debug, quiet=self._options.quiet)
+        return say_all(ended, self._view, self._options)
 
     def _plan(self, requests: Sequence[PullRequest]) -> int:
         plans = self._planned(requests)
         self._view.close()
         errors = [wire.heard(each.error) for each in plans.planned if each.error is not None]
         made = [each.plan for each in plans.planned if each.plan is not None]
-        return say_plans(made, errors, plans.asked, how=self._options.format)
+        return say_plans(made, errors, plans.asked, self._options)
 
     def _planned(self, requests: Sequence[PullRequest]) -> Plans:
         logins = tuple(self._login(request.reference) for request in requests)
