@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -230,6 +231,24 @@ def test_the_log_is_written_anew_when_it_has_grown(tmp_path: Path) -> None:
 
     assert log.stat().st_size < 25_000
     assert last_change(log) == 300
+
+
+def test_a_log_that_found_no_room_is_written_anew_when_there_is_some(tmp_path: Path, small_disk: Path) -> None:
+    log, ballast = small_disk / "records.log", small_disk / "ballast"
+    with Database.open(tmp_path / "headway.db") as database:
+        database.log_to(log, "test")
+        with ballast.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        for number in range(200):
+            database.execute("INSERT INTO leases VALUES (?, 'kept', 0, 0)", (f"{number} {'x' * 200}",))
+        behind = last_change(log), sorted(os.listdir(small_disk))
+        ballast.unlink()
+        database.execute("INSERT INTO leases VALUES ('last', 'kept', 0, 0)")
+
+        assert behind == (-1, ["ballast", "records.log"])
+        assert last_change(log) == 201
+        assert log.read_bytes().count(b'["+","leases"') == 201
 
 
 def test_a_log_whose_first_line_is_no_text_is_written_anew(root: Path) -> None:

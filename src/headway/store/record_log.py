@@ -4,7 +4,7 @@ Rule 1: a line is written when its change is committed, and is not synced: the d
         but for one that was lost, damaged or put back.
 Rule 2: both count changes. Where the database is ahead, the log is written anew; where it is behind, it is not the one
         that was here, and is rebuilt (`rebuild`).
-Rule 3: a log that cannot be written costs nobody a change: it is written anew at the next start.
+Rule 3: a log that cannot be written costs nobody a change: it is written anew with the next one, or at the next start.
 
 The first line says which schema the rows have. ``["+", table, row]`` is a row, new or changed; ``["-", table, key]``
 one that is gone; ``["=", n]`` ends change number n.
@@ -17,6 +17,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -131,7 +132,8 @@ class RecordLog:
         data = b"".join((*self._pending, b'["=",%d]\n' % self._change))
         self._pending.clear()
         if self._descriptor < 0:
-            return  # it could not be written before: the next start writes it anew
+            self.begin()  # it could not be written before: there may be room again
+            return
         try:
             written = os.write(self._descriptor, data)
         except OSError:
@@ -162,17 +164,24 @@ class RecordLog:
 
     def _write_anew(self) -> None:
         private = self._path.with_name(f"{self._path.name}.new")
-        with open(private, "wb", opener=_private) as file:
-            schema = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            file.write(msgspec.json.encode(Header(FORMAT, schema, self._program)) + b"\n")
-            for name, columns in self._tables.items():
-                file.writelines(_lines(self._connection, name, columns))
-            file.write(b'["=",%d]\n' % counted(self._connection))
-            file.flush()
-            os.fsync(file.fileno())
-            self._base = file.tell()
-        os.rename(private, self._path)
+        try:
+            with open(private, "wb", opener=_private) as file:
+                self._write_all(file)
+                file.flush()
+                os.fsync(file.fileno())
+                self._base = file.tell()
+            os.rename(private, self._path)
+        except BaseException:
+            private.unlink(missing_ok=True)  # or it would keep a full disk full
+            raise
         fsync_directory(self._path.parent)
+
+    def _write_all(self, file: BinaryIO) -> None:
+        schema = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        file.write(msgspec.json.encode(Header(FORMAT, schema, self._program)) + b"\n")
+        for name, columns in self._tables.items():
+            file.writelines(_lines(self._connection, name, columns))
+        file.write(b'["=",%d]\n' % counted(self._connection))
 
     def close(self) -> None:
         """Close the file."""
