@@ -14,8 +14,9 @@ import msgspec
 import pytest
 
 from headway.distribution.endpoints import Endpoint
-from headway.errors import NotFoundError
+from headway.errors import NotFoundError, ThrottledError
 from headway.interfaces.files import Applier, TarSource
+from headway.layers.applier import apply_layer
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest
 from headway.records import LayerReport
@@ -28,11 +29,10 @@ from tests.contract.test_receiver import tools
 from tests.fakes import images
 from tests.fakes.simulated_registry import SimulatedRegistry
 from tests.fakes.stores import memory_stores
+from tests.faults.story import Fault, FlipByte, Status
 
 IMAGE = images.image([images.noise_layer(5_000_000, seed=1)])  # its hash has a thread of its own
-BLOB = Digest(IMAGE.layers[0])
-LAYER = Descriptor(media_type="", digest=BLOB, size=len(IMAGE.blobs[BLOB]))
-DIFF_ID = DiffID(Digest(IMAGE.diff_ids[0]))
+SMALL = images.image([images.noise_layer(500_000, seed=2)])
 HERE = Source(Endpoint("registry.test"), "test/image")
 
 
@@ -68,8 +68,11 @@ class Scene:
     tools: TransferTools
     stores: Stores
 
-    async def bring(self) -> None:
-        await self.transfers.layer(DIFF_ID, LAYER, [HERE], "test/image", lambda _: None, Companions())
+    async def bring(self, image: images.Image = IMAGE) -> None:
+        """Bring an image's only layer."""
+        layer = Descriptor(media_type="", digest=Digest(image.layers[0]), size=len(image.blobs[image.layers[0]]))
+        diff_id = DiffID(Digest(image.diff_ids[0]))
+        await self.transfers.layer(diff_id, layer, [HERE], "test/image", lambda _: None, Companions())
 
 
 @asynccontextmanager
@@ -95,3 +98,35 @@ async def test_a_layer_that_fails_and_is_cancelled_while_it_ends_can_be_asked_fo
         if thread.name in {"hash", "unpack"}:
             thread.join(10)
             assert not thread.is_alive()
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(each.levelname, each.message) for each in caplog.records]
+
+
+@pytest.mark.parametrize("image", [IMAGE, SMALL], ids=["hashed beside", "hashed when whole"])
+async def test_a_wrong_byte_is_fetched_again_and_that_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, image: images.Image
+) -> None:
+    caplog.set_level("INFO", "headway.service.blob_transfer")
+    size = len(image.blobs[image.layers[0]])
+    registry = SimulatedRegistry([image], faults=[Fault(FlipByte(size // 2), kind="blob", nth=1)])
+    async with scene(tmp_path, apply_layer, registry) as here:
+        await here.bring(image)
+
+        assert here.stores.layers.has_tree(DiffID(Digest(image.diff_ids[0])))
+    (line,) = logged(caplog)
+    assert line[0] == "INFO"
+    assert line[1].startswith("Download failed, retrying (1/5): the blob")
+
+
+async def test_a_wait_that_is_too_long_to_be_begun_is_logged_as_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "headway.service.blob_transfer")
+    registry = SimulatedRegistry([SMALL], faults=[Fault(Status(429, {"Retry-After": "20000"}), kind="blob")])
+    async with scene(tmp_path, apply_layer, registry) as here:
+        with pytest.raises(ThrottledError) as raised:
+            await here.bring(SMALL)
+
+    assert logged(caplog) == [("ERROR", f"Download failed after 1 attempts: {raised.value}")]

@@ -101,7 +101,7 @@ class BlobTransfer:
         hashes_now = is_digest_known and descriptor.size > HASHED_AT_ONCE
         self._digest = self.consume(self._hash, "hash") if hashes_now else None
         self._is_doubted = False
-        self._untold: HeadwayError | None = None  # why a request failed, where that is not in the log yet
+        self._untold: HeadwayError | None = None  # what went wrong, where that is not in the log yet
         self._unpacked = 0
         self._retries: Counter[str] = Counter()
         self._machine = BlobDownload(
@@ -161,6 +161,8 @@ class BlobTransfer:
         machine, now = self._machine, self._tools.clock()
         machine.retries.policy = self._tools.policy()
         action = machine.next_action(now=now, streams=self._fetches.share(machine.source, now))
+        if isinstance(action, Wait) and machine.retries.outlasts(action, now=now):
+            action = GiveUp(action.cause)
         if self._untold is not None and isinstance(action, Fetch | Wait):
             _log_retry(self._untold, machine.retries)
             self._untold = None
@@ -227,8 +229,6 @@ class BlobTransfer:
         return next((c.fatal_error for c in self._consumers if c.fatal_error is not None), None)
 
     async def _wait(self, wait: Wait) -> None:
-        if self._machine.retries.outlasts(wait, now=self._tools.clock()):
-            raise wait.cause
         self.report(Phase.RETRYING, cause=str(wait.cause), retry_seconds=wait.seconds, attempts=wait.attempts)
         await asyncio.sleep(min(1.0, wait.seconds))
         await self._sync_if_due()
@@ -246,7 +246,7 @@ class BlobTransfer:
             self._machine.verified(error=None)
             return
         hosts = ", ".join(dict.fromkeys(source.endpoint.host for source in self._sources))
-        error = DigestMismatchError("the blob", expected, actual, hosts)
+        error = self._untold = DigestMismatchError("the blob", expected, actual, hosts)
         self._count_retry(error)
         failed_at: int | None = None
         if not self._is_doubted:
