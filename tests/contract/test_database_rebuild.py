@@ -13,7 +13,7 @@ import pytest
 
 from headway.composition.reading import reading
 from headway.composition.writing import writing
-from headway.errors import StoreCorruptError
+from headway.errors import StoreCorruptError, StoreError
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.records import ImageRecord, LayerBlob
 from headway.service.stores import Stores
@@ -269,3 +269,17 @@ def test_without_a_database_a_log_whose_first_line_is_no_text_is_named(root: Pat
 
     with pytest.raises(StoreCorruptError, match="gone"), writing(Settings(data_root=root), tell=pytest.fail):
         pass
+
+
+@pytest.mark.parametrize("what", ["headway", "schema"])
+def test_a_log_of_a_newer_program_is_left_to_that(root: Path, what: str) -> None:
+    log = DataRoot(root).record_log
+    first, rest = log.read_bytes().split(b"\n", 1)
+    header = json.loads(first) | {what: 99, "program": "9.9"}
+    log.write_bytes(json.dumps(header).encode() + b"\n" + rest)
+    delete(root)
+
+    with pytest.raises(StoreError, match=r"9\.9"), writing(Settings(data_root=root), tell=pytest.fail):
+        pass
+
+    assert log.read_bytes().endswith(rest)

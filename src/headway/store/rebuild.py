@@ -19,7 +19,7 @@ from headway.store.database import Database
 from headway.store.database_failures import database_errors
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
-from headway.store.record_log import Columns, Remembered, counted, last_change, read, read_header, tables
+from headway.store.record_log import FORMAT, Columns, Remembered, counted, last_change, read, read_header, tables
 from headway.store.schema import MIGRATIONS
 
 Rows = dict[str, dict[tuple[object, ...], list[object]]]
@@ -76,7 +76,7 @@ def _rebuild(root: DataRoot, fault: str) -> int:
         header = read_header(root.record_log)
     if header is None:
         raise StoreCorruptError(f"{fault}, and there is no {root.record_log.name} to rebuild it from")
-    if header.schema > len(MIGRATIONS):
+    if header.headway > FORMAT or header.schema > len(MIGRATIONS):
         raise StoreError(f"{fault}, and its {root.record_log.name} was written by Headway {header.program}: use that")
     new = root.database.with_name(f"{root.database.name}.new")
     _remove(new)
