@@ -46,6 +46,21 @@ def test_what_goes_is_said_in_one_line(ingests: MemoryIngestStore) -> None:
     assert left(ingests) == []
 
 
+def test_a_digest_that_nobody_needs_any_more_is_forgotten(ingests: MemoryIngestStore) -> None:
+    class Downloads(UnfinishedDownloads):
+        @property
+        def known(self) -> set[Digest]:
+            return set(self._needed)
+
+    downloads = Downloads(ingests, Limits())
+    with downloads.needed([OLD]):
+        with downloads.needed([OLD, YOUNG, YOUNG]):
+            pass
+        meanwhile = downloads.known
+
+    assert (meanwhile, downloads.known) == ({OLD}, set())
+
+
 def test_what_is_open_or_needed_stays(ingests: MemoryIngestStore) -> None:
     downloads = UnfinishedDownloads(ingests, Limits(max_bytes=0))
 

@@ -40,7 +40,7 @@ class UnfinishedDownloads:
             yield
         finally:
             with self._lock:
-                self._needed.subtract(digests)
+                self._needed -= Counter(digests)  # which forgets those that nobody needs any more
 
     def trim(self) -> str:
         """Remove what is beyond the limits; return a sentence about that, or nothing where nothing was.
@@ -52,7 +52,7 @@ class UnfinishedDownloads:
             return ""
         found = [Unfinished(*each) for each in self._ingests.walk()]
         with self._lock:
-            needed = {digest for digest, count in self._needed.items() if count}
+            needed = set(self._needed)
         old = too_old(found, self._limits, now=self._now(), needed=needed)
         much = too_much((each for each in found if each not in old), self._limits, needed=needed)
         going = (("unfinished-max-age", self._discard(old)), ("unfinished-max-size", self._discard(much)))
