@@ -273,6 +273,19 @@ def test_a_stopped_pull_says_what_is_kept_and_the_next_one_goes_on(headway: Cli,
     assert sent < 1_020_000
 
 
+def test_a_command_that_is_stopped_as_it_starts_leaves_what_it_has_printed() -> None:
+    script = """
+import os, signal, sys
+from headway.cli import main
+main.import_module = lambda _: (print("begun"), os.kill(os.getpid(), signal.SIGINT))
+sys.argv = ["headway", "version"]
+main.run()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "begun\n", "")
+
+
 # --- what registries and images say -----------------------------------------------------------------------------
 
 

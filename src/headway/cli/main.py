@@ -25,10 +25,9 @@ def run() -> NoReturn:
     gc.disable()  # start-up makes tens of thousands of objects that all stay; looking for garbage among them is waste
     make_safe()
     try:
-        status = main(sys.argv[1:])
-    except SystemExit as left:  # argparse has printed help, or refused a word
-        status = int(left.code or DONE)
-    status = _written(status)
+        status = _written(_ended(sys.argv[1:]))
+    except KeyboardInterrupt:  # whoever reads is slow, and nobody waits for that any more
+        status = INTERRUPTED
     sys.stderr.flush()
     os._exit(status)
 
@@ -52,8 +51,6 @@ def main(arguments: Sequence[str]) -> int:
         return command(options)
     except HeadwayError as error:
         return tell(error, options)
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:
         return FINAL
     except Exception as error:
@@ -62,6 +59,15 @@ def main(arguments: Sequence[str]) -> int:
         print(f"headway: a mistake of Headway's own: {type(error).__name__}: {one_line(str(error))}", file=sys.stderr)
         print("next: run it again with -D, and report what it prints", file=sys.stderr)
         return FINAL
+
+
+def _ended(arguments: Sequence[str]) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as left:  # argparse has printed help, or refused a word
+        return int(left.code or DONE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _written(status: int) -> int:
