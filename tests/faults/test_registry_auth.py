@@ -22,6 +22,7 @@ from tests.faults.auth import Auth, Basic, Bearer
 from tests.faults.client import (
     BLOB,
     IMAGE,
+    PATH,
     SECRET,
     SIZE,
     client_of,
@@ -155,6 +156,51 @@ def test_a_password_is_not_sent_to_a_token_server_without_tls_for_a_secure_regis
 
         with pytest.raises(MisbehavedError, match="without TLS"):
             client.manifest()
+
+
+GRANTED = f"/token?service=registry.test&scope=repository:{PATH}:pull"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_token_server_may_send_elsewhere_on_its_host(status: int) -> None:
+    auth = Bearer(user="me", password=SECRET)
+    moved = On(Status(status, headers={"Location": GRANTED}), kind="token", nth=1)
+    with world(moved, auth=auth, credentials=knowing("me", SECRET)) as (registry, client):
+        assert client.manifest()
+
+        assert [line.authorized for line in registry.requests("token")] == [True, True]
+
+
+def test_a_password_does_not_follow_a_token_server_to_another_host() -> None:
+    other_auth = Bearer()
+    with Registry([IMAGE], auth=other_auth) as other:
+        moved = On(
+            Status(302, headers={"Location": other.url.replace("127.0.0.1", "localhost") + GRANTED}), kind="token"
+        )
+        auth = Bearer(user="me", password=SECRET)
+        with world(moved, auth=auth, credentials=knowing("me", SECRET)) as (_, client), pytest.raises(RefusedError):
+            client.manifest()
+
+        assert {line.authorized for line in other.requests("token")} == {False}
+
+
+def test_a_token_server_that_sends_round_in_circles_is_left() -> None:
+    moved = On(Status(302, headers={"Location": GRANTED}), kind="token")
+    with world(moved, auth=Bearer()) as (registry, client):
+        with pytest.raises(MisbehavedError, match="redirects more than 10 times"):
+            client.manifest()
+
+        assert len(registry.requests("token")) == 11
+
+
+def test_an_identity_token_is_sent_to_nobody_else() -> None:
+    moved = On(Status(307, headers={"Location": GRANTED}), kind="token")
+    auth = Bearer(user="me", password=SECRET, identity_token="id")
+    with world(moved, auth=auth, credentials=knowing("", "", "id")) as (registry, client):
+        with pytest.raises(MisbehavedError, match="answers HTTP 307"):
+            client.manifest()
+
+        assert len(registry.requests("token")) == 1
 
 
 def write_auth(file: Path, entries: object) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from typing import TypeVar
 
 import msgspec
@@ -10,9 +11,12 @@ import msgspec
 from headway.distribution.endpoints import Endpoint
 from headway.errors import InvalidDigestError, MisbehavedError
 from headway.oci.digest import Digest
+from headway.registry.address import Address, split_url, target_of
 from headway.registry.http import Exchange
 
 T = TypeVar("T")
+MAX_REDIRECTS = 10
+_REDIRECTS = {301, 302, 303, 307, 308}
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
 
 
@@ -52,6 +56,30 @@ def content_range(exchange: Exchange, host: str) -> tuple[int, int, int | None]:
     if match is None:
         raise MisbehavedError(host, f"answers HTTP 206 with Content-Range {text[:80]!r}")
     return int(match[1]), int(match[2]), None if match[3] == "*" else int(match[3])
+
+
+def redirected_to(exchange: Exchange, target: str) -> tuple[Address, str] | None:
+    """Return whom an answer sends us to, and with which path and query; None where it is no redirect.
+
+    Args:
+        exchange: The answer.
+        target: Path and query that were asked for.
+
+    Raises:
+        MisbehavedError: What it names is no URL of HTTP.
+    """
+    location = exchange.headers.get("Location")
+    if exchange.status not in _REDIRECTS or location is None:
+        return None
+    here = exchange.address
+    try:
+        url = split_url(urllib.parse.urljoin(f"{here.scheme}://{here}{target}", location))
+    except ValueError:
+        url = None
+    if url is None:
+        raise MisbehavedError(str(here), "redirects to something that is not HTTP")
+    authority = url.netloc.rpartition("@")[2]
+    return Address.parse(url.scheme, authority, verify=here.verify, registry=here.registry), target_of(url)
 
 
 def decode_json(data: bytes, kind: type[T]) -> T:

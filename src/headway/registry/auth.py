@@ -21,7 +21,7 @@ from headway.distribution.endpoints import Endpoint
 from headway.distribution.recent import Recent
 from headway.errors import HeadwayError, InvalidSettingError, MisbehavedError, RefusedError
 from headway.registry.address import Address, split_url, target_of, with_query
-from headway.registry.answers import decode_json
+from headway.registry.answers import MAX_REDIRECTS, decode_json, redirected_to
 from headway.registry.credentials import CredentialSource
 from headway.registry.failures import failure
 from headway.registry.http import Exchange, HttpClient
@@ -168,14 +168,35 @@ class Authorizer:
         method, target, headers, body = _token_request(realm, wanted, access.scopes, known)
         authority = realm.netloc.rpartition("@")[2]
         address = Address.parse(realm.scheme, authority, verify=endpoint.secure, registry=endpoint.host)
-        exchange = begin(self._client.exchange(address, method, target, headers, body))
-        exchange.send()
+        exchange = self._answer(begin, address, method, target, headers, body)
         if exchange.status != 200:
             error = failure(str(address), exchange, what="token", name=" ".join(access.scopes) or "login")
             raise _explained(error, endpoint, known)
         answer = _TokenAnswer.read(exchange.read_up_to(_MAX_TOKEN_BYTES), str(address))
         self.identity_token = answer.identity_token or self.identity_token
         return answer.token, answer.seconds
+
+    def _answer(
+        self,
+        begin: Callable[[Exchange], Exchange],
+        address: Address,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> Exchange:
+        """Return what answers in the end; a password stays at the host that it is for, a form where it was sent."""
+        origin = address
+        for _ in range(MAX_REDIRECTS + 1):
+            is_for_it = address == origin or (address.host == origin.host and address.scheme == "https")
+            exchange = begin(self._client.exchange(address, method, target, headers if is_for_it else {}, body))
+            exchange.send()
+            following = redirected_to(exchange, target) if method == "GET" else None
+            if following is None:
+                return exchange
+            exchange.finish()
+            address, target = following
+        raise MisbehavedError(str(origin), f"redirects more than {MAX_REDIRECTS} times")
 
 
 def _fits_a_header(text: str) -> bool:

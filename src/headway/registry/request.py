@@ -8,7 +8,6 @@ Rule 3: ``Authorization`` goes to the registry that asked for it and to no host 
 from __future__ import annotations
 
 import threading
-import urllib.parse
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol
@@ -17,18 +16,17 @@ from headway.distribution.challenge import Access
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.health import What
 from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
-from headway.registry.address import Address, split_url, target_of
+from headway.registry.address import Address
+from headway.registry.answers import MAX_REDIRECTS, redirected_to
 from headway.registry.auth import Authorizer
 from headway.registry.failures import failure
 from headway.registry.http import Exchange
 from headway.registry.record import Record
 from headway.registry.sending import Body
 
-MAX_REDIRECTS = 10
 MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
 _NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.PROXY}
 _WORKED = {200, 201, 202, 204}
-_REDIRECTS = {301, 302, 303, 307, 308}
 
 
 class Sender(Protocol):
@@ -169,11 +167,11 @@ class Request:
             if address == origin and (exchange.status != 400 or address.scheme == "https"):
                 # A server that wants TLS answers 400 to plain HTTP; that is no reason to leave TLS for good.
                 self._client.scheme_worked(self._endpoint, address.scheme)
-            location = exchange.headers.get("Location")
-            if exchange.status not in _REDIRECTS or location is None:
+            following = redirected_to(exchange, target)
+            if following is None:
                 return exchange
             exchange.finish()
-            address, target = _follow(address, target, location)
+            address, target = following
         raise MisbehavedError(self._endpoint.host, f"redirects more than {MAX_REDIRECTS} times")
 
     def _begin(self, exchange: Exchange) -> Exchange:
@@ -213,15 +211,3 @@ class Request:
         if exchange is not None:
             self.received += exchange.received
             exchange.close()
-
-
-def _follow(address: Address, target: str, location: str) -> tuple[Address, str]:
-    try:
-        url = split_url(urllib.parse.urljoin(f"{address.scheme}://{address}{target}", location))
-    except ValueError:
-        url = None
-    if url is None:
-        raise MisbehavedError(str(address), "redirects to something that is not HTTP")
-    authority = url.netloc.rpartition("@")[2]
-    following = Address.parse(url.scheme, authority, verify=address.verify, registry=address.registry)
-    return following, target_of(url)
