@@ -141,11 +141,6 @@ class Database:
             finally:
                 self._depth -= 1
 
-    def is_in_transaction(self) -> bool:
-        """Tell whether this thread is inside `transaction`."""
-        with self._lock:
-            return self._depth > 0
-
     def _run(self, statements: Iterable[str]) -> None:
         for statement in statements:
             self._connection.execute(statement)

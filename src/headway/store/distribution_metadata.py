@@ -32,7 +32,7 @@ class SqliteDistributionMetadata:
         Raises:
             StoreError: The disk failed.
         """
-        if self._database.is_in_transaction():  # then it is committed with the rest
+        if self._database.in_transaction:  # then it is committed with the rest
             self._remember([(diff_id, blob)])
         else:
             self._remembering.do((diff_id, blob))
