@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headway.errors import ConflictError
+from headway.errors import ConflictError, NotFoundError
 from headway.layers.drivers.vfs import VfsDriver
 from headway.records import Tree
+from headway.service.delete import Deleter
 from headway.service.mounts import Mounts
 from headway.service.stores import Stores
 from tests.fakes.house import add_image
@@ -85,3 +86,27 @@ def test_what_two_mount_at_once_is_there_until_both_have_given_it_back(subject: 
 
     assert [subject.unmount("app:1").count, place.exists()] == [1, True]
     assert [subject.unmount("app:1").count, place.exists()] == [0, False]
+
+
+class RemovedMeanwhile(Directories):
+    """Mount points of a store that somebody removes the image from, before its mount is recorded."""
+
+    def __init__(self, directory: Path, stores: Stores) -> None:
+        super().__init__(directory)
+        self._stores = stores
+
+    def here(self) -> str:
+        Deleter(self._stores).delete("app:1")
+        return super().here()
+
+
+def test_an_image_that_is_removed_meanwhile_is_not_mounted(stores: Stores, tmp_path: Path) -> None:
+    add_image(stores, "app:1", layers=["base"])
+    mounts = Mounts(
+        msgspec.structs.replace(stores, drivers=SlowDrivers()), RemovedMeanwhile(tmp_path / "mounts", stores)
+    )
+
+    with pytest.raises(NotFoundError):
+        mounts.mount("app:1")
+
+    assert mounts.list() == []

@@ -94,9 +94,9 @@ class Mounts:
         if again := self._once_more(target, image.image_id, None):
             return again
         driver = self._stores.drivers.chosen()
-        trees = self._stores.layers.trees(image.chain_id)
         mount = self._record(target, image.image_id, image.chain_id, driver.name, None)
         try:
+            trees = self._stores.layers.trees(image.chain_id)  # from here on the record keeps them
             with self._points.prepared(target):
                 driver.mount(trees, target)
         except BaseException:
