@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from headway.oci.digest import Digest
 from headway.registry.address import Address
 from headway.registry.http import HttpClient
 from headway.service.progress import LayerProgress
+from headway.store.ingests import FileIngestStore
 from tests.fakes import images
 from tests.faults.link import Link
 from tests.faults.pull import bytes_kept, images_listed, litter, pull
@@ -155,6 +157,24 @@ def test_a_cancel_keeps_what_arrived_and_the_next_pull_asks_for_the_rest_only(tm
         assert outcome.done is not None, outcome.said
         assert outcome.done.receipt.here == kept > 300_000
         assert link.bytes_down <= 1.01 * IMAGE.size + 3 * 256 * 1024
+
+
+def test_what_a_failed_pull_keeps_is_looked_up_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+    held = FileIngestStore.held
+
+    def noted(store: FileIngestStore, digest: Digest) -> int:
+        threads.append(threading.current_thread())
+        return held(store, digest)
+
+    monkeypatch.setattr(FileIngestStore, "held", noted)
+    with linked(script=[Fault(Status(404), kind="blob", digest=IMAGE.layers[0])]) as (_, name):
+        outcome = pull(name, tmp_path)
+
+    assert outcome.status
+    assert threading.main_thread() not in threads
 
 
 def test_an_ingest_of_another_boot_is_believed_where_it_agrees(tmp_path: Path) -> None:

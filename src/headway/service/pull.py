@@ -8,6 +8,7 @@ Rule 3: what it needs is leased before it is looked for; the lease ends in the t
 from __future__ import annotations
 
 from collections import Counter
+from operator import eq
 
 from headway.errors import HeadwayError, PullIncompleteError, StoreError
 from headway.interfaces.garbage import Lease
@@ -78,7 +79,7 @@ class Puller:
             with on_errand(image=request.reference.familiar):
                 return await work.run()
         except HeadwayError as error:
-            raise work.incomplete(error) from error
+            raise await work.incomplete(error) from error
 
     def planner(self) -> Planner:
         """Return what plans the pulls of one errand."""
@@ -95,7 +96,7 @@ class Puller:
             with on_errand(image=request.reference.familiar):
                 return await work.images.tags()
         except HeadwayError as error:
-            raise work.incomplete(error) from error
+            raise await work.incomplete(error) from error
 
 
 class _Pull:
@@ -209,20 +210,17 @@ class _Pull:
             quotas=images.asker.quotas(),
         )
 
-    def incomplete(self, error: HeadwayError) -> PullIncompleteError:
+    async def incomplete(self, error: HeadwayError) -> PullIncompleteError:
         """Return the error to report: `error`, and what is kept."""
-        kept = whole = 0
-        for layer in self._layers:
-            held = self._held(layer)
-            kept += held
-            whole += held == layer.descriptor.size
+        held = await self._tools.lanes.disk(lambda: [self._held(layer) for layer in self._layers])
+        sizes = [layer.descriptor.size for layer in self._layers]
         return PullIncompleteError(
             self._reference.familiar,
             error,
-            kept_bytes=kept,
-            total_bytes=sum(e.descriptor.size for e in self._layers),
-            whole_layers=whole,
-            layers=len(self._layers),
+            kept_bytes=sum(held),
+            total_bytes=sum(sizes),
+            whole_layers=sum(map(eq, held, sizes)),
+            layers=len(sizes),
         )
 
     def _held(self, layer: Layer) -> int:
