@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from headway.cli.units import size
+from headway.cli.words import commands
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.images import Image
@@ -403,6 +404,21 @@ def test_an_unknown_field_is_refused_by_name(stocked: Cli, registry: Registry, c
 
     assert (done.returncode, done.stdout) == (2, "")
     assert first_line(done.stderr).startswith("headway: --format: unknown field .Colour; there are ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[command.name] for command in commands() for option in command.options if option.value == "table|json|TEMPLATE"],
+    ids=str,
+)
+def test_the_template_that_a_help_shows_is_understood(stocked: Cli, registry: Registry, words: list[str]) -> None:
+    (example,) = re.findall(r"'({{.*?}})'", " ".join(stocked(*words, "--help").stdout.split()))
+    more = {"history": [f"{registry.host}/test/image"], "events": ["--until", "0s"]}.get(words[0], [])
+
+    done = stocked(*words, "--format", example, *more)
+
+    assert "{{" not in done.stdout
+    assert done.returncode != 2, done.stderr
 
 
 def test_json_of_lists_has_a_schema(stocked: Cli, registry: Registry) -> None:

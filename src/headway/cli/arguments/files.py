@@ -28,7 +28,7 @@ def _mount(parser: argparse.ArgumentParser) -> None:
         "directory", nargs="?", type=Path, metavar="DIR", help="an empty directory (default: one below the data root)"
     )
     parser.add_argument("--read-write", action="store_true", help="make a container of the image, which can be written")
-    format_(parser)
+    format_(parser, "{{.Target}} {{.Image}}")
 
 
 def _umount(parser: argparse.ArgumentParser) -> None:

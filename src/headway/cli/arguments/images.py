@@ -17,7 +17,7 @@ def _images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--digests", action="store_true", help="show digests")
     parser.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
     parser.add_argument("--no-trunc", action="store_true", help="show IDs in full")
-    format_(parser)
+    format_(parser, "{{.ID}} {{.Size}}")
 
 
 def _inspect(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def _history(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME|ID", help=ONE)
     parser.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
     parser.add_argument("--no-trunc", action="store_true", help="show everything in full")
-    format_(parser)
+    format_(parser, "{{.CreatedBy}} {{.Size}}")
 
 
 def _tag(parser: argparse.ArgumentParser) -> None:

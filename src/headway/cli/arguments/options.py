@@ -50,13 +50,18 @@ def authfile(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def format_(parser: argparse.ArgumentParser) -> None:
-    """Add how results are shown."""
+def format_(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add how results are shown.
+
+    Args:
+        parser: Learns it.
+        example: A template of the command's own fields.
+    """
     parser.add_argument(
         "--format",
         default="table",
         metavar="table|json|TEMPLATE",
-        help="a template names fields: '{{.ID}} {{.Size}}'",
+        help=f"a template names fields: '{example}'",
     )
 
 

@@ -72,7 +72,7 @@ def _pulls(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-a", "--all", action="store_true", help="those too that have ended")
     parser.add_argument("-q", "--quiet", action="store_true", help="print only IDs")
     authfile(parser)
-    format_(parser)
+    format_(parser, "{{.ID}} {{.State}}")
 
 
 def _push(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +95,7 @@ def _outdated(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-trunc", action="store_true", help="show digests in full")
     insecure(parser)
     authfile(parser)
-    format_(parser)
+    format_(parser, "{{.Reference}} {{.State}}")
 
 
 IMAGES = {

@@ -46,7 +46,7 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
 
 def _version(parser: argparse.ArgumentParser) -> None:
     """Print which Headway this is."""
-    format_(parser)
+    format_(parser, "{{.Version}}")
 
 
 def _completion(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from headway.cli.arguments.options import Command, authfile, filter_, format_, i
 def _df(parser: argparse.ArgumentParser) -> None:
     """Show what takes up how much, as du counts it, and what a prune would free."""
     parser.add_argument("-v", "--verbose", action="store_true", help="image by image, layer by layer")
-    format_(parser)
+    format_(parser, "{{.Type}} {{.Size}}")
 
 
 def _prune(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,7 @@ def _events(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="TIME", help=f"begin there: {when}")
     parser.add_argument("--until", metavar="TIME", help="end there; what is past ends at once")
     filter_(parser, "type=, event=, image=, container=, label=, daemon=")
-    format_(parser)
+    format_(parser, "{{.Action}} {{.Name}}")
 
 
 def _traffic(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def _traffic(parser: argparse.ArgumentParser) -> None:
     when = "Unix seconds, 2026-01-02, or how long ago: 30d"
     parser.add_argument("--since", metavar="TIME", help=f"from that day on: {when}")
     parser.add_argument("--until", metavar="TIME", help="up to that day")
-    format_(parser)
+    format_(parser, "{{.Day}} {{.Received}}")
 
 
 COMMANDS = {
