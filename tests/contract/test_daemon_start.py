@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,7 +21,7 @@ import pytest
 from headway.daemon import process
 from headway.daemon.configuration import DaemonSettings
 from headway.daemon.pid_file import pid_file
-from headway.daemon.sockets import close_all, open_all
+from headway.daemon.sockets import close_all, open_all, reached_at
 from headway.engine.listeners import Address, listen_unix
 from headway.errors import ConflictError, InvalidSettingError
 from tests.fakes.cli import Cli
@@ -117,6 +119,21 @@ def test_a_tcp_socket_of_systemds_speaks_tls_as_any_other_unless_it_is_told_not_
         listener.socket.detach()
 
 
+def test_a_socket_of_systemds_is_shown_as_clients_reach_it(
+    monkeypatch: pytest.MonkeyPatch, third: int, tmp_path: Path
+) -> None:
+    shown = []
+    for server in (listen_unix(tmp_path / "s"), socket.create_server(("127.0.0.1", 0))):
+        with server:
+            passed(monkeypatch, server, third)
+            (listener,) = open_all(DaemonSettings(tls=False), [Address("fd")])
+            shown.append((reached_at(listener), server.getsockname()))
+            listener.socket.detach()
+
+    assert shown[0] == (f"unix://{tmp_path / 's'}", str(tmp_path / "s"))
+    assert shown[1][0] == f"tcp://127.0.0.1:{shown[1][1][1]}"
+
+
 @pytest.mark.parametrize("is_socket", [True, False])
 def test_what_systemd_passes_and_nobody_can_listen_on_is_said(
     monkeypatch: pytest.MonkeyPatch, third: int, *, is_socket: bool
@@ -171,3 +188,12 @@ def test_a_daemon_may_open_as_many_files_as_it_has_clients() -> None:
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert int(shown) == min(hard, 5000)
+
+
+async def test_requests_that_take_long_hold_up_no_others_on_a_small_machine() -> None:
+    process.allow_requests(asyncio.get_running_loop())
+    together = threading.Barrier(20)  # more than four and the cores of most machines that run this
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(asyncio.to_thread(together.wait, 5))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from headway.daemon.configuration import Configuration
-from headway.daemon.sockets import Listener
+from headway.daemon.sockets import Listener, reached_at
 from headway.engine.api_version import NEWEST, OLDEST
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores
@@ -20,7 +20,7 @@ def greeting(
     settings, daemon = configuration.settings, configuration.daemon
     yield f"headway {VERSION}: Docker Engine API {OLDEST}-{NEWEST}, images only"
     for listener in listeners:
-        yield f"socket     {listener.address} ({_who(listener, daemon.group)})"
+        yield f"socket     {reached_at(listener)} ({_who(listener, daemon.group)})"
     unfinished = list(stores.ingests.walk())
     kept = sum(held for _, held, _ in unfinished)
     what = [service.graph_driver_for_os() + "; " + _counted(service.count_images(), "image")]
@@ -38,7 +38,7 @@ def greeting(
     )
     if daemon.metrics_addr:
         yield f"metrics    http://{daemon.metrics_addr}/metrics"
-    yield f"try        docker -H {listeners[0].address} pull alpine"
+    yield f"try        docker -H {reached_at(listeners[0])} pull alpine"
 
 
 def _who(listener: Listener, group: str) -> str:

@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from headway.composition.durable import durable_pulls
@@ -50,6 +51,7 @@ log = logging.getLogger(__name__)
 
 FORCED_AT = 3
 DESCRIPTORS = 65536
+REQUEST_THREADS = 32
 
 
 class Daemon:
@@ -94,6 +96,7 @@ class Daemon:
 
     async def _serve(self, stores: Stores, listeners: list[Listener], metrics: list[socket.socket]) -> None:
         loop = asyncio.get_running_loop()
+        allow_requests(loop)
         stopped = asyncio.Event()
         async with (
             image_service(
@@ -181,3 +184,12 @@ def allow_descriptors() -> None:
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def allow_requests(loop: asyncio.AbstractEventLoop) -> None:
+    """Let as many requests work at once on a small machine as on a large one.
+
+    By default there are four threads more than cores: six commits of large containers held up every list, every event
+    and what pulls write down. Threads are made when they are needed.
+    """
+    loop.set_default_executor(ThreadPoolExecutor(REQUEST_THREADS, "request"))

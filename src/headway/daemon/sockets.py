@@ -113,6 +113,16 @@ def unix_address(listeners: list[Listener]) -> str:
     return ""
 
 
+def reached_at(listener: Listener) -> str:
+    """Return where a client reaches it; for one that systemd has opened, what that is bound to."""
+    name = listener.socket.getsockname()
+    if listener.address.kind == "fd" and isinstance(name, tuple):
+        return str(Address("tcp", host=name[0], port=name[1]))
+    if listener.address.kind == "fd" and isinstance(name, str) and name:
+        return f"unix://{name}"
+    return str(listener.address)
+
+
 def close_all(listeners: list[Listener]) -> None:
     """Close them, and remove the files that were made for them; one that somebody else has put there stays."""
     for listener in listeners:
