@@ -29,9 +29,9 @@ def test_what_nobody_used_is_lost() -> None:
 def test_a_new_rate_holds_from_then_on() -> None:
     limit = RateLimit(1000.0)
     limit.took(1000, now=0.0)
-    limit.rate = 2000.0
+    limit.change(2000.0, now=2.0)
     assert limit.took(1000, now=2.0) == pytest.approx(0.5 - SLACK_SECONDS)
-    limit.rate = None
+    limit.change(None, now=2.0)
     assert limit.took(1000, now=2.0) == 0.0
 
 
@@ -88,6 +88,28 @@ def test_a_limit_that_is_lifted_ends_the_waiting() -> None:
     shared = SharedRate(10, clock=hours, sleep=sleep)
     shared.wait(1000)
     assert hours.now < 1.0
+
+
+def test_a_rate_that_is_raised_shortens_the_waiting_that_is_under_way_and_what_comes_next() -> None:
+    hours = Hours()
+
+    def sleep(seconds: float) -> None:
+        hours.sleep(seconds)
+        shared.set(1_000_000)
+
+    shared = SharedRate(1000, clock=hours, sleep=sleep)
+    shared.wait(100_000)
+    shared.wait(100_000)
+    assert hours.now < 0.5
+
+
+def test_a_rate_that_is_lowered_holds_for_what_comes_next() -> None:
+    hours = Hours()
+    shared = SharedRate(1_000_000, clock=hours, sleep=hours.sleep)
+    shared.wait(100_000)
+    shared.set(1000)
+    shared.wait(1000)
+    assert hours.now == pytest.approx(1.1)
 
 
 def test_a_request_pays_before_it_is_sent_for_what_will_lie_in_buffers() -> None:

@@ -15,12 +15,18 @@ class RateLimit:
     """A limit on bytes a second, for all who ask it. Calls must not overlap: the caller has the lock.
 
     Attributes:
-        rate: Bytes a second; None for no limit. May be changed at any time, and holds from then on.
+        rate: Bytes a second; None for no limit.
     """
 
     def __init__(self, rate: float | None = None) -> None:
         self.rate = rate
         self._due = 0.0
+
+    def change(self, rate: float | None, *, now: float) -> None:
+        """Keep to another rate from now on; what was received and is not yet due is due as this one has it."""
+        if self.rate is not None and rate is not None:
+            self._due = now + (self._due - now) * self.rate / rate
+        self.rate = rate
 
     def took(self, count: int, *, now: float) -> float:
         """Report bytes that were received; return how many seconds to wait before the next ones are.

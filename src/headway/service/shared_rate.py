@@ -46,7 +46,7 @@ class SharedRate:
     def set(self, rate: int) -> None:
         """Keep to another rate from now on; 0 is no limit."""
         with self._lock:
-            self._limit.rate = rate or None
+            self._limit.change(rate or None, now=self._clock())
 
     def prepay(self, wanted: int, *, is_over: Callable[[], bool] = lambda: False) -> int:
         """Wait before a request for what will lie in buffers before anybody reads it; return how much is paid for.
@@ -72,8 +72,12 @@ class SharedRate:
             is_over: Asked meanwhile: whether nobody wants any more of them.
         """
         with self._lock:
+            known = self._limit.rate
             due = self._clock() + self._limit.took(count, now=self._clock())
-        while (left := due - self._clock()) > 0 and self._limit.rate is not None and not is_over():
+        while (left := due - self._clock()) > 0 and (rate := self._limit.rate) is not None and not is_over():
+            if known is not None and rate != known:
+                left, known = left * known / rate, rate
+                due = self._clock() + left
             self._sleep(min(_LOOK_SECONDS, left))
         if self._over is not None:
             self._over.wait(count, is_over=is_over)
