@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: on command lines and in daemon.json."""
+"""Durations, sizes and priorities as people write them: on command lines and in daemon.json."""
 
 from __future__ import annotations
 
@@ -41,3 +41,20 @@ def parse_size(text: str) -> int:
         raise InvalidSettingError(f"invalid size {text!r}: write 500k, 2M, 1.5G or 512MiB")
     unit: int = (1024 if found[3] == "iB" else 1000) ** _POWERS[found[2]]
     return round(float(found[1]) * unit)
+
+
+_PRIORITIES = {"low": -10, "normal": 0, "high": 10}
+
+
+def parse_priority(text: str) -> int:
+    """Return ``low``, ``normal``, ``high`` or a whole number of at most six digits; higher goes first.
+
+    Raises:
+        InvalidSettingError: It is none of them.
+    """
+    if text in _PRIORITIES:
+        return _PRIORITIES[text]
+    digits = text.removeprefix("-")
+    if digits.isdecimal() and len(digits) <= 6:
+        return int(text)
+    raise InvalidSettingError(f"invalid priority {text!r}: write low, normal, high or a number")

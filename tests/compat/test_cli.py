@@ -172,6 +172,7 @@ def test_usage_names_the_command_to_read_more_with(headway: Cli) -> None:
         (["imags"], "there is no command 'imags'; images is one", "headway --help"),
         (["pull", "Upper"], "invalid reference format: repository name (library/Upper) must be lowercase", ""),
         (["pull", "--max-bytes", "3X", "a"], "--max-bytes: invalid size '3X': write 500k, 2M, 1.5G or 512MiB", ""),
+        (["pull", "--priority", "top", "a"], "invalid priority 'top': write low, normal, high or a number", ""),
         (["images", "-f", "colour=red"], "invalid filter 'colour'", ""),
         (["df", "--colour"], "unrecognized arguments: --colour", ""),
         (["daemon", "--colour"], "unrecognized arguments: --colour", ""),
@@ -202,7 +203,10 @@ def test_what_is_not_here_is_looked_for_here(headway: Cli, words: list[str], adv
 
 
 def test_the_flag_that_every_program_has_tells_the_version(headway: Cli) -> None:
-    assert headway("--version").stdout == headway("version").stdout
+    script = "import sys; sys.argv = ['headwayd', '--version']; from headway.cli import main; main.run_daemon()"
+    daemon = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert headway("--version").stdout == headway("version").stdout == daemon.stdout
 
 
 def test_inspect_shows_single_fields_by_a_template(stocked: Cli, registry: Registry) -> None:

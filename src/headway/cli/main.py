@@ -34,7 +34,8 @@ def run() -> NoReturn:
 
 def run_daemon() -> NoReturn:
     """Run `headway daemon` by its other name, headwayd."""
-    sys.argv.insert(1, "daemon")
+    if sys.argv[1:] not in (["--version"], ["-v"]):  # which every program has
+        sys.argv.insert(1, "daemon")
     run()
 
 

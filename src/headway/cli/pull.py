@@ -24,7 +24,7 @@ from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError, NoDaemonError
 from headway.interfaces.pulls import Wish
 from headway.oci.reference import Reference
-from headway.quantities import parse_duration, parse_size
+from headway.quantities import parse_duration, parse_priority, parse_size
 from headway.service.budget import Budget
 from headway.service.remote_image import PullRequest
 from headway.settings import Settings
@@ -51,6 +51,7 @@ def pull(options: Namespace) -> int:
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
         auth_file=options.authfile and options.authfile.absolute(),
     )
+    parse_priority(options.priority)  # only a daemon orders pulls, but a wrong word is wrong without one, too
     daemon = holding_daemon(options, settings)
     if daemon is not None:
         return _through(daemon, settings, options)

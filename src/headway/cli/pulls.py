@@ -10,7 +10,6 @@ import msgspec
 
 from headway.cli.failures import DONE, each_of
 from headway.cli.remote import holding_daemon
-from headway.cli.remote_pull import priority_of
 from headway.cli.session import settings_of
 from headway.cli.table import json_text, render
 from headway.cli.units import ago, size
@@ -21,6 +20,7 @@ from headway.distribution.pull_states import PullState, after_restart
 from headway.errors import InvalidSettingError, NoDaemonError
 from headway.interfaces.pulls import PullRecord
 from headway.oci.reference import Reference
+from headway.quantities import parse_priority
 from headway.settings import Settings
 from headway.store.lock import holder
 
@@ -106,7 +106,7 @@ def _changing(held: DaemonPulls, settings: Settings, options: Namespace) -> tupl
         *ids, word = options.ids
         if not ids:
             raise InvalidSettingError("name a pull and its priority: headway pulls priority ID high")
-        priority = priority_of(word)
+        priority = parse_priority(word)
         return ids, lambda prefix: _say(held.set_priority(prefix, priority))
     if options.action == "resume":
         return options.ids, lambda prefix: _resume(held, settings, prefix)

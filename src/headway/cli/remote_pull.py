@@ -27,9 +27,9 @@ from headway.client.pulls import DaemonPulls
 from headway.composition.network import credential_source
 from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidSettingError, OverBudgetError
-from headway.interfaces.pulls import PRIORITIES, Wish
+from headway.interfaces.pulls import Wish
 from headway.oci.reference import Reference
-from headway.quantities import parse_duration, parse_size
+from headway.quantities import parse_duration, parse_priority, parse_size
 from headway.service.plan_requests import Planned, PlanRequest, Plans
 from headway.service.progress import PullEvent
 from headway.service.remote_image import PullRequest
@@ -170,7 +170,7 @@ class RemotePull:
             platform=str(request.platform) if options.platform else "",
             mirrors=tuple(options.registry_mirror or ()),
             insecure=tuple(options.insecure_registry or ()),
-            priority=priority_of(options.priority),
+            priority=parse_priority(options.priority),
             rate=parse_size(options.limit_rate) if options.limit_rate else 0,
             **_own_patience(options),
         )
@@ -193,17 +193,3 @@ def _own_patience(options: Namespace) -> dict[str, Any]:
     if options.wait or patience == math.inf:
         return {"patient": True, "attempts": attempts}
     return {"attempts": attempts, "patience": 0.0 if patience is None and attempts is not None else patience}
-
-
-def priority_of(text: str) -> int:
-    """Return the priority that a word or a number names.
-
-    Raises:
-        InvalidSettingError: It is neither.
-    """
-    if text in PRIORITIES:
-        return PRIORITIES[text]
-    digits = text.removeprefix("-")
-    if digits.isdecimal() and len(digits) <= 6:
-        return int(text)
-    raise InvalidSettingError(f"invalid priority {text!r}: write low, normal, high or a number")

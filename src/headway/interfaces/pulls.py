@@ -12,8 +12,6 @@ import msgspec
 from headway.distribution.pull_states import PullState
 from headway.oci.digest import Digest, ImageID
 
-PRIORITIES = {"low": -10, "normal": 0, "high": 10}
-
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What somebody wants to have pulled.
