@@ -10,22 +10,23 @@ from threading import Thread
 import pytest
 
 from headway.client.daemon import Daemon
+from headway.client.docker import Docker
 from headway.client.pulls import DaemonPulls
 from headway.engine.listeners import Address
-from headway.errors import NoDaemonError
+from headway.errors import NoDaemonError, NoDockerError, RequestError
 from headway.interfaces.pulls import Wish
 
 
 @contextmanager
-def answering(body: bytes) -> Iterator[Daemon]:
-    """Run a newer Headway, which answers everything with `body`."""
+def answering(body: bytes, *, status: int = 200, missing: int = 0) -> Iterator[Daemon]:
+    """Run a newer Headway, which answers everything with `body`, and ends `missing` bytes before its announced end."""
 
     class Handler(BaseHTTPRequestHandler):
         server_version = "Headway/99"
 
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body) + missing))
             self.end_headers()
             self.wfile.write(body)
 
@@ -66,3 +67,11 @@ def test_a_kind_of_event_that_only_a_newer_daemon_knows_is_passed_over() -> None
         DaemonPulls(daemon).pull(Wish(reference="a:1"), told.append, None)
 
     assert told == []
+
+
+def test_a_daemon_that_ends_while_it_says_why_is_told_by_what_it_had_said() -> None:
+    with answering(b'{"message":"no', status=409, missing=9) as daemon:
+        with pytest.raises(RequestError, match="the daemon answers HTTP 409"):
+            daemon.images({})
+        with pytest.raises(NoDockerError, match="it answers HTTP 409"):
+            Docker(daemon.address).images()

@@ -132,9 +132,8 @@ def pieces_of(response: http.client.HTTPResponse, address: Address) -> Iterator[
 
 
 def _failure(response: http.client.HTTPResponse) -> HeadwayError:
-    body = response.read()
-    with suppress(msgspec.MsgspecError):
-        refusal = wire.decode(body, _Refusal)
+    with suppress(msgspec.MsgspecError, OSError, http.client.HTTPException):  # it may end in the middle of saying why
+        refusal = wire.decode(response.read(), _Refusal)
         return wire.heard(refusal.error) if refusal.error is not None else RequestError(refusal.message)
     return RequestError(f"the daemon answers HTTP {response.status}")
 

@@ -101,7 +101,7 @@ class Docker:
         if answer.status == http.HTTPStatus.OK:
             return answer
         message = ""
-        with suppress(msgspec.MsgspecError):
+        with suppress(msgspec.MsgspecError, OSError, http.client.HTTPException):
             message = msgspec.json.decode(answer.read(), type=_Refusal).message
         if answer.status == http.HTTPStatus.NOT_FOUND:
             raise NotFoundError("image", target.removeprefix("/images/").removesuffix("/json"), "Docker has none")
