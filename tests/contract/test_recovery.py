@@ -194,6 +194,20 @@ def test_an_image_whose_chain_was_never_recorded_is_not_listed(store: Store) -> 
     assert [lost.names for lost in found.lost_images] == [("docker.io/library/app:1",)]
 
 
+@pytest.mark.parametrize("note", ["", "[", "5", "{}", '["{boot}", "sha256:x", {}]', '["{boot}", 1, 2, 3]', "\0\0"])
+def test_a_note_on_a_tree_that_says_nothing_keeps_nobody_from_starting(tmp_path: Path, note: str) -> None:
+    settings = Settings(data_root=tmp_path / "root")
+    with writing(settings, tell=pytest.fail):
+        pass
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    (tmp_path / "root" / "tmp" / "tree.whole").write_text(note.replace("{boot}", boot))
+
+    with writing(settings, tell=pytest.fail):
+        pass
+
+    assert os.listdir(tmp_path / "root" / "tmp") == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
 @pytest.mark.parametrize("place", ["tmp", "trees", "recipes", "blobs/sha256", "ingest", "rw", "mounts"])
 def test_what_somebody_has_mounted_inside_stays_and_keeps_nobody_from_starting(tmp_path: Path, place: str) -> None:

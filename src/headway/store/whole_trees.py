@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from headway.errors import StoreFullError
+from headway.errors import InvalidDigestError, StoreFullError
 from headway.oci.digest import DiffID, Digest
 from headway.records import LayerReport
 from headway.store.data_root import DataRoot
@@ -76,8 +76,9 @@ def whole_trees(root: DataRoot, boot_id: str) -> Iterator[WholeTree]:
     with disk_errors(root.tmp):
         notes = [name for name in os.listdir(root.tmp) if name.endswith(_SUFFIX)]
     for name in notes:
-        with suppress(OSError, ValueError, msgspec.ValidationError):  # cut short: then the tree's blob is still here
-            noted, diff_id, report = json.loads((root.tmp / name).read_text())
+        # Cut short, or of another version: then the tree's blob is still here.
+        with suppress(OSError, ValueError, msgspec.ValidationError, InvalidDigestError):
+            note = json.loads((root.tmp / name).read_text())
+            noted, diff_id, report = msgspec.convert(note, tuple[str, str, LayerReport])
             if noted == boot_id:
-                path = root.tmp / name.removesuffix(_SUFFIX)
-                yield WholeTree(path, DiffID(Digest.parse(diff_id)), msgspec.convert(report, LayerReport))
+                yield WholeTree(root.tmp / name.removesuffix(_SUFFIX), DiffID(Digest.parse(diff_id)), report)
