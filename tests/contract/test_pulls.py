@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from headway.interfaces.traffic import Traffic, account
 from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
 from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Receipt, Report
+from headway.service.pull_ledger import PullLedger
 from headway.service.pull_runs import NO_LOGIN
 from headway.service.pulls import Pulls
 from tests.fakes.pulls import MemoryPullStore
@@ -243,6 +245,33 @@ async def test_a_detached_pull_is_recorded_when_its_id_is_told_and_needs_nobody(
 
     assert recorded.wish.detached
     assert states == {"edge:1": "complete"}
+
+
+async def test_a_record_is_not_overtaken_though_who_waits_for_it_leaves() -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    class Slow(MemoryPullStore):
+        def put(self, record: PullRecord) -> None:
+            if record.state is S.QUEUED:
+                begun.set()
+                may_end.wait(10)
+            super().put(record)
+
+    store = Slow()
+    ledger = PullLedger(store)
+    record = PullRecord(pull_id="0" * 12, wish=EDGE, state=S.QUEUED, created=1.0, changed=1.0)
+    ledger.note(record)
+    async with asyncio.TaskGroup() as group:
+        leaving = group.create_task(ledger.settle())
+        await asyncio.to_thread(begun.wait, 10)
+        leaving.cancel()
+        ledger.note(msgspec.structs.replace(record, state=S.COMPLETE))
+        settling = group.create_task(ledger.settle())
+        await asyncio.sleep(0.05)
+        may_end.set()
+        await settling
+
+    assert [each.state for each in store.list()] == [S.COMPLETE]
 
 
 async def test_a_detached_pull_waits_for_the_link_and_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,18 +44,7 @@ class Lanes:
 
         For what has to be undone: a caller that left early would never get it.
         """
-        future = asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
-        cancelled = False
-        while not future.done():
-            try:
-                await asyncio.wait({future})
-            except asyncio.CancelledError:
-                cancelled = True
-        task = asyncio.current_task()
-        if cancelled and task is not None:
-            task.uncancel()  # it is the same cancellation: whoever asked for it counts its own
-            task.cancel()
-        return future.result()
+        return await to_the_end(asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments))
 
     async def database(self, work: Callable[..., T], *arguments: object) -> T:
         """Run `work` in the one thread that writes records."""
@@ -69,6 +58,21 @@ class Lanes:
         """End the fixed threads once their work is done."""
         self._disk.shutdown()
         self._database.shutdown()
+
+
+async def to_the_end(future: asyncio.Future[T]) -> T:
+    """Wait for a future and return what it gives, though the caller is cancelled meanwhile: its next await raises."""
+    cancelled = False
+    while not future.done():
+        try:
+            await asyncio.wait({future})
+        except asyncio.CancelledError:
+            cancelled = True
+    task = asyncio.current_task()
+    if cancelled and task is not None:
+        task.uncancel()  # it is the same cancellation: whoever asked for it counts its own
+        task.cancel()
+    return future.result()
 
 
 class Thread(Generic[T]):

@@ -10,6 +10,7 @@ import logging
 
 from headway.errors import HeadwayError
 from headway.interfaces.pulls import PullRecord, PullStore
+from headway.service.lanes import to_the_end
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,9 @@ class PullLedger:
             while self._waiting:
                 pull_id, record = next(iter(self._waiting.items()))
                 del self._waiting[pull_id]
+                writing = asyncio.get_running_loop().run_in_executor(None, self._store.put, record)
                 try:
-                    await asyncio.to_thread(self._store.put, record)
+                    await to_the_end(writing)  # though who waits is cancelled: the next one is not to overtake it
                 except HeadwayError as error:
                     log.warning("pull %s is %s, and this cannot be recorded: %s", pull_id, record.state, error)
 
