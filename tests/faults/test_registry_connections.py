@@ -131,6 +131,34 @@ def test_a_connection_that_the_server_closed_while_idle_is_replaced_without_an_e
         assert registry.connections == 2
 
 
+def test_what_a_server_says_to_an_idle_connection_is_no_answer_to_the_next_request() -> None:
+    manifest = IMAGE.blobs[IMAGE.manifest_digest]
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(manifest), manifest)
+    farewell = b"HTTP/1.1 408 Request Time-out\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    waited = threading.Event()
+
+    def serve(sock: socket.socket) -> None:
+        for said_when_idle in (farewell, b""):
+            connection, _ = sock.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+                time.sleep(0.1)
+                connection.sendall(said_when_idle)
+                waited.set()
+
+    with listen() as sock, client_of(f"127.0.0.1:{sock.getsockname()[1]}") as client:
+        thread = threading.Thread(target=serve, args=(sock,))
+        thread.start()
+        client.manifest()
+        waited.wait(5)
+        try:
+            assert client.manifest() == manifest
+        finally:
+            sock.shutdown(socket.SHUT_RDWR)  # nobody else comes, if nobody came
+            thread.join()
+
+
 def test_a_body_that_was_not_read_to_its_end_ends_its_connection() -> None:
     with world() as (registry, client):
         stream = client.blob()

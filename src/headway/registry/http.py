@@ -123,9 +123,10 @@ class Exchange:
         """Return an idle connection that may carry this request, too."""
         body = self._request[2]
         while connection := self._client.idle.take(self._address, proxy):
-            if not isinstance(body, Body):
-                return connection
-            may_carry = body.allowance is None or connection.carried + body.size <= body.allowance
+            may_carry = (
+                not isinstance(body, Body) or body.allowance is None or connection.carried + body.size <= body.allowance
+            )
+            # What was said meanwhile (a 408, for waiting so long) would be taken for the answer.
             if may_carry and not connection.is_ended_by_peer():
                 return connection
             connection.close()
