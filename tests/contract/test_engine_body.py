@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 
 import pytest
@@ -95,6 +96,28 @@ async def test_work_whose_client_leaves_is_told_and_ends() -> None:
             return
         await asyncio.sleep(0.05)
     pytest.fail("the work still waits")
+
+
+@pytest.mark.parametrize(
+    "lost", [TimeoutError(110, "timed out"), ssl.SSLError(1, "bad record"), ConnectionResetError()]
+)
+async def test_a_connection_that_breaks_whatever_way_is_no_bug(caplog: pytest.LogCaptureFixture, lost: OSError) -> None:
+    ended = asyncio.Event()
+
+    async def handler(call: Call) -> web.StreamResponse:
+        break_off = getattr(call.request.transport, "_force_close")  # noqa: B009  # as the loop does it
+        asyncio.get_running_loop().call_later(0.1, break_off, lost)
+        try:
+            await with_body(call.request, read_all)
+        finally:
+            ended.set()
+        return web.Response()
+
+    await answer_of(handler, put(b"x" * 100, length=1_000_000))
+
+    async with asyncio.timeout(5):
+        await ended.wait()
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 async def test_clients_that_send_slowly_hold_no_thread_that_others_need() -> None:

@@ -114,7 +114,7 @@ async def _feed(request: web.BaseRequest, source: BodySource) -> None:
             if piece:
                 await source.put(piece)
         lost = False
-    except (ConnectionError, BodyLostError):
+    except (OSError, BodyLostError):  # OSError: TCP has given up, or TLS
         pass  # whoever reads is told
     finally:
         source.end(lost=lost)
