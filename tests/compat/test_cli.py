@@ -185,6 +185,7 @@ def test_a_wrong_word_is_named_with_the_help_that_knows_better(
 
     assert done.returncode == 2
     assert done.stderr == f"headway: {said}\nnext: {further or f'headway {words[0]} --help'}\n"
+    assert not headway.data_root.exists()
 
 
 @pytest.mark.parametrize(

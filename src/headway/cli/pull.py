@@ -52,6 +52,7 @@ def pull(options: Namespace) -> int:
         auth_file=options.authfile and options.authfile.absolute(),
     )
     parse_priority(options.priority)  # only a daemon orders pulls, but a wrong word is wrong without one, too
+    _parsed(parse_size, options, "max_bytes")
     daemon = holding_daemon(options, settings)
     if daemon is not None:
         return _through(daemon, settings, options)
