@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,25 @@ def test_a_day_that_has_begun_is_added_to_without_reading_the_others(tmp_path: P
 
     assert len(plans) == 1
     assert not [step for plan in plans for *_, step in plan if step.startswith("SCAN")]
+
+
+def test_what_is_being_written_is_not_written_again_beside_that() -> None:
+    meter, begun = Meter(), threading.Event()
+
+    class Slow(MemoryTraffic):
+        def add(self, day: str, counted: Mapping[Errand, Traffic]) -> None:
+            begun.set()
+            time.sleep(0.1)
+            super().add(day, counted)
+
+    store = Slow()
+    subject = ledger(meter, store)
+    with on_errand(registry="reg.example"):
+        meter.received(1_000)
+    left_behind = threading.Thread(target=subject.write)
+    left_behind.start()
+    begun.wait(10)
+    subject.write()
+    left_behind.join(10)
+
+    assert [row.traffic.received for row in store.days()] == [1_000]

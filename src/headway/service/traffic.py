@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from threading import Lock
 
 from headway.errors import HeadwayError
 from headway.interfaces.traffic import Errand, Traffic, TrafficCounter, TrafficStore
@@ -39,6 +40,7 @@ class TrafficLedger:
         self._lanes = lanes
         self._wall = wall
         self._unwritten: dict[Errand, Traffic] = {}
+        self._writing = Lock()
 
     async def keep(self) -> None:
         """Write down what is counted, for ever."""
@@ -47,18 +49,22 @@ class TrafficLedger:
             await self._lanes.database(self.write)
 
     def write(self) -> None:
-        """Write down what was counted since the last time; a disk that fails keeps nothing from going on."""
-        self.note(self._counter.take())
-        if not self._unwritten:
-            return
-        try:
-            self._store.add(day_of(self._wall()), self._unwritten)
-        except HeadwayError as error:
-            log.warning("what crossed the network cannot be recorded: %s", error)
-        else:
-            self._unwritten = {}
+        """Write down what was counted since the last time; a disk that fails keeps nothing from going on.
 
-    def note(self, counted: Mapping[Errand, Traffic]) -> None:
+        Any thread may: whoever stopped `keep` may have left a write behind that is still under way.
+        """
+        with self._writing:
+            self._note(self._counter.take())
+            if not self._unwritten:
+                return
+            try:
+                self._store.add(day_of(self._wall()), self._unwritten)
+            except HeadwayError as error:
+                log.warning("what crossed the network cannot be recorded: %s", error)
+            else:
+                self._unwritten = {}
+
+    def _note(self, counted: Mapping[Errand, Traffic]) -> None:
         """Have more written down the next time."""
         for errand, traffic in counted.items():
             self._unwritten[errand] = self._unwritten.get(errand, Traffic()) + traffic
