@@ -17,8 +17,10 @@ from headway.engine.server import EngineServer
 from headway.errors import StoreError
 
 
-async def answer_of(pieces: Iterator[bytes], *, compress: bool = False, version: str = "1.0") -> tuple[bytes, bytes]:
-    """Return head and body of the answer to a client that takes gzip."""
+async def answer_of(
+    pieces: Iterator[bytes], *, compress: bool = False, version: str = "1.0", taken: str = "gzip, deflate"
+) -> tuple[bytes, bytes]:
+    """Return head and body of the answer to a client that takes encodings."""
 
     async def handler(call: Call) -> web.StreamResponse:
         return await sent(call, pieces, "application/x-tar", compress=compress)
@@ -29,7 +31,7 @@ async def answer_of(pieces: Iterator[bytes], *, compress: bool = False, version:
     try:
         async with asyncio.timeout(10):
             reader, writer = await asyncio.open_connection(*listener.getsockname())
-            headers = "Host: localhost\r\nConnection: close\r\nAccept-Encoding: gzip, deflate"
+            headers = f"Host: localhost\r\nConnection: close\r\nAccept-Encoding: {taken}"
             writer.write(f"GET /x HTTP/{version}\r\n{headers}\r\n\r\n".encode())
             answer = await reader.read()
             writer.close()
@@ -52,6 +54,14 @@ async def test_what_docker_compresses_goes_compressed_to_who_takes_it() -> None:
 
     assert b"Content-Encoding: gzip" in head
     assert gzip.decompress(body) == b"a" * 1000 + b"b" * 1000
+
+
+@pytest.mark.parametrize("taken", ["identity", "gzip;q=0", "x-gzipped"])
+async def test_what_a_client_does_not_take_is_not_sent(taken: str) -> None:
+    head, body = await answer_of(iter([b"a" * 1000]), compress=True, taken=taken)
+
+    assert b"Content-Encoding" not in head
+    assert body == b"a" * 1000
 
 
 async def test_an_answer_that_fails_before_its_first_piece_is_an_error() -> None:

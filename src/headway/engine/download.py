@@ -64,7 +64,9 @@ async def sent(
         Exception: What `pieces` raised before the first one.
     """
     response = web.StreamResponse(headers={**stream_headers(content_type), **(headers or {})})
-    if compress and "gzip" in call.request.headers.get("Accept-Encoding", ""):
+    # As docker reads it: who gives gzip a weight, which may be 0, gets none.
+    taken = (coding.strip() for coding in call.request.headers.get("Accept-Encoding", "").split(","))
+    if compress and "gzip" in taken:
         response.enable_compression(web.ContentCoding.gzip)
     source = _Pieces(pieces)
     try:
