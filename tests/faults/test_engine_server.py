@@ -209,7 +209,11 @@ async def test_a_client_that_sends_half_a_body_and_no_more_has_left(tmp_path: Pa
         writer.close()
 
 
-async def test_a_client_on_a_unix_socket_that_leaves_ends_its_request(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_sent_everything", [True, False])
+async def test_a_client_on_a_unix_socket_that_leaves_ends_its_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_sent_everything: bool
+) -> None:
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.02)
     begun, ended = asyncio.Event(), asyncio.Event()
 
     async def endless(call: Call) -> web.StreamResponse:
@@ -224,6 +228,10 @@ async def test_a_client_on_a_unix_socket_that_leaves_ends_its_request(tmp_path: 
         _, writer = await asyncio.open_unix_connection(tmp_path / "s")
         writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
         await begun.wait()
+        if has_sent_everything:
+            writer.write_eof()
+            await asyncio.sleep(0.1)
+            assert not ended.is_set()
         writer.close()
         await ended.wait()
 

@@ -33,6 +33,7 @@ REQUEST_SECONDS = 30.0
 KEEPALIVE_SECONDS = 75.0
 MAX_CONNECTIONS = 4096
 CUT_SECONDS = 0.1
+LOOK_SECONDS = 1.0
 
 
 class BoundedServer(web.Server):
@@ -119,7 +120,17 @@ class _Connection(RequestHandler):
         if self.transport is None or not (is_answering and is_whole and _still_listens(self.transport)):
             return False
         self.close()  # once it is answered
+        self._loop.call_later(LOOK_SECONDS, self._look)
         return True
+
+    def _look(self) -> None:
+        """End the connection once its client has left, too: the loop, which has seen the end, does not look again."""
+        if self.transport is None:
+            return
+        if _still_listens(self.transport):
+            self._loop.call_later(LOOK_SECONDS, self._look)
+        else:
+            self.force_close()
 
     def handle_error(
         self,
