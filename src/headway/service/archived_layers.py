@@ -62,13 +62,27 @@ class Taker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Documents:
-    """Small files of an archive, by name."""
+    """Small files of an archive, by name.
+
+    Attributes:
+        missed: Whether something was read that is not here.
+        changed: Whether something that was read since `begin` would be read otherwise now.
+    """
 
     def __init__(self) -> None:
         self._content: dict[str, bytes] = {}
         self._links: dict[str, str] = {}
         self._size = 0
+        self._read: set[str] = set()
+        self._followed: set[str] = set()
         self.missed = False
+        self.changed = True
+
+    def begin(self) -> None:
+        """Begin to read from the first document on."""
+        self._read.clear()
+        self._followed.clear()
+        self.missed = self.changed = False
 
     def add(self, name: str, data: bytes) -> None:
         """Keep a file; a later one of the same name takes its place, as in an unpacked tar.
@@ -80,12 +94,14 @@ class Documents:
         if self._size > MEMORY_BYTES:
             raise InvalidArchiveError(f"its documents are longer than {MEMORY_BYTES >> 20} MiB")
         self._content[name] = data
+        self.changed = self.changed or name in self._read
 
     def link(self, name: str, target: str) -> None:
         """Keep a link."""
         self.add(name, b"")
         del self._content[name]
         self._links[name] = target
+        self.changed = self.changed or name in self._followed
 
     def resolve(self, name: str) -> str:
         """Return the file that a name stands for.
@@ -94,6 +110,7 @@ class Documents:
             InvalidArchiveError: Links lead in a circle.
         """
         for _ in range(_LINKS):
+            self._followed.add(name)
             if name not in self._links:
                 return name
             name = self._links[name]
@@ -101,7 +118,9 @@ class Documents:
 
     def read(self, name: str) -> bytes | None:
         """Return a file's content, links followed; None where there is none, which `missed` remembers."""
-        data = self._content.get(self.resolve(name))
+        file = self.resolve(name)
+        self._read.add(file)
+        data = self._content.get(file)
         self.missed = self.missed or data is None
         return data
 
@@ -124,7 +143,7 @@ class ArchivedLayers:
         self._told = told
         self._found: dict[str, DiffID | HeadwayError] = {}
         self._computed: set[tuple[DiffID, Digest]] = set()
-        self._wanted: Mapping[str, DiffID] | None = None
+        self._wanted: Mapping[str, DiffID] = {}
         self._is_complete = False
         self._is_stopped: Callable[[], bool] = lambda: False
 
@@ -144,12 +163,10 @@ class ArchivedLayers:
             for file in archive.files():
                 if file.link:
                     self.documents.link(file.name, file.link)
-                    self._wanted = None
                     continue
                 source = Peeked(file)
                 if _is_document(source, file.size):
                     self.documents.add(file.name, source.rest())
-                    self._wanted = None
                 elif (work := self._work(file, source, archive, images)) is not None:
                     threads.do(work)
 
@@ -204,8 +221,8 @@ class ArchivedLayers:
 
     def _expected(self, archive: Archive, images: Images) -> Mapping[str, DiffID]:
         """Return which file holds which layer, as far as the documents so far say; and whether they say it of all."""
-        if self._wanted is None:
-            self.documents.missed = False
+        if self.documents.changed:  # a small layer is no news: an archive of a thousand images has thousands of those
+            self.documents.begin()
             self._wanted = {}
             with suppress(HeadwayError):  # it is said when everything has come
                 self._wanted = self._by_file(images(self.documents.read))
