@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -231,6 +232,26 @@ def test_the_log_is_written_anew_when_it_has_grown(tmp_path: Path) -> None:
 
     assert log.stat().st_size < 25_000
     assert last_change(log) == 300
+
+
+def test_a_log_that_cannot_even_be_closed_costs_nobody_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = os.close
+
+    def fail(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.EDQUOT, "told at the close")
+
+    with Database.open(tmp_path / "headway.db") as database:
+        database.log_to(tmp_path / "records.log", "test")
+        monkeypatch.setattr("headway.store.record_log.os.write", lambda *_: 1)
+        monkeypatch.setattr("headway.store.record_log.os.close", fail)
+        database.execute("INSERT INTO leases VALUES ('one', 'kept', 0, 0)")
+        monkeypatch.undo()
+        database.execute("INSERT INTO leases VALUES ('two', 'kept', 0, 0)")
+
+    assert last_change(tmp_path / "records.log") == 2
 
 
 def test_a_log_that_found_no_room_is_written_anew_when_there_is_some(tmp_path: Path, small_disk: Path) -> None:

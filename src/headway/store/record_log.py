@@ -186,8 +186,9 @@ class RecordLog:
     def close(self) -> None:
         """Close the file."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            descriptor, self._descriptor = self._descriptor, -1
+            with suppress(OSError):  # rule 3; some file systems tell only now what they could not write
+                os.close(descriptor)
 
 
 def _private(path: str, flags: int) -> int:
