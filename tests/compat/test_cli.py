@@ -244,7 +244,8 @@ def test_debugging_adds_a_traceback_and_changes_nothing_else(headway: Cli, words
         ),
         (["inspect", "nothing"], "check the name; headway images lists what is here"),
         (["pull", "--platform", "s390x", "{host}/test/index"], "name one of those with --platform"),
-        (["unpack", "{host}/test/image", "/proc"], "make way for it, or add --force where the command takes it"),
+        (["unpack", "{host}/test/image", "/proc"], "see to what is in the way, or name another, or add --force"),
+        (["bundle", "{host}/test/image", "/proc"], "see to what is in the way, or name another\n"),
     ],
 )
 def test_a_failure_ends_with_what_to_do_next(stocked: Cli, registry: Registry, words: list[str], advice: str) -> None:
@@ -253,7 +254,7 @@ def test_a_failure_ends_with_what_to_do_next(stocked: Cli, registry: Registry, w
     done = stocked(*(word.format(host=registry.host) for word in words))
 
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(f"next: {advice}")
+    assert done.stderr.splitlines(keepends=True)[-1].startswith(f"next: {advice}")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

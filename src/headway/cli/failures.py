@@ -129,7 +129,7 @@ def explain(error: HeadwayError, command: str = "COMMAND") -> str:
         lines += [f"         {one_line(note)}" for note in getattr(root_cause(error), "__notes__", [])]
         if kept := _kept(error):
             lines.append(f"kept: {kept}")
-    lines.append(f"next: {_advice(error).replace('COMMAND', command)}")
+    lines.append(f"next: {_advice(error, command)}")
     return "\n".join(lines)
 
 
@@ -152,13 +152,15 @@ def _kept(error: PullIncompleteError | PushIncompleteError) -> str:
     return f"{size(error.kept_bytes)} of {size(error.total_bytes)}; {whole}; none of it will be fetched again"
 
 
-def _advice(error: HeadwayError) -> str:
+def _advice(error: HeadwayError, command: str) -> str:
     cause = root_cause(error)
+    if isinstance(cause, ConflictError):
+        return _way_out(cause, command)
     if advice := _particular(cause):
         return advice
     for kind, advice in _ADVICE.items():
         if isinstance(cause, kind):
-            return advice
+            return advice.replace("COMMAND", command)
     if isinstance(error, PullIncompleteError) and isinstance(cause, StoreError):
         return "see to that disk (dmesg may say more), and run the same command to go on"
     if isinstance(error, PushIncompleteError):
@@ -186,6 +188,13 @@ def _particular(cause: HeadwayError) -> str:
             return ""
 
 
+def _way_out(conflict: ConflictError, command: str) -> str:
+    if "cannot be forced" in str(conflict):  # docker's words, which are in the message
+        return "remove first what needs it"
+    forced = ", or add --force" if command in _FORCEABLE else ""
+    return f"see to what is in the way, or name another{forced}"
+
+
 def _when_to_ask(cause: ThrottledError) -> str:
     seconds = cause.wait_seconds or cause.retry_after_seconds
     when = f"run the same command in {duration(seconds)} to go on" if seconds else _GO_ON
@@ -207,6 +216,7 @@ _WHAT_STOPS: dict[type[BaseException | None], str] = {
     FileExistsError: "name another place: something else is there",
     PermissionError: "run it as somebody who may, or name another place",
 }
+_FORCEABLE = ("rmi", "unpack")
 _WHERE_TO_LOOK = {
     "platform": "name one of those with --platform",
     "image": "check the name; headway images lists what is here",
@@ -228,6 +238,5 @@ _ADVICE: dict[type[HeadwayError], str] = {
     NoDaemonError: "start it (systemctl start headway), or say where it is with -H or HEADWAY_HOST",
     OverBudgetError: "see what it costs with --dry-run, and run it again with a larger --max-bytes to go on",
     TooLargeError: "let whoever runs the registry, or the proxy before it, allow larger requests",
-    ConflictError: "make way for it, or add --force where the command takes it",
     RequestError: "headway COMMAND --help",
 }
