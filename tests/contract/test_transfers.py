@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from headway.distribution.endpoints import Endpoint
-from headway.errors import NotFoundError, ThrottledError
+from headway.errors import DigestMismatchError, NotFoundError, ThrottledError
 from headway.interfaces.files import Applier, TarSource
 from headway.layers.applier import apply_layer
 from headway.oci.descriptor import Descriptor
@@ -68,11 +68,11 @@ class Scene:
     tools: TransferTools
     stores: Stores
 
-    async def bring(self, image: images.Image = IMAGE) -> None:
-        """Bring an image's only layer."""
+    async def bring(self, image: images.Image = IMAGE, diff_id: str = "") -> None:
+        """Bring an image's only layer, by its own diff ID or by what a config says that it is."""
         layer = Descriptor(media_type="", digest=Digest(image.layers[0]), size=len(image.blobs[image.layers[0]]))
-        diff_id = DiffID(Digest(image.diff_ids[0]))
-        await self.transfers.layer(diff_id, layer, [HERE], "test/image", lambda _: None, Companions())
+        name = DiffID(Digest(diff_id or image.diff_ids[0]))
+        await self.transfers.layer(name, layer, [HERE], "test/image", lambda _: None, Companions())
 
 
 @asynccontextmanager
@@ -98,6 +98,15 @@ async def test_a_layer_that_fails_and_is_cancelled_while_it_ends_can_be_asked_fo
         if thread.name in {"hash", "unpack"}:
             thread.join(10)
             assert not thread.is_alive()
+
+
+async def test_an_image_that_calls_a_layer_by_a_wrong_name_does_not_keep_others_from_it(tmp_path: Path) -> None:
+    wrong = Digest.of(b"something else")
+    async with scene(tmp_path, apply_layer, SimulatedRegistry([SMALL])) as here:
+        outcomes = await asyncio.gather(here.bring(SMALL, wrong), here.bring(SMALL), return_exceptions=True)
+
+        assert here.stores.layers.has_tree(DiffID(Digest(SMALL.diff_ids[0])))
+    assert [type(outcome) for outcome in outcomes] == [DigestMismatchError, type(None)]
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:

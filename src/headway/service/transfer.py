@@ -15,6 +15,7 @@ from concurrent.futures import CancelledError
 from concurrent.futures import Future as Verdict
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from headway.errors import ConflictError, DigestMismatchError
 from headway.interfaces.content import Follower, Ingest
@@ -66,6 +67,7 @@ class Transfers:
         self._retain = retain
         self._layer_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
         self._blob_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
+        self._turns: WeakValueDictionary[Digest, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def running(self) -> int:
@@ -180,17 +182,19 @@ class Transfers:
         self, descriptor: Descriptor, sources: Sequence[Source], report: Listener
     ) -> AsyncIterator[tuple[BlobTransfer, Ingest]]:
         to_the_end = self._tools.lanes.disk_to_the_end
-        ingest = await to_the_end(self._ingests.open, descriptor.digest, descriptor.size)
-        try:
-            healthy = self._tools.standing.health.ordered
-            sources = healthy(sources, "blob", host_of=lambda source: source.endpoint.host, now=self._tools.clock())
-            transfer = BlobTransfer(self._tools, sources, descriptor, ingest, report)
+        # Two images may call one blob by different diff IDs: whichever is wrong must not make the other fail.
+        async with self._turns.setdefault(descriptor.digest, asyncio.Lock()):
+            ingest = await to_the_end(self._ingests.open, descriptor.digest, descriptor.size)
             try:
-                yield transfer, ingest
-            finally:
-                await transfer.close()
-        finally:  # a cancellation may end the other end: one that stayed open could not be opened again
-            await to_the_end(ingest.close)
+                healthy = self._tools.standing.health.ordered
+                sources = healthy(sources, "blob", host_of=lambda source: source.endpoint.host, now=self._tools.clock())
+                transfer = BlobTransfer(self._tools, sources, descriptor, ingest, report)
+                try:
+                    yield transfer, ingest
+                finally:
+                    await transfer.close()
+            finally:  # a cancellation may come while that ends: one that stayed open could not be opened again
+                await to_the_end(ingest.close)
 
     @contextmanager
     def _unpacked(
