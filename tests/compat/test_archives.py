@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -117,6 +118,25 @@ def test_an_archive_goes_nowhere_that_its_writer_may_not_look(archive: Path) -> 
     assert refused.stderr.startswith(
         f"headway: cannot use {closed}/out.tar: this user has no permission\nnext: make it"
     )
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_archive_that_is_stopped_leaves_nothing(tmp_path: Path, how: str) -> None:
+    script = f"""
+import os, signal, sys
+from pathlib import Path
+from headway.cli.output import write_out
+def pieces():
+    yield b"half"
+    assert len(os.listdir(sys.argv[1])) == 1
+    os.kill(os.getpid(), signal.{how})
+    yield b"the rest"
+write_out(pieces(), Path(sys.argv[1], "out.tar"))
+"""
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
+
+    assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_archive_may_have_as_long_a_name_as_a_file_can(headway: Cli, archive: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -35,6 +36,7 @@ def write_out(pieces: Iterable[bytes], output: Path | None) -> None:
             with stdout_errors():
                 sys.stdout.buffer.write(piece)
         return
+    _end_as_by_ctrl_c()
     with disk_errors(output):
         is_special = output.exists() and not output.is_file()  # a device or a pipe is written to as it is
         beside = output if is_special else output.parent / f".headway-{os.getpid()}"
@@ -51,3 +53,10 @@ def write_out(pieces: Iterable[bytes], output: Path | None) -> None:
                 with suppress(OSError):
                     beside.unlink()
             raise
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Let a signal that ends this process be an exception: half an archive would stay, which nobody ever removes."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is signal.SIG_DFL:  # nohup ignores one of them
+            signal.signal(each, signal.default_int_handler)
