@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -20,6 +21,7 @@ from headway.errors import (
 )
 from headway.registry.address import Address
 from headway.registry.blob import RegistryBlob
+from headway.registry.dialing import Race
 from headway.registry.tls import tls_context
 from tests.faults.auth import Auth, Bearer
 from tests.faults.client import (
@@ -404,6 +406,27 @@ def test_a_plain_registry_is_found_behind_https_once(caplog: pytest.LogCaptureFi
         assert first < 1
         assert registry.connections == 2  # the TLS hello, and one for everything else
         assert [line.kind for line in registry.log] == ["manifest", "blob"]
+
+
+def test_a_firewall_that_says_no_route_to_the_port_of_tls_hides_no_plain_registry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Registry([IMAGE]) as registry:
+
+        class Firewalled(Race):
+            def __init__(self, addresses: Sequence[str], port: int, *, seconds: float, segment_bytes: int = 0) -> None:
+                self.rejects = port == 443
+                port = int(registry.host.rpartition(":")[2])
+                super().__init__(addresses, port, seconds=seconds, segment_bytes=segment_bytes)
+
+            def run(self) -> tuple[socket.socket, str]:
+                if self.rejects:
+                    raise OSError(errno.EHOSTUNREACH, "No route to host")
+                return super().run()
+
+        monkeypatch.setattr("headway.registry.connection.Race", Firewalled)
+        with client_of("127.0.0.1", scheme="https") as client:
+            assert client.manifest()
 
 
 class Mute:

@@ -25,7 +25,7 @@ from headway.registry.record import Record
 from headway.registry.sending import Body
 
 MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
-_NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.PROXY}
+_NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.NO_ROUTE, Fault.PROXY}  # firewalld says "no route" of a port
 _WORKED = {200, 201, 202, 204}
 
 
