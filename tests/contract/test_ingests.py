@@ -7,9 +7,10 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 import pytest
 from hypothesis import given, settings
@@ -278,6 +279,38 @@ def test_what_was_being_written_when_it_was_closed_is_kept(root: DataRoot) -> No
     closing.join()
 
     assert (fresh, store.held(DIGEST)) == ([len(BLOB)], len(BLOB))
+
+
+class TellingLock:
+    """A lock that lets somebody in once it has been given back."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.acquire = self._lock.acquire
+        self.then: list[Callable[[], None]] = []
+
+    def release(self) -> None:
+        self._lock.release()
+        if self.then:
+            self.then.pop()()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def test_what_goes_early_was_not_synced_in_the_moment_before(root: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = TellingLock()
+    monkeypatch.setattr("headway.store.ingest.Lock", lambda: lock)
+    ingest = FileIngestStore(root, boot_id=BOOT).open(DIGEST, len(BLOB))
+    ingest.write_at(0, BLOB)
+    lock.then.append(ingest.sync)
+
+    is_gone = ingest.discard_unless_synced()
+
+    assert is_gone == bool(ingest.unsynced()) == (not data(root).exists())
 
 
 def test_short_writes_are_completed(root: DataRoot) -> None:

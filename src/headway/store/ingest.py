@@ -258,20 +258,17 @@ class FileIngest:
 
     def discard_unless_synced(self) -> bool:
         """Close and remove it where a power cut could take all of it anyway; tell whether that was so."""
-        with self._lock:
-            if self._is_promised:
-                return False
-        self._end(keep=False)
-        return True
+        return self._end(keep=False, unless_promised=True)
 
     def close(self) -> None:
         """Close and keep it; one that holds nothing leaves nothing behind. Followers are stopped."""
         self._end(keep=True)
 
-    def _end(self, *, keep: bool) -> None:
+    def _end(self, *, keep: bool, unless_promised: bool = False) -> bool:
+        """Close it once nobody uses it any more; tell whether this call did."""
         with self._changed:
-            if self._closed:
-                return
+            if self._closed or (unless_promised and self._is_promised):
+                return False
             self._closed = True
             self._changed.notify_all()
             while self._users:
@@ -285,6 +282,7 @@ class FileIngest:
                     remove_ingest(self._directory)
         finally:
             self._left()
+        return True
 
     @contextmanager
     def _using(self) -> Iterator[None]:
