@@ -79,6 +79,8 @@ def test_every_label_that_is_wanted_must_be_there(wanted: list[str], matches: bo
         ("ap?", ["app"], ["ap", "ap/", "appp"]),
         ("[a-c]pp", ["app", "cpp"], ["dpp", "-pp"]),
         ("[^a-c]pp", ["dpp"], ["app"]),
+        ("a*b*c", ["abc", "abbcc", "a1b2c"], ["acb", "a/bc", "ab/c", "abcd"]),
+        ("**b", ["b", "abb"], ["a/b", "ba"]),
         (r"a\*p", ["a*p"], ["aap"]),
         (r"[\]]x", ["]x"], ["[x"]),
         ("a.p", ["a.p"], ["aap"]),
@@ -89,6 +91,13 @@ def test_a_pattern_means_what_gos_path_match_means(pattern: str, matching: list[
     compiled = reference_pattern(pattern)
 
     assert [name for name in [*matching, *others] if compiled.fullmatch(name)] == matching
+
+
+def test_a_pattern_of_many_stars_takes_no_time() -> None:
+    pattern = reference_pattern("*a" * 30 + "b")
+
+    assert not pattern.fullmatch("a" * 120)
+    assert pattern.fullmatch("a" * 119 + "b")
 
 
 @pytest.mark.parametrize("pattern", ["[", "[]", "[a", "a[", "\\", "[^]", "[z-a]", "a]b["])

@@ -74,15 +74,21 @@ def reference_pattern(pattern: str) -> re.Pattern[str]:
     Raises:
         InvalidFilterError: Its brackets or backslashes have no end.
     """
-    position, parts = 0, []
+    position, chunks = 0, [""]
     while position < len(pattern):
         piece = _PIECE.match(pattern, position)
         if piece is None:
             raise InvalidFilterError("reference", (pattern,))
-        parts.append(_regex(piece))
+        if piece["any"] == "*":
+            chunks.append("")
+        else:
+            chunks[-1] += _regex(piece)
         position = piece.end()
+    first, *others = chunks
+    # As in Go, what stands between two stars is where it is met first: to try every place takes years for ten stars.
+    between = "".join(f"(?>[^/]*?{chunk})" for chunk in others[:-1])
     try:
-        return re.compile("".join(parts))
+        return re.compile(f"{first}{between}" + "".join(f"[^/]*{chunk}" for chunk in others[-1:]))
     except re.error:  # a range whose end comes before its start
         raise InvalidFilterError("reference", (pattern,)) from None
 
@@ -90,13 +96,12 @@ def reference_pattern(pattern: str) -> re.Pattern[str]:
 _PIECE = re.compile(
     r"(?P<any>[*?])|\[(?P<not>\^?+)(?P<set>(?:\\.|[^\]\\])+)\]|\\(?P<quoted>.)|(?P<plain>[^\[\\])", re.S
 )
-_ANY = {"*": "[^/]*", "?": "[^/]"}
 _MEMBER = re.compile(r"(?:\\(.)|(.))(?:-(?:\\(.)|([^-])))?", re.S)
 
 
 def _regex(piece: re.Match[str]) -> str:
     if piece["any"]:
-        return _ANY[piece["any"]]
+        return "[^/]"
     if piece["set"] is None:
         return re.escape(piece["quoted"] or piece["plain"])
     members = [
