@@ -80,6 +80,15 @@ def test_an_error_page_that_trickles_is_not_waited_for() -> None:
     assert time.monotonic() - began < 10
 
 
+def test_a_page_that_trickles_with_a_redirect_is_not_waited_for() -> None:
+    moved = Status(307, {"Location": f"/v2/{PATH}/manifests/latest"}, body=b"x" * 3000)
+    with world(On(moved, nth=1), On(TrickleBody(100), nth=1)) as (_, client):
+        began = time.monotonic()
+        assert client.manifest()
+
+    assert time.monotonic() - began < 10
+
+
 def test_a_token_that_is_nested_for_ever_is_named() -> None:
     with (
         world(On(Status(200, body=DEEP), kind="token"), auth=Bearer()) as (_, client),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import time
-from contextlib import suppress
 
 from headway.errors import (
     DigestMismatchError,
@@ -12,7 +11,6 @@ from headway.errors import (
     MisbehavedError,
     NotFoundError,
     RefusedError,
-    RegistryError,
     ThrottledError,
     UnavailableError,
 )
@@ -20,7 +18,6 @@ from headway.registry.answers import decode_json
 from headway.registry.http import Exchange
 
 MAX_ERROR_BYTES = 64 * 1024
-ERROR_SECONDS = 4.0
 MAX_MESSAGE_CHARACTERS = 300
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 
@@ -34,7 +31,7 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
         what: What was asked for: ``manifest``, ``blob``, ``token``.
         name: Its name.
     """
-    body = read_error(exchange, MAX_ERROR_BYTES)
+    body = exchange.read_soon(MAX_ERROR_BYTES)  # the status says enough where it does not come
     status, headers = exchange.status, exchange.headers
     code, message = _first_error(body)
     text = f"{code.lower().replace('_', ' ')}: {message}" if code and message else message or code.lower()
@@ -55,22 +52,6 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
             return UnavailableError(endpoint, status, retry_after)
         case _:
             return MisbehavedError(endpoint, f"answers HTTP {status}" + (f" ({text})" if text else ""))
-
-
-def read_error(exchange: Exchange, limit: int) -> bytes:
-    """Return what comes soon of an error's body: the status says enough where it does not come, or trickles."""
-    pieces: list[bytes] = []
-    total = 0
-    until = time.monotonic() + ERROR_SECONDS
-    with suppress(RegistryError):
-        while total < limit and (left := until - time.monotonic()) > 0:
-            exchange.limit_seconds = min(exchange.limit_seconds, left)
-            data = exchange.read()
-            if not data:
-                break
-            pieces.append(data)
-            total += len(data)
-    return b"".join(pieces)[:limit]
 
 
 def _first_error(body: bytes) -> tuple[str, str]:

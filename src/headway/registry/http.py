@@ -34,6 +34,7 @@ READ_BYTES = 1 << 18
 SHORT_BYTES = 4096
 LENGTH_DIGITS = 18
 EARLY_SECONDS = 2.0
+SOON_SECONDS = 4.0
 log = logging.getLogger(__name__)
 LARGE_BYTES = 16_384  # so many do not come in small packets only
 _NOTHING_BEHIND = "nothing came behind the headers: are large packets lost on the way?"
@@ -284,11 +285,25 @@ class Exchange:
             total += len(data)
         return b"".join(pieces)[:limit]
 
+    def read_soon(self, limit: int) -> bytes:
+        """Return what comes soon of the body, `limit` bytes at most: it says little, and may not come, or trickle."""
+        pieces: list[bytes] = []
+        total = 0
+        until = time.monotonic() + SOON_SECONDS
+        with suppress(RegistryError):
+            while total < limit and (left := until - time.monotonic()) > 0:
+                self.limit_seconds = min(self.limit_seconds, left)
+                data = self.read()
+                if not data:
+                    break
+                pieces.append(data)
+                total += len(data)
+        return b"".join(pieces)[:limit]
+
     def finish(self) -> None:
         """Read a short rest of the body that nobody wants: the connection can then serve the next exchange."""
         if self._response is not None and 0 < (self._response.length or 0) <= SHORT_BYTES:
-            with suppress(RegistryError):
-                self.read_up_to(SHORT_BYTES)
+            self.read_soon(SHORT_BYTES)
 
     def abort(self) -> None:
         """Make a call that is blocked in another thread end; later ones end at once."""

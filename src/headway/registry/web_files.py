@@ -9,7 +9,6 @@ from headway.distribution.endpoints import Endpoint
 from headway.distribution.web_file import WebFile
 from headway.errors import FetchRefusedError
 from headway.registry.answers import validator_of
-from headway.registry.failures import read_error
 from headway.registry.http import Exchange
 from headway.registry.request import Request, Sender
 
@@ -69,6 +68,6 @@ class WebStream:
 
 
 def _refused(url: str, exchange: Exchange) -> FetchRefusedError:
-    body = read_error(exchange, MAX_ERROR_BYTES)
+    body = exchange.read_soon(MAX_ERROR_BYTES)
     reason = http.client.responses.get(exchange.status, "")
     return FetchRefusedError(str(exchange.address), url, exchange.status, reason, body.decode(errors="replace"))
