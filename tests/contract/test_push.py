@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -358,6 +359,41 @@ def test_without_the_other_platforms_only_the_manifest_goes(house: House) -> Non
         "only the manifest of linux/amd64 is pushed: the index that it came with lists another for linux/arm64, "
         "which is neither here nor at the registry"
     )
+
+
+def test_an_index_stays_here_where_another_platform_changes_and_the_push_says_so(house: House) -> None:
+    amd, arm = images.image(LAYERS), images.image((images.noise_layer(300_000, seed=9),), platforms=("linux/arm64",))
+    image = _indexed(amd, arm)
+    for platform in (ARM64, AMD64):
+        house.pull(SimulatedRegistry([image]), platform=platform)
+    for digest in amd.layers:
+        house.stores.blobs.put(Digest.parse(digest), amd.blobs[digest])
+
+    done = house.push(SimulatedPusher(SimulatedRegistry()), SIBLING)
+
+    assert done.digest == amd.manifest_digest
+    assert [event.text for event in house.events if isinstance(event, Notice)] == [
+        "only the manifest of linux/amd64 is pushed: the index that it came with lists another for linux/arm64, "
+        "of which layers had to be packed anew"
+    ]
+
+
+def _indexed(*parts: images.Image) -> images.Image:
+    """Return the first image with an index over it and the others."""
+    kind = "application/vnd.oci.image.index.v1+json"
+    entries = []
+    for part in parts:
+        data = part.blobs[part.manifest_digest]
+        config = json.loads(part.blobs[part.image_id])
+        entries.append({
+            "mediaType": part.media_types[part.manifest_digest], "digest": part.manifest_digest, "size": len(data),
+            "platform": {key: config[key] for key in ("os", "architecture")},
+        })  # fmt: skip
+    data = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).encode()
+    digest = images.digest_of(data)
+    blobs = {name: blob for part in parts for name, blob in part.blobs.items()} | {digest: data}
+    media_types = {name: media for part in parts for name, media in part.media_types.items()} | {digest: kind}
+    return dataclasses.replace(parts[0], blobs=blobs, media_types=media_types, manifest_digest=digest)
 
 
 def test_the_other_platforms_stay_until_they_are_pushed_whoever_prunes(house: House) -> None:

@@ -268,18 +268,23 @@ class _Push:
                 continue
             other = await self._lanes.database(self._documents.image_of, entry.digest)
             if other is None:
-                platform = f" for {entry.platform}" if entry.platform is not None else ""
-                self._tell(
-                    f"only the manifest of {self._documents.platform_of(manifest.digest, index)} is pushed: the index "
-                    f"that it came with lists another{platform}, which is neither here nor at the registry"
-                )
+                self._tell_of_one(manifest, index, entry, "which is neither here nor at the registry")
                 return None
             part = await self._part(other, lease)
             if part.own is not part.manifest:
+                self._tell_of_one(manifest, index, entry, "of which layers had to be packed anew")
                 return None
             await self._put_part(part.manifest)
         await self._put_part(manifest)
         return index
+
+    def _tell_of_one(self, manifest: Manifest, index: RawManifest, other: Descriptor, why: str) -> None:
+        """Tell that an index stays here for what is the matter with another of its entries."""
+        platform = f" for {other.platform}" if other.platform is not None else ""
+        self._tell(
+            f"only the manifest of {self._documents.platform_of(manifest.digest, index)} is pushed: the index "
+            f"that it came with lists another{platform}, {why}"
+        )
 
     async def _put_part(self, manifest: Manifest) -> None:
         await self._put(manifest.digest, RawManifest(manifest.media_type, manifest.data, manifest.digest))
