@@ -6,7 +6,6 @@ It prints what it finds as lines of JSON, and keeps in ``PLACE/progress`` where 
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import time
@@ -17,14 +16,12 @@ from tests.fuzz.examine import World, examine
 from tests.fuzz.progress import Progress
 
 ADDRESS_SPACE = 3 << 30
-NICE = 19
 
 
 def main() -> None:
     """Examine until the time is over."""
     seed, first, step = map(int, sys.argv[1:4])
     place, until = Path(sys.argv[4]), time.monotonic() + float(sys.argv[5])
-    os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     progress = Progress(place / "progress")
     (place / "work").mkdir()
