@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -123,6 +124,13 @@ def test_noise_comes_back_as_it_was_and_hardly_grows(engine: Deflate) -> None:
     assert len(blob) < 3 * BLOCK * 1.002
 
 
+def test_what_is_noise_to_matches_alone_is_coded_as_well_as_zlib_does() -> None:
+    normal = random.Random(5).gauss
+    weights = struct.pack(f"<{BLOCK // 4}f", *(normal(0, 0.02) for _ in range(BLOCK // 4)))
+
+    assert len(with_zlib_ng(weights, b"")) < 1.001 * len(with_zlib(weights, b""))
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_words_behind_noise_are_found_all_the_same(engine: Deflate) -> None:
     words = some(BLOCK // 2)
@@ -197,7 +205,8 @@ def test_zlib_ng_deflates_where_it_is_installed() -> None:
     assert deflate() is with_zlib_ng
 
 
-def test_zlib_deflates_where_zlib_ng_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "zlib_ng", None)
+@pytest.mark.parametrize("missing", ["zlib_ng", "isal"])
+def test_zlib_deflates_where_one_of_the_others_is_not(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
 
     assert deflate() is with_zlib
