@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headway.errors import HeadwayError, InvalidDocumentError
 from headway.oci.digest import Digest
-from headway.oci.image_config import MAX_CONFIG_BYTES, HistoryEntry, ImageConfig
+from headway.oci.image_config import MAX_CONFIG_BYTES, HistoryEntry, ImageConfig, check_config_size
 
 LAYER_1, LAYER_2 = Digest.of(b"1"), Digest.of(b"2")
 
@@ -156,3 +156,10 @@ def test_any_json_is_a_config_or_refused(changes: dict[str, Any]) -> None:
         return
 
     assert sum(not step.empty_layer for step in config.history) <= len(config.diff_ids)
+
+
+def test_a_config_that_would_be_refused_is_not_worth_fetching() -> None:
+    check_config_size(MAX_CONFIG_BYTES)
+
+    with pytest.raises(InvalidDocumentError, match="larger than 8388608 bytes"):
+        check_config_size(MAX_CONFIG_BYTES + 1)

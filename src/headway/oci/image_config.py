@@ -32,6 +32,16 @@ MAX_LAYERS: Final = 125
 """Most layers of an image, as in Moby (moby-behaviour 4.1): overlayfs mounts no more than a few hundred."""
 
 
+def check_config_size(size: int) -> None:
+    """Make sure that a config of so many bytes is worth fetching.
+
+    Raises:
+        InvalidDocumentError: It would be refused once it is here.
+    """
+    if size > MAX_CONFIG_BYTES:
+        raise InvalidDocumentError(f"the image's config is larger than {MAX_CONFIG_BYTES} bytes")
+
+
 def check_depth(layers: int) -> None:
     """Make sure that a chain of so many layers can be kept and mounted.
 

@@ -61,10 +61,15 @@ class Address(msgspec.Struct, frozen=True):
         return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
 
 
-def split_url(url: str) -> urllib.parse.SplitResult | None:
-    """Return the parts of a URL that a server sent, None where it is not one for HTTP."""
+def split_url(url: str, asked: str = "") -> urllib.parse.SplitResult | None:
+    """Return the parts of a URL that a server sent, None where it is not one for HTTP.
+
+    Args:
+        url: As sent.
+        asked: URL that was asked for, which a relative one begins at.
+    """
     try:
-        parts = urllib.parse.urlsplit(url)
+        parts = urllib.parse.urlsplit(urllib.parse.urljoin(asked, url))
     except ValueError:
         return None
     return parts if parts.scheme in ("http", "https") and parts.netloc else None

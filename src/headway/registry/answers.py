@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import urllib.parse
 from typing import TypeVar
 
 import msgspec
@@ -72,10 +71,7 @@ def redirected_to(exchange: Exchange, target: str) -> tuple[Address, str] | None
     if exchange.status not in _REDIRECTS or location is None:
         return None
     here = exchange.address
-    try:
-        url = split_url(urllib.parse.urljoin(f"{here.scheme}://{here}{target}", location))
-    except ValueError:
-        url = None
+    url = split_url(location, f"{here.scheme}://{here}{target}")
     if url is None:
         raise MisbehavedError(str(here), "redirects to something that is not HTTP")
     authority = url.netloc.rpartition("@")[2]

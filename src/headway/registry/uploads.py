@@ -237,10 +237,7 @@ class RegistryUpload:
         if location is None:
             return None
         here = exchange.address
-        try:
-            url = split_url(urllib.parse.urljoin(f"{here.scheme}://{here}{asked}", location))
-        except ValueError:
-            url = None
+        url = split_url(location, f"{here.scheme}://{here}{asked}")
         if url is None:
             raise MisbehavedError(self._endpoint.host, "sends an upload to something that is not HTTP")
         target, authority = target_of(url), url.netloc.rpartition("@")[2]

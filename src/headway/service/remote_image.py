@@ -17,7 +17,7 @@ from headway.errors import InvalidDocumentError, NotFoundError
 from headway.interfaces.garbage import Lease
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest, chain_ids
-from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig, check_depth
+from headway.oci.image_config import ImageConfig, check_config_size, check_depth
 from headway.oci.manifest import Index, Manifest, parse_manifest
 from headway.oci.media_types import is_foreign_layer
 from headway.oci.platform import Platform
@@ -213,8 +213,7 @@ class RemoteImages:
 
     async def _config(self, manifest: Manifest, lease: Lease) -> ImageConfig:
         descriptor = manifest.config
-        if descriptor.size > MAX_CONFIG_BYTES:
-            raise InvalidDocumentError(f"the image's config is larger than {MAX_CONFIG_BYTES} bytes")
+        check_config_size(descriptor.size)
         await self._keep(lease, descriptor.digest, *(layer.digest for layer in manifest.layers))
         self.config_cost = await self._transfers.blob(descriptor, self.sources(descriptor), lambda _: None)
         self.config_bytes = descriptor.size if self.config_cost.received else 0

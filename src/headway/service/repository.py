@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 
 from headway.distribution.endpoints import Endpoint, endpoints_for
-from headway.errors import DigestMismatchError, InvalidDocumentError
+from headway.errors import DigestMismatchError
 from headway.interfaces.images import HostMemory
 from headway.interfaces.registries import Registry
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
-from headway.oci.image_config import MAX_CONFIG_BYTES
+from headway.oci.image_config import check_config_size
 from headway.oci.reference import Reference
 from headway.records import RawManifest
 from headway.service.asking import Asker
@@ -48,8 +48,7 @@ class Repository:
 
     async def config(self, descriptor: Descriptor) -> bytes:
         """Return an image's config, verified; raise as `resolve`."""
-        if descriptor.size > MAX_CONFIG_BYTES:
-            raise InvalidDocumentError(f"the image's config is larger than {MAX_CONFIG_BYTES} bytes")
+        check_config_size(descriptor.size)
         return await self._asker.ask(lambda endpoint: self._read(endpoint, descriptor))
 
     def _read(self, endpoint: Endpoint, descriptor: Descriptor) -> bytes:
