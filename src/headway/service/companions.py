@@ -33,7 +33,7 @@ class Companions:
         """Count one less; `Companion.leave` calls it once."""
         with self._changed:
             self._coming -= 1
-            if not self._coming:  # before, it would wake all who wait each time, only to wait on
+            if not self._coming:  # sooner, all who wait would wake only to wait on
                 self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
