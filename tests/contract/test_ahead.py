@@ -1,4 +1,4 @@
-"""What is expanded beside the unpacking."""
+"""What is expanded and hashed beside the unpacking."""
 
 from __future__ import annotations
 
@@ -9,41 +9,54 @@ from itertools import islice
 import pytest
 
 from headway.errors import InvalidLayerError
-from headway.layers.ahead import ALONE, WAITING, Ahead
+from headway.layers.ahead import WAITING, Ahead, told
+
+both = pytest.mark.parametrize("beside", [True, False])
 
 
-def test_the_pieces_come_in_order_and_to_the_end() -> None:
-    def pieces() -> Generator[bytes, None, None]:
-        yield from (bytes([number]) for number in range(100))
-
-    with Ahead(pieces()) as ahead:
-        given = list(ahead)
-
-    assert given == list(pieces())
+def numbers(count: int) -> Generator[bytes, None, None]:
+    yield from (bytes([number]) for number in range(count))
 
 
-@pytest.mark.parametrize("good", [1, ALONE, ALONE + 1])
-def test_an_error_comes_behind_the_pieces_before_it(good: int) -> None:
-    def pieces() -> Generator[bytes, None, None]:
-        yield from [b"good"] * good
+@both
+def test_the_pieces_come_in_order_and_each_has_been_told(*, beside: bool) -> None:
+    shown: list[bytes] = []
+
+    with told(numbers(100), shown.append, beside=beside) as pieces:
+        given = list(pieces)
+
+    assert given == shown == list(numbers(100))
+
+
+@both
+def test_an_error_comes_behind_the_pieces_before_it(*, beside: bool) -> None:
+    def broken() -> Generator[bytes, None, None]:
+        yield from [b"good"] * 20
         raise InvalidLayerError("broken")
 
     given: list[bytes] = []
-    with Ahead(pieces()) as ahead, pytest.raises(InvalidLayerError, match="broken"):
-        given.extend(ahead)
+    with told(broken(), lambda _: None, beside=beside) as pieces, pytest.raises(InvalidLayerError, match="broken"):
+        given.extend(pieces)
 
-    assert given == [b"good"] * good
+    assert given == [b"good"] * 20
 
 
-@pytest.mark.parametrize("count", [0, 1, ALONE - 1])
-def test_a_small_layer_starts_no_thread(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def pieces() -> Generator[bytes, None, None]:
-        yield from [b"x"] * count
+def test_what_cannot_be_told_reaches_who_iterates() -> None:
+    def refuse(piece: bytes) -> None:
+        raise ValueError(piece)
 
-    monkeypatch.setattr(threading, "Thread", None)
+    with told(numbers(100), refuse, beside=True) as pieces, pytest.raises(ValueError, match="x00"):
+        list(pieces)
 
-    with Ahead(pieces()) as ahead:
-        assert list(ahead) == [b"x"] * count
+
+@both
+def test_threads_are_there_only_beside(*, beside: bool) -> None:
+    before = threading.active_count()
+
+    with told(endless(threading.Event()), lambda _: None, beside=beside) as pieces:
+        next(pieces)
+
+        assert threading.active_count() - before == (2 if beside else 0)
 
 
 def test_only_a_few_pieces_are_made_ahead() -> None:
@@ -54,29 +67,55 @@ def test_only_a_few_pieces_are_made_ahead() -> None:
         nonlocal made
         for _ in range(100):
             made += 1
-            if made > ALONE + WAITING:
+            if made > WAITING:
                 waiting.set()
             yield b"x"
 
     with Ahead(pieces()) as ahead:
-        taken = list(islice(ahead, ALONE + 1))
+        taken = list(islice(ahead, 1))
         waiting.wait(5)
 
         assert len(taken) + WAITING <= made <= len(taken) + WAITING + 1
 
 
-@pytest.mark.parametrize("taken", [1, ALONE + 1])
-def test_leaving_early_ends_the_iterator(taken: int) -> None:
+def endless(ended: threading.Event) -> Generator[bytes, None, None]:
+    try:
+        while True:
+            yield b"x"
+    finally:
+        ended.set()
+
+
+@both
+@pytest.mark.parametrize("taken", [0, 1, 3 * WAITING])
+def test_leaving_early_ends_the_iterator_and_every_thread(taken: int, *, beside: bool) -> None:
     ended = threading.Event()
+    before = set(threading.enumerate())
 
-    def pieces() -> Generator[bytes, None, None]:
-        try:
-            while True:
-                yield b"x"
-        finally:
-            ended.set()
+    with told(endless(ended), lambda _: None, beside=beside) as pieces:
+        assert len(list(islice(pieces, taken))) == taken
+        begun = set(threading.enumerate()) - before
 
-    with Ahead(pieces()) as ahead:
-        assert len(list(islice(ahead, taken))) == taken
+    for thread in begun:
+        thread.join(5)
+        assert not thread.is_alive()
+    assert ended.wait(5) or (not beside and not taken)  # what was never begun has nothing to end
 
-    assert ended.wait(5)
+
+def test_a_stopped_source_ends_every_thread() -> None:
+    stopped = threading.Event()
+    before = set(threading.enumerate())
+
+    def waiting() -> Generator[bytes, None, None]:
+        yield b"x"
+        stopped.wait(5)
+        raise InterruptedError
+
+    with told(waiting(), lambda _: None, beside=True) as pieces:
+        assert next(pieces) == b"x"
+        begun = set(threading.enumerate()) - before
+    stopped.set()
+
+    for thread in begun:
+        thread.join(5)
+        assert not thread.is_alive()

@@ -1,32 +1,54 @@
-"""The work before the unpacking, done beside it.
+"""The work before the unpacking, done beside it: a thread expands, another one hashes what comes out.
 
-Rule 1: a few pieces ahead at the most: memory is bounded by `WAITING` pieces.
-Rule 2: whoever leaves early does not wait: the thread ends by itself at its next piece, or when its source is stopped.
+Rule 1: a few pieces ahead at the most: memory is bounded by `WAITING` pieces for each thread.
+Rule 2: whoever leaves early does not wait: a thread ends by itself at its next piece, or when its source is stopped.
 Rule 3: a small layer is worth no thread: each piece that is handed over costs two turns of the interpreter's lock.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from itertools import islice
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
 WAITING = 4
-ALONE = 16
-"""How many pieces are made by who iterates, before a thread is started."""
+
+
+@contextmanager
+def told(
+    pieces: Generator[bytes, None, None], tell: Callable[[bytes], None], *, beside: bool
+) -> Iterator[Iterator[bytes]]:
+    """Give an iterator over `pieces` that shows each to `tell` before it yields it.
+
+    Both release the GIL for large pieces, so that beside them the thread that iterates goes on meanwhile.
+
+    Args:
+        pieces: Closed at the end.
+        tell: Called in one thread, in order; every piece has been shown when the iterator ends.
+        beside: Whether `pieces` and `tell` have a thread each, or are run by whoever iterates.
+    """
+    if not beside:
+        with closing(_told(pieces, tell)) as here:
+            yield here
+        return
+    with Ahead(pieces) as made, Ahead(_told(made, tell)) as shown:
+        yield iter(shown)
+
+
+def _told(pieces: Generator[bytes, None, None] | Ahead, tell: Callable[[bytes], None]) -> Generator[bytes, None, None]:
+    for piece in pieces:
+        tell(piece)
+        yield piece
 
 
 class Ahead:
     """Runs an iterator in a thread of its own and gives what it gives, in order. A context manager.
 
-    Expanding and hashing release the GIL for large pieces, so that the thread that unpacks goes on meanwhile.
-
     Args:
-        pieces: Iterated in the thread, but for the first `ALONE`.
+        pieces: Iterated and closed in the thread.
     """
 
     def __init__(self, pieces: Generator[bytes, None, None]) -> None:
@@ -34,32 +56,19 @@ class Ahead:
         self._queue: SimpleQueue[bytes | BaseException | None] = SimpleQueue()
         self._places = threading.Semaphore(WAITING)
         self._left = False
-        self._is_alone = True
 
     def __enter__(self) -> Self:
+        threading.Thread(target=self._run, name="headway-ahead", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._left = True
-        if self._is_alone:
-            self._pieces.close()
         self._places.release()
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the pieces; raise what the iterator raised."""
-        alone = 0
-        for piece in islice(self._pieces, ALONE):
-            yield piece
-            alone += 1
-        if alone < ALONE:
-            return
-        self._is_alone = False
-        threading.Thread(target=self._run, name="headway-ahead", daemon=True).start()
-        yield from self._handed_over()
-
-    def _handed_over(self) -> Iterator[bytes]:
         while (piece := self._queue.get()) is not None:
             if isinstance(piece, BaseException):
                 raise piece
@@ -67,13 +76,14 @@ class Ahead:
             self._places.release()
 
     def _run(self) -> None:
+        end = None
         try:
             with closing(self._pieces) as pieces:
                 for piece in pieces:
                     self._places.acquire()
                     if self._left:
-                        return
+                        break
                     self._queue.put(piece)
-            self._queue.put(None)
         except BaseException as error:  # it travels to whoever iterates
-            self._queue.put(error)
+            end = error
+        self._queue.put(end)  # also for those who have left: another thread may still be iterating

@@ -10,13 +10,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from headway.errors import HeadwayError, InvalidLayerError, StoreError, StoreFullError
 from headway.interfaces.files import TarSource
-from headway.layers.ahead import Ahead
+from headway.layers.ahead import told
 from headway.layers.compression import expand
 from headway.layers.handoff import HandOff, alone
 from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
@@ -52,6 +52,7 @@ def apply_layer(
     isal: bool = True,
     observer: Observer | None = None,
     hand_off: HandOff = alone,
+    beside: bool = True,
 ) -> tuple[DiffID, LayerReport]:
     """Unpack a layer into an empty directory; this is an `interfaces.Applier`.
 
@@ -67,6 +68,7 @@ def apply_layer(
         isal: Whether isal expands gzip where it is installed.
         observer: Sees the tar go by, to make a recipe of it.
         hand_off: Where small files go.
+        beside: Whether the layer is expanded and hashed in threads of their own.
 
     Returns:
         The digest of the tar, and what the tree alone does not say.
@@ -79,8 +81,8 @@ def apply_layer(
     if rootless is None:
         rootless = os.geteuid() != 0
     tar_hash = hashlib.sha256()
-    with Ahead(_told(expand(source, progress, isal=isal), tar_hash.update)) as pieces:
-        reader = TarReader(iter(pieces), limits=limits, observer=observer)
+    with told(expand(source, progress, isal=isal), tar_hash.update, beside=beside) as pieces:
+        reader = TarReader(pieces, limits=limits, observer=observer)
         opened = partial(
             Unpacker, directory, rootless=rootless, openat2=openat2, limits=limits, observer=observer, hand_off=hand_off
         )
@@ -104,12 +106,6 @@ def _unpack(reader: TarReader, opened: Callable[[], Unpacker], directory: Path) 
         raise
     except OSError as error:
         raise translated(error, name, directory) from error
-
-
-def _told(pieces: Iterator[bytes], tell: Callable[[bytes], None]) -> Generator[bytes, None, None]:
-    for piece in pieces:
-        tell(piece)
-        yield piece
 
 
 def translated(error: OSError, name: bytes | None, directory: Path) -> HeadwayError:

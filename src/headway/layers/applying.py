@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from headway.errors import StoreCorruptError
@@ -25,6 +26,7 @@ def apply(
     *,
     records: bool,
     hand_off: HandOff = alone,
+    beside: bool = True,
 ) -> tuple[DiffID, LayerReport]:
     """Unpack a layer in a thread that does nothing else; with `records` bound, this is an `interfaces.Applier`.
 
@@ -34,15 +36,17 @@ def apply(
         progress: See `Applier`.
         records: Whether the layer's recipe is written.
         hand_off: Where small files go.
+        beside: See `apply_layer`.
 
     Raises:
         HeadwayError: As `Applier`.
     """
     unshare_umask()
+    unpack = partial(apply_layer, source, directory, progress, hand_off=hand_off, beside=beside)
     if not records:
-        return apply_layer(source, directory, progress, hand_off=hand_off)
+        return unpack()
     with Recorder(recipe_beside(directory), directory) as recorder:
-        diff_id, report = apply_layer(source, directory, progress, observer=recorder, hand_off=hand_off)
+        diff_id, report = unpack(observer=recorder)
         try:
             recorder.finish(diff_id)
         except StoreCorruptError as error:  # a layer that nobody foresaw comes without a recipe rather than not at all

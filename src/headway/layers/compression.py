@@ -7,7 +7,7 @@ Rule 3: a stream that does not end as its format says is an error, even where al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from enum import StrEnum
 from typing import NoReturn, Protocol
 
@@ -102,7 +102,7 @@ def decompressor(compression: Compression, *, isal: bool = True) -> Decompressor
             return _Members(Bzip2())
 
 
-def expand(source: TarSource, progress: Callable[[int], None], *, isal: bool = True) -> Iterator[bytes]:
+def expand(source: TarSource, progress: Callable[[int], None], *, isal: bool = True) -> Generator[bytes, None, None]:
     """Yield the tar bytes of a blob, in pieces of at most `PIECE` bytes; all of `source` is read.
 
     Args:

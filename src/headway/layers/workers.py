@@ -31,13 +31,13 @@ from headway.layers.worker import READY, SLOT, SLOTS
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
 
-LARGE = 1 << 20
-"""Bytes of a blob from which on a worker may be worth its start."""
+LARGE = 2 << 20
+"""Bytes of a blob from which on threads beside the one that unpacks are worth it, and a worker may be."""
 
 WORTH = 512
 """How many small files a thread makes itself before it wants a worker: as many as take the time of its start."""
 
-FAST_SECONDS = 0.1
+FAST_SECONDS = 0.2
 """In how long that much has to come: one thread unpacks two or three times as much of small files."""
 
 START_SECONDS = 10.0
@@ -60,7 +60,7 @@ class Workers:
     Args:
         is_worth_it: Whether there is to be a worker at all.
         records: Whether recipes are written.
-        large: Bytes of a blob from which on it may be worth a worker.
+        large: See `LARGE`.
         worth: See `WORTH`.
         python: What is started.
         clock: Monotonic time, in seconds.
@@ -91,10 +91,12 @@ class Workers:
     ) -> tuple[DiffID, LayerReport]:
         """See `Applier`."""
         begun = _Begun(source)
-        if not (self._is_worth_it and begun.comes_fast(self._large, self._clock)):
-            return apply(begun, directory, progress, records=self._records)
+        seconds = begun.wait(self._large, self._clock)
+        unpack = partial(apply, begun, directory, progress, records=self._records, beside=seconds is not None)
+        if not self._is_worth_it or seconds is None or seconds > FAST_SECONDS:
+            return unpack()
         with self.handing_off() as hand_off:
-            return apply(begun, directory, progress, records=self._records, hand_off=hand_off)
+            return unpack(hand_off=hand_off)
 
     @contextmanager
     def handing_off(self) -> Iterator[HandOff]:
@@ -200,14 +202,14 @@ class _Begun:
         self._source = source
         self._head: list[bytes] = []
 
-    def comes_fast(self, size: int, clock: Callable[[], float]) -> bool:
-        """Wait for `size` bytes, or the end; tell whether so many came within `FAST_SECONDS` of the first."""
-        began = None
+    def wait(self, size: int, clock: Callable[[], float]) -> float | None:
+        """Wait for `size` bytes; return how many seconds behind the first they were here, None where there are less."""
+        began = clock()
         while size > 0 and (piece := self._source.read(size)):
-            began = clock() if began is None else began
+            began = began if self._head else clock()
             self._head.append(piece)
             size -= len(piece)
-        return size <= 0 and began is not None and clock() - began <= FAST_SECONDS
+        return clock() - began if size <= 0 else None
 
     def read(self, limit: int) -> bytes:
         """See `TarSource`."""
