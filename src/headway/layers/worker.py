@@ -4,7 +4,8 @@ Rule 1: it makes new files in directories that it is given open, and nothing els
 Rule 2: it stops at the first file of a batch that it cannot make and says so; who asked meets the failure themselves.
 Rule 3: it ends when nobody is left to ask, and looks before each batch; a batch is a few milliseconds of work.
 
-It imports as little as it can, for it is started while somebody waits.
+It imports as little as it can, for it is started while somebody waits: `socket` would take as long as all else
+together, and a megabyte, so what that wraps is used.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from __future__ import annotations
 import mmap
 import os
 import select
-import socket
 import struct
+from _socket import CMSG_SPACE, SCM_RIGHTS, SOL_SOCKET, socket
 
 READY = b"ready\n"
 """What is sent once it can be asked."""
@@ -32,6 +33,8 @@ BATCH = struct.Struct("<HH")
 DONE = struct.Struct("<HHH")
 """The answer: the slot, how many files were made, and how many of these have a length and no block (`Footprint`)."""
 
+_INT = struct.Struct("i")
+
 DIRECTORIES = 64
 """Most directories of one batch; the kernel takes 253 descriptors."""
 
@@ -45,24 +48,35 @@ INLINE = 200
 def main(control: int) -> None:
     """Serve those whose sockets come through `control`, until that is closed."""
     os.umask(0)
-    with socket.socket(fileno=control) as listening:
-        listening.send(READY)
-        askers: dict[int, _Asker] = {}
-        poll = select.poll()
-        poll.register(control, select.POLLIN)
-        while True:
-            ready = {descriptor for descriptor, _ in poll.poll()}
-            if control in ready:
-                _, descriptors, *_ = socket.recv_fds(listening, 1, 2)
-                if not descriptors:
-                    return
-                asker = _Asker(*descriptors)
-                askers[asker.descriptor] = asker
-                poll.register(asker.descriptor, select.POLLIN)
-            for descriptor in ready - {control}:
-                if not askers[descriptor].serve():
-                    poll.unregister(descriptor)
-                    askers.pop(descriptor).close()
+    listening = socket(fileno=control)
+    listening.send(READY)
+    askers: dict[int, _Asker] = {}
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    while True:
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if control in ready:
+            _, descriptors = _receive(listening, 1, 2)
+            if not descriptors:
+                return
+            asker = _Asker(*descriptors)
+            askers[asker.descriptor] = asker
+            poll.register(asker.descriptor, select.POLLIN)
+        for descriptor in ready - {control}:
+            if not askers[descriptor].serve():
+                poll.unregister(descriptor)
+                askers.pop(descriptor).close()
+
+
+def _receive(link: socket, length: int, most: int) -> tuple[bytes, tuple[int, ...]]:
+    """Return a message and the descriptors that came with it."""
+    message, rights, *_ = link.recvmsg(length, CMSG_SPACE(most * _INT.size))
+    return message, tuple(
+        descriptor
+        for level, kind, data in rights
+        if (level, kind) == (SOL_SOCKET, SCM_RIGHTS)
+        for (descriptor,) in _INT.iter_unpack(data)
+    )
 
 
 class _Asker:
@@ -70,14 +84,14 @@ class _Asker:
 
     def __init__(self, link: int, memory: int) -> None:
         self.descriptor = link
-        self._link = socket.socket(fileno=link)
+        self._link = socket(fileno=link)
         self._memory = mmap.mmap(memory, SLOT * SLOTS)
         self._slots = memoryview(self._memory)
         os.close(memory)
 
     def serve(self) -> bool:
         """Do one batch; False where nobody asks any more."""
-        asked, directories, *_ = socket.recv_fds(self._link, BATCH.size, DIRECTORIES)
+        asked, directories = _receive(self._link, BATCH.size, DIRECTORIES)
         try:
             if not asked:
                 return False
@@ -98,7 +112,7 @@ class _Asker:
         self._link.close()
 
 
-def make(slot: memoryview, count: int, directories: list[int]) -> tuple[int, int]:
+def make(slot: memoryview, count: int, directories: tuple[int, ...]) -> tuple[int, int]:
     """Make the files of a slot; return how many, up to the first that cannot be made, and how many have no block."""
     at = inline = 0
     for number in range(count):

@@ -10,7 +10,6 @@ Rule 3: where no process can be started, everything works without.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -43,10 +42,7 @@ FAST_SECONDS = 0.2
 START_SECONDS = 10.0
 """How long a worker may take to start; layers are unpacked without it then."""
 
-_BOOT = (
-    "import json, sys; path, control = json.loads(sys.argv[1]); sys.path[:] = path; "
-    "from headway.layers.worker import main; main(control)"
-)
+_BOOT = "import sys; _, control, *sys.path = sys.argv; from headway.layers.worker import main; main(int(control))"
 
 
 def is_worth_it() -> bool:
@@ -155,9 +151,8 @@ class _Worker:
 def _start(python: str) -> _Worker | None:
     """Return a worker; None where none starts."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    words = json.dumps([sys.path, theirs.fileno()])
     # Nobody's environment or start-up code changes what it does; and Ctrl-C, which the whole group hears, is ours.
-    command = [python, "-I", "-S", "-c", _BOOT, words]
+    command = [python, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), *sys.path]
     with theirs:
         try:
             process = subprocess.Popen(  # noqa: S603  # ourselves
