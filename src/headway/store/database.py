@@ -271,14 +271,15 @@ def _copy(connection: sqlite3.Connection, target: Path) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, version: int, program: str, migrations: Sequence[str]) -> None:
-    """Run the scripts that have not run yet, each in one transaction."""
-    for number, script in enumerate(migrations[version:], version + 1):
-        try:
-            connection.executescript(f"BEGIN IMMEDIATE;{script}")
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('program', ?)", (program,))
-            connection.execute(f"PRAGMA user_version={number}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    """Run the scripts that have not run yet, all in one transaction: each more would be a sync of a slow disk."""
+    if version == len(migrations):
+        return
+    try:
+        connection.executescript("".join(["BEGIN IMMEDIATE;", *migrations[version:]]))
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('program', ?)", (program,))
+        connection.execute(f"PRAGMA user_version={len(migrations)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
