@@ -11,7 +11,6 @@ from functools import partial
 
 from msgspec.structs import asdict
 
-from headway.composition.heaps import share_heaps
 from headway.composition.late import late_workers
 from headway.composition.network import credential_source, http_client
 from headway.composition.tools import tools_over
@@ -19,6 +18,7 @@ from headway.distribution.addresses import AddressBook
 from headway.distribution.standing import Standing
 from headway.distribution.unfinished import Limits
 from headway.interfaces.registries import Registry
+from headway.layers.heaps import share_heaps
 from headway.registry.client import RegistryClient
 from headway.registry.names import Resolve
 from headway.service.disk_care import DiskCare

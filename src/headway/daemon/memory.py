@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from headway.layers.heaps import trim_heaps
+
 _MADV_DONTNEED = 4
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ (\d+)")
 _READ_ONLY = ("r-xp", "r--p")
@@ -21,13 +23,12 @@ _READ_ONLY = ("r-xp", "r--p")
 def give_back() -> None:
     """Let go of garbage, of free memory, and of pages of programs; on a system that cannot, nothing happens."""
     gc.collect()
+    trim_heaps()
     try:
-        c = ctypes.CDLL(None)
-        madvise, trim = c.madvise, c.malloc_trim
+        madvise = ctypes.CDLL(None).madvise
         mappings = Path("/proc/self/smaps").read_text().splitlines()
     except (OSError, AttributeError):  # another C library, or no /proc
         return
-    trim(ctypes.c_size_t(0))
     for begin, end in unwritten(mappings):
         madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_DONTNEED)
 

@@ -26,6 +26,7 @@ from headway.interfaces.files import TarSource
 from headway.layers.applying import apply
 from headway.layers.available_memory import is_memory_short
 from headway.layers.handoff import HandOff, Link, WorkerHandoff
+from headway.layers.heaps import trim_heaps
 from headway.layers.worker import READY, SLOT, SLOTS
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
@@ -88,6 +89,8 @@ class Workers:
         """See `Applier`."""
         begun = _Begun(source)
         seconds = begun.wait(self._large, self._clock)
+        if seconds is not None:
+            trim_heaps()  # of what downloads and the layer before have left, this one could not use much
         unpack = partial(apply, begun, directory, progress, records=self._records, beside=seconds is not None)
         if not self._is_worth_it or seconds is None or seconds > FAST_SECONDS:
             return unpack()
