@@ -69,7 +69,9 @@ def archived_images(read: Read, platform: Platform | None, host: Platform) -> li
         return layout.images(index)
     if read(REPOSITORIES) is not None:
         raise UnsupportedError("the archive is of Docker 1.9 or older: load it there, and save it with a newer one")
-    raise InvalidArchiveError("it holds no images: there is neither manifest.json nor index.json in it")
+    raise InvalidArchiveError(
+        "it holds no images, neither manifest.json nor index.json; `import` makes one of a root file system"
+    )
 
 
 # --- docker-archive ---
