@@ -170,6 +170,7 @@ KEYS = {
     "max-download-rate": ("max_download_rate", _size),
     "unfinished-max-age": ("unfinished_max_age", _duration),
     "unfinished-max-size": ("unfinished_max_size", _size),
+    "max-unpack-memory": ("max_unpack_memory", _size),
     "record-recipes": ("record_recipes", _boolean),
     "retain-layer-blobs": ("retain_layer_blobs", _boolean),
     "storage-driver": ("storage_driver", _text),

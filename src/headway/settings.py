@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_download_rate: Bytes a second of all downloads together; 0 sets no limit.
         unfinished_max_age: Seconds after its last byte for which an unfinished download is kept; infinity is for ever.
         unfinished_max_size: Bytes that all unfinished downloads may hold together; None sets no limit.
+        max_unpack_memory: Bytes that what layers look back on while they are unpacked, beyond 8 MiB each, may take
+            together (`layers.windows`); None for 128 MiB, or half of the memory where that is less.
         record_recipes: Whether a pull records what gives each layer's exact tar back (docs/recipe-format.md).
         retain_layer_blobs: Whether layers' blobs stay beside their trees, as the registry has them: what is saved and
             pushed then has the registry's digests; it costs their size on disk.
@@ -54,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_download_rate: int = 0
     unfinished_max_age: float = math.inf
     unfinished_max_size: int | None = None
+    max_unpack_memory: int | None = None
     record_recipes: bool = True
     retain_layer_blobs: bool = False
     storage_driver: str = ""

@@ -21,6 +21,8 @@ class Slow:
         self.arrived = threading.Event()
         self.asked = threading.Event()
 
+    is_stopped = False
+
     def ready(self) -> bool:
         return self.arrived.is_set()
 

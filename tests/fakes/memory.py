@@ -191,6 +191,11 @@ class MemoryFollower:
     def position(self) -> int:
         return self._position
 
+    @property
+    def is_stopped(self) -> bool:
+        with self._ingest.changed:
+            return self._ended()
+
     def ready(self) -> bool:
         with self._ingest.changed:
             return self._is_ready()

@@ -10,6 +10,7 @@ import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -185,11 +186,44 @@ def test_garbage_behind_a_zstd_frame_is_an_invalid_layer() -> None:
 def test_the_window_of_a_zstd_stream_is_told(log: int) -> None:
     encoder = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: log})
     blob = encoder.compress(b"x" * 10) + encoder.flush()
-    subject = decompressor(Compression.ZSTD)
+    told: list[int] = []
+    subject = decompressor(Compression.ZSTD, reserve=told.append)
 
     result = b"".join(subject.feed(blob))
 
-    assert (result, subject.window_bytes) == (b"x" * 10, 1 << log)
+    assert (result, told) == (b"x" * 10, [1 << log])
+
+
+@pytest.mark.parametrize("dictionary", [1 << 12, 3 << 20, 8 << 20, 64 << 20, 128 << 20])
+@pytest.mark.parametrize("step", [1, 7, 1 << 18])
+def test_the_dictionary_of_an_xz_stream_is_told_before_it_is_taken(dictionary: int, step: int) -> None:
+    filters: list[Any] = [{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, "dict_size": dictionary, "preset": 0}]
+    blob = lzma.compress(b"x" * 10, filters=filters)
+    told: list[int] = []
+
+    result = b"".join(expand(Source(blob, step), lambda _: None, reserve=told.append))
+
+    assert (result, told) == (b"x" * 10, [dictionary])
+
+
+def test_an_xz_dictionary_above_128_mib_is_refused_by_name() -> None:
+    blob = lzma.compress(b"x" * 10, preset=0)
+    at = blob.index(b"\x21\x01", 12) + 2
+    head = blob[12:at] + bytes([33])  # 3 << 27
+    head += blob[at + 1 : 12 + 4 * (blob[12] + 1) - 4]
+    head += zlib.crc32(head).to_bytes(4, "little")
+
+    with pytest.raises(InvalidLayerError, match=r"xz layer needs a window of 384 MiB .* at most 128 MiB"):
+        unpacked(blob[:12] + head + blob[12 + len(head) :])
+
+
+def test_what_is_refused_memory_is_not_expanded() -> None:
+    def refuse(window: int) -> None:
+        raise InvalidLayerError(f"no {window}")
+
+    for form in (Compression.ZSTD, Compression.XZ):
+        with pytest.raises(InvalidLayerError, match="no "):
+            list(expand(Source(ENCODED[form]), lambda _: None, reserve=refuse))
 
 
 def test_a_zstd_window_above_128_mib_is_refused_by_name() -> None:

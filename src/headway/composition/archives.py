@@ -6,6 +6,7 @@ import hashlib
 import os
 from functools import partial
 
+from headway.composition.unpacking import shared_windows
 from headway.interfaces.files import TarSource
 from headway.layers.archive_writer import write_archive
 from headway.layers.compression import expand
@@ -31,7 +32,7 @@ def loader(settings: Settings, stores: Stores) -> Loader:
     """Return what loads images into a store; recipes are always recorded: nobody else could give the layers back."""
     place = DataRoot(settings.data_root).tmp
     taker = Taker(
-        applier=Workers(is_worth_it=is_worth_it(), records=True),
+        applier=Workers(is_worth_it=is_worth_it(), records=True, windows=shared_windows(settings.max_unpack_memory)),
         measure=_diff_id,
         spool=partial(SpoolFile, place),
         retain=settings.retain_layer_blobs,

@@ -10,26 +10,25 @@ from typing import TYPE_CHECKING
 from headway.interfaces.files import Applier, TarSource
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
+from headway.settings import Settings
 
 if TYPE_CHECKING:
     from headway.layers.workers import Workers
 
 
-def late_workers(*, records: bool) -> Applier:
-    """Return `Workers`, made when the first layer is to be unpacked.
-
-    Args:
-        records: Whether recipes are written.
-    """
+def late_workers(settings: Settings) -> Applier:
+    """Return `Workers`, made when the first layer is to be unpacked."""
     making = threading.Lock()
     made: list[Workers] = []
 
     def apply(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
         with making:
             if not made:
+                from headway.composition.unpacking import shared_windows  # noqa: PLC0415  # as below
                 from headway.layers.workers import Workers, is_worth_it  # noqa: PLC0415  # late, see above
 
-                made.append(Workers(is_worth_it=is_worth_it(), records=records))
+                windows = shared_windows(settings.max_unpack_memory)
+                made.append(Workers(is_worth_it=is_worth_it(), records=settings.record_recipes, windows=windows))
         return made[0](source, directory, progress)
 
     return apply

@@ -101,7 +101,7 @@ async def pulling(
         async with _group_with_ledger(TrafficLedger(http.meter, stores.traffic, tools.lanes, wall)) as group:
             slots = Slots(limits.current.max_concurrent_downloads, lambda: tools.streams.blobs_at_once)
             limits.attach(slots.set_limit)
-            applier = late_workers(records=settings.record_recipes)
+            applier = late_workers(settings)
             retain = settings.retain_layer_blobs
             transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group, retain=retain)
             yield Puller(tools, transfers, stores, _disk_care(settings, stores, tools.lanes), http.meter)

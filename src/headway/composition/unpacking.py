@@ -1,16 +1,27 @@
-"""How layers are unpacked that come another way than by a pull: with their recipes, in threads of their own."""
+"""How layers are unpacked that come another way than by a pull: with their recipes, in threads of their own.
+
+And what all that unpack at once have in common.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 
 from headway.interfaces.files import TarSource
 from headway.layers.applying import apply
+from headway.layers.windows import Windows, default_limit
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
+
+
+@cache
+def shared_windows(limit: int | None) -> Windows:
+    """Return what the decoders of this process share; the same for the same limit, in bytes."""
+    return Windows(default_limit() if limit is None else limit)
 
 
 def apply_apart(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:

@@ -20,6 +20,10 @@ class Follower(Protocol):
     def position(self) -> int:
         """See above."""
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `read` would raise InterruptedError."""
+
     def ready(self) -> bool:
         """Tell whether `read` would return without waiting."""
 

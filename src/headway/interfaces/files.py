@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
@@ -15,6 +15,18 @@ class TarSource(Protocol):
 
     def read(self, limit: int) -> bytes:
         """Return the next 1 to `limit` bytes, nothing at the end."""
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A `TarSource` whose reader holds something that others want, a place to unpack in, while it waits for memory."""
+
+    def outwait(self, is_there: Callable[[float], bool]) -> None:
+        """Return once `is_there` says so, which waits up to the seconds it is given; meanwhile others have the place.
+
+        Raises:
+            InterruptedError: The source was stopped.
+        """
 
 
 class Pieces:

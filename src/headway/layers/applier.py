@@ -21,6 +21,7 @@ from headway.layers.compression import expand
 from headway.layers.handoff import HandOff, alone
 from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
 from headway.layers.unpacker import Unpacker
+from headway.layers.windows import Reserve, free
 from headway.oci.digest import DiffID, Digest
 from headway.records import LayerReport
 
@@ -53,6 +54,7 @@ def apply_layer(
     observer: Observer | None = None,
     hand_off: HandOff = alone,
     beside: bool = True,
+    reserve: Reserve = free,
 ) -> tuple[DiffID, LayerReport]:
     """Unpack a layer into an empty directory; this is an `interfaces.Applier`.
 
@@ -69,6 +71,7 @@ def apply_layer(
         observer: Sees the tar go by, to make a recipe of it.
         hand_off: Where small files go.
         beside: Whether the layer is expanded and hashed in threads of their own.
+        reserve: Told what a decoder will take to look back on.
 
     Returns:
         The digest of the tar, and what the tree alone does not say.
@@ -81,7 +84,7 @@ def apply_layer(
     if rootless is None:
         rootless = os.geteuid() != 0
     tar_hash = hashlib.sha256()
-    with told(expand(source, progress, isal=isal), tar_hash.update, beside=beside) as pieces:
+    with told(expand(source, progress, isal=isal, reserve=reserve), tar_hash.update, beside=beside) as pieces:
         reader = TarReader(pieces, limits=limits, observer=observer)
         opened = partial(
             Unpacker, directory, rootless=rootless, openat2=openat2, limits=limits, observer=observer, hand_off=hand_off

@@ -13,6 +13,7 @@ from headway.layers.applier import apply_layer
 from headway.layers.handoff import HandOff, alone
 from headway.layers.recipe_recorder import Recorder
 from headway.layers.umask import unshare_umask
+from headway.layers.windows import Reserve, free
 from headway.oci.digest import DiffID
 from headway.records import LayerReport, recipe_beside
 
@@ -27,6 +28,7 @@ def apply(
     records: bool,
     hand_off: HandOff = alone,
     beside: bool = True,
+    reserve: Reserve = free,
 ) -> tuple[DiffID, LayerReport]:
     """Unpack a layer in a thread that does nothing else; with `records` bound, this is an `interfaces.Applier`.
 
@@ -37,12 +39,13 @@ def apply(
         records: Whether the layer's recipe is written.
         hand_off: Where small files go.
         beside: See `apply_layer`.
+        reserve: See `apply_layer`.
 
     Raises:
         HeadwayError: As `Applier`.
     """
     unshare_umask()
-    unpack = partial(apply_layer, source, directory, progress, hand_off=hand_off, beside=beside)
+    unpack = partial(apply_layer, source, directory, progress, hand_off=hand_off, beside=beside, reserve=reserve)
     if not records:
         return unpack()
     with Recorder(recipe_beside(directory), directory) as recorder:

@@ -14,7 +14,8 @@ from typing import NoReturn, Protocol
 from headway.errors import InvalidLayerError
 from headway.interfaces.files import TarSource
 from headway.layers.decoders import Bzip2, Decoder, Format, Gzip, Xz, Zstd
-from headway.layers.stream_headers import GZIP_MAGIC, is_zstd
+from headway.layers.stream_headers import GZIP_MAGIC, XZ_MAGIC, is_zstd
+from headway.layers.windows import Reserve, free
 
 PIECE = 1 << 18
 """Longest piece that is given out, in bytes: pieces of a mebibyte take no less CPU, and 6 MB more for each layer."""
@@ -49,20 +50,13 @@ def detect(head: bytes) -> Compression:
         return Compression.GZIP
     if is_zstd(head):
         return Compression.ZSTD
-    if head.startswith(b"\xfd7zXZ\x00"):
+    if head.startswith(XZ_MAGIC):
         return Compression.XZ
     return Compression.BZIP2 if head.startswith(b"BZh") else Compression.NONE
 
 
 class Decompressor(Protocol):
-    """Expands one stream that is fed in pieces of any length. For one thread at a time.
-
-    Attributes:
-        window_bytes: The most that the stream made its decoder reserve for looking back; 0 where the format
-            keeps it low. Above 8 MiB a caller may run one such layer at a time.
-    """
-
-    window_bytes: int
+    """Expands one stream that is fed in pieces of any length. For one thread at a time."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield what `data` expands to, in pieces of at most `PIECE` bytes; the iterator must be used up.
@@ -79,12 +73,13 @@ class Decompressor(Protocol):
         """
 
 
-def decompressor(compression: Compression, *, isal: bool = True) -> Decompressor:
+def decompressor(compression: Compression, *, isal: bool = True, reserve: Reserve = free) -> Decompressor:
     """Return a new decompressor.
 
     Args:
         compression: What `detect` said.
         isal: Whether gzip is expanded by isal where it is installed; it takes half the time of zlib.
+        reserve: Told what a part of the stream will take to look back on, before it takes that.
 
     Raises:
         UnsupportedError: The library for this format is not installed.
@@ -93,22 +88,25 @@ def decompressor(compression: Compression, *, isal: bool = True) -> Decompressor
         case Compression.NONE:
             return _Plain()
         case Compression.GZIP:
-            return _Members(Gzip(isal=isal))
+            return _Members(Gzip(isal=isal), reserve)
         case Compression.ZSTD:
-            return _Members(Zstd())
+            return _Members(Zstd(), reserve)
         case Compression.XZ:
-            return _Members(Xz())
+            return _Members(Xz(), reserve)
         case Compression.BZIP2:
-            return _Members(Bzip2())
+            return _Members(Bzip2(), reserve)
 
 
-def expand(source: TarSource, progress: Callable[[int], None], *, isal: bool = True) -> Generator[bytes, None, None]:
+def expand(
+    source: TarSource, progress: Callable[[int], None], *, isal: bool = True, reserve: Reserve = free
+) -> Generator[bytes, None, None]:
     """Yield the tar bytes of a blob, in pieces of at most `PIECE` bytes; all of `source` is read.
 
     Args:
         source: The blob.
         progress: Is told how many bytes of the blob have been read, in the thread that iterates.
         isal: As for `decompressor`.
+        reserve: As for `decompressor`.
 
     Raises:
         InvalidLayerError: The stream is broken or incomplete.
@@ -117,7 +115,7 @@ def expand(source: TarSource, progress: Callable[[int], None], *, isal: bool = T
     data = source.read(READ)
     while 0 < len(data) < HEAD and (more := source.read(READ)):
         data += more
-    engine = decompressor(detect(data), isal=isal)
+    engine = decompressor(detect(data), isal=isal, reserve=reserve)
     consumed = 0
     while data:
         yield from engine.feed(data)
@@ -129,8 +127,6 @@ def expand(source: TarSource, progress: Callable[[int], None], *, isal: bool = T
 
 class _Plain:
     """A `Decompressor` for what is not compressed."""
-
-    window_bytes = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """See `Decompressor`."""
@@ -147,9 +143,9 @@ class _Plain:
 class _Members:
     """A `Decompressor` for a chain of members (gzip), frames (zstd) or streams (xz, bzip2)."""
 
-    def __init__(self, form: Format) -> None:
-        self.window_bytes = 0
+    def __init__(self, form: Format, reserve: Reserve) -> None:
         self._format = form
+        self._reserve = reserve
         self._decoder: Decoder | None = None
         self._head = b""
         self._consumed = 0
@@ -176,7 +172,7 @@ class _Members:
                 self._decoder, (*first, data) = opened
                 self._head = b""
                 self._given = 0
-                self.window_bytes = max(self.window_bytes, self._format.window_bytes)
+                self._reserve(self._format.window_bytes)
                 for piece in first:
                     yield from self._drain(self._decoder, piece)
             yield from self._drain(self._decoder, data)

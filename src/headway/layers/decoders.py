@@ -11,13 +11,13 @@ from functools import partial
 from typing import Protocol
 
 from headway.errors import InvalidLayerError, UnsupportedError
-from headway.layers.stream_headers import GZIP_MAGIC, gzip_header_size, zstd_frame
+from headway.layers.stream_headers import GZIP_MAGIC, gzip_header_size, xz_dictionary, zstd_frame
+from headway.layers.windows import FREE
 
-ZSTD_WINDOW = 128 << 20
-"""Largest zstd window that is accepted, in bytes."""
+LARGEST_WINDOW = 128 << 20
+"""Largest window that is accepted, in bytes; xz calls it a dictionary."""
 
-XZ_MEMORY = 192 << 20
-"""Memory that an xz decoder may use, in bytes: enough for a dictionary of 128 MiB."""
+_XZ_MEMORY = 1 << 20  # what a decoder takes beside its dictionary, and some
 
 
 class Decoder(Protocol):
@@ -180,19 +180,14 @@ class Zstd:
         self.content_bytes: int | None = None
         self.errors: tuple[type[Exception], ...] = (zstd.ZstdError,)
         self._new = zstd.ZstdDecompressor
-        self._options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW.bit_length() - 1}
+        self._options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: LARGEST_WINDOW.bit_length() - 1}
 
     def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
         """See `Format`."""
         frame = zstd_frame(head)
         if frame is None:
             return None
-        if frame.window > ZSTD_WINDOW:
-            raise InvalidLayerError(
-                f"this zstd layer needs a window of {frame.window >> 20} MiB to unpack; "
-                f"Headway accepts at most {ZSTD_WINDOW >> 20} MiB"
-            )
-        self.window_bytes = frame.window
+        self.window_bytes = _accepted(self.name, frame.window)
         self.content_bytes = frame.content  # libzstd does not check it where the last block is empty
         # The header comes alone: where libzstd sees a whole frame at once, it checks less than it does otherwise.
         return self._new(options=self._options), [head[: frame.header], head[frame.header :]]
@@ -203,25 +198,45 @@ class Zstd:
 
 
 class Xz:
-    """Streams and stream padding (xz file format, 2.2)."""
+    """Streams and stream padding (xz file format, 2.2); of a stream, the first block takes the largest dictionary."""
 
     name = "xz"
-    window_bytes = 0
     content_bytes: int | None = None
 
     def __init__(self) -> None:
         import lzma  # noqa: PLC0415 (late: few layers need it)
 
+        self.window_bytes = 0
         self.errors: tuple[type[Exception], ...] = (lzma.LZMAError,)
-        self._new = partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+        self._new = partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ)
 
     def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
         """See `Format`."""
-        return (_Padding() if head.startswith(b"\0") else self._new()), [head]
+        if head.startswith(b"\0"):
+            return _Padding(), [head]
+        dictionary = xz_dictionary(head)
+        if dictionary is None:
+            return None
+        self.window_bytes = _accepted(self.name, dictionary)
+        return self._new(memlimit=max(dictionary, FREE) + _XZ_MEMORY), [head]
 
     def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
         """See `Format`."""
         return isinstance(decoder, _Padding) or (decoder is None and not head)
+
+
+def _accepted(name: str, window: int) -> int:
+    """Return the bytes of a window.
+
+    Raises:
+        InvalidLayerError: No layer may have so large a one.
+    """
+    if window > LARGEST_WINDOW:
+        raise InvalidLayerError(
+            f"this {name} layer needs a window of {window >> 20} MiB to unpack; "
+            f"Headway accepts at most {LARGEST_WINDOW >> 20} MiB"
+        )
+    return window
 
 
 class Bzip2:

@@ -1,4 +1,4 @@
-"""What the first bytes of a gzip member or a zstd frame say.
+"""What the first bytes of a gzip member, a zstd frame or an xz stream say.
 
 Rule: pure functions over a prefix; None means that it is too short to tell.
 
@@ -14,6 +14,10 @@ from headway.errors import InvalidLayerError
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+XZ_MAGIC = b"\xfd7zXZ\0"
+
+_XZ_HEADER = 12  # of a stream; the first block's follows
+_XZ_LZMA2 = 0x21
 
 _HCRC, _EXTRA, _NAME, _COMMENT = 2, 4, 8, 16
 _FIELD_LIMIT = 1 << 16
@@ -99,3 +103,40 @@ def zstd_frame(head: bytes) -> ZstdFrame | None:
         return ZstdFrame(size, size, at + width)
     exponent, mantissa = head[5] >> 3, head[5] & 7
     return ZstdFrame((1 << (10 + exponent)) * (8 + mantissa) // 8, size if width else None, at + width)
+
+
+def xz_dictionary(head: bytes) -> int | None:
+    """Return how large a dictionary the first block of an xz stream wants (xz file format 3.1, 5.3.1), in bytes.
+
+    What is no stream, has no block, or cannot be read is liblzma's to judge, and asks for none.
+    """
+    if not head.startswith(XZ_MAGIC[: len(head)]):
+        return 0
+    if len(head) <= _XZ_HEADER:
+        return None
+    end = _XZ_HEADER + 4 * (head[_XZ_HEADER] + 1)
+    if not head[_XZ_HEADER]:
+        return 0  # the index: there is no block
+    if len(head) < end:
+        return None
+    flags, at = head[_XZ_HEADER + 1], _XZ_HEADER + 2
+    for _ in range(bool(flags & 0x40) + bool(flags & 0x80)):  # lengths of the block
+        _, at = _xz_number(head, at, end)
+    for _ in range((flags & 3) + 1):
+        kind, at = _xz_number(head, at, end)
+        length, at = _xz_number(head, at, end)
+        if kind == _XZ_LZMA2 and length == 1 and at < end:
+            bits = head[at] & 0x3F
+            return (2 | bits & 1) << (bits // 2 + 11)
+        at += length
+    return 0
+
+
+def _xz_number(head: bytes, at: int, end: int) -> tuple[int, int]:
+    """Return a number of variable length (1.2), and where it ends; 0 where it does not end in time."""
+    value = 0
+    for shift, byte in enumerate(head[at : min(end, at + 9)]):
+        value |= (byte & 0x7F) << (7 * shift)
+        if not byte & 0x80:
+            return value, at + shift + 1
+    return 0, end

@@ -27,6 +27,7 @@ from headway.layers.applying import apply
 from headway.layers.available_memory import is_memory_short
 from headway.layers.handoff import HandOff, Link, WorkerHandoff
 from headway.layers.heaps import trim_heaps
+from headway.layers.windows import Windows, default_limit
 from headway.layers.worker import READY, SLOT, SLOTS
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
@@ -52,11 +53,12 @@ def is_worth_it() -> bool:
 
 
 class Workers:
-    """An `Applier` whose layers share a worker; for threads that do nothing else.
+    """An `Applier` whose layers share a worker, and memory for looking back; for threads that do nothing else.
 
     Args:
         is_worth_it: Whether there is to be a worker at all.
         records: Whether recipes are written.
+        windows: What decoders share; by default with nobody else.
         large: See `LARGE`.
         worth: See `WORTH`.
         python: What is started.
@@ -68,6 +70,7 @@ class Workers:
         *,
         is_worth_it: bool,
         records: bool,
+        windows: Windows | None = None,
         large: int = LARGE,
         worth: int = WORTH,
         python: str = sys.executable,
@@ -75,6 +78,7 @@ class Workers:
     ) -> None:
         self._is_worth_it = is_worth_it
         self._records = records
+        self._windows = windows or Windows(default_limit())
         self._large = large
         self._worth = worth
         self._python = python
@@ -92,10 +96,11 @@ class Workers:
         if seconds is not None:
             trim_heaps()  # of what downloads and the layer before have left, this one could not use much
         unpack = partial(apply, begun, directory, progress, records=self._records, beside=seconds is not None)
-        if not self._is_worth_it or seconds is None or seconds > FAST_SECONDS:
-            return unpack()
-        with self.handing_off() as hand_off:
-            return unpack(hand_off=hand_off)
+        with self._windows.share(source) as reserve:
+            if not self._is_worth_it or seconds is None or seconds > FAST_SECONDS:
+                return unpack(reserve=reserve)
+            with self.handing_off() as hand_off:
+                return unpack(reserve=reserve, hand_off=hand_off)
 
     @contextmanager
     def handing_off(self) -> Iterator[HandOff]:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from operator import itemgetter
 
@@ -25,6 +26,9 @@ LARGE = 8 << 20
 
 IDLE_SECONDS = 0.5
 """How long, in all, those that have begun wait for bytes before another large layer begins: on a slow link, soon."""
+
+PATIENCE_SECONDS = 0.2
+"""How long who waits for something else than bytes goes without looking whether it was stopped."""
 
 
 class _Turn:
@@ -179,8 +183,21 @@ class PoliteSource:
         """
         if self._follower.ready() and not self._places.is_wanted(self._size):
             return self._follower.read(limit)
+        with self._away():
+            return self._follower.read(limit)
+
+    def outwait(self, is_there: Callable[[float], bool]) -> None:
+        """See `interfaces.files.Patient`."""
+        with self._away():
+            while not is_there(PATIENCE_SECONDS):
+                if self._follower.is_stopped:
+                    raise InterruptedError("nobody waits for it any more")
+
+    @contextmanager
+    def _away(self) -> Iterator[None]:
+        """Have no place inside the block."""
         self._places.leave()
         try:
-            return self._follower.read(limit)
+            yield
         finally:
             self._places.take(self._size)

@@ -158,6 +158,11 @@ class _Approved:
         """See `interfaces.content.Follower`."""
         return self._follower.position
 
+    @property
+    def is_stopped(self) -> bool:
+        """See `interfaces.content.Follower`."""
+        return self._follower.is_stopped
+
     def ready(self) -> bool:
         """See `interfaces.content.Follower`."""
         return self._follower.ready()

@@ -151,10 +151,14 @@ class FileIngest:
         """Return a new reader from the first byte on."""
         return FileFollower(self)
 
+    def is_over(self, generation: int) -> bool:
+        """Tell whether it was closed, or forgot what `generation` held."""
+        return self._closed or generation != self._generation
+
     def is_ready(self, offset: int, generation: int) -> bool:
         """Tell whether `read_held` would return, or raise, without waiting."""
         with self._lock:
-            ended = self._closed or generation != self._generation or offset == self.size
+            ended = self.is_over(generation) or offset == self.size
             return ended or self._held.held_from(offset) > offset
 
     def read_held(self, offset: int, limit: int, stopped: Callable[[], bool], generation: int) -> bytes:
@@ -165,7 +169,7 @@ class FileIngest:
             StoreError: The disk failed.
         """
         with self._changed:
-            while not (stopped() or self._closed or generation != self._generation):
+            while not (stopped() or self.is_over(generation)):
                 end = self._held.held_from(offset)
                 if end > offset or offset == self.size:
                     self._users += 1
@@ -319,6 +323,11 @@ class FileFollower:
     def position(self) -> int:
         """How far it has read."""
         return self._position
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `read` would raise InterruptedError."""
+        return self._stopped or self._ingest.is_over(self._generation)
 
     def ready(self) -> bool:
         """Tell whether `read` would return without waiting."""
