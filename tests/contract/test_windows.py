@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.errors import InvalidLayerError
+from headway.errors import WindowTooLargeError
 from headway.layers.windows import FREE, Windows
 from headway.layers.workers import Workers
 from headway.service.unpack_places import PoliteSource, UnpackPlaces
@@ -78,7 +78,7 @@ def test_who_needs_more_than_all_of_it_is_refused_by_name_and_disturbs_nobody() 
 
     with (
         windows.share(Source(b"")) as reserve,
-        pytest.raises(InvalidLayerError, match="window of 64 MiB to unpack; max-unpack-memory allows 32 MiB here"),
+        pytest.raises(WindowTooLargeError, match="window of 64 MiB to unpack; max-unpack-memory allows 32 MiB here"),
     ):
         reserve(MOST)
     with windows.share(Source(b"")) as reserve:
@@ -183,7 +183,7 @@ def test_layers_of_one_process_wait_for_each_other(tmp_path: Path) -> None:
 def test_a_layer_that_may_not_look_back_so_far_leaves_nothing(tmp_path: Path) -> None:
     workers = Workers(is_worth_it=False, records=False, windows=Windows(HALF))
 
-    with ThreadPoolExecutor() as threads, pytest.raises(InvalidLayerError, match="max-unpack-memory"):
+    with ThreadPoolExecutor() as threads, pytest.raises(WindowTooLargeError):
         threads.submit(workers, Source(zstd_layer(26)), tmp_path, lambda _: None).result()
 
     assert not list(tmp_path.iterdir())

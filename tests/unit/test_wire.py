@@ -24,6 +24,7 @@ from headway.errors import (
     StoreFullError,
     ThrottledError,
     UnreachableError,
+    WindowTooLargeError,
 )
 from headway.oci.digest import Digest
 from headway.oci.platform import Platform
@@ -40,6 +41,7 @@ ERRORS = [
     StoreFullError("/var/lib/headway"),
     NoRoomError("/var", needed=10, free=3, to_fetch=2),
     StoreBusyError("/var/lib/headway", 12),
+    WindowTooLargeError(64 << 20, 32 << 20),
     RefusedError("ghcr.io", 403, "DENIED", "no"),
     ThrottledError("ghcr.io", 7.0),
     UnreachableError("ghcr.io", Fault.UNKNOWN_NAME),

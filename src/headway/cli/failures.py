@@ -43,6 +43,7 @@ from headway.errors import (
     ThrottledError,
     TooLargeError,
     UnreachableError,
+    WindowTooLargeError,
 )
 
 T = TypeVar("T")
@@ -229,6 +230,7 @@ _WHERE_TO_LOOK = {
 _ADVICE: dict[type[HeadwayError], str] = {
     StoreFullError: "make room there or name another place, then run it again (data root: headway prune, --data-root)",
     NoRecipeError: 'set "record-recipes": true, remove the image (headway rmi) and bring it again',
+    WindowTooLargeError: 'set "max-unpack-memory" to as much in daemon.json, where there is so much memory',
     InvalidArchiveError: "make the archive again, or copy it again and compare its checksum",
     StoreCorruptError: "headway check says what is damaged, and headway check --repair mends it",
     StoreReadOnlyError: "make it writable, or name another place (data root: --data-root DIR)",

@@ -15,6 +15,7 @@ from headway.errors.content import (
     InvalidDocumentError,
     InvalidLayerError,
     SizeMismatchError,
+    WindowTooLargeError,
 )
 from headway.errors.here import (
     NoDaemonError,
@@ -133,4 +134,5 @@ __all__ = [
     "UnavailableError",
     "UnreachableError",
     "UnsupportedError",
+    "WindowTooLargeError",
 ]

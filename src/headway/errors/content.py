@@ -54,6 +54,25 @@ class InvalidLayerError(IntegrityError):
     """A layer that cannot be unpacked: broken compression, broken tar, or hostile content."""
 
 
+class WindowTooLargeError(InvalidLayerError):
+    """A layer that looks back further than this machine lets layers do.
+
+    Attributes:
+        window: What it needs, in bytes.
+        allowed: What it may have, in bytes.
+    """
+
+    brief = "window too large"
+
+    def __init__(self, window: int, allowed: int) -> None:
+        super().__init__(
+            f"this layer needs a window of {window >> 20} MiB to unpack; "
+            f"max-unpack-memory allows {allowed >> 20} MiB here"
+        )
+        self.window = window
+        self.allowed = allowed
+
+
 class InvalidArchiveError(IntegrityError):
     """An archive of images that cannot be loaded: broken, cut short, hostile, or no such archive."""
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from headway.errors import InvalidLayerError
+from headway.errors import WindowTooLargeError
 from headway.interfaces.files import Patient, TarSource
 from headway.layers.available_memory import available_memory
 
@@ -74,14 +74,11 @@ class Windows:
         """Wait for the memory of a window.
 
         Raises:
-            InvalidLayerError: There will never be so much.
+            WindowTooLargeError: There will never be so much.
             InterruptedError: The source was stopped.
         """
         if window > self._limit:
-            raise InvalidLayerError(
-                f"this layer needs a window of {_mebibytes(window)} to unpack; "
-                f"max-unpack-memory allows {_mebibytes(self._limit)} here"
-            )
+            raise WindowTooLargeError(window, self._limit)
         turn = object()
         with self._changed:
             self._waiting.append(turn)
@@ -146,7 +143,3 @@ class _Share:
             unwanted = window - self._held
         if before + unwanted:
             self._windows.give_back(before + unwanted)
-
-
-def _mebibytes(count: int) -> str:
-    return f"{-(-count >> 20)} MiB"
