@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import bz2
 import gzip
+import hashlib
 import io
 import json
 import lzma
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -30,6 +32,7 @@ from headway.errors import (
     NotFoundError,
     StoreFullError,
     UnsupportedError,
+    WindowTooLargeError,
 )
 from headway.layers.archive_reader import StreamArchive, opened
 from headway.oci.digest import DiffID, Digest, ImageID
@@ -44,6 +47,7 @@ from headway.settings import Settings
 from tests.fakes.archives import docker_20, docker_28, files_of, oci, skopeo_docker, tar_of, written
 from tests.fakes.images import File, Image, image, noise_layer
 from tests.fakes.simulated_registry import SimulatedRegistry
+from tests.fakes.tars import file, tar
 
 BIG = 100_000
 """Bytes of a layer that is not kept in memory while nobody knows what it is."""
@@ -68,16 +72,15 @@ class House:
     def __init__(self, settings: Settings, stores: Stores) -> None:
         self.stores = stores
         self.loader: Loader = loader(settings, stores)
-        self._settings = settings
+        self.settings = settings
         self.events: list[LoadEvent] = []
 
-    def load(self, archive: bytes | Path, platform: str = "") -> list[str]:
+    def load(self, archive: bytes | Path | io.BytesIO, platform: str = "") -> list[str]:
         """Load an archive; return what Docker would say."""
         self.events.clear()
         wanted = Platform.parse(platform) if platform else None
-        with (
-            opened(archive) if isinstance(archive, Path) else nullcontext(StreamArchive(io.BytesIO(archive))) as source
-        ):
+        stream = io.BytesIO(archive) if isinstance(archive, bytes) else archive
+        with opened(stream) if isinstance(stream, Path) else nullcontext(StreamArchive(stream)) as source:
             self.loader.load(source, self.events.append, platform=wanted)
         return [sentence(each) for each in self.events if not isinstance(each, LayerLoading)]
 
@@ -89,7 +92,7 @@ class House:
 
         async def pull() -> None:
             request = PullRequest(reference, Platform("linux", "amd64"), (), InsecureRegistries(()))
-            async with pulling(self._settings, self.stores, registry=registry) as puller:
+            async with pulling(self.settings, self.stores, registry=registry) as puller:
                 await puller.pull(request, lambda _: None)
 
         asyncio.run(pull())
@@ -463,6 +466,37 @@ def test_a_broken_archive_is_one_error_and_leaves_nothing(house: House, tmp_path
 
     assert "\n" not in str(caught.value)
     assert house.is_untouched()
+
+
+@pytest.mark.parametrize("measured", [True, False], ids=["before its config", "behind its config"])
+def test_a_layer_may_not_look_back_further_than_the_setting_says(house: House, *, measured: bool) -> None:
+    encoder = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 26})
+    layer = encoder.compress(tar(file("f", b"x"))) + encoder.flush()
+    diff_id = f"sha256:{hashlib.sha256(tar(file('f', b'x'))).hexdigest()}"
+    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
+    documents = {"c.json": json.dumps(config).encode(), "manifest.json": json.dumps([_ITEM]).encode()}
+    padded = {"l.tar": layer + zstd.compress(b"") * 8000}  # no document: it is too long for one
+    house.loader = loader(structs.replace(house.settings, max_unpack_memory=32 << 20), house.stores)
+
+    with pytest.raises(WindowTooLargeError):
+        house.load(tar_of({**padded, **documents} if measured else {**documents, **padded}))
+
+
+class _Slow(io.BytesIO):
+    """A pipe whose writer takes its time, so that whoever reads ahead is inside a read when the layer fails."""
+
+    def read(self, limit: int | None = -1, /) -> bytes:
+        time.sleep(0.01)
+        return super().read(limit)
+
+
+def test_a_broken_layer_in_a_slow_stream_does_not_disturb_what_comes_behind_it(house: House) -> None:
+    broken = tar(file("f", b"x" * (3 << 20)))[:-1024] + b"\1" * (9 << 20)
+    name = f"blobs/sha256/{hashlib.sha256(broken).hexdigest()}"  # which says that it need not be put aside first
+    archive = tar_of({name: broken, **docker_20(PLAIN)})
+
+    assert house.load(_Slow(archive))
+    assert house.names()
 
 
 @pytest.mark.parametrize("maker", ARCHIVES)

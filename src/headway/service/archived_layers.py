@@ -25,7 +25,7 @@ from headway.oci.archived import ArchivedImage
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
 from headway.service.abreast import Abreast
-from headway.service.layer_sources import Aside, Checked, Peeked
+from headway.service.layer_sources import Aside, Checked, Lent, Peeked
 from headway.service.stores import Stores
 
 SMALL_BYTES = 1 << 16
@@ -272,9 +272,8 @@ class ArchivedLayers:
         is_diff_id = digest is not None and digest.algorithm == "sha256" and source.is_tar
         with ExitStack() as closing, self._stores.layers.new_tree() as directory:
             checked = None if digest is None or is_diff_id else closing.enter_context(self._kept(digest, source, size))
-            diff_id, report = self._taker.applier(
-                checked or source, directory, lambda done: self._tell(name, done, size)
-            )
+            with Lent(checked or source) as lent:
+                diff_id, report = self._taker.applier(lent, directory, lambda done: self._tell(name, done, size))
             if is_diff_id and diff_id != digest:
                 raise DigestMismatchError("a layer in the archive", digest, diff_id)
             if checked is not None:

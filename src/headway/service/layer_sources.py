@@ -1,11 +1,12 @@
 """A layer's bytes on their way out of an archive: looked at first, put aside, checked.
 
-Rule: each is an `interfaces.files.TarSource` over another one, for one thread at a time.
+Rule: each is an `interfaces.files.TarSource` over another one, for one thread at a time; `Lent` is for any.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 
 from headway.errors import DigestMismatchError
 from headway.interfaces.content import Ingest, Spool
@@ -69,6 +70,36 @@ class Aside:
         data = self._spool.read_at(self._at, min(limit, self._length - self._at))
         self._at += len(data)
         return data
+
+
+class Lent:
+    """A source that is taken back behind the block: what reads ahead in a thread of its own may still be reading then.
+
+    So whoever lent it can go on with what comes next. A read that is under way is waited for.
+    """
+
+    def __init__(self, source: TarSource) -> None:
+        self._source = source
+        self._reading = threading.Lock()
+        self._is_back = False
+
+    def __enter__(self) -> Lent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._reading:
+            self._is_back = True
+
+    def read(self, limit: int) -> bytes:
+        """See `TarSource`.
+
+        Raises:
+            InterruptedError: It was taken back.
+        """
+        with self._reading:
+            if self._is_back:
+                raise InterruptedError("the layer is not unpacked any more")
+            return self._source.read(limit)
 
 
 class Checked:
