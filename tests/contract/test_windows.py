@@ -7,12 +7,14 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from headway.composition.unpacking import shared_windows
 from headway.errors import WindowTooLargeError
-from headway.layers.windows import FREE, Windows
+from headway.layers.windows import FREE, Windows, default_limit
 from headway.layers.workers import Workers
 from headway.service.unpack_places import PoliteSource, UnpackPlaces
 from tests.contract.test_unpack_places import Slow, in_thread, wait_until
@@ -115,6 +117,24 @@ def test_what_was_waited_for_when_the_layer_ended_is_given_back() -> None:
         reserve(MOST)
 
 
+def test_an_ended_layer_leaves_the_line() -> None:
+    windows = Windows(MOST)
+
+    def late(reserve: Callable[[int], None]) -> None:
+        with suppress(InterruptedError):
+            reserve(MOST)
+
+    with windows.share(Source(b"")) as first:
+        first(HALF)
+        with windows.share(Source(b"")) as dead:
+            in_thread(lambda: late(dead))
+            wait_until(lambda: windows.waiting == 1)
+        with windows.share(Source(b"")) as small:
+            waiting = in_thread(lambda: small(HALF))
+            waiting.join(10)  # though the first one has not ended
+            assert not waiting.is_alive()
+
+
 def test_who_waits_for_memory_has_no_place_and_takes_one_again() -> None:
     windows, places = Windows(MOST), UnpackPlaces(1)
     reserved = threading.Event()
@@ -159,6 +179,22 @@ def test_a_stopped_layer_waits_no_longer() -> None:
         slow.is_stopped = True
         assert stopped.wait(10)
         assert windows.waiting == 0
+
+
+def test_what_is_needed_is_never_less_than_what_is_said() -> None:
+    windows = Windows(MOST)
+
+    with windows.share(Source(b"")) as reserve, pytest.raises(WindowTooLargeError, match=r"of 65 MiB .* allows 64 MiB"):
+        reserve(MOST + 1)
+
+
+def test_all_threads_of_a_process_share_one_limit() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(shared_windows, [1 << 20] * 64))
+
+    assert len({id(each) for each in found}) == 1
+    assert shared_windows(None) is not found[0]
+    assert 0 < default_limit() <= 128 << 20
 
 
 def test_layers_of_one_process_wait_for_each_other(tmp_path: Path) -> None:

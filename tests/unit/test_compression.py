@@ -206,6 +206,14 @@ def test_the_dictionary_of_an_xz_stream_is_told_before_it_is_taken(dictionary: i
     assert (result, told) == (b"x" * 10, [dictionary])
 
 
+def test_padding_behind_an_xz_stream_needs_no_dictionary() -> None:
+    told: list[int] = []
+    blob = lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 64 << 20, "preset": 0}]) + bytes(8)
+
+    assert b"".join(expand(Source(blob), lambda _: None, reserve=told.append)) == b"x"
+    assert told == [64 << 20, 0]
+
+
 def test_an_xz_dictionary_above_128_mib_is_refused_by_name() -> None:
     blob = lzma.compress(b"x" * 10, preset=0)
     at = blob.index(b"\x21\x01", 12) + 2

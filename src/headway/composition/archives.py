@@ -11,6 +11,7 @@ from headway.interfaces.files import TarSource
 from headway.layers.archive_writer import write_archive
 from headway.layers.compression import expand
 from headway.layers.layer_tars import StoredLayerTars
+from headway.layers.windows import Windows
 from headway.layers.workers import Workers, is_worth_it
 from headway.oci.digest import DiffID, Digest
 from headway.oci.platform import Platform
@@ -31,9 +32,10 @@ def saver(records: Records) -> Saver:
 def loader(settings: Settings, stores: Stores) -> Loader:
     """Return what loads images into a store; recipes are always recorded: nobody else could give the layers back."""
     place = DataRoot(settings.data_root).tmp
+    windows = shared_windows(settings.max_unpack_memory)
     taker = Taker(
-        applier=Workers(is_worth_it=is_worth_it(), records=True, windows=shared_windows(settings.max_unpack_memory)),
-        measure=_diff_id,
+        applier=Workers(is_worth_it=is_worth_it(), records=True, windows=windows),
+        measure=partial(_diff_id, windows),
         spool=partial(SpoolFile, place),
         retain=settings.retain_layer_blobs,
         at_once=len(os.sched_getaffinity(0)),
@@ -41,9 +43,10 @@ def loader(settings: Settings, stores: Stores) -> Loader:
     return Loader(stores, taker, Platform.of_machine(os.uname().machine))
 
 
-def _diff_id(source: TarSource) -> DiffID:
-    """Return the diff ID of a layer's blob, compressed in any way; this is `Taker.measure`."""
+def _diff_id(windows: Windows, source: TarSource) -> DiffID:
+    """Return the diff ID of a layer's blob, compressed in any way; with `windows` bound, this is `Taker.measure`."""
     whole = hashlib.sha256()
-    for piece in expand(source, lambda _: None):
-        whole.update(piece)
+    with windows.share(source) as reserve:
+        for piece in expand(source, lambda _: None, reserve=reserve):
+            whole.update(piece)
     return DiffID(Digest(f"sha256:{whole.hexdigest()}"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import cache
 from pathlib import Path
 
 from headway.interfaces.files import TarSource
@@ -17,11 +16,16 @@ from headway.layers.windows import Windows, default_limit
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
 
+_windows: dict[int | None, Windows] = {}
+_making = threading.Lock()
 
-@cache
+
 def shared_windows(limit: int | None) -> Windows:
-    """Return what the decoders of this process share; the same for the same limit, in bytes."""
-    return Windows(default_limit() if limit is None else limit)
+    """Return what the decoders of this process share; the same for the same limit, in bytes, in every thread."""
+    with _making:
+        if limit not in _windows:
+            _windows[limit] = Windows(default_limit() if limit is None else limit)
+        return _windows[limit]
 
 
 def apply_apart(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:

@@ -66,7 +66,7 @@ class WindowTooLargeError(InvalidLayerError):
 
     def __init__(self, window: int, allowed: int) -> None:
         super().__init__(
-            f"this layer needs a window of {window >> 20} MiB to unpack; "
+            f"this layer needs a window of {-(-window >> 20)} MiB to unpack; "
             f"max-unpack-memory allows {allowed >> 20} MiB here"
         )
         self.window = window

@@ -31,7 +31,7 @@ def told(
         beside: Whether `pieces` and `tell` have a thread each, or are run by whoever iterates.
     """
     if not beside:
-        with closing(_told(pieces, tell)) as here:
+        with closing(pieces), closing(_told(pieces, tell)) as here:
             yield here
         return
     with Ahead(pieces) as made, Ahead(_told(made, tell)) as shown:

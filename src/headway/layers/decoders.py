@@ -198,7 +198,11 @@ class Zstd:
 
 
 class Xz:
-    """Streams and stream padding (xz file format, 2.2); of a stream, the first block takes the largest dictionary."""
+    """Streams and stream padding (xz file format, 2.2).
+
+    The first block of a stream says what all of them may look back on: one that wants more, and more than is free,
+    is refused. xz makes no such streams unless it is given other filters for each block.
+    """
 
     name = "xz"
     content_bytes: int | None = None
@@ -213,6 +217,7 @@ class Xz:
     def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
         """See `Format`."""
         if head.startswith(b"\0"):
+            self.window_bytes = 0
             return _Padding(), [head]
         dictionary = xz_dictionary(head)
         if dictionary is None:

@@ -70,40 +70,54 @@ class Windows:
         finally:
             share.end()
 
-    def take(self, window: int, source: TarSource) -> None:
+    def take(self, window: int, source: TarSource, has_ended: Callable[[], bool]) -> None:
         """Wait for the memory of a window.
+
+        Args:
+            window: In bytes.
+            source: See `share`.
+            has_ended: Whether it is wanted no longer; `look_again` makes it known.
 
         Raises:
             WindowTooLargeError: There will never be so much.
-            InterruptedError: The source was stopped.
+            InterruptedError: It is not wanted any more, or the source was stopped.
         """
         if window > self._limit:
             raise WindowTooLargeError(window, self._limit)
         turn = object()
         with self._changed:
             self._waiting.append(turn)
+
+        def is_there(seconds: float | None) -> bool:
+            with self._changed:
+                self._changed.wait_for(lambda: has_ended() or self._may_take(turn, window), seconds)
+                if has_ended():
+                    raise InterruptedError("the layer is not unpacked any more")
+                if not self._may_take(turn, window):
+                    return False
+                self._waiting.popleft()
+                self._held += window
+                self._changed.notify_all()
+                return True
+
         try:
-            if not self._has(turn, window, 0):
+            if not is_there(0):
                 if isinstance(source, Patient):
-                    source.outwait(lambda seconds: self._has(turn, window, seconds))
+                    source.outwait(is_there)
                 else:
-                    self._has(turn, window, None)
+                    is_there(None)
         finally:
             with self._changed, suppress(ValueError):  # it is there still where the wait was given up
                 self._waiting.remove(turn)
                 self._changed.notify_all()
 
-    def _has(self, turn: object, window: int, seconds: float | None) -> bool:
-        """Wait so long, None for ever, for the memory of a turn; tell whether it is there, and taken."""
+    def _may_take(self, turn: object, window: int) -> bool:
+        return self._waiting[0] is turn and self._held + window <= self._limit
+
+    def look_again(self) -> None:
+        """Have those who wait find out who has ended."""
         with self._changed:
-            if not self._changed.wait_for(
-                lambda: self._waiting[0] is turn and self._held + window <= self._limit, seconds
-            ):
-                return False
-            self._waiting.popleft()
-            self._held += window
             self._changed.notify_all()
-            return True
 
     def give_back(self, window: int) -> None:
         """Let others have the memory of a window."""
@@ -126,15 +140,16 @@ class _Share:
         """See `Reserve`."""
         self._hold(0)
         if window > FREE:
-            self._windows.take(window, self._source)
+            self._windows.take(window, self._source, lambda: self._has_ended)
             self._hold(window)
         if self._has_ended:
             raise InterruptedError("the layer is not unpacked any more")
 
     def end(self) -> None:
-        """Give back what is held, and what is still being waited for once that comes."""
+        """Give back what is held, and wait for no more."""
         self._has_ended = True
         self._hold(0)
+        self._windows.look_again()
 
     def _hold(self, window: int) -> None:
         """Hold this instead of what was held before."""

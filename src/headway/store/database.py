@@ -275,7 +275,7 @@ def _migrate(connection: sqlite3.Connection, version: int, program: str, migrati
     if version == len(migrations):
         return
     try:
-        connection.executescript("".join(["BEGIN IMMEDIATE;", *migrations[version:]]))
+        connection.executescript(";\n".join(["BEGIN IMMEDIATE", *migrations[version:]]))
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('program', ?)", (program,))
         connection.execute(f"PRAGMA user_version={len(migrations)}")
         connection.execute("COMMIT")
