@@ -44,6 +44,7 @@ from headway.service.remote_image import PullRequest
 from headway.service.saving import saved
 from headway.service.stores import Stores
 from headway.settings import Settings
+from tests.contract.test_windows import zstd_layer
 from tests.fakes.archives import docker_20, docker_28, files_of, oci, skopeo_docker, tar_of, written
 from tests.fakes.images import File, Image, image, noise_layer
 from tests.fakes.simulated_registry import SimulatedRegistry
@@ -470,12 +471,10 @@ def test_a_broken_archive_is_one_error_and_leaves_nothing(house: House, tmp_path
 
 @pytest.mark.parametrize("measured", [True, False], ids=["before its config", "behind its config"])
 def test_a_layer_may_not_look_back_further_than_the_setting_says(house: House, *, measured: bool) -> None:
-    encoder = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 26})
-    layer = encoder.compress(tar(file("f", b"x"))) + encoder.flush()
     diff_id = f"sha256:{hashlib.sha256(tar(file('f', b'x'))).hexdigest()}"
     config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
     documents = {"c.json": json.dumps(config).encode(), "manifest.json": json.dumps([_ITEM]).encode()}
-    padded = {"l.tar": layer + zstd.compress(b"") * 8000}  # no document: it is too long for one
+    padded = {"l.tar": zstd_layer(26) + zstd.compress(b"") * 8000}  # no document: it is too long for one
     house.loader = loader(structs.replace(house.settings, max_unpack_memory=32 << 20), house.stores)
 
     with pytest.raises(WindowTooLargeError):

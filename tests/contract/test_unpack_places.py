@@ -16,12 +16,11 @@ class Slow:
     """A follower whose next bytes come when the test says so."""
 
     position = 0
+    is_stopped = False
 
     def __init__(self) -> None:
         self.arrived = threading.Event()
         self.asked = threading.Event()
-
-    is_stopped = False
 
     def ready(self) -> bool:
         return self.arrived.is_set()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.composition.unpacking import shared_windows
+from headway.composition.windows import shared_windows
 from headway.errors import WindowTooLargeError
 from headway.layers.windows import FREE, Windows, default_limit
 from headway.layers.workers import Workers

@@ -6,7 +6,7 @@ import hashlib
 import os
 from functools import partial
 
-from headway.composition.unpacking import shared_windows
+from headway.composition.windows import shared_windows
 from headway.interfaces.files import TarSource
 from headway.layers.archive_writer import write_archive
 from headway.layers.compression import expand

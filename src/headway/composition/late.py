@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headway.composition.windows import shared_windows
 from headway.interfaces.files import Applier, TarSource
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
@@ -24,7 +25,6 @@ def late_workers(settings: Settings) -> Applier:
     def apply(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
         with making:
             if not made:
-                from headway.composition.unpacking import shared_windows  # noqa: PLC0415  # as below
                 from headway.layers.workers import Workers, is_worth_it  # noqa: PLC0415  # late, see above
 
                 windows = shared_windows(settings.max_unpack_memory)

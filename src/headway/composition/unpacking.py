@@ -1,7 +1,4 @@
-"""How layers are unpacked that come another way than by a pull: with their recipes, in threads of their own.
-
-And what all that unpack at once have in common.
-"""
+"""How layers are unpacked that come another way than by a pull: with their recipes, in threads of their own."""
 
 from __future__ import annotations
 
@@ -12,20 +9,8 @@ from pathlib import Path
 
 from headway.interfaces.files import TarSource
 from headway.layers.applying import apply
-from headway.layers.windows import Windows, default_limit
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
-
-_windows: dict[int | None, Windows] = {}
-_making = threading.Lock()
-
-
-def shared_windows(limit: int | None) -> Windows:
-    """Return what the decoders of this process share; the same for the same limit, in bytes, in every thread."""
-    with _making:
-        if limit not in _windows:
-            _windows[limit] = Windows(default_limit() if limit is None else limit)
-        return _windows[limit]
 
 
 def apply_apart(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from headway.errors import WindowTooLargeError
 from headway.interfaces.files import Patient, TarSource
@@ -37,18 +38,26 @@ def default_limit() -> int:
     return min(DEFAULT_LIMIT, available_memory() // 2)
 
 
+class _Share:
+    """What one layer has of them; one thread at a time reserves for it, and any ends it."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.has_ended = False
+
+
 class Windows:
     """What the layers of one process share.
 
     Args:
-        limit: In bytes, beside those that are `FREE`.
+        limit: In bytes, beside those that are `FREE`; None for `default_limit`.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = default_limit() if limit is None else limit
         self._changed = threading.Condition()
         self._held = 0
-        self._waiting: deque[object] = deque()
+        self._waiting: deque[_Share] = deque()
 
     @property
     def waiting(self) -> int:
@@ -59,102 +68,55 @@ class Windows:
     def share(self, source: TarSource) -> Iterator[Reserve]:
         """Give what reserves for one layer; its window is given back behind the block.
 
-        What reserves later raises InterruptedError: a thread that still expands what nobody wants any more.
+        It raises WindowTooLargeError where there will never be so much, and InterruptedError where the source was
+        stopped or the block was left: in a thread that still expands what nobody wants any more.
 
         Args:
             source: The layer's. One that is `Patient` is told when there is no memory.
         """
-        share = _Share(self, source)
+        share = _Share()
         try:
-            yield share.reserve
+            yield partial(self._reserve, share, source)
         finally:
-            share.end()
-
-    def take(self, window: int, source: TarSource, has_ended: Callable[[], bool]) -> None:
-        """Wait for the memory of a window.
-
-        Args:
-            window: In bytes.
-            source: See `share`.
-            has_ended: Whether it is wanted no longer; `look_again` makes it known.
-
-        Raises:
-            WindowTooLargeError: There will never be so much.
-            InterruptedError: It is not wanted any more, or the source was stopped.
-        """
-        if window > self._limit:
-            raise WindowTooLargeError(window, self._limit)
-        turn = object()
-        with self._changed:
-            self._waiting.append(turn)
-
-        def is_there(seconds: float | None) -> bool:
             with self._changed:
-                self._changed.wait_for(lambda: has_ended() or self._may_take(turn, window), seconds)
-                if has_ended():
-                    raise InterruptedError("the layer is not unpacked any more")
-                if not self._may_take(turn, window):
-                    return False
-                self._waiting.popleft()
-                self._held += window
-                self._changed.notify_all()
-                return True
+                share.has_ended = True
+                self._give_back(share)
 
+    def _reserve(self, share: _Share, source: TarSource, window: int) -> None:
+        if window > max(FREE, self._limit):
+            raise WindowTooLargeError(window, self._limit)
+        with self._changed:
+            self._give_back(share)
+            self._waiting.append(share)
         try:
-            if not is_there(0):
+            take = partial(self._take, share, window if window > FREE else 0)
+            if not take(0):
                 if isinstance(source, Patient):
-                    source.outwait(is_there)
+                    source.outwait(take)
                 else:
-                    is_there(None)
+                    take(None)
         finally:
             with self._changed, suppress(ValueError):  # it is there still where the wait was given up
-                self._waiting.remove(turn)
+                self._waiting.remove(share)
                 self._changed.notify_all()
 
-    def _may_take(self, turn: object, window: int) -> bool:
-        return self._waiting[0] is turn and self._held + window <= self._limit
-
-    def look_again(self) -> None:
-        """Have those who wait find out who has ended."""
+    def _take(self, share: _Share, window: int, seconds: float | None) -> bool:
+        """Wait so long, None for ever, until a window is to be had; tell whether it is, and taken."""
         with self._changed:
+            if not self._changed.wait_for(lambda: share.has_ended or self._may_take(share, window), seconds):
+                return False
+            if share.has_ended:
+                raise InterruptedError("the layer is not unpacked any more")
+            self._waiting.remove(share)
+            self._held += window
+            share.held = window
             self._changed.notify_all()
+            return True
 
-    def give_back(self, window: int) -> None:
-        """Let others have the memory of a window."""
-        with self._changed:
-            self._held -= window
-            self._changed.notify_all()
+    def _may_take(self, share: _Share, window: int) -> bool:
+        return not window or (self._waiting[0] is share and self._held + window <= self._limit)
 
-
-class _Share:
-    """What one layer has of them."""
-
-    def __init__(self, windows: Windows, source: TarSource) -> None:
-        self._windows = windows
-        self._source = source
-        self._lock = threading.Lock()
-        self._held = 0
-        self._has_ended = False
-
-    def reserve(self, window: int) -> None:
-        """See `Reserve`."""
-        self._hold(0)
-        if window > FREE:
-            self._windows.take(window, self._source, lambda: self._has_ended)
-            self._hold(window)
-        if self._has_ended:
-            raise InterruptedError("the layer is not unpacked any more")
-
-    def end(self) -> None:
-        """Give back what is held, and wait for no more."""
-        self._has_ended = True
-        self._hold(0)
-        self._windows.look_again()
-
-    def _hold(self, window: int) -> None:
-        """Hold this instead of what was held before."""
-        with self._lock:
-            before, self._held = self._held, 0 if self._has_ended else window
-            unwanted = window - self._held
-        if before + unwanted:
-            self._windows.give_back(before + unwanted)
+    def _give_back(self, share: _Share) -> None:
+        self._held -= share.held
+        share.held = 0
+        self._changed.notify_all()

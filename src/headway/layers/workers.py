@@ -27,7 +27,7 @@ from headway.layers.applying import apply
 from headway.layers.available_memory import is_memory_short
 from headway.layers.handoff import HandOff, Link, WorkerHandoff
 from headway.layers.heaps import trim_heaps
-from headway.layers.windows import Windows, default_limit
+from headway.layers.windows import Windows
 from headway.layers.worker import READY, SLOT, SLOTS
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
@@ -36,7 +36,8 @@ LARGE = 2 << 20
 """Bytes of a blob from which on threads beside the one that unpacks are worth it, and a worker may be."""
 
 WORTH = 512
-"""How many small files a thread makes itself before it wants a worker: as many as take the time of its start."""
+"""How many small files a thread makes itself before it wants a worker: they take longer than its start, and fewer have
+gained nothing."""
 
 FAST_SECONDS = 0.2
 """In how long that much has to come: one thread unpacks two or three times as much of small files."""
@@ -78,7 +79,7 @@ class Workers:
     ) -> None:
         self._is_worth_it = is_worth_it
         self._records = records
-        self._windows = windows or Windows(default_limit())
+        self._windows = windows or Windows()
         self._large = large
         self._worth = worth
         self._python = python
