@@ -8,7 +8,6 @@ from the page cache at the price of a page fault.
 from __future__ import annotations
 
 import ctypes
-import gc
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,8 +20,7 @@ _READ_ONLY = ("r-xp", "r--p")
 
 
 def give_back() -> None:
-    """Let go of garbage, of free memory, and of pages of programs; on a system that cannot, nothing happens."""
-    gc.collect()
+    """Let go of free memory and of pages of programs; on a system that cannot, nothing happens."""
     trim_heaps()
     try:
         madvise = ctypes.CDLL(None).madvise
