@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import stat
+
 import msgspec
 import pytest
 
 from headway.engine.api_version import ApiVersion
 from headway.engine.routes.pulls import platform_document
 from headway.engine.shapes.events import event_message
+from headway.engine.shapes.files import path_stat
 from headway.engine.shapes.images import summary
 from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.records import Event, ImageRecord
+from headway.records import Event, FileStat, ImageRecord
 from headway.service.listing import ListedImage
 
 IMAGE = ImageID(Digest.of(b"config"))
@@ -106,3 +110,15 @@ def test_a_platform_is_written_with_everything_that_tells_it_from_others() -> No
         "os.features": ["win32k"],
     }
     assert platform_document(Platform("linux", "arm", "v7")) == {"architecture": "arm", "os": "linux", "variant": "v7"}
+
+
+def test_a_file_of_the_epoch_has_that_time() -> None:
+    header = path_stat(FileStat(name="motd", mode=stat.S_IFREG | 0o644, size=5, mtime_ns=0))
+
+    assert msgspec.json.decode(base64.b64decode(header)) == {
+        "name": "motd",
+        "size": 5,
+        "mode": 0o644,
+        "mtime": "1970-01-01T00:00:00Z",
+        "linkTarget": "",
+    }

@@ -8,7 +8,7 @@ import stat
 import msgspec
 
 from headway import wire
-from headway.engine.shapes.images import moment_of
+from headway.oci.moment import rfc3339
 from headway.records import FileStat
 
 # Go's os.FileMode, which is not st_mode: kinds and special bits have bits of their own.
@@ -29,7 +29,7 @@ def path_stat(found: FileStat) -> str:
         "name": wire.as_text(found.name),
         "size": found.size,
         "mode": go_mode(found.mode),
-        "mtime": moment_of(found.mtime_ns),
+        "mtime": rfc3339(found.mtime_ns),
         "linkTarget": wire.as_text(found.link_target),
     }
     return base64.b64encode(msgspec.json.encode(document)).decode()
