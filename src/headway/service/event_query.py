@@ -14,6 +14,8 @@ from headway.service.filters import Filters, labels_match
 from headway.service.moments import parse_moment
 
 SCOPE = "local"
+# Docker's names for who did it. Here most of them never do anything, and whoever asks for theirs is told of none.
+_ACTORS = ("config", "container", "daemon", "network", "node", "plugin", "secret", "service", "volume")
 _ANY_ACTION_OF = ("health_status", "exec_create", "exec_start")
 
 
@@ -23,7 +25,8 @@ class EventQuery(msgspec.Struct, frozen=True):
     Attributes:
         since: Only what happened later, nanoseconds since the epoch; None where only `until` counts, or nothing.
         until: Nothing that happened later, and the end once it has come.
-        filters: ``type``, ``event``, ``image``, ``container``, ``label``, ``daemon``, ``scope``.
+        filters: ``type``, ``event``, ``image``, ``label``, ``scope``, and ``container``, ``daemon``, ``network`` and
+            Docker's other actors.
     """
 
     since: int | None = None
@@ -59,10 +62,9 @@ class EventQuery(msgspec.Struct, frozen=True):
                 self._is("type", event.type),
                 self._is_action(event.action),
                 self._is("scope", SCOPE),
-                self._starts("daemon", event),
-                self._starts("container", event),
                 self._is("image", *_image_names(event)),
                 labels_match(self.filters.get("label", ()), event.attributes),
+                *(self._starts(actor, event) for actor in _ACTORS),
             )
         )
 
