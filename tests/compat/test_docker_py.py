@@ -138,6 +138,22 @@ def test_a_pull_by_digest_has_no_tag(client: docker.DockerClient, registry: Dock
     assert image.attrs["RepoDigests"] == [f"{registry.host}/{repository}@{built.manifest_digest}"]
 
 
+def test_a_digest_counts_more_than_a_tag_beside_it(client: docker.DockerClient, registry: DockerRegistry) -> None:
+    wanted, moved_to = images.image([{"pinned": b"1"}]), images.image([{"moved": b"2"}])
+    repository = f"team/app{next(_numbers)}"
+    registry.push(wanted, repository)
+    registry.push(moved_to, repository)
+    pinned = f"{registry.host}/{repository}@{wanted.manifest_digest}"
+
+    asked = client.api.post(f"{client.api.base_url}/images/create", params={"fromImage": pinned, "tag": "latest"})
+
+    assert asked.text.splitlines()[-1].endswith(f'latest@{wanted.manifest_digest}"}}')
+
+    assert client.images.get(pinned).attrs["RepoDigests"] == [pinned]
+    with pytest.raises(ImageNotFound):
+        client.images.get(f"{registry.host}/{repository}:latest")
+
+
 def test_progress_goes_from_the_first_line_to_the_status(client: docker.DockerClient, name: str) -> None:
     lines = list(client.api.pull(name, tag="latest", stream=True, decode=True))
 

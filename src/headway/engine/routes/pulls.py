@@ -140,6 +140,8 @@ def platform_document(platform: Platform) -> dict[str, object]:
 def wanted_reference(image: str, tag: str) -> Reference:
     """Return what ``fromImage`` and ``tag`` name together; without tag and digest, a whole repository.
 
+    A digest counts, whatever tag stands beside it.
+
     Raises:
         ForbiddenError: ``scratch``, which names nothing.
         InvalidReferenceError: They name nothing.
@@ -151,4 +153,4 @@ def wanted_reference(image: str, tag: str) -> Reference:
         return reference
     if ":" in tag:
         return reference.name_only().with_digest(Digest.parse(tag))
-    return reference.name_only().with_tag(tag)
+    return reference.with_tag(tag)
