@@ -163,6 +163,24 @@ async def test_every_pull_is_told_of_with_what_was_asked_for(service: ImageServi
     assert stores.events.history(EventQuery())[0].attributes["stage"] == "test"
 
 
+async def test_a_digest_that_came_from_another_repository_is_asked_for(
+    service: ImageService, stores: Stores, registry: SimulatedRegistry
+) -> None:
+    await pull(service)
+    digest = Digest(ONE.manifest_digest)
+    elsewhere = Reference.parse("registry.test/test/other").with_digest(digest)
+    registry.faults = (Fault(Status(404), "manifest"),)
+
+    async with service:
+        with pytest.raises(PullIncompleteError):
+            await service.pull_image(elsewhere, quiet)
+
+    assert stores.references.get(elsewhere) is None
+    before = len(registry.asked)
+    assert not (await pull(service, APP.name_only().with_digest(digest))).updated
+    assert len(registry.asked) == before
+
+
 async def test_a_pull_that_moves_a_tag_tells_of_the_image_that_had_it(
     service: ImageService, stores: Stores, registry: SimulatedRegistry
 ) -> None:

@@ -3,6 +3,7 @@
 Rule 1: the config comes before the layers: a layer whose diff ID is here is never asked for.
 Rule 2: documents are kept where they were fetched once: the next attempt does not ask for them again.
 Rule 3: what it needs is leased before it is looked for.
+Rule 4: a repository has what it was seen to have: a digest that came from another one is asked for, in few bytes.
 """
 
 from __future__ import annotations
@@ -139,10 +140,16 @@ class RemoteImages:
         Raises:
             HeadwayError: Nobody knows.
         """
-        if self._reference.digest is not None:
-            return self._reference.digest
+        digest = self._reference.digest
+        if digest is not None and not await self._tools.lanes.disk(self._is_from_elsewhere, digest):
+            return digest
         found = await self.asker.ask(lambda endpoint: self._tools.registry.resolve(endpoint, self._reference))
         return found.digest
+
+    def _is_from_elsewhere(self, digest: Digest) -> bool:
+        """Tell whether a document is here that this repository was never seen to have."""
+        is_known = self._stores.references.get(self._reference.name_only().with_digest(digest)) is not None
+        return not is_known and self._stores.blobs.size(digest) is not None
 
     async def read(self, digest: Digest, lease: Lease) -> RemoteImage:
         """Return the image that a manifest or an index is of.
