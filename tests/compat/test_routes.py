@@ -175,3 +175,11 @@ def test_what_belongs_to_others_is_refused_with_what_does_it(running: Daemon, pa
 )
 def test_what_there_is_none_of_is_told_so(running: Daemon, method: str, path: str, status: int) -> None:
     assert running.ask(method, path).status == status
+
+
+def test_docker_run_comes_to_the_sentence_past_the_stream_that_it_attaches_to(running: Daemon) -> None:
+    attached = running.ask("POST", "/containers/x/attach?stream=1", Connection="Upgrade", Upgrade="tcp")
+    started = running.ask("POST", "/containers/x/start")
+
+    assert (attached.status, attached.body) == (101, b"")
+    assert (started.status, running.ask("POST", "/containers/x/attach?stream=1").status) == (501, 501)

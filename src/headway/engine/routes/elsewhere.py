@@ -3,6 +3,8 @@
 Rule 1: a question has a true answer: there are no networks, no volumes, no swarm. So `docker inspect`, `docker system
         prune` and `docker volume ls` work.
 Rule 2: an order to run, build or connect is refused with 501 and a sentence that says what does it, ready to paste.
+Rule 3: who attaches as docker does is given a stream that ends at once: docker shows but the number of a refusal there.
+        So `docker run` goes on to start what it made, and shows the sentence.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ _SWARM = (
     "use dockerd's docker swarm init on a machine that runs containers"
 )
 
-_IN_CONTAINERS = "start stop restart kill pause unpause attach wait exec resize update"
+_IN_CONTAINERS = "start stop restart kill pause unpause wait exec resize update"
 _OF_CONTAINERS = "top logs stats attach/ws"
 
 
@@ -48,7 +50,8 @@ def routes() -> list[Route]:
     posts += [("/swarm/init", _SWARM), ("/swarm/join", _SWARM)]
     gets = [("/plugins/privileges", _PLUGIN)]
     gets += [(f"/containers/{{id}}/{noun}", _RUN) for noun in _OF_CONTAINERS.split()] + [("/exec/{id}/json", _RUN)]
-    table = [Route("POST", path, _refusing(sentence)) for path, sentence in posts]
+    table = [Route("POST", "/containers/{id}/attach", _attach)]
+    table += [Route("POST", path, _refusing(sentence)) for path, sentence in posts]
     table += [Route("GET", path, _refusing(sentence)) for path, sentence in gets]
     table += [Route(method, path, _answering(value)) for method, path, value in _EMPTY]
     table += [Route(method, path, _missing(what)) for method, path, what in _MISSING]
@@ -88,6 +91,14 @@ def _refusing(sentence: str) -> Handler:
         raise NotRunError(sentence)
 
     return refuse
+
+
+async def _attach(call: Call) -> web.StreamResponse:
+    if call.request.headers.get("Upgrade", "").lower() != "tcp":
+        raise NotRunError(_RUN)
+    stream = web.Response(status=101, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
+    stream.force_close()
+    return stream
 
 
 def _answering(value: object) -> Handler:
