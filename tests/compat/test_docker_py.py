@@ -316,6 +316,15 @@ def test_what_a_container_is_made_with_is_given_back(client: docker.DockerClient
         made.remove()
 
 
+def test_a_container_that_could_never_start_is_not_made(client: docker.DockerClient, name: str) -> None:
+    client.images.pull(name, tag="latest")
+
+    with pytest.raises(APIError, match="needs to be an absolute path") as refused:
+        client.containers.create(f"{name}:latest", "run", working_dir="srv")
+
+    assert refused.value.status_code == 400
+
+
 def test_files_go_into_a_container_and_out_of_it(container: Any) -> None:  # noqa: ANN401
     assert container.put_archive("/etc", tar_of(new=b"new\n")) is True
 

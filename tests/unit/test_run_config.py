@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headway.errors import RequestError
-from headway.oci.run_config import checked, merge
+from headway.oci.run_config import checked, merge, require_runnable
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,30 @@ def test_a_config_may_say_one_word_for_a_list_and_null_for_nothing() -> None:
 def test_a_config_with_another_kind_of_value_is_refused_by_its_key(key: str, value: object) -> None:
     with pytest.raises(RequestError, match=key):
         checked({key: value})
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"WorkingDir": "srv"}, "the working directory 'srv' is invalid, it needs to be an absolute path"),
+        ({"StopSignal": "SIGNOPE"}, "Invalid signal: SIGNOPE"),
+        ({"Env": ["A=1", "=2"]}, "invalid environment variable: =2"),
+        ({"Env": [""]}, "invalid environment variable: "),
+        ({"Healthcheck": {"Interval": 999_999}}, "Interval in Healthcheck cannot be less than 1ms"),
+        ({"Healthcheck": {"StartPeriod": -1}}, "StartPeriod in Healthcheck cannot be less than 1ms"),
+        ({"Healthcheck": {"Retries": -1}}, "Retries in Healthcheck cannot be negative"),
+        ({"Healthcheck": {"Timeout": "1s"}}, "invalid config: Healthcheck: Timeout: Expected `int`"),
+    ],
+)
+def test_what_could_never_be_started_is_refused_in_dockers_words(own: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        require_runnable(own)
+
+    assert str(refused.value) == message
+
+
+def test_what_can_be_started_is_taken() -> None:
+    health = {"Test": ["NONE"], "Interval": 1_000_000, "Timeout": 0, "Retries": 3}
+
+    require_runnable({})
+    require_runnable({"WorkingDir": "/srv", "StopSignal": "RTMIN+3", "Env": ["A", "B="], "Healthcheck": health})

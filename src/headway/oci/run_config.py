@@ -11,11 +11,14 @@ from typing import Any, TypeAlias
 import msgspec
 
 from headway.errors import RequestError
+from headway.oci.signals import is_signal
 
 Config: TypeAlias = Mapping[str, Any]
 
 _PLAIN = ("User", "WorkingDir", "StopSignal")
 _UNIONS = ("ExposedPorts", "Labels")
+_HEALTH_TIMES = ("Interval", "Timeout", "StartPeriod", "StartInterval")
+_SHORTEST = 1_000_000  # nanoseconds
 _HEALTH = ("Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")
 
 _TEXTS = list[str]
@@ -48,6 +51,38 @@ def checked(config: Config) -> dict[str, Any]:
             raise RequestError(f"invalid config: {key}: {error}") from None
         known[key] = [value] if _KINDS[key] is _WORDS and isinstance(value, str) else value
     return known
+
+
+def require_runnable(own: Config) -> None:
+    """Refuse what somebody wrote for a container if no engine could ever start it so, in Docker's order and words.
+
+    Args:
+        own: `checked`, and not yet merged: what an image says is not looked at.
+
+    Raises:
+        RequestError: It names a directory, a signal, a variable or a time that there cannot be.
+    """
+    directory, signal = own.get("WorkingDir", ""), own.get("StopSignal", "")
+    if directory and not directory.startswith("/"):
+        raise RequestError(f"the working directory '{directory}' is invalid, it needs to be an absolute path")
+    if signal and not is_signal(signal):
+        raise RequestError(f"Invalid signal: {signal}")
+    for line in own.get("Env", ()):
+        if not line or line.startswith("="):
+            raise RequestError(f"invalid environment variable: {line}")
+    health = own.get("Healthcheck", {})
+    for key in _HEALTH_TIMES:
+        if _number(health, key) and _number(health, key) < _SHORTEST:
+            raise RequestError(f"{key} in Healthcheck cannot be less than 1ms")
+    if _number(health, "Retries") < 0:
+        raise RequestError("Retries in Healthcheck cannot be negative")
+
+
+def _number(health: Config, key: str) -> int:
+    value = health.get(key)
+    if value is not None and not isinstance(value, int):
+        raise RequestError(f"invalid config: Healthcheck: {key}: Expected `int`")
+    return value or 0
 
 
 def merge(own: Config, image: Config) -> dict[str, Any]:

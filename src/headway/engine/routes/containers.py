@@ -19,7 +19,7 @@ from headway.engine.routing import Route
 from headway.engine.shapes.containers import inspected, listed
 from headway.errors import ConflictError
 from headway.oci.platform import Platform, is_satisfied_by
-from headway.oci.run_config import checked, merge
+from headway.oci.run_config import checked, merge, require_runnable
 from headway.records import ContainerRecord
 from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
@@ -104,6 +104,7 @@ class ContainerRoutes:
         host_config = _host_config(config.pop("HostConfig", None) or {})
         config.pop("NetworkingConfig", None)
         config = checked(config)
+        require_runnable(config)
         image = config.get("Image", "")
         warnings: list[str] = []
         if image:
