@@ -233,6 +233,11 @@ def test_what_a_config_says_already_is_built_on(change: str, key: str, value: ob
         ("USER ${A-x}", "failed to process \"${A-x}\": missing ':' in substitution"),
         ("USER ${A:-x", "failed to process \"${A:-x\": syntax error: missing '}'"),
         ("USER ${A:?}", 'failed to process "${A:?}": A: is not allowed to be empty'),
+        pytest.param(
+            f"ENV A={'${B:-' * 5000}",
+            "failed to process a word: its substitutions are nested too deep",
+            id="5000 substitutions in each other",
+        ),
         ("# escape=`\n# escape=`\nCMD a", "only one escape parser directive can be used"),
     ],
 )

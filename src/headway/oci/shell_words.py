@@ -27,12 +27,15 @@ def expand(word: str, variables: Mapping[str, str], escape: str) -> str:
     """Return a word without its quotes and escapes, variables replaced by what they stand for.
 
     Raises:
-        InvalidChangeError: A quote or a brace without its end, or a substitution that there is not.
+        InvalidChangeError: A quote or a brace without its end, a substitution that there is not, or hundreds of them in
+            each other.
     """
     try:
         return _Word(word, variables, escape).expanded()
     except _SyntaxError as error:
         raise InvalidChangeError(f"failed to process {go_quoted(word)}: {error}") from None
+    except RecursionError:
+        raise InvalidChangeError("failed to process a word: its substitutions are nested too deep") from None
 
 
 class _SyntaxError(Exception):
