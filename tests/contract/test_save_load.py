@@ -35,13 +35,15 @@ from headway.errors import (
     WindowTooLargeError,
 )
 from headway.layers.archive_reader import StreamArchive, opened
+from headway.layers.archive_writer import write_archive
+from headway.layers.layer_tars import StoredLayerTars
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.delete import Deleter
 from headway.service.loading import LayerLoading, Loader, LoadEvent, sentence
 from headway.service.remote_image import PullRequest
-from headway.service.saving import saved
+from headway.service.saving import Saver, saved
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.contract.test_windows import zstd_layer
@@ -548,6 +550,20 @@ def test_a_layer_without_a_recipe_cannot_be_saved_and_says_what_to_do(house: Hou
         house.save("plain:1")
 
     assert caught.value.image == "plain:1"
+
+
+def test_an_image_that_is_removed_while_its_save_begins_is_missing_and_nothing_else(house: House) -> None:
+    house.load(tar_of(docker_20(PLAIN)))
+
+    class LeavingTars(StoredLayerTars):
+        def size(self, diff_id: DiffID) -> int | None:
+            Deleter(house.stores).delete("plain:1")
+            return super().size(diff_id)
+
+    leaving = Saver(house.stores, tars=LeavingTars(house.stores.layers), write=write_archive)
+
+    with pytest.raises(NotFoundError, match="no such image"):
+        next(saved(house.stores, leaving, ["plain:1"]))
 
 
 def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path) -> None:

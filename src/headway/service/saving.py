@@ -112,6 +112,8 @@ class Saver:
     def _tar(self, diff_id: DiffID, record: ImageRecord, names: Sequence[Reference]) -> Descriptor:
         size = self._tars.size(diff_id)
         if size is None:
+            if self._records.images.get(record.image_id) is None:  # removed since it was found, and its layers with it
+                raise NotFoundError("image", record.image_id)
             raise NoRecipeError(names[0].familiar if names else record.image_id.short, diff_id)
         return tar_descriptor(diff_id, size)
 
