@@ -175,6 +175,29 @@ def test_an_image_that_is_removed_meanwhile_is_left_out_and_no_damage(stores: St
     assert [(image.tags[0].familiar, image.shared_size) for image in listed] == [("stays:1", 0)]
 
 
+class BackMeanwhile(RemovedMeanwhile):
+    """Layers of which somebody removes some with their image, and brings them back once they were looked for."""
+
+    _is_back = False
+
+    def sizes(self) -> Mapping[ChainID, ChainSize]:
+        if self._is_back:
+            return self._stores.layers.sizes()
+        found = super().sizes()
+        add_image(self._stores, self._word, layers=["base"])
+        self._is_back = True
+        return found
+
+
+def test_an_image_that_has_come_back_meanwhile_is_no_damage(stores: Stores) -> None:
+    add_image(stores, "back:1", layers=["base"])
+    changing = msgspec.structs.replace(stores, layers=BackMeanwhile(stores, "back:1"))
+
+    listed = Listing(changing).images(shared_size=True)
+
+    assert [(image.tags[0].familiar, image.shared_size) for image in listed] == [("back:1", 0)]
+
+
 def test_a_list_reads_no_config(stores: Stores) -> None:
     image_id = add_image(stores, "app:1", labels={"a": "1"})
     stores.blobs.delete(image_id)

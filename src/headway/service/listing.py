@@ -132,6 +132,8 @@ class Listing:
         """Return images with what they share, but for those that were removed since they were read."""
         sizes = self._records.layers.sizes()
         here = [each for each in listed if each.record.chain_id in sizes or self._is_recorded(each)]
+        if not all(each.record.chain_id in sizes for each in here if each.record.chain_id is not None):
+            sizes = self._records.layers.sizes()  # what is recorded all the same has been removed and has come back
         shared = shared_sizes([each.record.chain_id for each in here], sizes)
         return [msgspec.structs.replace(each, shared_size=size) for each, size in zip(here, shared, strict=True)]
 
