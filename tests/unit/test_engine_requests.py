@@ -106,6 +106,11 @@ def test_filters_come_as_sets_or_as_lists(text: str) -> None:
     assert queries.filters(MultiDict({"filters": text})) == {"label": ["a=b", "c"]}
 
 
+@pytest.mark.parametrize("text", ["", "{}", "null"])
+def test_filters_may_ask_for_nothing(text: str) -> None:
+    assert queries.filters(MultiDict({"filters": text})) == {}
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"a":1}', '{"a":{"b":"c"}}', "[" * 30_000, "x" * 70_000])
 def test_filters_of_another_form_are_refused(text: str) -> None:
     with pytest.raises(InvalidQueryError, match="invalid filter"):

@@ -50,7 +50,7 @@ def number(query: Query, key: str, *, default: int) -> int:
 def filters(query: Query) -> dict[str, list[str]]:
     """Return the ``filters`` parameter, in its present form (a map of sets) or the old one (a map of lists).
 
-    Which of them there are is known to what is asked (`headway.service.filters`).
+    Null asks for nothing. Which of them there are is known to what is asked (`headway.service.filters`).
 
     Raises:
         InvalidQueryError: It is not JSON of either form.
@@ -61,10 +61,10 @@ def filters(query: Query) -> dict[str, list[str]]:
     if len(text) > MAX_FILTER_TEXT:
         raise InvalidQueryError("invalid filter: longer than 64 KiB")
     try:
-        document = msgspec.json.decode(text, type=dict[str, dict[str, bool] | list[str]])
+        document = msgspec.json.decode(text, type=dict[str, dict[str, bool] | list[str]] | None)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidQueryError(f"invalid filter: {error}") from None
-    return {key: list(values) for key, values in document.items()}
+    return {key: list(values) for key, values in (document or {}).items()}
 
 
 def platform(query: Query, key: str = "platform") -> Platform | None:
