@@ -241,6 +241,19 @@ class GarbageContract:
 
         assert [world.layers.has_tree(diff_id(name)) for name in ("old", "new", "other")] == [False, False, True]
 
+    def test_what_a_purpose_was_last_leased_for_is_known_until_it_ends(self, world: World) -> None:
+        for subject in (MANIFEST, INDEX):
+            with world.leases.hold("pull app:latest", subject) as lease:
+                lease.add([subject])
+        with world.leases.hold("pull app:latest", INDEX), world.leases.hold("pull app:latest", INDEX) as beside:
+            beside.add([INDEX])
+        before = world.leases.subject("pull app:latest")
+        with world.leases.hold("pull app:latest", INDEX) as lease:
+            lease.drop()
+
+        assert (before, world.leases.subject("pull app:latest")) == (INDEX, None)
+        assert world.leases.subject("pull app") is None
+
     def test_of_two_who_pull_the_same_neither_ends_the_others_lease(self, world: World) -> None:
         with world.leases.hold("pull app", INDEX) as first, world.leases.hold("pull app", INDEX) as second:
             first.add([diff_id("base")])

@@ -35,6 +35,10 @@ class MemoryLeases:
         finally:
             self.held.remove(key)
 
+    def subject(self, purpose: str) -> Digest | None:
+        keys = [key for key in self.contents if key[0] == purpose]
+        return keys[-1][1] if keys else None
+
     def idle(self) -> list[str]:
         return sorted(f"{purpose} {subject}" for purpose, subject, _ in self._idle())
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from headway.errors import PullIncompleteError
 from headway.oci.digest import Digest
 from headway.registry.address import Address
 from headway.registry.http import HttpClient
@@ -157,6 +158,21 @@ def test_a_cancel_keeps_what_arrived_and_the_next_pull_asks_for_the_rest_only(tm
         assert outcome.done is not None, outcome.said
         assert outcome.done.receipt.here == kept > 300_000
         assert link.bytes_down <= 1.01 * IMAGE.size + 3 * 256 * 1024
+
+
+def test_a_pull_that_cannot_even_ask_says_what_an_earlier_one_has_brought(tmp_path: Path) -> None:
+    def is_under_way(event: object) -> bool:
+        return isinstance(event, LayerProgress) and event.held > 300_000
+
+    with linked(RateLimit(2_000_000)) as (link, name):
+        pull(name, tmp_path, stop=is_under_way)
+        link.down()
+        outcome = pull(name, tmp_path, attempts=2, patience_seconds=0, times=20)
+
+    error = outcome.error
+    assert isinstance(error, PullIncompleteError)
+    assert (error.kept_bytes, error.total_bytes) == (bytes_kept(tmp_path), IMAGE.size)
+    assert "; 0 of 2 layers whole; none of it will be fetched again" in outcome.said
 
 
 def test_what_a_failed_pull_keeps_is_looked_up_beside_the_event_loop(

@@ -52,7 +52,7 @@ class SilentView:
     def kept(self) -> str:
         """See `View.kept`."""
         if not self.layers:
-            return "nothing had arrived yet"
+            return "nothing new had arrived yet"
         held, total = (sum(getattr(layer, name) for layer in self.layers.values()) for name in ("held", "size"))
         return f"{size(held)} of {size(total)} kept; the same command goes on from there"
 

@@ -43,6 +43,13 @@ class Leases(Protocol):
             subject: What exactly, such as the manifest that the name stands for today.
         """
 
+    def subject(self, purpose: str) -> Digest | None:
+        """Return what the lease is about that was used last for a purpose; None where there is none.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+
     def idle(self) -> list[str]:
         """Return the leases that nobody holds, sorted."""
 

@@ -212,8 +212,9 @@ class _Pull:
 
     async def incomplete(self, error: HeadwayError) -> PullIncompleteError:
         """Return the error to report: `error`, and what is kept."""
-        held = await self._tools.lanes.disk(lambda: [self._held(layer) for layer in self._layers])
-        sizes = [layer.descriptor.size for layer in self._layers]
+        layers = self._layers or await self._tools.lanes.disk(self._from_before)
+        held = await self._tools.lanes.disk(lambda: [self._held(layer) for layer in layers])
+        sizes = [layer.descriptor.size for layer in layers]
         return PullIncompleteError(
             self._reference.familiar,
             error,
@@ -222,6 +223,13 @@ class _Pull:
             whole_layers=sum(map(eq, held, sizes)),
             layers=len(sizes),
         )
+
+    def _from_before(self) -> list[Layer]:
+        """Return the layers that an earlier attempt knew of: who could not ask this time has kept them all the same."""
+        try:
+            return list({layer.descriptor.digest: layer for layer in self.images.remembered()}.values())
+        except HeadwayError:
+            return []
 
     def _held(self, layer: Layer) -> int:
         try:

@@ -167,6 +167,26 @@ class RemoteImages:
         await self._keep(lease, *config.diff_ids, *chain_ids(config.diff_ids))
         return RemoteImage(root, manifest, config, layers, self._documents)
 
+    def remembered(self) -> list[Layer]:
+        """Return the layers of what an earlier attempt found the name to stand for, none where it did not get so far.
+
+        Nobody is asked: its documents are here, for they come before the layers.
+
+        Raises:
+            HeadwayError: They are not here any more.
+        """
+        digest = self._stores.leases.subject(lease_purpose(self._request))
+        if digest is None:
+            return []
+        document = parse_manifest(self._stores.blobs.read(digest), "")
+        for _ in range(_NESTED_INDEXES):
+            if isinstance(document, Manifest):
+                break
+            document = parse_manifest(self._stores.blobs.read(self._pick(document).digest), "")
+        if not isinstance(document, Manifest):
+            return []
+        return _pair(document, ImageConfig.parse(self._stores.blobs.read(document.config.digest)))
+
     def sources(self, descriptor: Descriptor) -> Sequence[Source]:
         """Return where a blob can be had, first choice first."""
         foreign = descriptor.urls if is_foreign_layer(descriptor.media_type) else ()

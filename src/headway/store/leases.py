@@ -63,6 +63,11 @@ class SqliteLeases:
             rows = self._database.query("SELECT lease FROM leases WHERE purpose = ?", (purpose,))
             self.end({other for (other,) in rows if other not in self.held} | {lease})
 
+    def subject(self, purpose: str) -> Digest | None:
+        """Return what the lease is about that was used last for a purpose; None where there is none."""
+        rows = self._database.query("SELECT lease FROM leases WHERE purpose = ? ORDER BY used DESC LIMIT 1", (purpose,))
+        return next((Digest(lease.removeprefix(f"{purpose} ").partition(" ")[0]) for (lease,) in rows), None)
+
     def idle(self) -> list[str]:
         """Return the leases that nobody holds, sorted."""
         rows = self._database.query("SELECT lease FROM leases ORDER BY lease")
