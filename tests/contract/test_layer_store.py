@@ -20,6 +20,7 @@ from headway.store.database import Database
 from headway.store.layer_rows import tree_directory
 from headway.store.layers import SqliteLayerStore
 from headway.store.syncing import Syncer
+from headway.store.whole_trees import whole_trees
 from tests.contract.layer_store_contract import (
     LEANING,
     WHOLE,
@@ -148,6 +149,30 @@ def test_a_tree_whose_bytes_may_be_lost_is_not_published(root: DataRoot, databas
     here = [store.has_tree(diff_id(name)) for name in ("first", "second", "third")]
     assert here == [False, False, True]
     assert len(os.listdir(root.trees)) == 1
+
+
+@pytest.mark.parametrize(("is_noted", "is_lost"), [(True, False), (True, True), (False, False)])
+def test_a_whole_tree_stays_where_it_was_not_the_disk_that_failed(
+    root: DataRoot, database: Database, *, is_noted: bool, is_lost: bool
+) -> None:
+    """The blob of a tree with a note is gone: whoever starts next commits the tree."""
+    store = SqliteLayerStore(root, database, derive=derive, boot_id="this boot")
+    paths: list[Path] = []
+    error: Exception = StoreError("lost") if is_lost else RuntimeError("closed")
+
+    def commit_in_vain() -> None:
+        with store.new_tree() as path:
+            paths.append(path)
+            if is_noted:
+                store.keep_tree(diff_id("base"), path, WHOLE)
+            raise error
+
+    with pytest.raises(type(error)):
+        commit_in_vain()
+
+    [path] = paths
+    assert [whole.path for whole in whole_trees(root, "this boot")] == [path] * (is_noted and not is_lost)
+    assert path.exists() == (is_noted and not is_lost)
 
 
 def test_a_chain_that_cannot_be_derived_leaves_nothing(root: DataRoot, database: Database) -> None:

@@ -100,6 +100,28 @@ async def test_a_layer_that_fails_and_is_cancelled_while_it_ends_can_be_asked_fo
             assert not thread.is_alive()
 
 
+async def test_a_group_that_is_cancelled_waits_for_what_unpacks(tmp_path: Path) -> None:
+    """A layer that is whole is being committed there, its blob is gone, and the database is about to be closed."""
+    applier = SlowToEnd()
+    threads: list[bool] = []
+
+    async def command() -> None:
+        try:
+            async with scene(tmp_path, applier, SimulatedRegistry()) as here:
+                await here.bring()
+        finally:
+            threads.extend(thread.is_alive() for thread in threading.enumerate() if thread.name == "unpack")
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(command())
+        await asyncio.to_thread(applier.is_stopped.wait, 10)
+        running.cancel()
+        asyncio.get_running_loop().call_later(0.2, applier.ends.set)
+
+    assert applier.ends.is_set()
+    assert threads == []
+
+
 async def test_an_image_that_calls_a_layer_by_a_wrong_name_does_not_keep_others_from_it(tmp_path: Path) -> None:
     wrong = Digest.of(b"something else")
     async with scene(tmp_path, apply_layer, SimulatedRegistry([SMALL])) as here:

@@ -27,6 +27,7 @@ from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.service.consumer import Consumer
 from headway.service.fetches import Fetches
+from headway.service.lanes import to_the_end
 from headway.service.progress import LayerProgress, Phase
 from headway.service.tools import Source, TransferTools
 
@@ -190,11 +191,13 @@ class BlobTransfer:
         return False
 
     async def close(self) -> None:
-        """End all work on the ingest; its bytes stay."""
+        """End all work on the ingest, though the caller is cancelled meanwhile; its bytes stay.
+
+        Who leaves a pull is cancelled, and once more with the group. A layer that is whole is being committed, perhaps.
+        """
         for consumer in self._consumers:
             consumer.abort()
-        for consumer in self._consumers:
-            await consumer.stop()
+        await to_the_end(asyncio.gather(*(consumer.stop() for consumer in self._consumers)))
 
     # Actions
 

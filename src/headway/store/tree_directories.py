@@ -2,7 +2,8 @@
 
 Rule 1: a directory moves in last: synced, its recipe renamed, itself renamed, the names synced. What moves in without
         a row (`store.layers`) is not here, and gives way to the next that comes.
-Rule 2: what has not moved in is removed, unless a note says that it is whole (`store.whole_trees`).
+Rule 2: what has not moved in is removed, unless a note says that it is whole (`store.whole_trees`) and the disk has not
+        failed meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from headway.store.durable import fsync_directory
 from headway.store.failures import disk_errors
 from headway.store.removal import move_out, remove_tree
 from headway.store.syncing import Syncer
-from headway.store.whole_trees import drop_note
+from headway.store.whole_trees import drop_note, note_beside
 
 
 class TreeDirectories:
@@ -51,14 +52,24 @@ class TreeDirectories:
         """Have a private directory to be moved in; it is removed at the end unless it was."""
         with self._syncer.watching() as mark:
             self._private[path] = mark
+            stays = False
             try:
                 yield
+            except Exception as error:
+                # It was not the disk: the database was closed under it, say. It is whole all the same.
+                stays = not isinstance(error, StoreError) and note_beside(path).exists()
+                raise
             finally:
                 del self._private[path]
-                with suppress(StoreError):  # with its note, a tree stays: whoever starts next commits it
-                    drop_note(path)
-                    _drop(path)
-                    _drop(recipe_beside(path))
+                if not stays:
+                    self._remove(path)
+
+    @staticmethod
+    def _remove(path: Path) -> None:
+        with suppress(StoreError):  # with its note, a tree stays: whoever starts next commits it
+            drop_note(path)
+            _drop(path)
+            _drop(recipe_beside(path))
 
     def sync(self, paths: Sequence[Path]) -> None:
         """Sync private directories, and recipes beside them; the first was begun first, and its mark does for all.
