@@ -76,12 +76,16 @@ class JsonView(SilentView):
 class PlainView(SilentView):
     """A line whenever something begins, fails or ends."""
 
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._waits = Waits()
+
     def report(self, event: PullEvent) -> None:
         """See `View.report`."""
         match event:
             case PullStarted():
                 self._line(f"{event.reference}  {event.platform}")
-            case Waiting() if event.retry_seconds >= 1:
+            case Waiting() if self._waits.is_new(event):
                 self._line(describe_waiting(event))
             case Notice():
                 self._line(f"note: {event.text}")
@@ -105,6 +109,22 @@ class PlainView(SilentView):
     def _line(self, text: str) -> None:
         self.stream.write(one_line(text) + "\n")
         self.stream.flush()
+
+
+class Waits:
+    """Tells waits apart, of which each is reported again every second: lines in a log would be thousands."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Waiting] = {}
+
+    def is_new(self, waiting: Waiting) -> bool:
+        """Tell whether a wait is worth a line: not so short, nor the one before counted down."""
+        before = self._last.get(waiting.reference)
+        self._last[waiting.reference] = waiting
+        is_countdown = (
+            before is not None and before.cause == waiting.cause and before.retry_seconds > waiting.retry_seconds
+        )
+        return waiting.retry_seconds >= 1 and not is_countdown
 
 
 def json_line(event: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TextIO
 
-from headway.cli.progress import describe_waiting, json_line
+from headway.cli.progress import Waits, describe_waiting, json_line
 from headway.cli.terminal import one_line
 from headway.cli.units import duration, size
 from headway.oci.digest import DiffID
@@ -66,12 +66,16 @@ class JsonPush(SilentPush):
 class PlainPush(SilentPush):
     """A line whenever something begins, fails or ends."""
 
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._waits = Waits()
+
     def report(self, event: PushEvent) -> None:
         """See `PushView.report`."""
         match event:
             case PushStarted():
                 self._line(f"{event.reference}  to {event.repository}")
-            case Waiting() if event.retry_seconds >= 1:
+            case Waiting() if self._waits.is_new(event):
                 self._line(describe_waiting(event))
             case Notice():
                 self._line(f"note: {event.text}")
