@@ -604,7 +604,7 @@ def test_run_names_commands_that_run_it(tmp_path: Path, headway: Cli) -> None:
         name = f"{registry.host}/test/image:latest"
         headway("pull", name)
         done = headway("run", "-it", name, "sh")
-    program = f"{shlex.quote(sys.executable)} -m headway --data-root {shlex.quote(str(headway.data_root))} "
+    program = f"{shlex.quote(sys.executable)} -m headway "  # the line names the store that was asked
     line = done.stderr.splitlines()[1].removeprefix("next: ").replace("headway ", program)
     root = f"runc --root {shlex.quote(str(tmp_path / 'runc'))} "
 
@@ -627,7 +627,11 @@ def test_podman_is_given_a_command_which_a_root_file_system_has_not(
     done = headway("run", *words)
 
     name = shlex.quote(next((word for word in words if word.startswith("alpine")), "NAME"))
-    shown = f'"$(headway mount {name})":O' if os.geteuid() == 0 else '"$d/r"'
+    shown = (
+        f'"$(headway --data-root {shlex.quote(str(headway.data_root))} mount {name})":O'
+        if os.geteuid() == 0
+        else '"$d/r"'
+    )
     assert done.stderr.splitlines()[-1].endswith(f"podman run --rm -it --rootfs {shown} {podman}")
 
 

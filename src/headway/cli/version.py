@@ -14,14 +14,14 @@ from headway.version import VERSION
 
 _RUN = """\
 headway: run: Headway keeps images and does not run containers; one of these does, now:
-next: d="$(mktemp -d)" && headway bundle {name} "$d/b" && runc run --bundle "$d/b" {short}
-      d="$(mktemp -d)" && headway bundle {name} "$d/b" && crun run --bundle "$d/b" {short}
+next: d="$(mktemp -d)" && {headway} bundle {name} "$d/b" && runc run --bundle "$d/b" {short}
+      d="$(mktemp -d)" && {headway} bundle {name} "$d/b" && crun run --bundle "$d/b" {short}
 """
 _PODMAN = """\
-      podman run --rm -it --rootfs "$(headway mount {name})":O {words}
+      podman run --rm -it --rootfs "$({headway} mount {name})":O {words}
 """
 _PODMAN_WITHOUT_ROOT = """\
-      d="$(mktemp -d)" && headway unpack {name} "$d/r" && podman run --rm -it --rootfs "$d/r" {words}
+      d="$(mktemp -d)" && {headway} unpack {name} "$d/r" && podman run --rm -it --rootfs "$d/r" {words}
 """
 
 
@@ -42,5 +42,13 @@ def run(options: Namespace) -> int:
     # A root file system has no command of its own: the one that was given, or what most images have.
     words = shlex.join(command[:-1]) or "sh"
     text = _RUN + (_PODMAN if os.geteuid() == 0 else _PODMAN_WITHOUT_ROOT)
-    sys.stderr.write(text.format(name=shlex.quote(name), short=shlex.quote(short), words=words))
+    sys.stderr.write(
+        text.format(headway=_same_store(options), name=shlex.quote(name), short=shlex.quote(short), words=words)
+    )
     return USAGE
+
+
+def _same_store(options: Namespace) -> str:
+    """Return how the command is called for the store that it was called for: the image may be in no other."""
+    named = (("--config-file", options.config_file), ("--data-root", options.data_root))
+    return shlex.join(["headway", *(str(word) for flag, value in named if value for word in (flag, value))])
