@@ -295,6 +295,7 @@ def test_pulls_of_commands_are_kept_with_what_they_have_cost(tmp_path: Path) -> 
         assert headway("pull", f"{link.host}/test/image:nope").returncode == 1
         kept = json.loads(headway("pulls", "-a", "--format", "json").stdout)["items"]
         receipt = json.loads(headway("pulls", "show", paused["ID"]).stdout)["Receipt"]
+        told = headway("pulls", "show", paused["ID"], "--format", "{{.State}} {{.Receipt.received}}").stdout
         crossed = link.bytes_down
 
     assert [(each["State"], each["Reason"]) for each in (paused, left)] == [
@@ -307,6 +308,7 @@ def test_pulls_of_commands_are_kept_with_what_they_have_cost(tmp_path: Path) -> 
         ("nope", "failed"),
     ]
     assert next(each["ID"] for each in kept if each["Image"] == name) == paused["ID"] == left["ID"]
+    assert told == f"complete {receipt['received']}\n"
     assert LARGE_BYTES <= receipt["needed"] < crossed
     assert receipt["needed"] - 10 * SLOW * 2 < receipt["received"] < crossed  # a kill takes a second's
     assert set(receipt["seconds"]) >= {"running", "paused"}

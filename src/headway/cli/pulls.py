@@ -11,7 +11,7 @@ import msgspec
 from headway.cli.failures import DONE, each_of
 from headway.cli.remote import holding_daemon
 from headway.cli.session import settings_of
-from headway.cli.table import json_text, render
+from headway.cli.table import fields, json_text, render
 from headway.cli.units import ago, size
 from headway.client.pulls import DaemonPulls
 from headway.composition.network import credential_source
@@ -68,7 +68,7 @@ def pulls(options: Namespace) -> int:
     if not options.ids:
         raise InvalidSettingError(f"name a pull: headway pulls {options.action} ID")
     if options.action == "show":
-        return each_of(options.ids, lambda prefix: _show(held, settings, prefix), options)
+        return each_of(options.ids, lambda prefix: _show(held, settings, prefix, options.format), options)
     if held is None:
         address = str(settings.data_root)
         raise NoDaemonError(address, "pulls without one end with their command, and there is nothing to change")
@@ -91,13 +91,17 @@ def _as_left(record: PullRecord, settings: Settings) -> PullRecord:
     return record if state is record.state else msgspec.structs.replace(record, state=state, reason=_ENDED)
 
 
-def _show(held: DaemonPulls | None, settings: Settings, prefix: str) -> None:
+def _show(held: DaemonPulls | None, settings: Settings, prefix: str, how: str) -> None:
     if held is not None:
         record = held.get(prefix)
     else:
         with pull_records(settings) as store:
             record = _as_left(store.get(prefix), settings)
-    print(json_text({**_row(record), "Receipt": _receipt(record)}, indent=4))
+    document = {**_row(record), "Receipt": _receipt(record)}
+    if how in ("table", "json"):
+        print(json_text(document, indent=4))
+    else:
+        print(fields([document], how), end="")
 
 
 def _changing(held: DaemonPulls, settings: Settings, options: Namespace) -> tuple[list[str], Callable[[str], None]]:
