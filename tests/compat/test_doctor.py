@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path / "root")
 
 
-def levels(cli: Cli, *words: str | Path) -> tuple[int, dict[str, str], dict[str, int]]:
+def levels(cli: Cli, *words: str | Path) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Return the status, the level of each check, and the whole document."""
     done = cli("doctor", "--format", "json", *words)
     document = json.loads(done.stdout)
@@ -61,10 +62,11 @@ def test_a_registry_without_an_image_is_asked_whether_it_answers(cli: Cli) -> No
 
 def test_the_rate_is_measured_only_when_asked_for(cli: Cli) -> None:
     with Registry([IMAGE]) as registry:
-        _, without, _ = levels(cli, f"{registry.host}/test/image")
+        _, without, plain = levels(cli, f"{registry.host}/test/image")
         _, found, document = levels(cli, "--rate", f"{registry.host}/test/image")
 
     assert "rate" not in without
+    assert plain["not_run"] == [{"check": "rate", "how": "costs 256 kB: add --rate"}]
     assert found["rate"] == "OK"
     assert 256_000 <= document["received_bytes"] < 270_000
 

@@ -112,7 +112,8 @@ class Doctor:
         elif login.level is not Level.FAIL:
             yield from self._content(endpoint, request, rate=rate)
         if not rate:
-            yield Skipped("rate", f"costs {RATE_BYTES // 1000} kB: name an image and add --rate")
+            how = "add --rate" if has_name else "name an image and add --rate"
+            yield Skipped("rate", f"costs {RATE_BYTES // 1000} kB: {how}")
 
     def _better(self, endpoint: Endpoint, error: HeadwayError) -> HeadwayError:
         """Return why a certificate is not good, where an ordinary request finds that out: the clock, a portal."""
