@@ -70,13 +70,34 @@ def _read(path: Path, *, required: bool) -> dict[str, object]:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
-        mend = "; '=' where JSON wants ':'" if text[error.pos : error.pos + 1] == "=" else ""
+        mend = _mend(text[: error.pos].rstrip(), text[error.pos :], error.msg)
         raise InvalidSettingError(f"{path}, line {error.lineno}, column {error.colno}: {error.msg}{mend}") from None
     except RecursionError:
         raise InvalidSettingError(f"{path}: nested too deeply") from None
     if not isinstance(document, dict):
         raise InvalidSettingError(f"{path} must hold a JSON object")
     return document
+
+
+def _mend(before: str, rest: str, said: str) -> str:
+    """Return what to do about a mistake that people make in JSON, nothing about others.
+
+    Args:
+        before: The text up to the place, without space at its end.
+        rest: The text from there on.
+        said: What the parser says of it.
+    """
+    after = rest[1:].lstrip()
+    mends = {
+        "'=' where JSON wants ':'": rest.startswith("="),
+        "remove the ',' before it": before.endswith(",") and rest.startswith(("}", "]")),
+        "remove that ','": rest.startswith(",") and after.startswith(("}", "]")),  # as Python 3.13 tells of it
+        "JSON writes true, false and null": rest.startswith(("True", "False", "None")),
+        "JSON has no comments": rest.startswith(("//", "/*", "#")),
+        'JSON writes text in "double quotes"': rest.startswith("'"),
+        "put a ',' before it": said.startswith("Expecting ','"),
+    }
+    return next((f"; {mend}" for mend, is_it in mends.items() if is_it), "")
 
 
 def _check_keys(document: Mapping[str, object], path: Path) -> None:

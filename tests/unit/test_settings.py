@@ -174,6 +174,24 @@ def test_an_equals_sign_for_a_colon_is_shown_where_it_is(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "mend"),
+    [
+        ('{"labels": ["a=b",]}', "remove"),  # before it, or that one: Pythons tell different places
+        ('{"debug": true,\n}', "remove"),
+        ('{"debug": True}', "; JSON writes true, false and null"),
+        ('{"debug": true // for now\n}', "; JSON has no comments"),
+        ("{'debug': true}", '; JSON writes text in "double quotes"'),
+        ('{"debug": true "tls": true}', "; put a ',' before it"),
+        ('{"debug": }', ": Expecting value"),
+    ],
+)
+def test_a_mistake_that_people_make_in_json_comes_with_its_mend(tmp_path: Path, content: str, mend: str) -> None:
+    said = refusal(tmp_path, content)
+
+    assert "remove" in said if mend == "remove" else said.endswith(mend)
+
+
 def test_json_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, "[" * 100_000) == f"{tmp_path}/daemon.json: nested too deeply"
 
