@@ -14,17 +14,16 @@ from headway.quantities import parse_duration, parse_size
 
 _DOCKER_KEYS = frozenset(
     """
-    allow-nondistributable-artifacts api-cors-header authorization-plugins bip bridge builder cgroup-parent
-    cluster-advertise cluster-store cluster-store-opts containerd containerd-namespace containerd-plugin-namespace
-    cpu-rt-period cpu-rt-runtime cri-containerd default-address-pools default-cgroupns-mode default-gateway
-    default-gateway-v6 default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits dns
+    allow-direct-routing allow-nondistributable-artifacts api-cors-header authorization-plugins bip bip6 bridge
+    bridge-accept-fwmark builder cdi-spec-dirs cgroup-parent cluster-advertise cluster-store cluster-store-opts
+    containerd containerd-namespace containerd-plugin-namespace containerd-plugins-namespace cpu-rt-period
+    cpu-rt-runtime cri-containerd default-address-pools default-cgroupns-mode default-gateway default-gateway-v6
+    default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits deprecated-key-path dns
     dns-opts dns-search exec-opts exec-root experimental features firewall-backend fixed-cidr fixed-cidr-v6 graph
-    host-gateway-ip host-gateway-ips icc init init-path ip ip-forward
-    ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore log-driver
-    log-opts mtu network-control-plane-mtu network-diagnostic-port no-new-privileges
-    node-generic-resources oom-score-adjust raw-logs rootless runtimes seccomp-profile
-    selinux-enabled storage-opts swarm-default-advertise-addr
-    userland-proxy userland-proxy-path userns-remap
+    host-gateway-ip host-gateway-ips icc init init-path ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables
+    ipv6 live-restore log-driver log-opts min-api-version mtu network-control-plane-mtu network-diagnostic-port
+    no-new-privileges node-generic-resources nri-opts oom-score-adjust raw-logs rootless runtimes seccomp-profile
+    selinux-enabled storage-opts swarm-default-advertise-addr userland-proxy userland-proxy-path userns-remap
     """.split()  # noqa: SIM905  # a hundred lines of quotes would say less
 )
 """What dockerd of any version since 19.03 takes and an image service has no use for (moby-behaviour 7.1)."""
@@ -38,9 +37,16 @@ DAEMON_KEYS = frozenset(
 )
 """What only a daemon has a use for, and `headway.daemon.configuration` reads from the same file."""
 
+_EMPTY_IS_DEFAULT = frozenset(
+    """
+    auth-file data-root group log-format log-level metrics-addr pidfile storage-driver tlscacert tlscert tlskey
+    """.split()  # noqa: SIM905  # as above
+)
+"""Texts that say nothing when they are empty, as for dockerd: its own example of a file has most of them so."""
+
 
 def read_document(path: Path, *, required: bool) -> dict[str, object]:
-    """Return what a file says, by key; keys that say null are left out, Docker's section ``proxies`` is flattened.
+    """Return what a file says, by key; what says null or nothing is left out, Docker's ``proxies`` is flattened.
 
     Raises:
         InvalidSettingError: It is not there though `required`, is no JSON object, or has a key that nobody knows.
@@ -51,7 +57,7 @@ def read_document(path: Path, *, required: bool) -> dict[str, object]:
         raise InvalidSettingError(f"{path}: proxies must be a JSON object")
     document |= section
     _check_keys(document, path)
-    return document
+    return {key: value for key, value in document.items() if value != "" or key not in _EMPTY_IS_DEFAULT}
 
 
 def _read(path: Path, *, required: bool) -> dict[str, object]:

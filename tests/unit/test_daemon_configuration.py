@@ -100,6 +100,33 @@ def test_the_seeds_own_text_is_shown_its_mistake(tmp_path: Path) -> None:
     assert "'=' where JSON wants ':'" in words
 
 
+def test_an_empty_text_in_the_file_says_nothing_as_for_dockerd(tmp_path: Path) -> None:
+    file = dict.fromkeys(("data-root", "storage-driver", "auth-file", "group", "log-level", "log-format"), "")
+    file |= dict.fromkeys(("metrics-addr", "pidfile", "tlscacert", "tlscert", "tlskey"), "")
+
+    configuration = loaded(tmp_path, file)
+
+    nothing = loaded(tmp_path, {})
+    assert (configuration.settings, configuration.daemon) == (nothing.settings, nothing.daemon)
+
+
+def test_an_empty_proxy_stands_in_for_the_environments(tmp_path: Path) -> None:
+    assert loaded(tmp_path, {"proxies": {"http-proxy": ""}}).settings.http_proxy == ""
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("allow-direct-routing", "bip6", "bridge-accept-fwmark", "cdi-spec-dirs", "containerd-plugins-namespace"),
+        *("default-ulimits", "deprecated-key-path", "features", "firewall-backend", "min-api-version", "nri-opts"),
+    ],
+)
+def test_a_key_of_any_dockerds_is_taken_with_a_warning(tmp_path: Path, key: str) -> None:
+    (warning,) = loaded(tmp_path, {key: "anything"}).warnings
+
+    assert f"daemon.json: {key}: of no use to an image service, ignored" in warning
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
     assert "unknown key 'pull-detatch'; did you mean pull-detach?" in refusal(tmp_path, {"pull-detatch": True})
 
