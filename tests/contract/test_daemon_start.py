@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import resource
 import signal
@@ -175,6 +176,16 @@ def test_a_reload_that_comes_before_the_daemon_is_ready_does_not_end_it() -> Non
         finally:
             late.terminate()
             late.wait()
+
+
+def test_a_log_for_programs_holds_nothing_else() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="hw") as place,
+        daemon(Path(place), "--log-format", "json", "--debug") as running,
+    ):
+        lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+
+    assert f"socket     {running.host} (its owner only; --group docker shares it)" in [line["msg"] for line in lines]
 
 
 def test_a_daemon_may_open_as_many_files_as_it_has_clients() -> None:

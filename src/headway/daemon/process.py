@@ -59,7 +59,7 @@ class Daemon:
 
     Args:
         flags: What the command line says; every reload keeps to it.
-        show: Takes the lines that a person sees at start.
+        show: Takes the lines that a person sees at start; a log that programs read takes them itself.
     """
 
     def __init__(self, flags: Flags, show: Callable[[str], None]) -> None:
@@ -134,7 +134,7 @@ class Daemon:
             ]
             async with metrics_served(metrics, service, pulls, times, self._configuration.settings):
                 for line in greeting(self._configuration, listeners, service, stores):
-                    self._show(line)
+                    self._tell(line)
                 notify("READY=1")
                 give_back()
                 await stopped.wait()
@@ -143,6 +143,12 @@ class Daemon:
                 each.close()
             await pulls.stop()  # those who watch are told why
             await self._shut_down(server, service)
+
+    def _tell(self, line: str) -> None:
+        if self._configuration.daemon.log_format == "json":
+            log.info("%s", line)  # whoever reads the log can read nothing but JSON
+        else:
+            self._show(line)
 
     async def _shut_down(self, server: EngineServer, service: ImageService) -> None:
         limit = self._configuration.daemon.shutdown_timeout
