@@ -77,6 +77,8 @@ def test_every_command_and_every_option_is_named(name: str) -> None:
         (["images", "--no-t"], {"--no-trunc"}),
         (["ps", "--al"], {"--all"}),
         (["completion", ""], {"bash", "zsh", "fish"}),
+        (["adopt", "docker", "--ho"], {"--host"}),
+        (["--config-file", "u"], set()),
     ],
 )
 def test_bash_completes(installed: Path, words: list[str], expected: set[str]) -> None:

@@ -48,6 +48,7 @@ def _bash(known: list[Command]) -> Iterator[str]:
     yield "        esac"
     yield "    done"
     yield '    case "$command:$prev" in'
+    yield f'        {"|".join(f":{name}" for name in _GLOBAL)}) COMPREPLY=($(compgen -f -- "$cur")); return ;;'
     for command in known:
         yield from _bash_values(command)
     yield "    esac"

@@ -6,6 +6,7 @@ Rule: what the parser takes is asked of the parser, so that nothing is written d
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 import msgspec
 
@@ -36,7 +37,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         aliases: What it is called as well.
         help: One line.
         usage: As its help shows it.
-        options: All of them.
+        options: All of them, and those of the words that its first place takes (``adopt docker``).
         places: What stands behind them: the words of the usage line, such as ``NAME[:TAG|@DIGEST]``.
         choices: The words that its first place takes; empty where anything goes.
     """
@@ -64,10 +65,19 @@ def _command(name: str) -> Command:
         aliases=tuple(alias for alias, target in ALIASES.items() if target == name),
         help=parser.description or "",
         usage=" ".join(parser.format_usage().removeprefix("usage:").split()),
-        options=tuple(_option(action) for action in actions if action.option_strings),
+        options=tuple({option.names: option for option in _options(parser)}.values()),
         places=tuple(str(action.metavar or action.dest) for action in places),
         choices=tuple(str(choice) for action in places[:1] for choice in action.choices or ()),
     )
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[Option]:
+    for action in parser._actions:  # noqa: SLF001  # as above
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # as above
+            for inner in action.choices.values():
+                yield from _options(inner)
+        elif action.option_strings and action.help != argparse.SUPPRESS:
+            yield _option(action)
 
 
 def _option(action: argparse.Action) -> Option:
