@@ -14,6 +14,7 @@ from headway.distribution.spread import Fetch
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.service.fetches import Fetches
+from headway.service.shared_rate import SharedRate
 from headway.service.tools import Source
 from tests.contract.test_receiver import BLOB, Body, ingest_with, tools
 from tests.fakes.simulated_registry import SimulatedRegistry
@@ -64,3 +65,38 @@ async def test_who_is_cancelled_while_requests_end_does_not_share_the_link_any_m
     ends.set()
 
     assert work.memory.sharing == 1
+
+
+async def test_what_comes_while_a_rate_is_kept_to_is_no_evidence_for_more_streams() -> None:
+    has_begun, ends = threading.Event(), threading.Event()
+
+    class Slow(Body):
+        def read(self) -> bytes:
+            if has_begun.is_set():
+                ends.wait(10)
+            has_begun.set()
+            return super().read()
+
+        def abort(self) -> None:
+            ends.set()
+
+    stream = Slow(0, [BLOB[:1]])
+
+    class SlowRegistry(SimulatedRegistry):
+        def blob(self, *_: object) -> Slow:  # type: ignore[override]  # it never gives another
+            return stream
+
+    work = msgspec.structs.replace(tools(time.monotonic), registry=SlowRegistry(), rate=SharedRate(2_000_000))
+    blob = Descriptor(media_type="", digest=Digest.of(BLOB), size=1 << 40)
+    fetches = Fetches(work, [Source(Endpoint("r"), "app")], blob, ingest_with())
+    fetches.start(Fetch(0, 0, len(BLOB), 0))
+    await asyncio.to_thread(has_begun.wait, 10)
+    await fetches.wait(0.05)
+    for step in range(40):
+        stream.received_bytes += 500_000
+        fetches.share(0, step / 4)
+    work.rate.set(0)
+    shares = [fetches.share(0, step / 4) for step in range(40, 44)]
+    await fetches.stop()
+
+    assert shares == [1, 1, 1, 1]

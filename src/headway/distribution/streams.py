@@ -108,6 +108,7 @@ class HostStreams:
         left: int,
         thin: bool,
         now: float,
+        limited: bool = False,
     ) -> None:
         """Report one blob's flow.
 
@@ -120,10 +121,14 @@ class HostStreams:
             left: Bytes that it still lacks.
             thin: Whether the link is thin.
             now: Monotonic time, in seconds.
+            limited: Whether it keeps to a rate: that shows nothing of the link, and whatever is tried then looks good
+                when the rate is lifted.
         """
         self.first_byte_seconds = max(self.first_byte_seconds, waited_seconds)
-        self._received += received
         self._blobs[blob] = _Use(open_streams, flowing)
+        if limited:
+            return
+        self._received += received
         if thin and not self._thin and self._trial is None:
             self._extra, self._enough = 0, 0.0
             self._begin_anew()

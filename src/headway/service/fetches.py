@@ -68,6 +68,7 @@ class Fetches:
         fresh, self._reported = received - self._reported, received
         self._tools.streams.report(fresh, flowing=flowing, now=now)
         streams = self._streams(source)
+        is_limited = rate_over(self._tools.rate).rate is not None
         streams.report(
             id(self),
             open_streams=len(self._running),
@@ -76,9 +77,10 @@ class Fetches:
             received=fresh,
             left=self._descriptor.size - self._ingest.held().total,
             thin=self._tools.streams.is_thin,
+            limited=is_limited,
             now=now,
         )
-        return 1 if rate_over(self._tools.rate).rate is not None else streams.share(id(self))  # more would get no more
+        return 1 if is_limited else streams.share(id(self))  # more would get no more
 
     def start(self, fetch: Fetch) -> None:
         """Begin to perform `fetch`; `wait` tells how it ended."""
