@@ -122,6 +122,17 @@ def test_what_would_cost_more_than_the_budget_is_not_begun(cli: Cli, registry: R
     assert allowed.returncode == 0, allowed.stderr
 
 
+def test_a_refusal_counts_what_the_question_has_cost(cli: Cli, registry: Registry) -> None:
+    refused = cli("pull", "--max-bytes", str(APP.size + 2000), f"{registry.host}/test/app")
+
+    words = r"over budget: ([0-9,]+) more bytes would have to cross beside the ([0-9,]+) that have, and the budget is "
+    found = re.search(words, refused.stderr)
+    assert found is not None, refused.stderr
+    crossing, spent = (int(each.replace(",", "")) for each in found.groups())
+    assert crossing + spent > APP.size + 2000
+    assert refused.returncode == 76
+
+
 def test_a_dry_run_of_what_is_not_there_says_so_and_plans_the_others(cli: Cli, registry: Registry) -> None:
     done = cli("pull", "--dry-run", f"{registry.host}/test/none", f"{registry.host}/test/app")
 
