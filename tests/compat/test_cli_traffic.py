@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from tests.fakes import images
 from tests.fakes.cli import Cli
+from tests.fakes.daemon import daemon
 from tests.faults.link import Link
 from tests.faults.registry import Registry
 from tests.faults.story import RateLimit
@@ -48,6 +51,33 @@ def test_every_byte_of_the_link_is_told_by_day_registry_and_image(tmp_path: Path
     assert traffic(headway, "--until", "1d")["items"] == []
     assert "900" not in headway("traffic", "--format", "{{.Day}}").stdout
     assert headway("traffic").stdout.splitlines()[-1].startswith("Total")
+
+
+@pytest.mark.parametrize("has_daemon", [False, True])
+def test_what_a_push_sends_is_told_too(*, has_daemon: bool) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="hw") as place,
+        Registry([IMAGE]) as registry,
+        Link(target=registry.address) as link,
+        daemon(Path(place)) if has_daemon else nullcontext(),
+    ):
+        headway = Cli(Path(place) / "root")
+        name = f"{link.host}/test/copy:1"
+        assert headway("pull", "-q", f"{registry.host}/test/image:1").returncode == 0
+        assert headway("tag", f"{registry.host}/test/image:1", name).returncode == 0
+        before = link.bytes_up
+        pushed = headway("push", name)
+        crossed = link.bytes_up - before
+        assert pushed.returncode == 0, pushed.stderr
+        if has_daemon:
+            time.sleep(1.5)  # it writes once a second
+        found = traffic(headway)
+    (row,) = [each for each in found["items"] if each["image"] == name]
+
+    assert (row["registry"], row["useful"], row["reused"]) == (link.host, 0, 0)
+    assert IMAGE.size * 0.99 < row["sent"] < crossed
+    assert row["sent"] == pytest.approx(crossed, abs=20_000)  # the requests' headers
+    assert found["total"]["sent"] == row["sent"]
 
 
 def test_a_kill_takes_a_second_of_the_sums_at_most(tmp_path: Path) -> None:

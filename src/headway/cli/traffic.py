@@ -24,6 +24,7 @@ _COLUMNS = {
     "Useful": "USEFUL",
     "Wasted": "WASTED",
     "Reused": "REUSED",
+    "Sent": "SENT",
 }
 
 
@@ -58,6 +59,7 @@ def _row(row: TrafficRow) -> dict[str, object]:
         "Useful": size(row.traffic.useful),
         "Wasted": size(row.traffic.wasted),
         "Reused": size(row.traffic.reused),
+        "Sent": size(row.traffic.sent),
     }
 
 
@@ -78,4 +80,5 @@ def _bytes(traffic: Traffic) -> dict[str, int]:
         "useful": traffic.useful,
         "wasted": traffic.wasted,
         "reused": traffic.reused,
+        "sent": traffic.sent,
     }

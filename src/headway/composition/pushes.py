@@ -30,6 +30,7 @@ from headway.service.push import ImagePusher
 from headway.service.push_content import LayerContents
 from headway.service.slots import Slots
 from headway.service.stores import Stores
+from headway.service.traffic import TrafficLedger
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.spool import SpoolFile
@@ -41,14 +42,20 @@ def _contents(settings: Settings, stores: Stores, packer: Packer) -> LayerConten
 
 
 @asynccontextmanager
-async def _transparent_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """Give a group that does not wrap an error of the block."""
+async def _transparent_group(ledger: TrafficLedger) -> AsyncIterator[asyncio.TaskGroup]:
+    """Give a group that does not wrap an error of the block; what crosses the network is written down meanwhile."""
     failure: HeadwayError | None = None
-    async with asyncio.TaskGroup() as group:
-        try:
-            yield group
-        except HeadwayError as error:
-            failure = error
+    try:
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(ledger.keep())
+            try:
+                yield group
+            except HeadwayError as error:
+                failure = error
+            finally:
+                keeping.cancel()
+    finally:
+        ledger.write()
     if failure is not None:
         raise failure
 
@@ -84,7 +91,7 @@ async def pushing(
     ):
         contents = _contents(settings, stores, packer)
         tools = PushTools(**asdict(asking), pusher=pusher, wall=wall)
-        async with _transparent_group() as group:
+        async with _transparent_group(TrafficLedger(http.meter, stores.traffic, tools.lanes, wall)) as group:
             slots = Slots(limits.current.max_concurrent_uploads)
             limits.attach_uploads(slots.set_limit)
             layers = LayerPushes(tools, stores, contents, slots=slots, group=group)

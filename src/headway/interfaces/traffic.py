@@ -31,11 +31,13 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
         received: Bytes that came, headers included (as counted before TLS).
         useful: Those of them that were content that was not here before.
         reused: Bytes of pulls' layers that did not have to come: they were here already.
+        sent: Bytes of pushes' blobs and manifests that went over connections, those that were sent again too.
     """
 
     received: int = 0
     useful: int = 0
     reused: int = 0
+    sent: int = 0
 
     @property
     def wasted(self) -> int:
@@ -47,6 +49,7 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
             received=self.received + other.received,
             useful=self.useful + other.useful,
             reused=self.reused + other.reused,
+            sent=self.sent + other.sent,
         )
 
 

@@ -176,7 +176,7 @@ class Exchange:
         self.carried = connection.carried
         connection.request(method, target, headers={**headers, "Content-Length": str(body.size)})
         assert connection.sock is not None  # noqa: S101  # it has just been written to
-        transmission = Transmission(connection.sock, self.limit_seconds)
+        transmission = Transmission(connection.sock, self.limit_seconds, self._client.meter.sent)
         connection.limit(LOOK_SECONDS)
         try:
             transmission.send(body)

@@ -34,6 +34,10 @@ class Meter:
         with self._lock:
             self._add(count)
 
+    def sent(self, count: int) -> None:
+        """Take note of what went up of a body."""
+        self._count(Traffic(sent=count))
+
     def _add(self, count: int) -> None:
         self.received_bytes += count
         self._charge(Traffic(received=count))

@@ -54,10 +54,14 @@ class Transmission:
     Args:
         sock: Plain or TLS; it waits no longer than `LOOK_SECONDS` for one call.
         answer_seconds: How long an answer may take once all is acknowledged.
+        sent: Told how many more bytes have been handed over.
     """
 
-    def __init__(self, sock: socket.socket, answer_seconds: float) -> None:
+    def __init__(
+        self, sock: socket.socket, answer_seconds: float, sent: Callable[[int], None] = lambda _: None
+    ) -> None:
         self._sock = sock
+        self._sent = sent
         self._answer_seconds = answer_seconds
         self._handed_over = 0
         self._acknowledged = -_outstanding(sock)
@@ -83,6 +87,7 @@ class Transmission:
                 self._require_progress(SILENCE_SECONDS)
                 continue
             self._handed_over += count
+            self._sent(count)
             view = view[count:]
 
     def await_answer(self) -> None:

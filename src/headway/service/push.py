@@ -18,6 +18,7 @@ from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import InsecureRegistries, endpoints_for
 from headway.errors import HeadwayError, NotFoundError, PushIncompleteError
 from headway.interfaces.garbage import Lease
+from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, chain_ids
 from headway.oci.manifest import Manifest
@@ -86,7 +87,8 @@ class ImagePusher:
         """
         work = _Push(self, request, report)
         try:
-            return await work.run()
+            with on_errand(registry=work.target.endpoint.host, image=request.reference.familiar):
+                return await work.run()
         except HeadwayError as error:
             raise work.incomplete(error) from error
         finally:
@@ -133,7 +135,7 @@ class _Push:
         self._report_to = report
         endpoint = endpoints_for(reference.domain, (), request.insecure, request.login)[-1]
         self._asker = Asker(pusher.tools, pusher.stores.hosts, [endpoint], name=reference.familiar, report=report)
-        self._target = Target(endpoint, reference.path, reference.repository)
+        self.target = Target(endpoint, reference.path, reference.repository)
         self._documents = PushDocuments(pusher.stores, reference)
         self._pushed: dict[DiffID, PushedBlob] = {}
         self._wanted: set[DiffID] = set()
@@ -229,12 +231,12 @@ class _Push:
         await together(self._push_layer(layer) for layer in layers)
 
     async def _push_layer(self, layer: LayerToPush) -> None:
-        blob = await self._layers.push(self._target, layer, self._asker.ask, self._report_to)
+        blob = await self._layers.push(self.target, layer, self._asker.ask, self._report_to)
         self._pushed[layer.diff_id] = blob
         self._retries.update(blob.retries)
 
     async def _push_config(self, record: ImageRecord, own: Manifest | None) -> Descriptor:
-        target, pusher = self._target, self._tools.pusher
+        target, pusher = self.target, self._tools.pusher
         content = await self._lanes.disk_to_the_end(self._contents.blob, record.image_id)
         if content is None:
             raise NotFoundError("blob", record.image_id)
@@ -260,7 +262,7 @@ class _Push:
         index = await self._lanes.disk(self._documents.index_over, record, manifest.digest)
         if index is None:
             return None
-        pusher, path = self._tools.pusher, self._target.repository
+        pusher, path = self._tools.pusher, self.target.repository
         for entry in self._documents.entries(index):
             if entry.digest == manifest.digest:
                 continue
@@ -290,7 +292,7 @@ class _Push:
         await self._put(manifest.digest, RawManifest(manifest.media_type, manifest.data, manifest.digest))
 
     async def _put(self, name: str, manifest: RawManifest) -> None:
-        pusher, path = self._tools.pusher, self._target.repository
+        pusher, path = self._tools.pusher, self.target.repository
         await self._asker.ask(lambda endpoint: pusher.put_manifest(endpoint, path, name, manifest))
         self._extra.update(needed=len(manifest.data), sent=len(manifest.data))
 

@@ -32,11 +32,12 @@ class SqliteTraffic:
         with self._database.transaction():
             has_begun = self._database.query("SELECT 1 FROM traffic WHERE day = ? LIMIT 1", (day,))
             self._database.execute_each(
-                "INSERT INTO traffic (day, registry, image, received, useful, reused) VALUES (?, ?, ?, ?, ?, ?)"
+                "INSERT INTO traffic (day, registry, image, received, useful, reused, sent)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (day, registry, image) DO UPDATE SET received = received + excluded.received,"
-                " useful = useful + excluded.useful, reused = reused + excluded.reused",
+                " useful = useful + excluded.useful, reused = reused + excluded.reused, sent = sent + excluded.sent",
                 [
-                    (day, errand.registry, errand.image, each.received, each.useful, each.reused)
+                    (day, errand.registry, errand.image, each.received, each.useful, each.reused, each.sent)
                     for errand, each in counted.items()
                 ],
             )
@@ -49,11 +50,13 @@ class SqliteTraffic:
     def days(self, since: str = "", until: str = "") -> list[TrafficRow]:
         """Return the sums from one day to another, both included; oldest first, then by registry and image."""
         rows = self._database.query(
-            "SELECT day, registry, image, received, useful, reused FROM traffic"
+            "SELECT day, registry, image, received, useful, reused, sent FROM traffic"
             " WHERE day >= ?1 AND (day <= ?2 OR ?2 = '') ORDER BY day, registry, image",
             (since, until),
         )
         return [
-            TrafficRow(day, Errand(registry, image), Traffic(received=received, useful=useful, reused=reused))
-            for day, registry, image, received, useful, reused in rows
+            TrafficRow(
+                day, Errand(registry, image), Traffic(received=received, useful=useful, reused=reused, sent=sent)
+            )
+            for day, registry, image, received, useful, reused, sent in rows
         ]
