@@ -10,7 +10,8 @@ import msgspec
 
 from headway.daemon_file import KEYS, ignored, read_document
 from headway.distribution.transfer_limits import TransferLimits
-from headway.oci.reference import DOCKER_HUB
+from headway.errors import InvalidReferenceError, InvalidSettingError
+from headway.oci.reference import DOCKER_HUB, Reference
 
 DEFAULT_CONFIG_FILE = Path("/etc/headway/daemon.json")
 
@@ -149,12 +150,24 @@ def _check_addresses(settings: Settings) -> None:
     from headway.distribution.endpoints import InsecureRegistries, mirror_endpoint  # noqa: PLC0415
     from headway.distribution.proxies import Proxy  # noqa: PLC0415
 
+    for host in settings.mirrors:
+        _check_mirrored(host)
     insecure = InsecureRegistries(settings.insecure_registries)
     for urls in (settings.registry_mirrors, *settings.mirrors.values()):
         for url in urls:
             mirror_endpoint(url, insecure)  # one that cannot be a mirror is said before anything is asked
     for url in filter(None, (settings.http_proxy, settings.https_proxy)):
         Proxy.parse(url)
+
+
+def _check_mirrored(host: str) -> None:
+    """Refuse what no image's name begins with: its mirrors would never be asked."""
+    try:
+        is_one = Reference.parse(f"{host}/image").domain == host
+    except InvalidReferenceError:
+        is_one = False
+    if not is_one:
+        raise InvalidSettingError(f"mirrors: {host!r} is no registry as images name it, such as ghcr.io or docker.io")
 
 
 def validate(settings: Settings) -> None:

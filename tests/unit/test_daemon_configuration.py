@@ -131,6 +131,20 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
     assert "unknown key 'pull-detatch'; did you mean pull-detach?" in refusal(tmp_path, {"pull-detatch": True})
 
 
+@pytest.mark.parametrize("host", ["https://ghcr.io", "ghcr.io/acme", "ghcr", "index.docker.io", ""])
+def test_mirrors_of_what_no_image_is_named_by_are_refused(tmp_path: Path, host: str) -> None:
+    words = refusal(tmp_path, {"mirrors": {host: ["https://mirror.example"]}})
+
+    assert f"mirrors: {host!r} is no registry as images name it, such as ghcr.io or docker.io" in words
+
+
+@pytest.mark.parametrize("host", ["ghcr.io", "docker.io", "localhost", "10.0.0.1:5000", "[::1]:5000", "registry:5000"])
+def test_mirrors_of_any_registry_are_taken(tmp_path: Path, host: str) -> None:
+    file = {"mirrors": {host: ["https://mirror.example"]}}
+
+    assert loaded(tmp_path, file).settings.mirrors_of(host) == ("https://mirror.example",)
+
+
 def test_tls_cannot_be_asked_for_and_refused(tmp_path: Path) -> None:
     assert "set one of the two" in refusal(tmp_path, {"tlsverify": True, "tls": False})
 
