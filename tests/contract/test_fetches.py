@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
@@ -14,6 +16,7 @@ from headway.distribution.spread import Fetch
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.service.fetches import Fetches
+from headway.service.own_limits import OwnLimits, keeping_to
 from headway.service.shared_rate import SharedRate
 from headway.service.tools import Source
 from tests.contract.test_receiver import BLOB, Body, ingest_with, tools
@@ -67,7 +70,9 @@ async def test_who_is_cancelled_while_requests_end_does_not_share_the_link_any_m
     assert work.memory.sharing == 1
 
 
-async def test_what_comes_while_a_rate_is_kept_to_is_no_evidence_for_more_streams() -> None:
+@asynccontextmanager
+async def flowing(rate: SharedRate) -> AsyncIterator[Callable[[range, int], list[int]]]:
+    """Give what lets bytes come each quarter of a second in one request, and says how many requests there may be."""
     has_begun, ends = threading.Event(), threading.Event()
 
     class Slow(Body):
@@ -86,17 +91,38 @@ async def test_what_comes_while_a_rate_is_kept_to_is_no_evidence_for_more_stream
         def blob(self, *_: object) -> Slow:  # type: ignore[override]  # it never gives another
             return stream
 
-    work = msgspec.structs.replace(tools(time.monotonic), registry=SlowRegistry(), rate=SharedRate(2_000_000))
+    work = msgspec.structs.replace(tools(time.monotonic), registry=SlowRegistry(), rate=rate)
     blob = Descriptor(media_type="", digest=Digest.of(BLOB), size=1 << 40)
     fetches = Fetches(work, [Source(Endpoint("r"), "app")], blob, ingest_with())
     fetches.start(Fetch(0, 0, len(BLOB), 0))
     await asyncio.to_thread(has_begun.wait, 10)
     await fetches.wait(0.05)
-    for step in range(40):
-        stream.received_bytes += 500_000
-        fetches.share(0, step / 4)
-    work.rate.set(0)
-    shares = [fetches.share(0, step / 4) for step in range(40, 44)]
+
+    def shares(quarters: range, each: int) -> list[int]:
+        found = []
+        for quarter in quarters:
+            stream.received_bytes += each
+            found.append(fetches.share(0, quarter / 4))
+        return found
+
+    yield shares
     await fetches.stop()
 
-    assert shares == [1, 1, 1, 1]
+
+async def test_a_steady_flow_gets_more_streams() -> None:
+    async with flowing(SharedRate(0)) as shares:
+        assert max(shares(range(40), 500_000)) > 1
+
+
+async def test_what_comes_while_a_rate_is_kept_to_is_no_evidence_for_more_streams() -> None:
+    rate = SharedRate(2_000_000)
+    async with flowing(rate) as shares:
+        shares(range(40), 500_000)
+        rate.set(0)
+        assert shares(range(40, 44), 0) == [1, 1, 1, 1]
+
+
+async def test_a_pull_with_a_budget_keeps_to_one_stream_for_a_blob() -> None:
+    with keeping_to(OwnLimits(has_budget=True)):
+        async with flowing(SharedRate(0)) as shares:
+            assert set(shares(range(40), 500_000)) == {1}

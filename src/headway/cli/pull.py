@@ -26,6 +26,7 @@ from headway.interfaces.pulls import Wish
 from headway.oci.reference import Reference
 from headway.quantities import parse_duration, parse_priority, parse_size
 from headway.service.budget import Budget
+from headway.service.own_limits import OwnLimits, keeping_to
 from headway.service.remote_image import PullRequest
 from headway.settings import Settings
 
@@ -206,7 +207,8 @@ class _Command:
             plans = [await planner.plan(request, self._view.report) for request in requests]
             budget.check(sum(plan.crossing for plan in plans))
             async with budget.kept():
-                return await bring(requests)
+                with keeping_to(OwnLimits(has_budget=True)):
+                    return await bring(requests)
         except HeadwayError as error:
             return [(requests[0], error)]
 

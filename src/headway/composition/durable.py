@@ -15,7 +15,7 @@ from headway.interfaces.traffic import account
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.budget import Budget
-from headway.service.own_limits import OwnLimits, keeping_to
+from headway.service.own_limits import OwnLimits, keeping_to, own_limits
 from headway.service.progress import PullDone, Report
 from headway.service.pull import Puller
 from headway.service.pull_runs import Bring
@@ -89,7 +89,8 @@ def bringing(puller: Puller, spell: Spell) -> Bring:
 
     def own_limits_of(wish: Wish) -> OwnLimits:
         rate = SharedRate(wish.rate, over=puller.tools.rate) if wish.rate else None
-        return OwnLimits(attempts=wish.attempts, patience=wish.patience, rate=rate)
+        has_budget = wish.max_bytes is not None or own_limits().has_budget
+        return OwnLimits(attempts=wish.attempts, patience=wish.patience, rate=rate, has_budget=has_budget)
 
     async def bring(wish: Wish, login: Credentials | None, report: Report) -> PullDone:
         request, charged = spell(wish, login), account()

@@ -121,8 +121,8 @@ class HostStreams:
             left: Bytes that it still lacks.
             thin: Whether the link is thin.
             now: Monotonic time, in seconds.
-            limited: Whether it keeps to a rate: that shows nothing of the link, and whatever is tried then looks good
-                when the rate is lifted.
+            limited: Whether it keeps to a rate or to one stream: that shows nothing of the link, and whatever is tried
+                then looks good when the rate is lifted.
         """
         self.first_byte_seconds = max(self.first_byte_seconds, waited_seconds)
         self._blobs[blob] = _Use(open_streams, flowing)

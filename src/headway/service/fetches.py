@@ -16,7 +16,7 @@ from headway.interfaces.content import Ingest
 from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
 from headway.service.lanes import Thread
-from headway.service.own_limits import rate_over
+from headway.service.own_limits import own_limits, rate_over
 from headway.service.receiver import Receiver
 from headway.service.tools import Source, TransferTools
 
@@ -68,7 +68,8 @@ class Fetches:
         fresh, self._reported = received - self._reported, received
         self._tools.streams.report(fresh, flowing=flowing, now=now)
         streams = self._streams(source)
-        is_limited = rate_over(self._tools.rate).rate is not None
+        # More would bring no more of a rate, and of a budget they would waste what their ends have on the way.
+        is_limited = rate_over(self._tools.rate).rate is not None or own_limits().has_budget
         streams.report(
             id(self),
             open_streams=len(self._running),
@@ -80,7 +81,7 @@ class Fetches:
             limited=is_limited,
             now=now,
         )
-        return 1 if is_limited else streams.share(id(self))  # more would get no more
+        return 1 if is_limited else streams.share(id(self))
 
     def start(self, fetch: Fetch) -> None:
         """Begin to perform `fetch`; `wait` tells how it ended."""

@@ -22,11 +22,13 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
         attempts: Consecutive attempts, in total, that brought no new byte; None for the process's.
         patience: Seconds without a new byte after which it is given up once these are used up; None for the process's.
         rate: What it keeps to, which lies over the process's; None for that.
+        has_budget: Whether there is an end to the bytes that may come.
     """
 
     attempts: int | None = None
     patience: float | None = None
     rate: SharedRate | None = None
+    has_budget: bool = False
 
     def policy(self, of_process: RetryPolicy) -> RetryPolicy:
         """Return when a download is given up."""
