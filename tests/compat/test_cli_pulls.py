@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ LARGE_BYTES = 3 * MB
 SLOW = MB // 10
 SOME = MB // 20
 """Bytes that come within a second of a slow link."""
-NAMES = ("planned", "limited", "beside", "left", "killed", "detached", "changed", "displaced", "restarted")
+NAMES = ("planned", "limited", "beside", "left", "killed", "detached", "changed", "displaced", "restarted", "needed")
 LARGE = [images.image([images.noise_layer(LARGE_BYTES, seed=seed)], tag=tag) for seed, tag in enumerate(NAMES)]
 
 
@@ -184,6 +185,32 @@ def test_a_detached_pull_tells_its_id_and_comes_to_its_end_by_itself(scene: Scen
     assert 0 < receipt["wasted"] < 3_000
     assert receipt["sources"] == {scene.link.host: receipt["received"]}
     assert receipt["received"] == receipt["needed"] + receipt["wasted"]
+
+
+def test_what_a_running_pull_has_brought_is_promised_to_nobody(scene: Scene) -> None:
+    start, name = scene.link.bytes_down, scene.large("needed")
+    prune = ("prune", "--unfinished", "--dry-run")
+    before = scene.cli(*prune).stdout, unfinished(scene)
+    with scene.slow():
+        pull_id = scene.cli("pull", "--detach", name).stdout.strip()
+        wait_until(lambda: scene.link.bytes_down > start + SOME)
+        running = scene.cli(*prune).stdout, unfinished(scene)
+        scene.cli("pulls", "pause", pull_id)
+        paused = scene.cli(*prune).stdout, unfinished(scene)
+    scene.cli("pulls", "cancel", pull_id)
+
+    assert running[0] == before[0] != paused[0]
+    assert (running[1]["Active"], paused[1]["Active"]) == (1, 0)
+    assert running[1]["TotalCount"] == paused[1]["TotalCount"] == before[1]["TotalCount"] + 1
+    assert running[1]["ReclaimableBytes"] == before[1]["ReclaimableBytes"]
+    assert paused[1]["ReclaimableBytes"] == paused[1]["Bytes"] > before[1]["Bytes"] + SOME
+
+
+def unfinished(scene: Scene) -> dict[str, Any]:
+    """The line of ``df`` about unfinished downloads, as the daemon says it."""
+    rows = json.loads(scene.cli("-H", scene.running.host, "df", "--format", "json").stdout)["items"]
+    (found,) = [row for row in rows if row["Type"] == "Unfinished downloads"]
+    return found  # type: ignore[no-any-return]  # from JSON
 
 
 def test_pulls_are_paused_resumed_and_cancelled_by_the_beginning_of_their_ids(scene: Scene) -> None:

@@ -216,9 +216,11 @@ class GarbageContract:
             commit(world.layers, "base")
 
             world.collect(unfinished=True)
+            held = f"pull app {INDEX}" in world.leases.held
 
         assert world.layers.has_tree(diff_id("base"))
         assert world.ingests.held(unfinished) == 1
+        assert (held, f"pull app {INDEX}" in world.leases.held) == (True, False)
 
     def test_an_unfinished_blob_that_is_open_is_left_alone(self, world: World) -> None:
         ingest = world.ingests.open(Digest.of(b"open"), 4)

@@ -123,7 +123,7 @@ def test_a_kill_leaves_what_the_next_start_removes(root: DataRoot, act: Act, nth
         again = recover(root, database, SqliteLeases(database), world.garbage)
         images = [record.image_id for record in world.images.list()]
         whole = [len(world.layers.trees(record.chain_id)) == 2 for record in world.images.list()]
-        usage = SqliteUsage(root, database).measure()
+        usage = SqliteUsage(root, database, held=()).measure()
         wanted = disks.du(root.path)
 
     assert died
@@ -145,7 +145,7 @@ def test_a_kill_during_the_start_behind_a_kill_changes_nothing(root: DataRoot, s
     with Database.open(root.database) as database:
         world = stores(root, database)
         found = recover(root, database, SqliteLeases(database), world.garbage)
-        usage = SqliteUsage(root, database).measure()
+        usage = SqliteUsage(root, database, held=()).measure()
         assert usage.total == disks.du(root.path)
         assert [record.image_id for record in world.images.list()] == [Digest.of(b"kept")]
         assert world.ingests.held(Digest.of(b"unfinished")) == 1

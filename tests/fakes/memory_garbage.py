@@ -14,36 +14,44 @@ from tests.fakes.memory import MemoryBlobStore, MemoryImageStore, MemoryIngestSt
 Key = tuple[str, Digest, int]
 
 
+def _text(key: Key) -> str:
+    purpose, subject, number = key
+    return f"{purpose} {subject}" if number == 1 else f"{purpose} {subject} #{number}"
+
+
 class MemoryLeases:
     """`Leases` as a dict.
 
     Attributes:
         contents: What each lease names.
-        held: Those that somebody holds.
     """
 
     def __init__(self) -> None:
         self.contents: dict[Key, set[Digest]] = {}
-        self.held: set[Key] = set()
+        self._held: set[Key] = set()
 
     @contextmanager
     def hold(self, purpose: str, subject: Digest) -> Iterator[MemoryLease]:
-        key = next(key for number in count() if (key := (purpose, subject, number)) not in self.held)
-        self.held.add(key)
+        key = next(key for number in count(1) if (key := (purpose, subject, number)) not in self._held)
+        self._held.add(key)
         try:
             yield MemoryLease(self, key)
         finally:
-            self.held.remove(key)
+            self._held.remove(key)
+
+    @property
+    def held(self) -> set[str]:
+        return {_text(key) for key in self._held}
 
     def subject(self, purpose: str) -> Digest | None:
         keys = [key for key in self.contents if key[0] == purpose]
         return keys[-1][1] if keys else None
 
     def idle(self) -> list[str]:
-        return sorted(f"{purpose} {subject}" for purpose, subject, _ in self._idle())
+        return sorted(map(_text, self._idle()))
 
     def _idle(self) -> list[Key]:
-        return [key for key in self.contents if key not in self.held]
+        return [key for key in self.contents if key not in self._held]
 
     def end_idle(self, purpose: str = "", content: Digest | None = None) -> set[Digest]:
         """End idle leases: all, those for a purpose, or those that name some content; return what they named."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 
 from headway.composition.read_only import read_only
@@ -14,11 +14,15 @@ from headway.store.usage import SqliteUsage
 
 
 @contextmanager
-def measuring(settings: Settings) -> Iterator[tuple[Records, DiskUsage]]:
+def measuring(settings: Settings, *, held: Container[str] = ()) -> Iterator[tuple[Records, DiskUsage]]:
     """Open a data root for questions about images and about what they take up; it needs no lock.
+
+    Args:
+        settings: Says where it is.
+        held: `Leases.held` of whoever has it open to write: what they name is in use.
 
     Raises:
         StoreError: It cannot be read.
     """
     with read_only(settings) as (root, database):
-        yield records_of(root, database), SqliteUsage(root, database)
+        yield records_of(root, database), SqliteUsage(root, database, held)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -131,16 +131,21 @@ def _unmount(stores: Stores, tell: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def imagining(settings: Settings) -> Iterator[Stores]:
+def imagining(settings: Settings, *, held: Container[str] = ()) -> Iterator[Stores]:
     """Give a data root whose records are a copy in memory: what is changed there says what would happen.
 
     It needs no lock. No file is touched by deleting and pruning.
+
+    Args:
+        settings: Says where it is.
+        held: `Leases.held` of whoever has it open to write.
 
     Raises:
         StoreError: It cannot be read.
     """
     with read_only(settings) as (root, database), database.copy() as copy:
-        yield _stores(root, copy, SqliteLeases(copy), ImaginedGarbage, LazyDrivers(settings, root, copy))
+        leases = SqliteLeases(copy, held_beside=held)
+        yield _stores(root, copy, leases, ImaginedGarbage, LazyDrivers(settings, root, copy))
 
 
 def _stores(

@@ -19,6 +19,7 @@ from headway.errors import Fault, HeadwayError
 from headway.interfaces.usage import Usage
 from headway.service.image_service import ImageService
 from headway.service.pulls import Pulls
+from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.version import VERSION
 
@@ -100,12 +101,17 @@ def _of_store(usage: Usage) -> Iterator[Family]:
 
 @asynccontextmanager
 async def metrics_served(
-    listeners: Sequence[socket.socket], service: ImageService, pulls: Pulls, requests: RequestTimes, settings: Settings
+    listeners: Sequence[socket.socket],
+    service: ImageService,
+    pulls: Pulls,
+    requests: RequestTimes,
+    stores: Stores,
+    settings: Settings,
 ) -> AsyncIterator[None]:
     """Serve ``/metrics`` on `listeners` for as long as the block lasts."""
 
     def measure() -> Usage:
-        with measuring(settings) as (_, disk):
+        with measuring(settings, held=stores.leases.held) as (_, disk):
             return disk.measure()
 
     metrics = DaemonMetrics(service, pulls, requests, measure)

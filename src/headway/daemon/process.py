@@ -132,7 +132,7 @@ class Daemon:
                 await loop.create_server(server, sock=listener.socket, ssl=listener.tls, backlog=BACKLOG)
                 for listener in listeners
             ]
-            async with metrics_served(metrics, service, pulls, times, self._configuration.settings):
+            async with metrics_served(metrics, service, pulls, times, stores, self._configuration.settings):
                 for line in greeting(self._configuration, listeners, service, stores):
                     self._tell(line)
                 notify("READY=1")

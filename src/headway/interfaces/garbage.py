@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -34,6 +34,10 @@ class Lease(Protocol):
 
 class Leases(Protocol):
     """Leases outlive their holders: what a stopped or killed pull has brought is there when it goes on."""
+
+    @property
+    def held(self) -> Container[str]:
+        """The leases that somebody holds now, for who looks at the same records another way; any thread may ask."""
 
     def hold(self, purpose: str, subject: Digest) -> AbstractContextManager[Lease]:
         """Give a lease; whoever holds the same one later finds what was added.

@@ -42,7 +42,7 @@ class Holdings:
     Args:
         root: The data root.
         database: Its database.
-        held: The leases that this process holds.
+        held: The leases that somebody holds.
 
     Attributes:
         pieces: Bytes of every piece.

@@ -8,7 +8,7 @@ Rule 3: who holds a lease is known to this process alone: the data root has one 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from threading import Lock
@@ -23,13 +23,20 @@ class SqliteLeases:
     Args:
         database: Where they are.
         now: The time, seconds since the epoch.
-        held: Those that this process holds, shared by all who look at one data root.
+        held_beside: Those that somebody holds by another `SqliteLeases`, of whose records `database` is a copy.
     """
 
-    def __init__(self, database: Database, *, now: Callable[[], float] = time.time, held: Held | None = None) -> None:
+    def __init__(
+        self, database: Database, *, now: Callable[[], float] = time.time, held_beside: Container[str] = ()
+    ) -> None:
         self._database = database
         self._now = now
-        self.held = held or Held()
+        self._held = Held(held_beside)
+
+    @property
+    def held(self) -> Container[str]:
+        """Those that somebody holds now."""
+        return self._held
 
     @contextmanager
     def hold(self, purpose: str, subject: Digest) -> Iterator[SqliteLease]:
@@ -37,11 +44,11 @@ class SqliteLeases:
 
         A second holder at the same time gets a lease beside it, so that neither ends the other's.
         """
-        lease = self.held.take(f"{purpose} {subject}")
+        lease = self._held.take(f"{purpose} {subject}")
         try:
             yield SqliteLease(self, lease, purpose)
         finally:
-            self.held.leave(lease)
+            self._held.leave(lease)
 
     def add(self, lease: str, purpose: str, contents: Iterable[Digest]) -> None:
         """See `SqliteLease.add`."""
@@ -61,7 +68,7 @@ class SqliteLeases:
         """See `SqliteLease.drop`."""
         with self._database.transaction():
             rows = self._database.query("SELECT lease FROM leases WHERE purpose = ?", (purpose,))
-            self.end({other for (other,) in rows if other not in self.held} | {lease})
+            self.end({other for (other,) in rows if other not in self._held} | {lease})
 
     def subject(self, purpose: str) -> Digest | None:
         """Return what the lease is about that was used last for a purpose; None where there is none."""
@@ -71,12 +78,12 @@ class SqliteLeases:
     def idle(self) -> list[str]:
         """Return the leases that nobody holds, sorted."""
         rows = self._database.query("SELECT lease FROM leases ORDER BY lease")
-        return [lease for (lease,) in rows if lease not in self.held]
+        return [lease for (lease,) in rows if lease not in self._held]
 
     def idle_for(self, content: Digest) -> list[str]:
         """Return the leases that nobody holds and that name `content`."""
         rows = self._database.query("SELECT lease FROM leased WHERE content = ?", (content,))
-        return [lease for (lease,) in rows if lease not in self.held]
+        return [lease for (lease,) in rows if lease not in self._held]
 
     def contents(self, lease: str) -> list[Digest]:
         """Return what a lease names."""
@@ -89,20 +96,25 @@ class SqliteLeases:
 
 
 class Held:
-    """The leases that this process holds."""
+    """The leases that this process holds.
 
-    def __init__(self) -> None:
+    Args:
+        beside: More that somebody holds, taken and left elsewhere.
+    """
+
+    def __init__(self, beside: Container[str] = ()) -> None:
         self._lock = Lock()
         self._leases: set[str] = set()
+        self._beside = beside
 
-    def __contains__(self, lease: str) -> bool:
-        return lease in self._leases
+    def __contains__(self, lease: object) -> bool:
+        return lease in self._leases or lease in self._beside
 
     def take(self, wanted: str) -> str:
         """Return `wanted`, or where somebody holds that, the first free name beside it; it is held from now on."""
         with self._lock:
             names = (wanted if number == 1 else f"{wanted} #{number}" for number in count(1))
-            lease = next(name for name in names if name not in self._leases)
+            lease = next(name for name in names if name not in self)
             self._leases.add(lease)
         return lease
 

@@ -25,10 +25,10 @@ class SqliteUsage:
     Args:
         root: The data root.
         database: Its database.
-        held: The leases that this process holds.
+        held: The leases that somebody holds.
     """
 
-    def __init__(self, root: DataRoot, database: Database, held: Container[str] = ()) -> None:
+    def __init__(self, root: DataRoot, database: Database, held: Container[str]) -> None:
         self._root = root
         self._database = database
         self._held = held

@@ -90,7 +90,7 @@ class HeadwayRoutes:
 
     async def _usage(self, call: Call) -> object:
         def measure() -> Measured:
-            with measuring(self._settings) as (_, disk):
+            with measuring(self._settings, held=self._stores.leases.held) as (_, disk):
                 return Measured(disk.measure(), self._service.images(intermediate=True))
 
         return await asyncio.to_thread(measure)
@@ -101,7 +101,7 @@ class HeadwayRoutes:
         return await asyncio.to_thread(prune, wanted.filters, unfinished=wanted.unfinished)
 
     def _imagined_prune(self, filters: Filters, *, unfinished: bool) -> PruneReport:
-        with imagining(self._settings) as stores:
+        with imagining(self._settings, held=self._stores.leases.held) as stores:
             return Pruner(stores).prune(filters, unfinished=unfinished)
 
     async def _mounts(self, call: Call) -> object:
