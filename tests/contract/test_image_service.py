@@ -8,13 +8,16 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from headway.composition.pushes import pushing
 from headway.composition.service import image_service
 from headway.composition.writing import writing
-from headway.distribution.endpoints import Endpoint
+from headway.distribution.endpoints import Endpoint, InsecureRegistries
 from headway.errors import (
     ConflictError,
     InvalidSettingError,
@@ -36,7 +39,8 @@ from headway.service.progress import LayerProgress, PullDone, PullEvent
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.fakes import images
-from tests.fakes.house import add_image, memory_service
+from tests.fakes.house import add_image, memory_config, memory_service
+from tests.fakes.simulated_pushes import SimulatedPusher
 from tests.fakes.simulated_registry import SimulatedBlob, SimulatedRegistry
 from tests.faults.story import Fault, Status
 
@@ -512,3 +516,35 @@ async def test_the_daemons_key_is_made_at_its_first_start_and_stays(tmp_path: Pa
     with writing(settings, pytest.fail) as stores, pytest.raises(StoreError, match=r"key\.json is damaged"):
         async with image_service(settings, stores):
             pass
+
+
+class WatchedPusher(SimulatedPusher):
+    """Takes note of whom it was to ask, and whether with verified TLS."""
+
+    def __init__(self, registry: SimulatedRegistry) -> None:
+        super().__init__(registry)
+        self.secure: dict[str, bool] = {}
+
+    def strike(self, kind: str, method: str, endpoint: Endpoint, repository: str, digest: str) -> int | None:
+        self.secure[endpoint.host] = endpoint.secure
+        return super().strike(kind, method, endpoint, repository, digest)
+
+
+async def test_a_push_may_ask_the_daemons_insecure_registries_and_the_requests_own(
+    stores: Stores, registry: SimulatedRegistry, tmp_path: Path
+) -> None:
+    pusher = WatchedPusher(registry)
+    config = memory_config(stores, registry, tmp_path)
+    own = msgspec.structs.replace(config.registry_service, insecure=lambda: InsecureRegistries(["set.test"]))
+    pushes = partial(pushing, Settings(data_root=tmp_path), stores, pusher=pusher)
+    service = ImageService(
+        msgspec.structs.replace(config, registry_service=own, pushes=lambda live: pushes(limits=live))
+    )
+    await pull(service)
+
+    async with service:
+        for host in ("set.test", "asked.test", "other.test"):
+            tag = service.tag_image(ONE.image_id, f"{host}/test/image", "1")
+            await service.push_image(tag, lambda _: None, insecure=["asked.test"])
+
+    assert pusher.secure == {"set.test": False, "asked.test": False, "other.test": True}

@@ -29,23 +29,26 @@ AMD64 = Platform("linux", "amd64")
 
 def memory_service(stores: Stores, registry: SimulatedRegistry, place: Path, **limits: int) -> ImageService:
     """Return an image service over `stores` and one registry for every host; `place` is a directory."""
+    return ImageService(memory_config(stores, registry, place, **limits))
+
+
+def memory_config(stores: Stores, registry: SimulatedRegistry, place: Path, **limits: int) -> ImageServiceConfig:
+    """Return what `memory_service` makes its service of."""
     settings = Settings(data_root=place)
-    return ImageService(
-        ImageServiceConfig(
-            stores=stores,
-            place=place,
-            registry_service=RegistryService(
-                index=registry, files=NoWeb(), verify=lambda _, login: login, host_platform=AMD64
-            ),
-            trust_key=KnownTrustKey(),
-            applier=apply_apart,
-            access=RootfsAccess(),
-            saver=saver(stores),
-            loader=loader(settings, stores),
-            pulls=lambda live: pulling(settings, stores, limits=live, registry=registry),
-            pushes=lambda live: pushing(settings, stores, limits=live, pusher=SimulatedPusher(registry)),
-            **limits,
-        )
+    return ImageServiceConfig(
+        stores=stores,
+        place=place,
+        registry_service=RegistryService(
+            index=registry, files=NoWeb(), verify=lambda _, login: login, host_platform=AMD64
+        ),
+        trust_key=KnownTrustKey(),
+        applier=apply_apart,
+        access=RootfsAccess(),
+        saver=saver(stores),
+        loader=loader(settings, stores),
+        pulls=lambda live: pulling(settings, stores, limits=live, registry=registry),
+        pushes=lambda live: pushing(settings, stores, limits=live, pusher=SimulatedPusher(registry)),
+        **limits,
     )
 
 

@@ -17,7 +17,6 @@ from typing import Self
 import msgspec
 
 from headway.distribution.credentials import Credentials
-from headway.distribution.endpoints import InsecureRegistries
 from headway.distribution.login_server import login_endpoint
 from headway.distribution.transfer_limits import TransferLimits
 from headway.distribution.web_file import web_endpoint
@@ -387,11 +386,11 @@ class ImageService:
     ) -> list[PushDone]:
         """Bring an image to its registry, or every tag of a repository where none is named; see `ImagePusher`.
 
-        Hosts in `insecure` may be asked without verified TLS, too.
+        Hosts in `insecure` may be asked without verified TLS, besides those that are set.
         """
         if self._pusher is None:
             raise OutOfOrderError("the image service reaches registries inside its context only")
-        allowed = InsecureRegistries(insecure) if insecure else self._config.registry_service.insecure()
+        allowed = self._config.registry_service.insecure().including(insecure)
         request = PushRequest(reference, platform, allowed, login)
         if reference.tag:
             return [await self._pusher.push(request, report)]
