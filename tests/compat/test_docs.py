@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
+
+import pytest
 
 HOME = Path(__file__).parents[2]
 
@@ -76,3 +80,23 @@ def test_the_map_names_only_rooms_that_are_there() -> None:
 
     assert set(re.findall(r"`([a-z_]+)`", rooms)) <= there
     assert set(re.findall(r"^\| `([a-z_]+)/`", rooms, re.M)) == folders
+
+
+@pytest.mark.parametrize(
+    ("folder", "part"),
+    [("distribution", "### Decisions"), ("service", "### Services"), ("layers", "### Files of a layer")],
+)
+def test_the_map_has_every_module_of_the_largest_rooms(folder: str, part: str) -> None:
+    page = (HOME / "docs/architecture.md").read_text()
+    named = re.findall(r"`([a-z_]+\*?)`", page.split(part)[1].split("\n### ")[0])
+    modules = {path.stem for path in (HOME / "src/headway" / folder).glob("*.py")} - {"__init__"}
+
+    assert {module for module in modules if not any(fnmatch(module, name) for name in named)} == set()
+
+
+def test_the_map_has_the_layers_that_are_checked() -> None:
+    page = (HOME / "docs/architecture.md").read_text()
+    contract = tomllib.loads((HOME / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    drawn = page.split("Imports point down this list only:")[1].split("```")[1]
+
+    assert " ".join(drawn.split()).split(" → ") == [layer.replace("headway.", "") for layer in contract["layers"]]
