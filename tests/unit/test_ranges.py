@@ -58,15 +58,6 @@ def test_the_run_from_an_offset_ends_at_the_first_byte_not_held(pairs: list[tupl
 
 
 @given(intervals, offsets)
-def test_the_next_start_is_the_first_held_byte_behind(pairs: list[tuple[int, int]], offset: int) -> None:
-    ranges = Ranges(pairs)
-
-    found = ranges.next_start(offset)
-
-    assert found == min((held for held in model(pairs) if held >= offset), default=None)
-
-
-@given(intervals, offsets)
 def test_gaps_are_what_is_not_held(pairs: list[tuple[int, int]], size: int) -> None:
     gaps = list(Ranges(pairs).gaps(size))
 

@@ -140,7 +140,7 @@ def test_a_session_that_a_cut_has_cost_begins_anew() -> None:
 
     assert failed(machine, CUT) == Ask()
     assert told(machine, None) == Open()
-    assert machine.at_start
+    assert machine.offset == 0
 
 
 def test_a_registry_that_does_not_answer_the_question_gets_the_blob_anew() -> None:

@@ -10,7 +10,7 @@ from headway.units import duration, size
 __all__ = ["about", "ago", "bit_rate", "clock", "duration", "size"]
 
 
-def ago(created: str, now: float | None = None) -> str:
+def ago(created: str) -> str:
     """Return how long ago an RFC 3339 time was: ``3 weeks ago``; ``N/A`` where it says nothing."""
     try:
         moment = datetime.fromisoformat(_micro(created))
@@ -18,7 +18,7 @@ def ago(created: str, now: float | None = None) -> str:
         return "N/A"
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    seconds = (now if now is not None else time.time()) - moment.timestamp()
+    seconds = time.time() - moment.timestamp()
     for unit, length, until in _AGES:
         if seconds < until:
             count = int(seconds // length)

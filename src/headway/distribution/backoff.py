@@ -10,7 +10,6 @@ Rule 5: a wait that is longer than anybody wants to wait is not begun: better to
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import msgspec
@@ -34,7 +33,6 @@ MAX_ASKED_SECONDS = 600.0
 FIRST_CONTACT_ATTEMPTS = 3
 FIRST_CONTACT_SECONDS = 9.0  # ten for the user, who waits for our start and end too
 REACHED_SECONDS = 60.0
-FOR_EVER = math.inf
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):

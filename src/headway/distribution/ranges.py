@@ -39,13 +39,6 @@ class Ranges:
         index = bisect_right(self._starts, offset) - 1
         return max(offset, self._ends[index]) if index >= 0 else offset
 
-    def next_start(self, offset: int) -> int | None:
-        """Return where the first held byte at or behind `offset` lies, or None."""
-        if self.held_from(offset) > offset:
-            return offset
-        index = bisect_right(self._starts, offset)
-        return self._starts[index] if index < len(self._starts) else None
-
     def gaps(self, size: int) -> Iterator[tuple[int, int]]:
         """Yield the intervals of ``[0, size)`` that are not held, in order."""
         return self.gaps_between(0, size)

@@ -117,11 +117,6 @@ class BlobUpload:
         """How many bytes the registry holds, as far as it has said."""
         return self._offset
 
-    @property
-    def at_start(self) -> bool:
-        """Whether nothing of the blob is at the registry: whoever goes on from here risks the least."""
-        return self._offset == 0
-
     def next_action(self) -> Action:
         """Return the action to perform now. A `Wait` is due once: the action after it follows when it has passed.
 

@@ -95,11 +95,6 @@ def plain_entry(fields: tuple[bytes, ...]) -> Entry:
     )
 
 
-def has_body(entry: Entry) -> bool:
-    """Tell whether the archive holds content for an entry that `plain_entry` made and nothing extends."""
-    return holds_body(entry.kind, entry.name)
-
-
 def holds_body(kind: bytes, name: bytes) -> bool:
     """Tell whether the archive holds content behind a header, by its own kind and name."""
     return kind not in WITHOUT_BODY and not (kind == FILE and name.endswith(b"/"))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import msgspec
 from aiohttp import web
 
@@ -23,12 +20,10 @@ class EventRoutes:
 
     Args:
         events: Where they are told.
-        clock: Nanoseconds since the epoch.
     """
 
-    def __init__(self, events: Events, *, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, events: Events) -> None:
         self._events = events
-        self._clock = clock
 
     def routes(self) -> list[Route]:
         """Return the lines of the table."""
@@ -36,7 +31,7 @@ class EventRoutes:
 
     async def _stream(self, call: Call) -> web.StreamResponse:
         filters = queries.filters(call.query)
-        query = EventQuery.parse(call.text("since"), call.text("until"), filters, now=self._clock())
+        query = EventQuery.parse(call.text("since"), call.text("until"), filters, now=self._events.clock())
         response = web.StreamResponse(headers=stream_headers("application/json"))
         with listen(self._events, query) as listener:
             await response.prepare(call.request)  # at once: a client waits for the headers before it goes on
