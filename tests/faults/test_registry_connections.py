@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from headway.distribution.endpoints import Endpoint, InsecureRegistries, mirror_endpoint
 from headway.errors import (
     Fault,
     HeadwayError,
@@ -406,6 +407,28 @@ def test_a_plain_registry_is_found_behind_https_once(caplog: pytest.LogCaptureFi
         assert first < 1
         assert registry.connections == 2  # the TLS hello, and one for everything else
         assert [line.kind for line in registry.log] == ["manifest", "blob"]
+
+
+def test_a_plain_registry_that_one_request_allows_is_asked_by_tls_for_every_other() -> None:
+    with Registry([IMAGE]) as registry, client_of(registry.host, scheme="https") as client:
+        client.manifest()
+        client.endpoint = Endpoint(registry.host)
+        with pytest.raises((UnreachableError, MisbehavedError)):
+            client.manifest()
+        client.endpoint = Endpoint(registry.host, secure=False)
+
+        assert client.manifest()
+        assert [line.kind for line in registry.log] == ["manifest", "manifest"]
+
+
+def test_a_plain_mirror_takes_no_tls_from_the_registry_at_its_host() -> None:
+    with Registry([IMAGE]) as registry, client_of(registry.host) as client:
+        client.endpoint = mirror_endpoint(f"http://{registry.host}", InsecureRegistries())
+        client.manifest()
+        client.endpoint = Endpoint(registry.host)
+
+        with pytest.raises((UnreachableError, MisbehavedError)):
+            client.manifest()
 
 
 def test_a_firewall_that_says_no_route_to_the_port_of_tls_hides_no_plain_registry(

@@ -177,24 +177,32 @@ class RegistryClient:
         return self._authorizer
 
     def schemes(self, endpoint: Endpoint) -> list[str]:
-        """Return the schemes to try, in order: HTTPS first, HTTP behind it only for insecure registries."""
-        if endpoint.blob_path:  # its URL says how; what a registry at the same host speaks is another matter
+        """Return the schemes to try, in order: HTTPS first, HTTP behind it only for insecure registries.
+
+        Who allows plain HTTP allows it for what he asks himself: what a host was found to speak then is no reason to
+        ask it so for anybody else, nor when the settings allow it no more.
+        """
+        if _says_how(endpoint):
             return [endpoint.scheme]
-        if known := self._schemes.get(endpoint.host):
-            return [known]
-        if endpoint.scheme == "http" or endpoint.mirror:
-            return [endpoint.scheme]
-        return ["https"] if endpoint.secure else ["https", "http"]
+        if endpoint.secure:
+            return ["https"]
+        known = self._schemes.get(endpoint.host)
+        return [known] if known else ["https", "http"]
 
     def scheme_worked(self, endpoint: Endpoint, scheme: str) -> None:
         """Remember which scheme a host answers to."""
-        if not endpoint.blob_path:  # a URL with http must not take TLS from the registry at its host
+        if not _says_how(endpoint):
             self._schemes[endpoint.host] = scheme
 
     def count(self, received: int) -> None:
         """Add to `received_bytes`."""
         with self._lock:
             self._received += received
+
+
+def _says_how(endpoint: Endpoint) -> bool:
+    """Tell whether a URL says by which scheme to ask; what a registry at the same host speaks is another matter."""
+    return bool(endpoint.blob_path) or endpoint.mirror or endpoint.scheme == "http"
 
 
 def _tags(data: bytes, endpoint: Endpoint) -> list[str]:
