@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -274,19 +275,22 @@ async def test_a_record_is_not_overtaken_though_who_waits_for_it_leaves() -> Non
     assert [each.state for each in store.list()] == [S.COMPLETE]
 
 
-async def test_a_detached_pull_waits_for_the_link_and_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_detached_pull_waits_for_the_link_and_tries_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("headway.distribution.pull_states.FIRST_WAIT_SECONDS", 0.01)
-    async with process(MemoryPullStore()) as scene:
-        await scene.pulls.start(EDGE)
+    caplog.set_level(logging.INFO, "headway.service.pull_runs")
+    async with process(MemoryPullStore()) as scene, asyncio.timeout(20):
+        pull = await scene.pulls.start(EDGE)
         scene.bringer.let(EDGE, LINK)
-        await settled()
-        (waiting,) = await scene.pulls.list()
         scene.bringer.let(EDGE)
-        await asyncio.sleep(0.05)
-        states = await scene.states()
+        while await scene.states() != {"edge:1": "complete"}:  # noqa: ASYNC110  # records are written in threads
+            await asyncio.sleep(0.01)
 
-    assert (waiting.state, waiting.reason) == (S.WAITING_FOR_LINK, str(LINK))
-    assert states == {"edge:1": "complete"}
+    # What it was in between is in the log: on a busy machine the wait is over before anybody can look.
+    waiting, _, _ = caplog.messages
+    assert waiting == f"pull {pull.pull_id} ({EDGE.reference}) is {S.WAITING_FOR_LINK}: {LINK}"
+    assert len(scene.bringer.asked) == 2
 
 
 async def test_a_watched_pull_fails_with_its_error_and_its_record_says_why() -> None:
