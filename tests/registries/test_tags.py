@@ -14,6 +14,7 @@ from headway.registry.credentials import anonymous
 from headway.registry.http import HttpClient
 from tests.fakes import images
 from tests.fakes.cli import Cli
+from tests.fakes.daemon import daemon
 from tests.fakes.servers import DockerRegistry
 from tests.faults.registry import Registry
 from tests.faults.story import Fault as On
@@ -67,6 +68,16 @@ def test_a_plan_and_a_budget_know_of_every_tag_before(registry: DockerRegistry, 
     assert document["total"]["to_fetch"] < 60_000
     assert refused.returncode == 76
     assert (allowed.returncode, sorted(allowed.stdout.split())) == (0, [f"{name}:1", f"{name}:2"])
+
+
+def test_a_daemon_asks_for_the_tags_where_the_command_says(registry: DockerRegistry, tmp_path: Path) -> None:
+    push(registry, "tags/mirrored", "1", "2")
+
+    with daemon(tmp_path) as running:
+        done = Cli(running.data_root)("pull", "-a", "-q", "--registry-mirror", registry.url, "tags/mirrored")
+
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split()) == ["docker.io/tags/mirrored:1", "docker.io/tags/mirrored:2"]
 
 
 @pytest.mark.parametrize("suffix", [":1", f"@sha256:{'0' * 64}"])

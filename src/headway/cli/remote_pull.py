@@ -144,11 +144,12 @@ class RemotePull:
     def _each_tag(self, requests: Sequence[PullRequest]) -> Iterator[Outcome]:
         for request in requests:
             try:
-                references = self._pulls.tags(request.reference, self._login(request.reference))
+                tags = self._pulls.tags(self._wish(request), self._login(request.reference))
             except HeadwayError as error:
                 yield request, error
                 continue
-            for reference in references:
+            for tag in tags:
+                reference = request.reference.with_tag(tag)
                 yield from self._together([msgspec.structs.replace(request, reference=reference)])
 
     def _ended(self, request: PullRequest, wish: Wish) -> Outcome:

@@ -10,7 +10,6 @@ from headway.client.daemon import Daemon
 from headway.distribution.credentials import Credentials
 from headway.errors import NoDaemonError
 from headway.interfaces.pulls import PullRecord, Wish
-from headway.oci.reference import Reference
 from headway.service.plan_requests import PlanRequest, Plans
 from headway.service.progress import PullDone, PullEvent, Report
 from headway.service.requests import PriorityRequest
@@ -47,10 +46,9 @@ class DaemonPulls:
         """Return what pulls would cost."""
         return self._daemon.ask("POST", "plans", Plans, request)
 
-    def tags(self, repository: Reference, login: Credentials | None) -> list[Reference]:
-        """Return a repository's names with every tag that its registry has."""
-        tags = self._daemon.ask("GET", "tags", list[str], login=login, name=str(repository))
-        return [repository.with_tag(tag) for tag in tags]
+    def tags(self, wish: Wish, login: Credentials | None) -> list[str]:
+        """Return every tag that the registry has of the repository that is wished for."""
+        return self._daemon.ask("POST", "tags", list[str], wish, login)
 
     def list(self, *, ended: bool) -> list[PullRecord]:
         """Return pulls, the newest first; `ended` ones too where that is asked for."""

@@ -396,9 +396,15 @@ class ImageService:
             return [await self._pusher.push(request, report)]
         return await self._pusher.push_all(request, report)
 
-    def get_repository(self, reference: Reference, login: Credentials | None = None) -> Repository:
-        """Return the repository that a reference names, to be asked without a pull."""
-        request = self._config.registry_service.request(reference, login=login)
+    def get_repository(
+        self,
+        reference: Reference,
+        login: Credentials | None = None,
+        mirrors: tuple[str, ...] = (),
+        insecure: tuple[str, ...] = (),
+    ) -> Repository:
+        """Return the repository that a reference names, to be asked without a pull; see `pull_request`."""
+        request = self.pull_request(reference, None, login, mirrors, insecure)
         tools = self._pulls.tools
         return Repository(tools, tools.registry, self._stores.hosts, request)
 

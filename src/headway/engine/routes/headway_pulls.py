@@ -47,7 +47,7 @@ class HeadwayPullRoutes:
     def routes(self) -> list[Route]:
         """Return the lines of the table."""
         return [
-            Route("GET", "/headway/tags", answering(self._tags)),
+            Route("POST", "/headway/tags", answering(self._tags)),
             Route("POST", "/headway/plans", answering(self._plan)),
             Route("GET", "/headway/pulls", answering(self._list)),
             Route("POST", "/headway/pulls", self._pull),
@@ -60,9 +60,11 @@ class HeadwayPullRoutes:
         ]
 
     async def _tags(self, call: Call) -> object:
-        reference = Reference.parse(call.text("name"))
+        wish = await asked(call, Wish)
+        reference = Reference.parse(wish.reference)
+        repository = self._service.get_repository(reference, login_of(call), wish.mirrors, wish.insecure)
         try:
-            return await self._service.get_repository(reference, login_of(call)).tags()
+            return await repository.tags()
         except HeadwayError as error:
             raise PullIncompleteError(reference.familiar, error) from error
 

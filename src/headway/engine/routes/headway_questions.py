@@ -49,12 +49,10 @@ class HeadwayQuestionRoutes:
     async def _outdated(self, call: Call) -> object:
         wanted = await asked(call, OutdatedRequest)
         references = [Reference.parse(name).with_default_tag() for name in wanted.names]
-        tools = self._service.distribution_services().download_manager.tools
 
         def repository(reference: Reference) -> Repository:
             login = wanted.logins.get(f"{reference.domain}/{reference.path}")
-            request = self._service.pull_request(reference, login=login, insecure=wanted.insecure)
-            return Repository(tools, tools.registry, self._stores.hosts, request)
+            return self._service.get_repository(reference, login, insecure=wanted.insecure)
 
         with keeping_to(OwnLimits(attempts=ATTEMPTS, patience=0.0)):
             found = await Outdated(self._stores, repository).check(references)
