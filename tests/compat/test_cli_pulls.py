@@ -125,6 +125,17 @@ def test_a_pull_shows_the_same_with_a_daemon_and_without(scene: Scene, tmp_path:
         assert (masked(held), held.returncode) == (masked(here), 1)
 
 
+def test_a_mirror_for_docker_hub_is_asked_for_nothing_else_with_a_daemon_and_without(
+    scene: Scene, tmp_path: Path
+) -> None:
+    with Registry([SMALL]) as mirror:
+        words = ("pull", "-q", "--registry-mirror", f"http://{mirror.host}", scene.small)
+        done = [cli(*words) for cli in (scene.cli, Cli(tmp_path / "root"))]
+
+        assert [each.returncode for each in done] == [0, 0]
+        assert mirror.log == []
+
+
 def test_a_dry_run_says_the_same_with_a_daemon_and_without(scene: Scene, tmp_path: Path) -> None:
     alone, words = Cli(tmp_path / "root"), ("pull", "--dry-run", "--format", "json", scene.large("planned"))
     held, here = scene.cli(*words), alone(*words)

@@ -28,7 +28,7 @@ from headway.composition.network import credential_source
 from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidSettingError, OverBudgetError
 from headway.interfaces.pulls import Wish
-from headway.oci.reference import Reference
+from headway.oci.reference import DOCKER_HUB, Reference
 from headway.quantities import parse_duration, parse_priority, parse_size
 from headway.service.plan_requests import Planned, PlanRequest, Plans
 from headway.service.progress import PullEvent
@@ -166,10 +166,11 @@ class RemotePull:
 
     def _wish(self, request: PullRequest) -> Wish:
         options = self._options
+        mirrors = options.registry_mirror if request.reference.domain == DOCKER_HUB else None  # the flag's own meaning
         return Wish(
             reference=str(request.reference),
             platform=str(request.platform) if options.platform else "",
-            mirrors=tuple(options.registry_mirror or ()),
+            mirrors=tuple(mirrors or ()),
             insecure=tuple(options.insecure_registry or ()),
             priority=parse_priority(options.priority),
             rate=parse_size(options.limit_rate) if options.limit_rate else 0,
