@@ -80,6 +80,24 @@ def test_a_daemon_asks_for_the_tags_where_the_command_says(registry: DockerRegis
     assert sorted(done.stdout.split()) == ["docker.io/tags/mirrored:1", "docker.io/tags/mirrored:2"]
 
 
+def test_a_daemon_plans_and_starts_every_tag(registry: DockerRegistry, tmp_path: Path) -> None:
+    push(registry, "tags/daemon", "1", "2")
+    name = f"{registry.host}/tags/daemon"
+
+    with daemon(tmp_path) as running:
+        headway = Cli(running.data_root)
+        planned = headway("pull", "-a", "--dry-run", "--format", "json", name)
+        missing = headway("pull", "-a", "--dry-run", f"{registry.host}/tags/nothing")
+        started = headway("pull", "-a", "--detach", name)
+        listed = headway("pulls", "-a", "--format", "{{.ID}} {{.Image}}")
+
+    pulls = dict(line.split() for line in listed.stdout.splitlines())
+    assert sorted(item["reference"] for item in json.loads(planned.stdout)["items"]) == [f"{name}:1", f"{name}:2"]
+    assert missing.returncode == 1
+    assert "no such repository: tags/nothing" in missing.stderr
+    assert sorted(pulls[pull_id] for pull_id in started.stdout.split()) == [f"{name}:1", f"{name}:2"]
+
+
 @pytest.mark.parametrize("suffix", [":1", f"@sha256:{'0' * 64}"])
 def test_a_tag_and_all_of_them_exclude_each_other(headway: Cli, suffix: str) -> None:
     done = headway("pull", "--all-tags", f"127.0.0.1:1/tags/all{suffix}")

@@ -72,6 +72,8 @@ class RemotePull:
 
     def run(self, requests: Sequence[PullRequest]) -> int:
         """Bring images and return the exit status; each that fails is explained, and the others go on."""
+        if self._options.all_tags and (self._options.dry_run or self._options.detach):  # all of them at once
+            requests = [each for request in requests for each in self._tags_of(request)]
         if self._options.dry_run:
             return self._plan(requests)
         if self._options.detach:
@@ -144,13 +146,16 @@ class RemotePull:
     def _each_tag(self, requests: Sequence[PullRequest]) -> Iterator[Outcome]:
         for request in requests:
             try:
-                tags = self._pulls.tags(self._wish(request), self._login(request.reference))
+                found = self._tags_of(request)
             except HeadwayError as error:
                 yield request, error
                 continue
-            for tag in tags:
-                reference = request.reference.with_tag(tag)
-                yield from self._together([msgspec.structs.replace(request, reference=reference)])
+            for each in found:
+                yield from self._together([each])
+
+    def _tags_of(self, request: PullRequest) -> list[PullRequest]:
+        tags = self._pulls.tags(self._wish(request), self._login(request.reference))
+        return [msgspec.structs.replace(request, reference=request.reference.with_tag(tag)) for tag in tags]
 
     def _ended(self, request: PullRequest, wish: Wish) -> Outcome:
         try:
