@@ -128,8 +128,8 @@ async def _pull_all(
     settings: Settings, stores: Stores, requests: list[PullRequest], view: View, options: Namespace
 ) -> int:
     from headway.composition.durable import command_pulls  # noqa: PLC0415  # as above
-    from headway.composition.pulls import pulling  # noqa: PLC0415
-    from headway.daemon.memory import give_back  # noqa: PLC0415
+    from headway.composition.pulls import pulling  # noqa: PLC0415  # as above
+    from headway.daemon.memory import give_back  # noqa: PLC0415  # as above
 
     give_back()
     # SIGTERM ends a pull as Ctrl-C does: with everything kept, and said.

@@ -73,7 +73,7 @@ def certificates(environment: Mapping[str, str]) -> Path | None:
 
 
 def _if_headway(host: str) -> Daemon | None:
-    from headway.errors import HeadwayError  # noqa: PLC0415
+    from headway.errors import HeadwayError  # noqa: PLC0415  # only who has DOCKER_HOST set pays for it
 
     try:
         daemon = daemon_at(host)

@@ -32,7 +32,7 @@ class Screen:
 
     def __init__(self, stream: TextIO, rows: Callable[[], Iterable[Row]]) -> None:
         # Past the safe stream, for drawing takes control characters; what is drawn here is made safe by itself.
-        raw = LossyStream(open(stream.fileno(), "wb", closefd=False), stream.encoding, "backslashreplace")  # noqa: SIM115
+        raw = LossyStream(open(stream.fileno(), "wb", closefd=False), stream.encoding, "backslashreplace")  # noqa: SIM115  # as long as the process
         self.titles: list[str] = []
         self.waiting = ""
         self._rows = rows

@@ -102,7 +102,7 @@ def certificate_files(directory: Path) -> CertificateFiles | None:
     except OSError:
         return None
     for name in names:
-        stem, suffix = os.path.splitext(name)  # noqa: PTH122
+        stem, suffix = os.path.splitext(name)  # noqa: PTH122  # a name, as above
         if suffix == ".cert" and f"{stem}.key" not in names:
             raise InvalidSettingError(
                 f"missing key {stem}.key for client certificate {directory / name}. "

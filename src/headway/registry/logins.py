@@ -122,7 +122,7 @@ class LoginFile:
                 os.replace(temporary, target)  # noqa: PTH105  # one name is a path, the other a text
             except BaseException:
                 with suppress(OSError):
-                    os.unlink(temporary)  # noqa: PTH108
+                    os.unlink(temporary)  # noqa: PTH108  # a text, as above
                 raise
         except OSError as error:
             raise InvalidSettingError(f"cannot write {self.path}: {error.strerror}") from None

@@ -50,7 +50,7 @@ class Response(http.client.HTTPResponse):
             http.client.HTTPException: It is cut, never ends, or is no answer.
         """
         file = self.fp
-        self.fp = _Head(file)  # type: ignore[assignment]
+        self.fp = _Head(file)  # type: ignore[assignment]  # it has of a file what begin() asks for
         try:
             super().begin()
             while self.status < 200 and self.status != _SWITCHING_PROTOCOLS:

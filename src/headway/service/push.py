@@ -266,7 +266,7 @@ class _Push:
         for entry in self._documents.entries(index):
             if entry.digest == manifest.digest:
                 continue
-            if await self._asker.ask(lambda e, digest=entry.digest: pusher.has_manifest(e, path, digest)):  # type: ignore[misc]
+            if await self._asker.ask(lambda e, digest=entry.digest: pusher.has_manifest(e, path, digest)):  # type: ignore[misc]  # mypy takes no default here
                 continue
             other = await self._lanes.database(self._documents.image_of, entry.digest)
             if other is None:

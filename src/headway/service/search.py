@@ -98,7 +98,7 @@ def _stars(values: Sequence[str]) -> int:
     return max(map(int, values), default=0)
 
 
-def _is_wanted(found: FoundRepository, automated: bool | None, official: bool | None, stars: int) -> bool:  # noqa: FBT001
+def _is_wanted(found: FoundRepository, automated: bool | None, official: bool | None, stars: int) -> bool:  # noqa: FBT001  # of one caller
     return (
         automated in (None, found.is_automated) and official in (None, found.is_official) and found.star_count >= stars
     )

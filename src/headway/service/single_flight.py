@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 R = TypeVar("R")
 E = TypeVar("E")
@@ -88,7 +88,7 @@ class SingleFlight(Generic[R, E]):
         return flight
 
     async def _wait(self, flight: _Flight[R, E], listener: Listener[E]) -> R:
-        task: asyncio.Task[Any] | None = flight.task
+        task = flight.task
         assert task is not None  # noqa: S101  # set by _begin before anybody can wait
         try:
             result = await asyncio.shield(task)
@@ -99,4 +99,4 @@ class SingleFlight(Generic[R, E]):
                 task.cancel()
         if isinstance(result, BaseException):
             raise result
-        return result  # type: ignore[no-any-return]
+        return result
