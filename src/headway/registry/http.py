@@ -30,12 +30,13 @@ from headway.registry.sending import LOOK_SECONDS, Body, Transmission
 from headway.registry.tls import tls_context
 from headway.registry.translation import translated
 
-READ_BYTES = 1 << 18
-SHORT_BYTES = 4096
-LENGTH_DIGITS = 18
-EARLY_SECONDS = 2.0
-SOON_SECONDS = 4.0
 log = logging.getLogger(__name__)
+
+READ_BYTES = 1 << 18
+SHORT_BYTES = 4096  # of a body that nobody wants: reading them costs less than another connection
+LENGTH_DIGITS = 18  # of a Content-Length: no blob has more bytes, and a longer number is none that means anything
+EARLY_SECONDS = 2.0  # for what was said before the connection was closed: it has arrived by then, or does not come
+SOON_SECONDS = 4.0  # for a body that only explains an answer
 LARGE_BYTES = 16_384  # so many do not come in small packets only
 _NOTHING_BEHIND = "nothing came behind the headers: are large packets lost on the way?"
 
@@ -71,6 +72,7 @@ class Exchange:
         self._connection: Connection | None = None
         self._response: http.client.HTTPResponse | None = None
         self._aborted = False
+        self._is_cut_short = False
         self._lock = threading.Lock()
         self._body_bytes = 0
         self.status = 0
@@ -80,7 +82,6 @@ class Exchange:
         self.connect_seconds: float | None = None
         self.hello_seconds: float | None = None
         self.carried = 0
-        self._is_cut_short = False
 
     @property
     def address(self) -> Address:
