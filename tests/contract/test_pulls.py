@@ -475,6 +475,18 @@ async def test_a_login_of_the_daemons_own_does_after_a_restart_until_it_is_refus
     assert refused == {"edge:1": "waiting for credentials"}
 
 
+async def test_a_login_is_shown_for_nobody_else_who_wants_the_same_by_another_way() -> None:
+    async with process(MemoryPullStore()) as scene:
+        async with client(scene.pulls, EDGE, LOGIN) as ada:
+            await ada.leave()
+        async with client(scene.pulls, msgspec.structs.replace(EDGE, insecure=("ghcr.io",))):
+            await settled()
+        ways = {each.wish.insecure: each.had_login for each in await scene.pulls.list()}
+
+    assert scene.bringer.asked == [(EDGE.reference, LOGIN), (EDGE.reference, None)]
+    assert ways == {(): True, ("ghcr.io",): False}
+
+
 async def test_what_one_login_may_see_is_not_shown_to_another_before_the_registry_has_let_it_in() -> None:
     async with (
         process(MemoryPullStore()) as scene,

@@ -262,9 +262,10 @@ class Pulls:
 def _is_same(pull: DurablePull, wish: Wish, login: Credentials | None) -> bool:
     """Tell whether a wish is for what a pull brings; with a login of its own it is not, while the pull has another.
 
-    What one login may see is not shown to another before the registry has let that one in.
+    What one login may see is not shown to another before the registry has let that one in; and nobody who comes without
+    one says where the login of somebody else is shown.
     """
     known = pull.record.wish
     is_same_image = (known.reference, known.platform) == (wish.reference, wish.platform)
-    same_login = login == pull.login or pull.record.state not in (PullState.RUNNING, PullState.QUEUED)
-    return is_same_image and same_login
+    is_stopped = pull.record.state not in (PullState.RUNNING, PullState.QUEUED)
+    return is_same_image and (login == pull.login or (is_stopped and login is not None))
