@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 import pytest
@@ -16,7 +16,16 @@ from headway.distribution.challenge import Access
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.recent import MOST
-from headway.errors import HeadwayError, InvalidSettingError, MisbehavedError, NotFoundError, RefusedError
+from headway.errors import (
+    Fault,
+    HeadwayError,
+    InvalidSettingError,
+    MisbehavedError,
+    NotFoundError,
+    RefusedError,
+    UnreachableError,
+)
+from headway.registry import response
 from headway.registry.auth import Authorizer
 from headway.registry.http import HttpClient
 from headway.registry.names import Names
@@ -39,6 +48,7 @@ def endless(
     most: int,
     begin: bytes = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n",
     piece: bytes = bytes(64 << 10),
+    pause: float = 0.0,
 ) -> Iterator[tuple[str, list[int]]]:
     """Give ``host:port`` of a server whose answer never ends, and how much it has sent, `most` at the most."""
     sent = [0]
@@ -50,6 +60,7 @@ def endless(
             try:
                 connection.sendall(begin)
                 while sent[0] < most:
+                    time.sleep(pause)
                     connection.sendall(piece)
                     sent[0] += len(piece)
             except OSError:
@@ -59,6 +70,25 @@ def endless(
         thread = threading.Thread(target=serve, args=(sock,))
         thread.start()
         yield f"127.0.0.1:{sock.getsockname()[1]}", sent
+        thread.join()
+
+
+@contextmanager
+def in_pieces(pieces: Sequence[bytes], *, pause: float) -> Iterator[str]:
+    """Give ``host:port`` of a server that answers one request in pieces, with a pause in front of each."""
+
+    def serve(sock: socket.socket) -> None:
+        connection, _ = sock.accept()
+        with connection:
+            connection.recv(4096)
+            for piece in pieces:
+                time.sleep(pause)
+                connection.sendall(piece)
+
+    with listen() as sock:
+        thread = threading.Thread(target=serve, args=(sock,))
+        thread.start()
+        yield f"127.0.0.1:{sock.getsockname()[1]}"
         thread.join()
 
 
@@ -168,6 +198,51 @@ def test_a_head_that_never_ends_is_left(begin: bytes, piece: bytes, said: str) -
         client.manifest()
 
     assert sent[0] < 16 * MiB  # what the kernel took on both sides
+
+
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 "])
+def test_a_head_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, begin: bytes) -> None:
+    monkeypatch.setattr(response, "HEAD_SECONDS", 1.0)
+    with endless(most=200, begin=begin, piece=b"H", pause=0.1) as (host, sent), client_of(host) as client:
+        with pytest.raises(UnreachableError, match="headers trickle") as caught:
+            client.manifest()
+        assert client.http.standing.black_hole.segment_bytes(host) == 0  # large packets are not what is missing
+
+    assert caught.value.fault is Fault.TIMEOUT
+    assert sent[0] < 100
+
+
+def test_a_head_that_is_slow_to_begin_has_its_time_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response, "HEAD_SECONDS", 0.5)
+    manifest = IMAGE.blobs[IMAGE.manifest_digest]
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(manifest), manifest)
+    pieces = [b"HTTP/1.1 102 Processing\r\n\r\n"] * 3 + [answer]
+    with in_pieces(pieces, pause=0.4) as host, client_of(host) as client:
+        assert client.manifest() == manifest
+
+
+@pytest.mark.parametrize("line", [b"-5\r\n", b"1_0\r\n", b"0x10\r\n", b"\r\n", b"F" * 20 + b"\r\n", b"5" * (64 << 10)])
+def test_a_chunk_whose_size_is_none_is_named(line: bytes) -> None:
+    begin = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n"
+    with (
+        endless(most=1, begin=begin, piece=line) as (host, _),
+        client_of(host) as client,
+        pytest.raises(MisbehavedError, match="a chunk without a size"),
+    ):
+        client.manifest()
+
+
+def test_the_size_of_a_chunk_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response, "HEAD_SECONDS", 1.0)
+    begin = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n"
+    with (
+        endless(most=200, begin=begin, piece=b"0", pause=0.1) as (host, sent),
+        client_of(host) as client,
+        pytest.raises(MisbehavedError, match="a chunk that trickles"),
+    ):
+        client.manifest()
+
+    assert sent[0] < 100
 
 
 def test_what_follows_the_last_chunk_is_not_read_for_ever() -> None:

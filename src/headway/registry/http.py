@@ -26,6 +26,7 @@ from headway.registry.distrust import CertificateDoubt
 from headway.registry.idle import IdleConnections
 from headway.registry.meter import Meter, header_bytes
 from headway.registry.names import Names
+from headway.registry.response import SlowHeadError
 from headway.registry.sending import LOOK_SECONDS, Body, Transmission
 from headway.registry.tls import tls_context
 from headway.registry.translation import translated
@@ -208,6 +209,8 @@ class Exchange:
     def _answer(self, connection: Connection) -> http.client.HTTPResponse:
         try:
             return connection.getresponse()
+        except SlowHeadError:
+            raise  # it was not silent: no packets are lost, and no longer wait would help
         except TimeoutError:
             self._client.standing.patience.too_short(self._address.owner, "answer")
             self._client.standing.black_hole.swallowed(self._address.owner)

@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
 from headway.registry.dialing import NO_ROUTE
 from headway.registry.names import LookupTimeoutError
+from headway.registry.response import HEAD_SECONDS, SlowHeadError
 from headway.registry.tls import HelloTimeoutError
 
 SHOWN_CHARACTERS = 80
+_TRICKLES = f"its headers trickle, and are not whole after {HEAD_SECONDS:.0f} seconds"
 
 
 @contextmanager
@@ -71,7 +73,7 @@ def _fault(error: OSError, waiting: Fault) -> tuple[Fault, str]:
         case LookupTimeoutError() | socket.gaierror():
             return _name_fault(error), ""
         case TimeoutError():
-            return waiting, ""
+            return (Fault.TIMEOUT, _TRICKLES) if isinstance(error, SlowHeadError) else (waiting, "")
         case ConnectionRefusedError():
             return Fault.REFUSED, ""
         case OSError(errno=number) if number in NO_ROUTE:
