@@ -113,6 +113,23 @@ def test_helpers_are_asked_before_the_file(tmp_path: Path, host: str, found: Cre
     assert AuthFiles([write(tmp_path / "auth.json", document)], shelves.__getitem__)(host) == found
 
 
+def test_a_helper_that_cannot_answer_is_warned_of_once_and_what_else_is_known_counts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(CredentialHelper):
+        def get(self, server: str) -> tuple[str, str] | None:
+            raise InvalidSettingError("the keychain is locked")
+
+    first = write(tmp_path / "1.json", {"credsStore": "broken", "auths": {"a.example": encoded("u", "p")}})
+    second = write(tmp_path / "2.json", {"auths": {"b.example": encoded("v", "p")}})
+    known = AuthFiles([first, second], Broken)
+
+    found = [known(host) for host in ("a.example", "b.example", "c.example")]
+
+    assert found == [Credentials("u", "p"), Credentials("v", "p"), None]
+    assert caplog.messages == ["the keychain is locked; a.example is asked without that login"]
+
+
 # --- writing ----------------------------------------------------------------------------------------------------
 
 

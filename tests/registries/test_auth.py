@@ -213,14 +213,32 @@ def test_a_credential_helper_keeps_the_login(
     assert os.listdir(home / "kept") == []
 
 
-def test_a_helper_that_is_not_installed_is_named(private: DockerRegistry, headway: Cli, home: Path) -> None:
+def test_where_a_helper_is_not_installed_a_closed_registry_refuses_and_the_helper_is_named(
+    private: DockerRegistry, headway: Cli, home: Path
+) -> None:
     config(home).parent.mkdir()
     config(home).write_text(json.dumps({"credsStore": "nowhere"}))
 
     done = headway("pull", f"{private.host}/test/image")
 
-    assert done.returncode == 2
-    assert "docker-credential-nowhere is not installed" in done.stderr
+    assert done.returncode == 77
+    assert done.stderr.count("docker-credential-nowhere is not installed") == 1
+    assert f"{private.host} is asked without that login" in done.stderr
+
+
+def test_where_a_helper_is_not_installed_what_needs_no_login_is_pulled_with_a_warning(
+    private: DockerRegistry, headway: Cli, home: Path, tmp_path: Path
+) -> None:
+    config(home).parent.mkdir()
+    config(home).write_text(json.dumps({"credsStore": "nowhere"}))
+    with (
+        token_server(make_certificate(tmp_path), (USER, PASSWORD), anonymous=True) as tokens,
+        docker_registry(tmp_path / "tokens", storage=private.storage, auth=tokens.configuration()) as registry,
+    ):
+        done = headway("pull", f"{registry.host}/test/image")
+
+    assert done.returncode == 0
+    assert done.stderr.count("headway: warning: docker-credential-nowhere is not installed") == 1
 
 
 # --- tokens, at a real registry ---------------------------------------------------------------------------------

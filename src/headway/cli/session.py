@@ -29,6 +29,10 @@ def settings_of(options: Namespace, **flags: object) -> Settings:
     )
     for warning in loaded.warnings:
         say(warning)
+    if "auth_file" in flags:  # it is a command that asks registries
+        from headway.cli.login_warnings import show_login_warnings  # noqa: PLC0415  # the others do without logging
+
+        show_login_warnings()
     return loaded.settings
 
 

@@ -1,12 +1,14 @@
 """Which credentials go to which registry.
 
-Rule: credentials are looked up when they are needed, handed to one request, and never logged or shown; what writes
+Rule 1: credentials are looked up when they are needed, handed to one request, and never logged or shown; what writes
 them is `logins`, and nothing else.
+Rule 2: a helper that cannot answer is warned of, and whoever needed none goes on without a login, as with docker.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from headway.registry.credential_helpers import CredentialHelper
 HUB_KEY = "https://index.docker.io/v1/"
 """How Docker calls Docker Hub in its files and to its helpers."""
 _HUB_HOSTS = ("index.docker.io", "docker.io", DOCKER_HUB_HOST)
+log = logging.getLogger(__name__)
 _TOKEN_USER = "<token>"  # noqa: S105  # a helper's word for: what follows is an identity token
 
 
@@ -66,18 +69,32 @@ class AuthFiles:
     def __init__(self, files: Sequence[Path], helper: Callable[[str], CredentialHelper] = CredentialHelper) -> None:
         self._files = files
         self._helper = helper
+        self._warned: set[str] = set()
 
     def __call__(self, resource: str) -> Credentials | None:
         """Return what the files say of ``host`` or ``host/repository``; the longest name that they know decides.
 
         Raises:
-            InvalidSettingError: A file or a helper cannot be read or is not what docker or podman write.
+            InvalidSettingError: A file cannot be read or is not what docker or podman write.
         """
         for file in self._files:
             document = read_auth_file(file)
-            if found := self._asked(document, resource.partition("/")[0]) or _saved(document, resource, file):
+            if found := self._answer(document, resource.partition("/")[0]) or _saved(document, resource, file):
                 return found
         return None
+
+    def _answer(self, document: Mapping[str, object], host: str) -> Credentials | None:
+        """Return what the helper in charge of a host knows; nothing where it cannot say, with one warning of each kind.
+
+        Most images are public, and a file of another machine's may name a helper that is not here.
+        """
+        try:
+            return self._asked(document, host)
+        except InvalidSettingError as error:
+            if (warning := str(error)) not in self._warned:
+                self._warned.add(warning)
+                log.warning("%s; %s is asked without that login", warning, host)
+            return None
 
     def _asked(self, document: Mapping[str, object], host: str) -> Credentials | None:
         """Return what the helper in charge of a host knows."""
