@@ -118,6 +118,15 @@ def test_a_registry_that_keeps_pieces_gets_the_rest_only(root: Path) -> None:
     assert sent == pytest.approx(layers(outcome), rel=0.001)
 
 
+@pytest.mark.parametrize("status", [404, 405, 400])
+def test_a_registry_that_never_tells_what_it_has_gets_the_layer_anew_after_a_cut(root: Path, status: int) -> None:
+    with linked(CutUploadAfter(3 * MB)) as (registry, link):
+        registry.faults = [On(Status(status), kind="upload", method="GET")]
+        outcome = push(root, f"{link.host}/test/tells-nothing", at_once=1)
+
+    assert outcome.status == 0, outcome.said
+
+
 def test_where_not_one_piece_comes_over_pieces_become_smaller(root: Path) -> None:
     with linked(CutUploadEvery(700_000)) as (_, link):
         outcome = push(root, f"{link.host}/test/short", attempts=8)

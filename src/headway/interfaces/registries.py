@@ -157,7 +157,7 @@ class UploadSession(Protocol):
         """
 
     def held(self) -> int | None:
-        """Ask how many bytes the registry has; None where it does not know the session."""
+        """Ask how many bytes the registry has; None where it does not know the session, or never tells."""
 
     def finish(self, digest: Digest) -> None:
         """Let the session become the blob with `digest`.
