@@ -91,6 +91,33 @@ def test_an_answer_that_is_cut_in_its_headers_is_a_cut_and_says_nothing_else(hea
         assert len(registry.log) == 2
 
 
+@pytest.mark.parametrize(
+    "field", [b"X-Owner : me", b"X-Owner: me\rX-Team", b"X-Owner: \xc3\x85ngstr\xc3\xb6m", b" folded", b"\r"]
+)
+def test_a_header_that_is_not_quite_one_hides_none_behind_it(field: bytes) -> None:
+    answer = b"HTTP/1.1 200 OK\r\n%s\r\nContent-Length: %d\r\n\r\n%s" % (field, SIZE, BLOB)
+    with world(RawResponse(answer)) as (_, client):
+        assert client.fetch() == (0, BLOB)
+
+
+@pytest.mark.parametrize("field", [b"no colon", b"\xc3\x85: 1", b"X Owner: me", b"X-\x01: me"])
+def test_a_header_that_is_none_is_named(field: bytes) -> None:
+    with world(RawResponse(b"HTTP/1.1 200 OK\r\n%s\r\nContent-Length: 1\r\n\r\n1" % field)) as (_, client):
+        _, _, error = client.try_fetch()
+
+    assert isinstance(error, MisbehavedError)
+    assert "a header that is none" in str(error)
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"gzip, chunked", b"chunked, chunked"])
+def test_a_body_in_an_encoding_that_nobody_asked_for_is_named_before_a_byte_of_it(encoding: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: %s\r\n\r\n" % encoding
+    with world(RawResponse(head + BLOB)) as (_, client):
+        _, data, error = client.try_fetch()
+
+    assert (data, type(error)) == (b"", MisbehavedError)
+
+
 def test_interim_answers_are_passed_over() -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
     interim += b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"

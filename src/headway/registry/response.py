@@ -19,6 +19,7 @@ MAX_HEAD_BYTES = 1 << 20
 MAX_INTERIM = 50  # a server that is busy for long may say so now and then
 _MAX_CHUNK_LINE = 64 << 10
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_NAME = re.compile(rb"[!-9;-~]*")
 _SWITCHING_PROTOCOLS = 101
 
 http.client._MAXHEADERS = 1000  # type: ignore[attr-defined]  # noqa: SLF001  # some CDNs send more than the default 100
@@ -59,6 +60,7 @@ class _Head:
         self._lines = _Lines(file)
         self._bytes = 0
         self._ends = 0
+        self._is_status_next = True
         self.close = file.close
 
     def readline(self, limit: int) -> bytes:
@@ -67,14 +69,31 @@ class _Head:
         if is_cut and (self._bytes or line.startswith(b"HTTP/")):
             raise http.client.IncompleteRead(line)
         self._bytes += len(line)
-        if line in (b"\r\n", b"\n"):
+        is_status, self._is_status_next = self._is_status_next, line in (b"\r\n", b"\n")
+        if self._is_status_next:
             self._ends += 1
             self._lines.start_anew()
         if self._bytes > MAX_HEAD_BYTES:
             raise http.client.HTTPException("headers that never end")
         if self._ends > MAX_INTERIM + 1:
             raise http.client.HTTPException("interim answers that never end")
+        return line if is_status or self._is_status_next or not line else _field(line)
+
+
+def _field(line: bytes) -> bytes:
+    """Return a line of headers so that http.client does not take it for the end of them all (RFC 9112, 2.2 and 5.1).
+
+    Raises:
+        http.client.HTTPException: It is none; Content-Length and what else comes behind it would be lost.
+    """
+    line = line.removesuffix(b"\n").removesuffix(b"\r").replace(b"\r", b" ") + b"\r\n"
+    if line.startswith((b" ", b"\t")):
         return line
+    name, colon, value = line.partition(b":")
+    name = name.rstrip()
+    if not colon or _NAME.fullmatch(name) is None:
+        raise http.client.HTTPException("a header that is none")
+    return name + colon + value
 
 
 class Response(http.client.HTTPResponse):
@@ -84,7 +103,8 @@ class Response(http.client.HTTPResponse):
         """Read up to the body of the final answer.
 
         Raises:
-            http.client.HTTPException: It is cut, never ends, or is no answer.
+            http.client.HTTPException: It is cut, never ends, or is no answer, or the body is encoded in some other way
+                than in chunks.
             SlowHeadError: It comes too slowly.
         """
         file = self.fp
@@ -94,6 +114,8 @@ class Response(http.client.HTTPResponse):
             while self.status < 200 and self.status != _SWITCHING_PROTOCOLS:
                 self.headers = None  # type: ignore[assignment]  # so that it begins once more
                 super().begin()
+            if not self.chunked and self.headers.get("Transfer-Encoding", "identity").strip().lower() != "identity":
+                raise http.client.HTTPException("a transfer encoding that nobody asked for")
         finally:
             if self.fp is not None:  # what is no answer, http.client has closed already
                 self.fp = file
