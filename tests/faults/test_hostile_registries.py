@@ -25,7 +25,7 @@ from headway.errors import (
     RefusedError,
     UnreachableError,
 )
-from headway.registry import response
+from headway.registry import http, response, tls
 from headway.registry.auth import Authorizer
 from headway.registry.http import HttpClient
 from headway.registry.names import Names
@@ -209,6 +209,43 @@ def test_a_head_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch,
         assert client.http.standing.black_hole.segment_bytes(host) == 0  # large packets are not what is missing
 
     assert caught.value.fault is Fault.TIMEOUT
+    assert sent[0] < 100
+
+
+def test_a_document_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "DOCUMENT_SECONDS", 1.0)
+    begin = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+    with (
+        endless(most=200, begin=begin, piece=b"{", pause=0.1) as (host, sent),
+        client_of(host) as client,
+        pytest.raises(UnreachableError, match=r"only \d+ bytes in 1 seconds") as caught,
+    ):
+        client.manifest()
+
+    assert caught.value.retryable
+    assert sent[0] < 100
+
+
+def test_a_document_that_comes_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "DOCUMENT_SECONDS", 0.2)
+    manifest = IMAGE.blobs[IMAGE.manifest_digest]
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(manifest)
+    pieces = [head, *(manifest[at : at + 100] for at in range(0, len(manifest), 100))]
+    with in_pieces(pieces, pause=0.1) as host, client_of(host) as client:
+        assert client.manifest() == manifest
+
+
+def test_a_tls_handshake_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "HANDSHAKE_SECONDS", 1.0)
+    begin = b"\x16\x03\x03\x40\x00"  # the head of a record of 16 KiB
+    with (
+        endless(most=200, begin=begin, piece=b"\x02", pause=0.1) as (host, sent),
+        client_of(host, scheme="https", secure=True) as client,
+        pytest.raises(UnreachableError) as caught,
+    ):
+        client.manifest()
+
+    assert caught.value.fault is Fault.TLS
     assert sent[0] < 100
 
 

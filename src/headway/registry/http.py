@@ -38,6 +38,8 @@ SHORT_BYTES = 4096  # of a body that nobody wants: reading them costs less than 
 LENGTH_DIGITS = 18  # of a Content-Length: no blob has more bytes, and a longer number is none that means anything
 EARLY_SECONDS = 2.0  # for what was said before the connection was closed: it has arrived by then, or does not come
 SOON_SECONDS = 4.0  # for a body that only explains an answer
+DOCUMENT_SECONDS = 60.0
+LEAST_RATE = 16.0  # bytes a second of a document, on average; a link of 300 B/s with ten at once gives twice as much
 LARGE_BYTES = 16_384  # so many do not come in small packets only
 _NOTHING_BEHIND = "nothing came behind the headers: are large packets lost on the way?"
 
@@ -281,12 +283,22 @@ class Exchange:
         return data
 
     def read_up_to(self, limit: int) -> bytes:
-        """Return the rest of the body, `limit` bytes of it at most; raise what `read` raises."""
+        """Return the rest of the body, `limit` bytes of it at most.
+
+        Raises:
+            UnreachableError: As for `read`, and where it comes so slowly that it is of no use to anybody who waits.
+            MisbehavedError: As for `read`.
+        """
         pieces: list[bytes] = []
         total = 0
+        began = time.monotonic()
         while total < limit and (data := self.read()):
             pieces.append(data)
             total += len(data)
+            seconds = time.monotonic() - began
+            if seconds > DOCUMENT_SECONDS and total < seconds * LEAST_RATE:
+                said = f"only {total} bytes in {seconds:.0f} seconds"
+                raise UnreachableError(str(self._address), Fault.STALLED, said)
         return b"".join(pieces)[:limit]
 
     def read_soon(self, limit: int) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import select
 import ssl
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,10 +14,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SILENCE_SECONDS = 9.0
+HANDSHAKE_SECONDS = 120.0  # some KiB, of which a link of 300 B/s may bring several at once
 
 
 class HelloTimeoutError(TimeoutError):
-    """Nothing answers the TLS hello: something else may listen there."""
+    """Nothing answers the TLS hello, or not to its end: something else may listen there."""
 
 
 class TlsSocket(ssl.SSLSocket):
@@ -28,9 +31,9 @@ class TlsSocket(ssl.SSLSocket):
     silence_seconds = SILENCE_SECONDS
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # the standard library's signature
-        """Agree on TLS."""
+        """Agree on TLS; that has an end, however often a byte of it comes."""
         del block
-        self._patiently(super().do_handshake)
+        self._patiently(super().do_handshake, seconds=HANDSHAKE_SECONDS)
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
         """Receive what has arrived of the next record."""
@@ -42,7 +45,8 @@ class TlsSocket(ssl.SSLSocket):
         send = super().send
         return self._patiently(lambda: send(data, flags))
 
-    def _patiently(self, call: Callable[[], T]) -> T:
+    def _patiently(self, call: Callable[[], T], *, seconds: float = math.inf) -> T:
+        until = time.monotonic() + seconds
         while True:
             try:
                 return call()
@@ -52,7 +56,7 @@ class TlsSocket(ssl.SSLSocket):
                 event = select.POLLOUT
             waiter = select.poll()
             waiter.register(self, event)
-            if not waiter.poll(self.silence_seconds * 1000):
+            if not waiter.poll(self.silence_seconds * 1000) or time.monotonic() > until:
                 raise TimeoutError
 
 
