@@ -185,6 +185,19 @@ def test_a_byte_that_was_flipped_once_is_repaired(registry: Registry, tmp_path: 
     assert sent(registry) <= 2.0 * SIZE
 
 
+@pytest.mark.parametrize("effect", [Status(416), WrongContentRange(), WrongContentRange(shift=-HALF)], ids=str)
+def test_where_ranges_are_never_served_right_the_whole_is_asked_for_in_the_end(
+    registry: Registry, tmp_path: Path, effect: Effect
+) -> None:
+    hold(registry, tmp_path)
+    registry.faults = [layer(effect, nth=range(1, 3))]  # to a request without a range it would be no such answer
+
+    outcome = pull(f"{registry.host}/test/image", tmp_path)
+
+    complete(outcome, tmp_path)
+    assert [each.range for each in asked(registry)] == [f"bytes={HALF}-", f"bytes={HALF}-", ""]
+
+
 @pytest.mark.parametrize("effect", [FlipByte(123_456), WrongBlob(images.noise(SIZE, seed=9))], ids=["flip", "other"])
 def test_wrong_bytes_are_never_committed_nor_called_kept(registry: Registry, tmp_path: Path, effect: Effect) -> None:
     registry.faults = [layer(effect)]

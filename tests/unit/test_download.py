@@ -20,7 +20,7 @@ from headway.distribution.download import (
     Verify,
 )
 from headway.distribution.ranges import Ranges
-from headway.distribution.skipping import RangeIgnoredError, check_skip
+from headway.distribution.skipping import RangeIgnoredError, RangeRefusedError, check_skip
 from headway.distribution.spread import Fetch
 from headway.distribution.suspects import PIECE_BYTES
 from headway.errors import (
@@ -38,6 +38,7 @@ from headway.errors import (
 )
 
 SIZE = 100
+NO_RANGE = RangeRefusedError("r", "answers HTTP 416")
 BIG = 16 << 20
 CUT = UnreachableError("r", Fault.CUT)
 MISMATCH = DigestMismatchError("the blob", "a", "b")
@@ -505,6 +506,34 @@ def test_bytes_that_everybody_has_and_are_wrong_end_it_and_are_not_left_behind()
     assert driver.next() == SetAside()
     driver.machine.emptied()
     assert driver.next() == GiveUp(MISMATCH)
+
+
+def test_who_answers_ranges_wrongly_twice_is_asked_for_everything_and_for_nothing_beside_that() -> None:
+    driver = Driver((0, BIG // 2), size=BIG, streams=4)
+
+    for _ in range(2):
+        fetch = driver.fetch()
+        assert not fetch.without_range
+        driver.report(fetch, fetch.offset, error=NO_RANGE)
+        driver.now += 100
+    fetch = driver.fetch()
+
+    assert (fetch.offset, fetch.end, fetch.without_range) == (BIG // 2, BIG, True)
+    assert driver.next() is None
+    assert driver.end(fetch, skipped=BIG // 2, ignored_range=True) == Verify()
+
+
+def test_a_source_that_serves_ranges_is_asked_for_them_beside_one_that_does_not() -> None:
+    driver = Driver((0, 50), sources=2, attempts=9)
+    asked_without: set[tuple[int, bool]] = set()
+
+    for _ in range(6):
+        fetch = driver.fetch()
+        asked_without.add((fetch.source, fetch.without_range))
+        driver.report(fetch, fetch.offset, error=CUT if fetch.source else NO_RANGE)
+        driver.now += 100
+
+    assert asked_without == {(0, False), (1, False), (0, True)}
 
 
 def test_of_a_server_that_ignores_ranges_the_whole_is_compared_once() -> None:

@@ -12,6 +12,7 @@ Rule 5: a stream that fails while others go on costs only itself.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection
 from enum import Enum, auto
 
@@ -19,7 +20,7 @@ import msgspec
 
 from headway.distribution.backoff import FLOW_BYTES, GiveUp, Retries, Wait
 from headway.distribution.ranges import Ranges
-from headway.distribution.skipping import RangeIgnoredError
+from headway.distribution.skipping import RangeIgnoredError, RangeRefusedError
 from headway.distribution.spread import Fetch, Spread
 from headway.distribution.suspects import PIECE_BYTES, most_suspect_first
 from headway.errors import (
@@ -33,6 +34,7 @@ from headway.errors import (
 )
 
 EXTRA_PAUSE_SECONDS = 5.0
+REFUSALS_OF_RANGES = 2
 
 
 class Verify(msgspec.Struct, frozen=True):
@@ -103,6 +105,7 @@ class BlobDownload:
         self.source = 0
         self._due = [-math.inf] * sources  # when each may be asked again; infinity where it will not mend
         self._whole = set(whole)
+        self._refusals: Counter[int] = Counter()  # of ranges, by source
         self.retries = retries
         self._state = _State.FETCHING
         self._spread = Spread(size)
@@ -170,14 +173,18 @@ class BlobDownload:
             if self.source in self._whole and len(self._doubts) > 1:
                 self._doubts = [(0, self._size)]  # in front of each piece it would send all that lies before
             start, end = self._doubts[0]
-            fetch = Fetch(self.source, start, end, self._size - self._skipped, check_bytes=self._check_bytes)
-            return self._spread.begin(fetch, now)
+            return self._begin(start, end, self._size - self._skipped, now, check_bytes=self._check_bytes)
         interval = self._spread.find(self._held, streams=streams, now=now)
         if interval is None:
             return None
         # Of a server that ignores ranges, one that is asked beside others is no help at all.
         skip_limit = 0 if self._spread.running else self._size - self._skipped
-        return self._spread.begin(Fetch(self.source, *interval, skip_limit), now)
+        return self._begin(*interval, skip_limit, now)
+
+    def _begin(self, start: int, end: int, skip_limit: int, now: float, *, check_bytes: int = 0) -> Fetch:
+        without_range = self._refusals[self.source] >= REFUSALS_OF_RANGES
+        fetch = Fetch(self.source, start, end, skip_limit, check_bytes=check_bytes, without_range=without_range)
+        return self._spread.begin(fetch, now)
 
     # --- reports --------------------------------------------------------------------------------------------
 
@@ -249,6 +256,7 @@ class BlobDownload:
             return
         self.source = fetch.source
         self._cause = error
+        self._count_refusal(error)
         others = self._others()
         if not error.retryable and others:
             self._due[self.source] = math.inf  # the next source may have the blob all the same
@@ -262,6 +270,13 @@ class BlobDownload:
         # Who was cut goes on; who fell silent may do so again after each few bytes, and others may not.
         silent = isinstance(error, UnreachableError) and error.fault is Fault.STALLED
         self._turn_to([self.source] if new_bytes > 0 and not silent else [*others, self.source])
+
+    def _count_refusal(self, error: HeadwayError) -> None:
+        """Let a source that serves no ranges be asked for the whole: some of what is held comes again, but it ends."""
+        if isinstance(error, RangeRefusedError):
+            self._refusals[self.source] += 1
+            if self._refusals[self.source] >= REFUSALS_OF_RANGES:
+                self._whole.add(self.source)
 
     def _others(self) -> list[int]:
         """Return the sources that may have the blob, those behind this one first, without this one."""

@@ -28,3 +28,7 @@ class RangeIgnoredError(MisbehavedError):
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(endpoint, "ignores Range requests: each cut would send the whole layer again")
+
+
+class RangeRefusedError(MisbehavedError):
+    """The server answers a range with another one, or with none at all; it may serve the whole all the same."""

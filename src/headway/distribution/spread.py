@@ -39,6 +39,7 @@ class Fetch(msgspec.Struct):
         skip_limit: How many held bytes a server that ignores ranges may send again before it is stopped.
         check_bytes: 0 to write what arrives. Otherwise what is held is doubted: compare, write what differs, and stop
             so many bytes behind the first difference.
+        without_range: Whether to ask for everything, and to skip what is in front: the source serves no ranges.
         position: Behind the last byte that was written or compared.
         waited_seconds: How long the first byte of the body took; 0 before it came.
     """
@@ -48,6 +49,7 @@ class Fetch(msgspec.Struct):
     end: int
     skip_limit: int
     check_bytes: int = 0
+    without_range: bool = False
     position: int = -1
     waited_seconds: float = 0.0
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from headway.distribution.endpoints import Endpoint
+from headway.distribution.skipping import RangeRefusedError
 from headway.errors import InvalidDigestError, MisbehavedError
 from headway.oci.digest import Digest
 from headway.registry.address import Address, split_url, target_of
@@ -48,12 +49,12 @@ def content_range(exchange: Exchange, host: str) -> tuple[int, int, int | None]:
     """Return first byte, last byte and, where it is known, the size of the whole (RFC 9110 section 14.4).
 
     Raises:
-        MisbehavedError: The header is missing or cannot be read.
+        RangeRefusedError: The header is missing or cannot be read.
     """
     text = exchange.headers.get("Content-Range", "")
     match = _CONTENT_RANGE.match(text.strip())
     if match is None:
-        raise MisbehavedError(host, f"answers HTTP 206 with Content-Range {text[:80]!r}")
+        raise RangeRefusedError(host, f"answers HTTP 206 with Content-Range {text[:80]!r}")
     return int(match[1]), int(match[2]), None if match[3] == "*" else int(match[3])
 
 

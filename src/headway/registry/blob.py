@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.patience import BASE_SECONDS
+from headway.distribution.skipping import RangeRefusedError
 from headway.errors import ChangedMeanwhileError, Fault, HeadwayError, MisbehavedError, UnreachableError
 from headway.oci.descriptor import Descriptor
 from headway.registry.address import quoted
@@ -35,7 +36,8 @@ class RegistryBlob:
         self._offset = offset
         self._left = 0
         headers = {}
-        if offset > 0 or end < descriptor.size:
+        self._is_ranged = offset > 0 or end < descriptor.size
+        if self._is_ranged:
             # No If-Range: blobs are named by their content, and another backend's ETag would turn 206 into 200.
             headers["Range"] = f"bytes={offset}-" + (str(end - 1) if end < descriptor.size else "")
         target = quoted(endpoint.blob_path) or f"/v2/{repository}/blobs/{descriptor.digest}"
@@ -53,6 +55,8 @@ class RegistryBlob:
         self._request.limit_seconds = self.stall_limit_seconds
         with self._failures_reported():
             exchange = self._request.send()
+            if exchange.status == 416 and self._is_ranged:
+                raise RangeRefusedError(self._endpoint.host, "answers HTTP 416 to a range that lies in the blob")
             if exchange.status not in (200, 206):
                 raise self._request.failure("blob", str(self._descriptor.digest))
             start, length = self._body(exchange)
@@ -80,9 +84,8 @@ class RegistryBlob:
             start, end, total = content_range(exchange, host)
             length = end - start + 1
             if start != self._offset or total not in (None, size) or end >= size or length <= 0:
-                raise MisbehavedError(
-                    host, f"answers bytes {start}-{end}/{total} to a request for {self._offset}- of {size}"
-                )
+                kind = RangeRefusedError if total in (None, size) else MisbehavedError
+                raise kind(host, f"answers bytes {start}-{end}/{total} to a request for {self._offset}- of {size}")
         if exchange.length not in (None, length):
             raise MisbehavedError(host, f"sends {exchange.length} bytes where {length} belong to this blob")
         return start, length

@@ -86,7 +86,8 @@ class Fetches:
     def start(self, fetch: Fetch) -> None:
         """Begin to perform `fetch`; `wait` tells how it ended."""
         source, tools = self._sources[fetch.source], self._tools
-        stream = tools.registry.blob(source.endpoint, source.repository, self._descriptor, fetch.offset, fetch.end)
+        wanted = (0, self._descriptor.size) if fetch.without_range else (fetch.offset, fetch.end)
+        stream = tools.registry.blob(source.endpoint, source.repository, self._descriptor, *wanted)
         slowest = self._streams(fetch.source).first_byte_seconds
         stream.stall_limit_seconds = first_byte_limit(self._timeouts, slowest)
         host = source.endpoint.host
