@@ -458,25 +458,48 @@ def test_a_plain_mirror_takes_no_tls_from_the_registry_at_its_host() -> None:
             client.manifest()
 
 
-def test_a_firewall_that_says_no_route_to_the_port_of_tls_hides_no_plain_registry(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("rejection", [OSError(errno.EHOSTUNREACH, "No route to host"), TimeoutError()], ids=repr)
+def test_a_firewall_before_the_port_of_tls_hides_no_plain_registry(
+    monkeypatch: pytest.MonkeyPatch, rejection: OSError
 ) -> None:
+    waits: list[float] = []
     with Registry([IMAGE]) as registry:
 
         class Firewalled(Race):
             def __init__(self, addresses: Sequence[str], port: int, *, seconds: float, segment_bytes: int = 0) -> None:
                 self.rejects = port == 443
+                waits.append(seconds)
                 port = int(registry.host.rpartition(":")[2])
                 super().__init__(addresses, port, seconds=seconds, segment_bytes=segment_bytes)
 
             def run(self) -> tuple[socket.socket, str]:
                 if self.rejects:
-                    raise OSError(errno.EHOSTUNREACH, "No route to host")
+                    raise rejection
                 return super().run()
 
         monkeypatch.setattr("headway.registry.connection.Race", Firewalled)
-        with client_of("127.0.0.1", scheme="https") as client:
+        with client_of("127.0.0.1", scheme="https", hello_seconds=3) as client:
             assert client.manifest()
+
+    assert waits[0] == 3 < waits[1]  # first contact leaves ten seconds for both
+
+
+def test_a_port_that_drops_everything_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports: list[int] = []
+
+    class Dropping(Race):
+        def __init__(self, addresses: Sequence[str], port: int, *, seconds: float, segment_bytes: int = 0) -> None:
+            ports.append(port)
+            super().__init__(addresses, port, seconds=seconds, segment_bytes=segment_bytes)
+
+        def run(self) -> tuple[socket.socket, str]:
+            raise TimeoutError
+
+    monkeypatch.setattr("headway.registry.connection.Race", Dropping)
+    with client_of("127.0.0.1:5000", scheme="https") as client, pytest.raises(UnreachableError):
+        client.manifest()
+
+    assert ports == [5000]
 
 
 class Mute:

@@ -92,6 +92,11 @@ class Exchange:
         return self._address
 
     @property
+    def is_connected(self) -> bool:
+        """Whether there has been a connection for it, whatever became of that."""
+        return self._connection is not None and "connect" in self._connection.took
+
+    @property
     def length(self) -> int | None:
         """What Content-Length says, None where it says nothing that can be."""
         text = self.headers.get("Content-Length", "").strip()

@@ -132,15 +132,34 @@ class Request:
         if len(schemes) == 1:
             return self._authorized(schemes[0])
         self._hello_seconds = self._client.hello_seconds
+        if self._has_two_ports:
+            self._connect_seconds = self._client.hello_seconds
         try:
             return self._authorized("https")
         except UnreachableError as error:
-            if error.fault not in _NOT_TLS or self._client.schemes(self._endpoint) == ["https"]:
+            if not self._may_be_plain(error):
                 raise
         except MisbehavedError:
             if self._client.schemes(self._endpoint) == ["https"]:
                 raise
+        self._connect_seconds = None
         return self._authorized("http")
+
+    @property
+    def _has_two_ports(self) -> bool:
+        """Whether HTTP is at another port than HTTPS: a firewall may let through the one, and drop the other."""
+        host = self._endpoint.host
+        return Address.parse("https", host, verify=False).port != Address.parse("http", host, verify=False).port
+
+    def _may_be_plain(self, error: UnreachableError) -> bool:
+        if self._client.schemes(self._endpoint) == ["https"]:
+            return False
+        no_connection = error.fault is Fault.TIMEOUT and self._has_two_ports and not self._is_connected
+        return error.fault in _NOT_TLS or no_connection
+
+    @property
+    def _is_connected(self) -> bool:
+        return self._exchange is not None and self._exchange.is_connected
 
     def _authorized(self, scheme: str) -> Exchange:
         host, secure = self._endpoint.host, self._endpoint.secure
