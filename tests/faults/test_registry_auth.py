@@ -106,6 +106,23 @@ def test_a_token_that_expires_in_the_middle_of_a_pull_is_renewed() -> None:
         assert len(registry.requests("token")) == 2
 
 
+def test_a_token_that_is_refused_without_a_challenge_is_renewed_as_well() -> None:
+    with world(On(Status(401), kind="blob", nth=1), auth=Bearer()) as (registry, client):
+        client.manifest()
+
+        assert client.fetch() == (0, BLOB)
+        assert len(registry.requests("token")) == 2
+
+
+def test_who_refuses_every_token_without_a_challenge_has_refused() -> None:
+    with world(On(Status(401), kind="blob"), auth=Bearer()) as (registry, client):
+        client.manifest()
+        _, _, error = client.try_fetch()
+
+        assert isinstance(error, RefusedError)
+        assert len(registry.requests("blob")) <= 3
+
+
 def test_requests_at_the_same_time_share_one_token() -> None:
     with world(On(SlowResponse(0.1), kind="token"), auth=Bearer()) as (registry, client):
         threads = [threading.Thread(target=client.fetch) for _ in range(4)]

@@ -118,7 +118,7 @@ class Authorizer:
             self._tokens[key] = token, expires
 
     def challenged(self, endpoint: Endpoint, access: Access, headers: list[str], sent: str | None) -> bool:
-        """Take in a 401; tell whether asking again makes sense.
+        """Take in a 401; tell whether asking again makes sense. One without a challenge means the one known before.
 
         Args:
             endpoint: Who answered.
@@ -126,7 +126,7 @@ class Authorizer:
             headers: Its ``WWW-Authenticate`` headers.
             sent: The ``Authorization`` header that it refused.
         """
-        challenge = choose_challenge(parse_challenges(headers))
+        challenge = choose_challenge(parse_challenges(headers)) or self._challenges.get(endpoint.host)
         if challenge is None or (endpoint.login is not None and endpoint.login.registry_token):
             return False
         if self._challenges.get(endpoint.host) != challenge:
