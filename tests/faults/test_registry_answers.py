@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from email.utils import formatdate
 
 import pytest
@@ -34,6 +35,7 @@ from tests.faults.story import (
     NoDigestHeader,
     RawResponse,
     RedirectTo,
+    SayToo,
     ShortBody,
     Status,
     WrongContentRange,
@@ -251,6 +253,22 @@ def test_what_does_not_speak_http_is_named_in_printable_words(data: bytes) -> No
 
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 300
+
+
+def test_a_manifest_that_comes_compressed_is_not_blamed_on_its_publisher() -> None:
+    compressed = Status(200, {"Content-Encoding": "gzip"}, body=gzip.compress(IMAGE.blobs[IMAGE.manifest_digest]))
+    with (
+        world(On(compressed, kind="manifest", method="GET")) as (_, client),
+        pytest.raises(MisbehavedError, match="encoded as 'gzip', which it was not asked for") as caught,
+    ):
+        client.manifest()
+
+    assert caught.value.retryable
+
+
+def test_a_manifest_that_is_only_said_to_be_compressed_is_taken() -> None:
+    with world(On(SayToo({"Content-Encoding": "gzip"}), kind="manifest")) as (_, client):
+        assert client.manifest() == IMAGE.blobs[IMAGE.manifest_digest]
 
 
 def test_a_manifest_with_another_digest_is_refused() -> None:

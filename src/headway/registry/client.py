@@ -130,6 +130,10 @@ class RegistryClient:
             data = exchange.read_up_to(MAX_MANIFEST_BYTES + 1) if announced <= MAX_MANIFEST_BYTES else b""
             if max(announced, len(data)) > MAX_MANIFEST_BYTES:
                 raise InvalidDocumentError(f"the manifest is larger than {MAX_MANIFEST_BYTES} bytes", endpoint.host)
+            encoding = exchange.headers.get("Content-Encoding", "identity").strip().lower()
+            if encoding != "identity" and not data.lstrip().startswith(b"{"):
+                said = f"sends the manifest encoded as {encoding!r}, which it was not asked for (a proxy in between?)"
+                raise MisbehavedError(endpoint.host, said)
             actual = Digest.of(data, digest.algorithm if digest is not None else "sha256")
             if digest is not None and actual != digest:
                 raise DigestMismatchError("the manifest", digest, actual, endpoint.host)
