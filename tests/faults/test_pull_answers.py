@@ -258,6 +258,18 @@ def test_a_status_ends_a_pull_with_the_exit_code_it_deserves(
     assert bytes_kept(tmp_path) >= 100_000
 
 
+def test_a_name_that_a_known_registry_calls_invalid_is_not_waited_for(registry: Registry, tmp_path: Path) -> None:
+    complete(pull(f"{registry.host}/test/image", tmp_path), tmp_path)
+    refusal = Status(400, {}, b'{"errors":[{"code":"NAME_INVALID","message":"too deep"}]}')
+    registry.faults = [Fault(refusal, kind="manifest")]
+
+    outcome = pull(f"{registry.host}/test/other", tmp_path)
+
+    assert (outcome.status, len(registry.requests("manifest", status=400))) == (1, 2), outcome.said  # HEAD and GET
+    assert "answers HTTP 400 (name invalid: too deep)" in outcome.said
+    assert "tell whoever runs the registry" in outcome.said
+
+
 @pytest.mark.parametrize("code", [429, 503])
 @pytest.mark.parametrize("kind", ["blob", "manifest"])
 def test_a_registry_that_asks_to_wait_is_never_asked_earlier(

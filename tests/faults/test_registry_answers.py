@@ -15,6 +15,7 @@ from headway.errors import (
     MisbehavedError,
     NotFoundError,
     RefusedError,
+    RejectedError,
     ThrottledError,
     UnavailableError,
     UnreachableError,
@@ -343,6 +344,27 @@ def test_a_status_becomes_an_error_that_says_whose_fault_it_is(status: int, kind
                 ask()
 
             assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "NAME_INVALID", RejectedError),
+        (405, "UNSUPPORTED", RejectedError),
+        (400, "UNKNOWN", MisbehavedError),
+        (400, "TOOMANYREQUESTS", MisbehavedError),
+    ],
+)
+def test_what_a_registry_refuses_by_a_code_of_the_specification_is_not_asked_again(
+    status: int, code: str, kind: type[HeadwayError]
+) -> None:
+    body = b'{"errors":[{"code":"%s","message":"not like this"}]}' % code.encode()
+    with world(On(Status(status, body=body), kind="manifest")) as (_, client), pytest.raises(HeadwayError) as caught:
+        client.manifest()
+
+    assert type(caught.value) is kind
+    assert caught.value.retryable is (kind is MisbehavedError)
+    assert f"answers HTTP {status} ({code.lower().replace('_', ' ')}: not like this)" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from headway.errors import (
     MisbehavedError,
     NotFoundError,
     RefusedError,
+    RejectedError,
     ThrottledError,
     UnavailableError,
 )
@@ -20,6 +21,11 @@ from headway.registry.http import Exchange
 MAX_ERROR_BYTES = 64 * 1024
 MAX_MESSAGE_CHARACTERS = 300
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
+_QUESTIONS = frozenset(("manifest", "repository", "token"))  # what is asked in the same words each time
+_FINAL = frozenset(
+    ("NAME_INVALID", "NAME_UNKNOWN", "TAG_INVALID", "MANIFEST_INVALID", "MANIFEST_UNKNOWN", "UNSUPPORTED")
+)
+"""Codes of the specification for what will be no better when it is asked again."""
 
 
 def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> HeadwayError:
@@ -50,8 +56,10 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
             return DigestMismatchError("what arrived", name, "another", endpoint)
         case _ if status >= 500 or status == 408:
             return UnavailableError(endpoint, status, retry_after)
-        case _:
-            return MisbehavedError(endpoint, f"answers HTTP {status}" + (f" ({text})" if text else ""))
+    said = f"answers HTTP {status}" + (f" ({text})" if text else "")
+    if 400 <= status < 500 and what in _QUESTIONS and code in _FINAL:
+        return RejectedError(endpoint, status, said)
+    return MisbehavedError(endpoint, said)
 
 
 def _first_error(body: bytes) -> tuple[str, str]:
