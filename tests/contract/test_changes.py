@@ -254,6 +254,7 @@ class TestOverlay2Changes(ChangesContract):
         assert list(data) == ["LowerDir", "MergedDir", "UpperDir", "WorkDir"]
         assert data["LowerDir"].split(":") == [str(tree.path) for tree in reversed(box.trees)]
         assert all(os.path.isdir(path) for value in data.values() for path in value.split(":"))
+        assert box.driver.metadata(box.place, [*box.trees, *box.trees]) == data
 
     def test_only_changed_directories_are_looked_into(self, box: Container, tmp_path: Path) -> None:
         (box.root / "etc/new").touch()

@@ -92,6 +92,23 @@ class DriverContract:
 
         assert len(os.listdir(target)) == 125
 
+    @pytest.mark.parametrize("is_writable", [False, True])
+    def test_a_layer_that_is_there_twice_counts_where_it_is_topmost(
+        self, driver: Driver, trees: Sequence[Tree], target: Path, tmp_path: Path, *, is_writable: bool
+    ) -> None:
+        upper, work = tmp_path / "upper", tmp_path / "work"
+        upper.mkdir()
+        work.mkdir()
+        twice = [trees[0], trees[0], *trees[1:], trees[0]]
+
+        if is_writable:
+            driver.mount(twice, target, upper=upper, work=work)
+        else:
+            driver.mount(twice, target)
+
+        assert list(look(target)) == [".", "d", "d/a", "d/b", "gone", "hidden", "hidden/x", "hidden/y", "s"]
+        assert (target / "d/a").read_bytes() == b"0"
+
     def test_unmount_leaves_an_empty_directory_and_can_be_said_twice(
         self, driver: Driver, trees: Sequence[Tree], target: Path
     ) -> None:

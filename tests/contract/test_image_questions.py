@@ -248,3 +248,12 @@ def test_overlay2_says_where_the_layers_lie(stores: Stores) -> None:
 
     paths = [str(tree.path) for tree in stores.layers.trees(Lookup(stores).find(image_id.hex).chain_id)]
     assert data == {"UpperDir": paths[2], "LowerDir": f"{paths[1]}:{paths[0]}"}
+
+
+def test_a_layer_that_is_there_twice_is_named_once_for_the_kernel_stacks_none_twice(stores: Stores) -> None:
+    image_id = add_image(stores, layers=["same", "other", "same"])
+
+    data = Inspection(stores, driver="overlay2").of(Lookup(stores).find(image_id.hex)).driver_data
+
+    paths = [str(tree.path) for tree in stores.layers.trees(Lookup(stores).find(image_id.hex).chain_id)]
+    assert data == {"UpperDir": paths[2], "LowerDir": paths[1]}

@@ -105,9 +105,10 @@ class Inspection:
     def _driver_data(self, record: ImageRecord) -> dict[str, str]:
         if self._driver != "overlay2":
             return {}
-        paths = [str(tree.path) for tree in self._records.layers.trees(record.chain_id)]
-        data = {"UpperDir": paths[-1]} if paths else {}
-        return data | ({"LowerDir": ":".join(reversed(paths[:-1]))} if len(paths) > 1 else {})
+        trees = self._records.layers.trees(record.chain_id)
+        paths = list(dict.fromkeys(str(tree.path) for tree in reversed(trees)))  # the kernel stacks none twice
+        data = {"UpperDir": paths[0]} if paths else {}
+        return data | ({"LowerDir": ":".join(paths[1:])} if len(paths) > 1 else {})
 
 
 def _comment(config: ImageConfig) -> str:

@@ -172,9 +172,9 @@ class Overlay2Driver:
             return size_of(place.upper)
 
     def metadata(self, place: RwPlace, trees: Sequence[Tree]) -> dict[str, str]:
-        """Return the layer's directories; ``LowerDir`` is a list with colons between, topmost first."""
+        """Return the layer's directories; ``LowerDir`` is what a mount takes: topmost first, colons between."""
         data = {"MergedDir": str(place.merged), "UpperDir": str(place.upper), "WorkDir": str(place.work)}
-        lower = ":".join(str(tree.path) for tree in reversed(trees))
+        lower = ":".join(dict.fromkeys(str(tree.path) for tree in reversed(trees)))
         return {"LowerDir": lower, **data} if lower else data
 
 
@@ -221,9 +221,13 @@ def _mount(target: Path, flags: MountFlag, lowers: Sequence[str], *options: str)
 
 
 def _shown(trees: Sequence[Tree]) -> list[Tree]:
-    """Return the trees to stack, topmost first, down to one with an opaque root: the kernel looks at none."""
+    """Return the trees to stack, topmost first, down to one with an opaque root: the kernel looks at none.
+
+    A tree that is there twice, as a layer can be in an image, is stacked where it is topmost: there it hides all that
+    it would show further down, and the kernel takes no directory twice.
+    """
     shown: list[Tree] = []
-    for tree in reversed(trees):
+    for tree in {tree.path: tree for tree in trees[::-1]}.values():
         shown.append(tree)
         descriptor = os.open(tree.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
