@@ -193,12 +193,17 @@ class LayerStoreContract:
         assert files(subject, chain) == ["base"]
         assert subject.trees(chain)[0].report == LEANING
 
+    def test_what_the_bottom_layer_links_to_is_looked_for(self, subject: LayerStore) -> None:
+        chain = subject.commit_chain([commit(subject, "base", LayerReport(lower_links=(("link", "nothing"),)))])
+
+        assert files(subject, chain) == ["base-over-"]
+
     def test_a_report_comes_back_as_it_was(self, subject: LayerStore) -> None:
         report = LayerReport(
             size=1,
             disk_bytes=2,
             entries=3,
-            lower_links=(("a\udcff", "b"),),
+            implicit=("a\udcff",),
             real_modes=(("c", 0o4555),),
             owners=(("d", 0, 2**32 - 2),),
             devices=(("e", 0o20666, 1, 3),),

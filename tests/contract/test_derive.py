@@ -149,6 +149,25 @@ def test_where_umoci_fails_the_layer_is_refused(tmp_path: Path, layer: Layer, me
         stacked(tmp_path, [BASE, layer])
 
 
+def test_a_bottom_layer_that_links_to_nothing_is_refused(tmp_path: Path) -> None:
+    layer = [file("a", b"x"), hardlink("b", "nothing/here")]
+    with pytest.raises(subprocess.CalledProcessError):
+        umoci_unpack(images.image([tar(*layer)]), tmp_path)
+    raw = applied(tmp_path / "raw", *layer)
+
+    with pytest.raises(InvalidLayerError, match="b is a hard link to nothing/here, which no layer below has"):
+        derive_tree([], raw, tmp_path / "derived")
+
+
+def test_a_bottom_layers_link_to_what_comes_later_is_made(tmp_path: Path) -> None:
+    raw = applied(tmp_path / "raw", hardlink("b", "d/later"), file("d/later", b"x", mode=0o4711, uid=7))
+
+    derive_tree([], raw, tmp_path / "derived")
+
+    assert (tmp_path / "derived/b").samefile(tmp_path / "derived/d/later")
+    assert look(tmp_path / "derived/d")["later"] == look(raw.path / "d")["later"]
+
+
 def test_a_derived_tree_shares_content_and_changes_no_other_tree(tmp_path: Path) -> None:
     lower = plant(tmp_path / "lower", *BASE)
     raw = plant(tmp_path / "raw", file("lib/big", b"x" * 100_000), hardlink("third", "usr/lib/libc.so"))

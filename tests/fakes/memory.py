@@ -330,7 +330,7 @@ class MemoryLayerStore:
         return parent
 
     def _tree_over(self, parent: ChainID | None, raw: Tree) -> Tree:
-        if parent is None or raw.report.stands_alone:
+        if raw.report.stands_alone or (parent is None and not raw.report.lower_links):
             return raw
         path = self._make()
         report = self._derive(self.trees(parent), raw, path)

@@ -191,7 +191,8 @@ class SqliteLayerStore:
         if not rows:
             raise NotFoundError("layer", diff_id)
         tree = self._tree(tree_directory(diff_id), rows[0][0])
-        if not lower or tree.report.stands_alone:
+        # What the bottom layer links to is looked for as well: a link to nothing is refused wherever it is.
+        if tree.report.stands_alone or not (lower or tree.report.lower_links):
             return _Step(chain_id, parent, diff_id, tree, is_derived=False)
         path = private.enter_context(self.new_tree())
         tree = Tree(path, self._derive(list(lower), tree, path))
