@@ -246,7 +246,7 @@ class TarReader:
         """Find out where the parts of a sparse file belong."""
         if kind == b"S":
             entry.sparse, entry.size = tar_sparse.old_gnu(block[at : at + BLOCK], self._block, self._left)
-        elif self._left and (found := tar_sparse.pax(entry.pax, self._block, self._left)) is not None:
+        elif entry.kind == FILE and (found := tar_sparse.pax(entry.pax, self._block, self._left)) is not None:
             entry.sparse, entry.size, self._left = found
         if entry.sparse is not None:
             self._step = OTHER
