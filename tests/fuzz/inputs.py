@@ -107,7 +107,7 @@ def _part(rng: random.Random) -> bytes:
 def _usual(rng: random.Random) -> bytes:
     """Return an entry that can be unpacked nearly anywhere."""
     name, kind = rng.choice(_USUAL), rng.choice(_USUAL_KINDS)
-    body = rng.choice(_BODIES) if kind in b"\x000" and not name.endswith(b"/") else b""
+    body = rng.choice(_BODIES) if kind == b"0" or (kind == b"\0" and not name.endswith(b"/")) else b""
     block = header(
         name,
         kind=kind,

@@ -136,7 +136,7 @@ def test_a_body_that_is_not_asked_for_is_skipped() -> None:
         ({"kind": b"7"}, ("kind", FILE)),
         ({"kind": b"\0"}, ("kind", FILE)),
         ({"kind": b"\0", "name": b"d/"}, ("kind", DIRECTORY)),
-        ({"kind": b"0", "name": b"d/"}, ("kind", DIRECTORY)),
+        ({"kind": b"0", "name": b"d/"}, ("kind", FILE)),
         ({"name": b"a\xff\xfe"}, ("name", b"a\xff\xfe")),
         ({"name": b"a" * 100}, ("name", b"a" * 100)),
         ({"name": b"a", "prefix": b"p/q"}, ("name", b"p/q/a")),
@@ -162,7 +162,7 @@ def test_a_header_field_means_what_its_dialect_says(fields: dict[str, bytes], ex
     ("records", "expected"),
     [
         ({"path": "p" * 300}, ("name", b"p" * 300)),
-        ({"path": "dir/"}, ("kind", DIRECTORY)),
+        ({"path": "file/"}, ("kind", FILE)),
         ({"path": ""}, ("name", b"a")),
         ({"path": b"\xff=\n "}, ("name", b"\xff=\n ")),
         ({"linkpath": "t" * 300}, ("linkname", b"t" * 300)),
@@ -209,6 +209,15 @@ def test_a_long_name_whose_hundredth_byte_is_a_slash_is_still_a_file() -> None:
     entry = one(long_name(name) + header(name[:100], magic=GNU) + END)
 
     assert (entry.name, entry.kind) == (name, FILE)
+
+
+@pytest.mark.parametrize("extended", [b"", long_name(b"a/"), pax({"path": "a/"})])
+def test_a_slash_behind_its_name_makes_a_directory_of_what_was_a_file_before_posix_only(extended: bytes) -> None:
+    old = extended + header(b"a/", kind=b"\0", size=5) + tar(file("b"))
+    new = extended + header(b"a/", kind=b"0", size=5) + padded(b"hello") + tar(file("b"))
+
+    assert [(entry.kind, body) for entry, body in read(old)] == [(DIRECTORY, b""), (FILE, b"")]
+    assert [(entry.kind, body) for entry, body in read(new)] == [(FILE, b"hello"), (FILE, b"")]
 
 
 def test_gnu_long_names_and_links_belong_to_the_next_entry_only() -> None:

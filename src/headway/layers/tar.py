@@ -17,7 +17,7 @@ import msgspec
 
 from headway.errors import InvalidLayerError
 from headway.layers import tar_pax, tar_sparse
-from headway.layers.tar_entry import DIRECTORY, FILE, NOTHING, WITHOUT_BODY, Entry, extend, plain_entry
+from headway.layers.tar_entry import DIRECTORY, FILE, NOTHING, OLD_FILE, WITHOUT_BODY, Entry, extend, plain_entry
 from headway.layers.tar_header import BLOCK, checksum_matches, number, text, unpack_header
 from headway.layers.tar_pax import NANOSECONDS
 
@@ -187,8 +187,8 @@ class TarReader:
         if pax or long or self._globals:
             same = extend(entry, {**self._globals, **pax} if self._globals else pax, long)
             self._step = PLAIN if same else OTHER
-        if entry.kind == FILE and entry.name.endswith(b"/"):
-            entry.kind = DIRECTORY  # as directories were before POSIX
+        if entry.kind == OLD_FILE:
+            entry.kind = DIRECTORY if entry.name.endswith(b"/") else FILE
         self._check(entry)
         if entry.kind not in WITHOUT_BODY:
             self._left = entry.size

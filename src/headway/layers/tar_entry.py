@@ -23,7 +23,10 @@ NOTHING: dict[bytes, bytes] = {}
 _NONE: Mapping[bytes, bytes] = MappingProxyType({})  # no dict: of that, msgspec would make one for each entry
 
 _DEVICES = frozenset((CHAR, BLOCKDEV))
-_FILES = {b"\0": FILE, b"7": FILE, b"S": FILE}
+OLD_FILE = b"\0"
+"""A file as it was before POSIX, or a directory, whose name ends with a slash then."""
+
+_FILES = {b"7": FILE, b"S": FILE}
 WITHOUT_BODY = frozenset((HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO))
 """Kinds for which the archive holds no content, whatever size their header gives (as in Go)."""
 
@@ -61,7 +64,7 @@ class Entry(msgspec.Struct, gc=False):
 
 
 def outline(fields: tuple[bytes, ...]) -> tuple[bytes, bytes, int]:
-    """Return name, kind and size, which is all that a header has to say of what comes behind it.
+    """Return name, kind (maybe `OLD_FILE`) and size, which is all that a header has to say of what comes behind it.
 
     Raises:
         ValueError: The size is no number.
@@ -74,7 +77,7 @@ def outline(fields: tuple[bytes, ...]) -> tuple[bytes, bytes, int]:
 
 
 def plain_entry(fields: tuple[bytes, ...]) -> Entry:
-    """Return what a header block alone says; `fields` are those of `unpack_header`.
+    """Return what a header block alone says; `fields` are those of `unpack_header`. The kind may be `OLD_FILE`.
 
     Raises:
         ValueError: A number is not one.
@@ -97,7 +100,7 @@ def plain_entry(fields: tuple[bytes, ...]) -> Entry:
 
 def holds_body(kind: bytes, name: bytes) -> bool:
     """Tell whether the archive holds content behind a header, by its own kind and name."""
-    return kind not in WITHOUT_BODY and not (kind == FILE and name.endswith(b"/"))
+    return kind not in WITHOUT_BODY and not (kind == OLD_FILE and name.endswith(b"/"))
 
 
 def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]) -> bool:
