@@ -37,12 +37,12 @@ def files(tmp_path: Path) -> Iterator[RootfsFiles]:
         ("etc/hosts", "hosts", stat.S_IFREG),
         ("/etc", "etc", stat.S_IFDIR),
         ("/", "/", stat.S_IFDIR),
-        ("/.", "/", stat.S_IFDIR),
+        ("/.", ".", stat.S_IFDIR),
         ("../../etc", "etc", stat.S_IFDIR),
         ("/link", "link", stat.S_IFLNK),
         ("/etc/deep", "deep", stat.S_IFLNK),
         ("/etc/deep/", "deep", stat.S_IFDIR),
-        ("/etc/deep/.", "deep", stat.S_IFDIR),
+        ("/etc/deep/.", ".", stat.S_IFDIR),
         ("/etc/deep/hosts", "hosts", stat.S_IFREG),
     ],
 )
@@ -67,7 +67,9 @@ def test_a_links_end_is_said_as_a_path_inside(files: RootfsFiles, path: str, tar
     assert files.stat(path).link_target == target
 
 
-@pytest.mark.parametrize("path", ["/nope", "/etc/hosts/", "/etc/hosts/x", "/out/", "/etc/loop/x", "/dangling/."])
+@pytest.mark.parametrize(
+    "path", ["/nope", "/etc/hosts/", "/etc/hosts/.", "/etc/hosts/x", "/out/", "/etc/loop/x", "/dangling/."]
+)
 def test_what_is_not_there_is_not_found(files: RootfsFiles, path: str) -> None:
     with pytest.raises(NotFoundError):
         files.stat(path)
@@ -86,11 +88,28 @@ def test_what_cannot_be_a_path_is_said(files: RootfsFiles, path: str) -> None:
         ("/etc", [b"etc/", b"etc/deep", b"etc/hosts", b"etc/loop"]),
         ("/etc/.", [b"./", b"./deep", b"./hosts", b"./loop"]),
         ("/link", [b"link"]),
+        ("/etc/./", [b"./", b"./deep", b"./hosts", b"./loop"]),
         ("/etc/deep/", [b"deep/", b"deep/deep", b"deep/hosts", b"deep/loop"]),
+        ("/etc/../etc/deep/", [b"deep/", b"deep/deep", b"deep/hosts", b"deep/loop"]),
     ],
 )
 def test_members_are_named_as_they_were_asked_for(files: RootfsFiles, path: str, names: list[bytes]) -> None:
     assert [entry.name for entry, _ in files.members(path)] == names
+
+
+@pytest.mark.parametrize("path", ["/", "/etc/..", "..", "//"])
+def test_members_of_the_root_are_named_from_there(files: RootfsFiles, path: str) -> None:
+    names = [entry.name for entry, _ in files.members(path)]
+
+    assert names[0] == b"/"
+    assert {b"/etc/", b"/etc/hosts", b"/link"} < set(names)
+    assert files.stat(path).name == "/"
+
+
+def test_for_an_empty_path_the_root_has_no_entry_and_no_name(files: RootfsFiles) -> None:
+    names = [entry.name for entry, _ in files.members("")]
+
+    assert [b"/" + name for name in names] == [entry.name for entry, _ in files.members("/")][1:]
 
 
 def test_a_loop_of_links_is_described_and_not_followed(files: RootfsFiles) -> None:

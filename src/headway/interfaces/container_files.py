@@ -23,7 +23,10 @@ class FileAccess(Protocol):
         """
 
     def archive(self, root: Path, path: str) -> Iterator[bytes]:
-        """Yield a tar archive of what is at `path` and below it; errors as in `stat`, before the first byte."""
+        """Yield a tar archive of what is at `path` and below it; errors as in `stat`, before the first byte.
+
+        An empty path stands for all that is in the root, without an entry for the root itself.
+        """
 
     def changes(self, root: Path, changes: Iterable[Change]) -> Iterator[bytes]:
         """Yield the tar of a layer that makes these changes; the same changes give the same bytes.

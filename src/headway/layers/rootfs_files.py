@@ -60,14 +60,15 @@ class RootfsFiles:
     def members(self, path: str) -> Iterator[Member]:
         """Yield what is at `path` and below it, under the name it is asked for by; ``/.`` leaves that name out.
 
+        The root is ``/``, and what is in it has names from there. For an empty path it is left out, and its name too.
+
         Raises:
             NotFoundError: Nothing is there.
             StoreError: It cannot be read.
         """
         with self._errors(path):
             parent, name = self._find(path)
-            shown = b"." if path.endswith("/.") or path == "." else _shown(path).encode(errors="surrogateescape")
-            yield from members(parent, name, shown.strip(b"/"))
+            yield from members(parent, name, os.fsencode(_shown(path)) if path else b"")
 
     def _find(self, path: str) -> tuple[int, bytes]:
         """Return the descriptor of the directory that something is in, and its name there."""
@@ -76,20 +77,9 @@ class RootfsFiles:
             raise InvalidPathError(path, "it holds a NUL")
         inside = clamped(raw)
         if not inside or raw.endswith((b"/", b"/.")):
-            with_link = self._root.directory(inside, create=False) if self._is_directory(inside) else None
-            if with_link is not None:
-                return with_link, b"."
-            if raw.endswith(b"/"):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+            return self._root.directory(inside, create=False), b"."
         above, _, name = inside.rpartition(b"/")
         return self._root.directory(above, create=False), name
-
-    def _is_directory(self, inside: bytes) -> bool:
-        try:
-            self._root.directory(inside, create=False)
-        except NotADirectoryError:
-            return False
-        return True
 
     def _target(self, parent: int, name: bytes, path: str) -> str:
         """Return where a symlink leads in the end, inside the root; what is missing on the way stands as it is."""
@@ -121,7 +111,10 @@ def _joined(directory: bytes, link: bytes) -> bytes:
 
 
 def _shown(path: str) -> str:
-    return path.rstrip("/").removesuffix("/.").rpartition("/")[2] or "/"
+    """Return the name that something is asked for by, as Docker cleans it; `docker cp` goes by it."""
+    if path.rstrip("/").rpartition("/")[2] == ".":
+        return "."
+    return os.fsdecode(clamped(os.fsencode(path)).rpartition(b"/")[2]) or "/"
 
 
 def _make_nothing(parent: int, name: bytes, path: bytes) -> None:

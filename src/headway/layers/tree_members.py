@@ -51,7 +51,8 @@ def members(
     Args:
         parent: Descriptor of a directory.
         name: One component, or ``.``.
-        shown: Its name in the archive; empty leaves the entry itself out and names the rest from there.
+        shown: Its name in the archive, ``/`` for a root; empty leaves the entry itself out and names the rest from
+            there.
         wanted: Asked with the name in the archive; directories are looked into whatever it says.
         whole_seconds: Whether times lose their fraction, as in Docker's own archives.
 
@@ -109,7 +110,7 @@ class TreeMembers:
         return (self._described(descriptor, shown, status), ()) if shown and self._wanted(shown) else None
 
     def _described(self, descriptor: int, shown: bytes, status: os.stat_result) -> Entry:
-        entry = self._entry(shown + b"/", status)
+        entry = self._entry(_below(shown), status)
         entry.xattrs = _xattrs(descriptor)
         return entry
 
@@ -143,6 +144,11 @@ class TreeMembers:
             b"",
             device,
         )
+
+
+def _below(shown: bytes) -> bytes:
+    """Return what the names of all that is in a directory begin with."""
+    return shown if shown in (b"", b"/") else shown + b"/"
 
 
 class _Level:
@@ -188,7 +194,7 @@ class _Descent:
             level = self._levels[-1]
             if level.names:
                 name = level.names.pop()
-                return name, level.shown + b"/" + name if level.shown else name
+                return name, _below(level.shown) + name
             self._close(self._levels.pop())
         return None
 

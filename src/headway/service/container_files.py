@@ -55,7 +55,7 @@ class ContainerFiles:
         container = self._containers.get(word)
         with self._mounted(container) as root:
             self._tell("export", container)
-            yield from self._access.archive(root, "/")
+            yield from self._access.archive(root, "")
 
     def extract(
         self, word: str, path: str, source: TarSource, *, keep_kinds: bool, owner: tuple[int, int] | None = None
