@@ -356,6 +356,13 @@ def test_hard_links_share_content_wherever_they_are(apply: Apply, root: Path) ->
     assert (report.size, report.disk_bytes) == (4, 4096 + 3 * 4096)
 
 
+def test_what_a_hard_links_entry_says_of_the_file_is_not_heard(apply: Apply, root: Path) -> None:
+    apply(file("a", mode=0o600, uid=1, mtime=5), hardlink("b", "a", mode=0o4755, uid=2, mtime=6))
+
+    status = (root / "a").stat()
+    assert (mode(root / "a"), status.st_uid, status.st_mtime) == (0o600, 1, 5)
+
+
 def test_a_hard_link_to_a_symlink_is_another_name_of_the_symlink(apply: Apply, root: Path) -> None:
     apply(symlink("l", "nowhere"), hardlink("h", "l"))
 
