@@ -141,6 +141,10 @@ def test_a_body_that_is_not_asked_for_is_skipped() -> None:
         ({"name": b"a" * 100}, ("name", b"a" * 100)),
         ({"name": b"a", "prefix": b"p/q"}, ("name", b"p/q/a")),
         ({"name": b"a", "prefix": b"p" * 155}, ("name", b"p" * 155 + b"/a")),
+        (
+            {"name": b"a", "prefix": (b"p" * 131 + b"07346545000 " * 2).ljust(163, b"\0") + b"tar\0"},
+            ("name", b"p" * 131 + b"/a"),
+        ),
         ({"name": b"a", "prefix": b"\0junk"}, ("name", b"a")),
         ({"name": b"a", "prefix": b"12345", "magic": GNU}, ("name", b"a")),
         ({"name": b"a", "prefix": b"12345", "magic": V7}, ("name", b"a")),

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import msgspec
 
 from headway.layers import tar_pax
-from headway.layers.tar_header import ID_LIMIT, number, rights, seconds, text
+from headway.layers.tar_header import ID_LIMIT, directories, number, rights, seconds, text
 from headway.layers.tar_pax import NANOSECONDS
 from headway.layers.tar_sparse import Map
 
@@ -69,10 +69,10 @@ def outline(fields: tuple[bytes, ...]) -> tuple[bytes, bytes, int]:
     Raises:
         ValueError: The size is no number.
     """
-    name, _, size, _, _, kind, _, magic, _, prefix = fields
+    name, _, size, _, _, kind, _, magic, _, prefix, trailer = fields
     name = name.partition(b"\0")[0]
     if prefix[0] and magic.startswith(b"ustar\0"):
-        name = text(prefix) + b"/" + name
+        name = directories(prefix, trailer) + b"/" + name
     return name, _FILES.get(kind, kind), number(size)
 
 
@@ -83,7 +83,7 @@ def plain_entry(fields: tuple[bytes, ...]) -> Entry:
         ValueError: A number is not one.
     """
     name, kind, size = outline(fields)
-    _, owned, _, mtime, _, _, linkname, _, device, _ = fields
+    _, owned, _, mtime, _, _, linkname, _, device, _, _ = fields
     mode, uid, gid = rights(owned)
     return Entry(
         name,

@@ -1,4 +1,4 @@
-"""Fields of a tar header block: ustar (POSIX.1-1988), GNU and v7.
+"""Fields of a tar header block: ustar (POSIX.1-1988), star, GNU and v7.
 
 Rule: pure functions over bytes; ValueError says what is wrong, and the reader adds where.
 """
@@ -12,8 +12,8 @@ from zlib import adler32
 BLOCK = 512
 """Bytes of a block: headers are one, bodies are padded to whole ones."""
 
-unpack_header = struct.Struct("100s24s12s12s8sc100s8s64x16s155s12x").unpack_from
-"""Split a block: name, rights (mode, uid, gid), size, mtime, checksum, kind, linkname, magic, device, prefix.
+unpack_header = struct.Struct("100s24s12s12s8sc100s8s64x16s155s8x4s").unpack_from
+"""Split a block: name, rights (mode, uid, gid), size, mtime, checksum, kind, linkname, magic, device, prefix, trailer.
 
 ``uname`` and ``gname`` are left out: layers are applied by number (moby-behaviour 4.8).
 """
@@ -27,6 +27,11 @@ _OCTAL = frozenset(b"01234567")
 def text(field: bytes) -> bytes:
     """Return a field up to its first NUL."""
     return field.partition(b"\0")[0]
+
+
+def directories(prefix: bytes, trailer: bytes) -> bytes:
+    """Return what stands before a name in ustar's prefix; star has two times in the last part of that."""
+    return text(prefix[:131] if trailer == b"tar\0" else prefix)
 
 
 def number(field: bytes) -> int:
