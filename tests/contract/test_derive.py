@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -91,6 +92,13 @@ def applied(path: Path, *items: Item) -> Tree:
     return Tree(path=path, report=report)
 
 
+def applied_rootless(path: Path, *items: Item) -> Tree:
+    """Return the tree that a store which is not root's has of a layer."""
+    path.mkdir()
+    _, report = apply_layer(Source(tar(*items)), path, lambda count: None, rootless=True)
+    return Tree(path=path, report=report)
+
+
 def stacked(tmp_path: Path, layers: Sequence[Layer], make: Callable[..., Tree] = plant) -> list[Tree]:
     """Return the trees of a chain, derived where they have to be."""
     trees: list[Tree] = []
@@ -166,6 +174,25 @@ def test_a_bottom_layers_link_to_what_comes_later_is_made(tmp_path: Path) -> Non
 
     assert (tmp_path / "derived/b").samefile(tmp_path / "derived/d/later")
     assert look(tmp_path / "derived/d")["later"] == look(raw.path / "d")["later"]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        [hardlink("link", "d/file")],
+        [hardlink("link", "d/file"), hardlink("again", "link")],
+        [hardlink("again", "d/file"), file("d/file", b"x", mode=0o4400, uid=7)],
+    ],
+)
+def test_what_the_disk_does_not_say_of_a_file_is_known_of_each_of_its_names(tmp_path: Path, layer: Layer) -> None:
+    lower = applied_rootless(tmp_path / "lower", file("d/file", b"x", mode=0o4400, uid=7))
+    raw = applied_rootless(tmp_path / "raw", *layer)
+
+    report = derive_tree([lower], raw, tmp_path / "derived")
+
+    names = {"d/file", *(os.fsdecode(item.name) for item in layer)}
+    assert {name for name, mode in report.real_modes if mode == 0o4400} == names
+    assert {name for name, *owner in report.owners if owner == [7, 0]} == names
 
 
 def test_a_derived_tree_shares_content_and_changes_no_other_tree(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import stat
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -31,6 +32,7 @@ from headway.records import LayerReport, Tree
 
 _UNDESCRIBED = 0o755
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}
+_Known = TypeVar("_Known")
 
 
 def derive_tree(lower: Sequence[Tree], raw: Tree, target_dir: Path) -> LayerReport:
@@ -78,6 +80,7 @@ class _Derivation:
         self._moved: dict[str, str] = {}
         self._copied: dict[int, str] = {}
         self._inherited: list[tuple[str, MergedEntry, MergedView]] = []
+        self._linked: list[tuple[str, str]] = []
         self._disk_bytes = 0
 
     def run(self) -> LayerReport:
@@ -282,6 +285,7 @@ class _Derivation:
             )
         finally:
             os.close(directory)
+        self._linked.append((first, path))
 
     def _copy(self, directory: int, name: str, status: os.stat_result, path: str) -> None:
         parent, _, last = path.rpartition("/")
@@ -347,18 +351,29 @@ class _Derivation:
                 return join(self._moved[above], path[len(above) + 1 :])
         return path
 
+    def _tell_of_links(self, known: dict[str, _Known]) -> None:
+        """Note of each name that was linked what is known of the one it was linked to."""
+        for first, path in self._linked:  # in the order in which they were made
+            if first in known:
+                known[path] = known[first]
+
     def _report(self) -> LayerReport:
         raw = self._raw.report
         modes = {self._now_at(name): mode for name, mode in raw.real_modes}
         owners = {self._now_at(name): (uid, gid) for name, uid, gid in raw.owners}
-        xattrs = {(self._now_at(name), key): value for name, key, value in raw.xattrs}
+        xattrs: dict[str, dict[str, bytes]] = {}
+        for name, key, value in raw.xattrs:
+            xattrs.setdefault(self._now_at(name), {})[key] = value
         for path, entry, view in self._inherited:
             stored = entry.stored
             if stored is not None and entry.mode != stored.st_mode:
                 modes[path] = stat.S_IMODE(entry.mode)
             if stored is not None and (entry.uid, entry.gid) != (stored.st_uid, stored.st_gid):
                 owners[path] = (entry.uid, entry.gid)
-            xattrs.update({(path, key): value for key, value in view.described_xattrs(entry).items()})
+            xattrs.setdefault(path, {}).update(view.described_xattrs(entry))
+        self._tell_of_links(modes)
+        self._tell_of_links(owners)
+        self._tell_of_links(xattrs)
         return LayerReport(
             size=raw.size,
             disk_bytes=self._disk_bytes,
@@ -367,7 +382,7 @@ class _Derivation:
             real_modes=tuple(modes.items()),
             owners=tuple((name, uid, gid) for name, (uid, gid) in owners.items()),
             devices=tuple((self._now_at(name), mode, major, minor) for name, mode, major, minor in raw.devices),
-            xattrs=tuple((name, key, value) for (name, key), value in xattrs.items()),
+            xattrs=tuple((name, key, value) for name, each in xattrs.items() for key, value in each.items()),
         )
 
 
