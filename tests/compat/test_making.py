@@ -182,6 +182,21 @@ def test_a_container_becomes_an_image(headway: Cli, tar: Path) -> None:
     assert (found["Config"]["User"], found["Size"]) == ("app", 9 + len("fresh"))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a copy does not tell what was written")
+def test_a_commit_has_what_was_written_though_size_and_time_are_as_before(headway: Cli, tar: Path) -> None:
+    headway("import", tar, "base:3")
+    name, root = container_of(headway, "base:3")
+    status = (root / "etc/motd").stat()
+    written = (root / "etc/motd").read_bytes().swapcase()
+    (root / "etc/motd").write_bytes(written)
+    os.utime(root / "etc/motd", ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    headway("commit", name, "made:3")
+
+    _, again = container_of(headway, "made:3")
+    assert (again / "etc/motd").read_bytes() == written
+
+
 def test_without_root_what_is_new_is_roots_and_what_cannot_be_shown_is_not_committed(tmp_path: Path) -> None:
     owned = header(b"srv/", kind=b"5", mode=0o755, uid=7) + header(b"etc/", kind=b"5", mode=0o755) + END
     with home_of_nobody() as home:

@@ -23,6 +23,7 @@ from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
 from headway.layers.init_layer import make_init_layer
 from headway.layers.rootfs import unpack
+from headway.layers.tar import TarReader
 from headway.records import ChangeKind, LayerReport, RwPlace, Tree
 from tests.fakes.nobody import as_nobody, home_of_nobody
 from tests.fakes.tars import Item, Source, directory, file, symlink, whiteout
@@ -255,6 +256,22 @@ class TestOverlay2Changes(ChangesContract):
         assert data["LowerDir"].split(":") == [str(tree.path) for tree in reversed(box.trees)]
         assert all(os.path.isdir(path) for value in data.values() for path in value.split(":"))
         assert box.driver.metadata(box.place, [*box.trees, *box.trees]) == data
+
+    def test_what_was_written_and_looks_as_before_is_no_change_but_is_in_the_layer(self, box: Container) -> None:
+        status = (box.root / "usr/bin/a").stat()
+        (box.root / "usr/bin/a").write_bytes(b"z")
+        os.utime(box.root / "usr/bin/a", ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.link(box.root / "var/log/x", box.root / "var/log/y")
+
+        seen = box.changes()
+        found = box.driver.changes(box.place, box.trees, written=True)
+        tar = b"".join(changes_archive(found, box.root))
+
+        assert seen == {"/var": M, "/var/log": M, "/var/log/y": A}
+        assert {change.path for change in found} == {*seen, "/usr", "/usr/bin", "/usr/bin/a", "/var/log/x"}
+        reader = TarReader([tar])
+        content = {entry.name: entry.linkname or b"".join(map(bytes, reader.body())) for entry in reader}
+        assert (content[b"usr/bin/a"], content[b"var/log/y"]) == (b"z", b"var/log/x")
 
     def test_only_changed_directories_are_looked_into(self, box: Container, tmp_path: Path) -> None:
         (box.root / "etc/new").touch()

@@ -141,7 +141,7 @@ class MemoryRwLayer:
             raise ConflictError(f"not mounted: {self.record.name}")
         self._store.mounts[self.record.name] -= 1
 
-    def changes(self) -> list[Change]:
+    def changes(self, *, written: bool = False) -> list[Change]:
         return VfsDriver().changes(self._place, self._store.below(self.record, self._place))
 
     def size(self) -> int:

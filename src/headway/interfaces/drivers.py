@@ -77,8 +77,15 @@ class RwDriver(Driver, Protocol):
             StoreError: The disk failed.
         """
 
-    def changes(self, place: RwPlace, trees: Sequence[Tree]) -> list[Change]:
-        """Return how the layer differs from what is below it, by path, as `docker diff` does (moby-behaviour 4.9)."""
+    def changes(self, place: RwPlace, trees: Sequence[Tree], *, written: bool = False) -> list[Change]:
+        """Return how the layer differs from what is below it, by path, as `docker diff` does (moby-behaviour 4.9).
+
+        Args:
+            place: Where the layer is.
+            trees: What is below it, bottom first.
+            written: Whether what was written and looks as before counts too, where the driver knows of it: what
+                `docker commit` takes.
+        """
 
     def size(self, place: RwPlace, trees: Sequence[Tree]) -> int:
         """Return the layer's size in bytes as Docker counts it (moby-behaviour 4.7), not the blocks it takes up."""

@@ -41,8 +41,12 @@ class RwLayer(Protocol):
             StoreError: The kernel refused.
         """
 
-    def changes(self) -> list[Change]:
-        """Return how it differs from its init layer (from its image without one), sorted by path."""
+    def changes(self, *, written: bool = False) -> list[Change]:
+        """Return how it differs from its init layer (from its image without one), sorted by path.
+
+        Args:
+            written: As for `RwDriver.changes`.
+        """
 
     def size(self) -> int:
         """Return its size as Docker counts it, in bytes (moby-behaviour 4.7)."""

@@ -19,29 +19,41 @@ _CAPABILITY = "security.capability"
 _SECOND_NS = 1_000_000_000
 
 
-def compare(below: MergedView, above: MergedView, *, shared: int = 0, rootless: bool = False) -> list[Change]:
+def compare(
+    below: MergedView, above: MergedView, *, shared: int = 0, written: bool = False, rootless: bool = False
+) -> list[Change]:
     """Return how `above` differs from `below`, sorted by the bytes of the path.
 
     Args:
         below: Without the layer.
         above: With it.
         shared: How many trees, from the bottom, both views have.
+        written: Whether every file that is in no shared tree counts as changed: its content may be another though its
+            size and time are the same, and it may have become another name of a file.
         rootless: Whether `above` was written by a user who could neither give files away nor make devices; what that
             user could not do is no change.
 
     Raises:
         StoreError: The disk failed.
     """
-    comparison = _Comparison(below, above, shared, rootless)
+    comparison = _Comparison(below, above, shared, written, rootless)
     comparison.run()
     return comparison.changes()
 
 
 class _Comparison:
-    def __init__(self, below: MergedView, above: MergedView, shared: int, rootless: bool) -> None:  # noqa: FBT001  # of one caller
+    def __init__(
+        self,
+        below: MergedView,
+        above: MergedView,
+        shared: int,
+        written: bool,  # noqa: FBT001  # of one caller
+        rootless: bool,  # noqa: FBT001  # of one caller
+    ) -> None:
         self._below = below
         self._above = above
         self._shared = shared
+        self._written = written
         self._rootless = rootless
         self._found: dict[str, ChangeKind] = {}
 
@@ -80,8 +92,11 @@ class _Comparison:
     def _note(self, was: MergedEntry | None, now: MergedEntry) -> None:
         if was is None:
             self._found[now.path] = ChangeKind.ADDED
-        elif self._differs(was, now):
+        elif self._is_written(now) or self._differs(was, now):
             self._found[now.path] = ChangeKind.MODIFIED
+
+    def _is_written(self, now: MergedEntry) -> bool:
+        return self._written and now.tree >= self._shared and not stat.S_ISDIR(now.mode)
 
     def _differs(self, was: MergedEntry, now: MergedEntry) -> bool:
         if was.mode != now.mode or _device(was) != _device(now):

@@ -100,7 +100,7 @@ class Committer:
         name = tag_name(request.repository, request.tag) if request.repository else None
         plan = self._plan(request, container, name)
         layer = self._stores.rw_layers.get(container.container_id)
-        changes = layer.changes()
+        changes = layer.changes(written=True)
         self._check_metadata(layer, changes)
         source = Pieces(self._tar(layer, changes)) if changes else None
         try:

@@ -323,10 +323,10 @@ class SqliteRwLayer:
         """Take back one `mount` of this process."""
         self._store.unmount(self.record.name)
 
-    def changes(self) -> list[Change]:
+    def changes(self, *, written: bool = False) -> list[Change]:
         """Return how it differs from what is below it, sorted by path."""
         place, below = self._store.place(self.record), self._store.below(self.record)
-        return self._store.driver(self.record).changes(place, below)
+        return self._store.driver(self.record).changes(place, below, written=written)
 
     def size(self) -> int:
         """Return its size as Docker counts it, in bytes."""

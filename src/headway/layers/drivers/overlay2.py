@@ -152,15 +152,17 @@ class Overlay2Driver:
             raise UnsupportedError(_NO_QUOTA)
         return size
 
-    def changes(self, place: RwPlace, trees: Sequence[Tree]) -> list[Change]:
+    def changes(self, place: RwPlace, trees: Sequence[Tree], *, written: bool = False) -> list[Change]:
         """Return how the layer differs from what is below it; only what lies in its own tree is looked at.
+
+        With `written`, each file in that counts.
 
         Raises:
             StoreError: The disk failed.
         """
         upper = Tree(path=place.upper, report=LayerReport(root_entry=True))
         with MergedView(trees) as below, MergedView([*trees, upper]) as above:
-            return compare(below, above, shared=len(trees))
+            return compare(below, above, shared=len(trees), written=written)
 
     def size(self, place: RwPlace, trees: Sequence[Tree]) -> int:
         """Return the sum of the sizes of what was written, directories aside, hard links once.

@@ -114,8 +114,10 @@ class VfsDriver:
             quota.limit(place.path, size)
         self.mount(trees, place.merged, upper=place.upper, work=place.work)
 
-    def changes(self, place: RwPlace, trees: Sequence[Tree]) -> list[Change]:
+    def changes(self, place: RwPlace, trees: Sequence[Tree], *, written: bool = False) -> list[Change]:
         """Return how the container's files differ from `trees`; every file's status is looked at.
+
+        `written` changes nothing: a copy does not tell what was written, for Docker's vfs no more than here.
 
         Raises:
             StoreError: The disk failed.
