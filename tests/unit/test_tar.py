@@ -232,8 +232,16 @@ def test_gnu_long_names_and_links_belong_to_the_next_entry_only() -> None:
     assert found == [(b"n" * 200, b"t" * 200), (b"b", b"")]
 
 
-def test_a_pax_path_goes_before_a_gnu_long_name() -> None:
-    assert one(long_name(b"long") + pax({"path": "pax"}) + header(b"a") + END).name == b"pax"
+def test_gnu_long_names_and_links_go_before_those_of_pax_as_in_go() -> None:
+    extended = long_name(b"link", kind=b"K") + long_name(b"long") + pax({"path": "pax", "linkpath": "pax"})
+
+    entry = one(extended + header(b"a", kind=b"2") + END)
+
+    assert (entry.name, entry.linkname) == (b"long", b"link")
+
+
+def test_a_sparse_files_name_is_that_of_no_other_file() -> None:
+    assert one(pax({"GNU.sparse.name": "b"}) + header(b"a") + END).name == b"a"
 
 
 def test_global_records_hold_until_they_are_replaced_and_local_ones_go_before_them() -> None:

@@ -104,7 +104,7 @@ def holds_body(kind: bytes, name: bytes) -> bool:
 
 
 def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]) -> bool:
-    """Give `entry` what its extension headers say; pax goes before GNU's long names.
+    """Give `entry` what its extension headers say; GNU's long names go before pax (as in Go).
 
     A record without a value changes nothing (as in Go), except that an extended attribute may be empty.
 
@@ -117,10 +117,12 @@ def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]
     before = entry.name, entry.size
     entry.pax = pax
     entry.xattrs = tar_pax.xattrs(pax)
-    name = pax.get(b"GNU.sparse.name") or pax.get(b"path") or long.get(b"L")
+    name = long.get(b"L") or pax.get(b"path")
+    if b"GNU.sparse.map" in pax or b"GNU.sparse.major" in pax:
+        name = pax.get(b"GNU.sparse.name") or name
     if name:
         entry.name = tar_pax.path(name)
-    if link := pax.get(b"linkpath") or long.get(b"K"):
+    if link := long.get(b"K") or pax.get(b"linkpath"):
         entry.linkname = tar_pax.path(link)
     if value := pax.get(b"mtime"):
         entry.mtime_ns = tar_pax.nanoseconds(value)
