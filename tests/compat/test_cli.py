@@ -380,6 +380,20 @@ def test_images_shows_digests_full_ids_and_ids_alone(stocked: Cli, registry: Reg
     assert short.stdout == f"{OTHER.image_id[7:19]}\n"
 
 
+def test_every_tag_of_a_repository_stands_beside_its_digests(headway: Cli, registry: Registry) -> None:
+    name = f"{registry.host}/test/image"
+    headway("pull", f"{name}:two")
+    headway("tag", f"{name}:two", f"{name}:again")
+    headway("tag", f"{name}:two", "elsewhere:1")
+
+    shown = headway("images", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}}", "--filter", f"reference={name}")
+    others = headway("images", "--format", "{{.Digest}}", "elsewhere")
+
+    for tag in ("two", "again"):
+        assert f"{name}:{tag} {OTHER.manifest_digest}" in shown.stdout.splitlines()
+    assert others.stdout == "<none>\n"
+
+
 @pytest.mark.parametrize(
     ("template", "shown"),
     [

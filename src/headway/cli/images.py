@@ -87,7 +87,7 @@ def _only(image: ListedImage, wanted: Reference) -> ListedImage:
 
 
 def _rows(image: ListedImage, options: Namespace) -> Iterator[dict[str, object]]:
-    """Yield a row per tag; digests without a tag in their repository stand alone, as in docker's list."""
+    """Yield a row per tag, and per repository with digests alone; where digests are shown, one for each, as docker."""
     record = image.record
     shared = {
         "ID": str(record.image_id) if options.no_trunc else record.image_id.short,
@@ -97,22 +97,18 @@ def _rows(image: ListedImage, options: Namespace) -> Iterator[dict[str, object]]
         "Bytes": record.size,
         "Platform": record.platform,
     }
-    digests = {reference.repository: str(reference.digest) for reference in image.digests}
-    for tag in image.tags:
-        yield {
-            "Repository": tag.familiar_name,
-            "Tag": tag.tag,
-            "Digest": digests.pop(tag.repository, _NONE),
-            **shared,
-        }
+    digests: dict[str, list[str]] = {}
     for reference in image.digests:
-        if reference.repository in digests:
-            yield {
-                "Repository": reference.familiar_name,
-                "Tag": _NONE,
-                "Digest": str(reference.digest),
-                **shared,
-            }
+        digests.setdefault(reference.repository, []).append(str(reference.digest))
+    named = {tag.repository for tag in image.tags}
+    bare = {name.repository: name.familiar_name for name in image.digests if name.repository not in named}
+    names = [(tag.repository, tag.familiar_name, tag.tag) for tag in image.tags]
+    names += [(repository, name, _NONE) for repository, name in bare.items()]
+    is_each = options.digests or "{{.Digest}}" in options.format
+    for repository, name, tag in names:
+        known = digests.get(repository, [_NONE])
+        for digest in known if is_each else known[:1]:
+            yield {"Repository": name, "Tag": tag, "Digest": digest, **shared}
     if not image.tags and not image.digests:
         yield {"Repository": _NONE, "Tag": _NONE, "Digest": _NONE, **shared}
 
