@@ -65,6 +65,15 @@ def fetched(registry: Registry) -> list[str]:
     return asked
 
 
+def test_a_terminal_shows_in_one_line_how_far_it_is(headway: Cli) -> None:
+    shown, _, result = headway.on_terminal("check").partition("\n")
+
+    steps = shown.split("\r")[1:]
+    assert steps == [f"checked {done} of {len(steps)}" for done in range(1, len(steps) + 1)]
+    assert steps
+    assert "as it was stored" in result
+
+
 def test_a_whole_store_is_right(headway: Cli) -> None:
     status, found = checked(headway, "--full")
 

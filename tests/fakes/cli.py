@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
+import tty
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -73,6 +79,21 @@ class Cli:
             cwd="/",
             env={**_ENVIRONMENT, **self.environment},
         )
+
+    def on_terminal(self, *words: str | Path) -> str:
+        """Run it to its end on a terminal of 80 columns; return all that it wrote there, control characters too."""
+        own, its = pty.openpty()
+        tty.setraw(its)  # what is written comes as it was written
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        process = self.start(*words, stdin=its, stdout=its, stderr=its)
+        os.close(its)
+        shown = bytearray()
+        with suppress(OSError):  # EIO: nobody has it open any more
+            while piece := os.read(own, 65536):
+                shown += piece
+        os.close(own)
+        process.wait(timeout=60)
+        return shown.decode()
 
     def serve(self, *words: str | Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start it as a server, which writes all that it says to a file."""

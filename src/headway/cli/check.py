@@ -6,13 +6,15 @@ import asyncio
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Callable
+from typing import TextIO
 
 from headway.cli.failures import DONE, FINAL, USAGE, exit_status, explain
 from headway.cli.progress import view_for
 from headway.cli.remote import named_daemon
 from headway.cli.session import say, settings_of
 from headway.cli.table import SCHEMA, json_text
-from headway.cli.terminal import one_line
+from headway.cli.terminal import drawing, one_line
 from headway.cli.units import size
 from headway.client.questions import DaemonQuestions
 from headway.composition.checking import checking
@@ -46,7 +48,8 @@ def check(options: Namespace) -> int:
 
 
 def _checked(settings: Settings, options: Namespace) -> Checked:
-    tell = _progress if sys.stderr.isatty() and options.format == "table" else lambda _done, _of: None
+    shown = sys.stderr.isatty() and options.format == "table"
+    tell = _progress(drawing(sys.stderr)) if shown else lambda _done, _of: None
     daemon = named_daemon(options)
     try:
         if daemon is not None:
@@ -196,6 +199,10 @@ def _document(found: Checked, done: Repaired | None) -> dict[str, object]:
     return document
 
 
-def _progress(done: int, of: int) -> None:
-    """Show on a terminal how far a check is."""
-    print(f"\rchecked {done} of {of} layers", end="\n" if done == of else "", file=sys.stderr, flush=True)
+def _progress(terminal: TextIO) -> Callable[[int, int], None]:
+    """Return what shows how far a check is, in one line of a terminal."""
+
+    def show(done: int, of: int) -> None:
+        print(f"\rchecked {done} of {of}", end="\n" if done == of else "", file=terminal, flush=True)
+
+    return show

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from headway.cli.terminal import LossyStream, one_line
+from headway.cli.terminal import drawing, one_line
 from headway.cli.units import size
 
 Row: TypeAlias = tuple[str, int, ProgressBar | Text, str]
@@ -31,12 +31,10 @@ class Screen:
     """
 
     def __init__(self, stream: TextIO, rows: Callable[[], Iterable[Row]]) -> None:
-        # Past the safe stream, for drawing takes control characters; what is drawn here is made safe by itself.
-        raw = LossyStream(open(stream.fileno(), "wb", closefd=False), stream.encoding, "backslashreplace")  # noqa: SIM115  # as long as the process
         self.titles: list[str] = []
         self.waiting = ""
         self._rows = rows
-        self._console = Console(file=raw, highlight=False)
+        self._console = Console(file=drawing(stream), highlight=False)  # what is drawn here is made safe by itself
         self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=8, transient=False)
         self._live.start()
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from headway.store.failures import disk_error
 
@@ -44,6 +44,12 @@ class LossyStream(TextIOWrapper):
         """Write what is still here if that is possible."""
         with suppress(OSError):
             super().flush()
+
+
+def drawing(stream: TextIO) -> LossyStream:
+    """Return a stream to the same place for what is drawn: it takes control characters, and makes nothing safe."""
+    raw = open(stream.fileno(), "wb", closefd=False)  # noqa: SIM115  # as long as the process
+    return LossyStream(raw, stream.encoding, "backslashreplace")
 
 
 class SafeStream(TextIOWrapper):
