@@ -112,6 +112,16 @@ def test_progress_as_json_is_an_object_a_line(registry: Registry, headway: Cli) 
     assert {"LayerProgress"} <= set(kinds)
 
 
+def test_a_terminal_that_cannot_be_drawn_on_gets_lines_as_they_come(registry: Registry, tmp_path: Path) -> None:
+    drawn, plain = (
+        Cli(tmp_path / term, environment={"TERM": term}).on_terminal("pull", f"{registry.host}/test/image")
+        for term in ("xterm", "dumb")
+    )
+
+    assert ("\x1b[" in drawn, "\x1b[" in plain) == (True, False)
+    assert "downloading\n" in plain  # which a drawing shows at its end only, and then no more
+
+
 def test_without_progress_a_pull_says_nothing_on_stderr(registry: Registry, headway: Cli) -> None:
     done = headway("pull", "--progress", "none", f"{registry.host}/test/image")
 

@@ -6,7 +6,7 @@ from typing import Protocol, TextIO
 
 import msgspec
 
-from headway.cli.terminal import one_line
+from headway.cli.terminal import can_draw, one_line
 from headway.cli.units import duration, size
 from headway.oci.digest import Digest
 from headway.service.progress import LayerProgress, Notice, Phase, PullEvent, PullStarted, Receipt, Waiting
@@ -30,7 +30,7 @@ class View(Protocol):
 
 def view_for(how: str, stream: TextIO) -> View:
     """Return the view for ``auto``, ``plain``, ``json`` or ``none``."""
-    if how == "auto" and stream.isatty():
+    if how == "auto" and can_draw(stream):
         from headway.cli.live import LiveView  # noqa: PLC0415  # rich costs 60 ms of CPU: only for terminals
 
         return LiveView(stream)

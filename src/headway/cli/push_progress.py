@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol, TextIO
 
 from headway.cli.progress import Waits, describe_waiting, json_line
-from headway.cli.terminal import one_line
+from headway.cli.terminal import can_draw, one_line
 from headway.cli.units import duration, size
 from headway.oci.digest import DiffID
 from headway.service.progress import Notice, Waiting
@@ -27,7 +27,7 @@ class PushView(Protocol):
 
 def push_view_for(how: str, stream: TextIO) -> PushView:
     """Return the view for ``auto``, ``plain``, ``json`` or ``none``."""
-    if how == "auto" and stream.isatty():
+    if how == "auto" and can_draw(stream):
         from headway.cli.live_push import LivePush  # noqa: PLC0415  # rich costs 60 ms of CPU: only for terminals
 
         return LivePush(stream)

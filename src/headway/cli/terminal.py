@@ -46,6 +46,11 @@ class LossyStream(TextIOWrapper):
             super().flush()
 
 
+def can_draw(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that can take back what it shows; on others a drawing would appear at its end."""
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
 def drawing(stream: TextIO) -> LossyStream:
     """Return a stream to the same place for what is drawn: it takes control characters, and makes nothing safe."""
     raw = open(stream.fileno(), "wb", closefd=False)  # noqa: SIM115  # as long as the process
