@@ -20,6 +20,7 @@ from headway.layers.applier import apply_layer
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest
 from headway.records import LayerReport
+from headway.service.blob_transfer import Cost
 from headway.service.companions import Companions
 from headway.service.slots import Slots
 from headway.service.stores import Stores
@@ -68,11 +69,11 @@ class Scene:
     tools: TransferTools
     stores: Stores
 
-    async def bring(self, image: images.Image = IMAGE, diff_id: str = "") -> None:
-        """Bring an image's only layer, by its own diff ID or by what a config says that it is."""
+    async def bring(self, image: images.Image = IMAGE, diff_id: str = "") -> Cost:
+        """Bring an image's only layer, by its own diff ID or by what a config says that it is; return its cost."""
         layer = Descriptor(media_type="", digest=Digest(image.layers[0]), size=len(image.blobs[image.layers[0]]))
         name = DiffID(Digest(diff_id or image.diff_ids[0]))
-        await self.transfers.layer(name, layer, [HERE], "test/image", lambda _: None, Companions())
+        return await self.transfers.layer(name, layer, [HERE], "test/image", lambda _: None, Companions())
 
 
 @asynccontextmanager
@@ -128,7 +129,15 @@ async def test_an_image_that_calls_a_layer_by_a_wrong_name_does_not_keep_others_
         outcomes = await asyncio.gather(here.bring(SMALL, wrong), here.bring(SMALL), return_exceptions=True)
 
         assert here.stores.layers.has_tree(DiffID(Digest(SMALL.diff_ids[0])))
-    assert [type(outcome) for outcome in outcomes] == [DigestMismatchError, type(None)]
+    assert [type(outcome) for outcome in outcomes] == [DigestMismatchError, Cost]
+
+
+async def test_a_layer_that_two_share_is_charged_to_the_one_that_began_it(tmp_path: Path) -> None:
+    async with scene(tmp_path, apply_layer, SimulatedRegistry([SMALL])) as here:
+        first, second = await asyncio.gather(here.bring(SMALL), here.bring(SMALL))
+
+    assert first.received >= len(SMALL.blobs[SMALL.layers[0]])
+    assert second == Cost()
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ Rule 3: a pair (diff ID, blob digest) is recorded only where both were computed 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import Future as Verdict
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -101,7 +101,7 @@ class Transfers:
             with companions.coming() as companion:
                 return await self._bring_layer(diff_id, descriptor, sources, repository, report, companion)
 
-        return await self._layer_flights.join(diff_id, bring, listener, way=(descriptor.digest, tuple(sources)))
+        return await _joined(self._layer_flights, diff_id, bring, listener, way=(descriptor.digest, tuple(sources)))
 
     async def blob(self, descriptor: Descriptor, sources: Sequence[Source], listener: Listener) -> Cost:
         """Bring a blob into the blob store; nothing happens where it is there already.
@@ -109,7 +109,8 @@ class Transfers:
         Raises:
             HeadwayError: It could not be brought; what arrived is kept.
         """
-        return await self._blob_flights.join(
+        return await _joined(
+            self._blob_flights,
             descriptor.digest,
             lambda report: self._bring_blob(descriptor, sources, report),
             listener,
@@ -211,6 +212,26 @@ class Transfers:
             if actual != diff_id:
                 raise DigestMismatchError("the layer's tar", diff_id, actual)
             yield directory, report
+
+
+async def _joined(
+    flights: SingleFlight[Cost, LayerProgress],
+    key: Hashable,
+    start: Callable[[Listener], Awaitable[Cost]],
+    listener: Listener,
+    *,
+    way: object,
+) -> Cost:
+    """Join a transfer and return its cost; who began it is charged for what crossed, and nobody a second time."""
+    has_begun = False
+
+    async def begin(report: Listener) -> Cost:
+        nonlocal has_begun
+        has_begun = True
+        return await start(report)
+
+    cost = await flights.join(key, begin, listener, way=way)
+    return cost if has_begun else Cost(kept=cost.kept)
 
 
 def _still(descriptor: Descriptor, phase: Phase, held: int) -> LayerProgress:
