@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from headway.cli.arguments.dockers import instead_of
+from headway.cli.arguments.parser import ALIASES, COMMANDS
 from headway.cli.units import size
 from headway.cli.words import commands
 from tests.fakes import images
@@ -196,6 +198,38 @@ def test_a_wrong_word_is_named_with_the_help_that_knows_better(
     assert done.returncode == 2
     assert done.stderr == f"headway: {said}\nnext: {further or f'headway {words[0]} --help'}\n"
     assert not headway.data_root.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["system", "df"], "headway df, headway prune, headway events"),
+        (["image"], "headway image ls, which is headway ls"),
+        (["build", "."], "buildah build -t NAME . && buildah push NAME docker-archive:/dev/stdout | headway load"),
+        (["logs", "-f", "app"], "headway run NAME says what does"),
+        (["search", "x"], "docker -H unix:///run/headway.sock search (headway daemon serves it)"),
+    ],
+)
+def test_dockers_words_that_are_no_commands_are_answered_with_what_does_it(
+    headway: Cli, words: list[str], advice: str
+) -> None:
+    done = headway(*words)
+
+    assert done.returncode == 2
+    first, last = done.stderr.splitlines()
+    assert first.startswith(f"headway: there is no command '{words[0]}': ")
+    assert last == f"next: {advice}"
+
+
+def test_no_command_is_taken_for_one_of_dockers_words() -> None:
+    assert [name for name in (*COMMANDS, *ALIASES) if instead_of(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"), [(["help"], []), (["help", "rm"], ["rmi"]), (["image", "help", "df"], ["df"])]
+)
+def test_help_is_asked_for_by_a_word_too(headway: Cli, words: list[str], meant: list[str]) -> None:
+    assert headway(*words).stdout == headway(*meant, "--help").stdout != ""
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Leave with status 2."""
+        instead = f"{self.prog} {self.chosen}".rstrip() + " --help"
         if (wrong := _UNKNOWN.match(message)) is not None:
-            message = f"there is no command {wrong[1]!r}{_nearest(wrong[1])}"
-        words = f"{self.prog} {self.chosen}".rstrip()
-        self.exit(2, f"headway: {message}\nnext: {words} --help\n")
+            message, instead = _unknown(wrong[1], instead)
+        self.exit(2, f"headway: {message}\nnext: {instead}\n")
+
+
+def _unknown(word: str, instead: str) -> tuple[str, str]:
+    """Return what is said of a word that is no command, and what to do next: `instead`, unless something is nearer."""
+    from headway.cli.arguments.dockers import instead_of  # noqa: PLC0415  # only mistakes pay for it
+
+    if (known := instead_of(word)) is not None:
+        return f"there is no command {word!r}: {known[0]}", known[1]
+    return f"there is no command {word!r}{_nearest(word)}", instead
 
 
 def _nearest(word: str) -> str:
@@ -109,7 +118,7 @@ def _listed() -> Iterator[str]:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the parsed command line; docker's ``image X`` means ``X``, and aliases mean what they stand for."""
+    """Return the parsed command line; ``image X`` means ``X``, ``help X`` its help, aliases what they stand for."""
     words = list(arguments)
     at = _command_index(words)
     if at is None and not {"--version", "-v"}.isdisjoint(words):
@@ -117,6 +126,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if at is not None:
         if words[at] == "image" and at + 1 < len(words) and not words[at + 1].startswith("-"):
             del words[at]
+        if words[at] == "help":
+            words[at:] = [*words[at + 1 : at + 2], "--help"]
         words[at] = ALIASES.get(words[at], words[at])
         if words[at] == "run":
             words.insert(at + 1, "--")  # what follows is for docker's run, options and all
