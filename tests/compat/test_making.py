@@ -246,6 +246,18 @@ def test_a_stopped_import_from_the_web_says_what_is_kept_and_goes_on(tmp_path: P
         assert (again.returncode, web.sent) == (0, len(web.data))
 
 
+def test_an_import_from_the_web_that_fails_says_why(tmp_path: Path) -> None:
+    headway = Cli(tmp_path / "root")
+    with serving(Web(TAR, status=404)) as web:
+        refused = headway("import", web.url, "big:1")
+    with serving(Web(b"no tar")) as web:
+        broken = headway("import", web.url, "big:1")
+
+    assert (refused.returncode, broken.returncode) == (1, 1)
+    assert " with status 404 " in refused.stderr.splitlines()[0]
+    assert "broken layer near byte 6 of its tar" in broken.stderr
+
+
 def test_a_killed_import_leaves_nothing_and_can_be_done_again(tmp_path: Path) -> None:
     headway = Cli(tmp_path / "root")
     body = bytes(4 << 20)

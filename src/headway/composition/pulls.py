@@ -29,6 +29,7 @@ from headway.service.preflight import Preflight
 from headway.service.pull import Puller
 from headway.service.slots import Slots
 from headway.service.stores import Stores
+from headway.service.together import one_error
 from headway.service.tools import TransferTools
 from headway.service.traffic import TrafficLedger
 from headway.service.transfer import Transfers
@@ -54,7 +55,10 @@ def _disk_care(settings: Settings, stores: Stores, lanes: Lanes) -> DiskCare:
 
 @asynccontextmanager
 async def _group_with_ledger(ledger: TrafficLedger) -> AsyncIterator[asyncio.TaskGroup]:
-    """Give a group for transfers; what crosses the network is written down meanwhile, and once more behind them."""
+    """Give a group for transfers; what crosses the network is written down meanwhile, and once more behind them.
+
+    An error of the block comes out as it is: asyncio's group would wrap it, and nobody outside takes it for what it is.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             keeping = group.create_task(ledger.keep())
@@ -62,6 +66,8 @@ async def _group_with_ledger(ledger: TrafficLedger) -> AsyncIterator[asyncio.Tas
                 yield group
             finally:
                 keeping.cancel()
+    except BaseExceptionGroup as errors:
+        raise one_error(errors) from None
     finally:
         ledger.write()
 
