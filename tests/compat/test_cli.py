@@ -324,6 +324,17 @@ def test_a_stopped_pull_says_what_is_kept_and_the_next_one_goes_on(headway: Cli,
     assert sent < 1_020_000
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_is_said_is_there_before_the_end(unbuffered: str) -> None:
+    said = "import os, sys; from headway.cli.terminal import make_safe; make_safe()\n"
+    said += "print('waiting', file=sys.stderr); os._exit(0)"
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+
+    done = subprocess.run([sys.executable, "-c", said], env=environment, capture_output=True, check=True)
+
+    assert done.stderr == b"waiting\n"
+
+
 def test_a_command_that_is_stopped_as_it_starts_leaves_what_it_has_printed() -> None:
     script = """
 import os, signal, sys

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import TextIOWrapper
+from io import BufferedWriter, RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -109,5 +109,9 @@ def make_safe() -> None:
 def _safe(stream: object, kind: type[S]) -> S:
     if not isinstance(stream, TextIOWrapper):  # its descriptor is closed, which this one takes
         stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process
-    line_buffering, encoding = stream.line_buffering, stream.encoding
-    return kind(stream.detach(), encoding, "backslashreplace", line_buffering=line_buffering)
+    # An unbuffered Python (-u, PYTHONUNBUFFERED) has no buffer below and writes through: here it is line by line.
+    by_line, encoding = stream.line_buffering or stream.write_through, stream.encoding
+    buffer = stream.detach()
+    if isinstance(buffer, RawIOBase):
+        buffer = BufferedWriter(buffer)
+    return kind(buffer, encoding, "backslashreplace", line_buffering=by_line)
