@@ -187,3 +187,21 @@ def test_errors_keep_their_words_for_dockers_clients(both: Both) -> None:
 
 def test_nothing_of_it_was_a_bug(both: Both) -> None:
     assert both.running.bugs == []
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ([], 0, "configuration OK"),
+        (["-H", "tcp://127.0.0.1:0", "--tls=false"], 0, "configuration OK"),
+        (["-H", "tcp://127.0.0.1:0"], 2, "headway: tcp:// speaks TLS: set tlscert and tlskey"),
+        (["-H", "tcp://127.0.0.1:0", "--tlscert", "/none", "--tlskey", "/none"], 2, "headway: cannot use the TLS"),
+    ],
+)
+def test_a_configuration_that_could_not_be_listened_with_is_not_valid(
+    tmp_path: Path, words: list[str], status: int, said: str
+) -> None:
+    done = Cli(tmp_path / "root")("daemon", "--validate", *words)
+
+    assert done.returncode == status
+    assert done.stderr.startswith(said)

@@ -11,6 +11,7 @@ from headway.cli.daemon_arguments import given
 from headway.cli.failures import DONE
 from headway.daemon.configuration import Flags, configured
 from headway.daemon.process import Daemon
+from headway.daemon.sockets import check_tls
 from headway.quantities import parse_duration
 from headway.settings import default_data_root
 
@@ -32,7 +33,7 @@ def daemon(options: Namespace) -> int:
         daemon=own,
     )
     if options.validate:
-        configured(flags)
+        check_tls(configured(flags).daemon)
         print("configuration OK", file=sys.stderr)
         return DONE
     Daemon(flags, _show).run()

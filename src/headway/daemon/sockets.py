@@ -58,6 +58,16 @@ def open_all(daemon: DaemonSettings, addresses: list[Address]) -> list[Listener]
     return listeners
 
 
+def check_tls(daemon: DaemonSettings) -> None:
+    """Check, without listening anywhere, that what TCP addresses need for TLS is set and can be used.
+
+    Raises:
+        InvalidSettingError: It is not.
+    """
+    if any(Address.parse(host).kind == "tcp" for host in daemon.hosts):
+        _context(daemon)
+
+
 def open_metrics(address: str) -> list[socket.socket]:
     """Listen on ``host:port`` for who asks for measurements; nowhere where it is empty.
 
