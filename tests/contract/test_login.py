@@ -275,13 +275,7 @@ def test_a_helper_has_a_name_that_cannot_lead_elsewhere(name: str) -> None:
 
 def test_on_a_terminal_user_and_password_are_asked_for_and_the_password_is_not_echoed(tmp_path: Path) -> None:
     with Registry([], auth=Basic(USER, PASSWORD)) as registry:
-        main, side = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "headway", "login", registry.host],
-            stdin=side, stdout=side, stderr=side, start_new_session=True,
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(Path("src").absolute())},
-        )  # fmt: skip
-        os.close(side)
+        process, main = login_on_a_terminal(registry.host, home=tmp_path)
         shown = read_until(main, "Username: ")
         os.write(main, f"{USER}\n".encode())
         shown += read_until(main, "Password: ")
@@ -292,6 +286,32 @@ def test_on_a_terminal_user_and_password_are_asked_for_and_the_password_is_not_e
 
     assert status == 0
     assert PASSWORD not in shown
+
+
+@pytest.mark.parametrize("answers", [["\x04"], ["\n"], ["user\n", "\x04"], ["user\n", "\n"]])
+def test_a_question_that_is_not_answered_ends_the_login(tmp_path: Path, answers: list[str]) -> None:
+    process, main = login_on_a_terminal("127.0.0.1:1", home=tmp_path)
+    for question, answer in zip(("Username: ", "Password: "), answers, strict=False):
+        read_until(main, question)
+        os.write(main, answer.encode())
+    said = read_until(main, "--help")
+    status = process.wait(timeout=30)
+    os.close(main)
+
+    assert status == 2
+    assert "\nheadway: user and password must not be empty\r\n" in said
+
+
+def login_on_a_terminal(host: str, *, home: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a login; return its process, and the terminal's other side."""
+    main, side = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headway", "login", host],
+        stdin=side, stdout=side, stderr=side, start_new_session=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(Path("src").absolute())},
+    )  # fmt: skip
+    os.close(side)
+    return process, main
 
 
 def read_until(terminal: int, text: str) -> str:

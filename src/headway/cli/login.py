@@ -69,10 +69,22 @@ def _ask(username: str | None, *, from_stdin: bool) -> tuple[str, str]:
             raise InvalidSettingError("there is no terminal to ask on: use --username and --password-stdin")
         if not username:
             print("Username: ", end="", file=sys.stderr, flush=True)
-            username = sys.stdin.readline().strip()
-        password = getpass.getpass(stream=sys.stderr)
+            line = sys.stdin.readline()
+            if not line:  # Ctrl-D echoes no end of line
+                print(file=sys.stderr)
+            username = line.strip()
+        password = _password() if username else ""
     if not username or not password:
         raise InvalidSettingError("user and password must not be empty")
     if ":" in username:
         raise InvalidSettingError("a user's name cannot hold a colon")  # RFC 7617, section 2
     return username, password
+
+
+def _password() -> str:
+    """Ask for it; Ctrl-D gives an empty one."""
+    try:
+        return getpass.getpass(stream=sys.stderr)
+    except EOFError:
+        print(file=sys.stderr)
+        return ""
