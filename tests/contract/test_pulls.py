@@ -371,6 +371,16 @@ async def test_a_priority_can_be_changed_meanwhile() -> None:
     assert states == {"edge:1": "running", "small:1": "queued"}
 
 
+async def test_a_pull_that_has_ended_has_no_priority_to_change() -> None:
+    async with process(MemoryPullStore()) as scene:
+        first = await scene.pulls.start(EDGE)
+        await settled()
+        await scene.pulls.cancel(first.pull_id)
+
+        with pytest.raises(ConflictError, match="is cancelled, and its priority cannot be changed"):
+            await scene.pulls.set_priority(first.pull_id, 20)
+
+
 async def test_a_paused_pull_is_resumed_by_its_id_and_needs_nobody_then() -> None:
     async with process(MemoryPullStore()) as scene:
         async with client(scene.pulls, EDGE) as ada:

@@ -17,7 +17,7 @@ import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.pull_states import Change, PullState
-from headway.errors import HeadwayError, PullStoppedError
+from headway.errors import ConflictError, HeadwayError, PullStoppedError
 from headway.interfaces.pulls import PullRecord, PullStore, Wish
 from headway.service.durable_pull import DurablePull
 from headway.service.progress import PullDone, Report
@@ -221,12 +221,12 @@ class Pulls:
 
         Raises:
             NotFoundError: There is none.
-            PullStoppedError: It has ended.
+            ConflictError: It has ended.
         """
         record = await self.get(prefix)
         pull = self._runs.live.get(record.pull_id)
         if pull is None:
-            raise PullStoppedError(record.pull_id, record.state, record.reason)
+            raise ConflictError(f"pull {record.pull_id} is {record.state}, and its priority cannot be changed")
         pull.update(wish=msgspec.structs.replace(pull.record.wish, priority=priority))
         return await self._settled(pull)
 
