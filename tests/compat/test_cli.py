@@ -569,6 +569,15 @@ def test_a_stream_that_is_closed_is_written_to_by_nobody(redirection: str) -> No
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_stdin_that_is_closed_is_an_empty_one(headway: Cli) -> None:
+    command = f"{shlex.quote(sys.executable)} -m headway --data-root {headway.data_root} load <&-"
+
+    done = subprocess.run(command, shell=True, text=True, capture_output=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("headway: the archive cannot be loaded: it is empty")
+
+
 @pytest.mark.parametrize(
     ("words", "status"), [(["pull", "{name}"], 0), (["inspect", "nothing"], 1), (["nonsense"], 2)], ids=str
 )

@@ -101,7 +101,9 @@ def stdout_errors() -> Iterator[None]:
 
 
 def make_safe() -> None:
-    """Replace stdout and stderr of this process by safe ones."""
+    """Replace stdout and stderr of this process by safe ones, and a stdin that is closed by an empty one."""
+    if not isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115  # as long as the process
     sys.stdout = _safe(sys.stdout, Results)
     sys.stderr = _safe(sys.stderr, Messages)
 
