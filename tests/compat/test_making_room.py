@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from headway.store.lock import WriterLock
 from headway.units import size
 from tests.fakes import disks, images
 from tests.fakes.cli import Cli
@@ -236,6 +237,44 @@ def test_df_shows_tables_and_fields(tmp_path: Path, registry: Registry) -> None:
     assert "SHARED SIZE" in detailed
     assert FIRST.image_id.removeprefix("sha256:")[:12] in detailed
     assert refused.returncode == 2
+
+
+def test_what_a_killed_process_left_is_promised_and_goes_with_any_prune(tmp_path: Path, registry: Registry) -> None:
+    headway = Cli(tmp_path / "root")
+    pull(headway, registry, "image:1")
+    counted = df(headway)["total"]
+    before = disks.du(headway.data_root)
+    # As a removal that was cut short leaves it: directories of one tree beside each other, with links in common.
+    first, second = (headway.data_root / "tmp" / f"0123456789abcdef.{number}" for number in range(2))
+    first.mkdir()
+    second.mkdir()
+    (first / "file").write_bytes(b"x" * 500_000)
+    (second / "link").hardlink_to(first / "file")
+    left = disks.du(headway.data_root) - before
+
+    usage = df(headway)
+    promised = headway("prune", "--dry-run")
+    done = headway("prune", "-f")
+
+    assert rows(usage)["Other"]["ReclaimableBytes"] == usage["reclaimable"]["dangling"] == left
+    assert usage["total"] == counted + left
+    assert promised.stdout == f"Total reclaimable space: {size(left)}\n"
+    assert done.stdout == f"Total reclaimed space: {size(left)}\n"
+    assert os.listdir(headway.data_root / "tmp") == []
+    assert rows(df(headway))["Other"]["ReclaimableBytes"] == 0
+
+
+def test_what_a_process_that_writes_has_in_hand_is_no_litter(tmp_path: Path, registry: Registry) -> None:
+    headway = Cli(tmp_path / "root")
+    pull(headway, registry, "image:1")
+    (headway.data_root / "tmp" / "0123456789abcdef").write_bytes(b"x" * 500_000)
+
+    with WriterLock(headway.data_root / "lock"):
+        usage = df(headway)
+        promised = headway("prune", "--dry-run")
+
+    assert rows(usage)["Other"]["ReclaimableBytes"] == usage["reclaimable"]["dangling"] == 0
+    assert promised.stdout == "Total reclaimable space: 0 B\n"
 
 
 def test_a_dry_run_changes_nothing_on_the_disk(tmp_path: Path, registry: Registry) -> None:

@@ -6,12 +6,15 @@ import sys
 from argparse import Namespace
 from typing import Protocol
 
+import msgspec
+
 from headway.cli.failures import DONE, FINAL, USAGE
 from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
 from headway.cli.terminal import one_line
 from headway.cli.units import size
-from headway.composition.writing import imagining, writing
+from headway.composition.measuring import litter
+from headway.composition.writing import imagining, pruning
 from headway.service.filters import parse_filters
 from headway.service.prune import Pruner, PruneReport
 from headway.service.requests import PruneRequest
@@ -51,8 +54,14 @@ def _pruning(options: Namespace, filters: dict[str, list[str]]) -> _Prune:
         return lambda *, dry_run: daemon.prune(PruneRequest(filters=filters, unfinished=unfinished, dry_run=dry_run))
 
     def prune_here(*, dry_run: bool) -> PruneReport:
-        with imagining(settings) if dry_run else writing(settings, say) as stores:
-            return Pruner(stores).prune(filters, unfinished=unfinished)
+        if dry_run:
+            with imagining(settings) as stores:
+                return freeing(Pruner(stores).prune(filters, unfinished=unfinished), litter(settings))
+        with pruning(settings, say) as (stores, freed):
+            return freeing(Pruner(stores).prune(filters, unfinished=unfinished), freed)
+
+    def freeing(report: PruneReport, more: int) -> PruneReport:
+        return msgspec.structs.replace(report, disk_bytes=report.disk_bytes + more)
 
     return prune_here
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 
+from headway.composition.boot import boot_id
 from headway.composition.containers import LazyDrivers, finish_removals, put_mounts_right, rw_layers
 from headway.composition.read_only import read_only
 from headway.composition.reading import derived as derived_tree
@@ -32,7 +32,7 @@ from headway.store.lock import WriterLock
 from headway.store.mounts import SqliteMountTable
 from headway.store.pulls import SqlitePullStore
 from headway.store.rebuild import open_whole
-from headway.store.recovery import recover, take_up
+from headway.store.recovery import Recovered, recover, take_up
 from headway.store.references import SqliteReferenceStore
 from headway.store.replacement import MendingLayerStore
 from headway.store.reserve import Reserve
@@ -54,8 +54,20 @@ def writing(settings: Settings, tell: Callable[[str], None], *, socket: str = ""
         StoreReadOnlyError: It cannot be written.
         StoreError: It belongs to another engine, or the disk failed.
     """
-    with _opened(settings, tell, socket) as (_, _, stores):
+    with _opened(settings, tell, socket) as (_, _, _, stores):
         yield stores
+
+
+@contextmanager
+def pruning(settings: Settings, tell: Callable[[str], None]) -> Iterator[tuple[Stores, int]]:
+    """Open a data root as `writing` does, and say how many bytes of litter and unneeded content went at that.
+
+    Raises:
+        StoreBusyError: Another process is writing.
+        StoreError: As `writing`.
+    """
+    with _opened(settings, tell) as (_, _, recovered, stores):
+        yield stores, recovered.freed.disk_bytes + recovered.litter_bytes
 
 
 def salvage_store(settings: Settings, tell: Callable[[str], None]) -> None:
@@ -85,7 +97,7 @@ def mending(
         StoreBusyError: Another process is writing.
         StoreError: As `writing`.
     """
-    with _opened(settings, tell) as (root, database, stores):
+    with _opened(settings, tell) as (root, database, _, stores):
         layers = MendingLayerStore(root, database, derive=derived_tree, damaged=damaged, derived=derived)
         yield msgspec.structs.replace(stores, layers=layers), layers
 
@@ -93,7 +105,7 @@ def mending(
 @contextmanager
 def _opened(
     settings: Settings, tell: Callable[[str], None], socket: str = "", *, from_nothing: bool = False
-) -> Iterator[tuple[DataRoot, Database, Stores]]:
+) -> Iterator[tuple[DataRoot, Database, Recovered, Stores]]:
     root = DataRoot(settings.data_root)
     root.create()
     with (
@@ -112,13 +124,14 @@ def _opened(
 
             salvage_content(root, stores, tell)
         put_mounts_right(root, database, stores.layers, drivers)
-        take_up(root, _layers(root, database), _boot_id())
-        for lost in recover(root, database, leases, stores.garbage).lost_images:
+        take_up(root, _layers(root, database), boot_id())
+        recovered = recover(root, database, leases, stores.garbage)
+        for lost in recovered.lost_images:
             names = ", ".join(lost.names) or "no name"
             tell(f"image {lost.image_id.short} ({names}) was damaged on disk and is gone; pull it again")
         finish_removals(stores)
         try:
-            yield root, database, stores
+            yield root, database, recovered, stores
         finally:
             _unmount(stores, tell)
 
@@ -151,7 +164,7 @@ def imagining(settings: Settings, *, held: Container[str] = ()) -> Iterator[Stor
 def _stores(
     root: DataRoot, database: Database, leases: SqliteLeases, garbage: type[SqliteGarbage], drivers: LazyDrivers
 ) -> Stores:
-    ingests = FileIngestStore(root, boot_id=_boot_id())
+    ingests = FileIngestStore(root, boot_id=boot_id())
     log = SqliteEventLog(database)
     layers = _layers(root, database)
     return Stores(
@@ -177,8 +190,4 @@ def _stores(
 
 
 def _layers(root: DataRoot, database: Database) -> SqliteLayerStore:
-    return SqliteLayerStore(root, database, derive=derived_tree, boot_id=_boot_id())
-
-
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return SqliteLayerStore(root, database, derive=derived_tree, boot_id=boot_id())

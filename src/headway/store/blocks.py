@@ -44,3 +44,8 @@ def allocated_below(path: str | os.PathLike[str]) -> int:
         seen.add(status.st_ino)
         total += status.st_blocks * BLOCK
     return total
+
+
+def bytes_inside(directory: str | os.PathLike[str]) -> int:
+    """Return what the content of a directory takes up, as `allocated_below`, without the directory itself."""
+    return allocated_below(directory) - allocated(directory)

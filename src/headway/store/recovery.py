@@ -19,6 +19,7 @@ from headway.errors import InvalidDigestError, StoreError
 from headway.interfaces.garbage import Garbage
 from headway.oci.digest import ALGORITHMS, DiffID, Digest, ImageID
 from headway.records import Freed, recipe_beside
+from headway.store.blocks import bytes_inside
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.failures import disk_errors
@@ -54,6 +55,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         litter: How many things in ``tmp/``, and others that can mean nothing here, were removed.
+        litter_bytes: What those in ``tmp/`` took up.
         freed: What nothing needed, or nobody had recorded, and was removed.
         lost_trees: Layers that were recorded and are not on disk.
         lost_chains: How many chains needed them.
@@ -62,6 +64,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     litter: int = 0
+    litter_bytes: int = 0
     freed: Freed = Freed()
     lost_trees: tuple[DiffID, ...] = ()
     lost_chains: int = 0
@@ -98,6 +101,7 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
     """
     root.make_directories()
     litter = _names(root.tmp)
+    litter_bytes = bytes_inside(root.tmp)
     trees = _names(root.trees)
     blobs = {algorithm: _names(root.blobs / algorithm) for algorithm in ALGORITHMS}
     with database.transaction():
@@ -120,6 +124,7 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
             remove_tree(root.tmp / name)
     return Recovered(
         litter=len(litter) + len(strange),
+        litter_bytes=litter_bytes,
         freed=freed,
         lost_trees=lost_trees,
         lost_chains=lost_chains,

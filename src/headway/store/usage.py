@@ -26,12 +26,14 @@ class SqliteUsage:
         root: The data root.
         database: Its database.
         held: The leases that somebody holds.
+        litter: What a killed process has left in ``tmp/`` (`litter_bytes`).
     """
 
-    def __init__(self, root: DataRoot, database: Database, held: Container[str]) -> None:
+    def __init__(self, root: DataRoot, database: Database, held: Container[str], *, litter: int = 0) -> None:
         self._root = root
         self._database = database
         self._held = held
+        self._litter = litter
 
     def measure(self) -> Usage:
         """Return what is taken up now.
@@ -40,7 +42,7 @@ class SqliteUsage:
             StoreError: The disk failed.
         """
         with disk_errors(self._root.path):
-            sums = _Sums(Holdings(self._root, self._database, self._held))
+            sums = _Sums(Holdings(self._root, self._database, self._held), self._litter)
             containers = self._containers()
             return Usage(
                 kinds={
@@ -49,7 +51,7 @@ class SqliteUsage:
                     Kind.UNFINISHED: sums.unfinished(),
                     Kind.RECIPES: sums.recipes(),
                     Kind.DATABASE: self._database_files(),
-                    Kind.OTHER: sums.other(self._directories_and_the_rest()),
+                    Kind.OTHER: sums.other(self._directories_and_the_rest() - self._litter),
                 },
                 images=sums.each_image(),
                 layers=sums.each_layer(),
@@ -92,8 +94,9 @@ class SqliteUsage:
 class _Sums:
     """Sums over what is held."""
 
-    def __init__(self, holdings: Holdings) -> None:
+    def __init__(self, holdings: Holdings, litter: int) -> None:
         self._all = holdings
+        self._strays = holdings.strays + litter
         self._uses = Counter(piece for pieces in holdings.images.values() for piece in pieces)
         self._leased = holdings.idle | holdings.busy
 
@@ -136,7 +139,7 @@ class _Sums:
         )
 
     def other(self, around: int) -> Share:
-        strays = self._all.strays + self._all.bytes_of(self._unneeded(Sort.TREE, Sort.DERIVED, Sort.BLOB))
+        strays = self._strays + self._all.bytes_of(self._unneeded(Sort.TREE, Sort.DERIVED, Sort.BLOB))
         return Share(disk_bytes=around + strays, reclaimable=strays)
 
     # One by one
@@ -192,7 +195,7 @@ class _Sums:
         held = self._all
         pieces = {piece for image_id in images for piece in held.images[image_id]}
         unneeded = self._unneeded(Sort.TREE, Sort.DERIVED, Sort.BLOB, Sort.RECIPE)
-        return held.strays + held.bytes_of({*self._going(pieces, images), *unneeded})
+        return self._strays + held.bytes_of({*self._going(pieces, images), *unneeded})
 
     def freed_with_unfinished(self) -> int:
         """Return what goes with idle leases, and unfinished downloads that no held lease names."""
