@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from headway.errors import StoreError
-from headway.store.removal import remove_tree
+from headway.errors import StoreError, StoreFullError
+from headway.store.data_root import DataRoot
+from headway.store.removal import move_out, remove_tree
 
 NOBODY = 65534
 
@@ -80,6 +82,62 @@ def test_names_of_a_removal_that_was_cut_short_are_not_in_the_way(tmp_path: Path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_name_that_finds_no_room_finds_what_the_files_of_its_tree_gave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = DataRoot(tmp_path)
+    root.make_directories()
+    tree = root.trees / "tree"
+    (tree / "a" / "b").mkdir(parents=True)
+    (tree / "a" / "b" / "file").write_text("x")
+    (tree / "link").symlink_to(root.rw)
+    (root.rw / "kept").touch()
+    (root.blobs / "blob").write_text("x")
+    rename = os.rename
+
+    def rename_if_there_is_room(old: str | Path, new: str | Path, **directories: int | None) -> None:
+        if any(path.is_file() for path in (Path(old), *Path(old).rglob("*"))):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        rename(old, new, **directories)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("headway.store.removal.os.rename", rename_if_there_is_room)
+        blob = move_out(root, root.blobs / "blob")
+        private = move_out(root, tree)
+
+    assert blob is None
+    assert private is not None
+    assert not tree.exists()
+    assert (root.rw / "kept").exists()
+    assert sorted(path.name for path in private.rglob("*")) == ["a", "b", "link"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts something")
+def test_what_is_mounted_in_a_tree_stays_when_its_files_make_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = DataRoot(tmp_path / "root")
+    root.path.mkdir()
+    root.make_directories()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    place = root.trees / "tree" / "place"
+    place.mkdir(parents=True)
+    subprocess.run(["mount", "--bind", tmp_path / "kept", place], check=True)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("headway.store.removal.os.rename", refuse)
+    try:
+        with pytest.raises(StoreFullError):
+            move_out(root, root.trees / "tree")
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+    assert (tmp_path / "kept" / "file").exists()
+
+
 def test_modes_are_no_hindrance_to_an_owner_who_is_not_root(tmp_path: Path) -> None:
     tree = tmp_path / "tmp" / "tree"
     (tree / "a" / "b").mkdir(parents=True)

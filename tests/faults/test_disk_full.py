@@ -141,6 +141,20 @@ def fill(disk: Volume) -> None:
             (disk.path / f"filler-{number}").write_bytes(b"x")
 
 
+def test_a_disk_that_has_no_room_for_another_name_is_freed(registry: Registry, tmp_path: Path) -> None:
+    registry.add(images.image([{f"usr/{number}": b"x" * 5_000} for number in range(20)]), repository="test/many")
+    name = f"{registry.host}/test/many"
+    with volume(tmp_path, "xfs", 310 * MIB) as disk:  # which it does not make smaller, and wants room for a rename
+        cli = Cli(disk.root)
+        assert cli("pull", name).returncode == 0
+        fill(disk)
+
+        pruned = cli("prune", "-a", "-f")
+
+        assert pruned.returncode == 0, pruned.stderr
+        assert [os.listdir(disk.root / place) for place in ("trees", "recipes", "blobs/sha256", "tmp")] == [[]] * 4
+
+
 def test_on_a_disk_without_a_single_free_block_images_are_listed_and_removed(registry: Registry, disk: Volume) -> None:
     name = f"{registry.host}/test/image"
     cli = Cli(disk.root)

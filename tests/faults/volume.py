@@ -58,7 +58,8 @@ def volume(place: Path, kind: str, size: int = 24 * MIB) -> Iterator[Volume]:
         image = place / f"{kind}.img"
         with image.open("wb") as file:
             file.truncate(size)
-        subprocess.run([f"mkfs.{kind}", "-q", "-F", "-m", "0", image], check=True)
+        options = ["-f"] if kind == "xfs" else ["-F", "-m", "0"]
+        subprocess.run([f"mkfs.{kind}", "-q", *options, image], check=True)
         subprocess.run(["mount", "-o", "loop", image, target], check=True)
     try:
         yield Volume(target)

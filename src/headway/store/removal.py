@@ -4,6 +4,7 @@ Rule 1: a symbolic link is removed, never followed: every step is relative to th
 Rule 2: depth costs nothing: a directory found inside is moved up beside the first one and waits its turn
         there, so there is neither recursion nor a path that is too long.
 Rule 3: modes do not matter to an owner who is not root.
+Rule 4: a disk that has no room for a new name is no hindrance (xfs wants some for every rename): files go first then.
 """
 
 from __future__ import annotations
@@ -12,21 +13,23 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 from headway.store.data_root import DataRoot
-from headway.store.failures import disk_errors
+from headway.store.failures import disk_errors, is_full
 
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 _DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DEEP = 40  # each level takes a descriptor
 
 
 def move_out(root: DataRoot, path: Path) -> Path | None:
     """Move something to a private name in ``tmp/``, from where `remove_tree` takes it; return that name.
 
-    None where it is not there, or where a file system is mounted on it: that is somebody's, and stays.
+    None where it is not there, or where a file system is mounted on it: that is somebody's, and stays. On a full disk
+    it may lose its files where it lies: nothing may need it any more.
 
     Raises:
         StoreError: The disk failed.
@@ -34,7 +37,7 @@ def move_out(root: DataRoot, path: Path) -> Path | None:
     private = root.private()
     with disk_errors(path):
         try:
-            os.rename(path, private)
+            _rename(path, private)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -88,13 +91,46 @@ def _move_up(name: str, directory: int, parent: int, names: Iterator[str]) -> st
     _grant(name, directory)
     for new in names:
         try:
-            os.rename(name, new, src_dir_fd=directory, dst_dir_fd=parent)
+            _rename(name, new, directory, parent)
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
         else:
             return new
     raise AssertionError("names never end")
+
+
+def _rename(name: Path | str, new: Path | str, directory: int | None = None, parent: int | None = None) -> None:
+    """Rename; where there is no room for the new name, make some of what the old one stands for."""
+    try:
+        os.rename(name, new, src_dir_fd=directory, dst_dir_fd=parent)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        _hollow(name, directory)
+        os.rename(name, new, src_dir_fd=directory, dst_dir_fd=parent)
+
+
+def _hollow(name: Path | str, parent: int | None) -> None:
+    """Unlink a file, or the files of a tree where they lie, as far as possible; what is mounted inside stays."""
+    try:
+        with _opened(name, os.O_RDONLY, parent) as top, suppress(OSError):
+            home = _mount_of(top)
+            for path, names, files, directory in os.fwalk(".", dir_fd=top):
+                if path.count("/") >= _DEEP or _mount_of(directory) != home:
+                    names.clear()
+                    continue
+                for file in files:
+                    with suppress(OSError):
+                        os.unlink(file, dir_fd=directory)
+    except NotADirectoryError:
+        os.unlink(name, dir_fd=parent)
+
+
+def _mount_of(descriptor: int) -> str:
+    """Return which mount an open directory is on: a bind mount has its file system's device number."""
+    with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as lines:
+        return next(line for line in lines if line.startswith("mnt_id:"))
 
 
 def _grant(name: str, parent: int) -> None:
