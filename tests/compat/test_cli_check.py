@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +208,28 @@ def test_a_database_that_is_gone_is_told_and_rebuilt(headway: Cli, registry: Reg
     assert (status, [each["kind"] for each in found["damaged"]]) == (1, ["records"])
     assert (mended, after["healthy"], fetched(registry)) == (0, True, [])
     assert headway("images", "--no-trunc", "--digests").stdout == before
+
+
+def test_a_database_whose_index_misses_a_row_is_told_and_rebuilt(headway: Cli, registry: Registry) -> None:
+    before = headway("images", "--no-trunc", "--digests").stdout
+    database = headway.data_root / "headway.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((size,),) = connection.execute("PRAGMA page_size").fetchall()
+        sql = "SELECT rootpage FROM sqlite_master WHERE name = 'image_blobs_by_digest'"
+        ((page,),) = connection.execute(sql).fetchall()
+    data = bytearray(database.read_bytes())
+    data[page * size - 20] ^= 1  # in the first key
+    database.write_bytes(data)
+
+    status, found = checked(headway)
+    mended, after = checked(headway, "--repair", "-f")
+
+    assert (status, [each["kind"] for each in found["damaged"]]) == (1, ["records"])
+    assert (mended, after["healthy"], fetched(registry)) == (0, True, [])
+    assert headway("images", "--no-trunc", "--digests").stdout == before
+    assert headway("prune", "-a", "-f").returncode == 0
+    assert os.listdir(headway.data_root / "trees") == []
 
 
 def test_without_a_terminal_repair_needs_force_and_changes_nothing(headway: Cli, registry: Registry) -> None:

@@ -96,7 +96,7 @@ class Records:
     def lost_containers(self) -> tuple[str, ...]:
         return self.lost
 
-    def faults(self, *, full: bool) -> Iterator[str]:
+    def faults(self) -> Iterator[str]:
         return iter(())
 
 

@@ -72,7 +72,7 @@ class Inventory(Protocol):
     def lost_containers(self) -> Sequence[str]:
         """Return the names of containers whose read-write layer is not on disk."""
 
-    def faults(self, *, full: bool) -> Iterator[str]:
+    def faults(self) -> Iterator[str]:
         """Yield what is wrong with the records themselves."""
 
 

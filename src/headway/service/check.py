@@ -140,7 +140,7 @@ class Checker:
         """
         records = [
             Damage(kind=Kind.RECORDS, name="database", faults=(fault,), remedy=Remedy.REBUILD)
-            for fault in self._inventory.faults(full=full)
+            for fault in self._inventory.faults()
         ]
         images, trees = self._inventory.images(), self._inventory.trees()
         wanted = dict.fromkeys(digest for image in images if not image.is_lost for digest in image.blobs)

@@ -123,11 +123,10 @@ class SqliteInventory:
         )
         return [name for name, mount_id in rows if not os.path.isdir(self._root.rw / mount_id)]
 
-    def faults(self, *, full: bool) -> Iterator[str]:
+    def faults(self) -> Iterator[str]:
         """Yield what is wrong with the database itself."""
         try:
-            pragma = "integrity_check" if full else "quick_check"
-            for (fault,) in self._database.query(f"PRAGMA {pragma}(20)"):
+            for (fault,) in self._database.query("PRAGMA integrity_check(20)"):
                 if fault != "ok":
                     yield f"the database: {fault}"
             for table, _, parent, _ in self._database.query("PRAGMA foreign_key_check"):

@@ -32,13 +32,14 @@ def open_whole(root: DataRoot, *, program: str, tell: Callable[[str], None], fro
         root: The data root.
         program: This program's version.
         tell: Takes a sentence about what had to be rebuilt.
-        from_nothing: Whether one that cannot be rebuilt is begun anew, for the caller to fill from what lies on disk.
+        from_nothing: Whether one that cannot be rebuilt is begun anew, for the caller to fill from what lies on disk;
+            one that only an exact look finds damaged is rebuilt then, too.
 
     Raises:
         StoreCorruptError: It cannot be used, and there is nothing that it could be rebuilt from.
         StoreError: A newer program made it, or the disk failed.
     """
-    fault = _fault(root)
+    fault = _fault(root) or (_hidden_fault(root) if from_nothing and root.record_log.exists() else "")
     if fault and from_nothing and not root.record_log.exists():
         with disk_errors(root.database):
             _set_aside(root)
@@ -68,6 +69,16 @@ def _fault(root: DataRoot) -> str:
     with disk_errors(root.record_log):
         is_older = change < last_change(root.record_log)
     return f"{root.database} was older than the rest of the store" if is_older else ""
+
+
+def _hidden_fault(root: DataRoot) -> str:
+    """Return what is wrong that ``quick_check`` does not see: indexes that miss a row, rows that name none."""
+    with database_errors(root.database), closing(sqlite3.connect(root.database)) as connection:
+        ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
+        is_torn = connection.execute("PRAGMA foreign_key_check").fetchone() is not None
+    if found != "ok":
+        return f"{root.database} was damaged: {found}"
+    return f"{root.database} was damaged: rows name others that are not there" if is_torn else ""
 
 
 def _rebuild(root: DataRoot, fault: str) -> int:
