@@ -36,6 +36,7 @@ from headway.errors import (
     RefusedError,
     RejectedError,
     RequestError,
+    ShortageError,
     StoreBusyError,
     StoreCorruptError,
     StoreError,
@@ -230,6 +231,7 @@ _WHERE_TO_LOOK = {
     "blob": "run the same command: what the registry no longer has may be another image's by now, if the tag has moved",
 }
 _ADVICE: dict[type[HeadwayError], str] = {
+    ShortageError: "raise what limits it (ulimit -a, its cgroup) or wait until others need less, and run it again",
     StoreFullError: "make room there or name another place, then run it again (data root: headway prune, --data-root)",
     NoRecipeError: 'set "record-recipes": true, remove the image (headway rmi) and bring it again',
     WindowTooLargeError: 'set "max-unpack-memory" to as much in daemon.json, where there is so much memory',

@@ -55,6 +55,10 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return FINAL
     except Exception as error:
+        from headway.service.bugs import foreseen  # noqa: PLC0415  # hardly ever
+
+        if (shortage := foreseen(error)) is not None:
+            return tell(shortage, options)
         if options.debug:
             trace(error)
         print(f"headway: a mistake of Headway's own: {type(error).__name__}: {one_line(str(error))}", file=sys.stderr)

@@ -21,7 +21,7 @@ from headway.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from headway.service.bugs import bug_logged
+from headway.service.bugs import bug_logged, foreseen
 
 
 class ForbiddenError(RequestError):
@@ -85,7 +85,8 @@ def failure(error: BaseException) -> Failure:
     for kind, status in _STATUS:
         if isinstance(cause, kind):
             return Failure(status, _message(error))
-    return Failure(500, bug_logged(error))
+    shortage = foreseen(error)
+    return Failure(500, bug_logged(error) if shortage is None else str(shortage))
 
 
 def _message(error: BaseException) -> str:

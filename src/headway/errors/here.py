@@ -5,6 +5,22 @@ from __future__ import annotations
 from headway.errors.side import HeadwayError, Side
 
 
+class ShortageError(HeadwayError):
+    """This machine gives this process no more memory, or no more threads.
+
+    Attributes:
+        what: What it wanted more of.
+    """
+
+    side = Side.HERE
+    retryable = True
+    brief = "shortage"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"this machine gives Headway no more {what}")
+        self.what = what
+
+
 class StoreError(HeadwayError):
     """Our disk, or what is on it."""
 

@@ -1,11 +1,28 @@
-"""Mistakes of Headway's own: the traceback goes into the log under an ID, and the ID is what anybody else is told."""
+"""Mistakes of Headway's own: the traceback goes into the log under an ID, and the ID is what anybody else is told.
+
+Rule: a machine that gives no more memory is none.
+"""
 
 from __future__ import annotations
 
 import logging
 import secrets
 
+from headway.errors import HeadwayError, ShortageError
+
 log = logging.getLogger(__name__)
+
+
+def foreseen(error: BaseException) -> HeadwayError | None:
+    """Return what to say of an error that this machine's limits account for; None where it is a bug."""
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(foreseen, error.exceptions)), None)
+    if isinstance(error, MemoryError):
+        return ShortageError("memory")
+    # threading has no kind of its own for it; CPython says so in these words.
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        return ShortageError("threads")
+    return None
 
 
 def bug_logged(bug: BaseException) -> str:

@@ -17,7 +17,7 @@ from headway.distribution.pull_states import Change, PullState, after_failure, a
 from headway.errors import HeadwayError, PullStoppedError
 from headway.interfaces.pulls import PullRecord, PullStore, Wish
 from headway.interfaces.traffic import charged_to
-from headway.service.bugs import bug_logged
+from headway.service.bugs import bug_logged, foreseen
 from headway.service.durable_pull import DurablePull
 from headway.service.progress import PullDone, Report
 from headway.service.pull_counts import PullCounts
@@ -136,7 +136,7 @@ class PullRuns:
         except HeadwayError as error:
             return error
         except Exception as error:
-            mistake = HeadwayError(bug_logged(error))
+            mistake = foreseen(error) or HeadwayError(bug_logged(error))
             mistake.__cause__ = error
             return mistake
 
