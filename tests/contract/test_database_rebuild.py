@@ -130,6 +130,18 @@ def test_what_lies_beside_a_database_keeps_nobody_from_rebuilding_it(root: Path,
     assert listed(root) == before != {}
 
 
+def test_what_a_rebuilding_left_that_was_cut_short_goes(root: Path) -> None:
+    before = listed(root)
+    for left in ("headway.db.new", "headway.db.new-journal", "records.log.new"):
+        (root / left).write_bytes(b"half")
+
+    with writing(Settings(data_root=root), tell=pytest.fail):
+        pass
+
+    assert [name for name in os.listdir(root) if ".new" in name] == []
+    assert listed(root) == before
+
+
 def test_what_was_replaced_and_then_deleted_stays_deleted(root: Path) -> None:
     diff_id, blob = DiffID(Digest.of(b"layer")), LayerBlob(Digest.of(b"blob"), "registry.example/app")
     with writing(Settings(data_root=root), tell=pytest.fail) as stores:

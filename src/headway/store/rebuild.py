@@ -19,7 +19,17 @@ from headway.store.database import Database
 from headway.store.database_failures import database_errors
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
-from headway.store.record_log import FORMAT, Columns, Remembered, counted, last_change, read, read_header, tables
+from headway.store.record_log import (
+    FORMAT,
+    Columns,
+    Remembered,
+    counted,
+    last_change,
+    read,
+    read_header,
+    tables,
+    unfinished_log,
+)
 from headway.store.schema import MIGRATIONS
 
 Rows = dict[str, dict[tuple[object, ...], list[object]]]
@@ -39,6 +49,8 @@ def open_whole(root: DataRoot, *, program: str, tell: Callable[[str], None], fro
         StoreCorruptError: It cannot be used, and there is nothing that it could be rebuilt from.
         StoreError: A newer program made it, or the disk failed.
     """
+    with disk_errors(root.path):
+        _drop_unfinished(root)
     fault = _fault(root) or (_hidden_fault(root) if from_nothing and root.record_log.exists() else "")
     if fault and from_nothing and not root.record_log.exists():
         with disk_errors(root.database):
@@ -89,7 +101,7 @@ def _rebuild(root: DataRoot, fault: str) -> int:
         raise StoreCorruptError(f"{fault}, and there is no {root.record_log.name} to rebuild it from")
     if header.headway > FORMAT or header.schema > len(MIGRATIONS):
         raise StoreError(f"{fault}, and its {root.record_log.name} was written by Headway {header.program}: use that")
-    new = root.database.with_name(f"{root.database.name}.new")
+    new = _new(root)
     _remove(new)
     with database_errors(new), closing(sqlite3.connect(new, isolation_level=None)) as connection:
         for script in MIGRATIONS[: header.schema]:
@@ -145,6 +157,16 @@ def _drop_orphans(connection: sqlite3.Connection, columns: dict[str, Columns], r
                     rows[table][key][place] = None
                 else:
                     del rows[table][key]
+
+
+def _new(root: DataRoot) -> Path:
+    return root.database.with_name(f"{root.database.name}.new")
+
+
+def _drop_unfinished(root: DataRoot) -> None:
+    """Remove what a rebuilding, or a log that was written anew, has left where it was cut short."""
+    _remove(_new(root))
+    unfinished_log(root.record_log).unlink(missing_ok=True)
 
 
 def _set_aside(root: DataRoot) -> None:

@@ -163,7 +163,7 @@ class RecordLog:
         return is_same and last_change(self._path) == counted(self._connection)
 
     def _write_anew(self) -> None:
-        private = self._path.with_name(f"{self._path.name}.new")
+        private = unfinished_log(self._path)
         try:
             with open(private, "wb", opener=_private) as file:
                 self._write_all(file)
@@ -286,6 +286,11 @@ def read(path: Path, columns_of: dict[str, Columns], header: Header) -> Remember
 
 def _key(columns: Columns, row: Sequence[object]) -> tuple[object, ...]:
     return tuple(row[place] for place in columns.key)
+
+
+def unfinished_log(path: Path) -> Path:
+    """Return where a log is written that will take the place of the one at `path`."""
+    return path.with_name(f"{path.name}.new")
 
 
 def read_header(path: Path) -> Header | None:
