@@ -34,6 +34,9 @@ class Whiteouts:
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
                 self.hide_below(parent, name)
+        except PermissionError as error:
+            words = f"{error.strerror} (a whiteout; a data root on overlay takes none)"
+            raise PermissionError(error.errno, words) from error
 
     def hide_below(self, parent: int, name: bytes | None) -> None:
         """Make a directory opaque: `name` in `parent`, or `parent` itself."""
