@@ -138,6 +138,29 @@ def test_what_is_mounted_in_a_tree_stays_when_its_files_make_room(
     assert (tmp_path / "kept" / "file").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts overlay")
+def test_what_overlay_cannot_move_is_removed_where_it_lies(tmp_path: Path) -> None:
+    lower, upper, work, target = (tmp_path / name for name in ("lower", "upper", "work", "target"))
+    for directory in (lower, upper, work, target):
+        directory.mkdir()
+    DataRoot(lower).make_directories()
+    (lower / "trees" / "tree" / "a" / "b").mkdir(parents=True)
+    (lower / "trees" / "tree" / "a" / "file").write_text("x")
+    (lower / "trees" / "tree" / "link").symlink_to(lower / "rw")
+    options = f"lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=off"
+    subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", target], check=True)
+    root = DataRoot(target)
+    try:
+        moved = move_out(root, root.trees / "tree")
+
+        assert moved is None
+        assert (os.listdir(root.trees), os.listdir(root.tmp)) == ([], [])
+    finally:
+        subprocess.run(["umount", target], check=True)
+    assert (lower / "trees" / "tree" / "a" / "file").exists()
+    assert (lower / "rw").exists()
+
+
 def test_modes_are_no_hindrance_to_an_owner_who_is_not_root(tmp_path: Path) -> None:
     tree = tmp_path / "tmp" / "tree"
     (tree / "a" / "b").mkdir(parents=True)

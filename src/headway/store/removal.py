@@ -5,6 +5,7 @@ Rule 2: depth costs nothing: a directory found inside is moved up beside the fir
         there, so there is neither recursion nor a path that is too long.
 Rule 3: modes do not matter to an owner who is not root.
 Rule 4: a disk that has no room for a new name is no hindrance (xfs wants some for every rename): files go first then.
+Rule 5: what cannot be moved goes where it lies: overlay moves no directory of a lower layer.
 """
 
 from __future__ import annotations
@@ -105,9 +106,12 @@ def _rename(name: Path | str, new: Path | str, directory: int | None = None, par
     try:
         os.rename(name, new, src_dir_fd=directory, dst_dir_fd=parent)
     except OSError as error:
-        if not is_full(error):
+        if error.errno == errno.EXDEV:  # overlay moves no directory of a lower layer
+            _remove_in_place(name, directory)
+        elif is_full(error):
+            _hollow(name, directory)
+        else:
             raise
-        _hollow(name, directory)
         os.rename(name, new, src_dir_fd=directory, dst_dir_fd=parent)
 
 
@@ -125,6 +129,27 @@ def _hollow(name: Path | str, parent: int | None) -> None:
                         os.unlink(file, dir_fd=directory)
     except NotADirectoryError:
         os.unlink(name, dir_fd=parent)
+
+
+def _remove_in_place(name: Path | str, parent: int | None) -> None:
+    """Remove a tree where it lies, as far as possible; what is mounted inside stays."""
+    with suppress(OSError, RecursionError):
+        with _opened(name, os.O_RDONLY, parent) as top:
+            home = _mount_of(top)
+            for _, names, files, directory in os.fwalk(".", topdown=False, dir_fd=top):
+                if _mount_of(directory) != home:
+                    continue
+                for each in (*files, *names):
+                    with suppress(OSError):
+                        _remove_one(each, directory)
+        os.rmdir(name, dir_fd=parent)
+
+
+def _remove_one(name: str, parent: int) -> None:
+    try:
+        os.unlink(name, dir_fd=parent)
+    except IsADirectoryError:
+        os.rmdir(name, dir_fd=parent)
 
 
 def _mount_of(descriptor: int) -> str:
