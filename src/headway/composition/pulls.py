@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -29,7 +28,6 @@ from headway.service.preflight import Preflight
 from headway.service.pull import Puller
 from headway.service.slots import Slots
 from headway.service.stores import Stores
-from headway.service.together import one_error
 from headway.service.tools import TransferTools
 from headway.service.traffic import TrafficLedger
 from headway.service.transfer import Transfers
@@ -51,25 +49,6 @@ def _disk_care(settings: Settings, stores: Stores, lanes: Lanes) -> DiskCare:
     )
     limits = Limits(settings.unfinished_max_age, settings.unfinished_max_size)
     return DiskCare(lanes, preflight, UnfinishedDownloads(stores.ingests, limits))
-
-
-@asynccontextmanager
-async def _group_with_ledger(ledger: TrafficLedger) -> AsyncIterator[asyncio.TaskGroup]:
-    """Give a group for transfers; what crosses the network is written down meanwhile, and once more behind them.
-
-    An error of the block comes out as it is: asyncio's group would wrap it, and nobody outside takes it for what it is.
-    """
-    try:
-        async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(ledger.keep())
-            try:
-                yield group
-            finally:
-                keeping.cancel()
-    except BaseExceptionGroup as errors:
-        raise one_error(errors) from None
-    finally:
-        ledger.write()
 
 
 @asynccontextmanager
@@ -104,7 +83,7 @@ async def pulling(
         tools = TransferTools(
             **asdict(asking), registry=client, rate=rate, useful=http.meter.useful, reused=http.meter.reused
         )
-        async with _group_with_ledger(TrafficLedger(http.meter, stores.traffic, tools.lanes, wall)) as group:
+        async with TrafficLedger(http.meter, stores.traffic, tools.lanes, wall).group() as group:
             slots = Slots(limits.current.max_concurrent_downloads, lambda: tools.streams.blobs_at_once)
             limits.attach(slots.set_limit)
             applier = late_workers(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +15,6 @@ from headway.composition.tools import tools_over
 from headway.distribution.addresses import AddressBook
 from headway.distribution.connection_lives import ConnectionLives
 from headway.distribution.standing import Standing
-from headway.errors import HeadwayError
 from headway.interfaces.packing import Packer
 from headway.interfaces.registries import Pusher
 from headway.layers.layer_tars import StoredLayerTars
@@ -39,25 +37,6 @@ from headway.store.spool import SpoolFile
 def _contents(settings: Settings, stores: Stores, packer: Packer) -> LayerContents:
     spool = partial(SpoolFile, DataRoot(settings.data_root).tmp)
     return LayerContents(stores, tars=StoredLayerTars(stores.layers), packer=packer, spool=spool)
-
-
-@asynccontextmanager
-async def _transparent_group(ledger: TrafficLedger) -> AsyncIterator[asyncio.TaskGroup]:
-    """Give a group that does not wrap an error of the block; what crosses the network is written down meanwhile."""
-    failure: HeadwayError | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(ledger.keep())
-            try:
-                yield group
-            except HeadwayError as error:
-                failure = error
-            finally:
-                keeping.cancel()
-    finally:
-        ledger.write()
-    if failure is not None:
-        raise failure
 
 
 @asynccontextmanager
@@ -91,7 +70,7 @@ async def pushing(
     ):
         contents = _contents(settings, stores, packer)
         tools = PushTools(**asdict(asking), pusher=pusher, wall=wall)
-        async with _transparent_group(TrafficLedger(http.meter, stores.traffic, tools.lanes, wall)) as group:
+        async with TrafficLedger(http.meter, stores.traffic, tools.lanes, wall).group() as group:
             slots = Slots(limits.current.max_concurrent_uploads)
             limits.attach_uploads(slots.set_limit)
             layers = LayerPushes(tools, stores, contents, slots=slots, group=group)

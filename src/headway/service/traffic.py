@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from threading import Lock
 
 from headway.errors import HeadwayError
 from headway.interfaces.traffic import Errand, Traffic, TrafficCounter, TrafficStore
 from headway.service.lanes import Lanes
+from headway.service.together import one_error
 
 log = logging.getLogger(__name__)
 WRITE_SECONDS = 1.0
@@ -42,8 +44,26 @@ class TrafficLedger:
         self._unwritten: dict[Errand, Traffic] = {}
         self._writing = Lock()
 
-    async def keep(self) -> None:
-        """Write down what is counted, for ever."""
+    @asynccontextmanager
+    async def group(self) -> AsyncIterator[asyncio.TaskGroup]:
+        """Give a group for transfers; what crosses the network is written down meanwhile, and once more behind them.
+
+        An error of the block comes out as it is: asyncio's group would wrap it, and nobody outside takes it for what it
+        is.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeping = group.create_task(self._keep())
+                try:
+                    yield group
+                finally:
+                    keeping.cancel()
+        except BaseExceptionGroup as errors:
+            raise one_error(errors) from None
+        finally:
+            self.write()
+
+    async def _keep(self) -> None:
         while True:
             await asyncio.sleep(WRITE_SECONDS)
             await self._lanes.database(self.write)
