@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import random
-import shutil
 import struct
 import subprocess
 import sys
@@ -75,9 +74,7 @@ def test_a_packed_tar_is_one_member_to_every_library(size: int, engine: Deflate)
 
 
 @pytest.mark.parametrize("program", ["gzip", "pigz", "unpigz", "igzip"])
-def test_a_packed_tar_is_read_by_the_programs_that_are_here(program: str) -> None:
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
+def test_a_packed_tar_is_read_by_other_programs(program: str) -> None:
     tar = some(3 * BLOCK + 5)
 
     read = subprocess.run([program, "-dc"], input=packed([tar]), capture_output=True, check=True)
