@@ -218,10 +218,22 @@ def test_what_a_running_pull_has_brought_is_promised_to_nobody(scene: Scene) -> 
 
 
 def unfinished(scene: Scene) -> dict[str, Any]:
-    """The line of ``df`` about unfinished downloads, as the daemon says it."""
-    rows = json.loads(scene.cli("-H", scene.running.host, "df", "--format", "json").stdout)["items"]
+    """The line of ``df`` about unfinished downloads, as whoever holds the store says it."""
+    rows = json.loads(scene.cli("df", "--format", "json").stdout)["items"]
     (found,) = [row for row in rows if row["Type"] == "Unfinished downloads"]
     return found  # type: ignore[no-any-return]  # from JSON
+
+
+def test_what_takes_up_how_much_is_read_where_the_daemon_that_holds_the_store_does_not_answer(scene: Scene) -> None:
+    scene.running.socket.rename(away := scene.running.socket.with_name("away"))
+    try:
+        held = scene.cli("df")
+        named = scene.cli("-H", scene.running.host, "df")
+    finally:
+        away.rename(scene.running.socket)
+
+    assert (held.returncode, held.stderr) == (0, "")
+    assert (named.returncode, "no daemon at" in named.stderr) == (1, True)
 
 
 def test_pulls_are_paused_resumed_and_cancelled_by_the_beginning_of_their_ids(scene: Scene) -> None:

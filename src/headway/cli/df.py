@@ -6,11 +6,12 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping
 
 from headway.cli.failures import DONE
-from headway.cli.remote import named_daemon
+from headway.cli.remote import holding_daemon, named_daemon
 from headway.cli.session import settings_of
 from headway.cli.table import SCHEMA, json_text, render
 from headway.cli.units import ago, size
 from headway.composition.measuring import measuring
+from headway.errors import NoDaemonError
 from headway.interfaces.usage import ImageUsage, Kind, Share, Usage
 from headway.oci.digest import ImageID
 from headway.service.listing import ListedImage, Listing
@@ -57,10 +58,16 @@ def df(options: Namespace) -> int:
 
 
 def _measured(options: Namespace) -> tuple[Usage, list[ListedImage]]:
-    if (daemon := named_daemon(options)) is not None:
-        measured = daemon.measure()
-        return measured.usage, measured.images
-    with measuring(settings_of(options)) as (records, disk):
+    settings = settings_of(options)
+    if (daemon := holding_daemon(options, settings)) is not None:  # only it knows what its pulls need
+        try:
+            measured = daemon.measure()
+        except NoDaemonError:
+            if named_daemon(options) is not None:
+                raise  # one that only holds the store may be about to start or to end
+        else:
+            return measured.usage, measured.images
+    with measuring(settings) as (records, disk):
         is_detailed = options.verbose or options.format == "json"
         return disk.measure(), Listing(records).images(intermediate=True) if is_detailed else []
 

@@ -3,7 +3,8 @@
 Rule 1: ``-H``, then ``HEADWAY_HOST``, then ``DOCKER_HOST`` where Headway answers, then the data root. A data root that
         was named on the command line wins over the environment.
 Rule 2: what changes the data root's store goes through the daemon that holds it; questions read the records
-        themselves, as they do without a daemon: they need no lock, and the answer is the same.
+        themselves, as they do without a daemon: they need no lock, and the answer is the same. What a running pull
+        needs, only its process knows: ``df`` asks the daemon that holds the store.
 """
 
 from __future__ import annotations
