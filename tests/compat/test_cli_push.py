@@ -76,6 +76,19 @@ def test_every_tag_of_a_repository_goes_and_no_other(headway: Cli) -> None:
     assert "An image does not exist locally with the tag" in none.stderr
 
 
+def test_a_tag_is_pushed_as_what_it_was_pulled_as(headway: Cli) -> None:
+    """One image has the digests of a manifest, and of an index over it."""
+    index = images.image([{"hello": b"hello\n"}], tag="index", index=True, platforms=("linux/amd64",))
+    manifest = json.loads(index.blobs[index.manifest_digest])["manifests"][0]["digest"]
+    with Registry([index]) as registry:
+        registry.move_tag("test/image", "manifest", manifest)
+        names = [f"{registry.host}/test/image:{tag}" for tag in ("index", "manifest")]
+        headway("pull", "--platform", "linux/amd64", *names)
+        pushed = [headway("push", name).stdout.split()[2] for name in names]
+
+    assert pushed == [index.manifest_digest, manifest]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -3,7 +3,8 @@
 Rule 1: publish last: layers, config, manifests of platforms, and then what the tag stands for.
 Rule 2: where the registry has every blob of the image's own manifest in the end, that is pushed, byte for byte;
         otherwise one that differs in the layers alone, and the push says so.
-Rule 3: an index goes along where everything that it lists is here or there; otherwise the platform's manifest alone.
+Rule 3: a tag is pushed as what it was pulled as; an index goes along where everything that it lists is here or there,
+        otherwise the platform's manifest alone.
 Rule 4: what is pushed is leased: nobody prunes it meanwhile.
 """
 
@@ -258,8 +259,8 @@ class _Push:
     # Manifests
 
     async def _index_over(self, record: ImageRecord, manifest: Manifest, lease: Lease) -> RawManifest | None:
-        """Return the index that the image came with, once everything that it lists is at the registry; else None."""
-        index = await self._lanes.disk(self._documents.index_over, record, manifest.digest)
+        """Return the index that the tag is pushed as, once everything that it lists is at the registry; else None."""
+        index = await self._lanes.disk(self._documents.index_to_push, record, manifest.digest)
         if index is None:
             return None
         pusher, path = self._tools.pusher, self.target.repository

@@ -51,15 +51,35 @@ class PushDocuments:
                 return document
         return None
 
-    def index_over(self, record: ImageRecord, manifest: Digest) -> RawManifest | None:
+    def index_to_push(self, record: ImageRecord, manifest: Digest) -> RawManifest | None:
+        """Return the index that a tag is pushed as; None where it was pulled as the platform's manifest alone.
+
+        One image may have digests of both, since two tags of its repository stand for them.
+        """
+        pulled_as = self._pulled_as(record)
+        return None if pulled_as == manifest else self.index_over(record, manifest, first=pulled_as)
+
+    def _pulled_as(self, record: ImageRecord) -> Digest | None:
+        """Return what the tag stood for when it was pulled; None where no record of a pull says that of this image."""
+        wanted, image_id = str(self._reference), record.image_id
+        pulls = (each for each in self._stores.pulls.list() if each.image_id == image_id)
+        return next((each.digest for each in pulls if each.wish.reference == wanted), None)
+
+    def index_over(self, record: ImageRecord, manifest: Digest, *, first: Digest | None = None) -> RawManifest | None:
         """Return an index that lists an image's manifest: one that it came with, or another image of its repositories.
 
         Another platform's image may have the index to its name (`service.recording`).
+
+        Args:
+            record: The image.
+            manifest: Its manifest.
+            first: The index to prefer.
         """
         own = self._stores.references.of(record.image_id)
         repositories = {name.name_only() for name in own}
         others = [name for name, _ in self._stores.references.list() if name.name_only() in repositories]
-        for digest in dict.fromkeys(name.digest for name in (*own, *others) if name.digest is not None):
+        digests = dict.fromkeys(name.digest for name in (*own, *others) if name.digest is not None)
+        for digest in sorted(digests, key=lambda each: each != first):
             document = self._document(digest)
             if isinstance(document, Index) and any(entry.digest == manifest for entry in document.manifests):
                 return RawManifest(document.media_type, document.data, document.digest)
