@@ -151,6 +151,8 @@ def _kept(error: PullIncompleteError | PushIncompleteError) -> str:
         return sent if error.whole_layers else ""
     if not error.total_bytes:
         return "nothing had arrived yet" if error.layers == 0 and root_cause(error).retryable else ""
+    if not error.kept_bytes:
+        return f"nothing of {size(error.total_bytes)}"
     whole = f"{error.whole_layers} of {error.layers} layer{'s' if error.layers != 1 else ''} whole"
     return f"{size(error.kept_bytes)} of {size(error.total_bytes)}; {whole}; none of it will be fetched again"
 
