@@ -151,6 +151,28 @@ def test_a_dry_run_says_the_same_with_a_daemon_and_without(scene: Scene, tmp_pat
     assert scene.cli(*failing).stderr == alone(*failing).stderr
 
 
+def test_how_pulls_ended_is_told_as_json_with_a_daemon_and_without(scene: Scene, tmp_path: Path) -> None:
+    alone, words = Cli(tmp_path / "root"), ("pull", "--format", "json", scene.small, scene.large("nope"))
+    scene.cli("pull", "-q", scene.small)
+    alone("pull", "-q", scene.small)
+    held, here = scene.cli(*words), alone(*words)
+    documents = [json.loads(done.stdout) for done in (held, here)]
+    for document in documents:
+        del document["items"][0]["receipt"]["seconds"]
+        del document["items"][0]["receipt"]["received"]
+
+    assert (held.returncode, held.stderr.count("not complete")) == (1, 1)
+    assert documents[0] == documents[1]
+    assert documents[0]["schema"] == 1
+    complete, missing = documents[0]["items"]
+    assert complete["is_complete"]
+    assert complete["image_id"] == SMALL.image_id
+    assert complete["digest"] == SMALL.manifest_digest
+    assert complete["receipt"]["retries"] == {}
+    assert (missing["is_complete"], missing["status"], missing["kept"]) == (False, 1, 0)
+    assert missing["reference"] == scene.large("nope")
+
+
 def test_ctrl_c_pauses_the_pull_and_the_same_command_goes_on_from_there(scene: Scene) -> None:
     before, name = scene.link.bytes_down, scene.large("left")
     with scene.slow():
@@ -317,6 +339,7 @@ def test_a_pull_and_its_state_survive_the_daemon() -> None:
         (("pull", "--all-tags", "--max-bytes=1M", "a"), "--max-bytes through a daemon is for tags that are named"),
         (("pull", "--unfinished-max-age=1h", "a"), "--unfinished-max-age is about every unfinished download"),
         (("pull", "--priority", "soon", "a"), "invalid priority 'soon'"),
+        (("pull", "--detach", "--format", "json", "a"), "--format json tells how pulls end: --detach does not wait"),
     ],
 )
 def test_what_cannot_be_is_said(scene: Scene, words: tuple[str, ...], said: str) -> None:

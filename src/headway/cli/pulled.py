@@ -5,10 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterable
 
-from headway.cli.failures import DONE, tell
+from headway.cli.failures import DONE, exit_status, tell
 from headway.cli.progress import View
 from headway.cli.session import say
-from headway.errors import HeadwayError
+from headway.cli.table import SCHEMA, json_text
+from headway.errors import HeadwayError, PullIncompleteError
 from headway.oci.platform import is_satisfied_by
 from headway.service.progress import PullDone
 from headway.service.remote_image import PullRequest
@@ -19,20 +20,48 @@ Outcome = tuple[PullRequest, PullDone | HeadwayError]
 def say_all(outcomes: Iterable[Outcome], view: View, options: Namespace) -> int:
     """Tell how each pull ended, and return the status of the first that failed."""
     status = DONE
+    is_json = options.format == "json" and not options.quiet
+    items = []
     for request, outcome in outcomes:
+        items.append(_document(request, outcome))
         if isinstance(outcome, HeadwayError):
             failed = tell(outcome, options)
             status = status or failed
+        elif options.quiet:
+            print(request.reference)
         else:
-            _say(request, outcome, view, quiet=options.quiet)
+            if not is_json:
+                print(f"{outcome.reference}  {outcome.digest}   complete, verified")
+            _say(request, outcome, view)
+    if is_json:
+        print(json_text({"schema": SCHEMA, "items": items}, indent=1))
     return status
 
 
-def _say(request: PullRequest, done: PullDone, view: View, *, quiet: bool) -> None:
-    if quiet:
-        print(request.reference)
-        return
-    print(f"{done.reference}  {done.digest}   complete, verified")
+def _document(request: PullRequest, outcome: PullDone | HeadwayError) -> dict[str, object]:
+    """Return how a pull ended, for programs."""
+    if isinstance(outcome, PullDone):
+        return {
+            "reference": outcome.reference,
+            "is_complete": True,
+            "digest": outcome.digest,
+            "image_id": outcome.image_id,
+            "platform": str(outcome.platform),
+            "updated": outcome.updated,
+            "receipt": outcome.receipt,
+        }
+    kept, size = (outcome.kept_bytes, outcome.total_bytes) if isinstance(outcome, PullIncompleteError) else (0, 0)
+    return {
+        "reference": request.reference.familiar,
+        "is_complete": False,
+        "error": str(outcome),
+        "status": exit_status(outcome),
+        "kept": kept,
+        "size": size,
+    }
+
+
+def _say(request: PullRequest, done: PullDone, view: View) -> None:
     view.receipt(done.receipt)
     if not is_satisfied_by(request.platform, done.platform):
         say(

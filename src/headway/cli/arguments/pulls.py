@@ -61,7 +61,7 @@ def _pull(parser: argparse.ArgumentParser) -> None:
     authfile(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="print only the full name of each image")
     progress(parser)
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="of what --dry-run says")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="for people, or for programs")
 
 
 def _pulls(parser: argparse.ArgumentParser) -> None:
