@@ -6,9 +6,10 @@ from io import StringIO
 
 import pytest
 
-from headway.cli.progress import PlainView
+from headway.cli.progress import PlainView, describe_receipt
 from headway.cli.push_progress import PlainPush
-from headway.service.progress import Waiting
+from headway.errors import Fault, ThrottledError, UnreachableError
+from headway.service.progress import Receipt, Waiting
 
 
 @pytest.mark.parametrize("view_of", [PlainView, PlainPush])
@@ -28,3 +29,13 @@ def test_a_wait_is_a_line_and_not_one_for_each_second(view_of: type[PlainView | 
         ("cut", "1.1 s"),
     ]
     assert len(waits) == 6
+
+
+def test_a_receipt_counts_retries_in_words_that_stand_behind_a_number() -> None:
+    faults = [UnreachableError("r", fault).brief for fault in (Fault.CUT, Fault.NO_ROUTE, Fault.STALLED)]
+    counted = dict(zip([*faults, ThrottledError("r", None).brief], (3, 1, 8, 2), strict=True))
+
+    line = describe_receipt(Receipt(needed=10, received=10, here=0, retries=counted, seconds=2.0))
+
+    assert "   retries 14 (3 cut, 1 no route, 8 silent, 2 too many requests)   " in line
+    assert "   retries 0   " in describe_receipt(Receipt(needed=10, received=10, here=0, retries={}, seconds=2.0))

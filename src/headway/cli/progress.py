@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol, TextIO
 
 import msgspec
 
 from headway.cli.terminal import can_draw, one_line
 from headway.cli.units import duration, size
+from headway.errors import Fault
 from headway.oci.digest import Digest
 from headway.service.progress import LayerProgress, Notice, Phase, PullEvent, PullStarted, Receipt, Waiting
 
@@ -162,10 +164,28 @@ def describe(layer: LayerProgress) -> str:
 def describe_receipt(receipt: Receipt) -> str:
     """Return what a pull cost, in one line."""
     ratio = f" ({receipt.received / receipt.needed:.3f})" if receipt.needed else ""
-    count = sum(receipt.retries.values())
     quotas = "".join(f"   quota {quota.words()} at {host}" for host, quota in receipt.quotas.items())
-    causes = f" ({', '.join(f'{n} {cause}' for cause, n in receipt.retries.items())})" if count else ""
     return (
         f"needed {size(receipt.needed)}   received {size(receipt.received)}{ratio}   already here {size(receipt.here)}"
-        f"   retries {count}{causes}   {duration(receipt.seconds)}{quotas}"
+        f"   retries {describe_retries(receipt.retries)}   {duration(receipt.seconds)}{quotas}"
     )
+
+
+def describe_retries(retries: Mapping[str, int]) -> str:
+    """Return how often something was tried again, and why: ``4 (3 cut, 1 no route)``."""
+    causes = ", ".join(f"{count} {_COUNTED_AS.get(cause, cause)}" for cause, count in retries.items())
+    return f"{sum(retries.values())} ({causes})" if causes else "0"
+
+
+_COUNTED_AS: Mapping[str, str] = {
+    Fault.CUT: "cut",
+    Fault.STALLED: "silent",
+    Fault.REFUSED: "refused",
+    Fault.TIMEOUT: "no answer",
+    Fault.UNKNOWN_NAME: "unknown name",
+    Fault.NO_DNS: "no name server",
+    Fault.CERTIFICATE: "certificate",
+    Fault.CLOCK: "wrong clock",
+    Fault.PROXY: "proxy",
+}
+"""Causes whose sentences do not stand behind a number."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TextIO
 
-from headway.cli.progress import Waits, describe_waiting, json_line
+from headway.cli.progress import Waits, describe_retries, describe_waiting, json_line
 from headway.cli.terminal import can_draw, one_line
 from headway.cli.units import duration, size
 from headway.oci.digest import DiffID
@@ -118,9 +118,7 @@ def describe(layer: LayerPush) -> str:
 def describe_receipt(receipt: PushReceipt) -> str:
     """Return what a push cost, in one line."""
     ratio = f" ({receipt.sent / receipt.needed:.3f})" if receipt.needed else ""
-    count = sum(receipt.retries.values())
-    causes = f" ({', '.join(f'{n} {cause}' for cause, n in receipt.retries.items())})" if count else ""
     return (
         f"needed {size(receipt.needed)}   sent {size(receipt.sent)}{ratio}   already there {size(receipt.there)}"
-        f"   retries {count}{causes}   {duration(receipt.seconds)}"
+        f"   retries {describe_retries(receipt.retries)}   {duration(receipt.seconds)}"
     )
