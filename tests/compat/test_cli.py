@@ -183,6 +183,18 @@ def test_usage_names_the_command_to_read_more_with(headway: Cli) -> None:
     [
         (["imags"], "there is no command 'imags'; images is one", "headway --help"),
         (["pull", "Upper"], "invalid reference format: repository name (library/Upper) must be lowercase", ""),
+        (
+            ["pull", "a", "docker://x/y"],
+            "invalid reference format: 'docker://x/y' (a name has no docker:// before it: x/y)",
+            "",
+        ),
+        (
+            ["push", "http://localhost:5000/x"],
+            "invalid reference format: 'http://localhost:5000/x' (a name has no http:// before it: localhost:5000/x)",
+            "",
+        ),
+        (["outdated", "a:b:c"], "invalid reference format: 'a:b:c'", ""),
+        (["pulls", "show", ""], "name a pull: headway pulls show ID", ""),
         (["pull", "--max-bytes", "3X", "a"], "--max-bytes: invalid size '3X': write 500k, 2M, 1.5G or 512MiB", ""),
         (["pull", "--priority", "top", "a"], "invalid priority 'top': write low, normal, high or a number", ""),
         (["images", "-f", "colour=red"], "invalid filter 'colour'", ""),

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
 from headway.cli.failures import DONE, FINAL
-from headway.cli.session import settings_of
+from headway.cli.session import reference_of, settings_of
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import one_line
 from headway.cli.units import size
@@ -15,7 +15,6 @@ from headway.composition.examining import disk, examining
 from headway.composition.requests import pull_request
 from headway.distribution.diagnosis import Finding, Level, Section
 from headway.errors import HeadwayError
-from headway.oci.reference import Reference
 from headway.service.doctor import Result, Skipped, problems
 from headway.settings import Settings
 
@@ -52,7 +51,7 @@ def _examine(settings: Settings, options: Namespace, shown: _Shown) -> None:
     has_name = _REGISTRY.fullmatch(options.target) is None
     # A registry alone is asked by any name in it: none is sent.
     name = options.target if has_name else f"{options.target}/any"
-    request = pull_request(settings, Reference.parse(name).with_default_tag())
+    request = pull_request(settings, reference_of(name).with_default_tag())
     with examining(settings) as (examiner, meter):
         for result in examiner.examine(request, has_name=has_name, rate=options.rate):
             shown.add(result)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from headway.cli.failures import DONE, FINAL, TRY_AGAIN, tell
 from headway.cli.remote import named_daemon
-from headway.cli.session import settings_of
+from headway.cli.session import reference_of, settings_of
 from headway.cli.table import render
 from headway.composition.asking import asking
 from headway.composition.network import credential_source
@@ -56,7 +56,7 @@ def check(settings: Settings, options: Namespace, *, is_every: bool = False) -> 
         options: The command line.
         is_every: Whether names on the command line are meant for something else.
     """
-    references = [] if is_every else [Reference.parse(name).with_default_tag() for name in options.names]
+    references = [] if is_every else [reference_of(name).with_default_tag() for name in options.names]
     if (daemon := named_daemon(options)) is not None:
         return _asked(daemon, settings, references, options)
     with reading(settings) as records, asking(settings, records.hosts) as repository:

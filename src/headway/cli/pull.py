@@ -18,7 +18,7 @@ from headway.cli.plan import say_plans
 from headway.cli.progress import View, view_for
 from headway.cli.pulled import Outcome, say_all
 from headway.cli.remote import holding_daemon
-from headway.cli.session import say, settings_of
+from headway.cli.session import reference_of, say, settings_of
 from headway.composition.requests import pull_request
 from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError, NoDaemonError
@@ -118,7 +118,7 @@ def _outdated(settings: Settings, options: Namespace) -> list[str]:
 
 
 def _request(name: str, options: Namespace, settings: Settings) -> PullRequest:
-    reference = Reference.parse(name)
+    reference = reference_of(name)
     if not options.all_tags:
         reference = reference.with_default_tag()
     elif reference != reference.name_only():

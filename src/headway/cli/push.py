@@ -11,7 +11,7 @@ from argparse import Namespace
 from headway.cli.failures import DONE, INTERRUPTED, tell
 from headway.cli.push_progress import PushView, push_view_for
 from headway.cli.remote import holding_daemon
-from headway.cli.session import say, settings_of
+from headway.cli.session import reference_of, say, settings_of
 from headway.client.daemon import Daemon
 from headway.client.pushes import push_through
 from headway.composition.network import credential_source
@@ -60,7 +60,7 @@ def push_request(options: Namespace, settings: Settings) -> PushRequest:
         InvalidReferenceError: Its name cannot be pushed.
         InvalidPlatformError: Its platform is none.
     """
-    reference = Reference.parse(options.name)
+    reference = reference_of(options.name)
     if reference.digest is not None:
         raise InvalidReferenceError("cannot push a digest reference")
     if options.all_tags and reference.tag:

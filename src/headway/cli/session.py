@@ -8,6 +8,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from headway.cli.terminal import one_line
+from headway.errors import InvalidReferenceError
+from headway.oci.reference import Reference
 from headway.settings import Settings, default_data_root, load
 
 
@@ -34,6 +36,22 @@ def settings_of(options: Namespace, **flags: object) -> Settings:
 
         show_login_warnings()
     return loaded.settings
+
+
+def reference_of(name: str) -> Reference:
+    """Return the reference that a word of the command line spells.
+
+    Raises:
+        InvalidReferenceError: It spells none. Docker's sentence is made to stand behind one word, and names none.
+    """
+    try:
+        return Reference.parse(name)
+    except InvalidReferenceError as error:
+        scheme, _, rest = name.rpartition("://")
+        hint = f" (a name has no {scheme}:// before it: {rest})" if scheme else ""
+        if name and name in str(error):
+            raise
+        raise InvalidReferenceError(f"{error}: {name!r}{hint}") from None
 
 
 def say(sentence: str) -> None:
