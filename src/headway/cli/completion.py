@@ -5,11 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator
 
+from headway.cli.arguments.parser import COMMANDS
 from headway.cli.failures import DONE
 from headway.cli.words import Command, Option, commands
 
-_IMAGES = "headway images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null"
-_PULLS = "headway pulls --all --quiet 2>/dev/null"
+_IMAGES = "images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null"
+_PULLS = "pulls --all --quiet 2>/dev/null"
 _GLOBAL = ("-H", "--host", "--data-root", "--config-file")
 
 
@@ -21,12 +22,16 @@ def completion(options: Namespace) -> int:
 
 def script(shell: str) -> str:
     """Return the script for ``bash``, ``zsh`` or ``fish``."""
-    lines = {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](commands())
+    offered = [command for command in commands() if COMMANDS[command.name].summary]
+    lines = {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](offered)
     return "".join(f"{line}\n" for line in lines)
 
 
 def _completes(command: Command) -> str:
-    """Return what the places of a command are completed by: a shell command that prints words, or nothing for files."""
+    """Return what the places of a command are completed by: a command that prints words, or nothing for files.
+
+    It is for the store that the words before it name: what those are, each shell has to say.
+    """
     if command.name == "pulls":
         return _PULLS
     return _IMAGES if any("NAME" in place or place in ("SRC", "DST") for place in command.places) else ""
@@ -40,9 +45,16 @@ def _bash(known: list[Command]) -> Iterator[str]:
     yield "# bash completion for headway; written by `headway completion bash`"
     yield "_headway() {"
     yield '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" command="" words="" i'
+    yield "    local value store=()"
     yield "    for ((i = 1; i < COMP_CWORD; i++)); do"
     yield '        case "${COMP_WORDS[i]}" in'
-    yield f"            {'|'.join(_GLOBAL)}) ((i++)) ;;"
+    yield f"            {'|'.join(_GLOBAL)})"
+    yield '                store+=("${COMP_WORDS[i]}"); ((i++))'
+    yield "                [[ ${COMP_WORDS[i]} == = ]] && ((i++))  # bash takes addresses apart at each = and :"
+    yield '                value="${COMP_WORDS[i]}"'
+    yield '                while [[ ${COMP_WORDS[i+1]} == : ]]; do value+=":${COMP_WORDS[i+2]}"; ((i += 2)); done'
+    yield '                [[ $value == "~/"* ]] && value="$HOME/${value#"~/"}"'
+    yield '                store+=("$value") ;;'
     yield "            image | -*) ;;"
     yield '            *) command="${COMP_WORDS[i]}"; break ;;'
     yield "        esac"
@@ -68,7 +80,7 @@ def _bash(known: list[Command]) -> Iterator[str]:
 def _bash_places(command: Command) -> str:
     words = " ".join(command.choices)
     if completes := _completes(command):
-        return f'words="{words} $({completes})"'
+        return f'words="{words} $(headway "${{store[@]}}" {completes})"'
     return f'words="{words}"' if words else 'COMPREPLY=($(compgen -f -- "$cur"))'
 
 
@@ -86,10 +98,12 @@ def _bash_values(command: Command) -> Iterator[str]:
 def _zsh(known: list[Command]) -> Iterator[str]:
     yield "#compdef headway"
     yield "# zsh completion for headway; written by `headway completion zsh`"
-    yield f'_headway_images() {{ local -a words; words=(${{(f)"$({_IMAGES})"}}); _describe image words }}'
-    yield f'_headway_pulls() {{ local -a words; words=(${{(f)"$({_PULLS})"}}); _describe pull words }}'
+    for what, words in (("image", _IMAGES), ("pull", _PULLS)):
+        yield f"_headway_{what}s() {{"
+        yield f'    local -a found; found=(${{(f)"$(headway $store {words})"}}); compadd -a found'
+        yield "}"
     yield "_headway() {"
-    yield "    local -a commands"
+    yield "    local -a commands store"
     yield "    commands=("
     for command in known:
         for name in (command.name, *command.aliases):
@@ -102,6 +116,9 @@ def _zsh(known: list[Command]) -> Iterator[str]:
     yield "    case $state in"
     yield "        command) _describe command commands ;;"
     yield "        argument)"
+    yield f"            for line in {' '.join(_GLOBAL)}; do"
+    yield '                (( ${+opt_args[$line]} )) && store+=("$line" "${(Q)opt_args[$line]}")'
+    yield "            done"
     yield "            case $words[1] in"
     for command in known:
         yield f"                {'|'.join((command.name, *command.aliases))}) _arguments \\"
@@ -135,6 +152,21 @@ def _zsh_places(command: Command) -> str:
 def _fish(known: list[Command]) -> Iterator[str]:
     yield "# fish completion for headway; written by `headway completion fish`"
     yield "complete -c headway -f"
+    yield "function __headway_store"
+    yield "    set -l words (commandline -opc)"
+    yield "    set -l i 2"
+    yield "    while test $i -lt (count $words)"
+    yield "        switch $words[$i]"
+    yield f"            case {' '.join(_GLOBAL)}"
+    yield "                printf '%s\\n' $words[$i] $words[(math $i + 1)]"
+    yield "                set i (math $i + 1)"
+    yield "            case '-*' image"
+    yield "            case '*'"
+    yield "                return"
+    yield "        end"
+    yield "        set i (math $i + 1)"
+    yield "    end"
+    yield "end"
     for command in known:
         for name in (command.name, *command.aliases):
             yield f"complete -c headway -n __fish_use_subcommand -a {name} -d {_quoted(command.help)}"
@@ -144,7 +176,7 @@ def _fish(known: list[Command]) -> Iterator[str]:
         if command.choices:
             yield f"complete -c headway {seen} -a {_quoted(' '.join(command.choices))}"
         if completes := _completes(command):
-            yield f'complete -c headway {seen} -a "({completes})"'
+            yield f'complete -c headway {seen} -a "(headway (__headway_store) {completes})"'
 
 
 def _fish_option(option: Option) -> str:
