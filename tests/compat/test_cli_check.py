@@ -67,6 +67,35 @@ def fetched(registry: Registry) -> list[str]:
     return asked
 
 
+def test_what_has_the_place_of_a_blob_or_a_tree_goes(headway: Cli) -> None:
+    """Somebody's hand, or a file system's own repair."""
+    config = headway.data_root / "blobs/sha256" / APP.image_id[7:]
+    config.unlink()
+    (config / "inside").mkdir(parents=True)
+    shutil.rmtree(tree(headway, 2))
+    tree(headway, 2).symlink_to("nowhere")
+
+    status, found = checked(headway)
+    mended = headway("check", "--repair", "--force")
+
+    assert status == 1
+    assert {each["kind"] for each in found["damaged"]} == {"blob", "layer"}
+    assert any(fault.endswith(" is a directory") for each in found["damaged"] for fault in each["faults"])
+    assert mended.returncode == 0, mended.stderr
+    assert checked(headway, "--full")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["trees", "recipes", "mounts"])
+def test_a_directory_that_is_none_is_named(headway: Cli, name: str) -> None:
+    place = headway.data_root / name
+    place.rename(headway.data_root.with_name("away"))
+    place.write_text("")
+
+    refused = headway("prune", "-a", "-f")
+
+    assert (refused.returncode, refused.stderr.partition("\n")[0]) == (1, f"headway: {place}: File exists")
+
+
 def test_a_terminal_shows_in_one_line_how_far_it_is(headway: Cli) -> None:
     shown, _, result = headway.on_terminal("check").partition("\n")
 

@@ -192,3 +192,15 @@ def test_a_file_is_no_data_root(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidSettingError, match="not a directory"):
         DataRoot(tmp_path / "file").create()
+
+
+def test_a_lock_that_leads_elsewhere_is_named_for_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to("nowhere")
+
+    with (
+        pytest.raises(StoreError, match="/lock is a symbolic link, and no lock: remove it"),
+        WriterLock(tmp_path / "lock"),
+    ):
+        pass
+
+    assert not (tmp_path / "nowhere").exists()

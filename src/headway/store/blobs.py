@@ -17,6 +17,7 @@ from headway.oci.digest import ALGORITHMS, Digest
 from headway.store.data_root import DataRoot
 from headway.store.durable import fsync_directory, write_new
 from headway.store.failures import disk_errors
+from headway.store.removal import move_out, remove_tree
 from headway.store.spool import OpenFile
 
 _PIECE = 1 << 20
@@ -41,7 +42,7 @@ class FileBlobStore:
 
         Raises:
             NotFoundError: It is not here.
-            StoreCorruptError: What lies there has another digest.
+            StoreCorruptError: What lies there has another digest, or is no file.
         """
         path = self._root.blob(digest)
         with disk_errors(path):
@@ -49,6 +50,8 @@ class FileBlobStore:
                 data = path.read_bytes()
             except FileNotFoundError:
                 raise NotFoundError("blob", digest) from None
+            except IsADirectoryError:
+                raise StoreCorruptError(f"{path} is a directory") from None
         actual = Digest.of(data, digest.algorithm)
         if actual != digest:
             raise StoreCorruptError(f"{path} has digest {actual}")
@@ -59,7 +62,7 @@ class FileBlobStore:
 
         Raises:
             NotFoundError: It is not here.
-            StoreCorruptError: What lies there has another digest.
+            StoreCorruptError: What lies there has another digest, or is no file.
         """
         path = self._root.blob(digest)
         whole = hashlib.new(digest.algorithm)
@@ -68,6 +71,8 @@ class FileBlobStore:
                 file = path.open("rb", buffering=0)
             except FileNotFoundError:
                 raise NotFoundError("blob", digest) from None
+            except IsADirectoryError:
+                raise StoreCorruptError(f"{path} is a directory") from None
         with file:
             while piece := _next_piece(path, file):
                 whole.update(piece)
@@ -108,10 +113,14 @@ class FileBlobStore:
             fsync_directory(path.parent)
 
     def delete(self, digest: Digest) -> None:
-        """Remove it, if it is here."""
+        """Remove it, if it is here; whatever has its name, if it is not."""
         path = self._root.blob(digest)
         with disk_errors(path):
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except IsADirectoryError:
+                if (private := move_out(self._root, path)) is not None:
+                    remove_tree(private)
 
     def walk(self) -> Iterator[Digest]:
         """Yield every committed digest, in no order."""

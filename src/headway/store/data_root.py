@@ -135,18 +135,19 @@ class DataRoot:
         Raises:
             StoreError: The disk failed.
         """
-        with disk_errors(self.path):
-            for directory in (
-                self.blobs,
-                *(self.blobs / algorithm for algorithm in ALGORITHMS),
-                self.ingests,
-                self.trees,
-                self.recipes,
-                self.rw,
-                self.mounts,
-                self.tmp,
-            ):
+        for directory in (
+            self.blobs,
+            *(self.blobs / algorithm for algorithm in ALGORITHMS),
+            self.ingests,
+            self.trees,
+            self.recipes,
+            self.rw,
+            self.mounts,
+            self.tmp,
+        ):
+            with disk_errors(directory):
                 directory.mkdir(mode=0o700, exist_ok=True)
+        with disk_errors(self.path):
             fsync_directory(self.blobs)
             fsync_directory(self.path)
 

@@ -17,7 +17,7 @@ from typing import Self
 
 import msgspec
 
-from headway.errors import StoreBusyError, StoreFullError
+from headway.errors import StoreBusyError, StoreError, StoreFullError
 from headway.store.failures import disk_errors
 
 _POLL_SECONDS = 0.1
@@ -69,7 +69,7 @@ class WriterLock:
             StoreError: The disk failed; the lock is not held.
         """
         with disk_errors(self._path), ExitStack() as failed:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            descriptor = self._open()
             failed.callback(os.close, descriptor)
             self._take(descriptor)
             self._descriptor = descriptor
@@ -78,6 +78,14 @@ class WriterLock:
                 self.announce("")
             failed.pop_all()
         return self
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise StoreError(f"{self._path} is a symbolic link, and no lock: remove it") from None
 
     def _take(self, descriptor: int) -> None:
         deadline = self._monotonic() + self._wait_seconds
