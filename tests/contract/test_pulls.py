@@ -226,6 +226,20 @@ async def test_a_pull_that_others_watch_goes_on_and_who_comes_late_sees_how_far_
     assert len(scene.bringer.asked) == 1
 
 
+async def test_who_goes_on_with_a_stopped_pull_is_told_of_the_new_attempt_alone() -> None:
+    async with process(MemoryPullStore()) as scene:
+        async with client(scene.pulls, EDGE) as first:
+            await first.leave()
+        await settled()
+        async with client(scene.pulls, EDGE) as second:
+            await settled()
+            told = [type(event).__name__ for event in second.events]
+            scene.bringer.let(EDGE)
+            await second.task
+
+    assert told == ["PullStarted", "LayerProgress"]
+
+
 async def test_a_pull_goes_on_without_its_client_where_the_daemon_says_so() -> None:
     async with process(MemoryPullStore(), may_detach=True) as scene:
         async with client(scene.pulls, EDGE) as ada:

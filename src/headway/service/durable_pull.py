@@ -171,8 +171,10 @@ class DurablePull:
         self.report(Notice(self.record.wish.reference, text))
 
     def join(self, watcher: Report) -> None:
-        """Let somebody watch, who is told at once how far it is."""
+        """Let somebody watch, who is told at once how far it is, where it runs; the next attempt tells it all anew."""
         self.watchers.append(watcher)
+        if self.record.state is not PullState.RUNNING:
+            return
         if self._started is not None:
             watcher(self._started)
         for layer in self._layers.values():

@@ -106,6 +106,7 @@ class PullRuns:
             pull = self.live[pull_id]
             if pull.task is None:  # else it is just ending, and its end gives turns again
                 pull.change(Change.BEGIN)
+                pull.begin_attempt()  # before anybody joins who would be told of the last one
                 pull.task = self._group.create_task(self._run(pull))
                 pull.task.add_done_callback(partial(self._ended_unbegun, pull))
 
@@ -117,7 +118,6 @@ class PullRuns:
 
     async def _run(self, pull: DurablePull) -> None:
         """Bring a pull once. It never raises: one that fails must not bring down its group."""
-        pull.begin_attempt()
         outcome = await self._outcome(pull)
         pull.task = None
         if isinstance(outcome, PullDone):
