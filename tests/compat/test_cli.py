@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -735,16 +736,39 @@ def test_an_absent_store_is_empty_and_is_not_made(headway: Cli) -> None:
     assert not headway.data_root.exists()
 
 
-def test_a_store_on_a_read_only_disk_can_be_listed_and_not_changed(stocked: Cli, tmp_path: Path) -> None:
-    mounted = tmp_path / "mounted"
+@contextmanager
+def read_only(stocked: Cli, mounted: Path) -> Iterator[Cli]:
+    """The same store on a disk that takes nothing."""
     mounted.mkdir()
     subprocess.run(["mount", "--bind", stocked.data_root, mounted], check=True)
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", mounted], check=True)
-        headway = Cli(mounted)
-        listed, removed = headway("images"), headway("rmi", OTHER.image_id)
+        yield Cli(mounted)
     finally:
         subprocess.run(["umount", mounted], check=True)
+
+
+def test_a_pull_is_planned_on_a_read_only_disk_and_not_begun(registry: Registry, tmp_path: Path) -> None:
+    here, name = Cli(tmp_path / "root"), f"{registry.host}/test/image"
+    here("pull", "-q", name)
+    (aside := tmp_path / "aside").mkdir()
+    with read_only(here, tmp_path / "mounted") as mounted:
+        headway = Cli(mounted.data_root, environment={"TMPDIR": str(aside)})
+        planned = headway("pull", "--dry-run", name, f"{name}:two")
+        refused = headway("pull", f"{name}:two")
+
+    first, _, rest = planned.stdout.partition("\n")
+    assert (planned.returncode, planned.stderr) == (0, "")
+    assert first.endswith("   already here")
+    assert "in " + name in rest.partition(":two  ")[2]  # the layer that both have
+    assert rest.endswith("; nothing of it can be kept: the data root is read-only.\n")
+    assert (refused.returncode, "its file system is read-only" in refused.stderr) == (1, True)
+    assert list(aside.iterdir()) == []
+
+
+def test_a_store_on_a_read_only_disk_can_be_listed_and_not_changed(stocked: Cli, tmp_path: Path) -> None:
+    with read_only(stocked, tmp_path / "mounted") as headway:
+        listed, removed = headway("images"), headway("rmi", OTHER.image_id)
 
     assert listed.stdout == stocked("images").stdout
     assert removed.returncode == 1

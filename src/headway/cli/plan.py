@@ -17,30 +17,37 @@ _LINE = "{:<12}  {:>8}  {:>8}  {:>8}  {}"
 
 
 def say_plans(
-    plans: Sequence[PullPlan], errors: Sequence[HeadwayError], asked: Mapping[str, int], options: Namespace
+    plans: Sequence[PullPlan],
+    errors: Sequence[HeadwayError],
+    asked: Mapping[str, int],
+    options: Namespace,
+    *,
+    is_kept: bool = True,
 ) -> int:
     """Print what pulls would cost, explain those that cannot be planned, and return the first one's status."""
     statuses = [tell(error, options) for error in errors]
-    print((plans_json if options.format == "json" else plans_text)(plans, asked), end="")
+    is_json = options.format == "json"
+    print(plans_json(plans, asked) if is_json else plans_text(plans, asked, is_kept=is_kept), end="")
     return next(iter(statuses), DONE)
 
 
-def plans_text(plans: Sequence[PullPlan], asked: Mapping[str, int]) -> str:
+def plans_text(plans: Sequence[PullPlan], asked: Mapping[str, int], *, is_kept: bool) -> str:
     """Return plans for people.
 
     Args:
         plans: Of one errand, in order.
         asked: What making them cost: ``requests``, ``received_bytes``.
+        is_kept: Whether the pull finds what they fetched.
     """
     lines = [line for plan in plans for line in [*_plan(plan), ""]]
     if len(plans) > 1:
         lines += [f"{len(plans)} images together", *_totals(plans), ""]
     requests = asked["requests"]
     plural = "" if requests == 1 else "s"
-    lines.append(
-        f"Asking cost {size(asked['received_bytes'])} in {requests} request{plural}, tokens included; "
-        "what it fetched is kept for the pull."
+    kept = (
+        "what it fetched is kept for the pull" if is_kept else "nothing of it can be kept: the data root is read-only"
     )
+    lines.append(f"Asking cost {size(asked['received_bytes'])} in {requests} request{plural}, tokens included; {kept}.")
     return "\n".join(lines) + "\n"
 
 

@@ -7,7 +7,8 @@ import math
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,7 +22,7 @@ from headway.cli.remote import holding_daemon
 from headway.cli.session import reference_of, say, settings_of
 from headway.composition.requests import pull_request
 from headway.distribution.credentials import Credentials
-from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError, NoDaemonError
+from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError, NoDaemonError, StoreReadOnlyError
 from headway.interfaces.pulls import Wish
 from headway.oci.reference import Reference
 from headway.quantities import parse_duration, parse_priority, parse_size
@@ -61,17 +62,34 @@ def pull(options: Namespace) -> int:
         return _through(daemon, settings, options)
     if options.detach:
         raise NoDaemonError(str(settings.data_root), "a pull that goes on by itself needs one that brings it")
-    from headway.composition.writing import writing  # noqa: PLC0415  # a daemon's client would hold it for nothing
-
     requests, view = _requests(options, settings), _view(options)
 
-    with writing(settings, say) as stores:
+    with _opened(settings, options) as (stores, is_kept):
         try:
-            return asyncio.run(_pull_all(settings, stores, requests, view, options))
+            return asyncio.run(_pull_all(settings, stores, requests, view, options, is_kept=is_kept))
         except (KeyboardInterrupt, asyncio.CancelledError):
             view.close()
             print(f"headway: stopped; {view.kept()}", file=sys.stderr)
             return INTERRUPTED
+
+
+@contextmanager
+def _opened(settings: Settings, options: Namespace) -> Iterator[tuple[Stores, bool]]:
+    """Open the data root for changes, and tell whether they stay: a dry run changes nothing that it cannot do without.
+
+    Raises:
+        StoreError: It cannot be opened.
+    """
+    from headway.composition.writing import aside, writing  # noqa: PLC0415  # a daemon's client would hold it for nothing
+
+    with ExitStack() as opened:
+        try:
+            stores, is_kept = opened.enter_context(writing(settings, say)), True
+        except StoreReadOnlyError:
+            if not options.dry_run:
+                raise
+            stores, is_kept = opened.enter_context(aside(settings)), False
+        yield stores, is_kept
 
 
 def _through(daemon: Daemon, settings: Settings, options: Namespace) -> int:
@@ -127,7 +145,7 @@ def _request(name: str, options: Namespace, settings: Settings) -> PullRequest:
 
 
 async def _pull_all(
-    settings: Settings, stores: Stores, requests: list[PullRequest], view: View, options: Namespace
+    settings: Settings, stores: Stores, requests: list[PullRequest], view: View, options: Namespace, *, is_kept: bool
 ) -> int:
     from headway.composition.durable import command_pulls  # noqa: PLC0415  # as above
     from headway.composition.pulls import pulling  # noqa: PLC0415  # as above
@@ -147,7 +165,7 @@ async def _pull_all(
             except HeadwayError as error:
                 return say_all([(requests[0], error)], view, options)
         if options.dry_run:
-            return await _plan(puller, requests, view, options)
+            return await _plan(puller, requests, view, options, is_kept=is_kept)
         async with command_pulls(puller, stores.pulls, partial(_spelled_out, settings)) as pulls:
             command = _Command(puller, pulls, view)
             bring = command.each_tag if is_by_tag else command.together
@@ -167,7 +185,7 @@ async def _every_tag(puller: Puller, requests: list[PullRequest], view: View) ->
     ]
 
 
-async def _plan(puller: Puller, requests: list[PullRequest], view: View, options: Namespace) -> int:
+async def _plan(puller: Puller, requests: list[PullRequest], view: View, options: Namespace, *, is_kept: bool) -> int:
     """Print what pulls would cost; each that cannot be planned is explained, and the others go on."""
     planner, plans = puller.planner(), []
     errors: list[HeadwayError] = []
@@ -178,7 +196,7 @@ async def _plan(puller: Puller, requests: list[PullRequest], view: View, options
             errors.append(error)
     view.close()
     asked = {"requests": puller.meter.requests, "received_bytes": puller.meter.received_bytes}
-    return say_plans(plans, errors, asked, options)
+    return say_plans(plans, errors, asked, options, is_kept=is_kept)
 
 
 def _spelled_out(settings: Settings, wish: Wish, _: Credentials | None) -> PullRequest:

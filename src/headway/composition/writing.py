@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import msgspec
 
@@ -12,7 +13,7 @@ from headway.composition.containers import LazyDrivers, finish_removals, put_mou
 from headway.composition.read_only import read_only
 from headway.composition.reading import derived as derived_tree
 from headway.errors import HeadwayError
-from headway.oci.digest import ChainID, DiffID
+from headway.oci.digest import ALGORITHMS, ChainID, DiffID
 from headway.service.events import Events
 from headway.service.stores import Stores
 from headway.settings import Settings
@@ -22,6 +23,7 @@ from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.distribution_metadata import SqliteDistributionMetadata
 from headway.store.events import SqliteEventLog
+from headway.store.failures import disk_errors
 from headway.store.garbage import ImaginedGarbage, SqliteGarbage
 from headway.store.hosts import SqliteHostMemory
 from headway.store.images import SqliteImageStore
@@ -159,6 +161,36 @@ def imagining(settings: Settings, *, held: Container[str] = ()) -> Iterator[Stor
     with read_only(settings) as (root, database), database.copy() as copy:
         leases = SqliteLeases(copy, held_beside=held)
         yield _stores(root, copy, leases, ImaginedGarbage, LazyDrivers(settings, root, copy))
+
+
+@contextmanager
+def aside(settings: Settings) -> Iterator[Stores]:
+    """Give a data root that cannot be written as it is; what is put there lies elsewhere, until the block's end.
+
+    It needs no lock. It is for questions that fetch documents; layers cannot be unpacked there.
+
+    Args:
+        settings: Says where it is.
+
+    Raises:
+        StoreError: It cannot be read, or there is nowhere else to write.
+    """
+    import tempfile  # noqa: PLC0415  # it brings bz2 and lzma, and hardly anybody needs it
+
+    with read_only(settings) as (root, database), database.copy() as copy, ExitStack() as ended:
+        with disk_errors(tempfile.gettempdir()):
+            beside = DataRoot(Path(ended.enter_context(tempfile.TemporaryDirectory(prefix="headway-"))))
+        beside.make_directories()
+        for ours, shown in ((root.ingests, beside.ingests), *((root.blobs / a, beside.blobs / a) for a in ALGORITHMS)):
+            _show(ours, shown)
+        yield _stores(beside, copy, SqliteLeases(copy), ImaginedGarbage, LazyDrivers(settings, root, copy))
+
+
+def _show(ours: Path, shown: Path) -> None:
+    """Let everything in a directory be seen in another one, which may get more; one that is absent is empty."""
+    with disk_errors(shown), suppress(FileNotFoundError):
+        for path in ours.absolute().iterdir():
+            (shown / path.name).symlink_to(path)
 
 
 def _stores(
