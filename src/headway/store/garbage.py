@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headway.errors import ConflictError, InvalidDigestError, OutOfOrderError, StoreError
+from headway.errors import ConflictError, InvalidDigestError, OutOfOrderError, StoreError, StoreFullError
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.records import Freed
 from headway.store.blocks import allocated, allocated_below
@@ -217,11 +217,12 @@ class SqliteGarbage:
             raise OutOfOrderError("files are removed inside a transaction")
         self._step("recorded")
         with self._database.transaction():
-            moved = [path for name in freed.directories for path in self._move_tree_out(name)]
+            moved, without_room = self._move_trees_out(freed.directories)
             moved += [path for name in freed.recipes for path in self._move_recipe_out(name)]
             for digest in freed.blobs:
                 if not self._has_user("blob_users", "digest", digest):
                     moved += self._move_out(self._root.blob(digest))
+            moved += [path for name in without_room for path in self._move_tree_out(name)]
         self._step("moved")
         for path in moved:
             with suppress(StoreError):  # what cannot be removed now is met again at the next start
@@ -231,6 +232,20 @@ class SqliteGarbage:
             with suppress(ConflictError):  # a pull has just begun to use it
                 self._discard(digest)
         self._step("removed")
+
+    def _move_trees_out(self, names: Iterable[str]) -> tuple[list[Path], list[str]]:
+        """Move trees out, as far as there is room for their new names; return where to, and which have to wait.
+
+        A tree whose files another one has, too, frees nothing before that is emptied as well.
+        """
+        moved: list[Path] = []
+        without_room = []
+        for name in names:
+            try:
+                moved += self._move_tree_out(name)
+            except StoreFullError:
+                without_room.append(name)
+        return moved, without_room
 
     def _move_tree_out(self, name: str) -> list[Path]:
         if has_row(self._database, name):
