@@ -173,6 +173,14 @@ def test_how_pulls_ended_is_told_as_json_with_a_daemon_and_without(scene: Scene,
     assert missing["reference"] == scene.large("nope")
 
 
+def test_what_is_refused_together_is_told_of_the_one_that_is_at_fault(scene: Scene, tmp_path: Path) -> None:
+    alone, words = Cli(tmp_path / "root"), ("pull", "--max-bytes=9M", "--format", "json", scene.small)
+    documents = [json.loads(cli(*words, scene.large("nope")).stdout) for cli in (scene.cli, alone)]
+
+    assert documents[0] == documents[1]
+    assert [each["reference"] for each in documents[0]["items"]] == [scene.large("nope")]
+
+
 def test_ctrl_c_pauses_the_pull_and_the_same_command_goes_on_from_there(scene: Scene) -> None:
     before, name = scene.link.bytes_down, scene.large("left")
     with scene.slow():

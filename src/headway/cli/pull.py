@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from headway.cli.failures import INTERRUPTED
+from headway.cli.failures import INTERRUPTED, tell
 from headway.cli.plan import say_plans
 from headway.cli.progress import View, view_for
 from headway.cli.pulled import Outcome, say_all
@@ -163,7 +163,7 @@ async def _pull_all(
             try:
                 requests, is_by_tag = await _every_tag(puller, requests, view), False
             except HeadwayError as error:
-                return say_all([(requests[0], error)], view, options)
+                return tell(error, options) if options.dry_run else say_all([(requests[0], error)], view, options)
         if options.dry_run:
             return await _plan(puller, requests, view, options, is_kept=is_kept)
         async with command_pulls(puller, stores.pulls, partial(_spelled_out, settings)) as pulls:

@@ -50,9 +50,11 @@ def _document(request: PullRequest, outcome: PullDone | HeadwayError) -> dict[st
             "updated": outcome.updated,
             "receipt": outcome.receipt,
         }
-    kept, size = (outcome.kept_bytes, outcome.total_bytes) if isinstance(outcome, PullIncompleteError) else (0, 0)
+    reference, kept, size = request.reference.familiar, 0, 0
+    if isinstance(outcome, PullIncompleteError):  # which may be another's, where all are planned before
+        reference, kept, size = outcome.reference, outcome.kept_bytes, outcome.total_bytes
     return {
-        "reference": request.reference.familiar,
+        "reference": reference,
         "is_complete": False,
         "error": str(outcome),
         "status": exit_status(outcome),
