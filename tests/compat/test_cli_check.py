@@ -18,6 +18,7 @@ from headway.store.lock import WriterLock
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.faults.registry import Registry
+from tests.faults.volume import MIB, volume
 
 BASE = {f"usr/lib/{number}": images.noise(3_000 + number, seed=number) for number in range(20)}
 TOP = {"srv/big": images.noise(200_000, seed=40)}
@@ -80,9 +81,49 @@ def test_what_has_the_place_of_a_blob_or_a_tree_goes(headway: Cli) -> None:
 
     assert status == 1
     assert {each["kind"] for each in found["damaged"]} == {"blob", "layer"}
-    assert any(fault.endswith(" is a directory") for each in found["damaged"] for fault in each["faults"])
+    assert any(
+        fault.endswith(" cannot be read: Is a directory") for each in found["damaged"] for fault in each["faults"]
+    )
     assert mended.returncode == 0, mended.stderr
     assert checked(headway, "--full")[0] == 0
+
+
+def test_what_the_disk_does_not_give_back_is_damaged_and_mended(tmp_path: Path) -> None:
+    """btrfs says EIO of a block that has another checksum, as others do of a bad sector."""
+    content = images.noise(300_000, seed=50)
+    image = images.image([BASE, {"srv/big": content}], config={"Labels": {"long": "a" * 100_000}})
+    (tmp_path / "daemon.json").write_text('{"record-recipes": true}')
+    with Registry([image]) as registry, volume(tmp_path, "btrfs", 128 * MIB) as disk:
+        headway = Cli(disk.root)
+        headway("pull", "-q", "--config-file", tmp_path / "daemon.json", f"{registry.host}/test/image")
+        files = [
+            disk.root / "blobs/sha256" / image.image_id[7:],
+            disk.root / "trees" / image.diff_ids[1].replace(":", "-") / "srv/big",
+        ]
+        subprocess.run(["sync", "-f", disk.path], check=True)
+        for path in files:
+            spoil(tmp_path / "btrfs.img", path)
+        status, found = checked(headway, "--full")
+        mended = headway("check", "--full", "--repair", "--force")
+        again = checked(headway, "--full")
+
+    assert status == 1
+    assert {each["kind"]: each["remedy"] for each in found["damaged"]} == {"blob": "fetch", "layer": "fetch"}
+    assert all("Input/output error" in fault for each in found["damaged"] for fault in each["faults"])
+    assert mended.returncode == 0, mended.stderr
+    assert again[0] == 0
+
+
+def spoil(device: Path, path: Path) -> None:
+    """Change what lies on a device of a file whose content is nowhere else on it, and have it read from there."""
+    content = path.read_bytes()
+    at = device.read_bytes().index(content[8192 : 8192 + 4096])
+    with device.open("r+b") as raw:
+        raw.seek(at)
+        raw.write(bytes(4096))
+        os.fsync(raw.fileno())
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 @pytest.mark.parametrize("name", ["trees", "recipes", "mounts"])

@@ -58,7 +58,7 @@ def volume(place: Path, kind: str, size: int = 24 * MIB) -> Iterator[Volume]:
         image = place / f"{kind}.img"
         with image.open("wb") as file:
             file.truncate(size)
-        options = ["-f"] if kind == "xfs" else ["-F", "-m", "0"]
+        options = ["-F", "-m", "0"] if kind.startswith("ext") else ["-f"]
         subprocess.run([f"mkfs.{kind}", "-q", *options, image], check=True)
         subprocess.run(["mount", "-o", "loop", image, target], check=True)
     try:

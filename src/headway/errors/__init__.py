@@ -18,6 +18,7 @@ from headway.errors.content import (
     WindowTooLargeError,
 )
 from headway.errors.here import (
+    UNREADABLE,
     NoDaemonError,
     NoDockerError,
     NoRecipeError,
@@ -79,6 +80,7 @@ from headway.errors.transfer import (
 )
 
 __all__ = [
+    "UNREADABLE",
     "AmbiguousNameError",
     "ChangedMeanwhileError",
     "ConflictError",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from headway.errors.side import HeadwayError, Side
 
 
@@ -19,6 +21,10 @@ class ShortageError(HeadwayError):
     def __init__(self, what: str) -> None:
         super().__init__(f"this machine gives Headway no more {what}")
         self.what = what
+
+
+UNREADABLE = frozenset((errno.EIO, errno.EBADMSG, errno.EUCLEAN))
+"""Codes of an OSError that mean, while something is read: it is there, and the disk does not give it back."""
 
 
 class StoreError(HeadwayError):

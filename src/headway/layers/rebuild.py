@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from headway.errors import StoreCorruptError, StoreError
+from headway.errors import UNREADABLE, StoreCorruptError, StoreError
 from headway.layers.reading_ahead import Opened, opened_ahead
 from headway.layers.recipe import Recipe
 from headway.layers.recipe_codec import crc32
@@ -121,7 +121,8 @@ def _file(recipe: Recipe, body: Body, opened: Opened | None, *, limit: int = _PI
     except OSError as error:
         if error.errno in ABSENT:
             raise StoreCorruptError(f"{_what(recipe, body)} is gone") from error
-        raise StoreError(f"cannot read {_what(recipe, body)}: {error.strerror}") from error
+        kind = StoreCorruptError if error.errno in UNREADABLE else StoreError
+        raise kind(f"cannot read {_what(recipe, body)}: {error.strerror}") from error
 
 
 def _opened(files: TreeFiles, body: Body) -> Opened:

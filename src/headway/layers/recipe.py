@@ -19,7 +19,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from headway.errors import NotFoundError, StoreCorruptError, StoreError
+from headway.errors import UNREADABLE, NotFoundError, StoreCorruptError, StoreError
 from headway.layers.recipe_codec import crc32, expanded
 from headway.layers.recipe_columns import join_headers, unpack_numbers
 from headway.layers.recipe_format import (
@@ -79,7 +79,7 @@ class Recipe:
         except FileNotFoundError as error:
             raise NotFoundError("recipe", path.name) from error
         except OSError as error:
-            raise StoreError(f"cannot read the recipe {path}: {error.strerror}") from error
+            raise _unread(path, error) from error
         try:
             with self.checked():
                 self.diff_id, self.tar_size, parts = self._header()
@@ -106,7 +106,7 @@ class Recipe:
         except ValueError as error:
             raise StoreCorruptError(f"recipe {self.path} is damaged: {error}") from error
         except OSError as error:
-            raise StoreError(f"cannot read the recipe {self.path}: {error.strerror}") from error
+            raise _unread(self.path, error) from error
 
     # --- columns ---
 
@@ -236,3 +236,8 @@ def _check(column: int, part: _Part, size: int) -> None:
     most = part.length if column in ONE_BYTE_ROWS else ROWS
     if not 0 < part.rows <= most or (column in ONE_BYTE_ROWS and part.rows != part.length):
         raise ValueError(f"a part with a wrong number of rows at byte {part.at}")
+
+
+def _unread(path: Path, error: OSError) -> StoreError:
+    kind = StoreCorruptError if error.errno in UNREADABLE else StoreError
+    return kind(f"cannot read the recipe {path}: {error.strerror}")

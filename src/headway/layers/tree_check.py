@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from headway.errors import NotFoundError, StoreCorruptError, StoreError
+from headway.errors import UNREADABLE, NotFoundError, StoreCorruptError, StoreError
 from headway.interfaces.inventory import StoredTree
 from headway.layers.rebuild import damaged, misplaced, verified
 from headway.layers.recipe import Recipe
@@ -25,9 +25,12 @@ def examine_tree(tree: StoredTree, *, full: bool) -> Iterator[str]:
     try:
         yield from _examine(tree, full=full)
     except OSError as error:
-        if error.errno not in ABSENT:
+        if error.errno in UNREADABLE:
+            yield f"it cannot be read: {error.strerror}"
+        elif error.errno in ABSENT:
+            yield "it was removed or changed while it was read"
+        else:
             raise StoreError(f"cannot read {tree.path}: {error.strerror}") from error
-        yield "it was removed or changed while it was read"
 
 
 def _examine(tree: StoredTree, *, full: bool) -> Iterator[str]:

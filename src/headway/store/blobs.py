@@ -6,13 +6,15 @@ read is verified, so that a rotten disk is found where it matters.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from headway.errors import DigestMismatchError, InvalidDigestError, NotFoundError, StoreCorruptError
+from headway.errors import UNREADABLE, DigestMismatchError, InvalidDigestError, NotFoundError, StoreCorruptError
 from headway.oci.digest import ALGORITHMS, Digest
 from headway.store.data_root import DataRoot
 from headway.store.durable import fsync_directory, write_new
@@ -21,6 +23,7 @@ from headway.store.removal import move_out, remove_tree
 from headway.store.spool import OpenFile
 
 _PIECE = 1 << 20
+_DAMAGED = {*UNREADABLE, errno.EISDIR}
 
 
 class FileBlobStore:
@@ -42,16 +45,14 @@ class FileBlobStore:
 
         Raises:
             NotFoundError: It is not here.
-            StoreCorruptError: What lies there has another digest, or is no file.
+            StoreCorruptError: What lies there has another digest, or cannot be read.
         """
         path = self._root.blob(digest)
-        with disk_errors(path):
+        with _reading(path):
             try:
                 data = path.read_bytes()
             except FileNotFoundError:
                 raise NotFoundError("blob", digest) from None
-            except IsADirectoryError:
-                raise StoreCorruptError(f"{path} is a directory") from None
         actual = Digest.of(data, digest.algorithm)
         if actual != digest:
             raise StoreCorruptError(f"{path} has digest {actual}")
@@ -62,17 +63,15 @@ class FileBlobStore:
 
         Raises:
             NotFoundError: It is not here.
-            StoreCorruptError: What lies there has another digest, or is no file.
+            StoreCorruptError: What lies there has another digest, or cannot be read.
         """
         path = self._root.blob(digest)
         whole = hashlib.new(digest.algorithm)
-        with disk_errors(path):
+        with _reading(path):
             try:
                 file = path.open("rb", buffering=0)
             except FileNotFoundError:
                 raise NotFoundError("blob", digest) from None
-            except IsADirectoryError:
-                raise StoreCorruptError(f"{path} is a directory") from None
         with file:
             while piece := _next_piece(path, file):
                 whole.update(piece)
@@ -139,8 +138,20 @@ class FileBlobStore:
 
 
 def _next_piece(path: Path, file: BinaryIO) -> bytes:
-    with disk_errors(path):
+    with _reading(path):
         return file.read(_PIECE)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Translate what goes wrong while a blob is read: what cannot be, for whatever is there, is damaged."""
+    with disk_errors(path):
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _DAMAGED:
+                raise
+            raise StoreCorruptError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _holds(path: Path, data: bytes) -> bool:
@@ -148,4 +159,8 @@ def _holds(path: Path, data: bytes) -> bool:
     try:
         return path.read_bytes() == data
     except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in UNREADABLE:
+            raise
         return False
