@@ -11,6 +11,7 @@ from headway.engine.host import this_host
 from headway.engine.routes import elsewhere
 from headway.engine.table import all_routes
 from headway.layers.file_access import RootfsAccess
+from headway.service.containers import Containers
 from headway.settings import Settings
 from tests.fuzz.engine import description, examined, narrowed, operations, scene
 
@@ -23,7 +24,7 @@ async def test_what_is_described_is_what_is_served(tmp_path: Path) -> None:
             durable_pulls(service, stores.pulls, settings, may_detach=bool) as pulls,
         ):
             routes = all_routes(service, stores, RootfsAccess(), pulls, host=this_host(), settings=lambda: settings)
-    others = {(route.method, route.path) for route in elsewhere.routes()}
+    others = {(route.method, route.path) for route in elsewhere.routes(Containers(stores))}
     served = {(route.method, route.path) for route in routes if not route.path.startswith("/headway/")} - others
 
     assert served == operations(description())

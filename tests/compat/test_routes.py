@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.daemon import Daemon, daemon
+from tests.fakes.daemon import Answer, Daemon, daemon
 
 # Methods and paths of API 1.51.
 _ROUTES = """
@@ -123,6 +123,19 @@ def running() -> Iterator[Daemon]:
         assert running.bugs == []
 
 
+@pytest.fixture
+def kept(running: Daemon) -> Iterator[str]:
+    """A container of nothing, by its name."""
+    assert made(running, "kept").status == 201
+    yield "kept"
+    running.ask("DELETE", "/containers/kept")
+
+
+def made(running: Daemon, name: str, **host_config: object) -> Answer:
+    body = json.dumps({"Cmd": ["run"], "HostConfig": host_config}).encode()
+    return running.ask("POST", f"/containers/create?name={name}", body=body, Content_Type="application/json")
+
+
 def test_every_route_is_known(running: Daemon) -> None:
     unknown = []
     for method, path in ROUTES:
@@ -138,16 +151,17 @@ def test_every_route_is_known(running: Daemon) -> None:
     "path",
     [
         *(
-            "/containers/x/start",
-            "/containers/x/exec",
+            "/containers/kept/start",
+            "/containers/kept/exec",
             "/build",
             "/networks/create",
             "/volumes/create",
             "/plugins/pull",
         ),
-        *("/swarm/init", "/exec/x/start", "/containers/x/update"),
+        *("/swarm/init", "/containers/kept/wait", "/containers/kept/update"),
     ],
 )
+@pytest.mark.usefixtures("kept")
 def test_what_belongs_to_others_is_refused_with_what_does_it(running: Daemon, path: str) -> None:
     answer = running.ask("POST", path)
 
@@ -177,9 +191,21 @@ def test_what_there_is_none_of_is_told_so(running: Daemon, method: str, path: st
     assert running.ask(method, path).status == status
 
 
-def test_docker_run_comes_to_the_sentence_past_the_stream_that_it_attaches_to(running: Daemon) -> None:
-    attached = running.ask("POST", "/containers/x/attach?stream=1", Connection="Upgrade", Upgrade="tcp")
-    started = running.ask("POST", "/containers/x/start")
+def test_docker_run_comes_to_the_sentence_past_the_stream_that_it_attaches_to(running: Daemon, kept: str) -> None:
+    attached = running.ask("POST", f"/containers/{kept}/attach?stream=1", Connection="Upgrade", Upgrade="tcp")
+    started = running.ask("POST", f"/containers/{kept}/start")
 
     assert (attached.status, attached.body) == (101, b"")
-    assert (started.status, running.ask("POST", "/containers/x/attach?stream=1").status) == (501, 501)
+    assert (started.status, running.ask("POST", f"/containers/{kept}/attach?stream=1").status) == (501, 501)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [route for route in ROUTES if route[0] != "HEAD" and re.match(r"/(containers|exec)/\{id\}", route[1])],
+)
+def test_what_is_asked_of_a_container_that_is_not_here_is_told_so(running: Daemon, method: str, path: str) -> None:
+    target = path.replace("{id}", "nope") + ("?path=/" if "archive" in path else "?name=other")
+    answer = running.ask(method, target, Connection="Upgrade", Upgrade="tcp")
+
+    kind = "exec instance" if path.startswith("/exec") else "container"
+    assert (answer.status, answer.json["message"]) == (404, f"No such {kind}: nope")

@@ -65,6 +65,9 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
 )
 
 
+_CAPITAL = ("no such image: ", "no such container: ", "no such exec instance: ")
+
+
 class Failure(msgspec.Struct, frozen=True):
     """What a client is told.
 
@@ -92,7 +95,7 @@ def failure(error: BaseException) -> Failure:
 def _message(error: BaseException) -> str:
     """Return an error's words; those of what is missing begin as in Docker, for clients look for them."""
     words = wire.as_text(str(error))
-    return f"N{words[1:]}" if words.startswith(("no such image: ", "no such container: ")) else words
+    return f"N{words[1:]}" if words.startswith(_CAPITAL) else words
 
 
 def error_body(message: str, error: HeadwayError | None = None) -> bytes:

@@ -5,9 +5,12 @@ Rule 1: a question has a true answer: there are no networks, no volumes, no swar
 Rule 2: an order to run, build or connect is refused with 501 and a sentence that says what does it, ready to paste.
 Rule 3: who attaches as docker does is given a stream that ends at once: docker shows but the number of a refusal there.
         So `docker run` goes on to start what it made, and shows the sentence.
+Rule 4: what an order names is looked for first: of a container that there is not, that is what is said, as in Docker.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 from aiohttp import web
 
@@ -16,6 +19,7 @@ from headway.engine.call import Call
 from headway.engine.failures import NoSwarmError, NotRunError
 from headway.engine.routing import Handler, Route
 from headway.errors import NotFoundError
+from headway.service.containers import Containers
 
 _RUN = (
     "Headway keeps images and does not run containers; these do: "
@@ -40,19 +44,23 @@ _IN_CONTAINERS = "start stop restart kill pause unpause wait exec resize update"
 _OF_CONTAINERS = "top logs stats attach/ws"
 
 
-def routes() -> list[Route]:
-    """Return the lines of the table."""
-    posts = [(f"/containers/{{id}}/{verb}", _RUN) for verb in _IN_CONTAINERS.split()]
-    posts += [("/exec/{id}/start", _RUN), ("/exec/{id}/resize", _RUN), ("/session", _BUILD), ("/build", _BUILD)]
-    posts += [("/grpc", _BUILD), ("/build/cancel", _BUILD), ("/networks/create", _NETWORK)]
+def routes(containers: Containers) -> list[Route]:
+    """Return the lines of the table.
+
+    Args:
+        containers: Knows those that there are.
+    """
+    posts = [("/session", _BUILD), ("/build", _BUILD), ("/grpc", _BUILD), ("/build/cancel", _BUILD)]
+    posts += [("/networks/create", _NETWORK)]
     posts += [("/networks/{id}/connect", _NETWORK), ("/networks/{id}/disconnect", _NETWORK)]
     posts += [("/volumes/create", _VOLUME), ("/plugins/pull", _PLUGIN), ("/plugins/create", _PLUGIN)]
     posts += [("/swarm/init", _SWARM), ("/swarm/join", _SWARM)]
-    gets = [("/plugins/privileges", _PLUGIN)]
-    gets += [(f"/containers/{{id}}/{noun}", _RUN) for noun in _OF_CONTAINERS.split()] + [("/exec/{id}/json", _RUN)]
-    table = [Route("POST", "/containers/{id}/attach", _attach)]
+    of_container = _OfContainer(containers)
+    table = [Route("POST", "/containers/{id}/attach", of_container.attach)]
+    table += [Route("POST", f"/containers/{{id}}/{verb}", of_container.refuse) for verb in _IN_CONTAINERS.split()]
+    table += [Route("GET", f"/containers/{{id}}/{noun}", of_container.refuse) for noun in _OF_CONTAINERS.split()]
     table += [Route("POST", path, _refusing(sentence)) for path, sentence in posts]
-    table += [Route("GET", path, _refusing(sentence)) for path, sentence in gets]
+    table += [Route("GET", "/plugins/privileges", _refusing(_PLUGIN))]
     table += [Route(method, path, _answering(value)) for method, path, value in _EMPTY]
     table += [Route(method, path, _missing(what)) for method, path, what in _MISSING]
     table += [Route(method, path, _swarm) for method, path in _OF_SWARM]
@@ -68,6 +76,8 @@ _EMPTY: tuple[tuple[str, str, object], ...] = (
     ("POST", "/build/prune", {"CachesDeleted": None, "SpaceReclaimed": 0}),
 )
 _MISSING = (
+    *(("POST", f"/exec/{{name}}/{verb}", "exec instance") for verb in ("start", "resize")),
+    ("GET", "/exec/{name}/json", "exec instance"),
     *((method, "/networks/{name}", "network") for method in ("GET", "DELETE")),
     *((method, "/volumes/{name}", "volume") for method in ("GET", "PUT", "DELETE")),
     ("GET", "/plugins/{name}/json", "plugin"),
@@ -93,12 +103,29 @@ def _refusing(sentence: str) -> Handler:
     return refuse
 
 
-async def _attach(call: Call) -> web.StreamResponse:
-    if call.request.headers.get("Upgrade", "").lower() != "tcp":
+class _OfContainer:
+    """Refuses what only an engine that runs containers does with one.
+
+    Args:
+        containers: Knows those that there are.
+    """
+
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
+
+    async def refuse(self, call: Call) -> web.StreamResponse:
+        """Say what runs the container, if there is one."""
+        await asyncio.to_thread(self._containers.get, call.places["id"])
         raise NotRunError(_RUN)
-    stream = web.Response(status=101, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
-    stream.force_close()
-    return stream
+
+    async def attach(self, call: Call) -> web.StreamResponse:
+        """Give who attaches as docker does a stream that ends at once; see rule 3."""
+        if call.request.headers.get("Upgrade", "").lower() != "tcp":
+            return await self.refuse(call)
+        await asyncio.to_thread(self._containers.get, call.places["id"])
+        stream = web.Response(status=101, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
+        stream.force_close()
+        return stream
 
 
 def _answering(value: object) -> Handler:
