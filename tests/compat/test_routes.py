@@ -209,3 +209,22 @@ def test_what_is_asked_of_a_container_that_is_not_here_is_told_so(running: Daemo
 
     kind = "exec instance" if path.startswith("/exec") else "container"
     assert (answer.status, answer.json["message"]) == (404, f"No such {kind}: nope")
+
+
+@pytest.mark.parametrize(
+    ("host_config", "status"), [({"AutoRemove": True}, 404), ({"AutoRemove": None}, 200), ({}, 200)]
+)
+def test_a_start_that_is_refused_removes_what_was_made_to_be_removed(
+    running: Daemon, host_config: dict[str, object], status: int
+) -> None:
+    container = made(running, "once", **host_config).json["Id"]
+
+    started = running.ask("POST", "/containers/once/start")
+
+    assert (started.status, "podman run" in started.json["message"]) == (501, True)
+    assert running.ask("GET", f"/containers/{container}/json").status == status
+    running.ask("DELETE", f"/containers/{container}")
+
+
+def test_what_says_neither_that_it_removes_itself_nor_that_it_stays_is_not_made(running: Daemon) -> None:
+    assert made(running, "once", AutoRemove="yes").status == 400

@@ -32,6 +32,10 @@ class _HostConfig(msgspec.Struct, rename="pascal"):
     storage_opt: dict[str, str] | None = None
 
 
+class _Lifetime(msgspec.Struct, rename="pascal"):
+    auto_remove: bool | None = None
+
+
 class _Config(msgspec.Struct, rename="pascal"):
     labels: dict[str, str] | None = None
 
@@ -238,6 +242,15 @@ def storage_options_of(container: ContainerRecord) -> dict[str, str] | None:
         RequestError: Its host config is no JSON object, or they are no texts.
     """
     return _decoded(container.host_config, _HostConfig).storage_opt
+
+
+def removes_itself(container: ContainerRecord) -> bool:
+    """Tell whether a container was made to be gone once it has run, or could not (``AutoRemove``).
+
+    Raises:
+        RequestError: Its host config is no JSON object, or says neither yes nor no.
+    """
+    return bool(_decoded(container.host_config, _Lifetime).auto_remove)
 
 
 def _decoded(text: str, kind: type[_T]) -> _T:

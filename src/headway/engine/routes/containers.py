@@ -31,6 +31,7 @@ from headway.service.image_service import ImageService
 class _HostConfig(msgspec.Struct, rename="pascal"):
     """What Headway itself reads of a host config; the rest is kept and given back as it came."""
 
+    auto_remove: bool | None = None
     network_mode: str | None = None
     storage_opt: dict[str, str] | None = None
 

@@ -6,11 +6,13 @@ Rule 2: an order to run, build or connect is refused with 501 and a sentence tha
 Rule 3: who attaches as docker does is given a stream that ends at once: docker shows but the number of a refusal there.
         So `docker run` goes on to start what it made, and shows the sentence.
 Rule 4: what an order names is looked for first: of a container that there is not, that is what is said, as in Docker.
+Rule 5: a start that is refused has failed: what was made with ``--rm`` is gone then, as in Docker.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from aiohttp import web
 
@@ -18,8 +20,10 @@ from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.failures import NoSwarmError, NotRunError
 from headway.engine.routing import Handler, Route
-from headway.errors import NotFoundError
-from headway.service.containers import Containers
+from headway.errors import HeadwayError, NotFoundError
+from headway.service.containers import Containers, removes_itself
+
+log = logging.getLogger(__name__)
 
 _RUN = (
     "Headway keeps images and does not run containers; these do: "
@@ -40,7 +44,7 @@ _SWARM = (
     "use dockerd's docker swarm init on a machine that runs containers"
 )
 
-_IN_CONTAINERS = "start stop restart kill pause unpause wait exec resize update"
+_IN_CONTAINERS = "stop restart kill pause unpause wait exec resize update"
 _OF_CONTAINERS = "top logs stats attach/ws"
 
 
@@ -57,6 +61,7 @@ def routes(containers: Containers) -> list[Route]:
     posts += [("/swarm/init", _SWARM), ("/swarm/join", _SWARM)]
     of_container = _OfContainer(containers)
     table = [Route("POST", "/containers/{id}/attach", of_container.attach)]
+    table += [Route("POST", "/containers/{id}/start", of_container.start)]
     table += [Route("POST", f"/containers/{{id}}/{verb}", of_container.refuse) for verb in _IN_CONTAINERS.split()]
     table += [Route("GET", f"/containers/{{id}}/{noun}", of_container.refuse) for noun in _OF_CONTAINERS.split()]
     table += [Route("POST", path, _refusing(sentence)) for path, sentence in posts]
@@ -116,6 +121,16 @@ class _OfContainer:
     async def refuse(self, call: Call) -> web.StreamResponse:
         """Say what runs the container, if there is one."""
         await asyncio.to_thread(self._containers.get, call.places["id"])
+        raise NotRunError(_RUN)
+
+    async def start(self, call: Call) -> web.StreamResponse:
+        """Refuse, and remove what was to be removed once it has run."""
+        container = await asyncio.to_thread(self._containers.get, call.places["id"])
+        if removes_itself(container):
+            try:
+                await asyncio.to_thread(self._containers.remove, container.container_id)
+            except HeadwayError as error:  # somebody is in it, or the disk failed: the refusal is said all the same
+                log.warning("container %s, made with --rm, is not removed: %s", container.container_id, error)
         raise NotRunError(_RUN)
 
     async def attach(self, call: Call) -> web.StreamResponse:
