@@ -6,9 +6,11 @@ import pytest
 
 from headway.engine.messages import Message, bar, drawn_bar, failed, human_size, said, step
 from headway.engine.pull_messages import PullMessages, status_line
+from headway.engine.routes.imports import ImportMessages
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
-from headway.service.progress import LayerProgress, Phase, PullEvent, PullStarted
+from headway.service.progress import LayerProgress, Phase, PullEvent, PullStarted, Waiting
+from headway.service.web_import import Arriving
 
 LAYER = Digest.of(b"layer")
 
@@ -104,6 +106,24 @@ def test_the_layers_of_an_image_that_is_here_are_not_named() -> None:
     started = PullStarted("busybox:1", LAYER, "linux/amd64", ((LAYER, 100),), is_here=True)
 
     assert told(started, layer(Phase.HERE, 100)) == [("Pulling from library/busybox", "")]
+
+
+def test_a_wait_is_a_line_and_not_one_for_each_second() -> None:
+    waits = [Waiting("busybox:1", "no route", left) for left in (4.1, 3.1, 2.1, 1.1, 0.1, 8.2, 7.2)]
+
+    assert [status for status, _ in told(*waits)] == [
+        "waiting for the link: no route; next try in 5 s",
+        "waiting for the link: no route; next try in 9 s",
+    ]
+
+
+def test_a_wait_of_an_import_is_a_line_and_not_one_for_each_second() -> None:
+    lines: list[Message] = []
+    watch = ImportMessages("http://host/x.tar", lambda message, _: lines.append(message))
+    for left in (4.1, 3.1, 2.1):
+        watch(Arriving(cause="no route", retry_seconds=left))
+
+    assert [line.status for line in lines] == ["waiting for the link: no route; next try in 5 s"]
 
 
 def test_a_cut_download_never_shows_a_full_bar() -> None:

@@ -82,7 +82,8 @@ def test_the_end_is_told_to_people_and_to_programs() -> None:
 
 
 def test_what_the_user_should_know_is_a_line() -> None:
-    messages = told_of(Notice("busybox:1", "its digest changes"), Waiting("busybox:1", "no route", 4.2))
+    waits = [Waiting("busybox:1", "no route", left) for left in (4.2, 3.2, 2.2)]
+    messages = told_of(Notice("busybox:1", "its digest changes"), *waits)
 
     assert [message["status"] for message in messages] == [
         "its digest changes",

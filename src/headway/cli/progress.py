@@ -11,7 +11,7 @@ from headway.cli.terminal import can_draw, one_line
 from headway.cli.units import duration, size
 from headway.errors import Fault
 from headway.oci.digest import Digest
-from headway.service.progress import LayerProgress, Notice, Phase, PullEvent, PullStarted, Receipt, Waiting
+from headway.service.progress import LayerProgress, Notice, Phase, PullEvent, PullStarted, Receipt, Waiting, Waits
 
 
 class View(Protocol):
@@ -111,22 +111,6 @@ class PlainView(SilentView):
     def _line(self, text: str) -> None:
         self.stream.write(one_line(text) + "\n")
         self.stream.flush()
-
-
-class Waits:
-    """Tells waits apart, of which each is reported again every second: lines in a log would be thousands."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, Waiting] = {}
-
-    def is_new(self, waiting: Waiting) -> bool:
-        """Tell whether a wait is worth a line: not so short, nor the one before counted down."""
-        before = self._last.get(waiting.reference)
-        self._last[waiting.reference] = waiting
-        is_countdown = (
-            before is not None and before.cause == waiting.cause and before.retry_seconds > waiting.retry_seconds
-        )
-        return waiting.retry_seconds >= 1 and not is_countdown
 
 
 def json_line(event: object) -> str:

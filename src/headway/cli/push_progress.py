@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol, TextIO
 
-from headway.cli.progress import Waits, describe_retries, describe_waiting, json_line
+from headway.cli.progress import describe_retries, describe_waiting, json_line
 from headway.cli.terminal import can_draw, one_line
 from headway.cli.units import duration, size
 from headway.oci.digest import DiffID
-from headway.service.progress import Notice, Waiting
+from headway.service.progress import Notice, Waiting, Waits
 from headway.service.push_progress import LayerPush, PushEvent, PushPhase, PushReceipt, PushStarted
 
 

@@ -1,6 +1,7 @@
 """What a pull tells, in Docker's words (moby-behaviour 2.3 and 3.3).
 
-Rule: bars are keyed by their layer, so that a client that reads slowly gets the latest one and not every one.
+Rule 1: bars are keyed by their layer, so that a client that reads slowly gets the latest one and not every one.
+Rule 2: a wait is a line that stays where it is printed: it is said once, and not each second.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from headway.engine.messages import Message, bar, retrying, said, step, waiting
 from headway.oci.digest import Digest
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.reference import Reference
-from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Waiting
+from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Waiting, Waits
 
 Emit = Callable[[Message, str], None]
 """Takes a message, and the key of the bar that it replaces; no key, and it will surely be sent."""
@@ -29,6 +30,7 @@ class PullMessages:
         self._reference = reference
         self._emit = emit
         self._steps: dict[Digest, set[str]] = {}
+        self._waits = Waits()
         self._has_begun = False
         self._is_here = False
 
@@ -41,7 +43,7 @@ class PullMessages:
     def __call__(self, event: PullEvent) -> None:
         """Tell of one event."""
         match event:
-            case Waiting():
+            case Waiting() if self._waits.is_new(event):
                 self._emit(waiting(event.cause, event.retry_seconds), event.reference)
             case PullStarted():
                 self._is_here = event.is_here

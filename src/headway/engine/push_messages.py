@@ -1,6 +1,7 @@
 """What a push tells, in Docker's words (moby-behaviour 2.3 and 3.7), and what docker says when it fails.
 
-Rule: bars are keyed by their layer, so that a client that reads slowly gets the latest one and not every one.
+Rule 1: bars are keyed by their layer, so that a client that reads slowly gets the latest one and not every one.
+Rule 2: a wait is a line that stays where it is printed: it is said once, and not each second.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from headway.engine.pull_messages import Emit
 from headway.errors import HeadwayError, NotFoundError, PushIncompleteError, RefusedError
 from headway.oci.digest import DiffID
 from headway.oci.reference import Reference
-from headway.service.progress import Notice, Waiting
+from headway.service.progress import Notice, Waiting, Waits
 from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushPhase
 
 _ONCE = {
@@ -34,13 +35,14 @@ class PushMessages:
 
     def __init__(self, reference: Reference, emit: Emit) -> None:
         self._emit = emit
+        self._waits = Waits()
         self._said: set[tuple[DiffID, str]] = set()
         emit(said(f"The push refers to repository [{reference.repository}]"), "")
 
     def __call__(self, event: PushEvent) -> None:
         """Tell of one event."""
         match event:
-            case Waiting():
+            case Waiting() if self._waits.is_new(event):
                 self._emit(waiting(event.cause, event.retry_seconds), event.reference)
             case Notice():
                 self._emit(said(event.text), "")

@@ -86,6 +86,22 @@ class Waiting(msgspec.Struct, frozen=True):
     retry_seconds: float
 
 
+class Waits:
+    """Tells waits apart, of which each is reported again every second: as lines they would be thousands."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Waiting] = {}
+
+    def is_new(self, waiting: Waiting) -> bool:
+        """Tell whether a wait is worth a line: not so short, nor the one before counted down."""
+        before = self._last.get(waiting.reference)
+        self._last[waiting.reference] = waiting
+        is_countdown = (
+            before is not None and before.cause == waiting.cause and before.retry_seconds > waiting.retry_seconds
+        )
+        return waiting.retry_seconds >= 1 and not is_countdown
+
+
 class Notice(msgspec.Struct, frozen=True):
     """Something the user should know, and that stops nothing.
 

@@ -19,6 +19,7 @@ from headway.errors import FetchRefusedError
 from headway.oci.platform import Platform
 from headway.service.image_service import ImageService
 from headway.service.importing import STDIN, ImportRequest
+from headway.service.progress import Waiting, Waits
 from headway.service.web_import import Arriving
 
 
@@ -67,7 +68,7 @@ class ImportRoutes:
 
         async def work(emit: Emit) -> None:
             try:
-                image_id = await self._service.import_from_web(url, request, _Messages(url, emit))
+                image_id = await self._service.import_from_web(url, request, ImportMessages(url, emit))
             except FetchRefusedError as error:
                 raise AnsweredError(404 if error.status == 404 else 500, str(error)) from error
             emit(said(str(image_id)), "")
@@ -75,18 +76,20 @@ class ImportRoutes:
         return await streamed(call, work)
 
 
-class _Messages:
+class ImportMessages:
     """Turns what is known of a file on its way into Docker's messages."""
 
     def __init__(self, url: str, emit: Emit) -> None:
         self._url = url
         self._emit = emit
+        self._waits = Waits()
         self._has_begun = False
 
     def __call__(self, arriving: Arriving) -> None:
-        """Tell how far it is."""
+        """Tell how far it is; a wait is told once."""
         if arriving.cause:
-            self._emit(waiting(arriving.cause, arriving.retry_seconds), _BAR)
+            if self._waits.is_new(Waiting(self._url, arriving.cause, arriving.retry_seconds)):
+                self._emit(waiting(arriving.cause, arriving.retry_seconds), _BAR)
             return
         if not self._has_begun:
             self._has_begun = True
