@@ -332,6 +332,25 @@ def test_an_import_that_cannot_be_is_an_http_error(
     assert json.loads(running.ask("GET", "/images/json?all=1").body) == before
 
 
+def form(running: Daemon, path: str, body: str) -> Answer:
+    return running.ask("POST", path, body=body.encode(), Content_Type="application/x-www-form-urlencoded; charset=x")
+
+
+def test_parameters_may_come_in_a_form_and_win_there(running: Daemon) -> None:
+    posted(running, "/images/create", TAR, fromSrc="-", repo="formed")
+
+    tagged = form(running, "/images/formed/tag?repo=formed&tag=query", "tag=form&repo=formed")
+    refused = form(running, "/images/formed/tag?repo=formed", "tag=b%zz")
+    pulled = form(running, "/images/create", "fromImage=UPPER")
+    too_long = form(running, "/images/formed/tag?repo=formed", f"tag={'t' * 70_000}")
+
+    assert (tagged.status, running.ask("GET", "/images/formed:form/json").status) == (201, 200)
+    assert running.ask("GET", "/images/formed:query/json").status == 404
+    assert (refused.status, refused.json["message"]) == (400, 'invalid URL escape "%zz"')
+    assert (pulled.status, pulled.json["message"][:24]) == (400, "invalid reference format")
+    assert (too_long.status, too_long.json["message"]) == (400, "the body is longer than 65536 bytes")
+
+
 def test_an_import_from_the_web_tells_dockers_lines(running: Daemon) -> None:
     with serving(Web(TAR)) as web:
         answer = posted(running, "/images/create", fromSrc=web.url.removeprefix("http://"), repo="web")

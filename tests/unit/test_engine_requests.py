@@ -91,6 +91,26 @@ def test_a_cleaned_path_never_climbs(parts: list[str]) -> None:
     assert not {"..", ".", ""} & set(path[1:].split("/")) or path == "/"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("filters=%zz", 'invalid URL escape "%zz"'),
+        ("a=%4&b=1", 'invalid URL escape "%4"'),
+        ("a=%", 'invalid URL escape "%"'),
+        ("a=1;b=2", "invalid semicolon separator in query"),
+    ],
+)
+def test_what_cannot_be_taken_apart_is_refused_in_gos_words(text: str, words: str) -> None:
+    with pytest.raises(queries.InvalidQueryError) as raised:
+        queries.parameters(text)
+
+    assert str(raised.value) == words
+
+
+def test_parameters_are_decoded_and_may_be_empty_or_said_twice() -> None:
+    assert list(queries.parameters("a=b%2Bc+d&e=&a=%25").items()) == [("a", "b+c d"), ("e", ""), ("a", "%")]
+
+
 @pytest.mark.parametrize("text", ["", "0", "no", "False", " none "])
 def test_five_spellings_are_false(text: str) -> None:
     assert not queries.flag(MultiDict({"all": text}), "all", default=True)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from typing import TypeAlias
+from urllib.parse import parse_qsl
 
 import msgspec
-from multidict import MultiMapping
+from multidict import MultiDict, MultiMapping
 
 from headway.errors import RequestError
 from headway.oci.platform import Platform
@@ -18,12 +19,35 @@ Query: TypeAlias = MultiMapping[str]
 """A query string, taken apart; a key may stand there several times."""
 
 MAX_FILTER_TEXT = 64 * 1024
+_NO_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})[^%&;]{0,2}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _FALSE = frozenset(("", "0", "no", "false", "none"))
 
 
 class InvalidQueryError(RequestError):
     """A parameter whose value cannot be used."""
+
+
+def parameters(text: str) -> Query:
+    """Take a query string apart, or a body that is written as one.
+
+    Raises:
+        InvalidQueryError: As `require_parseable`.
+    """
+    require_parseable(text)
+    return MultiDict(parse_qsl(text, keep_blank_values=True))
+
+
+def require_parseable(text: str) -> None:
+    """Refuse what would mean one thing to us and another to who wrote it, in the words of Go's parser.
+
+    Raises:
+        InvalidQueryError: A percent sign begins no character, or a semicolon stands where ``&`` should.
+    """
+    if found := _NO_ESCAPE.search(text):
+        raise InvalidQueryError(f'invalid URL escape "{found[0]}"')
+    if ";" in text:
+        raise InvalidQueryError("invalid semicolon separator in query")
 
 
 def flag(query: Query, key: str, *, default: bool = False) -> bool:

@@ -135,6 +135,7 @@ class ContainerRoutes:
         return inspected(container, driver=driver, driver_data=layer.metadata(), sizes=sizes)
 
     async def _rename(self, call: Call) -> web.StreamResponse:
+        await call.take_form()
         if not call.text("name"):
             raise InvalidQueryError("Neither old nor new names may be empty")
         try:
@@ -158,6 +159,7 @@ class ContainerRoutes:
         return await sent(call, self._files.export(call.places["id"]), "application/octet-stream")
 
     async def _prune(self, call: Call) -> web.StreamResponse:
+        await call.take_form()
         filters = queries.filters(call.query)
         with leaving() as has_left:
             report = await asyncio.to_thread(self._pruner.prune, filters, stopped=has_left)

@@ -74,6 +74,7 @@ class ImageRoutes:
         return document([history_step(step) for step in steps])
 
     async def _tag(self, call: Call) -> web.StreamResponse:
+        await call.take_form()
         await asyncio.to_thread(self._service.tag_image, call.places["name"], call.text("repo"), call.text("tag"))
         return nothing(201)
 
@@ -89,6 +90,7 @@ class ImageRoutes:
         return document(removals(done))
 
     async def _prune(self, call: Call) -> web.StreamResponse:
+        await call.take_form()
         filters = queries.filters(call.query)
         with leaving() as has_left:  # a client that leaves stops the prune between two images
             report = await asyncio.to_thread(self._service.images_prune, filters, stopped=has_left)

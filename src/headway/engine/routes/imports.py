@@ -1,6 +1,7 @@
 """``POST /images/create`` with ``fromSrc``: an image of a root file system's tar (moby-behaviour 6.7).
 
-Rule: the body is what it is, whatever its content type: Docker loses it to a form where curl says it is one.
+Rule: a body that the query asks for is what it is, whatever its content type: Docker loses it to a form where curl says
+      it is one.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class ImportRoutes:
         return [Route("POST", "/images/create", self._create)]
 
     async def _create(self, call: Call) -> web.StreamResponse:
+        if call.text("fromSrc") != STDIN:
+            await call.take_form()
         if call.text("fromImage") or not call.text("fromSrc"):
             return await self._pull(call)
         if call.text("fromSrc") == STDIN:

@@ -46,6 +46,7 @@ class PushRoutes:
         ]
 
     async def _push(self, call: Call) -> web.StreamResponse:
+        await call.take_form()
         reference = _wanted(call.places["name"], call.text("tag"))
         platform = queries.platform(call.query)
         login = login_of(call)
