@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import time
 from typing import Any
 
 import pytest
@@ -255,6 +257,48 @@ def test_one_bad_instruction_spoils_all_of_them() -> None:
         apply_changes(config, ["ENV A=2", "EXPOSE nothing"])
 
     assert config == {"Env": ["A=1"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["EXPOSE 1-65535"] * 5, "the changes expose more than 262144 ports"),
+        (["EXPOSE 1-65535", "EXPOSE 1-65535/udp 1-65535/sctp 1-65535 1-65535"], "the changes expose more than"),
+        (["ENV A=0123456789"] + [f"ENV A={'$A' * 10}"] * 9, "variables bring more than 1048576 characters into it"),
+        (["ENV A=0123456789"] + [f"ENV A={'${A}' * 10}"] * 9, "variables bring more than 1048576 characters into it"),
+        ([f"ENV A={'x' * 1000}", f"ENV A={'$A' * 1000}", *["ENV B=$A"] * 4], "the changes grow to more than 4194304"),
+    ],
+)
+def test_a_few_lines_do_not_grow_without_end(changes: list[str], message: str) -> None:
+    with pytest.raises(InvalidChangeError) as caught:
+        apply_changes({}, changes)
+
+    assert message in str(caught.value)
+
+
+def test_every_port_of_every_protocol_can_be_exposed() -> None:
+    made = apply_changes({}, [f"EXPOSE 0-65535/{protocol}" for protocol in ("tcp", "udp", "sctp")])
+
+    assert len(made["ExposedPorts"]) == 3 * 65_536
+
+
+def test_thousands_of_lines_take_no_time_for_each_pair_of_them() -> None:
+    began = time.process_time()
+    made = apply_changes({}, [f"ENV A{number}=1" for number in range(20_000)])
+
+    assert len(made["Env"]) == 20_000
+    assert time.process_time() - began < 5
+
+
+def test_a_config_that_is_changed_stays_as_it_was_given() -> None:
+    config = {"Env": ["A=1", "A=2"], "Labels": {"a": "b"}, "ExposedPorts": {}, "Volumes": {"/v": {}}}
+    before = copy.deepcopy(config)
+
+    made = apply_changes(config, ["ENV A=3", "ENV C=$A", "LABEL c=d", "EXPOSE 80", "VOLUME /w", "LABEL e=f"])
+
+    assert config == before
+    assert made["Env"] == ["A=3", "A=2", "C=3"]
+    assert made["Labels"] == {"a": "b", "c": "d", "e": "f"}
 
 
 def test_no_changes_change_nothing() -> None:

@@ -1,7 +1,8 @@
 """What ``--change`` does to a config: the instructions of a Dockerfile that need no build (moby-behaviour 6.7, 6.17).
 
 Rule 1: all of them or none: the config that was given is not touched.
-Rule 2: Docker 20.10's rules and words; ``STOPSIGNAL`` and ``--start-interval`` come from later versions.
+Rule 2: a request is a few KiB, and what it grows to is bounded, in memory and in time.
+Rule 3: Docker 20.10's rules and words; ``STOPSIGNAL`` and ``--start-interval`` come from later versions.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from headway.oci.healthcheck import flags_of, parse_healthcheck
 from headway.oci.ports import exposed_ports
 from headway.oci.shell_words import expand, split_words
 from headway.oci.signals import is_signal
+
+MAX_PORTS = 4 * 65_536
+"""How many ports all EXPOSE together may name, each as often as it is named: there are 65,535 for each protocol."""
+MAX_EXPANDED = 4 << 20
+"""How many characters all words together may have once variables stand for their values."""
 
 _SHELL = ["/bin/sh", "-c"]
 
@@ -53,10 +59,27 @@ class _Config:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = dict(config)
         self._has_command = False
+        self._owned: set[str] = set()
+        self._env = list(self.config.get("Env") or [])
+        self._places = {each.partition("=")[0]: at for at, each in reversed(list(enumerate(self._env)))}
+        self._variables = dict(each.partition("=")[::2] for each in reversed(self._env))  # the first of a name counts
+        self._room = MAX_EXPANDED
+        self._ports = MAX_PORTS
 
     def _expanded(self, word: str, line: Instruction) -> str:
-        variables = dict(each.partition("=")[::2] for each in reversed(self.config.get("Env") or []))
-        return expand(word, variables, line.escape)
+        text = expand(word, self._variables, line.escape)
+        self._room -= len(text)
+        if self._room < 0:
+            raise InvalidChangeError(f"the changes grow to more than {MAX_EXPANDED} characters")
+        return text
+
+    def _own(self, key: str) -> dict[str, Any]:
+        """Return a map of the config that may be written to."""
+        if key not in self._owned:
+            self._owned.add(key)
+            self.config[key] = dict(self.config.get(key) or {})
+        owned: dict[str, Any] = self.config[key]
+        return owned
 
     def _command(self, line: Instruction) -> list[str]:
         """Return the command of a line: a list as it is, a text for the shell."""
@@ -78,24 +101,30 @@ class _Config:
 
     def env(self, line: Instruction) -> None:
         pairs = [(self._expanded(name, line), self._expanded(value, line)) for name, value in _pairs(line)]
-        variables = list(self.config.get("Env") or [])
         for name, value in pairs:
-            known = [each.partition("=")[0] for each in variables]
-            at = known.index(name) if name in known else len(variables)
-            variables[at : at + 1] = [f"{name}={value}"]
-        self.config["Env"] = variables
+            at = self._places.get(name, len(self._env))
+            self._env[at : at + 1] = [f"{name}={value}"]
+            name, _, value = self._env[at].partition("=")  # noqa: PLW2901  # a name may have grown to one with a value
+            if self._places.setdefault(name, at) == at:
+                self._variables[name] = value
+        self.config["Env"] = self._env
 
     def label(self, line: Instruction) -> None:
         pairs = {self._expanded(name, line): self._expanded(value, line) for name, value in _pairs(line)}
-        self.config["Labels"] = {**(self.config.get("Labels") or {}), **pairs}
+        self._own("Labels").update(pairs)
 
     def expose(self, line: Instruction) -> None:
         if not line.rest:
             raise InvalidChangeError("EXPOSE requires at least one argument")
         flags_of(line.flags)
         specs = [spec for word in line.rest.split() for spec in self._expanded(word, line).split()]
-        ports: dict[str, dict[str, str]] = {port: {} for spec in sorted(specs) for port in exposed_ports(spec)}
-        self.config["ExposedPorts"] = {**(self.config.get("ExposedPorts") or {}), **ports}
+        exposed = self._own("ExposedPorts")
+        for spec in sorted(specs):
+            ports = exposed_ports(spec)
+            self._ports -= len(ports)
+            if self._ports < 0:
+                raise InvalidChangeError(f"the changes expose more than {MAX_PORTS} ports")
+            exposed.update((port, {}) for port in ports)
 
     def volume(self, line: Instruction) -> None:
         words = json_list(line.rest)
@@ -106,7 +135,7 @@ class _Config:
         paths = [self._expanded(word, line).strip() for word in words]
         if not all(paths):
             raise InvalidChangeError("VOLUME specified can not be an empty string")
-        self.config["Volumes"] = {**(self.config.get("Volumes") or {}), **{path: {} for path in paths}}
+        self._own("Volumes").update((path, {}) for path in paths)
 
     def user(self, line: Instruction) -> None:
         self.config["User"] = self._expanded(_only(line), line)

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from headway.errors import InvalidChangeError
 from headway.oci.dockerfile import go_quoted
 
+MAX_INSERTED = 1 << 20
+"""How many characters variables may bring into one word: a few lines that double each other fill any memory."""
+
 _NAME = re.compile(r"\d+|[@*#?\-$!]|[^\W\d]\w*")
 _QUOTES = {"'": "single-quote", '"': "double-quote"}
 
@@ -27,8 +30,8 @@ def expand(word: str, variables: Mapping[str, str], escape: str) -> str:
     """Return a word without its quotes and escapes, variables replaced by what they stand for.
 
     Raises:
-        InvalidChangeError: A quote or a brace without its end, a substitution that there is not, or hundreds of them in
-            each other.
+        InvalidChangeError: A quote or a brace without its end, a substitution that there is not, hundreds of them in
+            each other, or more than `MAX_INSERTED`.
     """
     try:
         return _Word(word, variables, escape).expanded()
@@ -50,6 +53,7 @@ class _Word:
         self._variables = variables
         self._escape = escape
         self._at = 0
+        self._room = MAX_INSERTED
 
     def _peek(self) -> str:
         return self._text[self._at : self._at + 1]
@@ -106,7 +110,7 @@ class _Word:
         self._at += 1
         if self._peek() != "{":
             name = self._name()
-            return self._variables.get(name, "") if name else "$"
+            return self._value(name) if name else "$"
         self._at += 1
         if not self._peek():
             raise _SyntaxError("syntax error: missing '}'")
@@ -115,7 +119,7 @@ class _Word:
         name = self._name()
         match self._next():
             case "}":
-                return self._variables.get(name, "")
+                return self._value(name)
             case ":":
                 return self._substituted(name)
             case _:
@@ -129,7 +133,7 @@ class _Word:
             if self._peek():
                 raise
             raise _SyntaxError("syntax error: missing '}'") from None
-        value = self._variables.get(name, "")
+        value = self._value(name)
         match modifier:
             case "-":
                 return value or word
@@ -141,6 +145,13 @@ class _Word:
                 return value
             case _:
                 raise _SyntaxError(f"unsupported modifier ({modifier}) in substitution")
+
+    def _value(self, name: str) -> str:
+        value = self._variables.get(name, "")
+        self._room -= len(value)
+        if self._room < 0:
+            raise _SyntaxError(f"variables bring more than {MAX_INSERTED} characters into it")
+        return value
 
     def _name(self) -> str:
         found = _NAME.match(self._text, self._at)
