@@ -6,7 +6,8 @@ import asyncio
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from headway.errors import (
     PushIncompleteError,
     RefusedError,
 )
+from headway.interfaces.garbage import Lease, Leases
 from headway.oci.digest import DiffID, Digest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
@@ -504,6 +506,40 @@ def test_a_name_that_is_not_here_is_told_in_dockers_words(pulled: House, name: s
 
     assert isinstance(caught.value.cause, NotFoundError)
     assert str(caught.value.cause) == words
+
+
+class RemovingLeases:
+    """Leases, in a store where somebody removes an image just before its push holds one."""
+
+    def __init__(self, leases: Leases, remove: Callable[[], object]) -> None:
+        self._leases = leases
+        self._remove = remove
+
+    def hold(self, purpose: str, subject: Digest) -> AbstractContextManager[Lease]:
+        """See `Leases`."""
+        self._remove()
+        return self._leases.hold(purpose, subject)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._leases, name)
+
+
+def test_an_image_that_is_removed_at_that_moment_is_told_as_one_that_is_not_here(pulled: House) -> None:
+    plain = pulled.stores
+    leases = RemovingLeases(plain.leases, lambda: Deleter(plain).delete(str(ELSEWHERE), force=True))
+    Tagger(plain).tag(str(SOURCE), str(ELSEWHERE))
+    Deleter(plain).delete(str(SOURCE))
+    pulled.stores = msgspec.structs.replace(plain, leases=leases)
+
+    async def run() -> None:
+        async with pushing(pulled.settings, pulled.stores, pusher=SimulatedPusher(SimulatedRegistry())) as pusher:
+            await pusher.push(PushRequest(ELSEWHERE), pulled.events.append)
+
+    with pytest.raises(PushIncompleteError) as caught:
+        asyncio.run(run())
+
+    assert str(caught.value.cause) == "An image does not exist locally with the tag: elsewhere.test/other/image"
+    assert plain.leases.idle() == []
 
 
 def test_all_tags_go_in_order(pulled: House) -> None:

@@ -21,7 +21,7 @@ from headway.errors import HeadwayError, NotFoundError, PushIncompleteError
 from headway.interfaces.garbage import Lease
 from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
-from headway.oci.digest import DiffID, chain_ids
+from headway.oci.digest import DiffID, Digest, chain_ids
 from headway.oci.manifest import Manifest
 from headway.oci.media_types import OCI_CONFIG
 from headway.oci.platform import Platform
@@ -183,10 +183,22 @@ class _Push:
         return record
 
     def _keep(self, record: ImageRecord, lease: Lease) -> None:
+        """Let an image stay until it is pushed, or say that somebody was faster and has removed it.
+
+        Raises:
+            NoTagError: It is gone.
+        """
+        try:
+            lease.add(self._needed(record))
+        finally:
+            if self._stores.images.get(record.image_id) is None:
+                raise self._names.missing(self._reference)
+
+    def _needed(self, record: ImageRecord) -> list[Digest]:
         diff_ids = self._documents.config(record).diff_ids
         own = self._documents.own_manifest(record)
         blobs = [layer.digest for layer in own.layers] if own is not None else []
-        lease.add([record.image_id, *diff_ids, *chain_ids(diff_ids), *blobs])
+        return [record.image_id, *diff_ids, *chain_ids(diff_ids), *blobs]
 
     async def _part(self, record: ImageRecord, lease: Lease) -> _Part:
         """Bring layers and config of one platform's image, and return the manifest that they make."""

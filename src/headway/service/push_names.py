@@ -54,9 +54,13 @@ class PushNames:
         record = self._images.get(image_id) if image_id is not None else None
         if record is not None:
             return record
+        raise self.missing(reference)
+
+    def missing(self, reference: Reference) -> NoTagError:
+        """Return the error that tells of a tag that is not here."""
         if self._known(reference.name_only()):
-            raise NoTagError(f"tag does not exist: {reference.familiar}")
-        raise NoTagError(_not_here(reference))
+            return NoTagError(f"tag does not exist: {reference.familiar}")
+        return NoTagError(_not_here(reference))
 
     def _known(self, repository: Reference) -> list[Reference]:
         return [name for name, _ in self._references.list() if name.name_only() == repository]
