@@ -174,6 +174,28 @@ def test_a_chain_that_was_removed_meanwhile_gets_no_layer(disk: Disk, chain: Cha
     assert disk.left() == []
 
 
+def test_what_is_looked_at_while_it_is_removed_is_told_so(disk: Disk, chain: ChainID) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def look(step: str) -> None:
+        with pytest.raises((ConflictError, MountNotFoundError)) as caught:
+            layer.changes()
+        seen.append((step, str(caught.value)))
+
+    with disk.store().prepare(chain) as draft:
+        draft.publish("box")
+    store = disk.store(look)
+    layer = store.get("box")
+    store.release("box")
+
+    assert seen == [
+        ("the layer is marked", "box is being removed"),
+        ("the layer is moved away", "box is being removed"),
+        ("the layer's files are gone", "box is being removed"),
+        ("the layer is forgotten", "mount does not exist: box"),
+    ]
+
+
 def test_a_mount_that_a_crash_left_is_undone_at_the_next_start(overlay: Disk) -> None:
     root = make(overlay.store(), "c1", overlay.chain()).mount()
 

@@ -46,6 +46,11 @@ class RwLayer(Protocol):
 
         Args:
             written: As for `RwDriver.changes`.
+
+        Raises:
+            ConflictError: It is being removed.
+            NotFoundError: ``mount does not exist``.
+            StoreError: The disk failed.
         """
 
     def size(self) -> int:

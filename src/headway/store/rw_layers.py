@@ -324,9 +324,19 @@ class SqliteRwLayer:
         self._store.unmount(self.record.name)
 
     def changes(self, *, written: bool = False) -> list[Change]:
-        """Return how it differs from what is below it, sorted by path."""
-        place, below = self._store.place(self.record), self._store.below(self.record)
-        return self._store.driver(self.record).changes(place, below, written=written)
+        """Return how it differs from what is below it, sorted by path.
+
+        Raises:
+            ConflictError: It is being removed.
+            MountNotFoundError: It is gone.
+            StoreError: The disk failed.
+        """
+        try:
+            place, below = self._store.place(self.record), self._store.below(self.record)
+            return self._store.driver(self.record).changes(place, below, written=written)
+        finally:  # what was found while somebody removed it counts for nothing, be it an error or not
+            if self._store.record(self.record.name).is_removing:
+                raise ConflictError(f"{self.record.name} is being removed")
 
     def size(self) -> int:
         """Return its size as Docker counts it, in bytes."""
