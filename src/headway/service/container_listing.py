@@ -11,13 +11,17 @@ from collections.abc import Callable, Sequence
 from headway.errors import HeadwayError, InvalidFilterError
 from headway.oci.digest import ImageID
 from headway.records import ContainerRecord
+from headway.service.container_places import networks_of, volumes_of
 from headway.service.containers import labels_of
-from headway.service.filters import Filters, labels_match, require_known
+from headway.service.filters import Filters, labels_match, require_known, truth
 from headway.service.lookup import Lookup
 from headway.service.stores import Records
 
-_OF_RUNNING = frozenset({"expose", "health", "is-task", "isolation", "network", "publish", "volume", "exited"})
-KNOWN_FILTERS = frozenset({"ancestor", "before", "id", "label", "name", "since", "status"}) | _OF_RUNNING
+_OF_RUNNING = frozenset({"expose", "publish", "exited"})
+_OF_HOST = frozenset({"health", "is-task", "isolation", "network", "volume"})
+KNOWN_FILTERS = frozenset({"ancestor", "before", "id", "label", "name", "since", "status"}) | _OF_RUNNING | _OF_HOST
+_EXIT_CODE = re.compile(r"[+-]?[0-9]{1,19}")
+_HEALTH = frozenset({"none", "starting", "healthy", "unhealthy"})
 _STATES = frozenset({"paused", "restarting", "removing", "running", "dead", "created", "exited"})
 
 
@@ -47,15 +51,14 @@ class ContainerListing:
             limit: How many at most, whether they run or not; 0 for all.
 
         Raises:
-            InvalidFilterError: An unknown filter, or a state that there is not.
+            InvalidFilterError: An unknown filter, or a value that it cannot have.
             NotFoundError: ``before`` or ``since`` names no container.
         """
         require_known(filters, KNOWN_FILTERS)
-        if unknown := [state for state in filters.get("status", ()) if state not in _STATES]:
-            raise InvalidFilterError("status", unknown)
+        _require_possible(filters)
         if not stopped and limit <= 0 and "status" not in filters:
             return []
-        if any(filters.get(key) for key in _OF_RUNNING):
+        if any(filters.get(key) for key in _OF_RUNNING) or truth(filters, "is-task"):
             return []
         bounds = [self._records.containers.get(word).created_nano for word in filters.get("before", ())]
         starts = [self._records.containers.get(word).created_nano for word in filters.get("since", ())]
@@ -97,6 +100,17 @@ class ContainerListing:
         return found
 
 
+def _require_possible(filters: Filters) -> None:
+    for key, is_possible in (
+        ("status", _STATES.__contains__),
+        ("health", _HEALTH.__contains__),
+        ("exited", _EXIT_CODE.fullmatch),
+    ):
+        if unknown := [value for value in filters.get(key, ()) if not is_possible(value)]:
+            raise InvalidFilterError(key, unknown)
+    truth(filters, "is-task")
+
+
 def _matches(values: Sequence[str] | None, meets: Callable[[str], bool]) -> bool:
     return not values or any(meets(value) for value in values)
 
@@ -115,4 +129,7 @@ def _is_wanted(container: ContainerRecord, filters: Filters) -> bool:
         and _matches(filters.get("name"), lambda value: _is_named(container.name, value))
         and _matches(filters.get("status"), lambda value: container.state == value)
         and labels_match(filters.get("label", ()), labels_of(container))
+        and _matches(filters.get("health"), lambda value: value == "none")  # as of any that never ran
+        and _matches(filters.get("network"), lambda value: value in networks_of(container))
+        and _matches(filters.get("volume"), lambda value: value in volumes_of(container))
     )

@@ -1,0 +1,66 @@
+"""Which containers a list shows (moby-behaviour 6.19): of dockerd's answers, those to `docker ps -a` of these three."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from headway.errors import InvalidFilterError
+from headway.service.container_listing import ContainerListing
+from headway.service.containers import Containers
+from headway.service.stores import Stores
+
+
+@pytest.fixture
+def listing(stores: Stores) -> ContainerListing:
+    containers = Containers(stores)
+    alone = {
+        "NetworkMode": "none",
+        "Binds": ["data:/srv:ro"],
+        "Mounts": [{"Type": "bind", "Source": "/tmp", "Target": "/m"}],
+    }
+    containers.create("", name="alone", config='{"Volumes":{"/vol":{}}}', host_config=json.dumps(alone))
+    containers.create("", name="plain", host_config='{"Binds":null,"Mounts":[7,{}],"NetworkMode":"default"}')
+    containers.create(
+        "", name="host", config='{"Healthcheck":{"Test":["CMD","x"]}}', host_config='{"NetworkMode":"host"}'
+    )
+    containers.create("", name="joined", host_config='{"NetworkMode":"container:plain"}')
+    return ContainerListing(stores)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("health", "none", "joined host plain alone"),
+        ("health", "starting", ""),
+        ("isolation", "default", "joined host plain alone"),
+        ("is-task", "false", "joined host plain alone"),
+        ("is-task", "true", ""),
+        ("network", "host", "host"),
+        ("network", "none", "alone"),
+        ("network", "bridge", "plain"),
+        ("network", "nope", ""),
+        ("volume", "/vol", "alone"),
+        ("volume", "data", "alone"),
+        ("volume", "/srv", "alone"),
+        ("volume", "/tmp", "alone"),
+        ("volume", "/m", "alone"),
+        ("volume", "ro", ""),
+        ("exited", "0", ""),
+        ("expose", "80", ""),
+        ("publish", "80", ""),
+    ],
+)
+def test_a_filter_lets_through_what_a_container_that_never_ran_is(
+    listing: ContainerListing, key: str, value: str, wanted: str
+) -> None:
+    found = listing.containers({key: [value]}, stopped=True)
+
+    assert " ".join(container.name for container in found) == wanted
+
+
+@pytest.mark.parametrize(("key", "value"), [("health", "x"), ("exited", "x"), ("is-task", "x"), ("status", "x")])
+def test_a_value_that_a_filter_cannot_have_is_refused(listing: ContainerListing, key: str, value: str) -> None:
+    with pytest.raises(InvalidFilterError):
+        listing.containers({key: [value]})
