@@ -97,6 +97,15 @@ async def test_doubled_slashes_are_sent_to_the_cleaned_path() -> None:
     assert (status, headers["location"]) == (301, "/v1.41/x")
 
 
+@pytest.mark.parametrize("path", ["/x/", "/v1.41/x/"])
+async def test_a_slash_at_the_end_is_no_route(path: str) -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener):
+        status, _, body = await ask(listener, f"GET {path} HTTP/1.1\nHost: localhost\n\n")
+
+    assert (status, body) == (404, b'{"message":"page not found"}\n')
+
+
 @pytest.mark.parametrize(
     "header", ["Host: evil.example", "Host: localhost\nOrigin: http://localhost", "Host: 10.0.0.1:80"]
 )
@@ -379,6 +388,14 @@ async def test_a_client_that_waits_to_be_asked_for_its_body_is_asked() -> None:
 
     assert invited == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert (status, body) == (200, b"12345")
+
+
+async def test_an_expectation_that_nobody_can_meet_is_refused() -> None:
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(ok, listener), asyncio.timeout(5):
+        status, headers, body = await ask(listener, "GET /x HTTP/1.1\nHost: localhost\nExpect: miracles\n\n")
+
+    assert (status, headers["connection"], body) == (417, "close", b"")
 
 
 async def test_a_body_is_what_was_sent_whatever_a_header_says_of_its_encoding() -> None:

@@ -1,7 +1,7 @@
 """Which handler a request means: a table of methods and paths (moby-behaviour 6.1 and 6.2).
 
 Rule 1: every route exists with a version before it and without.
-Rule 2: what no route means is 404 `page not found`, another method too; never 405.
+Rule 2: what no route means is 404 `page not found`, another method and a slash at the end too; never 405.
 """
 
 from __future__ import annotations
@@ -85,14 +85,15 @@ def split_version(path: str) -> tuple[str | None, str]:
 
 
 def cleaned(path: str) -> str:
-    """Return `path` without doubled slashes and dots, as Go's ``path.Clean`` writes it."""
+    """Return `path` without doubled slashes and dots, as Docker's router does; a slash at the end stays."""
     parts: list[str] = []
     for part in path.split("/"):
         if part == "..":
             del parts[-1:]
         elif part not in ("", "."):
             parts.append(part)
-    return "/" + "/".join(parts)
+    is_open = bool(parts) and path.endswith("/")
+    return "/" + "/".join(parts) + ("/" if is_open else "")
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -56,7 +56,11 @@ class EngineServer(BoundedServer):
     async def _routed(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "OPTIONS":
             return web.Response(headers=SERVER)
-        if (path := cleaned(request.path)) != (request.path.rstrip("/") or "/"):
+        if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+            refused = web.Response(status=417, headers=SERVER)
+            refused.force_close()
+            return refused
+        if (path := cleaned(request.path)) != request.path:
             location = str(request.rel_url.with_path(path, keep_query=True))
             return web.Response(status=301, headers={"Location": location, **SERVER})
         version, bare = split_version(path)
