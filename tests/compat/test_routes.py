@@ -226,5 +226,18 @@ def test_a_start_that_is_refused_removes_what_was_made_to_be_removed(
     running.ask("DELETE", f"/containers/{container}")
 
 
+def test_a_storage_option_that_the_driver_refuses_is_its_error(running: Daemon) -> None:
+    refused = made(running, "once", StorageOpt={"foo": "1"})
+
+    assert (refused.status, refused.json["message"]) == (500, "Unknown option foo")
+
+
+@pytest.mark.parametrize("tag", ["bad:tag", "sha256:12", ":", ".x"])
+def test_what_is_neither_a_tag_nor_a_digest_is_told_as_no_tag(running: Daemon, tag: str) -> None:
+    refused = running.ask("POST", f"/images/create?fromImage=127.0.0.1:1/app&tag={tag}")
+
+    assert (refused.status, refused.json["message"]) == (400, "invalid tag format")
+
+
 def test_what_says_neither_that_it_removes_itself_nor_that_it_stays_is_not_made(running: Daemon) -> None:
     assert made(running, "once", AutoRemove="yes").status == 400

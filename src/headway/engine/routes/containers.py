@@ -17,7 +17,7 @@ from headway.engine.failures import AnsweredError
 from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Route
 from headway.engine.shapes.containers import inspected, listed
-from headway.errors import ConflictError
+from headway.errors import ConflictError, UnsupportedError
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.run_config import checked, merge, require_runnable
 from headway.records import ContainerRecord
@@ -119,9 +119,12 @@ class ContainerRoutes:
                 )
         if not config.get("Cmd") and not config.get("Entrypoint"):
             raise InvalidQueryError("no command specified")
-        container = self._containers.create(
-            image, name=name, config=_text(config), host_config=_text(host_config), platform=str(platform or "")
-        )
+        try:
+            container = self._containers.create(
+                image, name=name, config=_text(config), host_config=_text(host_config), platform=str(platform or "")
+            )
+        except UnsupportedError as error:  # a storage option; Docker has no other status for what its driver refuses
+            raise AnsweredError(500, str(error)) from error
         return container, warnings
 
     async def _inspect(self, call: Call) -> web.StreamResponse:

@@ -19,7 +19,7 @@ from headway.engine.pull_failures import is_missing_platform, told, told_of_mani
 from headway.engine.pull_messages import Emit, PullMessages, platform_warning, status_line
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
-from headway.errors import HeadwayError, InvalidReferenceError, RequestError
+from headway.errors import HeadwayError, InvalidDigestError, InvalidReferenceError, RequestError
 from headway.interfaces.pulls import Wish
 from headway.oci.digest import Digest
 from headway.oci.image_config import ImageConfig
@@ -151,6 +151,8 @@ def wanted_reference(image: str, tag: str) -> Reference:
         raise ForbiddenError("'scratch' is a reserved name")
     if not tag:
         return reference
-    if ":" in tag:
-        return reference.name_only().with_digest(Digest.parse(tag))
-    return reference.with_tag(tag)
+    try:
+        digest = Digest.parse(tag)
+    except InvalidDigestError:
+        return reference.with_tag(tag)
+    return reference.name_only().with_digest(digest)
