@@ -40,6 +40,11 @@ def measured(address: str) -> dict[str, float]:
         cli = Cli(running.data_root)
         for name in (f"{link.host}/test/image", f"{link.host}/test/image", f"{link.host}/test/image:nope"):
             cli("pull", name)
+        pulled = numbers(fetch(address))
+        assert IMAGE.size <= pulled["headway_received_bytes_total"] < 1.1 * IMAGE.size
+        assert pulled["headway_sent_bytes_total"] == 0
+        for words in (("tag", f"{link.host}/test/image"), ("push",)):
+            assert cli(*words, f"{registry.host}/other/image:1").returncode == 0
         text = fetch(address)
         check_format(text)
         assert f"metrics    http://{address}/metrics" in running.log.read_text()
@@ -47,8 +52,14 @@ def measured(address: str) -> dict[str, float]:
             fetch(address, "/other")
         assert running.bugs == []
     return {
-        name: float(value) for name, _, value in (line.rpartition(" ") for line in text.splitlines() if line[0] != "#")
+        **numbers(text),
+        "received by the push": numbers(text)["headway_received_bytes_total"] - pulled["headway_received_bytes_total"],
     }
+
+
+def numbers(text: str) -> dict[str, float]:
+    lines = (line.rpartition(" ") for line in text.splitlines() if line[0] != "#")
+    return {name: float(value) for name, _, value in lines}
 
 
 def fetch(address: str, path: str = "/metrics") -> str:
@@ -76,7 +87,8 @@ def test_pulls_are_counted_by_how_they_ended(measured: dict[str, float]) -> None
 
 
 def test_bytes_are_counted_that_came_and_that_did_not_have_to(measured: dict[str, float]) -> None:
-    assert IMAGE.size <= measured["headway_received_bytes_total"] < 1.1 * IMAGE.size
+    assert 0 < measured["received by the push"] < 10_000
+    assert 0.9 * IMAGE.size < measured["headway_sent_bytes_total"] < 1.2 * IMAGE.size
     assert measured["headway_reused_bytes_total"] >= 2_000_000
 
 

@@ -74,4 +74,4 @@ async def pushing(
             slots = Slots(limits.current.max_concurrent_uploads)
             limits.attach_uploads(slots.set_limit)
             layers = LayerPushes(tools, stores, contents, slots=slots, group=group)
-            yield ImagePusher(tools, layers, contents, stores)
+            yield ImagePusher(tools, layers, contents, stores, http.meter)

@@ -74,13 +74,17 @@ class DaemonMetrics:
         yield Family("headway_reused_bytes_total", "counter", "Bytes that complete pulls found here.", reused)
 
     def _of_network(self) -> Iterator[Family]:
-        puller = self._service.distribution_services().download_manager
-        received, asked = (Sample(puller.meter.received_bytes),), (Sample(puller.meter.requests),)
+        puller, pusher = self._service.distribution_services().download_manager, self._service.upload_manager
+        meters = (puller.meter, pusher.meter)
+        received = (Sample(sum(meter.received_bytes for meter in meters)),)
         yield Family(
             "headway_received_bytes_total", "counter", "Bytes that came from registries, headers too.", received
         )
+        sent = (Sample(sum(meter.sent_bytes for meter in meters)),)
+        yield Family("headway_sent_bytes_total", "counter", "Bytes of content that pushes sent to registries.", sent)
+        asked = (Sample(sum(meter.requests for meter in meters)),)
         yield Family("headway_registry_requests_total", "counter", "Answers of registries.", asked)
-        retries = puller.tools.retries
+        retries = puller.tools.retries + pusher.tools.retries
         causes = tuple(Sample(count, {"cause": cause}) for cause, count in sorted(retries.items()))
         yield Family("headway_retries_total", "counter", "Requests to registries that failed, by cause.", causes)
         stalls = (Sample(retries[Fault.STALLED.value]),)

@@ -220,10 +220,12 @@ class Meter(Protocol):
     Attributes:
         requests: How many were answered, those for tokens and redirects included.
         received_bytes: What came over all connections, headers included (as counted before TLS).
+        sent_bytes: What bodies of requests took on their way there, those that were sent again too.
     """
 
     requests: int
     received_bytes: int
+    sent_bytes: int
 
 
 class Probe(Protocol):

@@ -15,12 +15,14 @@ class Meter:
     Attributes:
         requests: How many were answered, those for tokens and redirects included.
         received_bytes: What came over all connections, headers included (as counted before TLS).
+        sent_bytes: What bodies of requests took on their way there, those that were sent again too.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.requests = 0
         self.received_bytes = 0
+        self.sent_bytes = 0
         self._counted: dict[Errand, Traffic] = defaultdict(Traffic)
 
     def answered(self, header_bytes: int) -> None:
@@ -36,7 +38,9 @@ class Meter:
 
     def sent(self, count: int) -> None:
         """Take note of what went up of a body."""
-        self._count(Traffic(sent=count))
+        with self._lock:
+            self.sent_bytes += count
+            self._charge(Traffic(sent=count))
 
     def _add(self, count: int) -> None:
         self.received_bytes += count

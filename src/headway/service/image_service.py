@@ -173,6 +173,13 @@ class ImageService:
         return self._puller
 
     @property
+    def upload_manager(self) -> ImagePusher:
+        """What pushes, for who counts what it sends."""
+        if self._pusher is None:
+            raise OutOfOrderError("the image service reaches registries inside its context only")
+        return self._pusher
+
+    @property
     def daemon_id(self) -> str:
         """The ID of the daemon's own key, as ``docker info`` shows it."""
         return self._config.trust_key.key_id
@@ -388,13 +395,12 @@ class ImageService:
 
         Hosts in `insecure` may be asked without verified TLS, besides those that are set.
         """
-        if self._pusher is None:
-            raise OutOfOrderError("the image service reaches registries inside its context only")
+        pusher = self.upload_manager
         allowed = self._config.registry_service.insecure().including(insecure)
         request = PushRequest(reference, platform, allowed, login)
         if reference.tag:
-            return [await self._pusher.push(request, report)]
-        return await self._pusher.push_all(request, report)
+            return [await pusher.push(request, report)]
+        return await pusher.push_all(request, report)
 
     def get_repository(
         self,

@@ -19,6 +19,7 @@ from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import InsecureRegistries, endpoints_for
 from headway.errors import HeadwayError, NotFoundError, PushIncompleteError
 from headway.interfaces.garbage import Lease
+from headway.interfaces.registries import Meter
 from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest, chain_ids
@@ -71,9 +72,16 @@ class ImagePusher:
         layers: Brings layers.
         contents: Finds blobs that are here.
         stores: Where the images are.
+        meter: Counts what is asked of registries, and sent there.
+
+    Attributes:
+        meter: See above.
     """
 
-    def __init__(self, tools: PushTools, layers: LayerPushes, contents: LayerContents, stores: Stores) -> None:
+    def __init__(
+        self, tools: PushTools, layers: LayerPushes, contents: LayerContents, stores: Stores, meter: Meter
+    ) -> None:
+        self.meter = meter
         self.tools = tools
         self.layers = layers
         self.contents = contents
