@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -15,10 +18,13 @@ from headway.client.pulls import DaemonPulls
 from headway.engine.listeners import Address
 from headway.errors import NoDaemonError, NoDockerError, RequestError
 from headway.interfaces.pulls import Wish
+from tests.faults.tls import make_certificate
 
 
 @contextmanager
-def answering(body: bytes, *, status: int = 200, missing: int = 0) -> Iterator[Daemon]:
+def answering(
+    body: bytes, *, status: int = 200, missing: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[Daemon]:
     """Run a newer Headway, which answers everything with `body`, and ends `missing` bytes before its announced end."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -36,6 +42,8 @@ def answering(body: bytes, *, status: int = 200, missing: int = 0) -> Iterator[D
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -75,3 +83,41 @@ def test_a_daemon_that_ends_while_it_says_why_is_told_by_what_it_had_said() -> N
             daemon.images({})
         with pytest.raises(NoDockerError, match="it answers HTTP 409"):
             Docker(daemon.address).images()
+
+
+@pytest.mark.parametrize("wants_certificates", [False, True])
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_daemon_that_speaks_tls_is_told_as_that(
+    tmp_path: Path, newest: ssl.TLSVersion, *, wants_certificates: bool
+) -> None:
+    made = make_certificate(tmp_path)
+    context = made.server_context()
+    context.maximum_version = newest
+    if wants_certificates:
+        context.load_verify_locations(made.certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+
+    with answering(b"[]", tls=context) as daemon, pytest.raises(NoDaemonError, match="it speaks TLS: let HEADWAY"):
+        daemon.images({})
+
+
+def test_a_daemon_that_speaks_no_tls_is_told_as_that(tmp_path: Path) -> None:
+    make_certificate(tmp_path).certificate.rename(tmp_path / "ca.pem")
+
+    with answering(b"[]") as daemon, pytest.raises(NoDaemonError, match="it speaks no TLS"):
+        Daemon(daemon.address, tmp_path).images({})
+
+
+def test_a_connection_that_is_lost_is_told_as_that() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        daemon = Daemon(Address("tcp", host="127.0.0.1", port=listener.getsockname()[1]))
+
+        def hang_up() -> None:
+            for _ in range(2):  # the request, and the question whether it should have been TLS
+                listener.accept()[0].close()
+
+        thread = Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(NoDaemonError, match="the connection was lost"):
+            daemon.images({})
+        thread.join()

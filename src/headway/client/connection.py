@@ -17,6 +17,8 @@ from headway.errors import HeadwayError, InvalidSettingError, NoDaemonError, Req
 
 _CONNECT_SECONDS = 10.0
 _PIECE = 1 << 20
+_TLS = "it speaks TLS: let HEADWAY_CERT_PATH name the directory with ca.pem, cert.pem and key.pem"
+_NO_TLS = "it speaks no TLS, and HEADWAY_CERT_PATH or DOCKER_CERT_PATH asks for it"
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -47,6 +49,9 @@ class Connection(http.client.HTTPConnection):
         """
         try:
             self.sock = self._connected()
+        except ssl.SSLError as error:
+            is_plain = error.reason == "WRONG_VERSION_NUMBER"
+            raise NoDaemonError(str(self._address), _NO_TLS if is_plain else str(error)) from None
         except OSError as error:
             raise NoDaemonError(str(self._address), error.strerror or str(error)) from None
         self.sock.settimeout(None)  # a pull may be silent for as long as its link is
@@ -80,12 +85,28 @@ class Connection(http.client.HTTPConnection):
                 self.request(method, target, body, {"User-Agent": wire.USER_AGENT, **headers})
             response = self.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            raise NoDaemonError(str(self._address), f"the connection was lost ({error})") from None
+            reason = _TLS if self._should_speak_tls() else f"the connection was lost ({error})"
+            raise NoDaemonError(str(self._address), reason) from None
         if not is_headway(response):
             raise NoDaemonError(str(self._address), "what answers there is not Headway")
         if response.status >= 400:
             raise _failure(response)
         return response
+
+    def _should_speak_tls(self) -> bool:
+        """Ask whether that is why it does not answer: a server of TLS does not say what it misses in plain HTTP."""
+        if self._address.kind != "tcp" or self._certificates is not None:
+            return False
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False  # nothing is told there, nor believed
+        context.verify_mode = ssl.CERT_NONE
+        try:
+            with socket.create_connection((self.host, self.port), _CONNECT_SECONDS) as raw, context.wrap_socket(raw):
+                return True
+        except ssl.SSLError as error:
+            return "ALERT" in (error.reason or "")  # it wants a certificate, say
+        except OSError:
+            return False
 
 
 def is_headway(response: http.client.HTTPResponse) -> bool:
