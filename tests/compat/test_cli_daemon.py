@@ -195,6 +195,9 @@ def test_nothing_of_it_was_a_bug(both: Both) -> None:
         ([], 0, "configuration OK"),
         (["-H", "tcp://127.0.0.1:0", "--tls=false"], 0, "configuration OK"),
         (["-H", "tcp://127.0.0.1:0"], 2, "headway: tcp:// speaks TLS: set tlscert and tlskey"),
+        (["-s", "vfs", "-G", str(os.getgid())], 0, "configuration OK"),
+        (["-G", "nosuchgroup"], 2, "headway: there is no group 'nosuchgroup'"),
+        (["-s", "btrfs"], 1, "headway: error initializing graphdriver: driver not supported: btrfs is none of"),
         (["-H", "tcp://127.0.0.1:0", "--tlscert", "/none", "--tlskey", "/none"], 2, "headway: cannot use the TLS"),
     ],
 )

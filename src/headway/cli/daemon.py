@@ -11,7 +11,8 @@ from headway.cli.daemon_arguments import given
 from headway.cli.failures import DONE
 from headway.daemon.configuration import Flags, configured
 from headway.daemon.process import Daemon
-from headway.daemon.sockets import check_tls
+from headway.daemon.sockets import check
+from headway.layers.drivers.selection import require_known
 from headway.quantities import parse_duration
 from headway.settings import default_data_root
 
@@ -33,7 +34,9 @@ def daemon(options: Namespace) -> int:
         daemon=own,
     )
     if options.validate:
-        check_tls(configured(flags).daemon)
+        configuration = configured(flags)
+        check(configuration.daemon)
+        require_known(configuration.settings.storage_driver)
         print("configuration OK", file=sys.stderr)
         return DONE
     Daemon(flags, _show).run()

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headway.daemon.configuration import DaemonSettings
-from headway.engine.listeners import Address, listen_tcp, listen_unix, parse_metrics_address, passed_sockets
+from headway.engine.listeners import (
+    Address,
+    group_id_of,
+    listen_tcp,
+    listen_unix,
+    parse_metrics_address,
+    passed_sockets,
+)
 from headway.errors import InvalidSettingError
 
 
@@ -58,14 +65,17 @@ def open_all(daemon: DaemonSettings, addresses: list[Address]) -> list[Listener]
     return listeners
 
 
-def check_tls(daemon: DaemonSettings) -> None:
-    """Check, without listening anywhere, that what TCP addresses need for TLS is set and can be used.
+def check(daemon: DaemonSettings) -> None:
+    """Check, without listening anywhere, that addresses have what they need: TLS, and the group that shares sockets.
 
     Raises:
-        InvalidSettingError: It is not.
+        InvalidSettingError: It is not there, or cannot be used.
     """
-    if any(Address.parse(host).kind == "tcp" for host in daemon.hosts):
+    kinds = {Address.parse(host).kind for host in daemon.hosts} or {"unix"}
+    if "tcp" in kinds:
         _context(daemon)
+    if "unix" in kinds:
+        group_id_of(daemon.group)
 
 
 def open_metrics(address: str) -> list[socket.socket]:

@@ -80,7 +80,7 @@ def listen_unix(path: Path, *, group: str = "") -> socket.socket:
         ConflictError: Somebody listens there, or something else lies there.
         InvalidSettingError: No such group, or it cannot be made.
     """
-    group_id = _group_id(group)
+    group_id = group_id_of(group)
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -186,7 +186,12 @@ def _passed_socket(descriptor: int) -> socket.socket:
     return listener
 
 
-def _group_id(group: str) -> int | None:
+def group_id_of(group: str) -> int | None:
+    """Return the ID of a group by its name, or by the number itself; None for no group.
+
+    Raises:
+        InvalidSettingError: There is none of that name.
+    """
     if not group:
         return None
     if group.isascii() and group.isdecimal() and len(group) <= 10 and int(group) < _NO_ID:

@@ -21,6 +21,7 @@ from headway.layers.drivers.vfs import VfsDriver
 Known: TypeAlias = Mapping[str, Callable[[], RwDriver]]
 DRIVERS: Known = {Overlay2Driver.name: Overlay2Driver, VfsDriver.name: VfsDriver}
 """Best first."""
+_NAMED = "error initializing graphdriver"
 
 
 class InstalledDrivers:
@@ -57,6 +58,16 @@ class InstalledDrivers:
         return DRIVERS[name]()
 
 
+def require_known(wanted: str) -> None:
+    """Refuse a driver that there is not, wherever it were to work; an empty name asks for none.
+
+    Raises:
+        UnsupportedError: As `choose_driver`.
+    """
+    if wanted and wanted not in DRIVERS:
+        raise UnsupportedError(f"{_NAMED}: {_unknown(wanted, DRIVERS)}")
+
+
 def choose_driver(wanted: str, prior: Collection[str], path: Path, known: Known = DRIVERS) -> RwDriver:
     """Return the driver for new read-write layers and mounts.
 
@@ -71,7 +82,7 @@ def choose_driver(wanted: str, prior: Collection[str], path: Path, known: Known 
         StoreError: Nothing can be written at `path`.
     """
     if wanted:
-        return _only(wanted, path, known, "error initializing graphdriver")
+        return _only(wanted, path, known, _NAMED)
     for name in known:
         if name in prior and name != VfsDriver.name:
             return _only(name, path, known, f"[graphdriver] prior storage driver {name} failed")
@@ -83,10 +94,13 @@ def choose_driver(wanted: str, prior: Collection[str], path: Path, known: Known 
 
 
 def _only(name: str, path: Path, known: Known, failure: str) -> RwDriver:
-    reason = f"{name} is none of {', '.join(known)}"
-    if name in known:
-        driver = known[name]()
-        reason = driver.supported(path) or ""
-        if not reason:
-            return driver
-    raise UnsupportedError(f"{failure}: driver not supported: {reason}")
+    if name not in known:
+        raise UnsupportedError(f"{failure}: {_unknown(name, known)}")
+    driver = known[name]()
+    if reason := driver.supported(path):
+        raise UnsupportedError(f"{failure}: driver not supported: {reason}")
+    return driver
+
+
+def _unknown(name: str, known: Known) -> str:
+    return f"driver not supported: {name} is none of {', '.join(known)}"
