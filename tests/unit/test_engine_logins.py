@@ -41,6 +41,7 @@ def test_it_is_read_with_padding_and_without(extra: str, *, padded: bool) -> Non
         ({"auth": base64.b64encode(b"me:a:b").decode()}, Credentials("me", "a:b")),
         ({"username": "me", "password": "x", "auth": base64.b64encode(b"you:y").decode()}, Credentials("me", "x")),
         ({"username": "me", "password": None, "email": 7}, Credentials("me", "")),
+        ({"Username": "me", "PassWord": "x", "serverAddress": "registry.test"}, Credentials("me", "x")),
     ],
 )
 def test_every_kind_of_login_is_known(document: dict[str, object], credentials: Credentials) -> None:
@@ -53,6 +54,10 @@ def test_every_kind_of_login_is_known(document: dict[str, object], credentials: 
 )
 def test_what_cannot_be_read_is_no_login(text: str | None) -> None:
     assert login(text) is None
+
+
+def test_the_registry_is_the_one_that_is_named_in_whatever_case() -> None:
+    assert AuthConfig.of({"username": "me", "serverAddress": "registry.test"}).serveraddress == "registry.test"
 
 
 def test_it_is_shown_nowhere() -> None:

@@ -35,9 +35,13 @@ class AuthConfig(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, document: object) -> AuthConfig:
-        """Return what a JSON document says; what is no text in it says nothing."""
+        """Return what a JSON document says; what is no text in it says nothing.
+
+        Its keys may be in any case, as Go reads them: a ``serverAddress`` that is passed over would show somebody's
+        password to Docker Hub.
+        """
         known = document.items() if isinstance(document, dict) else ()
-        texts = {key: value for key, value in known if isinstance(value, str)}
+        texts = {key.lower(): value for key, value in known if isinstance(value, str)}
         return msgspec.convert(texts, cls)
 
     def __repr__(self) -> str:
