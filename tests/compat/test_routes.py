@@ -226,6 +226,17 @@ def test_a_start_that_is_refused_removes_what_was_made_to_be_removed(
     running.ask("DELETE", f"/containers/{container}")
 
 
+def test_keys_of_a_container_are_known_in_any_case_as_go_reads_them(running: Daemon) -> None:
+    body = b'{"cmd":["run"],"labels":{"a":"b"},"hostconfig":{"autoremove":true,"X-Mine":1}}'
+    running.ask("POST", "/containers/create?name=once", body=body, Content_Type="application/json")
+
+    shown = running.ask("GET", "/containers/once/json").json
+
+    assert (shown["Path"], shown["Config"]["Labels"]) == ("run", {"a": "b"})
+    assert (shown["HostConfig"]["AutoRemove"], shown["HostConfig"]["X-Mine"]) == (True, 1)
+    running.ask("DELETE", "/containers/once")
+
+
 def test_a_storage_option_that_the_driver_refuses_is_its_error(running: Daemon) -> None:
     refused = made(running, "once", StorageOpt={"foo": "1"})
 

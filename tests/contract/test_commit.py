@@ -148,7 +148,7 @@ def test_the_config_that_is_sent_wins_and_the_containers_fills_up(stores: Stores
     base_image(stores)
     container(stores)
 
-    sent = {"Cmd": ["only"], "Env": ["X=z", "N=1"]}
+    sent = {"cmd": "only", "Env": ["X=z", "N=1"]}
     config = document(stores, commit(stores, config=sent, changes=["ENV Q=$X"]))["config"]
 
     assert (config["Cmd"], config["Env"]) == (["only"], ["X=z", "N=1", "Q=z", "A=b"])
@@ -216,6 +216,8 @@ def test_the_same_changes_are_the_same_layer(stores: Stores) -> None:
         ({"container": "nobody"}, NotFoundError, "no such container: nobody"),
         ({"repository": "UPPER"}, InvalidReferenceError, "repository name"),
         ({"repository": "a", "tag": "b/c"}, InvalidReferenceError, "tag"),
+        ({"config": {"Env": 5}}, RequestError, "^invalid config: Env: "),
+        ({"config": {"ExposedPorts": [1]}}, RequestError, "^invalid config: ExposedPorts: "),
         ({"changes": ["RUN x"]}, InvalidChangeError, "^run is not a valid change command$"),
     ],
 )

@@ -5,7 +5,7 @@ Rule: pure functions over documents as they are written; keys that nobody here k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -20,6 +20,16 @@ _UNIONS = ("ExposedPorts", "Labels")
 _HEALTH_TIMES = ("Interval", "Timeout", "StartPeriod", "StartInterval")
 _SHORTEST = 1_000_000  # nanoseconds
 _HEALTH = ("Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")
+
+
+class _Healthcheck(msgspec.Struct, frozen=True, rename="pascal"):
+    test: list[str] | None = None
+    interval: int | None = None
+    timeout: int | None = None
+    start_period: int | None = None
+    start_interval: int | None = None
+    retries: int | None = None
+
 
 _TEXTS = list[str]
 _WORDS = list[str] | str
@@ -37,16 +47,24 @@ _KINDS: Mapping[str, Any] = {
 }
 
 
+def spelled(document: Config, names: Iterable[str]) -> dict[str, Any]:
+    """Return a document with its keys spelled as `names` are: Go, which reads it elsewhere, looks at no case."""
+    known = {name.lower(): name for name in names}
+    return {known.get(key.lower(), key): value for key, value in document.items()}
+
+
 def checked(config: Config) -> dict[str, Any]:
     """Return a config whose known keys are what Docker takes there; null means missing, and one word a list of it.
 
     Raises:
         RequestError: One is something else.
     """
-    known = {key: value for key, value in config.items() if value is not None}
+    known = {key: value for key, value in spelled(config, _KINDS).items() if value is not None}
     for key in known.keys() & _KINDS.keys():
         try:
             value = msgspec.convert(known[key], _KINDS[key])
+            if key == "Healthcheck":
+                msgspec.convert(value, _Healthcheck)
         except msgspec.ValidationError as error:
             raise RequestError(f"invalid config: {key}: {error}") from None
         known[key] = [value] if _KINDS[key] is _WORDS and isinstance(value, str) else value
@@ -79,9 +97,7 @@ def require_runnable(own: Config) -> None:
 
 
 def _number(health: Config, key: str) -> int:
-    value = health.get(key)
-    if value is not None and not isinstance(value, int):
-        raise RequestError(f"invalid config: Healthcheck: {key}: Expected `int`")
+    value: int | None = health.get(key)
     return value or 0
 
 

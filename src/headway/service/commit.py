@@ -23,7 +23,7 @@ from headway.oci.made_image import Made, committed_image
 from headway.oci.moment import rfc3339
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.oci.run_config import merge
+from headway.oci.run_config import checked, merge
 from headway.records import Change, ChangeKind, ContainerRecord, ContainerState, ImageRecord
 from headway.service.containers import Containers, labels_of
 from headway.service.lookup import Lookup
@@ -87,7 +87,7 @@ class Committer:
         """Make an image of a container and return its ID; this blocks.
 
         Raises:
-            RequestError: No container is named.
+            RequestError: No container is named, or the config is none.
             NotFoundError: There is no such container, or its image is gone.
             ConflictError: It is being removed, or its removal has failed.
             InvalidReferenceError: Images are not called so.
@@ -122,7 +122,8 @@ class Committer:
     def _plan(self, request: CommitRequest, container: ContainerRecord, name: Reference | None) -> Plan:
         parent = self._parent(container)
         own = _config_of(container)
-        config = merge(apply_changes(own if request.config is None else request.config, request.changes), own)
+        given = own if request.config is None else checked(request.config)
+        config = merge(apply_changes(given, request.changes), own)
 
         def written(diff_id: DiffID | None) -> bytes:
             made = Made(

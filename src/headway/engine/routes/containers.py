@@ -19,7 +19,7 @@ from headway.engine.routing import Route
 from headway.engine.shapes.containers import inspected, listed
 from headway.errors import ConflictError, UnsupportedError
 from headway.oci.platform import Platform, is_satisfied_by
-from headway.oci.run_config import checked, merge, require_runnable
+from headway.oci.run_config import checked, merge, require_runnable, spelled
 from headway.records import ContainerRecord
 from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
@@ -102,6 +102,7 @@ class ContainerRoutes:
         return document({"Id": container.container_id, "Warnings": warnings}, 201)
 
     def _made(self, config: dict[str, Any], name: str, platform: Platform | None) -> tuple[ContainerRecord, list[str]]:
+        config = spelled(config, ("HostConfig", "NetworkingConfig"))
         host_config = _host_config(config.pop("HostConfig", None) or {})
         config.pop("NetworkingConfig", None)
         config = checked(config)
@@ -171,10 +172,11 @@ class ContainerRoutes:
 
 def _host_config(document: object) -> dict[str, Any]:
     try:
-        msgspec.convert(document, _HostConfig)
-        return msgspec.convert(document, dict[str, Any])
+        kept = spelled(msgspec.convert(document, dict[str, Any]), _HostConfig.__struct_encode_fields__)
+        msgspec.convert(kept, _HostConfig)
     except msgspec.ValidationError as error:
         raise InvalidQueryError(f"invalid HostConfig: {error}") from None
+    return kept
 
 
 def _text(value: dict[str, Any]) -> str:
