@@ -132,6 +132,10 @@ def test_filters_may_ask_for_nothing(text: str) -> None:
     assert queries.filters(MultiDict({"filters": text})) == {}
 
 
+def test_a_filter_may_be_null_and_has_no_values_then() -> None:
+    assert queries.filters(MultiDict({"filters": '{"label":null}'})) == {"label": []}
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"a":1}', '{"a":{"b":"c"}}', "[" * 30_000, "x" * 70_000])
 def test_filters_of_another_form_are_refused(text: str) -> None:
     with pytest.raises(InvalidQueryError, match="invalid filter"):

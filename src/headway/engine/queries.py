@@ -85,10 +85,10 @@ def filters(query: Query) -> dict[str, list[str]]:
     if len(text) > MAX_FILTER_TEXT:
         raise InvalidQueryError("invalid filter: longer than 64 KiB")
     try:
-        document = msgspec.json.decode(text, type=dict[str, dict[str, bool] | list[str]] | None)
+        document = msgspec.json.decode(text, type=dict[str, dict[str, bool] | list[str] | None] | None)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidQueryError(f"invalid filter: {error}") from None
-    return {key: list(values) for key, values in (document or {}).items()}
+    return {key: list(values or ()) for key, values in (document or {}).items()}
 
 
 def platform(query: Query, key: str = "platform") -> Platform | None:
