@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from headway.errors import InvalidFilterError
+from headway.errors import InvalidFilterError, NotFoundError
 from headway.service.container_listing import ContainerListing
 from headway.service.containers import Containers
 from headway.service.stores import Stores
@@ -64,3 +64,12 @@ def test_a_filter_lets_through_what_a_container_that_never_ran_is(
 def test_a_value_that_a_filter_cannot_have_is_refused(listing: ContainerListing, key: str, value: str) -> None:
     with pytest.raises(InvalidFilterError):
         listing.containers({key: [value]})
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+@pytest.mark.parametrize("key", ["before", "since"])
+def test_a_bound_that_is_no_container_is_told_whatever_is_listed(
+    listing: ContainerListing, key: str, *, stopped: bool
+) -> None:
+    with pytest.raises(NotFoundError):
+        listing.containers({key: ["nope"]}, stopped=stopped)

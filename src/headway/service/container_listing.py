@@ -56,12 +56,12 @@ class ContainerListing:
         """
         require_known(filters, KNOWN_FILTERS)
         _require_possible(filters)
+        bounds = [self._records.containers.get(word).created_nano for word in filters.get("before", ())]
+        starts = [self._records.containers.get(word).created_nano for word in filters.get("since", ())]
         if not stopped and limit <= 0 and "status" not in filters:
             return []
         if any(filters.get(key) for key in _OF_RUNNING) or truth(filters, "is-task"):
             return []
-        bounds = [self._records.containers.get(word).created_nano for word in filters.get("before", ())]
-        starts = [self._records.containers.get(word).created_nano for word in filters.get("since", ())]
         ancestors = self._ancestors(filters)
         found = [
             container
