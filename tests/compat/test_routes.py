@@ -237,6 +237,19 @@ def test_keys_of_a_container_are_known_in_any_case_as_go_reads_them(running: Dae
     running.ask("DELETE", "/containers/once")
 
 
+def test_an_empty_entrypoint_is_none(running: Daemon) -> None:
+    bodies = (b'{"Entrypoint":[""],"Cmd":["a","b"]}', b'{"Entrypoint":[""]}')
+    fine, refused = (
+        running.ask("POST", "/containers/create?name=once", body=body, Content_Type="application/json")
+        for body in bodies
+    )
+    shown = running.ask("GET", "/containers/once/json").json
+
+    assert (fine.status, shown["Path"], shown["Args"], shown["Config"]["Entrypoint"]) == (201, "a", ["b"], None)
+    assert (refused.status, refused.json["message"]) == (400, "no command specified")
+    running.ask("DELETE", "/containers/once")
+
+
 def test_a_storage_option_that_the_driver_refuses_is_its_error(running: Daemon) -> None:
     refused = made(running, "once", StorageOpt={"foo": "1"})
 

@@ -118,6 +118,8 @@ class ContainerRoutes:
                     f"The requested image's platform ({details.platform}) does not match the detected host platform "
                     f"({self._host}) and no specific platform was requested"
                 )
+        if config.get("Entrypoint") == [""]:  # how docker says that there is to be none
+            config["Entrypoint"] = None
         if not config.get("Cmd") and not config.get("Entrypoint"):
             raise InvalidQueryError("no command specified")
         try:
