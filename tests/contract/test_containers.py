@@ -104,6 +104,27 @@ def test_names_are_made_up_and_stay_free_of_each_other(containers: Containers) -
     assert made_up_name(lambda count: b"\0" * count, 1) == "able_anchor0"
 
 
+@pytest.mark.parametrize(("races", "name"), [(1, "able_anchor0"), (50, "")])
+def test_a_made_up_name_that_somebody_is_given_meanwhile_is_made_up_again(
+    stores: Stores, races: int, name: str
+) -> None:
+    class Late(Containers):
+        looks = 0
+
+        def _is_taken(self, name: str) -> bool:
+            self.looks += 1
+            return self.looks > races and super()._is_taken(name)
+
+    def random(size: int) -> bytes:
+        return os.urandom(size) if size == 32 else bytes(size)
+
+    Containers(stores, random=random).create("app")
+    made = Late(stores, random=random).create("app")
+
+    assert made.name == (name or made.container_id[:12])
+    assert len(stores.rw_layers.list()) == 2
+
+
 @pytest.mark.parametrize("name", ["-bad", "a", "a b", "ü1", "a\n", "/", "a/b"])
 def test_names_that_docker_refuses_are_refused_in_its_words(containers: Containers, name: str) -> None:
     with pytest.raises(InvalidNameError, match=r"only \[a-zA-Z0-9\]\[a-zA-Z0-9_.-\] are allowed"):

@@ -94,7 +94,7 @@ class Containers:
         container_id = self._random(32).hex()
         container = ContainerRecord(
             container_id=container_id,
-            name=valid_name(name) if name else self._free_name(container_id),
+            name=valid_name(name) if name else "",
             image_id=record.image_id if record else None,
             image=image,
             created_nano=self._clock(),
@@ -103,8 +103,22 @@ class Containers:
             platform=platform or (record.platform if record else ""),
             mount_label=mount_label,
         )
-        self._create(container, record)
-        return container
+        if container.name:
+            self._create(container, record)
+            return container
+        return self._create_under_free_name(container, record)
+
+    def _create_under_free_name(self, container: ContainerRecord, image: ImageRecord | None) -> ContainerRecord:
+        for _ in range(_TRIES):
+            named = msgspec.structs.replace(container, name=self._free_name(container.container_id))
+            try:
+                self._create(named, image)
+            except ConflictError:  # somebody was given the same name since it was found to be free
+                continue
+            return named
+        named = msgspec.structs.replace(container, name=container.container_id[:12])
+        self._create(named, image)
+        return named
 
     def _create(self, container: ContainerRecord, image: ImageRecord | None) -> None:
         chain_id = image.chain_id if image else None
