@@ -390,6 +390,18 @@ async def test_a_client_that_waits_to_be_asked_for_its_body_is_asked() -> None:
     assert (status, body) == (200, b"12345")
 
 
+async def test_a_client_that_knows_no_invitation_gets_none() -> None:
+    async def echo(call: Call) -> web.StreamResponse:
+        return web.Response(body=await call.body(100))
+
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(echo, listener, method="POST"), asyncio.timeout(5):
+        head = "POST /x HTTP/1.0\nHost: localhost\nExpect: 100-continue\nContent-Length: 5\n\n"
+        status, _, body = await ask(listener, head + "12345")
+
+    assert (status, body) == (200, b"12345")
+
+
 async def test_an_expectation_that_nobody_can_meet_is_refused() -> None:
     (listener,) = listen_tcp("127.0.0.1", 0)
     async with serving(ok, listener), asyncio.timeout(5):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from headway import wire
 from headway.engine.answers import refusal
@@ -93,7 +93,12 @@ class EngineServer(BoundedServer):
 
 
 def _invite_body(request: web.BaseRequest) -> None:
-    """Let a client send its body that waits to be told so (RFC 9110 10.1.1): curl waits a second, others for ever."""
+    """Let a client send its body that waits to be told so (RFC 9110 10.1.1): curl waits a second, others for ever.
+
+    One that speaks HTTP/1.0 knows no such answer, and would take it for the whole one.
+    """
+    if request.version < HttpVersion11:
+        return
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
