@@ -263,5 +263,11 @@ def test_what_is_neither_a_tag_nor_a_digest_is_told_as_no_tag(running: Daemon, t
     assert (refused.status, refused.json["message"]) == (400, "invalid tag format")
 
 
+def test_a_container_that_is_to_be_stopped_has_stopped_already(running: Daemon, kept: str) -> None:
+    answer = running.ask("POST", f"/containers/{kept}/stop?t=1")
+
+    assert (answer.status, answer.body) == (304, b"")
+
+
 def test_what_says_neither_that_it_removes_itself_nor_that_it_stays_is_not_made(running: Daemon) -> None:
     assert made(running, "once", AutoRemove="yes").status == 400

@@ -16,7 +16,7 @@ import logging
 
 from aiohttp import web
 
-from headway.engine.answers import document
+from headway.engine.answers import document, nothing
 from headway.engine.call import Call
 from headway.engine.failures import NoSwarmError, NotRunError
 from headway.engine.routing import Handler, Route
@@ -44,7 +44,7 @@ _SWARM = (
     "use dockerd's docker swarm init on a machine that runs containers"
 )
 
-_IN_CONTAINERS = "stop restart kill pause unpause wait exec resize update"
+_IN_CONTAINERS = "restart kill pause unpause wait exec resize update"
 _OF_CONTAINERS = "top logs stats attach/ws"
 
 
@@ -62,6 +62,7 @@ def routes(containers: Containers) -> list[Route]:
     of_container = _OfContainer(containers)
     table = [Route("POST", "/containers/{id}/attach", of_container.attach)]
     table += [Route("POST", "/containers/{id}/start", of_container.start)]
+    table += [Route("POST", "/containers/{id}/stop", of_container.stop)]
     table += [Route("POST", f"/containers/{{id}}/{verb}", of_container.refuse) for verb in _IN_CONTAINERS.split()]
     table += [Route("GET", f"/containers/{{id}}/{noun}", of_container.refuse) for noun in _OF_CONTAINERS.split()]
     table += [Route("POST", path, _refusing(sentence)) for path, sentence in posts]
@@ -129,9 +130,16 @@ class _OfContainer:
         if removes_itself(container):
             try:
                 await asyncio.to_thread(self._containers.remove, container.container_id)
+            except NotFoundError:
+                pass  # somebody was faster
             except HeadwayError as error:  # somebody is in it, or the disk failed: the refusal is said all the same
                 log.warning("container %s, made with --rm, is not removed: %s", container.container_id, error)
         raise NotRunError(_RUN)
+
+    async def stop(self, call: Call) -> web.StreamResponse:
+        """Say that it has stopped already, as it has: scripts that clean up stop a container before they remove it."""
+        await asyncio.to_thread(self._containers.get, call.places["id"])
+        return nothing(304)
 
     async def attach(self, call: Call) -> web.StreamResponse:
         """Give who attaches as docker does a stream that ends at once; see rule 3."""
