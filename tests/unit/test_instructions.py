@@ -301,5 +301,11 @@ def test_a_config_that_is_changed_stays_as_it_was_given() -> None:
     assert made["Labels"] == {"a": "b", "c": "d", "e": "f"}
 
 
+def test_a_name_that_grows_to_one_with_a_value_stands_beside_what_has_that_name() -> None:
+    made = apply_changes({"Env": ["b=1", "V=b=c"]}, ["ENV $V=d", "ENV C=$b"])
+
+    assert made["Env"] == ["b=1", "V=b=c", "b=c=d", "C=1"]
+
+
 def test_no_changes_change_nothing() -> None:
     assert apply_changes({"Env": ["A=1"]}, []) == {"Env": ["A=1"]}
