@@ -262,15 +262,18 @@ class TestOverlay2Changes(ChangesContract):
         (box.root / "usr/bin/a").write_bytes(b"z")
         os.utime(box.root / "usr/bin/a", ns=(status.st_atime_ns, status.st_mtime_ns))
         os.link(box.root / "var/log/x", box.root / "var/log/y")
+        os.utime(box.root / "etc", ns=(0, 5))
 
         seen = box.changes()
         found = box.driver.changes(box.place, box.trees, written=True)
         tar = b"".join(changes_archive(found, box.root))
 
         assert seen == {"/var": M, "/var/log": M, "/var/log/y": A}
-        assert {change.path for change in found} == {*seen, "/usr", "/usr/bin", "/usr/bin/a", "/var/log/x"}
+        assert {change.path for change in found} == {*seen, "/etc", "/usr", "/usr/bin", "/usr/bin/a", "/var/log/x"}
         reader = TarReader([tar])
         content = {entry.name: entry.linkname or b"".join(map(bytes, reader.body())) for entry in reader}
+        times = {entry.name: entry.mtime_ns for entry in TarReader([tar])}
+        assert times[b"etc/"] == 5
         assert (content[b"usr/bin/a"], content[b"var/log/y"]) == (b"z", b"var/log/x")
 
     def test_only_changed_directories_are_looked_into(self, box: Container, tmp_path: Path) -> None:

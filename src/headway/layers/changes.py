@@ -28,8 +28,8 @@ def compare(
         below: Without the layer.
         above: With it.
         shared: How many trees, from the bottom, both views have.
-        written: Whether every file that is in no shared tree counts as changed: its content may be another though its
-            size and time are the same, and it may have become another name of a file.
+        written: Whether all that is in no shared tree counts as changed: a file's content may be another though its
+            size and time are the same, it may have become another name of a file, a directory may have another time.
         rootless: Whether `above` was written by a user who could neither give files away nor make devices; what that
             user could not do is no change.
 
@@ -96,7 +96,7 @@ class _Comparison:
             self._found[now.path] = ChangeKind.MODIFIED
 
     def _is_written(self, now: MergedEntry) -> bool:
-        return self._written and now.tree >= self._shared and not stat.S_ISDIR(now.mode)
+        return self._written and now.tree >= self._shared
 
     def _differs(self, was: MergedEntry, now: MergedEntry) -> bool:
         if was.mode != now.mode or _device(was) != _device(now):

@@ -155,7 +155,7 @@ class Overlay2Driver:
     def changes(self, place: RwPlace, trees: Sequence[Tree], *, written: bool = False) -> list[Change]:
         """Return how the layer differs from what is below it; only what lies in its own tree is looked at.
 
-        With `written`, each file in that counts.
+        With `written`, everything in that counts.
 
         Raises:
             StoreError: The disk failed.
