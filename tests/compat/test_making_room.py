@@ -250,6 +250,11 @@ def test_what_a_killed_process_left_is_promised_and_goes_with_any_prune(tmp_path
     second.mkdir()
     (first / "file").write_bytes(b"x" * 500_000)
     (second / "link").hardlink_to(first / "file")
+    # As the making of a derived tree leaves it, before and behind its move: most files are another tree's.
+    (orphan := headway.data_root / "trees" / "orphan").mkdir()
+    large = next(headway.data_root.glob("trees/sha256-*/srv/big"))
+    (second / "shared").hardlink_to(large)
+    (orphan / "shared").hardlink_to(large)
     left = disks.du(headway.data_root) - before
 
     usage = df(headway)

@@ -20,7 +20,7 @@ from pathlib import Path
 from headway.errors import ConflictError, InvalidDigestError, OutOfOrderError, StoreError, StoreFullError
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.records import Freed
-from headway.store.blocks import allocated, allocated_below
+from headway.store.blocks import allocated, allocated_below, freed_by
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.failures import disk_errors
@@ -183,7 +183,7 @@ class SqliteGarbage:
         trees = self._names(self._root.trees) - known
         found.directories += sorted(trees)
         found.recipes += sorted(self._names(self._root.recipes) - known - trees)
-        found.disk_bytes += sum(allocated_below(self._root.trees / name) for name in trees)
+        found.disk_bytes += freed_by(*(self._root.trees / name for name in trees))
         found.disk_bytes += sum(allocated(self._root.recipes / name) for name in trees | set(found.recipes))
 
     def _blobs_on_disk(self) -> list[Digest]:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from headway.oci.digest import Digest
-from headway.store.blocks import allocated, allocated_below
+from headway.store.blocks import allocated, allocated_below, freed_by
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.layer_rows import tree_directory
@@ -94,9 +94,8 @@ class Holdings:
                 self.pieces[Piece(Sort.RECIPE, directories[entry.name])] = allocated(entry.path)
             else:
                 self.strays += allocated_below(entry.path)
-        for entry in _entries(root.trees):
-            if entry.name not in directories and entry.name not in derived:
-                self.strays += allocated_below(entry.path)
+        known = directories.keys() | derived
+        self.strays += freed_by(*(entry.path for entry in _entries(root.trees) if entry.name not in known))
         for algorithm in _entries(root.blobs):
             for entry in _entries(algorithm.path):
                 self.pieces[Piece(Sort.BLOB, f"{algorithm.name}:{entry.name}")] = allocated(entry.path)

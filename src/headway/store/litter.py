@@ -6,20 +6,20 @@ Rule: while somebody writes, what lies there is that process's, and no litter.
 from __future__ import annotations
 
 from headway.records import recipe_beside
-from headway.store.blocks import allocated_below, bytes_inside
+from headway.store.blocks import freed_by, freed_inside
 from headway.store.data_root import DataRoot
 from headway.store.lock import holder
 from headway.store.whole_trees import note_beside, whole_trees
 
 
 def litter_bytes(root: DataRoot, boot_id: str) -> int:
-    """Return what litter takes up, in bytes; what the next writer commits (`take_up`) is none.
+    """Return what removing litter would free, in bytes; what the next writer commits (`take_up`) is none.
 
     Raises:
         StoreError: The disk failed.
     """
-    total = bytes_inside(root.tmp)
+    total = freed_inside(root.tmp)
     if not total or holder(root.lock) is not None:
         return 0
     kept = (whole.path for whole in whole_trees(root, boot_id))
-    return total - sum(allocated_below(own) for path in kept for own in (path, note_beside(path), recipe_beside(path)))
+    return total - freed_by(*(own for path in kept for own in (path, note_beside(path), recipe_beside(path))))

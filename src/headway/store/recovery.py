@@ -19,7 +19,7 @@ from headway.errors import InvalidDigestError, StoreError
 from headway.interfaces.garbage import Garbage
 from headway.oci.digest import ALGORITHMS, DiffID, Digest, ImageID
 from headway.records import Freed, recipe_beside
-from headway.store.blocks import bytes_inside
+from headway.store.blocks import freed_inside
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.failures import disk_errors
@@ -55,7 +55,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         litter: How many things in ``tmp/``, and others that can mean nothing here, were removed.
-        litter_bytes: What those in ``tmp/`` took up.
+        litter_bytes: What removing those in ``tmp/`` freed.
         freed: What nothing needed, or nobody had recorded, and was removed.
         lost_trees: Layers that were recorded and are not on disk.
         lost_chains: How many chains needed them.
@@ -101,7 +101,7 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
     """
     root.make_directories()
     litter = _names(root.tmp)
-    litter_bytes = bytes_inside(root.tmp)
+    litter_bytes = freed_inside(root.tmp)
     trees = _names(root.trees)
     blobs = {algorithm: _names(root.blobs / algorithm) for algorithm in ALGORITHMS}
     with database.transaction():

@@ -12,7 +12,7 @@ from collections.abc import Collection, Container, Iterable
 
 from headway.interfaces.usage import ContainerUsage, DownloadUsage, ImageUsage, Kind, LayerUsage, Share, Usage
 from headway.oci.digest import DiffID, Digest, ImageID
-from headway.store.blocks import allocated, allocated_below
+from headway.store.blocks import allocated, allocated_below, freed_by
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.failures import disk_errors
@@ -82,7 +82,7 @@ class SqliteUsage:
         total += sum(allocated_below(path) for path in _below(root.rw) if os.path.basename(path) not in known)
         names = {path.name for path in ours}
         return total + sum(
-            allocated_below(path)
+            freed_by(path)  # in tmp/ there may be half of a derived tree, whose files are the other one's
             for path in _below(root.path)
             if os.path.basename(path) not in names and not self._is_of_database(path)
         )
