@@ -84,3 +84,20 @@ def test_ctrl_c_tells_them_to_stop_and_waits_for_nobody_who_does_not() -> None:
         interrupted()
     assert stopped.is_set()
     never.set()
+
+
+def test_a_thread_that_the_machine_does_not_give_is_not_waited_for() -> None:
+    ended: list[int] = []
+
+    def short_of_threads() -> None:
+        with Abreast(2) as threads:
+            threads.do(lambda: ended.append(1))
+            size = threading.stack_size(1 << 46)  # more than there are addresses
+            try:
+                threads.do(lambda: ended.append(2))
+            finally:
+                threading.stack_size(size)
+
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        short_of_threads()
+    assert ended == [1]

@@ -52,9 +52,10 @@ class Abreast:
         Raises:
             BaseException: What one that was started has raised.
         """
+        thread = threading.Thread(target=self._run, args=(work,), name="unpack", daemon=True)
         with self._changed:
-            self._running += 1
-        threading.Thread(target=self._run, args=(work,), name="unpack", daemon=True).start()
+            thread.start()
+            self._running += 1  # not before: the machine may give no more threads, and nobody waits for the end of none
         self._wait(self._most - 1)
         if self._error is not None:
             raise self._error
