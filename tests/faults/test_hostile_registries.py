@@ -376,3 +376,15 @@ def test_names_that_nobody_knows_leave_nothing_behind_for_ever() -> None:
             names.lookup(f"host-{number}.test", seconds=5)
 
     assert len(names._lookups) <= MOST
+
+
+def test_a_name_for_which_the_machine_gave_no_thread_is_asked_for_again() -> None:
+    names = Names(resolve=lambda *_, **__: [(0, 0, 0, "", ("192.0.2.1", 0))])
+    size = threading.stack_size(1 << 46)  # more than there are addresses
+    try:
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            names.lookup("registry.example", seconds=5)
+    finally:
+        threading.stack_size(size)
+
+    assert names.lookup("registry.example", seconds=5) == ["192.0.2.1"]

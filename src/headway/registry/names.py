@@ -99,8 +99,9 @@ class Names:
             now = time.monotonic()
             answered = lookup is not None and lookup.done.is_set()
             if lookup is None or (answered and (not lookup.found or now - lookup.started > FRESH_SECONDS)):
-                lookup = self._lookups[host] = _Lookup(now)
+                lookup = _Lookup(now)
                 threading.Thread(target=self._ask, args=(host, lookup), name="names", daemon=True).start()
+                self._lookups[host] = lookup  # not before: without a thread it would stay unanswered for everybody
             return lookup
 
     def _ask(self, host: str, lookup: _Lookup) -> None:
