@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,6 +162,20 @@ def test_a_layer_of_a_stopped_pull_is_forgotten() -> None:
     (damage,) = checked(Records([], in_chain=False), TOP).damage
 
     assert damage.remedy is Remedy.FORGET
+
+
+def test_thousands_of_damaged_images_are_found_in_no_time() -> None:
+    gone = [Digest.of(b"%d" % number) for number in range(20_000)]
+    images = [
+        StoredImage(image_id=ImageID(each), names=(), manifest=None, platform="", blobs=(each,), diff_ids=(TOP,))
+        for each in gone
+    ]
+    began = time.process_time()
+
+    found = checked(Records(images))
+
+    assert time.process_time() - began < 2
+    assert len(found.damage) == len(gone)
 
 
 def test_a_tree_in_ruins_is_told_of_briefly() -> None:

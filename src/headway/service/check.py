@@ -203,6 +203,9 @@ class _Plan:
     def __init__(self, blobs: BlobStore, images: Sequence[StoredImage]) -> None:
         self._blobs = blobs
         self._images = images
+        self._with_blob = _by_part(images, lambda image: () if image.is_lost else image.blobs)
+        self._with_layer = _by_part(images, lambda image: image.diff_ids)
+        self._with_chain = _by_part(images, lambda image: image.chain_ids)
         self._sizes: dict[str, int] = {}
         for image in images:
             self._sizes.update(self._promised(image))
@@ -228,17 +231,17 @@ class _Plan:
 
     def blobs(self, wrong: dict[Digest, str]) -> Iterator[Damage]:
         for digest, fault in wrong.items():
-            if images := [image for image in self._images if digest in image.blobs and not image.is_lost]:
+            if images := self._with_blob.get(digest):
                 yield self._damage(Kind.BLOB, digest, (fault,), images)
 
     def trees(self, wrong: Iterable[tuple[StoredTree, tuple[str, ...]]]) -> Iterator[Damage]:
         for tree, faults in wrong:
             if tree.chain_id is None:
-                images = [image for image in self._images if tree.diff_id in image.diff_ids]
+                images = self._with_layer.get(tree.diff_id, [])
                 damage = self._damage(Kind.LAYER, tree.diff_id, faults, images)
                 yield damage if tree.in_chain else msgspec.structs.replace(damage, remedy=Remedy.FORGET)
             else:
-                images = [image for image in self._images if tree.chain_id in image.chain_ids]
+                images = self._with_chain.get(tree.chain_id, [])
                 names = tuple(map(_hurt, images))
                 name = str(tree.chain_id)
                 yield Damage(kind=Kind.DERIVED, name=name, faults=faults, images=names, remedy=Remedy.REBUILD)
@@ -275,6 +278,17 @@ def sources(image: StoredImage) -> list[Reference]:
     if by_digest or image.manifest is None:
         return by_digest
     return list(dict.fromkeys(name.name_only().with_digest(image.manifest) for name in names))
+
+
+def _by_part(
+    images: Iterable[StoredImage], parts: Callable[[StoredImage], Iterable[Digest]]
+) -> dict[str, list[StoredImage]]:
+    """Return the images that have each part: where much is damaged, nobody looks through all of them for each."""
+    found: dict[str, list[StoredImage]] = {}
+    for image in images:
+        for part in dict.fromkeys(parts(image)):
+            found.setdefault(part, []).append(image)
+    return found
 
 
 def _hurt(image: StoredImage) -> HurtImage:
