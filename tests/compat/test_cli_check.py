@@ -302,6 +302,24 @@ def test_a_database_whose_index_misses_a_row_is_told_and_rebuilt(headway: Cli, r
     assert os.listdir(headway.data_root / "trees") == []
 
 
+def test_what_sqlite_says_of_a_damaged_database_is_one_line_without_its_heading(headway: Cli) -> None:
+    database = headway.data_root / "headway.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((size,),) = connection.execute("PRAGMA page_size").fetchall()
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'names'").fetchall()
+    data = bytearray(database.read_bytes())
+    data[(page - 1) * size + 7] ^= 16  # how many bytes are said to be lost between the rows
+    database.write_bytes(data)
+
+    told = headway("check").stderr
+    mended = headway("check", "--repair", "-f").stderr
+
+    assert "the database: Fragmentation of " in told
+    assert f"{database} was damaged: Fragmentation of " in mended
+    assert "***" not in told + mended
+
+
 def test_without_a_terminal_repair_needs_force_and_changes_nothing(headway: Cli, registry: Registry) -> None:
     (tree(headway, 2) / "srv" / "big").unlink()
 

@@ -54,6 +54,11 @@ def _translated(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreError(f"{path}: {error}")
 
 
+def faults_in(found: str) -> list[str]:
+    """Return what a row of SQLite's own checks says, without the headings; nothing where all is well."""
+    return [line for line in found.splitlines() if line != "ok" and not line.startswith("***")]
+
+
 def is_disk_full(path: Path) -> bool:
     """Tell whether the disk has no room for the files that SQLite keeps beside a database."""
     try:

@@ -11,6 +11,7 @@ from headway.interfaces.inventory import StoredImage, StoredTree
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
+from headway.store.database_failures import faults_in
 from headway.store.layer_rows import decode_report, tree_directory
 
 
@@ -126,9 +127,8 @@ class SqliteInventory:
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with the database itself."""
         try:
-            for (fault,) in self._database.query("PRAGMA integrity_check(20)"):
-                if fault != "ok":
-                    yield f"the database: {fault}"
+            for (found,) in self._database.query("PRAGMA integrity_check(20)"):
+                yield from (f"the database: {line}" for line in faults_in(found))
             for table, _, parent, _ in self._database.query("PRAGMA foreign_key_check"):
                 yield f"the database: a row of {table} names one of {parent} that is not there"
         except StoreError as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 from headway.errors import StoreCorruptError, StoreError
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
-from headway.store.database_failures import database_errors
+from headway.store.database_failures import database_errors, faults_in
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
 from headway.store.record_log import (
@@ -76,8 +76,8 @@ def _fault(root: DataRoot) -> str:
             change = counted(connection)
     except StoreCorruptError as error:
         return str(error)
-    if found != "ok":
-        return f"{root.database} was damaged: {found}"
+    for fault in faults_in(found):
+        return f"{root.database} was damaged: {fault}"
     with disk_errors(root.record_log):
         is_older = change < last_change(root.record_log)
     return f"{root.database} was older than the rest of the store" if is_older else ""
@@ -88,8 +88,8 @@ def _hidden_fault(root: DataRoot) -> str:
     with database_errors(root.database), closing(sqlite3.connect(root.database)) as connection:
         ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
         is_torn = connection.execute("PRAGMA foreign_key_check").fetchone() is not None
-    if found != "ok":
-        return f"{root.database} was damaged: {found}"
+    for fault in faults_in(found):
+        return f"{root.database} was damaged: {fault}"
     return f"{root.database} was damaged: rows name others that are not there" if is_torn else ""
 
 
