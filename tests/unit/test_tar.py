@@ -357,6 +357,13 @@ def test_a_checksum_over_signed_bytes_is_accepted() -> None:
     assert one(old + END).name == b"caf\xe9"
 
 
+@pytest.mark.parametrize("form", [b"%06o\0 ", b"%07o\0", b"%08o", b"%06o  ", b"%o\0\0\0\0", b" %06o\0"])
+def test_a_checksum_is_a_number_like_others(form: bytes) -> None:
+    block = header(b"a")
+
+    assert one(block[:148] + form % int(block[148:154], 8) + block[156:] + END).name == b"a"
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -84,7 +84,9 @@ def checksum_matches(data: bytes, at: int, stored: bytes) -> bool:
     middle = at + 256
     total = (adler32(data[at:middle], 0) & 0xFFFF) + (adler32(data[middle : at + BLOCK], 0) & 0xFFFF)
     digits = stored[:6]
-    expected = int(digits, 8) if digits.isdigit() else number(stored)
+    if digits.isdigit() and total - sum(stored) + 256 == int(digits, 8):  # nearly always
+        return True
+    expected = number(stored)
     if total - sum(stored) + 256 == expected:
         return True
     blanked = data[at : at + 148] + b" " * 8 + data[at + 156 : at + BLOCK]
