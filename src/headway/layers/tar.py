@@ -258,10 +258,10 @@ class TarReader:
             raise ValueError(f"it has more than {limits.entries} entries")
         if len(entry.name) > limits.path_bytes or len(entry.linkname) > limits.path_bytes:
             raise ValueError(f"a name is longer than {limits.path_bytes} bytes")
-        if not 0 <= entry.size <= limits.expanded_bytes:
+        if not 0 <= entry.size <= limits.expanded_bytes and entry.kind not in WITHOUT_BODY:
             raise ValueError(f"a file of {entry.size} bytes")
         if not -_TIME_LIMIT < entry.mtime_ns < _TIME_LIMIT:
-            raise ValueError("a time of change that cannot be")
+            entry.mtime_ns = 0  # as Docker has it for what no file system can store
 
     def _finish(self) -> None:
         """Consume the rest: a second zero block and whatever follows."""

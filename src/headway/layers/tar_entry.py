@@ -11,7 +11,7 @@ from types import MappingProxyType
 import msgspec
 
 from headway.layers import tar_pax
-from headway.layers.tar_header import ID_LIMIT, directories, number, rights, seconds, text
+from headway.layers.tar_header import device, in_prefix, number, owner, rights, seconds, text
 from headway.layers.tar_pax import NANOSECONDS
 from headway.layers.tar_sparse import Map
 
@@ -71,8 +71,8 @@ def outline(fields: tuple[bytes, ...]) -> tuple[bytes, bytes, int]:
     """
     name, _, size, _, _, kind, _, magic, _, prefix, trailer = fields
     name = name.partition(b"\0")[0]
-    if prefix[0] and magic.startswith(b"ustar\0"):
-        name = directories(prefix, trailer) + b"/" + name
+    if prefix[0]:
+        name = in_prefix(name, prefix, magic, trailer)
     return name, _FILES.get(kind, kind), number(size)
 
 
@@ -83,7 +83,7 @@ def plain_entry(fields: tuple[bytes, ...]) -> Entry:
         ValueError: A number is not one.
     """
     name, kind, size = outline(fields)
-    _, owned, _, mtime, _, _, linkname, _, device, _, _ = fields
+    _, owned, _, mtime, _, _, linkname, magic, numbers, _, _ = fields
     mode, uid, gid = rights(owned)
     return Entry(
         name,
@@ -94,7 +94,7 @@ def plain_entry(fields: tuple[bytes, ...]) -> Entry:
         size,
         seconds(mtime) * NANOSECONDS,
         text(linkname) if linkname[0] else b"",
-        (number(device[:8]), number(device[8:])) if kind in _DEVICES else (0, 0),
+        device(numbers, magic) if kind in _DEVICES else (0, 0),
     )
 
 
@@ -129,14 +129,7 @@ def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]
     if value := pax.get(b"size"):
         entry.size = tar_pax.integer(value)
     if value := pax.get(b"uid"):
-        entry.uid = _owner(value)
+        entry.uid = owner(tar_pax.integer(value))
     if value := pax.get(b"gid"):
-        entry.gid = _owner(value)
+        entry.gid = owner(tar_pax.integer(value))
     return (entry.name, entry.size) == before
-
-
-def _owner(value: bytes) -> int:
-    owner = tar_pax.integer(value)
-    if owner >= ID_LIMIT:
-        raise ValueError(f"an owner {owner} that cannot be")
-    return owner

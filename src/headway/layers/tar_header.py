@@ -18,10 +18,10 @@ unpack_header = struct.Struct("100s24s12s12s8sc100s8s64x16s155s8x4s").unpack_fro
 ``uname`` and ``gname`` are left out: layers are applied by number (moby-behaviour 4.8).
 """
 
-ID_LIMIT = (1 << 32) - 1
-"""First number that is no owner: chown(2) takes it for "leave it"."""
-
+_NOBODYS = (1 << 32) - 1  # chown(2) takes it for "leave it"
+_NUMBERS = range(-(1 << 63), 1 << 63)
 _OCTAL = frozenset(b"01234567")
+_GNU = b"ustar  \0"
 
 
 def text(field: bytes) -> bytes:
@@ -38,7 +38,7 @@ def number(field: bytes) -> int:
     """Return a numeric field: octal digits, or GNU's base-256 where the top bit is set. An empty field is 0.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: It is neither, or takes more than 64 bits.
     """
     digits = field[:-1]
     if digits.isdigit() and field[-1] in b"\0 ":  # what nearly every archive has
@@ -47,7 +47,10 @@ def number(field: bytes) -> int:
     if first & 0x80:
         # The top bit is the mark, the next one the sign.
         value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
-        return value - (1 << (8 * len(field) - 1)) if first & 0x40 else value
+        value -= (1 << (8 * len(field) - 1)) if first & 0x40 else 0
+        if value not in _NUMBERS:
+            raise ValueError(f"{field!r} is too large a number")
+        return value
     digits = text(field.lstrip(b"\0 ")).rstrip(b" ")
     if not _OCTAL.issuperset(digits):
         raise ValueError(f"{field!r} is not a number")
@@ -65,10 +68,51 @@ def rights(field: bytes) -> tuple[int, int, int]:
     Raises:
         ValueError: They cannot be that.
     """
-    mode, uid, gid = number(field[:8]), number(field[8:16]), number(field[16:])
-    if not (0 <= uid < ID_LIMIT and 0 <= gid < ID_LIMIT):
-        raise ValueError(f"an owner {uid}:{gid} that cannot be")
-    return mode & 0o7777, uid, gid
+    return number(field[:8]) & 0o7777, owner(number(field[8:16])), owner(number(field[16:]))
+
+
+def owner(number: int) -> int:
+    """Return what a number means as an owner or group: its low 32 bits, and root where those say nobody (as Docker).
+
+    chown(2) gets those bits from Docker, and leaves what root has just made to root where all of them are set.
+    """
+    low = number & 0xFFFFFFFF
+    return 0 if low == _NOBODYS else low
+
+
+def device(field: bytes, magic: bytes) -> tuple[int, int]:
+    """Return the major and minor number of a device node, as far as Docker has them: their low 12 and 20 bits.
+
+    Archives from before POSIX have none.
+
+    Raises:
+        ValueError: They are not numbers.
+    """
+    if not magic.startswith(b"ustar\0") and magic != _GNU:
+        return 0, 0
+    return number(field[:8]) & 0xFFF, number(field[8:]) & 0xFFFFF
+
+
+def in_prefix(name: bytes, prefix: bytes, magic: bytes, trailer: bytes) -> bytes:
+    """Return a name with the directories that stand in the header's prefix before it.
+
+    GNU tar has two times there. What is neither of them is a prefix as well, if it is ASCII: Go's writers before
+    1.8, and so Docker's own, put one into GNU headers.
+    """
+    if magic.startswith(b"ustar\0"):
+        return directories(prefix, trailer) + b"/" + name
+    if magic == _GNU and not _are_times(prefix) and (above := text(prefix)).isascii():
+        return above + b"/" + name
+    return name
+
+
+def _are_times(prefix: bytes) -> bool:
+    try:
+        for field in (prefix[:12], prefix[12:24]):
+            number(field)
+    except ValueError:
+        return False
+    return True
 
 
 def checksum_matches(data: bytes, at: int, stored: bytes) -> bool:
