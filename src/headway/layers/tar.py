@@ -3,8 +3,8 @@
 Rule 1: bytes come in once, in order, in pieces; bodies go out as views of those pieces, never copied.
 Rule 2: every byte of the stream is consumed, behind the end marker too, for the diff ID covers it.
 Rule 3: names are bytes, exactly as in the archive: what they mean on a file system is the applier's business.
-Rule 4: where readers differ, this one does what Go's archive/tar does, since that is what Docker unpacks
-        with; except that global pax headers apply to what follows, as POSIX says and GNU tar does.
+Rule 4: where readers differ, this one does what Docker, containerd and podman do, which unpack with Go's archive/tar:
+        global pax headers mean nothing, and of several headers of one kind before an entry the last one counts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from headway.layers.tar_pax import NANOSECONDS
 
 _EXTENSIONS = frozenset((b"x", b"g", b"L", b"K"))
 _ZEROS = bytes(BLOCK)
-_GLOBALS = 64  # each entry costs what there are
 _TIME_LIMIT = NANOSECONDS << 62
 
 
@@ -36,7 +35,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         remembered: Most half kilobytes that directories, and entries that a tree cannot hold as they are, may take up
             until the end (`remembered.units`).
         expanded_bytes: Longest tar, and longest sparse file.
-        extension_bytes: Longest pax header or GNU long name; Go's archive/tar has the same. All global records.
+        extension_bytes: Most bytes of pax headers and GNU long names before one entry.
     """
 
     path_bytes: int = 4095
@@ -118,7 +117,6 @@ class TarReader:
         self._before = 0  # bytes of the stream before this piece
         self._left = 0  # bytes of the current body that were not given out
         self._padding = 0  # bytes between that body and the next header
-        self._globals = NOTHING
         self._extended = 0  # bytes of the next entry's extension headers
         self.entries = 0
 
@@ -184,9 +182,8 @@ class TarReader:
                 raise ValueError("truncated: it ends behind the extended header of an entry")
             return None
         entry = plain_entry(fields)
-        if pax or long or self._globals:
-            same = extend(entry, {**self._globals, **pax} if self._globals else pax, long)
-            self._step = PLAIN if same else OTHER
+        if pax or long:
+            self._step = PLAIN if extend(entry, pax, long) else OTHER
         if entry.kind == OLD_FILE:
             entry.kind = DIRECTORY if entry.name.endswith(b"/") else FILE
         self._check(entry)
@@ -227,20 +224,9 @@ class TarReader:
         self._padding = -size % BLOCK
         if kind in (b"L", b"K"):
             return pax, {**long, kind: text(data)}
-        if kind == b"x":
-            pax = {} if pax is NOTHING else pax  # added to, for an entry may have as many headers as it likes
-            tar_pax.collect(data, pax)
-        else:
-            self._globals = self._limited({**self._globals, **tar_pax.global_records(data)})
-        return pax, long
-
-    def _limited(self, records: dict[bytes, bytes]) -> dict[bytes, bytes]:
-        """Return global records, unless they are more than each entry should cost."""
-        if len(records) > _GLOBALS:
-            raise ValueError(f"it has more than {_GLOBALS} global records")
-        if sum(len(key) + len(value) for key, value in records.items()) > self._limits.extension_bytes:
-            raise ValueError(f"it has more than {self._limits.extension_bytes} bytes of global records")
-        return records
+        records = tar_pax.collect(data)
+        # Docker hands a global header on as an entry, and skips it: what came before it belonged to it.
+        return (records, long) if kind == b"x" else (NOTHING, NOTHING)
 
     def _map(self, entry: Entry, kind: bytes, block: bytes, at: int) -> None:
         """Find out where the parts of a sparse file belong."""

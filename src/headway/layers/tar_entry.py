@@ -44,7 +44,7 @@ class Entry(msgspec.Struct, gc=False):
         mtime_ns: Time of the last change, nanoseconds since the epoch, maybe negative.
         linkname: Target of a hard link or symlink.
         device: Major and minor number of a device node.
-        pax: Records of its extended headers, global ones included.
+        pax: Records of its extended header.
         xattrs: Extended attributes.
         sparse: Offset and length of each part that the body holds, where the file has holes; else None.
     """
@@ -115,21 +115,22 @@ def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]
         ValueError: A value is not what its key asks for.
     """
     before = entry.name, entry.size
+    tar_pax.check_unused(pax)
     entry.pax = pax
     entry.xattrs = tar_pax.xattrs(pax)
     name = long.get(b"L") or pax.get(b"path")
     if b"GNU.sparse.map" in pax or b"GNU.sparse.major" in pax:
-        name = pax.get(b"GNU.sparse.name") or name
+        name = tar_pax.sparse_name(pax) or name
     if name:
-        entry.name = tar_pax.path(name)
+        entry.name = name
     if link := long.get(b"K") or pax.get(b"linkpath"):
-        entry.linkname = tar_pax.path(link)
+        entry.linkname = link
     if value := pax.get(b"mtime"):
         entry.mtime_ns = tar_pax.nanoseconds(value)
     if value := pax.get(b"size"):
-        entry.size = tar_pax.integer(value)
+        entry.size = tar_pax.signed(value)
     if value := pax.get(b"uid"):
-        entry.uid = owner(tar_pax.integer(value))
+        entry.uid = owner(tar_pax.signed(value))
     if value := pax.get(b"gid"):
-        entry.gid = owner(tar_pax.integer(value))
+        entry.gid = owner(tar_pax.signed(value))
     return (entry.name, entry.size) == before
