@@ -12,14 +12,15 @@ from headway.oci.digest import DiffID, Digest, digest_fault
 
 
 def clean_name(name: str) -> str:
-    """Return a file's name in an archive without what changes nothing: ``./a//b`` is ``a/b``, the root is ``""``.
+    """Return a file's name in an archive without what changes nothing: ``./a//x/../b`` is ``a/b``, the root is ``""``.
 
     Raises:
         InvalidArchiveError: It leads out of the archive.
     """
-    if ".." in name.split("/") or "\0" in name:
+    clean = posixpath.normpath(name.lstrip("/"))  # below "/", what leads out would not show
+    if clean.split("/", 1)[0] == ".." or "\0" in name:
         raise InvalidArchiveError(f"it names a file outside of itself: {name[:255]!r}")
-    return posixpath.normpath("/" + name).lstrip("/")
+    return "" if clean == "." else clean
 
 
 def link_target(name: str, target: str) -> str:
