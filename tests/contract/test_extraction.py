@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from headway.errors import ConflictingKindError, InvalidLayerError, StoreError
+from headway.errors import ConflictingKindError, InvalidLayerError, NotADirectoryPathError, NotFoundError, StoreError
 from headway.layers.extraction import Rules, extract
+from headway.layers.file_access import RootfsAccess
 from tests.fakes.tars import Item, directory, file, hardlink, symlink, tar
 
 KEEP = Rules(keep_kinds=True)
@@ -118,3 +120,26 @@ def test_a_mode_is_never_given_to_what_a_symlink_leads_to(root: Path, monkeypatc
         extract([tar(Item("p", type="fifo", mode=0o6777))], root, b"", Rules())
 
     assert stat.S_IMODE(victim.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("path", ["/etc/hosts", "/etc/hosts/", "/etc/hosts/.", "/link/"])
+def test_a_file_is_no_place_to_unpack_into_however_it_is_asked_for(root: Path, path: str) -> None:
+    (root / "link").symlink_to("etc/hosts")
+
+    with pytest.raises(NotADirectoryPathError):
+        RootfsAccess().extract(root, path, BytesIO(tar(file("a"))))
+
+
+@pytest.mark.parametrize("path", ["/etc", "etc/", "/etc/.", "/link", "/link/", "/link/."])
+def test_a_directory_is_found_however_it_is_asked_for(root: Path, path: str) -> None:
+    (root / "link").symlink_to("/../etc")
+
+    RootfsAccess().extract(root, path, BytesIO(tar(file("a", b"1"))))
+
+    assert (root / "etc/a").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("path", ["/nope", "/nope/", "/etc/hosts/x/"])
+def test_a_place_that_is_not_there_is_named_as_it_was_asked_for(root: Path, path: str) -> None:
+    with pytest.raises(NotFoundError, match=path):
+        RootfsAccess().extract(root, path, BytesIO(tar(file("a"))))

@@ -7,10 +7,11 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from headway.errors import NotADirectoryPathError
+from headway.errors import NotADirectoryPathError, NotFoundError
 from headway.interfaces.files import TarSource
 from headway.layers.changes_tar import changes_archive
 from headway.layers.compression import expand
+from headway.layers.confinement import clamped
 from headway.layers.extraction import Rules, extract
 from headway.layers.rootfs_files import RootfsFiles
 from headway.layers.tar_writer import archive
@@ -46,12 +47,15 @@ class RootfsAccess:
         owner: tuple[int, int] | None = None,
     ) -> None:
         """Unpack a tar archive into the directory at `path`."""
+        inside = clamped(os.fsencode(path))  # without a slash behind it, for what is no directory is found as well
         with RootfsFiles(root) as files:
-            found = files.stat(path)
+            try:
+                found = files.stat(os.fsdecode(inside))
+            except NotFoundError:
+                raise NotFoundError("file", path) from None
             if found.link_target:
-                path = found.link_target
-                found = files.stat(path)
+                inside = os.fsencode(found.link_target).strip(b"/")
+                found = files.stat(found.link_target)
         if not stat.S_ISDIR(found.mode):
             raise NotADirectoryPathError
-        inside = os.fsencode(path).strip(b"/")
         extract(expand(source, lambda _: None), root, inside, Rules(keep_kinds=keep_kinds, owner=owner))
