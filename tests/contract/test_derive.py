@@ -53,6 +53,12 @@ LAYERS: dict[str, Sequence[Layer]] = {
     "a whiteout through a symlink": [BASE, [whiteout("lib/libc.so.6")]],
     "an opaque directory through a symlink": [BASE, [opaque("lib"), file("lib/only", b"x")]],
     "an implicit opaque directory": [BASE, [opaque("usr/lib"), file("usr/lib/only", b"x")]],
+    "an opaque root above implicit directories": [BASE, [opaque(""), file("usr/lib/only", b"x"), file("new/f", b"y")]],
+    "an opaque root below another layer": [
+        BASE,
+        [opaque(""), file("usr/lib/only", b"x")],
+        [file("usr/lib/second", b"y"), hardlink("link", "usr/lib/only")],
+    ],
     "a whiteout where there is nothing": [BASE, [whiteout("none/of/it"), file("root/x", b"x")]],
     "a hard link to a file with one name": [BASE, [hardlink("root/link", "root/.profile")]],
     "a hard link to a file with two names": [BASE, [hardlink("third", "usr/lib/libc.so")]],

@@ -104,6 +104,7 @@ class _Derivation:
             self._describe_as_raw("", "")
         else:
             self._describe_as_below("", self._below.root())
+            self._copy_opaque("", "")
 
     def _graft(self, raw_path: str, path: str) -> None:
         """Put the content of the layer's directory `raw_path` into the new tree's directory `path`."""
