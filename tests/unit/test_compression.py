@@ -114,13 +114,26 @@ def test_a_wrong_gzip_trailer_is_an_invalid_layer(engine: str, at: int) -> None:
 
 @pytest.mark.parametrize("tail", [b"\0", b"\0" * 5000, b"garbage", b"\x1e"])
 @pytest.mark.parametrize("step", [1, 1 << 20])
-@pytest.mark.parametrize("form", [Compression.GZIP, Compression.BZIP2])
-def test_what_follows_the_last_member_is_ignored(form: Compression, tail: bytes, step: int) -> None:
-    blob = _small(form) + tail
+def test_what_follows_the_last_member_of_gzip_is_ignored(tail: bytes, step: int) -> None:
+    blob = _small(Compression.GZIP) + tail
 
     result = unpacked(blob, step)
 
     assert result == b"headway " * 9
+
+
+@pytest.mark.parametrize("tail", [b"\0", b"\0" * 5000, b"garbage", b"B", b"BZ"])
+@pytest.mark.parametrize("step", [1, 1 << 20])
+def test_what_follows_a_bzip2_stream_and_is_none_is_refused_as_by_the_engines(tail: bytes, step: int) -> None:
+    with pytest.raises(InvalidLayerError, match=r"(broken|truncated) bzip2"):
+        unpacked(_small(Compression.BZIP2) + tail, step)
+
+
+@pytest.mark.parametrize("tail", [b"\0", b"\0" * 3, b"\0" * 5001, b"\0" * 3 + lzma.compress(b"x")])
+@pytest.mark.parametrize("step", [1, 7, 1 << 20])
+def test_xz_padding_that_is_no_multiple_of_four_bytes_is_refused_as_by_xz(tail: bytes, step: int) -> None:
+    with pytest.raises(InvalidLayerError, match=r"(broken|truncated) xz"):
+        unpacked(_small(Compression.XZ) + tail, step)
 
 
 @pytest.mark.parametrize("step", [1, 7, 1 << 20])

@@ -81,17 +81,32 @@ class _Ignored:
 
 
 class _Padding:
-    """A decoder that swallows zeros, up to the first byte that is none."""
+    """A decoder that swallows zeros, up to the first byte that is none.
+
+    Attributes:
+        is_whole: Whether they are as many as may be, a multiple of four.
+
+    Raises:
+        InvalidLayerError: From `decompress`: something follows a number of zeros that cannot be.
+    """
 
     eof = False
     needs_input = True
     unused_data = b""
+    is_whole = True
+
+    def __init__(self) -> None:
+        self._zeros = 0
 
     def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
         """Return nothing."""
         del max_length
         self.unused_data = data.lstrip(b"\0")
+        self._zeros += len(data) - len(self.unused_data)
+        self.is_whole = not self._zeros % 4
         self.eof = bool(self.unused_data)
+        if self.eof and not self.is_whole:
+            raise InvalidLayerError("broken xz stream: the padding behind a stream is no multiple of four bytes")
         return b""
 
 
@@ -227,7 +242,7 @@ class Xz:
 
     def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
         """See `Format`."""
-        return isinstance(decoder, _Padding) or (decoder is None and not head)
+        return decoder.is_whole if isinstance(decoder, _Padding) else decoder is None and not head
 
 
 def _accepted(name: str, window: int) -> int:
@@ -245,7 +260,7 @@ def _accepted(name: str, window: int) -> int:
 
 
 class Bzip2:
-    """Streams, one behind the other; what follows and is not one is ignored, as bzip2 does."""
+    """Streams, one behind the other, nothing else: bzip2 ignores what follows and is not one, the engines refuse it."""
 
     name = "bzip2"
     errors: tuple[type[Exception], ...] = (OSError, ValueError)
@@ -255,18 +270,16 @@ class Bzip2:
     def __init__(self) -> None:
         import bz2  # noqa: PLC0415 (late: few layers need it)
 
-        self._first = True
         self._new = bz2.BZ2Decompressor
 
     def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
         """See `Format`."""
-        if not self._first and not head.startswith(b"BZh"[: len(head)]):
-            return _Ignored(), [b""]
+        if not head.startswith(b"BZh"[: len(head)]):
+            raise InvalidLayerError("broken bzip2 stream: what follows a stream is not a stream")
         if len(head) < 3:
             return None
-        self._first = False
         return self._new(), [head]
 
     def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
         """See `Format`."""
-        return isinstance(decoder, _Ignored) or (decoder is None and not head)
+        return decoder is None and not head
