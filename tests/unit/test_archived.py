@@ -262,6 +262,8 @@ def test_nothing_known_is_a_fault() -> None:
         archived_images({"manifest.json": b"{}"}.get, None, AMD64)
     with pytest.raises(InvalidArchiveError, match="not JSON"):
         archived_images({"index.json": b"["}.get, None, AMD64)
+    with pytest.raises(InvalidArchiveError, match="not JSON"):
+        archived_images({"manifest.json": b"[] and more"}.get, None, AMD64)
     with pytest.raises(InvalidArchiveError, match="bytes long"):
         archived_images({"index.json": b" " * (64 << 20) + b"{}"}.get, None, AMD64)
 
