@@ -323,7 +323,7 @@ def test_what_has_no_content_has_none_even_where_its_header_gives_a_size(kind: s
 
 
 @pytest.mark.parametrize(
-    "end", [b"", b"\0" * 512, b"\0" * 700, END, END + b"garbage" * 1000, END + tar(file("hidden"))]
+    "end", [b"", b"\0" * 512, b"\0" * 1100, END, END + b"garbage" * 1000, END + tar(file("hidden"))]
 )
 @pytest.mark.parametrize("step", [1, 700, 1 << 20])
 def test_an_archive_may_end_in_any_of_these_ways_and_all_of_it_is_consumed(end: bytes, step: int) -> None:
@@ -334,6 +334,13 @@ def test_an_archive_may_end_in_any_of_these_ways_and_all_of_it_is_consumed(end: 
 
     assert names == [b"a"]
     assert reader.position == len(data)
+
+
+@pytest.mark.parametrize("end", [b"\0" * 513, b"\0" * 1023, b"\0" * 700])
+@pytest.mark.parametrize("step", [1, 700, 1 << 20])
+def test_half_an_end_marker_is_truncated_as_in_go(end: bytes, step: int) -> None:
+    with pytest.raises(InvalidLayerError, match="truncated"):
+        list(TarReader(pieces(tar(file("a", b"x"), end=end), step)))
 
 
 def test_an_empty_stream_is_an_empty_archive() -> None:

@@ -251,8 +251,11 @@ class TarReader:
 
     def _finish(self) -> None:
         """Consume the rest: a second zero block and whatever follows."""
-        if self._take_up_to(BLOCK).strip(b"\0"):
+        second = self._take_up_to(BLOCK)
+        if second.strip(b"\0"):
             raise ValueError("there is an empty block between its entries")
+        if 0 < len(second) < BLOCK:
+            raise ValueError("truncated: it ends inside its end marker")
         while True:
             self._take_up_to(self._end - self._at)
             if not self._refill():
