@@ -67,6 +67,19 @@ LAYERS: dict[str, Sequence[Layer]] = {
     "a hard link to a hard link": [BASE, [hardlink("one", "etc-file"), hardlink("two", "one")]],
     "a hard link over a lower file": [BASE, [hardlink("root/.profile", "etc-file")]],
     "a hard link to a file that then goes": [BASE, [hardlink("kept", "etc-file"), whiteout("etc-file")]],
+    "two hard links to a file that then goes": [
+        BASE,
+        [hardlink("kept", "etc-file"), hardlink("root/kept", "etc-file"), whiteout("etc-file")],
+    ],
+    "a hard link to a file that is then replaced": [BASE, [hardlink("kept", "etc-file"), file("etc-file", b"new")]],
+    "two hard links to a file that a directory replaces": [
+        BASE,
+        [hardlink("kept", "etc-file"), hardlink("too", "kept"), directory("etc-file/", mode=0o700)],
+    ],
+    "a hard link to one of two names that is then replaced": [
+        BASE,
+        [hardlink("third", "usr/lib/libc.so"), file("usr/lib/libc.so", b"new")],
+    ],
     "three layers": [
         BASE,
         [file("lib/second", b"2"), hardlink("usr/lib/link", "etc-file")],

@@ -81,6 +81,7 @@ class _Derivation:
         self._copied: dict[int, str] = {}
         self._inherited: list[tuple[str, MergedEntry, MergedView]] = []
         self._linked: list[tuple[str, str]] = []
+        self._first_links: dict[tuple[int, int], str] = {}
         self._disk_bytes = 0
 
     def run(self) -> LayerReport:
@@ -301,9 +302,7 @@ class _Derivation:
         parent, _, last = name.rpartition("/")
         path = join(self._merged.resolve(parent, follow_last=True), last)
         target = self._merged.resolve(linked, follow_last=False)
-        entry = self._merged.lstat(target)
-        if entry is None:  # the layer may remove the name behind the link
-            entry = self._below.lstat(target)
+        entry = self._linked_to(linked, target)
         if entry is None or entry.stored is None:
             raise InvalidLayerError(f"{name} is a hard link to {linked}, which no layer below has")
         if stat.S_ISDIR(entry.mode):
@@ -315,6 +314,10 @@ class _Derivation:
         if entry.tree == len(self._below.trees):
             self._link(target, path)
             return
+        first = self._first_links.setdefault((entry.tree, entry.stored.st_ino), path)
+        if first != path:
+            self._link(first, path)
+            return
         others = self._names_of(entry, entry.stored)
         self._copy(self._below.parent_of(entry), entry.name, entry.stored, path)
         self._inherited.append((path, entry, self._below))
@@ -323,10 +326,29 @@ class _Derivation:
                 self._ensure_directory(other.rpartition("/")[0])
                 self._link(path, other)
 
+    def _linked_to(self, linked: str, target: str) -> MergedEntry | None:
+        """Return what a hard link means, which the layer did not have when the link came.
+
+        Behind the link, the layer may have removed the name, or put something else there.
+        """
+        entry, below = self._merged.lstat(target), self._below.lstat(target)
+        if below is None or stat.S_ISDIR(below.mode):
+            return entry
+        return below if entry is None or self._has(linked) else entry
+
+    def _has(self, name: str) -> bool:
+        """Tell whether the layer itself has something of this name."""
+        parent, _, last = plain_name(name).rpartition("/")
+        try:
+            return not is_whiteout(os.stat(last, dir_fd=self._source.open(0, parent), follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
     def _names_of(self, entry: MergedEntry, status: os.stat_result) -> list[str]:
         """Return the visible names of a lower file; its link count tells at once where there is only one."""
         if status.st_nlink == 1:
-            return [entry.path] if self._merged.lstat(entry.path) else []
+            found = self._merged.lstat(entry.path)
+            return [entry.path] if found is not None and _is_same_file(found, entry.tree, status) else []
         return [found.path for found in self._merged.walk() if _is_same_file(found, entry.tree, status)]
 
     def _clear(self, path: str) -> None:
