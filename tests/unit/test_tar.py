@@ -268,6 +268,24 @@ def test_a_sparse_files_name_is_that_of_no_other_file() -> None:
     assert one(pax({"GNU.sparse.name": "b\0"}) + header(b"a") + END).name == b"a"
 
 
+@pytest.mark.parametrize(
+    "records",
+    [
+        {"GNU.sparse.major": "2", "GNU.sparse.minor": "0"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "1"},
+        {"GNU.sparse.major": "1"},
+        {"GNU.sparse.minor": "1", "GNU.sparse.map": "0,1"},
+        {"GNU.sparse.map": ""},
+    ],
+)
+def test_a_sparse_form_that_nobody_knows_is_a_file_like_others_as_in_go(records: dict[str, str]) -> None:
+    extended = pax({**records, "GNU.sparse.name": "b", "GNU.sparse.size": "9", "GNU.sparse.realsize": "9"})
+
+    ((entry, body),) = read(extended + tar(file("a", b"x")))
+
+    assert (entry.name, entry.sparse, entry.size, body) == (b"a", None, 1, b"x")
+
+
 def test_the_last_extended_header_before_an_entry_counts_as_in_go() -> None:
     data = pax({"path": "lost", "uid": "5"}) + pax({"mtime": "7"}) + tar(file("a"))
 
@@ -422,7 +440,7 @@ def test_a_checksum_is_a_number_like_others(form: bytes) -> None:
         pax({"atime": "now"}) + header(b"a"),
         pax({"ctime": "1.x"}) + header(b"a"),
         pax({"uname": "a\0b"}) + header(b"a"),
-        pax({"GNU.sparse.name": "a\0b", "GNU.sparse.map": "", "GNU.sparse.size": "0"}) + header(b"a"),
+        pax({"GNU.sparse.name": "a\0b", "GNU.sparse.map": "0,0", "GNU.sparse.size": "0"}) + header(b"a"),
         pax({"gname": "a\0b"}) + header(b"a"),
         pax({"": "b"}) + header(b"a"),
         pax({"a\0": "b"}) + header(b"a"),

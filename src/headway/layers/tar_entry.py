@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from headway.layers import tar_pax
+from headway.layers import tar_pax, tar_sparse
 from headway.layers.tar_header import device, in_prefix, number, owner, rights, seconds, text
 from headway.layers.tar_pax import NANOSECONDS
 from headway.layers.tar_sparse import Map
@@ -119,7 +119,7 @@ def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]
     entry.pax = pax
     entry.xattrs = tar_pax.xattrs(pax)
     name = long.get(b"L") or pax.get(b"path")
-    if b"GNU.sparse.map" in pax or b"GNU.sparse.major" in pax:
+    if (b"GNU.sparse.map" in pax or b"GNU.sparse.major" in pax) and tar_sparse.form(pax) is not None:
         name = tar_pax.sparse_name(pax) or name
     if name:
         entry.name = name

@@ -67,6 +67,17 @@ def _old_entries(block: bytes, start: int, count: int) -> list[int]:
     return parts
 
 
+def form(records: Mapping[bytes, bytes]) -> int | None:
+    """Return which form GNU's sparse records have: 1 for 1.0, 0 for 0.0 and 0.1; None for none that is known.
+
+    As in Go: with records of an unknown form a file is what its header says, its name included.
+    """
+    version = records.get(b"GNU.sparse.major", b""), records.get(b"GNU.sparse.minor", b"")
+    if version == (b"", b""):
+        return 0 if records.get(b"GNU.sparse.map") else None
+    return {(b"1", b"0"): 1, (b"0", b"0"): 0, (b"0", b"1"): 0}.get(version)
+
+
 def pax(records: Mapping[bytes, bytes], take: Callable[[], bytes], stored: int) -> tuple[Map, int, int] | None:
     """Return map, real size and length of the data of an entry with GNU's sparse records; None without.
 
@@ -75,13 +86,14 @@ def pax(records: Mapping[bytes, bytes], take: Callable[[], bytes], stored: int) 
     Raises:
         ValueError: They make no sense.
     """
-    if records.get(b"GNU.sparse.major") == b"1" and records.get(b"GNU.sparse.minor") == b"0":
+    found = form(records)
+    if found is None:
+        return None
+    if found:
         size = integer(records.get(b"GNU.sparse.realsize", b""))
         parts, used = _map_in_body(take, stored)
         return checked(parts, size, stored - used), size, stored - used
     listed = records.get(b"GNU.sparse.map")
-    if listed is None:
-        return None
     size = integer(records.get(b"GNU.sparse.size", records.get(b"GNU.sparse.realsize", b"")))
     parts = [integer(part) for part in listed.split(b",")] if listed else []
     return checked(parts, size, stored), size, stored
