@@ -45,6 +45,7 @@ from tests.faults.story import (
     ResetAfter,
     SlowResponse,
     StallAfter,
+    Status,
 )
 from tests.faults.story import Fault as On
 from tests.faults.tls import Certificate
@@ -500,6 +501,47 @@ def test_a_port_that_drops_everything_is_not_asked_twice(monkeypatch: pytest.Mon
         client.manifest()
 
     assert ports == [5000]
+
+
+WEB = {"Content-Type": "text/html"}
+
+
+@pytest.mark.parametrize(
+    ("beside", "is_found"),
+    [(Status(404, WEB, b"<html>nothing here</html>"), False), (Status(404), False), (RedirectTo(""), True)],
+    ids=["page", "404", "redirect"],
+)
+def test_a_web_server_beside_a_registry_takes_it_no_tls(
+    monkeypatch: pytest.MonkeyPatch, certificate: Certificate, beside: Effect, *, is_found: bool
+) -> None:
+    cuts = [1]
+    with Registry([IMAGE], certificate=certificate) as registry, Registry([IMAGE]) as web:
+        web.faults = [On(RedirectTo(registry.url) if is_found else beside)]
+
+        class Once(Race):
+            def __init__(self, addresses: Sequence[str], port: int, *, seconds: float, segment_bytes: int = 0) -> None:
+                self.fails = port == 443 and bool(cuts) and bool(cuts.pop())
+                host = registry.host if port == 443 else web.host if port == 80 else f":{port}"
+                port = int(host.rpartition(":")[2])
+                super().__init__(addresses, port, seconds=seconds, segment_bytes=segment_bytes)
+
+            def run(self) -> tuple[socket.socket, str]:
+                if self.fails:
+                    raise TimeoutError
+                return super().run()
+
+        monkeypatch.setattr("headway.registry.connection.Race", Once)
+        with client_of("127.0.0.1", scheme="https") as client:
+            if is_found:
+                assert client.manifest()
+            else:
+                with pytest.raises(HeadwayError) as caught:
+                    client.manifest()
+                assert caught.value.retryable == (beside != Status(404))
+            asked = len(web.log)
+
+            assert client.manifest()
+            assert len(web.log) == asked  # all of this by TLS
 
 
 class Mute:

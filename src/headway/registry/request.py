@@ -17,7 +17,7 @@ from headway.distribution.endpoints import Endpoint
 from headway.distribution.health import What
 from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
 from headway.registry.address import Address
-from headway.registry.answers import MAX_REDIRECTS, redirected_to
+from headway.registry.answers import MAX_REDIRECTS, media_type_of, redirected_to
 from headway.registry.auth import Authorizer
 from headway.registry.failures import failure
 from headway.registry.http import Exchange
@@ -27,6 +27,7 @@ from headway.registry.sending import Body
 MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
 _NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.NO_ROUTE, Fault.PROXY}  # firewalld says "no route" of a port
 _WORKED = {200, 201, 202, 204}
+_OF_A_REGISTRY = {*_WORKED, 206, 401}
 
 
 class Sender(Protocol):
@@ -136,14 +137,15 @@ class Request:
             self._connect_seconds = self._client.hello_seconds
         try:
             return self._authorized("https")
-        except UnreachableError as error:
+        except (UnreachableError, MisbehavedError) as error:
             if not self._may_be_plain(error):
                 raise
-        except MisbehavedError:
-            if self._client.schemes(self._endpoint) == ["https"]:
-                raise
+            over_tls = error
         self._connect_seconds = None
-        return self._authorized("http")
+        exchange = self._authorized("http")
+        if exchange.status == 404 and media_type_of(exchange) == "text/html":
+            raise over_tls  # a web server beside the registry: of the image that says nothing
+        return exchange
 
     @property
     def _has_two_ports(self) -> bool:
@@ -151,9 +153,11 @@ class Request:
         host = self._endpoint.host
         return Address.parse("https", host, verify=False).port != Address.parse("http", host, verify=False).port
 
-    def _may_be_plain(self, error: UnreachableError) -> bool:
+    def _may_be_plain(self, error: UnreachableError | MisbehavedError) -> bool:
         if self._client.schemes(self._endpoint) == ["https"]:
             return False
+        if isinstance(error, MisbehavedError):
+            return True
         no_connection = error.fault is Fault.TIMEOUT and self._has_two_ports and not self._is_connected
         return error.fault in _NOT_TLS or no_connection
 
@@ -183,8 +187,9 @@ class Request:
             sent = {name: value for name, value in headers.items() if name != "Authorization" or address == origin}
             exchange = self._begin(self._client.exchange(address, self._method, target, sent, self._body))
             exchange.send()
-            if address == origin and (exchange.status != 400 or address.scheme == "https"):
-                # A server that wants TLS answers 400 to plain HTTP; that is no reason to leave TLS for good.
+            if address == origin and (address.scheme == "https" or exchange.status in _OF_A_REGISTRY):
+                # A server that wants TLS answers 400 to plain HTTP, and a web server beside the registry leads back to
+                # TLS or knows of nothing; where TLS only failed once, that is no reason to leave it for good.
                 self._client.scheme_worked(self._endpoint, address.scheme)
             following = redirected_to(exchange, target)
             if following is None:
