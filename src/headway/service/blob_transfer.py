@@ -104,6 +104,7 @@ class BlobTransfer:
         self._is_doubted = False
         self._untold: HeadwayError | None = None  # what went wrong, where that is not in the log yet
         self._unpacked = 0
+        self._is_committing = False
         self._retries: Counter[str] = Counter()
         self._machine = BlobDownload(
             descriptor.size,
@@ -142,6 +143,10 @@ class BlobTransfer:
     def unpacked_to(self, offset: int) -> None:
         """Take note of how much of the blob has been unpacked; called from the unpacking thread."""
         self._unpacked = offset
+
+    def committing(self) -> None:
+        """Take note that the unpacked layer is being committed, and the blob may go; the unpacking thread calls it."""
+        self._is_committing = True
 
     async def run(self) -> None:
         """Bring every byte, verified; consumers have been told when this returns.
@@ -191,13 +196,15 @@ class BlobTransfer:
         return False
 
     async def close(self) -> None:
-        """End all work on the ingest, though the caller is cancelled meanwhile; its bytes stay.
+        """End all work on the ingest; its bytes stay.
 
-        Who leaves a pull is cancelled, and once more with the group. A layer that is whole is being committed, perhaps.
+        Who leaves a pull is cancelled, and once more with the group. A commit is waited for all the same; unpacking is
+        not, which first works off all that has been expanded.
         """
         for consumer in self._consumers:
             consumer.abort()
-        await to_the_end(asyncio.gather(*(consumer.stop() for consumer in self._consumers)))
+        ending = asyncio.gather(*(consumer.stop() for consumer in self._consumers))
+        await (to_the_end(ending) if self._is_committing else ending)
 
     # Actions
 

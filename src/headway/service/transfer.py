@@ -155,6 +155,7 @@ class Transfers:
 
             def unpack(follower: Follower, verdict: Verdict[None]) -> None:
                 with self._unpacked(diff_id, descriptor.size, transfer, follower, verdict) as (directory, found):
+                    transfer.committing()
                     seconds = transfer.sync_due_in()
                     if self._layers.keep_tree(diff_id, directory, found) and not self._retain:
                         ingest.discard_unless_synced()
