@@ -86,7 +86,7 @@ def test_bytes_count_for_the_errand_that_they_came_on() -> None:
     assert meter.received_bytes == 1_201
 
 
-def test_what_a_full_disk_refuses_is_written_down_later() -> None:
+def test_what_a_full_disk_refuses_is_written_down_later_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     class Full(MemoryTraffic):
         is_full = True
 
@@ -101,11 +101,18 @@ def test_what_a_full_disk_refuses_is_written_down_later() -> None:
     with on_errand(registry="reg.example", image="reg.example/app:1"):
         meter.received(10)
         work.write()
+        work.write()
         meter.received(5)
         store.is_full = False
         work.write()
+        assert len(caplog.messages) == 1
+
+        meter.received(1)
+        store.is_full = True
+        work.write()
 
     assert [row.traffic.received for row in store.days()] == [15]
+    assert len(caplog.messages) == 2
 
 
 def test_a_day_that_has_begun_is_added_to_without_reading_the_others(tmp_path: Path) -> None:

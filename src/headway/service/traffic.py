@@ -43,6 +43,7 @@ class TrafficLedger:
         self._wall = wall
         self._unwritten: dict[Errand, Traffic] = {}
         self._writing = Lock()
+        self._is_told = False  # that the disk fails
 
     @asynccontextmanager
     async def group(self) -> AsyncIterator[asyncio.TaskGroup]:
@@ -80,9 +81,11 @@ class TrafficLedger:
             try:
                 self._store.add(day_of(self._wall()), self._unwritten)
             except HeadwayError as error:
-                log.warning("what crossed the network cannot be recorded: %s", error)
+                if not self._is_told:  # it is tried once a second, and a disk may be full for days
+                    log.warning("what crossed the network cannot be recorded: %s", error)
+                self._is_told = True
             else:
-                self._unwritten = {}
+                self._unwritten, self._is_told = {}, False
 
     def _note(self, counted: Mapping[Errand, Traffic]) -> None:
         """Have more written down the next time."""
