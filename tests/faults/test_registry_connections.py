@@ -119,6 +119,13 @@ def test_a_body_in_an_encoding_that_nobody_asked_for_is_named_before_a_byte_of_i
     assert (data, type(error)) == (b"", MisbehavedError)
 
 
+@pytest.mark.parametrize("encoding", [b"chunked ", b"\tChunked\t", b"chunked\t \r"])
+def test_chunks_are_chunks_whatever_white_space_is_around_the_word(encoding: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding:%s\r\n\r\n" % encoding
+    with world(RawResponse(head + b"%x\r\n%s\r\n0\r\n\r\n" % (SIZE, BLOB))) as (_, client):
+        assert client.fetch() == (0, BLOB)
+
+
 def test_interim_answers_are_passed_over() -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
     interim += b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"

@@ -83,6 +83,8 @@ class _Head:
 def _field(line: bytes) -> bytes:
     """Return a line of headers so that http.client does not take it for the end of them all (RFC 9112, 2.2 and 5.1).
 
+    White space behind the value is none of it: ``chunked`` with a blank would be no encoding that http.client knows.
+
     Raises:
         http.client.HTTPException: It is none; Content-Length and what else comes behind it would be lost.
     """
@@ -93,7 +95,7 @@ def _field(line: bytes) -> bytes:
     name = name.rstrip()
     if not colon or _NAME.fullmatch(name) is None:
         raise http.client.HTTPException("a header that is none")
-    return name + colon + value
+    return name + colon + value.rstrip(b" \t\r\n") + b"\r\n"
 
 
 class Response(http.client.HTTPResponse):
