@@ -9,20 +9,25 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
 from headway.distribution.endpoints import Endpoint, InsecureRegistries, mirror_endpoint
+from headway.distribution.proxies import ProxyRules
 from headway.errors import (
     Fault,
     HeadwayError,
     MisbehavedError,
+    ProxyRefusedError,
     UnreachableError,
 )
 from headway.registry.address import Address
 from headway.registry.blob import RegistryBlob
+from headway.registry.client import RegistryClient
+from headway.registry.credentials import anonymous
 from headway.registry.dialing import Race
+from headway.registry.http import HttpClient
 from headway.registry.tls import tls_context
 from tests.faults.auth import Auth, Bearer
 from tests.faults.client import (
@@ -554,8 +559,9 @@ def test_a_web_server_beside_a_registry_takes_it_no_tls(
 class Mute:
     """A plain HTTP server that waits for more whenever it does not understand, as some small ones do."""
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: bytes, *, seconds: float = 0.0) -> None:
         self._answer = answer
+        self._seconds = seconds  # for which it thinks
         self._listener = listen()
         self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.hello_bytes = 0
@@ -583,7 +589,9 @@ class Mute:
                     while sock.recv(65_536):
                         pass
                 else:
-                    sock.sendall(self._answer)
+                    time.sleep(self._seconds)
+                    with suppress(OSError):
+                        sock.sendall(self._answer)
 
 
 def test_a_plain_registry_that_is_silent_on_a_tls_hello_costs_a_moment() -> None:
@@ -595,6 +603,16 @@ def test_a_plain_registry_that_is_silent_on_a_tls_hello_costs_a_moment() -> None
 
         assert 0.2 <= time.monotonic() - began < 2
         assert 0 < server.hello_bytes < 4096
+
+
+def test_a_proxy_has_its_time_to_reach_an_insecure_registry() -> None:
+    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    with Mute(refusal, seconds=0.5) as proxy:
+        http = HttpClient("test", proxies=lambda: ProxyRules(https=f"http://{proxy.host}"))
+        client = RegistryClient(http, anonymous, hello_seconds=0.1)
+
+        with pytest.raises(ProxyRefusedError):
+            client.check(Endpoint("registry.test", secure=False))
 
 
 def test_a_secure_registry_is_never_asked_without_tls() -> None:

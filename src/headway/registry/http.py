@@ -92,6 +92,11 @@ class Exchange:
         return self._address
 
     @property
+    def is_direct(self) -> bool:
+        """Whether no proxy leads there."""
+        return self._client.proxy_for(self._address) is None
+
+    @property
     def is_connected(self) -> bool:
         """Whether there has been a connection for it, whatever became of that."""
         return self._connection is not None and "connect" in self._connection.took

@@ -206,7 +206,9 @@ class Request:
             self._exchange = exchange
         first_byte = MIRROR_SECONDS if self._endpoint.mirror else self.limit_seconds
         exchange.limit_seconds = min(self.limit_seconds, first_byte)
-        exchange.connect_seconds = self._connect_seconds
+        # A proxy is silent for as long as it takes to reach what is behind it: that is no port that drops everything.
+        if self._endpoint.mirror or (self._connect_seconds is not None and exchange.is_direct):
+            exchange.connect_seconds = self._connect_seconds
         exchange.hello_seconds = self._hello_seconds
         return exchange
 
