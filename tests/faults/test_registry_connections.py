@@ -639,10 +639,25 @@ def test_a_server_that_answers_400_to_plain_http_is_not_taken_for_a_plain_one() 
     with Mute(answer) as server, client_of(server.host, scheme="https", hello_seconds=0.1) as client:
         for _ in range(2):
             hellos = server.hello_bytes
-            with pytest.raises(MisbehavedError, match="HTTP 400"):
+            with pytest.raises(UnreachableError) as caught:
                 client.fetch()
 
+            assert caught.value.fault is Fault.TLS  # for what it wants it was only too slow
             assert server.hello_bytes > hellos
+
+
+def test_an_insecure_registry_whose_tls_is_slow_has_longer_for_it_each_time() -> None:
+    answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+    waits: list[float] = []
+    with Mute(answer) as server, client_of(server.host, scheme="https", hello_seconds=0.1) as client:
+        for _ in range(3):
+            began = time.monotonic()
+            with pytest.raises(UnreachableError):
+                client.fetch()
+            waits.append(time.monotonic() - began)
+
+    assert waits[1] >= 0.2
+    assert waits[2] >= 0.4
 
 
 def test_insecure_tls_settings_look_at_nothing() -> None:

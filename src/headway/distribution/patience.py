@@ -33,6 +33,10 @@ class Patience:
         """Return how long to wait."""
         return self._seconds.get((host, stage), BASE_SECONDS[stage])
 
+    def factor(self, host: str, stage: Stage) -> float:
+        """Return how many times as long as usual to wait."""
+        return self.seconds(host, stage) / BASE_SECONDS[stage]
+
     def too_short(self, host: str, stage: Stage) -> None:
         """Report that a wait ended without what it was for."""
         self._seconds[host, stage] = min(MAX_SECONDS, 2 * self.seconds(host, stage))

@@ -53,7 +53,8 @@ class RegistryClient:
     Args:
         http: Connections.
         credentials: Who we are, by host and repository.
-        hello_seconds: How long TLS at an insecure registry may be silent before plain HTTP is tried.
+        hello_seconds: How long TLS at an insecure registry may be silent before plain HTTP is tried; twice as long each
+            time that this has turned out too short.
         offline: See `Authorizer`.
         clock: Monotonic time, in seconds, by which registries are left alone.
     """

@@ -27,7 +27,8 @@ from headway.registry.sending import Body
 MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
 _NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.NO_ROUTE, Fault.PROXY}  # firewalld says "no route" of a port
 _WORKED = {200, 201, 202, 204}
-_OF_A_REGISTRY = {*_WORKED, 206, 401}
+_REGISTRYS = {*_WORKED, 206, 401}
+_JSON = "application/json"
 
 
 class Sender(Protocol):
@@ -132,7 +133,8 @@ class Request:
         schemes = self._client.schemes(self._endpoint)
         if len(schemes) == 1:
             return self._authorized(schemes[0])
-        self._hello_seconds = self._client.hello_seconds
+        patience = self._client.record.standing.patience
+        self._hello_seconds = self._client.hello_seconds * patience.factor(self._endpoint.host, "hello")
         if self._has_two_ports:
             self._connect_seconds = self._client.hello_seconds
         try:
@@ -143,8 +145,8 @@ class Request:
             over_tls = error
         self._connect_seconds = None
         exchange = self._authorized("http")
-        if exchange.status == 404 and media_type_of(exchange) == "text/html":
-            raise over_tls  # a web server beside the registry: of the image that says nothing
+        if _wants_tls(exchange) or (exchange.status == 404 and media_type_of(exchange) == "text/html"):
+            raise over_tls  # or a web server beside the registry answers: of the image that says nothing
         return exchange
 
     @property
@@ -187,9 +189,9 @@ class Request:
             sent = {name: value for name, value in headers.items() if name != "Authorization" or address == origin}
             exchange = self._begin(self._client.exchange(address, self._method, target, sent, self._body))
             exchange.send()
-            if address == origin and (address.scheme == "https" or exchange.status in _OF_A_REGISTRY):
-                # A server that wants TLS answers 400 to plain HTTP, and a web server beside the registry leads back to
-                # TLS or knows of nothing; where TLS only failed once, that is no reason to leave it for good.
+            if address == origin and (address.scheme == "https" or _is_registrys(exchange)):
+                # A server that wants TLS says so, and a web server beside the registry leads back to it or knows of
+                # nothing; where TLS only failed once, that is no reason to leave it for good.
                 self._client.scheme_worked(self._endpoint, address.scheme)
             following = redirected_to(exchange, target)
             if following is None:
@@ -237,3 +239,14 @@ class Request:
         if exchange is not None:
             self.received += exchange.received
             exchange.close()
+
+
+def _is_registrys(exchange: Exchange) -> bool:
+    """Tell whether it is a registry that answers, and not whatever else may be at a port."""
+    return exchange.status in _REGISTRYS or media_type_of(exchange) == _JSON
+
+
+def _wants_tls(exchange: Exchange) -> bool:
+    """Tell whether a server was asked by plain HTTP where it speaks TLS: Go says so without any header."""
+    is_so_said = not exchange.headers or media_type_of(exchange) == "text/html"
+    return exchange.status == 400 and exchange.address.scheme == "http" and is_so_said
