@@ -646,6 +646,18 @@ def test_a_server_that_answers_400_to_plain_http_is_not_taken_for_a_plain_one() 
             assert server.hello_bytes > hellos
 
 
+def test_a_plain_registry_that_has_got_a_certificate_is_asked_by_tls_from_then_on(certificate: Certificate) -> None:
+    with Registry([IMAGE]) as registry, client_of(registry.host, scheme="https") as client:
+        client.manifest()
+        wants_tls = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+        registry.faults = [On(RawResponse(wants_tls), nth=1)]
+        registry.show(certificate)
+
+        assert client.manifest()
+        assert client.fetch() == (0, BLOB)
+        assert [line.status for line in registry.log] == [200, 0, 200, 200]
+
+
 def test_an_insecure_registry_whose_tls_is_slow_has_longer_for_it_each_time() -> None:
     answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
     waits: list[float] = []

@@ -199,6 +199,10 @@ class RegistryClient:
         if not _says_how(endpoint):
             self._schemes[endpoint.host] = scheme
 
+    def scheme_changed(self, endpoint: Endpoint) -> bool:
+        """Forget which scheme a host answers to; tell whether another one may be tried."""
+        return not _says_how(endpoint) and self._schemes.pop(endpoint.host, None) is not None
+
     def count(self, received: int) -> None:
         """Add to `received_bytes`."""
         with self._lock:

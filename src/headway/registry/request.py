@@ -55,6 +55,9 @@ class Sender(Protocol):
     def scheme_worked(self, endpoint: Endpoint, scheme: str) -> None:
         """Remember which scheme a host answers to."""
 
+    def scheme_changed(self, endpoint: Endpoint) -> bool:
+        """Forget which scheme a host answers to; tell whether another one may be tried."""
+
     def count(self, received: int) -> None:
         """Take note of bytes that were received."""
 
@@ -132,7 +135,9 @@ class Request:
     def _sent(self) -> Exchange:
         schemes = self._client.schemes(self._endpoint)
         if len(schemes) == 1:
-            return self._authorized(schemes[0])
+            exchange = self._authorized(schemes[0])
+            if not self._wants_tls(exchange) or not self._client.scheme_changed(self._endpoint):
+                return exchange
         patience = self._client.record.standing.patience
         self._hello_seconds = self._client.hello_seconds * patience.factor(self._endpoint.host, "hello")
         if self._has_two_ports:
@@ -145,8 +150,8 @@ class Request:
             over_tls = error
         self._connect_seconds = None
         exchange = self._authorized("http")
-        if _wants_tls(exchange) or (exchange.status == 404 and media_type_of(exchange) == "text/html"):
-            raise over_tls  # or a web server beside the registry answers: of the image that says nothing
+        if self._wants_tls(exchange) or self._is_web_servers(exchange):
+            raise over_tls
         return exchange
 
     @property
@@ -167,9 +172,22 @@ class Request:
     def _is_connected(self) -> bool:
         return self._exchange is not None and self._exchange.is_connected
 
+    def _wants_tls(self, exchange: Exchange) -> bool:
+        """Tell whether the registry was asked by plain HTTP where it speaks TLS: Go says so without any header."""
+        is_asked_so = exchange.address == self._address("http")
+        is_so_said = not exchange.headers or media_type_of(exchange) == "text/html"
+        return is_asked_so and exchange.status == 400 and is_so_said
+
+    def _is_web_servers(self, exchange: Exchange) -> bool:
+        """Tell whether it is a web server beside the registry that knows of nothing: of the image that says nothing."""
+        is_asked_so = exchange.address == self._address("http")
+        return is_asked_so and exchange.status == 404 and media_type_of(exchange) == "text/html"
+
+    def _address(self, scheme: str) -> Address:
+        return Address.parse(scheme, self._endpoint.host, verify=self._endpoint.secure, registry=self._endpoint.host)
+
     def _authorized(self, scheme: str) -> Exchange:
-        host, secure = self._endpoint.host, self._endpoint.secure
-        address = Address.parse(scheme, host, verify=secure, registry=host)
+        address = self._address(scheme)
         if self._endpoint.blob_path:
             return self._redirected(address, self._headers)
         for _ in range(3):
@@ -244,9 +262,3 @@ class Request:
 def _is_registrys(exchange: Exchange) -> bool:
     """Tell whether it is a registry that answers, and not whatever else may be at a port."""
     return exchange.status in _REGISTRYS or media_type_of(exchange) == _JSON
-
-
-def _wants_tls(exchange: Exchange) -> bool:
-    """Tell whether a server was asked by plain HTTP where it speaks TLS: Go says so without any header."""
-    is_so_said = not exchange.headers or media_type_of(exchange) == "text/html"
-    return exchange.status == 400 and exchange.address.scheme == "http" and is_so_said
