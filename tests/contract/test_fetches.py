@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import msgspec
 import pytest
 
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.spread import Fetch
+from headway.distribution.streams import Streams
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.service.fetches import Fetches
@@ -70,9 +72,25 @@ async def test_who_is_cancelled_while_requests_end_does_not_share_the_link_any_m
     assert work.memory.sharing == 1
 
 
+@dataclass(frozen=True)
+class Flow:
+    """Requests for one blob, and what comes over the one that is under way."""
+
+    fetches: Fetches
+    stream: Body
+    streams: Streams
+
+    def shares(self, quarters: range, each: int) -> list[int]:
+        """Let so many bytes come in each quarter of a second, and return how many requests there may be behind it."""
+        found = []
+        for quarter in quarters:
+            self.stream.received_bytes += each
+            found.append(self.fetches.share(0, quarter / 4))
+        return found
+
+
 @asynccontextmanager
-async def flowing(rate: SharedRate) -> AsyncIterator[Callable[[range, int], list[int]]]:
-    """Give what lets bytes come each quarter of a second in one request, and says how many requests there may be."""
+async def flowing(rate: SharedRate) -> AsyncIterator[Flow]:
     has_begun, ends = threading.Event(), threading.Event()
 
     class Slow(Body):
@@ -98,31 +116,31 @@ async def flowing(rate: SharedRate) -> AsyncIterator[Callable[[range, int], list
     await asyncio.to_thread(has_begun.wait, 10)
     await fetches.wait(0.05)
 
-    def shares(quarters: range, each: int) -> list[int]:
-        found = []
-        for quarter in quarters:
-            stream.received_bytes += each
-            found.append(fetches.share(0, quarter / 4))
-        return found
-
-    yield shares
+    yield Flow(fetches, stream, work.streams)
     await fetches.stop()
 
 
 async def test_a_steady_flow_gets_more_streams() -> None:
-    async with flowing(SharedRate(0)) as shares:
-        assert max(shares(range(40), 500_000)) > 1
+    async with flowing(SharedRate(0)) as flow:
+        assert max(flow.shares(range(40), 500_000)) > 1
 
 
 async def test_what_comes_while_a_rate_is_kept_to_is_no_evidence_for_more_streams() -> None:
     rate = SharedRate(2_000_000)
-    async with flowing(rate) as shares:
-        shares(range(40), 500_000)
+    async with flowing(rate) as flow:
+        flow.shares(range(40), 500_000)
         rate.set(0)
-        assert shares(range(40, 44), 0) == [1, 1, 1, 1]
+        assert flow.shares(range(40, 44), 0) == [1, 1, 1, 1]
 
 
 async def test_a_pull_with_a_budget_keeps_to_one_stream_for_a_blob() -> None:
     with keeping_to(OwnLimits(has_budget=True)):
-        async with flowing(SharedRate(0)) as shares:
-            assert set(shares(range(40), 500_000)) == {1}
+        async with flowing(SharedRate(0)) as flow:
+            assert set(flow.shares(range(40), 500_000)) == {1}
+
+
+async def test_a_pull_that_keeps_to_a_rate_of_its_own_makes_no_link_look_thin() -> None:
+    with keeping_to(OwnLimits(rate=SharedRate(40_000))):
+        async with flowing(SharedRate(0)) as flow:
+            flow.shares(range(80), 10_000)
+            assert flow.streams.blobs_at_once > 1

@@ -22,13 +22,14 @@ from headway.oci.digest import DiffID, Digest
 from headway.records import LayerReport
 from headway.service.blob_transfer import Cost
 from headway.service.companions import Companions
+from headway.service.own_limits import OwnLimits, keeping_to
 from headway.service.slots import Slots
 from headway.service.stores import Stores
 from headway.service.tools import Source, TransferTools
 from headway.service.transfer import Transfers
 from tests.contract.test_receiver import tools
 from tests.fakes import images
-from tests.fakes.simulated_registry import SimulatedRegistry
+from tests.fakes.simulated_registry import Asked, SimulatedBlob, SimulatedRegistry
 from tests.fakes.stores import memory_stores
 from tests.faults.story import Fault, FlipByte, Status
 
@@ -153,6 +154,35 @@ async def test_a_group_that_is_cancelled_does_not_wait_for_what_unpacks(tmp_path
         applier.ends.set()
 
     assert is_over
+
+
+@pytest.mark.parametrize(("places", "most"), [(1, 1), (3, 2)])
+async def test_a_pull_that_keeps_to_a_rate_takes_no_more_places_than_it_may(
+    tmp_path: Path, places: int, most: int
+) -> None:
+    goes_on = threading.Event()
+    begun: list[str] = []
+
+    class Held(SimulatedBlob):
+        def open(self) -> int:
+            begun.append(self._asked.digest)
+            goes_on.wait(10)
+            return super().open()
+
+    class HeldRegistry(SimulatedRegistry):
+        def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> Held:
+            return Held(self, Asked("blob", "GET", endpoint.host, repository, descriptor.digest, offset, end), end)
+
+    async with scene(tmp_path, apply_layer, HeldRegistry([IMAGE, SMALL])) as here:
+        with keeping_to(OwnLimits(slots=Slots(places))):
+            async with asyncio.TaskGroup() as group:
+                for image in (IMAGE, SMALL):
+                    group.create_task(here.bring(image))
+                await asyncio.sleep(0.3)
+                at_once = len(begun)
+                goes_on.set()
+
+    assert (at_once, len(begun)) == (most, 2)
 
 
 async def test_an_image_that_calls_a_layer_by_a_wrong_name_does_not_keep_others_from_it(tmp_path: Path) -> None:

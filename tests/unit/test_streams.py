@@ -216,7 +216,7 @@ def test_one_blob_shows_what_the_link_is_before_others_join() -> None:
 def test_a_blob_too_small_to_show_anything_keeps_nobody_waiting() -> None:
     streams = Streams()
 
-    streams.finished()
+    streams.showed_nothing()
 
     assert streams.blobs_at_once > 1000
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from headway.composition.network import credential_source
 from headway.distribution.credentials import Credentials
 from headway.errors import InvalidSettingError
@@ -22,6 +24,7 @@ from headway.service.pull_runs import Bring
 from headway.service.pulls import Pulls
 from headway.service.remote_image import PullRequest
 from headway.service.shared_rate import SharedRate
+from headway.service.slots import Slots
 from headway.settings import Settings
 
 if TYPE_CHECKING:
@@ -88,9 +91,11 @@ def bringing(puller: Puller, spell: Spell) -> Bring:
     """Return what brings an image that is wished for."""
 
     def own_limits_of(wish: Wish) -> OwnLimits:
-        rate = SharedRate(wish.rate, over=puller.tools.rate) if wish.rate else None
         has_budget = wish.max_bytes is not None or own_limits().has_budget
-        return OwnLimits(attempts=wish.attempts, patience=wish.patience, rate=rate, has_budget=has_budget)
+        limits = OwnLimits(attempts=wish.attempts, patience=wish.patience, has_budget=has_budget)
+        if not wish.rate:
+            return limits
+        return msgspec.structs.replace(limits, rate=SharedRate(wish.rate, over=puller.tools.rate), slots=Slots(1))
 
     async def bring(wish: Wish, login: Credentials | None, report: Report) -> PullDone:
         request, charged = spell(wish, login), account()

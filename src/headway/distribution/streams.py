@@ -272,7 +272,7 @@ class Streams:
         if pace.rate * pace.seconds >= QUICK_EVIDENCE_BYTES or pace.seconds >= EVIDENCE_SECONDS:
             self.is_fast = pace.rate >= QUICK_BYTES_PER_SECOND
 
-    def finished(self) -> None:
-        """Report a whole blob: it was too small to show anything."""
+    def showed_nothing(self) -> None:
+        """Report what came and shows nothing of the link: a small blob that is whole, a flow that is held back."""
         if self.is_unknown:
             self._link = _Link.OPEN

@@ -159,7 +159,7 @@ class BlobTransfer:
                 pass
         finally:
             await self._fetches.stop()
-        self._tools.streams.finished()
+        self._tools.streams.showed_nothing()
         for consumer in self._consumers:
             consumer.approve()
 

@@ -66,7 +66,10 @@ class Fetches:
         flowing = sum(each.receiver.flows for each in self._running)
         received = self.received_bytes
         fresh, self._reported = received - self._reported, received
-        self._tools.streams.report(fresh, flowing=flowing, now=now)
+        if own_limits().rate is None:
+            self._tools.streams.report(fresh, flowing=flowing, now=now)
+        elif fresh:
+            self._tools.streams.showed_nothing()
         streams = self._streams(source)
         # More would bring no more of a rate, and of a budget they would waste what their ends have on the way.
         is_limited = rate_over(self._tools.rate).rate is not None or own_limits().has_budget

@@ -13,6 +13,9 @@ import msgspec
 
 from headway.distribution.backoff import RetryPolicy
 from headway.service.shared_rate import SharedRate
+from headway.service.slots import Slots
+
+_ANY_NUMBER = 1 << 30
 
 
 class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,12 +26,15 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
         patience: Seconds without a new byte after which it is given up once these are used up; None for the process's.
         rate: What it keeps to, which lies over the process's; None for that.
         has_budget: Whether there is an end to the bytes that may come.
+        slots: How many of its layers may come at once, beside the process's limit: what holds itself back takes no more
+            than one place from others, for as long as that takes.
     """
 
     attempts: int | None = None
     patience: float | None = None
     rate: SharedRate | None = None
     has_budget: bool = False
+    slots: Slots = msgspec.field(default_factory=lambda: Slots(_ANY_NUMBER))
 
     def policy(self, of_process: RetryPolicy) -> RetryPolicy:
         """Return when a download is given up."""

@@ -25,6 +25,7 @@ from headway.oci.digest import DiffID, Digest
 from headway.records import LayerBlob, LayerReport
 from headway.service.blob_transfer import BlobTransfer, Cost
 from headway.service.companions import Companion, Companions
+from headway.service.own_limits import own_limits
 from headway.service.progress import LayerProgress, Phase
 from headway.service.single_flight import SingleFlight
 from headway.service.slots import Slots
@@ -149,6 +150,7 @@ class Transfers:
             report(progress)
 
         async with (
+            own_limits().slots.slot() as own_slot,
             self._slots.slot() as slot,
             self._opened(descriptor, sources, tell) as (transfer, ingest),
         ):
@@ -167,7 +169,8 @@ class Transfers:
             try:
                 await transfer.run()
             finally:
-                slot.release()  # what follows needs no network, the end of what is stopped neither
+                for each in (slot, own_slot):
+                    each.release()  # what follows needs no network, the end of what is stopped neither
             transfer.report(Phase.UNPACKING)
             await transfer.outlast(unpacking)
             await disk(ingest.commit if self._retain else ingest.discard)
