@@ -197,7 +197,6 @@ def test_symlinks_that_double_at_each_step_cost_little(world: World) -> None:
         ([directory("d"), hardlink("h", "d")], "it is a hard link to a directory"),
         ([hardlink("h", "")], "it is a hard link to a directory"),
         ([Item("x", type="M")], "its kind b'M' is not known"),
-        ([Item("c", type="char", device=(5000, 0))], "there is no device 5000:0"),
         ([directory("d"), file("d/f"), hardlink("d", "d/f")], "No such file or directory"),
         ([directory("d/e", records=BROKEN), file("f")], f"entry 'd/e' {REFUSED}"),
         ([directory("./", records=BROKEN), file("f")], f"entry './' {REFUSED}"),
