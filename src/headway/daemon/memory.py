@@ -8,6 +8,7 @@ from the page cache at the price of a page fault.
 from __future__ import annotations
 
 import ctypes
+import gc
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,7 +21,11 @@ _READ_ONLY = ("r-xp", "r--p")
 
 
 def give_back() -> None:
-    """Let go of free memory and of pages of programs; on a system that cannot, nothing happens."""
+    """Let go of free memory and of pages of programs; on a system that cannot, nothing happens.
+
+    What start-up made stays as long as the process: no later search for garbage looks at it.
+    """
+    gc.freeze()
     trim_heaps()
     try:
         madvise = ctypes.CDLL(None).madvise
