@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from headway.errors import StoreFullError
 from headway.interfaces.traffic import Errand, Traffic, TrafficStore, on_errand
 from headway.registry.meter import Meter
+from headway.service import traffic
 from headway.service.lanes import Lanes
 from headway.service.traffic import TrafficLedger
 from headway.store.database import Database
@@ -84,6 +86,27 @@ def test_bytes_count_for_the_errand_that_they_came_on() -> None:
         ("2026-01-02", APP): Traffic(received=1_200, useful=900),
     }
     assert meter.received_bytes == 1_201
+
+
+async def test_who_has_counted_nothing_wakes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "WRITE_SECONDS", 0.01)
+    meter, store, lanes = Meter(), MemoryTraffic(), Lanes()
+    asked: list[object] = []
+
+    async def database(work: Callable[..., None]) -> None:
+        asked.append(work)
+        work()
+
+    monkeypatch.setattr(lanes, "database", database)
+    async with TrafficLedger(meter, store, lanes, lambda: NOON).group():
+        await asyncio.sleep(0.1)
+        while_idle = len(asked)
+        with on_errand(registry="reg.example", image="reg.example/app:1"):
+            meter.received(10)
+        await asyncio.sleep(0.1)
+
+    assert (while_idle, len(asked)) == (0, 1)
+    assert [row.traffic.received for row in store.days()] == [10]
 
 
 def test_what_a_full_disk_refuses_is_written_down_later_and_told_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -90,6 +90,10 @@ class TrafficCounter(Protocol):
     def reused(self, count: int) -> None:
         """Take note of content that did not have to come."""
 
+    @property
+    def has_counted(self) -> bool:
+        """Whether anything was counted since the last `take`."""
+
     def take(self) -> Mapping[Errand, Traffic]:
         """Return what was counted since the last call."""
 

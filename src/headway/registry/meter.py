@@ -64,6 +64,11 @@ class Meter:
         if (charged := account()) is not None:
             charged.add(now.registry, traffic)
 
+    @property
+    def has_counted(self) -> bool:
+        """See `interfaces.traffic.TrafficCounter`."""
+        return bool(self._counted)
+
     def take(self) -> dict[Errand, Traffic]:
         """See `interfaces.traffic.TrafficCounter`."""
         with self._lock:

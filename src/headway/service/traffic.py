@@ -67,7 +67,8 @@ class TrafficLedger:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(WRITE_SECONDS)
-            await self._lanes.database(self.write)
+            if self._unwritten or self._counter.has_counted:  # an idle daemon wakes no other thread each second
+                await self._lanes.database(self.write)
 
     def write(self) -> None:
         """Write down what was counted since the last time; a disk that fails keeps nothing from going on.
