@@ -18,12 +18,12 @@ import stat
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from headway.errors import InvalidLayerError
 from headway.layers.copying import Copier, disk_failures, own_prefix, read_xattrs
+from headway.layers.derived_report import Known
 from headway.layers.directories import Directories
 from headway.layers.merged import Described, MergedEntry, MergedView, is_opaque, join, plain_name
 from headway.layers.tree_files import members
@@ -32,7 +32,6 @@ from headway.records import LayerReport, Tree
 
 _UNDESCRIBED = 0o755
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}
-_Known = TypeVar("_Known")
 
 
 def derive_tree(lower: Sequence[Tree], raw: Tree, target_dir: Path) -> LayerReport:
@@ -77,10 +76,8 @@ class _Derivation:
         self._copier = Copier()
         self._times: dict[str, int] = {}
         self._redirected: list[tuple[str, str]] = []
-        self._moved: dict[str, str] = {}
+        self._known = Known(raw.report)
         self._copied: dict[int, str] = {}
-        self._inherited: list[tuple[str, MergedEntry, MergedView]] = []
-        self._linked: list[tuple[str, str]] = []
         self._first_links: dict[tuple[int, int], str] = {}
         self._disk_bytes = 0
 
@@ -96,7 +93,8 @@ class _Derivation:
             directory = self._made.open(0, path)
             os.utime(directory, ns=(mtime_ns, mtime_ns))
             self._disk_bytes += 512 * os.stat(directory).st_blocks
-        return self._report()
+        is_described = self._raw.report.root_entry or any(tree.report.root_entry for tree in self._below.trees)
+        return self._known.report(root_entry=is_described, disk_bytes=self._disk_bytes)
 
     # --- directories and what lies in them ---
 
@@ -144,7 +142,7 @@ class _Derivation:
             return
         self._ensure_directory(path)
         self._copy_opaque(raw_path, path)
-        self._moved[raw_path] = path
+        self._known.moved(raw_path, path)
         self._graft(raw_path, path)
 
     def _brings_something(self, raw_path: str) -> bool:
@@ -222,7 +220,7 @@ class _Derivation:
             self._describe(path, directory, entry.stored)
         finally:
             os.close(directory)
-        self._inherited.append((path, entry, view))
+        self._known.inherited(path, entry, view)
 
     def _describe(self, path: str, like: int, status: os.stat_result) -> None:
         target = self._made.open(0, path)
@@ -287,7 +285,7 @@ class _Derivation:
             )
         finally:
             os.close(directory)
-        self._linked.append((first, path))
+        self._known.linked(first, path)
 
     def _copy(self, directory: int, name: str, status: os.stat_result, path: str) -> None:
         parent, _, last = path.rpartition("/")
@@ -320,7 +318,7 @@ class _Derivation:
             return
         others = self._names_of(entry, entry.stored)
         self._copy(self._below.parent_of(entry), entry.name, entry.stored, path)
-        self._inherited.append((path, entry, self._below))
+        self._known.inherited(path, entry, self._below)
         for other in others:
             if other != path:
                 self._ensure_directory(other.rpartition("/")[0])
@@ -361,52 +359,6 @@ class _Derivation:
             return
         except IsADirectoryError as error:
             raise InvalidLayerError(f"{path} is both a directory and a hard link of one layer") from error
-
-    # --- what is known of the result ---
-
-    def _now_at(self, name: str) -> str:
-        """Return where the entry that the layer's report calls `name` is in the new tree."""
-        path = plain_name(name)
-        above = path
-        while above:
-            above = above.rpartition("/")[0]
-            if above in self._moved:
-                return join(self._moved[above], path[len(above) + 1 :])
-        return path
-
-    def _tell_of_links(self, known: dict[str, _Known]) -> None:
-        """Note of each name that was linked what is known of the one it was linked to."""
-        for first, path in self._linked:  # in the order in which they were made
-            if first in known:
-                known[path] = known[first]
-
-    def _report(self) -> LayerReport:
-        raw = self._raw.report
-        modes = {self._now_at(name): mode for name, mode in raw.real_modes}
-        owners = {self._now_at(name): (uid, gid) for name, uid, gid in raw.owners}
-        xattrs: dict[str, dict[str, bytes]] = {}
-        for name, key, value in raw.xattrs:
-            xattrs.setdefault(self._now_at(name), {})[key] = value
-        for path, entry, view in self._inherited:
-            stored = entry.stored
-            if stored is not None and entry.mode != stored.st_mode:
-                modes[path] = stat.S_IMODE(entry.mode)
-            if stored is not None and (entry.uid, entry.gid) != (stored.st_uid, stored.st_gid):
-                owners[path] = (entry.uid, entry.gid)
-            xattrs.setdefault(path, {}).update(view.described_xattrs(entry))
-        self._tell_of_links(modes)
-        self._tell_of_links(owners)
-        self._tell_of_links(xattrs)
-        return LayerReport(
-            size=raw.size,
-            disk_bytes=self._disk_bytes,
-            entries=raw.entries,
-            root_entry=raw.root_entry or any(tree.report.root_entry for tree in self._below.trees),
-            real_modes=tuple(modes.items()),
-            owners=tuple((name, uid, gid) for name, (uid, gid) in owners.items()),
-            devices=tuple((self._now_at(name), mode, major, minor) for name, mode, major, minor in raw.devices),
-            xattrs=tuple((name, key, value) for name, each in xattrs.items() for key, value in each.items()),
-        )
 
 
 def _is_same_file(found: MergedEntry, tree: int, status: os.stat_result) -> bool:
