@@ -138,6 +138,54 @@ def test_what_is_mounted_in_a_tree_stays_when_its_files_make_room(
     assert (tmp_path / "kept" / "file").exists()
 
 
+def test_what_finds_no_room_for_a_name_though_its_files_are_gone_is_removed_where_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = DataRoot(tmp_path)
+    root.make_directories()
+    tree = root.tmp / "tree"
+    (tree / "a" / "b").mkdir(parents=True)
+    (tree / "a" / "file").write_text("x")
+    os.link(tree / "a" / "file", root.trees / "other")
+    (tree / "c").symlink_to(root.rw)
+    rename = os.rename
+
+    def rename_the_tree_only(old: str, new: str, **directories: int | None) -> None:
+        if old != "tree":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        rename(old, new, **directories)
+
+    monkeypatch.setattr("headway.store.removal.os.rename", rename_the_tree_only)
+    remove_tree(tree)
+
+    assert os.listdir(root.tmp) == []
+    assert (root.trees / "other").read_text() == "x"
+    assert root.rw.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts something")
+def test_what_is_mounted_in_a_tree_stays_where_that_can_have_no_other_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    place = tmp_path / "tmp" / "tree" / "place"
+    place.mkdir(parents=True)
+    subprocess.run(["mount", "--bind", tmp_path / "kept", place], check=True)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("headway.store.removal.os.rename", refuse)
+    try:
+        with pytest.raises(StoreFullError):
+            remove_tree(tmp_path / "tmp" / "tree")
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+    assert (tmp_path / "kept" / "file").exists()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts overlay")
 def test_what_overlay_cannot_move_is_removed_where_it_lies(tmp_path: Path) -> None:
     lower, upper, work, target = (tmp_path / name for name in ("lower", "upper", "work", "target"))

@@ -4,7 +4,8 @@ Rule 1: a symbolic link is removed, never followed: every step is relative to th
 Rule 2: depth costs nothing: a directory found inside is moved up beside the first one and waits its turn
         there, so there is neither recursion nor a path that is too long.
 Rule 3: modes do not matter to an owner who is not root.
-Rule 4: a disk that has no room for a new name is no hindrance (xfs wants some for every rename): files go first then.
+Rule 4: a disk that has no room for a new name is no hindrance (xfs wants some for every rename): files go first then,
+        and where that frees nothing, all of it where it lies.
 Rule 5: what cannot be moved goes where it lies: overlay moves no directory of a lower layer.
 """
 
@@ -66,7 +67,7 @@ def remove_tree(path: Path) -> None:
             return
         names = (f"{path.name}.{number}" for number in count())
         # Moved first of all: where a file system is mounted that is refused, before anything in it is touched.
-        pending = [_move_up(path.name, parent, parent, names)]
+        pending = _take_up(path.name, parent, parent, names)
         while pending:
             name = pending.pop()
             with _opened(name, os.O_RDONLY, parent) as directory:
@@ -81,10 +82,26 @@ def _empty(directory: int, parent: int, names: Iterator[str]) -> list[str]:
     moved = []
     for name, is_directory in found:
         if is_directory:
-            moved.append(_move_up(name, directory, parent, names))
+            moved += _take_up(name, directory, parent, names)
         else:
             os.unlink(name, dir_fd=directory)
     return moved
+
+
+def _take_up(name: str, directory: int, parent: int, names: Iterator[str]) -> list[str]:
+    """Move a directory up to `parent`; return what it is called there, nothing if it was removed where it lay.
+
+    On a full disk, a tree whose files another one has, too, makes no room for its new name when they are unlinked.
+    """
+    try:
+        return [_move_up(name, directory, parent, names)]
+    except OSError as error:
+        if not is_full(error):
+            raise
+        _remove_in_place(name, directory)
+        if _is_there(name, directory):
+            raise
+        return []
 
 
 def _move_up(name: str, directory: int, parent: int, names: Iterator[str]) -> str:
@@ -150,6 +167,14 @@ def _remove_one(name: str, parent: int) -> None:
         os.unlink(name, dir_fd=parent)
     except IsADirectoryError:
         os.rmdir(name, dir_fd=parent)
+
+
+def _is_there(name: str, parent: int) -> bool:
+    try:
+        os.lstat(name, dir_fd=parent)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _mount_of(descriptor: int) -> str:
