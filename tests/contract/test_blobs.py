@@ -57,6 +57,15 @@ def test_a_rotten_blob_does_not_keep_a_good_one_out(root: DataRoot) -> None:
     assert store.read(DIGEST) == CONFIG
 
 
+def test_a_directory_in_the_place_of_a_blob_does_not_keep_it_out(root: DataRoot) -> None:
+    store = FileBlobStore(root)
+    (root.blob(DIGEST) / "inside").mkdir(parents=True)
+
+    store.put(DIGEST, CONFIG)
+
+    assert (store.read(DIGEST), os.listdir(root.tmp)) == (CONFIG, [])
+
+
 def test_files_that_are_no_blobs_are_not_listed(root: DataRoot) -> None:
     (root.blobs / "sha256" / "notes.txt").write_text("not ours")
 

@@ -89,7 +89,7 @@ class FileBlobStore:
                 raise NotFoundError("blob", digest) from None
 
     def put(self, digest: Digest, data: bytes) -> None:
-        """Publish `data` durably; a blob that is here already and whole is left alone.
+        """Publish `data` durably; a blob that is here already and whole is left alone, anything else is replaced.
 
         Raises:
             DigestMismatchError: `data` has another digest.
@@ -102,6 +102,8 @@ class FileBlobStore:
         with disk_errors(path):
             if _holds(path, data):
                 return
+            if path.is_dir():
+                self.delete(digest)
             private = self._root.private()
             try:
                 write_new(private, data)
@@ -161,6 +163,6 @@ def _holds(path: Path, data: bytes) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        if error.errno not in UNREADABLE:
+        if error.errno not in _DAMAGED:
             raise
         return False
