@@ -88,6 +88,20 @@ def test_what_has_the_place_of_a_blob_or_a_tree_goes(headway: Cli) -> None:
     assert checked(headway, "--full")[0] == 0
 
 
+def test_a_directory_in_the_place_of_a_recipe_goes(headway: Cli) -> None:
+    recipe = headway.data_root / "recipes" / tree(headway, 2).name
+    recipe.unlink()
+    (recipe / "inside").mkdir(parents=True)
+
+    status, found = checked(headway)
+    mended = headway("check", "--repair", "--force")
+
+    assert (status, [each["name"] for each in found["damaged"]]) == (1, [APP.diff_ids[2]])
+    assert mended.returncode == 0, mended.stderr
+    assert checked(headway, "--full")[0] == 0
+    assert os.listdir(headway.data_root / "tmp") == []
+
+
 def test_what_the_disk_does_not_give_back_is_damaged_and_mended(tmp_path: Path) -> None:
     """btrfs says EIO of a block that has another checksum, as others do of a bad sector."""
     content = images.noise(300_000, seed=50)

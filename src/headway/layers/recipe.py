@@ -7,6 +7,7 @@ Rule 2: one part of each column is in memory at a time.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from bisect import bisect_right
@@ -40,6 +41,7 @@ _Read = TypeVar("_Read")
 
 
 _COLUMNS = frozenset(Column)
+_DAMAGED = {*UNREADABLE, errno.EISDIR, errno.ELOOP}
 
 
 class _Part(msgspec.Struct, frozen=True, gc=False):
@@ -239,5 +241,5 @@ def _check(column: int, part: _Part, size: int) -> None:
 
 
 def _unread(path: Path, error: OSError) -> StoreError:
-    kind = StoreCorruptError if error.errno in UNREADABLE else StoreError
+    kind = StoreCorruptError if error.errno in _DAMAGED else StoreError
     return kind(f"cannot read the recipe {path}: {error.strerror}")

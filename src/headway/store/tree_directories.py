@@ -104,7 +104,7 @@ class TreeDirectories:
         """
         with disk_errors(self._root.recipes):
             try:
-                os.rename(recipe_beside(path), self._root.recipes / name)
+                self._move_recipe(recipe_beside(path), self._root.recipes / name)
             except FileNotFoundError:
                 self.remove_recipe(name)  # of a commit that was cut short
 
@@ -114,8 +114,24 @@ class TreeDirectories:
         Raises:
             StoreError: The disk failed.
         """
-        with disk_errors(self._root.recipes), suppress(FileNotFoundError):
-            os.unlink(self._root.recipes / name)
+        recipe = self._root.recipes / name
+        with disk_errors(recipe), suppress(FileNotFoundError):
+            try:
+                os.unlink(recipe)
+            except IsADirectoryError:
+                self._clear(recipe)
+
+    def _move_recipe(self, private: Path, recipe: Path) -> None:
+        try:
+            os.rename(private, recipe)
+        except IsADirectoryError:
+            self._clear(recipe)
+            os.rename(private, recipe)
+
+    def _clear(self, path: Path) -> None:
+        """Remove a directory where none belongs."""
+        if (private := move_out(self._root, path)) is not None:
+            remove_tree(private)
 
     def sync_names(self) -> None:
         """Sync what has moved in, as far as names go.
