@@ -102,6 +102,21 @@ def test_a_directory_in_the_place_of_a_recipe_goes(headway: Cli) -> None:
     assert os.listdir(headway.data_root / "tmp") == []
 
 
+def test_damage_that_nothing_mends_goes_with_its_image(headway: Cli, registry: Registry, tmp_path: Path) -> None:
+    name, archive = f"{registry.host}/test/image:1", tmp_path / "image.tar"
+    headway("save", "-o", archive, name)
+    loaded = Cli(tmp_path / "loaded")
+    loaded("load", "-i", archive)
+    (tree(loaded, 2) / "srv/big").unlink()
+
+    refused = loaded("check", "--repair", "--force")
+    removed = loaded("rmi", name)
+    loaded("load", "-i", archive)
+
+    assert "headway rmi what it hurts, and load or import that again" in refused.stderr
+    assert (removed.returncode, checked(loaded)[0]) == (0, 0)
+
+
 def test_what_the_disk_does_not_give_back_is_damaged_and_mended(tmp_path: Path) -> None:
     """btrfs says EIO of a block that has another checksum, as others do of a bad sector."""
     content = images.noise(300_000, seed=50)

@@ -65,7 +65,7 @@ def _repair(settings: Settings, found: Checked, options: Namespace) -> int:
     """Say what will be fetched, ask, fetch it, and check again."""
     _say(found)
     if not found.mendable:
-        say("nothing of that can be mended: load or import it again")
+        say("nothing of that can be mended: headway rmi what it hurts, and load or import that again")
         return FINAL
     if not options.force:
         if not sys.stdin.isatty():
@@ -161,8 +161,10 @@ def _remedy(damage: Damage) -> str:
             return "is made again from what is here"
         case Remedy.FORGET:
             return "is removed: no image has it"
+        case Remedy.NONE if damage.kind is Kind.CONTAINER:
+            return "what was written there is lost: remove it, and make it again"
         case Remedy.NONE:
-            return "nobody knows where it came from: load, import or pull it again"
+            return "nobody knows where it came from: headway rmi what it hurts, and load, import or pull that again"
 
 
 def _what(found: Checked) -> str:
