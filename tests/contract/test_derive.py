@@ -80,6 +80,10 @@ LAYERS: dict[str, Sequence[Layer]] = {
         BASE,
         [hardlink("third", "usr/lib/libc.so"), file("usr/lib/libc.so", b"new")],
     ],
+    "a hard link into a directory that a symlink then replaces": [
+        BASE,
+        [hardlink("kept", "usr/lib/libc.so"), symlink("usr", "root")],
+    ],
     "three layers": [
         BASE,
         [file("lib/second", b"2"), hardlink("usr/lib/link", "etc-file")],

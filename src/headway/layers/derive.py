@@ -330,6 +330,8 @@ class _Derivation:
         Behind the link, the layer may have removed the name, or put something else there.
         """
         entry, below = self._merged.lstat(target), self._below.lstat(target)
+        if entry is None and below is None:  # or have put a symlink in the place of a directory on the way
+            return self._below.lstat(self._below.resolve(linked, follow_last=False))
         if below is None or stat.S_ISDIR(below.mode):
             return entry
         return below if entry is None or self._has(linked) else entry
