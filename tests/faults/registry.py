@@ -100,9 +100,9 @@ class Registry:
         """Let a tag stand for another manifest."""
         self._content.move_tag(repository, tag, digest)
 
-    def show(self, certificate: Certificate) -> None:
-        """Speak TLS with this one from the next connection on."""
-        self._tls = certificate.server_context()
+    def show(self, certificate: Certificate | None) -> None:
+        """Speak TLS with this one from the next connection on, or plain HTTP without one."""
+        self._tls = certificate.server_context() if certificate else None
 
     def expire_tokens(self, seconds: float = 0.0) -> None:
         """Let every token given out so far expire in so many seconds."""

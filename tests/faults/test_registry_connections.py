@@ -658,6 +658,36 @@ def test_a_plain_registry_that_has_got_a_certificate_is_asked_by_tls_from_then_o
         assert [line.status for line in registry.log] == [200, 0, 200, 200]
 
 
+def test_a_registry_that_has_lost_its_certificate_is_asked_by_plain_http_from_then_on(certificate: Certificate) -> None:
+    with (
+        Registry([IMAGE], certificate=certificate) as registry,
+        client_of(registry.host, scheme="https") as client,
+    ):
+        client.manifest()
+        registry.drop_connections()
+        registry.show(None)
+
+        assert client.manifest()
+        assert client.fetch() == (0, BLOB)
+
+
+def test_a_registry_that_must_be_asked_by_tls_is_asked_so_though_it_has_lost_its_certificate(
+    certificate: Certificate,
+) -> None:
+    with (
+        Registry([IMAGE], certificate=certificate) as registry,
+        client_of(registry.host, secure=True, scheme="https") as client,
+    ):
+        trust(client, certificate)
+        client.manifest()
+        registry.drop_connections()
+        registry.show(None)
+
+        with pytest.raises(UnreachableError):
+            client.manifest()
+        assert [line.kind for line in registry.log if line.status == 200] == ["manifest"]
+
+
 def test_an_insecure_registry_whose_tls_is_slow_has_longer_for_it_each_time() -> None:
     answer = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
     waits: list[float] = []

@@ -8,27 +8,32 @@ Rule 3: ``Authorization`` goes to the registry that asked for it and to no host 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol
 
 from headway.distribution.challenge import Access
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.health import What
-from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
+from headway.errors import HeadwayError, MisbehavedError, UnreachableError
 from headway.registry.address import Address
-from headway.registry.answers import MAX_REDIRECTS, media_type_of, redirected_to
+from headway.registry.answers import MAX_REDIRECTS, redirected_to
 from headway.registry.auth import Authorizer
 from headway.registry.failures import failure
 from headway.registry.http import Exchange
+from headway.registry.plain_http import (
+    has_become_plain,
+    has_two_ports,
+    is_of_registry,
+    is_of_web_server,
+    may_be_plain,
+    wants_tls,
+)
 from headway.registry.record import Record
 from headway.registry.sending import Body
 
 MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
-_NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.NO_ROUTE, Fault.PROXY}  # firewalld says "no route" of a port
 _WORKED = {200, 201, 202, 204}
-_REGISTRYS = {*_WORKED, 206, 401}
-_JSON = "application/json"
 
 
 class Sender(Protocol):
@@ -134,54 +139,43 @@ class Request:
 
     def _sent(self) -> Exchange:
         schemes = self._client.schemes(self._endpoint)
-        if len(schemes) == 1:
+        if len(schemes) > 1:
+            return self._sent_by_either()
+        try:
             exchange = self._authorized(schemes[0])
-            if not self._wants_tls(exchange) or not self._client.scheme_changed(self._endpoint):
-                return exchange
+        except UnreachableError as error:
+            if not has_become_plain(self._endpoint, error) or not self._client.scheme_changed(self._endpoint):
+                raise
+            return self._sent_by_either()
+        if self._is_told(exchange, wants_tls) and self._client.scheme_changed(self._endpoint):
+            return self._sent_by_either()
+        return exchange
+
+    def _sent_by_either(self) -> Exchange:
         patience = self._client.record.standing.patience
         self._hello_seconds = self._client.hello_seconds * patience.factor(self._endpoint.host, "hello")
-        if self._has_two_ports:
+        if has_two_ports(self._endpoint):
             self._connect_seconds = self._client.hello_seconds
         try:
             return self._authorized("https")
         except (UnreachableError, MisbehavedError) as error:
-            if not self._may_be_plain(error):
+            is_known = self._client.schemes(self._endpoint) == ["https"]
+            if is_known or not may_be_plain(self._endpoint, error, is_connected=self._is_connected):
                 raise
             over_tls = error
         self._connect_seconds = None
         exchange = self._authorized("http")
-        if self._wants_tls(exchange) or self._is_web_servers(exchange):
+        if self._is_told(exchange, wants_tls) or self._is_told(exchange, is_of_web_server):
             raise over_tls
         return exchange
-
-    @property
-    def _has_two_ports(self) -> bool:
-        """Whether HTTP is at another port than HTTPS: a firewall may let through the one, and drop the other."""
-        host = self._endpoint.host
-        return Address.parse("https", host, verify=False).port != Address.parse("http", host, verify=False).port
-
-    def _may_be_plain(self, error: UnreachableError | MisbehavedError) -> bool:
-        if self._client.schemes(self._endpoint) == ["https"]:
-            return False
-        if isinstance(error, MisbehavedError):
-            return True
-        no_connection = error.fault is Fault.TIMEOUT and self._has_two_ports and not self._is_connected
-        return error.fault in _NOT_TLS or no_connection
 
     @property
     def _is_connected(self) -> bool:
         return self._exchange is not None and self._exchange.is_connected
 
-    def _wants_tls(self, exchange: Exchange) -> bool:
-        """Tell whether the registry was asked by plain HTTP where it speaks TLS: Go says so without any header."""
-        is_asked_so = exchange.address == self._address("http")
-        is_so_said = not exchange.headers or media_type_of(exchange) == "text/html"
-        return is_asked_so and exchange.status == 400 and is_so_said
-
-    def _is_web_servers(self, exchange: Exchange) -> bool:
-        """Tell whether it is a web server beside the registry that knows of nothing: of the image that says nothing."""
-        is_asked_so = exchange.address == self._address("http")
-        return is_asked_so and exchange.status == 404 and media_type_of(exchange) == "text/html"
+    def _is_told(self, exchange: Exchange, what: Callable[[Exchange], bool]) -> bool:
+        """Tell whether an answer says something, and comes from where plain HTTP was asked, not from elsewhere."""
+        return exchange.address == self._address("http") and what(exchange)
 
     def _address(self, scheme: str) -> Address:
         return Address.parse(scheme, self._endpoint.host, verify=self._endpoint.secure, registry=self._endpoint.host)
@@ -207,9 +201,8 @@ class Request:
             sent = {name: value for name, value in headers.items() if name != "Authorization" or address == origin}
             exchange = self._begin(self._client.exchange(address, self._method, target, sent, self._body))
             exchange.send()
-            if address == origin and (address.scheme == "https" or _is_registrys(exchange)):
-                # A server that wants TLS says so, and a web server beside the registry leads back to it or knows of
-                # nothing; where TLS only failed once, that is no reason to leave it for good.
+            if address == origin and (address.scheme == "https" or is_of_registry(exchange)):
+                # Where TLS only failed once, what else may answer there is no reason to leave it for good.
                 self._client.scheme_worked(self._endpoint, address.scheme)
             following = redirected_to(exchange, target)
             if following is None:
@@ -257,8 +250,3 @@ class Request:
         if exchange is not None:
             self.received += exchange.received
             exchange.close()
-
-
-def _is_registrys(exchange: Exchange) -> bool:
-    """Tell whether it is a registry that answers, and not whatever else may be at a port."""
-    return exchange.status in _REGISTRYS or media_type_of(exchange) == _JSON

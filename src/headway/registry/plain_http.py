@@ -1,0 +1,58 @@
+"""Registries that may be asked by plain HTTP: what an answer, or a failure of TLS, says of which scheme they speak.
+
+Rule 1: TLS comes first. Plain HTTP is tried where TLS failed as it does at a server that speaks none.
+Rule 2: what answers at another port than TLS would is the registry only if it answers as one does: often it is a web
+        server, which leads back to TLS or knows of nothing.
+"""
+
+from __future__ import annotations
+
+from headway.distribution.endpoints import Endpoint
+from headway.errors import Fault, MisbehavedError, UnreachableError
+from headway.registry.address import Address
+from headway.registry.answers import media_type_of
+from headway.registry.http import Exchange
+
+_NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.NO_ROUTE, Fault.PROXY}  # firewalld says "no route" of a port
+_REGISTRYS = {200, 201, 202, 204, 206, 401}
+_JSON, _HTML = "application/json", "text/html"
+
+
+def has_two_ports(endpoint: Endpoint) -> bool:
+    """Tell whether HTTP is at another port than HTTPS: a firewall may let through the one, and drop the other."""
+    https, http = (Address.parse(scheme, endpoint.host, verify=False).port for scheme in ("https", "http"))
+    return https != http
+
+
+def may_be_plain(endpoint: Endpoint, error: UnreachableError | MisbehavedError, *, is_connected: bool) -> bool:
+    """Tell whether a request by TLS failed as it does at a server that speaks plain HTTP.
+
+    Args:
+        endpoint: Who was asked, and may be asked without TLS.
+        error: How it failed.
+        is_connected: Whether there was a connection.
+    """
+    if isinstance(error, MisbehavedError):
+        return True
+    is_dropped = error.fault is Fault.TIMEOUT and has_two_ports(endpoint) and not is_connected
+    return error.fault in _NOT_TLS or is_dropped
+
+
+def has_become_plain(endpoint: Endpoint, error: UnreachableError) -> bool:
+    """Tell whether a registry that spoke TLS speaks none any more, by how a request failed; one port is one server."""
+    return not endpoint.secure and error.fault is Fault.TLS and not has_two_ports(endpoint)
+
+
+def is_of_registry(exchange: Exchange) -> bool:
+    """Tell whether it is a registry that answers, and not whatever else may be at a port."""
+    return exchange.status in _REGISTRYS or media_type_of(exchange) == _JSON
+
+
+def wants_tls(exchange: Exchange) -> bool:
+    """Tell whether a server was asked by plain HTTP where it speaks TLS: Go says so without any header."""
+    return exchange.status == 400 and (not exchange.headers or media_type_of(exchange) == _HTML)
+
+
+def is_of_web_server(exchange: Exchange) -> bool:
+    """Tell whether it is a web server that knows of nothing: of the image that says nothing."""
+    return exchange.status == 404 and media_type_of(exchange) == _HTML
