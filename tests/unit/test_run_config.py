@@ -52,6 +52,14 @@ def test_keys_are_known_in_any_case_as_go_reads_them() -> None:
     assert checked(own) == {"Cmd": ["a"], "Env": ["A=b"], "WorkingDir": "/", "x-mine": 1}
 
 
+def test_a_healthchecks_keys_are_known_in_any_case_too() -> None:
+    own = checked({"healthcheck": {"test": ["CMD", "x"], "startperiod": 5}})
+
+    assert own == {"Healthcheck": {"Test": ["CMD", "x"], "StartPeriod": 5}}
+    with pytest.raises(RequestError, match="StartPeriod in Healthcheck cannot be less than 1ms"):
+        require_runnable(own)
+
+
 def test_a_config_may_say_one_word_for_a_list_and_null_for_nothing() -> None:
     assert checked({"Cmd": "run", "Entrypoint": None, "Env": ["A=1"], "Unknown": 1}) == {
         "Cmd": ["run"],

@@ -64,6 +64,7 @@ def checked(config: Config) -> dict[str, Any]:
         try:
             value = msgspec.convert(known[key], _KINDS[key])
             if key == "Healthcheck":
+                value = spelled(value, _HEALTH)
                 msgspec.convert(value, _Healthcheck)
         except msgspec.ValidationError as error:
             raise RequestError(f"invalid config: {key}: {error}") from None
