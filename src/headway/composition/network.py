@@ -12,6 +12,7 @@ from headway.distribution.proxies import ProxyRules, proxy_rules
 from headway.distribution.standing import Standing
 from headway.errors import InvalidSettingError
 from headway.registry.certificates import Certificates, certificate_directories
+from headway.registry.connection import KeptRate
 from headway.registry.credentials import AuthFiles, auth_files
 from headway.registry.http import HttpClient
 from headway.registry.logins import LoginFile
@@ -26,7 +27,7 @@ def http_client(
     standing: Standing | None = None,
     resolve: Resolve | None = None,
     wall: Callable[[], float] = time.time,
-    rate: Callable[[], float | None] = lambda: None,
+    rate: Callable[[], KeptRate | None] = lambda: None,
 ) -> HttpClient:
     """Return a client that trusts what this user and this machine trust, and goes through their proxies.
 
@@ -35,7 +36,7 @@ def http_client(
         standing: What registries have shown.
         resolve: Asks the name servers, as `socket.getaddrinfo` does.
         wall: Seconds since the epoch, as this machine has them.
-        rate: Returns the bytes a second that all connections together keep to now; None for no limit.
+        rate: Returns the rate that connections keep to now; None for no limit.
     """
     standing = standing or Standing()
     certificates = Certificates(certificate_directories(os.environ, _home()))

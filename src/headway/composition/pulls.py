@@ -19,11 +19,12 @@ from headway.distribution.unfinished import Limits
 from headway.interfaces.registries import Registry
 from headway.layers.heaps import share_heaps
 from headway.registry.client import RegistryClient
+from headway.registry.connection import KeptRate
 from headway.registry.names import Resolve
 from headway.service.disk_care import DiskCare
 from headway.service.lanes import Lanes
 from headway.service.live_limits import LiveLimits
-from headway.service.own_limits import rate_over
+from headway.service.own_limits import own_limits, rate_over
 from headway.service.preflight import Preflight
 from headway.service.pull import Puller
 from headway.service.slots import Slots
@@ -77,7 +78,12 @@ async def pulling(
     limits = limits or LiveLimits(settings.limits)
     rate = limits.rate
     standing = Standing(AddressBook(stores.hosts.addresses()))
-    http = http_client(settings, standing=standing, resolve=resolve, wall=wall, rate=lambda: rate_over(rate).rate)
+
+    def kept_rate() -> KeptRate | None:
+        kept = rate_over(rate).rate  # a pull with a rate of its own has one connection at a time
+        return None if kept is None else KeptRate(kept, own_limits().rate is not None or slots.has_one)
+
+    http = http_client(settings, standing=standing, resolve=resolve, wall=wall, rate=kept_rate)
     client = registry or RegistryClient(http, credential_source(settings), clock=clock)
     with tools_over(http, stores.hosts, policy=limits.policy, clock=clock) as asking:
         tools = TransferTools(

@@ -12,6 +12,7 @@ import socket
 import ssl
 import time
 from contextlib import suppress
+from typing import NamedTuple
 
 from headway.distribution.patience import Stage
 from headway.distribution.proxies import Proxy
@@ -27,9 +28,22 @@ from headway.registry.translation import translated
 _MIN_WINDOW = 128 * 1024
 _LEAST_WINDOW = 16 * 1024
 _SO_BUF_LOCK = 72  # asm-generic/socket.h, Linux 5.14: whether the kernel leaves a buffer's size alone
-_SHORT_SECONDS = 0.02  # of a rate, what may lie in a buffer where the round trip is shorter
+_SHORT_SECONDS = 0.02  # of a rate that others share, what may lie in a buffer where the round trip is shorter
+_ALONE_SECONDS = 0.1  # of one that none does; the kernel doubles it, to the timer of a sender that has found no room
 _GIGABIT = 125_000_000
 _TCP_INFO_RTT = slice(68, 72)  # tcpi_rtt, in microseconds (linux/tcp.h: struct tcp_info)
+
+
+class KeptRate(NamedTuple):
+    """A rate that downloads keep to.
+
+    Attributes:
+        rate: Bytes a second, of all connections that share it.
+        is_alone: Whether one connection has it for itself.
+    """
+
+    rate: float
+    is_alone: bool
 
 
 class Connection(http.client.HTTPConnection):
@@ -166,27 +180,28 @@ class Connection(http.client.HTTPConnection):
         if self._ended:
             raise ConnectionAbortedError("aborted")
 
-    def clamp_window(self, rate: float | None) -> None:
+    def clamp_window(self, kept: KeptRate | None) -> None:
         """Let no more be under way than a rate needs for this round trip.
 
         What lies in the receive buffer is lost when the process is killed; the kernel would let it grow to megabytes
         even on a link of 0.1 ms. And what comes there before anybody reads it has crossed the link all the same.
 
         Args:
-            rate: Bytes a second that all connections together keep to; None for a gigabit link's.
+            kept: What is kept to; None for a gigabit link's rate.
         """
         if self.sock is None:
             return
         with suppress(OSError, AttributeError):
             info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
             seconds = int.from_bytes(info[_TCP_INFO_RTT], "little") / 1e6
-            if rate is None:
+            if kept is None:
                 self.sock.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
                 window = max(_MIN_WINDOW, int(_GIGABIT * seconds))
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
             else:
                 # The kernel lets the clamp follow where it lets the buffer grow; a size that is set it leaves alone.
-                window = max(_LEAST_WINDOW, int(rate * max(seconds, _SHORT_SECONDS)))
+                least = _ALONE_SECONDS if kept.is_alone else _SHORT_SECONDS
+                window = max(_LEAST_WINDOW, int(kept.rate * max(seconds, least)))
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
 
     def limit(self, seconds: float) -> None:

@@ -21,7 +21,7 @@ from headway.distribution.standing import Standing
 from headway.errors import Fault, RegistryError, UnreachableError
 from headway.registry.address import Address
 from headway.registry.certificates import Certificates
-from headway.registry.connection import Connection, check_proxy
+from headway.registry.connection import Connection, KeptRate, check_proxy
 from headway.registry.distrust import CertificateDoubt
 from headway.registry.idle import IdleConnections
 from headway.registry.meter import Meter, header_bytes
@@ -365,7 +365,7 @@ class HttpClient:
         names: Finds hosts.
         standing: What registries have shown, and will show.
         wall: Seconds since the epoch, as this machine has them.
-        rate: Returns the bytes a second that all connections together keep to now; None for no limit.
+        rate: Returns the rate that connections keep to now; None for no limit.
 
     Attributes:
         names: Finds hosts.
@@ -383,7 +383,7 @@ class HttpClient:
         names: Names | None = None,
         standing: Standing | None = None,
         wall: Callable[[], float] = time.time,
-        rate: Callable[[], float | None] = lambda: None,
+        rate: Callable[[], KeptRate | None] = lambda: None,
     ) -> None:
         self.rate = rate
         self.standing = standing or Standing()

@@ -30,6 +30,11 @@ class Slots:
         return self._running
 
     @property
+    def has_one(self) -> bool:
+        """Whether no more than one runs, and nobody waits."""
+        return self._running <= 1 and not self._queue
+
+    @property
     def is_full(self) -> bool:
         """Whether whoever comes now has to wait."""
         return self._running >= self._limit
