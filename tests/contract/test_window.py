@@ -17,9 +17,9 @@ DOUBLED = 2  # the kernel counts its own needs as well (socket(7), SO_RCVBUF)
 @pytest.mark.parametrize(
     ("kept", "room"),
     [
-        (KeptRate(500_000, is_alone=True), 50_000),
-        (KeptRate(500_000, is_alone=False), 16_384),
-        (KeptRate(4_000_000, is_alone=False), 80_000),
+        (KeptRate(500_000, sharing=1), 50_000),
+        (KeptRate(500_000, sharing=8), 16_384),
+        (KeptRate(1_000_000, sharing=2), 50_000),
     ],
 )
 def test_a_rate_leaves_room_for_what_comes_while_a_sender_that_found_none_waits(kept: KeptRate, room: int) -> None:

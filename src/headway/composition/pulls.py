@@ -81,7 +81,8 @@ async def pulling(
 
     def kept_rate() -> KeptRate | None:
         kept = rate_over(rate).rate  # a pull with a rate of its own has one connection at a time
-        return None if kept is None else KeptRate(kept, own_limits().rate is not None or slots.has_one)
+        is_alone = own_limits().rate is not None or slots.has_one
+        return None if kept is None else KeptRate(kept, 1 if is_alone else limits.current.max_concurrent_downloads)
 
     http = http_client(settings, standing=standing, resolve=resolve, wall=wall, rate=kept_rate)
     client = registry or RegistryClient(http, credential_source(settings), clock=clock)

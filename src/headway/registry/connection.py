@@ -28,8 +28,7 @@ from headway.registry.translation import translated
 _MIN_WINDOW = 128 * 1024
 _LEAST_WINDOW = 16 * 1024
 _SO_BUF_LOCK = 72  # asm-generic/socket.h, Linux 5.14: whether the kernel leaves a buffer's size alone
-_SHORT_SECONDS = 0.02  # of a rate that others share, what may lie in a buffer where the round trip is shorter
-_ALONE_SECONDS = 0.1  # of one that none does; the kernel doubles it, to the timer of a sender that has found no room
+_SHORT_SECONDS = 0.1  # of a connection's part of a rate; the kernel doubles it, to the timer of a sender without room
 _GIGABIT = 125_000_000
 _TCP_INFO_RTT = slice(68, 72)  # tcpi_rtt, in microseconds (linux/tcp.h: struct tcp_info)
 
@@ -39,11 +38,11 @@ class KeptRate(NamedTuple):
 
     Attributes:
         rate: Bytes a second, of all connections that share it.
-        is_alone: Whether one connection has it for itself.
+        sharing: How many they may be.
     """
 
     rate: float
-    is_alone: bool
+    sharing: int
 
 
 class Connection(http.client.HTTPConnection):
@@ -200,8 +199,7 @@ class Connection(http.client.HTTPConnection):
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
             else:
                 # The kernel lets the clamp follow where it lets the buffer grow; a size that is set it leaves alone.
-                least = _ALONE_SECONDS if kept.is_alone else _SHORT_SECONDS
-                window = max(_LEAST_WINDOW, int(kept.rate * max(seconds, least)))
+                window = max(_LEAST_WINDOW, int(kept.rate * max(seconds, _SHORT_SECONDS / kept.sharing)))
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
 
     def limit(self, seconds: float) -> None:
