@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -113,15 +114,16 @@ def test_a_name_that_finds_no_room_finds_what_the_files_of_its_tree_gave(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts something")
-def test_what_is_mounted_in_a_tree_stays_when_its_files_make_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("remove", [move_out, lambda _, tree: remove_tree(tree)], ids=["moved out", "removed"])
+def test_what_is_mounted_in_a_tree_stays_where_that_can_have_no_other_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remove: Callable[[DataRoot, Path], object]
 ) -> None:
     root = DataRoot(tmp_path / "root")
     root.path.mkdir()
     root.make_directories()
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").touch()
-    place = root.trees / "tree" / "place"
+    place = root.tmp / "tree" / "place"
     place.mkdir(parents=True)
     subprocess.run(["mount", "--bind", tmp_path / "kept", place], check=True)
 
@@ -131,7 +133,7 @@ def test_what_is_mounted_in_a_tree_stays_when_its_files_make_room(
     monkeypatch.setattr("headway.store.removal.os.rename", refuse)
     try:
         with pytest.raises(StoreFullError):
-            move_out(root, root.trees / "tree")
+            remove(root, root.tmp / "tree")
     finally:
         subprocess.run(["umount", place], check=True)
 
@@ -161,29 +163,6 @@ def test_what_finds_no_room_for_a_name_though_its_files_are_gone_is_removed_wher
     assert os.listdir(root.tmp) == []
     assert (root.trees / "other").read_text() == "x"
     assert root.rw.exists()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts something")
-def test_what_is_mounted_in_a_tree_stays_where_that_can_have_no_other_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "file").touch()
-    place = tmp_path / "tmp" / "tree" / "place"
-    place.mkdir(parents=True)
-    subprocess.run(["mount", "--bind", tmp_path / "kept", place], check=True)
-
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("headway.store.removal.os.rename", refuse)
-    try:
-        with pytest.raises(StoreFullError):
-            remove_tree(tmp_path / "tmp" / "tree")
-    finally:
-        subprocess.run(["umount", place], check=True)
-
-    assert (tmp_path / "kept" / "file").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts overlay")
