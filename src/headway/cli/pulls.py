@@ -65,7 +65,7 @@ def pulls(options: Namespace) -> int:
             shown = _SHOWN_OF_ALL if options.all else _SHOWN
             print(render([_row(record) for record in records], _COLUMNS, options.format, shown=shown), end="")
         return DONE
-    if not all(options.ids) or not options.ids:
+    if not options.ids or not all(options.ids):
         raise InvalidSettingError(f"name a pull: headway pulls {options.action} ID")
     if options.action == "show":
         return each_of(options.ids, lambda prefix: _show(held, settings, prefix, options.format), options)

@@ -96,8 +96,7 @@ class ImagePusher:
         """
         work = _Push(self, request, report)
         try:
-            with on_errand(registry=work.target.endpoint.host, image=request.reference.familiar):
-                return await work.run()
+            return await work.run()
         except HeadwayError as error:
             raise work.incomplete(error) from error
         finally:
@@ -144,7 +143,7 @@ class _Push:
         self._report_to = report
         endpoint = endpoints_for(reference.domain, (), request.insecure, request.login)[-1]
         self._asker = Asker(pusher.tools, pusher.stores.hosts, [endpoint], name=reference.familiar, report=report)
-        self.target = Target(endpoint, reference.path, reference.repository)
+        self._target = Target(endpoint, reference.path, reference.repository)
         self._documents = PushDocuments(pusher.stores, reference)
         self._pushed: dict[DiffID, PushedBlob] = {}
         self._wanted: set[DiffID] = set()
@@ -154,7 +153,8 @@ class _Push:
     async def run(self) -> PushDone:
         began = self._tools.clock()
         record = await self._lanes.database(self._record)
-        with self._stores.leases.hold(f"push {self._reference}", record.image_id) as lease:
+        errand = on_errand(registry=self._target.endpoint.host, image=self._reference.familiar)
+        with errand, self._stores.leases.hold(f"push {self._reference}", record.image_id) as lease:
             try:
                 return await self._run(record, lease, began)
             finally:
@@ -252,12 +252,12 @@ class _Push:
         await together(self._push_layer(layer) for layer in layers)
 
     async def _push_layer(self, layer: LayerToPush) -> None:
-        blob = await self._layers.push(self.target, layer, self._asker.ask, self._report_to)
+        blob = await self._layers.push(self._target, layer, self._asker.ask, self._report_to)
         self._pushed[layer.diff_id] = blob
         self._retries.update(blob.retries)
 
     async def _push_config(self, record: ImageRecord, own: Manifest | None) -> Descriptor:
-        target, pusher = self.target, self._tools.pusher
+        target, pusher = self._target, self._tools.pusher
         content = await self._lanes.disk_to_the_end(self._contents.blob, record.image_id)
         if content is None:
             raise NotFoundError("blob", record.image_id)
@@ -283,7 +283,7 @@ class _Push:
         index = await self._lanes.disk(self._documents.index_to_push, record, manifest.digest)
         if index is None:
             return None
-        pusher, path = self._tools.pusher, self.target.repository
+        pusher, path = self._tools.pusher, self._target.repository
         for entry in self._documents.entries(index):
             if entry.digest == manifest.digest:
                 continue
@@ -313,7 +313,7 @@ class _Push:
         await self._put(manifest.digest, RawManifest(manifest.media_type, manifest.data, manifest.digest))
 
     async def _put(self, name: str, manifest: RawManifest) -> None:
-        pusher, path = self._tools.pusher, self.target.repository
+        pusher, path = self._tools.pusher, self._target.repository
         await self._asker.ask(lambda endpoint: pusher.put_manifest(endpoint, path, name, manifest))
         self._extra.update(needed=len(manifest.data), sent=len(manifest.data))
 
