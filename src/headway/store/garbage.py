@@ -14,8 +14,9 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from headway.errors import ConflictError, InvalidDigestError, OutOfOrderError, StoreError, StoreFullError
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
@@ -274,15 +275,14 @@ class ImaginedGarbage(SqliteGarbage):
         return {name for name in super()._names(directory) if directory / name not in self._gone}
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(msgspec.Struct):
     """What a `Freed` is gathered in."""
 
-    chains: list[ChainID] = field(default_factory=list)
-    directories: list[str] = field(default_factory=list)
-    recipes: list[str] = field(default_factory=list)
-    blobs: list[Digest] = field(default_factory=list)
-    ingests: list[Digest] = field(default_factory=list)
+    chains: list[ChainID] = msgspec.field(default_factory=list)
+    directories: list[str] = msgspec.field(default_factory=list)
+    recipes: list[str] = msgspec.field(default_factory=list)
+    blobs: list[Digest] = msgspec.field(default_factory=list)
+    ingests: list[Digest] = msgspec.field(default_factory=list)
     size: int = 0
     disk_bytes: int = 0
 
