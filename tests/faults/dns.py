@@ -143,12 +143,20 @@ def _name_of(question: bytes) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
-def later(seconds: float, work: Callable[[], object]) -> Iterator[None]:
-    """Do something in so many seconds, while the block runs."""
-    timer = threading.Timer(seconds, work)
-    timer.start()
+def later(seconds: float, work: Callable[[], object], *, after: Callable[[], object] = lambda: True) -> Iterator[None]:
+    """Do something so many seconds after something else has come true, while the block runs."""
+    over = threading.Event()
+
+    def wait() -> None:
+        while not after() and not over.wait(0.01):
+            pass
+        if not over.wait(seconds):
+            work()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
     try:
         yield
     finally:
-        timer.cancel()
-        timer.join()
+        over.set()
+        waiting.join()

@@ -37,6 +37,7 @@ from tests.faults.story import (
 
 IMAGE = images.image([images.noise_layer(1_500_000, seed=1), images.noise_layer(500_000, seed=2)])
 LONG = images.image([images.noise_layer(4_000_000, seed=3)])
+IN_FLIGHT = 256 * 1024  # what reaches two connections after they were given up
 TWINS = images.image([images.noise_layer(400_000, seed=4), images.noise_layer(400_000, seed=4)])
 
 
@@ -107,6 +108,25 @@ def test_an_outage_in_mid_layer_is_survived_with_default_settings(tmp_path: Path
 
         assert outcome.error is None, outcome.said
         assert link.bytes_down <= 1.01 * IMAGE.size
+
+
+@pytest.mark.parametrize("how", ["refuse", "drop"])
+def test_the_end_of_an_outage_is_noticed_long_before_the_next_attempt_is_due(tmp_path: Path, how: str) -> None:
+    # Attempts alone would be made at once, after up to 5 and after up to 15 seconds (those where packets vanish later).
+    with linked(Outage(600_000, 6.5, how)) as (link, name):  # type: ignore[arg-type]  # each is a Refusal
+        outcome = pull(name, tmp_path)
+
+        assert outcome.error is None, outcome.said
+        assert outcome.seconds < 11
+        assert link.bytes_down <= 1.01 * IMAGE.size + IN_FLIGHT
+
+
+def test_looks_in_an_outage_are_no_attempts(tmp_path: Path) -> None:
+    with linked(Outage(600_000, 60.0, "refuse")) as (_, name):
+        outcome = pull(name, tmp_path, attempts=3, patience_seconds=0, times=2)
+
+        assert "stopped after 3 attempts without a new byte" in outcome.said
+        assert outcome.seconds > 5
 
 
 def test_attempts_on_a_dead_link_end_with_the_bytes_kept_and_the_rest_comes_later(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from headway.distribution.addresses import AddressBook
+from headway.distribution.proxies import ProxyRules
 from headway.distribution.standing import Standing
 from headway.errors import Fault, UnreachableError
 from headway.registry.address import Address
@@ -41,6 +42,49 @@ def named(link: Link) -> tuple[str, str]:
     """Return an image's name by which only a test's name server knows the registry, and the host in it."""
     host = f"{HOST}:{link.port}"
     return f"{host}/test/image", host
+
+
+def closed_port() -> int:
+    """Return a port that nobody listens at."""
+    with listen() as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_an_error_says_what_could_not_be_connected_to_until_a_look_finds_it_again() -> None:
+    port = closed_port()
+    place = (HERE, port)
+    client = HttpClient("test")
+
+    with pytest.raises(UnreachableError, match="connection refused") as caught:
+        client.exchange(Address("http", HERE, port), "GET", "/").send()
+
+    assert caught.value.unconnected == place
+    client.look(place)
+    assert client.standing.outages.is_away(place)
+    with socket.create_server(place):
+        client.look(place)
+    assert not client.standing.outages.is_away(place)
+
+
+def test_where_a_proxy_leads_there_it_is_the_proxy_that_could_not_be_connected_to() -> None:
+    port = closed_port()
+    client = HttpClient("test", proxies=lambda: ProxyRules(http=f"http://{HERE}:{port}"))
+
+    with pytest.raises(UnreachableError, match=r"the proxy .* connection refused") as caught:
+        client.exchange(Address("http", HOST, 80), "GET", "/").send()
+
+    assert caught.value.unconnected == (HERE, port)
+
+
+def test_a_connection_that_says_nothing_is_one() -> None:
+    with listen() as listener:
+        exchange = HttpClient("test").exchange(Address("http", HERE, listener.getsockname()[1]), "GET", "/")
+        exchange.limit_seconds = 0.2
+
+        with contextlib.closing(exchange), pytest.raises(UnreachableError, match="no answer in time") as caught:
+            exchange.send()
+
+    assert caught.value.unconnected is None
 
 
 # --- names --------------------------------------------------------------------------------------------------------
@@ -138,7 +182,7 @@ def test_where_no_name_server_works_a_stranger_is_waited_for(tmp_path: Path) -> 
         def mend() -> None:
             names.known, names.fault = {HOST: [HERE]}, ""
 
-        with later(0.5, mend):
+        with later(0.5, mend, after=lambda: names.asked):
             outcome = pull(name, tmp_path, insecure=[host], resolve=names, times=10)
 
         assert outcome.error is None, outcome.said
@@ -148,7 +192,7 @@ def test_where_no_name_server_works_a_stranger_is_waited_for(tmp_path: Path) -> 
 def test_a_registry_that_moves_to_another_address_is_found_there(tmp_path: Path) -> None:
     with Registry([IMAGE]) as registry, Link(target=registry.address) as link, Names({HOST: ["127.0.0.9"]}) as names:
         name, host = named(link)
-        with later(0.5, lambda: names.known.update({HOST: [HERE]})):
+        with later(0.5, lambda: names.known.update({HOST: [HERE]}), after=lambda: names.asked):
             outcome = pull(name, tmp_path, insecure=[host], resolve=names, times=3)
 
         assert outcome.error is None, outcome.said

@@ -311,6 +311,17 @@ def test_an_answer_without_a_new_byte_counts_as_a_failure() -> None:
     assert (action.seconds, action.attempts) == (5.0, 2)
 
 
+def test_the_source_that_failed_last_is_asked_at_once_where_it_can_be_connected_to_again() -> None:
+    driver = download(sources=2)
+    for _ in range(3):
+        driver.report(driver.fetch(), 0, error=CUT)
+    assert isinstance(driver.next(), Wait)  # for the second source, whose turn comes first
+
+    driver.machine.returned(now=driver.now)
+
+    assert driver.fetch().source == 0
+
+
 def test_a_wait_grows_shorter_while_time_passes() -> None:
     driver = download()
     driver.report(driver.fetch(), 0, error=CUT)

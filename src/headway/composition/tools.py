@@ -10,6 +10,7 @@ from headway.distribution.backoff import RetryPolicy
 from headway.interfaces.images import HostMemory
 from headway.registry.http import HttpClient
 from headway.service.lanes import Lanes
+from headway.service.lookout import Lookout
 from headway.service.tools import Tools
 
 
@@ -27,7 +28,14 @@ def tools_over(
     """
     lanes = Lanes()
     try:
-        yield Tools(lanes=lanes, standing=http.standing, policy=policy, clock=clock, jitter=random.random)
+        yield Tools(
+            lanes=lanes,
+            standing=http.standing,
+            policy=policy,
+            clock=clock,
+            jitter=random.random,
+            is_back=Lookout(http.standing.outages, http.look).is_back,
+        )
     finally:
         http.close()
         hosts.found(http.standing.addresses.take_new())

@@ -116,6 +116,7 @@ class BlobDownload:
         self._changed = False  # since the digest was last compared
         self._check_bytes = PIECE_BYTES
         self._cause: HeadwayError | None = None
+        self._failed_source = 0  # whose failure that is
         self._error: HeadwayError | None = None
 
     @property
@@ -254,7 +255,7 @@ class BlobDownload:
             if new_bytes < FLOW_BYTES:
                 self._room, self._room_until = len(self._spread.running), now + EXTRA_PAUSE_SECONDS
             return
-        self.source = fetch.source
+        self.source = self._failed_source = fetch.source
         self._cause = error
         self._count_refusal(error)
         others = self._others()
@@ -287,6 +288,11 @@ class BlobDownload:
     def _turn_to(self, sources: list[int]) -> None:
         """Ask the one that may be asked soonest next."""
         self.source = min(sources, key=lambda source: self._due[source])
+
+    def returned(self, *, now: float) -> None:
+        """Report that the source whose failure the last `Wait` tells can be connected to again: it is asked now."""
+        self.source = self._failed_source
+        self._due[self.source] = now
 
     def verified(self, *, error: HeadwayError | None, failed_at: int | None = None) -> None:
         """Report the end of a `Verify`: the digest is right, or `error` says how it differs.

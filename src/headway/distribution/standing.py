@@ -7,6 +7,7 @@ from headway.distribution.black_hole import BlackHole
 from headway.distribution.clock import ClockWatch
 from headway.distribution.connection_lives import ConnectionLives
 from headway.distribution.health import Health
+from headway.distribution.outages import Outages
 from headway.distribution.patience import Patience
 from headway.distribution.quota import Quota
 from headway.distribution.throttle import Throttle
@@ -23,6 +24,7 @@ class Standing:
         addresses: At which each host was found.
         throttle: When each may be asked again.
         health: Which have failed lately.
+        outages: What cannot be connected to.
         patience: How long each needs.
         black_hole: To which large packets vanish.
         clock: Where this machine's clock was found wrong.
@@ -37,6 +39,7 @@ class Standing:
         self.lives = lives or ConnectionLives()
         self.throttle = Throttle()
         self.health = Health()
+        self.outages = Outages()
         self.patience = Patience()
         self.black_hole = BlackHole()
         self.clock = ClockWatch()

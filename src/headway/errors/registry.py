@@ -51,9 +51,11 @@ class UnreachableError(RegistryError):
 
     Attributes:
         fault: What happened.
+        unconnected: Host and port, maybe a proxy's, to which no connection could be made; None where one was.
     """
 
     retryable = True
+    unconnected: tuple[str, int] | None = None
 
     def __init__(self, endpoint: str, fault: Fault, detail: str = "") -> None:
         super().__init__(endpoint, f"{fault}" + (f" ({detail})" if detail else ""))

@@ -11,7 +11,8 @@ import select
 import socket
 import ssl
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from headway.distribution.patience import Stage
@@ -95,19 +96,32 @@ class Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connect, through the proxy where there is one, and agree on TLS where that is wanted."""
-        if self.proxy is None:
+        nearest = str(self._address) if self.proxy is None else f"the proxy {self.proxy}"
+        with self._outage_noted(), translated(nearest):
             raw = self._reach()
+        if self.proxy is None:
             self._standing.reached.add(self._host)
-        else:
-            with translated(f"the proxy {self.proxy}"):
-                raw = self._reach()
-                if self._context is not None:
-                    self._ask_for_tunnel(raw, self.proxy)
+        elif self._context is not None:
+            with translated(nearest):
+                self._ask_for_tunnel(raw, self.proxy)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.clamp_window(None)
         if self._context is not None:
             self._agree_on_tls(raw, self._context)
+
+    @contextmanager
+    def _outage_noted(self) -> Iterator[None]:
+        """Take note of whether the block connects, and let its error say what could not be connected to."""
+        place = self.host, self.port
+        try:
+            yield
+        except UnreachableError as error:
+            if not self._ended:
+                error.unconnected = place
+                self._standing.outages.failed(place, now=time.monotonic())
+            raise
+        self._standing.outages.worked(place)
 
     def _reach(self) -> socket.socket:
         """Return a connection to the first of the host's addresses that answers."""

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+from headway.distribution.outages import Place
 from headway.distribution.proxies import Proxy, ProxyRules
 from headway.distribution.standing import Standing
 from headway.errors import Fault, RegistryError, UnreachableError
@@ -24,6 +25,7 @@ from headway.registry.certificates import Certificates
 from headway.registry.connection import Connection, KeptRate, check_proxy
 from headway.registry.distrust import CertificateDoubt
 from headway.registry.idle import IdleConnections
+from headway.registry.look import look
 from headway.registry.meter import Meter, header_bytes
 from headway.registry.names import Names
 from headway.registry.response import SlowHeadError
@@ -244,7 +246,7 @@ class Exchange:
             connection.limit(self.limit_seconds)
             connection.request("HEAD", "/v2/", headers={"Host": str(self._address)})
             return connection.getresponse().headers.get("Date")
-        except (OSError, http.client.HTTPException):
+        except (UnreachableError, OSError, http.client.HTTPException):
             return None
         finally:
             connection.close()
@@ -419,6 +421,10 @@ class HttpClient:
     def proxy_for(self, address: Address) -> Proxy | None:
         """Return the proxy that leads to an address now, None where it is reached directly."""
         return self._proxies().proxy_for(address.scheme, address.host, address.port)
+
+    def look(self, place: Place) -> None:
+        """Find out whether a place can be connected to again; `standing` is told."""
+        look(place, self.names, self.standing.outages)
 
     def doubt(self, address: Address) -> CertificateDoubt:
         """Return what tells apart why a certificate of an address is not accepted."""

@@ -137,7 +137,7 @@ class Asker:
 
     async def _wait(self, decision: Wait) -> None:
         due = self._tools.clock() + decision.seconds
-        while (left := due - self._tools.clock()) > 0:
+        while (left := due - self._tools.clock()) > 0 and not self._tools.is_back(decision.cause):
             self._report(Waiting(self._name, str(decision.cause), left))
             await asyncio.sleep(min(1.0, left))
 

@@ -12,6 +12,7 @@ from headway.distribution.endpoints import Endpoint
 from headway.distribution.flow import LinkMemory
 from headway.distribution.standing import Standing
 from headway.distribution.streams import Streams
+from headway.errors import HeadwayError
 from headway.interfaces.registries import Registry
 from headway.interfaces.traffic import account
 from headway.service.lanes import Lanes
@@ -39,6 +40,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
         policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
         clock: Monotonic time, in seconds.
         jitter: Returns a number from 0 up to 1.
+        is_back: Tells whether what an error is about can be connected to again (`service.lookout`); asked every second
+            or so while somebody waits.
         retries: What this process has had to ask for again, by cause.
     """
 
@@ -47,6 +50,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     policy: Callable[[], RetryPolicy]
     clock: Callable[[], float]
     jitter: Callable[[], float]
+    is_back: Callable[[HeadwayError], bool] = lambda _: False
     retries: Counter[str] = msgspec.field(default_factory=Counter)
 
     def retried(self, cause: str) -> None:

@@ -1,0 +1,135 @@
+"""When to look whether a place is back, and what a look found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from headway.distribution.outages import LEAST_SECONDS, MOST_SECONDS, Outages, Place
+from headway.errors import Fault, HeadwayError, ThrottledError, UnreachableError
+from headway.service.lookout import Lookout
+
+PLACE = ("registry.test", 443)
+
+
+@pytest.mark.parametrize(
+    ("away_seconds", "pause"),
+    [(0.0, LEAST_SECONDS), (8.0, 1.0), (40.0, 5.0), (120.0, MOST_SECONDS), (1e6, MOST_SECONDS)],
+)
+def test_the_longer_a_place_is_away_the_more_seldom_it_is_looked_for(away_seconds: float, pause: float) -> None:
+    outages = Outages()
+    outages.failed(PLACE, now=100.0)
+    now = 100.0 + away_seconds
+
+    outages.failed(PLACE, now=now)
+
+    due = [outages.is_look_due(PLACE, now=now + seconds) for seconds in (pause - 0.1, pause)]
+    assert due == [False, True]
+
+
+def test_a_connection_ends_an_outage_and_the_next_one_begins_anew() -> None:
+    outages = Outages()
+    outages.failed(PLACE, now=0.0)
+    outages.worked(PLACE)
+
+    assert not outages.is_away(PLACE)
+    assert not outages.is_look_due(PLACE, now=1000.0)
+    outages.failed(PLACE, now=1000.0)
+    assert outages.is_away(PLACE)
+    assert outages.is_look_due(PLACE, now=1000.0 + LEAST_SECONDS)
+
+
+def test_places_are_told_apart_by_host_and_port() -> None:
+    outages = Outages()
+
+    outages.failed(PLACE, now=0.0)
+
+    assert not outages.is_away(("registry.test", 5000))
+
+
+# --- who waits ----------------------------------------------------------------------------------------------------
+
+
+def away(fault: Fault = Fault.REFUSED) -> UnreachableError:
+    """Return the error of a connection that could not be made."""
+    error = UnreachableError("registry.test", fault)
+    error.unconnected = PLACE
+    return error
+
+
+class Scene:
+    """Waiting for a place that is away, on a clock that stands still; looks find what `finds` does."""
+
+    def __init__(self, finds: Callable[[Place], None] = lambda _: None) -> None:
+        self.outages = Outages()
+        self.now = 0.0
+        self.looks: list[Place] = []
+        self._finds = finds
+        self.lookout = Lookout(self.outages, self._look, clock=lambda: self.now)
+        self.outages.failed(PLACE, now=0.0)
+
+    def _look(self, place: Place) -> None:
+        self.looks.append(place)
+        self._finds(place)
+
+    async def ask(self, error: HeadwayError, *, at: float) -> bool:
+        """Ask once at a time, and let a look that it begins come to its end."""
+        self.now = at
+        answer = self.lookout.is_back(error)
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+        return answer
+
+
+def test_who_waits_has_it_looked_for_when_that_is_due_and_hears_that_it_is_back() -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene._finds = scene.outages.worked
+
+        assert not await scene.ask(away(), at=0.5)
+        assert scene.looks == []
+        assert not await scene.ask(away(), at=1.0)
+        assert scene.looks == [PLACE]
+        assert await scene.ask(away(), at=2.0)
+
+    asyncio.run(story())
+
+
+def test_all_who_wait_for_a_place_share_one_look() -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.now = 5.0
+
+        for _ in range(8):
+            assert not scene.lookout.is_back(away())
+        await asyncio.sleep(0.1)
+
+        assert scene.looks == [PLACE]
+
+    asyncio.run(story())
+
+
+def test_somebody_elses_connection_ends_the_wait_too() -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.outages.worked(PLACE)
+
+        assert await scene.ask(away(), at=0.1)
+        assert scene.looks == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "error", [UnreachableError("registry.test", Fault.CUT), ThrottledError("registry.test", None)], ids=str
+)
+def test_where_a_connection_was_made_nothing_is_looked_for_and_the_wait_is_kept(error: HeadwayError) -> None:
+    async def story() -> None:
+        scene = Scene()
+
+        assert not await scene.ask(error, at=100.0)
+        assert scene.looks == []
+
+    asyncio.run(story())
