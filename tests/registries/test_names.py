@@ -52,7 +52,7 @@ def test_a_stranger_is_waited_for_until_name_servers_work(tmp_path: Path, regist
     with NameServer({HOST: "127.0.0.1"}, "SERVFAIL") as server:
         headway = cli(tmp_path, server)
         name = f"{HOST}:{registry.port}/names/image"
-        with later(1.5, lambda: setattr(server, "fault", "")):
+        with later(1.5, lambda: setattr(server, "fault", ""), after=lambda: server.asked):
             done = headway("pull", "--insecure-registry", f"{HOST}:{registry.port}", name)
 
     assert done.returncode == 0, done.stderr
