@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -16,7 +15,7 @@ PLACE = ("registry.test", 443)
 
 @pytest.mark.parametrize(
     ("away_seconds", "pause"),
-    [(0.0, LEAST_SECONDS), (8.0, 1.0), (40.0, 5.0), (120.0, MOST_SECONDS), (1e6, MOST_SECONDS)],
+    [(0.0, LEAST_SECONDS), (16.0, 1.0), (80.0, 5.0), (240.0, MOST_SECONDS), (1e6, MOST_SECONDS)],
 )
 def test_the_longer_a_place_is_away_the_more_seldom_it_is_looked_for(away_seconds: float, pause: float) -> None:
     outages = Outages()
@@ -60,39 +59,43 @@ def away(fault: Fault = Fault.REFUSED) -> UnreachableError:
 
 
 class Scene:
-    """Waiting for a place that is away, on a clock that stands still; looks find what `finds` does."""
+    """Waiting for a place that is away, on a clock that only a wait moves on; looks find it away at first."""
 
-    def __init__(self, finds: Callable[[Place], None] = lambda _: None) -> None:
+    def __init__(self) -> None:
         self.outages = Outages()
         self.now = 0.0
         self.looks: list[Place] = []
-        self._finds = finds
+        self.is_up = False
         self.lookout = Lookout(self.outages, self._look, clock=lambda: self.now)
         self.outages.failed(PLACE, now=0.0)
 
     def _look(self, place: Place) -> None:
         self.looks.append(place)
-        self._finds(place)
+        if self.is_up:
+            self.outages.worked(place)
+        else:
+            self.outages.failed(place, now=self.now)
 
-    async def ask(self, error: HeadwayError, *, at: float) -> bool:
-        """Ask once at a time, and let a look that it begins come to its end."""
+    async def wait(self, error: HeadwayError, *, at: float) -> bool:
+        """Wait for half a second that begins at a time."""
+
+        def end() -> None:
+            self.now = at + 0.5
+
         self.now = at
-        answer = self.lookout.is_back(error)
-        for _ in range(20):
-            await asyncio.sleep(0.005)
-        return answer
+        asyncio.get_running_loop().call_later(0.05, end)
+        return await self.lookout.pause(0.5, error)
 
 
 def test_who_waits_has_it_looked_for_when_that_is_due_and_hears_that_it_is_back() -> None:
     async def story() -> None:
         scene = Scene()
-        scene._finds = scene.outages.worked
+        scene.is_up = True
 
-        assert not await scene.ask(away(), at=0.5)
+        assert not await scene.wait(away(), at=0.4)
         assert scene.looks == []
-        assert not await scene.ask(away(), at=1.0)
+        assert await scene.wait(away(), at=1.0)
         assert scene.looks == [PLACE]
-        assert await scene.ask(away(), at=2.0)
 
     asyncio.run(story())
 
@@ -100,11 +103,7 @@ def test_who_waits_has_it_looked_for_when_that_is_due_and_hears_that_it_is_back(
 def test_all_who_wait_for_a_place_share_one_look() -> None:
     async def story() -> None:
         scene = Scene()
-        scene.now = 5.0
-
-        for _ in range(8):
-            assert not scene.lookout.is_back(away())
-        await asyncio.sleep(0.1)
+        assert await asyncio.gather(*[scene.wait(away(), at=5.0) for _ in range(8)]) == [False] * 8
 
         assert scene.looks == [PLACE]
 
@@ -116,7 +115,7 @@ def test_somebody_elses_connection_ends_the_wait_too() -> None:
         scene = Scene()
         scene.outages.worked(PLACE)
 
-        assert await scene.ask(away(), at=0.1)
+        assert await scene.wait(away(), at=0.1)
         assert scene.looks == []
 
     asyncio.run(story())
@@ -129,7 +128,7 @@ def test_where_a_connection_was_made_nothing_is_looked_for_and_the_wait_is_kept(
     async def story() -> None:
         scene = Scene()
 
-        assert not await scene.ask(error, at=100.0)
+        assert not await scene.wait(error, at=100.0)
         assert scene.looks == []
 
     asyncio.run(story())

@@ -34,7 +34,7 @@ def tools_over(
             policy=policy,
             clock=clock,
             jitter=random.random,
-            is_back=Lookout(http.standing.outages, http.look).is_back,
+            pause=Lookout(http.standing.outages, http.look).pause,
         )
     finally:
         http.close()

@@ -2,7 +2,7 @@
 
 Rule 1: a look is a connection that asks nothing. It is no attempt: it costs a packet or two where an attempt is told to
         whoever watches, and brings nearer the moment at which a download is given up.
-Rule 2: the longer a place has been away, the more seldom it is looked for: an outage lasts an eighth longer than it
+Rule 2: the longer a place has been away, the more seldom it is looked for: an outage lasts a sixteenth longer than it
         would for somebody who looks all the time, and at most `MOST_SECONDS`.
 """
 
@@ -14,7 +14,7 @@ from headway.distribution.recent import Recent
 
 LEAST_SECONDS = 1.0
 MOST_SECONDS = 15.0
-_PART = 8
+_PART = 16
 
 Place = tuple[str, int]
 """Host and port: those of a registry, of what it sends us to, or of a proxy."""

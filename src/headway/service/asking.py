@@ -137,9 +137,10 @@ class Asker:
 
     async def _wait(self, decision: Wait) -> None:
         due = self._tools.clock() + decision.seconds
-        while (left := due - self._tools.clock()) > 0 and not self._tools.is_back(decision.cause):
+        while (left := due - self._tools.clock()) > 0:
             self._report(Waiting(self._name, str(decision.cause), left))
-            await asyncio.sleep(min(1.0, left))
+            if await self._tools.pause(min(1.0, left), decision.cause):
+                return
 
 
 def _is_slow(error: HeadwayError) -> bool:

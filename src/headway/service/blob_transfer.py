@@ -239,11 +239,9 @@ class BlobTransfer:
         return next((c.fatal_error for c in self._consumers if c.fatal_error is not None), None)
 
     async def _wait(self, wait: Wait) -> None:
-        if self._tools.is_back(wait.cause):
-            self._machine.returned(now=self._tools.clock())
-            return
         self.report(Phase.RETRYING, cause=str(wait.cause), retry_seconds=wait.seconds, attempts=wait.attempts)
-        await asyncio.sleep(min(1.0, wait.seconds))
+        if await self._tools.pause(min(1.0, wait.seconds), wait.cause):
+            self._machine.returned(now=self._tools.clock())
         await self._sync_if_due()
 
     async def _verify(self) -> None:

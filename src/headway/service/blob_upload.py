@@ -209,6 +209,7 @@ class Upload:
 
     async def _wait(self, wait: Wait, machine: BlobUpload) -> None:
         due = self._tools.clock() + wait.seconds
-        while (left := due - self._tools.clock()) > 0 and not self._tools.is_back(wait.cause):
+        while (left := due - self._tools.clock()) > 0:
             self._report(Told(machine.offset, wait, left))
-            await asyncio.sleep(min(1.0, left))
+            if await self._tools.pause(min(1.0, left), wait.cause):
+                return

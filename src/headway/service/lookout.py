@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,8 @@ from functools import partial
 from headway.distribution.outages import Outages, Place
 from headway.errors import HeadwayError, UnreachableError
 from headway.service.lanes import Thread
+
+_POLL_SECONDS = 0.2
 
 
 class Lookout:
@@ -29,11 +32,18 @@ class Lookout:
         self._clock = clock
         self._looking: set[Place] = set()
 
-    def is_back(self, error: HeadwayError) -> bool:
-        """Tell whether what this error is about can be connected to again; to be asked every second or so.
+    async def pause(self, seconds: float, error: HeadwayError) -> bool:
+        """Wait for so long, or until what this error is about can be connected to again; tell whether it can.
 
-        False as well where a connection is not what was missing: that it can be made says nothing then.
+        Where a connection is not what was missing, all of the time is waited: that one can be made says nothing then.
         """
+        until = self._clock() + seconds
+        # Threads report to `outages`, which knows no event loop to wake anybody in.
+        while not (is_back := self._is_back(error)) and (left := until - self._clock()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(_POLL_SECONDS, left))
+        return is_back
+
+    def _is_back(self, error: HeadwayError) -> bool:
         place = error.unconnected if isinstance(error, UnreachableError) else None
         if place is None:
             return False

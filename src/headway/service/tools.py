@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -31,6 +32,12 @@ class Source(msgspec.Struct, frozen=True):
     repository: str
 
 
+async def _sleep(seconds: float, error: HeadwayError) -> bool:
+    del error
+    await asyncio.sleep(seconds)
+    return False
+
+
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """What every question of a process to registries works with.
 
@@ -40,8 +47,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
         policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
         clock: Monotonic time, in seconds.
         jitter: Returns a number from 0 up to 1.
-        is_back: Tells whether what an error is about can be connected to again (`service.lookout`); asked every second
-            or so while somebody waits.
+        pause: Waits for some seconds, or until what an error is about can be connected to again; tells whether it can
+            (`service.lookout.Lookout.pause`).
         retries: What this process has had to ask for again, by cause.
     """
 
@@ -50,7 +57,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     policy: Callable[[], RetryPolicy]
     clock: Callable[[], float]
     jitter: Callable[[], float]
-    is_back: Callable[[HeadwayError], bool] = lambda _: False
+    pause: Callable[[float, HeadwayError], Awaitable[bool]] = _sleep
     retries: Counter[str] = msgspec.field(default_factory=Counter)
 
     def retried(self, cause: str) -> None:
