@@ -38,7 +38,8 @@ class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             (moby-behaviour 4.7).
         disk_bytes: Bytes of the blocks that the tree takes up, as du counts them: with its root, hard links once.
         entries: Entries of the tar.
-        implicit: Directories that no entry made: they had to exist for something below them. Never the root.
+        implicit: Directories that no entry made: they had to exist for something below them. Lower layers say what
+            they are, so those are left out that replace what a whiteout hides. Never the root.
         root_entry: Whether an entry described the root directory. Where none did, the root looks as in the layers
             below (as `umoci unpack` leaves it).
         lower_links: Hard links whose target is not in this layer: (name, target).

@@ -419,6 +419,36 @@ def test_a_directory_that_was_whited_out_and_made_is_opaque(apply: Apply, root: 
 
 
 @pytest.mark.parametrize("order", [1, -1])
+def test_what_a_whiteout_hides_says_nothing_of_a_directory_that_no_entry_describes(
+    apply: Apply, root: Path, order: int
+) -> None:
+    report = apply(*[file("d/e/f", b"x"), whiteout("d")][::order])
+
+    assert tree(root) == {"d": "opaque/", "d/e": "/", "d/e/f": "x"}
+    assert report.implicit == ("d/e",)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_whiteouts_alone_keep_no_directory_that_is_whited_out(apply: Apply, root: Path, order: int) -> None:
+    report = apply(*[whiteout("d/e/f"), whiteout("d/g"), whiteout("d/e"), whiteout("d")][::order])
+
+    assert tree(root) == {"d": "whiteout"}
+    assert report.implicit == ()
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [file("d/e/f"), directory("d/e/f"), symlink("d/e/f", "x"), hardlink("d/e/f", "below")],
+    ids=lambda item: item.type,
+)
+def test_a_directory_that_is_whited_out_keeps_what_the_layer_puts_there(apply: Apply, root: Path, kept: Item) -> None:
+    report = apply(whiteout("d/e/g"), kept, whiteout("d"))
+
+    assert tree(root)["d"] == "opaque/"
+    assert report.implicit == ("d/e",)
+
+
+@pytest.mark.parametrize("order", [1, -1])
 def test_what_the_layer_holds_survives_its_own_opaque_mark(apply: Apply, root: Path, order: int) -> None:
     apply(directory("d"), *[file("d/f", b"x"), opaque("d")][::order])
 

@@ -31,7 +31,8 @@ ITEMS = st.lists(
 
 
 class Model:
-    """A tree as a dict: bytes are a file, True a directory with an entry, False one without, None a whiteout."""
+    """A tree as a dict: bytes are a file, True a directory that owes nothing to lower layers, False one
+    that no entry and no whiteout describes, None a whiteout."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, bytes | bool | None] = {}
@@ -45,15 +46,24 @@ class Model:
             there = self.nodes.get(parent, False)
             if isinstance(there, bytes) or (there is None and parent in self.nodes and is_whiteout):
                 return is_whiteout
-            self.nodes[parent] = bool(there)
+            self.nodes[parent] = there is None or bool(there)
         if is_whiteout:
-            self.nodes.setdefault(hidden, None)
+            self._hide(hidden)
         elif item.type == "dir":
             self.nodes[path] = True
         else:
             self.nodes = {name: node for name, node in self.nodes.items() if not name.startswith(path + "/")}
             self.nodes[path] = item.body
         return True
+
+    def _hide(self, path: str) -> None:
+        below = {name for name in self.nodes if name.startswith(path + "/")}
+        if self.nodes.get(path) is False:
+            if all(self.nodes[name] in (None, False) for name in below):
+                self.nodes = {name: node for name, node in self.nodes.items() if name not in {path, *below}}
+            else:
+                self.nodes[path] = True
+        self.nodes.setdefault(path, None)
 
 
 def on_disk(root: Path, report: LayerReport) -> dict[str, bytes | bool | None]:

@@ -107,6 +107,28 @@ LAYERS: dict[str, Sequence[Layer]] = {
 }
 
 
+HIDDEN: dict[str, Sequence[Layer]] = {
+    "a file that was whited out, and a directory without an entry": [
+        BASE,
+        [whiteout("etc-file"), file("etc-file/x", b"x")],
+    ],
+    "a directory that was whited out, and one without an entry": [BASE, [whiteout("root"), file("root/x", b"x")]],
+    "a symlink that was whited out, and a directory without an entry": [BASE, [whiteout("lib"), file("lib/x", b"x")]],
+    "a whiteout in a directory, and then one of it": [BASE, [whiteout("usr/lib/libc.so"), whiteout("usr/lib")]],
+    "whiteouts from the bottom up": [BASE, [whiteout("usr/lib/libc.so"), whiteout("usr/lib"), whiteout("usr")]],
+    "a directory that went with all in it, and came back": [
+        BASE,
+        [whiteout("root/.profile"), whiteout("root")],
+        [file("root/x", b"x")],
+    ],
+    "a directory of whiteouts that went, and came back": [
+        BASE,
+        [whiteout("root/.profile"), whiteout("root"), file("root/x", b"x")],
+        [file("root/y", b"y")],
+    ],
+}
+
+
 def applied(path: Path, *items: Item) -> Tree:
     """Return the tree that Headway itself makes of a layer."""
     path.mkdir()
@@ -145,6 +167,18 @@ def test_what_is_unpacked_equals_umoci(tmp_path: Path, layers: Sequence[Layer], 
     assert report.is_complete
     assert differences(tmp_path / "ours", expected) == {}
     assert all(tree.report.stands_alone for tree in trees[1:])
+
+
+@pytest.mark.parametrize("layers", HIDDEN.values(), ids=HIDDEN)
+def test_a_directory_without_an_entry_is_new_where_a_whiteout_hides_what_was_there(
+    tmp_path: Path, layers: Sequence[Layer]
+) -> None:
+    expected = umoci_unpack(images.image([tar(*layer) for layer in layers]), tmp_path)
+
+    report = unpack(stacked(tmp_path, layers, applied), tmp_path / "ours")
+
+    assert report.is_complete
+    assert differences(tmp_path / "ours", expected) == {}
 
 
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)

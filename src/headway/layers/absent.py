@@ -48,6 +48,10 @@ class Absent:
             del self._directories[above]
         return True
 
+    def holds(self, directory: bytes) -> bool:
+        """Tell whether anything is recorded in a directory."""
+        return directory in self._directories
+
     def forget_in(self, directory: bytes) -> list[bytes]:
         """Drop what is recorded in a directory that is gone; return the paths."""
         gone = {directory + b"/" + name: record for name, record in self._directories.pop(directory, {}).items()}

@@ -21,7 +21,9 @@ from headway.layers.whiteouts import Whiteouts, is_whiteout
 DEFAULT_MODE = 0o755
 """Of a directory that no entry describes."""
 
-_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a directory is opened to be read or changed."""
+
 _GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
 
 Clear = Callable[[int, bytes], int]
@@ -38,7 +40,8 @@ class MadeDirectories:
         clear: See `Clear`.
 
     Attributes:
-        implicit: Paths of those that no entry has described, by inode: an entry may reach one through a symlink.
+        implicit: Paths of those that no entry has described, by inode: an entry may reach one through a symlink. What a
+            lower layer says of them holds.
         root_entry: What the layer says of its root.
 
     Raises:
@@ -48,6 +51,7 @@ class MadeDirectories:
     def __init__(self, metadata: Metadata, whiteouts: Whiteouts, *, rootless: bool, clear: Clear) -> None:
         self.implicit: Remembered[int, bytes] = Remembered(lambda _, path: len(path))
         self.root_entry: Entry | None = None
+        self._anew: Remembered[int, bytes] = Remembered(lambda _, path: len(path))  # a whiteout hides what was below
         self._entries: Remembered[bytes, Entry] = Remembered(lambda path, _: len(path))
         self._found: set[bytes] = set()  # those that were there when their entry came
         self._metadata = metadata
@@ -58,7 +62,7 @@ class MadeDirectories:
     @property
     def units(self) -> int:
         """What remembering them takes up, see `Remembered`."""
-        return self._entries.units + self.implicit.units
+        return self._entries.units + self.implicit.units + self._anew.units
 
     def make(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
         """Make the directory that an entry describes."""
@@ -73,7 +77,7 @@ class MadeDirectories:
     def _make_again(self, parent: int, path: bytes, name: bytes, mode: int) -> None:
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if stat.S_ISDIR(status.st_mode):
-            self.implicit.drop(status.st_ino)
+            self._drop(status)
             self._found.add(path)
             return
         parent = self._clear(parent, path)
@@ -92,17 +96,34 @@ class MadeDirectories:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
             os.unlink(name, dir_fd=parent)
             os.mkdir(name, DEFAULT_MODE, dir_fd=parent)
-        if hidden:
-            self._whiteouts.hide_below(parent, name)
         if self._metadata.fix & DEFAULT_MODE:
             change_mode(parent, name, DEFAULT_MODE)
         self.implicit[os.stat(name, dir_fd=parent, follow_symlinks=False).st_ino] = path
+        if hidden:
+            self.hide(parent, name)
+
+    def hide(self, parent: int, name: bytes) -> bool:
+        """Hide what lower layers have under a name; tell whether a directory has it that no entry described until now.
+
+        To such a directory nothing applies any more of what a lower layer says.
+        """
+        status = self._whiteouts.hide(parent, name)
+        path = None if status is None else self.implicit.get(status.st_ino)
+        if status is None or path is None:
+            return False
+        self.implicit.drop(status.st_ino)
+        self._anew[status.st_ino] = path
+        return True
 
     def forget(self, path: bytes, status: os.stat_result) -> None:
         """Drop what is remembered of a directory that is gone."""
         self._entries.drop(path)
         self._found.discard(path)
+        self._drop(status)
+
+    def _drop(self, status: os.stat_result) -> None:
         self.implicit.drop(status.st_ino)
+        self._anew.drop(status.st_ino)
 
     def finish(self, root: Root) -> Iterator[bytes]:
         """Give every directory what its entry says; the name of each entry is yielded before."""
@@ -124,7 +145,7 @@ class MadeDirectories:
         if path not in self._found and self._metadata.is_plain_directory(entry):
             os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
             return
-        descriptor = os.open(name, _OPEN, dir_fd=parent)
+        descriptor = os.open(name, LISTED, dir_fd=parent)
         try:
             self._metadata.finish_directory(descriptor, path, entry)
         finally:
@@ -133,7 +154,7 @@ class MadeDirectories:
     def count(self, root: Root, footprint: Footprint) -> None:
         """Count what directories take up now that they are full."""
         footprint.add_directory(os.fstat(root.descriptor))
-        for path in (*self._entries, *self.implicit.values()):
+        for path in (*self._entries, *self.implicit.values(), *self._anew.values()):
             above, _, name = path.rpartition(b"/")
             try:
                 parent = root.directory(above, create=False)

@@ -22,7 +22,7 @@ from headway.layers.bodies import write, write_sparse
 from headway.layers.confinement import Root, clamped
 from headway.layers.footprint import Footprint
 from headway.layers.handoff import LARGEST, HandOff, alone
-from headway.layers.made_directories import DEFAULT_MODE, MadeDirectories
+from headway.layers.made_directories import DEFAULT_MODE, LISTED, MadeDirectories
 from headway.layers.metadata import Metadata
 from headway.layers.removal import Removing, remove
 from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
@@ -303,8 +303,35 @@ class Unpacker:
         if name == _OPAQUE:
             self._whiteouts.hide_below(parent, None)
         else:
-            self._handoff.note(above + b"/" + hidden if above else hidden)
-            self._whiteouts.hide(parent, hidden)
+            self._hide(parent, above + b"/" + hidden if above else hidden, hidden)
+
+    def _hide(self, parent: int, path: bytes, name: bytes) -> None:
+        """Hide what lower layers have at `path`.
+
+        Where a directory is there only because of whiteouts inside, which some tools write before its own, it goes.
+        """
+        self._handoff.note(path)
+        if self._directories.hide(parent, name) and self._is_hollow(self._direct(path)):
+            self._directories.hide(self._clear(parent, path), name)
+
+    def _is_hollow(self, path: bytes) -> bool:
+        """Tell whether a directory has nothing but whiteouts, in directories that no entry described."""
+        pending = [path]
+        while pending:
+            path = pending.pop()
+            if self._absent.holds(path):
+                return False
+            descriptor = os.open(b".", LISTED, dir_fd=self._root.directory(path, create=False))
+            try:
+                with os.scandir(descriptor) as found:
+                    for each in found:
+                        if each.inode() in self._directories.implicit:
+                            pending.append(path + b"/" + os.fsencode(each.name))
+                        elif not is_whiteout(each.stat(follow_symlinks=False)):
+                            return False
+            finally:
+                os.close(descriptor)
+        return True
 
     # --- directories ---
 

@@ -26,17 +26,19 @@ class Whiteouts:
     def __init__(self, *, rootless: bool) -> None:
         self._opaque = b"user.overlay.opaque" if rootless else b"trusted.overlay.opaque"
 
-    def hide(self, parent: int, name: bytes) -> None:
-        """Hide what lower layers have under a name; what this layer has under it stays."""
+    def hide(self, parent: int, name: bytes) -> os.stat_result | None:
+        """Hide what lower layers have under a name; what this layer has under it stays, and is returned."""
         try:
             os.mknod(name, stat.S_IFCHR, _WHITEOUT, dir_fd=parent)
         except FileExistsError:
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
                 self.hide_below(parent, name)
+            return status
         except PermissionError as error:
             words = f"{error.strerror} (a whiteout; a data root on overlay takes none)"
             raise PermissionError(error.errno, words) from error
+        return None
 
     def hide_below(self, parent: int, name: bytes | None) -> None:
         """Make a directory opaque: `name` in `parent`, or `parent` itself."""
