@@ -65,6 +65,10 @@ LAYERS: dict[str, Sequence[Layer]] = {
     "a hard link through a symlink": [BASE, [hardlink("lib/third", "lib64/libc.so.6")]],
     "a hard link to a symlink": [BASE, [hardlink("lib-too", "lib")]],
     "a hard link to a hard link": [BASE, [hardlink("one", "etc-file"), hardlink("two", "one")]],
+    "a hard link to a hard link in another directory": [
+        BASE,
+        [hardlink("root/a", "etc-file"), hardlink("b", "etc-file"), hardlink("root/c", "b")],
+    ],
     "a hard link over a lower file": [BASE, [hardlink("root/.profile", "etc-file")]],
     "a hard link to a file that then goes": [BASE, [hardlink("kept", "etc-file"), whiteout("etc-file")]],
     "two hard links to a file that then goes": [
@@ -107,7 +111,7 @@ LAYERS: dict[str, Sequence[Layer]] = {
 }
 
 
-HIDDEN: dict[str, Sequence[Layer]] = {
+ORDERED: dict[str, Sequence[Layer]] = {
     "a file that was whited out, and a directory without an entry": [
         BASE,
         [whiteout("etc-file"), file("etc-file/x", b"x")],
@@ -120,6 +124,10 @@ HIDDEN: dict[str, Sequence[Layer]] = {
         BASE,
         [whiteout("root/.profile"), whiteout("root")],
         [file("root/x", b"x")],
+    ],
+    "a hard link to a hard link that is then replaced": [
+        BASE,
+        [hardlink("one", "etc-file"), hardlink("two", "one"), file("one", b"new")],
     ],
     "a directory of whiteouts that went, and came back": [
         BASE,
@@ -169,10 +177,8 @@ def test_what_is_unpacked_equals_umoci(tmp_path: Path, layers: Sequence[Layer], 
     assert all(tree.report.stands_alone for tree in trees[1:])
 
 
-@pytest.mark.parametrize("layers", HIDDEN.values(), ids=HIDDEN)
-def test_a_directory_without_an_entry_is_new_where_a_whiteout_hides_what_was_there(
-    tmp_path: Path, layers: Sequence[Layer]
-) -> None:
+@pytest.mark.parametrize("layers", ORDERED.values(), ids=ORDERED)
+def test_what_depends_on_the_order_of_entries_equals_umoci(tmp_path: Path, layers: Sequence[Layer]) -> None:
     expected = umoci_unpack(images.image([tar(*layer) for layer in layers]), tmp_path)
 
     report = unpack(stacked(tmp_path, layers, applied), tmp_path / "ours")

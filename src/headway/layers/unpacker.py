@@ -280,8 +280,8 @@ class Unpacker:
         if isinstance(record, tuple):
             self._absent.add_device(path, *record)
             self._metadata.share(path, target)
-        else:
-            self._absent.add_link(path, target)
+        else:  # what is another name of a link is one more link to the same file, whatever becomes of the first
+            self._absent.add_link(path, target if record is None else record)
 
     # --- what other layers see ---
 
