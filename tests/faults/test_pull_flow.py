@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from headway.errors import PullIncompleteError
-from headway.oci.digest import Digest
+from headway.oci.digest import DiffID, Digest
+from headway.records import LayerReport
 from headway.registry.address import Address
 from headway.registry.http import HttpClient
 from headway.service.progress import LayerProgress
 from headway.store.ingests import FileIngestStore
+from headway.store.layers import SqliteLayerStore
 from tests.fakes import images
 from tests.faults.link import Link
 from tests.faults.pull import bytes_kept, images_listed, litter, pull
@@ -193,6 +195,23 @@ def test_a_pull_that_cannot_even_ask_says_what_an_earlier_one_has_brought(tmp_pa
     assert isinstance(error, PullIncompleteError)
     assert (error.kept_bytes, error.total_bytes) == (bytes_kept(tmp_path), IMAGE.size)
     assert "; 0 of 2 layers whole; none of it will be fetched again" in outcome.said
+
+
+def test_a_failed_pull_counts_layers_as_kept_that_are_whole_and_not_committed_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = SqliteLayerStore.commit_tree
+
+    def slowly(store: SqliteLayerStore, diff_id: DiffID, path: Path, report: LayerReport) -> None:
+        time.sleep(0.5)
+        commit(store, diff_id, path, report)
+
+    monkeypatch.setattr(SqliteLayerStore, "commit_tree", slowly)
+    script = [Fault(each, kind="blob", digest=IMAGE.layers[1]) for each in (SlowResponse(2.0), Status(404))]
+    with linked(script=script) as (_, name):
+        outcome = pull(name, tmp_path)
+
+    assert "; 1 of 2 layers whole; none of it will be fetched again" in outcome.said
 
 
 def test_what_a_failed_pull_keeps_is_looked_up_beside_the_event_loop(

@@ -233,7 +233,8 @@ class _Pull:
 
     def _held(self, layer: Layer) -> int:
         try:
-            if self._stores.layers.has_tree(layer.diff_id):
+            # In this order: what is whole becomes a tree.
+            if self._transfers.is_whole(layer.diff_id) or self._stores.layers.has_tree(layer.diff_id):
                 return layer.descriptor.size
             return self._stores.ingests.held(layer.descriptor.digest)
         except StoreError:

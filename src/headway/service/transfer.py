@@ -68,12 +68,17 @@ class Transfers:
         self._retain = retain
         self._layer_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
         self._blob_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
+        self._whole: set[DiffID] = set()  # trees that a kill leaves to be committed, until they are
         self._turns: WeakValueDictionary[Digest, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def running(self) -> int:
         """How many layers are being received now."""
         return self._slots.running
+
+    def is_whole(self, diff_id: DiffID) -> bool:
+        """Tell whether a layer is whole, unpacked and kept, and only not committed yet."""
+        return diff_id in self._whole
 
     async def layer(
         self,
@@ -159,10 +164,11 @@ class Transfers:
                 with self._unpacked(diff_id, descriptor.size, transfer, follower, verdict) as (directory, found):
                     transfer.committing()
                     seconds = transfer.sync_due_in()
-                    if self._layers.keep_tree(diff_id, directory, found) and not self._retain:
-                        ingest.discard_unless_synced()
-                    companion.wait(seconds)
-                    self._layers.commit_tree(diff_id, directory, found)
+                    with self._kept(diff_id, directory, found) as is_kept:
+                        if is_kept and not self._retain:
+                            ingest.discard_unless_synced()
+                        companion.wait(seconds)
+                        self._layers.commit_tree(diff_id, directory, found)
                 self._metadata.remember(diff_id, LayerBlob(descriptor.digest, repository))
 
             unpacking = transfer.consume(unpack, "unpack")
@@ -216,6 +222,17 @@ class Transfers:
             if actual != diff_id:
                 raise DigestMismatchError("the layer's tar", diff_id, actual)
             yield directory, report
+
+    @contextmanager
+    def _kept(self, diff_id: DiffID, directory: Path, report: LayerReport) -> Iterator[bool]:
+        """Have a whole tree survive a kill until it is committed, and give whether it does."""
+        is_kept = self._layers.keep_tree(diff_id, directory, report)
+        if is_kept:
+            self._whole.add(diff_id)
+        try:
+            yield is_kept
+        finally:
+            self._whole.discard(diff_id)
 
 
 async def _joined(
