@@ -568,8 +568,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_named(small_disk: Path) -> None:
-    with pytest.raises(StoreFullError):
+    with pytest.raises(StoreFullError, match="no space left"):
         apply_layer(Source(tar(file("a", b"x" * 100_000))), small_disk, lambda _: None)
+
+
+def test_a_disk_that_takes_no_more_files_is_not_called_full(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,nr_inodes=10", str(small_disk)], check=True)
+
+    with pytest.raises(StoreFullError, match="no inodes left on the disk that holds"):
+        apply_layer(Source(tar(*(file(f"{number}") for number in range(20)))), small_disk, lambda _: None)
 
 
 def test_a_directory_that_is_not_there_is_a_fault_of_the_store(tmp_path: Path) -> None:

@@ -34,12 +34,16 @@ class StoreError(HeadwayError):
 
 
 class StoreFullError(StoreError):
-    """No space or no quota left."""
+    """No space or no quota left.
+
+    Attributes:
+        path: What could not be written.
+    """
 
     retryable = True
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"no space left on the disk that holds {path}")
+    def __init__(self, path: str, *, of: str = "space") -> None:
+        super().__init__(f"no {of} left on the disk that holds {path}")
         self.path = path
 
 

@@ -114,8 +114,17 @@ def _unpack(reader: TarReader, opened: Callable[[], Unpacker], directory: Path) 
 def translated(error: OSError, name: bytes | None, directory: Path) -> HeadwayError:
     """Return what a failed system call means: whose fault it is depends on which one it was."""
     if error.errno in _FULL:
-        return StoreFullError(str(directory))
+        return StoreFullError(str(directory), of="inodes" if _lacks_inodes(directory) else "space")
     entry = os.fsdecode(name or b"")
     if name is not None and error.errno in _LAYERS_FAULT:
         return InvalidLayerError(f"entry {entry!r} cannot be unpacked: {error.strerror}")
     return StoreError(f"cannot unpack {entry!r} into {directory}: {error.strerror}")
+
+
+def _lacks_inodes(directory: Path) -> bool:
+    """Tell whether it is files, not bytes, that the file system has no room for: df does not show that."""
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return False
+    return found.f_files > 0 == found.f_favail
