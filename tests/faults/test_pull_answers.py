@@ -6,9 +6,11 @@ import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from headway.service.progress import Waiting
 from tests.fakes import images
 from tests.faults.auth import Bearer
 from tests.faults.pull import Outcome, bytes_kept, images_listed, litter, pull
@@ -383,6 +385,20 @@ def test_a_slow_answer_is_waited_for(registry: Registry, tmp_path: Path) -> None
 
     complete(outcome, tmp_path)
     assert outcome.retries == {}
+
+
+@pytest.mark.parametrize("kind", ["manifest", "blob"])  # the config is the first blob
+def test_who_has_to_wait_before_there_are_layers_is_told_so(
+    registry: Registry, tmp_path: Path, kind: Literal["manifest", "blob"]
+) -> None:
+    registry.faults = [Fault(Status(500), kind=kind, nth=range(1, 4))]
+
+    outcome = pull(f"{registry.host}/test/image", tmp_path, times=20)
+
+    complete(outcome, tmp_path)
+    waits = [event for event in outcome.events if isinstance(event, Waiting)]
+    assert {wait.cause for wait in waits} == {f"{registry.host}: answers HTTP 500"}
+    assert max(wait.retry_seconds for wait in waits) > 1
 
 
 def test_a_wrong_manifest_under_a_digest_is_not_taken(registry: Registry, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class PullStarted(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """The registry could not be asked for the manifest; it will be asked again.
+    """The registry did not give the manifest or the config; it will be asked again.
 
     Attributes:
         reference: Familiar form of what was asked for.

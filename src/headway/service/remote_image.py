@@ -26,7 +26,7 @@ from headway.oci.reference import Reference
 from headway.records import RawManifest
 from headway.service.asking import Asker
 from headway.service.blob_transfer import Cost
-from headway.service.progress import Report
+from headway.service.progress import LayerProgress, Phase, Report, Waiting
 from headway.service.stores import Stores
 from headway.service.tools import Source, TransferTools
 from headway.service.transfer import Transfers
@@ -116,6 +116,7 @@ class RemoteImages:
         self._transfers = transfers
         self._stores = stores
         self._request = request
+        self._report = report
         self._reference = request.reference
         endpoints = endpoints_for(self._reference.domain, request.mirrors, request.insecure, request.login)
         self.asker = Asker(tools, stores.hosts, endpoints, name=self._reference.familiar, report=report)
@@ -242,9 +243,14 @@ class RemoteImages:
         descriptor = manifest.config
         check_config_size(descriptor.size)
         await self._keep(lease, descriptor.digest, *(layer.digest for layer in manifest.layers))
-        self.config_cost = await self._transfers.blob(descriptor, self.sources(descriptor), lambda _: None)
+        self.config_cost = await self._transfers.blob(descriptor, self.sources(descriptor), self._tell)
         self.config_bytes = descriptor.size if self.config_cost.received else 0
         return ImageConfig.parse(await self._tools.lanes.disk(self._stores.blobs.read, descriptor.digest))
+
+    def _tell(self, config: LayerProgress) -> None:
+        """Tell of a wait for the config as of one for the manifest: nobody watches it as they watch a layer."""
+        if config.phase is Phase.RETRYING:
+            self._report(Waiting(self._reference.familiar, config.cause, config.retry_seconds))
 
     async def _keep(self, lease: Lease, *contents: Digest) -> None:
         """Lease what is going to be relied on, before it is looked for."""
