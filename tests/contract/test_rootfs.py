@@ -290,6 +290,21 @@ def test_a_device_that_nobody_can_make_is_missing_under_each_of_its_names() -> N
         assert os.listdir(home / "out") == []
 
 
+@pytest.mark.parametrize("mode", [0o000, 0o111, 0o600])
+def test_a_directory_that_lets_nobody_in_takes_no_link_from_the_names_outside(mode: int) -> None:
+    with home_of_nobody() as home:
+        layer = [directory("./"), file("a/b/f", b"x"), hardlink("c", "a/b/f")]
+        tree = plant(home / "tree", *layer)
+        closed = LayerReport(root_entry=True, real_modes=(("a", mode), ("a/b", mode)))
+
+        with as_nobody():
+            found = unpack([Tree(path=tree.path, report=closed)], home / "out")
+
+        assert found.modes == Missing()
+        assert [(home / "out" / name).stat().st_mode & 0o777 for name in ("a", "a/b")] == [mode, mode]
+        assert (home / "out/c").samefile(home / "out/a/b/f")
+
+
 def test_a_name_in_the_way_of_a_link_to_far_below_gives_way(tmp_path: Path) -> None:
     deep, other = "/".join(["d"] * 80), "/".join(["dd"] * 80)  # more than stay open
     links = [directory("e/"), hardlink("e/f", f"{deep}/f")]

@@ -22,6 +22,8 @@ from headway.layers.directories import Directories
 from headway.layers.merged import MergedEntry, MergedView
 from headway.records import Tree
 
+_ENTERED = stat.S_IRUSR | stat.S_IXUSR  # by `Directories`
+
 
 class UnpackReport(msgspec.Struct, frozen=True, kw_only=True):
     """What `unpack` wrote, and what this user or this file system could not.
@@ -75,6 +77,7 @@ class _Unpacking:
         self._copier = Copier()
         self._first_names: dict[tuple[int, int], str] = {}
         self._unfinished: list[MergedEntry] = []
+        self._closed: list[MergedEntry] = []  # that would let us in no more, while a link may need a name in them
         self._gives_ownership = os.geteuid() == 0
         self._ids = (os.geteuid(), os.getegid())
         self._entries = 0
@@ -87,6 +90,8 @@ class _Unpacking:
                 self._write(entry)
             self._entries += 1
         self._finish_directories(None)
+        for entry in self._closed:
+            self._finish_directory(entry)
         return UnpackReport(entries=self._entries, size=self._size, **self._copier.missing)
 
     def _write(self, entry: MergedEntry) -> None:
@@ -176,15 +181,18 @@ class _Unpacking:
             if upcoming is not None and (not entry.path or upcoming.startswith(entry.path + "/")):
                 return
             self._unfinished.pop()
-            with disk_failures(f"{self._directory}, at {entry.path or '.'}"):
+            if self._gives_ownership or entry.mode & _ENTERED == _ENTERED:
                 self._finish_directory(entry)
+            else:
+                self._closed.append(entry)
 
     def _finish_directory(self, entry: MergedEntry) -> None:
-        target = self._made.open(0, entry.path)
-        self._own(entry, target)
-        self._copier.set_xattrs(entry.path, target, self._view.xattrs(entry))
-        self._copier.mode(entry.path, target, entry.mode)
-        os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
+        with disk_failures(f"{self._directory}, at {entry.path or '.'}"):
+            target = self._made.open(0, entry.path)
+            self._own(entry, target)
+            self._copier.set_xattrs(entry.path, target, self._view.xattrs(entry))
+            self._copier.mode(entry.path, target, entry.mode)
+            os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
 
     def _gave_way(self, kind: int, entry: MergedEntry, parent: int) -> bool:
         """Clear the name for `entry`; tell whether it still has to be made: a directory may stay."""
