@@ -20,6 +20,7 @@ from headway.errors import ConflictError
 from headway.layers.copying import CREATE, Copier, Missing, disk_failures, in_directory
 from headway.layers.directories import Directories
 from headway.layers.merged import MergedEntry, MergedView
+from headway.layers.metadata import change_mode
 from headway.records import Tree
 
 _ENTERED = stat.S_IRUSR | stat.S_IXUSR  # by `Directories`
@@ -96,6 +97,9 @@ class _Unpacking:
 
     def _write(self, entry: MergedEntry) -> None:
         if not entry.path:
+            root = self._made.open(0, "")
+            if self._shuts_us_out(status := os.fstat(root)):
+                os.fchmod(root, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
             self._unfinished.append(entry)
             return
         parent = self._made.open(0, entry.parent)
@@ -194,6 +198,11 @@ class _Unpacking:
             self._copier.mode(entry.path, target, entry.mode)
             os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
 
+    def _shuts_us_out(self, status: os.stat_result) -> bool:
+        """Tell whether we must open a directory of our own first: an earlier unpack gave it the image's mode."""
+        is_ours = not self._gives_ownership and status.st_uid == self._ids[0]
+        return is_ours and status.st_mode & stat.S_IRWXU != stat.S_IRWXU
+
     def _gave_way(self, kind: int, entry: MergedEntry, parent: int) -> bool:
         """Clear the name for `entry`; tell whether it still has to be made: a directory may stay."""
         there = os.stat(entry.name, dir_fd=parent, follow_symlinks=False)
@@ -201,6 +210,8 @@ class _Unpacking:
             os.unlink(entry.name, dir_fd=parent)
             return True
         if kind == stat.S_IFDIR:
+            if self._shuts_us_out(there):
+                change_mode(parent, os.fsencode(entry.name), stat.S_IMODE(there.st_mode) | stat.S_IRWXU)
             return False
         try:
             os.rmdir(entry.name, dir_fd=parent)
