@@ -129,6 +129,10 @@ ORDERED: dict[str, Sequence[Layer]] = {
         BASE,
         [hardlink("one", "etc-file"), hardlink("two", "one"), file("one", b"new")],
     ],
+    "a file in place of the symlink that leads to it": [[symlink("b", "."), file("b/c", b"x"), file("b/b", b"y")]],
+    "a link in place of the symlink that leads to it": [
+        [directory("d/"), symlink("d/e", "../d"), file("f", b"x"), hardlink("d/e/e", "f")],
+    ],
     "a directory of whiteouts that went, and came back": [
         BASE,
         [whiteout("root/.profile"), whiteout("root"), file("root/x", b"x")],

@@ -147,6 +147,7 @@ STORIES: dict[str, Sequence[Item | bytes]] = {
     "a body under another name alone": [FILE("a", b"1" * 600), hardlink("b", "a"), FILE("a", b"2")],
     "both names of a body removed": [FILE("a", b"1"), hardlink("b", "a"), FILE("a", b"2"), FILE("b", b"3")],
     "a body through a symlink": [DIR("d"), symlink("l", "d"), FILE("l/f", b"through"), FILE("l/g", b"as well")],
+    "a body in place of the symlink that leads to it": [symlink("l", "."), FILE("l/l", b"through")],
     "a symlink that became a directory": [DIR("d"), symlink("l", "d"), FILE("l/f", b"1"), DIR("l"), FILE("l/f", b"2")],
     "a directory that became a symlink": [DIR("d"), DIR("l"), FILE("l/f", b"1"), symlink("l", "d"), FILE("l/f", b"2")],
     "a sparse file that was replaced": [SPARSE, FILE("a", b"1"), SPARSE, FILE("b", b"2"), FILE("a", b"")],

@@ -362,8 +362,9 @@ class Unpacker:
         except FileNotFoundError:
             return parent
         if stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode):
+            above = self._direct(path).rpartition(b"/")[0]  # what is gone may have been the symlink on the way there
             self._root.forget()
-            return self._root.directory(path.rpartition(b"/")[0])
+            return self._root.directory(above)
         return parent
 
     def _removing(self, path: bytes) -> Removing | None:
