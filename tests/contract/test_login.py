@@ -253,6 +253,18 @@ def test_a_helper_that_knows_no_login_says_so(script: Path) -> None:
             "docker-credential-test get: its answer is not a login",
         ),
         (f"echo {PASSWORD} >&2; exit 1", "docker-credential-test get: it fails and does not say why"),
+        (
+            f"""echo '{{"ServerURL":"a.example","Username":"me","Secret":"{PASSWORD}"}}'; exit 1""",
+            "docker-credential-test get: it fails, and prints a login",
+        ),
+        (
+            f"echo 'cannot use {{ServerURL:a.example Username:me Secret:{PASSWORD}}}'; exit 1",
+            "docker-credential-test get: it fails, and prints a login",
+        ),
+        (
+            "echo 'secret service: the name was not provided'; exit 1",
+            "docker-credential-test get: secret service: the name was not provided",
+        ),
     ],
 )
 def test_a_helper_that_fails_is_named_without_a_secret(script: Path, body: str, said: str) -> None:
@@ -262,6 +274,15 @@ def test_a_helper_that_fails_is_named_without_a_secret(script: Path, body: str, 
         helper.get("a.example")
 
     assert str(caught.value) == said
+
+
+def test_a_helper_that_repeats_what_it_cannot_store_is_not_quoted(script: Path) -> None:
+    helper = behaves(script, f"echo 'cannot store {PASSWORD}'; exit 1")
+
+    with pytest.raises(InvalidSettingError) as caught:
+        helper.store("a.example", USER, PASSWORD)
+
+    assert str(caught.value) == "docker-credential-test store: it fails, and prints a login"
 
 
 @pytest.mark.parametrize("name", ["", "../evil", "a b", "a/b"])

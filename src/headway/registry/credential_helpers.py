@@ -1,7 +1,7 @@
 """Credential helpers: programs ``docker-credential-NAME`` that keep logins for docker, podman and skopeo.
 
 The protocol: one verb as argument, its subject on stdin, the answer on stdout, an exit status. What a helper prints
-where it fails goes into errors; what it prints of a login never does.
+where it fails goes into errors; what it prints of a login never does, not even where it fails behind that.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ SECONDS = 30.0
 SAID_CHARACTERS = 200
 _NAME = re.compile(r"[A-Za-z0-9._-]+\Z")
 _NOT_FOUND = "credentials not found"
+_LOGIN = re.compile(r"""secret["'\\]*\s*[:=]""", re.IGNORECASE)  # as JSON, or as a program prints what it holds
 
 
 class CredentialHelper:
@@ -61,7 +62,7 @@ class CredentialHelper:
         """
         status, said = self._run("store", json.dumps({"ServerURL": server, "Username": user, "Secret": secret}))
         if status != 0:
-            raise self._failed("store", said)
+            raise self._failed("store", said, secret)
 
     def erase(self, server: str) -> None:
         """Forget a login; one that is not there is forgotten already.
@@ -91,6 +92,8 @@ class CredentialHelper:
             raise InvalidSettingError(f"{self.program} cannot be started: {error.strerror}") from None
         return done.returncode, done.stdout.decode(errors="replace")
 
-    def _failed(self, verb: str, said: str) -> InvalidSettingError:
+    def _failed(self, verb: str, said: str, secret: str = "") -> InvalidSettingError:
         line = next((line.strip() for line in said.splitlines() if line.strip()), "it fails and does not say why")
+        if _LOGIN.search(line) or (secret and secret in line):
+            line = "it fails, and prints a login"
         return InvalidSettingError(f"{self.program} {verb}: {line[:SAID_CHARACTERS]}")
