@@ -16,8 +16,8 @@ import pytest
 from headway.distribution.credentials import Credentials
 from headway.distribution.login_server import registry_host
 from headway.errors import InvalidSettingError
-from headway.registry.credential_helpers import CredentialHelper
-from headway.registry.credentials import HUB_KEY, AuthFiles
+from headway.registry.credential_helpers import CredentialHelper, SilentHelperError
+from headway.registry.credentials import HUB_KEY, SILENT_SECONDS, AuthFiles
 from headway.registry.logins import LoginFile
 from tests.fakes.cli import Cli
 from tests.faults.auth import Basic
@@ -207,6 +207,30 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 )
 def test_a_registry_is_named_by_its_host_or_a_url(server: str | None, host: str) -> None:
     assert registry_host(server) == host
+
+
+class Silent(CredentialHelper):
+    """A helper that never answers, and counts who waits for it."""
+
+    asked = 0
+
+    def get(self, server: str) -> tuple[str, str] | None:
+        self.asked += 1
+        raise SilentHelperError(f"{server}: no answer")
+
+
+def test_a_helper_that_does_not_answer_is_asked_again_after_a_while_only(tmp_path: Path) -> None:
+    now, helper = [0.0], Silent("silent")
+    file = write(tmp_path / "config.json", {"credsStore": "silent", "auths": {"a.example": encoded("u", "p")}})
+    source = AuthFiles([file], lambda _: helper, lambda: now[0])
+
+    found = [source("a.example"), source("a.example/team"), source("b.example")]
+    at_once = helper.asked
+    now[0] = SILENT_SECONDS
+    source("a.example")
+
+    assert found == [Credentials("u", "p"), Credentials("u", "p"), None]
+    assert (at_once, helper.asked) == (1, 2)
 
 
 # --- the helpers' protocol --------------------------------------------------------------------------------------

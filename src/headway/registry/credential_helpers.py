@@ -19,6 +19,10 @@ _NOT_FOUND = "credentials not found"
 _LOGIN = re.compile(r"""secret["'\\]*\s*[:=]""", re.IGNORECASE)  # as JSON, or as a program prints what it holds
 
 
+class SilentHelperError(InvalidSettingError):
+    """A helper that does not answer, which took as long as anybody waits for one."""
+
+
 class CredentialHelper:
     """One helper.
 
@@ -87,7 +91,7 @@ class CredentialHelper:
         except FileNotFoundError:
             raise InvalidSettingError(f"{self.program} is not installed, but an auth file wants it") from None
         except subprocess.TimeoutExpired:
-            raise InvalidSettingError(f"{self.program} {verb}: no answer within {SECONDS:.0f} s") from None
+            raise SilentHelperError(f"{self.program} {verb}: no answer within {SECONDS:.0f} s") from None
         except OSError as error:
             raise InvalidSettingError(f"{self.program} cannot be started: {error.strerror}") from None
         return done.returncode, done.stdout.decode(errors="replace")

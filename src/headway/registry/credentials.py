@@ -2,7 +2,8 @@
 
 Rule 1: credentials are looked up when they are needed, handed to one request, and never logged or shown; what writes
 them is `logins`, and nothing else.
-Rule 2: a helper that cannot answer is warned of, and whoever needed none goes on without a login, as with docker.
+Rule 2: a helper that cannot answer is warned of, and whoever needed none goes on without a login, as with docker. One
+that says nothing is left alone for a while: each wait for it is time that the registry is not asked in.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import DOCKER_HUB_HOST
 from headway.errors import InvalidSettingError
-from headway.registry.credential_helpers import CredentialHelper
+from headway.registry.credential_helpers import CredentialHelper, SilentHelperError
 
 HUB_KEY = "https://index.docker.io/v1/"
 """How Docker calls Docker Hub in its files and to its helpers."""
 _HUB_HOSTS = ("index.docker.io", "docker.io", DOCKER_HUB_HOST)
+SILENT_SECONDS = 300.0
 log = logging.getLogger(__name__)
 _TOKEN_USER = "<token>"  # noqa: S105  # a helper's word for: what follows is an identity token
 
@@ -64,12 +67,20 @@ class AuthFiles:
     Args:
         files: In order; the first that knows the host decides. Files that do not exist are passed over.
         helper: Returns the credential helper of a name.
+        clock: Monotonic time, in seconds.
     """
 
-    def __init__(self, files: Sequence[Path], helper: Callable[[str], CredentialHelper] = CredentialHelper) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        helper: Callable[[str], CredentialHelper] = CredentialHelper,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._files = files
         self._helper = helper
+        self._clock = clock
         self._warned: set[str] = set()
+        self._silent: dict[str, float] = {}  # until when a helper is not asked
 
     def __call__(self, resource: str) -> Credentials | None:
         """Return what the files say of ``host`` or ``host/repository``; the longest name that they know decides.
@@ -99,9 +110,16 @@ class AuthFiles:
     def _asked(self, document: Mapping[str, object], host: str) -> Credentials | None:
         """Return what the helper in charge of a host knows."""
         name = helper_for(document, host)
-        if name is None:
+        if name is None or self._clock() < self._silent.get(name, 0.0):
             return None
-        helper = self._helper(name)
+        try:
+            return self._login(self._helper(name), host)
+        except SilentHelperError:
+            self._silent[name] = self._clock() + SILENT_SECONDS
+            raise
+
+    @staticmethod
+    def _login(helper: CredentialHelper, host: str) -> Credentials | None:
         for key in (HUB_KEY, *_HUB_HOSTS) if host in _HUB_HOSTS else (host, f"https://{host}"):
             if (answer := helper.get(key)) is not None:
                 user, secret = answer
