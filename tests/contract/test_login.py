@@ -265,6 +265,12 @@ def test_a_helper_that_knows_no_login_says_so(script: Path) -> None:
     helper.erase("a.example")
 
 
+def test_half_a_character_that_a_helper_gives_is_read_as_go_reads_it(script: Path) -> None:
+    helper = behaves(script, """echo '{"Username": "me", "Secret": "\\ud800x"}'""")
+
+    assert helper.get("a.example") == ("me", "\ufffdx")
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -372,6 +378,8 @@ def read_until(terminal: int, text: str) -> str:
         (["--password-stdin"], "p", "--password-stdin needs --username"),
         (["-u", "u", "--password-stdin"], "", "user and password must not be empty"),
         (["-u", "u:v", "--password-stdin"], "p", "a user's name cannot hold a colon"),
+        (["-u", "u", "--password-stdin"], "p\udce4ss", "user and password must be UTF-8"),
+        (["-u", "\udcff", "--password-stdin"], "p", "user and password must be UTF-8"),
         (["-u", "u"], "", "there is no terminal to ask on: use --username and --password-stdin"),
         (["-u", "u", "-p", PASSWORD], "", "a password on the command line can be seen by everybody"),
     ],

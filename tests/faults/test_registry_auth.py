@@ -246,6 +246,7 @@ def test_credentials_come_from_the_users_auth_files(tmp_path: Path, key: str) ->
         ({"username": "u", "password": "p"}, Credentials("u", "p")),
         ({"identitytoken": "t", "auth": encoded("u", "")}, Credentials("u", "", "t")),
         ({"identitytoken": "t"}, Credentials("", "", "t")),
+        ({"username": "u", "password": "\ud800p"}, Credentials("u", "\ufffdp")),
         ({}, None),
         ("text", None),
     ],

@@ -15,6 +15,7 @@ from headway.distribution.login_server import login_endpoint, registry_host
 from headway.errors import InvalidSettingError
 from headway.registry.logins import verify
 from headway.settings import Settings
+from headway.wire import as_text
 
 
 def login(options: Namespace) -> int:
@@ -63,7 +64,8 @@ def _ask(username: str | None, *, from_stdin: bool) -> tuple[str, str]:
     if from_stdin:
         if not username:
             raise InvalidSettingError("--password-stdin needs --username")
-        password = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+        given = sys.stdin.buffer.read().decode(errors="surrogateescape")  # whatever the locale takes for text
+        password = given.removesuffix("\n").removesuffix("\r")
     else:
         if not sys.stdin.isatty():
             raise InvalidSettingError("there is no terminal to ask on: use --username and --password-stdin")
@@ -74,11 +76,17 @@ def _ask(username: str | None, *, from_stdin: bool) -> tuple[str, str]:
                 print(file=sys.stderr)
             username = line.strip()
         password = _password() if username else ""
+    _check(username, password)
+    return username, password
+
+
+def _check(username: str, password: str) -> None:
     if not username or not password:
         raise InvalidSettingError("user and password must not be empty")
+    if as_text(username + password) != username + password:
+        raise InvalidSettingError("user and password must be UTF-8")  # docker's API cannot carry others
     if ":" in username:
         raise InvalidSettingError("a user's name cannot hold a colon")  # RFC 7617, section 2
-    return username, password
 
 
 def _password() -> str:

@@ -11,6 +11,7 @@ import re
 import subprocess
 
 from headway.errors import InvalidSettingError
+from headway.wire import as_text
 
 SECONDS = 30.0
 SAID_CHARACTERS = 200
@@ -56,7 +57,7 @@ class CredentialHelper:
         user, secret = (answer.get("Username"), answer.get("Secret")) if isinstance(answer, dict) else (None, None)
         if not isinstance(user, str) or not isinstance(secret, str):
             raise InvalidSettingError(f"{self.program} get: its answer is not a login")
-        return (user, secret) if secret else None
+        return (as_text(user), as_text(secret)) if secret else None
 
     def store(self, server: str, user: str, secret: str) -> None:
         """Keep a login.

@@ -19,6 +19,7 @@ from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import DOCKER_HUB_HOST
 from headway.errors import InvalidSettingError
 from headway.registry.credential_helpers import CredentialHelper, SilentHelperError
+from headway.wire import as_text
 
 HUB_KEY = "https://index.docker.io/v1/"
 """How Docker calls Docker Hub in its files and to its helpers."""
@@ -196,12 +197,12 @@ def _keys(entries: Mapping[str, object], resource: str) -> Iterator[str]:
 def _decode(entry: object, file: Path) -> Credentials | None:
     if not isinstance(entry, dict):
         return None
-    text = {key: value for key, value in entry.items() if isinstance(value, str)}
+    text = {key: as_text(value) for key, value in entry.items() if isinstance(value, str)}
     found = Credentials(text.get("username", ""), text.get("password", ""), text.get("identitytoken", ""))
     if encoded := text.get("auth"):
         try:
             login = Credentials.from_basic(encoded)
         except ValueError:
-            raise InvalidSettingError(f"{os.fspath(file)} holds an entry that is not base64") from None
+            raise InvalidSettingError(f"{os.fspath(file)} holds an entry that is not base64 of a text") from None
         found = Credentials(login.username, login.password, found.identity_token)
     return found if found.username or found.identity_token else None
