@@ -132,6 +132,33 @@ def test_a_wrong_manifest_from_a_mirror_is_found(tmp_path: Path) -> None:
         assert len(origin.requests("manifest")) == 1
 
 
+OLD = images.image([images.noise_layer(100_000, seed=7)])
+
+
+@pytest.mark.parametrize("gone", [OLD.manifest_digest, OLD.image_id, OLD.layers[0]])
+def test_where_a_mirrors_tag_is_old_and_no_longer_to_be_had_the_registrys_own_counts(tmp_path: Path, gone: str) -> None:
+    with Registry([OLD]) as mirror, Registry([IMAGE]) as origin:
+        mirror.remove(gone)
+        if gone == OLD.manifest_digest:
+            mirror.faults = [On(Status(200, {"Docker-Content-Digest": gone}), kind="manifest", method="HEAD")]
+        done = pull(tmp_path, origin.host, mirror.url)
+        again = pull(tmp_path, origin.host)
+
+    assert done.returncode == 0, done.stderr
+    assert IMAGE.manifest_digest in done.stdout
+    assert "received 0 B" in again.stderr
+
+
+def test_what_neither_mirror_nor_registry_has_is_missing_once(tmp_path: Path) -> None:
+    with Registry([OLD]) as mirror, Registry([OLD]) as origin:
+        mirror.remove(OLD.layers[0])
+        origin.remove(OLD.layers[0])
+        done = pull(tmp_path, origin.host, mirror.url)
+
+    assert done.returncode == 1
+    assert f"no such blob: {OLD.layers[0]}" in done.stderr
+
+
 def test_a_mirror_gets_no_credentials_of_the_registry_and_its_own_from_the_files(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / ".docker").mkdir(parents=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from operator import eq
 
-from headway.errors import HeadwayError, PullIncompleteError, StoreError
+from headway.errors import HeadwayError, IntegrityError, NotFoundError, PullIncompleteError, StoreError
 from headway.interfaces.garbage import Lease
 from headway.interfaces.registries import Meter
 from headway.interfaces.traffic import on_errand
@@ -125,10 +125,20 @@ class _Pull:
     async def run(self) -> PullDone:
         began = self._tools.clock()
         digest = await self.images.resolve()
-        with self._stores.leases.hold(lease_purpose(self._request), digest) as self._lease:
+        try:
             return await self._run(digest, began)
+        except (NotFoundError, IntegrityError):
+            # A mirror's tag may be an old one, whose content is gone by now.
+            corrected = await self.images.corrected(digest)
+            if corrected is None:
+                raise
+        return await self._run(corrected, began)
 
     async def _run(self, digest: Digest, began: float) -> PullDone:
+        with self._stores.leases.hold(lease_purpose(self._request), digest) as self._lease:
+            return await self._leased(digest, began)
+
+    async def _leased(self, digest: Digest, began: float) -> PullDone:
         image = await self.images.read(digest, self._lease)
         self._layers = list(image.blobs.values())
         known = await self._tools.lanes.database(self._stores.images.get, image.config.image_id)

@@ -14,7 +14,7 @@ import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint, InsecureRegistries, endpoints_for, foreign_endpoints
-from headway.errors import InvalidDocumentError, NotFoundError
+from headway.errors import HeadwayError, InvalidDocumentError, NotFoundError
 from headway.interfaces.garbage import Lease
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest, chain_ids
@@ -119,7 +119,7 @@ class RemoteImages:
         self._report = report
         self._reference = request.reference
         endpoints = endpoints_for(self._reference.domain, request.mirrors, request.insecure, request.login)
-        self.asker = Asker(tools, stores.hosts, endpoints, name=self._reference.familiar, report=report)
+        self.asker = self._asking(endpoints)
         self.manifest_bytes = 0
         self.config_cost = Cost()
         self.config_bytes = 0
@@ -147,6 +147,26 @@ class RemoteImages:
         found = await self.asker.ask(lambda endpoint: self._tools.registry.resolve(endpoint, self._reference))
         return found.digest
 
+    def _asking(self, endpoints: Sequence[Endpoint]) -> Asker:
+        name = self._reference.familiar
+        return Asker(self._tools, self._stores.hosts, endpoints, name=name, report=self._report)
+
+    async def corrected(self, digest: Digest) -> Digest | None:
+        """Return what the registry itself takes a tag for, where a mirror may have said `digest` of it.
+
+        None where there is no mirror, or the registry says the same or nothing.
+        """
+        own = [endpoint for endpoint in self.asker.endpoints if not endpoint.mirror]
+        if self._reference.digest is not None or len(own) == len(self.asker.endpoints):
+            return None
+        try:
+            found = await self._asking(own).ask(
+                lambda endpoint: self._tools.registry.resolve(endpoint, self._reference)
+            )
+        except HeadwayError:
+            return None
+        return found.digest if found.digest != digest else None
+
     def _is_from_elsewhere(self, digest: Digest) -> bool:
         """Tell whether a document is here that this repository was never seen to have."""
         is_known = self._stores.references.get(self._reference.name_only().with_digest(digest)) is not None
@@ -162,6 +182,7 @@ class RemoteImages:
         Raises:
             HeadwayError: Something of it cannot be had, or is not what it should be.
         """
+        self._documents = []
         root, manifest = await self._choose(digest, lease)
         config = await self._config(manifest, lease)
         layers = _pair(manifest, config)
