@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import json
 import re
+import socket
 import subprocess
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -78,6 +82,49 @@ def test_a_mirror_that_says_nothing_is_left_within_five_seconds(tmp_path: Path, 
         assert done.returncode == 0
         assert received(done) <= 1.01
         assert origin.log[0].seconds < SWITCH_SECONDS + START_SECONDS
+
+
+def test_mirrors_behind_a_black_hole_leave_a_registry_that_nobody_knows_its_time(tmp_path: Path) -> None:
+    with black_hole() as first, black_hole() as second, black_hole() as third, Registry([IMAGE]) as origin:
+        done = pull(tmp_path, origin.host, first, second, third)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_mirror_that_gives_a_header_now_and_then_is_left_too(tmp_path: Path) -> None:
+    with listen() as endless, Registry([IMAGE]) as origin:
+        process = headers_without_end(endless)
+        done = pull(tmp_path, origin.host, f"http://127.0.0.1:{endless.getsockname()[1]}")
+        process.join()
+
+    assert done.returncode == 0, done.stderr
+
+
+@contextlib.contextmanager
+def black_hole() -> Iterator[str]:
+    """Give the URL of a port that no packet comes back from: its queue is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as waiting:
+        for _ in range(3):
+            client = waiting.enter_context(socket.socket())
+            client.settimeout(0)
+            client.connect_ex(full.getsockname())
+        yield f"http://127.0.0.1:{full.getsockname()[1]}"
+
+
+def headers_without_end(listener: socket.socket) -> threading.Thread:
+    """Answer one connection with a header each second, until it is closed."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                connection.sendall(b"X-More: to come\r\n")
+                time.sleep(1.0)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return thread
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,14 @@ def test_a_first_contact_has_nine_seconds_in_all() -> None:
     assert [subject.seconds_left(now=now) for now in (100.0, 104.0, 111.0)] == [9.0, 5.0, 0.0]
 
 
+def test_what_mirrors_took_is_not_taken_from_a_first_contact() -> None:
+    subject = FirstContact(now=100.0)
+    subject.excuse(12.0)
+
+    assert subject.seconds_left(now=112.0) == 9.0
+    assert subject.failed(CUT, now=112.0) == Wait(1.0, CUT, 1)
+
+
 def test_a_first_contact_that_has_reached_somebody_has_a_minute_in_all() -> None:
     subject = FirstContact(now=100.0)
 

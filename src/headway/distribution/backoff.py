@@ -144,6 +144,10 @@ class FirstContact:
         self._started = now
         self._attempts = 0
 
+    def excuse(self, seconds: float) -> None:
+        """Leave out the time that went to somebody else: a mirror that did not answer."""
+        self._started += seconds
+
     def seconds_left(self, *, now: float) -> float:
         """Return how long the attempts may still take in all."""
         return max(0.0, self._started + FIRST_CONTACT_SECONDS - now)

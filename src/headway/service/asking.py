@@ -94,6 +94,7 @@ class Asker:
         """Return the first answer, or the last endpoint's error (moby-behaviour 3.1)."""
         error: HeadwayError = NotFoundError("endpoint", self._name)
         for endpoint in tuple(self.endpoints):
+            began = self._tools.clock()
             try:
                 answer = await self._ask_one(endpoint, question, first)
             except StoreError:
@@ -101,6 +102,8 @@ class Asker:
             except HeadwayError as caught:
                 if endpoint.mirror:
                     self._put_last(endpoint)
+                    if first is not None:
+                        first.excuse(self._tools.clock() - began)
                 else:
                     error = caught
                 continue
@@ -114,7 +117,7 @@ class Asker:
             asking = Thread(partial(question, endpoint), abort=lambda: None, name="ask")
         if first is not None:
             await asyncio.wait({asking.done}, timeout=first.seconds_left(now=self._tools.clock()))
-            if not asking.done.done() and endpoint.host in self._tools.standing.reached:
+            if not asking.done.done() and endpoint.host in self._tools.standing.reached and not endpoint.mirror:
                 left = first.seconds_left_where_reached(now=self._tools.clock())
                 await asyncio.wait({asking.done}, timeout=left)
             if not asking.done.done():
