@@ -195,6 +195,14 @@ def test_usage_names_the_command_to_read_more_with(headway: Cli) -> None:
             "",
         ),
         (["outdated", "a:b:c"], "invalid reference format: 'a:b:c'", ""),
+        (["pull", "me:s3:cr@t@a.example/x"], "invalid reference format: '...@a.example/x'", ""),
+        (
+            ["pull", "https://me:s3cret@a.example:5000/x"],
+            "invalid reference format: 'https://...@a.example:5000/x' "
+            "(a name has no https:// before it: ...@a.example:5000/x)",
+            "",
+        ),
+        (["pull", "a.example:5000/x:t@sha256:0"], "invalid reference format: 'a.example:5000/x:t@sha256:0'", ""),
         (["pulls", "show", ""], "name a pull: headway pulls show ID", ""),
         (["pull", "--max-bytes", "3X", "a"], "--max-bytes: invalid size '3X': write 500k, 2M, 1.5G or 512MiB", ""),
         (["pull", "--priority", "top", "a"], "invalid priority 'top': write low, normal, high or a number", ""),

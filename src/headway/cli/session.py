@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -11,6 +12,8 @@ from headway.cli.terminal import one_line
 from headway.errors import InvalidReferenceError
 from headway.oci.reference import Reference
 from headway.settings import Settings, default_data_root, load
+
+_LOGIN = re.compile(r"[^/:@]+:.*@(?=[^/@]+/)")  # before a host, as in a URL
 
 
 def settings_of(options: Namespace, **flags: object) -> Settings:
@@ -43,15 +46,17 @@ def reference_of(name: str) -> Reference:
 
     Raises:
         InvalidReferenceError: It spells none. Docker's sentence is made to stand behind one word, and names none.
+            A login that was put into a name is not repeated.
     """
     try:
         return Reference.parse(name)
     except InvalidReferenceError as error:
-        scheme, _, rest = name.rpartition("://")
-        hint = f" (a name has no {scheme}:// before it: {rest})" if scheme else ""
         if name and name in str(error):
             raise
-        raise InvalidReferenceError(f"{error}: {name!r}{hint}") from None
+        scheme, mark, rest = name.rpartition("://")
+        rest = _LOGIN.sub("...@", rest)
+        hint = f" (a name has no {scheme}:// before it: {rest})" if scheme else ""
+        raise InvalidReferenceError(f"{error}: {scheme + mark + rest!r}{hint}") from None
 
 
 def say(sentence: str) -> None:
