@@ -102,6 +102,14 @@ class TestRegistryPusher(PusherContract):
         with pytest.raises(MisbehavedError):
             subject.session(endpoint, OTHER).begin()
 
+    @pytest.mark.parametrize("status", [200, 201, 202, 204])
+    def test_a_piece_is_taken_by_whatever_says_so(
+        self, subject: RegistryPusher, endpoint: Endpoint, held: Registry, status: int
+    ) -> None:
+        held.faults = [On(Status(status), kind="upload", method="PATCH")]
+
+        assert begun(subject, endpoint).send(piece(BLOB, 0, 1000)) is None
+
     def test_a_registry_that_takes_no_pushes_says_so_for_good(
         self, subject: RegistryPusher, endpoint: Endpoint, held: Registry
     ) -> None:

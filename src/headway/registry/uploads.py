@@ -161,7 +161,7 @@ class RegistryUpload:
                 exchange = request.send()
             finally:
                 self.carried = request.carried
-            _check(request, exchange, self._endpoint, self._repository, {202, 201, 204}, size=size)
+            _check(request, exchange, self._endpoint, self._repository, {200, 201, 202, 204}, size=size)
             exchange.finish()
             self._follow(exchange)
             return _held(exchange)
