@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headway.distribution.backoff import GiveUp, Retries, RetryPolicy, Wait
 from headway.distribution.connection_lives import MIN_PIECE_BYTES
-from headway.distribution.upload import Action, Ask, BlobUpload, Close, Done, Look, Open, Send
+from headway.distribution.upload import LOOK_AGAIN_SECONDS, Action, Ask, BlobUpload, Close, Done, Look, Open, Send
 from headway.errors import (
     DigestMismatchError,
     Fault,
@@ -203,12 +203,35 @@ def test_a_look_is_tried_again() -> None:
 def test_wrong_bytes_are_sent_anew_once() -> None:
     mismatch = DigestMismatchError("the blob", "a", "b", "r")
     machine = closing()
-    assert failed(machine, mismatch) == Open()
+    assert failed(machine, mismatch) == Look()
+    assert looked(machine, is_there=False) == Open()
     following = after(machine, machine.opened)
     while isinstance(following, Send):
         following = sent(machine)
 
-    assert failed(machine, mismatch) == GiveUp(mismatch)
+    assert failed(machine, mismatch) == Look()
+    assert looked(machine, is_there=False) == GiveUp(mismatch)
+
+
+@pytest.mark.parametrize("error", [MisbehavedError("r", "answers HTTP 409"), DigestMismatchError("b", "a", "b", "r")])
+def test_a_blob_that_is_there_though_its_end_was_refused_is_not_sent_again(error: HeadwayError) -> None:
+    machine = closing()
+
+    assert failed(machine, error) == Look()
+    assert looked(machine, is_there=True) == Done()
+
+
+def test_a_blob_that_is_there_a_moment_later_is_not_sent_again() -> None:
+    machine, waited = looking(), 0.0
+    for _ in LOOK_AGAIN_SECONDS:
+        machine.looked(is_there=False, now=0.0)
+        wait = machine.next_action()
+        assert isinstance(wait, Wait)
+        waited += wait.seconds
+        assert machine.next_action() == Look()
+
+    assert looked(machine, is_there=True) == Done()
+    assert waited == 5.0
 
 
 def test_a_registry_that_takes_blobs_and_does_not_have_them_is_given_up() -> None:
@@ -220,8 +243,9 @@ def test_a_registry_that_takes_blobs_and_does_not_have_them_is_given_up() -> Non
         while isinstance(following, Send):
             following = sent(machine)
         assert following == Close()
-        assert after(machine, machine.closed) == Look()
-        following = looked(machine, is_there=False)
+        following = after(machine, machine.closed)
+        while following == Look():
+            following = looked(machine, is_there=False)
 
     assert rounds == 3
     assert isinstance(following, GiveUp)
@@ -306,12 +330,14 @@ def test_a_registry_that_refuses_whatever_it_is_sent_is_given_up() -> None:
 def test_a_registry_that_does_not_close_an_upload_gets_it_anew_once() -> None:
     odd = MisbehavedError("r", "answers HTTP 400")
     machine = closing()
-    assert failed(machine, odd) == Open()
+    assert failed(machine, odd) == Look()
+    assert looked(machine, is_there=False) == Open()
     following = after(machine, machine.opened)
     while isinstance(following, Send):
         following = sent(machine)
 
-    assert failed(machine, odd) == GiveUp(odd)
+    assert failed(machine, odd) == Look()
+    assert looked(machine, is_there=False) == GiveUp(odd)
 
 
 def test_a_refusal_is_final() -> None:

@@ -5,7 +5,8 @@ Rule 2: this file does not know what a URL, a file or a clock is.
 Rule 3: what the registry holds is what the registry says. After a failure it is asked; what it kept is not sent again,
         and where it has lost the session, this blob alone starts anew.
 Rule 4: a registry that forgets what it took, though no connection broke, is given up: it would do so for ever.
-Rule 5: the registry has the blob when it says so to a question, not when it takes the last byte.
+Rule 5: the registry has the blob when it says so to a question, not when it takes the last byte; some say so only a
+        moment later, and some say so though they refused the last request, as where somebody else was faster.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ MAX_FORGOTTEN = 3
 MAX_MISMATCHES = 2
 REFUSALS_OF_PIECES = 2
 MAX_REFUSALS = 4
+LOOK_AGAIN_SECONDS = (1.0, 4.0)  # a cache before the registry may remember for a moment that the blob was not there
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -110,6 +112,8 @@ class BlobUpload:
         self._in_one_piece = False
         self._link_broke = False
         self._is_closed = False
+        self._close_refused: HeadwayError | None = None
+        self._looks = 0
         self._forgotten = self._mismatches = self._refusals = 0
 
     @property
@@ -168,6 +172,8 @@ class BlobUpload:
         self._least = least
         self._offset = 0
         self._link_broke = self._is_closed = False
+        self._close_refused = None
+        self._looks = 0
         self._state = _State.SEND
 
     def sent(self, held: int | None, *, seconds: float, now: float) -> None:
@@ -211,8 +217,10 @@ class BlobUpload:
         self._expect(Look)
         if is_there:
             self._state = _State.DONE
+        elif self._close_refused is not None:
+            self._send_anew(self._close_refused)
         elif self._is_closed:
-            self._forgot("says that it has taken a blob, and does not have it", now=now)
+            self._not_there("says that it has taken a blob, and does not have it", now=now)
         else:
             self._state = _State.ASK
 
@@ -263,15 +271,29 @@ class BlobUpload:
     def _close_failed(self, error: HeadwayError, *, now: float) -> None:
         match error:
             case DigestMismatchError() | MisbehavedError():
-                self._mismatches += 1
-                if self._mismatches >= MAX_MISMATCHES:
-                    self._give_up(error)
-                else:
-                    self._state = _State.OPEN
+                self._close_refused = error
+                self._state = _State.LOOK
             case NotFoundError():  # the session may be gone because the blob is there
                 self._retry(MisbehavedError(self._endpoint, "does not know an upload at its end"), _State.LOOK, now=now)
             case _:
                 self._retry(error, _State.LOOK, now=now)
+
+    def _send_anew(self, refused: HeadwayError) -> None:
+        """Begin anew, once, where the end of an upload was refused and the blob is not there."""
+        self._mismatches += 1
+        if self._mismatches >= MAX_MISMATCHES:
+            self._give_up(refused)
+        else:
+            self._state = _State.OPEN
+
+    def _not_there(self, how: str, *, now: float) -> None:
+        """Look again a little later before a blob that was taken is sent again."""
+        if self._looks == len(LOOK_AGAIN_SECONDS):
+            self._forgot(how, now=now)
+            return
+        seconds = LOOK_AGAIN_SECONDS[self._looks]
+        self._looks += 1
+        self._wait = Wait(seconds, MisbehavedError(self._endpoint, how), self._looks)
 
     def _lost(self, *, now: float) -> None:
         """Start anew where the registry knows the session no more."""
