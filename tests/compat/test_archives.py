@@ -161,6 +161,24 @@ def test_a_broken_archive_says_what_is_wrong_and_what_to_do(headway: Cli, tmp_pa
     assert headway("images", "-aq").stdout == ""
 
 
+def test_a_layer_or_a_document_in_it_that_is_broken_gets_the_same_advice(headway: Cli, tmp_path: Path) -> None:
+    files = oci(ONE)
+    layer = f"blobs/sha256/{ONE.layers[1][7:]}"
+    broken = {**files, layer: b"no tar at all" * BIG}
+    no_digest = {**files, "index.json": b'{"manifests": [{"mediaType": "", "digest": "nonsense", "size": 1}]}'}
+
+    failed = [
+        headway("load", "-i", _written(tmp_path / "archive.tar", tar_of(broken))),
+        headway("load", "-i", _written(tmp_path / "archive.tar", tar_of(no_digest))),
+        headway("import", _written(tmp_path / "root.tar", ARCHIVE[:BIG])),
+    ]
+
+    assert [each.returncode for each in failed] == [1, 1, 1]
+    assert {each.stderr.splitlines()[1] for each in failed} == {
+        "next: make the archive again, or copy it again and compare its checksum"
+    }
+
+
 def test_a_killed_load_is_no_image_and_the_next_one_goes_on(headway: Cli, tmp_path: Path) -> None:
     tree = headway.data_root / "trees" / f"sha256-{ONE.diff_ids[1][7:]}"
     killed = headway.start("load", stdin=subprocess.PIPE)

@@ -17,6 +17,7 @@ from headway.errors import (
     Fault,
     GaveUpError,
     HeadwayError,
+    IntegrityError,
     InvalidArchiveError,
     InvalidChangeError,
     InvalidDigestError,
@@ -159,9 +160,7 @@ def _kept(error: PullIncompleteError | PushIncompleteError) -> str:
 
 def _advice(error: HeadwayError, command: str) -> str:
     cause = root_cause(error)
-    if isinstance(cause, ConflictError):
-        return _way_out(cause, command)
-    if advice := _particular(cause):
+    if advice := _particular(cause, command):
         return advice
     for kind, advice in _ADVICE.items():
         if isinstance(cause, kind):
@@ -176,9 +175,13 @@ def _advice(error: HeadwayError, command: str) -> str:
     return "run the same command again" if cause.retryable else "run it again with -D for details"
 
 
-def _particular(cause: HeadwayError) -> str:
+def _particular(cause: HeadwayError, command: str) -> str:
     """Return the advice that depends on more than the kind of error, nothing where there is none."""
     match cause:
+        case ConflictError():
+            return _way_out(cause, command)
+        case IntegrityError() if command in _FROM_ARCHIVES and type(cause) not in _ADVICE:
+            return _ADVICE[InvalidArchiveError]
         case UnreachableError():
             is_in_between = cause.fault is Fault.CERTIFICATE and cause.retryable  # it was good a moment ago
             return _IN_BETWEEN if is_in_between else _OUT_OF_REACH.get(cause.fault, "")
@@ -223,6 +226,7 @@ _WHAT_STOPS: dict[type[BaseException | None], str] = {
     PermissionError: "run it as somebody who may, or name another place",
 }
 _FORCEABLE = ("rmi", "unpack")
+_FROM_ARCHIVES = ("load", "import")
 _WHERE_TO_LOOK = {
     "platform": "name one of those with --platform",
     "image": "check the name; headway images lists what is here",
