@@ -399,6 +399,18 @@ def blob(digest: str) -> str:
     return f"blobs/{digest.replace(':', '/')}"
 
 
+def of_another_size(files: Mapping[str, bytes | str], manifest: str, of: str) -> bytes:
+    """Return an OCI layout whose manifest says that a blob is one byte longer than it is."""
+    document = json.loads(files[blob(manifest)])
+    for each in (document["config"], *document["layers"]):
+        each["size"] += each["digest"] == of
+    data = json.dumps(document).encode()
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    entry = {"mediaType": document["mediaType"], "digest": digest, "size": len(data)}
+    index = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
+    return tar_of({**without(files, blob(manifest)), blob(digest): data, "index.json": index})
+
+
 _ITEM = {"Config": "c.json", "RepoTags": ["bad:1"], "Layers": ["l.tar"]}
 BROKEN: Mapping[str, tuple[bytes, type[HeadwayError], str]] = {
     "empty": (b"", InvalidArchiveError, "empty"),
@@ -426,6 +438,16 @@ BROKEN: Mapping[str, tuple[bytes, type[HeadwayError], str]] = {
     "a manifest missing": (tar_of(without(oci(PLAIN), blob(PLAIN.manifest_digest))), InvalidArchiveError, "missing"),
     "another config": (tar_of(changed(oci(PLAIN), blob(PLAIN.image_id))), HeadwayError, "digest"),
     "another manifest": (tar_of(changed(oci(PLAIN), blob(PLAIN.manifest_digest))), InvalidArchiveError, "digest"),
+    "a config of another size": (
+        of_another_size(oci(PLAIN), PLAIN.manifest_digest, PLAIN.image_id),
+        InvalidArchiveError,
+        "bytes long instead of",
+    ),
+    "a layer of another size": (
+        of_another_size(oci(GZIPPED), GZIPPED.manifest_digest, GZIPPED.layers[1]),
+        InvalidArchiveError,
+        "bytes long instead of",
+    ),
     "another layer": (tar_of(changed(oci(GZIPPED), blob(GZIPPED.layers[1]))), InvalidLayerError, "gzip"),
     "another plain layer": (tar_of(changed(oci(PLAIN), blob(PLAIN.layers[1]))), DigestMismatchError, "digest"),
     "layers swapped": (

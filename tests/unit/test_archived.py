@@ -174,6 +174,7 @@ def test_names_are_taken_from_annotations() -> None:
     assert names(layout.images(named(entry, ref="example.com/a"))) == [["example.com/a:latest"]]
     assert names(layout.images(named(entry, ref="a:1"), named(entry, ref="b:1"))) == [["a:1", "b:1"]]
     assert names(layout.images(named(entry, ref="latest"))) == [[]]
+    assert names(layout.images(named(entry, ref="release/Final"))) == [[]]  # a good ref.name, and no image's
     assert names(layout.images(named(entry, full=f"a@sha256:{HEX}"))) == [[]]
     with pytest.raises(InvalidArchiveError, match="UPPER"):
         layout.images(named(entry, full="UPPER:1"))
@@ -244,6 +245,8 @@ def test_what_is_missing_or_another_is_a_fault() -> None:
         layout.images({**entry, "digest": f"sha256:{HEX}"})
     with pytest.raises(InvalidDocumentError, match="digest"):
         layout.images({**entry, "digest": "nonsense"})
+    with pytest.raises(InvalidArchiveError, match=f"is {entry['size']} bytes long instead of 7"):
+        layout.images({**entry, "size": 7})
     without_config = layout.put(
         {"schemaVersion": 2, "config": {"mediaType": "", "digest": DIGEST, "size": 1}, "layers": []}, MANIFEST
     )

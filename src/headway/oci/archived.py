@@ -48,6 +48,16 @@ class ArchivedImage(msgspec.Struct, frozen=True, kw_only=True):
     manifest: Manifest | None = None
 
 
+def check_size(descriptor: Descriptor, size: int | None) -> None:
+    """Check how long a blob of the archive is; None for one that it does not have.
+
+    Raises:
+        InvalidArchiveError: Its descriptor says something else, and everybody who pulled it would be told so.
+    """
+    if size not in (None, descriptor.size):
+        raise InvalidArchiveError(f"blob {descriptor.digest} is {size} bytes long instead of {descriptor.size}")
+
+
 def archived_images(read: Read, platform: Platform | None, host: Platform) -> list[ArchivedImage]:
     """Return the images of an archive, in its order.
 
@@ -221,11 +231,15 @@ class _Layout:
         data = self._read(blob_name(descriptor.digest))
         if data is not None and Digest.of(data, descriptor.digest.algorithm) != descriptor.digest:
             raise InvalidArchiveError(f"blob {descriptor.digest} is not what its digest says")
+        check_size(descriptor, None if data is None else len(data))
         return data
 
 
 def _name(entry: Descriptor) -> Reference | None:
-    """Return the tag that an entry stands for; a word alone (``latest``) says nothing of which repository."""
+    """Return the tag that an entry stands for; a word alone (``latest``) says nothing of which repository.
+
+    What image-spec allows as a ``ref.name`` need be no name of an image, as ``release/Final``.
+    """
     full, ref = entry.annotations.get(FULL_NAME, ""), entry.annotations.get(REF_NAME, "")
     text = full or (ref if ":" in ref or "/" in ref else "")
     if not text:
@@ -233,6 +247,8 @@ def _name(entry: Descriptor) -> Reference | None:
     try:
         reference = Reference.parse(text)
     except InvalidReferenceError as error:
+        if not full:
+            return None
         raise InvalidArchiveError(f"{INDEX} has the name {text[:255]!r}: {error}") from None
     return reference.with_default_tag() if reference.digest is None else None
 

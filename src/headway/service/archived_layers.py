@@ -142,6 +142,7 @@ class ArchivedLayers:
         self._lease = lease
         self._told = told
         self._found: dict[str, DiffID | HeadwayError] = {}
+        self._sizes: dict[str, int] = {}
         self._computed: set[tuple[DiffID, Digest]] = set()
         self._wanted: Mapping[str, DiffID] = {}
         self._is_complete = False
@@ -164,6 +165,7 @@ class ArchivedLayers:
                 if file.link:
                     self.documents.link(file.name, file.link)
                     continue
+                self._sizes[file.name] = file.size
                 source = Peeked(file)
                 if _is_document(source, file.size):
                     self.documents.add(file.name, source.rest())
@@ -197,6 +199,10 @@ class ArchivedLayers:
             raise found
         if found != diff_id:
             raise InvalidArchiveError(f'invalid diffID for layer {position}: expected "{diff_id}", got "{found}"')
+
+    def size(self, name: str) -> int | None:
+        """Return how long a file is, links followed; None where the archive does not have it."""
+        return self._sizes.get(self.documents.resolve(name))
 
     def was_computed(self, diff_id: DiffID, digest: Digest) -> bool:
         """Tell whether both digests were computed over the same bytes of this archive."""

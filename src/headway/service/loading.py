@@ -19,9 +19,9 @@ from headway.errors import HeadwayError, InvalidArchiveError, NotFoundError, Uns
 from headway.interfaces.archives import Archive
 from headway.interfaces.garbage import Lease
 from headway.oci.archive_names import config_digest
-from headway.oci.archived import ArchivedImage, Read, archived_images
+from headway.oci.archived import ArchivedImage, Read, archived_images, check_size
 from headway.oci.digest import ChainID, Digest, ImageID, chain_ids
-from headway.oci.image_archive import made_manifest, tar_descriptor
+from headway.oci.image_archive import blob_name, made_manifest, tar_descriptor
 from headway.oci.image_config import ImageConfig, check_depth
 from headway.oci.manifest import Manifest
 from headway.oci.platform import Platform, is_satisfied_by
@@ -160,6 +160,8 @@ class Loader:
             )
         for position, (name, diff_id) in enumerate(zip(archived.layers, config.diff_ids, strict=True)):
             layers.require(name, diff_id, position)
+        if archived.manifest is not None:
+            _check_sizes(archived.manifest, layers)
         return _Checked(archived=archived, data=data, config=config)
 
     def _chain(self, checked: _Checked, lease: Lease) -> ChainID | None:
@@ -229,6 +231,11 @@ class Loader:
         record = self._stores.images.get(checked.config.image_id)
         if record is not None:
             self._stores.images.put(msgspec.structs.replace(record, parent=parent))
+
+
+def _check_sizes(manifest: Manifest, layers: ArchivedLayers) -> None:
+    for blob in (manifest.config, *manifest.layers):
+        check_size(blob, layers.size(blob_name(blob.digest)))
 
 
 def _own_manifest(checked: _Checked) -> Manifest | None:
