@@ -120,19 +120,29 @@ class _Word:
         match self._next():
             case "}":
                 return self._value(name)
+            case "?":
+                self._require(name, self._word(), is_enough=name in self._variables)
+                return self._value(name)
             case ":":
                 return self._substituted(name)
             case _:
                 raise _SyntaxError("missing ':' in substitution")
 
-    def _substituted(self, name: str) -> str:
-        modifier = self._next()
+    def _word(self) -> str:
         try:
-            word = self.expanded("}")
+            return self.expanded("}")
         except _SyntaxError:
             if self._peek():
                 raise
             raise _SyntaxError("syntax error: missing '}'") from None
+
+    def _require(self, name: str, word: str, *, is_enough: bool) -> None:
+        if not is_enough:
+            lack = "empty" if name in self._variables else "unset"
+            raise _SyntaxError(f"{name}: {word or f'is not allowed to be {lack}'}")
+
+    def _substituted(self, name: str) -> str:
+        modifier, word = self._next(), self._word()
         value = self._value(name)
         match modifier:
             case "-":
@@ -140,8 +150,7 @@ class _Word:
             case "+":
                 return word if value else ""
             case "?":
-                if not value:
-                    raise _SyntaxError(f"{name}: {word or 'is not allowed to be empty'}")
+                self._require(name, word, is_enough=bool(value))
                 return value
             case _:
                 raise _SyntaxError(f"unsupported modifier ({modifier}) in substitution")
