@@ -175,6 +175,9 @@ def test_a_mistake_is_told_in_dockers_words(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "key", "value"),
     [
+        ("CMD\nENTRYPOINT run", "Cmd", None),
+        ("CMD []\nENTRYPOINT run", "Cmd", None),
+        ("CMD run\nCMD\nENTRYPOINT run", "Cmd", ["/bin/bash", "-c"]),
         ("ENTRYPOINT run", "Cmd", None),
         ("CMD run", "Entrypoint", ["/init"]),
         ("CMD run", "Cmd", ["/bin/bash", "-c", "run"]),

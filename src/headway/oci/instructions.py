@@ -91,7 +91,7 @@ class _Config:
     def cmd(self, line: Instruction) -> None:
         flags_of(line.flags)
         self.config["Cmd"] = self._command(line)
-        self._has_command = True
+        self._has_command = self._has_command or (json_list(line.rest) != [] and bool(line.rest))
 
     def entrypoint(self, line: Instruction) -> None:
         flags_of(line.flags)
