@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from headway.distribution.endpoints import Endpoint
-from headway.errors import MisbehavedError, RejectedError, TooLargeError
+from headway.errors import MisbehavedError, NotFoundError, RejectedError, TooLargeError
 from headway.registry.client import RegistryClient
 from headway.registry.credentials import anonymous
 from headway.registry.http import HttpClient
 from headway.registry.uploads import RegistryPusher
-from tests.contract.pusher_contract import BLOB, IMAGE, LAYER, OTHER, PATH, PusherContract, begun, piece
+from tests.contract.pusher_contract import BLOB, IMAGE, LAYER, MANIFEST, OTHER, PATH, PusherContract, begun, piece
 from tests.fakes.simulated_pushes import SimulatedPusher
 from tests.fakes.simulated_registry import SimulatedRegistry
 from tests.faults.registry import Registry
@@ -109,6 +109,34 @@ class TestRegistryPusher(PusherContract):
         held.faults = [On(Status(status), kind="upload", method="PATCH")]
 
         assert begun(subject, endpoint).send(piece(BLOB, 0, 1000)) is None
+
+    @pytest.mark.parametrize("body", [b"", b'{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"x"}]}'])
+    def test_a_manifest_that_names_what_the_registry_misses_is_refused_for_good(
+        self, subject: RegistryPusher, endpoint: Endpoint, held: Registry, body: bytes
+    ) -> None:
+        held.faults = [On(Status(404, body=body), kind="manifest", method="PUT")]
+
+        with pytest.raises(
+            RejectedError, match=r"does not take the manifest: (answers HTTP 404|manifest blob unknown)"
+        ):
+            subject.put_manifest(endpoint, PATH, "1", MANIFEST)
+
+    def test_a_manifest_that_is_stored_as_another_is_so_for_good(
+        self, subject: RegistryPusher, endpoint: Endpoint, held: Registry
+    ) -> None:
+        held.faults = [On(SayToo({"Docker-Content-Digest": str(LAYER)}), kind="manifest", method="PUT")]
+
+        with pytest.raises(RejectedError, match=f"stores a manifest as {LAYER} that is {MANIFEST.digest}"):
+            subject.put_manifest(endpoint, PATH, "1", MANIFEST)
+
+    def test_a_repository_that_has_to_be_made_first_is_named(
+        self, subject: RegistryPusher, endpoint: Endpoint, held: Registry
+    ) -> None:
+        body = b'{"errors":[{"code":"NAME_UNKNOWN","message":"create it first"}]}'
+        held.faults = [On(Status(404, body=body), kind="upload", method="POST")]
+
+        with pytest.raises(NotFoundError, match=f"no such repository: {OTHER}: name unknown: create it first"):
+            subject.session(endpoint, OTHER).begin()
 
     def test_a_registry_that_takes_no_pushes_says_so_for_good(
         self, subject: RegistryPusher, endpoint: Endpoint, held: Registry

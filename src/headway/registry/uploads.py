@@ -20,6 +20,7 @@ from headway.errors import (
     Fault,
     HeadwayError,
     MisbehavedError,
+    NotFoundError,
     OutOfOrderError,
     RejectedError,
     TooLargeError,
@@ -37,6 +38,7 @@ from headway.registry.sending import Body
 
 _RANGE = re.compile(r"(?:bytes[= ])?0-(\d{1,18})\Z")
 _LEAST = 18
+_MANIFEST = "the manifest"
 _STREAM = "application/octet-stream"
 
 
@@ -89,12 +91,14 @@ class RegistryPusher:
                 f"{repository}:{name}",
                 {200, 201, 202},
                 size=len(manifest.data),
-                whole="the manifest",
+                whole=_MANIFEST,
             )
             said = digest_header(exchange, endpoint)
             exchange.finish()
         if said is not None and said.algorithm == manifest.digest.algorithm and said != manifest.digest:
-            raise MisbehavedError(endpoint.host, f"stores a manifest as {said} that is {manifest.digest}")
+            raise RejectedError(
+                endpoint.host, exchange.status, f"stores a manifest as {said} that is {manifest.digest}"
+            )
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -133,7 +137,7 @@ class RegistryUpload:
         with self._take_charge_of(Request(self._client, self._endpoint, access, "POST", target, {})) as request:
             exchange = request.send()
             expected = {201, 202} if mount is not None else {202}
-            _check(request, exchange, self._endpoint, self._repository, expected, whole="an upload")
+            _check(request, exchange, self._endpoint, self._repository, expected, what="repository", whole="an upload")
             exchange.finish()
             if exchange.status == 201:
                 return None
@@ -268,6 +272,7 @@ def _check(
     expected: set[int],
     *,
     size: int = 0,
+    what: str = "upload",
     whole: str = "",
 ) -> None:
     """Raise the error that an answer stands for, unless it is one of those expected.
@@ -279,6 +284,7 @@ def _check(
         name: What it was about.
         expected: Good statuses.
         size: Of what was sent, in bytes.
+        what: What there is not, where the answer is 404.
         whole: What was sent, in words, where nothing of it depends on what was sent before: a refusal is final then.
     """
     status = exchange.status
@@ -290,7 +296,9 @@ def _check(
         raise TooLargeError(endpoint.host, size)
     if status == 405:
         raise RejectedError(endpoint.host, status, "takes no pushes (HTTP 405); is it a cache, or read-only?")
-    error = request.failure("upload", name)
-    if whole and isinstance(error, MisbehavedError) and 400 <= status < 500:
+    error = request.failure(what, name)
+    if whole and isinstance(error, MisbehavedError | RejectedError) and 400 <= status < 500:
         raise RejectedError(endpoint.host, status, f"does not take {whole}: {error.reason}")
+    if whole == _MANIFEST and isinstance(error, NotFoundError):  # what it names is not there, it says
+        raise RejectedError(endpoint.host, status, f"does not take {whole}: {error.detail or 'answers HTTP 404'}")
     raise error
