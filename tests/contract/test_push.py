@@ -239,6 +239,21 @@ def test_what_the_same_packing_has_brought_before_is_not_sent_again(pulled: Hous
     assert (second.digest, pusher.sent) == (first.digest, small)
 
 
+def test_a_registry_that_does_not_say_how_long_a_blob_is_gets_the_right_lengths(pulled: House) -> None:
+    registry = SimulatedRegistry()
+    first = pulled.push(SimulatedPusher(registry), ELSEWHERE)
+    for digest in map(Digest.parse, (IMAGE.manifest_digest, first.digest)):
+        pulled.stores.blobs.delete(digest)  # as where another image shares the layers: no manifest tells their lengths
+    pusher = SimulatedPusher(registry, tells_lengths=False)
+
+    pulled.push(pusher, ELSEWHERE)
+
+    layers = json.loads(registry.content("other/image", "1"))["layers"]
+    assert [each["size"] for each in layers] == [registry.size("other/image", each["digest"]) for each in layers]
+    assert list(pulled.phases.values()).count(PushPhase.THERE) == 2
+    assert pusher.sent == layers[2]["size"]
+
+
 def test_what_another_compressor_has_brought_before_is_not_sent_again(pulled: House) -> None:
     registry = SimulatedRegistry()
     older = b"the first layer, packed by what was installed then"

@@ -102,6 +102,14 @@ class TestRegistryPusher(PusherContract):
         with pytest.raises(MisbehavedError):
             subject.session(endpoint, OTHER).begin()
 
+    @pytest.mark.parametrize("headers", [{"Content-Length": ""}, {"Content-Encoding": "gzip"}])
+    def test_a_length_that_is_not_the_blobs_is_none(
+        self, subject: RegistryPusher, endpoint: Endpoint, held: Registry, headers: dict[str, str]
+    ) -> None:
+        held.faults = [On(SayToo(headers), kind="blob", method="HEAD")]
+
+        assert subject.blob_size(endpoint, PATH, LAYER) == 0
+
     @pytest.mark.parametrize("status", [200, 201, 202, 204])
     def test_a_piece_is_taken_by_whatever_says_so(
         self, subject: RegistryPusher, endpoint: Endpoint, held: Registry, status: int

@@ -22,14 +22,23 @@ class SimulatedPusher:
         registry: It.
         keeps_pieces: Whether a session survives a connection that breaks in the middle of a piece.
         forgets: Whether it takes everything and has nothing.
+        tells_lengths: Whether it says how long a blob is.
 
     Attributes:
         sent: Bytes of pieces that were sent, whatever came of them.
         asked: What was asked, as ``METHOD kind``.
     """
 
-    def __init__(self, registry: SimulatedRegistry, *, keeps_pieces: bool = False, forgets: bool = False) -> None:
+    def __init__(
+        self,
+        registry: SimulatedRegistry,
+        *,
+        keeps_pieces: bool = False,
+        forgets: bool = False,
+        tells_lengths: bool = True,
+    ) -> None:
         self.registry = registry
+        self.tells_lengths = tells_lengths
         self.keeps_pieces = keeps_pieces
         self.forgets = forgets
         self.sent = 0
@@ -37,7 +46,8 @@ class SimulatedPusher:
 
     def blob_size(self, endpoint: Endpoint, repository: str, digest: Digest) -> int | None:
         self.strike("blob", "HEAD", endpoint, repository, digest)
-        return self.registry.size(repository, digest)
+        size = self.registry.size(repository, digest)
+        return size if size is None or self.tells_lengths else 0
 
     def has_manifest(self, endpoint: Endpoint, repository: str, digest: Digest) -> bool:
         self.strike("manifest", "HEAD", endpoint, repository, digest)

@@ -181,7 +181,10 @@ class Pusher(Protocol):
     """
 
     def blob_size(self, endpoint: Endpoint, repository: str, digest: Digest) -> int | None:
-        """Return the length of a blob in bytes, None where the repository does not have it; costs one HEAD."""
+        """Return the length of a blob in bytes, None where the repository does not have it; costs one HEAD.
+
+        It is 0 where the repository has it and does not say how long it is.
+        """
 
     def has_manifest(self, endpoint: Endpoint, repository: str, digest: Digest) -> bool:
         """Tell whether a repository has a manifest or index; costs one HEAD."""

@@ -138,6 +138,7 @@ class _LayerPush:
         self._report_to = report
         self._retries: Counter[str] = Counter()
         self._asked_for: set[Digest] = set()
+        self._lengths = {layer.own.digest: layer.own.size} if layer.own is not None else {}
 
     async def run(self, slots: Slots) -> PushedBlob:
         """Bring it there."""
@@ -169,10 +170,12 @@ class _LayerPush:
         return await self._sent(begun, effort)
 
     async def _there(self, digests: Sequence[Digest], blobs: Sequence[LayerBlob]) -> PushedBlob | None:
-        """Return the first of some blobs that the repository has."""
+        """Return the first of some blobs that the repository has, and of which it is known how long they are."""
         for digest in digests:
-            self._asked_for.add(digest)
             size = await self._size(digest)
+            if size == 0:
+                continue
+            self._asked_for.add(digest)
             if size is not None:
                 await self._remember(digest)
                 self._report(PushPhase.THERE)
@@ -182,8 +185,10 @@ class _LayerPush:
         return None
 
     async def _size(self, digest: Digest) -> int | None:
+        """Return how long a blob of the repository is: as far as that is known here, else as it says."""
         path, pusher = self._target.repository, self._tools.pusher
-        return await self._ask(lambda endpoint: pusher.blob_size(endpoint, path, digest))
+        size = await self._ask(lambda endpoint: pusher.blob_size(endpoint, path, digest))
+        return size if size is None else self._lengths.get(digest, size)
 
     async def _mounted(self, mount: Mount) -> tuple[PushedBlob | None, Begun | None]:
         """Try to take a blob from another repository; return it, or the session that the registry began instead."""
@@ -201,7 +206,7 @@ class _LayerPush:
             await self._forget(LayerBlob(mount.digest, f"{domain}/{mount.source}"))
             return None, Begun(session, least)
         size = await self._size(mount.digest)
-        if size is None:
+        if not size:
             return None, None
         await self._remember(mount.digest)
         self._report_to(LayerPush(self._layer.diff_id, PushPhase.MOUNTED, size, size, source=mount.source))
@@ -214,6 +219,7 @@ class _LayerPush:
     async def _sent(self, begun: Begun | None, effort: Effort) -> PushedBlob:
         disk, layer = self._tools.lanes.disk_to_the_end, self._layer
         content = await disk(self._contents.retained, layer.diff_id, layer.own) or await self._packed()
+        self._lengths[content.digest] = content.size
         upload = Upload(self._tools, self._target, content, lambda told: self._told(content, told), begun)
         try:
             is_new = content.digest not in self._asked_for
