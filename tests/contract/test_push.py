@@ -79,7 +79,7 @@ class House:
         recipes: bool = True,
         platform: Platform = AMD64,
     ) -> None:
-        settings = Settings(data_root=self.settings.data_root, record_recipes=recipes)
+        settings = msgspec.structs.replace(self.settings, record_recipes=recipes)
 
         async def run() -> None:
             async with pulling(settings, self.stores, registry=registry) as puller:
@@ -252,6 +252,24 @@ def test_a_registry_that_does_not_say_how_long_a_blob_is_gets_the_right_lengths(
     assert [each["size"] for each in layers] == [registry.size("other/image", each["digest"]) for each in layers]
     assert list(pulled.phases.values()).count(PushPhase.THERE) == 2
     assert pusher.sent == layers[2]["size"]
+
+
+@pytest.mark.parametrize("compression", ["zstd", "none"])
+@pytest.mark.parametrize("retained", [False, True])
+def test_a_manifest_names_no_blob_that_is_packed_otherwise_than_it_says(
+    house: House, compression: images.Compression, *, retained: bool
+) -> None:
+    other = images.image(LAYERS, compression=compression, config={"Cmd": ["sh"]}, tag="1")
+    house.settings = msgspec.structs.replace(house.settings, retain_layer_blobs=retained)
+    registry = SimulatedRegistry([other], repository="other/image")
+    house.pull(registry, ELSEWHERE)
+    house.pull(SimulatedRegistry([IMAGE]))
+
+    house.push(SimulatedPusher(registry), Reference.parse("elsewhere.test/new/image:1"))
+
+    layers = json.loads(registry.content("new/image", "1"))["layers"]
+    assert {each["mediaType"].rpartition("+")[2] for each in layers} == {"gzip"}
+    assert not {each["digest"] for each in layers} & set(other.layers)
 
 
 def test_what_another_compressor_has_brought_before_is_not_sent_again(pulled: House) -> None:

@@ -53,12 +53,18 @@ class LayerToPush(msgspec.Struct, frozen=True):
         size: Uncompressed, as Docker counts it.
         own: The blob that the image came with; None where none is known.
         image: Familiar name of the image, for errors.
+        unfit: Blobs that a manifest may not call what it calls layers that are packed here.
     """
 
     diff_id: DiffID
     size: int
     own: Descriptor | None
     image: str
+    unfit: frozenset[Digest] = frozenset()
+
+    def may_be(self, blob: LayerBlob) -> bool:
+        """Tell whether its image's manifest may name a blob that holds it."""
+        return blob.digest not in self.unfit or (self.own is not None and blob.digest == self.own.digest)
 
 
 class PushedBlob(msgspec.Struct, frozen=True):
@@ -149,7 +155,8 @@ class _LayerPush:
         if slots.is_full:
             self._report(PushPhase.WAITING)
         async with slots.slot():
-            blobs = await self._tools.lanes.database(self._metadata.blobs_of, self._layer.diff_id)
+            known = await self._tools.lanes.database(self._metadata.blobs_of, self._layer.diff_id)
+            blobs = list(filter(self._layer.may_be, known))
             return await self._brought(blobs, effort_for(self._layer.size))
 
     async def _brought(self, blobs: Sequence[LayerBlob], effort: Effort) -> PushedBlob:
@@ -218,7 +225,8 @@ class _LayerPush:
 
     async def _sent(self, begun: Begun | None, effort: Effort) -> PushedBlob:
         disk, layer = self._tools.lanes.disk_to_the_end, self._layer
-        content = await disk(self._contents.retained, layer.diff_id, layer.own) or await self._packed()
+        retained = await disk(self._contents.retained, layer.diff_id, layer.own, layer.unfit)
+        content = retained or await self._packed()
         self._lengths[content.digest] = content.size
         upload = Upload(self._tools, self._target, content, lambda told: self._told(content, told), begun)
         try:

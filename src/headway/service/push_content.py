@@ -7,7 +7,7 @@ Rule 2: a tar is verified before any of its bytes leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import msgspec
 
@@ -63,13 +63,13 @@ class LayerContents:
         size = self._blobs.size(digest)
         return None if size is None else Content(digest, size, self._blobs.open(digest))
 
-    def retained(self, diff_id: DiffID, own: Descriptor | None) -> Content | None:
-        """Return a blob that holds a layer and is here, the one that the image came with first.
+    def retained(self, diff_id: DiffID, own: Descriptor | None, unfit: Collection[Digest]) -> Content | None:
+        """Return a blob that holds a layer and is here, the one that the image came with first, but none of `unfit`.
 
         Raises:
             StoreError: The disk failed.
         """
-        known = dict.fromkeys(blob.digest for blob in self._metadata.blobs_of(diff_id))
+        known = dict.fromkeys(each.digest for each in self._metadata.blobs_of(diff_id) if each.digest not in unfit)
         candidates = [*([own.digest] if own is not None else []), *known]
         return next(filter(None, map(self.blob, candidates)), None)
 

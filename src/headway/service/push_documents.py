@@ -51,6 +51,14 @@ class PushDocuments:
                 return document
         return None
 
+    def not_gzipped(self) -> frozenset[Digest]:
+        """Return layers' blobs of which a manifest here says that they are packed otherwise than with gzip."""
+        named = {name.digest for name, _ in self._stores.references.list()}
+        came_with = {record.manifest for record in self._stores.images.list()}
+        documents = map(self._document, filter(None, named | came_with))
+        layers = (layer for each in documents if isinstance(each, Manifest) for layer in each.layers)
+        return frozenset(layer.digest for layer in layers if not layer.media_type.endswith("gzip"))
+
     def index_to_push(self, record: ImageRecord, manifest: Digest) -> RawManifest | None:
         """Return the index that a tag is pushed as; None where it was pulled as the platform's manifest alone.
 
