@@ -272,6 +272,19 @@ def test_a_manifest_names_no_blob_that_is_packed_otherwise_than_it_says(
     assert not {each["digest"] for each in layers} & set(other.layers)
 
 
+def test_where_its_blobs_are_here_an_image_keeps_its_manifest_whatever_else_could_be_mounted(house: House) -> None:
+    house.settings = msgspec.structs.replace(house.settings, retain_layer_blobs=True)
+    house.pull(SimulatedRegistry([IMAGE]))
+    registry, other = SimulatedRegistry(), b"the first layer, packed by somebody else"
+    registry.take_blob("other/image", Digest.of(other), other)
+    blob = LayerBlob(Digest.of(other), ELSEWHERE.repository)
+    house.stores.metadata.remember(DiffID(Digest.parse(IMAGE.diff_ids[0])), blob)
+
+    done = house.push(SimulatedPusher(registry), Reference.parse("elsewhere.test/new/image:1"))
+
+    assert (done.digest, done.came_as) == (IMAGE.manifest_digest, None)
+
+
 def test_what_another_compressor_has_brought_before_is_not_sent_again(pulled: House) -> None:
     registry = SimulatedRegistry()
     older = b"the first layer, packed by what was installed then"

@@ -54,6 +54,7 @@ class LayerToPush(msgspec.Struct, frozen=True):
         own: The blob that the image came with; None where none is known.
         image: Familiar name of the image, for errors.
         unfit: Blobs that a manifest may not call what it calls layers that are packed here.
+        keeps_manifest: Whether its image goes with the manifest that it came with: then no other blob will do.
     """
 
     diff_id: DiffID
@@ -61,10 +62,13 @@ class LayerToPush(msgspec.Struct, frozen=True):
     own: Descriptor | None
     image: str
     unfit: frozenset[Digest] = frozenset()
+    keeps_manifest: bool = False
 
     def may_be(self, blob: LayerBlob) -> bool:
         """Tell whether its image's manifest may name a blob that holds it."""
-        return blob.digest not in self.unfit or (self.own is not None and blob.digest == self.own.digest)
+        if self.own is not None and blob.digest == self.own.digest:
+            return True
+        return not self.keeps_manifest and blob.digest not in self.unfit
 
 
 class PushedBlob(msgspec.Struct, frozen=True):

@@ -232,9 +232,9 @@ class _Push:
         trees = self._stores.layers.trees(record.chain_id)
         diff_ids = self._documents.config(record).diff_ids
         owns: Sequence[Descriptor | None] = own.layers if own is not None else [None] * len(diff_ids)
-        unfit = self._documents.not_gzipped()
+        unfit, is_whole = self._documents.not_gzipped(), own is not None and self._documents.is_whole(own)
         return [
-            LayerToPush(diff_id, tree.report.size, descriptor, self._reference.familiar, unfit)
+            LayerToPush(diff_id, tree.report.size, descriptor, self._reference.familiar, unfit, is_whole)
             for diff_id, tree, descriptor in zip(diff_ids, trees, owns, strict=True)
         ]
 

@@ -51,6 +51,10 @@ class PushDocuments:
                 return document
         return None
 
+    def is_whole(self, manifest: Manifest) -> bool:
+        """Tell whether every layer's blob that a manifest names is here."""
+        return all(self._stores.blobs.size(layer.digest) is not None for layer in manifest.layers)
+
     def not_gzipped(self) -> frozenset[Digest]:
         """Return layers' blobs of which a manifest here says that they are packed otherwise than with gzip."""
         named = {name.digest for name, _ in self._stores.references.list()}
