@@ -227,6 +227,15 @@ def test_dockers_load_streams_what_it_says(running: Daemon) -> None:
     assert loud.lines[-1] == {"stream": "Loaded image: one:1\n"}
 
 
+def test_every_name_of_an_image_is_a_message_of_its_own_as_docker_py_reads_them(running: Daemon) -> None:
+    item = json.loads(docker_20(ONE)["manifest.json"])[0]
+    named = {**docker_20(ONE), "manifest.json": json.dumps([{**item, "RepoTags": ["one:1", "one:latest"]}]).encode()}
+
+    loaded = running.ask("POST", "/v1.41/images/load?quiet=1", body=tar_of(named))
+
+    assert loaded.lines == [{"stream": "Loaded image: one:1\n"}, {"stream": "Loaded image: one:latest\n"}]
+
+
 def test_docker_sees_a_layers_bar_unless_it_wants_quiet(running: Daemon) -> None:
     loud = running.ask("POST", "/v1.41/images/load?quiet=0", body=tar_of(oci(ONE)))
 

@@ -86,7 +86,8 @@ class _Teller:
 
     def __call__(self, event: LoadEvent) -> None:
         if not isinstance(event, LayerLoading):
-            self._loop.call_soon_threadsafe(self._emit, Message(stream=sentence(event)), "")
+            for line in sentence(event).splitlines(keepends=True):  # one a message: docker-py reads no more of each
+                self._loop.call_soon_threadsafe(self._emit, Message(stream=line), "")
         elif not self._quiet:
             subject = event.name.removesuffix("/layer.tar").rpartition("/")[2][:12]
             message = bar("Loading layer", subject, event.done, event.size)
