@@ -237,6 +237,18 @@ def test_keys_of_a_container_are_known_in_any_case_as_go_reads_them(running: Dae
     running.ask("DELETE", "/containers/once")
 
 
+def test_a_container_has_the_keys_that_clients_take_to_be_there(running: Daemon) -> None:
+    made(running, "keys", Memory=1, NetworkMode="", Binds=None)
+
+    shown = running.ask("GET", "/containers/keys/json").json
+    host = shown["HostConfig"]
+
+    assert shown["Config"]["Labels"] == {}
+    assert (host["NetworkMode"], host["RestartPolicy"]["Name"], host["LogConfig"]["Config"]) == ("default", "", {})
+    assert (host["Memory"], host["CpuShares"], host["Privileged"], host["Binds"]) == (1, 0, False, None)
+    running.ask("DELETE", "/containers/keys")
+
+
 def test_an_empty_entrypoint_is_none(running: Daemon) -> None:
     bodies = (b'{"Entrypoint":[""],"Cmd":["a","b"]}', b'{"Entrypoint":[""]}')
     fine, refused = (

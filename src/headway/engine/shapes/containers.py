@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from headway.engine.shapes.config import container_config
+from headway.engine.shapes.config import container_config, host_config
 from headway.engine.shapes.images import NEVER, graph_driver, moment_of
 from headway.records import ContainerRecord, ContainerState
 from headway.service.moments import SECOND
@@ -31,7 +31,7 @@ def listed(container: ContainerRecord, *, image: str, sizes: tuple[int, int] | N
         image: What to call its image.
         sizes: What it has written, and that with its image; None where that was not asked for.
     """
-    config, host_config = documents(container)
+    config, host = documents(container)
     command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
     shape: dict[str, object] = {
         "Id": container.container_id,
@@ -48,7 +48,7 @@ def listed(container: ContainerRecord, *, image: str, sizes: tuple[int, int] | N
         "Labels": config.get("Labels") or {},
         "State": container.state.value,
         "Status": _STATUS[container.state],
-        "HostConfig": {"NetworkMode": host_config.get("NetworkMode") or "default"},
+        "HostConfig": {"NetworkMode": host.get("NetworkMode") or "default"},
         "NetworkSettings": {"Networks": {}},
         "Mounts": [],
     }
@@ -58,7 +58,7 @@ def inspected(
     container: ContainerRecord, *, driver: str, driver_data: Mapping[str, str], sizes: tuple[int, int] | None
 ) -> dict[str, object]:
     """Return everything that is known of a container, as ``GET /containers/{id}/json`` shows it."""
-    config, host_config = documents(container)
+    config, host = documents(container)
     command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
     shape: dict[str, object] = {
         "Id": container.container_id,
@@ -76,14 +76,18 @@ def inspected(
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": None,
-        "HostConfig": host_config,
+        "HostConfig": host_config(host),
         "GraphDriver": graph_driver(driver, driver_data),
     }
     if sizes is not None:
         shape |= {"SizeRw": sizes[0], "SizeRootFs": sizes[1]}
     return shape | {
         "Mounts": [],
-        "Config": {**container_config(config), "Hostname": config.get("Hostname") or container.container_id[:12]},
+        "Config": {
+            **container_config(config),
+            "Hostname": config.get("Hostname") or container.container_id[:12],
+            "Labels": config.get("Labels") or {},
+        },
         "NetworkSettings": {"Ports": {}, "Networks": {}},
     }
 
