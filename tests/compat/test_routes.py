@@ -249,6 +249,16 @@ def test_a_container_has_the_keys_that_clients_take_to_be_there(running: Daemon)
     running.ask("DELETE", "/containers/keys")
 
 
+def test_a_list_of_containers_quotes_arguments_with_spaces_and_no_others(running: Daemon) -> None:
+    body = json.dumps({"Entrypoint": ["/my tool"], "Cmd": ["-c", "echo $HOME", "a;b", "it's", "{}"]}).encode()
+    running.ask("POST", "/containers/create?name=quoted", body=body, Content_Type="application/json")
+
+    listed = running.ask("GET", "/containers/json?all=1").json[0]
+
+    assert listed["Command"] == "/my tool -c 'echo $HOME' a;b it's {}"
+    running.ask("DELETE", "/containers/quoted")
+
+
 def test_an_empty_entrypoint_is_none(running: Daemon) -> None:
     bodies = (b'{"Entrypoint":[""],"Cmd":["a","b"]}', b'{"Entrypoint":[""]}')
     fine, refused = (

@@ -5,7 +5,6 @@ Rule: Headway runs none: what only a running container has is there, and empty, 
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +37,7 @@ def listed(container: ContainerRecord, *, image: str, sizes: tuple[int, int] | N
         "Names": [f"/{container.name}"],
         "Image": image,
         "ImageID": str(container.image_id or ""),
-        "Command": shlex.join(command),
+        "Command": _told(command),
         "Created": container.created_nano // SECOND,
         "Ports": [],
     }
@@ -90,6 +89,12 @@ def inspected(
         },
         "NetworkSettings": {"Ports": {}, "Networks": {}},
     }
+
+
+def _told(command: list[str]) -> str:
+    """Return a command on one line as Docker writes it: an argument with a space in quotes, and nothing else."""
+    arguments = (f"'{each}'" if " " in each else each for each in command[1:])
+    return " ".join([*command[:1], *arguments])
 
 
 def _state(container: ContainerRecord) -> dict[str, object]:
