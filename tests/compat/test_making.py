@@ -384,15 +384,16 @@ def test_a_commit_takes_a_config_and_changes(running: Daemon) -> None:
     assert (config["Cmd"], config["Env"], config["Labels"]) == (["only"], ["X=z", "Q=z", "A=b"], {"l": "m"})
 
 
-@pytest.mark.parametrize("body", [None, b"", b"null"])
+@pytest.mark.parametrize("body", [None, b"", b"null", b"{}"])  # docker-py sends the last
 def test_a_commit_without_a_config_takes_the_containers(running: Daemon, body: bytes | None) -> None:
     made(running, "base")
-    container = created(running, "base", Cmd=["mine"])
+    container = created(running, "base", Cmd=["mine"], Tty=True)
 
     answer = posted(running, "/commit", body, kind="application/json", container=container, comment="c", author="a")
 
     image = json.loads(running.ask("GET", f"/v1.41/images/{json.loads(answer.body)['Id']}/json").body)
     assert (image["Config"]["Cmd"], image["Comment"], image["Author"]) == (["mine"], "c", "a")
+    assert (image["Config"]["Tty"], image["Config"]["Image"]) == (True, "base")
     assert (image["Container"], image["ContainerConfig"]["Cmd"]) == (container, ["mine"])
 
 

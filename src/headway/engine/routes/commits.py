@@ -36,7 +36,7 @@ class CommitRoutes:
             tag=call.text("tag"),
             author=call.text("author"),
             comment=call.text("comment"),
-            config=await call.document_if_any(dict[str, Any]),
+            config=await call.document_if_any(dict[str, Any]) or None,  # docker-py sends {} for none
             changes=call.texts("changes"),
         )
         image_id = await asyncio.to_thread(self._service.commit_image, request)
