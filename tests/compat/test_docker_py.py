@@ -342,6 +342,23 @@ def test_files_go_into_a_container_and_out_of_it(container: Any) -> None:  # noq
         container.put_archive("/old", tar_of(x=b"x"))
 
 
+def test_a_working_directory_is_made_with_the_container(client: docker.DockerClient, name: str) -> None:
+    client.images.pull(name, tag="latest")
+    made = client.containers.create(f"{name}:latest", "run", working_dir="/srv/app")
+    there = client.containers.create(f"{name}:latest", "run", working_dir="/etc/")
+    try:
+        assert made.diff() == [{"Path": "/srv", "Kind": 1}, {"Path": "/srv/app", "Kind": 1}]
+        assert made.put_archive("/srv/app", tar_of(added=b"added\n"))
+        assert there.diff() is None
+    finally:
+        made.remove()
+        there.remove()
+    before = len(client.containers.list(all=True))
+    with pytest.raises(APIError, match="Cannot mkdir: /etc/hello is not a directory"):
+        client.containers.create(f"{name}:latest", "run", working_dir="/etc/hello")
+    assert len(client.containers.list(all=True)) == before
+
+
 def test_an_image_that_a_container_needs_stays(client: docker.DockerClient, container: Any) -> None:  # noqa: ANN401
     with pytest.raises(APIError, match=r"must force|must be forced") as refused:
         client.images.remove(container.attrs["Config"]["Image"])

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from headway.errors import ConflictingKindError, InvalidLayerError, NotADirectoryPathError, NotFoundError, StoreError
+from headway.errors import (
+    ConflictingKindError,
+    InvalidLayerError,
+    InvalidPathError,
+    NotADirectoryPathError,
+    NotFoundError,
+    StoreError,
+)
 from headway.layers.extraction import Rules, extract
 from headway.layers.file_access import RootfsAccess
 from tests.fakes.tars import Item, directory, file, hardlink, symlink, tar
@@ -143,3 +150,35 @@ def test_a_directory_is_found_however_it_is_asked_for(root: Path, path: str) -> 
 def test_a_place_that_is_not_there_is_named_as_it_was_asked_for(root: Path, path: str) -> None:
     with pytest.raises(NotFoundError, match=path):
         RootfsAccess().extract(root, path, BytesIO(tar(file("a"))))
+
+
+@pytest.mark.parametrize("path", ["/etc/new/deep", "etc/new/deep/", "/../etc/./new//deep", "/out/etc/new/deep"])
+def test_a_directory_is_made_with_those_above_it_and_inside_the_root(root: Path, path: str) -> None:
+    (root / "etc").chmod(0o711)
+    before = os.umask(0o077)
+    try:
+        RootfsAccess().make_directory(root, path)
+        RootfsAccess().make_directory(root, path)
+    finally:
+        os.umask(before)
+
+    made = [root / "etc", root / "etc/new", root / "etc/new/deep"]
+    assert [stat.S_IMODE(each.stat().st_mode) for each in made] == [0o711, 0o755, 0o755]
+    assert os.listdir(root.parent) == ["root"]
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "words"),
+    [
+        ("/etc/hosts", NotADirectoryPathError, "Cannot mkdir: /etc/hosts is not a directory"),
+        ("/etc/hosts/x", NotADirectoryPathError, "Cannot mkdir: /etc/hosts/x is not a directory"),
+        ("/loop/x", NotADirectoryPathError, "Cannot mkdir: /loop/x is not a directory"),
+        ("/a\0b", InvalidPathError, "it holds a NUL"),
+        ("/" + "a" * 256, InvalidPathError, "File name too long"),
+    ],
+)
+def test_a_directory_that_cannot_be_is_refused(root: Path, path: str, error: type[Exception], words: str) -> None:
+    (root / "loop").symlink_to("loop")
+
+    with pytest.raises(error, match=words):
+        RootfsAccess().make_directory(root, path)

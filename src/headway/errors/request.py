@@ -39,8 +39,8 @@ class InvalidPathError(RequestError):
 class NotADirectoryPathError(RequestError):
     """A path inside a root file system that would have to be a directory; in Moby's words (moby-behaviour 6.20)."""
 
-    def __init__(self) -> None:
-        super().__init__("extraction point is not a directory")
+    def __init__(self, message: str = "extraction point is not a directory") -> None:
+        super().__init__(message)
 
 
 class ConflictingKindError(RequestError):

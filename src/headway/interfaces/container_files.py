@@ -35,6 +35,15 @@ class FileAccess(Protocol):
             StoreError: While iterating: it cannot be read.
         """
 
+    def make_directory(self, root: Path, path: str) -> None:
+        """Make a directory at `path`, and those above it, root's and 0755; what is there already stays as it is.
+
+        Raises:
+            NotADirectoryPathError: Something on the way is no directory.
+            InvalidPathError: It cannot be a path.
+            StoreError: The disk failed.
+        """
+
     def extract(
         self,
         root: Path,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from headway.errors import NotADirectoryPathError, NotFoundError
+from headway.errors import InvalidPathError, NotADirectoryPathError, NotFoundError, RequestError, StoreError
 from headway.interfaces.files import TarSource
 from headway.layers.changes_tar import changes_archive
 from headway.layers.compression import expand
-from headway.layers.confinement import clamped
+from headway.layers.confinement import Root, clamped
 from headway.layers.extraction import Rules, extract
+from headway.layers.made_directories import DEFAULT_MODE
 from headway.layers.rootfs_files import RootfsFiles
 from headway.layers.tar_writer import archive
 from headway.layers.tree_members import joined
@@ -37,6 +39,19 @@ class RootfsAccess:
         """Yield the tar of a layer that makes these changes."""
         yield from changes_archive(changes, root)
 
+    def make_directory(self, root: Path, path: str) -> None:
+        """Make a directory at `path`, and those above it."""
+        raw = os.fsencode(path)
+        if b"\0" in raw:
+            raise InvalidPathError(path, "it holds a NUL")
+        opened = Root(root, _make)
+        try:
+            opened.directory(clamped(raw))
+        except OSError as error:
+            raise _not_made(error, path) from error
+        finally:
+            opened.close()
+
     def extract(
         self,
         root: Path,
@@ -59,3 +74,16 @@ class RootfsAccess:
         if not stat.S_ISDIR(found.mode):
             raise NotADirectoryPathError
         extract(expand(source, lambda _: None), root, inside, Rules(keep_kinds=keep_kinds, owner=owner))
+
+
+def _make(parent: int, name: bytes, path: bytes) -> None:
+    os.mkdir(name, dir_fd=parent)
+    os.chmod(name, DEFAULT_MODE, dir_fd=parent)  # whatever the umask is
+
+
+def _not_made(error: OSError, path: str) -> RequestError | StoreError:
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.ELOOP):
+        return NotADirectoryPathError(f"Cannot mkdir: {path} is not a directory")
+    if error.errno == errno.ENAMETOOLONG:
+        return InvalidPathError(path, os.strerror(error.errno))
+    return StoreError(f"cannot make {path!r}: {error.strerror}")

@@ -57,6 +57,11 @@ class ContainerFiles:
             self._tell("export", container)
             yield from self._access.archive(root, "")
 
+    def make_directory(self, word: str, path: str) -> None:
+        """Make a directory in a container where there is none; see `FileAccess.make_directory`."""
+        with self._mounted(self._containers.get(word)) as root:
+            self._access.make_directory(root, path)
+
     def extract(
         self, word: str, path: str, source: TarSource, *, keep_kinds: bool, owner: tuple[int, int] | None = None
     ) -> None:

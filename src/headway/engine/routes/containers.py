@@ -17,7 +17,7 @@ from headway.engine.failures import AnsweredError
 from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Route
 from headway.engine.shapes.containers import inspected, listed
-from headway.errors import ConflictError, UnsupportedError
+from headway.errors import ConflictError, HeadwayError, UnsupportedError
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.run_config import checked, merge, require_runnable, spelled
 from headway.records import ContainerRecord
@@ -128,7 +128,18 @@ class ContainerRoutes:
             )
         except UnsupportedError as error:  # a storage option; Docker has no other status for what its driver refuses
             raise AnsweredError(500, str(error)) from error
+        self._make_working_directory(container, config.get("WorkingDir") or "/")
         return container, warnings
+
+    def _make_working_directory(self, container: ContainerRecord, path: str) -> None:
+        """Make the directory that a container's process would begin in, as Docker does; what is copied may go there."""
+        if path == "/":
+            return
+        try:
+            self._files.make_directory(container.container_id, path)
+        except HeadwayError:
+            self._containers.remove(container.container_id)
+            raise
 
     async def _inspect(self, call: Call) -> web.StreamResponse:
         return document(await asyncio.to_thread(self._inspected, call.places["id"], call.flag("size")))
