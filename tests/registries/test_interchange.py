@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.buildah import Buildah
 from tests.fakes.cli import Cli
+from tests.fakes.daemon import daemon
 from tests.fakes.servers import skopeo
 from tests.fakes.trees import differences
 from tests.fakes.umoci import run, umoci_image
@@ -90,6 +91,14 @@ def test_what_buildah_writes_is_loaded(tmp_path: Path) -> None:
 
 def test_skopeo_reads_what_is_saved_as_a_docker_archive(layout: Path, ours: Path) -> None:
     assert diff_ids(f"docker-archive:{ours}:test/nasty:1") == diff_ids(f"oci:{layout}:latest")
+
+
+def test_skopeo_copies_into_a_daemon_and_out_of_it(layout: Path, tmp_path: Path) -> None:
+    with daemon(tmp_path / "d") as running:
+        skopeo("copy", "--dest-daemon-host", running.host, f"oci:{layout}:latest", f"docker-daemon:{NAME}")
+        skopeo("copy", "--src-daemon-host", running.host, f"docker-daemon:{NAME}", f"oci:{tmp_path}/copy:latest")
+
+    assert diff_ids(f"oci:{tmp_path}/copy:latest") == diff_ids(f"oci:{layout}:latest")
 
 
 def test_skopeo_reads_what_is_saved_as_an_oci_archive(layout: Path, ours: Path, tmp_path: Path) -> None:

@@ -26,7 +26,14 @@ async def second(call: Call) -> web.StreamResponse:
 
 @pytest.mark.parametrize(
     ("text", "meaning"),
-    [(None, NEWEST), ("1.41", ApiVersion(1, 41)), ("1.24", OLDEST), ("1.51", NEWEST), ("1.051", NEWEST)],
+    [
+        (None, NEWEST),
+        ("1.41", ApiVersion(1, 41)),
+        ("1.24", OLDEST),
+        ("1.22", OLDEST),
+        ("1.51", NEWEST),
+        ("1.051", NEWEST),
+    ],
 )
 def test_a_version_is_what_the_path_says_and_the_newest_without(text: str | None, meaning: ApiVersion) -> None:
     assert negotiated(text) == meaning
@@ -36,6 +43,7 @@ def test_a_version_is_what_the_path_says_and_the_newest_without(text: str | None
     ("text", "words"),
     [
         ("1.52", "client version 1.52 is too new. Maximum supported API version is 1.51"),
+        ("1.21", "client version 1.21 is too old. Minimum supported API version is 1.24, please upgrade"),
         ("1.9", "client version 1.9 is too old. Minimum supported API version is 1.24, please upgrade"),
         ("1", "invalid API version 1"),
         ("1.2.3", "invalid API version 1.2.3"),

@@ -35,6 +35,8 @@ class ApiVersion(NamedTuple):
 
 OLDEST = ApiVersion(1, 24)
 NEWEST = ApiVersion(1, 51)
+_TAKEN = ApiVersion(1, 22)
+"""The oldest that is answered, as `OLDEST`: skopeo, buildah and podman of Debian 12 ask so for ``docker-daemon:``."""
 
 
 class ApiVersionError(RequestError):
@@ -42,7 +44,7 @@ class ApiVersionError(RequestError):
 
 
 def negotiated(text: str | None) -> ApiVersion:
-    """Return the version that a path's prefix asks for; the newest one where it has none.
+    """Return the version that a path's prefix is answered in; the newest one where it has none.
 
     Raises:
         ApiVersionError: This server does not speak it; the words are Moby's.
@@ -52,9 +54,9 @@ def negotiated(text: str | None) -> ApiVersion:
     version = ApiVersion.parse(text)
     if version > NEWEST:
         raise ApiVersionError(f"client version {version} is too new. Maximum supported API version is {NEWEST}")
-    if version < OLDEST:
+    if version < _TAKEN:
         raise ApiVersionError(
             f"client version {version} is too old. Minimum supported API version is {OLDEST},"
             " please upgrade your client to a newer version"
         )
-    return version
+    return max(version, OLDEST)
