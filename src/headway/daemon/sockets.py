@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headway.daemon.configuration import DaemonSettings
+from headway.daemon.handshakes import TellingHandshake
 from headway.engine.listeners import (
     Address,
     group_id_of,
@@ -112,6 +113,7 @@ def _context(daemon: DaemonSettings) -> ssl.SSLContext | None:
         )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslobject_class = TellingHandshake
     try:
         context.load_cert_chain(daemon.tlscert, daemon.tlskey)
         if daemon.tlsverify:
