@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,15 @@ def test_pieces_are_joined_without_a_byte_lost() -> None:
     pieces = [b"a" * 3, b"b" * 7, b"c"]
 
     assert list(joined(pieces, 5)) == [b"aaabbbbbbb", b"c"]
+
+
+def test_what_is_taken_slowly_is_held_once() -> None:
+    source = joined((bytes([number]) * 700_000 for number in range(8)), 1_200_000)
+    tracemalloc.start()
+    try:
+        taken = next(source)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (len(taken), held < 2_500_000) == (1_400_000, True)

@@ -18,7 +18,7 @@ from tests.prove.sheet import Sheet, check
 
 MEMORY_MB, PING_SECONDS = 140.0, 2.0
 TEN_GB = 10_000_000_000
-IDLE, SLOW, UNFINISHED = 1_000, 200, 100
+IDLE, SLOW, UNFINISHED, UNREAD = 1_000, 200, 100, 30
 HEADER_SECONDS = 45.0
 EVENTS = 3_000
 PATHS = (
@@ -71,6 +71,7 @@ def hostile_clients(sheet: Sheet) -> None:
             "100 archives that never come whole": lambda: _unfinished_archives(running),
             "a pull that nobody reads": lambda: _unread_pull(running, name),
             "events that nobody reads": lambda: _unread_events(running, name),
+            "30 archives that nobody reads": lambda: _unread_archives(running, name),
         }
         for words, attack in attacks.items():
             with peaks_of(running.process.pid) as peaks, bystander(running) as other:
@@ -175,3 +176,13 @@ def _unread_events(running: Daemon, name: str) -> str:
             if answer.status != 201:
                 return f"tag: {answer}"
     return ""
+
+
+def _unread_archives(running: Daemon, name: str) -> str:
+    with connections(
+        running.socket, UNREAD, f"GET /images/{name}:latest/get HTTP/1.1\r\nHost: d\r\n\r\n".encode()
+    ) as open_:
+        for connection in open_:
+            if not connection.recv(1):
+                return "an archive did not begin"
+        return "" if running.ask("GET", "/images/json").status == 200 else "it does not answer"

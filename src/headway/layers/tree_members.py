@@ -21,7 +21,7 @@ from headway.layers.tar_pax import NANOSECONDS
 from headway.layers.tar_writer import Member
 from headway.layers.tree_files import left_out
 
-READ_BYTES = 1 << 20
+READ_BYTES = 1 << 18
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _OPEN = 32  # of the directories that a walk is in, the deepest
 _KINDS = {
@@ -280,7 +280,8 @@ def joined(pieces: Iterable[bytes], size: int = READ_BYTES) -> Iterator[bytes]:
         held.append(piece)
         length += len(piece)
         if length >= size:
-            yield b"".join(held)
-            held, length = [], 0
+            whole = b"".join(held)
+            held, length = [], 0  # before it is handed out: whoever takes it slowly does not hold it twice
+            yield whole
     if held:
         yield b"".join(held)
