@@ -199,6 +199,27 @@ async def test_a_client_that_has_sent_everything_has_not_left(tmp_path: Path, re
     assert answer.endswith(b"late")
 
 
+@pytest.mark.parametrize(("seconds", "delay"), [(0.1, 0.0), (0.1, 0.05), (0.0, 0.0)])
+async def test_all_requests_are_answered_that_came_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, delay: float
+) -> None:
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.02)
+
+    async def slow(call: Call) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return web.Response(text="late")
+
+    async with serving(slow, listen_unix(tmp_path / "s")), asyncio.timeout(5):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+        await asyncio.sleep(delay)
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+
+    assert answer.count(b"late") == 3
+
+
 async def test_a_client_that_sends_half_a_body_and_no_more_has_left(tmp_path: Path) -> None:
     lost = asyncio.Event()
 

@@ -119,18 +119,20 @@ class _Connection(RequestHandler):
         is_whole = self._body is not None and self._body.is_eof()
         if self.transport is None or not (is_answering and is_whole and _still_listens(self.transport)):
             return False
-        self.close()  # once it is answered
-        self._loop.call_later(LOOK_SECONDS, self._look)
+        self._look()
         return True
 
     def _look(self) -> None:
-        """End the connection once its client has left, too: the loop, which has seen the end, does not look again."""
+        """End the connection once all is answered or its client has left; the loop, which saw the end, does not."""
         if self.transport is None:
             return
-        if _still_listens(self.transport):
-            self._loop.call_later(LOOK_SECONDS, self._look)
-        else:
+        awaits = self._waiter is not None
+        if (awaits and not self._messages) or not _still_listens(self.transport):
             self.force_close()
+            return
+        if len(self._messages) <= awaits:  # the last request is being answered, or about to be
+            self.close()
+        self._loop.call_later(LOOK_SECONDS, self._look)
 
     def handle_error(
         self,
