@@ -232,11 +232,17 @@ class _Push:
         trees = self._stores.layers.trees(record.chain_id)
         diff_ids = self._documents.config(record).diff_ids
         owns: Sequence[Descriptor | None] = own.layers if own is not None else [None] * len(diff_ids)
-        unfit, is_whole = self._documents.not_gzipped(), own is not None and self._documents.is_whole(own)
+        unfit = self._documents.not_gzipped(self._others(diff_ids, owns))
+        is_whole = own is not None and self._documents.is_whole(own)
         return [
             LayerToPush(diff_id, tree.report.size, descriptor, self._reference.familiar, unfit, is_whole)
             for diff_id, tree, descriptor in zip(diff_ids, trees, owns, strict=True)
         ]
+
+    def _others(self, diff_ids: Sequence[DiffID], owns: Sequence[Descriptor | None]) -> set[Digest]:
+        """Return the blobs that are known to hold these layers, without those that the image came with."""
+        known = {blob.digest for diff_id in diff_ids for blob in self._stores.metadata.blobs_of(diff_id)}
+        return known - {own.digest for own in owns if own is not None}
 
     def _descriptor(self, layer: LayerToPush, own: Manifest | None) -> Descriptor:
         blob = self._pushed[layer.diff_id]

@@ -5,6 +5,8 @@ Rule: documents that are missing or damaged are as if the image had come without
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from headway.errors import HeadwayError
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
@@ -55,13 +57,20 @@ class PushDocuments:
         """Tell whether every layer's blob that a manifest names is here."""
         return all(self._stores.blobs.size(layer.digest) is not None for layer in manifest.layers)
 
-    def not_gzipped(self) -> frozenset[Digest]:
-        """Return layers' blobs of which a manifest here says that they are packed otherwise than with gzip."""
+    def not_gzipped(self, blobs: Collection[Digest]) -> frozenset[Digest]:
+        """Return those of some layers' blobs that are packed otherwise than with gzip, as a manifest here says.
+
+        Every manifest is read for that, so nothing is where there are no blobs to tell apart.
+        """
+        if not blobs:
+            return frozenset()
         named = {name.digest for name, _ in self._stores.references.list()}
         came_with = {record.manifest for record in self._stores.images.list()}
         documents = map(self._document, filter(None, named | came_with))
         layers = (layer for each in documents if isinstance(each, Manifest) for layer in each.layers)
-        return frozenset(layer.digest for layer in layers if not layer.media_type.endswith("gzip"))
+        return frozenset(
+            layer.digest for layer in layers if layer.digest in blobs and not layer.media_type.endswith("gzip")
+        )
 
     def index_to_push(self, record: ImageRecord, manifest: Digest) -> RawManifest | None:
         """Return the index that a tag is pushed as; None where it was pulled as the platform's manifest alone.
