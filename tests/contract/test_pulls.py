@@ -56,10 +56,12 @@ class Bringer:
     Attributes:
         asked: What it was asked for, in order, with the login.
         stopped: What it was stopped at.
+        late: Bytes that still come while it is being stopped.
     """
 
     asked: list[tuple[str, Credentials | None]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
+    late: int = 0
     _outcomes: dict[str, asyncio.Queue[PullDone | Exception]] = field(default_factory=dict)
 
     async def __call__(self, wish: Wish, login: Credentials | None, report: Report) -> PullDone:
@@ -74,6 +76,7 @@ class Bringer:
             outcome = await self._queue(wish).get()
         except asyncio.CancelledError:
             self.stopped.append(wish.reference)
+            charged.add("ghcr.io", Traffic(received=self.late, useful=self.late))
             raise
         if isinstance(outcome, Exception):
             raise outcome
@@ -198,6 +201,22 @@ async def test_what_attempts_have_cost_adds_up_over_restarts() -> None:
     assert (kept.state, kept.cost.retries) == (S.COMPLETE, {"cut": 3})
     assert (kept.cost.sources, kept.cost.useful, kept.cost.wasted) == ({"ghcr.io": 123}, 120, 3)
     assert (kept.needed, kept.reused) == (60, 40)
+
+
+async def test_what_still_comes_while_a_pull_is_stopped_is_on_its_receipt() -> None:
+    store = MemoryPullStore()
+    async with process(store) as scene:
+        scene.bringer.late = 7
+        record = await scene.pulls.start(EDGE)
+        await asyncio.sleep(0)
+        await scene.pulls.cancel(record.pull_id)
+        await asyncio.sleep(0)
+        cancelled = (await scene.pulls.get(record.pull_id)).cost
+        await scene.pulls.resume(record.pull_id)
+        await asyncio.sleep(0)
+
+    assert (cancelled.received, cancelled.useful) == (48, 47)
+    assert (store.get(record.pull_id).cost.received, store.get(record.pull_id).state) == (96, S.RUNNING)
 
 
 async def test_a_command_goes_on_with_what_one_before_has_left_and_leaves_detached_ones_alone() -> None:

@@ -63,6 +63,29 @@ async def test_who_joins_what_is_ending_gets_it_afresh() -> None:
     assert begun == ["first", "second"]
 
 
+async def test_who_leaves_last_is_gone_when_the_work_has_ended_and_others_at_once() -> None:
+    ended: list[str] = []
+
+    async def linger(_: Report) -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append("work")
+        return "never"
+
+    async with asyncio.TaskGroup() as group:
+        flights: SingleFlight[str, str] = SingleFlight(group)
+        leaving = [group.create_task(flights.join("a", linger, ignore)) for _ in range(2)]
+        await asyncio.sleep(0.001)
+        for number, each in enumerate(leaving):
+            each.cancel()
+            await asyncio.wait({each})
+            ended.append(f"listener {number}")
+
+    assert ended == ["listener 0", "work", "listener 1"]
+
+
 async def test_what_failed_in_anothers_way_is_tried_in_ones_own() -> None:
     refused = NotFoundError("blob", "b")
     begun: list[str] = []

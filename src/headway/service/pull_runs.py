@@ -120,6 +120,8 @@ class PullRuns:
         """Bring a pull once. It never raises: one that fails must not bring down its group."""
         outcome = await self._outcome(pull)
         pull.task = None
+        if self.live.get(pull.record.pull_id, pull) is pull:  # else it was cancelled, and is resumed as another already
+            pull.note_cost()  # what still came while it ended
         if isinstance(outcome, PullDone):
             self._completed(pull, outcome)
         elif outcome is not None:

@@ -1,7 +1,8 @@
 """One transfer per key, shared by all who wait for it (moby-behaviour 2.1).
 
 Rule 1: the work belongs to the process's task group, not to the caller who began it.
-Rule 2: it is cancelled when its last listener leaves; who joins while it is ending waits and starts it afresh.
+Rule 2: it is cancelled when its last listener leaves, who is gone when it has ended: until then it costs something. Who
+        joins while it is ending waits and starts it afresh.
 Rule 3: its result is a value: what fails, a mistake of our own too, fails for its listeners and never brings down the
         group, in which everybody else's work and the daemon itself are.
 Rule 4: what somebody else began in another way and failed is tried in one's own: their registry, their login or what
@@ -97,6 +98,7 @@ class SingleFlight(Generic[R, E]):
             if not flight.listeners and not task.done():
                 flight.leaving = True
                 task.cancel()
+                await asyncio.wait({task})
         if isinstance(result, BaseException):
             raise result
         return result
