@@ -6,7 +6,7 @@ Rule 2: Docker's other keys are accepted with one warning, so that one file can 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from headway.errors import InvalidSettingError
@@ -29,14 +29,6 @@ _DOCKER_KEYS = frozenset(
 """What dockerd of any version since 19.03 takes and an image service has no use for (moby-behaviour 7.1)."""
 
 
-DAEMON_KEYS = frozenset(
-    """
-    group hosts labels log-format log-level metrics-addr pidfile pull-detach shutdown-timeout tls tlscacert tlscert
-    tlskey tlsverify
-    """.split()  # noqa: SIM905  # as above
-)
-"""What only a daemon has a use for, and `headway.daemon.configuration` reads from the same file."""
-
 _EMPTY_IS_DEFAULT = frozenset(
     """
     auth-file data-root group log-format log-level metrics-addr pidfile storage-driver tlscacert tlscert tlskey
@@ -55,8 +47,9 @@ def read_document(path: Path, *, required: bool) -> dict[str, object]:
     section = document.pop("proxies", {})  # Docker has them in a section of their own, or not
     if not isinstance(section, dict):
         raise InvalidSettingError(f"{path}: proxies must be a JSON object")
+    _check_keys(section, f"{path}: proxies", _PROXY_KEYS)
+    _check_keys(document, str(path), (*KEYS, *DAEMON_KEYS, *_DOCKER_KEYS))
     document |= section
-    _check_keys(document, path)
     return {key: value for key, value in document.items() if value != "" or key not in _EMPTY_IS_DEFAULT}
 
 
@@ -106,14 +99,14 @@ def _mend(before: str, rest: str, said: str) -> str:
     return next((f"; {mend}" for mend, is_it in mends.items() if is_it), "")
 
 
-def _check_keys(document: Mapping[str, object], path: Path) -> None:
+def _check_keys(document: Mapping[str, object], where: str, known: Collection[str]) -> None:
     for key in document:
-        if key not in _DOCKER_KEYS and key not in DAEMON_KEYS and key not in KEYS:
+        if key not in known:
             import difflib  # noqa: PLC0415  # only mistakes pay for it
 
-            near = difflib.get_close_matches(key, [*KEYS, *DAEMON_KEYS, *_DOCKER_KEYS], n=1)
+            near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise InvalidSettingError(f"{path}: unknown key {key!r}{hint}")
+            raise InvalidSettingError(f"{where}: unknown key {key!r}{hint}")
 
 
 def ignored(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
@@ -149,6 +142,12 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
 def _path(value: object, where: str) -> Path:
     if not isinstance(value, str) or not Path(value).is_absolute():
         raise InvalidSettingError(f"{where} must be an absolute path, not {_shown(value)}")
+    return Path(value)
+
+
+def _file(value: object, where: str) -> Path:
+    if not isinstance(value, str):
+        raise InvalidSettingError(f"{where} must be a path, not {_shown(value)}")
     return Path(value)
 
 
@@ -208,3 +207,23 @@ KEYS = {
     "no-proxy": ("no_proxy", _text),
 }
 """Of each key: the field of `settings.Settings`, and what makes its value of what the file says."""
+
+_PROXY_KEYS = ("http-proxy", "https-proxy", "no-proxy")
+
+DAEMON_KEYS: Mapping[str, Callable[[object, str], object]] = {
+    "group": _text,
+    "hosts": _texts,
+    "labels": _texts,
+    "log-format": _text,
+    "log-level": _text,
+    "metrics-addr": _text,
+    "pidfile": _file,
+    "pull-detach": _boolean,
+    "shutdown-timeout": _integer,
+    "tls": _boolean,
+    "tlscacert": _file,
+    "tlscert": _file,
+    "tlskey": _file,
+    "tlsverify": _boolean,
+}
+"""What only a daemon has a use for; each is a field of `daemon.configuration.DaemonSettings`, made as in `KEYS`."""

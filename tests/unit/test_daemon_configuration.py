@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from headway.daemon.configuration import Configuration, Flags, configured
+from headway.daemon.configuration import Configuration, DaemonSettings, Flags, configured
+from headway.daemon_file import DAEMON_KEYS
 from headway.errors import InvalidSettingError
 
 
@@ -89,8 +91,31 @@ def test_what_cannot_be_used_is_said_in_dockerds_words(
     assert refusal(tmp_path, document, **flags) == words
 
 
-def test_a_value_of_another_kind_names_its_key(tmp_path: Path) -> None:
-    assert "hosts: Expected `array`, got `str`" in refusal(tmp_path, {"hosts": "unix:///a"})
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("hosts", "unix:///a", 'hosts must be a list of texts, not "unix:///a"'),
+        ("labels", [5], "labels must be a list of texts, not [5]"),
+        ("group", 5, "group must be a text"),
+        ("pidfile", 5, "pidfile must be a path, not 5"),
+        ("tls", "yes", 'tls must be true or false, not "yes"'),
+        ("shutdown-timeout", "15", 'shutdown-timeout must be a whole number, not "15"'),
+        ("shutdown-timeout", True, "shutdown-timeout must be a whole number, not true"),
+    ],
+)
+def test_a_value_of_another_kind_names_its_key_and_what_it_wants(
+    tmp_path: Path, key: str, value: object, words: str
+) -> None:
+    assert refusal(tmp_path, {key: value}).endswith(f"daemon.json: {words}")
+
+
+@pytest.mark.parametrize("key", ["default", "debug", "data-root"])
+def test_a_section_of_proxies_holds_nothing_else(tmp_path: Path, key: str) -> None:
+    assert refusal(tmp_path, {"proxies": {key: True}}).endswith(f"daemon.json: proxies: unknown key '{key}'")
+
+
+def test_every_key_of_a_daemons_own_is_a_field_of_its_settings() -> None:
+    assert {key.replace("-", "_") for key in DAEMON_KEYS} == {f.name for f in msgspec.structs.fields(DaemonSettings)}
 
 
 def test_the_seeds_own_text_is_shown_its_mistake(tmp_path: Path) -> None:

@@ -118,16 +118,12 @@ def _validated(
 
 
 def _daemon_settings(document: Mapping[str, object], path: Path, flags: Mapping[str, object]) -> DaemonSettings:
-    values = {key.replace("-", "_"): value for key, value in document.items() if key in DAEMON_KEYS}
-    for key, value in values.items():
-        try:
-            values[key] = msgspec.convert(value, _KINDS[key], dec_hook=lambda kind, text: kind(text))
-        except (msgspec.ValidationError, TypeError) as error:
-            raise InvalidSettingError(f"{path}: {key.replace('_', '-')}: {error}") from None
-    return DaemonSettings(**{**values, **flags})  # type: ignore[arg-type]  # converted above, each to its field's type
-
-
-_KINDS = {field.name: field.type for field in msgspec.structs.fields(DaemonSettings)}
+    values = {
+        key.replace("-", "_"): convert(document[key], f"{path}: {key}")
+        for key, convert in DAEMON_KEYS.items()
+        if key in document
+    }
+    return DaemonSettings(**{**values, **flags})  # type: ignore[arg-type]  # each converter gives its field's type
 
 
 def _check_conflicts(document: Mapping[str, object], flags: Mapping[str, object]) -> None:
