@@ -812,7 +812,7 @@ def test_the_store_of_another_engine_is_refused(headway: Cli, entry: str, engine
     assert os.listdir(headway.data_root) == [entry]
 
 
-@pytest.mark.parametrize("command", [["images"], ["rmi", "x"]])
+@pytest.mark.parametrize("command", [["images"], ["rmi", "x"], ["pull", "127.0.0.1:1/x"]])
 def test_a_newer_store_names_the_program_that_made_it(headway: Cli, command: list[str]) -> None:
     headway("rmi", "x")
     with sqlite3.connect(headway.data_root / "headway.db") as database:
@@ -824,3 +824,4 @@ def test_a_newer_store_names_the_program_that_made_it(headway: Cli, command: lis
 
     assert (done.returncode, done.stdout) == (1, "")
     assert "was made by Headway 9.8.7 (schema 999)" in first_line(done.stderr)
+    assert "next: use the Headway that made it, or a later one" in done.stderr

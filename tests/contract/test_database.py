@@ -14,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from headway.errors import StoreCorruptError, StoreError, StoreFullError, StoreReadOnlyError
+from headway.errors import StoreCorruptError, StoreError, StoreFullError, StoreReadOnlyError, StoreTooNewError
 from headway.store.database import Database
 from headway.store.schema import MIGRATIONS
 
@@ -136,7 +136,7 @@ def test_a_schema_from_the_future_is_left_alone_and_says_who_made_it(
     with Database.open(path, program="7.3.1", migrations=[FIRST, SECOND]):
         pass
 
-    with pytest.raises(StoreError, match=r"made by Headway 7\.3\.1 \(schema 2\).*0\.1\.0"):
+    with pytest.raises(StoreTooNewError, match=r"made by Headway 7\.3\.1 \(schema 2\).*0\.1\.0"):
         open_it(path, program="0.1.0", migrations=[FIRST])
 
 

@@ -29,6 +29,7 @@ from headway.errors.here import (
     StoreError,
     StoreFullError,
     StoreReadOnlyError,
+    StoreTooNewError,
 )
 from headway.errors.registry import (
     Fault,
@@ -133,6 +134,7 @@ __all__ = [
     "StoreError",
     "StoreFullError",
     "StoreReadOnlyError",
+    "StoreTooNewError",
     "ThrottledError",
     "TooLargeError",
     "UnavailableError",

@@ -94,6 +94,10 @@ class StoreReadOnlyError(StoreError):
     """The data root cannot be written."""
 
 
+class StoreTooNewError(StoreError):
+    """A later Headway has written the data root, in a form that this one does not know."""
+
+
 class StoreBusyError(StoreError):
     """Another process holds the data root.
 

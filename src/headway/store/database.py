@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Self, TypeAlias
 
-from headway.errors import StoreError
+from headway.errors import StoreTooNewError
 from headway.store.database_failures import database_errors, is_disk_full
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
@@ -50,7 +50,8 @@ class Database:
             migrations: The scripts that make the schema.
 
         Raises:
-            StoreError: A newer program made it, or the disk failed.
+            StoreTooNewError: A newer program made it.
+            StoreError: The disk failed.
             StoreCorruptError: It is damaged.
             StoreReadOnlyError: It cannot be written.
         """
@@ -79,7 +80,8 @@ class Database:
             migrations: The scripts that make the schema.
 
         Raises:
-            StoreError: A newer program made it, or the disk failed.
+            StoreTooNewError: A newer program made it.
+            StoreError: The disk failed.
             StoreCorruptError: It is damaged.
             StoreReadOnlyError: This user may not read it.
         """
@@ -249,9 +251,8 @@ def _known_version(connection: sqlite3.Connection, path: Path, program: str, kno
         (maker,) = connection.execute("SELECT value FROM meta WHERE key = 'program'").fetchone()
     except (sqlite3.Error, TypeError):
         maker = "of an unknown version"
-    raise StoreError(
-        f"{path} was made by Headway {maker} (schema {version}); this is {program}, "
-        f"which knows schemas up to {known}: use that version, or another data root"
+    raise StoreTooNewError(
+        f"{path} was made by Headway {maker} (schema {version}); this is {program}, which knows schemas up to {known}"
     )
 
 
