@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.names import knowing
+from tests.fakes.nobody import UID, home_of_nobody
 from tests.faults.registry import Registry
 from tests.faults.story import CutAfter, IgnoreRange, SayToo, Status
 from tests.faults.story import Fault as On
@@ -39,6 +41,28 @@ def test_without_a_registry_only_this_machine_is_examined(cli: Cli) -> None:
     assert done.stdout.startswith("here      OK    disk")
     assert "not run         the way, registry: name a registry or an image\n" in done.stdout
     assert done.stdout.endswith("No problems, no warnings.\n")
+
+
+@pytest.mark.parametrize("data_root", ["root", "root/not/there/yet"])
+def test_a_data_root_that_this_user_cannot_write_fails(data_root: str) -> None:
+    with home_of_nobody() as home:
+        (home / "root").mkdir(mode=0o555)
+        done = Cli(home / data_root, uid=UID)("doctor")
+
+        assert done.returncode == 1
+        assert f"here      FAIL  disk     cannot use {home / data_root}: this user cannot write" in done.stdout
+
+
+def test_a_store_that_a_later_headway_wrote_fails(cli: Cli) -> None:
+    cli("rmi", "x")
+    with sqlite3.connect(cli.data_root / "headway.db") as database:
+        database.execute("PRAGMA user_version = 999")
+    database.close()
+
+    done = cli("doctor")
+
+    assert done.returncode == 1
+    assert "(schema 999)" in done.stdout
 
 
 def test_a_good_registry_passes_every_check_at_the_cost_of_some_headers(cli: Cli) -> None:

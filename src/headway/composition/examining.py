@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from headway.composition.network import credential_source, http_client
-from headway.distribution.diagnosis import Finding, disk_finding
+from headway.composition.read_only import read_only
+from headway.distribution.diagnosis import Finding, Level, disk_finding
 from headway.distribution.standing import Standing
-from headway.errors import HeadwayError
+from headway.errors import HeadwayError, StoreReadOnlyError
 from headway.interfaces.registries import Meter
 from headway.layers.drivers.selection import choose_driver
 from headway.layers.mounts import file_system
@@ -48,11 +50,13 @@ def disk(settings: Settings) -> Finding:
     """Return what there is to say of the data root's disk.
 
     Raises:
-        StoreError: It cannot be used.
+        StoreError: It cannot be used, or only be read.
     """
     root = DataRoot(settings.data_root)
     root.examine()
     place = _nearest(settings.data_root)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise StoreReadOnlyError(f"cannot use {settings.data_root}: this user cannot write to {place}")
     held = [held for _, held, _ in FileIngestStore(root, boot_id="").walk()]
     driver, why = "", ""
     try:
@@ -62,7 +66,13 @@ def disk(settings: Settings) -> Finding:
     kind = ""
     with suppress(OSError):
         kind = file_system(str(place))
-    return disk_finding(space(place), kind=kind, driver=driver, why_no_driver=why, held=sum(held), unfinished=len(held))
+    finding = disk_finding(
+        space(place), kind=kind, driver=driver, why_no_driver=why, held=sum(held), unfinished=len(held)
+    )
+    if finding.level is not Level.FAIL:  # a disk that is full may keep records from being read, and has been found
+        with read_only(settings):
+            pass
+    return finding
 
 
 def _nearest(path: Path) -> Path:
