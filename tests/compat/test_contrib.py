@@ -122,6 +122,21 @@ def test_bash_completes_images_of_the_store_that_is_named(
     assert (done.stdout.split(), done.stderr) == ([place.format(root=tmp_path / "root"), "images"], "")
 
 
+@pytest.mark.parametrize("name", ["unpack", "bundle", "mount", "umount", "import"])
+def test_paths_are_completed_where_a_place_is_one(name: str) -> None:
+    zsh = GENERATED["_headway"].partition(f"\n                {name}) _arguments")[2].partition(" ;;")[0]
+
+    assert GENERATED["headway"].count("complete -o default -F _headway headway") == 1  # files where it has nothing
+    assert "_files" in zsh.rpartition("\n")[2]
+    assert f"complete -c headway -n '__fish_seen_subcommand_from {name}' -F\n" in GENERATED["headway.fish"]
+
+
+def test_a_new_name_is_not_completed_by_those_there_are() -> None:
+    lines = [line for line in GENERATED["headway"].splitlines() if "images --format" in line]
+
+    assert not [line for line in lines if line.strip().startswith(("import)", "commit)"))]
+
+
 def test_the_manual_page_uses_no_macro_that_is_none() -> None:
     macros = {line.split()[0] for line in GENERATED["headway.1"].splitlines() if line.startswith(".")}
 

@@ -30,11 +30,16 @@ def script(shell: str) -> str:
 def _completes(command: Command) -> str:
     """Return what the places of a command are completed by: a command that prints words, or nothing for files.
 
-    It is for the store that the words before it name: what those are, each shell has to say.
+    It is for the store that the words before it name: what those are, each shell has to say. The first place decides:
+    a name behind it is a new one.
     """
     if command.name == "pulls":
         return _PULLS
-    return _IMAGES if any("NAME" in place or place in ("SRC", "DST") for place in command.places) else ""
+    return _IMAGES if any("NAME" in place or place == "SRC" for place in command.places[:1]) else ""
+
+
+def _takes_paths(command: Command) -> bool:
+    return any(kind in place for place in command.places for kind in ("DIR", "FILE"))
 
 
 # --- bash ---
@@ -60,7 +65,7 @@ def _bash(known: list[Command]) -> Iterator[str]:
     yield "        esac"
     yield "    done"
     yield '    case "$command:$prev" in'
-    yield f'        {"|".join(f":{name}" for name in _GLOBAL)}) COMPREPLY=($(compgen -f -- "$cur")); return ;;'
+    yield f"        {'|'.join(f':{name}' for name in _GLOBAL)}) return ;;"
     for command in known:
         yield from _bash_values(command)
     yield "    esac"
@@ -74,22 +79,22 @@ def _bash(known: list[Command]) -> Iterator[str]:
     yield '    COMPREPLY+=($(compgen -W "$words" -- "$cur"))'
     yield '    if declare -F __ltrim_colon_completions >/dev/null; then __ltrim_colon_completions "$cur"; fi'
     yield "}"
-    yield "complete -F _headway headway"
+    yield "complete -o default -F _headway headway  # where it offers nothing, bash offers files"
 
 
 def _bash_places(command: Command) -> str:
     words = " ".join(command.choices)
     if completes := _completes(command):
         return f'words="{words} $(headway "${{store[@]}}" {completes})"'
-    return f'words="{words}"' if words else 'COMPREPLY=($(compgen -f -- "$cur"))'
+    return f'words="{words}"'
 
 
 def _bash_values(command: Command) -> Iterator[str]:
-    """Yield the cases of options that take a value: one of few, or a file's name."""
+    """Yield the cases of options that take a value: one of few, or what bash offers by itself, a file's name."""
     for option in (each for each in command.options if each.value):
         called = "|".join(f"{name}:{flag}" for name in (command.name, *command.aliases) for flag in option.names)
-        words = f'compgen -W "{" ".join(option.choices)}"' if option.choices else "compgen -f"
-        yield f'        {called}) COMPREPLY=($({words} -- "$cur")); return ;;'
+        offer = f'COMPREPLY=($(compgen -W "{" ".join(option.choices)}" -- "$cur")); ' if option.choices else ""
+        yield f"        {called}) {offer}return ;;"
 
 
 # --- zsh ---
@@ -143,7 +148,9 @@ def _zsh_places(command: Command) -> str:
     if command.choices:
         rest = "_headway_pulls" if command.name == "pulls" else "_files"
         return f"'1:what:({' '.join(command.choices)})' '*:which:{rest}'"
-    return "'*:image:_headway_images'" if _completes(command) else "'*:file:_files'"
+    if not _completes(command):
+        return "'*:file:_files'"
+    return "'*:image or path:{_headway_images; _files}'" if _takes_paths(command) else "'*:image:_headway_images'"
 
 
 # --- fish ---
@@ -177,6 +184,8 @@ def _fish(known: list[Command]) -> Iterator[str]:
             yield f"complete -c headway {seen} -a {_quoted(' '.join(command.choices))}"
         if completes := _completes(command):
             yield f'complete -c headway {seen} -a "(headway (__headway_store) {completes})"'
+        if _takes_paths(command):
+            yield f"complete -c headway {seen} -F"
 
 
 def _fish_option(option: Option) -> str:
