@@ -5,11 +5,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# $(call as-root,why): end there, and say so, where nobody is root.
+as-root = [ "$$(id -u)" -eq 0 ] || { echo '$(1): run it as root (sudo make $@)'; exit 1; }
+
 .PHONY: help install demo test check fix bench bench-floor bench-outbound bench-badlink prove seed-tour clean
 
 help:
 	@echo 'make demo     a pull over a link that breaks, from start to end (no root, under a minute)'
-	@echo 'make test     the tests; as root it installs the peers they need from Debian'
+	@echo 'make test     the tests (root; it installs the peers they need from Debian)'
 	@echo 'make check    formatting, types and the direction of imports'
 	@echo 'make fix      let ruff mend what it can'
 	@echo 'make bench    Headway beside four engines (root; an hour; QUICK=1: beside dockerd in under 3 minutes)'
@@ -17,7 +20,7 @@ help:
 	@echo 'make bench-outbound  load, save, push, import and commit beside dockerd, unpack beside umoci (root; QUICK=1: one round; ONLY=push: that alone)'
 	@echo 'make bench-badlink  Headway beside four engines over links that break (root; under 20 minutes)'
 	@echo 'make prove    every figure the docs claim; ONLY=name for one'
-	@echo 'make seed-tour  each part of the seed, shown by the docker command (writes docs/seed.md)'
+	@echo 'make seed-tour  each part of the seed, shown by the docker command (root; writes docs/seed.md)'
 	@echo 'make install  only .venv/bin/headway'
 
 install: $(READY)
@@ -34,6 +37,7 @@ demo: $(READY)
 	@$(BIN)/python -m demo
 
 test: $(READY)
+	@$(call as-root,the tests mount file systems and give files away)
 	@tests/peers
 	$(BIN)/python -m pytest -q
 
@@ -64,6 +68,7 @@ prove: $(READY)
 	@$(BIN)/python -m tests.prove $(ONLY)
 
 seed-tour: $(READY)
+	@$(call as-root,the tour runs a daemon that mounts)
 	@tests/peers prove
 	@$(BIN)/python -m demo.seed_tour
 
