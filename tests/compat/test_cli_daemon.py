@@ -189,6 +189,18 @@ def test_nothing_of_it_was_a_bug(both: Both) -> None:
     assert both.running.bugs == []
 
 
+def test_a_configuration_that_is_valid_is_told_what_it_sets_in_vain(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.json"
+    file.write_text('{"bip": "10.0.0.1/24", "live-restore": true}')
+
+    done = Cli(tmp_path / "root")("daemon", "--validate", "--config-file", file)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == (
+        f"headway: {file}: bip, live-restore: of no use to an image service, ignored\nconfiguration OK\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [

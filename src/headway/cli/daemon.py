@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headway.cli.daemon_arguments import given
 from headway.cli.failures import DONE
+from headway.cli.session import say
 from headway.daemon.configuration import Flags, configured
 from headway.daemon.process import Daemon
 from headway.daemon.sockets import check
@@ -37,6 +38,8 @@ def daemon(options: Namespace) -> int:
         configuration = configured(flags)
         check(configuration.daemon)
         require_known(configuration.settings.storage_driver)
+        for warning in configuration.warnings:
+            say(warning)
         print("configuration OK", file=sys.stderr)
         return DONE
     Daemon(flags, _show).run()
