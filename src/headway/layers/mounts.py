@@ -24,7 +24,6 @@ class MountFlag(IntFlag):
     """Flags of mount(2)."""
 
     READ_ONLY = 1
-    NO_SETUID = 2
     NO_DEVICES = 4
 
 
