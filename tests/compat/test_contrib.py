@@ -51,6 +51,17 @@ def test_everything_is_installed_where_debian_has_it(installed: Path) -> None:
     assert {mode & 0o777 for mode in found.values()} == {0o644}
 
 
+def test_nothing_is_installed_before_there_is_what_makes_the_rest(tmp_path: Path) -> None:
+    shutil.copytree(CONTRIB, tmp_path / "clone/contrib")
+    environment = {"PATH": os.environ["PATH"], "DESTDIR": str(tmp_path / "there")}
+    install = [str(tmp_path / "clone/contrib/install")]
+    done = subprocess.run(install, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "make install makes it, or PYTHON names one" in done.stderr
+    assert not (tmp_path / "there").exists()
+
+
 def test_the_words_of_the_command_line_are_all_of_them() -> None:
     assert [command.name for command in commands()] == list(dict.fromkeys([c.name for c in commands()]))
     assert {command.name for command in commands()} == set(COMMANDS)
