@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from headway.errors import NotFoundError
+from headway.service import single_flight
 from headway.service.single_flight import SingleFlight
 
 Report = Callable[[str], None]
@@ -65,18 +66,21 @@ async def test_who_joins_what_is_ending_gets_it_afresh() -> None:
 
 async def test_who_leaves_last_is_gone_when_the_work_has_ended_and_others_at_once() -> None:
     ended: list[str] = []
+    heard: list[tuple[int, str]] = []
 
-    async def linger(_: Report) -> str:
+    async def linger(report: Report) -> str:
         try:
             await asyncio.sleep(60)
         finally:
             await asyncio.sleep(0.01)
             ended.append("work")
+            report("the end")
         return "never"
 
     async with asyncio.TaskGroup() as group:
         flights: SingleFlight[str, str] = SingleFlight(group)
-        leaving = [group.create_task(flights.join("a", linger, ignore)) for _ in range(2)]
+        hear = [lambda said, number=number: heard.append((number, said)) for number in range(2)]
+        leaving = [group.create_task(flights.join("a", linger, each)) for each in hear]
         await asyncio.sleep(0.001)
         for number, each in enumerate(leaving):
             each.cancel()
@@ -84,6 +88,30 @@ async def test_who_leaves_last_is_gone_when_the_work_has_ended_and_others_at_onc
             ended.append(f"listener {number}")
 
     assert ended == ["listener 0", "work", "listener 1"]
+    assert heard == [(1, "the end")]
+
+
+async def test_who_leaves_last_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single_flight, "END_SECONDS", 0.01)
+    may_end = asyncio.Event()
+
+    async def linger(_: Report) -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await may_end.wait()
+        return "never"
+
+    async with asyncio.TaskGroup() as group:
+        flights: SingleFlight[str, str] = SingleFlight(group)
+        leaving = group.create_task(flights.join("a", linger, ignore))
+        await asyncio.sleep(0.001)
+        leaving.cancel()
+        await asyncio.wait({leaving}, timeout=5)
+        has_left = leaving.done()
+        may_end.set()
+
+    assert has_left
 
 
 async def test_what_failed_in_anothers_way_is_tried_in_ones_own() -> None:

@@ -23,6 +23,8 @@ from headway.records import LayerReport
 from headway.service.blob_transfer import Cost
 from headway.service.companions import Companions
 from headway.service.own_limits import OwnLimits, keeping_to
+from headway.service.progress import LayerProgress
+from headway.service.shared_rate import SharedRate
 from headway.service.slots import Slots
 from headway.service.stores import Stores
 from headway.service.tools import Source, TransferTools
@@ -70,11 +72,13 @@ class Scene:
     tools: TransferTools
     stores: Stores
 
-    async def bring(self, image: images.Image = IMAGE, diff_id: str = "") -> Cost:
+    async def bring(
+        self, image: images.Image = IMAGE, diff_id: str = "", listener: Callable[[LayerProgress], None] = lambda _: None
+    ) -> Cost:
         """Bring an image's only layer, by its own diff ID or by what a config says that it is; return its cost."""
         layer = Descriptor(media_type="", digest=Digest(image.layers[0]), size=len(image.blobs[image.layers[0]]))
         name = DiffID(Digest(diff_id or image.diff_ids[0]))
-        return await self.transfers.layer(name, layer, [HERE], "test/image", lambda _: None, Companions())
+        return await self.transfers.layer(name, layer, [HERE], "test/image", listener, Companions())
 
 
 @asynccontextmanager
@@ -100,6 +104,26 @@ async def test_a_layer_that_fails_and_is_cancelled_while_it_ends_can_be_asked_fo
         if thread.name in {"hash", "unpack"}:
             thread.join(10)
             assert not thread.is_alive()
+
+
+async def test_who_leaves_a_layer_is_told_of_all_that_has_arrived(tmp_path: Path) -> None:
+    heard: list[LayerProgress] = []
+    arrives = asyncio.Event()
+
+    def hear(progress: LayerProgress) -> None:
+        heard.append(progress)
+        if progress.held:
+            arrives.set()
+
+    registry = SimulatedRegistry([IMAGE])
+    with keeping_to(OwnLimits(rate=SharedRate(2_000_000))):
+        async with scene(tmp_path, apply_layer, registry) as here, asyncio.TaskGroup() as group:
+            bringing = group.create_task(here.bring(listener=hear))
+            await arrives.wait()
+            await asyncio.sleep(0.15)  # some more, of which nothing is told yet
+            bringing.cancel()
+
+    assert 0 < heard[-1].held == here.stores.ingests.held(Digest(IMAGE.layers[0])) < 5_000_000
 
 
 async def test_a_group_that_is_cancelled_waits_for_what_is_committed(

@@ -157,6 +157,10 @@ class BlobTransfer:
         try:
             while not await self._step():
                 pass
+        except asyncio.CancelledError:
+            await self._fetches.stop()
+            self.report(Phase.DOWNLOADING)  # who leaves is told of what has arrived until then
+            raise
         finally:
             await self._fetches.stop()
         self._tools.streams.showed_nothing()

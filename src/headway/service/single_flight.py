@@ -1,8 +1,8 @@
 """One transfer per key, shared by all who wait for it (moby-behaviour 2.1).
 
 Rule 1: the work belongs to the process's task group, not to the caller who began it.
-Rule 2: it is cancelled when its last listener leaves, who is gone when it has ended: until then it costs something. Who
-        joins while it is ending waits and starts it afresh.
+Rule 2: it is cancelled when its last listener leaves, who hears what still comes while it ends. Who joins meanwhile
+        waits and starts it afresh.
 Rule 3: its result is a value: what fails, a mistake of our own too, fails for its listeners and never brings down the
         group, in which everybody else's work and the daemon itself are.
 Rule 4: what somebody else began in another way and failed is tried in one's own: their registry, their login or what
@@ -18,6 +18,9 @@ from typing import Generic, TypeVar
 R = TypeVar("R")
 E = TypeVar("E")
 Listener = Callable[[E], None]
+
+END_SECONDS = 1.0
+"""How long the last listener waits for the end: connections end at once, and what a disk has to write may take long."""
 
 
 class _Flight(Generic[R, E]):
@@ -94,11 +97,17 @@ class SingleFlight(Generic[R, E]):
         try:
             result = await asyncio.shield(task)
         finally:
-            flight.listeners.remove(listener)
-            if not flight.listeners and not task.done():
-                flight.leaving = True
-                task.cancel()
-                await asyncio.wait({task})
+            await _leave(flight, task, listener)
         if isinstance(result, BaseException):
             raise result
         return result
+
+
+async def _leave(flight: _Flight[R, E], task: asyncio.Task[R | BaseException], listener: Listener[E]) -> None:
+    try:
+        if flight.listeners == [listener] and not task.done():
+            flight.leaving = True
+            task.cancel()
+            await asyncio.wait({task}, timeout=END_SECONDS)
+    finally:
+        flight.listeners.remove(listener)
