@@ -25,6 +25,7 @@ from headway.daemon.pid_file import pid_file
 from headway.daemon.sockets import close_all, open_all, reached_at
 from headway.engine.listeners import Address, listen_unix
 from headway.errors import ConflictError, InvalidSettingError
+from headway.store.lock import WriterLock
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon
 
@@ -176,6 +177,23 @@ def test_a_reload_that_comes_before_the_daemon_is_ready_does_not_end_it() -> Non
         finally:
             late.terminate()
             late.wait()
+
+
+def test_a_daemon_that_is_stopped_while_it_waits_for_its_store_leaves_nothing_behind() -> None:
+    with tempfile.TemporaryDirectory(prefix="hwd") as directory:
+        place = Path(directory)
+        (place / "root").mkdir()
+        with WriterLock(place / "root/lock"):
+            files = [place / "a.sock", place / "pid"]
+            waiting = Cli(place / "root").start("daemon", "-H", f"unix://{files[0]}", "--pidfile", files[1])
+            deadline = time.monotonic() + 30
+            while not all(map(Path.exists, files)) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            waiting.terminate()
+            said = waiting.communicate(timeout=30)
+
+        assert (waiting.returncode, said) == (0, ("", ""))
+        assert sorted(path.name for path in place.iterdir()) == ["root"]
 
 
 def test_a_log_for_programs_holds_nothing_else() -> None:

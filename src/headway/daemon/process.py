@@ -82,7 +82,9 @@ class Daemon:
         texts = daemon.hosts or (default_socket(dict(os.environ), os.geteuid()),)
         addresses = [Address.parse(text) for text in texts]
         allow_descriptors()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload; it would end the process
+        # Until there is something to reload, or to shut down: the one would end the process, the other leave its files.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         with ExitStack() as stack:
             stack.enter_context(pid_file(daemon.pidfile))
             listeners = open_all(daemon, addresses)
