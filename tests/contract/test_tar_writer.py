@@ -108,10 +108,10 @@ def tree(tmp_path: Path) -> Path:
     return top
 
 
-def archived(tree: Path, shown: bytes = b"", *, whole_seconds: bool = False) -> bytes:
+def archived(tree: Path, shown: bytes = b"") -> bytes:
     descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return b"".join(archive(members(descriptor, b".", shown, whole_seconds=whole_seconds)))
+        return b"".join(archive(members(descriptor, b".", shown)))
     finally:
         os.close(descriptor)
 
@@ -133,12 +133,6 @@ def test_a_tree_can_be_shown_under_a_name_and_without_its_top(tree: Path) -> Non
 
     assert with_top[:2] == [b"top/", b"top/a-link"]
     assert without[:2] == [b"a-link", b"b/"]
-
-
-def test_whole_seconds_are_what_docker_keeps(tree: Path) -> None:
-    found = {entry.name: entry.mtime_ns for entry, _ in read_entries(archived(tree, whole_seconds=True))}
-
-    assert found[b"b/file"] == 1_234_567_891_000_000_000
 
 
 def test_pieces_are_joined_without_a_byte_lost() -> None:

@@ -11,13 +11,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
-from headway.layers.tar_pax import NANOSECONDS
 from headway.layers.tar_writer import Member
 from headway.layers.tree_files import left_out
 
@@ -34,18 +33,8 @@ _KINDS = {
 }
 """Kinds that an archive has; sockets are left out, as Docker does (moby-behaviour 4.8)."""
 
-Wanted = Callable[[bytes], bool]
-"""Tells whether the entry with a name belongs in."""
 
-
-def members(
-    parent: int,
-    name: bytes,
-    shown: bytes,
-    *,
-    wanted: Wanted = lambda _: True,
-    whole_seconds: bool = False,
-) -> Iterator[Member]:
+def members(parent: int, name: bytes, shown: bytes) -> Iterator[Member]:
     """Yield what has `name` in the directory `parent`, and everything below it.
 
     Args:
@@ -53,26 +42,17 @@ def members(
         name: One component, or ``.``.
         shown: Its name in the archive, ``/`` for a root; empty leaves the entry itself out and names the rest from
             there.
-        wanted: Asked with the name in the archive; directories are looked into whatever it says.
-        whole_seconds: Whether times lose their fraction, as in Docker's own archives.
 
     Raises:
         OSError: It cannot be read.
     """
-    yield from TreeMembers(wanted, whole_seconds=whole_seconds).walk(parent, name, shown)
+    yield from TreeMembers().walk(parent, name, shown)
 
 
 class TreeMembers:
-    """The members of one archive: a second name of a file becomes a hard link to the first.
+    """The members of one archive: a second name of a file becomes a hard link to the first."""
 
-    Args:
-        wanted: As in `members`.
-        whole_seconds: As in `members`.
-    """
-
-    def __init__(self, wanted: Wanted = lambda _: True, *, whole_seconds: bool = False) -> None:
-        self._wanted = wanted
-        self._whole_seconds = whole_seconds
+    def __init__(self) -> None:
         self._links: dict[tuple[int, int], bytes] = {}
         # In a store that is not root's, our own files stand for root's (layers/metadata.py).
         self._root = (os.geteuid(), os.getegid())
@@ -107,7 +87,7 @@ class TreeMembers:
             return self._other(parent, name, shown, status)
         descriptor = os.open(name, _FLAGS | os.O_DIRECTORY, dir_fd=parent)
         inside.enter(descriptor, name, shown)
-        return (self._described(descriptor, shown, status), ()) if shown and self._wanted(shown) else None
+        return (self._described(descriptor, shown, status), ()) if shown else None
 
     def _described(self, descriptor: int, shown: bytes, status: os.stat_result) -> Entry:
         entry = self._entry(_below(shown), status)
@@ -115,7 +95,7 @@ class TreeMembers:
         return entry
 
     def _other(self, parent: int, name: bytes, shown: bytes, status: os.stat_result) -> Member | None:
-        if stat.S_IFMT(status.st_mode) not in _KINDS or not self._wanted(shown):
+        if stat.S_IFMT(status.st_mode) not in _KINDS:
             return None
         entry = self._entry(shown, status)
         key = (status.st_dev, status.st_ino)
@@ -132,7 +112,6 @@ class TreeMembers:
     def _entry(self, shown: bytes, status: os.stat_result) -> Entry:
         kind = _KINDS[stat.S_IFMT(status.st_mode)]
         device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in (CHAR, BLOCKDEV) else (0, 0)
-        mtime = status.st_mtime_ns
         return Entry(
             shown,
             kind,
@@ -140,7 +119,7 @@ class TreeMembers:
             0 if status.st_uid == self._root[0] else status.st_uid,
             0 if status.st_gid == self._root[1] else status.st_gid,
             status.st_size if kind == FILE else 0,
-            mtime - mtime % NANOSECONDS if self._whole_seconds else mtime,
+            status.st_mtime_ns,
             b"",
             device,
         )

@@ -20,6 +20,7 @@ import msgspec
 from headway.errors import StoreBusyError, StoreError, StoreFullError
 from headway.store.failures import disk_errors
 
+_WAIT_SECONDS = 5.0  # for another writer
 _POLL_SECONDS = 0.1
 _BUSY = (errno.EWOULDBLOCK, errno.EACCES)
 
@@ -41,7 +42,6 @@ class WriterLock:
 
     Args:
         path: The lock file, in a directory that exists.
-        wait_seconds: How long to wait for another writer.
         monotonic: A clock, in seconds.
         sleep: Waits for so many seconds.
     """
@@ -50,12 +50,10 @@ class WriterLock:
         self,
         path: Path,
         *,
-        wait_seconds: float = 5.0,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._path = path
-        self._wait_seconds = wait_seconds
         self._monotonic = monotonic
         self._sleep = sleep
         self._descriptor = -1
@@ -88,7 +86,7 @@ class WriterLock:
             raise StoreError(f"{self._path} is a symbolic link, and no lock: remove it") from None
 
     def _take(self, descriptor: int) -> None:
-        deadline = self._monotonic() + self._wait_seconds
+        deadline = self._monotonic() + _WAIT_SECONDS
         while not _locked(descriptor, fcntl.LOCK_EX):
             if self._monotonic() >= deadline:
                 raise StoreBusyError(str(self._path.parent), _recorded(descriptor).pid)
