@@ -428,6 +428,15 @@ def test_an_image_goes_through_an_archive_and_comes_back(client: docker.DockerCl
     assert loaded[0].tags == [f"{name}:latest"]
 
 
+def test_an_image_with_two_names_is_found_by_both_when_it_is_loaded(client: docker.DockerClient, name: str) -> None:
+    image = client.images.pull(name, tag="latest")
+    image.tag(name, tag="other")
+    archive = b"".join(client.api.get_image(name))
+    client.images.remove(image.id, force=True)
+
+    assert client.images.load(archive) == [image, image]
+
+
 def test_files_of_a_container_become_an_image(client: docker.DockerClient, container: Any) -> None:  # noqa: ANN401
     tar = b"".join(container.export())
 

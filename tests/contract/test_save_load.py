@@ -41,7 +41,7 @@ from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.delete import Deleter
-from headway.service.loading import LayerLoading, Loader, LoadEvent, sentence
+from headway.service.loading import LayerLoading, Loader, LoadEvent, sentences
 from headway.service.remote_image import PullRequest
 from headway.service.saving import Saver, saved
 from headway.service.stores import Stores
@@ -85,7 +85,7 @@ class House:
         stream = io.BytesIO(archive) if isinstance(archive, bytes) else archive
         with opened(stream) if isinstance(stream, Path) else nullcontext(StreamArchive(stream)) as source:
             self.loader.load(source, self.events.append, platform=wanted)
-        return [sentence(each) for each in self.events if not isinstance(each, LayerLoading)]
+        return [said for each in self.events if not isinstance(each, LayerLoading) for said in sentences(each)]
 
     def pull(self, image: Image, name: str) -> None:
         """Pull an image."""

@@ -23,7 +23,7 @@ from headway.interfaces.archives import Archive
 from headway.layers.archive_reader import DirectoryArchive, opened, stream
 from headway.layers.archive_writer import write_archive
 from headway.oci.platform import Platform
-from headway.service.loading import LayerLoading, LoadEvent, sentence
+from headway.service.loading import LayerLoading, LoadEvent, sentences
 
 _PIECE = 1 << 20
 
@@ -73,7 +73,7 @@ def _tell(*, quiet: bool) -> Callable[[LoadEvent], None]:
 
     def tell(event: LoadEvent) -> None:
         if not isinstance(event, LayerLoading):
-            print(sentence(event), end="", flush=True)
+            print(*sentences(event), sep="", end="", flush=True)
         elif shown and event.name not in seen:
             seen.add(event.name)
             print(f"  {one_line(event.name)}  {size(event.size)}", file=sys.stderr)

@@ -252,13 +252,14 @@ def _own_manifest(checked: _Checked) -> Manifest | None:
     return None if made.digest == manifest.digest else manifest
 
 
-def sentence(event: Renamed | Loaded) -> str:
-    """Return an event in Docker's words, one line or more, each with its end (moby-behaviour 6.12)."""
+def sentences(event: Renamed | Loaded) -> list[str]:
+    """Return an event in Docker's words, a line with its end for each name: clients find one in each message.
+
+    See moby-behaviour 6.12.
+    """
     if isinstance(event, Renamed):
-        return (
+        return [
             f"The image {event.name.familiar} already exists, "
             f"renaming the old one with ID {event.before} to empty string\n"
-        )
-    if not event.names:
-        return f"Loaded image ID: {event.image_id}\n"
-    return "".join(f"Loaded image: {name.familiar}\n" for name in event.names)
+        ]
+    return [f"Loaded image: {name.familiar}\n" for name in event.names] or [f"Loaded image ID: {event.image_id}\n"]

@@ -25,7 +25,7 @@ from headway.engine.stream import streamed
 from headway.layers.archive_reader import StreamArchive
 from headway.oci.platform import Platform
 from headway.service.image_service import ImageService
-from headway.service.loading import LayerLoading, LoadEvent, sentence
+from headway.service.loading import LayerLoading, LoadEvent, sentences
 
 _KNOWS_PLATFORMS = ApiVersion(1, 48)
 
@@ -86,8 +86,8 @@ class _Teller:
 
     def __call__(self, event: LoadEvent) -> None:
         if not isinstance(event, LayerLoading):
-            for line in sentence(event).splitlines(keepends=True):  # one a message: docker-py reads no more of each
-                self._loop.call_soon_threadsafe(self._emit, Message(stream=line), "")
+            for said in sentences(event):
+                self._loop.call_soon_threadsafe(self._emit, Message(stream=said), "")
         elif not self._quiet:
             subject = event.name.removesuffix("/layer.tar").rpartition("/")[2][:12]
             message = bar("Loading layer", subject, event.done, event.size)
