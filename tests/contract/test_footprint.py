@@ -23,7 +23,7 @@ def layer() -> list[Item]:
     items = [directory("deep/er")]  # many/ is left to the layer below
     items += [file(f"many/{'n' * 60}-{number}", b"") for number in range(400)]
     items += [file(f"deep/{number}", source.randbytes(size)) for number, size in enumerate(SIZES)]
-    items += [symlink(f"deep/l{length}", "t" * length) for length in (1, 59, 60, 127, 300, 1000)]
+    items += [symlink(f"deep/l{length}", "t" * length) for length in (1, 2, 3, 59, 60, 127, 300, 1000)]
     for number, length in enumerate((1, 20, 200, 800)):
         items.append(file(f"deep/x{number}", b"x" * 5000, records={"SCHILY.xattr.user.key": "v" * length}))
     items += [hardlink("linked", "deep/5"), whiteout("gone"), whiteout("deep/.wh..opq")]
@@ -33,8 +33,8 @@ def layer() -> list[Item]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts file systems")
 @pytest.mark.parametrize(
     ("make", "megabytes"),
-    [(disks.EXT4, 64), (disks.EXT4_SMALL_BLOCKS, 32), (disks.EXT4_INLINE, 64), (disks.XFS, 320)],
-    ids=["ext4", "ext4-1k", "ext4-inline", "xfs"],
+    [(disks.EXT4, 64), (disks.EXT4_SMALL_BLOCKS, 32), (disks.EXT4_INLINE, 64), (disks.XFS, 320), (disks.BTRFS, 128)],
+    ids=["ext4", "ext4-1k", "ext4-inline", "xfs", "btrfs"],
 )
 def test_a_layer_and_what_is_derived_of_it_take_up_what_du_says(
     tmp_path: Path, make: tuple[str, ...], megabytes: int

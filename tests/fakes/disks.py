@@ -11,6 +11,7 @@ EXT4 = ("mkfs.ext4", "-q", "-F")
 EXT4_SMALL_BLOCKS = (*EXT4, "-b", "1024")
 EXT4_INLINE = (*EXT4, "-O", "inline_data")
 XFS = ("mkfs.xfs", "-q", "-f")
+BTRFS = ("mkfs.btrfs", "-q", "-f")
 
 
 @contextmanager
