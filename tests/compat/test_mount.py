@@ -175,6 +175,26 @@ def test_what_somebody_unmounted_by_hand_is_forgotten(headway: Cli) -> None:
     assert left(headway) == []
 
 
+@pytest.mark.parametrize("words", [("app",), ("--read-write", "app")])
+def test_what_somebody_mounted_something_over_stays_mounted_and_recorded(headway: Cli, words: tuple[str, ...]) -> None:
+    path = done(headway("mount", *words))
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", path], check=True)
+    try:
+        Path(path, "theirs").touch()
+        covered = headway("umount", "--rm", path)
+        refused = headway("rmi", "app")
+        listed = done(headway("mount", "--format", "{{.Target}}"))
+        kept = os.listdir(path)
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+    assert (covered.returncode, refused.returncode, listed, kept) == (1, 1, path, ["theirs"])
+    assert f"headway: {path} is in use: something else is mounted over it\n" in covered.stderr
+    assert Path(path, "etc/motd").read_text() == "hello"
+    done(headway("umount", "--rm", path))
+    assert left(headway) == []
+
+
 def test_a_directory_that_is_not_empty_is_left_alone(headway: Cli, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/file").touch()

@@ -110,11 +110,13 @@ class Overlay2Driver:
         """Undo `mount`; nothing happens where nothing of Headway's is mounted.
 
         Raises:
-            ConflictError: Something in it is in use.
+            ConflictError: Something in it is in use, or somebody has mounted something over it.
             StoreError: The kernel refused.
         """
         with disk_failures(str(target)):
-            while mounts.is_ours(str(target)):
+            while self.is_mounted(target):
+                if not mounts.is_ours(str(target)):
+                    raise ConflictError(f"{target} is in use: something else is mounted over it")
                 try:
                     mounts.unmount(str(target))
                 except OSError as error:
@@ -123,9 +125,9 @@ class Overlay2Driver:
                     raise ConflictError(f"{target} is in use") from error
 
     def is_mounted(self, target: Path) -> bool:
-        """Tell whether something of Headway's is mounted at `target`."""
+        """Tell whether something of Headway's is mounted at `target`, be it below what others have mounted there."""
         with disk_failures(str(target)):
-            return mounts.is_ours(str(target))
+            return os.path.realpath(target) in mounts.ours()
 
     def create(self, place: RwPlace, trees: Sequence[Tree], options: Mapping[str, str]) -> None:
         """Make the directories of a read-write layer; the only option is ``size``, where there are project quotas.
