@@ -16,6 +16,7 @@ import pytest
 
 from headway.store.lock import WriterLock
 from tests.fakes import images
+from tests.fakes.archives import docker_20, tar_of
 from tests.fakes.cli import Cli
 from tests.faults.registry import Registry
 from tests.faults.volume import MIB, volume
@@ -251,6 +252,44 @@ def test_an_image_that_a_start_has_forgotten_is_told_of_until_it_is_back(headway
     assert (status, [each["kind"] for each in found["damaged"]]) == (1, ["image"])
     assert (mended, after["healthy"]) == (0, True)
     assert fetched(registry) == [APP.layers[2]]
+
+
+@pytest.mark.parametrize("is_forgotten_before", [False, True])
+def test_what_came_from_a_file_comes_back_with_a_layer_that_a_pulled_image_shares(
+    headway: Cli, registry: Registry, tmp_path: Path, *, is_forgotten_before: bool
+) -> None:
+    ours = images.image([BASE, LEANING], config={"Cmd": ["ours"]}, tag="docker.io/library/ours:1", compression="none")
+    (tmp_path / "ours.tar").write_bytes(tar_of(docker_20(ours)))
+    headway("load", "-i", tmp_path / "ours.tar")
+    shutil.rmtree(tree(headway, 0))
+    if is_forgotten_before:
+        headway("tag", "nothing", "other")
+    registry.log.clear()
+
+    mended = headway("check", "--repair", "-f")
+
+    assert mended.returncode == 0, mended.stderr
+    assert fetched(registry) == [APP.layers[0]]
+    assert checked(headway, "--full")[1]["images"] == 3
+    assert headway("images", "-q", "--no-trunc", "ours:1").stdout.strip() == ours.image_id
+
+
+def test_what_came_from_a_file_and_lost_only_a_derived_tree_is_made_again(tmp_path: Path) -> None:
+    ours = images.image([BASE, LEANING], tag="docker.io/library/ours:1", compression="none")
+    (tmp_path / "ours.tar").write_bytes(tar_of(docker_20(ours)))
+    loaded = Cli(tmp_path / "loaded")
+    loaded("load", "-i", tmp_path / "ours.tar")
+    for derived in (loaded.data_root / "trees").glob("chain-*"):
+        shutil.rmtree(derived)
+    loaded("tag", "nothing", "other")
+
+    status, found = checked(loaded)
+    mended = loaded("check", "--repair", "-f")
+
+    assert (status, [each["remedy"] for each in found["damaged"]]) == (1, ["rebuild"])
+    assert mended.returncode == 0, mended.stderr
+    assert checked(loaded, "--full")[1]["images"] == 1
+    assert loaded("images", "-q", "--no-trunc").stdout.strip() == ours.image_id
 
 
 def test_a_derived_tree_is_derived_again_and_nothing_is_fetched(headway: Cli, registry: Registry) -> None:

@@ -7,7 +7,7 @@ Rule 3: nothing is changed here (`service.repair` does).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -15,7 +15,8 @@ import msgspec
 from headway.errors import HeadwayError, NotFoundError, StoreCorruptError
 from headway.interfaces.content import BlobStore
 from headway.interfaces.inventory import Examine, Inventory, StoredImage, StoredTree
-from headway.oci.digest import Digest, ImageID
+from headway.oci.digest import DiffID, Digest, ImageID
+from headway.oci.image_config import ImageConfig
 from headway.oci.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from headway.oci.reference import Reference
 
@@ -87,7 +88,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         blobs: How many blobs were read.
         images: How many images are recorded.
         damage: What is damaged, worst first.
-        hurt: The images to be mended.
+        hurt: The images to be mended, and those that were lost: what mends others may bring them back.
     """
 
     is_full: bool
@@ -150,7 +151,8 @@ class Checker:
             if (faults := self._tree_faults(tree, full=full)) and self._inventory.has(tree):
                 wrong_trees.append((tree, faults))
             tell(done, len(trees))
-        plan = _Plan(self._blobs, self._still(images))
+        whole = {tree.diff_id for tree in trees} - {tree.diff_id for tree, _ in wrong_trees if tree.chain_id is None}
+        plan = _Plan(self._blobs, self._still(images), whole)
         damage = [
             *records,
             *plan.blobs(wrong_blobs),
@@ -198,11 +200,12 @@ class Checker:
 
 
 class _Plan:
-    """Says of damaged things whom they hurt, and what mending takes."""
+    """Says of damaged things whom they hurt, and what mending takes; `whole` are the layers that are right."""
 
-    def __init__(self, blobs: BlobStore, images: Sequence[StoredImage]) -> None:
+    def __init__(self, blobs: BlobStore, images: Sequence[StoredImage], whole: Container[DiffID]) -> None:
         self._blobs = blobs
         self._images = images
+        self._whole = whole
         self._with_blob = _by_part(images, lambda image: () if image.is_lost else image.blobs)
         self._with_layer = _by_part(images, lambda image: image.diff_ids)
         self._with_chain = _by_part(images, lambda image: image.chain_ids)
@@ -251,7 +254,15 @@ class _Plan:
             if image.is_lost:
                 fault = "its layers or its config were gone at a start, and it was forgotten"
                 damage = self._damage(Kind.IMAGE, image.image_id, (fault,), [image])
-                yield msgspec.structs.replace(damage, fetch=None if damage.remedy is Remedy.FETCH else 0)
+                if damage.remedy is Remedy.FETCH:
+                    yield msgspec.structs.replace(damage, fetch=None)
+                else:
+                    yield msgspec.structs.replace(damage, remedy=Remedy.REBUILD) if self._is_here(image) else damage
+
+    def _is_here(self, image: StoredImage) -> bool:
+        """Tell whether everything that makes an image is here."""
+        config = config_of(self._blobs, image.image_id)
+        return config is not None and all(diff_id in self._whole for diff_id in config.diff_ids)
 
     def _damage(self, kind: Kind, digest: Digest, faults: tuple[str, ...], images: Sequence[StoredImage]) -> Damage:
         is_known = any(map(sources, images))
@@ -265,10 +276,18 @@ class _Plan:
         )
 
     def hurt(self, damage: Iterable[Damage]) -> tuple[StoredImage, ...]:
-        """Return the images that something mendable belongs to, those with a known source first."""
+        """Return lost images, and those that something mendable belongs to; those with a known source first."""
         ids = {image.image_id for each in damage if each.remedy is not Remedy.NONE for image in each.images}
-        chosen = [image for image in self._images if image.image_id in ids]
+        chosen = [image for image in self._images if image.is_lost or image.image_id in ids]
         return tuple(sorted(chosen, key=lambda image: not sources(image)))
+
+
+def config_of(blobs: BlobStore, image_id: ImageID) -> ImageConfig | None:
+    """Return an image's config; None where it is not here, or not what it was."""
+    try:
+        return ImageConfig.parse(blobs.read(image_id))
+    except HeadwayError:
+        return None
 
 
 def sources(image: StoredImage) -> list[Reference]:

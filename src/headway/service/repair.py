@@ -3,6 +3,7 @@
 Rule 1: only what is broken is fetched: its blobs and layers count as absent, everything else is here.
 Rule 2: an image stays listed, and its layers in their places, until the new ones take them.
 Rule 3: an image that cannot be mended does not keep the others from it.
+Rule 4: what a start has forgotten comes back once its layers are all here, wherever it came from.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from headway.errors import ConflictError, HeadwayError
 from headway.interfaces.inventory import Mending, StoredImage
 from headway.oci.digest import ChainID, DiffID, Digest
 from headway.oci.reference import Reference
-from headway.service.check import Checked, Kind, Remedy, sources
+from headway.service.check import Checked, Kind, Remedy, config_of, sources
 from headway.service.progress import Report
 from headway.service.pull import Puller
+from headway.service.recording import record_image
 from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
 from headway.service.tagging import Tagger
@@ -111,6 +113,7 @@ class Repairer:
             except HeadwayError as error:
                 failed.append((references[-1].familiar, error))
         derived = len(self._mending.derive_again())
+        brought += sum(map(self._record_anew, checked.hurt))
         return Repaired(images=brought, received=received, derived=derived, failed=tuple(failed))
 
     async def _bring(self, image: StoredImage, references: Sequence[Reference], puller: Puller, report: Report) -> int:
@@ -126,6 +129,19 @@ class Repairer:
         if done.image_id == image.image_id:
             await puller.tools.lanes.database(self._give_names_back, image)
         return done.receipt.received
+
+    def _record_anew(self, image: StoredImage) -> bool:
+        """Record an image that a start has forgotten, if its config and all its layers are here."""
+        if self._stores.images.get(image.image_id) is not None:
+            return False
+        config = config_of(self._stores.blobs, image.image_id)
+        if config is None or not all(map(self._stores.layers.has_tree, config.diff_ids)):
+            return False
+        chain_id = self._stores.layers.commit_chain(config.diff_ids)
+        with self._stores.transaction():
+            record_image(self._stores, config, chain_id, image.manifest, image.blobs)
+            self._give_names_back(image)
+        return True
 
     def _give_names_back(self, image: StoredImage) -> None:
         """Let the names of an image that was forgotten stand for it again, but for those that others have taken."""
