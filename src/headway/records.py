@@ -50,7 +50,7 @@ class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             layer's own 0:0, which would be a whiteout on disk.
         xattrs: Extended attributes that the store could not set: (name, key, value); rootless, what the file system
             refuses, and overlay's own, which would mean something to a mount.
-        members: What a tree that was derived for a chain has besides directories; 0 where nobody has counted.
+        members: Names of everything in the tree but directories; 0 where nobody has counted.
     """
 
     size: int = 0

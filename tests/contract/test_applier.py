@@ -337,7 +337,7 @@ def test_what_a_removed_directory_held_leaves_no_trace_in_the_report(apply: Appl
         file("d/e/f", b"x" * 5000, records=records), hardlink("d/g", "lower"), zero, symlink("d/l", "t" * 80), file("d")
     )
 
-    assert report == LayerReport(entries=5, disk_bytes=4096)
+    assert report == LayerReport(entries=5, disk_bytes=4096, members=1)
 
 
 def test_a_parent_that_was_replaced_by_a_symlink_leads_where_the_symlink_does(apply: Apply, root: Path) -> None:

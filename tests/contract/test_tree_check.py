@@ -12,7 +12,7 @@ from headway.interfaces.inventory import StoredTree
 from headway.layers.applier import apply_layer
 from headway.layers.recipe_recorder import Recorder
 from headway.layers.tree_check import examine_tree
-from tests.fakes.tars import Source, directory, file, hardlink, symlink, tar, whiteout
+from tests.fakes.tars import Item, Source, directory, file, hardlink, symlink, tar, whiteout
 
 ITEMS = [
     directory("etc"),
@@ -20,9 +20,10 @@ ITEMS = [
     file("etc/replaced", b"second" * 100),
     file("etc/big", os.urandom(20_000)),
     file("etc/empty"),
+    Item("etc/fifo", type="fifo"),
     hardlink("etc/again", "etc/big"),
     symlink("etc/link", "big"),
-    whiteout("etc/.wh.gone"),
+    whiteout("etc/gone"),
 ]
 
 
@@ -35,7 +36,12 @@ def tree(request: pytest.FixtureRequest, tmp_path: Path) -> StoredTree:
         recorder.finish(diff_id)
     is_recorded = request.param == "with a recipe"
     return StoredTree(
-        diff_id=diff_id, chain_id=None, path=path, recipe=recipe if is_recorded else None, size=report.size
+        diff_id=diff_id,
+        chain_id=None,
+        path=path,
+        recipe=recipe if is_recorded else None,
+        size=report.size,
+        members=report.members,
     )
 
 
@@ -51,6 +57,18 @@ def remove_file(path: Path) -> None:
 
 def remove_link(path: Path) -> None:
     (path / "etc" / "link").unlink()
+
+
+def remove_empty_file(path: Path) -> None:
+    (path / "etc" / "empty").unlink()
+
+
+def remove_whiteout(path: Path) -> None:
+    (path / "etc" / "gone").unlink()
+
+
+def remove_name(path: Path) -> None:
+    (path / "etc" / "fifo").unlink()
 
 
 def cut(path: Path) -> None:
@@ -72,7 +90,18 @@ def add(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm", [remove_file, remove_link, cut, replace_by_a_directory, replace_by_a_link_outside, add]
+    "harm",
+    [
+        remove_file,
+        remove_link,
+        remove_empty_file,
+        remove_whiteout,
+        remove_name,
+        cut,
+        replace_by_a_directory,
+        replace_by_a_link_outside,
+        add,
+    ],
 )
 def test_what_changes_names_kinds_or_sizes_is_noticed_without_reading(
     tree: StoredTree, harm: Callable[[Path], None]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headway.layers.footprint import Footprint
 from headway.layers.whiteouts import Whiteouts
 
 
@@ -21,7 +22,7 @@ def test_a_whiteout_that_cannot_be_made_on_overlay_is_named(tmp_path: Path) -> N
     parent = os.open(target, os.O_RDONLY)
     try:
         with pytest.raises(PermissionError, match="a data root on overlay takes none"):
-            Whiteouts(rootless=False).hide(parent, b"gone")
+            Whiteouts(Footprint(4096), rootless=False).hide(parent, b"gone")
     finally:
         os.close(parent)
         subprocess.run(["umount", target], check=True)

@@ -21,7 +21,7 @@ class StoredTree(msgspec.Struct, frozen=True, kw_only=True):
         recipe: What its files are held against; None where none was recorded, or it was derived.
         size: Lengths of its files and symlinks, hard links once, in bytes; None for a derived tree.
         in_chain: Whether an image or a container stands on it, or may; else a pull that has stopped has left it.
-        members: What a derived tree has besides directories; 0 where no record tells.
+        members: Names of everything in it but directories; 0 where no record tells.
     """
 
     diff_id: DiffID

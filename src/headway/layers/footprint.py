@@ -30,17 +30,20 @@ class Footprint:
     Attributes:
         size: Lengths of regular files, hard links once, and of symlink targets.
         disk: Bytes of the clusters that the tree takes up.
+        members: Names of everything but directories.
     """
 
     def __init__(self, cluster: int) -> None:
         self.size = 0
         self.disk = 0
+        self.members = 0
         self._cluster = cluster
         self._directories: set[int] = set()
         self._short_link: int | None = None
 
     def add_file(self, entry: Entry, descriptor: int) -> None:
         """Count a regular file that is complete."""
+        self.members += 1
         self.size += entry.size
         disk = self._cluster * _clusters(entry.sparse or ((0, entry.size),), self._cluster)
         if entry.xattrs or 0 < entry.size < INLINE:
@@ -52,11 +55,13 @@ class Footprint:
     def add_plain(self, sizes: Sequence[int], inline: int) -> None:
         """Count files of these lengths, without attributes and holes, of which `inline` have a length and no block."""
         cluster = self._cluster
+        self.members += len(sizes)
         self.size += sum(sizes)
         self.disk += cluster * (sum([-(-size // cluster) for size in sizes]) - inline)
 
     def add_symlink(self, length: int, parent: int, name: bytes) -> None:
         """Count a symlink with a target of `length` bytes."""
+        self.members += 1
         self.size += length
         disk = self._short_link if length < _SHORT_LINK else None
         if disk is None:
@@ -64,6 +69,14 @@ class Footprint:
             if length < _SHORT_LINK:
                 self._short_link = disk
         self.disk += disk
+
+    def add_name(self) -> None:
+        """Count what takes nothing but its name: a hard link, a node, a whiteout."""
+        self.members += 1
+
+    def drop_name(self) -> None:
+        """Stop counting one that `add_name` counted."""
+        self.members -= 1
 
     def add_directory(self, status: os.stat_result) -> None:
         """Count a directory with everything in it already; one that was counted is not counted again."""
@@ -73,6 +86,7 @@ class Footprint:
 
     def remove(self, status: os.stat_result) -> None:
         """Stop counting what lstat said this of, just before it was removed; directories are counted at the end."""
+        self.members -= not stat.S_ISDIR(status.st_mode)
         if status.st_nlink != 1:
             return
         if stat.S_ISREG(status.st_mode):

@@ -94,7 +94,7 @@ class MadeDirectories:
             hidden = is_whiteout(os.stat(name, dir_fd=parent, follow_symlinks=False))
             if not hidden:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
-            os.unlink(name, dir_fd=parent)
+            self._whiteouts.remove(parent, name)
             os.mkdir(name, DEFAULT_MODE, dir_fd=parent)
         if self._metadata.fix & DEFAULT_MODE:
             change_mode(parent, name, DEFAULT_MODE)

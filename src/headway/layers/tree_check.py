@@ -3,7 +3,8 @@
 Rule 1: with a recipe, every file is known: its place, its size, a CRC-32 of its content, and the SHA-256 of the whole
         (the diff ID). Without one, the sum of sizes is all there is.
 Rule 2: a tree that was derived for a chain shares its files with the layer's own, so that counting them is enough.
-Rule 3: symlinks are in no recipe's bodies: the sum of sizes, which counts their targets, tells of them.
+Rule 3: symlinks and empty files are in no recipe's bodies: the sum of sizes, which counts targets, and the number of
+        names tell of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from headway.errors import UNREADABLE, NotFoundError, StoreCorruptError, StoreEr
 from headway.interfaces.inventory import StoredTree
 from headway.layers.rebuild import damaged, misplaced, verified
 from headway.layers.recipe import Recipe
-from headway.layers.tree_files import ABSENT, TreeFiles, members
+from headway.layers.tree_files import ABSENT, TreeFiles
 
 
 def examine_tree(tree: StoredTree, *, full: bool) -> Iterator[str]:
@@ -42,11 +43,12 @@ def _examine(tree: StoredTree, *, full: bool) -> Iterator[str]:
         for fault in _against_recipe(tree.path, tree.recipe, full=full):
             told = True
             yield fault
-    if tree.size is not None and not told:
-        found = _size(tree.path)
-        if found != tree.size:
-            yield f"its files have {found:,} bytes; they had {tree.size:,}"
-    if tree.members and (count := members(tree.path)) != tree.members:
+    if told:
+        return
+    size, count = _sums(tree.path)
+    if tree.size is not None and size != tree.size:
+        yield f"its files have {size:,} bytes; they had {tree.size:,}"
+    if tree.members and count != tree.members:
         yield f"it has {count:,} files; it had {tree.members:,}"
 
 
@@ -75,14 +77,15 @@ def _mode(path: Path) -> int:
         return 0
 
 
-def _size(tree: Path) -> int:
-    """Return what Docker counts of a tree (moby-behaviour 4.7)."""
-    total = 0
+def _sums(tree: Path) -> tuple[int, int]:
+    """Return what Docker counts of a tree (moby-behaviour 4.7), and how many names it has besides directories."""
+    total = count = 0
     seen: set[int] = set()
     with TreeFiles(tree) as files:
         for status in files.statuses():
+            count += 1
             if (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)) and status.st_ino not in seen:
                 if status.st_nlink > 1:
                     seen.add(status.st_ino)
                 total += status.st_size
-    return total
+    return total, count

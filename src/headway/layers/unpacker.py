@@ -72,8 +72,8 @@ class Unpacker:
         self._limit = limits.remembered
         self._observer = observer
         self._metadata = Metadata(rootless=rootless, umask=umask)
-        self._whiteouts = Whiteouts(rootless=rootless)
         self._footprint = Footprint(os.statvfs(directory).f_frsize)
+        self._whiteouts = Whiteouts(self._footprint, rootless=rootless)
         self._handoff = hand_off(self._footprint)
         self._absent = Absent()
         self._directories = MadeDirectories(self._metadata, self._whiteouts, rootless=rootless, clear=self._clear)
@@ -158,6 +158,7 @@ class Unpacker:
             size=self._footprint.size,
             disk_bytes=self._footprint.disk,
             entries=entries,
+            members=self._footprint.members,
             implicit=tuple(sorted(_text(path) for path in self._directories.implicit.values())),
             root_entry=self._directories.root_entry is not None,
             lower_links=tuple((_text(path), _text(target)) for path, target in self._absent.links()),
@@ -236,6 +237,7 @@ class Unpacker:
         except FileExistsError:
             parent = self._clear(parent, path)
             os.mkfifo(name, mode, dir_fd=parent)
+        self._footprint.add_name()
         self._metadata.finish_node(parent, name, path, entry)
 
     def _device(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
@@ -248,6 +250,7 @@ class Unpacker:
             self._absent.add_device(path, kind | entry.mode, major, minor)
             self._metadata.describe(path, entry)
         else:
+            self._footprint.add_name()
             self._metadata.finish_node(parent, name, path, entry)
 
     def _hardlink(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
@@ -271,6 +274,7 @@ class Unpacker:
         parent = self._clear(parent, path)
         source = self._root.directory(above, create=False)
         os.link(target_name, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+        self._footprint.add_name()
         self._metadata.share(path, target)
 
     def _link_to_absent(self, parent: int, path: bytes, target: bytes) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from headway.layers.footprint import Footprint
+
 _WHITEOUT = os.makedev(0, 0)
 
 
@@ -17,13 +19,15 @@ class Whiteouts:
     """Makes them.
 
     Args:
+        footprint: Counts them.
         rootless: Whether the attributes of overlay mounts in user namespaces are meant.
 
     Raises:
         OSError: From every method: a system call failed.
     """
 
-    def __init__(self, *, rootless: bool) -> None:
+    def __init__(self, footprint: Footprint, *, rootless: bool) -> None:
+        self._footprint = footprint
         self._opaque = b"user.overlay.opaque" if rootless else b"trusted.overlay.opaque"
 
     def hide(self, parent: int, name: bytes) -> os.stat_result | None:
@@ -38,7 +42,13 @@ class Whiteouts:
         except PermissionError as error:
             words = f"{error.strerror} (a whiteout; a data root on overlay takes none)"
             raise PermissionError(error.errno, words) from error
+        self._footprint.add_name()
         return None
+
+    def remove(self, parent: int, name: bytes) -> None:
+        """Let go of a whiteout."""
+        os.unlink(name, dir_fd=parent)
+        self._footprint.drop_name()
 
     def hide_below(self, parent: int, name: bytes | None) -> None:
         """Make a directory opaque: `name` in `parent`, or `parent` itself."""

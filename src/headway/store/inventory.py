@@ -51,13 +51,15 @@ class SqliteInventory:
     def _own(self, diff_id: DiffID, report: str, *, in_chain: bool) -> StoredTree:
         directory = tree_directory(diff_id)
         recipe = self._root.recipes / directory
+        known = decode_report(report)
         return StoredTree(
             diff_id=diff_id,
             chain_id=None,
             path=self._root.trees / directory,
             recipe=recipe if recipe.exists() else None,
-            size=decode_report(report).size,
+            size=known.size,
             in_chain=in_chain,
+            members=known.members,
         )
 
     def has(self, tree: StoredTree) -> bool:
