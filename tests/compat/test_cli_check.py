@@ -254,6 +254,27 @@ def test_an_image_that_a_start_has_forgotten_is_told_of_until_it_is_back(headway
     assert fetched(registry) == [APP.layers[2]]
 
 
+@pytest.mark.parametrize(("driver", "written"), [("overlay2", "diff"), ("vfs", "merged")])
+def test_a_container_is_named_of_which_what_was_written_is_gone(
+    headway: Cli, registry: Registry, tmp_path: Path, driver: str, written: str
+) -> None:
+    if driver == "overlay2" and os.geteuid() != 0:
+        pytest.skip("mounts")
+    (tmp_path / "driver.json").write_text(json.dumps({"storage-driver": driver}))
+    chosen = ("--config-file", str(tmp_path / "driver.json"))
+    made = headway(*chosen, "mount", "--read-write", f"{registry.host}/test/image:2")
+    name = made.stderr.split()[2]
+    headway(*chosen, "umount", name)
+    (place,) = (headway.data_root / "rw").iterdir()
+    before = checked(headway)
+    shutil.rmtree(place / written)
+
+    status, found = checked(headway)
+
+    assert (before[0], status) == (0, 1)
+    assert [(each["kind"], each["name"]) for each in found["damaged"]] == [("container", name)]
+
+
 @pytest.mark.parametrize("is_forgotten_before", [False, True])
 def test_what_came_from_a_file_comes_back_with_a_layer_that_a_pulled_image_shares(
     headway: Cli, registry: Registry, tmp_path: Path, *, is_forgotten_before: bool

@@ -70,7 +70,7 @@ class Inventory(Protocol):
         """Return every image, and every image that was lost and did not come back."""
 
     def lost_containers(self) -> Sequence[str]:
-        """Return the names of containers whose read-write layer is not on disk."""
+        """Return the names of containers of which what was written is not on disk."""
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with the records themselves."""

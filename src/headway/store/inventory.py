@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 
 from headway.errors import StoreError
 from headway.interfaces.inventory import StoredImage, StoredTree
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID
+from headway.records import RwPlace
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.database_failures import faults_in
@@ -119,12 +119,17 @@ class SqliteInventory:
         ]
 
     def lost_containers(self) -> list[str]:
-        """Return the names of containers whose read-write layer is not on disk, sorted."""
+        """Return the names of containers of which what was written is not on disk, sorted."""
         rows = self._database.query(
-            "SELECT coalesce(containers.name, rw_layers.name), mount_id FROM rw_layers"
+            "SELECT coalesce(containers.name, rw_layers.name), mount_id, driver FROM rw_layers"
             " LEFT JOIN containers ON containers.container_id = rw_layers.name WHERE NOT is_removing ORDER BY 1"
         )
-        return [name for name, mount_id in rows if not os.path.isdir(self._root.rw / mount_id)]
+        return [name for name, mount_id, driver in rows if not self._has_written(mount_id, driver)]
+
+    def _has_written(self, mount_id: str, driver: str) -> bool:
+        place = RwPlace(self._root.rw / mount_id)
+        written = place.merged if driver == "vfs" else place.upper
+        return written.is_dir() and not written.is_symlink()
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with the database itself."""
