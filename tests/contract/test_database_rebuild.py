@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from headway.composition.checking import checking
 from headway.composition.reading import reading
-from headway.composition.writing import writing
+from headway.composition.writing import salvage_store, writing
 from headway.errors import StoreCorruptError, StoreError
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.records import ImageRecord, LayerBlob
+from headway.service.check import Kind
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
@@ -116,6 +118,32 @@ def test_whatever_becomes_of_the_database_the_next_start_knows_everything_again(
     assert sorted(os.listdir(root / "trees")) == trees
     assert len(told) == 1
     assert "rebuilt" in told[0]
+
+
+@pytest.mark.parametrize("text", [b"CREATE TABL", b"CREATE TRIGGE", b"docker.io/library/app:1", b"linux/amd64"])
+def test_a_bit_that_makes_text_of_the_database_none_is_told_and_mended(root: Path, text: bytes) -> None:
+    before = listed(root)
+    database = DataRoot(root).database
+    data = database.read_bytes()
+    assert text in data
+    database.write_bytes(data.replace(text, text[:-2] + bytes([text[-2] | 0x80]) + text[-1:]))
+
+    found = faults(root)
+    salvage_store(Settings(data_root=root), lambda _: None)
+
+    assert len(found) >= 1
+    assert faults(root) == []
+    assert listed(root) == before
+
+
+def faults(root: Path) -> list[str]:
+    """Return what a check finds wrong with the database."""
+    try:
+        with checking(Settings(data_root=root)) as checker:
+            damage = checker.check().damage
+    except StoreCorruptError as error:
+        return [str(error)]
+    return [fault for each in damage if each.kind is Kind.RECORDS for fault in each.faults]
 
 
 @pytest.mark.parametrize("beside", ["headway.db.v3", "headway.db.v3.new", "headway.db.damaged", "headway.db-journal"])

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from headway.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError, StoreReadOnlyError
 
+TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
 _ROOM_BYTES = 64 * 1024  # for the files beside the database
+_NO_TEXT = "Could not decode to UTF-8"  # the module's own words, without a code
 _NO_ROOM_BESIDE = (sqlite3.SQLITE_IOERR_SHMSIZE,)
 
 
@@ -33,6 +35,8 @@ def database_errors(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
         raise
+    except UnicodeDecodeError as error:  # of what SQLite says about a damaged schema
+        raise StoreCorruptError(f"{path} is damaged: it holds what is no text") from error
     except sqlite3.Error as error:
         raise _translated(error, path) from error
 
@@ -51,7 +55,7 @@ def _translated(error: sqlite3.Error, path: Path) -> StoreError:
             return StoreCorruptError(f"{path} is damaged: {error}")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreBusyError(str(path), 0)
-    return StoreError(f"{path}: {error}")
+    return (StoreCorruptError if str(error).startswith(_NO_TEXT) else StoreError)(f"{path}: {error}")
 
 
 def faults_in(found: str) -> list[str]:
