@@ -519,6 +519,70 @@ def test_bytes_that_everybody_has_and_are_wrong_end_it_and_are_not_left_behind()
     assert driver.next() == GiveUp(MISMATCH)
 
 
+def compared(
+    driver: Driver, action: Action | None, to: int = SIZE, *, error: HeadwayError | None = None
+) -> Action | None:
+    """Let a comparison come as far as `to` without a difference; return what follows, the digest staying wrong."""
+    assert isinstance(action, Fetch), action
+    following = driver.end(action, to, error=error)
+    if following != Verify():
+        return following
+    driver.machine.verified(error=MISMATCH)
+    return driver.next()
+
+
+def test_who_sent_wrong_bytes_and_confirms_them_while_others_are_away_is_not_the_last_to_be_asked() -> None:
+    driver = download(sources=2)
+    driver.report(driver.fetch())
+    doubt = driver.verify(error=MISMATCH)
+
+    confirmed = compared(driver, doubt, 40, error=UnreachableError("r", Fault.STALLED))
+    last = compared(driver, confirmed)
+
+    assert [asked(doubt), asked(confirmed), asked(last)] == [(1, 0, SIZE), (0, 40, SIZE), (1, 40, SIZE)]
+    assert compared(driver, last) == SetAside()
+
+
+def test_of_three_the_one_who_is_right_is_asked_though_two_agree() -> None:
+    driver = download(sources=3)
+    driver.report(driver.fetch())
+
+    last = compared(driver, driver.verify(error=MISMATCH))
+
+    assert asked(last) == (2, 0, SIZE)
+    assert compared(driver, last) == SetAside()
+
+
+def test_nobody_who_has_sent_it_all_is_asked_for_it_again_where_two_agree() -> None:
+    driver = download(sources=2)
+    driver.report(driver.fetch())
+
+    assert compared(driver, driver.verify(error=MISMATCH)) == SetAside()
+
+
+@pytest.mark.parametrize("error", [CUT, NotFoundError("blob", "b")])
+def test_who_cannot_be_asked_for_the_rest_of_wrong_bytes_is_waited_for_as_for_a_blob_and_no_longer(
+    error: HeadwayError,
+) -> None:
+    driver = Driver(sources=2, attempts=3, patience=math.inf)
+    driver.report(driver.fetch())
+    last = compared(driver, compared(driver, driver.verify(error=MISMATCH), 0, error=CUT))
+    assert isinstance(last, Fetch)
+
+    fetches, action = [last], driver.end(last, 0, error=error)
+    while isinstance(action, Wait | Fetch):
+        if isinstance(action, Wait):
+            driver.now += action.seconds
+            action = driver.next()
+        else:
+            fetches.append(action)
+            action = driver.end(action, 0, error=error)
+
+    assert {fetch.source for fetch in fetches} == {1}
+    assert len(fetches) <= 3
+    assert action == SetAside()
+
+
 def test_who_answers_ranges_wrongly_twice_is_asked_for_everything_and_for_nothing_beside_that() -> None:
     driver = Driver((0, BIG // 2), size=BIG, streams=4)
 

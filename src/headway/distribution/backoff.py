@@ -111,9 +111,14 @@ class Retries:
         if not brought_bytes and not isinstance(error, HeldBackError):
             self.attempts += 1
         patient = now - self._last_progress < self.policy.patience_seconds
-        if self.attempts >= self.policy.max_attempts and not patient:
+        if self.is_out_of_attempts and not patient:
             return GiveUp(GaveUpError(self.attempts, error))
         return Wait(self._delay(error), error, self.attempts)
+
+    @property
+    def is_out_of_attempts(self) -> bool:
+        """Whether as many attempts as may be have brought nothing; patience may still be left."""
+        return self.attempts >= self.policy.max_attempts
 
     def outlasts(self, wait: Wait, *, now: float) -> bool:
         """Tell whether a wait that the registry asks for is longer than the patience, and than ten minutes."""

@@ -113,6 +113,8 @@ class BlobDownload:
         self._skipped = 0
         self._edges = {offset for interval in held for offset in interval} - {0, size}
         self._doubts: list[tuple[int, int]] | None = None  # None until the digest was wrong
+        self._said = [Ranges() for _ in range(sources)]  # which bytes each has sent, to be held or compared
+        self._unmended: HeadwayError | None = None  # the wrong digest, from when only those are asked who said less
         self._changed = False  # since the digest was last compared
         self._check_bytes = PIECE_BYTES
         self._cause: HeadwayError | None = None
@@ -229,6 +231,7 @@ class BlobDownload:
 
     def _note(self, fetch: Fetch, ended: Ended) -> None:
         self._edges |= {fetch.offset, fetch.position} - {0, self._size}
+        self._said[fetch.source].add(fetch.offset, fetch.position)
         if self._doubts is None:
             return
         self._changed |= ended.differs
@@ -258,12 +261,16 @@ class BlobDownload:
         self.source = self._failed_source = fetch.source
         self._cause = error
         self._count_refusal(error)
-        others = self._others()
+        others = self._others() if self._unmended is None else []
         if not error.retryable and others:
             self._due[self.source] = math.inf  # the next source may have the blob all the same
             self._turn_to(others)
             return
         decision = self.retries.failed(error, now=now, brought_bytes=new_bytes > 0)
+        if self._unmended is not None and (isinstance(decision, GiveUp) or self.retries.is_out_of_attempts):
+            self._due[self.source] = math.inf
+            self._ask_who_said_less(self._unmended)
+            return
         if isinstance(decision, GiveUp):
             self._give_up(decision.error)
             return
@@ -317,8 +324,16 @@ class BlobDownload:
         self._cause = error
         self._state = _State.FETCHING
         if not self._doubts:
-            self._error = error
-            self._state = _State.WRONG
+            self._ask_who_said_less(error)
+
+    def _ask_who_said_less(self, error: HeadwayError) -> None:
+        """Let nobody settle alone that bytes are wrong for good: whoever sent them first may do so each time."""
+        for source in self._others() if not self.retries.is_out_of_attempts else ():
+            if unsaid := list(self._said[source].gaps(self._size)):
+                self.source, self._doubts, self._unmended = source, unsaid, error
+                return
+        self._error = error
+        self._state = _State.WRONG
 
     def emptied(self) -> None:
         """Report the end of a `SetAside`.
