@@ -237,6 +237,28 @@ def test_an_address_that_refuses_costs_no_time() -> None:
     assert time.monotonic() - began < 0.2
 
 
+@pytest.mark.parametrize("good", [(), ("127.0.0.2",)])
+def test_an_address_that_takes_connections_and_says_nothing_is_tried_behind_the_others(
+    good: tuple[str, ...],
+) -> None:
+    book = AddressBook({HOST: good} if good else {})
+    with Registry([IMAGE]) as registry, Names({HOST: ["127.0.0.2", HERE]}) as names, socket.socket() as silent:
+        port = registry.address[1]
+        silent.bind(("127.0.0.2", port))
+        silent.listen()
+        client = HttpClient("test", names=Finder(book, names))
+        for status in (0, 200, 200):
+            exchange = client.exchange(Address("http", HOST, port), "GET", "/v2/")
+            exchange.limit_seconds = 0.3
+            with contextlib.nullcontext() if status else pytest.raises(UnreachableError):
+                exchange.send()
+            exchange.close()
+            client.idle.drop(exchange.address)
+
+            assert exchange.status == status
+        client.close()
+
+
 NOWHERE = "255.255.255.255"
 """An address that the kernel has no TCP route to, as those of IPv6 are where there is none."""
 

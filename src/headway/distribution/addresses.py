@@ -2,6 +2,7 @@
 
 Rule 1: an address that a connection was made to is remembered, and used while the name servers do not answer.
 Rule 2: what worked last is tried first; the families take turns behind it (RFC 8305, section 4).
+Rule 3: who took a connection and then was silent on it is tried last: another address may lead another way.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class AddressBook:
     def __init__(self, known: Mapping[str, Sequence[str]] | None = None) -> None:
         self._good = Recent({host: tuple(addresses) for host, addresses in (known or {}).items()})
         self._new: Recent[str, tuple[str, ...]] = Recent()
+        self._silent: Recent[str, tuple[str, ...]] = Recent()
 
     def connected(self, host: str, address: str) -> None:
         """Remember that `address` took a connection for `host`."""
@@ -37,18 +39,28 @@ class AddressBook:
         """Return the addresses that are known to have worked, the latest first."""
         return self._good.get(host, ())
 
+    def fell_silent(self, host: str, address: str) -> None:
+        """Remember that nothing came from `address`, over a connection that it took."""
+        before = self._silent.get(host, ())
+        self._silent[host] = (*(known for known in before if known != address), address)[-MAX_REMEMBERED:]
+
+    def silent(self, host: str) -> tuple[str, ...]:
+        """Return the addresses that fell silent, the latest last."""
+        return self._silent.get(host, ())
+
     def take_new(self) -> dict[str, tuple[str, ...]]:
         """Return what has changed since the last call, for whoever keeps it."""
         new, self._new = self._new, Recent()
         return dict(new)
 
 
-def race_order(found: Iterable[str], good: Sequence[str]) -> list[str]:
+def race_order(found: Iterable[str], good: Sequence[str], silent: Sequence[str] = ()) -> list[str]:
     """Return the addresses that name servers gave, in the order in which to try them.
 
     Args:
         found: In the order of the system's own rules (RFC 6724).
         good: Those that have worked, the latest first.
+        silent: Those that fell silent, the latest last.
     """
     rest = list(dict.fromkeys(found))
     order = [address for address in good if address in rest]
@@ -58,7 +70,7 @@ def race_order(found: Iterable[str], good: Sequence[str]) -> list[str]:
     while first or second:
         order += first[:1] + second[:1]
         first, second = first[1:], second[1:]
-    return order
+    return sorted(order, key=lambda address: silent.index(address) if address in silent else -1)
 
 
 def _family(address: str) -> int:

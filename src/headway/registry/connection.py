@@ -89,6 +89,7 @@ class Connection(http.client.HTTPConnection):
         self._standing = standing
         self._may_be_silent = hello_seconds is not None  # it need not speak TLS at all
         self._race: Race | None = None
+        self._reached = ""  # which of the host's addresses
         self._ended = False
         self.proxy = proxy
         self.carried = 0
@@ -143,6 +144,7 @@ class Connection(http.client.HTTPConnection):
         self._require_not_ended()
         self._took("connect", began)
         self._names.connected(self.host, address)
+        self._reached = address
         return raw
 
     def _took(self, stage: Stage, began: float) -> None:
@@ -222,6 +224,11 @@ class Connection(http.client.HTTPConnection):
             self.sock.silence_seconds = seconds
         elif self.sock is not None and self.sock.gettimeout() != seconds:
             self.sock.settimeout(seconds)
+
+    def fell_silent(self) -> None:
+        """Let the next connection try the host's other addresses first: this one leads nowhere."""
+        if self._reached:
+            self._names.fell_silent(self.host, self._reached)
 
     def is_ended_by_peer(self) -> bool:
         """Tell whether the other side has closed it while it was idle, or says something that nobody asked for."""

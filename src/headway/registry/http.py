@@ -253,11 +253,13 @@ class Exchange:
 
     @contextmanager
     def _idle_ones_dropped_on_silence(self) -> Iterator[None]:
-        """Let no later request wait on a connection that is as dead as this one (another network, another address)."""
+        """Let no later request wait where this one has (another network, an address that leads nowhere)."""
         try:
             yield
         except (TimeoutError, UnreachableError):
             self._client.idle.drop(self._address)
+            if self._connection is not None:
+                self._connection.fell_silent()
             raise
 
     def read(self) -> bytes:

@@ -75,7 +75,7 @@ class Names:
             if time.monotonic() >= until:
                 break
         if lookup.found:
-            return race_order(lookup.found, good)
+            return race_order(lookup.found, good, self.book.silent(host))
         if good and not isinstance(lookup.error, UnicodeError):
             return list(good)
         raise lookup.error or LookupTimeoutError
@@ -84,6 +84,11 @@ class Names:
         """Remember an address that took a connection."""
         if not is_literal(host):
             self.book.connected(host, address)
+
+    def fell_silent(self, host: str, address: str) -> None:
+        """Try an address behind the host's others from now on."""
+        if not is_literal(host):
+            self.book.fell_silent(host, address)
 
     def forget(self, host: str) -> None:
         """Ask the name servers anew next time: what they said last leads nowhere."""
