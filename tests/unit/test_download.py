@@ -382,6 +382,40 @@ def test_a_second_request_that_shows_that_ranges_are_ignored_costs_nothing_and_i
     assert driver.machine.retries.attempts == 0
 
 
+def test_who_has_served_a_range_and_ignores_one_is_asked_again_and_sends_nothing_twice() -> None:
+    driver = download((0, 1 << 20), size=BIG)
+    first = driver.end(driver.fetch(), 2 << 20, error=CUT)
+    assert isinstance(first, Fetch)
+
+    second = driver.end(first, 2 << 20, error=RangeIgnoredError("r"), ignored_range=True)
+    while isinstance(second, Wait):
+        driver.now += second.seconds
+        second = driver.next()
+
+    assert [asked(first), asked(second)] == [(0, 2 << 20, BIG), (0, 2 << 20, BIG)]
+    assert isinstance(second, Fetch)
+    with pytest.raises(RangeIgnoredError):
+        check_skip(second, 0, "r")
+
+
+def test_who_ignores_ranges_from_now_on_is_followed_in_the_end_as_far_as_that_may_go() -> None:
+    driver = Driver((0, 20), attempts=3, patience=math.inf)
+    action: Action | None = driver.end(driver.fetch(), 60, error=CUT)
+    limits: list[int] = []
+
+    while isinstance(action, Wait | Fetch):
+        if isinstance(action, Wait):
+            driver.now += action.seconds
+            action = driver.next()
+        else:
+            limits.append(action.skip_limit)
+            action = driver.end(action, 60, error=RangeIgnoredError("r"), ignored_range=True)
+
+    assert limits == [0, 0, 0, SIZE]
+    assert isinstance(action, GiveUp)
+    assert isinstance(action.error, RangeIgnoredError)
+
+
 # --- several requests at once -----------------------------------------------------------------------------------
 
 

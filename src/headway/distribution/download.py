@@ -105,6 +105,7 @@ class BlobDownload:
         self.source = 0
         self._due = [-math.inf] * sources  # when each may be asked again; infinity where it will not mend
         self._whole = set(whole)
+        self._ranged: set[int] = set()  # sources that have served a range
         self._refusals: Counter[int] = Counter()  # of ranges, by source
         self.retries = retries
         self._state = _State.FETCHING
@@ -181,8 +182,13 @@ class BlobDownload:
         if interval is None:
             return None
         # Of a server that ignores ranges, one that is asked beside others is no help at all.
-        skip_limit = 0 if self._spread.running else self._size - self._skipped
+        skips = not self._spread.running and not self._may_serve_ranges(self.source)
+        skip_limit = self._size - self._skipped if skips else 0
         return self._begin(*interval, skip_limit, now)
+
+    def _may_serve_ranges(self, source: int) -> bool:
+        """Tell whether another of the servers behind a source is worth waiting for: it has served ranges before."""
+        return source in self._ranged and not self.retries.is_out_of_attempts
 
     def _begin(self, start: int, end: int, skip_limit: int, now: float, *, check_bytes: int = 0) -> Fetch:
         without_range = self._refusals[self.source] >= REFUSALS_OF_RANGES
@@ -211,15 +217,8 @@ class BlobDownload:
         self._held = held
         self._skipped += ended.skipped
         error = ended.error
-        if ended.ignored_range:
-            known = fetch.source in self._whole
-            self._whole.add(fetch.source)
-            if (
-                isinstance(error, RangeIgnoredError)
-                and not known
-                and (self._spread.running or self._doubts is not None)
-            ):
-                return  # it was asked for a part, and will be asked for the whole
+        if self._note_ranges(fetch, ended):
+            return  # it was asked for a part, and will be asked for the whole
         self.retries.progressed(new_bytes, flowed_bytes=ended.flowed_bytes, seconds=ended.seconds, now=now)
         self._note(fetch, ended)
         if fetch.position >= fetch.end:
@@ -228,6 +227,19 @@ class BlobDownload:
             error = MisbehavedError("", "an answer without a single new byte")
         if error is not None and self._lacks(fetch):
             self._failed(fetch, error, new_bytes, now)
+
+    def _note_ranges(self, fetch: Fetch, ended: Ended) -> bool:
+        """Take note of what a source does with ranges; tell whether the request was good for nothing else."""
+        if not ended.ignored_range:
+            if fetch.position > fetch.offset > 0:
+                self._ranged.add(fetch.source)
+            return False
+        is_known = fetch.source in self._whole
+        self._whole.add(fetch.source)
+        if not isinstance(ended.error, RangeIgnoredError):
+            return False
+        ended.error.retryable = self._may_serve_ranges(fetch.source)
+        return not is_known and (bool(self._spread.running) or self._doubts is not None)
 
     def _note(self, fetch: Fetch, ended: Ended) -> None:
         self._edges |= {fetch.offset, fetch.position} - {0, self._size}
