@@ -174,6 +174,7 @@ def test_a_registry_that_ignores_ranges_and_cuts_is_stopped_and_the_bytes_are_ke
 
     stopped(outcome, tmp_path)
     assert "ignores Range requests" in outcome.said
+    assert "tell whoever runs the registry" in outcome.said
     assert bytes_kept(tmp_path) >= 300_000
     assert sent(registry) <= 2.0 * SIZE + IN_FLIGHT
 

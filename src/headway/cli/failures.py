@@ -35,7 +35,7 @@ from headway.errors import (
     PullIncompleteError,
     PushIncompleteError,
     RefusedError,
-    RejectedError,
+    RegistryError,
     RequestError,
     ShortageError,
     StoreBusyError,
@@ -171,7 +171,7 @@ def _advice(error: HeadwayError, command: str) -> str:
     if isinstance(error, PushIncompleteError):
         return _SEND_ON if cause.retryable else "this will not get better by itself: tell whoever runs the registry"
     if isinstance(error, PullIncompleteError):
-        whom = "runs the registry" if isinstance(cause, RejectedError) else "publishes the image"
+        whom = "runs the registry" if isinstance(cause, RegistryError) else "publishes the image"
         return _GO_ON if cause.retryable else f"this will not get better by itself: tell whoever {whom}"
     return "run the same command again" if cause.retryable else "run it again with -D for details"
 
