@@ -188,7 +188,18 @@ def test_a_byte_that_was_flipped_once_is_repaired(registry: Registry, tmp_path: 
     assert sent(registry) <= 2.0 * SIZE
 
 
-@pytest.mark.parametrize("effect", [Status(416), WrongContentRange(), WrongContentRange(shift=-HALF)], ids=str)
+IN_PARTS = b"HTTP/1.1 206 P\r\nContent-Type: multipart/byteranges; boundary=x\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"
+UNLIKE_RANGES = [
+    Status(416),
+    WrongContentRange(),
+    WrongContentRange(shift=-HALF),
+    LongBody(by=10),
+    ShortBody(by=1_000, honest=False),
+    RawResponse(IN_PARTS % (HALF, SIZE - 1, SIZE) + b"--x\r\n" + images.noise(SIZE - HALF - 5)),
+]
+
+
+@pytest.mark.parametrize("effect", UNLIKE_RANGES, ids=lambda effect: str(effect)[:40])
 def test_where_ranges_are_never_served_right_the_whole_is_asked_for_in_the_end(
     registry: Registry, tmp_path: Path, effect: Effect
 ) -> None:

@@ -80,14 +80,18 @@ class RegistryBlob:
         if self._endpoint.validator not in ("", validator_of(exchange)):
             raise ChangedMeanwhileError(host)
         start, length = 0, size
+        kind: type[MisbehavedError] = MisbehavedError
         if exchange.status == 206:
+            kind = RangeRefusedError
+            if media_type_of(exchange) == "multipart/byteranges":
+                raise kind(host, "answers a range in several parts")
             start, end, total = content_range(exchange, host)
             length = end - start + 1
             if start != self._offset or total not in (None, size) or end >= size or length <= 0:
-                kind = RangeRefusedError if total in (None, size) else MisbehavedError
+                kind = kind if total in (None, size) else MisbehavedError
                 raise kind(host, f"answers bytes {start}-{end}/{total} to a request for {self._offset}- of {size}")
         if exchange.length not in (None, length):
-            raise MisbehavedError(host, f"sends {exchange.length} bytes where {length} belong to this blob")
+            raise kind(host, f"sends {exchange.length} bytes where {length} belong to this blob")
         return start, length
 
     def read(self) -> bytes:
