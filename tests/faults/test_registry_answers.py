@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import time
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 
 import pytest
@@ -11,6 +13,7 @@ from headway.errors import (
     DigestMismatchError,
     Fault,
     HeadwayError,
+    HeldBackError,
     InvalidDocumentError,
     MisbehavedError,
     NotFoundError,
@@ -38,6 +41,7 @@ from tests.faults.story import (
     RedirectTo,
     SayToo,
     ShortBody,
+    SlowResponse,
     Status,
     WrongContentRange,
     WrongTotal,
@@ -134,6 +138,20 @@ def test_a_signed_url_is_followed_as_it_is_and_never_shown() -> None:
         location = f"{storage.url}/v2/{PATH}/blobs/{LAYER.digest}?signature=a b\x7f{SECRET}%2F%3d"
         with world(Status(307, headers={"Location": location})) as (_, client):
             assert client.fetch() == (0, BLOB)
+
+
+def test_nobody_is_led_on_to_a_storage_server_that_asked_somebody_else_to_wait_meanwhile() -> None:
+    refusal = On(Status(429, {"Retry-After": "60"}), kind="blob")
+    slowly = On(SlowResponse(0.5), kind="blob", nth=1)
+    with Registry([IMAGE], faults=[refusal]) as storage, ThreadPoolExecutor() as pool:
+        with world(slowly, RedirectTo(storage.url)) as (registry, client):
+            slow = pool.submit(client.try_fetch)
+            while not registry.requests("blob"):
+                time.sleep(0.01)
+            _, _, refused = client.try_fetch()
+            _, _, held_back = slow.result()
+
+        assert (type(refused), type(held_back), len(storage.log)) == (ThrottledError, HeldBackError, 1)
 
 
 def test_an_expired_signed_url_is_worth_another_try() -> None:

@@ -209,6 +209,7 @@ class Request:
                 return exchange
             exchange.finish()
             address, target = following
+            self._client.record.require_open(self._endpoint.host)  # somebody else may have been refused there meanwhile
         raise MisbehavedError(self._endpoint.host, f"redirects more than {MAX_REDIRECTS} times")
 
     def _begin(self, exchange: Exchange) -> Exchange:
