@@ -20,6 +20,7 @@ from tests.faults.story import (
     Effect,
     ExpireToken,
     FlipByte,
+    RawResponse,
     RedirectTo,
     SayToo,
     SlowResponse,
@@ -215,6 +216,15 @@ def test_a_mirror_that_lies_about_every_blob_gets_no_byte_into_an_image(tmp_path
         assert outcome.error is None, outcome.said
         assert images_listed(tmp_path) == [IMAGE.image_id]
         assert mirror.sent("blob") + registry.sent("blob") <= 2.1 * IMAGE.size
+
+
+def test_a_mirror_that_lies_is_not_believed_because_the_registry_was_cut_off_meanwhile(tmp_path: Path) -> None:
+    lie, cut = On(FlipByte(1_000), kind="blob", digest=FIRST), On(RawResponse(b""), kind="blob", digest=FIRST, nth=1)
+    with Registry([IMAGE], faults=[lie]) as mirror, Registry([IMAGE], faults=[cut]) as registry:
+        outcome = pull(f"{registry.host}/test/image", tmp_path, mirrors=[mirror.url], times=10)
+
+        assert outcome.error is None, outcome.said
+        assert images_listed(tmp_path) == [IMAGE.image_id]
 
 
 def test_a_mirror_that_is_throttled_leaves_the_registry_free(tmp_path: Path) -> None:
