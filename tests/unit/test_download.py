@@ -632,6 +632,20 @@ def test_who_answers_ranges_wrongly_twice_is_asked_for_everything_and_for_nothin
     assert driver.end(fetch, skipped=BIG // 2, ignored_range=True) == Verify()
 
 
+def test_who_has_served_ranges_and_refuses_some_is_asked_for_ranges_until_attempts_are_used_up() -> None:
+    driver = Driver((0, 20), attempts=3, patience=math.inf)
+    asked_without: list[bool] = []
+
+    for to in (40, 40, 60, 60, 80, 80, 80, 80, 80, 80):
+        fetch = driver.fetch()
+        asked_without.append(fetch.without_range)
+        driver.report(fetch, to, error=CUT if to > fetch.offset else NO_RANGE)
+        driver.now += 100
+
+    assert asked_without == [False] * 10
+    assert driver.fetch().without_range
+
+
 def test_a_source_that_serves_ranges_is_asked_for_them_beside_one_that_does_not() -> None:
     driver = Driver((0, 50), sources=2, attempts=9)
     asked_without: set[tuple[int, bool]] = set()

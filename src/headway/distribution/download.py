@@ -293,7 +293,7 @@ class BlobDownload:
 
     def _count_refusal(self, error: HeadwayError) -> None:
         """Let a source that serves no ranges be asked for the whole: some of what is held comes again, but it ends."""
-        if isinstance(error, RangeRefusedError):
+        if isinstance(error, RangeRefusedError) and not self._may_serve_ranges(self.source):
             self._refusals[self.source] += 1
             if self._refusals[self.source] >= REFUSALS_OF_RANGES:
                 self._whole.add(self.source)
