@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from headway.cli.arguments.dockers import instead_of
-from headway.cli.arguments.parser import ALIASES, COMMANDS
+from headway.cli.arguments.parser import ALIASES, COMMANDS, parse
 from headway.cli.units import size
 from headway.cli.words import commands
 from tests.fakes import images
@@ -244,6 +244,34 @@ def test_dockers_words_that_are_no_commands_are_answered_with_what_does_it(
 
 def test_no_command_is_taken_for_one_of_dockers_words() -> None:
     assert [name for name in (*COMMANDS, *ALIASES) if instead_of(name)] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pulls", "show", "--format", "json", "1f"],
+        ["pulls", "--format", "json", "show", "1f"],
+        ["pull", "a", "--platform", "arm64", "b"],
+        ["rmi", "a", "-f", "b"],
+        ["pulls", "priority", "1f", "-H", "unix:///s", "-5"],
+        ["adopt", "docker", "--host", "unix:///s", "a"],
+        ["rmi", "-f", "--", "-a"],
+    ],
+)
+def test_options_stand_between_names_too(words: list[str]) -> None:
+    names = [word for word in words[1:] if word in ("show", "priority", "a", "b", "-a", "1f", "-5")]
+
+    found = vars(parse(words))
+
+    assert [found.get("action"), *found.get("ids", ()), *found.get("names", ())][-len(names) :] == names
+
+
+@pytest.mark.parametrize("words", [["pull"], ["pull", "--all-outdated", "alpine"]])
+def test_a_pull_is_of_names_or_of_all_that_is_outdated(headway: Cli, words: list[str]) -> None:
+    refused = headway(*words)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "name images, or --all-outdated, and not both" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,8 @@ def pull(options: Namespace) -> int:
     )
     parse_priority(options.priority)  # only a daemon orders pulls, but a wrong word is wrong without one, too
     _parsed(parse_size, options, "max_bytes")
+    if bool(options.names) == options.all_outdated:
+        raise InvalidSettingError("name images, or --all-outdated, and not both")
     if options.detach and options.format == "json" and not options.dry_run:
         raise InvalidSettingError("--format json tells how pulls end: --detach does not wait for that, and prints IDs")
     daemon = holding_daemon(options, settings)

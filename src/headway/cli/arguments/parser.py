@@ -66,6 +66,22 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"headway: {message}\nnext: {instead}\n")
 
 
+class _CommandParser(Parser):
+    """The parser of one command, whose options stand before, behind and between its names, as docker's do."""
+
+    _is_mixing = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """See argparse, which mixes only where no command of its own follows, and forgets a ``--`` when it does."""
+        nested = any(a.nargs in (argparse.PARSER, argparse.REMAINDER) for a in self._get_positional_actions())
+        if self._is_mixing or nested or "--" in (args or ()):
+            return super().parse_known_args(args, namespace)
+        self._is_mixing = True  # it comes here again for each of its two passes
+        return self.parse_known_intermixed_args(args, namespace)
+
+
 def _unknown(word: str, instead: str) -> tuple[str, str]:
     """Return what is said of a word that is no command, and what to do next: `instead`, unless something is nearer."""
     from headway.cli.arguments.dockers import instead_of  # noqa: PLC0415  # only mistakes pay for it
@@ -97,7 +113,7 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
     common(parser, default=None)
     parser.add_argument("-v", "--version", action="store_true", help="as the command version")
     commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", prog="headway", parser_class=Parser, help=argparse.SUPPRESS
+        dest="command", metavar="COMMAND", prog="headway", parser_class=_CommandParser, help=argparse.SUPPRESS
     )
     for name, command in COMMANDS.items():
         if chosen in COMMANDS and name != chosen:

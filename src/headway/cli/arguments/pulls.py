@@ -9,11 +9,10 @@ from headway.cli.arguments.options import NAME, Command, authfile, format_, inse
 
 def _pull(parser: argparse.ArgumentParser) -> None:
     """Bring images, complete and verified; what has arrived is never fetched again."""
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument(
+    parser.add_argument(
         "names", nargs="*", default=[], metavar=NAME, help="docker.io and :latest unless it says otherwise"
     )
-    which.add_argument(
+    parser.add_argument(
         "--all-outdated", action="store_true", help="every image here whose tag stands for another one by now"
     )
     parser.add_argument("-a", "--all-tags", action="store_true", help="every tag of each repository, one by one")
