@@ -86,6 +86,23 @@ def test_what_images_share_is_counted_once(cli: Cli, registry: Registry) -> None
     assert total(document, "to_fetch") == APP.size + OTHER.size - BASE_BYTES
 
 
+def test_a_layer_that_several_blobs_hold_is_counted_once(cli: Cli, tmp_path: Path) -> None:
+    packed = images.image([BASE], tag="gzip"), images.image([BASE], tag="zstd", compression="zstd")
+    both = images.image([BASE, BASE], blobs=[image.blobs[image.layers[0]] for image in packed])
+    with Registry([*packed, both]) as registry:
+        names = [f"{registry.host}/test/image:{tag}" for tag in ("gzip", "zstd", "latest")]
+        told = total(plan(cli, names[2]), "crossing")
+        registry.log.clear()
+        pulled = cli("pull", "--format", "json", names[2])
+        crossed = registry.sent()
+        together = total(plan(Cli(tmp_path / "other"), *names), "to_fetch")
+
+    receipt = json.loads(pulled.stdout)["items"][0]["receipt"]
+    assert told == pytest.approx(crossed, rel=0.01)
+    assert receipt["received"] == pytest.approx(receipt["needed"], rel=0.01)
+    assert together == pytest.approx(BASE_BYTES, rel=0.01)
+
+
 def test_what_is_here_and_what_is_unfinished_is_not_counted(cli: Cli, registry: Registry) -> None:
     first, second = f"{registry.host}/test/app", f"{registry.host}/test/other"
     assert cli("pull", second).returncode == 0

@@ -60,7 +60,7 @@ class PullPlan(msgspec.Struct, frozen=True, kw_only=True):
         reference: Familiar form of what was asked for.
         digest: Of the document that the name stands for.
         platform: Of the image chosen.
-        layers: Bottom first, each blob once.
+        layers: Bottom first, each once, as the blob that will bring it.
         crossing: Bytes that will cross the network, headers included.
         forecast: What it takes on the disk.
         space: What the disk has.
@@ -104,7 +104,7 @@ class Planner:
         self._transfers = transfers
         self._stores = stores
         self._preflight = preflight
-        self._planned: dict[Digest, str] = {}
+        self._planned: dict[DiffID, str] = {}
 
     async def plan(self, request: PullRequest, report: Report) -> PullPlan:
         """Return what a pull will cost after those that were planned before.
@@ -128,11 +128,11 @@ class Planner:
         name = request.reference.familiar
         unfinished = {digest: written for digest, held, written in self._stores.ingests.walk() if held}
         holders = _holders(self._stores, {layer.diff_id for layer in image.layers})
-        layers = tuple(self._layer(layer, unfinished, holders) for layer in image.blobs.values())
-        new = [layer for digest, layer in image.blobs.items() if digest not in self._planned]
-        for digest in image.blobs:
-            self._planned.setdefault(digest, name)
-        requests = 1 + sum(layer.to_fetch > 0 for layer in layers)  # the tag is asked for again
+        layers = tuple(self._layer(layer, unfinished, holders) for layer in image.wanted)
+        new = [layer for layer in image.wanted if layer.diff_id not in self._planned]
+        for layer in new:
+            self._planned[layer.diff_id] = name
+        requests = 1 + sum(plan.to_fetch > 0 for plan in layers)  # the tag is asked for again
         return PullPlan(
             reference=name,
             digest=image.root.digest,
@@ -151,8 +151,8 @@ class Planner:
             return LayerPlan(
                 digest=digest, size=size, here=size, is_unpacked=True, reason=holders.get(layer.diff_id, "")
             )
-        if digest in self._planned:
-            return LayerPlan(digest=digest, size=size, here=size, reason=self._planned[digest])
+        if layer.diff_id in self._planned:
+            return LayerPlan(digest=digest, size=size, here=size, reason=self._planned[layer.diff_id])
         held = min(size, self._stores.ingests.held(digest))
         return LayerPlan(digest=digest, size=size, here=held, since=unfinished.get(digest))
 

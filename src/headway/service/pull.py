@@ -28,7 +28,7 @@ from headway.service.progress import (
     Report,
 )
 from headway.service.recording import Pulled, record_pull
-from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, lease_purpose
+from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, each_once, lease_purpose
 from headway.service.stores import Stores
 from headway.service.together import together
 from headway.service.tools import TransferTools
@@ -140,7 +140,7 @@ class _Pull:
 
     async def _leased(self, digest: Digest, began: float) -> PullDone:
         image = await self.images.read(digest, self._lease)
-        self._layers = list(image.blobs.values())
+        self._layers = image.wanted
         known = await self._tools.lanes.database(self._stores.images.get, image.config.image_id)
         self._report(
             PullStarted(
@@ -153,7 +153,7 @@ class _Pull:
         )
         here = await self._tools.lanes.database(self._bytes_here)
         async with self._care.around([(e.diff_id, e.descriptor) for e in image.layers], self._tell):
-            costs = await self._bring(image.layers)
+            costs = await self._bring()
         updated = await self._publish(image)
         receipt = self._receipt(costs, here, seconds=self._tools.clock() - began)
         with on_errand(registry=self._reference.domain):
@@ -165,11 +165,10 @@ class _Pull:
 
     # Layers
 
-    async def _bring(self, layers: list[Layer]) -> list[Cost]:
+    async def _bring(self) -> list[Cost]:
         """Bring every layer; the first one that fails stops the others, which keep their bytes."""
-        unique = {layer.diff_id: layer for layer in layers}
         companions = Companions()
-        return await together(self._bring_layer(layer, companions) for layer in unique.values())
+        return await together(self._bring_layer(layer, companions) for layer in self._layers)
 
     async def _bring_layer(self, layer: Layer, companions: Companions) -> Cost:
         sources = self.images.sources(layer.descriptor)
@@ -237,7 +236,7 @@ class _Pull:
     def _from_before(self) -> list[Layer]:
         """Return the layers that an earlier attempt knew of: who could not ask this time has kept them all the same."""
         try:
-            return list({layer.descriptor.digest: layer for layer in self.images.remembered()}.values())
+            return each_once(self.images.remembered())
         except HeadwayError:
             return []
 

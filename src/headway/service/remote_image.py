@@ -8,7 +8,7 @@ Rule 4: a repository has what it was seen to have: a digest that came from anoth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -76,7 +76,7 @@ class RemoteImage(msgspec.Struct, frozen=True):
         root: The document that the name stands for: an index, or the manifest itself.
         manifest: The manifest of the wanted platform.
         config: Its config.
-        layers: Bottom first; a blob may come more than once.
+        layers: Bottom first; a layer may come more than once.
         documents: Every document on the way, by digest.
     """
 
@@ -87,9 +87,9 @@ class RemoteImage(msgspec.Struct, frozen=True):
     documents: list[Digest]
 
     @property
-    def blobs(self) -> dict[Digest, Layer]:
-        """The layers by their blobs, each once."""
-        return {layer.descriptor.digest: layer for layer in self.layers}
+    def wanted(self) -> list[Layer]:
+        """What has to be had."""
+        return each_once(self.layers)
 
 
 class RemoteImages:
@@ -276,6 +276,11 @@ class RemoteImages:
     async def _keep(self, lease: Lease, *contents: Digest) -> None:
         """Lease what is going to be relied on, before it is looked for."""
         await self._tools.lanes.database(lease.add, contents)
+
+
+def each_once(layers: Iterable[Layer]) -> list[Layer]:
+    """Return layers without what comes twice; of several blobs that hold the same layer one does, the last."""
+    return list({layer.diff_id: layer for layer in layers}.values())
 
 
 def _pair(manifest: Manifest, config: ImageConfig) -> list[Layer]:
