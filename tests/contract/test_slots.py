@@ -90,3 +90,32 @@ async def test_who_stops_waiting_takes_nobodys_place() -> None:
 
         assert crowd.running == [2]
         crowd.leave[2].set()
+
+
+async def test_who_waits_for_one_link_holds_up_nobody_on_another() -> None:
+    slots = Slots(1)
+    running: list[str] = []
+
+    async def come(link: str) -> None:
+        async with slots.slot(link):
+            running.append(link)
+            await asyncio.sleep(1000)
+
+    async with asyncio.TaskGroup() as group, slots.slot("gone.example") as slot:
+        tasks = [group.create_task(come(link)) for link in ("gone.example", "there.example", "there.example")]
+        await settle()
+        before = list(running)
+        slot.waits(is_waiting=True)
+        await settle()
+        meanwhile = list(running)
+        slot.waits(is_waiting=False)
+        tasks[1].cancel()
+        await settle()
+        after = list(running)
+        slot.release()
+        await settle()
+        for task in tasks:
+            task.cancel()
+
+    assert (before, meanwhile, after) == ([], ["there.example"], ["there.example"])
+    assert running == ["there.example", "gone.example"]

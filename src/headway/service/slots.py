@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager
 class Slots:
     """A limit on concurrent work, first come first served (moby-behaviour 2.1, without its defects).
 
-    Raising the limit starts queued work at once; lowering it lets running work finish.
+    Raising the limit starts queued work at once; lowering it lets running work finish. Work that waits for its link
+    takes no place from work on another one: as much more may run as waits, so that one registry that is gone holds up
+    none that is there.
 
     Args:
         limit: How many may run at once.
@@ -22,7 +24,8 @@ class Slots:
         self._limit = limit
         self._fits = fits
         self._running = 0
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._waiting: Counter[str] = Counter()
+        self._queue: deque[tuple[asyncio.Future[None], str]] = deque()
 
     @property
     def running(self) -> int:
@@ -46,18 +49,30 @@ class Slots:
 
     def look_again(self) -> None:
         """Let in whoever has room now."""
-        while self._queue and self._running < min(self._limit, self._fits()):
-            turn = self._queue.popleft()
-            if not turn.done():
+        if not self._queue:
+            return
+        queue, self._queue = self._queue, deque()
+        room = min(self._limit, self._fits())
+        for turn, link in queue:
+            if turn.done():
+                continue
+            elsewhere = self._waiting.total() - self._waiting[link]
+            if self._running - elsewhere < room:
                 turn.set_result(None)
                 self._running += 1
+            else:
+                self._queue.append((turn, link))
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Slot]:
-        """Wait for a turn and hold it until the end, or until `Slot.release`."""
+    async def slot(self, link: str = "") -> AsyncIterator[Slot]:
+        """Wait for a turn and hold it until the end, or until `Slot.release`.
+
+        Args:
+            link: What it is for, which `Slot.waits` tells of.
+        """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        slot = Slot(self)
-        self._queue.append(turn)
+        slot = Slot(self, link)
+        self._queue.append((turn, link))
         self.look_again()
         try:
             await turn
@@ -65,6 +80,12 @@ class Slots:
         finally:
             if turn.done() and not turn.cancelled():
                 slot.release()
+
+    def waits(self, link: str, more: int) -> None:
+        """Take note that more places, or less, are held by what waits for a link; `Slot.waits` tells of one."""
+        self._waiting[link] += more
+        self._waiting = +self._waiting  # links that nobody waits for are forgotten
+        self.look_again()
 
     def give_back(self) -> None:
         """Let the next one have a place; `Slot.release` calls it once."""
@@ -75,11 +96,20 @@ class Slots:
 class Slot:
     """One place among `Slots`."""
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: Slots, link: str) -> None:
         self._slots: Slots | None = slots
+        self._link = link
+        self._is_waiting = False
+
+    def waits(self, *, is_waiting: bool) -> None:
+        """Say whether what holds it waits for its link; nothing where it was given back."""
+        if self._slots is not None and is_waiting is not self._is_waiting:
+            self._is_waiting = is_waiting
+            self._slots.waits(self._link, 1 if is_waiting else -1)
 
     def release(self) -> None:
         """Give the place back now; again does nothing."""
+        self.waits(is_waiting=False)
         slots, self._slots = self._slots, None
         if slots is not None:
             slots.give_back()

@@ -151,12 +151,13 @@ class Transfers:
         report(_still(descriptor, Phase.WAITING, await disk(self._ingests.held, descriptor.digest)))
 
         def tell(progress: LayerProgress) -> None:
+            slot.waits(is_waiting=progress.phase is Phase.RETRYING and progress.retry_seconds >= 1)
             self._slots.look_again()  # what this layer has shown of the link may let others in
             report(progress)
 
         async with (
             own_limits().slots.slot() as own_slot,
-            self._slots.slot() as slot,
+            self._slots.slot(sources[-1].endpoint.host) as slot,
             self._opened(descriptor, sources, tell) as (transfer, ingest),
         ):
 
