@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
 from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Receipt, Report
 from headway.service.pull_ledger import PullLedger
-from headway.service.pull_runs import NO_LOGIN
+from headway.service.pull_runs import NO_LOGIN, RECORD_SECONDS
 from headway.service.pulls import Pulls
 from tests.fakes.pulls import MemoryPullStore
 
@@ -57,15 +58,18 @@ class Bringer:
         asked: What it was asked for, in order, with the login.
         stopped: What it was stopped at.
         late: Bytes that still come while it is being stopped.
+        reports: Who is told of each attempt.
     """
 
     asked: list[tuple[str, Credentials | None]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     late: int = 0
+    reports: dict[str, Report] = field(default_factory=dict)
     _outcomes: dict[str, asyncio.Queue[PullDone | Exception]] = field(default_factory=dict)
 
     async def __call__(self, wish: Wish, login: Credentials | None, report: Report) -> PullDone:
         self.asked.append((wish.reference, login))
+        self.reports[wish.reference] = report
         report(PullStarted(wish.reference, DONE.digest, "linux/amd64", ((LAYER, 100),)))
         report(LayerProgress(LAYER, Phase.DOWNLOADING, held=40, size=100, received=41))
         charged = account()
@@ -109,11 +113,12 @@ async def process(
     may_detach: bool = False,
     has_login: Callable[[str], bool] = lambda _: False,
     is_command: bool = False,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Scene]:
     """One process's pulls over a store."""
     bringer = Bringer()
     async with asyncio.TaskGroup() as group:
-        pulls = Pulls(store, bringer, group=group, may_detach=lambda: may_detach, has_login=has_login)
+        pulls = Pulls(store, bringer, group=group, may_detach=lambda: may_detach, has_login=has_login, clock=clock)
         await (pulls.take_up_stopped() if is_command else pulls.take_up())
         yield Scene(pulls, bringer, store)
         await pulls.stop()
@@ -390,6 +395,30 @@ async def test_a_higher_priority_displaces_several_at_once() -> None:
         states = await scene.states()
 
     assert states == {"other:0": "queued", "other:1": "queued", "other:2": "queued", "small:1": "running"}
+
+
+async def test_a_higher_priority_that_waits_for_its_link_holds_up_nobody_until_it_is_back() -> None:
+    now = 1000.0
+    async with process(MemoryPullStore(), clock=lambda: now) as scene:
+        await scene.pulls.start(EDGE)
+        await scene.pulls.start(SMALL)
+        await settled()
+        lost = LayerProgress(LAYER, Phase.RETRYING, held=40, size=100, cause="no route", retry_seconds=4.0)
+        scene.bringer.reports[SMALL.reference](lost)
+        now += 2
+        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        short = await scene.states()
+        now += 4
+        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        long = await scene.states()
+        scene.bringer.reports[SMALL.reference](LayerProgress(LAYER, Phase.DOWNLOADING, held=50, size=100))
+        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        back = await scene.states()
+
+    assert short == {"edge:1": "queued", "small:1": "waiting for the link"}
+    assert long == {"edge:1": "running", "small:1": "waiting for the link"}
+    assert back == {"edge:1": "queued", "small:1": "running"}
+    assert scene.bringer.stopped == [EDGE.reference, EDGE.reference, SMALL.reference]
 
 
 async def test_a_priority_can_be_changed_meanwhile() -> None:

@@ -18,6 +18,8 @@ from headway.service.state_times import StateTimes
 
 _STOPPED = (PullState.PAUSED, PullState.WAITING_FOR_CREDENTIALS, PullState.QUEUED)
 _ACTIVE = (Phase.DOWNLOADING, Phase.UNPACKING)
+YIELD_SECONDS = 5.0
+"""How long a running pull waits for its link before others need not wait for it: shorter waits are of every link."""
 
 
 class DurablePull:
@@ -56,14 +58,18 @@ class DurablePull:
         self._started: PullStarted | None = None
         self._layers: dict[Digest, LayerProgress] = {}
         self._waits = ""
+        self._waiting_since: float | None = None
         cost = record.cost
         self.account = Account(cost.sources, cost.useful, cost.retries)
         self._times = StateTimes(cost, clock, is_stopped=record.state in _STOPPED)
 
     @property
     def claim(self) -> Claim:
-        """What it claims of the link."""
-        return Claim(self.record.pull_id, self.record.wish.priority, self.record.state)
+        """What it claims of the link: nothing while it waits for it, in the middle of an attempt too."""
+        since = self._waiting_since
+        yields = since is not None and self._clock() - since >= YIELD_SECONDS
+        state = self._standing if yields else self.record.state
+        return Claim(self.record.pull_id, self.record.wish.priority, state)
 
     @property
     def shown(self) -> PullRecord:
@@ -108,7 +114,7 @@ class DurablePull:
 
     def begin_attempt(self) -> None:
         """Forget what the attempt before has told."""
-        self._started, self._layers, self._waits = None, {}, ""
+        self._started, self._layers, self._waits, self._waiting_since = None, {}, "", None
 
     def complete(self, done: PullDone) -> None:
         """Take note of what its last attempt has found out: what earlier ones have brought was needed, too."""
@@ -158,6 +164,10 @@ class DurablePull:
                 self._waits = event.cause
             case _:
                 pass
+        if self._standing is not PullState.WAITING_FOR_LINK:
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = self._clock()
         for watcher in tuple(self.watchers):
             watcher(event)
 

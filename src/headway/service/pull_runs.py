@@ -195,7 +195,7 @@ class PullRuns:
                 self._take_up(record, PullState.PAUSED, COMMAND_ENDED)
 
     async def _begin(self) -> list[PullRecord]:
-        self._keepers = [self._group.create_task(keep()) for keep in (self.ledger.keep, self._note_costs)]
+        self._keepers = [self._group.create_task(keep()) for keep in (self.ledger.keep, self._look_after)]
         return [record for record in await asyncio.to_thread(self._store.list) if not record.state.has_ended]
 
     def _take_up(self, record: PullRecord, state: PullState, reason: str) -> None:
@@ -203,12 +203,13 @@ class PullRuns:
         if state is not record.state:
             pull.update(state=state, reason=reason, changed=self._clock())
 
-    async def _note_costs(self) -> None:
-        """Record what running pulls have cost so far, for ever."""
+    async def _look_after(self) -> None:
+        """Record what running pulls have cost so far, and let others go on while they wait for their link, for ever."""
         while True:
             await asyncio.sleep(RECORD_SECONDS)
             for pull in self.live.values():
                 pull.note_cost()
+            self.give_turns()
 
     async def stop(self) -> None:
         """Stop everything, with every byte kept; the next process takes it up. May be called again."""
