@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -154,6 +154,12 @@ async def _value(pulling: object) -> PullDone | HeadwayError:
         return await pulling  # type: ignore[misc, no-any-return]  # a coroutine
     except HeadwayError as error:
         return error
+
+
+async def _refused(changing: Awaitable[object]) -> str:
+    with pytest.raises(ConflictError) as refused:
+        await changing
+    return str(refused.value)
 
 
 async def settled() -> None:
@@ -441,6 +447,37 @@ async def test_a_pull_that_has_ended_has_no_priority_to_change() -> None:
 
         with pytest.raises(ConflictError, match="is cancelled, and its priority cannot be changed"):
             await scene.pulls.set_priority(first.pull_id, 20)
+
+
+@pytest.mark.parametrize("change", [Pulls.pause, Pulls.cancel, Pulls.resume])
+async def test_a_pull_that_ends_while_its_record_is_read_has_ended(
+    change: Callable[[Pulls, str], Awaitable[PullRecord]],
+) -> None:
+    class SlowStore(MemoryPullStore):
+        has_read, may_tell = threading.Event(), threading.Event()
+
+        def get(self, prefix: str) -> PullRecord:
+            record = super().get(prefix)
+            self.has_read.set()
+            self.may_tell.wait()
+            return record
+
+    store = SlowStore()
+    async with process(store) as scene:
+        started = await scene.pulls.start(EDGE)
+        await settled()
+        async with asyncio.TaskGroup() as group:
+            changing = group.create_task(_refused(change(scene.pulls, started.pull_id)))
+            await asyncio.to_thread(store.has_read.wait)
+            scene.bringer.let(EDGE)
+            await settled()
+            store.may_tell.set()
+        states = await scene.states()
+        [record] = store.list()
+
+    assert "is complete, and cannot be" in await changing
+    assert states == {"edge:1": "complete"}
+    assert record.state is S.COMPLETE
 
 
 async def test_a_paused_pull_is_resumed_by_its_id_and_needs_nobody_then() -> None:

@@ -174,9 +174,10 @@ class Pulls:
             NotFoundError: There is none.
             ConflictError: There are several.
         """
+        live = dict(self._runs.live)  # what ends while its record is read is shown as it ended
         await self._runs.ledger.settle()
         record = await asyncio.to_thread(self._store.get, prefix)
-        pull = self._runs.live.get(record.pull_id)
+        pull = self._runs.live.get(record.pull_id) or live.get(record.pull_id)
         return record if pull is None else pull.shown
 
     async def pause(self, prefix: str) -> PullRecord:
