@@ -34,6 +34,7 @@ def test_every_byte_of_the_link_is_told_by_day_registry_and_image(tmp_path: Path
     headway = Cli(tmp_path / "root")
     with Registry([IMAGE, SECOND]) as registry, Link(target=registry.address) as link:
         for tag in "12":
+            assert headway("pull", "--dry-run", f"{link.host}/test/image:{tag}").returncode == 0
             assert headway("pull", "-q", f"{link.host}/test/image:{tag}").returncode == 0
         crossed = link.bytes_down
         host = link.host

@@ -88,6 +88,17 @@ def test_bytes_count_for_the_errand_that_they_came_on() -> None:
     assert meter.received_bytes == 1_201
 
 
+def test_nothing_is_no_traffic() -> None:
+    meter, store = Meter(), MemoryTraffic()
+
+    with on_errand(registry="reg.example", image="reg.example/app:1"):
+        meter.reused(0)
+        meter.useful(0)
+    ledger(meter, store).write()
+
+    assert (meter.has_counted, store.days()) == (False, [])
+
+
 async def test_who_has_counted_nothing_wakes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traffic, "WRITE_SECONDS", 0.01)
     meter, store, lanes = Meter(), MemoryTraffic(), Lanes()

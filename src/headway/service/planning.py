@@ -13,6 +13,7 @@ import msgspec
 
 from headway.distribution.room import Forecast, Space
 from headway.errors import HeadwayError, PullIncompleteError
+from headway.interfaces.traffic import on_errand
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
 from headway.service.last_rate import last_rate
@@ -114,9 +115,10 @@ class Planner:
         """
         images = RemoteImages(self._tools, self._transfers, self._stores, request, report)
         try:
-            digest = await images.resolve()
-            with self._stores.leases.hold(lease_purpose(request), digest) as lease:
-                image = await images.read(digest, lease)
+            with on_errand(image=request.reference.familiar):
+                digest = await images.resolve()
+                with self._stores.leases.hold(lease_purpose(request), digest) as lease:
+                    image = await images.read(digest, lease)
         except HeadwayError as error:
             raise PullIncompleteError(
                 request.reference.familiar, error, kept_bytes=0, total_bytes=0, whole_layers=0, layers=0
