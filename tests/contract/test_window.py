@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import pytest
 
 from headway.distribution.standing import Standing
 from headway.registry.address import Address
 from headway.registry.connection import Connection, KeptRate
+from headway.registry.http import HttpClient
 from headway.registry.names import Names
 
 DOUBLED = 2  # the kernel counts its own needs as well (socket(7), SO_RCVBUF)
@@ -30,3 +32,35 @@ def test_a_rate_leaves_room_for_what_comes_while_a_sender_that_found_none_waits(
         connection.clamp_window(kept)
 
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == DOUBLED * room
+
+
+def test_a_rate_that_changes_while_a_body_comes_changes_its_room_too() -> None:
+    kept: list[KeptRate | None] = [KeptRate(200_000, sharing=1)]
+    client = HttpClient("test", rate=lambda: kept[0])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        exchange = client.exchange(Address("http", *server.getsockname()), "GET", "/")
+
+        def serve() -> None:
+            with server.accept()[0] as peer:
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbod")
+                while (data := peer.recv(1)) != b"":
+                    peer.sendall(data)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        exchange.send()
+        exchange.read()
+        connection = exchange._connection
+        assert connection is not None
+        assert connection.sock is not None
+        sock = connection.sock
+        before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        kept[0] = KeptRate(900_000, sharing=1)
+        sock.sendall(b"y")
+        exchange.read()
+        after = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        exchange.close()
+        thread.join()
+
+    assert (before, after) == (DOUBLED * 20_000, DOUBLED * 90_000)

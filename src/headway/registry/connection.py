@@ -91,6 +91,7 @@ class Connection(http.client.HTTPConnection):
         self._race: Race | None = None
         self._reached = ""  # which of the host's addresses
         self._ended = False
+        self._clamped_to: KeptRate | None = None
         self.proxy = proxy
         self.carried = 0
         self.took: dict[Stage, float] = {}
@@ -204,6 +205,7 @@ class Connection(http.client.HTTPConnection):
         Args:
             kept: What is kept to; None for a gigabit link's rate.
         """
+        self._clamped_to = kept
         if self.sock is None:
             return
         with suppress(OSError, AttributeError):
@@ -217,6 +219,11 @@ class Connection(http.client.HTTPConnection):
                 # The kernel lets the clamp follow where it lets the buffer grow; a size that is set it leaves alone.
                 window = max(_LEAST_WINDOW, int(kept.rate * max(seconds, _SHORT_SECONDS / kept.sharing)))
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+
+    def follow_rate(self, kept: KeptRate | None) -> None:
+        """Clamp the window anew where the rate is another one than it was clamped to: a request may take hours."""
+        if (kept and kept.rate) != (self._clamped_to and self._clamped_to.rate):
+            self.clamp_window(kept)
 
     def limit(self, seconds: float) -> None:
         """Let the next blocked call wait `seconds` for a byte."""

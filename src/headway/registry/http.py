@@ -273,6 +273,7 @@ class Exchange:
             return b""
         with translated(str(self._address), waiting=Fault.STALLED), self._idle_ones_dropped_on_silence():
             connection.limit(self.limit_seconds)
+            connection.follow_rate(self._client.rate())
             # read1 does not notice an end before Content-Length: `length` still says what is missing.
             missing = response.length
             data = self._read(response)
