@@ -10,6 +10,7 @@ from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon
 from tests.faults.registry import Registry
+from tests.faults.story import Fault, Status
 
 OLD = images.image([{"version": b"1"}])
 NEW = images.image([{"version": b"2"}])
@@ -114,3 +115,18 @@ def test_a_registry_that_cannot_be_asked_is_named_and_the_status_says_try_again(
     assert done.returncode == 75
     assert "unknown" in done.stdout
     assert "headway: " in done.stderr
+
+
+def test_a_registry_that_wants_to_be_left_alone_is_asked_about_one_tag_and_told_once(tmp_path: Path) -> None:
+    cli = Cli(tmp_path / "root")
+    busy = Fault(Status(429, {"Retry-After": "1"}), kind="manifest", method="HEAD", nth=range(6, 99))
+    with Registry(faults=[busy]) as registry:
+        for number in range(5):
+            registry.add(OLD, "test/many", tag=f"v{number}")
+        assert cli("pull", *(f"{registry.host}/test/many:v{number}" for number in range(5))).returncode == 0
+        registry.log.clear()
+        done = cli("outdated")
+
+    assert (done.returncode, done.stdout.count("unknown")) == (75, 5)
+    assert len(registry.log) == 2  # the attempts for one of them
+    assert done.stderr.count("headway: ") == 1

@@ -42,9 +42,10 @@ def outdated(options: Namespace) -> int:
     else:
         is_short = options.format == "table" and not options.no_trunc
         print(render([_row(each, is_short=is_short) for each in found], _HEADINGS, options.format), end="")
-    for each in found:
-        if each.error is not None and each.freshness is Freshness.UNKNOWN:
-            tell(each.error, options)
+    errors = {str(each.error): each.error for each in found if each.freshness is Freshness.UNKNOWN}
+    for error in errors.values():  # what is wrong with a registry is told once, and not for each tag
+        if error is not None:
+            tell(error, options)
     return _status(found)
 
 

@@ -2,7 +2,7 @@
 
 Rule 1: one HEAD for each tag; nothing is downloaded, and nothing is recorded.
 Rule 2: the tags of one registry are asked about one after the other, on one connection: another one would cost more
-        than all the answers.
+        than all the answers. When it cannot be reached, or wants to be left alone, nobody waits for that once more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from enum import StrEnum
 
 import msgspec
 
-from headway.errors import HeadwayError, NotFoundError
+from headway.distribution.pull_states import root_cause
+from headway.errors import HeadwayError, NotFoundError, ThrottledError, UnreachableError
 from headway.oci.digest import Digest, ImageID
 from headway.oci.manifest import Index, parse_manifest
 from headway.oci.reference import Reference
@@ -74,8 +75,11 @@ class Outdated:
         found: dict[Reference, TagFreshness] = {}
 
         async def ask_one_registry(tags: list[tuple[Reference, ImageID]]) -> None:
+            away: HeadwayError | None = None
             for reference, image_id in tags:
-                found[reference] = await self._check(reference, image_id)
+                found[reference] = each = await self._check(reference, image_id, away)
+                if each.error is not None and isinstance(root_cause(each.error), UnreachableError | ThrottledError):
+                    away = each.error
 
         async with asyncio.TaskGroup() as group:
             for domain in {reference.domain for reference, _ in wanted}:
@@ -88,7 +92,7 @@ class Outdated:
             raise NotFoundError("image", reference.familiar)
         return image_id
 
-    async def _check(self, reference: Reference, image_id: ImageID) -> TagFreshness:
+    async def _check(self, reference: Reference, image_id: ImageID, away: HeadwayError | None) -> TagFreshness:
         known = {
             name.digest
             for name in self._records.references.of(image_id)
@@ -96,6 +100,8 @@ class Outdated:
         }
         here = min(known, default=None)
         try:
+            if away is not None:
+                raise away
             there = (await self._repository(reference).resolve(reference)).digest
         except HeadwayError as error:
             freshness = Freshness.GONE if isinstance(error, NotFoundError) else Freshness.UNKNOWN
