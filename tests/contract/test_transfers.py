@@ -23,7 +23,7 @@ from headway.records import LayerReport
 from headway.service.blob_transfer import Cost
 from headway.service.companions import Companions
 from headway.service.own_limits import OwnLimits, keeping_to
-from headway.service.progress import LayerProgress
+from headway.service.progress import LayerProgress, Phase
 from headway.service.shared_rate import SharedRate
 from headway.service.slots import Slots
 from headway.service.stores import Stores
@@ -224,6 +224,16 @@ async def test_a_layer_that_two_share_is_charged_to_the_one_that_began_it(tmp_pa
 
     assert first.received >= len(SMALL.blobs[SMALL.layers[0]])
     assert second == Cost()
+
+
+async def test_who_shares_a_layer_that_comes_in_another_blob_is_told_of_his_own(tmp_path: Path) -> None:
+    other = images.image([images.noise_layer(500_000, seed=2)], compression="none")
+    told: list[LayerProgress] = []
+    async with scene(tmp_path, apply_layer, SimulatedRegistry([SMALL, other])) as here:
+        await asyncio.gather(here.bring(SMALL), here.bring(other, listener=told.append))
+
+    assert {each.digest for each in told} == {other.layers[0]}
+    assert (told[-1].phase, told[-1].held) == (Phase.DONE, len(other.blobs[other.layers[0]]))
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:

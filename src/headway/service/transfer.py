@@ -17,6 +17,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from headway.errors import ConflictError, DigestMismatchError
 from headway.interfaces.content import Follower, Ingest
 from headway.interfaces.files import Applier
@@ -107,7 +109,10 @@ class Transfers:
             with companions.coming() as companion:
                 return await self._bring_layer(diff_id, descriptor, sources, repository, report, companion)
 
-        return await _joined(self._layer_flights, diff_id, bring, listener, way=(descriptor.digest, tuple(sources)))
+        def tell(progress: LayerProgress) -> None:
+            listener(_of(descriptor, progress))
+
+        return await _joined(self._layer_flights, diff_id, bring, tell, way=(descriptor.digest, tuple(sources)))
 
     async def blob(self, descriptor: Descriptor, sources: Sequence[Source], listener: Listener) -> Cost:
         """Bring a blob into the blob store; nothing happens where it is there already.
@@ -254,6 +259,14 @@ async def _joined(
 
     cost = await flights.join(key, begin, listener, way=way)
     return cost if has_begun else Cost(kept=cost.kept)
+
+
+def _of(descriptor: Descriptor, progress: LayerProgress) -> LayerProgress:
+    """Return progress as that of a blob: somebody else may be bringing the same layer in another one."""
+    if progress.digest == descriptor.digest:
+        return progress
+    held = descriptor.size * progress.held // max(1, progress.size)
+    return msgspec.structs.replace(progress, digest=descriptor.digest, size=descriptor.size, held=held)
 
 
 def _still(descriptor: Descriptor, phase: Phase, held: int) -> LayerProgress:
