@@ -128,7 +128,7 @@ def test_looks_in_an_outage_are_no_attempts(tmp_path: Path) -> None:
         outcome = pull(name, tmp_path, attempts=3, patience_seconds=0, times=2)
 
         assert "stopped after 3 attempts without a new byte" in outcome.said
-        assert outcome.seconds > 5
+        assert outcome.seconds > 1.8  # the third is due after 3.75 to 5 s, by a clock that is twice as fast
 
 
 def test_attempts_on_a_dead_link_end_with_the_bytes_kept_and_the_rest_comes_later(tmp_path: Path) -> None:
