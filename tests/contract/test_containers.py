@@ -77,6 +77,19 @@ def told(stores: Stores) -> list[tuple[str, str]]:
     return [(event.action, event.attributes["name"]) for event in stores.log.behind(0) if event.type == "container"]
 
 
+def test_an_image_that_is_removed_while_a_container_is_made_of_it_is_said_to_be_gone(stores: Stores) -> None:
+    def remove_it(size: int) -> bytes:
+        with stores.transaction():
+            stores.references.delete(Reference.parse("app"))
+            stores.garbage.forget_image(IMAGE)
+        return os.urandom(size)
+
+    with pytest.raises(NotFoundError, match="no such image: app"):
+        Containers(stores, random=remove_it).create("app")
+
+    assert stores.containers.list() == []
+
+
 def test_a_container_keeps_what_it_was_made_with(containers: Containers) -> None:
     config, host_config = '{"Labels": {"a": "b"},  "Odd": [1]}', '{"StorageOpt": null}'
 

@@ -103,10 +103,15 @@ class Containers:
             platform=platform or (record.platform if record else ""),
             mount_label=mount_label,
         )
-        if container.name:
-            self._create(container, record)
-            return container
-        return self._create_under_free_name(container, record)
+        try:
+            if container.name:
+                self._create(container, record)
+                return container
+            return self._create_under_free_name(container, record)
+        except NotFoundError:
+            if image:
+                self._lookup.find(image)  # it was removed meanwhile: then that is what to say
+            raise
 
     def _create_under_free_name(self, container: ContainerRecord, image: ImageRecord | None) -> ContainerRecord:
         for _ in range(_TRIES):
