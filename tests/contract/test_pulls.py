@@ -23,6 +23,7 @@ from headway.errors import (
     PullIncompleteError,
     PullStoppedError,
     RefusedError,
+    StoreFullError,
     UnreachableError,
 )
 from headway.interfaces.pulls import PullRecord, PullStore, Wish
@@ -478,6 +479,32 @@ async def test_a_pull_that_ends_while_its_record_is_read_has_ended(
     assert "is complete, and cannot be" in await changing
     assert states == {"edge:1": "complete"}
     assert record.state is S.COMPLETE
+
+
+async def test_a_pull_whose_end_could_not_be_recorded_holds_up_nobody_when_its_resumption_is_refused() -> None:
+    class FullStore(MemoryPullStore):
+        is_full = False
+
+        def put(self, record: PullRecord) -> None:
+            if self.is_full:
+                raise StoreFullError("headway.db")
+            super().put(record)
+
+    store = FullStore()
+    async with process(store) as scene:
+        started = await scene.pulls.start(EDGE)
+        await settled()
+        await scene.pulls.list()  # that it runs is recorded
+        store.is_full = True
+        scene.bringer.let(EDGE)
+        await settled()
+        refused = await _refused(scene.pulls.resume(started.pull_id))
+        scene.bringer.let(EDGE)
+        async with asyncio.timeout(5), client(scene.pulls, EDGE) as ada:
+            done = await ada.task
+
+    assert "is running, and cannot be resumed" in refused
+    assert done == DONE
 
 
 async def test_a_paused_pull_is_resumed_by_its_id_and_needs_nobody_then() -> None:

@@ -61,10 +61,9 @@ class PullRuns:
         self._clock = clock
         self._keepers: list[asyncio.Task[None]] = []
 
-    def keep(self, record: PullRecord, login: Credentials | None) -> DurablePull:
-        """Return the pull of a record, which is among those that may run from now on."""
-        pull = self.live[record.pull_id] = self.of(record, login)
-        return pull
+    def keep(self, pull: DurablePull) -> None:
+        """Have a pull among those that may run from now on."""
+        self.live[pull.record.pull_id] = pull
 
     def of(self, record: PullRecord, login: Credentials | None = None) -> DurablePull:
         """Return the pull of a record."""
@@ -199,7 +198,8 @@ class PullRuns:
         return [record for record in await asyncio.to_thread(self._store.list) if not record.state.has_ended]
 
     def _take_up(self, record: PullRecord, state: PullState, reason: str) -> None:
-        pull = self.keep(record, None)
+        pull = self.of(record)
+        self.keep(pull)
         if state is not record.state:
             pull.update(state=state, reason=reason, changed=self._clock())
 

@@ -111,7 +111,8 @@ class Pulls:
             created=now,
             changed=now,
         )
-        pull = self._runs.keep(record, login)
+        pull = self._runs.of(record, login)
+        self._runs.keep(pull)
         self._runs.ledger.note(record)
         return pull
 
@@ -206,15 +207,12 @@ class Pulls:
             ConflictError: It is under way or complete.
         """
         record = await self.get(prefix)
-        pull = self._runs.live.get(record.pull_id) or self._runs.keep(record, None)
+        pull = self._runs.live.get(record.pull_id) or self._runs.of(record)
         pull.login = login or pull.login
         had_login = pull.record.had_login or login is not None
-        try:
-            pull.change(Change.RESUME)
-        finally:
-            if pull.record.state.has_ended:
-                del self._runs.live[record.pull_id]
+        pull.change(Change.RESUME)
         pull.update(wish=msgspec.structs.replace(pull.record.wish, detached=True), had_login=had_login)
+        self._runs.keep(pull)  # not before: one that was refused may seem to run, and others would wait for it
         return await self._settled(pull)
 
     async def set_priority(self, prefix: str, priority: int) -> PullRecord:
