@@ -35,6 +35,14 @@ def test_a_new_rate_holds_from_then_on() -> None:
     assert limit.took(1000, now=2.0) == 0.0
 
 
+def test_what_was_due_at_a_rate_that_is_lifted_is_due_at_no_later_one() -> None:
+    limit = RateLimit(1000.0)
+    limit.took(1 << 20, now=0.0)
+    limit.change(None, now=1.0)
+    limit.change(1e6, now=2.0)
+    assert limit.took(100_000, now=2.0) == pytest.approx(0.1 - SLACK_SECONDS)
+
+
 @given(
     rate=st.floats(1e3, 1e8),
     pieces=st.lists(st.tuples(st.integers(0, 7), st.integers(1, 1 << 16)), min_size=20, max_size=200),

@@ -24,8 +24,8 @@ class RateLimit:
 
     def change(self, rate: float | None, *, now: float) -> None:
         """Keep to another rate from now on; what was received and is not yet due is due as this one has it."""
-        if self.rate is not None and rate is not None:
-            self._due = now + (self._due - now) * self.rate / rate
+        if self.rate is not None:
+            self._due = now if rate is None else now + (self._due - now) * self.rate / rate
         self.rate = rate
 
     def took(self, count: int, *, now: float) -> float:
