@@ -468,7 +468,7 @@ async def test_a_pull_that_ends_while_its_record_is_read_has_ended(
         started = await scene.pulls.start(EDGE)
         await settled()
         async with asyncio.TaskGroup() as group:
-            changing = group.create_task(_refused(change(scene.pulls, started.pull_id)))
+            changing = group.create_task(_refused(change(scene.pulls, started.pull_id[:8])))
             await asyncio.to_thread(store.has_read.wait)
             scene.bringer.let(EDGE)
             await settled()
@@ -479,6 +479,20 @@ async def test_a_pull_that_ends_while_its_record_is_read_has_ended(
     assert "is complete, and cannot be" in await changing
     assert states == {"edge:1": "complete"}
     assert record.state is S.COMPLETE
+
+
+async def test_a_pull_that_could_not_be_recorded_is_found_as_long_as_it_has_not_ended() -> None:
+    class FullStore(MemoryPullStore):
+        def put(self, record: PullRecord) -> None:
+            raise StoreFullError(record.pull_id)
+
+    async with process(FullStore()) as scene:
+        started = await scene.pulls.start(EDGE)
+        paused = await scene.pulls.pause(started.pull_id)
+        resumed = await scene.pulls.resume(started.pull_id)
+        cancelled = await scene.pulls.cancel(started.pull_id)
+
+    assert [paused.state, resumed.state, cancelled.state] == [S.PAUSED, S.RUNNING, S.CANCELLED]
 
 
 async def test_a_pull_whose_end_could_not_be_recorded_holds_up_nobody_when_its_resumption_is_refused() -> None:

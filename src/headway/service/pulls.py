@@ -176,6 +176,8 @@ class Pulls:
             ConflictError: There are several.
         """
         live = dict(self._runs.live)  # what ends while its record is read is shown as it ended
+        if prefix in live:
+            return live[prefix].shown  # it may have no record: the disk was full
         await self._runs.ledger.settle()
         record = await asyncio.to_thread(self._store.get, prefix)
         pull = self._runs.live.get(record.pull_id) or live.get(record.pull_id)
