@@ -428,6 +428,27 @@ async def test_a_higher_priority_that_waits_for_its_link_holds_up_nobody_until_i
     assert scene.bringer.stopped == [EDGE.reference, EDGE.reference, SMALL.reference]
 
 
+async def test_an_attempt_of_a_higher_priority_that_brings_nothing_puts_nobody_back() -> None:
+    now = 1000.0
+    async with process(MemoryPullStore(), clock=lambda: now) as scene:
+        await scene.pulls.start(EDGE)
+        await scene.pulls.start(SMALL)
+        await settled()
+        lost = LayerProgress(LAYER, Phase.RETRYING, held=40, size=100, cause="no route", retry_seconds=4.0)
+        scene.bringer.reports[SMALL.reference](lost)
+        now += 6
+        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        scene.bringer.reports[SMALL.reference](LayerProgress(LAYER, Phase.DOWNLOADING, held=40, size=100))
+        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        trying = await scene.states()
+        scene.bringer.reports[SMALL.reference](lost)
+        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        again = await scene.states()
+
+    assert trying == {"edge:1": "running", "small:1": "running"}
+    assert again == {"edge:1": "running", "small:1": "waiting for the link"}
+
+
 async def test_a_priority_can_be_changed_meanwhile() -> None:
     async with process(MemoryPullStore()) as scene:
         first = await scene.pulls.start(EDGE)

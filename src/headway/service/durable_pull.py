@@ -65,10 +65,10 @@ class DurablePull:
 
     @property
     def claim(self) -> Claim:
-        """What it claims of the link: nothing while it waits for it, in the middle of an attempt too."""
-        since = self._waiting_since
-        yields = since is not None and self._clock() - since >= YIELD_SECONDS
-        state = self._standing if yields else self.record.state
+        """What it claims of the link: nothing from when it has waited for it until more of a layer is here."""
+        since, state = self._waiting_since, self.record.state
+        if state is PullState.RUNNING and since is not None and self._clock() - since >= YIELD_SECONDS:
+            state = PullState.WAITING_FOR_LINK
         return Claim(self.record.pull_id, self.record.wish.priority, state)
 
     @property
@@ -153,8 +153,11 @@ class DurablePull:
         self._tally()
         match event:
             case PullStarted():
-                self._started, self._waits = event, ""
+                self._started, self._waits, self._waiting_since = event, "", None
             case LayerProgress():
+                before = self._layers.get(event.digest)
+                if before is None or event.held > before.held:
+                    self._waiting_since = None
                 self._layers[event.digest] = event
                 self._found(event)
                 self._waits = event.cause if event.phase is Phase.RETRYING and event.retry_seconds >= 1 else self._waits
@@ -164,9 +167,7 @@ class DurablePull:
                 self._waits = event.cause
             case _:
                 pass
-        if self._standing is not PullState.WAITING_FOR_LINK:
-            self._waiting_since = None
-        elif self._waiting_since is None:
+        if self._standing is PullState.WAITING_FOR_LINK and self._waiting_since is None:
             self._waiting_since = self._clock()
         for watcher in tuple(self.watchers):
             watcher(event)
