@@ -38,7 +38,7 @@ from tests.fakes.pulls import MemoryPullStore
 
 S = PullState
 EDGE, SMALL = Wish(reference="ghcr.io/acme/edge:1"), Wish(reference="ghcr.io/acme/small:1", priority=10)
-LAYER = Digest.of(b"layer")
+LAYER, OTHER = Digest.of(b"layer"), Digest.of(b"other")
 DONE = PullDone(
     "edge:1",
     Digest.of(b"m"),
@@ -447,6 +447,19 @@ async def test_an_attempt_of_a_higher_priority_that_brings_nothing_puts_nobody_b
 
     assert trying == {"edge:1": "running", "small:1": "running"}
     assert again == {"edge:1": "running", "small:1": "waiting for the link"}
+
+
+async def test_an_attempt_that_begins_anew_with_another_image_forgets_the_first_ones_layers() -> None:
+    async with process(MemoryPullStore()) as scene:
+        pull = await scene.pulls.start(SMALL)
+        await settled()
+        report = scene.bringer.reports[SMALL.reference]
+        report(PullStarted(SMALL.reference, OTHER, "linux/amd64", ((OTHER, 30),)))
+        report(LayerProgress(OTHER, Phase.RETRYING, held=10, size=30, cause="no route", retry_seconds=4.0))
+        record = await scene.pulls.get(pull.pull_id)
+
+    assert (record.state, record.held, record.size) == ("waiting for the link", 10, 30)
+    assert record.found == {OTHER: 10}
 
 
 async def test_a_priority_can_be_changed_meanwhile() -> None:

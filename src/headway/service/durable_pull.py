@@ -153,7 +153,7 @@ class DurablePull:
         self._tally()
         match event:
             case PullStarted():
-                self._started, self._waits, self._waiting_since = event, "", None
+                self._begin(event)
             case LayerProgress():
                 before = self._layers.get(event.digest)
                 if before is None or event.held > before.held:
@@ -171,6 +171,13 @@ class DurablePull:
             self._waiting_since = self._clock()
         for watcher in tuple(self.watchers):
             watcher(event)
+
+    def _begin(self, started: PullStarted) -> None:
+        """Know which image it is: within one attempt, too, a tag may turn out to stand for another one."""
+        self._started, self._layers, self._waits, self._waiting_since = started, {}, "", None
+        wanted = dict(started.layers)
+        if not self.record.found.keys() <= wanted.keys():
+            self.update(found={digest: held for digest, held in self.record.found.items() if digest in wanted})
 
     def _found(self, layer: LayerProgress) -> None:
         """Have recorded what was here of a layer before anything was done for it."""
