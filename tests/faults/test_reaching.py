@@ -324,6 +324,24 @@ def test_one_silent_connection_condemns_the_idle_ones_to_the_same_address() -> N
         client.close()
 
 
+def test_one_that_is_ended_while_it_connects_condemns_no_idle_ones() -> None:
+    with Registry([IMAGE]) as registry, Names({HOST: [HERE]}) as names:
+        finder = Finder(resolve=names)
+        client, address = HttpClient("test", names=finder), Address("http", HOST, registry.address[1])
+        first, second = client.exchange(address, "GET", "/v2/"), client.exchange(address, "GET", "/v2/")
+        first.send()
+        first.read_up_to(1000)
+        finder.forget(HOST)
+        names.fault = "silence"
+        with later(0.3, first.close), later(0.6, second.abort), pytest.raises(UnreachableError):
+            second.send()
+
+        idle = client.idle.take(address, None)
+        assert idle is not None
+        idle.close()
+        client.close()
+
+
 def test_where_large_packets_vanish_the_next_connections_ask_for_small_ones() -> None:
     head_first = On(StallAfter(0, seconds=0.1), kind="blob")
     with (

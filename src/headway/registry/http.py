@@ -257,9 +257,10 @@ class Exchange:
         try:
             yield
         except (TimeoutError, UnreachableError):
-            self._client.idle.drop(self._address)
-            if self._connection is not None:
-                self._connection.fell_silent()
+            if not self._aborted:  # what is ended while it connects says nothing of the others
+                self._client.idle.drop(self._address)
+                if self._connection is not None:
+                    self._connection.fell_silent()
             raise
 
     def read(self) -> bytes:
