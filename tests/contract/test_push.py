@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -92,14 +93,16 @@ class House:
         [done] = self.push_at_once(pusher, [reference])
         return done
 
-    def push_at_once(self, pusher: SimulatedPusher, references: Sequence[Reference]) -> list[PushDone]:
+    def push_at_once(
+        self, pusher: SimulatedPusher, references: Sequence[Reference], sources: Sequence[Reference] = (SOURCE,)
+    ) -> list[PushDone]:
         async def run() -> list[PushDone]:
             async with pushing(self.settings, self.stores, pusher=pusher, clock=quickly) as image_pusher:
                 works = [image_pusher.push(PushRequest(each), self.events.append) for each in references]
                 return await asyncio.gather(*works)
 
-        for reference in references:
-            Tagger(self.stores).tag(str(SOURCE), str(reference))
+        for source, reference in zip(itertools.cycle(sources), references, strict=False):
+            Tagger(self.stores).tag(str(source), str(reference))
         return asyncio.run(run())
 
     def failure(self, pusher: SimulatedPusher, reference: Reference) -> HeadwayError:
@@ -283,6 +286,31 @@ def test_where_its_blobs_are_here_an_image_keeps_its_manifest_whatever_else_coul
     done = house.push(SimulatedPusher(registry), Reference.parse("elsewhere.test/new/image:1"))
 
     assert (done.digest, done.came_as) == (IMAGE.manifest_digest, None)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_images_that_are_pushed_at_once_each_has_the_blobs_that_its_manifest_may_name(
+    house: House, order: int
+) -> None:
+    other = images.image(LAYERS, compression="zstd", config={"Cmd": ["sh"]}, tag="1")
+    house.settings = msgspec.structs.replace(house.settings, retain_layer_blobs=True)
+    house.pull(SimulatedRegistry([other], repository="other/image"), ELSEWHERE)
+    house.pull(SimulatedRegistry([IMAGE]))
+    registry = SimulatedRegistry()
+    tags = [Reference.parse(f"third.test/new/image:{tag}") for tag in ("gzip", "zstd")]
+
+    house.push_at_once(SimulatedPusher(registry), tags[::order], [SOURCE, ELSEWHERE][::order])
+
+    packed = {
+        tag.tag: [
+            each["mediaType"].rpartition("+")[2]
+            for each in json.loads(registry.content("new/image", tag.tag or ""))["layers"]
+        ]
+        for tag in tags
+    }
+    assert packed == {tag.tag: [tag.tag] * 3 for tag in tags}
+    there = json.loads(registry.content("new/image", "gzip"))["layers"]
+    assert not {each["digest"] for each in there} & set(other.layers)
 
 
 def test_what_another_compressor_has_brought_before_is_not_sent_again(pulled: House) -> None:

@@ -1,6 +1,6 @@
 """Layers on their way to registries, each once however many pushes wait for it (moby-behaviour 2.7).
 
-Rule 1: a layer is shared by all pushes to one repository, whatever their tags.
+Rule 1: a layer is shared by all pushes to one repository, whatever their tags, whose manifests may name the same blob.
 Rule 2: it is asked for, then mounted from another repository, and only then sent.
 Rule 3: what is sent is asked for first, too, where it is worth a question.
 Rule 4: a pair (diff ID, blob digest) is recorded here only where it was known before, or both were computed over the
@@ -64,11 +64,11 @@ class LayerToPush(msgspec.Struct, frozen=True):
     unfit: frozenset[Digest] = frozenset()
     keeps_manifest: bool = False
 
-    def may_be(self, blob: LayerBlob) -> bool:
+    def may_be(self, blob: Digest) -> bool:
         """Tell whether its image's manifest may name a blob that holds it."""
-        if self.own is not None and blob.digest == self.own.digest:
+        if self.own is not None and blob == self.own.digest:
             return True
-        return not self.keeps_manifest and blob.digest not in self.unfit
+        return not self.keeps_manifest and blob not in self.unfit
 
 
 class PushedBlob(msgspec.Struct, frozen=True):
@@ -116,14 +116,21 @@ class LayerPushes:
             NoRecipeError: It is not there, and its bytes cannot be made.
             HeadwayError: It could not be brought.
         """
+        has_begun = False
 
         async def start(report: Listener) -> PushedBlob:
+            nonlocal has_begun
+            has_begun = True
             return await _LayerPush(self._tools, self._stores, self._contents, target, layer, ask, report).run(
                 self._slots
             )
 
         key = (target.endpoint.host, target.repository, layer.diff_id)
-        return await self._flights.join(key, start, listener, way=(target, layer.own))
+        while True:
+            pushed = await self._flights.join(key, start, listener, way=(target, layer.own))
+            # Another image's manifest may name what this one's may not, or leave the layer where it is.
+            if has_begun or (pushed.how is not PushPhase.SKIPPED and layer.may_be(pushed.digest)):
+                return pushed
 
 
 class _LayerPush:
@@ -160,7 +167,7 @@ class _LayerPush:
             self._report(PushPhase.WAITING)
         async with slots.slot():
             known = await self._tools.lanes.database(self._metadata.blobs_of, self._layer.diff_id)
-            blobs = list(filter(self._layer.may_be, known))
+            blobs = [blob for blob in known if self._layer.may_be(blob.digest)]
             return await self._brought(blobs, effort_for(self._layer.size))
 
     async def _brought(self, blobs: Sequence[LayerBlob], effort: Effort) -> PushedBlob:
