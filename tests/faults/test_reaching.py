@@ -259,6 +259,15 @@ def test_an_address_that_takes_connections_and_says_nothing_is_tried_behind_the_
         client.close()
 
 
+def test_without_name_servers_too_an_address_that_fell_silent_is_tried_behind_the_others() -> None:
+    book = AddressBook({HOST: ["127.0.0.2", HERE]})
+    with Names({}, "SERVFAIL") as names:
+        finder = Finder(book, names)
+        finder.fell_silent(HOST, "127.0.0.2")
+
+        assert finder.lookup(HOST, seconds=1.0) == [HERE, "127.0.0.2"]
+
+
 NOWHERE = "255.255.255.255"
 """An address that the kernel has no TCP route to, as those of IPv6 are where there is none."""
 

@@ -74,11 +74,9 @@ class Names:
             require()
             if time.monotonic() >= until:
                 break
-        if lookup.found:
-            return race_order(lookup.found, good, self.book.silent(host))
-        if good and not isinstance(lookup.error, UnicodeError):
-            return list(good)
-        raise lookup.error or LookupTimeoutError
+        if not lookup.found and (not good or isinstance(lookup.error, UnicodeError)):
+            raise lookup.error or LookupTimeoutError
+        return race_order(lookup.found or good, good, self.book.silent(host))
 
     def connected(self, host: str, address: str) -> None:
         """Remember an address that took a connection."""
