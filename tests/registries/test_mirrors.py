@@ -196,6 +196,18 @@ def test_where_a_mirrors_tag_is_old_and_no_longer_to_be_had_the_registrys_own_co
     assert "received 0 B" in again.stderr
 
 
+def test_what_a_mirrors_old_tag_has_brought_counts_as_received_and_not_as_here(tmp_path: Path) -> None:
+    base = images.noise_layer(1_000_000, seed=11)
+    old, new = (images.image([base, images.noise_layer(100_000, seed=seed)]) for seed in (7, 8))
+    with Registry([old]) as mirror, Registry([new]) as origin:
+        mirror.remove(old.layers[1])
+        done = pull(tmp_path, origin.host, mirror.url)
+
+    assert done.returncode == 0, done.stderr
+    assert "already here 0 B" in done.stderr
+    assert 1.0 <= received(done) < 1.1
+
+
 def test_what_neither_mirror_nor_registry_has_is_missing_once(tmp_path: Path) -> None:
     with Registry([OLD]) as mirror, Registry([OLD]) as origin:
         mirror.remove(OLD.layers[0])

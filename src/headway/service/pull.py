@@ -13,7 +13,7 @@ from operator import eq
 from headway.errors import HeadwayError, IntegrityError, NotFoundError, PullIncompleteError, StoreError
 from headway.interfaces.garbage import Lease
 from headway.interfaces.registries import Meter
-from headway.interfaces.traffic import on_errand
+from headway.interfaces.traffic import account, on_errand
 from headway.oci.digest import ChainID, Digest
 from headway.oci.reference import Reference
 from headway.service.blob_transfer import Cost
@@ -21,6 +21,7 @@ from headway.service.companions import Companions
 from headway.service.disk_care import DiskCare
 from headway.service.planning import Planner
 from headway.service.progress import (
+    LayerProgress,
     Notice,
     PullDone,
     PullStarted,
@@ -120,10 +121,12 @@ class _Pull:
         self._report = report
         self.images = RemoteImages(tools, transfers, stores, request, report)
         self._layers: list[Layer] = []
+        self._found: dict[Digest, int] = {}  # bytes of each layer that were here when it was first looked at
+        self._in_vain: Cost | None = None  # of an image that it was not about
         self._lease: Lease  # from when it is known what the name stands for
 
     async def run(self) -> PullDone:
-        began = self._tools.clock()
+        began, charged = self._tools.clock(), _charged()
         digest = await self.images.resolve()
         try:
             return await self._run(digest, began)
@@ -132,7 +135,17 @@ class _Pull:
             corrected = await self.images.corrected(digest)
             if corrected is None:
                 raise
+        self._begin_anew(charged)
         return await self._run(corrected, began)
+
+    def _begin_anew(self, charged: Cost) -> None:
+        """Keep what the other image has cost, and know nothing else of it."""
+        now = _charged()
+        self._in_vain = Cost(
+            now.received - charged.received, retries=dict(Counter(now.retries) - Counter(charged.retries))
+        )
+        self.images = RemoteImages(self._tools, self._transfers, self._stores, self._request, self._report)
+        self._layers = []
 
     async def _run(self, digest: Digest, began: float) -> PullDone:
         with self._stores.leases.hold(lease_purpose(self._request), digest) as self._lease:
@@ -174,8 +187,12 @@ class _Pull:
         sources = self.images.sources(layer.descriptor)
         repository = self._reference.repository
         return await self._transfers.layer(
-            layer.diff_id, layer.descriptor, sources, repository, self._report, companions
+            layer.diff_id, layer.descriptor, sources, repository, self._progressed, companions
         )
+
+    def _progressed(self, layer: LayerProgress) -> None:
+        self._found.setdefault(layer.digest, layer.held)
+        self._report(layer)
 
     def _tell(self, text: str) -> None:
         self._report(Notice(self._reference.familiar, text))
@@ -209,11 +226,14 @@ class _Pull:
         images = self.images
         costs = [images.config_cost, *costs]
         layers = sum(e.descriptor.size for e in self._layers)
-        kept = sum(cost.kept for cost in costs)
+        here += sum(cost.kept for cost in costs)
+        if self._in_vain is not None:  # some of what is here it has brought itself
+            costs.append(self._in_vain)
+            here = sum(self._found.get(e.descriptor.digest, 0) for e in self._layers)
         return Receipt(
-            needed=layers - here - kept + images.manifest_bytes + images.config_bytes,
+            needed=layers - here + images.manifest_bytes + images.config_bytes,
             received=images.manifest_bytes + sum(cost.received for cost in costs),
-            here=here + kept,
+            here=here,
             retries=dict(sum((Counter(cost.retries) for cost in costs), images.asker.retries)),
             seconds=seconds,
             quotas=images.asker.quotas(),
@@ -248,3 +268,9 @@ class _Pull:
             return self._stores.ingests.held(layer.descriptor.digest)
         except StoreError:
             return 0  # the disk is why we are here: claim nothing
+
+
+def _charged() -> Cost:
+    """Return what has been charged so far to whoever pulls."""
+    charged = account()
+    return Cost() if charged is None else Cost(charged.received_bytes, retries=dict(charged.retries))

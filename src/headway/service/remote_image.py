@@ -182,7 +182,6 @@ class RemoteImages:
         Raises:
             HeadwayError: Something of it cannot be had, or is not what it should be.
         """
-        self._documents = []
         root, manifest = await self._choose(digest, lease)
         config = await self._config(manifest, lease)
         layers = _pair(manifest, config)
