@@ -33,11 +33,13 @@ START_SECONDS = 2.0  # of the command, on a busy machine
 USER, PASSWORD = "me", "correct-horse-battery"
 
 
-def pull(tmp_path: Path, origin: str, *mirrors: str, home: str = "/nonexistent") -> subprocess.CompletedProcess[str]:
+def pull(
+    tmp_path: Path, origin: str, *mirrors: str, home: str = "/nonexistent", how: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
     file = tmp_path / "daemon.json"
     file.write_text(json.dumps({"mirrors": {origin: list(mirrors)}}))
     headway = Cli(tmp_path / "root", {"HOME": home})
-    return headway("pull", "--config-file", file, f"{origin}/test/image")
+    return headway("pull", "--config-file", file, *how, f"{origin}/test/image")
 
 
 def received(done: subprocess.CompletedProcess[str]) -> float:
@@ -194,6 +196,16 @@ def test_where_a_mirrors_tag_is_old_and_no_longer_to_be_had_the_registrys_own_co
     assert done.returncode == 0, done.stderr
     assert IMAGE.manifest_digest in done.stdout
     assert "received 0 B" in again.stderr
+
+
+@pytest.mark.parametrize("how", [["--dry-run"], ["--max-bytes", "10M"]])
+def test_what_is_planned_where_a_mirrors_tag_is_old_is_the_registrys_own(tmp_path: Path, how: list[str]) -> None:
+    with Registry([OLD]) as mirror, Registry([IMAGE]) as origin:
+        mirror.remove(OLD.image_id)
+        done = pull(tmp_path, origin.host, mirror.url, how=how)
+
+    assert done.returncode == 0, done.stderr
+    assert IMAGE.manifest_digest in done.stdout
 
 
 def test_what_a_mirrors_old_tag_has_brought_counts_as_received_and_not_as_here(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from headway.distribution.room import Forecast, Space
-from headway.errors import HeadwayError, PullIncompleteError
+from headway.errors import HeadwayError, IntegrityError, NotFoundError, PullIncompleteError
 from headway.interfaces.traffic import on_errand
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
@@ -116,15 +116,28 @@ class Planner:
         images = RemoteImages(self._tools, self._transfers, self._stores, request, report)
         try:
             with on_errand(image=request.reference.familiar):
-                digest = await images.resolve()
-                with self._stores.leases.hold(lease_purpose(request), digest) as lease:
-                    image = await images.read(digest, lease)
+                image = await self._image(images, request)
         except HeadwayError as error:
             raise PullIncompleteError(
                 request.reference.familiar, error, kept_bytes=0, total_bytes=0, whole_layers=0, layers=0
             ) from error
         answer_bytes = images.config_cost.received - images.config_bytes or USUAL_ANSWER_BYTES
         return await self._tools.lanes.disk(self._plan, request, image, answer_bytes)
+
+    async def _image(self, images: RemoteImages, request: PullRequest) -> RemoteImage:
+        """Return the image that a pull would bring: the registry's, where a mirror's old one is gone."""
+        digest = await images.resolve()
+        try:
+            return await self._read(images, request, digest)
+        except (NotFoundError, IntegrityError):
+            corrected = await images.corrected(digest)
+            if corrected is None:
+                raise
+        return await self._read(images, request, corrected)
+
+    async def _read(self, images: RemoteImages, request: PullRequest, digest: Digest) -> RemoteImage:
+        with self._stores.leases.hold(lease_purpose(request), digest) as lease:
+            return await images.read(digest, lease)
 
     def _plan(self, request: PullRequest, image: RemoteImage, answer_bytes: int) -> PullPlan:
         name = request.reference.familiar
