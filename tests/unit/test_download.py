@@ -617,6 +617,44 @@ def test_who_cannot_be_asked_for_the_rest_of_wrong_bytes_is_waited_for_as_for_a_
     assert action == SetAside()
 
 
+def test_who_compared_only_what_others_had_left_is_asked_for_the_rest() -> None:
+    driver = download(sources=3)
+    driver.report(driver.fetch())
+
+    doubt = driver.verify(error=MISMATCH)
+    rest = compared(driver, doubt, 60, error=NotFoundError("blob", "b"))
+    last = compared(driver, rest)
+
+    assert [asked(doubt), asked(rest), asked(last)] == [(1, 0, SIZE), (2, 60, SIZE), (2, 0, 60)]
+    assert compared(driver, last, 60) == SetAside()
+
+
+def test_one_that_is_away_uses_up_no_attempts_of_another_that_could_mend_wrong_bytes() -> None:
+    driver = download(sources=4)
+    driver.report(driver.fetch())
+    away = compared(driver, driver.verify(error=MISMATCH))
+    assert isinstance(away, Fetch)
+
+    last = driver.end(away, 0, error=UnreachableError("r", Fault.REFUSED))
+
+    assert [asked(away), asked(last)] == [(2, 0, SIZE), (3, 0, SIZE)]
+
+
+def test_who_can_be_connected_to_again_is_asked_for_what_he_has_not_said_of_wrong_bytes() -> None:
+    driver = download(sources=4)
+    driver.report(driver.fetch())
+    action = compared(driver, driver.verify(error=MISMATCH))
+    fetches: list[Fetch] = []
+    while isinstance(action, Fetch):
+        fetches.append(action)
+        action = driver.end(action, 30 if action.source == 2 else 0, error=UnreachableError("r", Fault.STALLED))
+
+    assert isinstance(action, Wait)
+    driver.machine.returned(now=driver.now)
+    assert [fetch.source for fetch in fetches] == [2, 3, 2]
+    assert asked(driver.next()) == (2, 30, SIZE)
+
+
 def test_who_answers_ranges_wrongly_twice_is_asked_for_everything_and_for_nothing_beside_that() -> None:
     driver = Driver((0, BIG // 2), size=BIG, streams=4)
 

@@ -273,15 +273,14 @@ class BlobDownload:
         self.source = self._failed_source = fetch.source
         self._cause = error
         self._count_refusal(error)
-        others = self._others() if self._unmended is None else []
+        others = self._others() if self._unmended is None else self._who_said_less()
         if not error.retryable and others:
             self._due[self.source] = math.inf  # the next source may have the blob all the same
             self._turn_to(others)
             return
         decision = self.retries.failed(error, now=now, brought_bytes=new_bytes > 0)
         if self._unmended is not None and (isinstance(decision, GiveUp) or self.retries.is_out_of_attempts):
-            self._due[self.source] = math.inf
-            self._ask_who_said_less(self._unmended)
+            self._wrong(self._unmended)
             return
         if isinstance(decision, GiveUp):
             self._give_up(decision.error)
@@ -307,11 +306,13 @@ class BlobDownload:
     def _turn_to(self, sources: list[int]) -> None:
         """Ask the one that may be asked soonest next."""
         self.source = min(sources, key=lambda source: self._due[source])
+        if self._unmended is not None:
+            self._doubts = list(self._said[self.source].gaps(self._size))
 
     def returned(self, *, now: float) -> None:
         """Report that the source whose failure the last `Wait` tells can be connected to again: it is asked now."""
-        self.source = self._failed_source
-        self._due[self.source] = now
+        self._due[self._failed_source] = now
+        self._turn_to([self._failed_source])
 
     def verified(self, *, error: HeadwayError | None, failed_at: int | None = None) -> None:
         """Report the end of a `Verify`: the digest is right, or `error` says how it differs.
@@ -340,10 +341,21 @@ class BlobDownload:
 
     def _ask_who_said_less(self, error: HeadwayError) -> None:
         """Let nobody settle alone that bytes are wrong for good: whoever sent them first may do so each time."""
-        for source in self._others() if not self.retries.is_out_of_attempts else ():
-            if unsaid := list(self._said[source].gaps(self._size)):
-                self.source, self._doubts, self._unmended = source, unsaid, error
-                return
+        sources = [*self._who_said_less(), *self._unsaid_by([self.source])]
+        if not sources or self.retries.is_out_of_attempts:
+            self._wrong(error)
+            return
+        self._unmended = error
+        self._turn_to(sources)
+
+    def _who_said_less(self) -> list[int]:
+        """Return the other sources that have not sent or compared every byte."""
+        return self._unsaid_by(self._others())
+
+    def _unsaid_by(self, sources: list[int]) -> list[int]:
+        return [source for source in sources if next(self._said[source].gaps(self._size), None) is not None]
+
+    def _wrong(self, error: HeadwayError) -> None:
         self._error = error
         self._state = _State.WRONG
 
