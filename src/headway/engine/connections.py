@@ -82,12 +82,13 @@ class BoundedServer(web.Server):
 class _Connection(RequestHandler):
     """One connection; it has to send its next request within a time, headers and all."""
 
-    __slots__ = ("_body", "_deadline")
+    __slots__ = ("_body", "_deadline", "_has_ended")
 
     def __init__(self, manager: BoundedServer, **settings: Any) -> None:  # noqa: ANN401  # passed on
         super().__init__(manager, **settings)
         self._deadline: asyncio.TimerHandle | None = None
         self._body: StreamReader | None = None  # of the newest request
+        self._has_ended = False  # its client has sent everything
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
@@ -119,20 +120,23 @@ class _Connection(RequestHandler):
         is_whole = self._body is not None and self._body.is_eof()
         if self.transport is None or not (is_answering and is_whole and _still_listens(self.transport)):
             return False
-        self._look()
+        self._has_ended = True
+        self._close_behind_last()
+        self._loop.call_later(LOOK_SECONDS, self._look)
         return True
 
     def _look(self) -> None:
-        """End the connection once all is answered or its client has left; the loop, which saw the end, does not."""
+        """End the connection once its client has left, too: the loop, which has seen the end, does not look again."""
         if self.transport is None:
             return
-        awaits = self._waiter is not None
-        if (awaits and not self._messages) or not _still_listens(self.transport):
+        if _still_listens(self.transport):
+            self._loop.call_later(LOOK_SECONDS, self._look)
+        else:
             self.force_close()
-            return
-        if len(self._messages) <= awaits:  # the last request is being answered, or about to be
-            self.close()
-        self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def _close_behind_last(self) -> None:
+        if self._has_ended and not self._messages:
+            self.close()  # once what is being answered is
 
     def handle_error(
         self,
@@ -160,6 +164,7 @@ class _Connection(RequestHandler):
 
     def request_came(self) -> None:
         """Take note that the headers of a request are whole."""
+        self._close_behind_last()
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
