@@ -238,13 +238,14 @@ def test_keys_of_a_container_are_known_in_any_case_as_go_reads_them(running: Dae
 
 
 def test_a_container_has_the_keys_that_clients_take_to_be_there(running: Daemon) -> None:
-    made(running, "keys", Memory=1, NetworkMode="", Binds=None)
+    made(running, "keys", Memory=1, NetworkMode="", Binds=None, RestartPolicy={"Name": "always"})
 
     shown = running.ask("GET", "/containers/keys/json").json
     host = shown["HostConfig"]
 
     assert shown["Config"]["Labels"] == {}
-    assert (host["NetworkMode"], host["RestartPolicy"]["Name"], host["LogConfig"]["Config"]) == ("default", "", {})
+    assert (host["NetworkMode"], host["LogConfig"]["Config"]) == ("default", {})
+    assert host["RestartPolicy"] == {"Name": "always", "MaximumRetryCount": 0}
     assert (host["Memory"], host["CpuShares"], host["Privileged"], host["Binds"]) == (1, 0, False, None)
     running.ask("DELETE", "/containers/keys")
 

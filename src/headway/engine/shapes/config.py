@@ -100,5 +100,10 @@ def container_config(config: Mapping[str, object]) -> dict[str, object]:
 
 def host_config(config: Mapping[str, object]) -> dict[str, object]:
     """Return a container's host config: what it was given, and the keys that clients take to be there."""
-    given = {key: value for key, value in config.items() if value is not None or key not in _HOST}
+    given = {key: _completed(key, value) for key, value in config.items() if value is not None or key not in _HOST}
     return {**_HOST, **given, "NetworkMode": config.get("NetworkMode") or "default"}
+
+
+def _completed(key: str, value: object) -> object:
+    known = _HOST.get(key)
+    return {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
