@@ -354,8 +354,9 @@ def test_a_working_directory_is_made_with_the_container(client: docker.DockerCli
         made.remove()
         there.remove()
     before = len(client.containers.list(all=True))
-    with pytest.raises(APIError, match="Cannot mkdir: /etc/hello is not a directory"):
+    with pytest.raises(APIError, match="Cannot mkdir: /etc/hello is not a directory") as refused:
         client.containers.create(f"{name}:latest", "run", working_dir="/etc/hello")
+    assert refused.value.status_code == 400
     assert len(client.containers.list(all=True)) == before
 
 

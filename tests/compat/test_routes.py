@@ -250,6 +250,16 @@ def test_a_container_has_the_keys_that_clients_take_to_be_there(running: Daemon)
     running.ask("DELETE", "/containers/keys")
 
 
+def test_a_container_has_no_volumes_whatever_it_asks_for(running: Daemon) -> None:
+    body = json.dumps({"Cmd": ["run"], "Volumes": {"/data": {}}, "HostConfig": {"Binds": ["named:/x"]}}).encode()
+    running.ask("POST", "/containers/create?name=bound", body=body, Content_Type="application/json")
+
+    shown = running.ask("GET", "/containers/bound/json").json
+
+    assert (shown["Mounts"], shown["Config"]["Volumes"]) == ([], {"/data": {}})
+    running.ask("DELETE", "/containers/bound")
+
+
 def test_a_list_of_containers_quotes_arguments_with_spaces_and_no_others(running: Daemon) -> None:
     body = json.dumps({"Entrypoint": ["/my tool"], "Cmd": ["-c", "echo $HOME", "a;b", "it's", "{}"]}).encode()
     running.ask("POST", "/containers/create?name=quoted", body=body, Content_Type="application/json")

@@ -110,6 +110,14 @@ def test_filters_say_which(stores: Stores, filters: dict[str, list[str]], gone: 
     assert {name for image_id, name in names.items() if image_id not in left(stores)} == gone
 
 
+def test_an_image_without_a_config_does_not_have_a_label(stores: Stores) -> None:
+    image_id = add_image(stores, config={"config": None})
+
+    pruner(stores).prune({**ALL, "label": ["keep"]})
+
+    assert left(stores) == {image_id}
+
+
 @pytest.mark.parametrize("created", ["", "yesterday"])
 def test_an_image_that_does_not_say_when_it_was_made_is_not_older_than_anything(stores: Stores, created: str) -> None:
     image_id = add_image(stores, created=created)
