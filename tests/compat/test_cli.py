@@ -196,6 +196,13 @@ def test_usage_names_the_command_to_read_more_with(headway: Cli) -> None:
         ),
         (["outdated", "a:b:c"], "invalid reference format: 'a:b:c'", ""),
         (["pull", "me:s3:cr@t@a.example/x"], "invalid reference format: '...@a.example/x'", ""),
+        (["push", "me:s3cret@a.example:5000"], "invalid reference format: '...@a.example:5000'", ""),
+        (["pull", "app:1@sha256:12"], "invalid reference format: 'app:1@sha256:12'", ""),
+        (
+            ["pull", "https://me:a://b@a.example/x"],
+            "invalid reference format: 'https://...@a.example/x' (a name has no https:// before it: ...@a.example/x)",
+            "",
+        ),
         (
             ["pull", "https://me:s3cret@a.example:5000/x"],
             "invalid reference format: 'https://...@a.example:5000/x' "

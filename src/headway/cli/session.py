@@ -13,7 +13,7 @@ from headway.errors import InvalidReferenceError
 from headway.oci.reference import Reference
 from headway.settings import Settings, default_data_root, load
 
-_LOGIN = re.compile(r"[^/:@]+:.*@(?=[^/@]+/)")  # before a host, as in a URL
+_LOGIN = re.compile(r"[^/:@]+:.*@(?=[^/@]+/|[^/:@]+\.[^/:@]+(:\d+)?\Z)")  # before a host, as in a URL, and no digest
 
 
 def settings_of(options: Namespace, **flags: object) -> Settings:
@@ -53,7 +53,7 @@ def reference_of(name: str) -> Reference:
     except InvalidReferenceError as error:
         if name and name in str(error):
             raise
-        scheme, mark, rest = name.rpartition("://")
+        scheme, mark, rest = name.partition("://") if "://" in name else ("", "", name)
         rest = _LOGIN.sub("...@", rest)
         hint = f" (a name has no {scheme}:// before it: {rest})" if scheme else ""
         raise InvalidReferenceError(f"{error}: {scheme + mark + rest!r}{hint}") from None
