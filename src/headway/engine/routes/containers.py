@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 from typing import Any
 
 import msgspec
@@ -122,6 +123,8 @@ class ContainerRoutes:
             config["Entrypoint"] = None
         if not config.get("Cmd") and not config.get("Entrypoint"):
             raise InvalidQueryError("no command specified")
+        if path := config.get("WorkingDir"):
+            config["WorkingDir"] = posixpath.normpath("/" + path.lstrip("/"))
         try:
             container = self._containers.create(
                 image, name=name, config=_text(config), host_config=_text(host_config), platform=str(platform or "")
