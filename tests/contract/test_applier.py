@@ -436,6 +436,12 @@ def test_whiteouts_alone_keep_no_directory_that_is_whited_out(apply: Apply, root
     assert report.implicit == ()
 
 
+def test_a_directory_that_is_whited_out_goes_however_many_it_holds(apply: Apply, root: Path) -> None:
+    apply(*[whiteout(f"p/d/{number}/f") for number in range(100)], whiteout("p/d"))  # more than stay open
+
+    assert tree(root) == {"p": "/", "p/d": "whiteout"}
+
+
 @pytest.mark.parametrize(
     "kept",
     [file("d/e/f"), directory("d/e/f"), symlink("d/e/f", "x"), hardlink("d/e/f", "below")],

@@ -316,6 +316,7 @@ class Unpacker:
         """
         self._handoff.note(path)
         if self._directories.hide(parent, name) and self._is_hollow(self._direct(path)):
+            parent = self._root.directory(path.rpartition(b"/")[0])  # again: looking has opened others
             self._directories.hide(self._clear(parent, path), name)
 
     def _is_hollow(self, path: bytes) -> bool:
