@@ -442,6 +442,22 @@ def test_a_directory_that_is_whited_out_goes_however_many_it_holds(apply: Apply,
     assert tree(root) == {"p": "/", "p/d": "whiteout"}
 
 
+def test_what_keeps_a_directory_is_looked_for_once(apply: Apply, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    scan = os.scandir
+
+    def noting(descriptor: int) -> os._ScandirIterator[str]:
+        looked.append(descriptor)
+        return scan(descriptor)
+
+    monkeypatch.setattr("headway.layers.unpacker.os.scandir", noting)
+    nested = ["/".join("d" * depth) for depth in range(1, 101)]
+
+    apply(file(f"{nested[-1]}/f"), *map(whiteout, nested))
+
+    assert len(looked) <= 2 * len(nested)
+
+
 @pytest.mark.parametrize(
     "kept",
     [file("d/e/f"), directory("d/e/f"), symlink("d/e/f", "x"), hardlink("d/e/f", "below")],

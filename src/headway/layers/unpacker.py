@@ -320,20 +320,28 @@ class Unpacker:
             self._directories.hide(self._clear(parent, path), name)
 
     def _is_hollow(self, path: bytes) -> bool:
-        """Tell whether a directory has nothing but whiteouts, in directories that no entry described."""
-        pending = [path]
+        """Tell whether a directory has nothing but whiteouts, in directories that no entry described.
+
+        What keeps one keeps all that it is in, for as long as they are there: nobody looks for that twice.
+        """
+        implicit, solid = self._directories.implicit, self._directories.solid
+        way: list[int] = []
+        pending = [(0, path)]
         while pending:
-            path = pending.pop()
-            if self._absent.holds(path):
-                return False
+            depth, path = pending.pop()
             descriptor = os.open(b".", LISTED, dir_fd=self._root.directory(path, create=False))
             try:
+                way[depth:] = [os.fstat(descriptor).st_ino]
                 with os.scandir(descriptor) as found:
                     for each in found:
-                        if each.inode() in self._directories.implicit:
-                            pending.append(path + b"/" + os.fsencode(each.name))
+                        if each.inode() in implicit and each.inode() not in solid:
+                            pending.append((depth + 1, path + b"/" + os.fsencode(each.name)))
                         elif not is_whiteout(each.stat(follow_symlinks=False)):
+                            solid.update(way)
                             return False
+                if self._absent.holds(path):
+                    solid.update(way)
+                    return False
             finally:
                 os.close(descriptor)
         return True
