@@ -30,7 +30,7 @@ def target(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "target with space"
     path.mkdir()
     yield path
-    while mounts.is_ours(str(path)):
+    while mounts.sources(str(path)):
         mounts.unmount(str(path))
 
 
@@ -281,7 +281,7 @@ class TestOverlay2(DriverContract):
         with pytest.raises(Exception, match="No such file"):
             Overlay2Driver().mount([*trees, gone], target)
 
-        assert not mounts.is_ours(str(target))
+        assert not mounts.sources(str(target))
 
 
 class TestVfs(DriverContract):

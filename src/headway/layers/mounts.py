@@ -73,14 +73,10 @@ def bind(source: str, target: str) -> None:
         raise _failure(target)
 
 
-def is_ours(target: str) -> bool:
-    """Tell whether what is mounted topmost at `target` was mounted by `mount`."""
+def sources(target: str) -> list[str]:
+    """Return the source of each mount at `target`, the topmost last; ours is `SOURCE`."""
     wanted = os.path.realpath(target)
-    source = None
-    for mounted in _mounted():
-        if mounted.target == wanted:
-            source = mounted.source
-    return source == SOURCE
+    return [mounted.source for mounted in _mounted() if mounted.target == wanted]
 
 
 def ours() -> set[str]:

@@ -114,8 +114,8 @@ class Overlay2Driver:
             StoreError: The kernel refused.
         """
         with disk_failures(str(target)):
-            while self.is_mounted(target):
-                if not mounts.is_ours(str(target)):
+            while mounts.SOURCE in (sources := mounts.sources(str(target))):
+                if sources[-1] != mounts.SOURCE:
                     raise ConflictError(f"{target} is in use: something else is mounted over it")
                 try:
                     mounts.unmount(str(target))
@@ -127,7 +127,7 @@ class Overlay2Driver:
     def is_mounted(self, target: Path) -> bool:
         """Tell whether something of Headway's is mounted at `target`, be it below what others have mounted there."""
         with disk_failures(str(target)):
-            return os.path.realpath(target) in mounts.ours()
+            return mounts.SOURCE in mounts.sources(str(target))
 
     def create(self, place: RwPlace, trees: Sequence[Tree], options: Mapping[str, str]) -> None:
         """Make the directories of a read-write layer; the only option is ``size``, where there are project quotas.
