@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -257,3 +258,18 @@ def test_a_refusal_by_a_constraint_is_left_to_the_caller(path: Path) -> None:
 def test_a_directory_that_is_absent_is_an_error_of_the_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         Database.open(tmp_path / "absent" / "headway.db")
+
+
+def test_reading_everything_keeps_nothing(path: Path) -> None:
+    with open_first(path) as database:
+        with database.transaction():
+            for number in range(500):
+                add(database, f"{number}" + "x" * 10_000)
+        tracemalloc.start()
+        try:
+            database.read_all()
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert most < 1_000_000

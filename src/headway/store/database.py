@@ -17,7 +17,7 @@ from threading import RLock
 from typing import Any, Self, TypeAlias
 
 from headway.errors import StoreTooNewError
-from headway.store.database_failures import database_errors, is_disk_full
+from headway.store.database_failures import database_errors, is_disk_full, read_all
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
 from headway.store.record_log import LEAST_BYTES, RecordLog
@@ -161,6 +161,15 @@ class Database:
         """
         with self._lock, database_errors(self._path):
             return self._connection.execute(sql, parameters).fetchall()
+
+    def read_all(self) -> None:
+        """Read every row of every table.
+
+        Raises:
+            StoreError: The disk failed, or the database is damaged.
+        """
+        with self._lock, database_errors(self._path):
+            read_all(self._connection)
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
         """Change something; return how many rows it changed.

@@ -11,7 +11,7 @@ from headway.oci.digest import ChainID, DiffID, Digest, ImageID
 from headway.records import RwPlace
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
-from headway.store.database_failures import TABLES, faults_in
+from headway.store.database_failures import faults_in
 from headway.store.layer_rows import decode_report, tree_directory
 
 
@@ -138,8 +138,7 @@ class SqliteInventory:
                 yield from (f"the database: {line}" for line in faults_in(found))
             for table, _, parent, _ in self._database.query("PRAGMA foreign_key_check"):
                 yield f"the database: a row of {table} names one of {parent} that is not there"
-            for (table,) in self._database.query(TABLES):
-                self._database.query(f"SELECT * FROM {table}")  # noqa: S608  # it raises for text that is none
+            self._database.read_all()
         except StoreError as error:
             yield str(error)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from headway.errors import StoreCorruptError, StoreError
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
-from headway.store.database_failures import TABLES, database_errors, faults_in
+from headway.store.database_failures import database_errors, faults_in, read_all
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
 from headway.store.record_log import (
@@ -92,8 +92,7 @@ def _hidden_fault(root: DataRoot) -> str:
         with database_errors(root.database), closing(sqlite3.connect(root.database)) as connection:
             ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
             is_torn = connection.execute("PRAGMA foreign_key_check").fetchone() is not None
-            for (table,) in connection.execute(TABLES).fetchall():
-                connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # names of our own schema
+            read_all(connection)
     except StoreCorruptError as error:
         return str(error)
     for fault in faults_in(found):
