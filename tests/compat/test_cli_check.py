@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 
 from headway.store.lock import WriterLock
 from tests.fakes import images
-from tests.fakes.archives import docker_20, tar_of
+from tests.fakes.archives import docker_20, oci, tar_of
 from tests.fakes.cli import Cli
 from tests.faults.registry import Registry
 from tests.faults.volume import MIB, volume
@@ -275,12 +275,25 @@ def test_a_container_is_named_of_which_what_was_written_is_gone(
     assert [(each["kind"], each["name"]) for each in found["damaged"]] == [("container", name)]
 
 
+Archive = Callable[[images.Image], Mapping[str, bytes | str]]
+
+# An archive in OCI's layout brings a manifest, for which a registry could be asked that has never had it.
+ARCHIVES: list[Archive] = [docker_20, oci]
+
+
 @pytest.mark.parametrize("is_forgotten_before", [False, True])
+@pytest.mark.parametrize("archive", ARCHIVES)
 def test_what_came_from_a_file_comes_back_with_a_layer_that_a_pulled_image_shares(
-    headway: Cli, registry: Registry, tmp_path: Path, *, is_forgotten_before: bool
+    headway: Cli,
+    registry: Registry,
+    tmp_path: Path,
+    archive: Archive,
+    *,
+    is_forgotten_before: bool,
 ) -> None:
-    ours = images.image([BASE, LEANING], config={"Cmd": ["ours"]}, tag="docker.io/library/ours:1", compression="none")
-    (tmp_path / "ours.tar").write_bytes(tar_of(docker_20(ours)))
+    name = f"{registry.host}/ours:1"
+    ours = images.image([BASE, LEANING], config={"Cmd": ["ours"]}, tag=name)
+    (tmp_path / "ours.tar").write_bytes(tar_of(archive(ours)))
     headway("load", "-i", tmp_path / "ours.tar")
     shutil.rmtree(tree(headway, 0))
     if is_forgotten_before:
@@ -292,12 +305,13 @@ def test_what_came_from_a_file_comes_back_with_a_layer_that_a_pulled_image_share
     assert mended.returncode == 0, mended.stderr
     assert fetched(registry) == [APP.layers[0]]
     assert checked(headway, "--full")[1]["images"] == 3
-    assert headway("images", "-q", "--no-trunc", "ours:1").stdout.strip() == ours.image_id
+    assert headway("images", "-q", "--no-trunc", name).stdout.strip() == ours.image_id
 
 
-def test_what_came_from_a_file_and_lost_only_a_derived_tree_is_made_again(tmp_path: Path) -> None:
-    ours = images.image([BASE, LEANING], tag="docker.io/library/ours:1", compression="none")
-    (tmp_path / "ours.tar").write_bytes(tar_of(docker_20(ours)))
+@pytest.mark.parametrize("archive", ARCHIVES)
+def test_what_came_from_a_file_and_lost_only_a_derived_tree_is_made_again(tmp_path: Path, archive: Archive) -> None:
+    ours = images.image([BASE, LEANING], tag="docker.io/library/ours:1")
+    (tmp_path / "ours.tar").write_bytes(tar_of(archive(ours)))
     loaded = Cli(tmp_path / "loaded")
     loaded("load", "-i", tmp_path / "ours.tar")
     for derived in (loaded.data_root / "trees").glob("chain-*"):

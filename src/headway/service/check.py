@@ -254,13 +254,21 @@ class _Plan:
             if image.is_lost:
                 fault = "its layers or its config were gone at a start, and it was forgotten"
                 damage = self._damage(Kind.IMAGE, image.image_id, (fault,), [image])
-                if damage.remedy is Remedy.FETCH:
-                    yield msgspec.structs.replace(damage, fetch=None)
+                if self._is_here(image):
+                    yield msgspec.structs.replace(damage, remedy=Remedy.REBUILD, fetch=0)
                 else:
-                    yield msgspec.structs.replace(damage, remedy=Remedy.REBUILD) if self._is_here(image) else damage
+                    is_known = damage.remedy is Remedy.FETCH
+                    yield msgspec.structs.replace(damage, fetch=None) if is_known else damage
 
     def _is_here(self, image: StoredImage) -> bool:
-        """Tell whether everything that makes an image is here."""
+        """Tell whether everything that makes an image is here; what was pulled has more documents than are known."""
+        if any(Reference.parse(name).digest is not None for name in image.names):
+            return False
+        try:
+            for digest in image.blobs:
+                self._blobs.read(digest)
+        except HeadwayError:
+            return False
         config = config_of(self._blobs, image.image_id)
         return config is not None and all(diff_id in self._whole for diff_id in config.diff_ids)
 

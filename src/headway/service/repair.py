@@ -15,7 +15,7 @@ import msgspec
 
 from headway.errors import ConflictError, HeadwayError
 from headway.interfaces.inventory import Mending, StoredImage
-from headway.oci.digest import ChainID, DiffID, Digest
+from headway.oci.digest import ChainID, DiffID, Digest, ImageID
 from headway.oci.reference import Reference
 from headway.service.check import Checked, Kind, Remedy, config_of, sources
 from headway.service.progress import Report
@@ -102,7 +102,7 @@ class Repairer:
             image.image_id for damage in checked.damage if damage.remedy is Remedy.FETCH for image in damage.images
         }
         brought = received = 0
-        failed: list[tuple[str, HeadwayError]] = []
+        failed: dict[ImageID, tuple[str, HeadwayError]] = {}
         for image in checked.hurt:
             references = sources(image)
             if not references or image.image_id not in wanted:
@@ -111,10 +111,13 @@ class Repairer:
                 received += await self._bring(image, references, puller, report)
                 brought += 1
             except HeadwayError as error:
-                failed.append((references[-1].familiar, error))
+                failed[image.image_id] = (references[-1].familiar, error)
         derived = len(self._mending.derive_again())
-        brought += sum(map(self._record_anew, checked.hurt))
-        return Repaired(images=brought, received=received, derived=derived, failed=tuple(failed))
+        for image in checked.hurt:
+            if self._record_anew(image):
+                brought += 1
+                failed.pop(image.image_id, None)  # others have brought what it lacked
+        return Repaired(images=brought, received=received, derived=derived, failed=tuple(failed.values()))
 
     async def _bring(self, image: StoredImage, references: Sequence[Reference], puller: Puller, report: Report) -> int:
         """Pull an image by one of its names, the first that works; return the bytes that came."""
