@@ -66,6 +66,8 @@ def unpack(trees: Sequence[Tree], directory: Path, *, force: bool = False) -> Un
         directory.mkdir(parents=True, exist_ok=True)
         if not force and os.listdir(directory):
             raise ConflictError(f"{directory} is not empty")
+        if _shuts_us_out(status := directory.stat()):
+            directory.chmod(stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
     with MergedView(trees) as view, disk_failures(str(directory)), Directories([directory]) as made:
         return _Unpacking(view, made, directory).run()
 
@@ -97,9 +99,6 @@ class _Unpacking:
 
     def _write(self, entry: MergedEntry) -> None:
         if not entry.path:
-            root = self._made.open(0, "")
-            if self._shuts_us_out(status := os.fstat(root)):
-                os.fchmod(root, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
             self._unfinished.append(entry)
             return
         parent = self._made.open(0, entry.parent)
@@ -198,11 +197,6 @@ class _Unpacking:
             self._copier.mode(entry.path, target, entry.mode)
             os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
 
-    def _shuts_us_out(self, status: os.stat_result) -> bool:
-        """Tell whether we must open a directory of our own first: an earlier unpack gave it the image's mode."""
-        is_ours = not self._gives_ownership and status.st_uid == self._ids[0]
-        return is_ours and status.st_mode & stat.S_IRWXU != stat.S_IRWXU
-
     def _gave_way(self, kind: int, entry: MergedEntry, parent: int) -> bool:
         """Clear the name for `entry`; tell whether it still has to be made: a directory may stay."""
         there = os.stat(entry.name, dir_fd=parent, follow_symlinks=False)
@@ -210,7 +204,7 @@ class _Unpacking:
             os.unlink(entry.name, dir_fd=parent)
             return True
         if kind == stat.S_IFDIR:
-            if self._shuts_us_out(there):
+            if _shuts_us_out(there):
                 change_mode(parent, os.fsencode(entry.name), stat.S_IMODE(there.st_mode) | stat.S_IRWXU)
             return False
         try:
@@ -218,3 +212,9 @@ class _Unpacking:
         except OSError as error:
             raise ConflictError(f"{self._directory}/{entry.path} is a directory that is not empty") from error
         return True
+
+
+def _shuts_us_out(status: os.stat_result) -> bool:
+    """Tell whether we must open a directory of our own first: an earlier unpack gave it the image's mode."""
+    is_ours = 0 != os.geteuid() == status.st_uid
+    return is_ours and status.st_mode & stat.S_IRWXU != stat.S_IRWXU
