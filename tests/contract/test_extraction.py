@@ -182,3 +182,23 @@ def test_a_directory_that_cannot_be_is_refused(root: Path, path: str, error: typ
 
     with pytest.raises(error, match=words):
         RootfsAccess().make_directory(root, path)
+
+
+def test_what_a_container_puts_in_the_place_of_a_directory_that_was_made_leads_nowhere(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = root.parent / "outside"
+    outside.write_text("ours")
+    outside.chmod(0o600)
+    make = os.mkdir
+
+    def made(name: bytes, *, dir_fd: int) -> None:
+        make(name, dir_fd=dir_fd)
+        os.rmdir(name, dir_fd=dir_fd)
+        os.symlink(outside, name, dir_fd=dir_fd)
+
+    monkeypatch.setattr("headway.layers.file_access.os.mkdir", made)
+    with pytest.raises((NotADirectoryPathError, StoreError)):
+        RootfsAccess().make_directory(root, "/etc/new")
+
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o600

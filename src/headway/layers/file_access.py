@@ -15,6 +15,7 @@ from headway.layers.compression import expand
 from headway.layers.confinement import Root, clamped
 from headway.layers.extraction import Rules, extract
 from headway.layers.made_directories import DEFAULT_MODE
+from headway.layers.metadata import change_mode
 from headway.layers.rootfs_files import RootfsFiles
 from headway.layers.tar_writer import archive
 from headway.layers.tree_members import joined
@@ -78,7 +79,7 @@ class RootfsAccess:
 
 def _make(parent: int, name: bytes, path: bytes) -> None:
     os.mkdir(name, dir_fd=parent)
-    os.chmod(name, DEFAULT_MODE, dir_fd=parent)  # whatever the umask is
+    change_mode(parent, name, DEFAULT_MODE)  # whatever the umask is
 
 
 def _not_made(error: OSError, path: str) -> RequestError | StoreError:
