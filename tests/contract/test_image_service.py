@@ -311,7 +311,7 @@ async def test_an_image_whose_manifest_lies_fails_alone(stores: Stores, tmp_path
     service = memory_service(stores, registry, tmp_path)
 
     def let_go(event: PullEvent) -> None:
-        if isinstance(event, LayerProgress) and event.digest == lie.layers[0]:
+        if isinstance(event, LayerProgress) and event.digest == ONE.layers[0]:
             registry.gate.set()  # the other one waits for it, too
 
     async def pull_beside() -> PullDone:
