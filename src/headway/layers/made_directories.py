@@ -42,7 +42,6 @@ class MadeDirectories:
     Attributes:
         implicit: Paths of those that no entry has described, by inode: an entry may reach one through a symlink. What a
             lower layer says of them holds.
-        solid: Inodes of those that are known to hold more than whiteouts.
         root_entry: What the layer says of its root.
 
     Raises:
@@ -51,7 +50,6 @@ class MadeDirectories:
 
     def __init__(self, metadata: Metadata, whiteouts: Whiteouts, *, rootless: bool, clear: Clear) -> None:
         self.implicit: Remembered[int, bytes] = Remembered(lambda _, path: len(path))
-        self.solid: set[int] = set()
         self.root_entry: Entry | None = None
         self._anew: Remembered[int, bytes] = Remembered(lambda _, path: len(path))  # a whiteout hides what was below
         self._entries: Remembered[bytes, Entry] = Remembered(lambda path, _: len(path))
@@ -126,7 +124,6 @@ class MadeDirectories:
     def _drop(self, status: os.stat_result) -> None:
         self.implicit.drop(status.st_ino)
         self._anew.drop(status.st_ino)
-        self.solid.discard(status.st_ino)
 
     def finish(self, root: Root) -> Iterator[bytes]:
         """Give every directory what its entry says; the name of each entry is yielded before."""

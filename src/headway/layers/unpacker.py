@@ -22,7 +22,8 @@ from headway.layers.bodies import write, write_sparse
 from headway.layers.confinement import Root, clamped
 from headway.layers.footprint import Footprint
 from headway.layers.handoff import LARGEST, HandOff, alone
-from headway.layers.made_directories import DEFAULT_MODE, LISTED, MadeDirectories
+from headway.layers.hollow import Hollow
+from headway.layers.made_directories import DEFAULT_MODE, MadeDirectories
 from headway.layers.metadata import Metadata
 from headway.layers.removal import Removing, remove
 from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
@@ -78,6 +79,7 @@ class Unpacker:
         self._absent = Absent()
         self._directories = MadeDirectories(self._metadata, self._whiteouts, rootless=rootless, clear=self._clear)
         self._root = Root(directory, self._make_implicit, kernel=openat2)
+        self._hollow = Hollow(self._root, self._directories, self._absent)
         self._is_layer = layer
         if layer:
             os.fchmod(self._root.descriptor, DEFAULT_MODE)
@@ -315,36 +317,9 @@ class Unpacker:
         Where a directory is there only because of whiteouts inside, which some tools write before its own, it goes.
         """
         self._handoff.note(path)
-        if self._directories.hide(parent, name) and self._is_hollow(self._direct(path)):
+        if self._directories.hide(parent, name) and self._hollow.is_hollow(self._direct(path)):
             parent = self._root.directory(path.rpartition(b"/")[0])  # again: looking has opened others
             self._directories.hide(self._clear(parent, path), name)
-
-    def _is_hollow(self, path: bytes) -> bool:
-        """Tell whether a directory has nothing but whiteouts, in directories that no entry described.
-
-        What keeps one keeps all that it is in, for as long as they are there: nobody looks for that twice.
-        """
-        implicit, solid = self._directories.implicit, self._directories.solid
-        way: list[int] = []
-        pending = [(0, path)]
-        while pending:
-            depth, path = pending.pop()
-            descriptor = os.open(b".", LISTED, dir_fd=self._root.directory(path, create=False))
-            try:
-                way[depth:] = [os.fstat(descriptor).st_ino]
-                with os.scandir(descriptor) as found:
-                    for each in found:
-                        if each.inode() in implicit and each.inode() not in solid:
-                            pending.append((depth + 1, path + b"/" + os.fsencode(each.name)))
-                        elif not is_whiteout(each.stat(follow_symlinks=False)):
-                            solid.update(way)
-                            return False
-                if self._absent.holds(path):
-                    solid.update(way)
-                    return False
-            finally:
-                os.close(descriptor)
-        return True
 
     # --- directories ---
 
@@ -401,6 +376,7 @@ class Unpacker:
             for absent in self._absent.forget_in(path):
                 self._metadata.forget(absent)
             self._directories.forget(path, status)
+            self._hollow.forget(status)
 
     @staticmethod
     def _is_same(parent: int, name: bytes, status: os.stat_result) -> bool:
