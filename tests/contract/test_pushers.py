@@ -34,7 +34,7 @@ class TestRegistryPusher(PusherContract):
     def subject(self) -> Iterator[RegistryPusher]:
         http = HttpClient("test")
         yield RegistryPusher(RegistryClient(http, anonymous))
-        http.close()
+        http.transport.close()
 
     def test_a_connection_carries_no_more_than_it_may(
         self, subject: RegistryPusher, endpoint: Endpoint, held: Registry

@@ -30,7 +30,7 @@ class TestRegistryClient(RegistryContract):
     def subject(self) -> Iterator[RegistryClient]:
         http = HttpClient("test")
         yield RegistryClient(http, anonymous)
-        http.close()
+        http.transport.close()
 
 
 class TestSimulatedRegistry(RegistryContract):

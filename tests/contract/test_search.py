@@ -49,7 +49,7 @@ def index() -> Iterator[IndexServer]:
 def over_http() -> Iterator[SearchClient]:
     http = HttpClient("test")
     yield SearchClient(RegistryClient(http, anonymous))
-    http.close()
+    http.transport.close()
 
 
 def at(index: IndexServer) -> Endpoint:

@@ -95,7 +95,7 @@ def client_of(
     try:
         yield client
     finally:
-        client.http.close()
+        client.http.transport.close()
 
 
 @contextmanager
@@ -114,6 +114,6 @@ def knowing(user: str, password: str, identity_token: str = "") -> CredentialSou
 
 def trust(client: Client, certificate: Certificate) -> None:
     """Let a client trust a certificate, as SSL_CERT_FILE does."""
-    context = client.http.context(Address("https", "any", 443, verify=True))
+    context = client.http.transport.context(Address("https", "any", 443, verify=True))
     assert context is not None
     context.load_verify_locations(certificate.certificate)

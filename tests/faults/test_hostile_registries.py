@@ -25,12 +25,13 @@ from headway.errors import (
     RefusedError,
     UnreachableError,
 )
-from headway.registry import http, response, tls
+from headway.registry import exchange, response, tls
 from headway.registry.auth import Authorizer
 from headway.registry.http import HttpClient
 from headway.registry.names import Names
 from headway.registry.probe import RegistryProbe
 from headway.registry.search import SearchClient
+from headway.registry.transport import Transport
 from headway.registry.web_files import WebClient
 from tests.faults.auth import Bearer
 from tests.faults.client import IMAGE, PATH, SECRET, client_of, knowing, world
@@ -175,7 +176,7 @@ def test_a_list_of_tags_ends_where_nobody_could_have_so_many() -> None:
 
 def test_doctor_reads_no_answer_that_never_ends() -> None:
     with endless(most=64 * MiB) as (host, sent):
-        reached = RegistryProbe(HttpClient("test")).reach(Endpoint(host, secure=False, scheme="http"))
+        reached = RegistryProbe(Transport()).reach(Endpoint(host, secure=False, scheme="http"))
 
     assert reached.host == host
     assert sent[0] < 16 * MiB  # what the kernel took on both sides
@@ -206,14 +207,15 @@ def test_a_head_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch,
     with endless(most=200, begin=begin, piece=b"H", pause=0.1) as (host, sent), client_of(host) as client:
         with pytest.raises(UnreachableError, match="headers trickle") as caught:
             client.manifest()
-        assert client.http.standing.black_hole.segment_bytes(host) == 0  # large packets are not what is missing
+        # Large packets are not what is missing.
+        assert client.http.transport.standing.black_hole.segment_bytes(host) == 0
 
     assert caught.value.fault is Fault.TIMEOUT
     assert sent[0] < 100
 
 
 def test_a_document_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "DOCUMENT_SECONDS", 1.0)
+    monkeypatch.setattr(exchange, "DOCUMENT_SECONDS", 1.0)
     begin = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
     with (
         endless(most=200, begin=begin, piece=b"{", pause=0.1) as (host, sent),
@@ -227,7 +229,7 @@ def test_a_document_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_document_that_comes_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "DOCUMENT_SECONDS", 0.2)
+    monkeypatch.setattr(exchange, "DOCUMENT_SECONDS", 0.2)
     manifest = IMAGE.blobs[IMAGE.manifest_digest]
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(manifest)
     pieces = [head, *(manifest[at : at + 100] for at in range(0, len(manifest), 100))]

@@ -287,8 +287,8 @@ def test_a_connection_that_comes_back_behind_the_end_is_ended_too() -> None:
         exchange.send()
         while exchange.read():
             pass
-        client.close()
+        client.transport.close()
 
         exchange.close()
 
-        assert client.idle.take(exchange.address, None) is None
+        assert client.transport.idle.take(exchange.address, None) is None

@@ -20,6 +20,7 @@ from headway.registry.dialing import Race
 from headway.registry.http import HttpClient
 from headway.registry.names import STAND_IN_SECONDS
 from headway.registry.names import Names as Finder
+from headway.registry.transport import Transport
 from headway.service.progress import PullEvent, Waiting
 from headway.store.database import Database
 from headway.store.hosts import SqliteHostMemory
@@ -59,16 +60,16 @@ def test_an_error_says_what_could_not_be_connected_to_until_a_look_finds_it_agai
         client.exchange(Address("http", HERE, port), "GET", "/").send()
 
     assert caught.value.unconnected == place
-    client.look(place)
-    assert client.standing.outages.is_away(place)
+    client.transport.look(place)
+    assert client.transport.standing.outages.is_away(place)
     with socket.create_server(place):
-        client.look(place)
-    assert not client.standing.outages.is_away(place)
+        client.transport.look(place)
+    assert not client.transport.standing.outages.is_away(place)
 
 
 def test_where_a_proxy_leads_there_it_is_the_proxy_that_could_not_be_connected_to() -> None:
     port = closed_port()
-    client = HttpClient("test", proxies=lambda: ProxyRules(http=f"http://{HERE}:{port}"))
+    client = HttpClient("test", Transport(proxies=lambda: ProxyRules(http=f"http://{HERE}:{port}")))
 
     with pytest.raises(UnreachableError, match=r"the proxy .* connection refused") as caught:
         client.exchange(Address("http", HOST, 80), "GET", "/").send()
@@ -99,7 +100,7 @@ def test_a_name_server_on_a_bad_day_is_named_or_stood_in_for(
 ) -> None:
     with Names({}, fault) as names:
         book = AddressBook({HOST: good} if good else {})
-        client = HttpClient("test", names=Finder(book, names))
+        client = HttpClient("test", Transport(names=Finder(book, names)))
         exchange = client.exchange(Address("http", HOST, 1), "GET", "/")
         exchange.connect_seconds = 0.3
         began = time.monotonic()
@@ -124,7 +125,9 @@ def test_a_lookup_that_hangs_is_left_behind_and_its_answer_serves_the_next(tmp_p
 
 def test_an_abort_ends_a_lookup() -> None:
     with Names({}, "silence") as names:
-        exchange = HttpClient("test", names=Finder(resolve=names)).exchange(Address("http", HOST, 1), "GET", "/")
+        exchange = HttpClient("test", Transport(names=Finder(resolve=names))).exchange(
+            Address("http", HOST, 1), "GET", "/"
+        )
         began = time.monotonic()
         with later(0.2, exchange.abort), pytest.raises(UnreachableError):
             exchange.send()
@@ -246,17 +249,17 @@ def test_an_address_that_takes_connections_and_says_nothing_is_tried_behind_the_
         port = registry.address[1]
         silent.bind(("127.0.0.2", port))
         silent.listen()
-        client = HttpClient("test", names=Finder(book, names))
+        client = HttpClient("test", Transport(names=Finder(book, names)))
         for status in (0, 200, 200):
             exchange = client.exchange(Address("http", HOST, port), "GET", "/v2/")
             exchange.limit_seconds = 0.3
             with contextlib.nullcontext() if status else pytest.raises(UnreachableError):
                 exchange.send()
             exchange.close()
-            client.idle.drop(exchange.address)
+            client.transport.idle.drop(exchange.address)
 
             assert exchange.status == status
-        client.close()
+        client.transport.close()
 
 
 def test_without_name_servers_too_an_address_that_fell_silent_is_tried_behind_the_others() -> None:
@@ -328,15 +331,15 @@ def test_one_silent_connection_condemns_the_idle_ones_to_the_same_address() -> N
         again.limit_seconds = 0.3
         again.send()
 
-        assert (again.status, client.idle.take(address, None)) == (200, None)
+        assert (again.status, client.transport.idle.take(address, None)) == (200, None)
         again.close()
-        client.close()
+        client.transport.close()
 
 
 def test_one_that_is_ended_while_it_connects_condemns_no_idle_ones() -> None:
     with Registry([IMAGE]) as registry, Names({HOST: [HERE]}) as names:
         finder = Finder(resolve=names)
-        client, address = HttpClient("test", names=finder), Address("http", HOST, registry.address[1])
+        client, address = HttpClient("test", Transport(names=finder)), Address("http", HOST, registry.address[1])
         first, second = client.exchange(address, "GET", "/v2/"), client.exchange(address, "GET", "/v2/")
         first.send()
         first.read_up_to(1000)
@@ -345,10 +348,10 @@ def test_one_that_is_ended_while_it_connects_condemns_no_idle_ones() -> None:
         with later(0.3, first.close), later(0.6, second.abort), pytest.raises(UnreachableError):
             second.send()
 
-        idle = client.idle.take(address, None)
+        idle = client.transport.idle.take(address, None)
         assert idle is not None
         idle.close()
-        client.close()
+        client.transport.close()
 
 
 def test_where_large_packets_vanish_the_next_connections_ask_for_small_ones() -> None:
@@ -377,7 +380,7 @@ def test_where_large_packets_vanish_the_next_connections_ask_for_small_ones() ->
 
         assert fetch() == IMAGE.blobs[IMAGE.layers[0]]
         assert all("are large packets lost on the way?" in each for each in said)
-        client.close()
+        client.transport.close()
 
 
 # --- TLS and clocks -----------------------------------------------------------------------------------------------
@@ -468,7 +471,7 @@ def test_a_handshake_that_takes_longer_than_it_should_is_waited_for_longer_each_
     standing = Standing()
     with Registry([IMAGE], certificate=good) as registry:
         registry.hello_seconds = 0.5
-        client = HttpClient("test", standing=standing)
+        client = HttpClient("test", Transport(standing=standing))
         address = Address("https", HERE, registry.address[1], verify=False)
         for seconds in (0.1, None):
             exchange = client.exchange(address, "GET", "/v2/")
@@ -476,7 +479,7 @@ def test_a_handshake_that_takes_longer_than_it_should_is_waited_for_longer_each_
             with contextlib.suppress(UnreachableError):
                 exchange.send()
             exchange.close()
-        client.close()
+        client.transport.close()
 
     assert exchange.status == 200
     assert standing.patience.seconds(address.owner, "hello") == 9.0  # twice as long after the first, and then as usual

@@ -29,6 +29,7 @@ from headway.registry.credentials import anonymous
 from headway.registry.dialing import Race
 from headway.registry.http import HttpClient
 from headway.registry.tls import tls_context
+from headway.registry.transport import Transport
 from tests.faults.auth import Auth, Bearer
 from tests.faults.client import (
     BLOB,
@@ -608,7 +609,7 @@ def test_a_plain_registry_that_is_silent_on_a_tls_hello_costs_a_moment() -> None
 def test_a_proxy_has_its_time_to_reach_an_insecure_registry() -> None:
     refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
     with Mute(refusal, seconds=0.5) as proxy:
-        http = HttpClient("test", proxies=lambda: ProxyRules(https=f"http://{proxy.host}"))
+        http = HttpClient("test", Transport(proxies=lambda: ProxyRules(https=f"http://{proxy.host}")))
         client = RegistryClient(http, anonymous, hello_seconds=0.1)
 
         with pytest.raises(ProxyRefusedError):

@@ -142,7 +142,7 @@ def listed(*pages: Status, prefix: str = "") -> tuple[list[str] | HeadwayError, 
         except HeadwayError as error:
             return error, [line.path for line in registry.log]
         finally:
-            http.close()
+            http.transport.close()
 
 
 @pytest.mark.parametrize(

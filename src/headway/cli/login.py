@@ -32,7 +32,7 @@ def login(options: Namespace) -> int:
     try:
         credentials = verify(http, endpoint, Credentials(username, password))
     finally:
-        http.close()
+        http.transport.close()
     file.save(host, credentials)
     if file.helper_of(host) is None:
         what = "identity token" if credentials.identity_token else "password"

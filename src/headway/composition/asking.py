@@ -68,5 +68,5 @@ def asking(settings: Settings, hosts: HostMemory) -> Iterator[Callable[[Referenc
     http = http_client(settings, standing=Standing(AddressBook(hosts.addresses())))
     client = RegistryClient(http, credential_source(settings))
     policy = RetryPolicy(ATTEMPTS, 0.0)  # who asks waits for an answer, not for the link
-    with tools_over(http, remembered, policy=lambda: policy, clock=time.monotonic) as tools:
+    with tools_over(http.transport, remembered, policy=lambda: policy, clock=time.monotonic) as tools:
         yield lambda reference: Repository(tools, client, remembered, pull_request(settings, reference))

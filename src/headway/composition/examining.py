@@ -34,16 +34,16 @@ def examining(settings: Settings) -> Iterator[tuple[Doctor, Meter]]:
     try:
         yield (
             Doctor(
-                RegistryProbe(http),
+                RegistryProbe(http.transport),
                 client,
                 check_login=client.check,
                 has_login=lambda host: credentials(host) is not None,
                 standing=standing,
             ),
-            http.meter,
+            http.transport.meter,
         )
     finally:
-        http.close()
+        http.transport.close()
 
 
 def disk(settings: Settings) -> Finding:

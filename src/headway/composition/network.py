@@ -17,6 +17,7 @@ from headway.registry.credentials import AuthFiles, auth_files
 from headway.registry.http import HttpClient
 from headway.registry.logins import LoginFile
 from headway.registry.names import Names, Resolve
+from headway.registry.transport import Transport
 from headway.settings import Settings, load
 from headway.version import VERSION
 
@@ -40,8 +41,7 @@ def http_client(
     """
     standing = standing or Standing()
     certificates = Certificates(certificate_directories(os.environ, _home()))
-    return HttpClient(
-        f"headway/{VERSION}",
+    transport = Transport(
         certificates,
         Proxies(settings),
         names=Names(standing.addresses, resolve),
@@ -49,6 +49,7 @@ def http_client(
         wall=wall,
         rate=rate,
     )
+    return HttpClient(f"headway/{VERSION}", transport)
 
 
 class Proxies:

@@ -86,14 +86,13 @@ async def pulling(
 
     http = http_client(settings, standing=standing, resolve=resolve, wall=wall, rate=kept_rate)
     client = registry or RegistryClient(http, credential_source(settings), clock=clock)
-    with tools_over(http, stores.hosts, policy=limits.policy, clock=clock) as asking:
-        tools = TransferTools(
-            **asdict(asking), registry=client, rate=rate, useful=http.meter.useful, reused=http.meter.reused
-        )
-        async with TrafficLedger(http.meter, stores.traffic, tools.lanes, wall).group() as group:
+    meter = http.transport.meter
+    with tools_over(http.transport, stores.hosts, policy=limits.policy, clock=clock) as asking:
+        tools = TransferTools(**asdict(asking), registry=client, rate=rate, useful=meter.useful, reused=meter.reused)
+        async with TrafficLedger(meter, stores.traffic, tools.lanes, wall).group() as group:
             slots = Slots(limits.current.max_concurrent_downloads, lambda: tools.streams.blobs_at_once)
             limits.attach(slots.set_limit)
             applier = late_workers(settings)
             retain = settings.retain_layer_blobs
             transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group, retain=retain)
-            yield Puller(tools, transfers, stores, _disk_care(settings, stores, tools.lanes), http.meter)
+            yield Puller(tools, transfers, stores, _disk_care(settings, stores, tools.lanes), meter)

@@ -65,13 +65,13 @@ async def pushing(
     http = http_client(settings, standing=standing, wall=wall)
     pusher = pusher or RegistryPusher(RegistryClient(http, credential_source(settings), clock=clock))
     with (
-        tools_over(http, hosts, policy=limits.policy, clock=clock) as asking,
+        tools_over(http.transport, hosts, policy=limits.policy, clock=clock) as asking,
         closing(GzipPacker(len(os.sched_getaffinity(0)))) as packer,
     ):
         contents = _contents(settings, stores, packer)
         tools = PushTools(**asdict(asking), pusher=pusher, wall=wall)
-        async with TrafficLedger(http.meter, stores.traffic, tools.lanes, wall).group() as group:
+        async with TrafficLedger(http.transport.meter, stores.traffic, tools.lanes, wall).group() as group:
             slots = Slots(limits.current.max_concurrent_uploads)
             limits.attach_uploads(slots.set_limit)
             layers = LayerPushes(tools, stores, contents, slots=slots, group=group)
-            yield ImagePusher(tools, layers, contents, stores, http.meter)
+            yield ImagePusher(tools, layers, contents, stores, http.transport.meter)

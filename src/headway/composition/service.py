@@ -75,4 +75,4 @@ async def image_service(
         async with ImageService(config) as service:
             yield service
     finally:
-        http.close()
+        http.transport.close()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from headway.distribution.backoff import RetryPolicy
 from headway.interfaces.images import HostMemory
-from headway.registry.http import HttpClient
+from headway.registry.transport import Transport
 from headway.service.lanes import Lanes
 from headway.service.lookout import Lookout
 from headway.service.tools import Tools
@@ -16,12 +16,12 @@ from headway.service.tools import Tools
 
 @contextmanager
 def tools_over(
-    http: HttpClient, hosts: HostMemory, *, policy: Callable[[], RetryPolicy], clock: Callable[[], float]
+    transport: Transport, hosts: HostMemory, *, policy: Callable[[], RetryPolicy], clock: Callable[[], float]
 ) -> Iterator[Tools]:
     """Give what questions work with; threads and idle connections end with the block.
 
     Args:
-        http: Talks to them, and has what they have shown.
+        transport: Reaches them, and has what they have shown.
         hosts: Told where they were found.
         policy: Returns when to give up.
         clock: Monotonic time, in seconds.
@@ -30,13 +30,13 @@ def tools_over(
     try:
         yield Tools(
             lanes=lanes,
-            standing=http.standing,
+            standing=transport.standing,
             policy=policy,
             clock=clock,
             jitter=random.random,
-            pause=Lookout(http.standing.outages, http.look).pause,
+            pause=Lookout(transport.standing.outages, transport.look).pause,
         )
     finally:
-        http.close()
-        hosts.found(http.standing.addresses.take_new())
+        transport.close()
+        hosts.found(transport.standing.addresses.take_new())
         lanes.close()

@@ -12,7 +12,7 @@ from headway.distribution.skipping import RangeRefusedError
 from headway.errors import InvalidDigestError, MisbehavedError
 from headway.oci.digest import Digest
 from headway.registry.address import Address, split_url, target_of
-from headway.registry.http import Exchange
+from headway.registry.exchange import Exchange
 
 T = TypeVar("T")
 MAX_REDIRECTS = 10

@@ -23,8 +23,9 @@ from headway.errors import HeadwayError, InvalidSettingError, MisbehavedError, R
 from headway.registry.address import Address, split_url, target_of, with_query
 from headway.registry.answers import MAX_REDIRECTS, decode_json, redirected_to
 from headway.registry.credentials import CredentialSource
+from headway.registry.exchange import Exchange
 from headway.registry.failures import failure
-from headway.registry.http import Exchange, HttpClient
+from headway.registry.http import HttpClient
 
 MIN_TOKEN_SECONDS = 60
 MAX_TOKEN_SECONDS = 10 * 365 * 86_400

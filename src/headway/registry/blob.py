@@ -15,7 +15,7 @@ from headway.errors import ChangedMeanwhileError, Fault, HeadwayError, Misbehave
 from headway.oci.descriptor import Descriptor
 from headway.registry.address import quoted
 from headway.registry.answers import captive_portal, content_range, media_type_of, validator_of
-from headway.registry.http import Exchange
+from headway.registry.exchange import Exchange
 from headway.registry.request import Request, Sender
 
 

@@ -31,7 +31,8 @@ from headway.registry.answers import captive_portal, decode_json, digest_header,
 from headway.registry.auth import Authorizer
 from headway.registry.blob import RegistryBlob
 from headway.registry.credentials import CredentialSource
-from headway.registry.http import Exchange, HttpClient
+from headway.registry.exchange import Exchange
+from headway.registry.http import HttpClient
 from headway.registry.record import Record
 from headway.registry.request import Request
 from headway.registry.sending import Body
@@ -68,7 +69,7 @@ class RegistryClient:
         offline: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._record = Record(http.standing, clock)
+        self._record = Record(http.transport.standing, clock)
         self.hello_seconds = hello_seconds
         self._http = http
         self._authorizer = Authorizer(http, credentials, offline=offline)

@@ -16,7 +16,7 @@ from headway.errors import (
     UnavailableError,
 )
 from headway.registry.answers import decode_json
-from headway.registry.http import Exchange
+from headway.registry.exchange import Exchange
 
 MAX_ERROR_BYTES = 64 * 1024
 MAX_MESSAGE_CHARACTERS = 300

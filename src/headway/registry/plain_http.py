@@ -11,7 +11,7 @@ from headway.distribution.endpoints import Endpoint
 from headway.errors import Fault, MisbehavedError, UnreachableError
 from headway.registry.address import Address
 from headway.registry.answers import media_type_of
-from headway.registry.http import Exchange
+from headway.registry.exchange import Exchange
 
 _NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.NO_ROUTE, Fault.PROXY}  # firewalld says "no route" of a port
 _REGISTRYS = {200, 201, 202, 204, 206, 401}

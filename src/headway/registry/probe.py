@@ -14,10 +14,11 @@ from headway.errors import Fault, UnreachableError
 from headway.registry.address import Address
 from headway.registry.connection import Connection
 from headway.registry.distrust import seconds_of
-from headway.registry.http import LARGE_BYTES, HttpClient
+from headway.registry.exchange import LARGE_BYTES
 from headway.registry.meter import header_bytes
 from headway.registry.names import is_literal
 from headway.registry.translation import translated
+from headway.registry.transport import Transport
 
 WAIT_SECONDS = 9.0
 _TCP_INFO_RECEIVED_SEGMENT = slice(20, 24)  # tcpi_rcv_mss (linux/tcp.h: struct tcp_info)
@@ -27,11 +28,11 @@ class RegistryProbe:
     """Implements `interfaces.registries.Probe`.
 
     Args:
-        client: How this process reaches registries.
+        transport: How this process reaches registries.
     """
 
-    def __init__(self, client: HttpClient) -> None:
-        self._client = client
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
     def reach(self, endpoint: Endpoint) -> Reached:
         """See `interfaces.registries.Probe.reach`."""
@@ -51,27 +52,21 @@ class RegistryProbe:
             if error.fault not in (Fault.TLS, Fault.TIMEOUT, Fault.STALLED):
                 raise
             for _ in range(TRIES):
-                self._client.standing.black_hole.swallowed(address.owner)
+                self._transport.standing.black_hole.swallowed(address.owner)
             try:
                 return self._once(address, endpoint, only_small=True)
             except UnreachableError:
                 raise error from None  # size was not what it was about
 
     def _once(self, address: Address, endpoint: Endpoint, *, only_small: bool) -> Reached:
-        proxy = self._client.proxy_for(address)
+        proxy = self._transport.proxy_for(address)
         nearest = proxy.host if proxy is not None else address.host
-        connection = Connection(
-            address,
-            self._client.context(address),
-            self._client.names,
-            self._client.standing,
-            proxy=proxy,
-            connect_seconds=WAIT_SECONDS,
-            hello_seconds=WAIT_SECONDS,
+        connection = self._transport.connection(
+            address, proxy, connect_seconds=WAIT_SECONDS, hello_seconds=WAIT_SECONDS
         )
         with translated(str(address)):
             began = time.monotonic()
-            addresses = self._client.names.lookup(nearest, seconds=WAIT_SECONDS)
+            addresses = self._transport.names.lookup(nearest, seconds=WAIT_SECONDS)
             named = time.monotonic() - began
             try:
                 connection.connect()
@@ -81,7 +76,7 @@ class RegistryProbe:
                 connection.request("GET", f"{endpoint.prefix}/v2/", headers={"Host": str(address)})
                 response = connection.getresponse()
                 _require_body(response)
-                self._client.meter.answered(header_bytes(response.headers))
+                self._transport.meter.answered(header_bytes(response.headers))
                 return Reached(
                     host=endpoint.host,
                     addresses=tuple(addresses),

@@ -21,7 +21,7 @@ from headway.errors import (
     UnavailableError,
     UnreachableError,
 )
-from headway.registry.http import Exchange
+from headway.registry.exchange import Exchange
 
 _SICK = (UnreachableError, UnavailableError, MisbehavedError, DigestMismatchError)
 _BUSY = (429, 503)

@@ -19,8 +19,8 @@ from headway.errors import HeadwayError, MisbehavedError, UnreachableError
 from headway.registry.address import Address
 from headway.registry.answers import MAX_REDIRECTS, redirected_to
 from headway.registry.auth import Authorizer
+from headway.registry.exchange import Exchange
 from headway.registry.failures import failure
-from headway.registry.http import Exchange
 from headway.registry.plain_http import (
     has_become_plain,
     has_two_ports,

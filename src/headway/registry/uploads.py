@@ -32,7 +32,7 @@ from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.records import RawManifest
 from headway.registry.address import split_url, target_of, with_query
 from headway.registry.answers import captive_portal, digest_header, media_type_of
-from headway.registry.http import Exchange
+from headway.registry.exchange import Exchange
 from headway.registry.request import Request, Sender
 from headway.registry.sending import Body
 

@@ -9,7 +9,7 @@ from headway.distribution.endpoints import Endpoint
 from headway.distribution.web_file import WebFile
 from headway.errors import FetchRefusedError
 from headway.registry.answers import validator_of
-from headway.registry.http import Exchange
+from headway.registry.exchange import Exchange
 from headway.registry.request import Request, Sender
 
 MAX_ERROR_BYTES = 1024
