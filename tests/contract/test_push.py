@@ -16,6 +16,7 @@ import pytest
 
 from headway.composition.pulls import pulling
 from headway.composition.pushes import pushing
+from headway.composition.unpacking import apply_apart
 from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries
 from headway.distribution.transfer_limits import TransferLimits
@@ -28,10 +29,13 @@ from headway.errors import (
     RefusedError,
 )
 from headway.interfaces.garbage import Lease, Leases
+from headway.layers.file_access import RootfsAccess
 from headway.oci.digest import DiffID, Digest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import LayerBlob
+from headway.service.commit import CommitRequest, Committer
+from headway.service.containers import Containers
 from headway.service.delete import Deleter
 from headway.service.live_limits import LiveLimits
 from headway.service.progress import Notice
@@ -325,6 +329,45 @@ def test_what_another_compressor_has_brought_before_is_not_sent_again(pulled: Ho
     layers = json.loads(registry.content("other/image", "1"))["layers"]
     assert pulled.phases[diff_id] is PushPhase.THERE
     assert (layers[0]["digest"], layers[0]["size"]) == (Digest.of(older), len(older))
+
+
+@pytest.mark.parametrize(
+    ("compression", "retained", "kind", "how"),
+    [
+        ("gzip", False, "docker", PushPhase.MOUNTED),
+        ("zstd", False, "oci", PushPhase.MOUNTED),
+        ("none", False, "oci", PushPhase.MOUNTED),
+        ("zstd", True, "oci", PushPhase.PUSHED),
+    ],
+)
+def test_what_was_made_on_top_of_an_image_is_pushed_with_its_layers_as_they_came(
+    house: House, compression: images.Compression, *, retained: bool, kind: str, how: PushPhase
+) -> None:
+    base = images.image(LAYERS, compression=compression)
+    registry = SimulatedRegistry([base])
+    house.settings = msgspec.structs.replace(house.settings, retain_layer_blobs=retained)
+    house.pull(registry)
+    made = _committed(house.stores, _committed(house.stores, SOURCE, "first"), "second")
+
+    destination = Reference.parse(f"{'elsewhere' if retained else 'registry'}.test/made/image:1")
+    house.push_at_once(SimulatedPusher(registry), [destination], [made])
+
+    manifest = json.loads(registry.content("made/image", "1"))
+    assert kind in manifest["mediaType"]
+    assert [layer["digest"] for layer in manifest["layers"][:3]] == list(base.layers)
+    assert {house.phases[diff_id] for diff_id in base.diff_ids} == {how}
+    assert {layer["mediaType"].split(".")[1] for layer in [manifest["config"], *manifest["layers"]]} == {kind}
+
+
+def _committed(stores: Stores, image: Reference, file: str) -> Reference:
+    """Make an image of another one with one more file."""
+    record = Containers(stores).create(str(image), name=file, config="{}")
+    layer = Containers(stores).layer(file)
+    (layer.mount() / file).write_text(file)
+    layer.unmount()
+    committer = Committer(stores, apply_apart, RootfsAccess(), AMD64)
+    committer.commit(CommitRequest(container=record.container_id, repository="made", tag=file))
+    return Reference.parse(f"made:{file}")
 
 
 def test_a_push_adds_the_digest_and_tells(pulled: House) -> None:

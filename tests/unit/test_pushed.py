@@ -64,6 +64,23 @@ def test_an_image_that_was_made_here_is_pushed_as_docker_pushes_it(layers: list[
     assert len(document["layers"]) == len(layers)
 
 
+def test_what_is_made_on_top_of_layers_that_dockers_kind_cannot_name_is_pushed_as_oci_has_it() -> None:
+    zstd = Descriptor(
+        media_type="application/vnd.docker.image.rootfs.diff.tar.zstd",
+        digest=Digest.of(b"zstd"),
+        size=4,
+        annotations={"a": "b"},
+    )
+    gzip = Descriptor(media_type=layer_type(None), digest=Digest.of(b"gzip"), size=4)
+
+    document = json.loads(pushed_manifest(None, CONFIG, [zstd, gzip]).data)
+
+    assert document["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert document["config"]["mediaType"] == "application/vnd.oci.image.config.v1+json"
+    assert [layer["mediaType"].rpartition(".")[2] for layer in document["layers"]] == ["tar+zstd", "tar+gzip"]
+    assert [layer.get("annotations") for layer in document["layers"]] == [{"a": "b"}, None]
+
+
 def test_layers_are_called_as_the_image_calls_them() -> None:
     assert layer_type(own("oci")) == "application/vnd.oci.image.layer.v1.tar+gzip"
     assert layer_type(own("docker")) == "application/vnd.docker.image.rootfs.diff.tar.gzip"

@@ -1,6 +1,9 @@
-"""Manifests of images whose layers are packed anew: everything else stays as the image came.
+"""Manifests that are made for a push: of images whose layers are packed anew, and of those that were made here.
 
-Rule: the same image with the same layers gives the same manifest, byte for byte.
+Rule 1: where layers are packed anew, everything else stays as the image came.
+Rule 2: an image that was made here is pushed as Docker pushes it. Where layers of what it was made from are packed
+        otherwise than Docker's kind of manifest can say, it is OCI's.
+Rule 3: the same image with the same layers gives the same manifest, byte for byte.
 """
 
 from __future__ import annotations
@@ -11,7 +14,24 @@ import msgspec
 
 from headway.oci.descriptor import Descriptor
 from headway.oci.manifest import Manifest, parse_manifest
-from headway.oci.media_types import DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_LAYER_GZIP, OCI_MANIFEST
+from headway.oci.media_types import (
+    DOCKER_CONFIG,
+    DOCKER_LAYER_GZIP,
+    DOCKER_MANIFEST,
+    OCI_CONFIG,
+    OCI_LAYER,
+    OCI_LAYER_GZIP,
+    OCI_LAYER_ZSTD,
+    OCI_MANIFEST,
+)
+
+_DOCKERS = {OCI_LAYER_GZIP: DOCKER_LAYER_GZIP}
+_OCIS = {
+    DOCKER_LAYER_GZIP: OCI_LAYER_GZIP,
+    "application/vnd.docker.image.rootfs.diff.tar": OCI_LAYER,
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": OCI_LAYER_ZSTD,
+}
+"""What layers are called in the other kind of manifest."""
 
 
 def layer_type(own: Manifest | None) -> str:
@@ -31,18 +51,43 @@ def pushed_manifest(own: Manifest | None, config: Descriptor, layers: Sequence[D
         config: The image's config; its media type counts where there is a manifest already.
         layers: Bottom first.
     """
-    shapes = [_shape(layer) for layer in layers]
     if own is None:
-        config = msgspec.structs.replace(config, media_type=DOCKER_CONFIG)
-        document = {"schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "config": _shape(config), "layers": shapes}
-        kind = DOCKER_MANIFEST
+        document = _made_here(config, layers)
     elif [layer.digest for layer in own.layers] == [layer.digest for layer in layers]:
         return own
     else:
-        document, kind = {**msgspec.json.decode(own.data), "layers": shapes}, own.media_type
-    manifest = parse_manifest(msgspec.json.encode(document), kind)
+        shapes = [_shape(layer) for layer in layers]
+        document = {**msgspec.json.decode(own.data), "layers": shapes}
+    manifest = parse_manifest(msgspec.json.encode(document), own.media_type if own is not None else "")
     assert isinstance(manifest, Manifest)  # noqa: S101  # it has layers
     return manifest
+
+
+def _made_here(config: Descriptor, layers: Sequence[Descriptor]) -> dict[str, object]:
+    is_dockers = all(_is_dockers(layer.media_type) for layer in layers)
+    names = _DOCKERS if is_dockers else _OCIS
+    kind, config_type = (DOCKER_MANIFEST, DOCKER_CONFIG) if is_dockers else (OCI_MANIFEST, OCI_CONFIG)
+    named = (
+        msgspec.structs.replace(
+            layer,
+            media_type=names.get(layer.media_type, layer.media_type),
+            annotations={} if is_dockers else layer.annotations,
+        )
+        for layer in layers
+    )
+    return {
+        "schemaVersion": 2,
+        "mediaType": kind,
+        "config": _shape(msgspec.structs.replace(config, media_type=config_type)),
+        "layers": [_shape(layer) for layer in named],
+    }
+
+
+def _is_dockers(layer_type: str) -> bool:
+    """Tell whether Docker's kind of manifest can name a layer: what every Docker reads is packed with gzip."""
+    return layer_type == OCI_LAYER_GZIP or (
+        layer_type.startswith("application/vnd.docker.") and layer_type.endswith("gzip")
+    )
 
 
 def _shape(descriptor: Descriptor) -> dict[str, object]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from headway.oci.digest import ImageID
@@ -64,15 +62,9 @@ class History:
         ]
         named = [
             msgspec.structs.replace(step, image_id=ancestor.image_id, tags=self._tags(ancestor.image_id))
-            for step, ancestor in zip(reversed(steps), self._line(record), strict=False)
+            for step, ancestor in zip(reversed(steps), self._lookup.line(record), strict=False)
         ]
         return named + steps[::-1][len(named) :]
-
-    def _line(self, record: ImageRecord | None) -> Iterator[ImageRecord]:
-        """Yield an image and its recorded parents."""
-        while record is not None:
-            yield record
-            record = self._records.images.get(record.parent) if record.parent is not None else None
 
     def _tags(self, image_id: ImageID) -> tuple[str, ...]:
         return tuple(name.familiar for name in self._records.references.of(image_id) if name.digest is None)

@@ -5,6 +5,7 @@ Rule: a word is resolved once. What it was found by, a name or an ID, decides wh
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -55,6 +56,13 @@ class Lookup:
             return self.find(word)
         except RequestError:
             return None
+
+    def line(self, record: ImageRecord) -> Iterator[ImageRecord]:
+        """Yield an image and those that it was made from here, the nearest first."""
+        yield record
+        while record.parent is not None and (parent := self._images.get(record.parent)) is not None:
+            yield parent
+            record = parent
 
     def resolve(self, word: str) -> Found:
         """Return the image that a word means, in Docker's order: a whole ID, a name, the beginning of an ID.

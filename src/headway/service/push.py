@@ -204,8 +204,8 @@ class _Push:
 
     def _needed(self, record: ImageRecord) -> list[Digest]:
         diff_ids = self._documents.config(record).diff_ids
-        own = self._documents.own_manifest(record)
-        blobs = [layer.digest for layer in own.layers] if own is not None else []
+        came_as = self._documents.layers_came_as(record, self._documents.own_manifest(record))
+        blobs = [layer.digest for layer in came_as if layer is not None]
         return [record.image_id, *diff_ids, *chain_ids(diff_ids), *blobs]
 
     async def _part(self, record: ImageRecord, lease: Lease) -> _Part:
@@ -231,7 +231,7 @@ class _Push:
         """Return an image's layers, bottom first."""
         trees = self._stores.layers.trees(record.chain_id)
         diff_ids = self._documents.config(record).diff_ids
-        owns: Sequence[Descriptor | None] = own.layers if own is not None else [None] * len(diff_ids)
+        owns = self._documents.layers_came_as(record, own)
         unfit = self._documents.not_gzipped(self._others(diff_ids, owns))
         is_whole = own is not None and self._documents.is_whole(own)
         return [

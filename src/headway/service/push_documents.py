@@ -6,6 +6,7 @@ Rule: documents that are missing or damaged are as if the image had come without
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import chain, islice
 
 from headway.errors import HeadwayError
 from headway.oci.descriptor import Descriptor
@@ -52,6 +53,19 @@ class PushDocuments:
             if document.config.digest == record.image_id:
                 return document
         return None
+
+    def layers_came_as(self, record: ImageRecord, own: Manifest | None) -> list[Descriptor | None]:
+        """Return what each of an image's layers came as, bottom first; None where that is not known.
+
+        Args:
+            record: The image.
+            own: The manifest that it came with; without one, that of the nearest image that it was made from counts.
+        """
+        diff_ids = self.config(record).diff_ids
+        made_from = () if own is not None else islice(self._lookup.line(record), 1, None)
+        manifests = chain([own], map(self.own_manifest, made_from))
+        layers = next((manifest.layers for manifest in manifests if manifest is not None), ())
+        return [*layers, *[None] * (len(diff_ids) - len(layers))]
 
     def is_whole(self, manifest: Manifest) -> bool:
         """Tell whether every layer's blob that a manifest names is here."""
