@@ -860,3 +860,17 @@ def test_a_newer_store_names_the_program_that_made_it(headway: Cli, command: lis
     assert (done.returncode, done.stdout) == (1, "")
     assert "was made by Headway 9.8.7 (schema 999)" in first_line(done.stderr)
     assert "next: use the Headway that made it, or a later one" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("--data-root", "here", "images"), ("mount", "image", "here")])
+def test_a_path_that_begins_in_a_directory_that_is_gone_is_a_mistake_of_whoever_wrote_it(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    started = ("sh", "-c", 'cd "$0" && rmdir "$0" && exec "$@"', gone)
+
+    said = Cli(tmp_path / "root", before=started, names_root=False)(*words)
+
+    assert said.returncode == 2
+    assert "'here' begins in a directory that is gone" in said.stderr

@@ -35,7 +35,7 @@ def check(options: Namespace) -> int:
     settings = settings_of(
         options,
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
-        auth_file=options.authfile and options.authfile.absolute(),
+        auth_file=options.authfile,
     )
     if options.repair and named_daemon(options) is not None:
         where = "stop it and repair where the store is, without -H and HEADWAY_HOST"

@@ -22,7 +22,7 @@ def daemon(options: Namespace) -> int:
     """Serve the Docker Engine API until a signal ends it."""
     shared, own = given(options)
     if options.data_root is not None:
-        shared["data_root"] = options.data_root.absolute()
+        shared["data_root"] = options.data_root
     if "download_patience" in shared:
         shared["download_patience"] = parse_duration(str(shared["download_patience"]))
     if options.host is not None:  # before the command's name, where others say whom to ask

@@ -27,7 +27,7 @@ def doctor(options: Namespace) -> int:
         options,
         registry_mirrors=tuple(options.registry_mirror) if options.registry_mirror else None,
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
-        auth_file=options.authfile and options.authfile.absolute(),
+        auth_file=options.authfile,
     )
     shown = _Shown(options.format)
     for result in _here(settings):

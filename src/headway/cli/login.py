@@ -56,7 +56,7 @@ def _settings(options: Namespace) -> Settings:
     return settings_of(
         options,
         insecure_registries=tuple(insecure) if insecure else None,
-        auth_file=options.authfile and options.authfile.absolute(),
+        auth_file=options.authfile,
     )
 
 

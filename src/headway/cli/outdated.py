@@ -34,7 +34,7 @@ def outdated(options: Namespace) -> int:
     settings = settings_of(
         options,
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
-        auth_file=options.authfile and options.authfile.absolute(),
+        auth_file=options.authfile,
     )
     found = check(settings, options)
     if options.quiet:

@@ -51,7 +51,7 @@ def pull(options: Namespace) -> int:
         unfinished_max_size=_parsed(parse_size, options, "unfinished_max_size"),
         registry_mirrors=tuple(options.registry_mirror) if options.registry_mirror else None,
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
-        auth_file=options.authfile and options.authfile.absolute(),
+        auth_file=options.authfile,
     )
     parse_priority(options.priority)  # only a daemon orders pulls, but a wrong word is wrong without one, too
     _parsed(parse_size, options, "max_bytes")

@@ -54,7 +54,7 @@ _SHOWN_OF_ALL = ("ID", "Image", "State", "Progress", "Cost", "Retries", "Created
 
 def pulls(options: Namespace) -> int:
     """List pulls, show some, or change them."""
-    settings = settings_of(options, auth_file=options.authfile and options.authfile.absolute())
+    settings = settings_of(options, auth_file=options.authfile)
     daemon = holding_daemon(options, settings)
     held = DaemonPulls(daemon) if daemon is not None else None
     if options.action is None:

@@ -33,7 +33,7 @@ def push(options: Namespace) -> int:
     settings = settings_of(
         options,
         insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
-        auth_file=options.authfile and options.authfile.absolute(),
+        auth_file=options.authfile,
     )
     request = push_request(options, settings)
     daemon = holding_daemon(options, settings)

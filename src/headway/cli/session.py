@@ -28,7 +28,7 @@ def settings_of(options: Namespace, **flags: object) -> Settings:
     """
     home = Path(os.environ.get("HOME") or "/")
     loaded = load(
-        {"data_root": options.data_root and options.data_root.absolute(), "debug": options.debug, **flags},
+        {"data_root": options.data_root, "debug": options.debug, **flags},
         data_root=default_data_root(os.environ, home, root=os.geteuid() == 0),
         config_file=options.config_file,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headway.cli.arguments.options import ONE, SEVERAL, Command, changes, common, format_
+from headway.cli.arguments.options import ONE, SEVERAL, Command, absolute_path, changes, common, format_
 
 
 def _unpack(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,11 @@ def _mount(parser: argparse.ArgumentParser) -> None:
     """Mount an image read-only, or a container, and print where; without a name, list what is mounted."""
     parser.add_argument("name", nargs="?", metavar="NAME|ID", help="an image, or a container")
     parser.add_argument(
-        "directory", nargs="?", type=Path, metavar="DIR", help="an empty directory (default: one below the data root)"
+        "directory",
+        nargs="?",
+        type=absolute_path,
+        metavar="DIR",
+        help="an empty directory (default: one below the data root)",
     )
     parser.add_argument("--read-write", action="store_true", help="make a container of the image, which can be written")
     format_(parser, "{{.Target}} {{.Image}}")

@@ -33,6 +33,14 @@ class Command(NamedTuple):
     here_only: bool = False
 
 
+def absolute_path(text: str) -> Path:
+    """Return a path that means the same wherever it is used: a daemon, or a process that is started, is elsewhere."""
+    try:
+        return Path(text).absolute()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} begins in a directory that is gone ({error.strerror})") from error
+
+
 def insecure(parser: argparse.ArgumentParser) -> None:
     """Add which registries may be asked without verified TLS."""
     parser.add_argument(
@@ -46,7 +54,10 @@ def insecure(parser: argparse.ArgumentParser) -> None:
 def authfile(parser: argparse.ArgumentParser) -> None:
     """Add where logins are."""
     parser.add_argument(
-        "--authfile", type=Path, metavar="FILE", help="logins (default: those of docker, then those of podman)"
+        "--authfile",
+        type=absolute_path,
+        metavar="FILE",
+        help="logins (default: those of docker, then those of podman)",
     )
 
 
@@ -99,7 +110,9 @@ def common(parser: argparse.ArgumentParser, *, default: str | None, is_server: b
         parser.add_argument(
             "-H", "--host", metavar="ADDRESS", default=default, help="ask this daemon: unix:///PATH, tcp://HOST:PORT"
         )
-    parser.add_argument("--data-root", type=Path, metavar="DIR", default=default, help="where everything is kept")
+    parser.add_argument(
+        "--data-root", type=absolute_path, metavar="DIR", default=default, help="where everything is kept"
+    )
     parser.add_argument(
         "--config-file",
         type=Path,
