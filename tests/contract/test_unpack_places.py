@@ -9,7 +9,14 @@ from itertools import count
 
 import pytest
 
-from headway.service.unpack_places import IDLE_SECONDS, LARGE, PoliteSource, UnpackPlaces
+from headway.service.unpack_places import (
+    IDLE_SECONDS,
+    LARGE,
+    LARGE_AND_WIDE,
+    STALLED_SECONDS,
+    PoliteSource,
+    UnpackPlaces,
+)
 
 
 class Slow:
@@ -245,6 +252,59 @@ def test_a_large_layer_begins_though_time_passes_between_two_looks_at_the_clock(
     for thread in threads:
         thread.join(5)
     assert not [thread for thread in threads if thread.is_alive()]
+
+
+@pytest.mark.parametrize(
+    ("begun", "new"),
+    [((LARGE, False), (LARGE_AND_WIDE, True)), ((LARGE_AND_WIDE, True), (LARGE, False))],
+)
+def test_a_large_layer_with_a_wide_window_is_the_only_large_one_while_its_link_brings_bytes(
+    begun: tuple[int, bool], new: tuple[int, bool]
+) -> None:
+    clock = Clock()
+    places = UnpackPlaces(64, clock)
+    places.begin(begun[0], is_wide=begun[1])
+    thread = in_thread(lambda: places.begin(new[0], is_wide=new[1]))
+    wait_until(lambda: places.waiting == 1)
+
+    for _ in range(20):  # as on a slow link
+        places.leave()
+        clock.now += STALLED_SECONDS * 0.9
+        places.take(begun[0])
+    assert places.waiting == 1
+
+    places.leave()
+    clock.now += STALLED_SECONDS
+    places.begin(0)  # and this is when it looks
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_of_two_large_layers_with_wide_windows_one_begins_when_the_other_has_ended() -> None:
+    places = UnpackPlaces(64)
+    places.begin(LARGE_AND_WIDE, is_wide=True)
+    thread = in_thread(lambda: places.begin(LARGE_AND_WIDE, is_wide=True))
+    wait_until(lambda: places.waiting == 1)
+    places.begin(LARGE_AND_WIDE - 1, is_wide=True)  # a small one is as any other
+
+    places.end(LARGE_AND_WIDE, is_wide=True)
+
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_no_more_than_four_unpack_at_once_and_two_of_them_large_ones() -> None:
+    places = UnpackPlaces(64)
+    for _ in range(2):
+        places.begin(LARGE)
+        places.begin(1)
+    threads = [in_thread(lambda size=size: places.begin(size)) for size in (1, LARGE)]
+    wait_until(lambda: places.waiting == 2)
+
+    places.end(1)
+    threads[0].join(10)
+    assert not threads[0].is_alive()
+    assert places.waiting == 1
 
 
 def test_where_all_wait_for_bytes_the_next_one_begins_by_itself() -> None:

@@ -187,7 +187,7 @@ def compress(data: bytes, compression: Compression) -> bytes:
     if compression == "zstd":
         from backports import zstd  # noqa: PLC0415 - the one thing here that is not in every Python
 
-        return zstd.compress(data)
+        return zstd.compress(data, options={zstd.CompressionParameter.window_log: 23})  # as buildah's looks back
     return data
 
 

@@ -19,6 +19,7 @@ from headway.service.archived_layers import Taker
 from headway.service.loading import Loader
 from headway.service.saving import Saver
 from headway.service.stores import Records, Stores
+from headway.service.unpack_places import MOST
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.spool import SpoolFile
@@ -38,7 +39,7 @@ def loader(settings: Settings, stores: Stores) -> Loader:
         measure=partial(_diff_id, windows),
         spool=partial(SpoolFile, place),
         retain=settings.retain_layer_blobs,
-        at_once=len(os.sched_getaffinity(0)),
+        at_once=min(len(os.sched_getaffinity(0)), MOST),
     )
     return Loader(stores, taker, Platform.of_machine(os.uname().machine))
 

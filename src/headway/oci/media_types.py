@@ -77,3 +77,8 @@ def is_foreign_layer(media_type: str) -> bool:
 def is_compressed_layer(media_type: str) -> bool:
     """Tell whether a layer's blob is smaller than its tar, by what is said; unpacking looks at the bytes instead."""
     return not media_type.endswith(".tar")
+
+
+def has_wide_window(media_type: str) -> bool:
+    """Tell whether who expands a layer looks back on megabytes, by what is said: zstd's window has up to 8 MiB."""
+    return media_type.endswith("zstd")

@@ -24,6 +24,7 @@ from headway.interfaces.content import Follower, Ingest
 from headway.interfaces.files import Applier
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest
+from headway.oci.media_types import has_wide_window
 from headway.records import LayerBlob, LayerReport
 from headway.service.blob_transfer import BlobTransfer, Cost
 from headway.service.companions import Companion, Companions
@@ -167,7 +168,7 @@ class Transfers:
         ):
 
             def unpack(follower: Follower, verdict: Verdict[None]) -> None:
-                with self._unpacked(diff_id, descriptor.size, transfer, follower, verdict) as (directory, found):
+                with self._unpacked(diff_id, descriptor, transfer, follower, verdict) as (directory, found):
                     transfer.committing()
                     seconds = transfer.sync_due_in()
                     with self._kept(diff_id, directory, found) as is_kept:
@@ -215,11 +216,12 @@ class Transfers:
 
     @contextmanager
     def _unpacked(
-        self, diff_id: DiffID, size: int, transfer: BlobTransfer, follower: Follower, verdict: Verdict[None]
+        self, diff_id: DiffID, layer: Descriptor, transfer: BlobTransfer, follower: Follower, verdict: Verdict[None]
     ) -> Iterator[tuple[Path, LayerReport]]:
         """Unpack while the blob arrives, and give what is known to be right then; runs in a thread of its own."""
         with self._layers.new_tree() as directory:
-            with PoliteSource(follower, self._tools.lanes.unpack_places, size) as source:
+            places, is_wide = self._tools.lanes.unpack_places, has_wide_window(layer.media_type)
+            with PoliteSource(follower, places, layer.size, is_wide=is_wide) as source:
                 actual, report = self._applier(source, directory, transfer.unpacked_to)
             try:
                 verdict.result()

@@ -1,12 +1,15 @@
 """Which layers unpack now.
 
-Rule 1: as many at once as there are cores; more would only take turns.
+Rule 1: as many at once as there are cores, and no more than four: Python runs one thread at a time, and more would only
+        take turns.
 Rule 2: the largest first: what is still unpacked when all else is done leaves the other cores idle.
 Rule 3: whoever waits for bytes has no place, so that a link that is down holds up nobody else; whoever has them keeps
         it, and wakes nobody.
 Rule 4: of large layers half as many, and no other begins while those that have begun are at work: each keeps two cores
-        busy, for it is expanded and hashed beside, and holds what its format looks back on, 8 MiB and more. A small one
-        begins beside them: whoever pulls a small image waits for no large one.
+        busy, for it is expanded and hashed beside, and holds memory until it ends. A small one begins beside them:
+        whoever pulls a small image waits for no large one.
+Rule 5: a large layer with a wide window, which looks back on 8 MiB and not on 32 KiB, is the only large one, on any
+        machine and any link that brings bytes: a pull takes 64 MB, whatever the image is compressed with.
 """
 
 from __future__ import annotations
@@ -21,11 +24,20 @@ from operator import itemgetter
 
 from headway.interfaces.content import Follower
 
+MOST = 4
+"""Most that unpack at once, on however many cores."""
+
 LARGE = 8 << 20
 """Bytes of a blob from which on a layer is a large one."""
 
+LARGE_AND_WIDE = 2 << 20
+"""The same where the window is wide: so much expands to all that it can look back on."""
+
 IDLE_SECONDS = 0.5
 """How long, in all, those that have begun wait for bytes before another large layer begins: on a slow link, soon."""
+
+STALLED_SECONDS = 10.0
+"""How long, at a stretch, they wait before one with a wide window begins, or another beside one: their link is down."""
 
 PATIENCE_SECONDS = 0.2
 """How long who waits for something else than bytes goes without looking whether it was stopped."""
@@ -36,6 +48,7 @@ class _Turn:
 
     Args:
         size: Of its blob, in bytes.
+        is_wide: Whether its window is wide.
         number: In the order of arrival.
         idle: How long nobody had had a place when it came, in seconds.
         lock: Held by whoever looks at it.
@@ -45,8 +58,9 @@ class _Turn:
         changed: Notified then, and where it is to look again how long it waits.
     """
 
-    def __init__(self, size: int, number: int, idle: float, lock: threading.Lock) -> None:
+    def __init__(self, size: int, number: int, idle: float, lock: threading.Lock, *, is_wide: bool) -> None:
         self.size = size
+        self.is_wide = is_wide
         self.number = number
         self.idle = idle
         self.has_place = False
@@ -60,16 +74,17 @@ class UnpackPlaces:
     """A limit on threads that unpack.
 
     Args:
-        places: How many may unpack at once.
+        cores: How many there are.
         clock: Monotonic time, in seconds.
     """
 
-    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._places = places
-        self._large = max(1, places // 2)
+    def __init__(self, cores: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._places = min(cores, MOST)
+        self._large = max(1, self._places // 2)
         self._clock = clock
         self._busy = 0
-        self._begun = 0  # large ones
+        self._begun = 0  # large ones,
+        self._wide = 0  # and of these, those with wide windows
         self._idle_before = 0.0  # seconds in which nobody had a place, until
         self._idle_since = clock()  # and where nobody has one now, those since
         self._lock = threading.Lock()
@@ -83,9 +98,9 @@ class UnpackPlaces:
         """How many wait for a place."""
         return len(self._again) + len(self._small) + len(self._new)
 
-    def begin(self, size: int) -> None:
+    def begin(self, size: int, *, is_wide: bool = False) -> None:
         """Wait for the first place of a layer of `size` bytes; its last one is to be left with `end`."""
-        self._take(size, self._new if size >= LARGE else self._small)
+        self._take(size, self._new if _is_large(size, is_wide) else self._small, is_wide=is_wide)
 
     def is_wanted(self, size: int) -> bool:
         """Tell whether a layer waits that is larger than `size`, and could have the place of one that is not."""
@@ -102,10 +117,12 @@ class UnpackPlaces:
         with self._lock:
             self._leave()
 
-    def end(self, size: int) -> None:
+    def end(self, size: int, *, is_wide: bool = False) -> None:
         """Give a place back for good."""
         with self._lock:
-            self._begun -= size >= LARGE
+            if _is_large(size, is_wide):
+                self._begun -= 1
+                self._wide -= is_wide
             self._leave()
 
     def _leave(self) -> None:
@@ -115,9 +132,9 @@ class UnpackPlaces:
         if self._new and not self._busy:
             self._new[0].changed.notify()  # from now on time alone may give it a place
 
-    def _take(self, size: int, waiting: list[_Turn]) -> None:
+    def _take(self, size: int, waiting: list[_Turn], *, is_wide: bool = False) -> None:
         with self._lock:
-            turn = _Turn(size, next(self._arrivals), self._idle(), self._lock)
+            turn = _Turn(size, next(self._arrivals), self._idle(), self._lock, is_wide=is_wide)
             heapq.heappush(waiting, turn)
             self._give()
             while not turn.has_place:
@@ -130,26 +147,41 @@ class UnpackPlaces:
             turn = heapq.heappop(waiting)
             self._idle_before = self._idle()
             self._busy += 1
-            self._begun += waiting is self._new
+            if waiting is self._new:
+                self._begun += 1
+                self._wide += turn.is_wide
             turn.has_place = True
             turn.changed.notify()
 
     def _next(self) -> list[_Turn]:
         """Return where the first one waits whose turn it is, of those that may have one; an empty list if none may."""
-        new = self._new
-        if new and self._begun >= self._large and self._idle() - new[0].idle < IDLE_SECONDS:
-            new = []
+        new = self._new if self._new and self._wait(self._new[0]) <= 0 else []
         return min(filter(None, (self._again, self._small, new)), key=itemgetter(0), default=[])
+
+    def _wait(self, turn: _Turn) -> float:
+        """Return how many seconds more nobody is to have a place before a large layer may begin."""
+        is_wide = turn.is_wide or self._wide > 0
+        if self._begun < (1 if is_wide else self._large):
+            return 0.0
+        return STALLED_SECONDS - self._stretch() if is_wide else IDLE_SECONDS - (self._idle() - turn.idle)
 
     def _patience(self, turn: _Turn) -> float | None:
         """Return in how many seconds a large layer may begin if all go on waiting; None where it waits for more."""
         if self._busy or self._new[0] is not turn:
             return None
-        return max(0.0, IDLE_SECONDS - (self._idle() - turn.idle))  # 0 where that was since `_give` has looked
+        return max(0.0, self._wait(turn))  # 0 where that was since `_give` has looked
 
     def _idle(self) -> float:
         """Return for how many seconds in all nobody has had a place."""
-        return self._idle_before + (0.0 if self._busy else self._clock() - self._idle_since)
+        return self._idle_before + self._stretch()
+
+    def _stretch(self) -> float:
+        """Return for how many seconds now nobody has had a place."""
+        return 0.0 if self._busy else self._clock() - self._idle_since
+
+
+def _is_large(size: int, is_wide: bool) -> bool:  # noqa: FBT001  # it says which of two limits
+    return size >= (LARGE_AND_WIDE if is_wide else LARGE)
 
 
 class PoliteSource:
@@ -161,19 +193,21 @@ class PoliteSource:
         follower: Gives the bytes.
         places: Those of the process.
         size: Size of the blob, in bytes.
+        is_wide: Whether its format looks back on 8 MiB, as zstd does.
     """
 
-    def __init__(self, follower: Follower, places: UnpackPlaces, size: int) -> None:
+    def __init__(self, follower: Follower, places: UnpackPlaces, size: int, *, is_wide: bool = False) -> None:
         self._follower = follower
         self._places = places
         self._size = size
+        self._is_wide = is_wide
 
     def __enter__(self) -> PoliteSource:
-        self._places.begin(self._size)
+        self._places.begin(self._size, is_wide=self._is_wide)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._places.end(self._size)
+        self._places.end(self._size, is_wide=self._is_wide)
 
     def read(self, limit: int) -> bytes:
         """Return the next 1 to `limit` bytes, nothing at the end.
