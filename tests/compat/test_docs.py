@@ -78,7 +78,7 @@ def test_the_map_names_only_rooms_that_are_there() -> None:
     there = {path.stem for path in source.rglob("*.py")} | {path.name for path in source.rglob("*") if path.is_dir()}
     folders = {path.name for path in source.iterdir() if (path / "__init__.py").exists()}
 
-    assert set(re.findall(r"`([a-z_]+)`", rooms)) <= there
+    assert set(re.findall(r"`([a-z0-9_]+)`", rooms)) <= there
     assert set(re.findall(r"^\| `([a-z_]+)/`", rooms, re.M)) == folders
 
 
@@ -88,7 +88,7 @@ def test_the_map_names_only_rooms_that_are_there() -> None:
 )
 def test_the_map_has_every_module_of_the_largest_rooms(folder: str, part: str) -> None:
     page = (HOME / "docs/architecture.md").read_text()
-    named = re.findall(r"`([a-z_]+\*?)`", page.split(part)[1].split("\n### ")[0])
+    named = re.findall(r"`([a-z0-9_]+\*?)`", page.split(part)[1].split("\n### ")[0])
     modules = {path.stem for path in (HOME / "src/headway" / folder).glob("*.py")} - {"__init__"}
 
     assert {module for module in modules if not any(fnmatch(module, name) for name in named)} == set()

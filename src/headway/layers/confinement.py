@@ -13,7 +13,6 @@ Rule 4: a walk begins at the nearest directory that is still open, and leaves on
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from collections.abc import Callable
@@ -21,57 +20,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_COMPONENT = _DIRECTORY | os.O_NOFOLLOW
+from headway.layers.openat2 import has_openat2, openat2
+
+_COMPONENT = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PATH_MAX = 4096
 _LINKS = 40  # what the kernel allows on one path (path_resolution(7))
 _STEPS = 4096  # of one path with the links on it: twice as many as fit a path, and what an entry of a layer may cost
 _KEPT = 64
 _STRIDE = 32  # with as many marks as are kept, one path as long as a path can be has a mark every so many levels
 
-_OPENAT2 = 437  # the same on every architecture but alpha
-_NO_SYMLINKS, _IN_ROOT = 0x04, 0x10
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-
-_HOW = _OpenHow(_DIRECTORY, 0, _NO_SYMLINKS | _IN_ROOT)
-
 Maker = Callable[[int, bytes, bytes], None]
 """Makes a directory that a path needs: descriptor of its parent, its name, its path from the root without symlinks.
 
 It is called where nothing, or something that is neither directory nor symlink, has the name.
 """
-
-
-def openat2(directory: int, path: bytes) -> int:
-    """Return a descriptor (O_PATH) of the directory at `path`, resolved inside `directory` as if that were the root.
-
-    Raises:
-        OSError: As open(2); ELOOP where a symlink is on the way; ENOSYS or EPERM where the kernel or a seccomp filter
-            has no openat2.
-    """
-    descriptor = int(_libc.syscall(_OPENAT2, directory, path, ctypes.byref(_HOW), ctypes.sizeof(_HOW)))
-    if descriptor < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), path)
-    return descriptor
-
-
-def has_openat2() -> bool:
-    """Tell whether this kernel, and whatever filters our system calls, let us use openat2."""
-    root = os.open("/", _DIRECTORY)
-    try:
-        os.close(openat2(root, b"."))
-    except OSError as error:
-        return error.errno not in (errno.ENOSYS, errno.EPERM, errno.EACCES)
-    finally:
-        os.close(root)
-    return True
 
 
 def clamped(name: bytes) -> bytes:
