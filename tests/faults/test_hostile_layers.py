@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from headway.errors import InvalidLayerError
 from headway.layers.applier import apply_layer
-from headway.layers.tar import Limits
+from headway.layers.limits import Limits
 from headway.records import LayerReport
 from tests.fakes.tars import (
     Item,

@@ -17,10 +17,10 @@ from headway.errors import HeadwayError, InvalidLayerError, UnsupportedError
 from headway.layers.applier import apply_layer
 from headway.layers.compression import Compression, detect, expand
 from headway.layers.handoff import HandOff, alone
+from headway.layers.limits import Limits
 from headway.layers.rebuild import verified
 from headway.layers.recipe import Recipe
 from headway.layers.recipe_recorder import Recorder
-from headway.layers.tar import Limits
 from headway.layers.workers import Workers
 from tests.fakes.tars import Source
 from tests.fakes.trees import Node, snapshot

@@ -16,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.errors import InvalidLayerError
-from headway.layers.tar import EXTENSION, OTHER, Limits, Mark, TarReader
+from headway.layers.limits import Limits
+from headway.layers.tar import TarReader
 from headway.layers.tar_entry import CHAR, DIRECTORY, FILE, HARDLINK, SYMLINK, Entry
+from headway.layers.tar_observer import EXTENSION, OTHER, Mark
 from tests.fakes.tars import (
     END,
     GNU,

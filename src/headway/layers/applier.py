@@ -19,7 +19,9 @@ from headway.interfaces.files import TarSource
 from headway.layers.ahead import told
 from headway.layers.compression import expand
 from headway.layers.handoff import HandOff, alone
-from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
+from headway.layers.limits import DEFAULT_LIMITS, Limits
+from headway.layers.tar import TarReader
+from headway.layers.tar_observer import Observer
 from headway.layers.unpacker import Unpacker
 from headway.layers.windows import Reserve, free
 from headway.oci.digest import DiffID, Digest

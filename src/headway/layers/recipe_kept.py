@@ -71,7 +71,7 @@ class Kept:
         self._sparse.add(os.fstat(descriptor).st_ino)
 
     def removing(self, parent: int, path: bytes, status: os.stat_result, before: int) -> None:
-        """Keep a file whose last name is about to go; see `headway.layers.tar.Observer`.
+        """Keep a file whose last name is about to go; see `headway.layers.tar_observer.Observer`.
 
         Args:
             parent: Descriptor of its directory.

@@ -27,9 +27,9 @@ from headway.layers.recipe_format import PART, Column, Op
 from headway.layers.recipe_kept import REMOVALS, Kept
 from headway.layers.recipe_steps import bodies
 from headway.layers.recipe_writer import RecipeWriter
-from headway.layers.tar import EXTENSION, OTHER, Mark
 from headway.layers.tar_entry import Entry
 from headway.layers.tar_header import BLOCK, checksum_matches
+from headway.layers.tar_observer import EXTENSION, OTHER, Mark
 from headway.oci.digest import DiffID
 
 _GROUP = 1024 * BLOCK  # header blocks that are written at once: more would be smaller by a fiftieth, and cost memory
@@ -48,7 +48,7 @@ class Recorder:
         removals: How many of its own files the layer may remove again.
 
     Attributes:
-        marks: See `headway.layers.tar.Observer`.
+        marks: See `headway.layers.tar_observer.Observer`.
 
     Raises:
         StoreFullError: No space left.
@@ -92,18 +92,18 @@ class Recorder:
     # --- what is told of an entry ---
 
     def other(self, entry: Entry) -> None:
-        """See `headway.layers.tar.Observer`."""
+        """See `headway.layers.tar_observer.Observer`."""
         self._other[len(self.marks) - 1] = clamped(entry.name)
         if entry.sparse is not None:
             self.nowhere()  # the body is not what the file holds
 
     def elsewhere(self, path: bytes) -> None:
-        """See `headway.layers.tar.Observer`."""
+        """See `headway.layers.tar_observer.Observer`."""
         self._change(OTHER)
         self._other[len(self.marks) - 1] = path
 
     def nowhere(self) -> None:
-        """See `headway.layers.tar.Observer`."""
+        """See `headway.layers.tar_observer.Observer`."""
         self._change(_RAW)
 
     def _change(self, bit: int) -> None:
@@ -111,11 +111,11 @@ class Recorder:
         self.marks[-1] = at, size, step | bit
 
     def sparse(self, descriptor: int) -> None:
-        """See `headway.layers.tar.Observer`."""
+        """See `headway.layers.tar_observer.Observer`."""
         self._kept.sparse(descriptor)
 
     def removing(self, parent: int, path: bytes, status: os.stat_result) -> None:
-        """See `headway.layers.tar.Observer`."""
+        """See `headway.layers.tar_observer.Observer`."""
         self._count(len(self.marks) - 1)
         self._kept.removing(parent, path, status, self._bodies)
 
@@ -127,7 +127,7 @@ class Recorder:
     # --- pieces ---
 
     def piece(self, piece: bytes) -> None:
-        """See `headway.layers.tar.Observer`."""
+        """See `headway.layers.tar_observer.Observer`."""
         self._size += len(piece)
         start = self._go_on(piece) if self._left else 0
         if self.marks:

@@ -9,83 +9,20 @@ Rule 4: where readers differ, this one does what Docker, containerd and podman d
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from typing import NoReturn, Protocol
-
-import msgspec
+from typing import NoReturn
 
 from headway.errors import InvalidLayerError
 from headway.layers import tar_pax, tar_sparse
+from headway.layers.limits import DEFAULT_LIMITS, Limits
 from headway.layers.tar_entry import DIRECTORY, FILE, NOTHING, OLD_FILE, WITHOUT_BODY, Entry, extend, plain_entry
 from headway.layers.tar_header import BLOCK, checksum_matches, number, text, unpack_header
+from headway.layers.tar_observer import EXTENSION, OTHER, PLAIN, Observer
 from headway.layers.tar_pax import NANOSECONDS
 
 _EXTENSIONS = frozenset((b"x", b"g", b"L", b"K"))
 _ZEROS = bytes(BLOCK)
 _TIME_LIMIT = NANOSECONDS << 62
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a layer may ask for before it counts as hostile.
-
-    Attributes:
-        path_bytes: Longest name or link target; no system call takes a longer one.
-        entries: Most entries; each costs time, and next to no memory.
-        remembered: Most half kilobytes that directories, and entries that a tree cannot hold as they are, may take up
-            until the end (`remembered.units`).
-        expanded_bytes: Longest tar, and longest sparse file.
-        extension_bytes: Most bytes of pax headers and GNU long names before one entry.
-    """
-
-    path_bytes: int = 4095
-    entries: int = 10_000_000
-    remembered: int = 1_000_000
-    expanded_bytes: int = 1 << 40
-    extension_bytes: int = 1 << 20
-
-
-DEFAULT_LIMITS = Limits()
-
-
-PLAIN, EXTENSION, OTHER = range(3)
-"""What begins at a mark: content that the header block before says all about; an extension header's own content, which
-is no file's; or content whose size or path stands elsewhere, or that does not lie behind its header."""
-
-Mark = tuple[int, int, int]
-"""Where a header or, if there is any, the content behind it ends and begins: offset in the piece, bytes of the content,
-what it is."""
-
-
-class Observer(Protocol):
-    """Sees the whole archive go by in order, and what becomes of it, so that it can be given back later.
-
-    It is told little while entries are read, for that would cost more than reading them: the reader leaves a mark
-    for each, and the observer looks at a whole piece when it was used.
-
-    Attributes:
-        marks: The reader appends to it; the observer empties it with each piece.
-    """
-
-    marks: list[Mark]
-
-    def piece(self, piece: bytes) -> None:
-        """Take a piece of the archive that was used; every mark in it is there."""
-
-    def other(self, entry: Entry) -> None:
-        """Take note that the last mark is that of this entry, and `OTHER`."""
-
-    def elsewhere(self, path: bytes) -> None:
-        """Take note that the content at the last mark goes to this path, which has no symlink on the way."""
-
-    def nowhere(self) -> None:
-        """Take note that the content at the last mark is not put into the tree."""
-
-    def sparse(self, descriptor: int) -> None:
-        """Take note of the file that the last mark's content becomes a part of."""
-
-    def removing(self, parent: int, path: bytes, status: os.stat_result) -> None:
-        """Look at what is about to be removed from the directory `parent`; no symlink is on the way to `path`."""
 
 
 class TarReader:

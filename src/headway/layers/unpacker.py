@@ -23,11 +23,13 @@ from headway.layers.confinement import Root, clamped
 from headway.layers.footprint import Footprint
 from headway.layers.handoff import LARGEST, HandOff, alone
 from headway.layers.hollow import Hollow
+from headway.layers.limits import DEFAULT_LIMITS, Limits
 from headway.layers.made_directories import DEFAULT_MODE, MadeDirectories
 from headway.layers.metadata import Metadata
 from headway.layers.removal import Removing, remove
-from headway.layers.tar import DEFAULT_LIMITS, Limits, Observer, TarReader
+from headway.layers.tar import TarReader
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
+from headway.layers.tar_observer import Observer
 from headway.layers.umask import current_umask
 from headway.layers.whiteouts import Whiteouts, is_whiteout
 from headway.layers.worker import NEW_FILE
