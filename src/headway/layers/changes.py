@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import stat
 
-from headway.layers.merged import MergedEntry, MergedView, Spot
+from headway.layers.merged import MergedView, Spot
+from headway.layers.merged_entry import MergedEntry
 from headway.records import Change, ChangeKind
 
 _CAPABILITY = "security.capability"

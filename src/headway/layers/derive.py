@@ -25,9 +25,10 @@ from headway.errors import InvalidLayerError
 from headway.layers.copying import Copier, disk_failures, own_prefix, read_xattrs
 from headway.layers.derived_report import Known
 from headway.layers.directories import Directories
-from headway.layers.merged import Described, MergedEntry, MergedView, is_opaque, join, plain_name
+from headway.layers.merged import MergedView
+from headway.layers.merged_entry import MergedEntry, join, plain_name
 from headway.layers.tree_files import members
-from headway.layers.whiteouts import is_whiteout
+from headway.layers.whiteouts import is_opaque, is_whiteout
 from headway.records import LayerReport, Tree
 
 _UNDESCRIBED = 0o755
@@ -66,7 +67,6 @@ class _Derivation:
         self, raw: Tree, below: MergedView, merged: MergedView, source: Directories, made: Directories
     ) -> None:
         self._raw = raw
-        self._described = Described(raw.report)
         self._implicit = {plain_name(name) for name in raw.report.implicit}
         self._below = below
         self._merged = merged

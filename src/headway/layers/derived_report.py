@@ -8,7 +8,8 @@ from __future__ import annotations
 import stat
 from typing import TypeVar
 
-from headway.layers.merged import MergedEntry, MergedView, join, plain_name
+from headway.layers.merged import MergedView
+from headway.layers.merged_entry import MergedEntry, join, plain_name
 from headway.records import LayerReport
 
 _T = TypeVar("_T")

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headway.layers.copying import Copier, disk_failures, for_a_mount
-from headway.layers.merged import MergedEntry, MergedView
+from headway.layers.merged import MergedView
+from headway.layers.merged_entry import MergedEntry
 from headway.records import LayerReport, Tree
 
 DIRECTORIES = ("dev/pts", "dev/shm", "proc", "sys")

@@ -4,7 +4,6 @@ Rule 1: the overlay file system's meaning, exactly: a whiteout hides what lies b
         hides the content of the directories below, a directory merges with directories only, the topmost
         entry gives the metadata.
 Rule 2: no symlink is ever followed by the kernel: what is looked at lies in a directory that `directories` has opened.
-Rule 3: what a store that is not root's could not put on disk (`LayerReport`) counts as if it were there.
 """
 
 from __future__ import annotations
@@ -15,89 +14,19 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self, TypeAlias
 
-import msgspec
-
 from headway.errors import InvalidLayerError
 from headway.layers.copying import READ, disk_failures, in_directory, own_prefix, read_xattrs
 from headway.layers.directories import Directories
-from headway.records import LayerReport, Tree
+from headway.layers.merged_entry import Described, MergedEntry
+from headway.layers.whiteouts import is_opaque, is_whiteout
+from headway.records import Tree
 
 _MAX_SYMLINKS = 255  # as many as umoci follows
 _MAX_NAME_BYTES = 255
 
 
-class MergedEntry(msgspec.Struct, frozen=True):
-    """One name of the merged file system.
-
-    Attributes:
-        path: Relative, ``/``-separated, decoded with surrogateescape; empty for the root.
-        tree: Index of the tree it comes from, bottom first; -1 for a root directory that no layer describes.
-        stored: What lies on disk; None for a device or a root directory that is only described.
-        mode: Type and permissions as the layer has them.
-        uid: Owner as the layer has it.
-        gid: Group as the layer has it.
-        rdev: Device number of a device node.
-    """
-
-    path: str
-    tree: int
-    stored: os.stat_result | None
-    mode: int
-    uid: int
-    gid: int
-    rdev: int = 0
-
-    @property
-    def parent(self) -> str:
-        """The path of the directory it is in."""
-        return self.path.rpartition("/")[0]
-
-    @property
-    def name(self) -> str:
-        """The last component of the path."""
-        return self.path.rpartition("/")[2]
-
-    @property
-    def mtime_ns(self) -> int:
-        """Time of the last change in nanoseconds since the epoch; 0 where nobody knows, as umoci sets it."""
-        return self.stored.st_mtime_ns if self.stored else 0
-
-
 Spot: TypeAlias = tuple[MergedEntry, tuple[int, ...]]
 """An entry, and the trees (topmost first) that give its content; none for what is no directory."""
-
-
-class Described:
-    """What a tree's report says about names whose truth is not on disk."""
-
-    def __init__(self, report: LayerReport) -> None:
-        self.modes = {plain_name(name): mode for name, mode in report.real_modes}
-        self.owners = {plain_name(name): (uid, gid) for name, uid, gid in report.owners}
-        self.xattrs: dict[str, dict[str, bytes]] = {}
-        for name, key, value in report.xattrs:
-            self.xattrs.setdefault(plain_name(name), {})[key] = value
-        self.devices: dict[str, dict[str, tuple[int, int]]] = {}
-        for name, mode, major, minor in report.devices:
-            parent, _, last = plain_name(name).rpartition("/")
-            self.devices.setdefault(parent, {})[last] = (mode, os.makedev(major, minor))
-        self.is_empty = not (self.modes or self.owners or self.xattrs or self.devices)
-
-    def entry(self, path: str, tree: int, stored: os.stat_result) -> MergedEntry:
-        """Return the entry for what lies on disk at `path`, as the layer has it."""
-        if self.is_empty:
-            return MergedEntry(path, tree, stored, stored.st_mode, stored.st_uid, stored.st_gid, stored.st_rdev)
-        mode = self.modes.get(path)
-        mode = stored.st_mode if mode is None else stat.S_IFMT(stored.st_mode) | stat.S_IMODE(mode)
-        uid, gid = self.owners.get(path, (stored.st_uid, stored.st_gid))
-        return MergedEntry(path, tree, stored, mode, uid, gid, stored.st_rdev)
-
-    def device(self, parent: str, name: str, tree: int) -> MergedEntry | None:
-        """Return the entry for a device node that is only described, None where there is none."""
-        known = self.devices.get(parent, {}).get(name)
-        if known is None:
-            return None
-        path = join(parent, name)
-        return MergedEntry(path, tree, None, known[0], *self.owners.get(path, (0, 0)), known[1])
 
 
 class MergedView:
@@ -261,7 +190,7 @@ class MergedView:
                 stack.append(tree)
                 top = top or entry
                 continue
-            if top is None and not is_whiteout(entry):
+            if top is None and not (entry.stored is not None and is_whiteout(entry.stored)):
                 top = entry
             break
         return None if top is None else (top, tuple(stack))
@@ -280,26 +209,3 @@ class MergedView:
             if is_opaque(self._directories.open(tree, path), self._own):
                 return stack[: index + 1]
         return stack
-
-
-def is_whiteout(entry: MergedEntry) -> bool:
-    """Tell whether an entry is overlay's whiteout: a character device 0:0 that lies on disk."""
-    return entry.stored is not None and stat.S_ISCHR(entry.stored.st_mode) and entry.stored.st_rdev == 0
-
-
-def is_opaque(descriptor: int, prefix: str) -> bool:
-    """Tell whether a directory hides the directories below it; `prefix` is `own_prefix()`."""
-    try:
-        return os.getxattr(descriptor, prefix + "opaque") == b"y"
-    except OSError:  # ENODATA almost always; a file system without extended attributes has no opaque directories
-        return False
-
-
-def join(parent: str, name: str) -> str:
-    """Return the path of `name` in `parent`, which is empty for the root."""
-    return f"{parent}/{name}" if parent else name
-
-
-def plain_name(name: str) -> str:
-    """Return a report's name as a path of this module: the root is empty, nothing starts with ``./``."""
-    return "/".join(part for part in name.split("/") if part not in ("", "."))

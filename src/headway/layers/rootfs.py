@@ -19,7 +19,8 @@ import msgspec
 from headway.errors import ConflictError
 from headway.layers.copying import CREATE, Copier, Missing, disk_failures, in_directory
 from headway.layers.directories import Directories
-from headway.layers.merged import MergedEntry, MergedView
+from headway.layers.merged import MergedView
+from headway.layers.merged_entry import MergedEntry
 from headway.layers.metadata import change_mode
 from headway.records import Tree
 

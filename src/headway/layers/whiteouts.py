@@ -15,6 +15,14 @@ def is_whiteout(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == _WHITEOUT
 
 
+def is_opaque(descriptor: int, prefix: str) -> bool:
+    """Tell whether a directory hides the directories below it; `prefix` is `own_prefix()`."""
+    try:
+        return os.getxattr(descriptor, prefix + "opaque") == b"y"
+    except OSError:  # ENODATA almost always; a file system without extended attributes has no opaque directories
+        return False
+
+
 class Whiteouts:
     """Makes them.
 

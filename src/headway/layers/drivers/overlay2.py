@@ -25,8 +25,9 @@ from headway.layers import mounts, quota
 from headway.layers.changes import compare
 from headway.layers.copying import Copier, disk_failures, for_a_mount, own_prefix, read_xattrs
 from headway.layers.drivers.measuring import gives_types, kind_of, size_of
-from headway.layers.merged import MergedView, is_opaque
+from headway.layers.merged import MergedView
 from headway.layers.mounts import MountFlag
+from headway.layers.whiteouts import is_opaque
 from headway.records import Change, LayerReport, RwPlace, Tree
 
 _SAFE = "index=off,metacopy=off,redirect_dir=nofollow"
