@@ -12,7 +12,6 @@ Link counts are those of the disk, so that a shared file has more than the image
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -22,17 +21,15 @@ from pathlib import Path
 import msgspec
 
 from headway.errors import InvalidLayerError
-from headway.layers.copying import Copier, disk_failures, own_prefix, read_xattrs
+from headway.layers.copying import disk_failures, own_prefix
 from headway.layers.derived_report import Known
+from headway.layers.derived_tree import DerivedTree
 from headway.layers.directories import Directories
 from headway.layers.merged import MergedView
 from headway.layers.merged_entry import MergedEntry, join, plain_name
 from headway.layers.tree_files import members
 from headway.layers.whiteouts import is_opaque, is_whiteout
 from headway.records import LayerReport, Tree
-
-_UNDESCRIBED = 0o755
-_CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}
 
 
 def derive_tree(lower: Sequence[Tree], raw: Tree, target_dir: Path) -> LayerReport:
@@ -57,14 +54,14 @@ def derive_tree(lower: Sequence[Tree], raw: Tree, target_dir: Path) -> LayerRepo
         # It reads the new tree while that grows: what is found in it is always true.
         merged = opened.enter_context(MergedView([*lower, target]))
         source = opened.enter_context(Directories([raw.path]))
-        made = opened.enter_context(Directories([target_dir]))
+        made = DerivedTree(opened.enter_context(Directories([target_dir])))
         report = _Derivation(raw, below, merged, source, made).run()
         return msgspec.structs.replace(report, members=members(target_dir))
 
 
 class _Derivation:
     def __init__(
-        self, raw: Tree, below: MergedView, merged: MergedView, source: Directories, made: Directories
+        self, raw: Tree, below: MergedView, merged: MergedView, source: Directories, made: DerivedTree
     ) -> None:
         self._raw = raw
         self._implicit = {plain_name(name) for name in raw.report.implicit}
@@ -73,13 +70,9 @@ class _Derivation:
         self._source = source
         self._made = made
         self._own = own_prefix()
-        self._copier = Copier()
-        self._times: dict[str, int] = {}
         self._redirected: list[tuple[str, str]] = []
         self._known = Known(raw.report)
-        self._copied: dict[int, str] = {}
         self._first_links: dict[tuple[int, int], str] = {}
-        self._disk_bytes = 0
 
     def run(self) -> LayerReport:
         self._make_root()
@@ -89,12 +82,9 @@ class _Derivation:
             self._redirect(raw_path, link)
         for name, linked in self._raw.report.lower_links:
             self._link_below(plain_name(name), linked)
-        for path, mtime_ns in self._times.items():
-            directory = self._made.open(0, path)
-            os.utime(directory, ns=(mtime_ns, mtime_ns))
-            self._disk_bytes += 512 * os.stat(directory).st_blocks
+        self._made.finish()
         is_described = self._raw.report.root_entry or any(tree.report.root_entry for tree in self._below.trees)
-        return self._known.report(root_entry=is_described, disk_bytes=self._disk_bytes)
+        return self._known.report(root_entry=is_described, disk_bytes=self._made.disk_bytes, links=self._made.links)
 
     # --- directories and what lies in them ---
 
@@ -114,14 +104,14 @@ class _Derivation:
                 status = os.stat(name, dir_fd=self._source.open(0, raw_path), follow_symlinks=False)
                 child = (join(raw_path, name), join(path, name))
                 if not stat.S_ISDIR(status.st_mode):
-                    self._share(*child, status)
+                    self._made.share(self._source.open(0, raw_path), name, status, child[1])
                 elif self._placed(*child):
                     pending.append(child)
 
     def _placed(self, raw_path: str, path: str) -> bool:
         """Make the directory at `path`; tell whether the content of `raw_path` goes there now."""
         if raw_path not in self._implicit:
-            self._make_directory(path)
+            self._made.make_directory(path)
             self._describe_as_raw(raw_path, path)
             return True
         there = self._merged.lstat(path)
@@ -175,123 +165,29 @@ class _Derivation:
             there = self._merged.lstat(step)
             if there is not None and not stat.S_ISDIR(there.mode):
                 raise InvalidLayerError(f"{path} must be a directory, and {step} is a file of a lower layer")
-            if self._make_directory(step) and there is not None:
+            if self._made.make_directory(step) and there is not None:
                 self._describe_as_below(step, there)
-
-    def _make_directory(self, path: str) -> bool:
-        """Make the directory at `path` unless it is there; tell whether it is new."""
-        parent, _, name = path.rpartition("/")
-        directory = self._made.open(0, parent)
-        try:
-            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        except FileNotFoundError:
-            self._new_directory(path, name, directory)
-            return True
-        if stat.S_ISDIR(status.st_mode):
-            return False
-        if not is_whiteout(status):
-            raise InvalidLayerError(f"{path} is both a directory and a file of one layer")
-        os.unlink(name, dir_fd=directory)
-        self._new_directory(path, name, directory)
-        os.setxattr(self._made.open(0, path), self._own + "opaque", b"y")
-        return True
-
-    def _new_directory(self, path: str, name: str, directory: int) -> None:
-        """Make a directory as one that no layer describes: 0755, and the group of a set-group-ID parent."""
-        os.mkdir(name, _UNDESCRIBED, dir_fd=directory)
-        made = self._made.open(0, path)
-        status = os.stat(made)
-        os.chmod(made, _UNDESCRIBED | (status.st_mode & stat.S_ISGID))  # whatever the umask
-        self._times[path] = status.st_mtime_ns
 
     def _describe_as_raw(self, raw_path: str, path: str) -> None:
         directory = self._source.open(0, raw_path)
-        self._describe(path, directory, os.stat(directory))
+        self._made.describe(path, directory, os.stat(directory))
         self._copy_opaque(raw_path, path)
 
     def _describe_as_below(self, path: str, entry: MergedEntry) -> None:
         if entry.stored is None:  # a root that no layer describes
-            os.chmod(self._made.open(0, path), stat.S_IMODE(entry.mode))
-            self._times[path] = entry.mtime_ns
+            self._made.describe_root(entry.mode, entry.mtime_ns)
             return
         view = self._merged if path else self._below
         directory = view.open_file(entry)
         try:
-            self._describe(path, directory, entry.stored)
+            self._made.describe(path, directory, entry.stored)
         finally:
             os.close(directory)
         self._known.inherited(path, entry, view)
 
-    def _describe(self, path: str, like: int, status: os.stat_result) -> None:
-        target = self._made.open(0, path)
-        os.chown(target, status.st_uid, status.st_gid)
-        os.chmod(target, stat.S_IMODE(status.st_mode))
-        for key, value in read_xattrs(like, self._own).items():
-            os.setxattr(target, key, value)
-        self._times[path] = status.st_mtime_ns
-
     def _copy_opaque(self, raw_path: str, path: str) -> None:
         if is_opaque(self._source.open(0, raw_path), self._own):
-            os.setxattr(self._made.open(0, path), self._own + "opaque", b"y")
-
-    # --- files ---
-
-    def _share(self, raw_path: str, path: str, status: os.stat_result) -> None:
-        """Give the layer's file a name in the new tree, unless that name is taken already (rule 3)."""
-        parent, _, name = path.rpartition("/")
-        if self._is_taken(path, status):
-            return
-        raw_parent, _, raw_name = raw_path.rpartition("/")
-        directories = (self._source.open(0, raw_parent), self._made.open(0, parent))
-        try:
-            os.link(raw_name, name, src_dir_fd=directories[0], dst_dir_fd=directories[1], follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _CANNOT_LINK:
-                raise
-            if not self._linked_copy(status.st_ino, path):
-                self._copy(directories[0], raw_name, status, path)
-
-    def _is_taken(self, path: str, status: os.stat_result) -> bool:
-        """Tell whether the new tree has something at `path`; a whiteout gives way to anything else."""
-        parent, _, name = path.rpartition("/")
-        directory = self._made.open(0, parent)
-        try:
-            there = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        if not is_whiteout(there) or is_whiteout(status):
-            return True
-        os.unlink(name, dir_fd=directory)
-        return False
-
-    def _linked_copy(self, inode: int, path: str) -> bool:
-        """Where the file system cannot link to the layer's tree, keep at least the links within it."""
-        first = self._copied.setdefault(inode, path)
-        if first != path:
-            self._link(first, path)
-        return first != path
-
-    def _link(self, first: str, path: str) -> None:
-        source, _, source_name = first.rpartition("/")
-        parent, _, name = path.rpartition("/")
-        directory = os.dup(self._made.open(0, source))
-        try:
-            os.link(
-                source_name,
-                name,
-                src_dir_fd=directory,
-                dst_dir_fd=self._made.open(0, parent),
-                follow_symlinks=False,
-            )
-        finally:
-            os.close(directory)
-        self._known.linked(first, path)
-
-    def _copy(self, directory: int, name: str, status: os.stat_result, path: str) -> None:
-        parent, _, last = path.rpartition("/")
-        target_directory = self._made.open(0, parent)
-        self._copier.duplicate(directory, name, status, target_directory, last)
-        self._disk_bytes += 512 * os.stat(last, dir_fd=target_directory, follow_symlinks=False).st_blocks
+            self._made.make_opaque(path)
 
     # --- hard links into lower layers ---
 
@@ -308,21 +204,21 @@ class _Derivation:
         self._ensure_directory(path.rpartition("/")[0])
         if path == target:
             return
-        self._clear(path)
+        self._made.clear(path)
         if entry.tree == len(self._below.trees):
-            self._link(target, path)
+            self._made.link(target, path)
             return
         first = self._first_links.setdefault((entry.tree, entry.stored.st_ino), path)
         if first != path:
-            self._link(first, path)
+            self._made.link(first, path)
             return
         others = self._names_of(entry, entry.stored)
-        self._copy(self._below.parent_of(entry), entry.name, entry.stored, path)
+        self._made.copy(self._below.parent_of(entry), entry.name, entry.stored, path)
         self._known.inherited(path, entry, self._below)
         for other in others:
             if other != path:
                 self._ensure_directory(other.rpartition("/")[0])
-                self._link(path, other)
+                self._made.link(path, other)
 
     def _linked_to(self, linked: str, target: str) -> MergedEntry | None:
         """Return what a hard link means, which the layer did not have when the link came.
@@ -350,17 +246,6 @@ class _Derivation:
             found = self._merged.lstat(entry.path)
             return [entry.path] if found is not None and _is_same_file(found, entry.tree, status) else []
         return [found.path for found in self._merged.walk() if _is_same_file(found, entry.tree, status)]
-
-    def _clear(self, path: str) -> None:
-        """Remove what the new tree has at `path`."""
-        parent, _, name = path.rpartition("/")
-        directory = self._made.open(0, parent)
-        try:
-            os.unlink(name, dir_fd=directory)
-        except FileNotFoundError:
-            return
-        except IsADirectoryError as error:
-            raise InvalidLayerError(f"{path} is both a directory and a hard link of one layer") from error
 
 
 def _is_same_file(found: MergedEntry, tree: int, status: os.stat_result) -> bool:

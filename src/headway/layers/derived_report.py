@@ -6,6 +6,7 @@ Rule: what the disk cannot say of a file (owners and modes in a store that is no
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from typing import TypeVar
 
 from headway.layers.merged import MergedView
@@ -26,7 +27,6 @@ class Known:
         self._raw = raw
         self._moved: dict[str, str] = {}
         self._inherited: list[tuple[str, MergedEntry, MergedView]] = []
-        self._linked: list[tuple[str, str]] = []
 
     def moved(self, raw_path: str, path: str) -> None:
         """Note that the content of the layer's directory `raw_path` is in `path`."""
@@ -36,16 +36,13 @@ class Known:
         """Note that what is at `path` is like an entry of the trees below, which `view` shows."""
         self._inherited.append((path, entry, view))
 
-    def linked(self, first: str, path: str) -> None:
-        """Note that `path` is one more name of the file at `first`."""
-        self._linked.append((first, path))
-
-    def report(self, *, root_entry: bool, disk_bytes: int) -> LayerReport:
+    def report(self, *, root_entry: bool, disk_bytes: int, links: Sequence[tuple[str, str]]) -> LayerReport:
         """Return the report of the new tree, but for its members.
 
         Args:
             root_entry: Whether a layer describes its root.
             disk_bytes: What it takes beyond the layer's own tree.
+            links: As `DerivedTree.links`.
         """
         raw = self._raw
         modes = {self._now_at(name): mode for name, mode in raw.real_modes}
@@ -60,9 +57,10 @@ class Known:
             if stored is not None and (entry.uid, entry.gid) != (stored.st_uid, stored.st_gid):
                 owners[path] = (entry.uid, entry.gid)
             xattrs.setdefault(path, {}).update(view.described_xattrs(entry))
-        self._tell_of_links(modes)
-        self._tell_of_links(owners)
-        self._tell_of_links(xattrs)
+        for first, path in links:
+            _tell_of_link(modes, first, path)
+            _tell_of_link(owners, first, path)
+            _tell_of_link(xattrs, first, path)
         return LayerReport(
             size=raw.size,
             disk_bytes=disk_bytes,
@@ -84,8 +82,8 @@ class Known:
                 return join(self._moved[above], path[len(above) + 1 :])
         return path
 
-    def _tell_of_links(self, known: dict[str, _T]) -> None:
-        """Note of each name that was linked what is known of the one it was linked to."""
-        for first, path in self._linked:  # in the order in which they were made
-            if first in known:
-                known[path] = known[first]
+
+def _tell_of_link(known: dict[str, _T], first: str, path: str) -> None:
+    """Note of a name that was linked what is known of the one it was linked to."""
+    if first in known:
+        known[path] = known[first]
