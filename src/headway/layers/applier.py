@@ -14,13 +14,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from headway.errors import HeadwayError, InvalidLayerError, StoreError, StoreFullError
+from headway.errors import HeadwayError, StoreError, StoreFullError
 from headway.interfaces.files import TarSource
 from headway.layers.ahead import told
 from headway.layers.compression import expand
 from headway.layers.handoff import HandOff, alone
 from headway.layers.limits import DEFAULT_LIMITS, Limits
 from headway.layers.tar import TarReader
+from headway.layers.tar_entry import refused
 from headway.layers.tar_observer import Observer
 from headway.layers.unpacker import Unpacker
 from headway.layers.windows import Reserve, free
@@ -117,10 +118,9 @@ def translated(error: OSError, name: bytes | None, directory: Path) -> HeadwayEr
     """Return what a failed system call means: whose fault it is depends on which one it was."""
     if error.errno in _FULL:
         return StoreFullError(str(directory), of="inodes" if _lacks_inodes(directory) else "space")
-    entry = os.fsdecode(name or b"")
     if name is not None and error.errno in _LAYERS_FAULT:
-        return InvalidLayerError(f"entry {entry!r} cannot be unpacked: {error.strerror}")
-    return StoreError(f"cannot unpack {entry!r} into {directory}: {error.strerror}")
+        return refused(name, f"{error.strerror}")
+    return StoreError(f"cannot unpack {os.fsdecode(name or b'')!r} into {directory}: {error.strerror}")
 
 
 def _lacks_inodes(directory: Path) -> bool:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from headway.errors import ConflictingKindError, InvalidLayerError, NotFoundError
+from headway.errors import ConflictingKindError, NotFoundError
 from headway.layers.applier import translated
 from headway.layers.confinement import clamped
 from headway.layers.rootfs_files import RootfsFiles
 from headway.layers.tar import TarReader
-from headway.layers.tar_entry import DIRECTORY, HARDLINK, Entry
+from headway.layers.tar_entry import DIRECTORY, HARDLINK, Entry, refused
 from headway.layers.unpacker import Unpacker
 
 
@@ -69,9 +69,7 @@ def extract(pieces: Iterable[bytes], root: Path, inside: bytes, rules: Rules) ->
         raise translated(error, name, root) from error
     if report.lower_links:
         link, target = report.lower_links[0]
-        raise InvalidLayerError(
-            f"entry {link!r} cannot be unpacked: it is a hard link to {target!r}, which is not there"
-        )
+        raise refused(os.fsencode(link), f"it is a hard link to {target!r}, which is not there")
 
 
 def _place(entry: Entry, inside: bytes, rules: Rules) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from headway.layers.confinement import Root
 from headway.layers.footprint import Footprint
 from headway.layers.metadata import Metadata, change_mode
 from headway.layers.remembered import Remembered
+from headway.layers.removal import Clear
 from headway.layers.tar_entry import Entry
 from headway.layers.whiteouts import Whiteouts, is_whiteout
 
@@ -25,9 +26,6 @@ LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a directory is opened to be read or changed."""
 
 _GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
-
-Clear = Callable[[int, bytes], int]
-"""Removes what has a path: descriptor of its parent, path; returns the parent's descriptor, maybe another one now."""
 
 
 class MadeDirectories:

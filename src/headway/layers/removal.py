@@ -20,6 +20,9 @@ Removed = Callable[[bytes, os.stat_result], None]
 Removing = Callable[[int, bytes, os.stat_result], None]
 """Is told parent, path and lstat of what is about to go, and of each thing in it but directories."""
 
+Clear = Callable[[int, bytes], int]
+"""Removes what has a path: descriptor of its parent, path; returns the parent's descriptor, maybe another one now."""
+
 
 def remove(
     parent: int, path: bytes, removed: Removed, removing: Removing | None = None, *, grant: bool = False

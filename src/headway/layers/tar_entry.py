@@ -5,11 +5,13 @@ Rule: pure functions; ValueError says what is wrong, and the reader adds where.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import msgspec
 
+from headway.errors import InvalidLayerError
 from headway.layers import tar_pax, tar_sparse
 from headway.layers.tar_header import device, in_prefix, number, owner, rights, seconds, text
 from headway.layers.tar_pax import NANOSECONDS
@@ -134,3 +136,8 @@ def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]
     if value := pax.get(b"gid"):
         entry.gid = owner(tar_pax.signed(value))
     return (entry.name, entry.size) == before
+
+
+def refused(name: bytes, reason: str) -> InvalidLayerError:
+    """Return what says that the entry of this name cannot be put on disk."""
+    return InvalidLayerError(f"entry {os.fsdecode(name)!r} cannot be unpacked: {reason}")

@@ -11,28 +11,27 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Self
 
 from headway.errors import InvalidLayerError
 from headway.layers.absent import Absent
-from headway.layers.bodies import write, write_sparse
 from headway.layers.confinement import Root, clamped
 from headway.layers.footprint import Footprint
 from headway.layers.handoff import LARGEST, HandOff, alone
 from headway.layers.hollow import Hollow
 from headway.layers.limits import DEFAULT_LIMITS, Limits
 from headway.layers.made_directories import DEFAULT_MODE, MadeDirectories
+from headway.layers.made_files import MadeFiles
 from headway.layers.metadata import Metadata
 from headway.layers.removal import Removing, remove
 from headway.layers.tar import TarReader
-from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
+from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, refused
 from headway.layers.tar_observer import Observer
 from headway.layers.umask import current_umask
+from headway.layers.unpacked_report import report_of
 from headway.layers.whiteouts import Whiteouts, is_whiteout
-from headway.layers.worker import NEW_FILE
 from headway.records import LayerReport
 
 _MARK, _META, _OPAQUE = b".wh.", b".wh..wh.", b".wh..wh..opq"
@@ -79,6 +78,7 @@ class Unpacker:
         self._whiteouts = Whiteouts(self._footprint, rootless=rootless)
         self._handoff = hand_off(self._footprint)
         self._absent = Absent()
+        self._files = MadeFiles(self._metadata, self._footprint, self._absent, clear=self._clear, observer=observer)
         self._directories = MadeDirectories(self._metadata, self._whiteouts, rootless=rootless, clear=self._clear)
         self._root = Root(directory, self._make_implicit, kernel=openat2)
         self._hollow = Hollow(self._root, self._directories, self._absent)
@@ -87,11 +87,11 @@ class Unpacker:
             os.fchmod(self._root.descriptor, DEFAULT_MODE)
         self._makers = {
             DIRECTORY: self._directories.make,
-            SYMLINK: self._symlink,
+            SYMLINK: self._files.make_symlink,
             HARDLINK: self._hardlink,
-            FIFO: self._fifo,
-            CHAR: self._device,
-            BLOCKDEV: self._device,
+            FIFO: self._files.make_fifo,
+            CHAR: self._files.make_device,
+            BLOCKDEV: self._files.make_device,
         }
 
     def __enter__(self) -> Self:
@@ -123,14 +123,12 @@ class Unpacker:
         elif (make := self._makers.get(entry.kind)) is not None:
             make(entry, parent, path, name)
         else:
-            _refuse(entry, f"its kind {entry.kind!r} is not known")
+            raise refused(entry.name, f"its kind {entry.kind!r} is not known")
 
     def _directory(self, above: bytes, path: bytes) -> tuple[int, bool]:
         """Return the descriptor of the directory `above`, and whether surely nothing in the layer had `path` before.
 
-        That is not known behind a symlink.
-
-        What was handed over under that path is there.
+        That is not known behind a symlink. What was handed over under that path is there by then.
         """
         parent = self._root.directory(above)
         handoff = self._handoff
@@ -147,7 +145,7 @@ class Unpacker:
         for entry, path, content in self._handoff.settle():
             self.name = entry.name
             parent, _, name = path.rpartition(b"/")
-            self._file(entry, self._root.directory(parent), path, name, (memoryview(content),))
+            self._files.make(entry, self._root.directory(parent), path, name, (memoryview(content),))
         return self._root.directory(above)
 
     def finish(self, entries: int) -> LayerReport:
@@ -157,24 +155,7 @@ class Unpacker:
         for name in self._directories.finish(self._root):
             self.name = name
         self._directories.count(self._root, self._footprint)
-        metadata = self._metadata
-        return LayerReport(
-            size=self._footprint.size,
-            disk_bytes=self._footprint.disk,
-            entries=entries,
-            members=self._footprint.members,
-            implicit=tuple(sorted(_text(path) for path in self._directories.implicit.values())),
-            root_entry=self._directories.root_entry is not None,
-            lower_links=tuple((_text(path), _text(target)) for path, target in self._absent.links()),
-            devices=tuple((_text(path), mode, major, minor) for path, mode, major, minor in self._absent.devices()),
-            real_modes=tuple((_text(path), mode) for path, mode in metadata.modes.items()),
-            owners=tuple((_text(path), *owner) for path, owner in metadata.owners.items()),
-            xattrs=tuple(
-                (_text(path), _text(key), value)
-                for path, xattrs in metadata.xattrs.items()
-                for key, value in xattrs.items()
-            ),
-        )
+        return report_of(self._footprint, self._directories, self._absent, self._metadata, entries=entries)
 
     def check_memory(self) -> None:
         """Make sure that what is remembered until the end stays within the limit; to be called now and then."""
@@ -200,69 +181,14 @@ class Unpacker:
             and self._handoff.take(entry, parent, path, body)
         ):
             return
-        self._file(entry, parent, path, name, body)
-
-    def _file(self, entry: Entry, parent: int, path: bytes, name: bytes, body: Iterable[memoryview]) -> None:
-        metadata = self._metadata
-        mode = (entry.mode | metadata.widen) & 0o777
-        try:
-            descriptor = os.open(name, NEW_FILE, mode, dir_fd=parent)
-        except FileExistsError:
-            descriptor = os.open(name, NEW_FILE, mode, dir_fd=self._clear(parent, path))
-        try:
-            if entry.sparse is None:
-                write(descriptor, body)
-            else:
-                if self._observer is not None:
-                    self._observer.sparse(descriptor)
-                write_sparse(descriptor, body, entry.sparse, entry.size)
-            if not metadata.is_plain(entry):
-                metadata.finish_file(descriptor, path, entry)
-            os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
-            self._footprint.add_file(entry, descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _symlink(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
-        if not entry.linkname:
-            _refuse(entry, "it is a symlink to nowhere")
-        try:
-            os.symlink(entry.linkname, name, dir_fd=parent)
-        except FileExistsError:
-            parent = self._clear(parent, path)
-            os.symlink(entry.linkname, name, dir_fd=parent)
-        self._metadata.finish_node(parent, name, path, entry)
-        self._footprint.add_symlink(len(entry.linkname), parent, name)
-
-    def _fifo(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
-        mode = (entry.mode | self._metadata.widen) & 0o777
-        try:
-            os.mkfifo(name, mode, dir_fd=parent)
-        except FileExistsError:
-            parent = self._clear(parent, path)
-            os.mkfifo(name, mode, dir_fd=parent)
-        self._footprint.add_name()
-        self._metadata.finish_node(parent, name, path, entry)
-
-    def _device(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
-        major, minor = entry.device
-        kind = stat.S_IFCHR if entry.kind == CHAR else stat.S_IFBLK
-        mode = kind | ((entry.mode | self._metadata.widen) & 0o777)
-        parent = self._clear(parent, path)
-        is_ours = (kind, major, minor) == (stat.S_IFCHR, 0, 0)
-        if is_ours or not self._metadata.make_device(parent, name, mode, os.makedev(major, minor)):
-            self._absent.add_device(path, kind | entry.mode, major, minor)
-            self._metadata.describe(path, entry)
-        else:
-            self._footprint.add_name()
-            self._metadata.finish_node(parent, name, path, entry)
+        self._files.make(entry, parent, path, name, body)
 
     def _hardlink(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
         parent = self._settle(path.rpartition(b"/")[0])  # what it is a name of may be on its way
         target = clamped(entry.linkname)
         above, _, target_name = target.rpartition(b"/")
         if not target_name:
-            _refuse(entry, "it is a hard link to a directory")
+            raise refused(entry.name, "it is a hard link to a directory")
         try:
             source = self._root.directory(above, create=False)
             status = os.stat(target_name, dir_fd=source, follow_symlinks=False)
@@ -272,7 +198,7 @@ class Unpacker:
             self._link_to_absent(parent, path, target)
             return
         if stat.S_ISDIR(status.st_mode):
-            _refuse(entry, "it is a hard link to a directory")
+            raise refused(entry.name, "it is a hard link to a directory")
         if self._is_same(parent, name, status):
             return
         parent = self._clear(parent, path)
@@ -299,7 +225,7 @@ class Unpacker:
         if name != _OPAQUE and (name.startswith(_META) or above.startswith(_META)):
             return
         if hidden in (b"", b".", b".."):
-            _refuse(entry, "it is a whiteout of nothing")
+            raise refused(entry.name, "it is a whiteout of nothing")
         self._settle()  # what it hides, or what its directory should be, may be on its way
         try:
             parent = self._root.directory(above, create=False)
@@ -327,7 +253,7 @@ class Unpacker:
 
     def _describe_root(self, entry: Entry) -> None:
         if entry.kind != DIRECTORY:
-            _refuse(entry, "it would replace the root directory")
+            raise refused(entry.name, "it would replace the root directory")
         self._directories.root_entry = entry
 
     def _make_implicit(self, parent: int, name: bytes, path: bytes) -> None:
@@ -388,11 +314,3 @@ class Unpacker:
         except FileNotFoundError:
             return False
         return os.path.samestat(own, status)
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
-
-
-def _refuse(entry: Entry, reason: str) -> NoReturn:
-    raise InvalidLayerError(f"entry {_text(entry.name)!r} cannot be unpacked: {reason}")

@@ -1,0 +1,106 @@
+"""The files of a layer that is being unpacked: regular ones, symlinks, FIFOs and devices.
+
+Each is new, and what had its name is removed first (`unpacker`, rule 1).
+
+Rule: a layer's own 0:0 device, which on disk would be a whiteout, is recorded and not made; so is a device that this
+      user cannot make.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+
+from headway.layers.absent import Absent
+from headway.layers.bodies import write, write_sparse
+from headway.layers.footprint import Footprint
+from headway.layers.metadata import Metadata
+from headway.layers.removal import Clear
+from headway.layers.tar_entry import CHAR, Entry, refused
+from headway.layers.tar_observer import Observer
+from headway.layers.worker import NEW_FILE
+
+
+class MadeFiles:
+    """Makes them. Every method takes an entry, its parent directory, open, and its path and name in the layer.
+
+    Args:
+        metadata: Applies what entries say.
+        footprint: Counts what is made.
+        absent: Takes note of devices that are not made.
+        clear: See `Clear`.
+        observer: Told of sparse files.
+
+    Raises:
+        InvalidLayerError: From every method: the entry asks for what cannot be.
+        OSError: From every method: a system call failed.
+    """
+
+    def __init__(
+        self, metadata: Metadata, footprint: Footprint, absent: Absent, *, clear: Clear, observer: Observer | None
+    ) -> None:
+        self._metadata = metadata
+        self._footprint = footprint
+        self._absent = absent
+        self._clear = clear
+        self._observer = observer
+
+    def make(self, entry: Entry, parent: int, path: bytes, name: bytes, body: Iterable[memoryview]) -> None:
+        """Make a regular file with the content `body`."""
+        metadata = self._metadata
+        mode = (entry.mode | metadata.widen) & 0o777
+        try:
+            descriptor = os.open(name, NEW_FILE, mode, dir_fd=parent)
+        except FileExistsError:
+            descriptor = os.open(name, NEW_FILE, mode, dir_fd=self._clear(parent, path))
+        try:
+            if entry.sparse is None:
+                write(descriptor, body)
+            else:
+                if self._observer is not None:
+                    self._observer.sparse(descriptor)
+                write_sparse(descriptor, body, entry.sparse, entry.size)
+            if not metadata.is_plain(entry):
+                metadata.finish_file(descriptor, path, entry)
+            os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+            self._footprint.add_file(entry, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def make_symlink(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
+        """Make a symlink, wherever it leads."""
+        if not entry.linkname:
+            raise refused(entry.name, "it is a symlink to nowhere")
+        try:
+            os.symlink(entry.linkname, name, dir_fd=parent)
+        except FileExistsError:
+            parent = self._clear(parent, path)
+            os.symlink(entry.linkname, name, dir_fd=parent)
+        self._metadata.finish_node(parent, name, path, entry)
+        self._footprint.add_symlink(len(entry.linkname), parent, name)
+
+    def make_fifo(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
+        """Make a FIFO."""
+        mode = (entry.mode | self._metadata.widen) & 0o777
+        try:
+            os.mkfifo(name, mode, dir_fd=parent)
+        except FileExistsError:
+            parent = self._clear(parent, path)
+            os.mkfifo(name, mode, dir_fd=parent)
+        self._footprint.add_name()
+        self._metadata.finish_node(parent, name, path, entry)
+
+    def make_device(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
+        """Make a device node, or take note that there should be one."""
+        major, minor = entry.device
+        kind = stat.S_IFCHR if entry.kind == CHAR else stat.S_IFBLK
+        mode = kind | ((entry.mode | self._metadata.widen) & 0o777)
+        parent = self._clear(parent, path)
+        is_ours = (kind, major, minor) == (stat.S_IFCHR, 0, 0)
+        if is_ours or not self._metadata.make_device(parent, name, mode, os.makedev(major, minor)):
+            self._absent.add_device(path, kind | entry.mode, major, minor)
+            self._metadata.describe(path, entry)
+        else:
+            self._footprint.add_name()
+            self._metadata.finish_node(parent, name, path, entry)
