@@ -23,7 +23,7 @@ from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
-from headway.store.record_log import last_change
+from headway.store.record_format import last_change
 from tests.contract.layer_store_contract import commit
 from tests.contract.reference_store_contract import name
 

@@ -19,20 +19,19 @@ from headway.store.database import Database
 from headway.store.database_failures import database_errors, faults_in, read_all
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
-from headway.store.record_log import (
+from headway.store.record_format import (
     FORMAT,
     Columns,
     Remembered,
-    counted,
+    Rows,
     last_change,
-    read,
     read_header,
+    read_log,
     tables,
     unfinished_log,
 )
+from headway.store.record_log import counted
 from headway.store.schema import MIGRATIONS
-
-Rows = dict[str, dict[tuple[object, ...], list[object]]]
 
 
 def open_whole(root: DataRoot, *, program: str, tell: Callable[[str], None], from_nothing: bool = False) -> Database:
@@ -115,7 +114,7 @@ def _rebuild(root: DataRoot, fault: str) -> int:
             connection.executescript(script)
         columns = tables(connection)
         with disk_errors(root.record_log):
-            remembered = read(root.record_log, columns, header)
+            remembered = read_log(root.record_log, columns, header)
         count = _fill(connection, columns, remembered)
     with disk_errors(root.database):
         fsync_file(new)

@@ -5,16 +5,13 @@ Rule 1: a line is written when its change is committed, and is not synced: the d
 Rule 2: both count changes. Where the database is ahead, the log is written anew; where it is behind, it is not the one
         that was here, and is rebuilt (`rebuild`).
 Rule 3: a log that cannot be written costs nobody a change: it is written anew with the next one, or at the next start.
-
-The first line says which schema the rows have. ``["+", table, row]`` is a row, new or changed; ``["-", table, key]``
-one that is gone; ``["=", n]`` ends change number n.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -22,52 +19,22 @@ from typing import BinaryIO
 import msgspec
 
 from headway.store.durable import fsync_directory
+from headway.store.record_format import (
+    CHANGE,
+    FORMAT,
+    GONE,
+    ROW,
+    Columns,
+    Header,
+    last_change,
+    read_header,
+    tables,
+    unfinished_log,
+)
 
-FORMAT = 1
-_LEFT_OUT = frozenset({"meta", "events", "hosts", "addresses", "connection_lives", "traffic", "sqlite_sequence"})
-"""What may be lost: what has happened, and what registries have shown."""
 _GROWTH = 4
 LEAST_BYTES = 4 << 20
 """Below that nobody minds how long a log is."""
-_TAIL_BYTES = 256
-
-
-class Header(msgspec.Struct, frozen=True):
-    """The first line.
-
-    Attributes:
-        headway: Version of the log's format.
-        schema: Version of the schema that the rows have.
-        program: Which Headway wrote it.
-    """
-
-    headway: int
-    schema: int
-    program: str
-
-
-class Columns(msgspec.Struct, frozen=True):
-    """The columns of a table.
-
-    Attributes:
-        names: All, in order.
-        key: Places of those that make the primary key.
-    """
-
-    names: tuple[str, ...]
-    key: tuple[int, ...]
-
-
-def tables(connection: sqlite3.Connection) -> dict[str, Columns]:
-    """Return the tables that are logged, in the order in which they were made."""
-    names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid").fetchall()
-    found = {}
-    for (name,) in names:
-        if name not in _LEFT_OUT:
-            columns = connection.execute(f"PRAGMA table_info({name})").fetchall()
-            ranks = sorted((rank, place) for place, *_, rank in columns if rank)
-            found[name] = Columns(tuple(column[1] for column in columns), tuple(place for _, place in ranks))
-    return found
 
 
 class RecordLog:
@@ -103,10 +70,10 @@ class RecordLog:
     # --- what changes
 
     def _row(self, table: str, row: str) -> None:
-        self._pending.append(b'["+","%s",%s]\n' % (table.encode(), row.encode()))
+        self._pending.append(ROW % (table.encode(), row.encode()))
 
     def _gone(self, table: str, key: str) -> None:
-        self._pending.append(b'["-","%s",%s]\n' % (table.encode(), key.encode()))
+        self._pending.append(GONE % (table.encode(), key.encode()))
 
     @property
     def mark(self) -> int:
@@ -129,7 +96,7 @@ class RecordLog:
         """Write down what was committed."""
         if not self._pending:
             return
-        data = b"".join((*self._pending, b'["=",%d]\n' % self._change))
+        data = b"".join((*self._pending, CHANGE % self._change))
         self._pending.clear()
         if self._descriptor < 0:
             self.begin()  # it could not be written before: there may be room again
@@ -181,7 +148,7 @@ class RecordLog:
         file.write(msgspec.json.encode(Header(FORMAT, schema, self._program)) + b"\n")
         for name, columns in self._tables.items():
             file.writelines(_lines(self._connection, name, columns))
-        file.write(b'["=",%d]\n' % counted(self._connection))
+        file.write(CHANGE % counted(self._connection))
 
     def close(self) -> None:
         """Close the file."""
@@ -213,7 +180,7 @@ def _follow(connection: sqlite3.Connection, table: str, columns: Columns) -> Non
 def _lines(connection: sqlite3.Connection, table: str, columns: Columns) -> Iterator[bytes]:
     sql = f"SELECT json_array({', '.join(columns.names)}) FROM {table}"  # noqa: S608  # names of our own schema
     for (row,) in connection.execute(sql):
-        yield b'["+","%s",%s]\n' % (table.encode(), row.encode())
+        yield ROW % (table.encode(), row.encode())
 
 
 def counted(connection: sqlite3.Connection) -> int:
@@ -223,88 +190,3 @@ def counted(connection: sqlite3.Connection) -> int:
     except sqlite3.OperationalError:  # not made yet
         return 0
     return int(rows[0][0]) if rows else 0
-
-
-def last_change(path: Path) -> int:
-    """Return the number of the last change that a log has; -1 where there is no log, or its end is torn.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
-            tail = file.read()
-    except FileNotFoundError:
-        return -1
-    end = tail.rstrip(b"\n").rpartition(b"\n")[2]
-    if tail.endswith(b"\n") and end.startswith(b'["=",'):
-        with suppress(ValueError):
-            return int(end[5:-1])
-    return -1
-
-
-class Remembered(msgspec.Struct, frozen=True):
-    """What a log says.
-
-    Attributes:
-        schema: Version of the schema that the rows have.
-        change: The number of the last change.
-        rows: Rows by their key, by table.
-    """
-
-    schema: int
-    change: int
-    rows: dict[str, dict[tuple[object, ...], list[object]]]
-
-
-def read(path: Path, columns_of: dict[str, Columns], header: Header) -> Remembered:
-    """Return what a log says; a line that is torn or strange is passed over.
-
-    Args:
-        path: The file.
-        columns_of: The tables of the schema that its header names.
-        header: Its header.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    rows: dict[str, dict[tuple[object, ...], list[object]]] = {table: {} for table in columns_of}
-    change = 0
-    with open(path, "rb") as file:
-        for line in file:
-            with suppress(msgspec.DecodeError, ValueError, KeyError, TypeError):
-                match msgspec.json.decode(line):
-                    case ["=", int(number)]:
-                        change = number
-                    case ["+", str(table), list(row)] if len(row) == len(columns_of[table].names):
-                        rows[table][_key(columns_of[table], row)] = row
-                    case ["-", str(table), list(key)]:
-                        rows[table].pop(tuple(key), None)
-    return Remembered(header.schema, change, rows)
-
-
-def _key(columns: Columns, row: Sequence[object]) -> tuple[object, ...]:
-    return tuple(row[place] for place in columns.key)
-
-
-def unfinished_log(path: Path) -> Path:
-    """Return where a log is written that will take the place of the one at `path`."""
-    return path.with_name(f"{path.name}.new")
-
-
-def read_header(path: Path) -> Header | None:
-    """Return the first line of a log; None where there is none, or what is there is none.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            line = file.readline()
-    except FileNotFoundError:
-        return None
-    try:
-        return msgspec.json.decode(line, type=Header)
-    except ValueError:  # no JSON, or no text
-        return None
