@@ -21,7 +21,7 @@ from headway.layers import mounts
 from headway.layers.drivers.selection import DRIVERS, InstalledDrivers
 from headway.layers.init_layer import make_init_layer
 from headway.oci.digest import ChainID, DiffID, Digest
-from headway.records import KeptMount, LayerReport
+from headway.records import KeptMount, LayerReport, RwPlace
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.layers import SqliteLayerStore
@@ -141,9 +141,9 @@ class TestMemoryRwLayers(RwLayerContract):
 
 
 def kept(disk: Disk, store: SqliteRwLayerStore, name: str) -> KeptMount:
-    record = store.record(name)
+    record = store.get(name).record
     return KeptMount(
-        target=store.place(record).merged,
+        target=RwPlace(disk.root.rw / record.mount_id).merged,
         image_id=None,
         chain_id=record.chain_id,
         driver=record.driver,

@@ -1,27 +1,24 @@
-"""Containers' read-write layers: a directory in ``rw/``, a row, and counts of who has them mounted.
+"""Containers' read-write layers: a directory in ``rw/`` and a row.
 
 Rule 1: a layer is published last: made in ``tmp/``, synced, renamed, the name synced, then its row. What has no row is
         not here.
 Rule 2: a layer that is removed is marked first, then its directory is moved to ``tmp/`` and emptied, and its row goes
         last: whatever fails on the way can be tried again, by name or by the next start.
-Rule 3: what is really mounted is known by the kernel, not by a count. Counts die with the process; what is to outlive
-        it has a row in ``mounts``.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import RLock
+from threading import Lock
 from typing import TypeAlias
 
 import msgspec
 
-from headway.errors import ConflictError, HeadwayError, MountNotFoundError, NotFoundError, StoreError
-from headway.interfaces.drivers import Drivers, RwDriver
+from headway.errors import ConflictError, HeadwayError, NotFoundError, StoreError
+from headway.interfaces.drivers import Drivers
 from headway.interfaces.layers import LayerStore
 from headway.oci.digest import ChainID
 from headway.records import Change, LayerReport, RwLayerRecord, RwPlace, Tree
@@ -31,6 +28,8 @@ from headway.store.database import Database
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
 from headway.store.removal import remove_tree
+from headway.store.rw_mounts import RwMounts
+from headway.store.rw_stacks import RwStacks
 
 MakeInit: TypeAlias = Callable[[Sequence[Tree], Path], LayerReport]
 """Makes the init layer over some trees, bottom first, in a directory that is new."""
@@ -64,9 +63,10 @@ class SqliteRwLayerStore:
         self._drivers = drivers
         self._make_init = make_init
         self._at = at
-        self._lock = RLock()
-        self._counts: Counter[str] = Counter()
-        self._removing: set[str] = set()
+        self._stacks = RwStacks(root, layers, drivers)
+        self._mounts = RwMounts(database, self._stacks)
+        self._lock = Lock()
+        self._removing: set[str] = set()  # by this process, now
 
     # --- making ---
 
@@ -124,7 +124,7 @@ class SqliteRwLayerStore:
         with disk_errors(self._root.rw):
             _sync(self._root.tmp / record.mount_id)
             self._at("the layer is synced")
-            os.rename(self._root.tmp / record.mount_id, self.place(record).path)
+            os.rename(self._root.tmp / record.mount_id, self._stacks.place(record).path)
             fsync_directory(self._root.rw)
         self._at("the layer is renamed")
         with self._database.transaction():
@@ -132,7 +132,7 @@ class SqliteRwLayerStore:
                 raise NotFoundError("chain", record.chain_id, "it was removed meanwhile")
             rw_rows.insert(self._database, record)
             self._at("the layer is recorded")
-        return SqliteRwLayer(self, record)
+        return self._layer(record)
 
     def _drop(self, mount_id: str) -> None:
         """Remove a layer that has no row, wherever it has got to; what fails is removed by the next start."""
@@ -149,66 +149,14 @@ class SqliteRwLayerStore:
         Raises:
             NotFoundError: ``mount does not exist``.
         """
-        return SqliteRwLayer(self, self.record(name))
-
-    def record(self, name: str) -> RwLayerRecord:
-        """Return what is recorded of a layer now; raises as `get`."""
-        record = rw_rows.find(self._database, name)
-        if record is None:
-            raise MountNotFoundError(name)
-        return record
+        return self._layer(rw_rows.get(self._database, name))
 
     def list(self) -> list[RwLayerRecord]:
         """Return all, by name."""
         return rw_rows.every(self._database)
 
-    def place(self, record: RwLayerRecord) -> RwPlace:
-        """Return where a layer lies."""
-        return RwPlace(self._root.rw / record.mount_id)
-
-    def below(self, record: RwLayerRecord) -> Sequence[Tree]:
-        """Return the trees that a layer stands on, its init layer last.
-
-        Raises:
-            NotFoundError: Its chain is gone.
-        """
-        trees = self._layers.trees(record.chain_id)
-        return trees if record.init_report is None else [*trees, Tree(self.place(record).init, record.init_report)]
-
-    def driver(self, record: RwLayerRecord) -> RwDriver:
-        """Return the driver that made a layer.
-
-        Raises:
-            UnsupportedError: This version has none of that name.
-        """
-        return self._drivers.named(record.driver)
-
-    # --- mounting ---
-
-    def mount(self, name: str) -> Path:
-        """Mount a layer, or count one more user; see `RwLayer`."""
-        with self._lock:
-            record = self.record(name)
-            if record.is_removing:
-                raise ConflictError(f"{name} is being removed")
-            place, driver = self.place(record), self.driver(record)
-            if not driver.is_mounted(place.merged):
-                driver.mount(self.below(record), place.merged, upper=place.upper, work=place.work)
-            self._counts[name] += 1
-            return place.merged
-
-    def unmount(self, name: str) -> None:
-        """Take back one `mount` of this process; see `RwLayer`."""
-        with self._lock:
-            if not self._counts[name]:
-                raise ConflictError(f"not mounted: {name}")
-            if self._counts[name] == 1 and not self._is_kept(name):
-                record = self.record(name)
-                self.driver(record).unmount(self.place(record).merged)
-            self._counts[name] -= 1
-
-    def _is_kept(self, name: str) -> bool:
-        return bool(self._database.query("SELECT 1 FROM mounts WHERE rw_layer = ? LIMIT 1", (name,)))
+    def _layer(self, record: RwLayerRecord) -> SqliteRwLayer:
+        return SqliteRwLayer(record, self._database, self._stacks, self._mounts)
 
     def cleanup(self) -> None:
         """Unmount what this process has mounted and not unmounted; nothing else.
@@ -217,18 +165,7 @@ class SqliteRwLayerStore:
             ConflictError: Something is in use; the others are unmounted all the same.
             StoreError: The kernel refused; the others are unmounted all the same.
         """
-        failures: list[HeadwayError] = []
-        with self._lock:
-            for name in [name for name, count in self._counts.items() if count]:
-                self._counts[name] = 1
-                try:
-                    self.unmount(name)
-                except HeadwayError as error:
-                    failures.append(error)
-        if failures:
-            for other in failures[1:]:
-                failures[0].add_note(str(other))
-            raise failures[0]
+        self._mounts.cleanup()
 
     # --- removing ---
 
@@ -241,30 +178,27 @@ class SqliteRwLayerStore:
             StoreError: The disk failed; the layer cannot be used any more, and is still there to be released.
         """
         with self._lock:
-            record = self.record(name)
             if name in self._removing:
                 raise ConflictError(f"removal of {name} is already in progress")
-            if self._counts[name] or self._is_kept(name):
-                raise ConflictError(f"mount still active: {name}")
-            self._database.execute("UPDATE rw_layers SET is_removing = 1 WHERE name = ?", (name,))
             self._removing.add(name)
         try:
+            record = self._mounts.end(name)
             self._at("the layer is marked")
             self._remove(record)
         finally:
             self._removing.discard(name)
 
     def _remove(self, record: RwLayerRecord) -> None:
-        place = self.place(record)
-        self.driver(record).unmount(place.merged)  # nothing, unless somebody's hands or a crash left it
+        place = self._stacks.place(record)
+        self._stacks.driver(record).unmount(place.merged)  # nothing, unless somebody's hands or a crash left it
         with disk_errors(place.path), suppress(FileNotFoundError):
             os.rename(place.path, self._root.tmp / record.mount_id)
         self._at("the layer is moved away")
         self._empty_tmp_of(record)
         self._at("the layer's files are gone")
-        self._database.execute("DELETE FROM rw_layers WHERE name = ?", (record.name,))
+        rw_rows.delete(self._database, record.name)
         self._at("the layer is forgotten")
-        del self._counts[record.name]
+        self._mounts.forget(record.name)
 
     def _empty_tmp_of(self, record: RwLayerRecord) -> None:
         """Remove a layer's files from ``tmp/``: those, and what an earlier attempt has left of them there."""
@@ -301,27 +235,29 @@ class SqliteRwLayerStore:
                 self._drop(name)
 
     def _put_right(self, record: RwLayerRecord, mounted: set[str]) -> None:
-        merged = self.place(record).merged
+        merged = self._stacks.place(record).merged
         if record.is_removing:
             self._remove(record)
-        elif os.path.realpath(merged) in mounted and not self._is_kept(record.name):
-            self.driver(record).unmount(merged)
+        elif os.path.realpath(merged) in mounted and not rw_rows.is_kept_mounted(self._database, record.name):
+            self._stacks.driver(record).unmount(merged)
 
 
 class SqliteRwLayer:
     """`RwLayer` of a `SqliteRwLayerStore`."""
 
-    def __init__(self, store: SqliteRwLayerStore, record: RwLayerRecord) -> None:
+    def __init__(self, record: RwLayerRecord, database: Database, stacks: RwStacks, mounts: RwMounts) -> None:
         self.record = record
-        self._store = store
+        self._database = database
+        self._stacks = stacks
+        self._mounts = mounts
 
     def mount(self) -> Path:
         """Mount it, or count one more user where it is mounted; return where."""
-        return self._store.mount(self.record.name)
+        return self._mounts.mount(self.record.name)
 
     def unmount(self) -> None:
         """Take back one `mount` of this process."""
-        self._store.unmount(self.record.name)
+        self._mounts.unmount(self.record.name)
 
     def changes(self, *, written: bool = False) -> list[Change]:
         """Return how it differs from what is below it, sorted by path.
@@ -332,21 +268,21 @@ class SqliteRwLayer:
             StoreError: The disk failed.
         """
         try:
-            place, below = self._store.place(self.record), self._store.below(self.record)
-            return self._store.driver(self.record).changes(place, below, written=written)
+            place, below = self._stacks.place(self.record), self._stacks.below(self.record)
+            return self._stacks.driver(self.record).changes(place, below, written=written)
         finally:  # what was found while somebody removed it counts for nothing, be it an error or not
-            if self._store.record(self.record.name).is_removing:
+            if rw_rows.get(self._database, self.record.name).is_removing:
                 raise ConflictError(f"{self.record.name} is being removed")
 
     def size(self) -> int:
         """Return its size as Docker counts it, in bytes."""
-        place, below = self._store.place(self.record), self._store.below(self.record)
-        return self._store.driver(self.record).size(place, below)
+        place, below = self._stacks.place(self.record), self._stacks.below(self.record)
+        return self._stacks.driver(self.record).size(place, below)
 
     def metadata(self) -> dict[str, str]:
         """Return ``GraphDriver.Data``."""
-        place, below = self._store.place(self.record), self._store.below(self.record)
-        return self._store.driver(self.record).metadata(place, below)
+        place, below = self._stacks.place(self.record), self._stacks.below(self.record)
+        return self._stacks.driver(self.record).metadata(place, below)
 
 
 class _Draft:

@@ -6,7 +6,7 @@ import sqlite3
 
 import msgspec
 
-from headway.errors import ConflictError
+from headway.errors import ConflictError, MountNotFoundError
 from headway.oci.digest import ChainID, Digest
 from headway.records import RwLayerRecord
 from headway.store.database import Database
@@ -35,9 +35,21 @@ def insert(database: Database, record: RwLayerRecord) -> None:
 
 
 def find(database: Database, name: str) -> RwLayerRecord | None:
-    """Return what is recorded of a layer."""
+    """Return what is recorded of a layer, None where it is not here."""
     rows = database.query(f"{_SELECT} WHERE name = ?", (name,))
     return _record(rows[0]) if rows else None
+
+
+def get(database: Database, name: str) -> RwLayerRecord:
+    """Return what is recorded of a layer.
+
+    Raises:
+        NotFoundError: ``mount does not exist``.
+    """
+    record = find(database, name)
+    if record is None:
+        raise MountNotFoundError(name)
+    return record
 
 
 def is_here(database: Database, mount_id: str) -> bool:
@@ -48,6 +60,29 @@ def is_here(database: Database, mount_id: str) -> bool:
 def every(database: Database) -> list[RwLayerRecord]:
     """Return all, by name."""
     return [_record(row) for row in database.query(f"{_SELECT} ORDER BY name")]
+
+
+def is_kept_mounted(database: Database, name: str) -> bool:
+    """Tell whether a layer is mounted to stay (`KeptMount`)."""
+    return bool(database.query("SELECT 1 FROM mounts WHERE rw_layer = ? LIMIT 1", (name,)))
+
+
+def mark_removing(database: Database, name: str) -> None:
+    """Record that a layer's removal has begun.
+
+    Raises:
+        StoreError: The disk failed.
+    """
+    database.execute("UPDATE rw_layers SET is_removing = 1 WHERE name = ?", (name,))
+
+
+def delete(database: Database, name: str) -> None:
+    """Forget a layer.
+
+    Raises:
+        StoreError: The disk failed.
+    """
+    database.execute("DELETE FROM rw_layers WHERE name = ?", (name,))
 
 
 def _record(row: tuple[str, str, str | None, str, str | None, str, str, int]) -> RwLayerRecord:
