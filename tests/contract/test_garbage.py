@@ -14,8 +14,9 @@ from headway.oci.digest import Digest, ImageID
 from headway.store.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
-from headway.store.garbage import STEPS, ImaginedGarbage, SqliteGarbage
+from headway.store.garbage import STEPS, SqliteGarbage
 from headway.store.images import SqliteImageStore
+from headway.store.imagined_garbage import ImaginedGarbage
 from headway.store.ingests import FileIngestStore
 from headway.store.layers import SqliteLayerStore
 from headway.store.leases import SqliteLeases

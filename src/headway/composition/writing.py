@@ -24,9 +24,10 @@ from headway.store.database import Database
 from headway.store.distribution_metadata import SqliteDistributionMetadata
 from headway.store.events import SqliteEventLog
 from headway.store.failures import disk_errors
-from headway.store.garbage import ImaginedGarbage, SqliteGarbage
+from headway.store.garbage import SqliteGarbage
 from headway.store.hosts import SqliteHostMemory
 from headway.store.images import SqliteImageStore
+from headway.store.imagined_garbage import ImaginedGarbage
 from headway.store.ingests import FileIngestStore
 from headway.store.layers import SqliteLayerStore
 from headway.store.leases import SqliteLeases

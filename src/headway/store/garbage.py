@@ -58,7 +58,6 @@ class SqliteGarbage:
         self._leases = leases
         self._discard = discard
         self._step = step
-        self._gone: set[Path] = set()  # in thought only
 
     # Records
 
@@ -199,6 +198,7 @@ class SqliteGarbage:
                 found.disk_bytes += allocated_below(self._root.ingest(digest))
 
     def _names(self, directory: Path) -> set[str]:
+        """Return what a directory holds; nothing where it is not there."""
         with disk_errors(directory):
             try:
                 return set(os.listdir(directory))
@@ -259,20 +259,6 @@ class SqliteGarbage:
     def _move_out(self, path: Path) -> list[Path]:
         private = move_out(self._root, path)
         return [] if private is None else [private]
-
-
-class ImaginedGarbage(SqliteGarbage):
-    """Garbage of a database that is a copy: what would go is found, and no file is touched."""
-
-    def sweep(self, freed: Freed) -> None:
-        """Take note that these files are to be thought away."""
-        root = self._root
-        self._gone |= {root.trees / name for name in freed.directories}
-        self._gone |= {root.recipes / name for name in (*freed.directories, *freed.recipes)}
-        self._gone |= {root.blob(digest) for digest in freed.blobs} | {root.ingest(digest) for digest in freed.ingests}
-
-    def _names(self, directory: Path) -> set[str]:
-        return {name for name in super()._names(directory) if directory / name not in self._gone}
 
 
 class _Found(msgspec.Struct):
