@@ -24,7 +24,6 @@ def test_every_known_key_is_read() -> None:
     value = document(
         urls=["https://example.com/x"],
         annotations={"a": "b"},
-        artifactType="application/y",
         platform={
             "os": "windows",
             "architecture": "amd64",
@@ -42,7 +41,6 @@ def test_every_known_key_is_read() -> None:
         size=7,
         urls=("https://example.com/x",),
         annotations={"a": "b"},
-        artifact_type="application/y",
         platform=Platform("windows", "amd64", "v2", "10.0", ("win32k",)),
     )
 
@@ -50,7 +48,7 @@ def test_every_known_key_is_read() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"urls": None, "annotations": None, "platform": None, "artifactType": None},
+        {"urls": None, "annotations": None, "platform": None},
         {"platform": {}},
         {"data": "Y29udGVudA==", "somethingNew": [1, {"a": None}]},
     ],

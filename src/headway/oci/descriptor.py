@@ -25,7 +25,6 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
         urls: Where else a non-distributable layer may be had.
         annotations: Free text by key.
         platform: Set on the entries of an index.
-        artifact_type: Set on descriptors of artifacts.
     """
 
     media_type: str
@@ -34,7 +33,6 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
     urls: tuple[str, ...] = ()
     annotations: dict[str, str] = {}
     platform: Platform | None = None
-    artifact_type: str = ""
 
     @classmethod
     def from_document(cls, value: object, where: str) -> Descriptor:
@@ -57,7 +55,6 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
             urls=texts_at(document, "urls", where),
             annotations=text_map_at(document, "annotations", where),
             platform=_platform_at(document, where),
-            artifact_type=text_at(document, "artifactType", where),
         )
 
     @property

@@ -16,7 +16,7 @@ import msgspec
 from headway.errors import InvalidDocumentError, UnsupportedError
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
-from headway.oci.document import Document, decode_object, list_at, text_at, text_map_at
+from headway.oci.document import Document, decode_object, list_at, text_at
 from headway.oci.media_types import (
     OCI_INDEX,
     OCI_MANIFEST,
@@ -41,9 +41,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         digest: SHA-256 of `data`.
         config: The image's config; its media type tells images from artifacts.
         layers: Bottom layer first.
-        annotations: Free text by key.
-        artifact_type: What an artifact is; empty for images.
-        subject: What it speaks about, for artifacts.
     """
 
     media_type: str
@@ -51,9 +48,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     digest: Digest
     config: Descriptor
     layers: tuple[Descriptor, ...]
-    annotations: dict[str, str] = {}
-    artifact_type: str = ""
-    subject: Descriptor | None = None
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,18 +58,12 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
         data: The bytes as received.
         digest: SHA-256 of `data`.
         manifests: In the order written: manifests, and indexes again.
-        annotations: Free text by key.
-        artifact_type: What an artifact is; empty for images.
-        subject: What it speaks about, for artifacts.
     """
 
     media_type: str
     data: bytes
     digest: Digest
     manifests: tuple[Descriptor, ...]
-    annotations: dict[str, str] = {}
-    artifact_type: str = ""
-    subject: Descriptor | None = None
 
     def choose(self, wanted: Platform) -> Descriptor | None:
         """Return the entry that suits a platform best, None where nothing does (moby-behaviour 3.4).
@@ -110,23 +98,17 @@ def parse_manifest(data: bytes, media_type: str) -> Manifest | Index:
             data=data,
             digest=Digest.of(data),
             manifests=_descriptors_at(document, "manifests"),
-            annotations=text_map_at(document, "annotations"),
-            artifact_type=text_at(document, "artifactType"),
-            subject=_descriptor_at(document, "subject"),
         )
     _refuse(document, "manifests", inside="an image manifest")
-    config = _descriptor_at(document, "config")
+    config = document.get("config")
     if config is None:
         raise InvalidDocumentError("the manifest has no config")
     return Manifest(
         media_type=kind,
         data=data,
         digest=Digest.of(data),
-        config=config,
+        config=Descriptor.from_document(config, "config"),
         layers=_descriptors_at(document, "layers"),
-        annotations=text_map_at(document, "annotations"),
-        artifact_type=text_at(document, "artifactType"),
-        subject=_descriptor_at(document, "subject"),
     )
 
 
@@ -169,11 +151,6 @@ def _refuse(document: Document, *keys: str, inside: str) -> None:
     for key in keys:
         if key in document:
             raise InvalidDocumentError(f"the manifest is ambiguous: it is {inside} and has {key!r}")
-
-
-def _descriptor_at(document: Document, key: str) -> Descriptor | None:
-    value = document.get(key)
-    return None if value is None else Descriptor.from_document(value, key)
 
 
 def _descriptors_at(document: Document, key: str) -> tuple[Descriptor, ...]:
