@@ -14,6 +14,7 @@ import pytest
 from headway.errors import ConflictError, InvalidDocumentError
 from headway.layers.bundle import runtime_config, write_bundle
 from headway.layers.merged import MergedView
+from headway.layers.rootfs import UnpackReport
 from headway.layers.users import ProcessUser, find_user
 from headway.records import LayerReport, Tree
 from tests.fakes.nobody import UID, as_nobody, home_of_nobody
@@ -73,7 +74,7 @@ def test_runc_runs_what_the_image_says_as_whom_it_says(tmp_path: Path) -> None:
     report = write_bundle(tmp_path / "bundle", config, [tree])
     output = run(tmp_path / "bundle", tmp_path / "state")
 
-    assert report.is_complete
+    assert report == UnpackReport(entries=report.entries, size=report.size)
     assert output.splitlines() == [
         "uid=1000(app) gid=100 groups=29(audio),44(video)",
         "/data",

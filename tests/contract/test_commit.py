@@ -33,7 +33,6 @@ from headway.records import ContainerRecord, ContainerState
 from headway.service.commit import CommitRequest, Committer
 from headway.service.containers import Containers
 from headway.service.delete import Deleter
-from headway.service.event_query import EventQuery
 from headway.service.history import History
 from headway.service.importing import Importer, ImportRequest
 from headway.service.stores import Stores
@@ -161,7 +160,7 @@ def test_it_is_named_then_told_of(stores: Stores) -> None:
 
     image_id = commit(stores, repository="made", tag="1", comment="why")
 
-    *_, tag, told = stores.events.history(EventQuery())
+    *_, tag, told = stores.events.log.behind(0)
     assert (tag.action, tag.actor, tag.attributes["name"]) == ("tag", image_id, "made:1")
     assert (told.type, told.action, told.actor) == ("container", "commit", made.container_id)
     assert told.attributes == {

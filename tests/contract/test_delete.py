@@ -12,7 +12,6 @@ from headway.oci.reference import Reference
 from headway.records import ContainerRecord, KeptMount
 from headway.service.conflicts import Uses, conflict_of, is_single
 from headway.service.delete import Deleter
-from headway.service.event_query import EventQuery
 from headway.service.stores import Stores
 from tests.contract.layer_store_contract import diff_id
 from tests.fakes.house import add_image
@@ -29,7 +28,7 @@ def chains(*layers: str) -> list[ChainID]:
 
 def told(stores: Stores) -> list[tuple[str, str]]:
     """Return what was told, and of whom."""
-    return [(event.action, event.actor) for event in stores.events.history(EventQuery())]
+    return [(event.action, event.actor) for event in stores.events.log.behind(0)]
 
 
 def untagged(*names: str) -> list[tuple[str, str]]:

@@ -160,7 +160,7 @@ def test_telling_a_listener_whose_loop_has_ended_harms_nobody(events: Events) ->
     asyncio.run(leave())
 
     events.tell("image", "tag", "a", {})
-    assert [event.action for event in events.history(EVERYTHING)] == ["tag"]
+    assert [event.action for event in events.log.behind(0)] == ["tag"]
 
 
 async def test_what_is_undone_is_not_heard(tmp_path: Path) -> None:
@@ -199,4 +199,4 @@ def test_an_id_in_an_attribute_is_a_text(events: Events) -> None:
     told = events.tell("container", "create", IMAGE.image_id, {"image": IMAGE.image_id})
 
     assert (type(told.actor), type(told.attributes["image"])) == (str, str)
-    assert events.history(EVERYTHING) == [told]
+    assert events.log.behind(0) == [told]

@@ -11,7 +11,6 @@ from headway.errors import InvalidReferenceError, NotFoundError, PlatformMismatc
 from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.service.event_query import EventQuery
 from headway.service.history import History
 from headway.service.inspection import Inspection
 from headway.service.lookup import Lookup
@@ -115,7 +114,7 @@ def test_an_index_may_offer_an_image_for_a_platform_that_its_config_does_not_nam
 
 
 def told(stores: Stores) -> list[tuple[str, str, str]]:
-    return [(each.action, each.actor, each.attributes["name"]) for each in stores.events.history(EventQuery())]
+    return [(each.action, each.actor, each.attributes["name"]) for each in stores.events.log.behind(0)]
 
 
 @pytest.mark.parametrize(

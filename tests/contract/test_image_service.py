@@ -33,7 +33,6 @@ from headway.oci.digest import DiffID, Digest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import ContainerRecord, LayerBlob
-from headway.service.event_query import EventQuery
 from headway.service.image_service import ImageService
 from headway.service.progress import LayerProgress, PullDone, PullEvent
 from headway.service.stores import Stores
@@ -67,7 +66,7 @@ def service(stores: Stores, registry: SimulatedRegistry, tmp_path: Path) -> Imag
 
 
 def told(stores: Stores) -> list[tuple[str, str, str]]:
-    return [(each.action, each.actor, each.attributes["name"]) for each in stores.events.history(EventQuery())]
+    return [(each.action, each.actor, each.attributes["name"]) for each in stores.events.log.behind(0)]
 
 
 async def pull(service: ImageService, reference: Reference = APP, platform: Platform | None = None) -> PullDone:
@@ -144,7 +143,7 @@ def test_what_others_do_to_images_can_be_told(service: ImageService, stores: Sto
     service.log_image_event(image_id, "app:1", "save")
     service.log_image_event_with_attributes("", "", "prune", {"reclaimed": "5"})
 
-    events = [(event.action, event.actor, dict(event.attributes)) for event in stores.events.history(EventQuery())]
+    events = [(event.action, event.actor, dict(event.attributes)) for event in stores.events.log.behind(0)]
     assert events == [
         ("save", image_id, {"stage": "test", "name": "app:1"}),
         ("prune", "", {"reclaimed": "5"}),
@@ -164,7 +163,7 @@ async def test_every_pull_is_told_of_with_what_was_asked_for(service: ImageServi
         ("pull", "registry.test/test/image:latest", "registry.test/test/image"),
         ("pull", by_digest.familiar, "registry.test/test/image"),
     ]
-    assert stores.events.history(EventQuery())[0].attributes["stage"] == "test"
+    assert stores.events.log.behind(0)[0].attributes["stage"] == "test"
 
 
 async def test_a_digest_that_came_from_another_repository_is_asked_for(

@@ -33,7 +33,6 @@ from headway.oci.image_config import ImageConfig
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import ImageRecord
-from headway.service.event_query import EventQuery
 from headway.service.importing import Importer, ImportRequest
 from headway.service.making import ImageMaker
 from headway.service.prune import Pruner
@@ -136,7 +135,7 @@ def test_its_platform_is_the_one_that_was_asked_for(stores: Stores) -> None:
 def test_it_is_named_and_told_of_name_first(stores: Stores) -> None:
     image_id = imported(stores, repository="app", changes=["LABEL a=b"])
 
-    events = [(each.action, each.actor, dict(each.attributes)) for each in stores.events.history(EventQuery())]
+    events = [(each.action, each.actor, dict(each.attributes)) for each in stores.events.log.behind(0)]
     assert events == [
         ("tag", image_id, {"a": "b", "name": "app"}),
         ("import", image_id, {"a": "b", "name": image_id}),
@@ -191,7 +190,7 @@ def test_what_is_no_archive_leaves_nothing(stores: Stores, broken: bytes) -> Non
         imported(stores, broken, repository="app")
 
     assert (stores.images.list(), stores.references.list(), stores.leases.idle()) == ([], [], [])
-    assert stores.events.history(EventQuery()) == []
+    assert stores.events.log.behind(0) == []
 
 
 def test_what_cannot_be_recorded_is_taken_by_the_next_prune(tmp_path: Path) -> None:

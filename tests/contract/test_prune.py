@@ -11,7 +11,6 @@ from headway.errors import ConflictError, InvalidFilterError, InvalidTimeError
 from headway.oci.digest import Digest, ImageID
 from headway.oci.reference import Reference
 from headway.records import ContainerRecord, KeptMount
-from headway.service.event_query import EventQuery
 from headway.service.prune import Pruner
 from headway.service.stores import Stores
 from headway.service.usage import layer_disk_usage
@@ -211,7 +210,7 @@ def test_it_is_told_with_what_it_freed(stores: Stores) -> None:
     add_image(stores, layers=["base"])
 
     report = pruner(stores).prune()
-    last = stores.events.history(EventQuery())[-1]
+    last = stores.events.log.behind(0)[-1]
 
     assert (last.action, last.actor, last.attributes) == ("prune", "", {"reclaimed": str(report.disk_bytes)})
 

@@ -9,12 +9,12 @@ import pytest
 from headway.distribution.endpoints import Endpoint
 from headway.errors import MisbehavedError, NotFoundError, RejectedError, TooLargeError
 from headway.registry.client import RegistryClient
-from headway.registry.credentials import anonymous
 from headway.registry.http import HttpClient
 from headway.registry.uploads import RegistryPusher
 from tests.contract.pusher_contract import BLOB, IMAGE, LAYER, MANIFEST, OTHER, PATH, PusherContract, begun, piece
 from tests.fakes.simulated_pushes import SimulatedPusher
 from tests.fakes.simulated_registry import SimulatedRegistry
+from tests.faults.client import anonymous
 from tests.faults.registry import Registry
 from tests.faults.story import CaptivePortal, RedirectTo, SayToo, Status
 from tests.faults.story import Fault as On

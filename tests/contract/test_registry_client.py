@@ -8,10 +8,10 @@ import pytest
 
 from headway.distribution.endpoints import Endpoint
 from headway.registry.client import RegistryClient
-from headway.registry.credentials import anonymous
 from headway.registry.http import HttpClient
 from tests.contract.registry_contract import IMAGE, LAYER, PATH, SIZE, RegistryContract
 from tests.fakes.simulated_registry import SimulatedRegistry
+from tests.faults.client import anonymous
 from tests.faults.registry import Registry as ScriptedRegistry
 from tests.faults.story import Fault, LongBody
 

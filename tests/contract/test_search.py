@@ -11,7 +11,6 @@ from headway.errors import InvalidFilterError, InvalidReferenceError, Misbehaved
 from headway.interfaces.registries import SearchIndex
 from headway.records import FoundRepository
 from headway.registry.client import RegistryClient
-from headway.registry.credentials import anonymous
 from headway.registry.http import HttpClient
 from headway.registry.search import SearchClient
 from headway.service.lanes import Lanes
@@ -19,6 +18,7 @@ from headway.service.search import Search, search_endpoint
 from tests.fakes import images
 from tests.fakes.index_server import IndexServer, index_server
 from tests.fakes.simulated_registry import SimulatedRegistry
+from tests.faults.client import anonymous
 
 NAMES = ["acme/alpine", "library/alpine", "library/busybox"]
 SECURE = InsecureRegistries()

@@ -14,7 +14,7 @@ from headway.oci.reference import Reference
 from headway.registry.address import Address
 from headway.registry.blob import RegistryBlob
 from headway.registry.client import RegistryClient
-from headway.registry.credentials import CredentialSource, anonymous
+from headway.registry.credentials import CredentialSource
 from headway.registry.http import HttpClient
 from tests.contract.registry_contract import read_all
 from tests.fakes import images
@@ -31,6 +31,11 @@ SIZE = len(BLOB)
 LAYER = Descriptor(media_type="layer", digest=Digest.parse(IMAGE.layers[0]), size=SIZE)
 MANIFEST = Digest.parse(IMAGE.manifest_digest)
 SECRET = "correct-horse-battery"
+
+
+def anonymous(host: str) -> Credentials | None:
+    """Know no credentials at all; a `CredentialSource`."""
+    return None
 
 
 class Client:

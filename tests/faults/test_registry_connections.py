@@ -25,7 +25,6 @@ from headway.errors import (
 from headway.registry.address import Address
 from headway.registry.blob import RegistryBlob
 from headway.registry.client import RegistryClient
-from headway.registry.credentials import anonymous
 from headway.registry.dialing import Race
 from headway.registry.http import HttpClient
 from headway.registry.tls import tls_context
@@ -35,6 +34,7 @@ from tests.faults.client import (
     BLOB,
     IMAGE,
     SIZE,
+    anonymous,
     client_of,
     trust,
     world,

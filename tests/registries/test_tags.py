@@ -10,12 +10,12 @@ import pytest
 from headway.distribution.endpoints import Endpoint
 from headway.errors import HeadwayError, MisbehavedError, NotFoundError
 from headway.registry.client import RegistryClient
-from headway.registry.credentials import anonymous
 from headway.registry.http import HttpClient
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon
 from tests.fakes.servers import DockerRegistry
+from tests.faults.client import anonymous
 from tests.faults.registry import Registry
 from tests.faults.story import Fault as On
 from tests.faults.story import Status

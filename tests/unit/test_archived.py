@@ -282,7 +282,6 @@ def test_what_is_written_is_read_back() -> None:
     manifest = made_manifest(image_id, len(config), layers)  # type: ignore[arg-type]
     image = SavedImage(
         image_id=image_id,  # type: ignore[arg-type]
-        config_size=len(config),
         platform=Platform("linux", "arm", "v7"),
         manifest=manifest,
         diff_ids=(diff_id,),  # type: ignore[arg-type]
@@ -320,7 +319,6 @@ def test_what_a_registry_says_of_a_layer_goes_along() -> None:
     )
     image = SavedImage(
         image_id=DIGEST,  # type: ignore[arg-type]  # any digest will do
-        config_size=1,
         platform=AMD64,
         manifest=made_manifest(DIGEST, 1, [layer]),  # type: ignore[arg-type]
         diff_ids=(DIGEST,),  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ def test_what_headway_needs_is_read() -> None:
         author="somebody",
         config={"Env": ["A=b"], "Cmd": None, "Labels": {"k": "v"}},
         history=[
-            {"created": "2019-09-01T09:00:00Z", "created_by": "ADD file", "author": "a", "comment": "c"},
+            {"created": "2019-09-01T09:00:00Z", "created_by": "ADD file", "comment": "c"},
             {"created_by": "CMD", "empty_layer": True},
             {},
         ],
@@ -49,7 +49,7 @@ def test_what_headway_needs_is_read() -> None:
     assert config.config == value["config"]
     assert config.labels == {"k": "v"}
     assert config.history == (
-        HistoryEntry(created="2019-09-01T09:00:00Z", created_by="ADD file", author="a", comment="c"),
+        HistoryEntry(created="2019-09-01T09:00:00Z", created_by="ADD file", comment="c"),
         HistoryEntry(created_by="CMD", empty_layer=True),
         HistoryEntry(),
     )

@@ -64,7 +64,6 @@ class RemotePull:
 
     def __init__(self, daemon: Daemon, settings: Settings, options: Namespace, view: View) -> None:
         self._pulls = DaemonPulls(daemon)
-        self._settings = settings
         self._logins = credential_source(settings)
         self._options = options
         self._view = view

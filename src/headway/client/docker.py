@@ -30,7 +30,6 @@ class _Summary(msgspec.Struct, frozen=True, rename="pascal"):
     id: str
     repo_tags: list[str] | None = None
     repo_digests: list[str] | None = None
-    size: int = 0
 
     def foreign(self) -> ForeignImage:
         """Return it as what is to be adopted."""
@@ -38,7 +37,7 @@ class _Summary(msgspec.Struct, frozen=True, rename="pascal"):
             tuple(name for name in names or () if name not in _NO_NAMES)
             for names in (self.repo_tags, self.repo_digests)
         )
-        return ForeignImage(self.id, tags, digests, self.size)
+        return ForeignImage(self.id, tags, digests)
 
 
 class _Refusal(msgspec.Struct, frozen=True):

@@ -14,7 +14,6 @@ from headway.errors.content import (
     InvalidArchiveError,
     InvalidDocumentError,
     InvalidLayerError,
-    SizeMismatchError,
     WindowTooLargeError,
 )
 from headway.errors.here import (
@@ -128,7 +127,6 @@ __all__ = [
     "RequestError",
     "ShortageError",
     "Side",
-    "SizeMismatchError",
     "StoreBusyError",
     "StoreCorruptError",
     "StoreError",

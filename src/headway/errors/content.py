@@ -28,15 +28,6 @@ class DigestMismatchError(IntegrityError):
         self.actual = actual
 
 
-class SizeMismatchError(IntegrityError):
-    """Content has another length than its descriptor says."""
-
-    def __init__(self, what: str, expected: int, actual: int, endpoint: str = "") -> None:
-        super().__init__(f"{what} is {actual} bytes long instead of {expected}", endpoint)
-        self.expected = expected
-        self.actual = actual
-
-
 class ChangedMeanwhileError(IntegrityError):
     """A web server has another version of a file by now than the one whose bytes are here."""
 

@@ -46,11 +46,6 @@ class UnpackReport(msgspec.Struct, frozen=True, kw_only=True):
     devices: Missing = Missing()
     xattrs: Missing = Missing()
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether everything is as the image has it."""
-        return not (self.owners.count or self.modes.count or self.devices.count or self.xattrs.count)
-
 
 def unpack(trees: Sequence[Tree], directory: Path, *, force: bool = False) -> UnpackReport:
     """Write what `trees` (bottom first) look like together to `directory`, which is created where missing.

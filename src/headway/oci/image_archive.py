@@ -36,7 +36,6 @@ class SavedImage(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         image_id: Digest of its config.
-        config_size: Length of its config, in bytes.
         platform: What it runs on.
         manifest: The registry's own where its blobs are here, else the one that `made_manifest` makes.
         diff_ids: Its layers, bottom first.
@@ -46,7 +45,6 @@ class SavedImage(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     image_id: ImageID
-    config_size: int
     platform: Platform
     manifest: Manifest
     diff_ids: tuple[DiffID, ...]

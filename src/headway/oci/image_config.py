@@ -58,14 +58,12 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         created: When, RFC 3339 as written; empty where it is not known.
         created_by: The command.
-        author: Who.
         comment: Free text.
         empty_layer: Whether the step made no layer.
     """
 
     created: str = ""
     created_by: str = ""
-    author: str = ""
     comment: str = ""
     empty_layer: bool = False
 
@@ -156,7 +154,6 @@ def _history_entry(value: object, where: str) -> HistoryEntry:
     return HistoryEntry(
         created=text_at(entry, "created", where),
         created_by=text_at(entry, "created_by", where),
-        author=text_at(entry, "author", where),
         comment=text_at(entry, "comment", where),
         empty_layer=flag_at(entry, "empty_layer", where),
     )

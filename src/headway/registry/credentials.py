@@ -33,11 +33,6 @@ CredentialSource = Callable[[str], Credentials | None]
 """Returns the credentials for a registry's ``host`` or ``host/repository``, None for an anonymous request."""
 
 
-def anonymous(host: str) -> Credentials | None:
-    """Know no credentials at all."""
-    return None
-
-
 def auth_files(
     environment: Mapping[str, str], home: Path, named: Path | None = None, *, uid: int | None = None
 ) -> list[Path]:

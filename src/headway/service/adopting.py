@@ -28,13 +28,11 @@ class ForeignImage(msgspec.Struct, frozen=True):
         image_id: Its ID there: the digest of its config, or of a manifest or index where the engine keeps those.
         tags: Its names, as people write them.
         digests: Its digest references: ``alpine@sha256:…``.
-        size: In bytes, as that engine counts.
     """
 
     image_id: str
     tags: tuple[str, ...]
     digests: tuple[str, ...]
-    size: int
 
 
 class Adopted(msgspec.Struct, frozen=True):

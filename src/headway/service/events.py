@@ -13,7 +13,6 @@ from headway.interfaces.events import EventLog
 from headway.oci.digest import ImageID
 from headway.oci.reference import Reference
 from headway.records import Event, ImageRecord
-from headway.service.event_query import EventQuery
 
 
 class Events:
@@ -75,10 +74,6 @@ class Events:
     def tell_of_untag(self, image_id: ImageID, image: ImageRecord | None) -> Event:
         """Tell that a name does not stand for an image any more."""
         return self.tell_of_image("untag", image_id, image_id, image)
-
-    def history(self, query: EventQuery) -> list[Event]:
-        """Return what is wanted of what the log still has, oldest first."""
-        return [event for event in self.log.behind(0) if query.wants(event)]
 
     def attach(self, wake: Callable[[], None]) -> None:
         """Call `wake` after each event from now on, in the thread that tells; it must not wait for anything."""

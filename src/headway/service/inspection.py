@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from headway.oci.digest import DiffID, Digest, ImageID
+from headway.oci.digest import DiffID, ImageID
 from headway.oci.image_config import ImageConfig
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
@@ -36,7 +36,6 @@ class ImageDetails(msgspec.Struct, frozen=True, kw_only=True):
         driver: The name of what mounts them.
         driver_data: Where they lie, by Moby's keys.
         last_tagged: When it was tagged here, seconds since the epoch; 0 after a pull.
-        manifest: The manifest that it came with; None where it came without.
     """
 
     image_id: ImageID
@@ -54,7 +53,6 @@ class ImageDetails(msgspec.Struct, frozen=True, kw_only=True):
     driver: str
     driver_data: Mapping[str, str]
     last_tagged: float
-    manifest: Digest | None
     container: str = ""
     container_config: Mapping[str, object] = {}
 
@@ -97,7 +95,6 @@ class Inspection:
             driver=self._driver,
             driver_data=self._driver_data(record),
             last_tagged=record.last_tagged,
-            manifest=record.manifest,
             container=_text(config.document.get("container")),
             container_config=_mapping(config.document.get("container_config")),
         )

@@ -82,14 +82,12 @@ class Saver:
 
     def _planned(self, record: ImageRecord, names: dict[ImageID, list[Reference]]) -> SavedImage:
         config = self._lookup.config(record)
-        size = self._records.blobs.size(record.image_id) or 0
         manifest = self._own_manifest(record)
         if manifest is None:
             layers = [self._tar(diff_id, record, names[record.image_id]) for diff_id in config.diff_ids]
-            manifest = made_manifest(record.image_id, size, layers)
+            manifest = made_manifest(record.image_id, self._records.blobs.size(record.image_id) or 0, layers)
         return SavedImage(
             image_id=record.image_id,
-            config_size=size,
             platform=config.platform,
             manifest=manifest,
             diff_ids=config.diff_ids,
