@@ -37,7 +37,7 @@ from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
-from headway.store.replacement import MendingLayerStore
+from headway.store.mending import MendingLayerStore
 from tests.fakes import disks
 from tests.fakes.tars import Item, Source, directory, file, tar
 

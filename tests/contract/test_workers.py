@@ -21,8 +21,8 @@ import pytest
 from headway.errors import InvalidLayerError, StoreError, StoreFullError
 from headway.interfaces.files import Applier, TarSource
 from headway.layers.applier import apply_layer
-from headway.layers.applying import apply
 from headway.layers.handoff import Undone, WorkerHandoff
+from headway.layers.recording_applier import apply
 from headway.layers.tar_entry import Entry
 from headway.layers.workers import FAST_SECONDS, Workers
 from headway.oci.digest import DiffID

@@ -32,12 +32,12 @@ from headway.store.ingests import FileIngestStore
 from headway.store.layers import SqliteLayerStore
 from headway.store.leases import SqliteLeases
 from headway.store.lock import WriterLock
+from headway.store.mending import MendingLayerStore
 from headway.store.mounts import SqliteMountTable
 from headway.store.pulls import SqlitePullStore
 from headway.store.rebuild import open_whole
 from headway.store.recovery import Recovered, recover, take_up
 from headway.store.references import SqliteReferenceStore
-from headway.store.replacement import MendingLayerStore
 from headway.store.reserve import Reserve
 from headway.store.traffic import SqliteTraffic
 from headway.version import VERSION

@@ -23,10 +23,10 @@ from mmap import mmap
 from pathlib import Path
 
 from headway.interfaces.files import TarSource
-from headway.layers.applying import apply
 from headway.layers.available_memory import is_memory_short
 from headway.layers.handoff import HandOff, Link, WorkerHandoff
 from headway.layers.heaps import trim_heaps
+from headway.layers.recording_applier import apply
 from headway.layers.windows import Windows
 from headway.layers.worker import READY, SLOT, SLOTS
 from headway.oci.digest import DiffID
