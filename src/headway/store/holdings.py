@@ -12,11 +12,11 @@ from collections.abc import Container, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from headway.oci.digest import Digest
+from headway.oci.digest import ChainID, Digest
 from headway.store.blocks import allocated, allocated_below, freed_by
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
-from headway.store.layer_rows import tree_directory
+from headway.store.layer_rows import derived_directory, tree_directory
 
 
 class Sort(StrEnum):
@@ -88,7 +88,7 @@ class Holdings:
     def _read_files(self) -> None:
         root = self._root
         directories = {tree_directory(Digest(diff_id)): diff_id for diff_id in self.layers}
-        derived = {f"chain-{tree_directory(Digest(chain_id))}" for chain_id in self.chains}
+        derived = {derived_directory(ChainID(Digest(chain_id))) for chain_id in self.chains}
         for entry in _entries(root.recipes):
             if entry.name in directories:
                 self.pieces[Piece(Sort.RECIPE, directories[entry.name])] = allocated(entry.path)
