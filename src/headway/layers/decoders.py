@@ -245,20 +245,6 @@ class Xz:
         return decoder.is_whole if isinstance(decoder, _Padding) else decoder is None and not head
 
 
-def _accepted(name: str, window: int) -> int:
-    """Return the bytes of a window.
-
-    Raises:
-        InvalidLayerError: No layer may have so large a one.
-    """
-    if window > LARGEST_WINDOW:
-        raise InvalidLayerError(
-            f"this {name} layer needs a window of {window >> 20} MiB to unpack; "
-            f"Headway accepts at most {LARGEST_WINDOW >> 20} MiB"
-        )
-    return window
-
-
 class Bzip2:
     """Streams, one behind the other, nothing else: bzip2 ignores what follows and is not one, the engines refuse it."""
 
@@ -283,3 +269,17 @@ class Bzip2:
     def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
         """See `Format`."""
         return decoder is None and not head
+
+
+def _accepted(name: str, window: int) -> int:
+    """Return the bytes of a window.
+
+    Raises:
+        InvalidLayerError: No layer may have so large a one.
+    """
+    if window > LARGEST_WINDOW:
+        raise InvalidLayerError(
+            f"this {name} layer needs a window of {window >> 20} MiB to unpack; "
+            f"Headway accepts at most {LARGEST_WINDOW >> 20} MiB"
+        )
+    return window
