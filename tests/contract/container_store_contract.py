@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from headway.container_records import ContainerRecord, ContainerState, KeptMount
 from headway.errors import AmbiguousNameError, ConflictError, NotFoundError
 from headway.interfaces.containers import ContainerStore
 from headway.interfaces.rw_layers import MountTable
 from headway.oci.digest import ChainID, Digest, ImageID
-from headway.records import ContainerRecord, ContainerState, KeptMount
 
 IMAGE = ImageID(Digest.of(b"image"))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from headway.container_records import Change, ChangeKind
 from headway.errors import ConflictError, MountNotFoundError, NotFoundError, UnsupportedError
 from headway.interfaces.rw_layers import RwLayer, RwLayerStore
 from headway.oci.digest import ChainID, Digest
-from headway.records import Change, ChangeKind
 
 
 def make(subject: RwLayerStore, name: str, chain_id: ChainID | None, *, init: bool = True) -> RwLayer:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headway.container_records import ChangeKind, RwPlace
 from headway.interfaces.drivers import RwDriver
 from headway.layers import mounts
 from headway.layers.applier import apply_layer
@@ -25,7 +26,7 @@ from headway.layers.drivers.vfs import VfsDriver
 from headway.layers.init_layer import make_init_layer
 from headway.layers.rootfs import unpack
 from headway.layers.tar import TarReader
-from headway.records import ChangeKind, LayerReport, RwPlace, Tree
+from headway.records import LayerReport, Tree
 from tests.fakes.nobody import as_nobody, home_of_nobody
 from tests.fakes.tars import Item, Source, directory, file, symlink, whiteout
 from tests.fakes.trees import look, plant

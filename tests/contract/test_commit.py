@@ -14,6 +14,7 @@ import pytest
 
 from headway.composition.unpacking import apply_apart
 from headway.composition.writing import writing
+from headway.container_records import ContainerRecord, ContainerState
 from headway.errors import (
     ConflictError,
     HeadwayError,
@@ -29,7 +30,6 @@ from headway.oci.digest import ImageID
 from headway.oci.image_config import MAX_LAYERS, ImageConfig
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.records import ContainerRecord, ContainerState
 from headway.service.commit import CommitRequest, Committer
 from headway.service.containers import Containers
 from headway.service.delete import Deleter

@@ -15,11 +15,12 @@ import pytest
 
 from headway.composition.containers import mounts as mounts_of
 from headway.composition.writing import writing
+from headway.container_records import ContainerState
 from headway.errors import ConflictError, InvalidNameError, NotFoundError, RequestError, StoreError, UnsupportedError
 from headway.layers import mounts
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.reference import Reference
-from headway.records import ContainerState, ImageRecord, LayerReport
+from headway.records import ImageRecord, LayerReport
 from headway.service.container_names import made_up_name
 from headway.service.containers import Containers
 from headway.service.stores import Stores

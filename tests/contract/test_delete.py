@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from headway.container_records import ContainerRecord, KeptMount
 from headway.errors import ConflictError, InvalidReferenceError, NotFoundError
 from headway.oci.digest import ChainID, Digest, ImageID, chain_ids
 from headway.oci.reference import Reference
-from headway.records import ContainerRecord, KeptMount
 from headway.service.conflicts import Uses, conflict_of, is_single
 from headway.service.delete import Deleter
 from headway.service.stores import Stores

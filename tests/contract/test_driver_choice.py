@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from headway.container_records import RwPlace
 from headway.errors import UnsupportedError
 from headway.layers import quota
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.selection import InstalledDrivers, Known, choose_driver
 from headway.layers.drivers.vfs import VfsDriver
-from headway.records import RwPlace
 from tests.fakes.nobody import as_nobody, home_of_nobody
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts")

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from headway.container_records import Change, ChangeKind, RwPlace
 from headway.errors import ConflictError, UnsupportedError
 from headway.interfaces.drivers import Driver
 from headway.layers import mounts
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
-from headway.records import Change, ChangeKind, LayerReport, RwPlace, Tree
+from headway.records import LayerReport, Tree
 from headway.store.removal import remove_tree
 from tests.fakes.nobody import as_nobody, home_of_nobody
 from tests.fakes.tars import directory, file, opaque, symlink, whiteout

@@ -17,6 +17,7 @@ import pytest
 from headway.composition.pushes import pushing
 from headway.composition.service import image_service
 from headway.composition.writing import writing
+from headway.container_records import ContainerRecord
 from headway.distribution.endpoints import Endpoint, InsecureRegistries
 from headway.errors import (
     ConflictError,
@@ -32,7 +33,7 @@ from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.records import ContainerRecord, LayerBlob
+from headway.records import LayerBlob
 from headway.service.image_service import ImageService
 from headway.service.progress import LayerProgress, PullDone, PullEvent
 from headway.service.stores import Stores

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
+from headway.container_records import ContainerRecord
 from headway.errors import InvalidFilterError, InvalidTimeError, NotFoundError, StoreCorruptError
 from headway.oci.digest import ChainID, Digest
-from headway.records import ChainSize, ContainerRecord
+from headway.records import ChainSize
 from headway.service.delete import Deleter
 from headway.service.listing import ListedImage, Listing
 from headway.service.moments import SECOND

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from headway.container_records import Change, ChangeKind
 from headway.layers.drivers.measuring import size_of, size_of_changed
-from headway.records import Change, ChangeKind
 
 
 def test_a_directory_that_goes_meanwhile_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

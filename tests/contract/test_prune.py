@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from headway.container_records import ContainerRecord, KeptMount
 from headway.errors import ConflictError, InvalidFilterError, InvalidTimeError
 from headway.oci.digest import Digest, ImageID
 from headway.oci.reference import Reference
-from headway.records import ContainerRecord, KeptMount
 from headway.service.prune import Pruner
 from headway.service.stores import Stores
 from headway.service.usage import layer_disk_usage

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from headway.container_records import KeptMount, RwPlace
 from headway.errors import ConflictError, MountNotFoundError, NotFoundError, StoreError, UnsupportedError
 from headway.interfaces.layers import LayerStore
 from headway.interfaces.rw_layers import RwLayerStore
@@ -21,7 +22,7 @@ from headway.layers import mounts
 from headway.layers.drivers.selection import DRIVERS, InstalledDrivers
 from headway.layers.init_layer import make_init_layer
 from headway.oci.digest import ChainID, DiffID, Digest
-from headway.records import KeptMount, LayerReport, RwPlace
+from headway.records import LayerReport
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.layers import SqliteLayerStore

@@ -10,10 +10,11 @@ import pytest
 
 from headway.composition.measuring import measuring
 from headway.composition.writing import writing
+from headway.container_records import ContainerRecord
 from headway.interfaces.usage import ImageUsage, Kind, Usage
 from headway.layers.applier import apply_layer
 from headway.oci.digest import DiffID, Digest, ImageID
-from headway.records import ContainerRecord, ImageRecord, recipe_beside
+from headway.records import ImageRecord, recipe_beside
 from headway.service.prune import Pruner
 from headway.service.stores import Stores
 from headway.settings import Settings

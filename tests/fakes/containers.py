@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from headway.container_records import ContainerRecord, KeptMount
 from headway.errors import AmbiguousNameError, ConflictError, NotFoundError
 from headway.oci.digest import ImageID
-from headway.records import ContainerRecord, KeptMount
 
 
 class MemoryContainerStore:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from headway.container_records import RwPlace
 from headway.interfaces.drivers import RwDriver
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
-from headway.records import LayerReport, RwPlace, Tree
+from headway.records import LayerReport, Tree
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.faults.registry import Registry

@@ -8,6 +8,7 @@ import stat
 import msgspec
 import pytest
 
+from headway.container_records import FileStat
 from headway.engine.api_version import ApiVersion
 from headway.engine.routes.pulls import platform_document
 from headway.engine.shapes.events import event_message
@@ -16,7 +17,7 @@ from headway.engine.shapes.images import summary
 from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.records import Event, FileStat, ImageRecord
+from headway.records import Event, ImageRecord
 from headway.service.listing import ListedImage
 
 IMAGE = ImageID(Digest.of(b"config"))

@@ -9,6 +9,7 @@ import pytest
 
 from headway import wire
 from headway.cli.failures import exit_status, explain
+from headway.container_records import KeptMount
 from headway.engine.failures import ForbiddenError
 from headway.errors import (
     Fault,
@@ -29,7 +30,6 @@ from headway.errors import (
 from headway.oci.digest import Digest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.records import KeptMount
 from headway.service.plan_requests import PlanRequest
 from headway.service.progress import Notice, PullStarted
 from headway.service.requests import MountRequest

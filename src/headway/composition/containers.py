@@ -11,9 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headway.container_records import KeptMount
 from headway.interfaces.drivers import Drivers, RwDriver
 from headway.interfaces.layers import LayerStore
-from headway.records import KeptMount, LayerReport, Tree
+from headway.records import LayerReport, Tree
 from headway.service.containers import Containers
 from headway.service.stores import Stores
 from headway.settings import Settings

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from headway.container_records import Change, FileStat
 from headway.interfaces.files import TarSource
-from headway.records import Change, FileStat
 
 
 class FileAccess(Protocol):

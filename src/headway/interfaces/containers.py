@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from headway.container_records import ContainerRecord
 from headway.oci.digest import ImageID
-from headway.records import ContainerRecord
 
 
 class ContainerStore(Protocol):

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from headway.records import Change, RwPlace, Tree
+from headway.container_records import Change, RwPlace
+from headway.records import Tree
 
 
 class Driver(Protocol):
@@ -55,7 +56,7 @@ class Driver(Protocol):
 
 
 class RwDriver(Driver, Protocol):
-    """A driver that also makes read-write layers, each in a directory of its own (`records.RwPlace`).
+    """A driver that also makes read-write layers, each in a directory of its own (`container_records.RwPlace`).
 
     `trees` are always those below the read-write layer, bottom first, its init layer last. To mount a layer, mount
     them at `place.merged` with its `upper` and `work`.

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from headway.container_records import Change, KeptMount, RwLayerRecord
 from headway.oci.digest import ChainID, ImageID
-from headway.records import Change, KeptMount, RwLayerRecord
 
 
 class RwLayer(Protocol):
@@ -165,7 +165,7 @@ class MountPoints(Protocol):
     directory: Path
 
     def here(self) -> str:
-        """Return a name for this boot and this mount namespace (`records.KeptMount.place`)."""
+        """Return a name for this boot and this mount namespace (`container_records.KeptMount.place`)."""
 
     def real(self, path: Path) -> Path:
         """Return what a path leads to, as the kernel names it.

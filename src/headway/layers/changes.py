@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import stat
 
+from headway.container_records import Change, ChangeKind
 from headway.layers.merged import MergedView, Spot
 from headway.layers.merged_entry import MergedEntry
-from headway.records import Change, ChangeKind
 
 _CAPABILITY = "security.capability"
 _SECOND_NS = 1_000_000_000

@@ -10,13 +10,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from headway.container_records import Change, ChangeKind
 from headway.layers.copying import disk_failures
 from headway.layers.directories import Directories
 from headway.layers.tar_entry import FILE, Entry
 from headway.layers.tar_writer import Member, archive
 from headway.layers.tree_files import left_out
 from headway.layers.tree_members import TreeMembers, joined
-from headway.records import Change, ChangeKind
 
 _WHITEOUT = b".wh."
 _MODE = 0o600

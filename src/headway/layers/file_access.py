@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from headway.container_records import Change, FileStat
 from headway.errors import InvalidPathError, NotADirectoryPathError, NotFoundError, RequestError, StoreError
 from headway.interfaces.files import TarSource
 from headway.layers.changes_tar import changes_archive
@@ -19,7 +20,6 @@ from headway.layers.metadata import change_mode
 from headway.layers.rootfs_files import RootfsFiles
 from headway.layers.tar_writer import archive
 from headway.layers.tree_members import joined
-from headway.records import Change, FileStat
 
 
 class RootfsAccess:

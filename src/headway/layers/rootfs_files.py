@@ -15,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from headway.container_records import FileStat
 from headway.errors import InvalidPathError, NotFoundError, StoreError
 from headway.layers.confinement import Root, clamped
 from headway.layers.tar_writer import Member
 from headway.layers.tree_members import members
-from headway.records import FileStat
 
 _MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
 _LINKS = 40

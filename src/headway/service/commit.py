@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from headway.container_records import Change, ChangeKind, ContainerRecord, ContainerState
 from headway.errors import ConflictError, RequestError, UnsupportedError
 from headway.interfaces.container_files import FileAccess
 from headway.interfaces.files import Applier, Pieces
@@ -24,7 +25,7 @@ from headway.oci.moment import rfc3339
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.oci.run_config import checked, merge
-from headway.records import Change, ChangeKind, ContainerRecord, ContainerState, ImageRecord
+from headway.records import ImageRecord
 from headway.service.containers import Containers, labels_of
 from headway.service.lookup import Lookup
 from headway.service.making import ImageMaker, Plan

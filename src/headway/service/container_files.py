@@ -10,10 +10,10 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from headway.container_records import ContainerRecord, FileStat
 from headway.errors import NotFoundError
 from headway.interfaces.container_files import FileAccess
 from headway.interfaces.files import TarSource
-from headway.records import ContainerRecord, FileStat
 from headway.service.containers import Containers, labels_of
 from headway.service.stores import Stores
 

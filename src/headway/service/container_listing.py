@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from headway.container_records import ContainerRecord
 from headway.errors import HeadwayError, InvalidFilterError
 from headway.oci.digest import ImageID
-from headway.records import ContainerRecord
 from headway.service.container_places import networks_of, volumes_of
 from headway.service.containers import labels_of
 from headway.service.filters import Filters, labels_match, require_known, truth

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from headway.records import ContainerRecord
+from headway.container_records import ContainerRecord
 
 _DEFAULT_NETWORK = "bridge"
 

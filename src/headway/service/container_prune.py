@@ -12,8 +12,8 @@ from threading import Lock
 
 import msgspec
 
+from headway.container_records import ContainerRecord
 from headway.errors import ConflictError, HeadwayError, NotFoundError
-from headway.records import ContainerRecord
 from headway.service.containers import Containers, labels_of
 from headway.service.filters import Filters, labels_match, require_known
 from headway.service.moments import parse_until

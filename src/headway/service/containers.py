@@ -15,9 +15,10 @@ from typing import TypeVar
 
 import msgspec
 
+from headway.container_records import ContainerRecord, ContainerState
 from headway.errors import ConflictError, InvalidNameError, NotFoundError, RequestError, StoreError
 from headway.interfaces.rw_layers import RwLayer
-from headway.records import ContainerRecord, ContainerState, ImageRecord
+from headway.records import ImageRecord
 from headway.service.container_names import made_up_name
 from headway.service.lookup import Lookup
 from headway.service.rw_layers import release_layer

@@ -9,9 +9,9 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from headway.container_records import ContainerRecord
 from headway.errors import HeadwayError, NotFoundError, UnsupportedError
 from headway.interfaces.rw_layers import RwLayer
-from headway.records import ContainerRecord
 from headway.service.containers import storage_options_of
 from headway.service.rw_layers import release_layer
 from headway.service.sharing import chain_of

@@ -16,6 +16,7 @@ from typing import Self
 
 import msgspec
 
+from headway.container_records import ContainerRecord
 from headway.distribution.credentials import Credentials
 from headway.distribution.login_server import login_endpoint
 from headway.distribution.transfer_limits import TransferLimits
@@ -32,7 +33,7 @@ from headway.interfaces.trust import TrustKey
 from headway.oci.digest import ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.records import ContainerRecord, Event, FoundRepository, ImageRecord
+from headway.records import Event, FoundRepository, ImageRecord
 from headway.service.commit import CommitRequest, Committer
 from headway.service.delete import Deleter
 from headway.service.filters import Filters

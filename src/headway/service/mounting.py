@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from headway.container_records import KeptMount
 from headway.errors import NotFoundError, NotMountedError
-from headway.records import KeptMount
 from headway.service.containers import Containers
 from headway.service.mounts import Mounts
 from headway.service.stores import Records, Stores

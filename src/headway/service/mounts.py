@@ -13,6 +13,7 @@ from threading import Lock
 
 import msgspec
 
+from headway.container_records import ContainerRecord, KeptMount
 from headway.errors import (
     ConflictError,
     HeadwayError,
@@ -23,7 +24,7 @@ from headway.errors import (
 )
 from headway.interfaces.rw_layers import MountPoints, RwLayer
 from headway.oci.digest import ChainID, ImageID
-from headway.records import ContainerRecord, ImageRecord, KeptMount
+from headway.records import ImageRecord
 from headway.service.containers import Containers
 from headway.service.lookup import Lookup
 from headway.service.rw_layers import let_chain_go

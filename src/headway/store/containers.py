@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from headway.container_records import ContainerRecord, ContainerState
 from headway.errors import AmbiguousNameError, ConflictError, NotFoundError
 from headway.oci.digest import Digest, ImageID
-from headway.records import ContainerRecord, ContainerState
 from headway.store.database import Database
 
 _COLUMNS = "container_id, name, image_id, image, created_nano, config, host_config, platform, mount_label, state"

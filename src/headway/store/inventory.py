@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from headway.container_records import RwPlace
 from headway.errors import StoreError
 from headway.interfaces.inventory import StoredImage, StoredTree
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID
-from headway.records import RwPlace
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.database_failures import faults_in

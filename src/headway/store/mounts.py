@@ -11,9 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from headway.container_records import KeptMount
 from headway.errors import StoreError
 from headway.oci.digest import ChainID, Digest, ImageID
-from headway.records import KeptMount
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.failures import disk_errors

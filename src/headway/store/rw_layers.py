@@ -17,11 +17,12 @@ from typing import TypeAlias
 
 import msgspec
 
+from headway.container_records import Change, RwLayerRecord, RwPlace
 from headway.errors import ConflictError, HeadwayError, NotFoundError, StoreError
 from headway.interfaces.drivers import Drivers
 from headway.interfaces.layers import LayerStore
 from headway.oci.digest import ChainID
-from headway.records import Change, LayerReport, RwLayerRecord, RwPlace, Tree
+from headway.records import LayerReport, Tree
 from headway.store import rw_rows
 from headway.store.data_root import DataRoot
 from headway.store.database import Database

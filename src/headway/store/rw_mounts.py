@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 from threading import RLock
 
+from headway.container_records import RwLayerRecord
 from headway.errors import ConflictError, HeadwayError
-from headway.records import RwLayerRecord
 from headway.store import rw_rows
 from headway.store.database import Database
 from headway.store.rw_stacks import RwStacks

@@ -6,9 +6,9 @@ import sqlite3
 
 import msgspec
 
+from headway.container_records import RwLayerRecord
 from headway.errors import ConflictError, MountNotFoundError
 from headway.oci.digest import ChainID, Digest
-from headway.records import RwLayerRecord
 from headway.store.database import Database
 from headway.store.layer_rows import decode_report, encode_report
 

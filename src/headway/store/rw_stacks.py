@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headway.container_records import RwLayerRecord, RwPlace
 from headway.interfaces.drivers import Drivers, RwDriver
 from headway.interfaces.layers import LayerStore
-from headway.records import RwLayerRecord, RwPlace, Tree
+from headway.records import Tree
 from headway.store.data_root import DataRoot
 
 

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from headway import wire
+from headway.container_records import ContainerRecord
 from headway.engine import queries
 from headway.engine.answers import document, leaving, nothing
 from headway.engine.call import Call
@@ -21,7 +22,6 @@ from headway.engine.shapes.containers import inspected, listed
 from headway.errors import ConflictError, HeadwayError, UnsupportedError
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.run_config import checked, merge, require_runnable, spelled
-from headway.records import ContainerRecord
 from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
 from headway.service.container_prune import ContainerPruner

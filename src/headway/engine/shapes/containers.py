@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from headway.container_records import ContainerRecord, ContainerState
 from headway.engine.shapes.config import container_config, host_config
 from headway.engine.shapes.images import NEVER, graph_driver, moment_of
-from headway.records import ContainerRecord, ContainerState
 from headway.service.moments import SECOND
 
 _STATUS = {

@@ -8,8 +8,8 @@ import stat
 import msgspec
 
 from headway import wire
+from headway.container_records import FileStat
 from headway.oci.moment import rfc3339
-from headway.records import FileStat
 
 # Go's os.FileMode, which is not st_mode: kinds and special bits have bits of their own.
 _KINDS = {

@@ -8,9 +8,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from headway.container_records import Change, ChangeKind
 from headway.layers import mounts
 from headway.layers.tree_files import TreeFiles, left_out
-from headway.records import Change, ChangeKind
 
 # Moby's names, where they are not the kernel's.
 _KINDS = {"ext2": "extfs", "ext3": "extfs", "ext4": "extfs", "overlay": "overlayfs", "": "<unknown>"}

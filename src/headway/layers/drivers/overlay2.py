@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from headway.container_records import Change, RwPlace
 from headway.errors import ConflictError, StoreError, UnsupportedError
 from headway.layers import mounts, quota
 from headway.layers.changes import compare
@@ -28,7 +29,7 @@ from headway.layers.drivers.measuring import gives_types, kind_of, size_of
 from headway.layers.merged import MergedView
 from headway.layers.mounts import MountFlag
 from headway.layers.whiteouts import is_opaque
-from headway.records import Change, LayerReport, RwPlace, Tree
+from headway.records import LayerReport, Tree
 
 _SAFE = "index=off,metacopy=off,redirect_dir=nofollow"
 _FLAGS = MountFlag.NO_DEVICES

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from headway.container_records import Change, RwPlace
 from headway.errors import ConflictError, UnsupportedError
 from headway.layers import quota
 from headway.layers.changes import compare
@@ -22,7 +23,7 @@ from headway.layers.merged import MergedView
 from headway.layers.mounts import sync_file_system
 from headway.layers.removal import remove
 from headway.layers.rootfs import unpack
-from headway.records import Change, LayerReport, RwPlace, Tree
+from headway.records import LayerReport, Tree
 
 _COPYING = "copying"
 _READ_ONLY = "read-only"
