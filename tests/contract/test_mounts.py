@@ -109,4 +109,4 @@ def test_an_image_that_is_removed_meanwhile_is_not_mounted(stores: Stores, tmp_p
     with pytest.raises(NotFoundError):
         mounts.mount("app:1")
 
-    assert mounts.list() == []
+    assert stores.mounts.list() == []

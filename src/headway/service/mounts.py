@@ -237,7 +237,3 @@ class Mounts:
         except BaseException:
             layer.unmount()  # the record keeps it
             raise
-
-    def list(self) -> list[KeptMount]:
-        """Return everything that is mounted, by target."""
-        return self._stores.mounts.list()
