@@ -82,17 +82,19 @@ def test_what_has_the_place_of_a_blob_or_a_tree_goes(headway: Cli) -> None:
 
     assert status == 1
     assert {each["kind"] for each in found["damaged"]} == {"blob", "layer"}
-    assert any(
-        fault.endswith(" cannot be read: Is a directory") for each in found["damaged"] for fault in each["faults"]
-    )
+    assert any(fault.endswith(" is no file") for each in found["damaged"] for fault in each["faults"])
     assert mended.returncode == 0, mended.stderr
     assert checked(headway, "--full")[0] == 0
 
 
-def test_a_directory_in_the_place_of_a_recipe_goes(headway: Cli) -> None:
+@pytest.mark.parametrize("kind", ["directory", "fifo"])
+def test_what_has_the_place_of_a_recipe_goes(headway: Cli, kind: str) -> None:
     recipe = headway.data_root / "recipes" / tree(headway, 2).name
     recipe.unlink()
-    (recipe / "inside").mkdir(parents=True)
+    if kind == "fifo":
+        os.mkfifo(recipe)
+    else:
+        (recipe / "inside").mkdir(parents=True)
 
     status, found = checked(headway)
     mended = headway("check", "--repair", "--force")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,35 @@ def test_a_directory_in_the_place_of_a_blob_does_not_keep_it_out(root: DataRoot)
     store.put(DIGEST, CONFIG)
 
     assert (store.read(DIGEST), os.listdir(root.tmp)) == (CONFIG, [])
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "device", "directory", "link to itself"])
+def test_what_is_no_file_is_damaged_and_blocks_nobody(
+    root: DataRoot, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, path = FileBlobStore(root), root.blob(DIGEST)
+    monkeypatch.chdir(path.parent)  # a socket's name may be no longer than 107 bytes
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(path.name)
+        case "device":
+            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))
+        case "directory":
+            path.mkdir()
+        case _:
+            path.symlink_to(path.name)
+
+    size = store.size(DIGEST)
+    readers: list[Callable[[Digest], object]] = [store.read, lambda digest: list(store.pieces(digest)), store.open]
+    for reading in readers:
+        with pytest.raises(StoreCorruptError):
+            reading(DIGEST)
+    store.put(DIGEST, CONFIG)
+
+    assert (size, store.read(DIGEST)) == (None, CONFIG)
 
 
 def test_files_that_are_no_blobs_are_not_listed(root: DataRoot) -> None:

@@ -162,6 +162,7 @@ class BlobStore(Protocol):
 
         Raises:
             NotFoundError: It is not here.
+            StoreCorruptError: What lies there is no file.
         """
 
     def put(self, digest: Digest, data: bytes) -> None:

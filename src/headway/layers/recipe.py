@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -41,7 +42,8 @@ _Read = TypeVar("_Read")
 
 
 _COLUMNS = frozenset(Column)
-_DAMAGED = {*UNREADABLE, errno.EISDIR, errno.ELOOP}
+_DAMAGED = {*UNREADABLE, errno.ELOOP, errno.ENXIO}
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a fifo blocks nobody
 
 
 class _Part(msgspec.Struct, frozen=True, gc=False):
@@ -77,13 +79,15 @@ class Recipe:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._descriptor = os.open(path, _READ)
         except FileNotFoundError as error:
             raise NotFoundError("recipe", path.name) from error
         except OSError as error:
             raise _unread(path, error) from error
         try:
             with self.checked():
+                if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                    raise ValueError("it is no file")  # noqa: TRY301  # `checked` says which
                 self.diff_id, self.tar_size, parts = self._header()
                 self._parts = self._scan(parts)
         except BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from headway.store.removal import move_out, remove_tree
 from headway.store.spool import OpenFile
 
 _PIECE = 1 << 20
-_DAMAGED = {*UNREADABLE, errno.EISDIR}
+_DAMAGED = {*UNREADABLE, errno.ELOOP, errno.ENXIO}
 
 
 class FileBlobStore:
@@ -33,12 +34,15 @@ class FileBlobStore:
         self._root = root
 
     def size(self, digest: Digest) -> int | None:
-        """Return the length of the blob in bytes, or None where it is not here."""
+        """Return the length of the blob in bytes, or None where it is not here, or no file."""
         with disk_errors(self._root.blobs):
             try:
-                return self._root.blob(digest).stat().st_size
-            except FileNotFoundError:
+                status = self._root.blob(digest).stat()
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ELOOP):
+                    raise
                 return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def read(self, digest: Digest) -> bytes:
         """Return the whole blob, verified.
@@ -50,7 +54,7 @@ class FileBlobStore:
         path = self._root.blob(digest)
         with _reading(path):
             try:
-                data = path.read_bytes()
+                data = _content(path)
             except FileNotFoundError:
                 raise NotFoundError("blob", digest) from None
         actual = Digest.of(data, digest.algorithm)
@@ -69,7 +73,7 @@ class FileBlobStore:
         whole = hashlib.new(digest.algorithm)
         with _reading(path):
             try:
-                file = path.open("rb", buffering=0)
+                file = os.fdopen(_regular(path, os.O_RDONLY | os.O_CLOEXEC), "rb", buffering=0)
             except FileNotFoundError:
                 raise NotFoundError("blob", digest) from None
         with file:
@@ -82,9 +86,9 @@ class FileBlobStore:
     def open(self, digest: Digest) -> OpenFile:
         """See `BlobStore.open`."""
         path = self._root.blob(digest)
-        with disk_errors(path):
+        with _reading(path):
             try:
-                return OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), str(path))
+                return OpenFile(_regular(path, os.O_RDONLY | os.O_CLOEXEC), str(path))
             except FileNotFoundError:
                 raise NotFoundError("blob", digest) from None
 
@@ -139,6 +143,20 @@ class FileBlobStore:
                     continue  # not ours; a writer's recovery removes it
 
 
+def _regular(path: str | Path, flags: int) -> int:
+    """Open a file; what is none blocks nobody (a fifo would), and is damaged."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StoreCorruptError(f"{path} is no file")
+    return descriptor
+
+
+def _content(path: Path) -> bytes:
+    with open(path, "rb", opener=_regular) as file:
+        return file.read()
+
+
 def _next_piece(path: Path, file: BinaryIO) -> bytes:
     with _reading(path):
         return file.read(_PIECE)
@@ -159,8 +177,8 @@ def _reading(path: Path) -> Iterator[None]:
 def _holds(path: Path, data: bytes) -> bool:
     """Tell whether the file has exactly this content: a rotten blob must not keep a good one out."""
     try:
-        return path.read_bytes() == data
-    except FileNotFoundError:
+        return _content(path) == data
+    except (FileNotFoundError, StoreCorruptError):
         return False
     except OSError as error:
         if error.errno not in _DAMAGED:
