@@ -194,6 +194,23 @@ def test_a_file_is_no_data_root(tmp_path: Path) -> None:
         DataRoot(tmp_path / "file").create()
 
 
+@pytest.mark.parametrize("name", ["headway.db", "headway.db-wal", "records.log", "lock", "trees", "blobs/sha256"])
+@pytest.mark.parametrize("reads", [True, False])
+def test_what_has_the_place_of_an_own_file_or_directory_is_named(tmp_path: Path, name: str, *, reads: bool) -> None:
+    root = DataRoot(tmp_path)
+    root.make_directories()
+    root.database.touch()
+    if (tmp_path / name).is_dir():
+        (tmp_path / name).rmdir()
+        os.mkfifo(tmp_path / name)
+    else:
+        (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / name).mkdir()
+
+    with pytest.raises(StoreError, match=f"{tmp_path / name} is in the way: Headway keeps a (file|directory)"):
+        root.examine() if reads else root.create()
+
+
 def test_a_lock_that_leads_elsewhere_is_named_for_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to("nowhere")
 

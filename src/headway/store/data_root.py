@@ -10,7 +10,7 @@ import os
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from headway.errors import InvalidSettingError, StoreCorruptError
+from headway.errors import InvalidSettingError, StoreCorruptError, StoreError
 from headway.oci.digest import ALGORITHMS, Digest
 from headway.store.durable import fsync_directory
 from headway.store.failures import disk_errors
@@ -75,6 +75,7 @@ class DataRoot:
             InvalidSettingError: The directory holds something else; another engine's store is named.
             StoreCorruptError: There is one, and its database is gone.
             StoreReadOnlyError: This user may not look into it.
+            StoreError: Something else has the place of one of its files or directories.
         """
         is_here = self._is_here()
         if is_here and self.has_lost_database():
@@ -101,6 +102,7 @@ class DataRoot:
         if engine := _engine(names):
             raise InvalidSettingError(f"data root {self.path} holds {engine}; choose another directory")
         if self.database.name in names or (names >= _MARKS and all(map(self._is_own, names))):
+            self._require_own_kinds()
             return True
         if strange := sorted(names - _BEFORE_FIRST_USE):
             raise InvalidSettingError(
@@ -108,6 +110,17 @@ class DataRoot:
                 "choose another directory"
             )
         return False
+
+    def _require_own_kinds(self) -> None:
+        """Refuse a data root where something else has the place of a file or a directory of Headway's."""
+        beside = [self.database.with_name(f"{self.database.name}-{suffix}") for suffix in ("wal", "shm", "journal")]
+        with disk_errors(self.path):
+            for path in (self.database, *beside, self.record_log, self.lock):
+                if path.exists() and not path.is_file():  # a link that leads nowhere is as good as nothing
+                    raise _in_the_way(path, "a file")
+            for path in self._directories():
+                if os.path.lexists(path) and not path.is_dir():
+                    raise _in_the_way(path, "a directory")
 
     def _is_own(self, name: str) -> bool:
         """Tell whether a name may lie in a data root whose database is gone."""
@@ -122,6 +135,7 @@ class DataRoot:
         Raises:
             InvalidSettingError: As `examine`.
             StoreReadOnlyError: It cannot be created or written.
+            StoreError: As `examine`.
         """
         if self._is_here():
             return
@@ -135,21 +149,20 @@ class DataRoot:
         Raises:
             StoreError: The disk failed.
         """
-        for directory in (
-            self.blobs,
-            *(self.blobs / algorithm for algorithm in ALGORITHMS),
-            self.ingests,
-            self.trees,
-            self.recipes,
-            self.rw,
-            self.mounts,
-            self.tmp,
-        ):
+        for directory in self._directories():
             with disk_errors(directory):
                 directory.mkdir(mode=0o700, exist_ok=True)
         with disk_errors(self.path):
             fsync_directory(self.blobs)
             fsync_directory(self.path)
+
+    def _directories(self) -> tuple[Path, ...]:
+        algorithms = (self.blobs / algorithm for algorithm in ALGORITHMS)
+        return (self.blobs, *algorithms, self.ingests, self.trees, self.recipes, self.rw, self.mounts, self.tmp)
+
+
+def _in_the_way(path: Path, kind: str) -> StoreError:
+    return StoreError(f"{path} is in the way: Headway keeps {kind} of that name; move it elsewhere and try again")
 
 
 def _engine(names: AbstractSet[str]) -> str:

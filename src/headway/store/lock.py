@@ -117,7 +117,7 @@ def holder(path: Path) -> Holder | None:
     """
     with disk_errors(path):
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # it may be a fifo
         except FileNotFoundError:
             return None
         try:
