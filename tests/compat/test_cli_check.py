@@ -105,6 +105,16 @@ def test_what_has_the_place_of_a_recipe_goes(headway: Cli, kind: str) -> None:
     assert os.listdir(headway.data_root / "tmp") == []
 
 
+def test_a_recipe_that_is_gone_is_told_of_with_what_it_costs(headway: Cli, registry: Registry, tmp_path: Path) -> None:
+    (headway.data_root / "recipes" / tree(headway, 2).name).unlink()
+
+    done = headway("check")
+    saved = headway("save", "-o", tmp_path / "image.tar", f"{registry.host}/test/image:1")
+
+    assert "; 1 without a recipe: of those the sum of sizes alone, and save or push may not" in done.stdout
+    assert (saved.returncode, "or its recipe was lost" in saved.stderr) == (1, True)
+
+
 def test_damage_that_nothing_mends_goes_with_its_image(headway: Cli, registry: Registry, tmp_path: Path) -> None:
     name, archive = f"{registry.host}/test/image:1", tmp_path / "image.tar"
     headway("save", "-o", archive, name)
@@ -166,7 +176,8 @@ def test_a_directory_that_is_none_is_named(headway: Cli, name: str) -> None:
 
     refused = headway("prune", "-a", "-f")
 
-    assert (refused.returncode, refused.stderr.partition("\n")[0]) == (1, f"headway: {place}: File exists")
+    assert refused.returncode == 1
+    assert f"headway: {place} is in the way: Headway keeps a directory of that name; move it" in refused.stderr
 
 
 def test_a_terminal_shows_in_one_line_how_far_it_is(headway: Cli) -> None:

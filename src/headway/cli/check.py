@@ -169,7 +169,8 @@ def _remedy(damage: Damage) -> str:
 
 def _what(found: Checked) -> str:
     how = "every byte" if found.is_full else "names and sizes"
-    unread = f", {found.unread} of them by the sum of sizes alone" if found.unread else ""
+    without = "without a recipe: of those the sum of sizes alone, and save or push may not give them back"
+    unread = f"; {found.unread} {without}" if found.unread else ""
     return f"images: {found.images}, layers: {found.layers} ({how}{unread}), blobs: {found.blobs}"
 
 
