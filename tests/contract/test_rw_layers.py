@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -310,6 +312,26 @@ def test_a_layer_whose_directory_is_gone_can_be_released(disk: Disk, chain: Chai
     store.release("c1")
 
     assert store.list() == []
+
+
+def test_what_holds_nothing_of_the_container_is_made_again_where_it_is_gone(overlay: Disk) -> None:
+    """Such as by a copy of the data root that left empty directories out."""
+    store = overlay.store()
+    layer = make(store, "box", overlay.chain())
+    merged = layer.mount()
+    (merged / "kept").write_text("kept")
+    merged.chmod(0o711)
+    shown = sorted(path.relative_to(merged) for path in merged.rglob("*"))
+    layer.unmount()
+    place = store.place(layer.record)
+    for directory in (place.init, place.work, place.merged):
+        shutil.rmtree(directory)
+
+    layer.mount()
+
+    assert sorted(path.relative_to(merged) for path in merged.rglob("*")) == shown
+    assert ((merged / "kept").read_text(), stat.S_IMODE(merged.stat().st_mode)) == ("kept", 0o711)
+    assert overlay.left() == [layer.record.mount_id]
 
 
 def test_a_layer_of_another_driver_is_still_there(tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ Rule 2: a layer that is removed is marked first, then its directory is moved to 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import TypeAlias
 
 import msgspec
 
@@ -22,7 +21,7 @@ from headway.errors import ConflictError, HeadwayError, NotFoundError, StoreErro
 from headway.interfaces.drivers import Drivers
 from headway.interfaces.layers import LayerStore
 from headway.oci.digest import ChainID
-from headway.records import LayerReport, Tree
+from headway.records import Tree
 from headway.store import rw_rows
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
@@ -30,10 +29,7 @@ from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
 from headway.store.removal import remove_tree
 from headway.store.rw_mounts import RwMounts
-from headway.store.rw_stacks import RwStacks
-
-MakeInit: TypeAlias = Callable[[Sequence[Tree], Path], LayerReport]
-"""Makes the init layer over some trees, bottom first, in a directory that is new."""
+from headway.store.rw_stacks import MakeInit, RwStacks
 
 
 class SqliteRwLayerStore:
@@ -64,7 +60,7 @@ class SqliteRwLayerStore:
         self._drivers = drivers
         self._make_init = make_init
         self._at = at
-        self._stacks = RwStacks(root, layers, drivers)
+        self._stacks = RwStacks(root, layers, drivers, make_init)
         self._mounts = RwMounts(database, self._stacks)
         self._lock = Lock()
         self._removing: set[str] = set()  # by this process, now

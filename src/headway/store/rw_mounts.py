@@ -39,6 +39,7 @@ class RwMounts:
                 raise ConflictError(f"{name} is being removed")
             place, driver = self._stacks.place(record), self._stacks.driver(record)
             if not driver.is_mounted(place.merged):
+                self._stacks.have_init(record)
                 driver.mount(self._stacks.below(record), place.merged, upper=place.upper, work=place.work)
             self._counts[name] += 1
             return place.merged

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
 
 from headway.container_records import RwLayerRecord, RwPlace
 from headway.interfaces.drivers import Drivers, RwDriver
 from headway.interfaces.layers import LayerStore
-from headway.records import Tree
+from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot
+from headway.store.failures import disk_errors
+
+MakeInit: TypeAlias = Callable[[Sequence[Tree], Path], LayerReport]
+"""Makes the init layer over some trees, bottom first, in a directory that is new."""
 
 
 class RwStacks:
@@ -18,12 +25,14 @@ class RwStacks:
         root: The data root.
         layers: What the layers stand on.
         drivers: What makes and mounts them.
+        make_init: See `MakeInit`.
     """
 
-    def __init__(self, root: DataRoot, layers: LayerStore, drivers: Drivers) -> None:
+    def __init__(self, root: DataRoot, layers: LayerStore, drivers: Drivers, make_init: MakeInit) -> None:
         self._root = root
         self._layers = layers
         self._drivers = drivers
+        self._make_init = make_init
 
     def place(self, record: RwLayerRecord) -> RwPlace:
         """Return where a layer lies."""
@@ -45,3 +54,17 @@ class RwStacks:
             UnsupportedError: This version has none of that name.
         """
         return self._drivers.named(record.driver)
+
+    def have_init(self, record: RwLayerRecord) -> None:
+        """Make a layer's init layer again where somebody has removed it: nothing in it is the container's own.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        place = self.place(record)
+        if record.init_report is None or place.init.is_dir():
+            return
+        private = self._root.private()
+        self._make_init(self._layers.trees(record.chain_id), private)
+        with disk_errors(place.init):
+            os.rename(private, place.init)

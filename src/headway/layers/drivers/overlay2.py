@@ -85,9 +85,9 @@ class Overlay2Driver:
     ) -> None:
         """Mount `trees` (bottom first) at `target`, read-only unless `upper` and `work` are given.
 
-        `target` must be an empty directory. `upper` and `work` must be on one file system. On the first
-        mount, when `work` is still empty, the root directory of `upper` becomes what the trees' root is;
-        later it is the container's own.
+        `target` must be an empty directory, or, with those two, may be missing, as may `work`. `upper` and
+        `work` must be on one file system. On the first mount, when `work` is still empty, the root directory
+        of `upper` becomes what the trees' root is; later it is the container's own.
 
         Raises:
             ConflictError: `target` is not empty.
@@ -99,6 +99,8 @@ class Overlay2Driver:
         if len(trees) > _MAX_TREES:
             raise UnsupportedError(f"{len(trees)} layers are more than the kernel stacks ({_MAX_TREES})")
         with disk_failures(str(target)):
+            if upper is not None:
+                target.mkdir(mode=0o755, exist_ok=True)  # it is empty, and copies of data roots leave such out
             if os.listdir(target):
                 raise ConflictError(f"{target} is not empty")
             if upper is not None and work is not None:
@@ -205,7 +207,9 @@ def _stack(trees: Sequence[Tree], target: Path) -> None:
 
 
 def _stack_writable(trees: Sequence[Tree], target: Path, upper: Path, work: Path) -> None:
-    if not os.listdir(work):  # the kernel leaves something there
+    if not work.is_dir():  # as the target: what `upper` says of the root is the container's own
+        work.mkdir(mode=0o755)
+    elif not os.listdir(work):  # the kernel leaves something there
         _give_root(trees, upper)
     with ExitStack() as opened:
         lowers = [_pin(tree.path, opened) for tree in _shown(trees)] or [_pin(target, opened)]
