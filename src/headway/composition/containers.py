@@ -6,8 +6,9 @@ something change names.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,14 +71,16 @@ def put_mounts_right(root: DataRoot, database: Database, layers: LayerStore, dri
     Raises:
         StoreError: The disk failed.
     """
+    # Read once, for whoever has a thousand mounts; what is unmounted on the way is in nobody's way.
+    ours = cache(_ours)
 
     def is_mounted(mount: KeptMount) -> bool:
-        return drivers.named(mount.driver).is_mounted(mount.target)
+        return os.path.realpath(mount.target) in ours() or drivers.named(mount.driver).is_mounted(mount.target)
 
     table = SqliteMountTable(database)
     table.recover(here, is_mounted)
-    rw_layers(root, database, layers, drivers).recover(_ours)
-    remove_litter(root, table, _ours)
+    rw_layers(root, database, layers, drivers).recover(ours)
+    remove_litter(root, table, ours)
 
 
 def mounts(settings: Settings, stores: Stores) -> Mounts:
