@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,27 @@ def test_what_somebody_mounted_something_over_stays_mounted_and_recorded(headway
     assert f"headway: {path} is in use: something else is mounted over it\n" in covered.stderr
     assert Path(path, "etc/motd").read_text() == "hello"
     done(headway("umount", "--rm", path))
+    assert left(headway) == []
+
+
+def test_what_is_mounted_in_another_namespace_is_given_back_there(headway: Cli) -> None:
+    entering = ["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo; exec sleep 60"]
+    with subprocess.Popen(entering, stdout=subprocess.PIPE) as elsewhere:
+        assert elsewhere.stdout is not None
+        elsewhere.stdout.readline()
+        there = replace(headway, before=["nsenter", "-t", str(elsewhere.pid), "-m"])
+        done(there("mount", "app"))
+
+        refused = [headway(word, "app") for word in ("mount", "umount")]
+        removed = headway("rmi", "app")
+        is_shown = f"{headway.data_root}/mounts/" in Path(f"/proc/{elsewhere.pid}/mounts").read_text()
+        elsewhere.kill()
+
+    assert [process.returncode for process in [*refused, removed]] == [1, 1, 1]
+    for process in refused:
+        assert f"in another mount namespace, that of process {elsewhere.pid}: unmount it there" in process.stderr
+    assert is_shown
+    done(headway("umount", "app"))  # what has ended took its mounts along
     assert left(headway) == []
 
 

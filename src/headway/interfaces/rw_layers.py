@@ -167,6 +167,9 @@ class MountPoints(Protocol):
     def here(self) -> str:
         """Return a name for this boot and this mount namespace (`container_records.KeptMount.place`)."""
 
+    def process_elsewhere(self, place: str) -> int:
+        """Return a process in another mount namespace of this boot, as `here` named it; 0 where nobody is in it."""
+
     def real(self, path: Path) -> Path:
         """Return what a path leads to, as the kernel names it.
 

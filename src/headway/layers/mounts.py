@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import IntFlag
 from typing import NamedTuple
 
@@ -100,6 +101,19 @@ def here() -> str:
     """Return a name for this mount namespace, that no other has before or after the next boot."""
     with open(_BOOT_ID, encoding="utf-8") as boot_id:
         return f"{boot_id.read().strip()} {os.readlink('/proc/self/ns/mnt')}"
+
+
+def process_elsewhere(place: str) -> int:
+    """Return a process in another mount namespace of this boot, as `here` named it; 0 where nobody is in it."""
+    boot, _, namespace = place.partition(" ")
+    this_boot, _, this_namespace = here().partition(" ")
+    if boot != this_boot or namespace == this_namespace:
+        return 0
+    for process in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError):
+            if os.readlink(f"/proc/{process}/ns/mnt") == namespace:
+                return int(process)
+    return 0
 
 
 class _Mounted(NamedTuple):

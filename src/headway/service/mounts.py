@@ -58,7 +58,7 @@ class Mounts:
 
         Raises:
             NotFoundError: There is no such image, and no such container.
-            ConflictError: `directory` is not empty.
+            ConflictError: `directory` is not empty, or something is mounted there in another mount namespace.
             UnsupportedError: This user, kernel or driver cannot.
             StoreError: The disk failed, or the kernel refused.
         """
@@ -135,6 +135,7 @@ class Mounts:
         known = self._stores.mounts.get(target)
         if known is None:
             return None
+        self._require_here(known)
         if not self._stores.drivers.named(known.driver).is_mounted(target):
             self._stores.mounts.delete(target)  # somebody has used umount(8)
             return None
@@ -158,6 +159,14 @@ class Mounts:
         self._stores.mounts.put(mount)
         return mount
 
+    def _require_here(self, mount: KeptMount) -> None:
+        """Refuse what only another mount namespace can change; one that has ended took its mounts along."""
+        if mount.driver != _VFS and (process := self._points.process_elsewhere(mount.place)):
+            raise ConflictError(
+                f"{mount.target} is mounted in another mount namespace, that of process {process}: "
+                f"unmount it there (nsenter -t {process} -m)"
+            )
+
     # --- giving back ---
 
     def unmount(self, word: str) -> KeptMount:
@@ -171,13 +180,14 @@ class Mounts:
 
         Raises:
             NotMountedError: Nothing is mounted there, or by that name.
-            ConflictError: It is in use; or several mounts are meant.
+            ConflictError: It is in use, or in another mount namespace; or several mounts are meant.
             StoreError: The disk failed, or the kernel refused.
         """
         with self._changing:
             return self._unmount(self._find(word))
 
     def _unmount(self, mount: KeptMount) -> KeptMount:
+        self._require_here(mount)
         left = msgspec.structs.replace(mount, count=mount.count - 1)
         if left.count:
             self._stores.mounts.put(left)
