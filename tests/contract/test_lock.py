@@ -187,6 +187,17 @@ def test_an_absent_data_root_is_created_and_only_looked_for_by_readers(tmp_path:
     assert root.path.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_data_root_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Mounts are recorded by their paths, and clients are told of them in JSON."""
+    root = DataRoot(tmp_path / os.fsdecode(b"b\xffd"))
+
+    for opening in (root.create, root.examine):
+        with pytest.raises(InvalidSettingError, match=r"/b\\xffd is no text"):
+            opening()
+
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_file_is_no_data_root(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 

@@ -29,7 +29,7 @@ def give_back() -> None:
     trim_heaps()
     try:
         madvise = ctypes.CDLL(None).madvise
-        mappings = Path("/proc/self/smaps").read_text().splitlines()
+        mappings = Path("/proc/self/smaps").read_text("utf-8", "surrogateescape").splitlines()
     except (OSError, AttributeError):  # another C library, or no /proc
         return
     for begin, end in unwritten(mappings):

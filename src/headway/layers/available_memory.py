@@ -30,7 +30,7 @@ def available_memory(memberships: Path = Path("/proc/self/cgroup"), groups: Path
     """
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
-        lines = memberships.read_text().splitlines()
+        lines = memberships.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return machine
     return min([machine, *(limit for line in lines for limit in _limits(line, groups))])

@@ -72,7 +72,8 @@ class DataRoot:
         """Tell whether there is a store here; False for an absent, empty or unused directory.
 
         Raises:
-            InvalidSettingError: The directory holds something else; another engine's store is named.
+            InvalidSettingError: The directory holds something else; another engine's store is named. Or its own name is
+                no text.
             StoreCorruptError: There is one, and its database is gone.
             StoreReadOnlyError: This user may not look into it.
             StoreError: Something else has the place of one of its files or directories.
@@ -93,6 +94,9 @@ class DataRoot:
 
     def _is_here(self) -> bool:
         with disk_errors(self.path):
+            if not _is_text(self.path.absolute()):
+                shown = ascii(os.fsencode(self.path))[2:-1]
+                raise InvalidSettingError(f"data root {shown} is no text (UTF-8), and records could not name it")
             try:
                 names = set(os.listdir(self.path))
             except FileNotFoundError:
@@ -163,6 +167,14 @@ class DataRoot:
 
 def _in_the_way(path: Path, kind: str) -> StoreError:
     return StoreError(f"{path} is in the way: Headway keeps {kind} of that name; move it elsewhere and try again")
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        os.fsencode(path).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _engine(names: AbstractSet[str]) -> str:
