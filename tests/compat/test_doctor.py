@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tests.faults.registry import Registry
 from tests.faults.story import CutAfter, IgnoreRange, SayToo, Status
 from tests.faults.story import Fault as On
 from tests.faults.tls import make_certificate, make_certificate_for_another_time
+from tests.faults.volume import volume
 
 IMAGE = images.image([images.noise_layer(400_000)])
 
@@ -51,6 +54,16 @@ def test_a_data_root_that_this_user_cannot_write_fails(data_root: str) -> None:
 
         assert done.returncode == 1
         assert f"here      FAIL  disk     cannot use {home / data_root}: this user cannot write" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
+def test_a_data_root_on_a_read_only_file_system_fails(tmp_path: Path) -> None:
+    with volume(tmp_path, "tmpfs") as disk:
+        subprocess.run(["mount", "-o", "remount,ro", disk.path], check=True)
+        done = Cli(disk.root)("doctor")
+
+    assert done.returncode == 1
+    assert f"disk     cannot use {disk.root}: its file system is read-only" in done.stdout
 
 
 def test_a_store_that_a_later_headway_wrote_fails(cli: Cli) -> None:

@@ -20,6 +20,7 @@ from headway.registry.probe import RegistryProbe
 from headway.service.doctor import Doctor
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
+from headway.store.failures import disk_errors
 from headway.store.ingests import FileIngestStore
 from headway.store.space import space
 
@@ -56,7 +57,7 @@ def disk(settings: Settings) -> Finding:
     root.examine()
     place = _nearest(settings.data_root)
     if not os.access(place, os.W_OK | os.X_OK):
-        raise StoreReadOnlyError(f"cannot use {settings.data_root}: this user cannot write to {place}")
+        raise StoreReadOnlyError(f"cannot use {settings.data_root}: {_why_unwritable(place)}")
     held = [held for _, held, _ in FileIngestStore(root, boot_id="").walk()]
     driver, why = "", ""
     try:
@@ -80,3 +81,9 @@ def _nearest(path: Path) -> Path:
     while not path.exists():
         path = path.parent
     return path
+
+
+def _why_unwritable(place: Path) -> str:
+    with disk_errors(place):
+        is_read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+    return "its file system is read-only" if is_read_only else f"this user cannot write to {place}"
