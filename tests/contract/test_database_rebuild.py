@@ -6,8 +6,9 @@ import errno
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,29 @@ def test_a_bit_that_makes_text_of_the_database_none_is_told_and_mended(root: Pat
     salvage_store(Settings(data_root=root), lambda _: None)
 
     assert len(found) >= 1
+    assert faults(root) == []
+    assert listed(root) == before
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("UPDATE trees SET report = replace(report, ':', ';')", "what is known of a layer"),
+        ("UPDATE images SET labels = replace(labels, ':', ';')", "the record of an image"),
+        ("INSERT INTO pulls VALUES ('ab', 1, 1, '{\"pull_id')", "the record of a pull"),
+        ("INSERT INTO events (time_nano, type, action, actor, attributes) VALUES (1, '', '', '', '{\t')", "an event"),
+    ],
+)
+def test_a_record_that_nobody_wrote_is_told_and_mended(root: Path, sql: str, what: str) -> None:
+    """SQLite gives back as it is what a disk, or a hand, has changed in a text."""
+    before = listed(root)
+    with closing(sqlite3.connect(DataRoot(root).database)) as database, database:
+        database.execute(sql)
+
+    found = faults(root)
+    salvage_store(Settings(data_root=root), lambda _: None)
+
+    assert [fault.partition(" cannot be read: ")[0] for fault in found] == [f"the database is damaged: {what}"]
     assert faults(root) == []
     assert listed(root) == before
 

@@ -40,6 +40,19 @@ def database_errors(path: Path) -> Iterator[None]:
         raise _translated(error, path) from error
 
 
+@contextmanager
+def row_errors(what: str) -> Iterator[None]:
+    """Translate what reading a row back raises; SQLite gives text as it is, though a bit of it has changed.
+
+    Raises:
+        StoreCorruptError: It is not what was written.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise StoreCorruptError(f"the database is damaged: {what} cannot be read: {error}") from error
+
+
 def _translated(error: sqlite3.Error, path: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0)
     match code & 0xFF:

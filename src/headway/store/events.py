@@ -11,6 +11,7 @@ import msgspec
 
 from headway.records import Event
 from headway.store.database import Database
+from headway.store.database_failures import row_errors
 
 HISTORY = 1_000
 """How many events are kept; Docker keeps 256, in memory."""
@@ -60,14 +61,17 @@ class SqliteEventLog:
             " WHERE sequence > ? ORDER BY sequence",
             (sequence,),
         )
-        return [
-            Event(
-                sequence=number,
-                time_nano=time_nano,
-                type=kind,
-                action=action,
-                actor=actor,
-                attributes=_decode_attributes(attributes),
-            )
-            for number, time_nano, kind, action, actor, attributes in rows
-        ]
+        return [_event(row) for row in rows]
+
+
+@row_errors("an event")
+def _event(row: tuple[int, int, str, str, str, str]) -> Event:
+    number, time_nano, kind, action, actor, attributes = row
+    return Event(
+        sequence=number,
+        time_nano=time_nano,
+        type=kind,
+        action=action,
+        actor=actor,
+        attributes=_decode_attributes(attributes),
+    )

@@ -13,6 +13,7 @@ from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.database_failures import faults_in
 from headway.store.layer_rows import decode_report, tree_directory
+from headway.store.read_back import read_back
 
 
 class SqliteInventory:
@@ -138,7 +139,7 @@ class SqliteInventory:
                 yield from (f"the database: {line}" for line in faults_in(found))
             for table, _, parent, _ in self._database.query("PRAGMA foreign_key_check"):
                 yield f"the database: a row of {table} names one of {parent} that is not there"
-            self._database.read_all()
+            read_back(self._database)
         except StoreError as error:
             yield str(error)
 

@@ -8,6 +8,7 @@ from headway.errors import InvalidDigestError
 from headway.oci.digest import Digest
 from headway.records import LayerReport
 from headway.store.database import Database
+from headway.store.database_failures import row_errors
 
 _DERIVED = "chain-"
 
@@ -47,8 +48,13 @@ def encode_report(report: LayerReport) -> str:
     return json.dumps(msgspec.to_builtins(report))
 
 
+@row_errors("what is known of a layer")
 def decode_report(text: str) -> LayerReport:
-    """Return a report that `encode_report` wrote."""
+    """Return a report that `encode_report` wrote.
+
+    Raises:
+        StoreCorruptError: Nobody wrote this one.
+    """
     import json  # noqa: PLC0415  # lists of images read no report
 
     return msgspec.convert(json.loads(text), LayerReport)

@@ -6,6 +6,7 @@ from headway import wire
 from headway.errors import ConflictError, NotFoundError
 from headway.interfaces.pulls import PullRecord
 from headway.store.database import Database
+from headway.store.database_failures import row_errors
 
 HISTORY = 200
 """How many pulls that have ended are kept."""
@@ -68,5 +69,6 @@ class SqlitePullStore:
         ]
 
 
+@row_errors("the record of a pull")
 def _record(text: str) -> PullRecord:
     return wire.decode(text.encode(), PullRecord)

@@ -19,6 +19,7 @@ from headway.store.database import Database
 from headway.store.database_failures import database_errors, faults_in, read_all
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
+from headway.store.read_back import read_back
 from headway.store.record_format import (
     FORMAT,
     Columns,
@@ -85,13 +86,15 @@ def _fault(root: DataRoot) -> str:
 def _hidden_fault(root: DataRoot) -> str:
     """Return what is wrong that ``quick_check`` does not see.
 
-    That is: indexes that miss a row, rows that name none, text that is none.
+    That is: indexes that miss a row, rows that name none, text that is none or not what was written.
     """
     try:
         with database_errors(root.database), closing(sqlite3.connect(root.database)) as connection:
             ((found,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
             is_torn = connection.execute("PRAGMA foreign_key_check").fetchone() is not None
             read_all(connection)
+            if connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS):
+                read_back(Database(connection, root.database))
     except StoreCorruptError as error:
         return str(error)
     for fault in faults_in(found):
