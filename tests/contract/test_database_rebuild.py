@@ -160,6 +160,43 @@ def test_a_record_that_nobody_wrote_is_told_and_mended(root: Path, sql: str, wha
     assert listed(root) == before
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "lacking"),
+    [
+        ("names", "", "no such table: names"),
+        ("hosts", "", "it lacks hosts.host"),
+        ("containers", "state", "it lacks containers.state"),
+    ],
+)
+def test_a_database_that_lacks_a_table_or_a_column_is_told_and_mended(
+    root: Path, table: str, column: str, lacking: str
+) -> None:
+    before = listed(root)
+    what = f"RENAME COLUMN {column}" if column else "RENAME"
+    with closing(sqlite3.connect(DataRoot(root).database)) as database, database:
+        database.execute(f"ALTER TABLE {table} {what} TO sames")
+
+    found = faults(root)
+    salvage_store(Settings(data_root=root), lambda _: None)
+
+    assert [fault.endswith(lacking) for fault in found] == [True]
+    assert faults(root) == []
+    assert listed(root) == before
+
+
+def test_a_number_of_changes_that_is_none_is_that_of_an_older_database(root: Path) -> None:
+    before = listed(root)
+    with closing(sqlite3.connect(DataRoot(root).database)) as database, database:
+        database.execute("UPDATE meta SET value = '1w' WHERE key = 'changes'")
+    told: list[str] = []
+
+    with writing(Settings(data_root=root), tell=told.append):
+        pass
+
+    assert ["older than the rest of the store" in each for each in told] == [True]
+    assert listed(root) == before
+
+
 def faults(root: Path) -> list[str]:
     """Return what a check finds wrong with the database."""
     try:

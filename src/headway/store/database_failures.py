@@ -65,6 +65,8 @@ def _translated(error: sqlite3.Error, path: Path) -> StoreError:
             return StoreReadOnlyError(f"cannot use {path}: {error}")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return StoreCorruptError(f"{path} is damaged: {error}")
+        case sqlite3.SQLITE_ERROR if str(error).startswith("no such "):  # of our own schema
+            return StoreCorruptError(f"{path} is damaged: {error}")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreBusyError(str(path), 0)
     return (StoreCorruptError if str(error).startswith(_NO_TEXT) else StoreError)(f"{path}: {error}")

@@ -5,6 +5,10 @@ Rule: each kind of row whose text means something is read here.
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
+from headway.errors import StoreCorruptError
 from headway.store import rw_rows
 from headway.store.containers import SqliteContainerStore
 from headway.store.database import Database
@@ -12,7 +16,12 @@ from headway.store.events import SqliteEventLog
 from headway.store.images import SqliteImageStore
 from headway.store.layer_rows import decode_report
 from headway.store.pulls import SqlitePullStore
+from headway.store.schema import MIGRATIONS
 
+_COLUMNS = (
+    "SELECT tables.name, columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns"
+    " WHERE tables.type = 'table'"
+)
 _REPORTS = "SELECT report FROM trees UNION ALL SELECT report FROM chains WHERE report IS NOT NULL"
 
 
@@ -23,6 +32,7 @@ def read_back(database: Database) -> None:
         StoreCorruptError: One of them is not what was written.
         StoreError: The disk failed.
     """
+    _require_columns(database)
     database.read_all()
     for (report,) in database.query(_REPORTS):
         decode_report(report)
@@ -31,3 +41,13 @@ def read_back(database: Database) -> None:
     SqliteContainerStore(database).list()
     SqlitePullStore(database).list()
     SqliteEventLog(database).behind(0)
+
+
+def _require_columns(database: Database) -> None:
+    """Refuse a database without some table or column: in a name of the schema, too, a bit may have changed."""
+    with closing(sqlite3.connect(":memory:")) as new:
+        for script in MIGRATIONS:
+            new.executescript(script)
+        lacking = set(new.execute(_COLUMNS)) - set(database.query(_COLUMNS))
+    for table, column in sorted(lacking):
+        raise StoreCorruptError(f"the database is damaged: it lacks {table}.{column}")

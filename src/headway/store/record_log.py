@@ -184,9 +184,9 @@ def _lines(connection: sqlite3.Connection, table: str, columns: Columns) -> Iter
 
 
 def counted(connection: sqlite3.Connection) -> int:
-    """Return the number of the last change that a database has; 0 where it never counted."""
+    """Return the number of the last change that a database has; 0 where it never counted, or that is no number."""
     try:
         rows = connection.execute("SELECT value FROM meta WHERE key = 'changes'").fetchall()
-    except sqlite3.OperationalError:  # not made yet
+        return int(rows[0][0]) if rows else 0
+    except (sqlite3.OperationalError, ValueError):  # not made yet, or a bit of it has changed
         return 0
-    return int(rows[0][0]) if rows else 0
