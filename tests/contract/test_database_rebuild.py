@@ -143,6 +143,7 @@ def test_a_bit_that_makes_text_of_the_database_none_is_told_and_mended(root: Pat
         ("UPDATE trees SET report = replace(report, ':', ';')", "what is known of a layer"),
         ("UPDATE images SET labels = replace(labels, ':', ';')", "the record of an image"),
         ("INSERT INTO pulls VALUES ('ab', 1, 1, '{\"pull_id')", "the record of a pull"),
+        ("INSERT INTO pulls VALUES ('ab', 1, 1, x'00')", "the record of a pull"),
         ("INSERT INTO events (time_nano, type, action, actor, attributes) VALUES (1, '', '', '', '{\t')", "an event"),
     ],
 )

@@ -44,12 +44,14 @@ def database_errors(path: Path) -> Iterator[None]:
 def row_errors(what: str) -> Iterator[None]:
     """Translate what reading a row back raises; SQLite gives text as it is, though a bit of it has changed.
 
+    Its kind is in a bit, too: what was text may come back as a number, or as bytes.
+
     Raises:
         StoreCorruptError: It is not what was written.
     """
     try:
         yield
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise StoreCorruptError(f"the database is damaged: {what} cannot be read: {error}") from error
 
 
