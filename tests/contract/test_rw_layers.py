@@ -323,7 +323,7 @@ def test_what_holds_nothing_of_the_container_is_made_again_where_it_is_gone(over
     merged.chmod(0o711)
     shown = sorted(path.relative_to(merged) for path in merged.rglob("*"))
     layer.unmount()
-    place = store.place(layer.record)
+    place = RwPlace(overlay.root.rw / layer.record.mount_id)
     for directory in (place.init, place.work, place.merged):
         shutil.rmtree(directory)
 

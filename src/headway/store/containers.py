@@ -11,7 +11,7 @@ from headway.container_records import ContainerRecord, ContainerState
 from headway.errors import AmbiguousNameError, ConflictError, NotFoundError
 from headway.oci.digest import Digest, ImageID
 from headway.store.database import Database
-from headway.store.database_failures import row_errors
+from headway.store.database_failures import reads_a_row
 
 _COLUMNS = "container_id, name, image_id, image, created_nano, config, host_config, platform, mount_label, state"
 _SELECT = f"SELECT {_COLUMNS} FROM containers"  # noqa: S608  # a constant
@@ -123,7 +123,7 @@ class SqliteContainerStore:
         return [_container(row) for row in self._database.query(f"{_SELECT} {_NEWEST_FIRST}")]
 
 
-@row_errors("the record of a container")
+@reads_a_row("the record of a container")
 def _container(row: tuple[str, str, str | None, str, int, str, str, str, str, str]) -> ContainerRecord:
     container_id, name, image_id, image, created_nano, config, host_config, platform, mount_label, state = row
     return ContainerRecord(

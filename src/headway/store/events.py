@@ -11,7 +11,7 @@ import msgspec
 
 from headway.records import Event
 from headway.store.database import Database
-from headway.store.database_failures import row_errors
+from headway.store.database_failures import reads_a_row
 
 HISTORY = 1_000
 """How many events are kept; Docker keeps 256, in memory."""
@@ -64,7 +64,7 @@ class SqliteEventLog:
         return [_event(row) for row in rows]
 
 
-@row_errors("an event")
+@reads_a_row("an event")
 def _event(row: tuple[int, int, str, str, str, str]) -> Event:
     number, time_nano, kind, action, actor, attributes = row
     return Event(

@@ -15,7 +15,7 @@ from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.oci.moment import microseconds
 from headway.records import ImageRecord
 from headway.store.database import Database
-from headway.store.database_failures import row_errors
+from headway.store.database_failures import reads_a_row
 
 _PREFIXES = tuple(f"{algorithm}:" for algorithm in ALGORITHMS)
 _HEX = frozenset("0123456789abcdef")
@@ -140,7 +140,7 @@ def _row(record: ImageRecord) -> tuple[str | int | float | None, ...]:
     )
 
 
-@row_errors("the record of an image")
+@reads_a_row("the record of an image")
 def _record(
     row: tuple[str, str, int, str, str | None, str | None, float, str | None, str | None],
 ) -> ImageRecord:

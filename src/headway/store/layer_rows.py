@@ -8,7 +8,7 @@ from headway.errors import InvalidDigestError
 from headway.oci.digest import Digest
 from headway.records import LayerReport
 from headway.store.database import Database
-from headway.store.database_failures import row_errors
+from headway.store.database_failures import reads_a_row
 
 _DERIVED = "chain-"
 
@@ -48,7 +48,7 @@ def encode_report(report: LayerReport) -> str:
     return json.dumps(msgspec.to_builtins(report))
 
 
-@row_errors("what is known of a layer")
+@reads_a_row("what is known of a layer")
 def decode_report(text: str) -> LayerReport:
     """Return a report that `encode_report` wrote.
 

@@ -6,7 +6,7 @@ from headway import wire
 from headway.errors import ConflictError, NotFoundError
 from headway.interfaces.pulls import PullRecord
 from headway.store.database import Database
-from headway.store.database_failures import row_errors
+from headway.store.database_failures import reads_a_row
 
 HISTORY = 200
 """How many pulls that have ended are kept."""
@@ -69,6 +69,6 @@ class SqlitePullStore:
         ]
 
 
-@row_errors("the record of a pull")
+@reads_a_row("the record of a pull")
 def _record(text: str) -> PullRecord:
     return wire.decode(text.encode(), PullRecord)

@@ -10,7 +10,7 @@ from headway.container_records import RwLayerRecord
 from headway.errors import ConflictError, MountNotFoundError
 from headway.oci.digest import ChainID, Digest
 from headway.store.database import Database
-from headway.store.database_failures import row_errors
+from headway.store.database_failures import reads_a_row
 from headway.store.layer_rows import decode_report, encode_report
 
 _COLUMNS = "name, mount_id, chain_id, driver, init_report, storage_opt, mount_label, is_removing"
@@ -86,7 +86,7 @@ def delete(database: Database, name: str) -> None:
     database.execute("DELETE FROM rw_layers WHERE name = ?", (name,))
 
 
-@row_errors("the record of a container's layer")
+@reads_a_row("the record of a container's layer")
 def _record(row: tuple[str, str, str | None, str, str | None, str, str, int]) -> RwLayerRecord:
     name, mount_id, chain_id, driver, init_report, storage_opt, mount_label, is_removing = row
     return RwLayerRecord(
