@@ -496,6 +496,16 @@ def test_files_of_aufs_are_left_out(apply: Apply, root: Path) -> None:
     assert report.implicit == ()
 
 
+def test_a_hard_link_may_be_to_a_file_that_aufs_kept(apply: Apply, root: Path) -> None:
+    kept = file("./.wh..wh.plnk/77.1", b"shared", mode=0o755), file(".wh..wh.plnk/78.1", b"alone")
+
+    report = apply(directory(".wh..wh.plnk"), *kept, hardlink("a", ".wh..wh.plnk/77.1"), hardlink("b", "a"))
+
+    assert tree(root) == {"a": "shared", "b": "shared"}
+    assert (root / "a").samefile(root / "b")
+    assert (report.implicit, report.lower_links, report.size, report.members) == ((), (), 6, 2)
+
+
 def test_a_layers_own_zero_device_is_reported_and_not_made(apply: Apply, root: Path) -> None:
     report = apply(Item("c", type="char", device=(0, 0), mode=0o600, uid=7), hardlink("h", "c"))
 

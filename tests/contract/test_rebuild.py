@@ -153,6 +153,12 @@ STORIES: dict[str, Sequence[Item | bytes]] = {
     "a sparse file that was replaced": [SPARSE, FILE("a", b"1"), SPARSE, FILE("b", b"2"), FILE("a", b"")],
     "an empty file that was replaced": [FILE("a"), FILE("a", b"1"), FILE("a"), FILE("b", b"2")],
     "an aufs file": [FILE(".wh..wh.plnk/x", b"hidden"), FILE("a", b"1")],
+    "an aufs file with another name": [FILE(".wh..wh.plnk/x", b"shared"), hardlink("a", ".wh..wh.plnk/x"), FILE("b")],
+    "an aufs file that a link replaced": [
+        FILE(".wh..wh.plnk/x", b"1"),
+        hardlink("a", ".wh..wh.plnk/x"),
+        FILE("a", b"2"),
+    ],
     "a whiteout with content": [FILE(".wh.gone", b"why")],
     "more than a part": [FILE(".wh..wh.x", bytes(range(256)) * 9000), FILE("a", b"z"), FILE("a", b"y" * 3_000_000)],
     "many of everything": [FILE(f"f{number % 4400}", b"%d" % number) for number in range(5000)],

@@ -116,7 +116,7 @@ class Recorder:
 
     def removing(self, parent: int, path: bytes, status: os.stat_result) -> None:
         """See `headway.layers.tar_observer.Observer`."""
-        self._count(len(self.marks) - 1)
+        self._count(max(0, len(self.marks) - 1))
         self._kept.removing(parent, path, status, self._bodies)
 
     def _count(self, end: int) -> None:

@@ -35,6 +35,8 @@ from headway.layers.whiteouts import Whiteouts, is_whiteout
 from headway.records import LayerReport
 
 _MARK, _META, _OPAQUE = b".wh.", b".wh..wh.", b".wh..wh..opq"
+_PLINKS = b".wh..wh.plnk"
+"""Where aufs kept files of several names: other entries are hard links to them, and it is no part of the image."""
 
 
 class Unpacker:
@@ -108,7 +110,7 @@ class Unpacker:
         self.name = entry.name
         path = clamped(entry.name)
         above, _, name = path.rpartition(b"/")
-        if _MARK in path and self._is_layer and (name.startswith(_MARK) or path.startswith(_META)):
+        if _MARK in path and self._is_mark(entry, path, above, name):
             if self._observer is not None:
                 self._observer.nowhere()
             self._mark(entry, above, name)
@@ -124,6 +126,12 @@ class Unpacker:
             make(entry, parent, path, name)
         else:
             raise refused(entry.name, f"its kind {entry.kind!r} is not known")
+
+    def _is_mark(self, entry: Entry, path: bytes, above: bytes, name: bytes) -> bool:
+        """Tell whether an entry speaks of other files, or is aufs' own: then it is not put on disk."""
+        if not self._is_layer or (above == _PLINKS and entry.kind == FILE):
+            return False
+        return name.startswith(_MARK) or path.startswith(_META)
 
     def _directory(self, above: bytes, path: bytes) -> tuple[int, bool]:
         """Return the descriptor of the directory `above`, and whether surely nothing in the layer had `path` before.
@@ -151,6 +159,8 @@ class Unpacker:
     def finish(self, entries: int) -> LayerReport:
         """Finish the directories and return what was found out; `entries` is how many came."""
         self._settle()
+        if self._is_layer:
+            self._clear(self._root.descriptor, _PLINKS)
         self.check_memory()
         for name in self._directories.finish(self._root):
             self.name = name
