@@ -46,7 +46,7 @@ class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         owners: Entries that belong to somebody the store could not give them to: (name, uid, gid); rootless only. What
             is root's is left out: in a rootless store our own files stand for it.
         devices: Device nodes that the store could not make: (name, mode with kind, major, minor); rootless, and a
-            layer's own 0:0, which would be a whiteout on disk.
+            layer's own 0:0, which is a whiteout on disk.
         xattrs: Extended attributes that the store could not set: (name, key, value); rootless, what the file system
             refuses, and overlay's own, which would mean something to a mount.
         members: Names of everything in the tree but directories; 0 where nobody has counted.

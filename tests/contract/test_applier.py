@@ -506,10 +506,10 @@ def test_a_hard_link_may_be_to_a_file_that_aufs_kept(apply: Apply, root: Path) -
     assert (report.implicit, report.lower_links, report.size, report.members) == ((), (), 6, 2)
 
 
-def test_a_layers_own_zero_device_is_reported_and_not_made(apply: Apply, root: Path) -> None:
+def test_a_layers_own_zero_device_is_reported_and_hides_what_is_below(apply: Apply, root: Path) -> None:
     report = apply(Item("c", type="char", device=(0, 0), mode=0o600, uid=7), hardlink("h", "c"))
 
-    assert tree(root) == {}
+    assert tree(root) == {"c": "whiteout", "h": "whiteout"}
     assert report.devices == (("c", stat.S_IFCHR | 0o600, 0, 0), ("h", stat.S_IFCHR | 0o600, 0, 0))
     assert report.owners == (("c", 7, 0), ("h", 7, 0))
 

@@ -14,6 +14,7 @@ from headway.layers.applier import apply_layer
 from headway.layers.derive import derive_tree
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.rootfs import UnpackReport, unpack
+from headway.layers.whiteouts import is_whiteout
 from headway.records import Tree
 from tests.fakes import images
 from tests.fakes.tars import Item, Source, directory, file, hardlink, opaque, symlink, tar, whiteout
@@ -205,6 +206,24 @@ def test_what_is_mounted_equals_what_is_unpacked(tmp_path: Path, layers: Sequenc
     finally:
         driver.unmount(tmp_path / "mounted")
     assert [name for name in found if name != ".: mtime"] == []
+
+
+@pytest.mark.parametrize("name", ["d/a", "l/a"])
+def test_a_layers_own_zero_device_hides_what_is_below(tmp_path: Path, name: str) -> None:
+    lower = [directory("d"), file("d/a", b"x"), file("d/b", b"y"), symlink("l", "d")]
+    layer = [Item(name, type="char", device=(0, 0)), hardlink("d/b", name)]
+    trees = stacked(tmp_path, [lower, layer], applied)
+    unpack(trees, tmp_path / "unpacked")
+    (tmp_path / "mounted").mkdir()
+    driver = Overlay2Driver()
+
+    driver.mount(trees, tmp_path / "mounted")
+
+    try:
+        assert [os.path.lexists(tmp_path / "mounted/d" / name) for name in "ab"] == [False, False]
+    finally:
+        driver.unmount(tmp_path / "mounted")
+    assert [is_whiteout((tmp_path / "unpacked/d" / name).lstat()) for name in "ab"] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 Each is new, and what had its name is removed first (`unpacker`, rule 1).
 
-Rule: a layer's own 0:0 device, which on disk would be a whiteout, is recorded and not made; so is a device that this
-      user cannot make.
+Rule: a layer's own 0:0 device is recorded, and a whiteout on disk, since no mount can show it; a device that this user
+      cannot make is recorded and not made.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from headway.layers.metadata import Metadata
 from headway.layers.removal import Clear
 from headway.layers.tar_entry import CHAR, Entry, refused
 from headway.layers.tar_observer import Observer
+from headway.layers.whiteouts import Whiteouts
 from headway.layers.worker import NEW_FILE
 
 
 class MadeFiles:
-    """Makes them. Every method takes an entry, its parent directory, open, and its path and name in the layer.
+    """Makes them. Nearly every method takes an entry, its parent directory, open, and its path and name in the layer.
 
     Args:
         metadata: Applies what entries say.
         footprint: Counts what is made.
         absent: Takes note of devices that are not made.
+        whiteouts: Hides what is below a layer's own 0:0 device.
         clear: See `Clear`.
         observer: Told of sparse files.
 
@@ -38,11 +40,19 @@ class MadeFiles:
     """
 
     def __init__(
-        self, metadata: Metadata, footprint: Footprint, absent: Absent, *, clear: Clear, observer: Observer | None
+        self,
+        metadata: Metadata,
+        footprint: Footprint,
+        absent: Absent,
+        whiteouts: Whiteouts,
+        *,
+        clear: Clear,
+        observer: Observer | None,
     ) -> None:
         self._metadata = metadata
         self._footprint = footprint
         self._absent = absent
+        self._whiteouts = whiteouts
         self._clear = clear
         self._observer = observer
 
@@ -99,8 +109,14 @@ class MadeFiles:
         parent = self._clear(parent, path)
         is_ours = (kind, major, minor) == (stat.S_IFCHR, 0, 0)
         if is_ours or not self._metadata.make_device(parent, name, mode, os.makedev(major, minor)):
-            self._absent.add_device(path, kind | entry.mode, major, minor)
+            self.add_absent(parent, path, (kind | entry.mode, major, minor))
             self._metadata.describe(path, entry)
         else:
             self._footprint.add_name()
             self._metadata.finish_node(parent, name, path, entry)
+
+    def add_absent(self, parent: int, path: bytes, record: tuple[int, int, int]) -> None:
+        """Take note of a device by its mode, major and minor; nothing has its name."""
+        self._absent.add_device(path, *record)
+        if stat.S_ISCHR(record[0]) and record[1:] == (0, 0):
+            self._whiteouts.hide(parent, path.rpartition(b"/")[2])

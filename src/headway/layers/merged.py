@@ -201,6 +201,8 @@ class MergedView:
             stored = os.stat(name, dir_fd=self._directories.open(tree, path), follow_symlinks=False)
         except FileNotFoundError:
             return described.device(path, name, tree)
+        if is_whiteout(stored) and (device := described.device(path, name, tree)) is not None:
+            return device  # a layer's own 0:0
         return described.entry(f"{path}/{name}" if path else name, tree, stored)
 
     def _visible(self, path: str, stack: tuple[int, ...]) -> tuple[int, ...]:

@@ -4,7 +4,8 @@ Rule 1: what an entry makes is always new (O_EXCL, mkdir, symlink, link, mknod);
         for a directory that meets a directory.
 Rule 2: a whiteout speaks of lower layers only (image-spec, layer.md, "Whiteouts"): what this layer itself holds stays,
         whichever comes first. A directory that was whited out and made is one that hides what is below: opaque.
-Rule 3: a whiteout on disk is ours: a layer's own 0:0 device and overlay attributes are recorded and not made.
+Rule 3: a whiteout on disk is ours: a layer's own 0:0 device is recorded, and hides what is below it, since no mount can
+        show it; overlay attributes are recorded and not made.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class Unpacker:
         self._whiteouts = Whiteouts(self._footprint, rootless=rootless)
         self._handoff = hand_off(self._footprint)
         self._absent = Absent()
-        self._files = MadeFiles(self._metadata, self._footprint, self._absent, clear=self._clear, observer=observer)
+        self._files = MadeFiles(
+            self._metadata, self._footprint, self._absent, self._whiteouts, clear=self._clear, observer=observer
+        )
         self._directories = MadeDirectories(self._metadata, self._whiteouts, rootless=rootless, clear=self._clear)
         self._root = Root(directory, self._make_implicit, kernel=openat2)
         self._hollow = Hollow(self._root, self._directories, self._absent)
@@ -220,9 +223,9 @@ class Unpacker:
     def _link_to_absent(self, parent: int, path: bytes, target: bytes) -> None:
         """Record another name of what is not in the tree: a device that could not be made, or a lower file."""
         record = self._absent.get(target)
-        self._clear(parent, path)
+        parent = self._clear(parent, path)
         if isinstance(record, tuple):
-            self._absent.add_device(path, *record)
+            self._files.add_absent(parent, path, record)
             self._metadata.share(path, target)
         else:  # what is another name of a link is one more link to the same file, whatever becomes of the first
             self._absent.add_link(path, target if record is None else record)
