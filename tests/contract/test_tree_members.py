@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from headway.layers.tar_entry import DIRECTORY, FILE
 from headway.layers.tree_members import members
+
+NO_ID = 0xFFFFFFFF  # linux/posix_acl.h, ACL_UNDEFINED_ID
 
 
 @pytest.fixture
@@ -106,3 +109,16 @@ def test_a_directory_that_becomes_something_else_is_left_out(
     before_opening(monkeypatch, b"a", change)
 
     assert found(parent) == [(b"b/", DIRECTORY)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="sets attributes of trusted and security")
+def test_attributes_come_with_a_file_but_for_those_of_this_machine_and_of_overlay(tmp_path: Path, parent: int) -> None:
+    acl = struct.pack("<I" + "HHI" * 5, 2, 1, 6, NO_ID, 2, 4, 1234, 4, 4, NO_ID, 16, 4, NO_ID, 32, 4, NO_ID)
+    (tmp_path / "f").touch()
+    for name in ("user.a", "trusted.a", "trusted.overlay.origin", "user.overlay.origin", "security.selinux"):
+        os.setxattr(tmp_path / "f", name, b"x")
+    os.setxattr(tmp_path / "f", "system.posix_acl_access", acl)
+
+    (entry,) = [entry for entry, _ in members(parent, b".", b"")]
+
+    assert entry.xattrs == {b"user.a": b"x", b"trusted.a": b"x", b"system.posix_acl_access": acl}

@@ -36,8 +36,9 @@ _CANNOT_SET = {
 }
 _NAMED = 100
 _MOST_AT_ONCE = 1 << 30
-# The label belongs to the machine's policy, not to the file; umoci and GNU tar leave it out as well.
-_NOT_OURS = "security.selinux"
+
+LABEL = "security.selinux"
+"""Belongs to the machine's policy, not to the file; umoci and GNU tar leave it out as well."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -200,7 +201,7 @@ def read_xattrs(source: int | str, own: str) -> dict[str, bytes]:
         if error.errno == errno.EOPNOTSUPP:
             return {}
         raise
-    kept = [key for key in keys if not key.startswith(own) and key != _NOT_OURS]
+    kept = [key for key in keys if not key.startswith(own) and key != LABEL]
     return {key: os.getxattr(source, key, **following) for key in kept}
 
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from headway.layers.copying import LABEL
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from headway.layers.tar_writer import Member
 from headway.layers.tree_files import left_out
@@ -23,6 +24,7 @@ from headway.layers.tree_files import left_out
 READ_BYTES = 1 << 18
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _OPEN = 32  # of the directories that a walk is in, the deepest
+_ACLS = frozenset(("system.posix_acl_access", "system.posix_acl_default"))
 _KINDS = {
     stat.S_IFREG: FILE,
     stat.S_IFLNK: SYMLINK,
@@ -238,14 +240,17 @@ class _Body:
 
 
 def _xattrs(descriptor: int) -> dict[bytes, bytes]:
-    """Return the attributes that belong in an archive: overlay's own say something to a mount only."""
+    """Return the attributes that belong in an archive.
+
+    Overlay's own say something to a mount only, a label to this machine; of a file system's, every one knows ACLs.
+    """
     found: dict[bytes, bytes] = {}
     try:
         names = os.listxattr(descriptor)
     except OSError:
         return found  # a file system without them
     for name in names:
-        if not name.startswith(("trusted.overlay.", "user.overlay.", "system.")):
+        if name in _ACLS or not (name.startswith(("trusted.overlay.", "user.overlay.", "system.")) or name == LABEL):
             with suppress(OSError):
                 found[os.fsencode(name)] = os.getxattr(descriptor, name)
     return found
