@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,13 @@ from headway.errors import InvalidLayerError
 from headway.layers.applier import apply_layer
 from headway.layers.derive import derive_tree
 from headway.layers.drivers.overlay2 import Overlay2Driver
+from headway.layers.merged import MergedView
+from headway.layers.merged_entry import MergedEntry
 from headway.layers.rootfs import UnpackReport, unpack
 from headway.layers.whiteouts import is_whiteout
 from headway.records import Tree
 from tests.fakes import images
+from tests.fakes.disks import BTRFS, EXT4, disk
 from tests.fakes.tars import Item, Source, directory, file, hardlink, opaque, symlink, tar, whiteout
 from tests.fakes.trees import differences, look, plant, umoci_unpack
 
@@ -241,6 +244,41 @@ def test_where_umoci_fails_the_layer_is_refused(tmp_path: Path, layer: Layer, me
 
     with pytest.raises(InvalidLayerError, match=message):
         stacked(tmp_path, [BASE, layer])
+
+
+@pytest.mark.parametrize("make", [EXT4, BTRFS], ids=["ext4", "btrfs"])
+def test_a_link_into_a_lower_layer_brings_no_name_back_that_the_layer_hides(
+    tmp_path: Path, make: Sequence[str]
+) -> None:
+    lower = [file("f", b"x"), directory("d"), directory("d/e"), hardlink("d/e/g", "f")]
+
+    with disk(tmp_path, make, megabytes=128) as place:
+        trees = stacked(place, [lower, [opaque("d"), file("d/new"), hardlink("h", "f")]], applied)
+        unpack(trees, place / "unpacked")
+        found = look(place / "unpacked")
+
+    assert sorted(found) == [".", "d", "d/new", "f", "h"]
+    assert found["h"]["same as"] == ["f", "h"]
+
+
+def test_the_names_of_all_lower_files_that_are_linked_to_are_looked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = range(50)
+    lower = [*[file(f"a{number}") for number in numbers], *[hardlink(f"b{number}", f"a{number}") for number in numbers]]
+    walk = MergedView.walk
+    walks: list[MergedView] = []
+
+    def counted(view: MergedView) -> Iterator[MergedEntry]:
+        walks.append(view)
+        return walk(view)
+
+    monkeypatch.setattr(MergedView, "walk", counted)
+
+    trees = stacked(tmp_path, [lower, [hardlink(f"c{number}", f"b{number}") for number in numbers]], applied)
+
+    assert len(walks) == 1
+    assert all((trees[1].path / f"c{number}").samefile(trees[1].path / f"a{number}") for number in numbers)
 
 
 def test_a_bottom_layer_that_links_to_nothing_is_refused(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -30,6 +31,8 @@ from headway.layers.merged_entry import MergedEntry, join, plain_name
 from headway.layers.tree_files import members
 from headway.layers.whiteouts import is_opaque, is_whiteout
 from headway.records import LayerReport, Tree
+
+_NAMES = 1 << 16  # of lower files that links mean, looked for at once: a walk for each would cost the square of a layer
 
 
 def derive_tree(lower: Sequence[Tree], raw: Tree, target_dir: Path) -> LayerReport:
@@ -51,7 +54,8 @@ def derive_tree(lower: Sequence[Tree], raw: Tree, target_dir: Path) -> LayerRepo
         target_dir.mkdir(exist_ok=True)
         below = opened.enter_context(MergedView(lower))
         target = Tree(path=target_dir, report=LayerReport(root_entry=True))
-        # It reads the new tree while that grows: what is found in it is always true.
+        # It reads the new tree while that grows: what is found in it is always true. No directory is listed there, for
+        # btrfs lists what one held when it was opened.
         merged = opened.enter_context(MergedView([*lower, target]))
         source = opened.enter_context(Directories([raw.path]))
         made = DerivedTree(opened.enter_context(Directories([target_dir])))
@@ -73,6 +77,7 @@ class _Derivation:
         self._redirected: list[tuple[str, str]] = []
         self._known = Known(raw.report)
         self._first_links: dict[tuple[int, int], str] = {}
+        self._names: dict[tuple[int, int], list[str]] = {}
 
     def run(self) -> LayerReport:
         self._make_root()
@@ -80,8 +85,9 @@ class _Derivation:
         while self._redirected:
             raw_path, link = self._redirected.pop(0)
             self._redirect(raw_path, link)
-        for name, linked in self._raw.report.lower_links:
-            self._link_below(plain_name(name), linked)
+        links = self._raw.report.lower_links
+        for number, (name, linked) in enumerate(links):
+            self._link_below(plain_name(name), linked, islice(links, number + 1, None))
         self._made.finish()
         is_described = self._raw.report.root_entry or any(tree.report.root_entry for tree in self._below.trees)
         return self._known.report(root_entry=is_described, disk_bytes=self._made.disk_bytes, links=self._made.links)
@@ -191,8 +197,14 @@ class _Derivation:
 
     # --- hard links into lower layers ---
 
-    def _link_below(self, name: str, linked: str) -> None:
-        """Make `name` the same file as `linked` and as every other name that the lower layer gives that."""
+    def _link_below(self, name: str, linked: str, following: Iterable[tuple[str, str]]) -> None:
+        """Make `name` the same file as `linked` and as every other name that the lower layer gives that.
+
+        Args:
+            name: Of the link.
+            linked: What it is a link to.
+            following: The links that come next.
+        """
         parent, _, last = name.rpartition("/")
         path = join(self._merged.resolve(parent, follow_last=True), last)
         target = self._merged.resolve(linked, follow_last=False)
@@ -212,7 +224,7 @@ class _Derivation:
         if first != path:
             self._made.link(first, path)
             return
-        others = self._names_of(entry, entry.stored)
+        others = self._names_of(entry, entry.stored, following)
         self._made.copy(self._below.parent_of(entry), entry.name, entry.stored, path)
         self._known.inherited(path, entry, self._below)
         for other in others:
@@ -240,12 +252,31 @@ class _Derivation:
         except (FileNotFoundError, NotADirectoryError):
             return False
 
-    def _names_of(self, entry: MergedEntry, status: os.stat_result) -> list[str]:
+    def _names_of(self, entry: MergedEntry, status: os.stat_result, following: Iterable[tuple[str, str]]) -> list[str]:
         """Return the visible names of a lower file; its link count tells at once where there is only one."""
-        if status.st_nlink == 1:
-            found = self._merged.lstat(entry.path)
-            return [entry.path] if found is not None and _is_same_file(found, entry.tree, status) else []
-        return [found.path for found in self._merged.walk() if _is_same_file(found, entry.tree, status)]
+        names, key = [entry.path], (entry.tree, status.st_ino)
+        if status.st_nlink > 1:
+            if key not in self._names:
+                self._find_names(key, following)
+            names = self._names.pop(key)
+        there = ((name, self._merged.lstat(name)) for name in names)
+        return [name for name, found in there if found is not None and _is_same_file(found, entry.tree, status)]
+
+    def _find_names(self, key: tuple[int, int], following: Iterable[tuple[str, str]]) -> None:
+        """Look for the names that layers below give a file, and those that the links which follow mean."""
+        self._names = {key: []}
+        count = 0
+        for _, linked in following:
+            with suppress(InvalidLayerError):  # it may be none when its turn comes
+                entry = self._linked_to(linked, self._merged.resolve(linked, follow_last=False))
+                if entry is not None and entry.stored is not None and entry.stored.st_nlink > 1:
+                    self._names[entry.tree, entry.stored.st_ino] = []
+                    count += entry.stored.st_nlink
+            if count > _NAMES:
+                break
+        for found in self._below.walk():
+            if found.stored is not None and (names := self._names.get((found.tree, found.stored.st_ino))) is not None:
+                names.append(found.path)
 
 
 def _is_same_file(found: MergedEntry, tree: int, status: os.stat_result) -> bool:
