@@ -72,7 +72,7 @@ def _asked(
 
     logins = credential_source(settings)
     tags = references or [tag for image in daemon.images({}) for tag in image.tags]
-    known = {name: logins(name) for name in dict.fromkeys(f"{tag.domain}/{tag.path}" for tag in tags)}
+    known = {name: logins(name) for name in dict.fromkeys(tag.repository for tag in tags)}
     request = OutdatedRequest(
         names=tuple(map(str, references)),
         logins={name: login for name, login in known.items() if login is not None},

@@ -121,7 +121,7 @@ def _resume(held: DaemonPulls, settings: Settings, prefix: str) -> None:
     """Resume a pull, with this user's login for its registry: the daemon has kept none."""
     record = held.get(prefix)
     reference = Reference.parse(record.wish.reference)
-    login = credential_source(settings)(f"{reference.domain}/{reference.path}")
+    login = credential_source(settings)(reference.repository)
     _say(held.change(record.pull_id, "resume", login))
 
 

@@ -94,7 +94,7 @@ def _through(
     """Let a daemon push, with the login that this user has."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends a push as Ctrl-C does
     reference = request.reference
-    login = credential_source(settings)(f"{reference.domain}/{reference.path}")
+    login = credential_source(settings)(reference.repository)
     wish = PushWish(
         reference=str(reference),
         platform=str(request.platform) if request.platform else "",

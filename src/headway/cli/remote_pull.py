@@ -182,7 +182,7 @@ class RemotePull:
         )
 
     def _login(self, reference: Reference) -> Credentials | None:
-        return self._logins(f"{reference.domain}/{reference.path}")
+        return self._logins(reference.repository)
 
 
 def _crossing(planned: Planned) -> int:

@@ -51,7 +51,7 @@ async def durable_pulls(
     def has_login(text: str) -> bool:
         reference = Reference.parse(text)
         try:
-            return logins(f"{reference.domain}/{reference.path}") is not None
+            return logins(reference.repository) is not None
         except InvalidSettingError:  # it will be said when it is needed
             return False
 

@@ -51,7 +51,7 @@ class HeadwayQuestionRoutes:
         references = [Reference.parse(name).with_default_tag() for name in wanted.names]
 
         def repository(reference: Reference) -> Repository:
-            login = wanted.logins.get(f"{reference.domain}/{reference.path}")
+            login = wanted.logins.get(reference.repository)
             return self._service.get_repository(reference, login, insecure=wanted.insecure)
 
         with keeping_to(OwnLimits(attempts=ATTEMPTS, patience=0.0)):
