@@ -12,7 +12,7 @@ from typing import TextIO
 from headway.cli.failures import DONE, FINAL, USAGE, exit_status, explain
 from headway.cli.progress import view_for
 from headway.cli.remote import named_daemon
-from headway.cli.session import say, settings_of
+from headway.cli.session import registry_settings_of, say
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import drawing, one_line
 from headway.cli.units import size
@@ -32,11 +32,7 @@ from headway.settings import Settings
 
 def check(options: Namespace) -> int:
     """Compare what is recorded with what is here; the status is 1 where something is damaged."""
-    settings = settings_of(
-        options,
-        insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
-        auth_file=options.authfile,
-    )
+    settings = registry_settings_of(options)
     if options.repair and named_daemon(options) is not None:
         where = "stop it and repair where the store is, without -H and HEADWAY_HOST"
         raise InvalidSettingError(f"check --repair changes what a daemon has open: {where}")

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
 from headway.cli.failures import DONE, FINAL
-from headway.cli.session import reference_of, settings_of
+from headway.cli.session import reference_of, registry_settings_of
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import one_line
 from headway.cli.units import size
@@ -23,12 +23,7 @@ _REGISTRY = re.compile(r"(\[[0-9a-fA-F:.]+\]|localhost|[^/:]+\.[^/:]+)(:\d+)?")
 
 def doctor(options: Namespace) -> int:
     """Examine this machine, the way to a registry, and the registry; the status is 0 where nothing fails."""
-    settings = settings_of(
-        options,
-        registry_mirrors=tuple(options.registry_mirror) if options.registry_mirror else None,
-        insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
-        auth_file=options.authfile,
-    )
+    settings = registry_settings_of(options)
     shown = _Shown(options.format)
     for result in _here(settings):
         shown.add(result)

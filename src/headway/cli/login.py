@@ -7,20 +7,19 @@ import sys
 from argparse import Namespace
 
 from headway.cli.failures import DONE
-from headway.cli.session import say, settings_of
+from headway.cli.session import registry_settings_of, say
 from headway.composition.network import http_client, login_file
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import InsecureRegistries
 from headway.distribution.login_server import login_endpoint, registry_host
 from headway.errors import InvalidSettingError
 from headway.registry.logins import verify
-from headway.settings import Settings
 from headway.wire import as_text
 
 
 def login(options: Namespace) -> int:
     """Show user and password to a registry, and save them once it has accepted them."""
-    settings = _settings(options)
+    settings = registry_settings_of(options)
     host = registry_host(options.server)
     if options.password is not None:
         # Accepted by the parser only so that no message repeats it.
@@ -44,20 +43,11 @@ def login(options: Namespace) -> int:
 def logout(options: Namespace) -> int:
     """Forget the login at a registry."""
     host = registry_host(options.server)
-    if login_file(_settings(options)).remove(host):
+    if login_file(registry_settings_of(options)).remove(host):
         print(f"Removing login credentials for {host}")
     else:
         print(f"Not logged in to {host}")
     return DONE
-
-
-def _settings(options: Namespace) -> Settings:
-    insecure = getattr(options, "insecure_registry", None)
-    return settings_of(
-        options,
-        insecure_registries=tuple(insecure) if insecure else None,
-        auth_file=options.authfile,
-    )
 
 
 def _ask(username: str | None, *, from_stdin: bool) -> tuple[str, str]:

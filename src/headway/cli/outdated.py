@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from headway.cli.failures import DONE, FINAL, TRY_AGAIN, tell
 from headway.cli.remote import named_daemon
-from headway.cli.session import reference_of, settings_of
+from headway.cli.session import reference_of, registry_settings_of
 from headway.cli.table import render
 from headway.composition.asking import asking
 from headway.composition.network import credential_source
@@ -31,11 +31,7 @@ def outdated(options: Namespace) -> int:
 
     The exit status is 0 where none does, 1 where one does or is gone, 75 where some could not be asked.
     """
-    settings = settings_of(
-        options,
-        insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
-        auth_file=options.authfile,
-    )
+    settings = registry_settings_of(options)
     found = check(settings, options)
     if options.quiet:
         print("".join(f"{each.reference.familiar}\n" for each in found if each.freshness is Freshness.OUTDATED), end="")

@@ -19,7 +19,7 @@ from headway.cli.plan import say_plans
 from headway.cli.progress import View, view_for
 from headway.cli.pulled import Outcome, say_all
 from headway.cli.remote import holding_daemon
-from headway.cli.session import reference_of, say, settings_of
+from headway.cli.session import reference_of, registry_settings_of, say
 from headway.composition.requests import pull_request
 from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError, NoDaemonError, StoreReadOnlyError
@@ -42,16 +42,13 @@ T = TypeVar("T")
 
 def pull(options: Namespace) -> int:
     """Bring images; each that fails is explained, and the others go on."""
-    settings = settings_of(
+    settings = registry_settings_of(
         options,
         max_download_attempts=options.max_download_attempts,
         download_patience=_patience(options),
         max_download_rate=_parsed(parse_size, options, "limit_rate"),
         unfinished_max_age=_parsed(parse_duration, options, "unfinished_max_age"),
         unfinished_max_size=_parsed(parse_size, options, "unfinished_max_size"),
-        registry_mirrors=tuple(options.registry_mirror) if options.registry_mirror else None,
-        insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
-        auth_file=options.authfile,
     )
     parse_priority(options.priority)  # only a daemon orders pulls, but a wrong word is wrong without one, too
     _parsed(parse_size, options, "max_bytes")

@@ -10,7 +10,7 @@ import msgspec
 
 from headway.cli.failures import DONE, each_of
 from headway.cli.remote import holding_daemon
-from headway.cli.session import settings_of
+from headway.cli.session import registry_settings_of
 from headway.cli.table import fields, json_text, render
 from headway.cli.units import ago, size
 from headway.client.pulls import DaemonPulls
@@ -54,7 +54,7 @@ _SHOWN_OF_ALL = ("ID", "Image", "State", "Progress", "Cost", "Retries", "Created
 
 def pulls(options: Namespace) -> int:
     """List pulls, show some, or change them."""
-    settings = settings_of(options, auth_file=options.authfile)
+    settings = registry_settings_of(options)
     daemon = holding_daemon(options, settings)
     held = DaemonPulls(daemon) if daemon is not None else None
     if options.action is None:

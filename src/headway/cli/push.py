@@ -11,7 +11,7 @@ from argparse import Namespace
 from headway.cli.failures import DONE, INTERRUPTED, tell
 from headway.cli.push_progress import PushView, push_view_for
 from headway.cli.remote import holding_daemon
-from headway.cli.session import reference_of, say, settings_of
+from headway.cli.session import reference_of, registry_settings_of, say
 from headway.client.daemon import Daemon
 from headway.client.pushes import push_through
 from headway.composition.network import credential_source
@@ -30,11 +30,7 @@ from headway.settings import Settings
 
 def push(options: Namespace) -> int:
     """Bring an image to its registry, or all tags of a repository."""
-    settings = settings_of(
-        options,
-        insecure_registries=tuple(options.insecure_registry) if options.insecure_registry else None,
-        auth_file=options.authfile,
-    )
+    settings = registry_settings_of(options)
     request = push_request(options, settings)
     daemon = holding_daemon(options, settings)
     how = "none" if options.quiet and options.progress == "auto" else options.progress

@@ -34,11 +34,31 @@ def settings_of(options: Namespace, **flags: object) -> Settings:
     )
     for warning in loaded.warnings:
         say(warning)
-    if "auth_file" in flags:  # it is a command that asks registries
-        from headway.cli.login_warnings import show_login_warnings  # noqa: PLC0415  # the others do without logging
-
-        show_login_warnings()
     return loaded.settings
+
+
+def registry_settings_of(options: Namespace, **flags: object) -> Settings:
+    """Return the settings in force for a command that asks registries, its flags about those included.
+
+    What the lookup of logins warns of goes to stderr from here on. Arguments and errors as for `settings_of`.
+    """
+    from headway.cli.login_warnings import show_login_warnings  # noqa: PLC0415  # other commands do without logging
+
+    settings = settings_of(
+        options,
+        registry_mirrors=_repeated(options, "registry_mirror"),
+        insecure_registries=_repeated(options, "insecure_registry"),
+        auth_file=options.authfile,
+        **flags,
+    )
+    show_login_warnings()
+    return settings
+
+
+def _repeated(options: Namespace, name: str) -> tuple[str, ...] | None:
+    """Return the values of a flag that may be repeated; None where there is none, or the command has no such flag."""
+    values: list[str] | None = getattr(options, name, None)
+    return tuple(values) if values else None
 
 
 def reference_of(name: str) -> Reference:
