@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from typing import TextIO
 
 from headway.cli.failures import DONE, FINAL, USAGE, exit_status, explain
@@ -19,13 +19,10 @@ from headway.cli.units import size
 from headway.client.questions import DaemonQuestions
 from headway.composition.checking import checking
 from headway.composition.pulls import pulling
+from headway.composition.requests import pull_request
 from headway.composition.writing import mending, salvage_store
-from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import InvalidSettingError, StoreCorruptError
-from headway.oci.platform import Platform
-from headway.oci.reference import Reference
 from headway.service.check import Checked, Damage, Kind, Remedy
-from headway.service.remote_image import PullRequest
 from headway.service.repair import Repaired, Repairer, damaged_chains, damaged_layers
 from headway.settings import Settings
 
@@ -85,18 +82,8 @@ def _repair(settings: Settings, found: Checked, options: Namespace) -> int:
 
 def _mend(settings: Settings, found: Checked) -> Repaired:
     layers, chains = damaged_layers(found), damaged_chains(found)
-    host = Platform.of_machine(os.uname().machine)
-
-    def ask_for(reference: Reference, platform: str) -> PullRequest:
-        return PullRequest(
-            reference=reference,
-            platform=Platform.parse(platform, host),
-            mirrors=settings.mirrors_of(reference.domain),
-            insecure=InsecureRegistries(settings.insecure_registries),
-        )
-
     with mending(settings, say, damaged=layers, derived=chains) as (stores, store):
-        repairer = Repairer(stores, store, ask_for)
+        repairer = Repairer(stores, store, partial(pull_request, settings))
         repairer.prepare(found)
 
         async def bring() -> Repaired:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 
 from headway.cli.failures import DONE
 from headway.cli.remote import holding_daemon
-from headway.cli.session import say, settings_of
+from headway.cli.session import say, settings_of, this_platform
 from headway.composition.unpacking import apply_apart
 from headway.composition.writing import writing
 from headway.layers.file_access import RootfsAccess
-from headway.oci.platform import Platform
 from headway.service.commit import CommitRequest, Committer
 
 
@@ -28,7 +26,6 @@ def commit(options: Namespace) -> int:
     if (daemon := holding_daemon(options, settings)) is not None:
         print(daemon.commit(request))
         return DONE
-    host = Platform.of_machine(os.uname().machine)
     with writing(settings, say) as stores:
-        print(Committer(stores, apply_apart, RootfsAccess(), host).commit(request))
+        print(Committer(stores, apply_apart, RootfsAccess(), this_platform()).commit(request))
     return DONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -15,11 +14,10 @@ import msgspec
 
 from headway.cli.failures import DONE
 from headway.cli.remote import holding_daemon
-from headway.cli.session import say, settings_of
+from headway.cli.session import platform_of, say, settings_of, this_platform
 from headway.cli.units import size
 from headway.composition.writing import writing
 from headway.errors import RequestError
-from headway.oci.platform import Platform
 from headway.service.importing import STDIN, ImportRequest
 from headway.service.web_import import Arriving
 from headway.settings import Settings
@@ -33,9 +31,8 @@ def import_(options: Namespace) -> int:
     source = options.source
     if source == STDIN and sys.stdin.isatty():
         raise RequestError("requested import from stdin, but stdin is a terminal")
-    host = Platform.of_machine(os.uname().machine)
     request = ImportRequest(
-        platform=Platform.parse(options.platform, host) if options.platform else host,
+        platform=platform_of(options) or this_platform(),
         repository=options.name or "",
         message=options.message,
         changes=options.change,

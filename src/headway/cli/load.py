@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from headway.cli.failures import DONE
 from headway.cli.remote import holding_daemon
-from headway.cli.session import say, settings_of
+from headway.cli.session import platform_of, say, settings_of
 from headway.cli.terminal import one_line
 from headway.cli.units import size
 from headway.composition.archives import loader
@@ -22,7 +21,6 @@ from headway.errors import NotFoundError, RequestError
 from headway.interfaces.archives import Archive
 from headway.layers.archive_reader import DirectoryArchive, opened, stream
 from headway.layers.archive_writer import write_archive
-from headway.oci.platform import Platform
 from headway.service.loading import LayerLoading, LoadEvent, sentences
 
 _PIECE = 1 << 20
@@ -34,7 +32,7 @@ def load(options: Namespace) -> int:
         raise RequestError("requested load from stdin, but stdin is empty")
     if options.input is not None and not options.input.exists():
         raise NotFoundError("file", str(options.input))
-    platform = Platform.parse(options.platform, Platform.of_machine(os.uname().machine)) if options.platform else None
+    platform = platform_of(options)
     settings = settings_of(options)
     if (daemon := holding_daemon(options, settings)) is not None:
         for line in daemon.load(_sent(options.input), platform):

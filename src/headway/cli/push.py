@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from argparse import Namespace
@@ -11,7 +10,7 @@ from argparse import Namespace
 from headway.cli.failures import DONE, INTERRUPTED, tell
 from headway.cli.push_progress import PushView, push_view_for
 from headway.cli.remote import holding_daemon
-from headway.cli.session import reference_of, registry_settings_of, say
+from headway.cli.session import platform_of, reference_of, registry_settings_of, say
 from headway.client.daemon import Daemon
 from headway.client.pushes import push_through
 from headway.composition.network import credential_source
@@ -19,7 +18,6 @@ from headway.composition.pushes import pushing
 from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import HeadwayError, InvalidReferenceError
-from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.push import PushRequest
 from headway.service.push_progress import PushDone
@@ -61,10 +59,9 @@ def push_request(options: Namespace, settings: Settings) -> PushRequest:
         raise InvalidReferenceError("cannot push a digest reference")
     if options.all_tags and reference.tag:
         raise InvalidReferenceError("tag can't be used with --all-tags/-a")
-    host = Platform.of_machine(os.uname().machine)
     return PushRequest(
         reference=reference if options.all_tags else reference.with_default_tag(),
-        platform=Platform.parse(options.platform, host) if options.platform else None,
+        platform=platform_of(options),
         insecure=InsecureRegistries(settings.insecure_registries),
     )
 

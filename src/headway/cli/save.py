@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from headway.cli.failures import DONE
 from headway.cli.output import require_output, write_out
 from headway.cli.remote import named_daemon
-from headway.cli.session import settings_of
+from headway.cli.session import platform_of, settings_of
 from headway.composition.archives import saver
 from headway.composition.reading import reading
 from headway.oci.platform import Platform
@@ -19,7 +18,7 @@ from headway.oci.platform import Platform
 def save(options: Namespace) -> int:
     """Write images into one archive, which docker, podman, skopeo, containerd and Headway load."""
     require_output(options.output, "save")
-    platform = Platform.parse(options.platform, Platform.of_machine(os.uname().machine)) if options.platform else None
+    platform = platform_of(options)
     with _pieces(options, platform) as pieces:
         write_out(pieces, options.output)
     return DONE

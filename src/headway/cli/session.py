@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headway.cli.terminal import one_line
 from headway.errors import InvalidReferenceError
+from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.settings import Settings, default_data_root, load
 
@@ -77,6 +78,20 @@ def reference_of(name: str) -> Reference:
         rest = _LOGIN.sub("...@", rest)
         hint = f" (a name has no {scheme}:// before it: {rest})" if scheme else ""
         raise InvalidReferenceError(f"{error}: {scheme + mark + rest!r}{hint}") from None
+
+
+def this_platform() -> Platform:
+    """Return what images are for that run on this machine."""
+    return Platform.of_machine(os.uname().machine)
+
+
+def platform_of(options: Namespace) -> Platform | None:
+    """Return what ``--platform`` says, the rest being this machine's; None where it says nothing.
+
+    Raises:
+        InvalidPlatformError: It is none.
+    """
+    return Platform.parse(options.platform, this_platform()) if options.platform else None
 
 
 def say(sentence: str) -> None:
