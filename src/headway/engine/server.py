@@ -1,7 +1,9 @@
 """The HTTP server of the Engine API: from a connection to a handler, and from what it gives or raises to an answer.
 
 Rule 1: a handler raises what went wrong; the answer is made here, from `failures`.
-Rule 2: an address without TLS takes nothing that a web page could send: no ``Origin``, no foreign ``Host``.
+Rule 2: an error on a route of Headway's own, or told to its own command, carries its kind and its facts beside
+        Docker's ``message``.
+Rule 3: an address without TLS takes nothing that a web page could send: no ``Origin``, no foreign ``Host``.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ from headway.engine.routing import Match, Route, Router, cleaned, split_version
 from headway.errors import HeadwayError
 
 log = logging.getLogger(__name__)
+
+OWN = "/headway/"
+"""What the paths of Headway's own routes begin with."""
 
 Took: TypeAlias = Callable[[str, str, int, float], None]
 
@@ -85,7 +90,8 @@ class EngineServer(BoundedServer):
         except Exception as error:  # every other one becomes an answer; what is not in the table is logged there
             told = failure(error)
             log.debug("request %s: %d %s", request_id, told.status, told.message)
-            known = error if isinstance(error, HeadwayError) and wire.is_ours(request.headers) else None
+            is_own = match.path.startswith(OWN) or wire.is_ours(request.headers)
+            known = error if is_own and isinstance(error, HeadwayError) else None
             return refusal(told.status, told.message, headers=_HEADERS, error=known)
         if not response.prepared:
             response.headers.update(_HEADERS)

@@ -1,7 +1,6 @@
 """Headway's own routes, for its own command: what Docker's API cannot say (``/headway/…``).
 
-Rule 1: what is asked and answered are the services' values, as they are (`headway.wire`).
-Rule 2: an error carries its kind and its facts beside Docker's ``message``.
+Rule: what is asked and answered are the services' values, as they are (`headway.wire`).
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from headway.composition.measuring import measuring
 from headway.composition.writing import imagining
 from headway.engine import queries
 from headway.engine.call import MAX_DOCUMENT_BYTES, Call
-from headway.engine.failures import error_body, failure
 from headway.engine.routing import Handler, Route
 from headway.engine.server import stream_headers
+from headway.engine.stream import streamed
 from headway.errors import HeadwayError, RequestError
 from headway.service.event_query import EventQuery
 from headway.service.filters import Filters
@@ -120,11 +119,8 @@ class HeadwayRoutes:
     async def _events(self, call: Call) -> web.StreamResponse:
         """Stream events, one a line."""
         events = self._stores.events
-        try:
-            filters = queries.filters(call.query)
-            query = EventQuery.parse(call.text("since"), call.text("until"), filters, now=events.clock())
-        except HeadwayError as error:
-            return refused(error)
+        filters = queries.filters(call.query)
+        query = EventQuery.parse(call.text("since"), call.text("until"), filters, now=events.clock())
         response = web.StreamResponse(headers=stream_headers("application/x-ndjson"))
         with listen(events, query) as listener:
             await response.prepare(call.request)
@@ -138,21 +134,37 @@ class HeadwayRoutes:
 
 
 def answering(answer: Answer) -> Handler:
-    """Return the handler that sends what `answer` returns, or the error that it raises."""
+    """Return the handler that sends what `answer` returns."""
 
     async def handle(call: Call) -> web.StreamResponse:
-        try:
-            return web.Response(body=wire.encode(await answer(call)) + b"\n", content_type="application/json")
-        except HeadwayError as error:
-            return refused(error)
+        return answered(await answer(call))
 
     return handle
 
 
-def refused(error: HeadwayError) -> web.Response:
-    """Return the answer that tells of an error, to Docker's clients and to ours."""
-    said = failure(error)
-    return web.Response(status=said.status, body=error_body(said.message, error), content_type="application/json")
+def answered(value: object, status: int = 200) -> web.Response:
+    """Return a value as an answer in one piece."""
+    return web.Response(body=wire.encode(value) + b"\n", status=status, content_type="application/json")
+
+
+async def telling(
+    call: Call, work: Callable[[Callable[[T], None]], Awaitable[object]], replaces: Callable[[T], str]
+) -> web.StreamResponse:
+    """Answer with what work tells, an event a line; an error of ours is the last line.
+
+    Args:
+        call: Asks for it.
+        work: Tells of its events.
+        replaces: Names what an event replaces that was not read yet; nothing where it has to be read.
+    """
+
+    async def told(emit: Callable[[wire.EventLine, str], None]) -> None:
+        try:
+            await work(lambda event: emit(wire.EventLine.of(event), replaces(event)))
+        except HeadwayError as error:
+            emit(wire.EventLine.failed(error), "")
+
+    return await streamed(call, told)
 
 
 async def asked(call: Call, kind: type[T]) -> T:

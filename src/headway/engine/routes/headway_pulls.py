@@ -5,8 +5,6 @@ Rule: who watches a pull and leaves has left it, by whatever route it was asked 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import msgspec
 from aiohttp import web
 
@@ -14,20 +12,17 @@ from headway import wire
 from headway.distribution.transfer_limits import DEFAULT_ATTEMPTS, TransferLimits
 from headway.engine.call import Call
 from headway.engine.logins import login_of
-from headway.engine.routes.headway import answering, asked, refused
+from headway.engine.routes.headway import answered, answering, asked, telling
 from headway.engine.routing import Route
-from headway.engine.stream import streamed
 from headway.errors import HeadwayError, PullIncompleteError
 from headway.interfaces.pulls import Wish
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.image_service import ImageService
 from headway.service.plan_requests import Planned, PlanRequest, Plans
-from headway.service.progress import LayerProgress, PullDone, PullEvent, Report, Waiting
+from headway.service.progress import LayerProgress, PullEvent, Waiting
 from headway.service.pulls import Pulls
 from headway.service.requests import PriorityRequest
-
-Emit = Callable[[wire.EventLine, str], None]
 
 
 class HeadwayPullRoutes:
@@ -107,22 +102,15 @@ class HeadwayPullRoutes:
 
     async def _pull(self, call: Call) -> web.StreamResponse:
         """Start a detached pull and answer with its record; stream everything of any other."""
-        try:
-            wish = self._spelled_out(await asked(call, Wish))
-        except HeadwayError as error:
-            return refused(error)
+        wish = self._spelled_out(await asked(call, Wish))
         login = login_of(call)
         if wish.detached:
-            return web.Response(
-                status=201,
-                body=wire.encode(await self._pulls.start(wish, login)) + b"\n",
-                content_type="application/json",
-            )
-        return await _streamed(call, lambda report: self._pulls.pull(wish, report, login))
+            return answered(await self._pulls.start(wish, login), 201)
+        return await telling(call, lambda report: self._pulls.pull(wish, report, login), _replaced)
 
     async def _watch(self, call: Call) -> web.StreamResponse:
         pull_id = call.places["id"]
-        return await _streamed(call, lambda report: self._pulls.watch(pull_id, report))
+        return await telling(call, lambda report: self._pulls.watch(pull_id, report), _replaced)
 
     def _spelled_out(self, wish: Wish) -> Wish:
         platform = Platform.parse(wish.platform, self._host) if wish.platform else self._host
@@ -135,22 +123,7 @@ class HeadwayPullRoutes:
         return msgspec.structs.replace(wish, reference=str(reference), platform=str(platform))
 
 
-async def _streamed(call: Call, bring: Callable[[Report], Awaitable[PullDone]]) -> web.StreamResponse:
-    """Answer with the events of a pull, one a line; an error is the last line."""
-
-    async def work(emit: Emit) -> None:
-        def report(event: PullEvent) -> None:
-            emit(wire.EventLine.of(event), _bar(event))
-
-        try:
-            await bring(report)
-        except HeadwayError as error:
-            emit(wire.EventLine.failed(error), "")
-
-    return await streamed(call, work)
-
-
-def _bar(event: PullEvent) -> str:
+def _replaced(event: PullEvent) -> str:
     """Return what an event replaces that was not read yet; nothing where it has to be read."""
     match event:
         case LayerProgress():

@@ -5,24 +5,21 @@ Rule: a client that leaves ends its push; what is whole at the registry stays th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from aiohttp import web
 
-from headway import wire
 from headway.engine import queries
 from headway.engine.call import Call
 from headway.engine.logins import login_of
 from headway.engine.pull_messages import Emit
 from headway.engine.push_messages import PushMessages, told
-from headway.engine.routes.headway import asked, refused
+from headway.engine.routes.headway import asked, telling
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
 from headway.errors import HeadwayError, InvalidReferenceError
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.image_service import ImageService
-from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushReport
+from headway.service.push_progress import LayerPush, PushEvent, PushReport
 from headway.service.push_requests import PushWish
 
 
@@ -63,34 +60,20 @@ class PushRoutes:
         return await streamed(call, work)
 
     async def _push_for_headway(self, call: Call) -> web.StreamResponse:
-        try:
-            wish = await asked(call, PushWish)
-            reference = Reference.parse(wish.reference)
-            platform = Platform.parse(wish.platform, self._host) if wish.platform else None
-        except HeadwayError as error:
-            return refused(error)
+        wish = await asked(call, PushWish)
+        reference = Reference.parse(wish.reference)
+        platform = Platform.parse(wish.platform, self._host) if wish.platform else None
         login = login_of(call)
-        return await _streamed(
-            call,
-            lambda report: self._service.push_image(
-                reference, report, platform=platform, login=login, insecure=wish.insecure
-            ),
-        )
+
+        async def push(report: PushReport) -> None:
+            await self._service.push_image(reference, report, platform=platform, login=login, insecure=wish.insecure)
+
+        return await telling(call, push, _replaced)
 
 
-async def _streamed(call: Call, push: Callable[[PushReport], Awaitable[list[PushDone]]]) -> web.StreamResponse:
-    """Answer with the events of a push, one a line; an error is the last line."""
-
-    async def work(emit: Callable[[wire.EventLine, str], None]) -> None:
-        def report(event: PushEvent) -> None:
-            emit(wire.EventLine.of(event), f"{event.diff_id} {event.phase}" if isinstance(event, LayerPush) else "")
-
-        try:
-            await push(report)
-        except HeadwayError as error:
-            emit(wire.EventLine.failed(error), "")
-
-    return await streamed(call, work)
+def _replaced(event: PushEvent) -> str:
+    """Return what an event replaces that was not read yet; nothing where it has to be read."""
+    return f"{event.diff_id} {event.phase}" if isinstance(event, LayerPush) else ""
 
 
 def _wanted(name: str, tag: str) -> Reference:
