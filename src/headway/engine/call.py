@@ -15,11 +15,13 @@ from headway.engine import queries
 from headway.engine.api_version import ApiVersion
 from headway.engine.failures import AnsweredError
 from headway.engine.queries import InvalidQueryError
+from headway.oci.platform import Platform
 
 T = TypeVar("T")
 MAX_DOCUMENT_BYTES = 4 << 20
 MAX_FORM_BYTES = 64 * 1024  # as much as a query string may hold
 DOCUMENT_SECONDS = 30.0
+_KNOWS_PLATFORMS = ApiVersion(1, 48)
 
 
 class Call:
@@ -98,6 +100,14 @@ class Call:
     def flag(self, key: str, *, default: bool = False) -> bool:
         """See `queries.flag`."""
         return queries.flag(self.query, key, default=default)
+
+    def platform(self) -> Platform | None:
+        """Return which image of several is meant; None where nobody says, or the version knows no such question.
+
+        Raises:
+            InvalidQueryError: See `queries.platform`.
+        """
+        return queries.platform(self.query) if self.version >= _KNOWS_PLATFORMS else None
 
     async def document(self, kind: type[T]) -> T:
         """Return the JSON body as `kind`.

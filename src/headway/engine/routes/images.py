@@ -14,11 +14,11 @@ from headway.engine.logins import login_of
 from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Route
 from headway.engine.shapes.images import history_step, inspected, removals, summary
+from headway.oci.platform import Platform
 from headway.service.image_service import ImageService
 
 _COUNTS_CONTAINERS = ApiVersion(1, 51)
 _DELETES_PLATFORMS = ApiVersion(1, 50)
-_KNOWS_PLATFORMS = ApiVersion(1, 48)
 
 
 class ImageRoutes:
@@ -58,18 +58,15 @@ class ImageRoutes:
 
     async def _inspect(self, call: Call) -> web.StreamResponse:
         name = call.places["name"]
-        platform = queries.platform(call.query) if call.version >= _KNOWS_PLATFORMS else None
-        if platform is not None:
-            if call.flag("manifests"):
-                raise InvalidQueryError("conflicting options: manifests and platform options cannot both be set")
-            await asyncio.to_thread(self._service.get_image, name, platform)
+        platform = call.platform()
+        if platform is not None and call.flag("manifests"):
+            raise InvalidQueryError("conflicting options: manifests and platform options cannot both be set")
+        await self._require_platform(name, platform)
         return document(inspected(await asyncio.to_thread(self._service.lookup_image, name), call.version))
 
     async def _history(self, call: Call) -> web.StreamResponse:
         name = call.places["name"]
-        platform = queries.platform(call.query) if call.version >= _KNOWS_PLATFORMS else None
-        if platform is not None:
-            await asyncio.to_thread(self._service.get_image, name, platform)
+        await self._require_platform(name, call.platform())
         steps = await asyncio.to_thread(self._service.image_history, name)
         return document([history_step(step) for step in steps])
 
@@ -80,14 +77,23 @@ class ImageRoutes:
 
     async def _delete(self, call: Call) -> web.StreamResponse:
         name = call.places["name"]
-        if call.version >= _DELETES_PLATFORMS and len(call.texts("platforms")) > 1:
-            raise InvalidQueryError("multiple platforms are not supported")
-        if call.version >= _DELETES_PLATFORMS and (platform := queries.platform(call.query, "platforms")) is not None:
-            await asyncio.to_thread(self._service.get_image, name, platform)
+        if call.version >= _DELETES_PLATFORMS:
+            if len(call.texts("platforms")) > 1:
+                raise InvalidQueryError("multiple platforms are not supported")
+            await self._require_platform(name, queries.platform(call.query, "platforms"))
         done = await asyncio.to_thread(
             self._service.image_delete, name, force=call.flag("force"), prune=not call.flag("noprune")
         )
         return document(removals(done))
+
+    async def _require_platform(self, name: str, platform: Platform | None) -> None:
+        """Check that an image is for the platform that is asked for, if one is.
+
+        Raises:
+            NotFoundError: There is no such image, or it is for another one.
+        """
+        if platform is not None:
+            await asyncio.to_thread(self._service.get_image, name, platform)
 
     async def _prune(self, call: Call) -> web.StreamResponse:
         await call.take_form()

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from headway.engine import queries
-from headway.engine.api_version import ApiVersion
 from headway.engine.body import BodySource, with_body
 from headway.engine.call import Call
 from headway.engine.download import sent
@@ -23,11 +21,8 @@ from headway.engine.pull_messages import Emit
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
 from headway.layers.archive_reader import StreamArchive
-from headway.oci.platform import Platform
 from headway.service.image_service import ImageService
 from headway.service.loading import LayerLoading, LoadEvent, sentences
-
-_KNOWS_PLATFORMS = ApiVersion(1, 48)
 
 
 class SavedRoutes:
@@ -55,11 +50,11 @@ class SavedRoutes:
         return await self._sent(call, [call.places["name"]])
 
     async def _sent(self, call: Call, names: Sequence[str]) -> web.StreamResponse:
-        pieces = self._service.export_image(names, _platform(call))
+        pieces = self._service.export_image(names, call.platform())
         return await sent(call, pieces, "application/x-tar")
 
     async def _load(self, call: Call) -> web.StreamResponse:
-        platform, quiet = _platform(call), call.flag("quiet", default=True)
+        platform, quiet = call.platform(), call.flag("quiet", default=True)
 
         async def work(emit: Emit) -> None:
             tell = _Teller(emit, quiet=quiet)
@@ -70,10 +65,6 @@ class SavedRoutes:
             await with_body(call.request, load)
 
         return await streamed(call, work)
-
-
-def _platform(call: Call) -> Platform | None:
-    return queries.platform(call.query) if call.version >= _KNOWS_PLATFORMS else None
 
 
 class _Teller:
