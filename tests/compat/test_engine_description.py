@@ -24,7 +24,7 @@ async def test_what_is_described_is_what_is_served(tmp_path: Path) -> None:
             durable_pulls(service, stores.pulls, settings, may_detach=bool) as pulls,
         ):
             routes = all_routes(service, stores, RootfsAccess(), pulls, host=this_host(), settings=lambda: settings)
-    others = {(route.method, route.path) for route in elsewhere.routes(Containers(stores))}
+    others = {(route.method, route.path) for route in elsewhere.routes(Containers(stores), stores.events)}
     served = {(route.method, route.path) for route in routes if not route.path.startswith("/headway/")} - others
 
     assert served == operations(description())

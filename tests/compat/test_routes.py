@@ -6,11 +6,12 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.fakes.daemon import Answer, Daemon, daemon
+from tests.fakes.daemon import Answer, Daemon, UnixConnection, daemon
 
 # Methods and paths of API 1.51.
 _ROUTES = """
@@ -158,7 +159,12 @@ def test_every_route_is_known(running: Daemon) -> None:
             "/volumes/create",
             "/plugins/pull",
         ),
-        *("/swarm/init", "/containers/kept/wait", "/containers/kept/update"),
+        *(
+            "/swarm/init",
+            "/containers/kept/wait",
+            "/containers/kept/wait?condition=not-running",
+            "/containers/kept/update",
+        ),
     ],
 )
 @pytest.mark.usefixtures("kept")
@@ -197,6 +203,20 @@ def test_docker_run_comes_to_the_sentence_past_the_stream_that_it_attaches_to(ru
 
     assert (attached.status, attached.body) == (101, b"")
     assert (started.status, running.ask("POST", f"/containers/{kept}/attach?stream=1").status) == (501, 501)
+
+
+def test_docker_run_waits_for_an_end_before_it_starts_and_is_not_refused_there(running: Daemon) -> None:
+    container = made(running, "once", AutoRemove=True).json["Id"]
+    with closing(UnixConnection(running.socket)) as connection, closing(UnixConnection(running.socket)) as leaving:
+        leaving.request("POST", "/containers/once/wait?condition=next-exit")
+        assert leaving.getresponse().status == 200
+        connection.request("POST", "/containers/once/wait?condition=removed")
+        waited = connection.getresponse()
+
+        started = running.ask("POST", "/containers/once/start")
+
+        assert (started.status, waited.status, waited.read()) == (501, 200, b'{"StatusCode":125}\n')
+    assert running.ask("POST", f"/containers/{container}/wait?condition=removed").status == 404
 
 
 @pytest.mark.parametrize(

@@ -86,5 +86,5 @@ def all_routes(
         *ContainerRoutes(service, containers, listing, files, ContainerPruner(stores), platform).routes(),
         *ArchiveRoutes(containers, files).routes(),
         *UsageRoutes(service, listing).routes(),
-        *elsewhere.routes(containers),
+        *elsewhere.routes(containers, stores.events),
     ]

@@ -3,8 +3,8 @@
 Rule 1: a question has a true answer: there are no networks, no volumes, no swarm. So `docker inspect`, `docker system
         prune` and `docker volume ls` work.
 Rule 2: an order to run, build or connect is refused with 501 and a sentence that says what does it, ready to paste.
-Rule 3: who attaches as docker does is given a stream that ends at once: docker shows but the number of a refusal there.
-        So `docker run` goes on to start what it made, and shows the sentence.
+Rule 3: `docker run` attaches, and waits for an end, before it starts what it made. So that it comes there and shows the
+        sentence, once: who attaches as docker does is given a stream that ends at once, and who waits is kept waiting.
 Rule 4: what an order names is looked for first: of a container that there is not, that is what is said, as in Docker.
 Rule 5: a start that is refused has failed: what was made with ``--rm`` is gone then, as in Docker.
 """
@@ -20,8 +20,12 @@ from headway.engine.answers import document, nothing
 from headway.engine.call import Call
 from headway.engine.failures import NoSwarmError, NotRunError
 from headway.engine.routing import Handler, Route
+from headway.engine.server import stream_headers
 from headway.errors import HeadwayError, NotFoundError
 from headway.service.containers import Containers, removes_itself
+from headway.service.event_query import EventQuery
+from headway.service.events import Events
+from headway.service.listening import listen
 
 log = logging.getLogger(__name__)
 
@@ -44,25 +48,27 @@ _SWARM = (
     "use dockerd's docker swarm init on a machine that runs containers"
 )
 
-_IN_CONTAINERS = "restart kill pause unpause wait exec resize update"
+_IN_CONTAINERS = "restart kill pause unpause exec resize update"
 _OF_CONTAINERS = "top logs stats attach/ws"
 
 
-def routes(containers: Containers) -> list[Route]:
+def routes(containers: Containers, events: Events) -> list[Route]:
     """Return the lines of the table.
 
     Args:
         containers: Knows those that there are.
+        events: Tell when one is gone.
     """
     posts = [("/session", _BUILD), ("/build", _BUILD), ("/grpc", _BUILD), ("/build/cancel", _BUILD)]
     posts += [("/networks/create", _NETWORK)]
     posts += [("/networks/{id}/connect", _NETWORK), ("/networks/{id}/disconnect", _NETWORK)]
     posts += [("/volumes/create", _VOLUME), ("/plugins/pull", _PLUGIN), ("/plugins/create", _PLUGIN)]
     posts += [("/swarm/init", _SWARM), ("/swarm/join", _SWARM)]
-    of_container = _OfContainer(containers)
+    of_container = _OfContainer(containers, events)
     table = [Route("POST", "/containers/{id}/attach", of_container.attach)]
     table += [Route("POST", "/containers/{id}/start", of_container.start)]
     table += [Route("POST", "/containers/{id}/stop", of_container.stop)]
+    table += [Route("POST", "/containers/{id}/wait", of_container.wait)]
     table += [Route("POST", f"/containers/{{id}}/{verb}", of_container.refuse) for verb in _IN_CONTAINERS.split()]
     table += [Route("GET", f"/containers/{{id}}/{noun}", of_container.refuse) for noun in _OF_CONTAINERS.split()]
     table += [Route("POST", path, _refusing(sentence)) for path, sentence in posts]
@@ -114,10 +120,12 @@ class _OfContainer:
 
     Args:
         containers: Knows those that there are.
+        events: Tell when one is gone.
     """
 
-    def __init__(self, containers: Containers) -> None:
+    def __init__(self, containers: Containers, events: Events) -> None:
         self._containers = containers
+        self._events = events
 
     async def refuse(self, call: Call) -> web.StreamResponse:
         """Say what runs the container, if there is one."""
@@ -140,6 +148,21 @@ class _OfContainer:
         """Say that it has stopped already, as it has: scripts that clean up stop a container before they remove it."""
         await asyncio.to_thread(self._containers.get, call.places["id"])
         return nothing(304)
+
+    async def wait(self, call: Call) -> web.StreamResponse:
+        """Keep who waits for an end that is still to come, until the container is gone, or the client; see rule 3."""
+        if call.text("condition") not in ("next-exit", "removed"):
+            return await self.refuse(call)
+        container = await asyncio.to_thread(self._containers.get, call.places["id"])
+        is_removed = EventQuery(filters={"container": [container.container_id], "event": ["destroy"]})
+        response = web.StreamResponse(headers=stream_headers("application/json"))
+        with listen(self._events, is_removed) as listener:
+            await response.prepare(call.request)  # at once: a client waits for the headers before it goes on
+            async with call.until_stopped():
+                await anext(listener.heard())
+        await response.write(b'{"StatusCode":125}\n')  # as docker's own where nothing could be run
+        await response.write_eof()
+        return response
 
     async def attach(self, call: Call) -> web.StreamResponse:
         """Give who attaches as docker does a stream that ends at once; see rule 3."""
