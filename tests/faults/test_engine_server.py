@@ -286,7 +286,7 @@ async def test_a_body_that_is_no_http_is_a_bad_request_and_not_waited_for(
         writer.close()
 
     assert answer.split()[1] == b"400"
-    assert b"the request's body is no HTTP" in answer
+    assert answer.endswith(b'{"message":"the request\'s body is no HTTP"}\n')  # and no second answer behind it
     assert caplog.records == []
 
 

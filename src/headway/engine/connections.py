@@ -112,6 +112,9 @@ class _Connection(RequestHandler):
         if self._body is not None and not self._body.is_eof():  # what came in the middle of it is no HTTP
             self._body.set_exception(BodyLostError("the request's body is no HTTP"))
             self._body.feed_eof()
+            self._messages.pop()  # the request has its answer; this would be a second one
+            self.close()
+            return
         self._body = self._messages[-1][1]
 
     def eof_received(self) -> bool:  # type: ignore[override]  # the base's always lets the connection be closed
