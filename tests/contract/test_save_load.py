@@ -279,6 +279,7 @@ def test_names_say_what_is_saved(house: House) -> None:
     assert tags("plain:2") == [["plain:2"]]
     assert tags("other", "plain:2") == [["other:1", "plain:2"]]
     assert tags(PLAIN.image_id[7:19]) == [None]
+    assert tags(PLAIN.image_id[:19]) == [None]
     assert json.loads(files_of(house.save())["manifest.json"]) is None
     with pytest.raises(NotFoundError, match="no such image: nope:latest"):
         house.save("nope")

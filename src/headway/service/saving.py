@@ -74,8 +74,8 @@ class Saver:
             if tags:
                 return [(self._found(str(tag), platform), tag) for tag in tags]
         record = self._found(word, platform)
-        is_tag = isinstance(wanted, Reference) and wanted.digest is None and bool(wanted.tag)
-        return [(record, wanted if is_tag and isinstance(wanted, Reference) else None)]
+        name = self._lookup.resolve(word).name  # ``sha256:12ab`` may be a tag, and is the beginning of an ID else
+        return [(record, name if name is not None and name.digest is None else None)]
 
     def _found(self, word: str, platform: Platform | None) -> ImageRecord:
         return self._lookup.find(word) if platform is None else self._lookup.for_platform(word, platform)
