@@ -75,7 +75,7 @@ class Lookup:
         if isinstance(wanted, Digest):
             record = self._images.get(ImageID(wanted))
             if record is None:
-                raise NotFoundError("image", word)
+                raise NotFoundError("image", wanted)
             return Found(record)
         name = wanted.with_default_tag()
         named = self._references.get(name)
