@@ -383,6 +383,18 @@ def test_df_counts_images_and_containers(client: docker.DockerClient, container:
     assert own["Containers"] == 1
 
 
+@pytest.mark.parametrize(("version", "containers"), [("v1.50", -1), ("v1.51", 1)])
+def test_a_list_of_images_counts_containers_for_who_knows_that(
+    engine: Daemon,
+    container: Any,  # noqa: ANN401
+    version: str,
+    containers: int,
+) -> None:
+    listed = engine.ask("GET", f"/{version}/images/json").json
+
+    assert [each["Containers"] for each in listed if each["Id"] == container.attrs["Image"]] == [containers]
+
+
 def test_events_are_heard_while_they_happen(engine: Daemon, client: docker.DockerClient, name: str) -> None:
     heard: list[tuple[str, str]] = []
     with connected(engine) as listener:

@@ -47,7 +47,7 @@ class UsageRoutes:
         if "image" in wanted:
             usage["LayersSize"] = self._service.layer_disk_usage()
             images = self._service.images(containers=True, shared_size=True)
-            usage["Images"] = [summary(image, version, extras=True) for image in images]
+            usage["Images"] = [summary(image, version) for image in images]
         if "container" in wanted:
             usage["Containers"] = [
                 listed(

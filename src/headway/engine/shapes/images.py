@@ -17,13 +17,12 @@ from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.history import HistoryStep
 from headway.service.inspection import ImageDetails
-from headway.service.listing import NOT_ASKED, ListedImage
+from headway.service.listing import ListedImage
 from headway.service.moments import SECOND
 
 _NO_NONE = ApiVersion(1, 43)
 _NO_VIRTUAL_SIZE = ApiVersion(1, 44)
 _NO_CONTAINER = ApiVersion(1, 45)
-_COUNTS_CONTAINERS = ApiVersion(1, 51)
 NEVER = "0001-01-01T00:00:00Z"
 
 
@@ -42,14 +41,8 @@ class ImageSummary(msgspec.Struct, frozen=True, rename="pascal"):
     virtual_size: int | UnsetType = UNSET
 
 
-def summary(listed: ListedImage, version: ApiVersion, *, extras: bool = False) -> ImageSummary:
-    """Return one image as a list shows it to clients of `version`.
-
-    Args:
-        listed: The image.
-        version: Of the API.
-        extras: Whether containers are counted whatever the version, as in ``/system/df``.
-    """
+def summary(listed: ListedImage, version: ApiVersion) -> ImageSummary:
+    """Return one image as a list shows it to clients of `version`."""
     tags: list[str] | None = _names(listed.tags)
     digests: list[str] | None = _names(listed.digests)
     if version < _NO_NONE:
@@ -58,7 +51,7 @@ def summary(listed: ListedImage, version: ApiVersion, *, extras: bool = False) -
         digests = digests or (["<none>@<none>"] if is_nameless else None)
     record = listed.record
     return ImageSummary(
-        containers=listed.containers if extras or version >= _COUNTS_CONTAINERS else NOT_ASKED,
+        containers=listed.containers,
         created=(microseconds(record.created) or 0) // 1_000_000,
         id=str(record.image_id),
         labels=dict(listed.labels) or (None if version < _NO_NONE else {}),
