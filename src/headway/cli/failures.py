@@ -15,7 +15,6 @@ from headway.cli.units import duration, size
 from headway.errors import (
     ConflictError,
     Fault,
-    GaveUpError,
     HeadwayError,
     IntegrityError,
     InvalidArchiveError,
@@ -48,17 +47,11 @@ from headway.errors import (
     TooLargeError,
     UnreachableError,
     WindowTooLargeError,
+    root_cause,
 )
 
 T = TypeVar("T")
 DONE, FINAL, USAGE, DISK_FULL, TRY_AGAIN, OVER_BUDGET, REFUSED, INTERRUPTED = 0, 1, 2, 73, 75, 76, 77, 130
-
-
-def root_cause(error: HeadwayError) -> HeadwayError:
-    """Return what lies at the bottom of a pull's or a push's failure."""
-    while isinstance(error, PullIncompleteError | PushIncompleteError | GaveUpError):
-        error = error.cause
-    return error
 
 
 def exit_status(error: HeadwayError) -> int:

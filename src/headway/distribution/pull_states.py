@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from headway.errors import ConflictError, GaveUpError, HeadwayError, PullIncompleteError, RefusedError, StoreError
+from headway.errors import ConflictError, HeadwayError, RefusedError, StoreError, root_cause
 
 
 class PullState(StrEnum):
@@ -130,13 +130,6 @@ def after_failure(error: HeadwayError, *, goes_on: bool, lacks_login: bool, fail
     if not goes_on or not cause.retryable or isinstance(cause, StoreError):
         return AfterFailure(Change.FAIL)
     return AfterFailure(Change.LOSE_LINK, min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * max(1, failures)))
-
-
-def root_cause(error: HeadwayError) -> HeadwayError:
-    """Return what lies at the bottom of a pull's failure."""
-    while isinstance(error, PullIncompleteError | GaveUpError):
-        error = error.cause
-    return error
 
 
 class Claim(msgspec.Struct, frozen=True):

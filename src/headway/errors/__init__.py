@@ -77,6 +77,7 @@ from headway.errors.transfer import (
     PullIncompleteError,
     PullStoppedError,
     PushIncompleteError,
+    root_cause,
 )
 
 __all__ = [
@@ -139,4 +140,5 @@ __all__ = [
     "UnreachableError",
     "UnsupportedError",
     "WindowTooLargeError",
+    "root_cause",
 ]

@@ -77,8 +77,9 @@ class NotFoundError(RequestError):
     """What was asked for does not exist.
 
     Attributes:
-        what: ``image``, ``manifest``, ``blob``, ``repository``, ``platform``.
+        what: Its kind, in a word or two: ``image``, ``manifest``, ``container``, ``file``.
         name: The name it was asked by.
+        detail: What else there is to say, such as the registry's own words; empty for nothing.
     """
 
     brief = "not found"

@@ -110,3 +110,10 @@ class PullStoppedError(HeadwayError):
         self.pull_id = pull_id
         self.state = str(state)
         self.retryable = state != "cancelled"
+
+
+def root_cause(error: HeadwayError) -> HeadwayError:
+    """Return what lies at the bottom of a pull's or a push's failure."""
+    while isinstance(error, PullIncompleteError | PushIncompleteError | GaveUpError):
+        error = error.cause
+    return error

@@ -13,8 +13,7 @@ from enum import StrEnum
 
 import msgspec
 
-from headway.distribution.pull_states import root_cause
-from headway.errors import HeadwayError, NotFoundError, ThrottledError, UnreachableError
+from headway.errors import HeadwayError, NotFoundError, ThrottledError, UnreachableError, root_cause
 from headway.oci.digest import Digest, ImageID
 from headway.oci.manifest import Index, parse_manifest
 from headway.oci.reference import Reference
