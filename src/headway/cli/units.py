@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
+from headway.oci.moment import microseconds
 from headway.units import duration, size
 
 __all__ = ["about", "ago", "bit_rate", "clock", "duration", "size"]
@@ -12,13 +12,10 @@ __all__ = ["about", "ago", "bit_rate", "clock", "duration", "size"]
 
 def ago(created: str) -> str:
     """Return how long ago an RFC 3339 time was: ``3 weeks ago``; ``N/A`` where it says nothing."""
-    try:
-        moment = datetime.fromisoformat(_micro(created))
-    except ValueError:
+    moment = microseconds(created)
+    if moment is None:
         return "N/A"
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    seconds = time.time() - moment.timestamp()
+    seconds = time.time() - moment / 1e6
     for unit, length, until in _AGES:
         if seconds < until:
             count = int(seconds // length)
@@ -59,12 +56,3 @@ _AGES = (
     ("month", 30 * 86400, 730 * 86400),
     ("year", 365 * 86400, float("inf")),
 )
-
-
-def _micro(text: str) -> str:
-    """Cut nanoseconds to what Python 3.11 reads, and give names of zones their numbers."""
-    head, dot, tail = text.replace("Z", "+00:00").partition(".")
-    if not dot:
-        return head
-    digits = len(tail) - len(tail.lstrip("0123456789"))
-    return f"{head}.{tail[:digits][:6].ljust(6, '0')}{tail[digits:]}"
