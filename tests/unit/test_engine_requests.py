@@ -172,12 +172,12 @@ def test_a_platform_that_is_none_is_refused_in_mobys_words(texts: list[str], wor
         queries.platform(MultiDict([("platform", text) for text in texts]))
 
 
-@pytest.mark.parametrize(("text", "meaning"), [("", 25), ("7", 7), ("-1", -1)])
-def test_a_number_is_read_and_nothing_means_its_default(text: str, meaning: int) -> None:
-    assert queries.number(MultiDict({"limit": text}), "limit", default=25) == meaning
+@pytest.mark.parametrize(("text", "meaning"), [("", 0), ("7", 7), ("-1", -1)])
+def test_a_number_is_read_and_nothing_is_zero(text: str, meaning: int) -> None:
+    assert queries.number(MultiDict({"limit": text}), "limit") == meaning
 
 
 @pytest.mark.parametrize("text", ["ten", "1.5", "9" * 21, "9" * 10_000, "1_0", "٣", " 7"])
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(InvalidQueryError, match="invalid syntax"):
-        queries.number(MultiDict({"limit": text}), "limit", default=25)
+        queries.number(MultiDict({"limit": text}), "limit")

@@ -101,6 +101,14 @@ class Call:
         """See `queries.flag`."""
         return queries.flag(self.query, key, default=default)
 
+    def number(self, key: str) -> int:
+        """See `queries.number`."""
+        return queries.number(self.query, key)
+
+    def filters(self) -> dict[str, list[str]]:
+        """See `queries.filters`."""
+        return queries.filters(self.query)
+
     def platform(self) -> Platform | None:
         """Return which image of several is meant; None where nobody says, or the version knows no such question.
 

@@ -57,15 +57,15 @@ def flag(query: Query, key: str, *, default: bool = False) -> bool:
     return query.get(key, "").strip().lower() not in _FALSE
 
 
-def number(query: Query, key: str, *, default: int) -> int:
-    """Return a whole number; nothing means `default`.
+def number(query: Query, key: str) -> int:
+    """Return a whole number; nothing is 0.
 
     Raises:
         InvalidQueryError: It is none.
     """
     text = query.get(key, "")
     if not text:
-        return default
+        return 0
     if _NUMBER.fullmatch(text):
         return int(text)
     raise InvalidQueryError(f'strconv.Atoi: parsing "{text[:80]}": invalid syntax')

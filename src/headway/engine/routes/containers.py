@@ -11,7 +11,6 @@ from aiohttp import web
 
 from headway import wire
 from headway.container_records import ContainerRecord
-from headway.engine import queries
 from headway.engine.answers import document, leaving, nothing
 from headway.engine.call import Call
 from headway.engine.download import sent
@@ -79,8 +78,8 @@ class ContainerRoutes:
         ]
 
     async def _list(self, call: Call) -> web.StreamResponse:
-        filters = queries.filters(call.query)
-        limit = queries.number(call.query, "limit", default=0)
+        filters = call.filters()
+        limit = call.number("limit")
         return document(await asyncio.to_thread(self._listed, filters, limit, call.flag("all"), call.flag("size")))
 
     def _listed(self, filters: dict[str, list[str]], limit: int, stopped: bool, size: bool) -> list[dict[str, object]]:  # noqa: FBT001  # for to_thread
@@ -180,7 +179,7 @@ class ContainerRoutes:
 
     async def _prune(self, call: Call) -> web.StreamResponse:
         await call.take_form()
-        filters = queries.filters(call.query)
+        filters = call.filters()
         with leaving() as has_left:
             report = await asyncio.to_thread(self._pruner.prune, filters, stopped=has_left)
         return document({"ContainersDeleted": list(report.deleted) or None, "SpaceReclaimed": report.size})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from headway.engine import queries
 from headway.engine.call import Call
 from headway.engine.routing import Route
 from headway.engine.server import stream_headers
@@ -30,7 +29,7 @@ class EventRoutes:
         return [Route("GET", "/events", self._stream)]
 
     async def _stream(self, call: Call) -> web.StreamResponse:
-        filters = queries.filters(call.query)
+        filters = call.filters()
         query = EventQuery.parse(call.text("since"), call.text("until"), filters, now=self._events.clock())
         response = web.StreamResponse(headers=stream_headers("application/json"))
         with listen(self._events, query) as listener:

@@ -16,7 +16,6 @@ from headway import wire
 from headway.composition.containers import mounts
 from headway.composition.measuring import measuring
 from headway.composition.writing import imagining
-from headway.engine import queries
 from headway.engine.call import MAX_DOCUMENT_BYTES, Call
 from headway.engine.routing import Handler, Route
 from headway.engine.server import stream_headers
@@ -68,7 +67,7 @@ class HeadwayRoutes:
         ]
 
     async def _images(self, call: Call) -> object:
-        filters = queries.filters(call.query)
+        filters = call.filters()
         return await asyncio.to_thread(self._service.images, filters, intermediate=call.flag("all"))
 
     async def _image(self, call: Call) -> object:
@@ -119,7 +118,7 @@ class HeadwayRoutes:
     async def _events(self, call: Call) -> web.StreamResponse:
         """Stream events, one a line."""
         events = self._stores.events
-        filters = queries.filters(call.query)
+        filters = call.filters()
         query = EventQuery.parse(call.text("since"), call.text("until"), filters, now=events.clock())
         response = web.StreamResponse(headers=stream_headers("application/x-ndjson"))
         with listen(events, query) as listener:

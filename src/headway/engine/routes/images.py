@@ -44,7 +44,7 @@ class ImageRoutes:
         ]
 
     async def _list(self, call: Call) -> web.StreamResponse:
-        filters = queries.filters(call.query)
+        filters = call.filters()
         if call.version < ApiVersion(1, 41) and call.text("filter"):
             filters.setdefault("reference", []).append(call.text("filter"))
         listed = await asyncio.to_thread(
@@ -97,15 +97,14 @@ class ImageRoutes:
 
     async def _prune(self, call: Call) -> web.StreamResponse:
         await call.take_form()
-        filters = queries.filters(call.query)
+        filters = call.filters()
         with leaving() as has_left:  # a client that leaves stops the prune between two images
             report = await asyncio.to_thread(self._service.images_prune, filters, stopped=has_left)
         return document({"ImagesDeleted": removals(report.deleted) or None, "SpaceReclaimed": report.size})
 
     async def _search(self, call: Call) -> web.StreamResponse:
-        limit = queries.number(call.query, "limit", default=0)
         found = await self._service.search_registry_for_images(
-            call.text("term"), limit=limit, filters=queries.filters(call.query), login=login_of(call)
+            call.text("term"), limit=call.number("limit"), filters=call.filters(), login=login_of(call)
         )
         return document(
             [
