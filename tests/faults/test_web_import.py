@@ -195,6 +195,8 @@ async def test_a_mistake_in_the_request_asks_nobody(web: Web, tmp_path: Path) ->
     [
         ("ftp://host/x", 'Get "ftp://host/x": unsupported protocol scheme "ftp"'),
         ("http://", 'Get "http://": it names no host'),
+        ("http://host:80x/y", 'Get "http://host:80x/y": invalid port'),
+        ("http://[::1]:65536/y", 'Get "http://[::1]:65536/y": invalid port'),
         ("http://user:secret@host/x", 'Get "host/x": a login in it would be kept in logs and histories'),
     ],
 )

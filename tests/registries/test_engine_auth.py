@@ -79,7 +79,11 @@ def test_a_bad_login_is_told_in_dockers_words(
 
 @pytest.mark.parametrize(
     ("server", "status", "message"),
-    [("127.0.0.1:1", 500, "127.0.0.1:1: connection refused"), ("host with space", 400, "write the registry as host")],
+    [
+        ("127.0.0.1:1", 500, "127.0.0.1:1: connection refused"),
+        ("host with space", 400, "write the registry as host"),
+        ("127.0.0.1:99999", 400, "write the registry as host"),
+    ],
 )
 def test_no_registry_there(headway: Daemon, server: str, status: int, message: str) -> None:
     answered, document = auth(headway, username=USER, password=PASSWORD, serveraddress=server)

@@ -12,7 +12,7 @@ from headway.distribution.endpoints import (
     foreign_endpoints,
     mirror_endpoint,
 )
-from headway.errors import InvalidSettingError
+from headway.errors import InvalidReferenceError, InvalidSettingError
 
 HUB = Endpoint(host="registry-1.docker.io")
 
@@ -88,7 +88,7 @@ def test_a_mirrors_url_says_how_it_is_asked(url: str, endpoint: Endpoint) -> Non
 @pytest.mark.parametrize(
     "url",
     ["m.example", "ftp://m.example", "https://", "https:///path", "https://u:p@m.example", "https://m?x", "https://m#x",
-     "https://a b"],
+     "https://a b", "https://m:65536", "https://m:x/path"],
 )  # fmt: skip
 def test_a_mirror_that_cannot_be_one_is_refused_by_name(url: str) -> None:
     with pytest.raises(InvalidSettingError, match="invalid mirror"):
@@ -111,6 +111,14 @@ def test_mirrors_come_before_the_registry_that_they_stand_in_for(domain: str, ow
     assert [str(endpoint) for endpoint in found] == ["a.example", "b.example", str(own)]
     assert [endpoint.mirror for endpoint in found] == [True, True, False]
     assert found[-1] == own
+
+
+@pytest.mark.parametrize("domain", ["localhost:65536", "127.0.0.1:123456", "[::1]:99999"])
+def test_a_registry_with_a_port_that_there_cannot_be_is_not_asked(domain: str) -> None:
+    with pytest.raises(InvalidReferenceError, match="invalid port"):
+        endpoints_for(domain, (), InsecureRegistries())
+
+    assert endpoints_for("[::1]:65535", (), InsecureRegistries()) == [Endpoint("[::1]:65535", secure=False)]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import msgspec
 
 from headway.distribution.credentials import Credentials
-from headway.errors import InvalidSettingError
+from headway.distribution.proxies import MAX_PORT
+from headway.errors import InvalidReferenceError, InvalidSettingError
 from headway.oci.reference import DOCKER_HUB
 
 DOCKER_HUB_HOST = "registry-1.docker.io"
@@ -105,6 +106,12 @@ def bare_host(host: str) -> str:
     return name if colon and port.isdigit() else host
 
 
+def has_valid_port(host: str) -> bool:
+    """Tell whether the port of ``host[:port]`` is one that there can be; names may hold any digits."""
+    _, colon, port = host.rpartition("]")[2].rpartition(":")
+    return not colon or (port.isdecimal() and len(port) <= 5 and int(port) <= MAX_PORT)
+
+
 def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
     """Return the endpoint for a mirror's URL.
 
@@ -117,8 +124,8 @@ def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
     if not separator or scheme not in ("http", "https") or not rest or any(c in rest for c in "?# "):
         raise InvalidSettingError(f"invalid mirror {url!r}: it must be http://host[:port][/path] or https://...")
     host, _, path = rest.partition("/")
-    if not host:
-        raise InvalidSettingError(f"invalid mirror {url!r}: it names no host")
+    if not host or not has_valid_port(host):
+        raise InvalidSettingError(f"invalid mirror {url!r}: it names no host{' and port' if host else ''}")
     return Endpoint(
         host=host,
         secure=scheme == "https" and host not in insecure,
@@ -131,7 +138,14 @@ def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
 def endpoints_for(
     domain: str, mirrors: Sequence[str], insecure: InsecureRegistries, login: Credentials | None = None
 ) -> list[Endpoint]:
-    """Return where to ask for repositories of `domain`, first choice first; `login` is shown to no mirror."""
+    """Return where to ask for repositories of `domain`, first choice first; `login` is shown to no mirror.
+
+    Raises:
+        InvalidReferenceError: Its port is none.
+        InvalidSettingError: See `mirror_endpoint`.
+    """
+    if not has_valid_port(domain):
+        raise InvalidReferenceError(f"{domain}: invalid port")
     if domain == DOCKER_HUB:
         own = Endpoint(DOCKER_HUB_HOST, login=login)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headway.distribution.endpoints import DOCKER_HUB_HOST, Endpoint, InsecureRegistries
+from headway.distribution.endpoints import DOCKER_HUB_HOST, Endpoint, InsecureRegistries, has_valid_port
 from headway.errors import InvalidSettingError
 from headway.oci.reference import DOCKER_HUB
 
@@ -18,7 +18,7 @@ def registry_host(server: str | None) -> str:
     if not server:
         return DOCKER_HUB
     host = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
-    if not host or any(character in host for character in "@?# "):
+    if not host or any(character in host for character in "@?# ") or not has_valid_port(host):
         raise InvalidSettingError("write the registry as host[:port]")
     return DOCKER_HUB if host in _HUB_NAMES else host
 

@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from headway.distribution.endpoints import Endpoint, InsecureRegistries
+from headway.distribution.endpoints import Endpoint, InsecureRegistries, has_valid_port
 from headway.errors import RequestError
 from headway.oci.digest import Digest
 
@@ -53,6 +53,8 @@ def web_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
     if scheme not in ("http", "https"):
         raise RequestError(f'Get "{url}": unsupported protocol scheme "{scheme}"')
     found = _URL.fullmatch(url)
+    if found is not None and not has_valid_port(found[2]):
+        raise RequestError(f'Get "{url}": invalid port')
     if found is None:
         what = "a login in it would be kept in logs and histories" if "@" in url else "it names no host"
         raise RequestError(f'Get "{url.rpartition("@")[2]}": {what}')
