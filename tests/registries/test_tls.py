@@ -74,13 +74,16 @@ def test_a_registrys_own_authority_is_trusted_for_that_registry(
 
 
 def test_an_unknown_authority_is_refused_with_what_to_do(registry: DockerRegistry, headway: Cli) -> None:
-    done = headway("pull", f"{NAME}:{registry.port}/test/image")
+    host = f"{NAME}:{registry.port}"
+
+    done = headway("pull", f"{host}/test/image")
 
     assert done.returncode == 1
     assert "its certificate is not trusted" in done.stderr
     assert (
         done.stderr.splitlines()[-1]
-        == "next: put its CA into certs.d/HOST/ca.crt, or allow it with --insecure-registry"
+        == f"next: put its CA, as ca.crt, into /etc/headway/certs.d/{host} (or below ~/.config/headway), "
+        f"or allow it with --insecure-registry {host}"
     )
 
 
@@ -104,6 +107,7 @@ def test_a_client_certificate_is_shown_to_who_wants_one(
     with_it = headway("pull", f"{NAME}:{choosy.port}/test/image")
 
     assert "TLS failed" in without.stderr
+    assert "next: it wants to be shown a certificate" in without.stderr
     assert without.returncode != 0
     assert with_it.returncode == 0
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from headway.cli.failures import explain
-from headway.errors import ConflictError, PullIncompleteError, StoreFullError
+from headway.errors import (
+    ConflictError,
+    HeadwayError,
+    PullIncompleteError,
+    RefusedError,
+    StoreFullError,
+    ThrottledError,
+    UnavailableError,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,3 +41,21 @@ def test_no_more_is_said_to_be_kept_than_is(kept: int, whole: int, says: str) ->
     error = PullIncompleteError("probe:1", cause, kept_bytes=kept, total_bytes=28_000_000, whole_layers=whole, layers=2)
 
     assert explain(error, "pull").splitlines()[1] == says
+
+
+@pytest.mark.parametrize(
+    ("error", "command", "advice"),
+    [
+        (RefusedError("reg.test", 401), "login", "check user and password, and log in again"),
+        (RefusedError("reg.test:5000", 403), "pull", "check that the name is right, and log in to the registry if it"),
+        (UnavailableError("reg.test", 503, 3600.0), "pull", "run the same command in 1 h 00 m to go on"),
+        (UnavailableError("reg.test", 503), "images", "run the same command again"),
+        (ThrottledError("reg.test", 90.0), "push", "run the same command in 1 m 30 s to go on"),
+    ],
+)
+def test_the_advice_is_of_use_to_who_reads_it(error: HeadwayError, command: str, advice: str) -> None:
+    assert explain(error, command).splitlines()[-1].startswith(f"next: {advice}")
+
+
+def test_a_registry_that_is_out_of_order_is_quoted_with_the_time_that_it_asks_for() -> None:
+    assert str(UnavailableError("reg.test", 503, 90.0)) == "reg.test: answers HTTP 503; it asks to wait 90 s"

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from headway.cli.terminal import one_line
 from headway.cli.units import duration, size
+from headway.distribution.remedies import refusal_remedy, remedy
 from headway.errors import (
     ConflictError,
     Fault,
@@ -45,6 +46,7 @@ from headway.errors import (
     StoreTooNewError,
     ThrottledError,
     TooLargeError,
+    UnavailableError,
     UnreachableError,
     WindowTooLargeError,
     root_cause,
@@ -176,17 +178,27 @@ def _particular(cause: HeadwayError, command: str) -> str:
             return _way_out(cause, command)
         case IntegrityError() if command in _FROM_ARCHIVES and type(cause) not in _ADVICE:
             return _ADVICE[InvalidArchiveError]
-        case UnreachableError():
-            is_in_between = cause.fault is Fault.CERTIFICATE and cause.retryable  # it was good a moment ago
-            return _IN_BETWEEN if is_in_between else _OUT_OF_REACH.get(cause.fault, "")
+        case RegistryError():
+            return _of_registry(cause, command)
         case NotFoundError(what=what):
             return _WHERE_TO_LOOK.get(what, "check the name and the tag: the registry has nothing of that name")
-        case ThrottledError():
-            return _when_to_ask(cause)
         case StoreBusyError(pid=pid):
             return f"wait for process {pid} to end, and run the same command"
         case StoreError() if type(cause) is StoreError:
             return _WHAT_STOPS.get(type(cause.__cause__), "")
+        case _:
+            return ""
+
+
+def _of_registry(cause: RegistryError, command: str) -> str:
+    match cause:
+        case UnreachableError():
+            return remedy(cause)
+        case RefusedError():
+            is_shown = command == "login" and not isinstance(cause, ProxyRefusedError)
+            return "check user and password, and log in again" if is_shown else refusal_remedy(cause)
+        case ThrottledError() | UnavailableError():
+            return _when_to_ask(cause)
         case _:
             return ""
 
@@ -198,20 +210,16 @@ def _way_out(conflict: ConflictError, command: str) -> str:
     return f"see to what is in the way, or name another{forced}"
 
 
-def _when_to_ask(cause: ThrottledError) -> str:
+def _when_to_ask(cause: ThrottledError | UnavailableError) -> str:
     seconds = cause.wait_seconds or cause.retry_after_seconds
-    when = f"run the same command in {duration(seconds)} to go on" if seconds else _GO_ON
-    return f"{when} (quota: {cause.quota})" if cause.quota else when
+    quota = f" (quota: {cause.quota})" if isinstance(cause, ThrottledError) and cause.quota else ""
+    if seconds:
+        return f"run the same command in {duration(seconds)} to go on{quota}"
+    return _GO_ON + quota if quota else ""
 
 
 _GO_ON = "run the same command to go on, or add --wait to let it finish by itself"
 _SEND_ON = "run the same command to go on"
-_IN_BETWEEN = "log in to the network that is in between, if it wants that, and run the same command to go on"
-_OUT_OF_REACH = {
-    Fault.UNKNOWN_NAME: "check the spelling of the registry's name",
-    Fault.CLOCK: "set this machine's clock (timedatectl set-ntp true); with --wait, a pull goes on by itself then",
-    Fault.CERTIFICATE: "put its CA into certs.d/HOST/ca.crt, or allow it with --insecure-registry",
-}
 _WHAT_STOPS: dict[type[BaseException | None], str] = {
     FileNotFoundError: "check the path: a part of it is not there",
     NotADirectoryError: "check the path: a part of it is a file",
@@ -239,8 +247,6 @@ _ADVICE: dict[type[HeadwayError], str] = {
     StoreCorruptError: "headway check says what is damaged, and headway check --repair mends it",
     StoreReadOnlyError: "make it writable, or name another place (data root: --data-root DIR)",
     StoreTooNewError: "use the Headway that made it, or a later one; or name another place (--data-root DIR)",
-    ProxyRefusedError: "put http://user:password@host:port into https_proxy, or the registry into no_proxy",
-    RefusedError: "check that the name is right, and log in to the registry if it is private: headway login HOST",
     NoDockerError: "start Docker (systemctl start docker), or say where it is with --host or DOCKER_HOST",
     NoDaemonError: "start it (systemctl start headway), or say where it is with -H or HEADWAY_HOST",
     OverBudgetError: "see what it costs with --dry-run, and run it again with a larger --max-bytes to go on",

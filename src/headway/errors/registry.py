@@ -51,6 +51,7 @@ class UnreachableError(RegistryError):
 
     Attributes:
         fault: What happened.
+        detail: More of it, in the words of whoever noticed; empty where there is none.
         unconnected: Host and port, maybe a proxy's, to which no connection could be made; None where one was.
     """
 
@@ -60,6 +61,7 @@ class UnreachableError(RegistryError):
     def __init__(self, endpoint: str, fault: Fault, detail: str = "") -> None:
         super().__init__(endpoint, f"{fault}" + (f" ({detail})" if detail else ""))
         self.fault = fault
+        self.detail = detail
         self.brief = fault.value
         self.side = _SIDES.get(fault)
         self.retryable = fault is not Fault.CERTIFICATE
@@ -85,16 +87,25 @@ class RefusedError(RegistryError):
 
 
 class ProxyRefusedError(RefusedError):
-    """The proxy on the way, not the registry, refuses."""
+    """The proxy on the way, not the registry, refuses.
+
+    Attributes:
+        wants_login: Whether a login, or another one, is what it wants; else it does not let anybody through.
+    """
 
     side = Side.WAY
     brief = "refused by the proxy"
 
     def __init__(self, proxy: str, status: int, *, had_login: bool = False) -> None:
         said = "does not let this request through"
-        if status in (401, 407):  # some say 401 to a wrong login
+        self.wants_login = status in (401, 407)  # some say 401 to a wrong login
+        if self.wants_login:
             said = "does not accept its login" if had_login else "wants a login"
         super().__init__(f"the proxy {proxy}", status, "", f"{said} (HTTP {status})")
+
+
+def _wait(seconds: float | None) -> str:
+    return "" if seconds is None else f"; it asks to wait {seconds:.0f} s"
 
 
 class ThrottledError(RegistryError):
@@ -111,8 +122,7 @@ class ThrottledError(RegistryError):
     brief = "too many requests"
 
     def __init__(self, endpoint: str, retry_after_seconds: float | None, message: str = "") -> None:
-        wait = "" if retry_after_seconds is None else f"; it asks to wait {retry_after_seconds:.0f} s"
-        super().__init__(endpoint, (message or "too many requests") + wait)
+        super().__init__(endpoint, (message or "too many requests") + _wait(retry_after_seconds))
         self.retry_after_seconds = retry_after_seconds
         self.wait_seconds: float | None = None
         self.quota = ""
@@ -159,7 +169,7 @@ class UnavailableError(RegistryError):
     brief = "registry out of order"
 
     def __init__(self, endpoint: str, status: int, retry_after_seconds: float | None = None) -> None:
-        super().__init__(endpoint, f"answers HTTP {status}")
+        super().__init__(endpoint, f"answers HTTP {status}{_wait(retry_after_seconds)}")
         self.status = status
         self.retry_after_seconds = retry_after_seconds
         self.wait_seconds: float | None = None

@@ -22,6 +22,7 @@ from headway.distribution.diagnosis import (
 )
 from headway.distribution.endpoints import Endpoint, endpoints_for
 from headway.distribution.quota import Quota
+from headway.distribution.remedies import refusal_remedy, remedy
 from headway.distribution.standing import Standing
 from headway.errors import Fault, HeadwayError, NotFoundError, RefusedError, ThrottledError, UnreachableError
 from headway.interfaces.registries import Probe, Registry
@@ -32,11 +33,9 @@ from headway.service.remote_image import PullRequest
 
 RATE_BYTES = 256_000
 _ADVICE = {
-    Fault.UNKNOWN_NAME: "check the spelling of the registry's name",
     Fault.NO_DNS: "is the link up? see /etc/resolv.conf for the name servers",
     Fault.NO_ROUTE: "is the link up? ip route shows where packets go",
     Fault.REFUSED: "is that the right port, and does the registry run?",
-    Fault.CERTIFICATE: "put its CA into certs.d/HOST/ca.crt, or allow it with --insecure-registry",
     Fault.CLOCK: "timedatectl set-ntp true",
     Fault.PROXY: "check http_proxy, https_proxy and no_proxy",
 }
@@ -135,8 +134,7 @@ class Doctor:
         except NotFoundError as error:
             return Finding(Section.REGISTRY, Level.FAIL, "login", f"{who}: {error}", "check the name and the tag")
         except RefusedError as error:
-            advice = f"headway login {endpoint.host}"
-            return Finding(Section.REGISTRY, Level.FAIL, "login", f"{who}: refused ({error})", advice)
+            return Finding(Section.REGISTRY, Level.FAIL, "login", f"{who}: refused ({error})", refusal_remedy(error))
         except ThrottledError as error:
             return Finding(Section.REGISTRY, Level.WARN, "login", f"{who}: {error}", "wait as long as it says")
         except HeadwayError as error:
@@ -198,7 +196,9 @@ def _quota(quota: Quota) -> Finding:
 
 
 def _unreachable(error: HeadwayError) -> Finding:
-    advice = _ADVICE.get(error.fault, "") if isinstance(error, UnreachableError) else ""
+    advice = refusal_remedy(error) if isinstance(error, RefusedError) else ""
+    if isinstance(error, UnreachableError):
+        advice = _ADVICE.get(error.fault) or remedy(error)
     clock = isinstance(error, UnreachableError) and error.fault is Fault.CLOCK
     section, check = (Section.HERE, "clock") if clock else (Section.WAY, "connect")
     return Finding(section, Level.FAIL, check, str(error), advice)

@@ -1,0 +1,61 @@
+"""What somebody can do about a registry that cannot be reached, or refuses: the same for a command and for `doctor`."""
+
+from __future__ import annotations
+
+from headway.distribution.endpoints import DOCKER_HUB_HOST
+from headway.errors import Fault, ProxyRefusedError, RefusedError, UnreachableError
+
+_PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+"""What OpenSSL, by its version, says of an answer that is no TLS: mostly it is plain HTTP."""
+_WANTS_CERTIFICATE = ("BAD_CERTIFICATE", "CERTIFICATE_REQUIRED")
+"""Alerts of servers that were shown no certificate and want one (RFC 5246 section 7.2.2, RFC 8446 section 6.2)."""
+
+
+def remedy(error: UnreachableError) -> str:
+    """Return what to do about a registry that cannot be reached, nothing where there is only to try again."""
+    host = error.endpoint or "HOST"
+    match error.fault:
+        case Fault.UNKNOWN_NAME:
+            return "check the spelling of the registry's name"
+        case Fault.CLOCK:
+            return "set this machine's clock (timedatectl set-ntp true); with --wait, a pull goes on by itself then"
+        case Fault.CERTIFICATE if error.retryable:  # it was good a moment ago
+            return "log in to the network that is in between, if it wants that, and run the same command to go on"
+        case Fault.CERTIFICATE:
+            return f"{_of_certificate(error.detail, host)}, or allow it with --insecure-registry {host}"
+        case Fault.TLS if error.detail in _PLAIN:
+            return f"if it speaks plain HTTP, allow that with --insecure-registry {host} (insecure-registries)"
+        case Fault.TLS if error.detail.endswith(_WANTS_CERTIFICATE):
+            return f"it wants to be shown a certificate: put client.cert and client.key into {_certificates(host)}"
+        case _:
+            return ""
+
+
+def refusal_remedy(error: RefusedError) -> str:
+    """Return what to do where a registry, or a proxy before it, refuses."""
+    if isinstance(error, ProxyRefusedError):
+        if error.wants_login:
+            return "put http://user:password@host:port into https_proxy, or the registry into no_proxy"
+        return "let whoever runs the proxy allow it, or put the registry into no_proxy"
+    where = "" if error.endpoint == DOCKER_HUB_HOST else f" {error.endpoint or 'HOST'}"
+    return f"check that the name is right, and log in to the registry if it is private: headway login{where}"
+
+
+def _of_certificate(said: str, host: str) -> str:
+    """Return what to do about a certificate that is not trusted.
+
+    Args:
+        said: OpenSSL's reason (x509_vfy.h, X509_verify_cert_error_string).
+        host: Whose it is.
+    """
+    if "expired" in said:
+        return f"let whoever runs {host} renew it"
+    if "not yet valid" in said:
+        return f"let whoever runs {host} look at its dates"
+    if "mismatch" in said:
+        return "ask by a name that is in it, or let whoever runs it add this one"
+    return f"put its CA, as ca.crt, into {_certificates(host)}"
+
+
+def _certificates(host: str) -> str:
+    return f"/etc/headway/certs.d/{host} (or below ~/.config/headway)"

@@ -1,0 +1,63 @@
+"""What somebody can do about a registry that cannot be reached, or refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from headway.distribution.remedies import refusal_remedy, remedy
+from headway.errors import Fault, ProxyRefusedError, RefusedError, UnreachableError
+
+HOST = "reg.test:5000"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "does"),
+    [
+        (Fault.UNKNOWN_NAME, "", "check the spelling of the registry's name"),
+        (Fault.CLOCK, "", "set this machine's clock"),
+        (Fault.CERTIFICATE, "unable to get local issuer certificate", f"as ca.crt, into /etc/headway/certs.d/{HOST} "),
+        (Fault.CERTIFICATE, "self-signed certificate", f"or allow it with --insecure-registry {HOST}"),
+        (Fault.CERTIFICATE, "certificate has expired", f"let whoever runs {HOST} renew it, or allow it"),
+        (Fault.CERTIFICATE, "certificate is not yet valid", f"let whoever runs {HOST} look at its dates"),
+        (
+            Fault.CERTIFICATE,
+            "Hostname mismatch, certificate is not valid for 'reg.test'.",
+            "ask by a name that is in it",
+        ),
+        (Fault.CERTIFICATE, "IP address mismatch, certificate is not valid for '10.0.0.1'.", "ask by a name"),
+        (Fault.TLS, "WRONG_VERSION_NUMBER", f"if it speaks plain HTTP, allow that with --insecure-registry {HOST} "),
+        (Fault.TLS, "SSLV3_ALERT_BAD_CERTIFICATE", f"put client.cert and client.key into /etc/headway/certs.d/{HOST}"),
+        (Fault.TLS, "TLSV13_ALERT_CERTIFICATE_REQUIRED", "it wants to be shown a certificate"),
+    ],
+)
+def test_what_helps_depends_on_what_is_wrong(fault: Fault, said: str, does: str) -> None:
+    assert does in remedy(UnreachableError(HOST, fault, said))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [(Fault.CUT, ""), (Fault.TLS, "no answer to the TLS hello"), (Fault.NO_ROUTE, "")]
+)
+def test_where_only_time_helps_nothing_is_advised(fault: Fault, said: str) -> None:
+    assert remedy(UnreachableError(HOST, fault, said)) == ""
+
+
+def test_a_certificate_that_was_good_a_moment_ago_is_of_somebody_in_between() -> None:
+    error = UnreachableError(HOST, Fault.CERTIFICATE, "self-signed certificate; it was trusted before")
+    error.retryable = True
+
+    assert remedy(error).startswith("log in to the network that is in between")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "words"),
+    [(HOST, f"headway login {HOST}"), ("registry-1.docker.io", "headway login"), ("", "headway login HOST")],
+)
+def test_a_login_is_at_who_refuses(endpoint: str, words: str) -> None:
+    assert refusal_remedy(RefusedError(endpoint, 401)).endswith(f": {words}")
+
+
+@pytest.mark.parametrize(
+    ("status", "does"), [(407, "put http://user:password@host:port"), (403, "let whoever runs the proxy allow it")]
+)
+def test_a_proxy_wants_a_login_or_lets_nobody_through(status: int, does: str) -> None:
+    assert refusal_remedy(ProxyRefusedError("proxy.test:3128", status)).startswith(does)
