@@ -61,7 +61,8 @@ def _read(path: Path, *, required: bool) -> dict[str, object]:
             raise InvalidSettingError(f"there is no {path}") from None
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettingError(f"cannot read {path}: {error}") from None
+        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidSettingError(f"cannot read {path}: {said}") from None
     if not text.strip():
         return {}
     import json  # noqa: PLC0415  # msgspec names no line; and without a file, nobody pays for it

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -113,10 +114,36 @@ def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | No
         InvalidSettingError: A value, a key or the file itself cannot be used; it says where, and how to mend it.
     """
     path = config_file or DEFAULT_CONFIG_FILE
-    document = read_document(path, required=config_file is not None)
+    with blaming(path):
+        document = read_document(path, required=config_file is not None)
+        alone = merge(document, path, {}, data_root=data_root)
     settings = merge(document, path, flags, data_root=data_root)
-    validate(settings)
+    try:
+        validate(settings)
+    except InvalidSettingError as error:
+        if _said_of(alone) == str(error):
+            raise InvalidSettingError(f"{path}: {error}", file=path) from None
+        raise
     return Loaded(settings, ignored(document, path))
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """Say of what is refused inside that it stands in a file, which has to be mended; one that is not there cannot."""
+    try:
+        yield
+    except InvalidSettingError as error:
+        error.file = str(path) if path.exists() else ""
+        raise
+
+
+def _said_of(settings: Settings) -> str:
+    """Return why settings cannot be kept to, nothing where they can."""
+    try:
+        validate(settings)
+    except InvalidSettingError as error:
+        return str(error)
+    return ""
 
 
 def merge(document: Mapping[str, object], path: Path, flags: Mapping[str, object], *, data_root: Path) -> Settings:

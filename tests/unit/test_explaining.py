@@ -8,6 +8,7 @@ from headway.cli.failures import explain
 from headway.errors import (
     ConflictError,
     HeadwayError,
+    InvalidSettingError,
     PullIncompleteError,
     RefusedError,
     StoreFullError,
@@ -46,6 +47,12 @@ def test_no_more_is_said_to_be_kept_than_is(kept: int, whole: int, says: str) ->
 @pytest.mark.parametrize(
     ("error", "command", "advice"),
     [
+        (
+            InvalidSettingError("no number", file="/etc/headway/daemon.json"),
+            "pull",
+            "mend /etc/headway/daemon.json, and",
+        ),
+        (InvalidSettingError("no number"), "pull", "headway pull --help"),
         (RefusedError("reg.test", 401), "login", "check user and password, and log in again"),
         (RefusedError("reg.test:5000", 403), "pull", "check that the name is right, and log in to the registry if it"),
         (UnavailableError("reg.test", 503, 3600.0), "pull", "run the same command in 1 h 00 m to go on"),

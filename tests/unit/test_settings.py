@@ -220,6 +220,25 @@ def test_a_file_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
         load({}, data_root=ROOT, config_file=tmp_path / "none.json")
 
 
+@pytest.mark.parametrize(
+    ("content", "flags", "is_the_files"),
+    [
+        ("{", {}, True),
+        ({"debug": "yes"}, {"max_download_attempts": 2}, True),
+        ({"max-download-attempts": 0}, {}, True),
+        ({"max-download-attempts": 2}, {"max_download_attempts": 0}, False),
+        ({"max-download-attempts": 0}, {"max_concurrent_downloads": -1, "max_download_attempts": 2}, False),
+    ],
+)
+def test_what_has_to_be_mended_is_the_file_or_the_command_line(
+    tmp_path: Path, content: object, flags: dict[str, object], *, is_the_files: bool
+) -> None:
+    with pytest.raises(InvalidSettingError) as caught:
+        loaded(tmp_path, content, **flags)
+
+    assert caught.value.file == (f"{tmp_path}/daemon.json" if is_the_files else "")
+
+
 @pytest.mark.parametrize("kind", ["directory", "not text"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "file"
@@ -236,13 +255,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
 def test_attempts_below_one_are_refused_in_mobys_words(tmp_path: Path, attempts: int) -> None:
     said = f"invalid max download attempts: {attempts}"
 
-    assert refusal(tmp_path, {"max-download-attempts": attempts}) == said
+    assert refusal(tmp_path, {"max-download-attempts": attempts}) == f"{tmp_path}/daemon.json: {said}"
     assert refusal(tmp_path, {}, max_download_attempts=attempts) == said
 
 
 @pytest.mark.parametrize("what", ["downloads", "uploads"])
 def test_fewer_than_none_at_once_is_refused_in_mobys_words(tmp_path: Path, what: str) -> None:
-    assert refusal(tmp_path, {f"max-concurrent-{what}": -1}) == f"invalid max concurrent {what}: -1"
+    said = f"invalid max concurrent {what}: -1"
+
+    assert refusal(tmp_path, {f"max-concurrent-{what}": -1}) == f"{tmp_path}/daemon.json: {said}"
 
 
 @pytest.mark.parametrize(

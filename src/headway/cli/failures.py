@@ -180,6 +180,8 @@ def _particular(cause: HeadwayError, command: str) -> str:
             return _ADVICE[InvalidArchiveError]
         case RegistryError():
             return _of_registry(cause, command)
+        case InvalidSettingError(file=file) if file:
+            return f"mend {file}, and run the same command again"
         case NotFoundError(what=what):
             return _WHERE_TO_LOOK.get(what, "check the name and the tag: the registry has nothing of that name")
         case StoreBusyError(pid=pid):

@@ -16,7 +16,7 @@ from headway.daemon import logs
 from headway.daemon_file import DAEMON_KEYS, ignored, read_document
 from headway.engine.listeners import Address, parse_metrics_address
 from headway.errors import InvalidSettingError
-from headway.settings import DEFAULT_CONFIG_FILE, Settings, merge, validate
+from headway.settings import DEFAULT_CONFIG_FILE, Settings, blaming, merge, validate
 
 
 class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,13 +95,16 @@ def configured(flags: Flags) -> Configuration:
     """
     path = flags.config_file or DEFAULT_CONFIG_FILE
     try:
-        document = read_document(path, required=flags.config_file is not None)
+        with blaming(path):
+            document = read_document(path, required=flags.config_file is not None)
         _check_conflicts(document, {**flags.shared, **flags.daemon})
-        _validated(document, path, flags, "configuration validation from file failed: ", with_flags=False)
+        with blaming(path):
+            _validated(document, path, flags, "configuration validation from file failed: ", with_flags=False)
         merged = "merged configuration validation from file and command line flags failed: "
         return _validated(document, path, flags, merged, with_flags=True)
     except InvalidSettingError as error:
-        raise InvalidSettingError(f"unable to configure the Docker daemon with file {path}: {error}") from None
+        said = f"unable to configure the Docker daemon with file {path}: {error}"
+        raise InvalidSettingError(said, file=error.file) from None
 
 
 def _validated(

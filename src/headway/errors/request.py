@@ -48,7 +48,15 @@ class ConflictingKindError(RequestError):
 
 
 class InvalidSettingError(RequestError):
-    """A flag, an environment variable or a key of daemon.json that cannot be used."""
+    """A flag, an environment variable, or a file of settings, logins or certificates that cannot be used.
+
+    Attributes:
+        file: The file that has to be mended; empty where it is none.
+    """
+
+    def __init__(self, message: str, *, file: object = "") -> None:
+        super().__init__(message)
+        self.file = str(file)
 
 
 class InvalidFilterError(RequestError):

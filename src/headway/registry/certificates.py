@@ -106,10 +106,12 @@ def certificate_files(directory: Path) -> CertificateFiles | None:
         if suffix == ".cert" and f"{stem}.key" not in names:
             raise InvalidSettingError(
                 f"missing key {stem}.key for client certificate {directory / name}. "
-                "Note that CA certificates should use the extension .crt"
+                "Note that CA certificates should use the extension .crt",
+                file=directory / name,
             )
         if suffix == ".key" and f"{stem}.cert" not in names:
-            raise InvalidSettingError(f"missing client certificate {stem}.cert for key {directory / name}")
+            said = f"missing client certificate {stem}.cert for key {directory / name}"
+            raise InvalidSettingError(said, file=directory / name)
     return CertificateFiles(
         tuple(directory / name for name in names if name.endswith(".crt")),
         tuple((directory / name, directory / f"{name[:-5]}.key") for name in names if name.endswith(".cert")),
@@ -143,4 +145,4 @@ def _load(context: ssl.SSLContext, files: CertificateFiles) -> None:
 
 def _unusable(file: Path, error: Exception) -> InvalidSettingError:
     said = error.reason if isinstance(error, ssl.SSLError) else getattr(error, "strerror", "")
-    return InvalidSettingError(f"cannot use {file}: {said or 'not what its name says'}")
+    return InvalidSettingError(f"cannot use {file}: {said or 'not what its name says'}", file=file)

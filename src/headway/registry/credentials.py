@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -149,7 +148,8 @@ def read_auth_file(file: Path) -> dict[str, object]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise InvalidSettingError(f"cannot read {os.fspath(file)}: {error}") from None
+        said = error.strerror if isinstance(error, OSError) else error
+        raise InvalidSettingError(f"cannot read {file}: {said}", file=file) from None
     return document if isinstance(document, dict) else {}
 
 
@@ -198,6 +198,7 @@ def _decode(entry: object, file: Path) -> Credentials | None:
         try:
             login = Credentials.from_basic(encoded)
         except ValueError:
-            raise InvalidSettingError(f"{os.fspath(file)} holds an entry that is not base64 of a text") from None
+            said = f"{file} holds an entry that is not base64 of a text"
+            raise InvalidSettingError(said, file=file) from None
         found = Credentials(login.username, login.password, found.identity_token)
     return found if found.username or found.identity_token else None

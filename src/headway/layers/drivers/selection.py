@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
 
-from headway.errors import UnsupportedError
+from headway.errors import InvalidSettingError, UnsupportedError
 from headway.interfaces.drivers import RwDriver
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
@@ -62,10 +62,10 @@ def require_known(wanted: str) -> None:
     """Refuse a driver that there is not, wherever it were to work; an empty name asks for none.
 
     Raises:
-        UnsupportedError: As `choose_driver`.
+        InvalidSettingError: There is none of that name; in the words of `choose_driver`.
     """
     if wanted and wanted not in DRIVERS:
-        raise UnsupportedError(f"{_NAMED}: {_unknown(wanted, DRIVERS)}")
+        raise InvalidSettingError(f"{_NAMED}: {_unknown(wanted, DRIVERS)}")
 
 
 def choose_driver(wanted: str, prior: Collection[str], path: Path, known: Known = DRIVERS) -> RwDriver:
