@@ -76,6 +76,17 @@ def test_a_mirror_that_is_dead_costs_nothing(tmp_path: Path) -> None:
     assert received(done) <= 1.01
 
 
+def test_where_only_a_mirror_can_be_reached_what_it_says_is_told(tmp_path: Path) -> None:
+    with Registry([IMAGE], faults=[On(Status(404), kind="manifest")]) as mirror:
+        done = pull(tmp_path, "127.0.0.1:1", mirror.url)
+
+        said = done.stderr.splitlines()
+        assert done.returncode == 75
+        assert "127.0.0.1:1: connection refused" in said[-4]
+        assert said[-3].startswith(f"         its mirror {mirror.host}: no such manifest: test/image:latest")
+        assert said[0].startswith("waiting for the link: 127.0.0.1:1: connection refused; its mirror")
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_mirror_that_says_nothing_is_left_within_five_seconds(tmp_path: Path, scheme: str) -> None:
     with listen() as silent, Registry([IMAGE]) as origin:

@@ -1,7 +1,8 @@
 """Small questions to registries: what a tag stands for, a manifest, a list of tags.
 
 Rule 1: a registry that nobody ever reached is asked for ten seconds, one that is known as long as patience lasts.
-Rule 2: mirrors are asked first; the registry itself knows best whether there is such an image.
+Rule 2: mirrors are asked first; the registry itself knows best whether there is such an image. Where it does not
+        answer, what the mirrors said is told, too: it is what has to be mended where only they can be reached.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from typing import TypeVar
 from headway.distribution.backoff import FirstContact, GiveUp, Retries, Wait, is_outage
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.quota import Quota
-from headway.errors import Fault, HeadwayError, NotFoundError, StoreError, UnreachableError
+from headway.errors import (
+    Fault,
+    HeadwayError,
+    NotFoundError,
+    RegistryError,
+    StoreError,
+    UnavailableError,
+    UnreachableError,
+)
 from headway.interfaces.images import HostMemory
 from headway.interfaces.traffic import on_errand
 from headway.service.lanes import Thread
@@ -93,6 +102,7 @@ class Asker:
     async def _ask_each(self, question: Callable[[Endpoint], T], first: FirstContact | None) -> T | HeadwayError:
         """Return the first answer, or the last endpoint's error (moby-behaviour 3.1)."""
         error: HeadwayError = NotFoundError("endpoint", self._name)
+        mirrors: list[str] = []
         for endpoint in tuple(self.endpoints):
             began = self._tools.clock()
             try:
@@ -102,6 +112,8 @@ class Asker:
             except HeadwayError as caught:
                 if endpoint.mirror:
                     self._put_last(endpoint)
+                    said = caught.reason if isinstance(caught, RegistryError) else caught
+                    mirrors.append(f"its mirror {endpoint.host}: {said}")
                     if first is not None:
                         first.excuse(self._tools.clock() - began)
                 else:
@@ -109,6 +121,8 @@ class Asker:
                 continue
             await self._tools.lanes.database(self._remember, endpoint.host)
             return answer
+        for note in mirrors if isinstance(error, UnreachableError | UnavailableError) else ():
+            error.add_note(note)
         return error
 
     async def _ask_one(self, endpoint: Endpoint, question: Callable[[Endpoint], T], first: FirstContact | None) -> T:
@@ -141,7 +155,8 @@ class Asker:
     async def _wait(self, decision: Wait) -> None:
         due = self._tools.clock() + decision.seconds
         while (left := due - self._tools.clock()) > 0:
-            self._report(Waiting(self._name, str(decision.cause), left))
+            said = "; ".join((str(decision.cause), *getattr(decision.cause, "__notes__", ())))
+            self._report(Waiting(self._name, said, left))
             if await self._tools.pause(min(1.0, left), decision.cause):
                 return
 
