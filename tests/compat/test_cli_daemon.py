@@ -16,6 +16,7 @@ import pytest
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import Daemon, daemon
+from tests.fakes.nobody import UID, home_of_nobody
 from tests.faults.registry import Registry
 
 IMAGE = images.image([{"hello": b"hello\n"}], config={"Labels": {"stage": "test"}})
@@ -123,6 +124,15 @@ def test_nobody_at_a_named_address_is_said(both: Both) -> None:
 
     assert done.returncode == 1
     assert "headway: no daemon at unix:///nope.sock: No such file or directory\nnext: start it" in done.stderr
+
+
+def test_a_socket_that_is_not_for_this_user_is_no_missing_daemon(both: Both) -> None:
+    with home_of_nobody() as home:
+        done = Cli(home / "root", uid=UID)("-H", both.running.host, "images")
+
+    assert done.returncode == 1
+    assert "headway: not allowed to ask the daemon at unix://" in done.stderr
+    assert "next: run it as root, or as a member of the group" in done.stderr
 
 
 @pytest.mark.parametrize("words", [("unpack", "a", "/nope"), ("bundle", "a", "/nope")])

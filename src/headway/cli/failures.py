@@ -184,6 +184,14 @@ def _particular(cause: HeadwayError, command: str) -> str:
             return f"mend {file}, and run the same command again"
         case NotFoundError(what=what):
             return _WHERE_TO_LOOK.get(what, "check the name and the tag: the registry has nothing of that name")
+        case _:
+            return _of_here(cause)
+
+
+def _of_here(cause: HeadwayError) -> str:
+    match cause:
+        case NoDaemonError(forbidden=True):
+            return "run it as root, or as a member of the group that the daemon's socket belongs to"
         case StoreBusyError(pid=pid):
             return f"wait for process {pid} to end, and run the same command"
         case StoreError() if type(cause) is StoreError:

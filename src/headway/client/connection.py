@@ -53,7 +53,8 @@ class Connection(http.client.HTTPConnection):
             is_plain = error.reason == "WRONG_VERSION_NUMBER"
             raise NoDaemonError(str(self._address), _NO_TLS if is_plain else str(error)) from None
         except OSError as error:
-            raise NoDaemonError(str(self._address), error.strerror or str(error)) from None
+            forbidden = isinstance(error, PermissionError)
+            raise NoDaemonError(str(self._address), error.strerror or str(error), forbidden=forbidden) from None
         self.sock.settimeout(None)  # a pull may be silent for as long as its link is
 
     def _connected(self) -> socket.socket:

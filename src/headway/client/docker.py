@@ -94,7 +94,7 @@ class Docker:
             connection.request("GET", target)
             answer = connection.getresponse()
         except NoDaemonError as error:
-            raise NoDockerError(error.address, error.reason) from None
+            raise NoDockerError(error.address, error.reason, forbidden=error.forbidden) from None
         except (OSError, http.client.HTTPException) as error:
             raise NoDockerError(str(self._address), f"the connection was lost ({error})") from None
         if answer.status == http.HTTPStatus.OK:

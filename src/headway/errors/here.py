@@ -119,14 +119,16 @@ class NoDaemonError(HeadwayError):
     Attributes:
         address: Where it was to be.
         reason: What is wrong there.
+        forbidden: Whether there may well be one, and this user may not write to its socket.
     """
 
     side = Side.HERE
 
-    def __init__(self, address: str, reason: str) -> None:
-        super().__init__(f"no daemon at {address}: {reason}")
+    def __init__(self, address: str, reason: str, *, forbidden: bool = False) -> None:
+        super().__init__(f"{'not allowed to ask the' if forbidden else 'no'} daemon at {address}: {reason}")
         self.address = address
         self.reason = reason
+        self.forbidden = forbidden
 
 
 class NoDockerError(NoDaemonError):
