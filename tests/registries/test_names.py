@@ -47,6 +47,18 @@ def test_the_address_of_the_last_pull_serves_while_name_servers_are_down(
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
 
 
+def test_a_registry_that_speaks_no_tls_is_told_of_with_what_allows_that(
+    tmp_path: Path, registry: DockerRegistry
+) -> None:
+    host = f"{HOST}:{registry.port}"
+    with NameServer({HOST: "127.0.0.1"}) as server:
+        done = cli(tmp_path, server)("pull", f"{host}/names/image")
+
+    assert done.returncode == 75
+    assert f"{host}: TLS failed (what answers there speaks no TLS)" in done.stderr
+    assert f"next: if it speaks plain HTTP, allow that with --insecure-registry {host} (insec" in done.stderr
+
+
 def test_a_stranger_is_waited_for_until_name_servers_work(tmp_path: Path, registry: DockerRegistry) -> None:
     registry.push(IMAGE, "names/image")
     with NameServer({HOST: "127.0.0.1"}, "SERVFAIL") as server:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headway.distribution.remedies import refusal_remedy, remedy
+from headway.distribution.remedies import SPEAKS_NO_TLS, refusal_remedy, remedy
 from headway.errors import Fault, ProxyRefusedError, RefusedError, UnreachableError
 
 HOST = "reg.test:5000"
@@ -25,7 +25,7 @@ HOST = "reg.test:5000"
             "ask by a name that is in it",
         ),
         (Fault.CERTIFICATE, "IP address mismatch, certificate is not valid for '10.0.0.1'.", "ask by a name"),
-        (Fault.TLS, "WRONG_VERSION_NUMBER", f"if it speaks plain HTTP, allow that with --insecure-registry {HOST} "),
+        (Fault.TLS, SPEAKS_NO_TLS, f"if it speaks plain HTTP, allow that with --insecure-registry {HOST} "),
         (Fault.TLS, "SSLV3_ALERT_BAD_CERTIFICATE", f"put client.cert and client.key into /etc/headway/certs.d/{HOST}"),
         (Fault.TLS, "TLSV13_ALERT_CERTIFICATE_REQUIRED", "it wants to be shown a certificate"),
     ],

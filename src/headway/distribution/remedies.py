@@ -5,8 +5,8 @@ from __future__ import annotations
 from headway.distribution.endpoints import DOCKER_HUB_HOST
 from headway.errors import Fault, ProxyRefusedError, RefusedError, UnreachableError
 
-_PLAIN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
-"""What OpenSSL, by its version, says of an answer that is no TLS: mostly it is plain HTTP."""
+SPEAKS_NO_TLS = "what answers there speaks no TLS"
+"""The detail of `Fault.TLS` where that is so."""
 _WANTS_CERTIFICATE = ("BAD_CERTIFICATE", "CERTIFICATE_REQUIRED")
 """Alerts of servers that were shown no certificate and want one (RFC 5246 section 7.2.2, RFC 8446 section 6.2)."""
 
@@ -23,7 +23,7 @@ def remedy(error: UnreachableError) -> str:
             return "log in to the network that is in between, if it wants that, and run the same command to go on"
         case Fault.CERTIFICATE:
             return f"{_of_certificate(error.detail, host)}, or allow it with --insecure-registry {host}"
-        case Fault.TLS if error.detail in _PLAIN:
+        case Fault.TLS if error.detail == SPEAKS_NO_TLS:
             return f"if it speaks plain HTTP, allow that with --insecure-registry {host} (insecure-registries)"
         case Fault.TLS if error.detail.endswith(_WANTS_CERTIFICATE):
             return f"it wants to be shown a certificate: put client.cert and client.key into {_certificates(host)}"

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from headway.distribution.remedies import SPEAKS_NO_TLS
 from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
 from headway.registry.dialing import NO_ROUTE
 from headway.registry.names import LookupTimeoutError
@@ -19,6 +20,8 @@ from headway.registry.response import HEAD_SECONDS, SlowHeadError
 from headway.registry.tls import HelloTimeoutError
 
 SHOWN_CHARACTERS = 80
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+"""What OpenSSL, by its version, says of an answer that is no TLS: mostly it is plain HTTP."""
 _TRICKLES = f"its headers trickle, and are not whole after {HEAD_SECONDS:.0f} seconds"
 
 
@@ -69,7 +72,7 @@ def _fault(error: OSError, waiting: Fault) -> tuple[Fault, str]:
         case ssl.SSLCertVerificationError():
             return Fault.CERTIFICATE, error.verify_message
         case ssl.SSLError():
-            return Fault.TLS, error.reason or str(error)
+            return Fault.TLS, SPEAKS_NO_TLS if error.reason in _NO_TLS else error.reason or str(error)
         case LookupTimeoutError() | socket.gaierror():
             return _name_fault(error), ""
         case TimeoutError():
