@@ -130,6 +130,18 @@ def test_a_helper_that_cannot_answer_is_warned_of_once_and_what_else_is_known_co
     assert caplog.messages == ["the keychain is locked; a.example is asked without that login"]
 
 
+def test_whoever_names_a_file_of_logins_that_is_not_there_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    named = AuthFiles([tmp_path / "none.json"])
+    usual = AuthFiles([tmp_path / "none.json", tmp_path / "none-either.json"])
+
+    found = [source(host) for source in (named, usual) for host in ("a.example", "b.example/team")]
+
+    assert found == [None] * 4
+    assert caplog.messages == [f"there is no auth file {tmp_path}/none.json; a.example is asked without that login"]
+
+
 # --- writing ----------------------------------------------------------------------------------------------------
 
 

@@ -60,7 +60,8 @@ class AuthFiles:
     """A `CredentialSource` that reads the users' auth files, and asks their helpers, each time it is asked.
 
     Args:
-        files: In order; the first that knows the host decides. Files that do not exist are passed over.
+        files: In order; the first that knows the host decides. Files that do not exist are passed over, and the only
+            one there is was named by somebody, who is told.
         helper: Returns the credential helper of a name.
         clock: Monotonic time, in seconds.
     """
@@ -83,6 +84,8 @@ class AuthFiles:
         Raises:
             InvalidSettingError: A file cannot be read or is not what docker or podman write.
         """
+        if len(self._files) == 1 and not self._files[0].exists():
+            self._warn(f"there is no auth file {self._files[0]}", resource.partition("/")[0])
         for file in self._files:
             document = read_auth_file(file)
             if found := self._answer(document, resource.partition("/")[0]) or _saved(document, resource, file):
@@ -97,10 +100,13 @@ class AuthFiles:
         try:
             return self._asked(document, host)
         except InvalidSettingError as error:
-            if (warning := str(error)) not in self._warned:
-                self._warned.add(warning)
-                log.warning("%s; %s is asked without that login", warning, host)
+            self._warn(str(error), host)
             return None
+
+    def _warn(self, warning: str, host: str) -> None:
+        if warning not in self._warned:
+            self._warned.add(warning)
+            log.warning("%s; %s is asked without that login", warning, host)
 
     def _asked(self, document: Mapping[str, object], host: str) -> Credentials | None:
         """Return what the helper in charge of a host knows."""
