@@ -40,7 +40,7 @@ def ensure(builders: Iterable[str] = ()) -> None:
         BenchError: Not root, no apt here, or apt failed.
     """
     if os.geteuid() != 0:
-        raise BenchError("the benchmark mounts file systems and runs daemons: run it as root (sudo make bench)")
+        raise BenchError("the benchmark mounts file systems and runs daemons: run it as root")
     # Not every root shell has them, and the peers start programs that live there.
     os.environ["PATH"] += os.pathsep + "/usr/sbin:/sbin"
     builders = list(builders)
