@@ -14,6 +14,8 @@ from headway.errors import (
     StoreFullError,
     ThrottledError,
     UnavailableError,
+    UnsupportedError,
+    WebPageError,
 )
 
 
@@ -56,6 +58,13 @@ def test_no_more_is_said_to_be_kept_than_is(kept: int, whole: int, says: str) ->
         (RefusedError("reg.test", 401), "login", "check user and password, and log in again"),
         (RefusedError("reg.test:5000", 403), "pull", "check that the name is right, and log in to the registry if it"),
         (UnavailableError("reg.test", 503, 3600.0), "pull", "run the same command in 1 h 00 m to go on"),
+        (
+            WebPageError("reg.test"),
+            "pull",
+            "log in to the network that is in between, if it wants that, and run the same",
+        ),
+        (UnsupportedError("schema 1"), "pull", "this will not get better by itself: tell whoever publishes the image"),
+        (UnsupportedError("mounting needs root"), "mount", "headway mount --help"),
         (UnavailableError("reg.test", 503), "images", "run the same command again"),
         (ThrottledError("reg.test", 90.0), "push", "run the same command in 1 m 30 s to go on"),
     ],

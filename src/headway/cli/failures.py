@@ -48,6 +48,8 @@ from headway.errors import (
     TooLargeError,
     UnavailableError,
     UnreachableError,
+    UnsupportedError,
+    WebPageError,
     WindowTooLargeError,
     root_cause,
 )
@@ -174,18 +176,28 @@ def _advice(error: HeadwayError, command: str) -> str:
 def _particular(cause: HeadwayError, command: str) -> str:
     """Return the advice that depends on more than the kind of error, nothing where there is none."""
     match cause:
-        case ConflictError():
-            return _way_out(cause, command)
         case IntegrityError() if command in _FROM_ARCHIVES and type(cause) not in _ADVICE:
             return _ADVICE[InvalidArchiveError]
+        case RequestError():
+            return _of_request(cause, command)
         case RegistryError():
             return _of_registry(cause, command)
+        case _:
+            return _of_here(cause)
+
+
+def _of_request(cause: RequestError, command: str) -> str:
+    match cause:
+        case ConflictError():
+            return _way_out(cause, command)
         case InvalidSettingError(file=file) if file:
             return f"mend {file}, and run the same command again"
         case NotFoundError(what=what):
             return _WHERE_TO_LOOK.get(what, "check the name and the tag: the registry has nothing of that name")
+        case UnsupportedError() if command == "pull":
+            return "this will not get better by itself: tell whoever publishes the image"
         case _:
-            return _of_here(cause)
+            return ""
 
 
 def _of_here(cause: HeadwayError) -> str:
@@ -260,6 +272,7 @@ _ADVICE: dict[type[HeadwayError], str] = {
     NoDockerError: "start Docker (systemctl start docker), or say where it is with --host or DOCKER_HOST",
     NoDaemonError: "start it (systemctl start headway), or say where it is with -H or HEADWAY_HOST",
     OverBudgetError: "see what it costs with --dry-run, and run it again with a larger --max-bytes to go on",
+    WebPageError: "log in to the network that is in between, if it wants that, and run the same command to go on",
     TooLargeError: "let whoever runs the registry, or the proxy before it, allow larger requests",
     RequestError: "headway COMMAND --help",
 }

@@ -44,6 +44,7 @@ from headway.errors.registry import (
     TooLargeError,
     UnavailableError,
     UnreachableError,
+    WebPageError,
 )
 from headway.errors.request import (
     AmbiguousNameError,
@@ -139,6 +140,7 @@ __all__ = [
     "UnavailableError",
     "UnreachableError",
     "UnsupportedError",
+    "WebPageError",
     "WindowTooLargeError",
     "root_cause",
 ]

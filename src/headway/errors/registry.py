@@ -183,6 +183,13 @@ class MisbehavedError(RegistryError):
     brief = "wrong answer"
 
 
+class WebPageError(MisbehavedError):
+    """A web page answers where a registry should be: of a captive portal, or of a proxy in between."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint, "a web page answers instead of a registry (a captive portal or a proxy in between?)")
+
+
 class ForgetfulRegistryError(MisbehavedError):
     """The registry takes what is uploaded and forgets it, again and again; it would for ever."""
 

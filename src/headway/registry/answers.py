@@ -9,7 +9,7 @@ import msgspec
 
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.skipping import RangeRefusedError
-from headway.errors import InvalidDigestError, MisbehavedError
+from headway.errors import InvalidDigestError, MisbehavedError, WebPageError
 from headway.oci.digest import Digest
 from headway.registry.address import Address, split_url, target_of
 from headway.registry.exchange import Exchange
@@ -91,8 +91,6 @@ def decode_json(data: bytes, kind: type[T]) -> T:
         raise ValueError("nested too deeply") from None
 
 
-def captive_portal(endpoint: Endpoint) -> MisbehavedError:
+def captive_portal(endpoint: Endpoint) -> WebPageError:
     """Return the error for a page where a registry should be."""
-    return MisbehavedError(
-        endpoint.host, "a web page answers instead of a registry (a captive portal or a proxy in between?)"
-    )
+    return WebPageError(endpoint.host)
