@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.errors import ConflictError, InvalidLayerError, StoreFullError
+from headway.errors import ConflictError, InvalidLayerError, StoreError, StoreFullError
 from headway.layers.copying import Missing
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.merged import MergedView
@@ -191,6 +191,16 @@ def test_a_directory_with_something_in_it_is_refused(tmp_path: Path) -> None:
         unpack([tree], tmp_path / "out")
 
     assert os.listdir(tmp_path / "out") == ["mine"]
+
+
+def test_a_place_that_cannot_be_is_named_once(tmp_path: Path) -> None:
+    place = tmp_path / "file/out"
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreError) as caught:
+        unpack([plant(tmp_path / "tree", *EVERYTHING)], place)
+
+    assert str(caught.value) == f"{place}: Not a directory"
 
 
 def test_force_replaces_names_and_follows_no_symlink(tmp_path: Path) -> None:

@@ -248,11 +248,12 @@ def disk_failures(what: str) -> Iterator[None]:
             raise StoreFullError(what) from error
         if error.errno == errno.EROFS:
             raise StoreReadOnlyError(f"{what}: {error.strerror}") from error
-        raise StoreError(f"{what}: {error.strerror}" + _named(error)) from error
+        raise StoreError(f"{what}: {error.strerror}" + _named(error, beside=what)) from error
 
 
-def _named(error: OSError) -> str:
-    return f" ({os.fsdecode(error.filename)})" if isinstance(error.filename, (str, bytes)) else ""
+def _named(error: OSError, *, beside: str) -> str:
+    name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else beside
+    return f" ({name})" if name != beside else ""
 
 
 def _data(source: int, size: int) -> Iterator[tuple[int, int]]:
