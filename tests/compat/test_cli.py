@@ -812,12 +812,14 @@ def test_a_pull_is_planned_on_a_read_only_disk_and_not_begun(registry: Registry,
 def test_a_store_on_a_read_only_disk_can_be_listed_and_not_changed(stocked: Cli, tmp_path: Path) -> None:
     with read_only(stocked, tmp_path / "mounted") as headway:
         listed, removed = headway("images"), headway("rmi", OTHER.image_id)
+        examined = headway("doctor")
 
     assert listed.stdout == stocked("images").stdout
     assert removed.returncode == 1
     assert first_line(removed.stderr).endswith(": its file system is read-only")
     advice = "next: make it writable, or name another place (data root: --data-root DIR)"
     assert removed.stderr.splitlines()[1:] == [advice]
+    assert f"cannot use {headway.data_root}: its file system is read-only; dmesg may say why" in examined.stdout
 
 
 def test_a_store_of_another_user_is_named(stocked: Cli) -> None:

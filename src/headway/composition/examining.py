@@ -86,4 +86,4 @@ def _nearest(path: Path) -> Path:
 def _why_unwritable(place: Path) -> str:
     with disk_errors(place):
         is_read_only = os.statvfs(place).f_flag & os.ST_RDONLY
-    return "its file system is read-only" if is_read_only else f"this user cannot write to {place}"
+    return "its file system is read-only; dmesg may say why" if is_read_only else f"this user cannot write to {place}"
