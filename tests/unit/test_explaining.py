@@ -8,7 +8,9 @@ from headway.cli.failures import explain
 from headway.errors import (
     ConflictError,
     HeadwayError,
+    InvalidArchiveError,
     InvalidSettingError,
+    NoImagesError,
     PullIncompleteError,
     RefusedError,
     StoreFullError,
@@ -63,6 +65,8 @@ def test_no_more_is_said_to_be_kept_than_is(kept: int, whole: int, says: str) ->
             "pull",
             "log in to the network that is in between, if it wants that, and run the same",
         ),
+        (NoImagesError("none"), "load", "an image of a root file system's tar is made by headway import FILE NAME"),
+        (InvalidArchiveError("cut short"), "load", "make the archive again, or copy it again"),
         (UnsupportedError("schema 1"), "pull", "this will not get better by itself: tell whoever publishes the image"),
         (UnsupportedError("mounting needs root"), "mount", "headway mount --help"),
         (UnavailableError("reg.test", 503), "images", "run the same command again"),

@@ -14,6 +14,7 @@ from headway.errors.content import (
     InvalidArchiveError,
     InvalidDocumentError,
     InvalidLayerError,
+    NoImagesError,
     WindowTooLargeError,
 )
 from headway.errors.here import (
@@ -111,6 +112,7 @@ __all__ = [
     "MountNotFoundError",
     "NoDaemonError",
     "NoDockerError",
+    "NoImagesError",
     "NoRecipeError",
     "NoRoomError",
     "NotADirectoryPathError",

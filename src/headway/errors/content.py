@@ -71,3 +71,7 @@ class InvalidArchiveError(IntegrityError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the archive cannot be loaded: {reason}")
+
+
+class NoImagesError(InvalidArchiveError):
+    """A tar that is no archive of images; most often it is of a root file system, as ``docker export`` writes one."""

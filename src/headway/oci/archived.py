@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from headway.errors import InvalidArchiveError, InvalidReferenceError, NotFoundError, UnsupportedError
+from headway.errors import InvalidArchiveError, InvalidReferenceError, NoImagesError, NotFoundError, UnsupportedError
 from headway.oci.archive_names import clean_name, config_digest
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest, digest_fault
@@ -79,7 +79,7 @@ def archived_images(read: Read, platform: Platform | None, host: Platform) -> li
         return layout.images(index)
     if read(REPOSITORIES) is not None:
         raise UnsupportedError("the archive is of Docker 1.9 or older: load it there, and save it with a newer one")
-    raise InvalidArchiveError(
+    raise NoImagesError(
         "it holds no images, neither manifest.json nor index.json; `import` makes one of a root file system"
     )
 
