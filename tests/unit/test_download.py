@@ -311,15 +311,27 @@ def test_an_answer_without_a_new_byte_counts_as_a_failure() -> None:
     assert (action.seconds, action.attempts) == (5.0, 2)
 
 
-def test_the_source_that_failed_last_is_asked_at_once_where_it_can_be_connected_to_again() -> None:
+@pytest.mark.parametrize("source", [0, 1])
+def test_a_source_that_can_be_connected_to_again_is_asked_at_once_whosever_turn_it_is(source: int) -> None:
     driver = download(sources=2)
-    for _ in range(3):
-        driver.report(driver.fetch(), 0, error=CUT)
-    assert isinstance(driver.next(), Wait)  # for the second source, whose turn comes first
+    errors = [UnreachableError("mirror", Fault.REFUSED), UnreachableError("registry", Fault.REFUSED)]
+    for failing in (0, 1, 0):
+        driver.report(driver.fetch(), 0, error=errors[failing])
+    assert isinstance(driver.next(), Wait)
+    assert driver.machine.failures == [errors[1], errors[0]]
 
-    driver.machine.returned(now=driver.now)
+    driver.machine.returned(errors[source], now=driver.now)
 
-    assert driver.fetch().source == 0
+    assert driver.fetch().source == source
+
+
+def test_a_new_byte_makes_past_who_could_not_be_connected_to_before() -> None:
+    driver = download(sources=2)
+    driver.report(driver.fetch(), 0, error=UnreachableError("mirror", Fault.REFUSED))
+
+    driver.report(driver.fetch(), 40, error=CUT)
+
+    assert driver.machine.failures == [CUT]
 
 
 def test_a_wait_grows_shorter_while_time_passes() -> None:
@@ -650,7 +662,7 @@ def test_who_can_be_connected_to_again_is_asked_for_what_he_has_not_said_of_wron
         action = driver.end(action, 30 if action.source == 2 else 0, error=UnreachableError("r", Fault.STALLED))
 
     assert isinstance(action, Wait)
-    driver.machine.returned(now=driver.now)
+    driver.machine.returned(action.cause, now=driver.now)
     assert [fetch.source for fetch in fetches] == [2, 3, 2]
     assert asked(driver.next()) == (2, 30, SIZE)
 

@@ -11,6 +11,7 @@ from headway.errors import Fault, HeadwayError, ThrottledError, UnreachableError
 from headway.service.lookout import Lookout
 
 PLACE = ("registry.test", 443)
+MIRROR = ("mirror.test", 443)
 
 
 @pytest.mark.parametrize(
@@ -51,32 +52,33 @@ def test_places_are_told_apart_by_host_and_port() -> None:
 # --- who waits ----------------------------------------------------------------------------------------------------
 
 
-def away(fault: Fault = Fault.REFUSED) -> UnreachableError:
+def away(place: Place = PLACE) -> UnreachableError:
     """Return the error of a connection that could not be made."""
-    error = UnreachableError("registry.test", fault)
-    error.unconnected = PLACE
+    error = UnreachableError(place[0], Fault.REFUSED)
+    error.unconnected = place
     return error
 
 
 class Scene:
-    """Waiting for a place that is away, on a clock that only a wait moves on; looks find it away at first."""
+    """Waiting for places that are away, on a clock that only a wait moves on; looks find them away at first."""
 
     def __init__(self) -> None:
         self.outages = Outages()
         self.now = 0.0
         self.looks: list[Place] = []
-        self.is_up = False
+        self.up: set[Place] = set()
         self.lookout = Lookout(self.outages, self._look, clock=lambda: self.now)
-        self.outages.failed(PLACE, now=0.0)
+        for place in (PLACE, MIRROR):
+            self.outages.failed(place, now=0.0)
 
     def _look(self, place: Place) -> None:
         self.looks.append(place)
-        if self.is_up:
+        if place in self.up:
             self.outages.worked(place)
         else:
             self.outages.failed(place, now=self.now)
 
-    async def wait(self, error: HeadwayError, *, at: float) -> bool:
+    async def wait(self, *errors: HeadwayError, at: float) -> HeadwayError | None:
         """Wait for half a second that begins at a time."""
 
         def end() -> None:
@@ -84,17 +86,18 @@ class Scene:
 
         self.now = at
         asyncio.get_running_loop().call_later(0.05, end)
-        return await self.lookout.pause(0.5, error)
+        return await self.lookout.pause(0.5, errors)
 
 
 def test_who_waits_has_it_looked_for_when_that_is_due_and_hears_that_it_is_back() -> None:
     async def story() -> None:
         scene = Scene()
-        scene.is_up = True
+        scene.up.add(PLACE)
+        error = away()
 
-        assert not await scene.wait(away(), at=0.4)
+        assert await scene.wait(error, at=0.4) is None
         assert scene.looks == []
-        assert await scene.wait(away(), at=1.0)
+        assert await scene.wait(error, at=1.0) is error
         assert scene.looks == [PLACE]
 
     asyncio.run(story())
@@ -103,7 +106,7 @@ def test_who_waits_has_it_looked_for_when_that_is_due_and_hears_that_it_is_back(
 def test_all_who_wait_for_a_place_share_one_look() -> None:
     async def story() -> None:
         scene = Scene()
-        assert await asyncio.gather(*[scene.wait(away(), at=5.0) for _ in range(8)]) == [False] * 8
+        assert await asyncio.gather(*[scene.wait(away(), at=5.0) for _ in range(8)]) == [None] * 8
 
         assert scene.looks == [PLACE]
 
@@ -115,8 +118,21 @@ def test_somebody_elses_connection_ends_the_wait_too() -> None:
         scene = Scene()
         scene.outages.worked(PLACE)
 
-        assert await scene.wait(away(), at=0.1)
+        assert await scene.wait(away(), at=0.1) is not None
         assert scene.looks == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("back", [MIRROR, PLACE])
+def test_who_waits_for_several_has_all_of_them_looked_for_and_hears_which_is_back(back: Place) -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.up.add(back)
+        errors = {MIRROR: away(MIRROR), PLACE: away(PLACE)}
+
+        assert await scene.wait(*errors.values(), at=1.0) is errors[back]
+        assert sorted(scene.looks) == [MIRROR, PLACE]
 
     asyncio.run(story())
 
@@ -128,7 +144,7 @@ def test_where_a_connection_was_made_nothing_is_looked_for_and_the_wait_is_kept(
     async def story() -> None:
         scene = Scene()
 
-        assert not await scene.wait(error, at=100.0)
+        assert await scene.wait(error, at=100.0) is None
         assert scene.looks == []
 
     asyncio.run(story())

@@ -119,13 +119,18 @@ class BlobDownload:
         self._changed = False  # since the digest was last compared
         self._check_bytes = PIECE_BYTES
         self._cause: HeadwayError | None = None
-        self._failed_source = 0  # whose failure that is
+        self._failures: dict[int, HeadwayError] = {}  # by source, those since the last new byte
         self._error: HeadwayError | None = None
 
     @property
     def running(self) -> list[Fetch]:
         """The requests under way."""
         return self._spread.running
+
+    @property
+    def failures(self) -> list[HeadwayError]:
+        """Why each source was left that has been since the last new byte, the latest last."""
+        return list(self._failures.values())
 
     def next_action(self, *, now: float, streams: int = 1) -> Action | None:
         """Return an action to perform now; None where there is nothing to do before a report, or before time passes.
@@ -221,6 +226,8 @@ class BlobDownload:
             return  # it was asked for a part, and will be asked for the whole
         self.retries.progressed(new_bytes, flowed_bytes=ended.flowed_bytes, seconds=ended.seconds, now=now)
         self._note(fetch, ended)
+        if new_bytes > 0:
+            self._failures.clear()
         if fetch.position >= fetch.end:
             error = None  # it was at its end, or others had taken over all that was before it
         elif error is None and new_bytes == 0:
@@ -263,6 +270,8 @@ class BlobDownload:
         if isinstance(error, StoreError):
             self._give_up(error)  # another request would fill no disk less
             return
+        self._failures.pop(fetch.source, None)
+        self._failures[fetch.source] = error
         if self._spread.running:
             if isinstance(error, ThrottledError):
                 self._due[fetch.source] = now + (error.retry_after_seconds or EXTRA_PAUSE_SECONDS)
@@ -270,7 +279,7 @@ class BlobDownload:
             if new_bytes < FLOW_BYTES:
                 self._room, self._room_until = len(self._spread.running), now + EXTRA_PAUSE_SECONDS
             return
-        self.source = self._failed_source = fetch.source
+        self.source = fetch.source
         self._cause = error
         self._count_refusal(error)
         others = self._others() if self._unmended is None else self._who_said_less()
@@ -309,10 +318,11 @@ class BlobDownload:
         if self._unmended is not None:
             self._doubts = list(self._said[self.source].gaps(self._size))
 
-    def returned(self, *, now: float) -> None:
-        """Report that the source whose failure the last `Wait` tells can be connected to again: it is asked now."""
-        self._due[self._failed_source] = now
-        self._turn_to([self._failed_source])
+    def returned(self, failure: HeadwayError, *, now: float) -> None:
+        """Report that the source that one of `failures` is of can be connected to again: it is asked now."""
+        source = next(source for source, error in self._failures.items() if error is failure)
+        self._due[source] = now
+        self._turn_to([source])
 
     def verified(self, *, error: HeadwayError | None, failed_at: int | None = None) -> None:
         """Report the end of a `Verify`: the digest is right, or `error` says how it differs.

@@ -65,6 +65,7 @@ class Asker:
         healthy = tools.standing.health.ordered
         self.endpoints = healthy(endpoints, "manifest", host_of=lambda endpoint: endpoint.host, now=tools.clock())
         self.retries: Counter[str] = Counter()
+        self._failures: list[HeadwayError] = []  # of those who were asked, one after the other, without an answer
 
     async def ask(self, question: Callable[[Endpoint], T]) -> T:
         """Return the first answer of an endpoint, waiting for one as long as the rules allow.
@@ -103,6 +104,7 @@ class Asker:
         """Return the first answer, or the last endpoint's error (moby-behaviour 3.1)."""
         error: HeadwayError = NotFoundError("endpoint", self._name)
         mirrors: list[str] = []
+        self._failures.clear()
         for endpoint in tuple(self.endpoints):
             began = self._tools.clock()
             try:
@@ -110,6 +112,7 @@ class Asker:
             except StoreError:
                 raise
             except HeadwayError as caught:
+                self._failures.append(caught)
                 if endpoint.mirror:
                     self._put_last(endpoint)
                     said = caught.reason if isinstance(caught, RegistryError) else caught
@@ -157,7 +160,7 @@ class Asker:
         while (left := due - self._tools.clock()) > 0:
             said = "; ".join((str(decision.cause), *getattr(decision.cause, "__notes__", ())))
             self._report(Waiting(self._name, said, left))
-            if await self._tools.pause(min(1.0, left), decision.cause):
+            if await self._tools.pause(min(1.0, left), self._failures) is not None:
                 return
 
 

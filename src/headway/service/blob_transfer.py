@@ -244,8 +244,9 @@ class BlobTransfer:
 
     async def _wait(self, wait: Wait) -> None:
         self.report(Phase.RETRYING, cause=str(wait.cause), retry_seconds=wait.seconds, attempts=wait.attempts)
-        if await self._tools.pause(min(1.0, wait.seconds), wait.cause):
-            self._machine.returned(now=self._tools.clock())
+        back = await self._tools.pause(min(1.0, wait.seconds), self._machine.failures)
+        if back is not None:
+            self._machine.returned(back, now=self._tools.clock())
         await self._sync_if_due()
 
     async def _verify(self) -> None:

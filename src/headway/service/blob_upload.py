@@ -211,5 +211,5 @@ class Upload:
         due = self._tools.clock() + wait.seconds
         while (left := due - self._tools.clock()) > 0:
             self._report(Told(machine.offset, wait, left))
-            if await self._tools.pause(min(1.0, left), wait.cause):
+            if await self._tools.pause(min(1.0, left), [wait.cause]) is not None:
                 return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -32,26 +32,28 @@ class Lookout:
         self._clock = clock
         self._looking: set[Place] = set()
 
-    async def pause(self, seconds: float, error: HeadwayError) -> bool:
-        """Wait for so long, or until what this error is about can be connected to again; tell whether it can.
+    async def pause(self, seconds: float, errors: Sequence[HeadwayError]) -> HeadwayError | None:
+        """Wait for so long, or until what one of these errors is about can be connected to again; return which.
 
         Where a connection is not what was missing, all of the time is waited: that one can be made says nothing then.
         """
+        places = {e.unconnected: e for e in errors if isinstance(e, UnreachableError) and e.unconnected is not None}
         until = self._clock() + seconds
         # Threads report to `outages`, which knows no event loop to wake anybody in.
-        while not (is_back := self._is_back(error)) and (left := until - self._clock()) > 0:  # noqa: ASYNC110
+        while (back := self._one_back(places)) is None and (left := until - self._clock()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(_POLL_SECONDS, left))
-        return is_back
+        return places[back] if back is not None else None
 
-    def _is_back(self, error: HeadwayError) -> bool:
-        place = error.unconnected if isinstance(error, UnreachableError) else None
-        if place is None:
-            return False
-        if not self._outages.is_away(place):
-            return True
-        if place not in self._looking and self._outages.is_look_due(place, now=self._clock()):
-            with suppress(RuntimeError):  # there is no thread to be had: the wait ends by itself
-                looking = Thread(partial(self._look, place), abort=lambda: None, name="look")
-                self._looking.add(place)
-                looking.done.add_done_callback(lambda _: self._looking.discard(place))
-        return False
+    def _one_back(self, places: Collection[Place]) -> Place | None:
+        for place in places:
+            if not self._outages.is_away(place):
+                return place
+            if place not in self._looking and self._outages.is_look_due(place, now=self._clock()):
+                self._begin_look(place)
+        return None
+
+    def _begin_look(self, place: Place) -> None:
+        with suppress(RuntimeError):  # there is no thread to be had: the wait ends by itself
+            looking = Thread(partial(self._look, place), abort=lambda: None, name="look")
+            self._looking.add(place)
+            looking.done.add_done_callback(lambda _: self._looking.discard(place))

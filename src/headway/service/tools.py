@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -32,10 +32,10 @@ class Source(msgspec.Struct, frozen=True):
     repository: str
 
 
-async def _sleep(seconds: float, error: HeadwayError) -> bool:
-    del error
+async def _sleep(seconds: float, errors: Sequence[HeadwayError]) -> HeadwayError | None:
+    del errors
     await asyncio.sleep(seconds)
-    return False
+    return None
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +47,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
         policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
         clock: Monotonic time, in seconds.
         jitter: Returns a number from 0 up to 1.
-        pause: Waits for some seconds, or until what an error is about can be connected to again; tells whether it can
-            (`service.lookout.Lookout.pause`).
+        pause: Waits for some seconds, or until what one of some errors is about can be connected to again; returns
+            which (`service.lookout.Lookout.pause`).
         retries: What this process has had to ask for again, by cause.
     """
 
@@ -57,7 +57,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     policy: Callable[[], RetryPolicy]
     clock: Callable[[], float]
     jitter: Callable[[], float]
-    pause: Callable[[float, HeadwayError], Awaitable[bool]] = _sleep
+    pause: Callable[[float, Sequence[HeadwayError]], Awaitable[HeadwayError | None]] = _sleep
     retries: Counter[str] = msgspec.field(default_factory=Counter)
 
     def retried(self, cause: str) -> None:
