@@ -320,6 +320,15 @@ def test_without_a_digest_header_a_tag_costs_a_get(algorithm: str) -> None:
         assert client.resolve(f"@{digest}").digest == digest
 
 
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_registry_that_knows_no_head_is_asked_by_get(status: int) -> None:
+    with world(On(Status(status), kind="manifest", method="HEAD")) as (registry, client):
+        found = client.resolve()
+
+        assert (found.digest, found.size) == (MANIFEST, len(IMAGE.blobs[MANIFEST]))
+        assert [line.method for line in registry.requests("manifest")] == ["HEAD", "GET"]
+
+
 def test_a_digest_header_that_is_not_a_digest_is_refused() -> None:
     with (
         world(On(Status(200, headers={"Docker-Content-Digest": "sha256:1"}), kind="manifest")) as (_, client),
@@ -351,7 +360,9 @@ def test_a_manifest_above_4_mib_is_refused(script: tuple[On, ...]) -> None:
         (429, ThrottledError),
         (500, UnavailableError),
         (502, UnavailableError),
+        (501, RejectedError),
         (503, UnavailableError),
+        (505, RejectedError),
     ],
 )
 def test_a_status_becomes_an_error_that_says_whose_fault_it_is(status: int, kind: type[HeadwayError]) -> None:

@@ -200,7 +200,7 @@ class ForgetfulRegistryError(MisbehavedError):
 
 
 class RejectedError(RegistryError):
-    """4xx: the registry understands what it is sent, and does not take it; sending it again would not help.
+    """4xx, 501 or 505: the registry does not take what it is sent, or cannot; sending it again would not help.
 
     Attributes:
         status: The HTTP status.

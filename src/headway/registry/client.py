@@ -97,12 +97,15 @@ class RegistryClient:
             exchange.finish()
 
     def resolve(self, endpoint: Endpoint, reference: Reference) -> Descriptor:
-        """See `interfaces.Registry.resolve`; a HEAD without a digest is followed by a GET, as Docker does."""
+        """See `interfaces.Registry.resolve`; a HEAD without a digest is followed by a GET, as Docker does.
+
+        So is one that is refused or, by HTTP 501, not known: a manifest may be had all the same.
+        """
         name = str(reference.digest or reference.tag)
         target = f"/v2/{reference.path}/manifests/{name}"
         with Request(self, endpoint, reference.path, "HEAD", target, {"Accept": ACCEPTED_MANIFESTS}) as request:
             exchange = request.send()
-            if exchange.status == 429 or exchange.status >= 500:
+            if exchange.status == 429 or (exchange.status >= 500 and exchange.status != 501):
                 raise request.failure("manifest", _manifest_name(reference.path, name))
             size = exchange.length
             digest = digest_header(exchange, endpoint) if exchange.status == 200 else None

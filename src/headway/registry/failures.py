@@ -22,6 +22,7 @@ MAX_ERROR_BYTES = 64 * 1024
 MAX_MESSAGE_CHARACTERS = 300
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 _QUESTIONS = frozenset(("manifest", "repository", "token"))  # what is asked in the same words each time
+_UNABLE = (501, 505)  # it cannot do what is asked, and is not out of order (RFC 9110, sections 15.6.2 and 15.6.6)
 _FINAL = frozenset(
     ("NAME_INVALID", "NAME_UNKNOWN", "TAG_INVALID", "MANIFEST_INVALID", "MANIFEST_UNKNOWN", "UNSUPPORTED")
 )
@@ -54,10 +55,10 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
             return NotFoundError(what, name, text)
         case 400 if code == "DIGEST_INVALID":
             return DigestMismatchError("what arrived", name, "another", endpoint)
-        case _ if status >= 500 or status == 408:
+        case _ if (status >= 500 and status not in _UNABLE) or status == 408:
             return UnavailableError(endpoint, status, retry_after)
     said = f"answers HTTP {status}" + (f" ({text})" if text else "")
-    if 400 <= status < 500 and what in _QUESTIONS and code in _FINAL:
+    if status in _UNABLE or (400 <= status < 500 and what in _QUESTIONS and code in _FINAL):
         return RejectedError(endpoint, status, said)
     return MisbehavedError(endpoint, said)
 
