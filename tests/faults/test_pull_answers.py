@@ -97,9 +97,9 @@ def hold(registry: Registry, root: Path) -> None:
 WRONG_ANSWERS = [
     (WrongContentRange(), "wrong answer", f"answers bytes {HALF + 1}-"),
     (WrongContentRange(shift=-HALF), "wrong answer", "answers bytes 0-"),
-    (WrongTotal(), "wrong answer", f"/{SIZE + 1} to a request for {HALF}- of {SIZE}"),
-    (ShortBody(by=1_000, honest=False), "wrong answer", "bytes where"),
-    (LongBody(by=10), "wrong answer", "bytes where"),
+    (WrongTotal(), "wrong answer", f"has {SIZE + 1} bytes where {SIZE} belong to this blob"),
+    (ShortBody(by=1_000, honest=False), "wrong answer", f"sends {SIZE - HALF - 1_000} bytes for {SIZE - HALF}"),
+    (LongBody(by=10), "wrong answer", f"sends {SIZE - HALF + 10} bytes for {SIZE - HALF}"),
     (CaptivePortal(), "wrong answer", "captive portal"),
     (Status(500), "registry out of order", "answers HTTP 500"),
     (Status(503), "registry out of order", "answers HTTP 503"),
@@ -245,8 +245,37 @@ def test_another_length_under_the_digest_is_refused_before_a_byte_is_kept(
     outcome = pull(f"{registry.host}/test/image", tmp_path, attempts=1, patience_seconds=0)
 
     stopped(outcome, tmp_path)
-    assert f"sends {len(content)} bytes where {SIZE} belong to this blob" in outcome.said
+    assert f"has {len(content)} bytes where {SIZE} belong to this blob" in outcome.said
     assert outcome.status == 75
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_registry_that_says_three_times_that_a_blob_has_another_size_is_believed(
+    registry: Registry, tmp_path: Path, *, chunked: bool
+) -> None:
+    effects: list[Effect] = [WrongBlob(IMAGE.blobs[LAYER][:HALF])]
+    effects += [NoContentLength(chunked=True)] if chunked else []
+    registry.faults = [layer(effect) for effect in effects]
+
+    outcome = pull(f"{registry.host}/test/image", tmp_path, times=10)
+
+    stopped(outcome, tmp_path)
+    assert f"has {HALF} bytes where {SIZE} belong to this blob" in outcome.said
+    assert "this will not get better by itself: tell whoever runs the registry" in outcome.said
+    assert outcome.status == 1
+    starts = [each.range for each in asked(registry)]
+    assert starts == (["", *[f"bytes={HALF}-"] * 3] if chunked else [""] * 3)  # what ends so may have been cut
+
+
+def test_a_mirror_whose_blob_has_another_size_is_left_for_the_registry(registry: Registry, tmp_path: Path) -> None:
+    short = [layer(WrongBlob(IMAGE.blobs[LAYER][:-1]))]
+    registry.faults = [layer(CutAfter(HALF), nth=1), layer(Status(503), nth=range(2, 5))]
+    with Registry([IMAGE], faults=short) as mirror:
+        outcome = pull(f"{registry.host}/test/image", tmp_path, mirrors=[mirror.url], times=10)
+
+        complete(outcome, tmp_path)
+        assert sent(registry) == SIZE
+        assert len(asked(mirror)) == 4  # once before there were bytes
 
 
 @pytest.mark.parametrize(

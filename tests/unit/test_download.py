@@ -35,6 +35,7 @@ from headway.errors import (
     StoreFullError,
     ThrottledError,
     UnreachableError,
+    WrongSizeError,
 )
 
 SIZE = 100
@@ -828,6 +829,44 @@ def test_a_source_that_will_not_mend_is_not_asked_again(error: HeadwayError) -> 
 
     assert asked(first) == (1, 0, SIZE)
     assert {fetch.source for fetch in fetches} == {1, 2}
+
+
+def test_a_source_that_says_the_same_wrong_size_three_times_is_left_for_another() -> None:
+    driver = Driver(sources=2, patience=math.inf)
+    errors = [WrongSizeError("r", 99, SIZE) for _ in range(3)]
+    for error in errors:
+        driver.report(asked_of(driver, 0), 0, error=error)
+        driver.machine.fetched(asked_of(driver, 1), driver.held, Ended(error=CUT), now=driver.now)
+
+    driver.now += 1_000
+
+    assert [error.retryable for error in errors] == [True, True, False]
+    assert driver.fetch().source == 1
+
+
+def test_a_wrong_size_that_every_source_says_ends_it_within_the_patience() -> None:
+    driver = Driver(patience=math.inf)
+    error = WrongSizeError("r", 99, SIZE)
+    for _ in range(2):
+        driver.report(asked_of(driver, 0), 0, error=error)
+
+    assert driver.end(asked_of(driver, 0), 0, error=error) == GiveUp(error)
+
+
+def test_what_a_source_said_of_the_size_is_past_when_bytes_come_again() -> None:
+    driver = Driver(patience=math.inf)
+    for to in (0, 0, 30, 0, 0):
+        driver.report(asked_of(driver, 0), to, error=CUT if to else WrongSizeError("r", 99, SIZE))
+
+    assert asked_of(driver, 0).offset == 30
+
+
+def asked_of(driver: Driver, source: int) -> Fetch:
+    """Return the next request to a source, when that is due."""
+    driver.now += 100
+    fetch = driver.fetch()
+    assert fetch.source == source
+    return fetch
 
 
 def test_when_no_source_is_left_the_last_ones_error_is_reported() -> None:

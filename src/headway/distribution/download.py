@@ -31,10 +31,12 @@ from headway.errors import (
     StoreError,
     ThrottledError,
     UnreachableError,
+    WrongSizeError,
 )
 
 EXTRA_PAUSE_SECONDS = 5.0
 REFUSALS_OF_RANGES = 2
+SAYINGS_OF_SIZE = 3  # a cache or a portal in between may say it once, and not a moment later
 
 
 class Verify(msgspec.Struct, frozen=True):
@@ -107,6 +109,7 @@ class BlobDownload:
         self._whole = set(whole)
         self._ranged: set[int] = set()  # sources that have served a range
         self._refusals: Counter[int] = Counter()  # of ranges, by source
+        self._sizes: Counter[tuple[int, int]] = Counter()  # wrong ones that were said, by source, without a new byte
         self.retries = retries
         self._state = _State.FETCHING
         self._spread = Spread(size)
@@ -228,6 +231,7 @@ class BlobDownload:
         self._note(fetch, ended)
         if new_bytes > 0:
             self._failures.clear()
+            self._sizes.clear()
         if fetch.position >= fetch.end:
             error = None  # it was at its end, or others had taken over all that was before it
         elif error is None and new_bytes == 0:
@@ -282,6 +286,7 @@ class BlobDownload:
         self.source = fetch.source
         self._cause = error
         self._count_refusal(error)
+        self._count_size(error)
         others = self._others() if self._unmended is None else self._who_said_less()
         if not error.retryable and others:
             self._due[self.source] = math.inf  # the next source may have the blob all the same
@@ -305,6 +310,13 @@ class BlobDownload:
             self._refusals[self.source] += 1
             if self._refusals[self.source] >= REFUSALS_OF_RANGES:
                 self._whole.add(self.source)
+
+    def _count_size(self, error: HeadwayError) -> None:
+        """Let a source be left that says the same wrong size each time: what it has is not this blob."""
+        if isinstance(error, WrongSizeError):
+            said = self.source, error.size
+            self._sizes[said] += 1
+            error.retryable = self._sizes[said] < SAYINGS_OF_SIZE
 
     def _others(self) -> list[int]:
         """Return the sources that may have the blob, those behind this one first, without this one."""

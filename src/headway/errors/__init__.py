@@ -46,6 +46,7 @@ from headway.errors.registry import (
     UnavailableError,
     UnreachableError,
     WebPageError,
+    WrongSizeError,
 )
 from headway.errors.request import (
     AmbiguousNameError,
@@ -144,5 +145,6 @@ __all__ = [
     "UnsupportedError",
     "WebPageError",
     "WindowTooLargeError",
+    "WrongSizeError",
     "root_cause",
 ]

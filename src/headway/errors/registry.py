@@ -190,6 +190,18 @@ class WebPageError(MisbehavedError):
         super().__init__(endpoint, "a web page answers instead of a registry (a captive portal or a proxy in between?)")
 
 
+class WrongSizeError(MisbehavedError):
+    """A registry says that a blob has another size than its descriptor promises.
+
+    Attributes:
+        size: What it says, in bytes.
+    """
+
+    def __init__(self, endpoint: str, size: int, expected: int) -> None:
+        super().__init__(endpoint, f"has {size} bytes where {expected} belong to this blob")
+        self.size = size
+
+
 class ForgetfulRegistryError(MisbehavedError):
     """The registry takes what is uploaded and forgets it, again and again; it would for ever."""
 

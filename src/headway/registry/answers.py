@@ -17,6 +17,7 @@ from headway.registry.exchange import Exchange
 T = TypeVar("T")
 MAX_REDIRECTS = 10
 _REDIRECTS = {301, 302, 303, 307, 308}
+_UNSATISFIED = re.compile(r"bytes \*/(\d{1,18})\Z")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
 
 
@@ -56,6 +57,12 @@ def content_range(exchange: Exchange, host: str) -> tuple[int, int, int | None]:
     if match is None:
         raise RangeRefusedError(host, f"answers HTTP 206 with Content-Range {text[:80]!r}")
     return int(match[1]), int(match[2]), None if match[3] == "*" else int(match[3])
+
+
+def size_beside(exchange: Exchange) -> int | None:
+    """Return the size of the whole that an HTTP 416 says, None where it says none (RFC 9110 section 14.4)."""
+    match = _UNSATISFIED.match(exchange.headers.get("Content-Range", "").strip())
+    return int(match[1]) if match is not None else None
 
 
 def redirected_to(exchange: Exchange, target: str) -> tuple[Address, str] | None:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.patience import BASE_SECONDS
 from headway.distribution.skipping import RangeRefusedError
-from headway.errors import ChangedMeanwhileError, Fault, HeadwayError, MisbehavedError, UnreachableError
+from headway.errors import ChangedMeanwhileError, Fault, HeadwayError, UnreachableError, WrongSizeError
 from headway.oci.descriptor import Descriptor
 from headway.registry.address import quoted
-from headway.registry.answers import captive_portal, content_range, media_type_of, validator_of
+from headway.registry.answers import captive_portal, content_range, media_type_of, size_beside, validator_of
 from headway.registry.exchange import Exchange
 from headway.registry.request import Request, Sender
 
@@ -56,6 +56,7 @@ class RegistryBlob:
         with self._failures_reported():
             exchange = self._request.send()
             if exchange.status == 416 and self._is_ranged:
+                self._require_size(size_beside(exchange))
                 raise RangeRefusedError(self._endpoint.host, "answers HTTP 416 to a range that lies in the blob")
             if exchange.status not in (200, 206):
                 raise self._request.failure("blob", str(self._descriptor.digest))
@@ -79,20 +80,25 @@ class RegistryBlob:
             raise captive_portal(self._endpoint)
         if self._endpoint.validator not in ("", validator_of(exchange)):
             raise ChangedMeanwhileError(host)
-        start, length = 0, size
-        kind: type[MisbehavedError] = MisbehavedError
-        if exchange.status == 206:
-            kind = RangeRefusedError
-            if media_type_of(exchange) == "multipart/byteranges":
-                raise kind(host, "answers a range in several parts")
-            start, end, total = content_range(exchange, host)
-            length = end - start + 1
-            if start != self._offset or total not in (None, size) or end >= size or length <= 0:
-                kind = kind if total in (None, size) else MisbehavedError
-                raise kind(host, f"answers bytes {start}-{end}/{total} to a request for {self._offset}- of {size}")
+        if exchange.status == 200:
+            self._require_size(exchange.length)
+            return 0, size
+        if media_type_of(exchange) == "multipart/byteranges":
+            raise RangeRefusedError(host, "answers a range in several parts")
+        start, end, total = content_range(exchange, host)
+        self._require_size(total)
+        length = end - start + 1
+        if start != self._offset or end >= size or length <= 0:
+            said = f"answers bytes {start}-{end}/{total} to a request for {self._offset}- of {size}"
+            raise RangeRefusedError(host, said)
         if exchange.length not in (None, length):
-            raise kind(host, f"sends {exchange.length} bytes where {length} belong to this blob")
+            raise RangeRefusedError(host, f"sends {exchange.length} bytes for {length}")
         return start, length
+
+    def _require_size(self, size: int | None) -> None:
+        """Compare what an answer says of the size of the whole; None where it says nothing."""
+        if size not in (None, self._descriptor.size):
+            raise WrongSizeError(self._endpoint.host, size, self._descriptor.size)
 
     def read(self) -> bytes:
         """See `interfaces.BlobStream.read`."""
