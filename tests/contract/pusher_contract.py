@@ -83,6 +83,15 @@ class PusherContract:
         assert session.sent_bytes == len(BLOB)
         assert subject.blob_size(endpoint, OTHER, LAYER) == len(BLOB)
 
+    def test_a_blob_may_go_with_the_end_of_a_session(self, subject: Pusher, endpoint: Endpoint) -> None:
+        told: list[int] = []
+        session = begun(subject, endpoint)
+
+        session.finish(LAYER, Piece(0, len(BLOB), lambda at, length: BLOB[at : at + length], progress=told.append))
+
+        assert (session.sent_bytes, told[-1]) == (len(BLOB), len(BLOB))
+        assert subject.blob_size(endpoint, OTHER, LAYER) == len(BLOB)
+
     def test_progress_is_told(self, subject: Pusher, endpoint: Endpoint) -> None:
         told: list[int] = []
         session = begun(subject, endpoint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from tests.fakes.cli import Cli
 from tests.faults.auth import Bearer
 from tests.faults.link import Link
 from tests.faults.registry import Registry
-from tests.faults.story import CutUploadAfter, CutUploadEvery, ExpireToken, SilentUploadAfter, Status
+from tests.faults.story import CutUploadAfter, CutUploadEvery, Effect, ExpireToken, SayToo, SilentUploadAfter, Status
 from tests.faults.story import Fault as On
 
 MB = 1_000_000
@@ -166,6 +167,26 @@ def test_a_registry_that_takes_blobs_and_forgets_them_is_one_clear_error(root: P
     assert outcome.status == 1
     assert "says that it has taken a blob, and does not have it, three times in a row" in outcome.said
     assert outcome.said.splitlines()[-1] == ("next: this will not get better by itself: tell whoever runs the registry")
+
+
+@pytest.mark.parametrize(
+    "effect", [Status(405), Status(404), Status(501), SayToo({"Range": "0-0"})], ids=["405", "404", "501", "lies"]
+)
+def test_a_registry_that_takes_no_pieces_gets_blobs_whole(root: Path, effect: Effect) -> None:
+    with Registry(faults=[On(effect, kind="upload", method="PATCH")]) as registry:
+        outcome = push(root, f"{registry.host}/test/whole", at_once=1)
+        asked = Counter(line.method for line in registry.requests("upload"))
+
+    assert outcome.status == 0, outcome.said
+    assert asked == {"POST": 4, "PATCH": 1, "PUT": 3}  # that it takes no pieces is found out once
+
+
+def test_a_whole_blob_goes_over_a_link_that_cut_it(root: Path) -> None:
+    with linked(CutUploadAfter(9 * MB)) as (registry, link):
+        registry.faults = [On(Status(501), kind="upload", method="PATCH")]
+        outcome = push(root, f"{link.host}/test/whole", at_once=1)
+
+    assert outcome.status == 0, outcome.said
 
 
 def test_a_proxy_that_takes_less_at_once_gets_smaller_pieces(root: Path) -> None:

@@ -42,7 +42,7 @@ class Uploads:
     def answer(self, request: Request, reply: Reply) -> None:
         """Answer a request that is about a session, or puts a manifest."""
         with self._lock:
-            self.received += len(request.body) if request.method == "PATCH" else 0
+            self.received += len(request.body) if request.kind != "manifest" else 0
             if self.most is not None and len(request.body) > self.most:
                 reply.become(413, b"<html>too large</html>", {"Content-Type": "text/html"})
             elif request.kind == "manifest":
@@ -79,7 +79,7 @@ class Uploads:
             case "PATCH":
                 self._take(request, reply, session)
             case "PUT":
-                self._end(request, reply, bytes(session))
+                self._end(request, reply, bytes(session) + request.body)
             case "DELETE":
                 del self._sessions[number]
                 reply.become(204)

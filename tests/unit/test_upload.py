@@ -21,6 +21,7 @@ from headway.errors import (
     NotFoundError,
     OutOfOrderError,
     RefusedError,
+    RejectedError,
     StoreError,
     ThrottledError,
     TooLargeError,
@@ -34,9 +35,11 @@ CUT = UnreachableError("r", Fault.CUT)
 LOST = NotFoundError("upload", "u")
 
 
-def upload(size: int = SIZE, *, attempts: int = 5, patience: float = 0.0, piece: int = PIECE) -> BlobUpload:
+def upload(
+    size: int = SIZE, *, attempts: int = 5, patience: float = 0.0, piece: int = PIECE, is_whole: bool = False
+) -> BlobUpload:
     retries = Retries(RetryPolicy(attempts, patience), now=0.0, jitter=lambda: 0.0)
-    machine = BlobUpload(size, endpoint="r", retries=retries)
+    machine = BlobUpload(size, endpoint="r", retries=retries, is_whole=is_whole)
     machine.piece = piece
     return machine
 
@@ -255,28 +258,69 @@ def test_a_registry_that_takes_blobs_and_does_not_have_them_is_given_up() -> Non
 
 @pytest.mark.parametrize("patience", [0.0, 600.0])
 def test_a_registry_that_begins_uploads_and_forgets_them_is_given_up(patience: float) -> None:
-    machine, rounds = upload(patience=patience), 0
-    following = action(machine)
+    machine, rounds = upload(attempts=9, patience=patience), 0
+    assert opened(machine) == Send(0, 30)
+    following = failed(machine, LOST)
     while following == Open():
         rounds += 1
-        assert after(machine, machine.opened) == Send(0, 30)
-        following = failed(machine, LOST)
+        assert after(machine, machine.opened) == Close(whole=True)
+        assert failed(machine, LOST) == Look()
+        following = looked(machine, is_there=False)
 
     assert rounds == 3
     assert isinstance(following, GiveUp)
     assert isinstance(following.error, ForgetfulRegistryError)
 
 
-def test_a_registry_that_takes_pieces_and_has_none_of_them_is_given_up() -> None:
+def test_a_registry_that_takes_pieces_and_loses_those_before_is_given_up() -> None:
     machine, rounds = upload(), 0
     following = action(machine)
     while following == Open():
         rounds += 1
         assert after(machine, machine.opened) == Send(0, 30)
+        assert sent(machine) == Send(30, 60)
         following = sent(machine, 0)
 
     assert rounds == 3
     assert isinstance(following, GiveUp)
+
+
+@pytest.mark.parametrize(
+    "error", [None, LOST, RejectedError("r", 405, "takes no pushes"), RejectedError("r", 501, "answers HTTP 501")]
+)
+def test_a_registry_that_has_nothing_of_the_first_piece_gets_the_blob_whole(error: HeadwayError | None) -> None:
+    machine = upload()
+    assert opened(machine) == Send(0, 30)
+
+    assert (sent(machine, 0) if error is None else failed(machine, error)) == Open()
+    assert after(machine, machine.opened) == Close(whole=True)
+    assert after(machine, machine.closed) == Look()
+    assert looked(machine, is_there=True) == Done()
+    assert machine.is_whole
+
+
+def test_a_whole_blob_that_is_cut_is_sent_anew_unless_it_is_there() -> None:
+    machine = upload(is_whole=True)
+    assert opened(machine) == Close(whole=True)
+
+    assert failed(machine, CUT) == Look()
+    assert looked(machine, is_there=False) == Open()
+    assert after(machine, machine.opened) == Close(whole=True)
+    assert failed(machine, CUT) == Look()
+    assert looked(machine, is_there=True) == Done()
+
+
+def test_a_registry_that_takes_no_blob_in_any_way_has_refused() -> None:
+    machine, refusal = upload(), RejectedError("r", 405, "takes no pushes")
+    assert opened(machine) == Send(0, 30)
+    assert failed(machine, refusal) == Open()
+    assert after(machine, machine.opened) == Close(whole=True)
+
+    assert failed(machine, refusal) == GiveUp(refusal)
+
+
+def test_an_empty_blob_is_closed_at_once_where_blobs_go_whole_too() -> None:
+    assert opened(upload(0, is_whole=True)) == Close()
 
 
 def test_a_piece_that_is_too_large_is_halved() -> None:
@@ -491,7 +535,9 @@ class Peer:
                 return lambda: machine.sent(len(session), seconds=1.0, now=0.0)
             case Ask():
                 return lambda: machine.told(None if session is None else len(session), now=0.0)
-            case Close():
+            case Close(whole):
+                if whole and session is not None:
+                    session += self.blob
                 return self._close(machine)
             case _:
                 return lambda: machine.looked(is_there=self.held is not None, now=0.0)

@@ -32,6 +32,7 @@ class Standing:
         reached: Hosts of registries to which, or to whose helpers, a connection was made.
         trusted: Names whose certificate was found good.
         lives: How far connections to each carry an upload.
+        whole_uploads: Hosts of registries that were found to take a blob whole only, and no pieces.
     """
 
     def __init__(self, addresses: AddressBook | None = None, lives: ConnectionLives | None = None) -> None:
@@ -46,3 +47,4 @@ class Standing:
         self.quotas: dict[str, Quota] = {}
         self.reached: set[str] = set()
         self.trusted: set[str] = set()
+        self.whole_uploads: set[str] = set()

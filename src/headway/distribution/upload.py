@@ -1,11 +1,13 @@
-"""Sans-I/O upload of one blob (distribution-spec, "Pushing a blob in chunks").
+"""Sans-I/O upload of one blob (distribution-spec, "Pushing a blob in chunks", and "POST then PUT").
 
 Rule 1: every decision about pieces, sessions, restarts and giving up is in this file and in `backoff`.
 Rule 2: this file does not know what a URL, a file or a clock is.
 Rule 3: what the registry holds is what the registry says. After a failure it is asked; what it kept is not sent again,
         and where it has lost the session, this blob alone starts anew.
-Rule 4: a registry that forgets what it took, though no connection broke, is given up: it would do so for ever.
-Rule 5: the registry has the blob when it says so to a question, not when it takes the last byte; some say so only a
+Rule 4: where a registry takes no first piece, or says that it has nothing of it, the blob goes whole with the request
+        that ends the session: a cut costs all of it then.
+Rule 5: a registry that forgets what it took, though no connection broke, is given up: it would do so for ever.
+Rule 6: the registry has the blob when it says so to a question, not when it takes the last byte; some say so only a
         moment later, and some say so though they refused the last request, as where somebody else was faster.
 """
 
@@ -25,6 +27,7 @@ from headway.errors import (
     MisbehavedError,
     NotFoundError,
     OutOfOrderError,
+    RejectedError,
     StoreError,
     TooLargeError,
     UnavailableError,
@@ -54,7 +57,13 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Close(msgspec.Struct, frozen=True):
-    """Let the session become the blob, and report with `BlobUpload.closed`."""
+    """Let the session become the blob, and report with `BlobUpload.closed`.
+
+    Attributes:
+        whole: Whether to send the whole blob with that: nothing of it was sent before.
+    """
+
+    whole: bool = False
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -75,7 +84,6 @@ class _State(Enum):
     OPEN = auto()
     SEND = auto()
     ASK = auto()
-    CLOSE = auto()
     LOOK = auto()
     DONE = auto()
     FAILED = auto()
@@ -90,13 +98,16 @@ class BlobUpload:
         size: Of the blob, in bytes.
         endpoint: Who takes it, for messages.
         retries: Decides whether and when to try again.
+        is_whole: Whether the registry is known to take a blob whole only, and no pieces.
 
     Attributes:
         piece: How large a piece may be, in bytes; may be changed between actions.
+        is_whole: Whether it was found to.
     """
 
-    def __init__(self, size: int, *, endpoint: str, retries: Retries) -> None:
+    def __init__(self, size: int, *, endpoint: str, retries: Retries, is_whole: bool = False) -> None:
         self.piece = PIECE_BYTES
+        self.is_whole = is_whole
         self._size = size
         self._endpoint = endpoint
         self._retries = retries
@@ -141,10 +152,8 @@ class BlobUpload:
         match self._state:
             case _State.OPEN:
                 return Open()
-            case _State.SEND if self._offset < self._size:
-                return Send(self._offset, self._end())
-            case _State.SEND | _State.CLOSE:
-                return Close()
+            case _State.SEND:
+                return self._sending()
             case _State.ASK:
                 return Ask()
             case _State.LOOK:
@@ -154,6 +163,11 @@ class BlobUpload:
             case _State.FAILED:
                 assert self._error is not None  # noqa: S101  # set with the state
                 return GiveUp(self._error)
+
+    def _sending(self) -> Send | Close:
+        if self._offset == self._size:
+            return Close()
+        return Close(whole=True) if self.is_whole else Send(self._offset, self._end())
 
     def _end(self) -> int:
         if self._in_one_piece:
@@ -187,6 +201,9 @@ class BlobUpload:
         send = self._expect(Send)
         if held is None or held > send.end:
             held = send.end  # some say nothing of use; the next piece, or the digest, will show
+        if held <= send.offset == 0:
+            self._take_for_whole()
+            return
         if held <= send.offset:
             self._forgot(f"takes bytes {send.offset}-{send.end} and says that it has {held}", now=now)
             return
@@ -221,6 +238,8 @@ class BlobUpload:
             self._send_anew(self._close_refused)
         elif self._is_closed:
             self._not_there("says that it has taken a blob, and does not have it", now=now)
+        elif self.is_whole:
+            self._lost(now=now)
         else:
             self._state = _State.ASK
 
@@ -246,6 +265,8 @@ class BlobUpload:
 
     def _send_failed(self, send: Send, error: HeadwayError, *, now: float) -> None:
         match error:
+            case NotFoundError() | RejectedError() if send.offset == 0 and not self._link_broke:
+                self._take_for_whole()
             case NotFoundError():
                 self._lost(now=now)
             case TooLargeError() if send.end - send.offset > max(MIN_PIECE_BYTES, self._least):
@@ -256,6 +277,10 @@ class BlobUpload:
                 self._refused(send, error, now=now)
             case _:
                 self._retry(error, _State.ASK, now=now)
+
+    def _take_for_whole(self) -> None:
+        self.is_whole = True
+        self._state = _State.OPEN
 
     def _refused(self, send: Send, error: HeadwayError, *, now: float) -> None:
         """Decide where a piece was refused: some registries take a blob in one piece only."""

@@ -129,6 +129,7 @@ class UploadSession(Protocol):
     """One blob's way into a repository.
 
     Lifecycle: `begin`, then `send` and `held` until all is there, then `finish`; a session that is lost begins again.
+    What a registry takes whole only goes with `finish`.
     One thread at a time calls; `abort` may come from another one at any time and makes a blocked call end soon with
     `UnreachableError`, and later ones at once. Errors are those of `BlobStream.open`, and those named.
 
@@ -160,12 +161,17 @@ class UploadSession(Protocol):
     def held(self) -> int | None:
         """Ask how many bytes the registry has; None where it does not know the session, or never tells."""
 
-    def finish(self, digest: Digest) -> None:
+    def finish(self, digest: Digest, whole: Piece | None = None) -> None:
         """Let the session become the blob with `digest`.
+
+        Args:
+            digest: Of the blob.
+            whole: All of it, to be sent with that where nothing was sent before; None where everything was.
 
         Raises:
             NotFoundError: The session is lost, or has been finished before.
             DigestMismatchError: The registry has got something else.
+            TooLargeError: `whole` is too large for it, or for a proxy before it.
         """
 
     def cancel(self) -> None:

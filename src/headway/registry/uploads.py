@@ -150,7 +150,16 @@ class RegistryUpload:
 
     def send(self, piece: Piece) -> int | None:
         """See `interfaces.UploadSession.send`."""
-        size = piece.end - piece.offset
+        headers = {"Content-Type": _STREAM, "Content-Range": f"{piece.offset}-{piece.end - 1}"}
+        with self._take_charge_of(self._asked("PATCH", headers, self._body(piece))) as request:
+            exchange = self._carried_by(request)
+            size = piece.end - piece.offset
+            _check(request, exchange, self._endpoint, self._repository, {200, 201, 202, 204}, size=size)
+            exchange.finish()
+            self._follow(exchange)
+            return _held(exchange)
+
+    def _body(self, piece: Piece) -> Body:
         handed_over = 0
 
         def progress(count: int) -> None:
@@ -159,17 +168,14 @@ class RegistryUpload:
             handed_over = count
             piece.progress(count)
 
-        body = Body(size, lambda at, length: piece.read(piece.offset + at, length), progress, piece.allowance)
-        headers = {"Content-Type": _STREAM, "Content-Range": f"{piece.offset}-{piece.end - 1}"}
-        with self._take_charge_of(self._asked("PATCH", headers, body)) as request:
-            try:
-                exchange = request.send()
-            finally:
-                self.carried = request.carried
-            _check(request, exchange, self._endpoint, self._repository, {200, 201, 202, 204}, size=size)
-            exchange.finish()
-            self._follow(exchange)
-            return _held(exchange)
+        size = piece.end - piece.offset
+        return Body(size, lambda at, length: piece.read(piece.offset + at, length), progress, piece.allowance)
+
+    def _carried_by(self, request: Request) -> Exchange:
+        try:
+            return request.send()
+        finally:
+            self.carried = request.carried
 
     def held(self) -> int | None:
         """See `interfaces.UploadSession.held`."""
@@ -185,13 +191,14 @@ class RegistryUpload:
             raise MisbehavedError(self._endpoint.host, "does not say how much of an upload it has")
         return held
 
-    def finish(self, digest: Digest) -> None:
+    def finish(self, digest: Digest, whole: Piece | None = None) -> None:
         """See `interfaces.UploadSession.finish`."""
         place = self._require_place()
         target = with_query(place.target, f"digest={urllib.parse.quote(digest, safe='')}")
-        with self._take_charge_of(self._asked("PUT", {"Content-Type": _STREAM}, target=target)) as request:
-            exchange = request.send()
-            _check(request, exchange, self._endpoint, str(digest), {200, 201, 202, 204})
+        body, size = (self._body(whole), whole.end) if whole is not None else (None, 0)
+        with self._take_charge_of(self._asked("PUT", {"Content-Type": _STREAM}, body, target=target)) as request:
+            exchange = self._carried_by(request)
+            _check(request, exchange, self._endpoint, str(digest), {200, 201, 202, 204}, size=size)
             exchange.finish()
 
     def cancel(self) -> None:

@@ -118,12 +118,15 @@ class Upload:
         """
         tools, host = self._tools, self._target.endpoint.host
         retries = Retries(tools.policy(), now=tools.clock(), jitter=tools.jitter)
-        machine = BlobUpload(self._content.size, endpoint=host, retries=retries)
+        takes_whole = tools.standing.whole_uploads
+        machine = BlobUpload(self._content.size, endpoint=host, retries=retries, is_whole=host in takes_whole)
         try:
             while True:
                 retries.policy, machine.piece = tools.policy(), tools.standing.lives.piece(host)
                 match machine.next_action():
                     case Done():
+                        if machine.is_whole:
+                            takes_whole.add(host)
                         return
                     case GiveUp(error):
                         raise error
@@ -155,6 +158,10 @@ class Upload:
                 machine.sent(held, seconds=seconds, now=clock())
             case Ask():
                 machine.told(await self._in_thread(session.held), now=clock())
+            case Close(whole=True):
+                piece, tell = self._piece(0, self._content.size, machine)
+                await self._in_thread(lambda: session.finish(digest, piece), meanwhile=tell)
+                machine.closed()
             case Close():
                 await self._in_thread(lambda: session.finish(digest))
                 machine.closed()
@@ -172,14 +179,18 @@ class Upload:
         return least
 
     async def _send(self, send: Send, machine: BlobUpload) -> int | None:
+        piece, tell = self._piece(send.offset, send.end, machine)
+        return await self._in_thread(lambda: self._session.send(piece), meanwhile=tell)
+
+    def _piece(self, offset: int, end: int, machine: BlobUpload) -> tuple[Piece, Callable[[], None]]:
+        """Return bytes to send, and what tells how far they are."""
         allowance = self._tools.standing.lives.allowance(self._target.endpoint.host, self)
         self._handed_over = 0
-        piece = Piece(send.offset, send.end, self._content.file.read_at, allowance, self._progress)
 
         def tell() -> None:
-            self._report(Told(min(machine.offset + self._handed_over, send.end)))
+            self._report(Told(min(machine.offset + self._handed_over, end)))
 
-        return await self._in_thread(lambda: self._session.send(piece), meanwhile=tell)
+        return Piece(offset, end, self._content.file.read_at, allowance, self._progress), tell
 
     def _progress(self, handed_over: int) -> None:
         self._handed_over = handed_over
