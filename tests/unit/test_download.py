@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from headway.distribution.backoff import GiveUp, Retries, RetryPolicy, Wait
 from headway.distribution.download import (
+    AGAIN_SECONDS,
     EXTRA_PAUSE_SECONDS,
+    THROTTLED_PAUSE_SECONDS,
     Action,
     BlobDownload,
     Commit,
@@ -454,12 +456,40 @@ def test_a_request_that_is_lost_costs_only_itself() -> None:
     assert driver.machine.retries.attempts == 0
 
 
-def test_where_one_request_more_is_refused_there_are_as_many_as_were_served_for_a_while() -> None:
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [(UnreachableError("r", Fault.REFUSED), EXTRA_PAUSE_SECONDS), (ThrottledError("r", 1.0), THROTTLED_PAUSE_SECONDS)],
+)
+def test_where_one_request_more_is_refused_there_are_as_many_as_were_served_for_a_while(
+    error: HeadwayError, seconds: float
+) -> None:
     driver = Driver(size=BIG, streams=3)
     first, _, third = [driver.fetch() for _ in range(3)]
 
-    assert driver.end(third, third.offset, error=UnreachableError("r", Fault.REFUSED)) is None
+    assert driver.end(third, third.offset, error=error) is None
+    driver.now = 1.0
     assert asked(driver.end(first))[1] == third.offset
+    driver.now = seconds - 0.1
+    assert driver.next() is None
+    driver.now = seconds
+    driver.fetch()
+
+
+def test_where_as_many_have_flowed_before_they_are_asked_for_again_a_second_later() -> None:
+    driver = Driver(size=BIG, streams=4)
+    first, second = driver.fetch(), driver.fetch()
+    first.position += 1
+    second.position += 1
+    driver.streams = 2
+    assert driver.next() is None
+    refused = driver.end(second)
+    assert isinstance(refused, Fetch)
+
+    assert driver.end(refused, refused.offset, error=CUT) is None
+    driver.now = AGAIN_SECONDS
+    driver.streams = 4
+    driver.fetch()
+
     assert driver.next() is None
     driver.now = EXTRA_PAUSE_SECONDS
     driver.fetch()

@@ -35,6 +35,8 @@ from headway.errors import (
 )
 
 EXTRA_PAUSE_SECONDS = 5.0
+THROTTLED_PAUSE_SECONDS = 60.0  # where it is neither a link that breaks nor one bad server of several
+AGAIN_SECONDS = 1.0  # a server may not have noticed yet that a connection before has ended
 REFUSALS_OF_RANGES = 2
 SAYINGS_OF_SIZE = 3  # a cache or a portal in between may say it once, and not a moment later
 
@@ -114,6 +116,8 @@ class BlobDownload:
         self._state = _State.FETCHING
         self._spread = Spread(size)
         self._room, self._room_until = 1, -math.inf  # how many requests the source took, and until when that counts
+        self._together = 0  # how many have flowed at once since one was refused
+        self._again_at = -math.inf  # when there may be as many once more
         self._skipped = 0
         self._edges = {offset for interval in held for offset in interval} - {0, size}
         self._doubts: list[tuple[int, int]] | None = None  # None until the digest was wrong
@@ -163,8 +167,9 @@ class BlobDownload:
         if not running and self._is_to_be_verified():
             self._state = _State.VERIFYING
             return Verify()
+        self._together = max(self._together, sum(fetch.position > fetch.offset for fetch in running))
         limit = self._limit(now, streams)
-        if len(running) >= limit:
+        if len(running) >= limit or (running and now < self._again_at):
             return None
         if (seconds := self._due[self.source] - now) > 0:
             return None if running or self._cause is None else Wait(seconds, self._cause, self.retries.attempts)
@@ -281,7 +286,7 @@ class BlobDownload:
                 self._due[fetch.source] = now + (error.retry_after_seconds or EXTRA_PAUSE_SECONDS)
                 self._cause = error
             if new_bytes < FLOW_BYTES:
-                self._room, self._room_until = len(self._spread.running), now + EXTRA_PAUSE_SECONDS
+                self._refused_beside(error, now)
             return
         self.source = fetch.source
         self._cause = error
@@ -303,6 +308,15 @@ class BlobDownload:
         # Who was cut goes on; who fell silent may do so again after each few bytes, and others may not.
         silent = isinstance(error, UnreachableError) and error.fault is Fault.STALLED
         self._turn_to([self.source] if new_bytes > 0 and not silent else [*others, self.source])
+
+    def _refused_beside(self, error: HeadwayError, now: float) -> None:
+        """Ask no more at once for a while than were served: those that go on, or as many as have flowed before."""
+        running = len(self._spread.running)
+        seconds = THROTTLED_PAUSE_SECONDS if isinstance(error, ThrottledError) else EXTRA_PAUSE_SECONDS
+        self._room, self._room_until = max(running, self._together), now + seconds
+        if running < self._together:
+            self._again_at = now + AGAIN_SECONDS
+        self._together = running
 
     def _count_refusal(self, error: HeadwayError) -> None:
         """Let a source that serves no ranges be asked for the whole: some of what is held comes again, but it ends."""
