@@ -165,6 +165,20 @@ def test_a_registry_that_ignores_ranges_costs_twice_the_layer_at_the_most(regist
     assert sent(registry) == 240_000 + SIZE
 
 
+def test_of_two_storage_servers_the_one_that_serves_ranges_goes_on(registry: Registry, tmp_path: Path) -> None:
+    with Registry([IMAGE], faults=[layer(CutAfter(300_000), nth=1)]) as one, Registry([IMAGE]) as other:
+        other.faults = [layer(IgnoreRange())]
+        registry.faults = [layer(RedirectTo((one, other, one)[nth - 1].url), nth=nth) for nth in (1, 2, 3)]
+
+        outcome = pull(f"{registry.host}/test/image", tmp_path)
+
+        complete(outcome, tmp_path)
+        assert sent(one) == SIZE
+        assert [each.reply.start for each in asked(other)] == [0]
+        assert len(asked(registry)) == 3
+    assert outcome.retries == {"connection lost": 1, "wrong answer": 1}
+
+
 def test_a_registry_that_ignores_ranges_and_cuts_is_stopped_and_the_bytes_are_kept(
     registry: Registry, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from headway.distribution.backoff import GiveUp, Retries, RetryPolicy, Wait
 from headway.distribution.download import (
     AGAIN_SECONDS,
+    CHEAP_SKIP_BYTES,
     EXTRA_PAUSE_SECONDS,
     THROTTLED_PAUSE_SECONDS,
     Action,
@@ -473,6 +474,24 @@ def test_where_one_request_more_is_refused_there_are_as_many_as_were_served_for_
     assert driver.next() is None
     driver.now = seconds
     driver.fetch()
+
+
+def test_who_sends_everything_for_a_part_is_asked_once_more_before_much_is_skipped() -> None:
+    driver = Driver((0, BIG // 2), size=BIG)
+    fetch = driver.fetch()
+    assert fetch.skip_limit == CHEAP_SKIP_BYTES
+
+    again = driver.end(fetch, fetch.offset, error=RangeIgnoredError("r"), ignored_range=True)
+
+    assert isinstance(again, Fetch)
+    assert (again.offset, again.skip_limit) == (BIG // 2, BIG)
+    assert driver.machine.retries.attempts == 0
+
+
+def test_who_is_known_to_send_everything_is_not_asked_twice() -> None:
+    driver = Driver((0, BIG // 2), size=BIG, whole=[0])
+
+    assert driver.fetch().skip_limit == BIG
 
 
 def test_where_as_many_have_flowed_before_they_are_asked_for_again_a_second_later() -> None:

@@ -38,6 +38,7 @@ EXTRA_PAUSE_SECONDS = 5.0
 THROTTLED_PAUSE_SECONDS = 60.0  # where it is neither a link that breaks nor one bad server of several
 AGAIN_SECONDS = 1.0  # a server may not have noticed yet that a connection before has ended
 REFUSALS_OF_RANGES = 2
+CHEAP_SKIP_BYTES = 256 * 1024  # about what is on its way when a connection is left: skipping so many costs no more
 SAYINGS_OF_SIZE = 3  # a cache or a portal in between may say it once, and not a moment later
 
 
@@ -197,6 +198,8 @@ class BlobDownload:
         # Of a server that ignores ranges, one that is asked beside others is no help at all.
         skips = not self._spread.running and not self._may_serve_ranges(self.source)
         skip_limit = self._size - self._skipped if skips else 0
+        if self.source not in self._whole:  # another server behind its name may serve them: it is asked once more
+            skip_limit = min(skip_limit, CHEAP_SKIP_BYTES)
         return self._begin(*interval, skip_limit, now)
 
     def _may_serve_ranges(self, source: int) -> bool:
@@ -255,7 +258,7 @@ class BlobDownload:
         if not isinstance(ended.error, RangeIgnoredError):
             return False
         ended.error.retryable = self._may_serve_ranges(fetch.source)
-        return not is_known and (bool(self._spread.running) or self._doubts is not None)
+        return not is_known and not (ended.error.retryable and self._doubts is None and not self._spread.running)
 
     def _note(self, fetch: Fetch, ended: Ended) -> None:
         self._edges |= {fetch.offset, fetch.position} - {0, self._size}
