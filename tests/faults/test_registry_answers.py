@@ -290,6 +290,22 @@ def test_a_manifest_that_is_only_said_to_be_compressed_is_taken() -> None:
         assert client.manifest() == IMAGE.blobs[IMAGE.manifest_digest]
 
 
+@pytest.mark.parametrize("effects", [(), (NoContentLength(chunked=True),)], ids=["length", "chunked"])
+def test_a_blob_that_comes_compressed_is_not_blamed_on_its_publisher(effects: tuple[Effect, ...]) -> None:
+    packed = Status(200, {"Content-Encoding": "gzip"}, gzip.compress(BLOB[:-1000]))
+    with world(packed, *effects) as (_, client):
+        _, _, error = client.try_fetch()
+
+        assert "sends the blob encoded as 'gzip', which it was not asked for" in str(error)
+
+
+@pytest.mark.parametrize("effects", [(), (NoContentLength(chunked=True),)], ids=["length", "chunked"])
+def test_a_blob_that_is_only_said_to_be_compressed_is_taken(effects: tuple[Effect, ...]) -> None:
+    with world(SayToo({"Content-Encoding": "gzip"}), *effects) as (_, client):
+        assert client.fetch() == (0, BLOB)
+        assert client.fetch(1000) == (1000, BLOB[1000:])
+
+
 def test_a_manifest_with_another_digest_is_refused() -> None:
     other = images.image([{"a": b"a"}])
     with (

@@ -26,6 +26,21 @@ def media_type_of(exchange: Exchange) -> str:
     return exchange.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
+def is_encoded(exchange: Exchange) -> bool:
+    """Tell whether the body is said to be encoded; some say so of what is compressed by itself."""
+    return _encoding_of(exchange) not in ("", "identity")
+
+
+def encoded(what: str, exchange: Exchange, endpoint: Endpoint) -> MisbehavedError:
+    """Return the error for a body that is encoded, and not only said to be."""
+    said = f"sends {what} encoded as {_encoding_of(exchange)!r}, which it was not asked for (a proxy in between?)"
+    return MisbehavedError(endpoint.host, said)
+
+
+def _encoding_of(exchange: Exchange) -> str:
+    return exchange.headers.get("Content-Encoding", "").strip().lower()
+
+
 def validator_of(exchange: Exchange) -> str:
     """Return what tells this version of a file from others: its ETag, or else when it was last changed (RFC 9110)."""
     return exchange.headers.get("ETag") or exchange.headers.get("Last-Modified") or ""

@@ -14,7 +14,15 @@ from headway.distribution.skipping import RangeRefusedError
 from headway.errors import ChangedMeanwhileError, Fault, HeadwayError, UnreachableError, WrongSizeError
 from headway.oci.descriptor import Descriptor
 from headway.registry.address import quoted
-from headway.registry.answers import captive_portal, content_range, media_type_of, size_beside, validator_of
+from headway.registry.answers import (
+    captive_portal,
+    content_range,
+    encoded,
+    is_encoded,
+    media_type_of,
+    size_beside,
+    validator_of,
+)
 from headway.registry.exchange import Exchange
 from headway.registry.request import Request, Sender
 
@@ -80,6 +88,8 @@ class RegistryBlob:
             raise captive_portal(self._endpoint)
         if self._endpoint.validator not in ("", validator_of(exchange)):
             raise ChangedMeanwhileError(host)
+        if exchange.status == 200 and is_encoded(exchange) and exchange.length not in (None, size):
+            raise encoded("the blob", exchange, self._endpoint)
         if exchange.status == 200:
             self._require_size(exchange.length)
             return 0, size
@@ -107,6 +117,8 @@ class RegistryBlob:
         self._exchange.limit_seconds = self.stall_limit_seconds
         with self._failures_reported():
             data = self._exchange.read()
+            if not data and is_encoded(self._exchange):
+                raise encoded("the blob", self._exchange, self._endpoint)
             if not data:
                 raise UnreachableError(self._endpoint.host, Fault.CUT)
         data = data[: self._left]  # a body without a length may run over; what is behind the blob is not the blob

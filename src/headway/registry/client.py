@@ -27,7 +27,7 @@ from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.oci.reference import Reference, is_tag
 from headway.records import RawManifest
 from headway.registry.address import Address, target_of
-from headway.registry.answers import captive_portal, decode_json, digest_header, media_type_of
+from headway.registry.answers import captive_portal, decode_json, digest_header, encoded, is_encoded, media_type_of
 from headway.registry.auth import Authorizer
 from headway.registry.blob import RegistryBlob
 from headway.registry.credentials import CredentialSource
@@ -135,10 +135,8 @@ class RegistryClient:
             data = exchange.read_up_to(MAX_MANIFEST_BYTES + 1) if announced <= MAX_MANIFEST_BYTES else b""
             if max(announced, len(data)) > MAX_MANIFEST_BYTES:
                 raise InvalidDocumentError(f"the manifest is larger than {MAX_MANIFEST_BYTES} bytes", endpoint.host)
-            encoding = exchange.headers.get("Content-Encoding", "identity").strip().lower()
-            if encoding != "identity" and not data.lstrip().startswith(b"{"):
-                said = f"sends the manifest encoded as {encoding!r}, which it was not asked for (a proxy in between?)"
-                raise MisbehavedError(endpoint.host, said)
+            if is_encoded(exchange) and not data.lstrip().startswith(b"{"):
+                raise encoded("the manifest", exchange, endpoint)
             actual = Digest.of(data, digest.algorithm if digest is not None else "sha256")
             if digest is not None and actual != digest:
                 raise DigestMismatchError("the manifest", digest, actual, endpoint.host)
