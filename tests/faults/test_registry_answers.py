@@ -306,6 +306,11 @@ def test_a_blob_that_is_only_said_to_be_compressed_is_taken(effects: tuple[Effec
         assert client.fetch(1000) == (1000, BLOB[1000:])
 
 
+def test_the_unit_of_a_range_is_bytes_however_it_is_written() -> None:
+    with world(SayToo({"Content-Range": f"Bytes 1000-{SIZE - 1}/{SIZE}"})) as (_, client):
+        assert client.fetch(1000) == (1000, BLOB[1000:])
+
+
 def test_a_manifest_with_another_digest_is_refused() -> None:
     other = images.image([{"a": b"a"}])
     with (

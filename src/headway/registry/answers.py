@@ -17,8 +17,8 @@ from headway.registry.exchange import Exchange
 T = TypeVar("T")
 MAX_REDIRECTS = 10
 _REDIRECTS = {301, 302, 303, 307, 308}
-_UNSATISFIED = re.compile(r"bytes \*/(\d{1,18})\Z")
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
+_UNSATISFIED = re.compile(r"(?i:bytes) \*/(\d{1,18})\Z")
+_CONTENT_RANGE = re.compile(r"(?i:bytes) (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
 
 
 def media_type_of(exchange: Exchange) -> str:
