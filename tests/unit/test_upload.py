@@ -359,16 +359,32 @@ def test_a_registry_that_refuses_every_second_piece_gets_the_blob_in_one() -> No
 
 
 def test_a_registry_that_refuses_whatever_it_is_sent_is_given_up() -> None:
-    machine = upload(patience=600.0)
-    following, tries = opened(machine), 0
-    odd = MisbehavedError("r", "answers HTTP 400")
-    while following == Send(0, 30):
+    machine, odd = upload(patience=600.0), MisbehavedError("r", "answers HTTP 400")
+    assert opened(machine) == Send(0, 30)
+    assert failed(machine, odd) == Ask()
+    assert told(machine, 0) == Send(0, 30)
+    following, tries = failed(machine, odd), 0
+    while following == Open():
         tries += 1
-        following = failed(machine, odd)
-        if following == Ask():
-            following = told(machine, 0)
+        assert after(machine, machine.opened) == Close(whole=True)
+        assert failed(machine, odd) == Look()
+        following = looked(machine, is_there=False)
 
-    assert (tries, following) == (4, GiveUp(odd))
+    assert (tries, following) == (2, GiveUp(odd))
+
+
+def test_a_registry_that_refuses_the_rest_of_what_it_wants_in_one_piece_is_given_up() -> None:
+    machine, odd = sending(upload(patience=600.0), 30), MisbehavedError("r", "answers HTTP 416")
+    assert failed(machine, odd) == Ask()
+    assert told(machine, 30) == Send(30, 60)
+    assert failed(machine, odd) == Open()
+    assert after(machine, machine.opened) == Send(0, SIZE)
+    assert failed(machine, CUT) == Ask()
+    assert told(machine, 20) == Send(20, SIZE)
+    assert failed(machine, odd) == Ask()
+    assert told(machine, 20) == Send(20, SIZE)
+
+    assert failed(machine, odd) == GiveUp(odd)
 
 
 def test_a_registry_that_does_not_close_an_upload_gets_it_anew_once() -> None:

@@ -287,7 +287,9 @@ class BlobUpload:
         self._refusals += 1
         if self._refusals >= MAX_REFUSALS:
             self._give_up(error)
-        elif self._refusals >= REFUSALS_OF_PIECES and send.offset and not self._in_one_piece:
+        elif self._refusals >= REFUSALS_OF_PIECES and not send.offset:
+            self._take_for_whole()
+        elif self._refusals >= REFUSALS_OF_PIECES and not self._in_one_piece:
             self._in_one_piece = True
             self._state = _State.OPEN
         else:
