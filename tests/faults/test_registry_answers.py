@@ -231,6 +231,12 @@ def test_a_length_that_cannot_be_read_is_no_length(length: str) -> None:
         assert client.fetch() == (0, BLOB)
 
 
+def test_where_a_body_comes_in_chunks_a_length_beside_says_nothing() -> None:
+    with world(NoContentLength(chunked=True), SayToo({"Content-Length": "5"})) as (_, client):
+        assert client.fetch() == (0, BLOB)
+        assert client.fetch(1000) == (1000, BLOB[1000:])
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_without_a_length_is_read_to_its_end(*, chunked: bool) -> None:
     with world(NoContentLength(chunked=chunked)) as (_, client):

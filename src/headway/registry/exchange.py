@@ -98,8 +98,9 @@ class Exchange:
 
     @property
     def length(self) -> int | None:
-        """What Content-Length says, None where it says nothing that can be."""
-        text = self.headers.get("Content-Length", "").strip()
+        """What Content-Length says; None where it says nothing that can be, or stands beside chunks (RFC 9112, 6.3)."""
+        is_chunked = "chunked" in self.headers.get("Transfer-Encoding", "").lower()
+        text = "" if is_chunked else self.headers.get("Content-Length", "").strip()
         return int(text) if text.isdecimal() and len(text) <= LENGTH_DIGITS else None
 
     def send(self) -> None:
