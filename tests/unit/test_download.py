@@ -11,10 +11,7 @@ from hypothesis import strategies as st
 
 from headway.distribution.backoff import GiveUp, Retries, RetryPolicy, Wait
 from headway.distribution.download import (
-    AGAIN_SECONDS,
     CHEAP_SKIP_BYTES,
-    EXTRA_PAUSE_SECONDS,
-    THROTTLED_PAUSE_SECONDS,
     Action,
     BlobDownload,
     Commit,
@@ -25,6 +22,7 @@ from headway.distribution.download import (
 from headway.distribution.ranges import Ranges
 from headway.distribution.skipping import RangeIgnoredError, RangeRefusedError, check_skip
 from headway.distribution.spread import Fetch
+from headway.distribution.stream_limit import AGAIN_SECONDS, PAUSE_SECONDS, THROTTLED_PAUSE_SECONDS
 from headway.distribution.suspects import PIECE_BYTES
 from headway.errors import (
     DigestMismatchError,
@@ -459,7 +457,7 @@ def test_a_request_that_is_lost_costs_only_itself() -> None:
 
 @pytest.mark.parametrize(
     ("error", "seconds"),
-    [(UnreachableError("r", Fault.REFUSED), EXTRA_PAUSE_SECONDS), (ThrottledError("r", 1.0), THROTTLED_PAUSE_SECONDS)],
+    [(UnreachableError("r", Fault.REFUSED), PAUSE_SECONDS), (ThrottledError("r", 1.0), THROTTLED_PAUSE_SECONDS)],
 )
 def test_where_one_request_more_is_refused_there_are_as_many_as_were_served_for_a_while(
     error: HeadwayError, seconds: float
@@ -510,7 +508,7 @@ def test_where_as_many_have_flowed_before_they_are_asked_for_again_a_second_late
     driver.fetch()
 
     assert driver.next() is None
-    driver.now = EXTRA_PAUSE_SECONDS
+    driver.now = PAUSE_SECONDS
     driver.fetch()
 
 

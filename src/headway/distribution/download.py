@@ -1,7 +1,8 @@
 """Sans-I/O download of one blob.
 
-Rule 1: every decision about ranges, restarts, sources, repairs and giving up is in this file, in `backoff`, `skipping`
-        and `suspects`; how many streams there may be is decided in `streams`, and where they work in `spread`.
+Rule 1: every decision about ranges, restarts, sources, repairs and giving up is in this file, in `sources`, `backoff`,
+        `skipping` and `suspects`; how many streams there may be is decided in `streams` and `stream_limit`, and where
+        they work in `spread`.
 Rule 2: this file does not know what a URL, a file or a clock is.
 Rule 3: what is held is what the ingest says; the machine never counts bytes by itself.
 Rule 4: nothing held is asked for again before the whole blob was seen to have another digest, and then only as much
@@ -11,8 +12,6 @@ Rule 5: a stream that fails while others go on costs only itself.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Collection
 from enum import Enum, auto
 
@@ -20,8 +19,10 @@ import msgspec
 
 from headway.distribution.backoff import FLOW_BYTES, GiveUp, Retries, Wait
 from headway.distribution.ranges import Ranges
-from headway.distribution.skipping import RangeIgnoredError, RangeRefusedError
+from headway.distribution.skipping import RangeIgnoredError
+from headway.distribution.sources import Sources
 from headway.distribution.spread import Fetch, Spread
+from headway.distribution.stream_limit import PAUSE_SECONDS, StreamLimit
 from headway.distribution.suspects import PIECE_BYTES, most_suspect_first
 from headway.errors import (
     Fault,
@@ -31,15 +32,9 @@ from headway.errors import (
     StoreError,
     ThrottledError,
     UnreachableError,
-    WrongSizeError,
 )
 
-EXTRA_PAUSE_SECONDS = 5.0
-THROTTLED_PAUSE_SECONDS = 60.0  # where it is neither a link that breaks nor one bad server of several
-AGAIN_SECONDS = 1.0  # a server may not have noticed yet that a connection before has ended
-REFUSALS_OF_RANGES = 2
 CHEAP_SKIP_BYTES = 256 * 1024  # about what is on its way when a connection is left: skipping so many costs no more
-SAYINGS_OF_SIZE = 3  # a cache or a portal in between may say it once, and not a moment later
 
 
 class Verify(msgspec.Struct, frozen=True):
@@ -100,25 +95,17 @@ class BlobDownload:
         whole: Sources that are known to ignore ranges.
 
     Attributes:
-        source: Index of the source that is asked now.
         retries: As given.
     """
 
     def __init__(self, size: int, held: Ranges, *, sources: int, retries: Retries, whole: Collection[int] = ()) -> None:
         self._size = size
         self._held = held
-        self.source = 0
-        self._due = [-math.inf] * sources  # when each may be asked again; infinity where it will not mend
-        self._whole = set(whole)
-        self._ranged: set[int] = set()  # sources that have served a range
-        self._refusals: Counter[int] = Counter()  # of ranges, by source
-        self._sizes: Counter[tuple[int, int]] = Counter()  # wrong ones that were said, by source, without a new byte
+        self._sources = Sources(sources, whole)
         self.retries = retries
         self._state = _State.FETCHING
         self._spread = Spread(size)
-        self._room, self._room_until = 1, -math.inf  # how many requests the source took, and until when that counts
-        self._together = 0  # how many have flowed at once since one was refused
-        self._again_at = -math.inf  # when there may be as many once more
+        self._stream_limit = StreamLimit()
         self._skipped = 0
         self._edges = {offset for interval in held for offset in interval} - {0, size}
         self._doubts: list[tuple[int, int]] | None = None  # None until the digest was wrong
@@ -127,7 +114,6 @@ class BlobDownload:
         self._changed = False  # since the digest was last compared
         self._check_bytes = PIECE_BYTES
         self._cause: HeadwayError | None = None
-        self._failures: dict[int, HeadwayError] = {}  # by source, those since the last new byte
         self._error: HeadwayError | None = None
 
     @property
@@ -136,9 +122,14 @@ class BlobDownload:
         return self._spread.running
 
     @property
+    def source(self) -> int:
+        """Index of the source that is asked now."""
+        return self._sources.current
+
+    @property
     def failures(self) -> list[HeadwayError]:
         """Why each source was left that has been since the last new byte, the latest last."""
-        return list(self._failures.values())
+        return list(self._sources.failures.values())
 
     def next_action(self, *, now: float, streams: int = 1) -> Action | None:
         """Return an action to perform now; None where there is nothing to do before a report, or before time passes.
@@ -168,18 +159,18 @@ class BlobDownload:
         if not running and self._is_to_be_verified():
             self._state = _State.VERIFYING
             return Verify()
-        self._together = max(self._together, sum(fetch.position > fetch.offset for fetch in running))
+        self._stream_limit.flow(sum(fetch.position > fetch.offset for fetch in running))
         limit = self._limit(now, streams)
-        if len(running) >= limit or (running and now < self._again_at):
+        if len(running) >= limit or (running and not self._stream_limit.may_add(now=now)):
             return None
-        if (seconds := self._due[self.source] - now) > 0:
+        if (seconds := self._sources.seconds_until_due(now)) > 0:
             return None if running or self._cause is None else Wait(seconds, self._cause, self.retries.attempts)
         return self._fetch(now, limit)
 
     def _limit(self, now: float, streams: int) -> int:
-        if self.source in self._whole or self._doubts is not None:
+        if self._sources.ignores_ranges or self._doubts is not None:
             return 1
-        return min(streams, self._room) if now < self._room_until else streams
+        return self._stream_limit.most(streams, now=now)
 
     def _is_to_be_verified(self) -> bool:
         if self._doubts is None:
@@ -188,7 +179,7 @@ class BlobDownload:
 
     def _fetch(self, now: float, streams: int) -> Fetch | None:
         if self._doubts is not None:
-            if self.source in self._whole and len(self._doubts) > 1:
+            if self._sources.ignores_ranges and len(self._doubts) > 1:
                 self._doubts = [(0, self._size)]  # in front of each piece it would send all that lies before
             start, end = self._doubts[0]
             return self._begin(start, end, self._size - self._skipped, now, check_bytes=self._check_bytes)
@@ -198,16 +189,16 @@ class BlobDownload:
         # Of a server that ignores ranges, one that is asked beside others is no help at all.
         skips = not self._spread.running and not self._may_serve_ranges(self.source)
         skip_limit = self._size - self._skipped if skips else 0
-        if self.source not in self._whole:  # another server behind its name may serve them: it is asked once more
+        if not self._sources.ignores_ranges:  # another server behind its name may serve them: it is asked once more
             skip_limit = min(skip_limit, CHEAP_SKIP_BYTES)
         return self._begin(*interval, skip_limit, now)
 
     def _may_serve_ranges(self, source: int) -> bool:
         """Tell whether another of the servers behind a source is worth waiting for: it has served ranges before."""
-        return source in self._ranged and not self.retries.is_out_of_attempts
+        return self._sources.has_served_ranges(source) and not self.retries.is_out_of_attempts
 
     def _begin(self, start: int, end: int, skip_limit: int, now: float, *, check_bytes: int = 0) -> Fetch:
-        without_range = self._refusals[self.source] >= REFUSALS_OF_RANGES
+        without_range = self._sources.refuses_ranges
         fetch = Fetch(self.source, start, end, skip_limit, check_bytes=check_bytes, without_range=without_range)
         return self._spread.begin(fetch, now)
 
@@ -238,8 +229,7 @@ class BlobDownload:
         self.retries.progressed(new_bytes, flowed_bytes=ended.flowed_bytes, seconds=ended.seconds, now=now)
         self._note(fetch, ended)
         if new_bytes > 0:
-            self._failures.clear()
-            self._sizes.clear()
+            self._sources.brought()
         if fetch.position >= fetch.end:
             error = None  # it was at its end, or others had taken over all that was before it
         elif error is None and new_bytes == 0:
@@ -251,10 +241,9 @@ class BlobDownload:
         """Take note of what a source does with ranges; tell whether the request was good for nothing else."""
         if not ended.ignored_range:
             if fetch.position > fetch.offset > 0:
-                self._ranged.add(fetch.source)
+                self._sources.served_range(fetch.source)
             return False
-        is_known = fetch.source in self._whole
-        self._whole.add(fetch.source)
+        is_known = self._sources.ignored_range(fetch.source)
         if not isinstance(ended.error, RangeIgnoredError):
             return False
         ended.error.retryable = self._may_serve_ranges(fetch.source)
@@ -282,22 +271,20 @@ class BlobDownload:
         if isinstance(error, StoreError):
             self._give_up(error)  # another request would fill no disk less
             return
-        self._failures.pop(fetch.source, None)
-        self._failures[fetch.source] = error
+        self._sources.failed(fetch.source, error)
         if self._spread.running:
             if isinstance(error, ThrottledError):
-                self._due[fetch.source] = now + (error.retry_after_seconds or EXTRA_PAUSE_SECONDS)
+                self._sources.ask_from(fetch.source, now + (error.retry_after_seconds or PAUSE_SECONDS))
                 self._cause = error
             if new_bytes < FLOW_BYTES:
-                self._refused_beside(error, now)
+                self._stream_limit.refused(error, running=len(self._spread.running), now=now)
             return
-        self.source = fetch.source
+        self._sources.current = fetch.source
         self._cause = error
-        self._count_refusal(error)
-        self._count_size(error)
-        others = self._others() if self._unmended is None else self._who_said_less()
+        self._sources.count(error, may_serve_ranges=self._may_serve_ranges(fetch.source))
+        others = self._sources.others() if self._unmended is None else self._who_said_less()
         if not error.retryable and others:
-            self._due[self.source] = math.inf  # the next source may have the blob all the same
+            self._sources.leave(self.source)  # the next source may have the blob all the same
             self._turn_to(others)
             return
         decision = self.retries.failed(error, now=now, brought_bytes=new_bytes > 0)
@@ -307,50 +294,21 @@ class BlobDownload:
         if isinstance(decision, GiveUp):
             self._give_up(decision.error)
             return
-        self._due[self.source] = max(self._due[self.source], now + decision.seconds)
+        self._sources.not_before(self.source, now + decision.seconds)
         # Who was cut goes on; who fell silent may do so again after each few bytes, and others may not.
         silent = isinstance(error, UnreachableError) and error.fault is Fault.STALLED
         self._turn_to([self.source] if new_bytes > 0 and not silent else [*others, self.source])
 
-    def _refused_beside(self, error: HeadwayError, now: float) -> None:
-        """Ask no more at once for a while than were served: those that go on, or as many as have flowed before."""
-        running = len(self._spread.running)
-        seconds = THROTTLED_PAUSE_SECONDS if isinstance(error, ThrottledError) else EXTRA_PAUSE_SECONDS
-        self._room, self._room_until = max(running, self._together), now + seconds
-        if running < self._together:
-            self._again_at = now + AGAIN_SECONDS
-        self._together = running
-
-    def _count_refusal(self, error: HeadwayError) -> None:
-        """Let a source that serves no ranges be asked for the whole: some of what is held comes again, but it ends."""
-        if isinstance(error, RangeRefusedError) and not self._may_serve_ranges(self.source):
-            self._refusals[self.source] += 1
-            if self._refusals[self.source] >= REFUSALS_OF_RANGES:
-                self._whole.add(self.source)
-
-    def _count_size(self, error: HeadwayError) -> None:
-        """Let a source be left that says the same wrong size each time: what it has is not this blob."""
-        if isinstance(error, WrongSizeError):
-            said = self.source, error.size
-            self._sizes[said] += 1
-            error.retryable = self._sizes[said] < SAYINGS_OF_SIZE
-
-    def _others(self) -> list[int]:
-        """Return the sources that may have the blob, those behind this one first, without this one."""
-        count = len(self._due)
-        order = [(self.source + step) % count for step in range(1, count)]
-        return [source for source in order if self._due[source] < math.inf]
-
     def _turn_to(self, sources: list[int]) -> None:
         """Ask the one that may be asked soonest next."""
-        self.source = min(sources, key=lambda source: self._due[source])
+        self._sources.turn_to(sources)
         if self._unmended is not None:
             self._doubts = list(self._said[self.source].gaps(self._size))
 
     def returned(self, failure: HeadwayError, *, now: float) -> None:
         """Report that the source that one of `failures` is of can be connected to again: it is asked now."""
-        source = next(source for source, error in self._failures.items() if error is failure)
-        self._due[source] = now
+        source = next(source for source, error in self._sources.failures.items() if error is failure)
+        self._sources.ask_from(source, now)
         self._turn_to([source])
 
     def verified(self, *, error: HeadwayError | None, failed_at: int | None = None) -> None:
@@ -370,7 +328,7 @@ class BlobDownload:
             return
         if self._doubts is None:
             self._doubts = most_suspect_first(self._size, failed_at=failed_at, edges=self._edges)
-            self._turn_to(self._others() or [self.source])
+            self._turn_to(self._sources.others() or [self.source])
         else:
             self._check_bytes *= 2  # so that what is wrong everywhere is not hashed for each of its pieces
         self._cause = error
@@ -389,7 +347,7 @@ class BlobDownload:
 
     def _who_said_less(self) -> list[int]:
         """Return the other sources that have not sent or compared every byte."""
-        return self._unsaid_by(self._others())
+        return self._unsaid_by(self._sources.others())
 
     def _unsaid_by(self, sources: list[int]) -> list[int]:
         return [source for source in sources if next(self._said[source].gaps(self._size), None) is not None]
