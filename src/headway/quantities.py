@@ -27,6 +27,7 @@ def parse_duration(text: str) -> float:
 
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([kKMGT]?)(iB|B)?\Z")
+_MOST = 1 << 63  # of what JSON and SQLite can hold
 _POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -40,7 +41,9 @@ def parse_size(text: str) -> int:
     if found is None or (found[3] == "iB" and not found[2]):
         raise InvalidSettingError(f"invalid size {text!r}: write 500k, 2M, 1.5G or 512MiB")
     unit: int = (1024 if found[3] == "iB" else 1000) ** _POWERS[found[2]]
-    return round(float(found[1]) * unit)
+    if (size := float(found[1]) * unit) >= _MOST:
+        raise InvalidSettingError(f"invalid size {text!r}: it is larger than any that there is")
+    return round(size)
 
 
 _PRIORITIES = {"low": -10, "normal": 0, "high": 10}
