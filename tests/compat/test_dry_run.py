@@ -13,7 +13,7 @@ from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.faults.link import Link
 from tests.faults.registry import Registry
-from tests.faults.story import CutAfter, RateLimit, Status
+from tests.faults.story import CutAfter, IgnoreRange, RateLimit, Status
 from tests.faults.story import Fault as On
 
 BASE = images.noise_layer(400_000, seed=1)
@@ -125,6 +125,16 @@ def test_an_unfinished_download_counts_for_what_it_holds(cli: Cli) -> None:
 
     assert "unfinished since" in done.stdout
     assert 0 < left < BASE_BYTES
+
+
+def test_a_fast_link_brings_hardly_more_than_a_budget(tmp_path: Path) -> None:
+    image = images.image([images.noise_layer(40_000_000, seed=6)])
+    faults = [On(IgnoreRange(), kind="blob"), On(CutAfter(30_000_000), kind="blob", digest=image.layers[0], nth=1)]
+    with Registry([image], faults=faults) as registry, Link(target=registry.address) as link:
+        done = Cli(tmp_path / "root")("pull", "--max-bytes", "41M", f"{link.host}/test/image")
+
+        assert done.returncode == 76
+        assert link.bytes_down < 47_500_000  # what a socket buffers is 6 MB at the most
 
 
 def test_what_would_cost_more_than_the_budget_is_not_begun(cli: Cli, registry: Registry) -> None:

@@ -39,6 +39,30 @@ async def test_who_is_cancelled_within_a_budget_is_cancelled() -> None:
             await work()
 
 
+async def test_who_has_spent_a_budget_stands_still_until_its_errand_is_stopped() -> None:
+    meter, asked = Meter(), 0
+    budget = Budget(meter, 100)
+
+    def is_over() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 3
+
+    budget.wait(is_over=is_over)
+    meter.received_bytes = 101
+
+    async def work() -> None:
+        async with budget.kept():
+            budget.wait(is_over=is_over)
+            await asyncio.sleep(60)
+
+    with pytest.raises(OverBudgetError):
+        await work()
+    budget.wait(is_over=is_over)
+
+    assert asked == 3
+
+
 async def test_what_spends_the_budget_is_stopped() -> None:
     meter = Meter()
 

@@ -17,10 +17,12 @@ from headway.distribution.spread import Fetch
 from headway.distribution.streams import Streams
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
+from headway.service.budget import Budget
 from headway.service.fetches import Fetches
 from headway.service.own_limits import OwnLimits, keeping_to
 from headway.service.shared_rate import SharedRate
 from headway.service.tools import Source
+from tests.contract.test_budget import Meter
 from tests.contract.test_receiver import BLOB, Body, ingest_with, tools
 from tests.fakes.simulated_registry import SimulatedRegistry
 
@@ -134,7 +136,7 @@ async def test_what_comes_while_a_rate_is_kept_to_is_no_evidence_for_more_stream
 
 
 async def test_a_pull_with_a_budget_keeps_to_one_stream_for_a_blob() -> None:
-    with keeping_to(OwnLimits(has_budget=True)):
+    with keeping_to(OwnLimits(budget=Budget(Meter(), 1))):
         async with flowing(SharedRate(0)) as flow:
             assert set(flow.shares(range(40), 500_000)) == {1}
 

@@ -223,10 +223,10 @@ class _Command:
         """Bring images within a budget; what it does not suffice for is not begun."""
         planner = self._puller.planner()
         try:
-            plans = [await planner.plan(request, self._view.report) for request in requests]
-            budget.check(sum(plan.crossing for plan in plans))
             async with budget.kept():
-                with keeping_to(OwnLimits(has_budget=True)):
+                with keeping_to(OwnLimits(budget=budget)):
+                    plans = [await planner.plan(request, self._view.report) for request in requests]
+                    budget.check(sum(plan.crossing for plan in plans))
                     return await bring(requests)
         except HeadwayError as error:
             return [(requests[0], error)]

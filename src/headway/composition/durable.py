@@ -90,19 +90,18 @@ async def command_pulls(puller: Puller, store: PullStore, spell: Spell) -> Async
 def bringing(puller: Puller, spell: Spell) -> Bring:
     """Return what brings an image that is wished for."""
 
-    def own_limits_of(wish: Wish) -> OwnLimits:
-        has_budget = wish.max_bytes is not None or own_limits().has_budget
-        limits = OwnLimits(attempts=wish.attempts, patience=wish.patience, has_budget=has_budget)
+    def own_limits_of(wish: Wish, budget: Budget | None) -> OwnLimits:
+        limits = OwnLimits(attempts=wish.attempts, patience=wish.patience, budget=budget or own_limits().budget)
         if not wish.rate:
             return limits
         return msgspec.structs.replace(limits, rate=SharedRate(wish.rate, over=puller.tools.rate), slots=Slots(1))
 
     async def bring(wish: Wish, login: Credentials | None, report: Report) -> PullDone:
         request, charged = spell(wish, login), account()
-        with keeping_to(own_limits_of(wish)):
-            if wish.max_bytes is None or charged is None:
+        budget = None if wish.max_bytes is None or charged is None else Budget(charged, wish.max_bytes, began=0)
+        with keeping_to(own_limits_of(wish, budget)):
+            if budget is None:
                 return await puller.pull(request, report)
-            budget = Budget(charged, wish.max_bytes, began=0)
             return await _within(budget, puller, request, report)
 
     return bring
@@ -110,8 +109,8 @@ def bringing(puller: Puller, spell: Spell) -> Bring:
 
 async def _within(budget: Budget, puller: Puller, request: PullRequest, report: Report) -> PullDone:
     """Bring an image within a budget; what it does not suffice for is not begun."""
-    plan = await puller.planner().plan(request, report)
-    budget.check(plan.crossing)
     async with budget.kept():
+        plan = await puller.planner().plan(request, report)
+        budget.check(plan.crossing)
         done = await puller.pull(request, report)
     return done  # noqa: RET504  # the block may end otherwise than by returning

@@ -1,13 +1,15 @@
 """How many bytes an errand may take off the network.
 
 Rule 1: what would exceed the budget is refused before a layer is asked for.
-Rule 2: what exceeds it all the same (bytes lost on the way) stops there; what has arrived is kept.
+Rule 2: what exceeds it all the same (bytes lost on the way) stops there: who has received its last byte stands still
+        until it is stopped, so that no fast link brings more meanwhile. What has arrived is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -15,6 +17,7 @@ from headway.errors import OverBudgetError
 from headway.service.together import one_error
 
 CHECK_SECONDS = 0.1
+_LOOK_SECONDS = 0.02
 
 
 class Counting(Protocol):
@@ -38,6 +41,7 @@ class Budget:
         self._meter = meter
         self._limit = limit
         self._began = meter.received_bytes if began is None else began
+        self._is_kept = False
 
     @property
     def spent(self) -> int:
@@ -52,6 +56,15 @@ class Budget:
         """
         if self.spent + crossing > self._limit:
             raise OverBudgetError(self._limit, self.spent, crossing)
+
+    def wait(self, *, is_over: Callable[[], bool]) -> None:
+        """Wait, where the budget is spent, until its errand is stopped: nobody else is held up by it then.
+
+        Args:
+            is_over: Asked meanwhile: whether nobody wants any more bytes.
+        """
+        while self._is_kept and self.spent > self._limit and not is_over():
+            time.sleep(_LOOK_SECONDS)
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
@@ -71,6 +84,7 @@ class Budget:
             over = True
             task.cancel()
 
+        self._is_kept = True
         try:
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(watch())
@@ -84,5 +98,7 @@ class Budget:
                     watching.cancel()
         except BaseExceptionGroup as errors:
             raise one_error(errors) from None
+        finally:
+            self._is_kept = False
         if over:
             raise OverBudgetError(self._limit, self.spent, 0)

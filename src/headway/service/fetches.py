@@ -72,7 +72,7 @@ class Fetches:
             self._tools.streams.showed_nothing()
         streams = self._streams(source)
         # More would bring no more of a rate, and of a budget they would waste what their ends have on the way.
-        is_limited = rate_over(self._tools.rate).rate is not None or own_limits().has_budget
+        is_limited = rate_over(self._tools.rate).rate is not None or own_limits().budget is not None
         streams.report(
             id(self),
             open_streams=len(self._running),

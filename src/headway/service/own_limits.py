@@ -12,6 +12,7 @@ from contextvars import ContextVar
 import msgspec
 
 from headway.distribution.backoff import RetryPolicy
+from headway.service.budget import Budget
 from headway.service.shared_rate import SharedRate
 from headway.service.slots import Slots
 
@@ -25,7 +26,7 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
         attempts: Consecutive attempts, in total, that brought no new byte; None for the process's.
         patience: Seconds without a new byte after which it is given up once these are used up; None for the process's.
         rate: What it keeps to, which lies over the process's; None for that.
-        has_budget: Whether there is an end to the bytes that may come.
+        budget: How many bytes may come; None where there is no end to them.
         slots: How many of its layers may come at once, beside the process's limit: what holds itself back takes no more
             than one place from others, for as long as that takes.
     """
@@ -33,7 +34,7 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int | None = None
     patience: float | None = None
     rate: SharedRate | None = None
-    has_budget: bool = False
+    budget: Budget | None = None
     slots: Slots = msgspec.field(default_factory=lambda: Slots(_ANY_NUMBER))
 
     def policy(self, of_process: RetryPolicy) -> RetryPolicy:

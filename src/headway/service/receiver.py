@@ -9,7 +9,7 @@ from headway.distribution.spread import Fetch
 from headway.errors import Fault, HeadwayError, UnreachableError
 from headway.interfaces.content import Ingest
 from headway.interfaces.registries import BlobStream
-from headway.service.own_limits import rate_over
+from headway.service.own_limits import own_limits, rate_over
 from headway.service.tools import TransferTools
 
 
@@ -38,6 +38,7 @@ class Receiver:
         self._ingest = ingest
         self._tools = tools
         self._rate = rate_over(tools.rate)
+        self._budget = own_limits().budget
         self._host = host
         self._clock = clock = tools.clock
         self._is_over = False
@@ -80,6 +81,7 @@ class Receiver:
     def _receive(self) -> None:
         wanted = self.fetch.end - self.fetch.offset
         self._paid = self._rate.prepay(wanted, is_over=lambda: self._is_over)
+        self._keep_to_budget()
         start = self.stream.open()
         self._ignored_range = start < self.fetch.offset
         to_skip = check_skip(self.fetch, start, self._host)
@@ -106,6 +108,7 @@ class Receiver:
             if data := data[skip : skip + max(0, self._end() - fetch.position)]:
                 self._take(data)
             self._keep_to_rate(received)
+            self._keep_to_budget()
             watch.paused(now=clock())  # what our disk and a rate limit took is not the link's silence
             if slow:
                 raise UnreachableError(self._host, Fault.STALLED, "far slower than this link has been")
@@ -115,6 +118,11 @@ class Receiver:
         unpaid = max(0, self.fetch.end - self.fetch.position - self._paid)
         before = max(0, self.fetch.end - self.fetch.position + received - self._paid)
         self._rate.wait(before - unpaid, is_over=lambda: self._is_over)
+
+    def _keep_to_budget(self) -> None:
+        """Take nothing more where a budget is spent; others who wait for the same bytes go on behind its errand."""
+        if self._budget is not None:
+            self._budget.wait(is_over=lambda: self._is_over)
 
     def _end(self) -> int:
         return self.fetch.end if self._stop_at is None else min(self.fetch.end, self._stop_at)
