@@ -798,6 +798,7 @@ def test_a_pull_is_planned_on_a_read_only_disk_and_not_begun(registry: Registry,
     with read_only(here, tmp_path / "mounted") as mounted:
         headway = Cli(mounted.data_root, environment={"TMPDIR": str(aside)})
         planned = headway("pull", "--dry-run", name, f"{name}:two")
+        told = json.loads(headway("pull", "--dry-run", "--format", "json", f"{name}:two").stdout)
         refused = headway("pull", f"{name}:two")
 
     first, _, rest = planned.stdout.partition("\n")
@@ -806,6 +807,7 @@ def test_a_pull_is_planned_on_a_read_only_disk_and_not_begun(registry: Registry,
     assert "in " + name in rest.partition(":two  ")[2]  # the layer that both have
     assert rest.endswith("; nothing of it can be kept: the data root is read-only.\n")
     assert (refused.returncode, "its file system is read-only" in refused.stderr) == (1, True)
+    assert told["total"]["crossing"] - told["total"]["to_fetch"] > told["asked"]["received_bytes"]  # once more
     assert list(aside.iterdir()) == []
 
 

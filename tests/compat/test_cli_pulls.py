@@ -30,7 +30,19 @@ LARGE_BYTES = 3 * MB
 SLOW = MB // 10
 SOME = MB // 20
 """Bytes that come within a second of a slow link."""
-NAMES = ("planned", "limited", "beside", "left", "killed", "detached", "changed", "displaced", "restarted", "needed")
+NAMES = (
+    "planned",
+    "limited",
+    "asking",
+    "beside",
+    "left",
+    "killed",
+    "detached",
+    "changed",
+    "displaced",
+    "restarted",
+    "needed",
+)
 LARGE = [images.image([images.noise_layer(LARGE_BYTES, seed=seed)], tag=tag) for seed, tag in enumerate(NAMES)]
 
 
@@ -316,6 +328,28 @@ def test_a_pull_has_limits_of_its_own(scene: Scene, tmp_path: Path) -> None:
     assert json.loads(scene.cli("pulls", "show", pull_id).stdout)["Receipt"]["received"] < 3_100_000
 
 
+def test_what_others_receive_meanwhile_is_no_part_of_what_a_plan_has_cost(scene: Scene) -> None:
+    name = scene.large("asking")
+    with scene.slow():
+        pull_id = scene.cli("pull", "--detach", name).stdout.strip()
+        wait_until(lambda: scene.link.bytes_down > SOME)
+        asked = [json.loads(scene.cli("pull", "--dry-run", "--format=json", scene.small).stdout)["asked"] for _ in "12"]
+    scene.cli("pulls", "cancel", pull_id)
+
+    assert asked[1]["requests"] == 1
+    assert asked[1]["received_bytes"] < 1000
+
+
+def test_a_daemon_believes_nobody_who_says_what_a_tag_stands_for(scene: Scene) -> None:
+    other = LARGE[0].manifest_digest
+    wish = json.dumps({"reference": scene.small, "digest": other, "max_bytes": 9 * MB}).encode()
+    told = scene.running.ask("POST", "/headway/pulls", body=wish)
+
+    assert told.status == 200
+    assert SMALL.manifest_digest in told.body.decode()
+    assert other not in told.body.decode()
+
+
 def test_a_pull_and_its_state_survive_the_daemon() -> None:
     with opened() as scene:
         name = scene.large("restarted")
@@ -345,6 +379,7 @@ def test_a_pull_and_its_state_survive_the_daemon() -> None:
         (("pulls", "priority", "0", "soon"), "invalid priority 'soon': write low, normal, high or a number"),
         (("pull", "--max-download-attempts=0", "a"), "invalid max download attempts: 0"),
         (("pull", "--all-tags", "--max-bytes=1M", "a"), "--max-bytes through a daemon is for tags that are named"),
+        (("pull", "--detach", "--max-bytes=1M", "a", "b"), "--max-bytes with --detach is for one image: name them one"),
         (("pull", "--unfinished-max-age=1h", "a"), "--unfinished-max-age is about every unfinished download"),
         (("pull", "--priority", "soon", "a"), "invalid priority 'soon'"),
         (("pull", "--detach", "--format", "json", "a"), "--format json tells how pulls end: --detach does not wait"),

@@ -57,12 +57,14 @@ class Bringer:
 
     Attributes:
         asked: What it was asked for, in order, with the login.
+        digests: What it was told that each reference stands for, in the same order.
         stopped: What it was stopped at.
         late: Bytes that still come while it is being stopped.
         reports: Who is told of each attempt.
     """
 
     asked: list[tuple[str, Credentials | None]] = field(default_factory=list)
+    digests: list[Digest | None] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     late: int = 0
     reports: dict[str, Report] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Bringer:
 
     async def __call__(self, wish: Wish, login: Credentials | None, report: Report) -> PullDone:
         self.asked.append((wish.reference, login))
+        self.digests.append(wish.digest)
         self.reports[wish.reference] = report
         report(PullStarted(wish.reference, DONE.digest, "linux/amd64", ((LAYER, 100),)))
         report(LayerProgress(LAYER, Phase.DOWNLOADING, held=40, size=100, received=41))
@@ -178,6 +181,22 @@ async def test_a_pull_has_an_id_and_a_record_and_comes_to_its_end() -> None:
     assert (running.state, running.held, running.size) == (S.RUNNING, 40, 100)
     assert done == DONE
     assert (complete.state, complete.image_id, complete.digest) == (S.COMPLETE, DONE.image_id, DONE.digest)
+
+
+async def test_what_a_plan_has_found_holds_for_one_attempt_and_is_in_no_record() -> None:
+    planned, found = msgspec.structs.replace(EDGE, digest=DONE.digest), DONE.digest
+    async with process(MemoryPullStore()) as scene:
+        for wish in (planned, EDGE, planned):
+            async with client(scene.pulls, wish) as watching:
+                recorded = (await scene.pulls.list())[0].wish
+                await watching.leave()
+        async with client(scene.pulls, EDGE), client(scene.pulls, planned):
+            await scene.pulls.pause((await scene.pulls.list())[0].pull_id)
+            await scene.pulls.resume((await scene.pulls.list())[0].pull_id)
+            await settled()
+
+    assert scene.bringer.digests == [found, None, found, None, None]
+    assert recorded.digest is None
 
 
 async def test_a_client_that_leaves_pauses_its_pull_and_the_same_command_goes_on_with_it() -> None:

@@ -112,7 +112,7 @@ def _totals(plans: Sequence[PullPlan]) -> list[str]:
     crossing = sum(plan.crossing for plan in plans)
     unpacked = sum(plan.forecast.unpacked for plan in plans)
     estimate = f"about {size(unpacked)} unpacked (estimate: {plans[0].forecast.basis}); " if unpacked else ""
-    wire = f"{crossing:,} bytes with the headers of the answers"
+    wire = f"at most {crossing:,} bytes with the headers of the answers"
     return [
         f"to fetch  {size(to_fetch)} of {size(whole)}   ({wire}){_time(plans)}",
         f"disk      {size(to_fetch)} more while fetching; {estimate}{size(plans[0].space.bytes)} free",

@@ -194,12 +194,14 @@ async def _plan(puller: Puller, requests: list[PullRequest], view: View, options
         except HeadwayError as error:
             errors.append(error)
     view.close()
-    asked = {"requests": puller.meter.requests, "received_bytes": puller.meter.received_bytes}
-    return say_plans(plans, errors, asked, options, is_kept=is_kept)
+    if not is_kept:  # the documents will cross again
+        plans = [msgspec.structs.replace(e, crossing=e.crossing + e.asked - e.question) for e in plans]
+    return say_plans(plans, errors, planner.asked, options, is_kept=is_kept)
 
 
 def _spelled_out(settings: Settings, wish: Wish, _: Credentials | None) -> PullRequest:
-    return pull_request(settings, Reference.parse(wish.reference), wish.platform)
+    request = pull_request(settings, Reference.parse(wish.reference), wish.platform)
+    return msgspec.structs.replace(request, found=wish.digest)
 
 
 _Bring = Callable[[list[PullRequest]], Awaitable[list[Outcome]]]
@@ -226,8 +228,9 @@ class _Command:
             async with budget.kept():
                 with keeping_to(OwnLimits(budget=budget)):
                     plans = [await planner.plan(request, self._view.report) for request in requests]
-                    budget.check(sum(plan.crossing for plan in plans))
-                    return await bring(requests)
+                    budget.check(sum(plan.least for plan in plans))
+                    planned = zip(requests, plans, strict=True)
+                    return await bring([msgspec.structs.replace(each, found=plan.digest) for each, plan in planned])
         except HeadwayError as error:
             return [(requests[0], error)]
 
@@ -253,7 +256,7 @@ class _Command:
         return outcomes
 
     async def _outcome(self, request: PullRequest) -> Outcome:
-        wish = Wish(reference=str(request.reference), platform=str(request.platform))
+        wish = Wish(reference=str(request.reference), platform=str(request.platform), digest=request.found)
         try:
             return request, await self._pulls.pull(wish, self._view.report)
         except HeadwayError as error:

@@ -31,6 +31,7 @@ from headway.interfaces.pulls import Wish
 from headway.oci.reference import DOCKER_HUB, Reference
 from headway.quantities import parse_duration, parse_priority, parse_size
 from headway.service.plan_requests import Planned, PlanRequest, Plans
+from headway.service.planning import PullPlan
 from headway.service.progress import PullEvent
 from headway.service.remote_image import PullRequest
 from headway.settings import Settings
@@ -110,16 +111,20 @@ class RemotePull:
             return wishes
         limit = parse_size(self._options.max_bytes)
         plans = self._planned(requests)
-        crossing = [_crossing(planned) for planned in plans.planned]
-        spare = limit - plans.asked["received_bytes"] - sum(crossing)
-        if spare < 0:
-            raise OverBudgetError(limit, plans.asked["received_bytes"], sum(crossing))
+        made = [_made(planned) for planned in plans.planned]
+        asked = plans.asked["received_bytes"]
+        least = sum(plan.least for plan in made)
+        if asked + least > limit:
+            raise OverBudgetError(limit, asked, least)
+        spare, doubtful = limit - asked - least, sum(plan.doubtful for plan in made)
         return [
-            msgspec.structs.replace(wish, max_bytes=cost + spare // len(wishes))
-            for wish, cost in zip(wishes, crossing, strict=True)
+            msgspec.structs.replace(wish, max_bytes=plan.least + spare * plan.doubtful // doubtful, digest=plan.digest)
+            for wish, plan in zip(wishes, made, strict=True)
         ]
 
     def _start(self, requests: Sequence[PullRequest]) -> int:
+        if self._options.max_bytes is not None and len(requests) > 1:  # none of them waits for another to pay
+            raise InvalidSettingError("--max-bytes with --detach is for one image: name them one by one")
         self._view.close()
         for request, wish in zip(requests, self._wishes(requests), strict=True):
             record = self._pulls.start(wish, self._login(request.reference))
@@ -129,18 +134,21 @@ class RemotePull:
         return DONE
 
     def _together(self, requests: Sequence[PullRequest]) -> Iterator[Outcome]:
-        ended: SimpleQueue[Outcome] = SimpleQueue()
         try:
-            wishes = self._wishes(requests)
+            wanted = list(zip(requests, self._wishes(requests), strict=True))
         except HeadwayError as error:
             yield requests[0], error
             return
-        for request, wish in zip(requests, wishes, strict=True):
-            threading.Thread(
-                target=lambda *each: ended.put(self._ended(*each)), args=(request, wish), daemon=True
-            ).start()
-        outcomes = dict([ended.get() for _ in requests])
-        yield from ((request, outcomes[request]) for request in requests)
+        # With a budget in turns: a layer that several of them need is in the plan of the first, which is to pay for it.
+        for at_once in [wanted] if self._options.max_bytes is None else [[each] for each in wanted]:
+            yield from self._all_ended(at_once)
+
+    def _all_ended(self, wanted: Sequence[tuple[PullRequest, Wish]]) -> Iterator[Outcome]:
+        ended: SimpleQueue[Outcome] = SimpleQueue()
+        for each in wanted:
+            threading.Thread(target=lambda *each: ended.put(self._ended(*each)), args=each, daemon=True).start()
+        outcomes = dict([ended.get() for _ in wanted])
+        yield from ((request, outcomes[request]) for request, _ in wanted)
 
     def _each_tag(self, requests: Sequence[PullRequest]) -> Iterator[Outcome]:
         for request in requests:
@@ -185,11 +193,11 @@ class RemotePull:
         return self._logins(reference.repository)
 
 
-def _crossing(planned: Planned) -> int:
+def _made(planned: Planned) -> PullPlan:
     if planned.plan is None:
         assert planned.error is not None  # noqa: S101  # one of them is there
         raise wire.heard(planned.error)
-    return planned.plan.crossing
+    return planned.plan
 
 
 def _own_patience(options: Namespace) -> dict[str, Any]:

@@ -57,7 +57,8 @@ async def durable_pulls(
 
     def spell(wish: Wish, login: Credentials | None) -> PullRequest:
         reference, platform = Reference.parse(wish.reference), Platform.parse(wish.platform)
-        return service.pull_request(reference, platform, login, wish.mirrors, wish.insecure)
+        request = service.pull_request(reference, platform, login, wish.mirrors, wish.insecure)
+        return msgspec.structs.replace(request, found=wish.digest)
 
     bring = bringing(service.distribution_services().download_manager, spell)
     async with asyncio.TaskGroup() as group:
@@ -111,6 +112,6 @@ async def _within(budget: Budget, puller: Puller, request: PullRequest, report: 
     """Bring an image within a budget; what it does not suffice for is not begun."""
     async with budget.kept():
         plan = await puller.planner().plan(request, report)
-        budget.check(plan.crossing)
-        done = await puller.pull(request, report)
+        budget.check(plan.least)
+        done = await puller.pull(msgspec.structs.replace(request, found=plan.digest), report)
     return done  # noqa: RET504  # the block may end otherwise than by returning

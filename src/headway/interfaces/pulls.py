@@ -28,6 +28,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         patience: Its own ``download-patience`` in seconds; None for the process's.
         rate: Bytes a second of its own, below what all downloads of its process keep to; 0 for none.
         max_bytes: How much may be received for it in all, headers included; None for no limit.
+        digest: What its plan has just found the reference to stand for: its first attempt asks nobody again. No record
+            has it: by the next attempt a tag may have moved.
     """
 
     reference: str
@@ -41,6 +43,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     patience: float | None = None
     rate: int = 0
     max_bytes: int | None = None
+    digest: Digest | None = None
 
     @property
     def goes_on(self) -> bool:

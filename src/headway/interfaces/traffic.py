@@ -112,9 +112,11 @@ class Account:
         sources: See above.
         useful: See above.
         retries: See above.
+        requests: How many were answered, as far as this process knows.
     """
 
     def __init__(self, sources: Mapping[str, int], useful: int, retries: Mapping[str, int]) -> None:
+        self.requests = 0
         self.sources = Counter(sources)
         self.useful = useful
         self.retries = Counter(retries)

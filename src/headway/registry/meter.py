@@ -29,6 +29,8 @@ class Meter:
         """Take note of an answer's headers."""
         with self._lock:
             self.requests += 1
+            if (charged := account()) is not None:
+                charged.requests += 1
             self._add(header_bytes)
 
     def received(self, count: int) -> None:

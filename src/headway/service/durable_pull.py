@@ -34,6 +34,7 @@ class DurablePull:
     Attributes:
         record: As it is now.
         login: Who asks.
+        found: What its plan has just found its reference to stand for, until an attempt has made use of that.
         watchers: Told everything.
         task: What brings it at the moment.
         failures: Attempts in a row that brought no byte.
@@ -49,6 +50,7 @@ class DurablePull:
     ) -> None:
         self.record = record
         self.login = login
+        self.found: Digest | None = None
         self.watchers: list[Report] = []
         self.task: asyncio.Task[None] | None = None
         self.failures = 0

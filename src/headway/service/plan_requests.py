@@ -38,7 +38,7 @@ class Plans(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         planned: One for each wish.
-        asked: What making them cost: ``requests``, ``received_bytes``, and whatever else the process asked meanwhile.
+        asked: What making them cost: ``requests``, ``received_bytes``.
     """
 
     planned: list[Planned]

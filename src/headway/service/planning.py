@@ -1,6 +1,7 @@
 """What pulls would cost, before they begin (docs/usage.md, "pull").
 
-Rule 1: bytes on the wire are exact; what unpacking takes is an estimate, with its basis.
+Rule 1: bytes of layers are exact, what their answers take besides is known to a byte or two, and `PullPlan.crossing`
+        leaves room for that: it suffices. What unpacking takes is an estimate, with its basis.
 Rule 2: it asks for tag, manifest and config and keeps what it got: the pull does not ask for these again.
 Rule 3: several images are one errand: a layer that two of them need is fetched, and counted, once.
 """
@@ -13,7 +14,7 @@ import msgspec
 
 from headway.distribution.room import Forecast, Space
 from headway.errors import HeadwayError, IntegrityError, NotFoundError, PullIncompleteError
-from headway.interfaces.traffic import on_errand
+from headway.interfaces.traffic import Account, account, charged_to, on_errand
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
 from headway.service.last_rate import last_rate
@@ -24,8 +25,18 @@ from headway.service.stores import Records, Stores
 from headway.service.tools import TransferTools
 from headway.service.transfer import Transfers
 
+LEAST_ANSWER_BYTES = 200
+"""What there is of an answer beside its body, whoever gives it: length, type and digest."""
+
 USUAL_ANSWER_BYTES = 400
-"""Headers of an answer, where the config was here and taught nothing."""
+"""The same of most registries, where the config was here and taught nothing."""
+
+SPARE_ANSWER_BYTES = 64
+"""By how much an answer may be longer than the last one: a part of a blob says which part it is."""
+
+SPARE_OF_BYTES = 400
+"""Of so many bytes of layers, one more may cross: tokens run out while they come, CDNs differ from one answer to the
+next, and a mirror lacks what another has."""
 
 
 class LayerPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +73,11 @@ class PullPlan(msgspec.Struct, frozen=True, kw_only=True):
         digest: Of the document that the name stands for.
         platform: Of the image chosen.
         layers: Bottom first, each once, as the blob that will bring it.
-        crossing: Bytes that will cross the network, headers included.
+        crossing: Bytes that will cross the network where none are lost on the way, headers included; a little more than
+            will, since they are to suffice.
+        least: Those of them that will cross in any case once it is known what the name stands for.
+        question: Those of them that it takes to know that, for whoever pulls later.
+        asked: Bytes that making the plan has cost, the same question among them.
         forecast: What it takes on the disk.
         space: What the disk has.
         is_here: Whether the name stands for this image already.
@@ -74,6 +89,9 @@ class PullPlan(msgspec.Struct, frozen=True, kw_only=True):
     platform: str
     layers: tuple[LayerPlan, ...]
     crossing: int
+    least: int
+    question: int
+    asked: int
     forecast: Forecast
     space: Space
     is_here: bool
@@ -88,6 +106,36 @@ class PullPlan(msgspec.Struct, frozen=True, kw_only=True):
     def to_fetch(self) -> int:
         """Bytes of layers that have to cross."""
         return sum(layer.to_fetch for layer in self.layers)
+
+    @property
+    def doubtful(self) -> int:
+        """Bytes that its layers may take besides those that will cross in any case."""
+        return self.crossing - self.question - self.least
+
+
+class _Costs:
+    """What making one plan costs, and what it teaches of the answers to come.
+
+    Attributes:
+        question: Bytes that asking for the tag takes, a token included.
+        answer: Bytes of an answer beside its body.
+    """
+
+    def __init__(self, charged: Account, began: int) -> None:
+        self._charged = charged
+        self._began = began
+        self.question = 0
+        self.answer = 0
+
+    @property
+    def asked(self) -> int:
+        """Bytes that have come so far."""
+        return self._charged.received_bytes - self._began
+
+    def have_brought(self, images: RemoteImages) -> None:
+        """Take note of the documents that have come."""
+        self.question = self.question or self.asked - images.manifest_bytes - images.config_bytes
+        self.answer = images.config_cost.received - images.config_bytes or max(USUAL_ANSWER_BYTES, self.question)
 
 
 class Planner:
@@ -106,6 +154,12 @@ class Planner:
         self._stores = stores
         self._preflight = preflight
         self._planned: dict[DiffID, str] = {}
+        self._account = Account({}, 0, {})
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """What its questions have cost, unless somebody else is charged for them: ``requests``, ``received_bytes``."""
+        return {"requests": self._account.requests, "received_bytes": self._account.received_bytes}
 
     async def plan(self, request: PullRequest, report: Report) -> PullPlan:
         """Return what a pull will cost after those that were planned before.
@@ -114,22 +168,26 @@ class Planner:
             PullIncompleteError: The registry does not tell.
         """
         images = RemoteImages(self._tools, self._transfers, self._stores, request, report)
+        charged = account() or self._account
+        costs = _Costs(charged, charged.received_bytes)
         try:
-            with on_errand(image=request.reference.familiar):
-                image = await self._image(images, request)
+            with on_errand(image=request.reference.familiar), charged_to(charged):
+                image = await self._image(images, request, costs)
         except HeadwayError as error:
             raise PullIncompleteError(
                 request.reference.familiar, error, kept_bytes=0, total_bytes=0, whole_layers=0, layers=0
             ) from error
-        answer_bytes = images.config_cost.received - images.config_bytes or USUAL_ANSWER_BYTES
-        return await self._tools.lanes.disk(self._plan, request, image, answer_bytes)
+        costs.have_brought(images)
+        return await self._tools.lanes.disk(self._plan, request, image, costs)
 
-    async def _image(self, images: RemoteImages, request: PullRequest) -> RemoteImage:
+    async def _image(self, images: RemoteImages, request: PullRequest, costs: _Costs) -> RemoteImage:
         """Return the image that a pull would bring: the registry's, where a mirror's old one is gone."""
         digest = await images.resolve()
+        costs.question = costs.asked
         try:
             return await self._read(images, request, digest)
         except (NotFoundError, IntegrityError):
+            costs.question = 0  # all of it comes once more
             corrected = await images.corrected(digest)
             if corrected is None:
                 raise
@@ -139,7 +197,7 @@ class Planner:
         with self._stores.leases.hold(lease_purpose(request), digest) as lease:
             return await images.read(digest, lease)
 
-    def _plan(self, request: PullRequest, image: RemoteImage, answer_bytes: int) -> PullPlan:
+    def _plan(self, request: PullRequest, image: RemoteImage, costs: _Costs) -> PullPlan:
         name = request.reference.familiar
         unfinished = {digest: written for digest, held, written in self._stores.ingests.walk() if held}
         holders = _holders(self._stores, {layer.diff_id for layer in image.layers})
@@ -147,13 +205,17 @@ class Planner:
         new = [layer for layer in image.wanted if layer.diff_id not in self._planned]
         for layer in new:
             self._planned[layer.diff_id] = name
-        requests = 1 + sum(plan.to_fetch > 0 for plan in layers)  # the tag is asked for again
+        to_fetch, requests = sum(each.to_fetch for each in layers), sum(each.to_fetch > 0 for each in layers)
+        spare = (1 + requests) * SPARE_ANSWER_BYTES + to_fetch // SPARE_OF_BYTES
         return PullPlan(
             reference=name,
             digest=image.root.digest,
             platform=str(image.config.platform),
             layers=layers,
-            crossing=sum(layer.to_fetch for layer in layers) + requests * answer_bytes,
+            crossing=costs.question + to_fetch + requests * costs.answer + spare,
+            least=to_fetch + requests * LEAST_ANSWER_BYTES,
+            question=costs.question,
+            asked=costs.asked,
             forecast=self._preflight.forecast((layer.diff_id, layer.descriptor) for layer in new),
             space=self._preflight.space(),
             rate=last_rate(self._stores.pulls.list(), request.reference.domain),

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
+import msgspec
+
 from headway.distribution.credentials import Credentials
 from headway.distribution.pull_states import Change, PullState, after_failure, after_restart, turn
 from headway.errors import HeadwayError, PullStoppedError
@@ -129,9 +131,10 @@ class PullRuns:
 
     async def _outcome(self, pull: DurablePull) -> PullDone | HeadwayError | None:
         """Return how an attempt ended; None where it was cancelled: who did that has said what becomes of the pull."""
+        wish, pull.found = msgspec.structs.replace(pull.record.wish, digest=pull.found), None
         try:
             with charged_to(pull.account):
-                return await self._bring(pull.record.wish, pull.login, pull.report)
+                return await self._bring(wish, pull.login, pull.report)
         except asyncio.CancelledError:
             return None
         except HeadwayError as error:

@@ -105,13 +105,14 @@ class Pulls:
         now = self._clock()
         record = PullRecord(
             pull_id=secrets.token_hex(6),
-            wish=wish,
+            wish=msgspec.structs.replace(wish, digest=None),
             had_login=login is not None,
             state=PullState.QUEUED,
             created=now,
             changed=now,
         )
         pull = self._runs.of(record, login)
+        pull.found = wish.digest
         self._runs.keep(pull)
         self._runs.ledger.note(record)
         return pull
@@ -124,7 +125,9 @@ class Pulls:
             detached=wish.detached or known.detached,
             priority=max(wish.priority, known.priority),
             max_bytes=None if wish.max_bytes is None else wish.max_bytes + received,
+            digest=None,
         )
+        pull.found = None if pull.record.state is PullState.RUNNING else wish.digest
         if login is not None:
             pull.login = login
         pull.update(wish=merged, had_login=pull.record.had_login or login is not None)
@@ -210,7 +213,7 @@ class Pulls:
         """
         record = await self.get(prefix)
         pull = self._runs.live.get(record.pull_id) or self._runs.of(record)
-        pull.login = login or pull.login
+        pull.login, pull.found = login or pull.login, None
         had_login = pull.record.had_login or login is not None
         pull.change(Change.RESUME)
         pull.update(wish=msgspec.structs.replace(pull.record.wish, detached=True), had_login=had_login)

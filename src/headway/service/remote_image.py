@@ -43,6 +43,7 @@ class PullRequest(msgspec.Struct, frozen=True):
         mirrors: URLs that stand in for its registry, first choice first.
         insecure: Hosts that may be asked without verified TLS.
         login: Who asks, where that came with the request; None for what this machine knows.
+        found: What its plan has just found the name to stand for: nobody is asked again. None where there is no plan.
     """
 
     reference: Reference
@@ -50,6 +51,7 @@ class PullRequest(msgspec.Struct, frozen=True):
     mirrors: tuple[str, ...]
     insecure: InsecureRegistries
     login: Credentials | None = None
+    found: Digest | None = None
 
 
 def lease_purpose(request: PullRequest) -> str:
@@ -141,6 +143,8 @@ class RemoteImages:
         Raises:
             HeadwayError: Nobody knows.
         """
+        if self._request.found is not None:
+            return self._request.found
         digest = self._reference.digest
         if digest is not None and not await self._tools.lanes.disk(self._is_from_elsewhere, digest):
             return digest

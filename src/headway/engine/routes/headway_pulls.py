@@ -9,6 +9,8 @@ import msgspec
 from aiohttp import web
 
 from headway import wire
+from headway.distribution.credentials import Credentials
+from headway.distribution.recent import Recent
 from headway.distribution.transfer_limits import DEFAULT_ATTEMPTS, TransferLimits
 from headway.engine.call import Call
 from headway.engine.logins import login_of
@@ -16,6 +18,7 @@ from headway.engine.routes.headway import answered, answering, asked, telling
 from headway.engine.routing import Route
 from headway.errors import HeadwayError, PullIncompleteError
 from headway.interfaces.pulls import Wish
+from headway.oci.digest import Digest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.image_service import ImageService
@@ -38,6 +41,7 @@ class HeadwayPullRoutes:
         self._service = service
         self._pulls = pulls
         self._host = host
+        self._found: Recent[tuple[object, ...], Digest] = Recent()  # by plans, until they are followed
 
     def routes(self) -> list[Route]:
         """Return the lines of the table."""
@@ -65,20 +69,20 @@ class HeadwayPullRoutes:
 
     async def _plan(self, call: Call) -> object:
         wanted = await asked(call, PlanRequest)
-        puller = self._service.distribution_services().download_manager
-        planner, meter = puller.planner(), puller.meter
-        requests, received = meter.requests, meter.received_bytes
+        planner = self._service.distribution_services().download_manager.planner()
         planned = []
         for wish, login in zip(map(self._spelled_out, wanted.wishes), wanted.logins, strict=True):
             platform = Platform.parse(wish.platform)
             reference = Reference.parse(wish.reference)
             request = self._service.pull_request(reference, platform, login, wish.mirrors, wish.insecure)
             try:
-                planned.append(Planned(plan=await planner.plan(request, lambda _: None)))
+                plan = await planner.plan(request, lambda _: None)
             except HeadwayError as error:
                 planned.append(Planned(error=wire.told(error)))
-        spent = {"requests": meter.requests - requests, "received_bytes": meter.received_bytes - received}
-        return Plans(planned=planned, asked=spent)
+            else:
+                planned.append(Planned(plan=plan))
+                self._found[_question(wish, login)] = plan.digest
+        return Plans(planned=planned, asked=planner.asked)
 
     async def _list(self, call: Call) -> object:
         records = await self._pulls.list()
@@ -104,6 +108,8 @@ class HeadwayPullRoutes:
         """Start a detached pull and answer with its record; stream everything of any other."""
         wish = self._spelled_out(await asked(call, Wish))
         login = login_of(call)
+        if wish.digest != self._found.pop(_question(wish, login), None):
+            wish = msgspec.structs.replace(wish, digest=None)  # nobody says for a registry what it has
         if wish.detached:
             return answered(await self._pulls.start(wish, login), 201)
         return await telling(call, lambda report: self._pulls.pull(wish, report, login), _replaced)
@@ -121,6 +127,11 @@ class HeadwayPullRoutes:
             max_download_rate=wish.rate,
         ).checked()
         return msgspec.structs.replace(wish, reference=str(reference), platform=str(platform))
+
+
+def _question(wish: Wish, login: Credentials | None) -> tuple[object, ...]:
+    """Return what is asked for a wish, of whom, and by whom."""
+    return wish.reference, wish.platform, wish.mirrors, wish.insecure, login
 
 
 def _replaced(event: PullEvent) -> str:
