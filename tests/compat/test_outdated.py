@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+
+import pytest
 
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon
+from tests.faults.link import Link
 from tests.faults.registry import Registry
 from tests.faults.story import Fault, Status
 
@@ -54,6 +58,31 @@ def test_a_tag_that_has_moved_is_told_and_pulled_with_all_that_have(tmp_path: Pa
     assert "test/stays" not in planned.stdout
     assert "test/moves:latest" in pulled.stdout
     assert in_the_end == before
+
+
+@pytest.mark.parametrize("through_daemon", [False, True])
+def test_asking_for_every_tag_is_part_of_the_plan_and_of_the_budget(*, through_daemon: bool) -> None:
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hw")))
+        registry = stack.enter_context(Registry())
+        link = stack.enter_context(Link(target=registry.address))
+        cli = Cli(stack.enter_context(daemon(place)).data_root if through_daemon else place / "root")
+        for number in range(20):
+            registry.add(OLD, f"test/n{number}")
+        cli("pull", *(f"{link.host}/test/n{number}" for number in range(20)))
+        registry.add(NEW, "test/n0")
+        planned = cli("pull", "--all-outdated", "--dry-run")
+        told = json.loads(cli("pull", "--all-outdated", "--dry-run", "--format", "json").stdout)
+        before = link.bytes_down
+        pulled = cli("pull", "--all-outdated", "--max-bytes", str(told["total"]["crossing"]))
+        crossed = link.bytes_down - before
+        none = cli("pull", "--all-outdated", "--max-bytes", "0")
+
+    assert "\nin all\n" in planned.stdout
+    assert told["asked"]["requests"] == 21
+    assert pulled.returncode == 0, pulled.stderr
+    assert told["asked"]["received_bytes"] < crossed <= told["total"]["crossing"]
+    assert (none.returncode, none.stdout) == (0, "")
 
 
 def test_a_daemon_asks_and_brings_them_as_well_named_or_not() -> None:

@@ -16,6 +16,7 @@ from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon
 from tests.fakes.servers import DockerRegistry
 from tests.faults.client import anonymous
+from tests.faults.link import Link
 from tests.faults.registry import Registry
 from tests.faults.story import Fault as On
 from tests.faults.story import Status
@@ -68,6 +69,24 @@ def test_a_plan_and_a_budget_know_of_every_tag_before(registry: DockerRegistry, 
     assert document["total"]["to_fetch"] < 60_000
     assert refused.returncode == 76
     assert (allowed.returncode, sorted(allowed.stdout.split())) == (0, [f"{name}:1", f"{name}:2"])
+
+
+def test_what_the_list_of_tags_takes_is_part_of_the_plan_and_of_the_budget(
+    registry: DockerRegistry, headway: Cli
+) -> None:
+    for number in range(60):
+        push(registry, "tags/listed", f"a-tag-with-a-name-of-some-length-{number:02}")
+    with Link(target=("127.0.0.1", registry.port)) as link:
+        name = f"{link.host}/tags/listed"
+        told = json.loads(headway("pull", "-a", "--dry-run", "--format", "json", name).stdout)["total"]["crossing"]
+        before = link.bytes_down
+        allowed = headway("pull", "-a", "--max-bytes", str(told), name)
+        crossed = link.bytes_down - before
+        refused = headway("pull", "-a", "--max-bytes", "2k", name)
+
+    assert allowed.returncode == 0, allowed.stderr
+    assert crossed <= told
+    assert refused.returncode == 76
 
 
 def test_a_daemon_asks_for_the_tags_where_the_command_says(registry: DockerRegistry, tmp_path: Path) -> None:

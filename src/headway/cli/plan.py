@@ -11,6 +11,7 @@ from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import one_line
 from headway.cli.units import about, bit_rate, clock, size
 from headway.errors import HeadwayError
+from headway.interfaces.traffic import Account
 from headway.service.planning import LayerPlan, PullPlan
 
 _LINE = "{:<12}  {:>8}  {:>8}  {:>8}  {}"
@@ -20,28 +21,44 @@ def say_plans(
     plans: Sequence[PullPlan],
     errors: Sequence[HeadwayError],
     asked: Mapping[str, int],
+    finding: Account,
     options: Namespace,
     *,
     is_kept: bool = True,
 ) -> int:
-    """Print what pulls would cost, explain those that cannot be planned, and return the first one's status."""
+    """Print what pulls would cost, explain those that cannot be planned, and return the first one's status.
+
+    Args:
+        plans: Of one errand, in order.
+        errors: Why others of it have none.
+        asked: What making them has cost: ``requests``, ``received_bytes``.
+        finding: What finding out which images are meant has cost before; pulling them will cost it once more.
+        options: The command line.
+        is_kept: Whether the pull finds what they fetched.
+    """
     statuses = [tell(error, options) for error in errors]
+    again = finding.received_bytes
+    asked = {
+        "requests": finding.requests + asked["requests"],
+        "received_bytes": again + asked["received_bytes"],
+    }
     is_json = options.format == "json"
-    print(plans_json(plans, asked) if is_json else plans_text(plans, asked, is_kept=is_kept), end="")
+    print(plans_json(plans, asked, again) if is_json else plans_text(plans, asked, again, is_kept=is_kept), end="")
     return next(iter(statuses), DONE)
 
 
-def plans_text(plans: Sequence[PullPlan], asked: Mapping[str, int], *, is_kept: bool) -> str:
+def plans_text(plans: Sequence[PullPlan], asked: Mapping[str, int], again: int, *, is_kept: bool) -> str:
     """Return plans for people.
 
     Args:
         plans: Of one errand, in order.
-        asked: What making them cost: ``requests``, ``received_bytes``.
+        asked: What it has cost to make them: ``requests``, ``received_bytes``.
+        again: Bytes of that which the pulls will cost once more.
         is_kept: Whether the pull finds what they fetched.
     """
     lines = [line for plan in plans for line in [*_plan(plan), ""]]
-    if len(plans) > 1:
-        lines += [f"{len(plans)} images together", *_totals(plans), ""]
+    if len(plans) > 1 or (plans and again):
+        lines += [f"{len(plans)} images together" if len(plans) > 1 else "in all", *_totals(plans, again), ""]
     requests = asked["requests"]
     plural = "" if requests == 1 else "s"
     kept = (
@@ -51,7 +68,7 @@ def plans_text(plans: Sequence[PullPlan], asked: Mapping[str, int], *, is_kept: 
     return "\n".join(lines) + "\n"
 
 
-def plans_json(plans: Sequence[PullPlan], asked: Mapping[str, int]) -> str:
+def plans_json(plans: Sequence[PullPlan], asked: Mapping[str, int], again: int) -> str:
     """Return plans for programs; arguments as for `plans_text`."""
     return (
         json_text(
@@ -60,7 +77,7 @@ def plans_json(plans: Sequence[PullPlan], asked: Mapping[str, int]) -> str:
                 "items": [_document(plan) for plan in plans],
                 "total": {
                     "to_fetch": sum(plan.to_fetch for plan in plans),
-                    "crossing": sum(plan.crossing for plan in plans),
+                    "crossing": again + sum(plan.crossing for plan in plans),
                     "disk_bytes": sum(plan.forecast.unpacked for plan in plans),
                     "seconds": _rounded(_seconds(plans)),
                 },
@@ -107,9 +124,9 @@ def _plan(plan: PullPlan) -> list[str]:
     ]
 
 
-def _totals(plans: Sequence[PullPlan]) -> list[str]:
+def _totals(plans: Sequence[PullPlan], again: int = 0) -> list[str]:
     to_fetch, whole = (sum(getattr(plan, name) for plan in plans) for name in ("to_fetch", "size"))
-    crossing = sum(plan.crossing for plan in plans)
+    crossing = again + sum(plan.crossing for plan in plans)
     unpacked = sum(plan.forecast.unpacked for plan in plans)
     estimate = f"about {size(unpacked)} unpacked (estimate: {plans[0].forecast.basis}); " if unpacked else ""
     wire = f"at most {crossing:,} bytes with the headers of the answers"

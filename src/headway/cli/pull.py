@@ -24,6 +24,7 @@ from headway.composition.requests import pull_request
 from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidReferenceError, InvalidSettingError, NoDaemonError, StoreReadOnlyError
 from headway.interfaces.pulls import Wish
+from headway.interfaces.traffic import Account, charged_to
 from headway.oci.reference import Reference
 from headway.quantities import parse_duration, parse_priority, parse_size
 from headway.service.budget import Budget
@@ -61,11 +62,12 @@ def pull(options: Namespace) -> int:
         return _through(daemon, settings, options)
     if options.detach:
         raise NoDaemonError(str(settings.data_root), "a pull that goes on by itself needs one that brings it")
-    requests, view = _requests(options, settings), _view(options)
+    finding = Account({}, 0, {})
+    requests, view = _requests(options, settings, finding), _view(options)
 
     with _opened(settings, options) as (stores, is_kept):
         try:
-            return asyncio.run(_pull_all(settings, stores, requests, view, options, is_kept=is_kept))
+            return asyncio.run(_pull_all(settings, stores, requests, view, options, finding, is_kept=is_kept))
         except (KeyboardInterrupt, asyncio.CancelledError):
             view.close()
             print(f"headway: stopped; {view.kept()}", file=sys.stderr)
@@ -95,12 +97,15 @@ def _through(daemon: Daemon, settings: Settings, options: Namespace) -> int:
     from headway.cli.remote_pull import RemotePull, refuse_daemons_own  # noqa: PLC0415  # a pull by ourselves needs none
 
     refuse_daemons_own(options)
-    requests = _requests(options, settings)
-    return RemotePull(daemon, settings, options, _view(options)).run(requests)
+    finding = Account({}, 0, {})
+    requests = _requests(options, settings, finding)
+    return RemotePull(daemon, settings, options, _view(options), finding).run(requests)
 
 
-def _requests(options: Namespace, settings: Settings) -> list[PullRequest]:
-    names = dict.fromkeys([*options.names, *(_outdated(settings, options) if options.all_outdated else ())])
+def _requests(options: Namespace, settings: Settings, finding: Account) -> list[PullRequest]:
+    """Return what is to be pulled; what finding that out costs is charged to `finding`."""
+    with charged_to(finding):
+        names = dict.fromkeys([*options.names, *(_outdated(settings, options) if options.all_outdated else ())])
     return [_request(name, options, settings) for name in names]
 
 
@@ -144,7 +149,14 @@ def _request(name: str, options: Namespace, settings: Settings) -> PullRequest:
 
 
 async def _pull_all(
-    settings: Settings, stores: Stores, requests: list[PullRequest], view: View, options: Namespace, *, is_kept: bool
+    settings: Settings,
+    stores: Stores,
+    requests: list[PullRequest],
+    view: View,
+    options: Namespace,
+    finding: Account,
+    *,
+    is_kept: bool,
 ) -> int:
     from headway.composition.durable import command_pulls  # noqa: PLC0415  # as above
     from headway.composition.pulls import pulling  # noqa: PLC0415  # as above
@@ -160,18 +172,20 @@ async def _pull_all(
         is_by_tag = options.all_tags
         if is_by_tag and (options.dry_run or limit is not None):  # which need to know of all of them before
             try:
-                requests, is_by_tag = await _every_tag(puller, requests, view), False
+                with charged_to(finding):
+                    requests, is_by_tag = await _every_tag(puller, requests, view), False
             except HeadwayError as error:
                 return tell(error, options) if options.dry_run else say_all([(requests[0], error)], view, options)
         if options.dry_run:
-            return await _plan(puller, requests, view, options, is_kept=is_kept)
+            return await _plan(puller, requests, view, options, finding, is_kept=is_kept)
         async with command_pulls(puller, stores.pulls, partial(_spelled_out, settings)) as pulls:
             command = _Command(puller, pulls, view)
             bring = command.each_tag if is_by_tag else command.together
-            if limit is None:
+            if limit is None or not requests:
                 outcomes = await bring(requests)
             else:
-                outcomes = await command.within(Budget(puller.meter, limit), requests, bring)
+                began = puller.meter.received_bytes - finding.received_bytes
+                outcomes = await command.within(Budget(puller.meter, limit, began=began), requests, bring)
     view.close()
     return say_all(outcomes, view, options)
 
@@ -184,7 +198,9 @@ async def _every_tag(puller: Puller, requests: list[PullRequest], view: View) ->
     ]
 
 
-async def _plan(puller: Puller, requests: list[PullRequest], view: View, options: Namespace, *, is_kept: bool) -> int:
+async def _plan(
+    puller: Puller, requests: list[PullRequest], view: View, options: Namespace, finding: Account, *, is_kept: bool
+) -> int:
     """Print what pulls would cost; each that cannot be planned is explained, and the others go on."""
     planner, plans = puller.planner(), []
     errors: list[HeadwayError] = []
@@ -196,7 +212,7 @@ async def _plan(puller: Puller, requests: list[PullRequest], view: View, options
     view.close()
     if not is_kept:  # the documents will cross again
         plans = [msgspec.structs.replace(e, crossing=e.crossing + e.asked - e.question) for e in plans]
-    return say_plans(plans, errors, planner.asked, options, is_kept=is_kept)
+    return say_plans(plans, errors, planner.asked, finding, options, is_kept=is_kept)
 
 
 def _spelled_out(settings: Settings, wish: Wish, _: Credentials | None) -> PullRequest:

@@ -28,6 +28,7 @@ from headway.composition.network import credential_source
 from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError, InvalidSettingError, OverBudgetError
 from headway.interfaces.pulls import Wish
+from headway.interfaces.traffic import Account
 from headway.oci.reference import DOCKER_HUB, Reference
 from headway.quantities import parse_duration, parse_priority, parse_size
 from headway.service.plan_requests import Planned, PlanRequest, Plans
@@ -61,13 +62,15 @@ class RemotePull:
         settings: Where this user's logins are.
         options: The command line.
         view: Shows what goes on.
+        finding: What it has cost to find out which images are meant.
     """
 
-    def __init__(self, daemon: Daemon, settings: Settings, options: Namespace, view: View) -> None:
+    def __init__(self, daemon: Daemon, settings: Settings, options: Namespace, view: View, finding: Account) -> None:
         self._pulls = DaemonPulls(daemon)
         self._logins = credential_source(settings)
         self._options = options
         self._view = view
+        self._finding = finding
         self._turn = threading.Lock()
 
     def run(self, requests: Sequence[PullRequest]) -> int:
@@ -93,7 +96,7 @@ class RemotePull:
         self._view.close()
         errors = [wire.heard(each.error) for each in plans.planned if each.error is not None]
         made = [each.plan for each in plans.planned if each.plan is not None]
-        return say_plans(made, errors, plans.asked, self._options)
+        return say_plans(made, errors, plans.asked, self._finding, self._options)
 
     def _planned(self, requests: Sequence[PullRequest]) -> Plans:
         logins = tuple(self._login(request.reference) for request in requests)
@@ -107,12 +110,12 @@ class RemotePull:
             HeadwayError: What they cost cannot be told.
         """
         wishes = [self._wish(request) for request in requests]
-        if self._options.max_bytes is None:
+        if self._options.max_bytes is None or not wishes:
             return wishes
         limit = parse_size(self._options.max_bytes)
         plans = self._planned(requests)
         made = [_made(planned) for planned in plans.planned]
-        asked = plans.asked["received_bytes"]
+        asked = self._finding.received_bytes + plans.asked["received_bytes"]
         least = sum(plan.least for plan in made)
         if asked + least > limit:
             raise OverBudgetError(limit, asked, least)
