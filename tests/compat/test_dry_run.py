@@ -263,6 +263,20 @@ def test_a_fast_link_brings_hardly_more_than_a_budget(tmp_path: Path) -> None:
         assert link.bytes_down < 47_500_000  # what a socket buffers is 6 MB at the most
 
 
+def test_what_a_mirrors_old_tag_was_planned_for_is_no_budget_for_the_registrys_own_image(tmp_path: Path) -> None:
+    old = images.image([images.noise_layer(30_000, seed=7)])
+    with Registry([old]) as mirror, Registry([APP]) as registry:
+        mirror.remove(old.layers[0])
+        settings = tmp_path / "daemon.json"
+        settings.write_text(json.dumps({"mirrors": {registry.host: [mirror.url]}}))
+        words = ("pull", "--config-file", settings, "--max-bytes", "50k", f"{registry.host}/test/image")
+        done = Cli(tmp_path / "root")(*words)
+
+    assert done.returncode == 76
+    assert "more bytes would have to cross" in done.stderr
+    assert registry.sent("blob") < 10_000
+
+
 def test_what_would_cost_more_than_the_budget_is_not_begun(cli: Cli, registry: Registry) -> None:
     name = f"{registry.host}/test/app"
     refused = cli("pull", "--max-bytes", "500k", name)

@@ -19,6 +19,7 @@ from headway.oci.reference import Reference
 from headway.service.blob_transfer import Cost
 from headway.service.companions import Companions
 from headway.service.disk_care import DiskCare
+from headway.service.own_limits import own_limits
 from headway.service.planning import Planner
 from headway.service.progress import (
     LayerProgress,
@@ -154,6 +155,8 @@ class _Pull:
     async def _leased(self, digest: Digest, began: float) -> PullDone:
         image = await self.images.read(digest, self._lease)
         self._layers = image.wanted
+        if self._in_vain is not None and (budget := own_limits().budget) is not None:  # the plan was another image's
+            budget.check(await self._tools.lanes.disk(self._bytes_missing))
         known = await self._tools.lanes.database(self._stores.images.get, image.config.image_id)
         self._report(
             PullStarted(
@@ -199,6 +202,9 @@ class _Pull:
 
     def _bytes_here(self) -> int:
         return sum(e.descriptor.size for e in self._layers if self._stores.layers.has_tree(e.diff_id))
+
+    def _bytes_missing(self) -> int:
+        return sum(layer.descriptor.size - self._held(layer) for layer in self._layers)
 
     # The end
 
