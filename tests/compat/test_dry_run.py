@@ -203,6 +203,21 @@ def test_what_a_dry_run_says_is_enough_for_the_pull_and_no_more_crosses(way: Way
     assert told - crossed < told / 100 + 900  # a digest's question is asked for once more than it has to be
 
 
+def test_a_layer_that_several_have_in_blobs_of_their_own_comes_in_the_one_that_was_planned(tmp_path: Path) -> None:
+    layer: images.Files = {"text": b"".join(b"%d words\n" % (n * 7919 % 100003) for n in range(60_000))}
+    with Registry() as registry, Link(target=registry.address) as link:
+        for compression in ("zstd", "none", "gzip"):
+            registry.add(images.image([layer], tag=compression, compression=compression))
+        names = [f"{link.host}/test/image:{tag}" for tag in ("zstd", "none", "gzip")]
+        for number in range(3):
+            cli, before = Cli(tmp_path / str(number)), link.bytes_down
+            asked = plan(cli, *names)
+            pulled = cli("pull", "--max-bytes", str(total(asked, "crossing")), *names)
+
+            assert pulled.returncode == 0, pulled.stderr
+            assert link.bytes_down - before < 200_000
+
+
 def test_what_a_second_dry_run_says_is_enough_as_well() -> None:
     with opened(WAYS["several, tokens"]) as (cli, names, links):
         plan(cli, *names)
@@ -261,6 +276,22 @@ def test_a_fast_link_brings_hardly_more_than_a_budget(tmp_path: Path) -> None:
 
         assert done.returncode == 76
         assert link.bytes_down < 47_500_000  # what a socket buffers is 6 MB at the most
+
+
+def test_what_was_whole_before_a_budget_ended_is_told_as_complete(tmp_path: Path) -> None:
+    other = images.image([images.noise_layer(200_000, seed=8)])
+    faults = [On(IgnoreRange(), kind="blob"), On(CutAfter(150_000), kind="blob", digest=other.layers[0], nth=1)]
+    with Registry([APP], repository="test/app", faults=faults) as registry:
+        registry.add(other, "test/other")
+        names = [f"{registry.host}/test/{name}" for name in ("app", "other")]
+        done = Cli(tmp_path / "root")("pull", "--format", "json", "--max-bytes", "810k", *names)
+
+    items = json.loads(done.stdout)["items"]
+    assert done.returncode == 76
+    assert [(each["reference"], each["is_complete"]) for each in items] == [
+        (f"{names[0]}:latest", True),
+        (f"{names[1]}:latest", False),
+    ]
 
 
 def test_what_a_mirrors_old_tag_was_planned_for_is_no_budget_for_the_registrys_own_image(tmp_path: Path) -> None:

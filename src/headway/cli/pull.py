@@ -7,7 +7,7 @@ import math
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -180,12 +180,11 @@ async def _pull_all(
             return await _plan(puller, requests, view, options, finding, is_kept=is_kept)
         async with command_pulls(puller, stores.pulls, partial(_spelled_out, settings)) as pulls:
             command = _Command(puller, pulls, view)
-            bring = command.each_tag if is_by_tag else command.together
-            if limit is None or not requests:
-                outcomes = await bring(requests)
-            else:
+            if limit is not None and requests:
                 began = puller.meter.received_bytes - finding.received_bytes
-                outcomes = await command.within(Budget(puller.meter, limit, began=began), requests, bring)
+                outcomes = await command.within(Budget(puller.meter, limit, began=began), requests)
+            else:
+                outcomes = await (command.each_tag if is_by_tag else command.together)(requests)
     view.close()
     return say_all(outcomes, view, options)
 
@@ -220,9 +219,6 @@ def _spelled_out(settings: Settings, wish: Wish, _: Credentials | None) -> PullR
     return msgspec.structs.replace(request, found=wish.digest)
 
 
-_Bring = Callable[[list[PullRequest]], Awaitable[list[Outcome]]]
-
-
 class _Command:
     """One command's pulls, in this process.
 
@@ -237,18 +233,23 @@ class _Command:
         self._pulls = pulls
         self._view = view
 
-    async def within(self, budget: Budget, requests: list[PullRequest], bring: _Bring) -> list[Outcome]:
-        """Bring images within a budget; what it does not suffice for is not begun."""
+    async def within(self, budget: Budget, requests: list[PullRequest]) -> list[Outcome]:
+        """Bring images within a budget; what it does not suffice for is not begun.
+
+        They come in turns: a layer that several have in different blobs comes in the one that was planned.
+        """
         planner = self._puller.planner()
+        ended: list[Outcome] = []
         try:
             async with budget.kept():
                 with keeping_to(OwnLimits(budget=budget)):
                     plans = [await planner.plan(request, self._view.report) for request in requests]
                     budget.check(sum(plan.least for plan in plans))
-                    planned = zip(requests, plans, strict=True)
-                    return await bring([msgspec.structs.replace(each, found=plan.digest) for each, plan in planned])
+                    for request, plan in zip(requests, plans, strict=True):
+                        ended.append(await self._outcome(msgspec.structs.replace(request, found=plan.digest)))
         except HeadwayError as error:
-            return [(requests[0], error)]
+            ended.append((requests[len(ended)], error))
+        return ended
 
     async def together(self, requests: list[PullRequest]) -> list[Outcome]:
         """Bring images at once."""
