@@ -229,6 +229,27 @@ def test_what_a_second_dry_run_says_is_enough_as_well() -> None:
         assert links[0].bytes_down - before <= told
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_config_of_which_some_came_before_or_twice_teaches_what_an_answer_takes(
+    tmp_path: Path, *, ranges: bool
+) -> None:
+    labels = {f"label-{number}": "x" * 100 for number in range(2_000)}
+    image = images.image([images.noise_layer(30_000, seed=n) for n in range(3)], config={"Labels": labels})
+    cut = On(CutAfter(100_000), kind="blob", digest=image.image_id, nth=1)
+    away = On(Status(503), kind="blob", digest=image.image_id, nth=range(2, 99))
+    with Registry([image], faults=[cut, away] if ranges else [cut, On(IgnoreRange(), kind="blob")]) as registry:
+        name, cli = f"{registry.host}/test/image", Cli(tmp_path / "root")
+        if ranges:
+            cli("pull", "--max-download-attempts", "1", name)
+            registry.faults = ()
+        told = total(plan(cli, name), "crossing")
+        registry.faults = ()
+        pulled = cli("pull", "--max-bytes", str(told), name)
+
+    assert pulled.returncode == 0, pulled.stderr
+    assert image.size < told < image.size + 4 * 17_000
+
+
 def test_what_is_left_of_a_pull_is_enough_for_the_rest_of_it(tmp_path: Path) -> None:
     image = images.image([BASE])
     with Registry([image]) as registry, Link(target=registry.address) as link:

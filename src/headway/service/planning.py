@@ -31,6 +31,9 @@ LEAST_ANSWER_BYTES = 200
 USUAL_ANSWER_BYTES = 400
 """The same of most registries, where the config was here and taught nothing."""
 
+MOST_ANSWER_BYTES = 16_384
+"""The same at the most, with a token and a redirect to a signed URL: what the config has taken beyond that was lost."""
+
 SPARE_ANSWER_BYTES = 64
 """By how much an answer may be longer than the last one: a part of a blob says which part it is."""
 
@@ -134,8 +137,10 @@ class _Costs:
 
     def have_brought(self, images: RemoteImages) -> None:
         """Take note of the documents that have come."""
-        self.question = self.question or self.asked - images.manifest_bytes - images.config_bytes
-        self.answer = images.config_cost.received - images.config_bytes or max(USUAL_ANSWER_BYTES, self.question)
+        config = images.config_bytes - images.config_cost.kept
+        self.question = self.question or self.asked - images.manifest_bytes - config
+        answer = images.config_cost.received - config or max(USUAL_ANSWER_BYTES, self.question)
+        self.answer = min(answer, MOST_ANSWER_BYTES)
 
 
 class Planner:
