@@ -218,6 +218,17 @@ def test_a_layer_that_several_have_in_blobs_of_their_own_comes_in_the_one_that_w
             assert link.bytes_down - before < 200_000
 
 
+def test_what_is_counted_is_what_came_over_the_link_to_the_byte() -> None:
+    with opened(WAYS["several, tokens"]) as (cli, names, links):
+        asked = plan(cli, *names)["asked"]
+        assert isinstance(asked, dict)
+        assert asked["received_bytes"] == links[0].bytes_down
+        cli("pull", *names)
+        rows = json.loads(cli("traffic", "--format", "json").stdout)
+
+        assert rows["total"]["received"] == links[0].bytes_down
+
+
 def test_what_a_second_dry_run_says_is_enough_as_well() -> None:
     with opened(WAYS["several, tokens"]) as (cli, names, links):
         plan(cli, *names)

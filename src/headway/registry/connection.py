@@ -246,6 +246,12 @@ class Connection(http.client.HTTPConnection):
         waiter.register(sock, select.POLLIN)
         return bool(waiter.poll(0))
 
+    def getresponse(self) -> Response:
+        """Return the answer to the request that was sent; see `http.client.HTTPConnection.getresponse`."""
+        response = super().getresponse()
+        assert isinstance(response, Response)  # noqa: S101  # it is `response_class`
+        return response
+
     def abort(self) -> None:
         """Wake whoever is blocked on this connection, for good."""
         self._ended = True

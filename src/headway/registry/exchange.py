@@ -20,8 +20,7 @@ from headway.distribution.proxies import Proxy
 from headway.errors import Fault, RegistryError, UnreachableError
 from headway.registry.address import Address
 from headway.registry.connection import Connection, check_proxy
-from headway.registry.meter import header_bytes
-from headway.registry.response import SlowHeadError
+from headway.registry.response import Response, SlowHeadError
 from headway.registry.sending import LOOK_SECONDS, Body, Transmission
 from headway.registry.translation import translated
 from headway.registry.transport import Transport, server_date
@@ -68,7 +67,7 @@ class Exchange:
         self._address = address
         self._request = (method, target, body, dict(headers))
         self._connection: Connection | None = None
-        self._response: http.client.HTTPResponse | None = None
+        self._response: Response | None = None
         self._aborted = False
         self._is_cut_short = False
         self._lock = threading.Lock()
@@ -153,13 +152,13 @@ class Exchange:
         self.status, self.headers = self._response.status, self._response.headers
         if connection.proxy is not None and self.status == 407:
             check_proxy(connection.proxy, self.status)
-        count = header_bytes(self.headers)
+        count = self._response.head_bytes
         self.received += count
         self._transport.meter.answered(count)
 
     def _carry(
         self, connection: Connection, method: str, target: str, body: Body, headers: Mapping[str, str]
-    ) -> http.client.HTTPResponse:
+    ) -> Response:
         """Send a request with a body, and return the answer, which may come before all of the body is sent."""
         self.carried = connection.carried
         connection.request(method, target, headers={**headers, "Content-Length": str(body.size)})
@@ -184,7 +183,7 @@ class Exchange:
         self.carried = connection.carried
         return response
 
-    def _early_answer(self, connection: Connection) -> http.client.HTTPResponse | None:
+    def _early_answer(self, connection: Connection) -> Response | None:
         """Return what a server said before it closed the connection on the body, such as 401 or 413, if it did."""
         self._is_cut_short = True
         connection.limit(EARLY_SECONDS)
@@ -192,7 +191,7 @@ class Exchange:
             return connection.getresponse()
         return None
 
-    def _answer(self, connection: Connection) -> http.client.HTTPResponse:
+    def _answer(self, connection: Connection) -> Response:
         try:
             return connection.getresponse()
         except SlowHeadError:
@@ -247,7 +246,7 @@ class Exchange:
         self._transport.meter.received(len(data))
         return data
 
-    def _read(self, response: http.client.HTTPResponse) -> bytes:
+    def _read(self, response: Response) -> bytes:
         black_hole, host = self._transport.standing.black_hole, self._address.owner
         try:
             data = response.read1(READ_BYTES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import threading
 from collections import defaultdict
 
@@ -78,8 +77,3 @@ class Meter:
         with self._lock:
             counted, self._counted = self._counted, defaultdict(Traffic)
             return counted
-
-
-def header_bytes(headers: http.client.HTTPMessage) -> int:
-    """Return what an answer's status line and headers took on the wire, but for the words behind the status."""
-    return sum(len(name) + len(value) + 4 for name, value in headers.items()) + 19

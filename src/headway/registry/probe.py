@@ -15,7 +15,6 @@ from headway.registry.address import Address
 from headway.registry.connection import Connection
 from headway.registry.distrust import seconds_of
 from headway.registry.exchange import LARGE_BYTES
-from headway.registry.meter import header_bytes
 from headway.registry.names import is_literal
 from headway.registry.translation import translated
 from headway.registry.transport import Transport
@@ -76,7 +75,7 @@ class RegistryProbe:
                 connection.request("GET", f"{endpoint.prefix}/v2/", headers={"Host": str(address)})
                 response = connection.getresponse()
                 _require_body(response)
-                self._transport.meter.answered(header_bytes(response.headers))
+                self._transport.meter.answered(response.head_bytes)
                 return Reached(
                     host=endpoint.host,
                     addresses=tuple(addresses),

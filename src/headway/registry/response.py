@@ -58,7 +58,7 @@ class _Head:
 
     def __init__(self, file: io.BufferedReader) -> None:
         self._lines = _Lines(file)
-        self._bytes = 0
+        self.bytes = 0
         self._ends = 0
         self._is_status_next = True
         self.close = file.close
@@ -66,14 +66,14 @@ class _Head:
     def readline(self, limit: int) -> bytes:
         line = self._lines.next(limit)
         is_cut = len(line) < limit and not line.endswith(b"\n")
-        if is_cut and (self._bytes or line.startswith(b"HTTP/")):
+        if is_cut and (self.bytes or line.startswith(b"HTTP/")):
             raise http.client.IncompleteRead(line)
-        self._bytes += len(line)
+        self.bytes += len(line)
         is_status, self._is_status_next = self._is_status_next, line in (b"\r\n", b"\n")
         if self._is_status_next:
             self._ends += 1
             self._lines.start_anew()
-        if self._bytes > MAX_HEAD_BYTES:
+        if self.bytes > MAX_HEAD_BYTES:
             raise http.client.HTTPException("headers that never end")
         if self._ends > MAX_INTERIM + 1:
             raise http.client.HTTPException("interim answers that never end")
@@ -99,7 +99,13 @@ def _field(line: bytes) -> bytes:
 
 
 class Response(http.client.HTTPResponse):
-    """An answer to one request."""
+    """An answer to one request.
+
+    Attributes:
+        head_bytes: What came before its body, interim answers included.
+    """
+
+    head_bytes = 0
 
     def begin(self) -> None:
         """Read up to the body of the final answer.
@@ -110,7 +116,7 @@ class Response(http.client.HTTPResponse):
             SlowHeadError: It comes too slowly.
         """
         file = self.fp
-        self.fp = _Head(file)  # type: ignore[assignment]  # it has of a file what begin() asks for
+        self.fp = head = _Head(file)  # type: ignore[assignment]  # it has of a file what begin() asks for
         try:
             super().begin()
             while self.status < 200 and self.status != _SWITCHING_PROTOCOLS:
@@ -119,6 +125,7 @@ class Response(http.client.HTTPResponse):
             if not self.chunked and self.headers.get("Transfer-Encoding", "identity").strip().lower() != "identity":
                 raise http.client.HTTPException("a transfer encoding that nobody asked for")
         finally:
+            self.head_bytes = head.bytes
             if self.fp is not None:  # what is no answer, http.client has closed already
                 self.fp = file
 
