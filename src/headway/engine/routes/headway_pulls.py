@@ -130,8 +130,8 @@ class HeadwayPullRoutes:
 
 
 def _question(wish: Wish, login: Credentials | None) -> tuple[object, ...]:
-    """Return what is asked for a wish, of whom, and by whom."""
-    return wish.reference, wish.platform, wish.mirrors, wish.insecure, login
+    """Return what is asked for a wish, of whom, and by whom; no login is kept for that."""
+    return wish.reference, wish.platform, wish.mirrors, wish.insecure, hash(login)
 
 
 def _replaced(event: PullEvent) -> str:
