@@ -19,7 +19,10 @@ from headway.interfaces.files import Applier, TarSource
 from headway.layers.applier import apply_layer
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest
+from headway.oci.media_types import OCI_LAYER_GZIP as GZIP
+from headway.oci.media_types import OCI_LAYER_ZSTD as ZSTD
 from headway.records import LayerReport
+from headway.service import transfer
 from headway.service.blob_transfer import Cost
 from headway.service.companions import Companions
 from headway.service.own_limits import OwnLimits, keeping_to
@@ -73,10 +76,17 @@ class Scene:
     stores: Stores
 
     async def bring(
-        self, image: images.Image = IMAGE, diff_id: str = "", listener: Callable[[LayerProgress], None] = lambda _: None
+        self,
+        image: images.Image = IMAGE,
+        diff_id: str = "",
+        listener: Callable[[LayerProgress], None] = lambda _: None,
+        *,
+        media_type: str = "",
     ) -> Cost:
         """Bring an image's only layer, by its own diff ID or by what a config says that it is; return its cost."""
-        layer = Descriptor(media_type="", digest=Digest(image.layers[0]), size=len(image.blobs[image.layers[0]]))
+        layer = Descriptor(
+            media_type=media_type, digest=Digest(image.layers[0]), size=len(image.blobs[image.layers[0]])
+        )
         name = DiffID(Digest(diff_id or image.diff_ids[0]))
         return await self.transfers.layer(name, layer, [HERE], "test/image", listener, Companions())
 
@@ -180,33 +190,71 @@ async def test_a_group_that_is_cancelled_does_not_wait_for_what_unpacks(tmp_path
     assert is_over
 
 
+class HeldRegistry(SimulatedRegistry):
+    """A registry that lets no blob go before it is told to.
+
+    Attributes:
+        begun: The blobs that were asked for.
+        goes_on: Set when they may come.
+    """
+
+    def __init__(self, given: list[images.Image]) -> None:
+        super().__init__(given)
+        self.begun: list[str] = []
+        self.goes_on = threading.Event()
+
+    def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> HeldBlob:
+        asked = Asked("blob", "GET", endpoint.host, repository, descriptor.digest, offset, end)
+        return HeldBlob(self, asked, end, self)
+
+
+class HeldBlob(SimulatedBlob):
+    def __init__(self, registry: SimulatedRegistry, asked: Asked, end: int, held: HeldRegistry) -> None:
+        super().__init__(registry, asked, end)
+        self._held = held
+
+    def open(self) -> int:
+        self._held.begun.append(self._asked.digest)
+        self._held.goes_on.wait(10)
+        return super().open()
+
+
 @pytest.mark.parametrize(("places", "most"), [(1, 1), (3, 2)])
 async def test_a_pull_that_keeps_to_a_rate_takes_no_more_places_than_it_may(
     tmp_path: Path, places: int, most: int
 ) -> None:
-    goes_on = threading.Event()
-    begun: list[str] = []
-
-    class Held(SimulatedBlob):
-        def open(self) -> int:
-            begun.append(self._asked.digest)
-            goes_on.wait(10)
-            return super().open()
-
-    class HeldRegistry(SimulatedRegistry):
-        def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> Held:
-            return Held(self, Asked("blob", "GET", endpoint.host, repository, descriptor.digest, offset, end), end)
-
-    async with scene(tmp_path, apply_layer, HeldRegistry([IMAGE, SMALL])) as here:
+    registry = HeldRegistry([IMAGE, SMALL])
+    async with scene(tmp_path, apply_layer, registry) as here:
         with keeping_to(OwnLimits(slots=Slots(places))):
             async with asyncio.TaskGroup() as group:
                 for image in (IMAGE, SMALL):
                     group.create_task(here.bring(image))
                 await asyncio.sleep(0.3)
-                at_once = len(begun)
-                goes_on.set()
+                at_once = len(registry.begun)
+                registry.goes_on.set()
 
-    assert (at_once, len(begun)) == (most, 2)
+    assert (at_once, len(registry.begun)) == (most, 2)
+
+
+@pytest.mark.parametrize(("media_type", "pulls", "most"), [(ZSTD, 1, 1), (ZSTD, 2, 2), (GZIP, 1, 2)])
+async def test_of_one_pulls_large_zstd_layers_one_comes_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, media_type: str, pulls: int, most: int
+) -> None:
+    monkeypatch.setattr(transfer, "ONE_AFTER_ANOTHER", 1 << 20)
+    large = [images.image([images.noise_layer(5_000_000, seed=seed)]) for seed in (3, 4)]
+    registry = HeldRegistry([*large, SMALL])
+    limits = [OwnLimits() for _ in range(pulls)]
+    async with scene(tmp_path, apply_layer, registry) as here, asyncio.TaskGroup() as group:
+        for number, image in enumerate([*large, SMALL]):
+            with keeping_to(limits[number % pulls]):
+                group.create_task(here.bring(image, media_type=media_type))
+        await asyncio.sleep(0.3)
+        at_once = set(registry.begun)
+        registry.goes_on.set()
+
+    assert len(at_once & {each.layers[0] for each in large}) == most
+    assert SMALL.layers[0] in at_once
+    assert len(registry.begun) == 3
 
 
 async def test_an_image_that_calls_a_layer_by_a_wrong_name_does_not_keep_others_from_it(tmp_path: Path) -> None:

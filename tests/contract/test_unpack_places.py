@@ -11,9 +11,9 @@ import pytest
 
 from headway.service.unpack_places import (
     IDLE_SECONDS,
+    IDLE_SECONDS_WIDE,
     LARGE,
     LARGE_AND_WIDE,
-    STALLED_SECONDS,
     PoliteSource,
     UnpackPlaces,
 )
@@ -258,7 +258,7 @@ def test_a_large_layer_begins_though_time_passes_between_two_looks_at_the_clock(
     ("begun", "new"),
     [((LARGE, False), (LARGE_AND_WIDE, True)), ((LARGE_AND_WIDE, True), (LARGE, False))],
 )
-def test_a_large_layer_with_a_wide_window_is_the_only_large_one_while_its_link_brings_bytes(
+def test_a_large_layer_with_a_wide_window_is_the_only_large_one_while_it_has_work(
     begun: tuple[int, bool], new: tuple[int, bool]
 ) -> None:
     clock = Clock()
@@ -267,17 +267,35 @@ def test_a_large_layer_with_a_wide_window_is_the_only_large_one_while_its_link_b
     thread = in_thread(lambda: places.begin(new[0], is_wide=new[1]))
     wait_until(lambda: places.waiting == 1)
 
-    for _ in range(20):  # as on a slow link
+    for _ in range(10):  # it works, and waits now and then
         places.leave()
-        clock.now += STALLED_SECONDS * 0.9
+        clock.now += IDLE_SECONDS_WIDE / 20
         places.take(begun[0])
+        clock.now += 100
     assert places.waiting == 1
 
     places.leave()
-    clock.now += STALLED_SECONDS
+    clock.now += IDLE_SECONDS_WIDE / 2
     places.begin(0)  # and this is when it looks
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_of_several_that_wait_one_begins_at_a_time() -> None:
+    clock = Clock()
+    places = UnpackPlaces(64, clock)
+    places.begin(LARGE_AND_WIDE, is_wide=True)
+    for _ in range(2):
+        in_thread(lambda: places.begin(LARGE_AND_WIDE, is_wide=True))
+    wait_until(lambda: places.waiting == 2)
+
+    places.leave()
+    clock.now += IDLE_SECONDS_WIDE
+    places.take(LARGE_AND_WIDE)
+    wait_until(lambda: places.waiting == 1)
+    time.sleep(0.05)
+
+    assert places.waiting == 1
 
 
 def test_of_two_large_layers_with_wide_windows_one_begins_when_the_other_has_ended() -> None:

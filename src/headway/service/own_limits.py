@@ -29,6 +29,7 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
         budget: How many bytes may come; None where there is no end to them.
         slots: How many of its layers may come at once, beside the process's limit: what holds itself back takes no more
             than one place from others, for as long as that takes.
+        wide: How many of its large layers with wide windows may come at once (`service.transfer`).
     """
 
     attempts: int | None = None
@@ -36,6 +37,7 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
     rate: SharedRate | None = None
     budget: Budget | None = None
     slots: Slots = msgspec.field(default_factory=lambda: Slots(_ANY_NUMBER))
+    wide: Slots = msgspec.field(default_factory=lambda: Slots(1))
 
     def policy(self, of_process: RetryPolicy) -> RetryPolicy:
         """Return when a download is given up."""

@@ -3,7 +3,9 @@
 Rule 1: a layer is committed when its blob's digest and its tar's digest are both right, and not before.
 Rule 2: its ingest goes when its record is there; before, only where a kill cannot cost the layer any more and a power
         cut would have taken all of the ingest anyway (ADR 0024).
-Rule 3: a pair (diff ID, blob digest) is recorded only where both were computed over the same bytes: here, and where an
+Rule 3: of one pull's large layers with wide windows one comes at a time. It is unpacked as it comes, and no other is
+        beside it (`service.unpack_places`, rule 5), so that a share of the link for others would only hold it up.
+Rule 4: a pair (diff ID, blob digest) is recorded only where both were computed over the same bytes: here, and where an
         archive is loaded.
 """
 
@@ -37,6 +39,12 @@ from headway.service.tools import Source, TransferTools
 from headway.service.unpack_places import PoliteSource
 
 Listener = Callable[[LayerProgress], None]
+
+ONE_AFTER_ANOTHER = 16 << 20
+"""Bytes of a layer with a wide window from which on no other such one comes beside it; below, asking costs more."""
+
+LAST_BYTES = 2 << 20
+"""How many it lacks when the next one may be asked for, so that the link is not idle meanwhile."""
 
 
 class Transfers:
@@ -157,12 +165,18 @@ class Transfers:
         report(_still(descriptor, Phase.WAITING, await disk(self._ingests.held, descriptor.digest)))
 
         def tell(progress: LayerProgress) -> None:
-            slot.waits(is_waiting=progress.phase is Phase.RETRYING and progress.retry_seconds >= 1)
+            for each in (slot, turn):
+                each.waits(is_waiting=progress.phase is Phase.RETRYING and progress.retry_seconds >= 1)
+            if progress.size - progress.held <= LAST_BYTES:
+                turn.release()
             self._slots.look_again()  # what this layer has shown of the link may let others in
             report(progress)
 
+        own = own_limits()
+        turns = own.wide if _comes_alone(descriptor) else Slots(1)
         async with (
-            own_limits().slots.slot() as own_slot,
+            own.slots.slot() as own_slot,
+            turns.slot(descriptor.digest) as turn,
             self._slots.slot(sources[-1].endpoint.host) as slot,
             self._opened(descriptor, sources, tell) as (transfer, ingest),
         ):
@@ -182,7 +196,7 @@ class Transfers:
             try:
                 await transfer.run()
             finally:
-                for each in (slot, own_slot):
+                for each in (slot, own_slot, turn):
                     each.release()  # what follows needs no network, the end of what is stopped neither
             transfer.report(Phase.UNPACKING)
             await transfer.outlast(unpacking)
@@ -241,6 +255,10 @@ class Transfers:
             yield is_kept
         finally:
             self._whole.discard(diff_id)
+
+
+def _comes_alone(layer: Descriptor) -> bool:
+    return has_wide_window(layer.media_type) and layer.size >= ONE_AFTER_ANOTHER
 
 
 async def _joined(

@@ -8,8 +8,8 @@ Rule 3: whoever waits for bytes has no place, so that a link that is down holds 
 Rule 4: of large layers half as many, and no other begins while those that have begun are at work: each keeps two cores
         busy, for it is expanded and hashed beside, and holds memory until it ends. A small one begins beside them:
         whoever pulls a small image waits for no large one.
-Rule 5: a large layer with a wide window, which looks back on 8 MiB and not on 32 KiB, is the only large one, on any
-        machine and any link that brings bytes: a pull takes 64 MB, whatever the image is compressed with.
+Rule 5: a large layer with a wide window, which looks back on 8 MiB and not on 32 KiB, is the only large one on any
+        machine while it has work: a pull takes 64 MB, whatever the image is compressed with.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ LARGE_AND_WIDE = 2 << 20
 IDLE_SECONDS = 0.5
 """How long, in all, those that have begun wait for bytes before another large layer begins: on a slow link, soon."""
 
-STALLED_SECONDS = 10.0
-"""How long, at a stretch, they wait before one with a wide window begins, or another beside one: their link is down."""
+IDLE_SECONDS_WIDE = 2.0
+"""The same before one with a wide window begins, or another beside one: it is another pull's, whose link is quicker."""
 
 PATIENCE_SECONDS = 0.2
 """How long who waits for something else than bytes goes without looking whether it was stopped."""
@@ -85,6 +85,7 @@ class UnpackPlaces:
         self._busy = 0
         self._begun = 0  # large ones,
         self._wide = 0  # and of these, those with wide windows
+        self._idle_at_begin = 0.0  # how long nobody had had a place when the last large one began
         self._idle_before = 0.0  # seconds in which nobody had a place, until
         self._idle_since = clock()  # and where nobody has one now, those since
         self._lock = threading.Lock()
@@ -150,6 +151,7 @@ class UnpackPlaces:
             if waiting is self._new:
                 self._begun += 1
                 self._wide += turn.is_wide
+                self._idle_at_begin = self._idle_before
             turn.has_place = True
             turn.changed.notify()
 
@@ -163,7 +165,9 @@ class UnpackPlaces:
         is_wide = turn.is_wide or self._wide > 0
         if self._begun < (1 if is_wide else self._large):
             return 0.0
-        return STALLED_SECONDS - self._stretch() if is_wide else IDLE_SECONDS - (self._idle() - turn.idle)
+        if is_wide:  # one at a time, however long several have waited
+            return IDLE_SECONDS_WIDE - (self._idle() - max(turn.idle, self._idle_at_begin))
+        return IDLE_SECONDS - (self._idle() - turn.idle)
 
     def _patience(self, turn: _Turn) -> float | None:
         """Return in how many seconds a large layer may begin if all go on waiting; None where it waits for more."""
@@ -173,11 +177,7 @@ class UnpackPlaces:
 
     def _idle(self) -> float:
         """Return for how many seconds in all nobody has had a place."""
-        return self._idle_before + self._stretch()
-
-    def _stretch(self) -> float:
-        """Return for how many seconds now nobody has had a place."""
-        return 0.0 if self._busy else self._clock() - self._idle_since
+        return self._idle_before + (0.0 if self._busy else self._clock() - self._idle_since)
 
 
 def _is_large(size: int, is_wide: bool) -> bool:  # noqa: FBT001  # it says which of two limits
