@@ -142,8 +142,12 @@ def test_a_bit_that_makes_text_of_the_database_none_is_told_and_mended(root: Pat
     [
         ("UPDATE trees SET report = replace(report, ':', ';')", "what is known of a layer"),
         ("UPDATE images SET labels = replace(labels, ':', ';')", "the record of an image"),
+        ("UPDATE names SET spelling = replace(spelling, 'y/app:1', 'Y/app:1')", "a name of an image"),
+        ("UPDATE image_blobs SET digest = replace(digest, 'sha', 'shq')", "the digest of a blob"),
         ("INSERT INTO pulls VALUES ('ab', 1, 1, '{\"pull_id')", "the record of a pull"),
-        ("INSERT INTO pulls VALUES ('ab', 1, 1, x'00')", "the record of a pull"),
+        ("INSERT INTO pulls VALUES ('ab', 1, 1, x'00')", "a row of pulls"),
+        ("UPDATE names SET spelling = CAST(spelling AS BLOB)", "a row of names"),
+        ("UPDATE images SET platform = CAST(platform AS BLOB)", "a row of images"),
         ("INSERT INTO events (time_nano, type, action, actor, attributes) VALUES (1, '', '', '', '{\t')", "an event"),
     ],
 )
@@ -164,7 +168,7 @@ def test_a_record_that_nobody_wrote_is_told_and_mended(root: Path, sql: str, wha
 @pytest.mark.parametrize(
     ("table", "column", "lacking"),
     [
-        ("names", "", "no such table: names"),
+        ("names", "", "it lacks names.image_id"),
         ("hosts", "", "it lacks hosts.host"),
         ("containers", "state", "it lacks containers.state"),
     ],

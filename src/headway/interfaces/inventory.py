@@ -73,7 +73,11 @@ class Inventory(Protocol):
         """Return the names of containers of which what was written is not on disk."""
 
     def faults(self) -> Iterator[str]:
-        """Yield what is wrong with the records themselves."""
+        """Yield what is wrong with the records themselves.
+
+        Raises:
+            StoreCorruptError: They cannot be read.
+        """
 
 
 class Examine(Protocol):

@@ -137,6 +137,7 @@ class Checker:
             tell: Told after each tree how many are done, and of how many.
 
         Raises:
+            StoreCorruptError: The records cannot be read.
             StoreError: The disk failed.
         """
         records = [

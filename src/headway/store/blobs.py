@@ -70,12 +70,12 @@ class FileBlobStore:
             StoreCorruptError: What lies there has another digest, or cannot be read.
         """
         path = self._root.blob(digest)
-        whole = hashlib.new(digest.algorithm)
         with _reading(path):
             try:
                 file = os.fdopen(_regular(path, os.O_RDONLY | os.O_CLOEXEC), "rb", buffering=0)
             except FileNotFoundError:
                 raise NotFoundError("blob", digest) from None
+        whole = hashlib.new(digest.algorithm)
         with file:
             while piece := _next_piece(path, file):
                 whole.update(piece)

@@ -14,7 +14,14 @@ from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
-from headway.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError, StoreReadOnlyError
+from headway.errors import (
+    RequestError,
+    StoreBusyError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+)
 
 Row = TypeVar("Row")
 Record = TypeVar("Record")
@@ -63,7 +70,7 @@ def reads_a_row(what: str) -> Callable[[Callable[[Row], Record]], Callable[[Row]
         def reading(row: Row) -> Record:  # no context manager: ten thousand images are read at once
             try:
                 return read(row)
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, AttributeError, RequestError) as error:
                 raise StoreCorruptError(f"the database is damaged: {what} cannot be read: {error}") from error
 
         return reading
@@ -95,10 +102,12 @@ def read_all(connection: sqlite3.Connection) -> None:
 
     Raises:
         sqlite3.Error: Some cannot be read.
+        StoreCorruptError: There are bytes in one, which nobody writes: it is one bit that tells text from them.
     """
     for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-        for _ in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608  # names of our own schema
-            pass
+        for row in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608  # names of our own schema
+            if bytes in map(type, row):
+                raise StoreCorruptError(f"the database is damaged: a row of {table} cannot be read: bytes, not text")
 
 
 def faults_in(found: str) -> list[str]:

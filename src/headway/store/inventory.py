@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from headway.container_records import RwPlace
-from headway.errors import StoreError
+from headway.errors import StoreCorruptError, StoreError
 from headway.interfaces.inventory import StoredImage, StoredTree
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID
 from headway.store.data_root import DataRoot
@@ -140,6 +140,8 @@ class SqliteInventory:
             for table, _, parent, _ in self._database.query("PRAGMA foreign_key_check"):
                 yield f"the database: a row of {table} names one of {parent} that is not there"
             read_back(self._database)
+        except StoreCorruptError:  # there is nothing to compare then
+            raise
         except StoreError as error:
             yield str(error)
 

@@ -9,9 +9,12 @@ import sqlite3
 from contextlib import closing
 
 from headway.errors import StoreCorruptError
+from headway.oci.digest import Digest
+from headway.oci.reference import Reference
 from headway.store import rw_rows
 from headway.store.containers import SqliteContainerStore
 from headway.store.database import Database
+from headway.store.database_failures import reads_a_row
 from headway.store.events import SqliteEventLog
 from headway.store.images import SqliteImageStore
 from headway.store.layer_rows import decode_report
@@ -22,6 +25,7 @@ _COLUMNS = (
     "SELECT tables.name, columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns"
     " WHERE tables.type = 'table'"
 )
+_NAMES = "SELECT spelling FROM names UNION ALL SELECT spelling FROM lost_names"
 _REPORTS = "SELECT report FROM trees UNION ALL SELECT report FROM chains WHERE report IS NOT NULL"
 
 
@@ -37,10 +41,24 @@ def read_back(database: Database) -> None:
     for (report,) in database.query(_REPORTS):
         decode_report(report)
     SqliteImageStore(database).list()
+    for (spelling,) in database.query(_NAMES):
+        _read_name(spelling)
+    for (digest,) in database.query("SELECT digest FROM image_blobs"):
+        _read_digest(digest)
     rw_rows.every(database)
     SqliteContainerStore(database).list()
     SqlitePullStore(database).list()
     SqliteEventLog(database).behind(0)
+
+
+@reads_a_row("a name of an image")
+def _read_name(spelling: str) -> None:
+    Reference.parse(spelling)
+
+
+@reads_a_row("the digest of a blob")
+def _read_digest(digest: str) -> None:
+    Digest.parse(digest)
 
 
 def _require_columns(database: Database) -> None:
