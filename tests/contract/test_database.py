@@ -240,6 +240,14 @@ def test_a_damaged_database_is_named(path: Path, open_it: Callable[..., Database
         open_it(path)
 
 
+@pytest.mark.parametrize(
+    "sql", ["INSERT INTO others VALUES (1)", "INSERT INTO things (mane) VALUES (1)", "UPDATE things SET mane = 1"]
+)
+def test_a_schema_that_lacks_what_is_written_is_damaged(path: Path, sql: str) -> None:
+    with open_first(path) as database, pytest.raises(StoreCorruptError, match="is damaged: "):
+        database.execute(sql)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 def test_a_full_disk_undoes_the_transaction_and_the_database_goes_on(small_disk: Path) -> None:
     with open_first(small_disk / "headway.db") as database:

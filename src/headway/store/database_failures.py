@@ -28,6 +28,7 @@ Record = TypeVar("Record")
 
 _ROOM_BYTES = 64 * 1024  # for the files beside the database
 _NO_TEXT = "Could not decode to UTF-8"  # the module's own words, without a code
+_LACKING = ("no such table", "no such column", "has no column named")  # its words, which have no code of their own
 _NO_ROOM_BESIDE = (sqlite3.SQLITE_IOERR_SHMSIZE,)
 
 
@@ -90,7 +91,7 @@ def _translated(error: sqlite3.Error, path: Path) -> StoreError:
             return StoreReadOnlyError(f"cannot use {path}: {error}")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return StoreCorruptError(f"{path} is damaged: {error}")
-        case sqlite3.SQLITE_ERROR if str(error).startswith("no such "):  # of our own schema
+        case sqlite3.SQLITE_ERROR if any(words in str(error) for words in _LACKING):  # of our own schema
             return StoreCorruptError(f"{path} is damaged: {error}")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreBusyError(str(path), 0)
