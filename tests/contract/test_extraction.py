@@ -18,8 +18,10 @@ from headway.errors import (
     NotFoundError,
     StoreError,
 )
+from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.extraction import Rules, extract
 from headway.layers.file_access import RootfsAccess
+from headway.records import LayerReport, Tree
 from tests.fakes.tars import Item, directory, file, hardlink, symlink, tar
 
 KEEP = Rules(keep_kinds=True)
@@ -61,6 +63,28 @@ def test_a_whiteouts_name_is_a_name_like_others(root: Path) -> None:
     extract([tar(file(".wh.hosts"), file(".wh..wh..opq"))], root, b"etc", Rules())
 
     assert sorted(os.listdir(root / "etc")) == [".wh..wh..opq", ".wh.hosts", "conf.d", "hosts"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes devices, and mounts: run it as root")
+def test_a_whiteouts_device_is_a_device_like_others_and_left_out_where_there_can_be_none(root: Path) -> None:
+    names = ("upper", "work", "merged")
+    upper, work, merged = (root.parent / name for name in names)
+    for place in (upper, work, merged):
+        place.mkdir()
+    data = tar(Item("z", type="char", device=(0, 0), uid=3, mode=0o600), hardlink("y", "z"), file("b"))
+    driver = Overlay2Driver()
+    driver.mount([Tree(path=root, report=LayerReport())], merged, upper=upper, work=work)
+
+    try:
+        extract([data], merged, b"etc", Rules())
+    finally:
+        driver.unmount(merged)
+    extract([data], root, b"", Rules())
+
+    found = (root / "z").stat()
+    assert os.listdir(upper / "etc") == ["b"]
+    assert (found.st_mode, found.st_rdev, found.st_uid) == (stat.S_IFCHR | 0o600, 0, 3)
+    assert (root / "y").samefile(root / "z")
 
 
 @pytest.mark.parametrize(

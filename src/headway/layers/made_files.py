@@ -30,7 +30,7 @@ class MadeFiles:
         metadata: Applies what entries say.
         footprint: Counts what is made.
         absent: Takes note of devices that are not made.
-        whiteouts: Hides what is below a layer's own 0:0 device.
+        whiteouts: Hides what is below a layer's own 0:0 device; None where no layer is unpacked.
         clear: See `Clear`.
         observer: Told of sparse files.
 
@@ -44,7 +44,7 @@ class MadeFiles:
         metadata: Metadata,
         footprint: Footprint,
         absent: Absent,
-        whiteouts: Whiteouts,
+        whiteouts: Whiteouts | None,
         *,
         clear: Clear,
         observer: Observer | None,
@@ -107,8 +107,8 @@ class MadeFiles:
         kind = stat.S_IFCHR if entry.kind == CHAR else stat.S_IFBLK
         mode = kind | ((entry.mode | self._metadata.widen) & 0o777)
         parent = self._clear(parent, path)
-        is_ours = (kind, major, minor) == (stat.S_IFCHR, 0, 0)
-        if is_ours or not self._metadata.make_device(parent, name, mode, os.makedev(major, minor)):
+        is_whiteout = self._whiteouts is not None and (kind, major, minor) == (stat.S_IFCHR, 0, 0)
+        if is_whiteout or not self._metadata.make_device(parent, name, mode, os.makedev(major, minor)):
             self.add_absent(parent, path, (kind | entry.mode, major, minor))
             self._metadata.describe(path, entry)
         else:
@@ -118,5 +118,5 @@ class MadeFiles:
     def add_absent(self, parent: int, path: bytes, record: tuple[int, int, int]) -> None:
         """Take note of a device by its mode, major and minor; nothing has its name."""
         self._absent.add_device(path, *record)
-        if stat.S_ISCHR(record[0]) and record[1:] == (0, 0):
+        if self._whiteouts is not None and stat.S_ISCHR(record[0]) and record[1:] == (0, 0):
             self._whiteouts.hide(parent, path.rpartition(b"/")[2])

@@ -47,7 +47,7 @@ class Unpacker:
         directory: It exists; its own mode becomes 0755, as Docker makes a layer's root, unless an entry says more.
         rootless: As for `Metadata`.
         layer: False for an archive that is no layer, put into a root file system that is there: its directory stays
-            as it is, and names like a whiteout's are names like all others.
+            as it is, and what would be a whiteout, in the archive or on disk, is a file like all others.
         openat2: As for `Root`.
         limits: What makes a layer hostile.
         observer: Told of contents that do not go to their entry's path, and of what is removed again.
@@ -82,7 +82,12 @@ class Unpacker:
         self._handoff = hand_off(self._footprint)
         self._absent = Absent()
         self._files = MadeFiles(
-            self._metadata, self._footprint, self._absent, self._whiteouts, clear=self._clear, observer=observer
+            self._metadata,
+            self._footprint,
+            self._absent,
+            self._whiteouts if layer else None,
+            clear=self._clear,
+            observer=observer,
         )
         self._directories = MadeDirectories(self._metadata, self._whiteouts, rootless=rootless, clear=self._clear)
         self._root = Root(directory, self._make_implicit, kernel=openat2)
@@ -207,7 +212,7 @@ class Unpacker:
             status = os.stat(target_name, dir_fd=source, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             status = None
-        if status is None or is_whiteout(status):
+        if status is None or (self._is_layer and is_whiteout(status)):
             self._link_to_absent(parent, path, target)
             return
         if stat.S_ISDIR(status.st_mode):
