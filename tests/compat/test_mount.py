@@ -196,24 +196,52 @@ def test_what_somebody_mounted_something_over_stays_mounted_and_recorded(headway
     assert left(headway) == []
 
 
-def test_what_is_mounted_in_another_namespace_is_given_back_there(headway: Cli) -> None:
+@pytest.fixture
+def elsewhere() -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a mount namespace of its own."""
     entering = ["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo; exec sleep 60"]
-    with subprocess.Popen(entering, stdout=subprocess.PIPE) as elsewhere:
-        assert elsewhere.stdout is not None
-        elsewhere.stdout.readline()
-        there = replace(headway, before=["nsenter", "-t", str(elsewhere.pid), "-m"])
-        done(there("mount", "app"))
+    with subprocess.Popen(entering, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
 
-        refused = [headway(word, "app") for word in ("mount", "umount")]
-        removed = headway("rmi", "app")
-        is_shown = f"{headway.data_root}/mounts/" in Path(f"/proc/{elsewhere.pid}/mounts").read_text()
-        elsewhere.kill()
+
+def seen_from(process: subprocess.Popen[bytes], headway: Cli) -> Cli:
+    return replace(headway, before=["nsenter", "-t", str(process.pid), "-m"])
+
+
+def test_what_is_mounted_in_another_namespace_is_given_back_there(
+    headway: Cli, elsewhere: subprocess.Popen[bytes]
+) -> None:
+    done(seen_from(elsewhere, headway)("mount", "app"))
+
+    refused = [headway(word, "app") for word in ("mount", "umount")]
+    removed = headway("rmi", "app")
+    is_shown = f"{headway.data_root}/mounts/" in Path(f"/proc/{elsewhere.pid}/mounts").read_text()
+    elsewhere.kill()
+    elsewhere.wait()
 
     assert [process.returncode for process in [*refused, removed]] == [1, 1, 1]
     for process in refused:
         assert f"in another mount namespace, that of process {elsewhere.pid}: unmount it there" in process.stderr
     assert is_shown
     done(headway("umount", "app"))  # what has ended took its mounts along
+    assert left(headway) == []
+
+
+def test_a_container_that_is_mounted_in_another_namespace_is_mounted_nowhere_else(
+    headway: Cli, elsewhere: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    made = seen_from(elsewhere, headway)("mount", "--read-write", "app")
+    name = made.stderr.split()[2]
+
+    refused = [headway("mount", name), headway("mount", name, tmp_path / "here")]
+
+    for process in refused:
+        assert (process.returncode, "is mounted in another mount namespace" in process.stderr) == (1, True)
+    assert not (tmp_path / "here").exists()
+    done(seen_from(elsewhere, headway)("umount", "--rm", name))
     assert left(headway) == []
 
 

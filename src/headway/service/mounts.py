@@ -107,6 +107,8 @@ class Mounts:
         return mount
 
     def _mount_container(self, container: ContainerRecord, directory: Path | None) -> KeptMount:
+        for mount in self._mounts_of(container):
+            self._require_here(mount)  # what two mounts write to one layer, no kernel keeps apart
         layer = self._stores.rw_layers.get(container.container_id)
         if directory is not None and layer.record.driver == _VFS:
             raise UnsupportedError("vfs keeps a container's files in one place: leave the directory out")
@@ -221,6 +223,9 @@ class Mounts:
             container = self._containers.get(word)
         except NotFoundError:
             return []
+        return self._mounts_of(container)
+
+    def _mounts_of(self, container: ContainerRecord) -> list[KeptMount]:
         return [mount for mount in self._stores.mounts.list() if mount.rw_layer == container.container_id]
 
     def _unmount_image(self, mount: KeptMount) -> None:
