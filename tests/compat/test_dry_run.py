@@ -18,6 +18,7 @@ from tests.fakes.daemon import daemon
 from tests.faults.auth import Auth, Bearer
 from tests.faults.link import Link
 from tests.faults.registry import Registry
+from tests.faults.reply import Reply
 from tests.faults.story import CutAfter, IgnoreRange, NoDigestHeader, RateLimit, RedirectTo, Status
 from tests.faults.story import Fault as On
 
@@ -259,6 +260,31 @@ def test_a_config_of_which_some_came_before_or_twice_teaches_what_an_answer_take
 
     assert pulled.returncode == 0, pulled.stderr
     assert image.size < told < image.size + 4 * 17_000
+
+
+@dataclass(frozen=True)
+class Terse:
+    """Answer with no more headers than HTTP asks for."""
+
+    def apply(self, reply: Reply) -> None:
+        """Arrange it."""
+        reply.headers.clear()
+
+
+@pytest.mark.parametrize("through_daemon", [False, True])
+def test_what_a_registry_of_few_words_takes_is_enough_as_well(*, through_daemon: bool) -> None:
+    image = images.image([images.noise_layer(1_000, seed=n) for n in range(20, 32)])
+    with (
+        Registry([image], faults=[On(Terse(), kind="blob")]) as registry,
+        TemporaryDirectory(prefix="hw") as place,
+        ExitStack() as stack,
+    ):
+        cli = Cli(stack.enter_context(daemon(Path(place))).data_root if through_daemon else Path(place) / "root")
+        name = f"{registry.host}/test/image"
+        told = total(plan(cli, name), "crossing")
+        pulled = cli("pull", "--max-bytes", str(told), name)
+
+    assert pulled.returncode == 0, pulled.stderr
 
 
 def test_what_is_left_of_a_pull_is_enough_for_the_rest_of_it(tmp_path: Path) -> None:

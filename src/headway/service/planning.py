@@ -140,7 +140,7 @@ class _Costs:
         config = images.config_bytes - images.config_cost.kept
         self.question = self.question or self.asked - images.manifest_bytes - config
         answer = images.config_cost.received - config or max(USUAL_ANSWER_BYTES, self.question)
-        self.answer = min(answer, MOST_ANSWER_BYTES)
+        self.answer = max(LEAST_ANSWER_BYTES, min(answer, MOST_ANSWER_BYTES))
 
 
 class Planner:
