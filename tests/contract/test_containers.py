@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,7 +16,10 @@ import pytest
 
 from headway.composition.containers import mounts as mounts_of
 from headway.composition.writing import writing
-from headway.container_records import ContainerState
+from headway.container_records import ContainerRecord, ContainerState
+from headway.engine.listeners import listen_tcp
+from headway.engine.routes import elsewhere
+from headway.engine.server import EngineServer
 from headway.errors import ConflictError, InvalidNameError, NotFoundError, RequestError, StoreError, UnsupportedError
 from headway.layers import mounts
 from headway.oci.digest import DiffID, Digest, ImageID
@@ -331,3 +335,31 @@ def test_configs_that_are_kept_are_json(containers: Containers) -> None:
     made = containers.create("app", config=json.dumps({"Cmd": ["sh"]}))
 
     assert json.loads(containers.get(made.name).config) == {"Cmd": ["sh"]}
+
+
+async def test_one_that_goes_before_somebody_has_begun_to_wait_for_it_is_not_waited_for(stores: Stores) -> None:
+    class Going(Containers):
+        """Removes a container behind whoever has just found it."""
+
+        def get(self, word: str) -> ContainerRecord:
+            found = super().get(word)
+            stores.containers.delete(found.container_id)
+            stores.events.tell("container", "destroy", found.container_id, {})
+            return found
+
+    container = Containers(stores).create("app")
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    server = EngineServer(elsewhere.routes(Going(stores), stores.events))
+    listening = await asyncio.get_running_loop().create_server(server, sock=listener)
+    try:
+        async with asyncio.timeout(10):
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            path = f"/v1.41/containers/{container.container_id}/wait?condition=removed"
+            writer.write(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            answer = await reader.read()
+            writer.close()
+    finally:
+        listening.close()
+        await server.shutdown(0.1)
+
+    assert answer.startswith(b"HTTP/1.1 404 ")

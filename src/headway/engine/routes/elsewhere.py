@@ -157,6 +157,8 @@ class _OfContainer:
         is_removed = EventQuery(filters={"container": [container.container_id], "event": ["destroy"]})
         response = web.StreamResponse(headers=stream_headers("application/json"))
         with listen(self._events, is_removed) as listener:
+            # Of one that has gone by now nobody tells any more.
+            await asyncio.to_thread(self._containers.get, container.container_id)
             await response.prepare(call.request)  # at once: a client waits for the headers before it goes on
             async with call.until_stopped():
                 await anext(listener.heard())
