@@ -13,7 +13,7 @@ HOST = "reg.test:5000"
 @pytest.mark.parametrize(
     ("fault", "said", "does"),
     [
-        (Fault.UNKNOWN_NAME, "", "check the spelling of the registry's name"),
+        (Fault.UNKNOWN_NAME, "", "check the spelling of its name"),  # which may be a proxy's
         (Fault.CLOCK, "", "set this machine's clock"),
         (Fault.CERTIFICATE, "unable to get local issuer certificate", f"as ca.crt, into /etc/headway/certs.d/{HOST} "),
         (Fault.CERTIFICATE, "self-signed certificate", f"or allow it with --insecure-registry {HOST}"),

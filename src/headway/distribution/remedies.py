@@ -16,7 +16,7 @@ def remedy(error: UnreachableError) -> str:
     host = error.endpoint or "HOST"
     match error.fault:
         case Fault.UNKNOWN_NAME:
-            return "check the spelling of the registry's name"
+            return "check the spelling of its name"
         case Fault.CLOCK:
             return "set this machine's clock (timedatectl set-ntp true); with --wait, a pull goes on by itself then"
         case Fault.CERTIFICATE if error.retryable:  # it was good a moment ago
