@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from headway.cli.terminal import one_line
 from headway.cli.units import duration, size
-from headway.distribution.remedies import refusal_remedy, remedy
+from headway.distribution.remedies import IN_BETWEEN, refusal_remedy, remedy
 from headway.errors import (
     ConflictError,
     Fault,
@@ -274,7 +274,7 @@ _ADVICE: dict[type[HeadwayError], str] = {
     NoDockerError: "start Docker (systemctl start docker), or say where it is with --host or DOCKER_HOST",
     NoDaemonError: "start it (systemctl start headway), or say where it is with -H or HEADWAY_HOST",
     OverBudgetError: "see what it costs with --dry-run, and run it again with a larger --max-bytes to go on",
-    WebPageError: "log in to the network that is in between, if it wants that, and run the same command to go on",
+    WebPageError: IN_BETWEEN,
     TooLargeError: "let whoever runs the registry, or the proxy before it, allow larger requests",
     RequestError: "headway COMMAND --help",
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from headway.distribution.endpoints import DOCKER_HUB_HOST
 from headway.errors import Fault, ProxyRefusedError, RefusedError, UnreachableError
 
+IN_BETWEEN = "log in to the network that is in between, if it wants that, and run the same command to go on"
+"""What helps where a captive portal, or a proxy, answers in the place of a registry."""
 SPEAKS_NO_TLS = "what answers there speaks no TLS"
 """The detail of `Fault.TLS` where that is so."""
 _WANTS_CERTIFICATE = ("BAD_CERTIFICATE", "CERTIFICATE_REQUIRED")
@@ -20,7 +22,7 @@ def remedy(error: UnreachableError) -> str:
         case Fault.CLOCK:
             return "set this machine's clock (timedatectl set-ntp true); with --wait, a pull goes on by itself then"
         case Fault.CERTIFICATE if error.retryable:  # it was good a moment ago
-            return "log in to the network that is in between, if it wants that, and run the same command to go on"
+            return IN_BETWEEN
         case Fault.CERTIFICATE:
             return f"{_of_certificate(error.detail, host)}, or allow it with --insecure-registry {host}"
         case Fault.TLS if error.detail == SPEAKS_NO_TLS:
