@@ -30,7 +30,7 @@ from headway.errors import (
 )
 from headway.interfaces.garbage import Lease, Leases
 from headway.layers.file_access import RootfsAccess
-from headway.oci.digest import DiffID, Digest
+from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import LayerBlob
@@ -38,6 +38,7 @@ from headway.service.commit import CommitRequest, Committer
 from headway.service.containers import Containers
 from headway.service.delete import Deleter
 from headway.service.live_limits import LiveLimits
+from headway.service.lookup import Lookup
 from headway.service.progress import Notice
 from headway.service.prune import Pruner
 from headway.service.push import PushRequest
@@ -357,6 +358,24 @@ def test_what_was_made_on_top_of_an_image_is_pushed_with_its_layers_as_they_came
     assert [layer["digest"] for layer in manifest["layers"][:3]] == list(base.layers)
     assert {house.phases[diff_id] for diff_id in base.diff_ids} == {how}
     assert {layer["mediaType"].split(".")[1] for layer in [manifest["config"], *manifest["layers"]]} == {kind}
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_what_cannot_be_below_an_image_lends_it_no_layers(house: House, *, is_damaged: bool) -> None:
+    base, other = images.image(LAYERS), images.image([*LAYERS[1:], {"a": b"a"}, {"b": b"b"}, {"c": b"c"}])
+    registry = SimulatedRegistry([base])
+    house.pull(SimulatedRegistry([other]))
+    house.pull(registry)
+    made = _committed(house.stores, SOURCE, "first")
+    record = Lookup(house.stores).find(str(made))
+    house.stores.images.put(msgspec.structs.replace(record, parent=ImageID(Digest.parse(other.image_id))))
+    if is_damaged:
+        house.stores.blobs.delete(Digest.parse(other.image_id))
+
+    house.push_at_once(SimulatedPusher(registry), [Reference.parse("registry.test/made/image:1")], [made])
+
+    manifest = json.loads(registry.content("made/image", "1"))
+    assert [layer["digest"] for layer in manifest["layers"][:3]] == list(base.layers)
 
 
 def _committed(stores: Stores, image: Reference, file: str) -> Reference:

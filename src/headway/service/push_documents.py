@@ -5,12 +5,12 @@ Rule: documents that are missing or damaged are as if the image had come without
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import chain, islice
 
 from headway.errors import HeadwayError
 from headway.oci.descriptor import Descriptor
-from headway.oci.digest import Digest
+from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
 from headway.oci.manifest import Index, Manifest, parse_manifest
 from headway.oci.platform import Platform
@@ -63,9 +63,17 @@ class PushDocuments:
         """
         diff_ids = self.config(record).diff_ids
         made_from = () if own is not None else islice(self._lookup.line(record), 1, None)
-        manifests = chain([own], map(self.own_manifest, made_from))
+        manifests = chain([own], (self._manifest_below(diff_ids, image) for image in made_from))
         layers = next((manifest.layers for manifest in manifests if manifest is not None), ())
         return [*layers, *[None] * (len(diff_ids) - len(layers))]
+
+    def _manifest_below(self, diff_ids: Sequence[DiffID], image: ImageRecord) -> Manifest | None:
+        """Return an image's manifest where its layers are the lowest of these: an archive may name any parent."""
+        try:
+            own, below = self.own_manifest(image), self.config(image).diff_ids
+        except HeadwayError:
+            return None
+        return own if diff_ids[: len(below)] == below else None
 
     def is_whole(self, manifest: Manifest) -> bool:
         """Tell whether every layer's blob that a manifest names is here."""
