@@ -27,6 +27,7 @@ from headway.errors import (
     TooLargeError,
     UnavailableError,
     UnreachableError,
+    WebPageError,
 )
 
 SIZE = 100
@@ -258,8 +259,10 @@ def test_a_registry_that_takes_blobs_and_does_not_have_them_is_given_up() -> Non
 
 @pytest.mark.parametrize("patience", [0.0, 600.0])
 def test_a_registry_that_begins_uploads_and_forgets_them_is_given_up(patience: float) -> None:
-    machine, rounds = upload(attempts=9, patience=patience), 0
+    machine, rounds = upload(attempts=9, patience=patience), 1
     assert opened(machine) == Send(0, 30)
+    assert failed(machine, LOST) == Open()
+    assert after(machine, machine.opened) == Send(0, 30)
     following = failed(machine, LOST)
     while following == Open():
         rounds += 1
@@ -286,7 +289,7 @@ def test_a_registry_that_takes_pieces_and_loses_those_before_is_given_up() -> No
 
 
 @pytest.mark.parametrize(
-    "error", [None, LOST, RejectedError("r", 405, "takes no pushes"), RejectedError("r", 501, "answers HTTP 501")]
+    "error", [None, RejectedError("r", 405, "takes no pushes"), RejectedError("r", 501, "answers HTTP 501")]
 )
 def test_a_registry_that_has_nothing_of_the_first_piece_gets_the_blob_whole(error: HeadwayError | None) -> None:
     machine = upload()
@@ -297,6 +300,33 @@ def test_a_registry_that_has_nothing_of_the_first_piece_gets_the_blob_whole(erro
     assert after(machine, machine.closed) == Look()
     assert looked(machine, is_there=True) == Done()
     assert machine.is_whole
+
+
+def test_a_registry_that_knows_no_pieces_gets_the_blob_whole_and_one_that_was_restarted_does_not() -> None:
+    machine = upload()
+    assert opened(machine) == Send(0, 30)
+    assert failed(machine, LOST) == Open()
+    assert after(machine, machine.opened) == Send(0, 30)
+    restarted = upload()
+    assert opened(restarted) == Send(0, 30)
+    assert failed(restarted, LOST) == Open()
+    assert after(restarted, restarted.opened) == Send(0, 30)
+
+    assert failed(machine, LOST) == Open()
+    assert after(machine, machine.opened) == Close(whole=True)
+    assert sent(restarted) == Send(30, 60)
+    assert (machine.is_whole, restarted.is_whole) == (True, False)
+
+
+def test_a_web_page_in_a_registrys_place_does_not_say_that_it_takes_blobs_whole_only() -> None:
+    machine = upload(patience=600.0)
+    assert opened(machine) == Send(0, 30)
+    for _ in range(3):
+        assert failed(machine, WebPageError("r")) == Ask()
+        assert told(machine, 0) == Send(0, 30)
+
+    assert isinstance(failed(machine, WebPageError("r")), GiveUp)
+    assert not machine.is_whole
 
 
 def test_a_whole_blob_that_is_cut_is_sent_anew_unless_it_is_there() -> None:

@@ -32,6 +32,7 @@ from headway.errors import (
     TooLargeError,
     UnavailableError,
     UnreachableError,
+    WebPageError,
 )
 
 MAX_FORGOTTEN = 3
@@ -264,8 +265,11 @@ class BlobUpload:
                 self._retry(error, self._state, now=now)
 
     def _send_failed(self, send: Send, error: HeadwayError, *, now: float) -> None:
+        is_first = send.offset == 0 and not self._link_broke
         match error:
-            case NotFoundError() | RejectedError() if send.offset == 0 and not self._link_broke:
+            case RejectedError() if is_first:
+                self._take_for_whole()
+            case NotFoundError() if is_first and self._forgotten:  # once, and it has lost the session: it was restarted
                 self._take_for_whole()
             case NotFoundError():
                 self._lost(now=now)
@@ -285,11 +289,12 @@ class BlobUpload:
     def _refused(self, send: Send, error: HeadwayError, *, now: float) -> None:
         """Decide where a piece was refused: some registries take a blob in one piece only."""
         self._refusals += 1
+        is_again = self._refusals >= REFUSALS_OF_PIECES
         if self._refusals >= MAX_REFUSALS:
             self._give_up(error)
-        elif self._refusals >= REFUSALS_OF_PIECES and not send.offset:
+        elif is_again and not send.offset and not isinstance(error, WebPageError):  # which is no registry's refusal
             self._take_for_whole()
-        elif self._refusals >= REFUSALS_OF_PIECES and not self._in_one_piece:
+        elif is_again and send.offset and not self._in_one_piece:
             self._in_one_piece = True
             self._state = _State.OPEN
         else:
