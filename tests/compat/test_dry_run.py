@@ -154,8 +154,17 @@ class Way:
     daemon: bool = False
 
 
+class FewWords:
+    """Answer with no header but the length."""
+
+    def apply(self, reply: Reply) -> None:
+        """Arrange it."""
+        reply.headers.clear()
+
+
 SHARING = [images.image([BASE, images.noise_layer(20_000 * n, seed=10 + n)], tag=str(n)) for n in range(1, 4)]
 SMALL = images.image([{"hello": b"hello\n"}, {"world": b"world\n"}])
+TINY = images.image([{str(n): b""} for n in range(12)])
 WAYS = {
     "open": Way(),
     "tokens": Way(auth=Bearer()),
@@ -166,9 +175,11 @@ WAYS = {
     "several, tokens": Way(images=SHARING, auth=Bearer()),
     "digest": Way(by_digest=True),
     "small": Way(images=[SMALL]),
+    "few words": Way(images=[TINY], faults=[On(FewWords())]),
     "daemon": Way(daemon=True),
     "daemon, small": Way(images=[SMALL], daemon=True),
     "daemon, several": Way(images=SHARING, daemon=True),
+    "daemon, few words": Way(images=[TINY], faults=[On(FewWords())], daemon=True),
     "daemon, digest": Way(by_digest=True, daemon=True),
 }
 

@@ -26,7 +26,7 @@ from headway.service.tools import TransferTools
 from headway.service.transfer import Transfers
 
 LEAST_ANSWER_BYTES = 200
-"""What there is of an answer beside its body, whoever gives it: length, type and digest."""
+"""What there is of an answer beside its body, unless that of the config had less: length, type and digest."""
 
 USUAL_ANSWER_BYTES = 400
 """The same of most registries, where the config was here and taught nothing."""
@@ -122,6 +122,7 @@ class _Costs:
     Attributes:
         question: Bytes that asking for the tag takes, a token included.
         answer: Bytes of an answer beside its body.
+        least_answer: The same in any case: none where the config was here and taught nothing.
     """
 
     def __init__(self, charged: Account, began: int) -> None:
@@ -129,6 +130,7 @@ class _Costs:
         self._began = began
         self.question = 0
         self.answer = 0
+        self.least_answer = 0
 
     @property
     def asked(self) -> int:
@@ -139,8 +141,9 @@ class _Costs:
         """Take note of the documents that have come."""
         config = images.config_bytes - images.config_cost.kept
         self.question = self.question or self.asked - images.manifest_bytes - config
-        answer = images.config_cost.received - config or max(USUAL_ANSWER_BYTES, self.question)
-        self.answer = max(LEAST_ANSWER_BYTES, min(answer, MOST_ANSWER_BYTES))
+        taught = images.config_cost.received - config
+        self.least_answer = min(taught, LEAST_ANSWER_BYTES)
+        self.answer = min(taught or max(USUAL_ANSWER_BYTES, self.question), MOST_ANSWER_BYTES)
 
 
 class Planner:
@@ -218,7 +221,7 @@ class Planner:
             platform=str(image.config.platform),
             layers=layers,
             crossing=costs.question + to_fetch + requests * costs.answer + spare,
-            least=to_fetch + requests * LEAST_ANSWER_BYTES,
+            least=to_fetch + requests * costs.least_answer,
             question=costs.question,
             asked=costs.asked,
             forecast=self._preflight.forecast((layer.diff_id, layer.descriptor) for layer in new),
