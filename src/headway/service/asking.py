@@ -65,7 +65,6 @@ class Asker:
         healthy = tools.standing.health.ordered
         self.endpoints = healthy(endpoints, "manifest", host_of=lambda endpoint: endpoint.host, now=tools.clock())
         self.retries: Counter[str] = Counter()
-        self._failures: list[HeadwayError] = []  # of those who were asked, one after the other, without an answer
 
     async def ask(self, question: Callable[[Endpoint], T]) -> T:
         """Return the first answer of an endpoint, waiting for one as long as the rules allow.
@@ -77,7 +76,8 @@ class Asker:
         retries = Retries(self._tools.policy(), now=now(), jitter=self._tools.jitter)
         first = None if await self._is_known() else FirstContact(now=now())
         while True:
-            answer = await self._ask_each(question, first)
+            failures: list[HeadwayError] = []  # of those who were asked, one after the other, without an answer
+            answer = await self._ask_each(question, first, failures)
             if not isinstance(answer, HeadwayError):
                 return answer
             self.retries[answer.brief] += 1
@@ -93,18 +93,19 @@ class Asker:
                 decision = GiveUp(answer)
             if isinstance(decision, GiveUp):
                 raise decision.error
-            await self._wait(decision)
+            await self._wait(decision, failures)
 
     async def _is_known(self) -> bool:
         """Tell whether any of the endpoints has ever answered: then silence is an outage, not a typo."""
         has_answered, database = self._hosts.has_answered, self._tools.lanes.database
         return any([await database(has_answered, endpoint.host) for endpoint in self.endpoints])
 
-    async def _ask_each(self, question: Callable[[Endpoint], T], first: FirstContact | None) -> T | HeadwayError:
-        """Return the first answer, or the last endpoint's error (moby-behaviour 3.1)."""
+    async def _ask_each(
+        self, question: Callable[[Endpoint], T], first: FirstContact | None, failures: list[HeadwayError]
+    ) -> T | HeadwayError:
+        """Return the first answer, or the last endpoint's error (moby-behaviour 3.1); `failures` takes each one's."""
         error: HeadwayError = NotFoundError("endpoint", self._name)
         mirrors: list[str] = []
-        self._failures.clear()
         for endpoint in tuple(self.endpoints):
             began = self._tools.clock()
             try:
@@ -112,7 +113,7 @@ class Asker:
             except StoreError:
                 raise
             except HeadwayError as caught:
-                self._failures.append(caught)
+                failures.append(caught)
                 if endpoint.mirror:
                     self._put_last(endpoint)
                     said = caught.reason if isinstance(caught, RegistryError) else caught
@@ -155,12 +156,12 @@ class Asker:
         self.endpoints.remove(mirror)
         self.endpoints.append(mirror)
 
-    async def _wait(self, decision: Wait) -> None:
+    async def _wait(self, decision: Wait, failures: Sequence[HeadwayError]) -> None:
         due = self._tools.clock() + decision.seconds
         while (left := due - self._tools.clock()) > 0:
             said = "; ".join((str(decision.cause), *getattr(decision.cause, "__notes__", ())))
             self._report(Waiting(self._name, said, left))
-            if await self._tools.pause(min(1.0, left), self._failures) is not None:
+            if await self._tools.pause(min(1.0, left), failures) is not None:
                 return
 
 

@@ -1,0 +1,49 @@
+"""Who waits for a registry to come back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from headway.distribution.backoff import RetryPolicy
+from headway.distribution.endpoints import Endpoint
+from headway.distribution.standing import Standing
+from headway.errors import Fault, HeadwayError, UnreachableError
+from headway.service.asking import Asker
+from headway.service.lanes import Lanes
+from headway.service.tools import Tools
+from tests.fakes.memory import MemoryHosts
+
+
+async def test_who_waits_still_looks_for_what_it_waits_for_when_others_ask_through_the_same() -> None:
+    clock, cut = itertools.count(), UnreachableError("r", Fault.CUT)
+    waited_for: list[list[HeadwayError]] = []
+    answers: list[str] = []
+
+    async def pause(_: float, errors: Sequence[HeadwayError]) -> None:
+        waited_for.append(list(errors))
+        answers.append(await asker.ask(lambda endpoint: endpoint.host))  # as another layer of a push does meanwhile
+
+    tools = Tools(
+        lanes=Lanes(),
+        standing=Standing(),
+        policy=lambda: RetryPolicy(5, 600.0),
+        clock=lambda: next(clock) / 10,
+        jitter=lambda: 0.0,
+        pause=pause,
+    )
+    hosts = MemoryHosts()
+    hosts.answered("r")
+    asker = Asker(tools, hosts, [Endpoint("r")], name="image", report=lambda _: None)
+    failures = iter([cut, cut])
+
+    def question(endpoint: Endpoint) -> str:
+        for error in failures:
+            raise error
+        return endpoint.host
+
+    assert await asker.ask(question) == "r"
+    assert len(waited_for) > 1
+    assert all(errors == [cut] for errors in waited_for)
+    assert set(answers) == {"r"}
+    tools.lanes.close()
