@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -89,6 +89,9 @@ class _Handler(BaseHTTPRequestHandler):
         found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")) if web.heeds_range else None
         start = int(found[1]) if found else 0
         end = int(found[2]) + 1 if found and found[2] else len(web.data)
+        if found and start >= len(web.data):
+            self._refuse(416, {"Content-Range": f"bytes */{len(web.data)}"})
+            return
         self.send_response(206 if found else 200)
         if found:
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(web.data)}")
@@ -104,9 +107,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(web.data[start:end])
         self.close_connection = self.close_connection or not web.says_length
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, status: int, headers: Mapping[str, str] | None = None) -> None:
         body = b"there is no such thing here\n"
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "GET":

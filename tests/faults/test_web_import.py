@@ -106,12 +106,15 @@ async def test_what_one_attempt_left_the_next_one_goes_on_with(web: Web, tmp_pat
     assert held >= MiB
 
 
-async def test_another_version_of_the_file_is_never_mixed_with_the_first(web: Web, tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [TAR[:600] + b"x" + TAR[601:], header(b"short") + END], ids=["as long", "shorter"])
+async def test_another_version_of_the_file_is_never_mixed_with_the_first(
+    web: Web, tmp_path: Path, other: bytes
+) -> None:
     web.cut_after = MiB
 
     def change(arriving: Arriving) -> None:
         if arriving.held >= MiB and web.etag == '"1"':
-            web.etag, web.data = '"2"', TAR[:600] + b"x" + TAR[601:]
+            web.etag, web.data = '"2"', other
 
     async with service_over(tmp_path) as (service, stores):
         with pytest.raises(ChangedMeanwhileError, match="has changed since"):

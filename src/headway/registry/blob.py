@@ -64,6 +64,8 @@ class RegistryBlob:
         with self._failures_reported():
             exchange = self._request.send()
             if exchange.status == 416 and self._is_ranged:
+                if self._endpoint.validator and size_beside(exchange) not in (None, self._descriptor.size):
+                    raise ChangedMeanwhileError(self._endpoint.host)  # such an answer has no validator
                 self._require_size(size_beside(exchange))
                 raise RangeRefusedError(self._endpoint.host, "answers HTTP 416 to a range that lies in the blob")
             if exchange.status not in (200, 206):
