@@ -119,7 +119,7 @@ def test_a_registry_that_keeps_pieces_gets_the_rest_only(root: Path) -> None:
     assert sent == pytest.approx(layers(outcome), rel=0.001)
 
 
-@pytest.mark.parametrize("status", [404, 405, 400])
+@pytest.mark.parametrize("status", [404, 405, 400, 501])
 def test_a_registry_that_never_tells_what_it_has_gets_the_layer_anew_after_a_cut(root: Path, status: int) -> None:
     with linked(CutUploadAfter(3 * MB)) as (registry, link):
         registry.faults = [On(Status(status), kind="upload", method="GET")]

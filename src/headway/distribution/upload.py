@@ -259,7 +259,7 @@ class BlobUpload:
                 self._send_failed(action, error, now=now)
             case Close():
                 self._close_failed(error, now=now)
-            case Ask() if isinstance(error, MisbehavedError):
+            case Ask() if isinstance(error, MisbehavedError | RejectedError):
                 self._lost(now=now)  # some registries do not answer this question
             case _:
                 self._retry(error, self._state, now=now)
