@@ -64,6 +64,29 @@ async def test_who_has_no_room_on_the_link_waits_until_it_is_looked_again() -> N
             event.set()
 
 
+async def test_a_thin_link_makes_nobody_wait_who_is_on_another() -> None:
+    slots = Slots(3, lambda: 1)
+    running: list[str] = []
+
+    async def come(link: str) -> None:
+        async with slots.slot(link):
+            running.append(link)
+            await asyncio.sleep(1000)
+
+    async with asyncio.TaskGroup() as group:
+        links = ("satellite.example", "satellite.example", "aboard.example", "aboard.example")
+        tasks = [group.create_task(come(link)) for link in links]
+        await settle()
+        at_first = list(running)
+        tasks[0].cancel()
+        await settle()
+        for task in tasks:
+            task.cancel()
+
+    assert at_first == ["satellite.example", "aboard.example"]
+    assert running == [*at_first, "satellite.example"]
+
+
 async def test_a_raised_limit_lets_the_next_in_at_once() -> None:
     async with asyncio.TaskGroup() as group:
         slots = Slots(1)

@@ -17,30 +17,31 @@ class Slots:
 
     Args:
         limit: How many may run at once.
-        fits: Returns how many the link has room for now; `look_again` asks it anew.
+        fits: Returns how many one link has room for now; `look_again` asks it anew. Nobody knows which registries
+            share a link, so that each counts as one: a registry next door waits for no satellite.
     """
 
     def __init__(self, limit: int, fits: Callable[[], int] = lambda: 1 << 30) -> None:
         self._limit = limit
         self._fits = fits
-        self._running = 0
+        self._running: Counter[str] = Counter()  # by link
         self._waiting: Counter[str] = Counter()
         self._queue: deque[tuple[asyncio.Future[None], str]] = deque()
 
     @property
     def running(self) -> int:
         """How many run now."""
-        return self._running
+        return self._running.total()
 
     @property
     def has_one(self) -> bool:
         """Whether no more than one runs, and nobody waits."""
-        return self._running <= 1 and not self._queue
+        return self.running <= 1 and not self._queue
 
     @property
     def is_full(self) -> bool:
         """Whether whoever comes now has to wait."""
-        return self._running >= self._limit
+        return self.running >= self._limit
 
     def set_limit(self, limit: int) -> None:
         """Change the limit."""
@@ -52,14 +53,14 @@ class Slots:
         if not self._queue:
             return
         queue, self._queue = self._queue, deque()
-        room = min(self._limit, self._fits())
+        room = self._fits()
         for turn, link in queue:
             if turn.done():
                 continue
             elsewhere = self._waiting.total() - self._waiting[link]
-            if self._running - elsewhere < room:
+            if self.running - elsewhere < self._limit and self._running[link] < room:
                 turn.set_result(None)
-                self._running += 1
+                self._running[link] += 1
             else:
                 self._queue.append((turn, link))
 
@@ -87,9 +88,10 @@ class Slots:
         self._waiting = +self._waiting  # links that nobody waits for are forgotten
         self.look_again()
 
-    def give_back(self) -> None:
+    def give_back(self, link: str) -> None:
         """Let the next one have a place; `Slot.release` calls it once."""
-        self._running -= 1
+        self._running[link] -= 1
+        self._running = +self._running
         self.look_again()
 
 
@@ -112,4 +114,4 @@ class Slot:
         self.waits(is_waiting=False)
         slots, self._slots = self._slots, None
         if slots is not None:
-            slots.give_back()
+            slots.give_back(self._link)
