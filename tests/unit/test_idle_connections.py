@@ -53,3 +53,17 @@ def test_one_that_is_given_back_too_late_is_ended() -> None:
     idle.give_back(FIRST, late)
 
     assert late.sock is None
+
+
+def test_the_parts_of_an_upload_keep_to_one_connection() -> None:
+    idle = IdleConnections()
+    ours, anothers, nobodys = (connected(FIRST) for _ in range(3))
+    ours.upload, anothers.upload = "ours", "another's"
+    for connection in (nobodys, ours, anothers):
+        idle.give_back(FIRST, connection)
+
+    taken = [idle.take(FIRST, None, upload) for upload in ("ours", "ours", "ours", "another's")]
+
+    assert taken == [ours, nobodys, None, anothers]
+    for connection in (ours, anothers, nobodys):
+        connection.close()

@@ -61,6 +61,7 @@ class Connection(http.client.HTTPConnection):
 
     Attributes:
         carried: Bytes of bodies that it has brought up, each of them answered.
+        upload: What the last request was a part of (`sending.Body`); None where nothing of that is to come.
         took: How long each stage took, in seconds.
     """
 
@@ -94,6 +95,7 @@ class Connection(http.client.HTTPConnection):
         self._clamped_to: KeptRate | None = None
         self.proxy = proxy
         self.carried = 0
+        self.upload: object = None
         self.took: dict[Stage, float] = {}
 
     def connect(self) -> None:

@@ -138,6 +138,7 @@ class Exchange:
         connection.limit(self.limit_seconds)
         connection.clamp_window(self._transport.rate())
         method, target, body, headers = self._request
+        connection.upload = body.upload if isinstance(body, Body) else None
         if connection.proxy is not None and self._address.scheme == "http":
             target = f"http://{self._address}{target}"
             if connection.proxy.authorization:

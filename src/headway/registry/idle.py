@@ -30,12 +30,22 @@ class IdleConnections:
         self._idle: dict[tuple[Address, Proxy | None], list[tuple[float, Connection]]] = {}
         self._lock = threading.Lock()
 
-    def take(self, address: Address, proxy: Proxy | None) -> Connection | None:
-        """Return an idle connection to `address` through `proxy`, if there is a fresh one."""
+    def take(self, address: Address, proxy: Proxy | None, upload: object = None) -> Connection | None:
+        """Return an idle connection to `address` through `proxy`, if there is a fresh one.
+
+        Args:
+            address: Whom to reach.
+            proxy: What leads there.
+            upload: What the request is a part of (`sending.Body`): it gets the connection of its own, or one of nobody.
+        """
         with self._lock:
             self._end_old_ones()
-            idle = self._idle.get((address, proxy))
-            return idle.pop()[1] if idle else None
+            idle = self._idle.get((address, proxy), [])
+            for user in dict.fromkeys((upload, None)):
+                for number in range(len(idle) - 1, -1, -1):
+                    if idle[number][1].upload is user:
+                        return idle.pop(number)[1]
+            return None
 
     def give_back(self, address: Address, connection: Connection) -> None:
         """Keep a connection for the next exchange; where there will be none, end it."""

@@ -30,12 +30,15 @@ class Body(msgspec.Struct, frozen=True):
         read: Returns some of it, by offset and length.
         progress: Told how many bytes have been handed over, in the thread that sends.
         allowance: How many bytes of bodies one connection may carry in all, this one included; None for any number.
+        upload: What it is a part of: its parts keep to one connection where they can, for a registry that forgets an
+            upload with the connection that breaks loses no more then than that one has carried.
     """
 
     size: int
     read: Callable[[int, int], bytes]
     progress: Callable[[int], None] = lambda _: None
     allowance: int | None = None
+    upload: object = None
 
     @classmethod
     def of(cls, data: bytes) -> Body:

@@ -67,7 +67,7 @@ class Transport:
 
     def idle_one(self, address: Address, proxy: Proxy | None, body: bytes | Body | None) -> Connection | None:
         """Return an idle connection that may carry this body, too, if there is one."""
-        while connection := self.idle.take(address, proxy):
+        while connection := self.idle.take(address, proxy, body.upload if isinstance(body, Body) else None):
             may_carry = (
                 not isinstance(body, Body) or body.allowance is None or connection.carried + body.size <= body.allowance
             )

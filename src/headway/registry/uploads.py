@@ -169,7 +169,7 @@ class RegistryUpload:
             piece.progress(count)
 
         size = piece.end - piece.offset
-        return Body(size, lambda at, length: piece.read(piece.offset + at, length), progress, piece.allowance)
+        return Body(size, lambda at, length: piece.read(piece.offset + at, length), progress, piece.allowance, self)
 
     def _carried_by(self, request: Request) -> Exchange:
         try:
