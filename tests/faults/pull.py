@@ -6,13 +6,13 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import msgspec
+from unittest.mock import patch
 
 from headway.cli.failures import exit_status, explain
+from headway.composition import writing as composition
 from headway.composition.pulls import pulling
 from headway.composition.reading import reading
 from headway.composition.writing import writing
@@ -119,14 +119,16 @@ def pull(
     )
     outcome = Outcome()
     began = time.monotonic()
-    with writing(settings, tell=outcome.told.append) as opened:
-        stores = opened
-        if boot_id:
-            stores = msgspec.structs.replace(opened, ingests=FileIngestStore(DataRoot(root), boot_id=boot_id))
+    with _booted(boot_id), writing(settings, tell=outcome.told.append) as stores:
         open_puller = pulling(settings, stores, clock=lambda: time.monotonic() * times, resolve=resolve, wall=wall)
         asyncio.run(_pull(open_puller, request, outcome, stop=stop))
     outcome.seconds = time.monotonic() - began
     return outcome
+
+
+def _booted(boot_id: str) -> AbstractContextManager[object]:
+    """Let the stores that are opened find themselves in this boot, for all that they keep from one to the next."""
+    return patch.object(composition, "boot_id", lambda: boot_id) if boot_id else nullcontext()
 
 
 async def _pull(

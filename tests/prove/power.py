@@ -67,7 +67,7 @@ def power(sheet: Sheet) -> None:
     sheet.at_least("power cuts", len(found), 200)
     sheet.at_most("after which something is wrong", sum(bool(look.problems) for look in found), 0, decimals=0)
     sheet.right("what is wrong", "; ".join(problems[:3]))
-    sheet.at_least("images listed after a cut, each file compared", sum(look.listed for look in found), 60)
+    sheet.at_least("images listed after a cut, each file compared", sum(look.listed for look in found), 40)
     losses = [look for look in found if look.lost_bytes]
     sheet.at_least("cuts that took bytes along", len(losses), 10)
     sheet.at_most("bytes fetched again, at most", max(look.lost_bytes for look in found), SYNC_BYTES, "bytes", 0)
