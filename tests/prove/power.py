@@ -45,10 +45,10 @@ class Kind:
 
 
 KINDS = (
-    Kind("ext4", ("mkfs.ext4", "-q", "-F"), 96 << 20, 80),
-    Kind("ext4, data=writeback", ("mkfs.ext4", "-q", "-F"), 96 << 20, 40, ("data=writeback", "commit=1")),
-    Kind("xfs", ("mkfs.xfs", "-q", "-f"), 320 << 20, 40),
-    Kind("btrfs", ("mkfs.btrfs", "-q", "-f", "-m", "single"), 128 << 20, 40),
+    Kind("ext4", ("mkfs.ext4", "-q", "-F"), 96 << 20, 100),
+    Kind("ext4, data=writeback", ("mkfs.ext4", "-q", "-F"), 96 << 20, 50, ("data=writeback", "commit=1")),
+    Kind("xfs", ("mkfs.xfs", "-q", "-f"), 320 << 20, 50),
+    Kind("btrfs", ("mkfs.btrfs", "-q", "-f", "-m", "single"), 128 << 20, 50),
 )
 
 
@@ -67,7 +67,7 @@ def power(sheet: Sheet) -> None:
     sheet.at_least("power cuts", len(found), 200)
     sheet.at_most("after which something is wrong", sum(bool(look.problems) for look in found), 0, decimals=0)
     sheet.right("what is wrong", "; ".join(problems[:3]))
-    sheet.at_least("images listed after a cut, each file compared", sum(look.listed for look in found), 40)
+    sheet.at_least("images listed after a cut, each file compared", sum(look.listed for look in found), 60)
     losses = [look for look in found if look.lost_bytes]
     sheet.at_least("cuts that took bytes along", len(losses), 10)
     sheet.at_most("bytes fetched again, at most", max(look.lost_bytes for look in found), SYNC_BYTES, "bytes", 0)
