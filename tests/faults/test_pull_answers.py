@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+from headway.distribution import download
 from headway.service.progress import Waiting
 from tests.fakes import images
 from tests.faults.auth import Bearer
@@ -165,7 +166,10 @@ def test_a_registry_that_ignores_ranges_costs_twice_the_layer_at_the_most(regist
     assert sent(registry) == 240_000 + SIZE
 
 
-def test_of_two_storage_servers_the_one_that_serves_ranges_goes_on(registry: Registry, tmp_path: Path) -> None:
+def test_of_two_storage_servers_the_one_that_serves_ranges_goes_on(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "CHEAP_SKIP_BYTES", 250_000)
     with Registry([IMAGE], faults=[layer(CutAfter(300_000), nth=1)]) as one, Registry([IMAGE]) as other:
         other.faults = [layer(IgnoreRange())]
         registry.faults = [layer(RedirectTo((one, other, one)[nth - 1].url), nth=nth) for nth in (1, 2, 3)]

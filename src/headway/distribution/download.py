@@ -34,7 +34,7 @@ from headway.errors import (
     UnreachableError,
 )
 
-CHEAP_SKIP_BYTES = 256 * 1024  # about what is on its way when a connection is left: skipping so many costs no more
+CHEAP_SKIP_BYTES = 1 << 20  # some times what is on its way when a connection is left: asking once more costs that
 
 
 class Verify(msgspec.Struct, frozen=True):
