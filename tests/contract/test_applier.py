@@ -5,6 +5,7 @@ As root and as somebody else, with openat2 and without, with isal and without, h
 
 from __future__ import annotations
 
+import gc
 import gzip
 import hashlib
 import os
@@ -13,6 +14,7 @@ import stat
 import struct
 import subprocess
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,7 +24,8 @@ import pytest
 
 from headway.errors import InvalidLayerError, StoreError, StoreFullError
 from headway.layers.applier import apply_layer
-from headway.layers.handoff import alone
+from headway.layers.footprint import Footprint
+from headway.layers.handoff import Handoff, alone
 from headway.layers.umask import current_umask, unshare_umask
 from headway.layers.workers import Workers
 from headway.records import LayerReport
@@ -554,6 +557,22 @@ def test_progress_counts_the_bytes_of_the_blob(root: Path) -> None:
     apply_layer(Source(blob, 50_000), root, told.append)
 
     assert told[-1] == len(blob)
+
+
+def test_nothing_of_a_layer_waits_for_a_search_for_garbage(root: Path) -> None:
+    counted: list[weakref.ref[Footprint]] = []
+
+    def hand_off(footprint: Footprint) -> Handoff:
+        counted.append(weakref.ref(footprint))
+        return alone(footprint)
+
+    gc.disable()
+    try:
+        apply_layer(Source(tar(directory("d/"), file("d/f"))), root, lambda _: None, hand_off=hand_off)
+
+        assert [footprint() for footprint in counted] == [None]
+    finally:
+        gc.enable()
 
 
 def test_large_files_are_whole_in_whatever_pieces_they_come(apply: Apply, root: Path) -> None:

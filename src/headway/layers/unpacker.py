@@ -112,6 +112,8 @@ class Unpacker:
     ) -> None:
         self._handoff.close()
         self._root.close()
+        # Its parts hold methods of it: a ring, in which a layer's memory would stay until the next search for garbage.
+        vars(self).clear()
 
     def add(self, entry: Entry, reader: TarReader) -> None:
         """Put one entry on disk; the content of a file is taken from `reader`."""
