@@ -10,6 +10,7 @@ from headway.composition.archives import loader, saver
 from headway.composition.pulls import pulling
 from headway.composition.pushes import pushing
 from headway.composition.unpacking import apply_apart
+from headway.distribution.transfer_limits import TransferLimits
 from headway.layers.file_access import RootfsAccess
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.platform import Platform
@@ -48,7 +49,7 @@ def memory_config(stores: Stores, registry: SimulatedRegistry, place: Path, **li
         loader=loader(settings, stores),
         pulls=lambda live: pulling(settings, stores, limits=live, registry=registry),
         pushes=lambda live: pushing(settings, stores, limits=live, pusher=SimulatedPusher(registry)),
-        **limits,
+        limits=TransferLimits(**limits),
     )
 
 

@@ -65,11 +65,7 @@ async def image_service(
         loader=loader(settings, stores),
         pulls=lambda limits: pulling(settings, stores, limits=limits),
         pushes=lambda limits: pushing(settings, stores, limits=limits),
-        max_concurrent_downloads=settings.max_concurrent_downloads,
-        max_concurrent_uploads=settings.max_concurrent_uploads,
-        max_download_attempts=settings.max_download_attempts,
-        download_patience=settings.download_patience,
-        max_download_rate=settings.max_download_rate,
+        limits=settings.limits,
     )
     try:
         async with ImageService(config) as service:

@@ -42,13 +42,7 @@ class Reloader:
             InvalidSettingError: A limit that cannot be; nothing has changed.
         """
         settings = new.settings
-        self._service.update_config(
-            max_concurrent_downloads=settings.max_concurrent_downloads,
-            max_concurrent_uploads=settings.max_concurrent_uploads,
-            max_download_attempts=settings.max_download_attempts,
-            download_patience=settings.download_patience,
-            max_download_rate=settings.max_download_rate,
-        )
+        self._service.update_config(**msgspec.structs.asdict(settings.limits))
         kept = msgspec.structs.replace(settings, data_root=before.settings.data_root)
         daemon = msgspec.structs.replace(
             before.daemon,

@@ -78,11 +78,7 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
         loader: Reads them.
         pulls: Makes what pulls, for as long as its context lasts.
         pushes: The same for what pushes.
-        max_concurrent_downloads: Downloads at once; 0 means 3.
-        max_concurrent_uploads: Uploads at once; 0 means 5.
-        max_download_attempts: Consecutive attempts, in total, that brought no new byte.
-        download_patience: Seconds without a new byte after which a download is given up once the attempts are used up.
-        max_download_rate: Bytes a second of all downloads together; 0 sets no limit.
+        limits: Of its transfers, to begin with.
     """
 
     stores: Stores
@@ -95,11 +91,7 @@ class ImageServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     loader: Loader
     pulls: Callable[[LiveLimits], AbstractAsyncContextManager[Puller]]
     pushes: Callable[[LiveLimits], AbstractAsyncContextManager[ImagePusher]]
-    max_concurrent_downloads: int = 3
-    max_concurrent_uploads: int = 5
-    max_download_attempts: int = 5
-    download_patience: float = 600.0
-    max_download_rate: int = 0
+    limits: TransferLimits = TransferLimits()
 
 
 class DistributionServices(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,15 +128,7 @@ class ImageService:
     def __init__(self, config: ImageServiceConfig) -> None:
         self._config = config
         self._stores = config.stores
-        self._limits = LiveLimits(
-            TransferLimits(
-                max_concurrent_downloads=config.max_concurrent_downloads,
-                max_concurrent_uploads=config.max_concurrent_uploads,
-                max_download_attempts=config.max_download_attempts,
-                download_patience=config.download_patience,
-                max_download_rate=config.max_download_rate,
-            )
-        )
+        self._limits = LiveLimits(config.limits)
         limits = self._limits.current
         log.debug("Max Concurrent Downloads: %d", limits.max_concurrent_downloads)
         log.debug("Max Concurrent Uploads: %d", limits.max_concurrent_uploads)
