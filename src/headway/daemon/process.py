@@ -35,14 +35,10 @@ from headway.daemon.sockets import Listener, close_all, default_socket, open_all
 from headway.engine.host import this_host
 from headway.engine.listeners import BACKLOG, Address
 from headway.engine.metrics import RequestTimes
-from headway.engine.routes.headway import HeadwayRoutes
-from headway.engine.routes.headway_pulls import HeadwayPullRoutes
-from headway.engine.routes.headway_questions import HeadwayQuestionRoutes
 from headway.engine.server import EngineServer
 from headway.engine.table import all_routes
 from headway.errors import HeadwayError
 from headway.layers.file_access import RootfsAccess
-from headway.oci.platform import Platform
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores
 from headway.service.together import one_error
@@ -121,13 +117,8 @@ class Daemon:
                 settings=lambda: self._configuration.settings,
                 labels=lambda: self._configuration.daemon.labels,
             )
-            own = [
-                *HeadwayRoutes(service, stores, self._configuration.settings).routes(),
-                *HeadwayPullRoutes(service, pulls, Platform.of_machine(host.machine)).routes(),
-                *HeadwayQuestionRoutes(service, stores, self._configuration.settings).routes(),
-            ]
             times = RequestTimes()
-            server = EngineServer([*own, *routes], times.took)
+            server = EngineServer(routes, times.took)
             reloader = Reloader(service, stores.events, host.name)
             self._obey_signals(loop, stopped, reloader)
             serving = [

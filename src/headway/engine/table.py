@@ -1,4 +1,4 @@
-"""The whole table of routes, over one image service."""
+"""The whole table of routes, over one image service: Docker's, and Headway's own."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from headway.engine.routes.auth import AuthRoutes
 from headway.engine.routes.commits import CommitRoutes
 from headway.engine.routes.containers import ContainerRoutes
 from headway.engine.routes.events import EventRoutes
+from headway.engine.routes.headway import HeadwayRoutes
+from headway.engine.routes.headway_pulls import HeadwayPullRoutes
+from headway.engine.routes.headway_questions import HeadwayQuestionRoutes
 from headway.engine.routes.images import ImageRoutes
 from headway.engine.routes.imports import ImportRoutes
 from headway.engine.routes.pulls import PullRoutes
 from headway.engine.routes.pushes import PushRoutes
 from headway.engine.routes.saved import SavedRoutes
-from headway.engine.routes.system import Counts, SystemRoutes
+from headway.engine.routes.system import SystemRoutes
 from headway.engine.routes.usage import UsageRoutes
 from headway.engine.routing import Route
 from headway.interfaces.container_files import FileAccess
@@ -25,7 +28,6 @@ from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
 from headway.service.container_prune import ContainerPruner
 from headway.service.containers import Containers
-from headway.service.image_layers import LINUX
 from headway.service.image_service import ImageService
 from headway.service.pulls import Pulls
 from headway.service.stores import Stores
@@ -58,23 +60,12 @@ def all_routes(
     listing = ContainerListing(stores)
     files = ContainerFiles(stores, access)
 
-    def counts() -> Counts:
-        return Counts(
-            containers=len(containers.list()), images=service.count_images(), listeners=stores.events.listeners
-        )
-
-    system = SystemRoutes(
-        host=host,
-        identity=service.daemon_id,
-        settings=settings,
-        driver=service.graph_driver_for_os(),
-        status=lambda: service.layer_store_status()[LINUX],
-        counts=counts,
-        labels=labels,
-    )
     from_registry = PullRoutes(service, platform, pulls)
     return [
-        *system.routes(),
+        *HeadwayRoutes(service, stores, settings()).routes(),
+        *HeadwayPullRoutes(service, pulls, platform).routes(),
+        *HeadwayQuestionRoutes(service, stores, settings()).routes(),
+        *SystemRoutes(service, containers, stores.events, host, settings, labels).routes(),
         *EventRoutes(stores.events).routes(),
         *ImageRoutes(service).routes(),
         *SavedRoutes(service).routes(),

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-import msgspec
 from aiohttp import web
 
 from headway.distribution.proxies import Proxy
@@ -21,6 +20,10 @@ from headway.engine.call import Call
 from headway.engine.host import Host, open_descriptors
 from headway.engine.routing import Route
 from headway.oci.reference import DOCKER_HUB
+from headway.service.containers import Containers
+from headway.service.events import Events
+from headway.service.image_layers import LINUX
+from headway.service.image_service import ImageService
 from headway.settings import Settings
 from headway.version import VERSION
 
@@ -28,51 +31,34 @@ _INDEX = "https://index.docker.io/v1/"
 _NO_CACHE = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache"}
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is, as ``/info`` counts it.
-
-    Attributes:
-        containers: Records of containers; none ever runs.
-        images: All images, those without a name included.
-        listeners: Who listens to events.
-    """
-
-    containers: int
-    images: int
-    listeners: int
-
-
 class SystemRoutes:
     """Answers questions about the daemon.
 
     Args:
+        service: Knows images and layers.
+        containers: Knows containers, none of which ever runs.
+        events: Knows who listens.
         host: The machine.
-        identity: The daemon's ID.
         settings: Returns those in force.
-        driver: Name of the storage driver.
-        status: Returns what the driver says of itself, as pairs.
-        counts: Returns what there is.
         labels: Returns ``key=value`` that an administrator has given the daemon.
     """
 
     def __init__(
         self,
-        *,
+        service: ImageService,
+        containers: Containers,
+        events: Events,
         host: Host,
-        identity: str,
         settings: Callable[[], Settings],
-        driver: str,
-        status: Callable[[], Sequence[tuple[str, str]]],
-        counts: Callable[[], Counts],
         labels: Callable[[], Sequence[str]],
     ) -> None:
+        self._service = service
+        self._containers = containers
+        self._events = events
         self._host = host
-        self._identity = identity
         self._settings = settings
-        self._driver = driver
-        self._status = status
-        self._counts = counts
         self._labels = labels
+        self._driver = service.graph_driver_for_os()
 
     def routes(self) -> list[Route]:
         """Return the lines of the table."""
@@ -112,16 +98,17 @@ class SystemRoutes:
         return document(await asyncio.to_thread(self._shown))
 
     def _shown(self) -> dict[str, object]:
-        host, settings, counts = self._host, self._settings(), self._counts()
+        host, settings, service = self._host, self._settings(), self._service
+        containers = len(self._containers.list())
         return {
-            "ID": self._identity,
-            "Containers": counts.containers,
+            "ID": service.daemon_id,
+            "Containers": containers,
             "ContainersRunning": 0,
             "ContainersPaused": 0,
-            "ContainersStopped": counts.containers,
-            "Images": counts.images,
+            "ContainersStopped": containers,
+            "Images": service.count_images(),
             "Driver": self._driver,
-            "DriverStatus": [list(pair) for pair in self._status()],
+            "DriverStatus": [list(pair) for pair in service.layer_store_status()[LINUX]],
             "Plugins": {"Volume": [], "Network": [], "Authorization": None, "Log": []},
             **_NO_LIMITS,
             "Debug": settings.debug,
@@ -130,7 +117,7 @@ class SystemRoutes:
             "SystemTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
             "LoggingDriver": "none",
             "CgroupDriver": "none",
-            "NEventsListener": counts.listeners,
+            "NEventsListener": self._events.listeners,
             "KernelVersion": host.kernel,
             "OperatingSystem": host.system,
             "OSVersion": host.system_version,
