@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 import msgspec
 from aiohttp import web
 
@@ -11,7 +13,7 @@ from headway.engine.server import stream_headers
 from headway.engine.shapes.events import event_message
 from headway.service.event_query import EventQuery
 from headway.service.events import Events
-from headway.service.listening import listen
+from headway.service.listening import Heard, listen
 
 
 class EventRoutes:
@@ -29,14 +31,28 @@ class EventRoutes:
         return [Route("GET", "/events", self._stream)]
 
     async def _stream(self, call: Call) -> web.StreamResponse:
-        filters = call.filters()
-        query = EventQuery.parse(call.text("since"), call.text("until"), filters, now=self._events.clock())
-        response = web.StreamResponse(headers=stream_headers("application/json"))
-        with listen(self._events, query) as listener:
-            await response.prepare(call.request)  # at once: a client waits for the headers before it goes on
-            async with call.until_stopped():
-                async for batch in listener.heard():
-                    lines = [msgspec.json.encode(event_message(event)) + b"\n" for event in batch.events]
-                    await response.write(b"".join(lines))
-        await response.write_eof()
-        return response
+        return await heard(call, self._events, "application/json", _messages)
+
+
+def _messages(told: Heard) -> Iterator[bytes]:
+    for event in told.events:
+        yield msgspec.json.encode(event_message(event)) + b"\n"
+
+
+async def heard(
+    call: Call, events: Events, content_type: str, lines: Callable[[Heard], Iterable[bytes]]
+) -> web.StreamResponse:
+    """Answer with the events that a request asks for, as `lines` tells of them, until the end that it names has come.
+
+    Raises:
+        RequestError: A filter or a time that is none.
+    """
+    query = EventQuery.parse(call.text("since"), call.text("until"), call.filters(), now=events.clock())
+    response = web.StreamResponse(headers=stream_headers(content_type))
+    with listen(events, query) as listener:
+        await response.prepare(call.request)  # at once: a client waits for the headers before it goes on
+        async with call.until_stopped():
+            async for told in listener.heard():
+                await response.write(b"".join(lines(told)))
+    await response.write_eof()
+    return response

@@ -6,7 +6,7 @@ Rule: what is asked and answered are the services' values, as they are (`headway
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -17,14 +17,13 @@ from headway.composition.containers import mounts
 from headway.composition.measuring import measuring
 from headway.composition.writing import imagining
 from headway.engine.call import MAX_DOCUMENT_BYTES, Call
+from headway.engine.routes.events import heard
 from headway.engine.routing import Handler, Route
-from headway.engine.server import stream_headers
 from headway.engine.stream import streamed
 from headway.errors import HeadwayError, RequestError
-from headway.service.event_query import EventQuery
 from headway.service.filters import Filters
 from headway.service.image_service import ImageService
-from headway.service.listening import listen
+from headway.service.listening import Heard
 from headway.service.mounting import Mounting, mounted
 from headway.service.prune import Pruner, PruneReport
 from headway.service.requests import HeardEvent, Measured, MountRequest, PruneRequest, UnmountRequest
@@ -117,19 +116,14 @@ class HeadwayRoutes:
 
     async def _events(self, call: Call) -> web.StreamResponse:
         """Stream events, one a line."""
-        events = self._stores.events
-        filters = call.filters()
-        query = EventQuery.parse(call.text("since"), call.text("until"), filters, now=events.clock())
-        response = web.StreamResponse(headers=stream_headers("application/x-ndjson"))
-        with listen(events, query) as listener:
-            await response.prepare(call.request)
-            async with call.until_stopped():
-                async for heard in listener.heard():
-                    missed = [HeardEvent(missed=heard.missed)] if heard.missed else []
-                    lines = [*missed, *(HeardEvent(event=event) for event in heard.events)]
-                    await response.write(b"".join(wire.encode(line) + b"\n" for line in lines))
-        await response.write_eof()
-        return response
+        return await heard(call, self._stores.events, "application/x-ndjson", _lines)
+
+
+def _lines(told: Heard) -> Iterator[bytes]:
+    if told.missed:
+        yield wire.encode(HeardEvent(missed=told.missed)) + b"\n"
+    for event in told.events:
+        yield wire.encode(HeardEvent(event=event)) + b"\n"
 
 
 def answering(answer: Answer) -> Handler:
