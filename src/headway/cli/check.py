@@ -15,7 +15,7 @@ from headway.cli.remote import named_daemon
 from headway.cli.session import registry_settings_of, say
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import drawing, one_line
-from headway.cli.units import size
+from headway.cli.units import counted, size
 from headway.client.questions import DaemonQuestions
 from headway.composition.checking import checking
 from headway.composition.pulls import pulling
@@ -105,9 +105,8 @@ def _show(found: Checked, options: Namespace, done: Repaired | None = None) -> N
         print(json_text(_document(found, done), indent=1))
         return
     if done is not None and (done.images or done.derived):
-        images = f"{done.images} image{'s' if done.images != 1 else ''}"
         derived = f"; {done.derived} made again from what is here" if done.derived else ""
-        print(f"mended {images}, {size(done.received)} received{derived}")
+        print(f"mended {counted(done.images, 'image')}, {size(done.received)} received{derived}")
     if found.damage:
         _say(found)
     else:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from headway.cli.terminal import one_line
-from headway.cli.units import duration, size
+from headway.cli.units import counted, duration, size
 from headway.distribution.remedies import IN_BETWEEN, refusal_remedy, remedy
 from headway.errors import (
     ConflictError,
@@ -137,24 +137,19 @@ def explain(error: HeadwayError, command: str = "COMMAND") -> str:
 
 
 def _side(error: HeadwayError) -> str:
-    return (
-        f" ({error.side})"
-        if error.side is not None and isinstance(error, PullIncompleteError | PushIncompleteError)
-        else ""
-    )
+    is_transfer = isinstance(error, PullIncompleteError | PushIncompleteError)
+    return f" ({error.side})" if is_transfer and error.side is not None else ""
 
 
 def _kept(error: PullIncompleteError | PushIncompleteError) -> str:
+    whole = f"{error.whole_layers} of {counted(error.layers, 'layer')}"
     if isinstance(error, PushIncompleteError):
-        layers = f"{error.layers} layer{'s' if error.layers != 1 else ''}"
-        sent = f"{error.whole_layers} of {layers} at the registry; none of it will be sent again"
-        return sent if error.whole_layers else ""
+        return f"{whole} at the registry; none of it will be sent again" if error.whole_layers else ""
     if not error.total_bytes:
         return "nothing had arrived yet" if error.layers == 0 and root_cause(error).retryable else ""
     if not error.kept_bytes:
         return f"nothing of {size(error.total_bytes)}"
-    whole = f"{error.whole_layers} of {error.layers} layer{'s' if error.layers != 1 else ''} whole"
-    return f"{size(error.kept_bytes)} of {size(error.total_bytes)}; {whole}; none of it will be fetched again"
+    return f"{size(error.kept_bytes)} of {size(error.total_bytes)}; {whole} whole; none of it will be fetched again"
 
 
 def _advice(error: HeadwayError, command: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from headway.cli.failures import DONE, tell
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import one_line
-from headway.cli.units import about, bit_rate, clock, size
+from headway.cli.units import about, bit_rate, clock, counted, size
 from headway.errors import HeadwayError
 from headway.interfaces.traffic import Account
 from headway.service.planning import LayerPlan, PullPlan
@@ -59,12 +59,11 @@ def plans_text(plans: Sequence[PullPlan], asked: Mapping[str, int], again: int, 
     lines = [line for plan in plans for line in [*_plan(plan), ""]]
     if len(plans) > 1 or (plans and again):
         lines += [f"{len(plans)} images together" if len(plans) > 1 else "in all", *_totals(plans, again), ""]
-    requests = asked["requests"]
-    plural = "" if requests == 1 else "s"
+    requests = counted(asked["requests"], "request")
     kept = (
         "what it fetched is kept for the pull" if is_kept else "nothing of it can be kept: the data root is read-only"
     )
-    lines.append(f"Asking cost {size(asked['received_bytes'])} in {requests} request{plural}, tokens included; {kept}.")
+    lines.append(f"Asking cost {size(asked['received_bytes'])} in {requests}, tokens included; {kept}.")
     return "\n".join(lines) + "\n"
 
 

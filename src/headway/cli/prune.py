@@ -12,7 +12,7 @@ from headway.cli.failures import DONE, FINAL, USAGE
 from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
 from headway.cli.terminal import one_line
-from headway.cli.units import size
+from headway.cli.units import counted, size
 from headway.composition.measuring import litter
 from headway.composition.writing import imagining, pruning
 from headway.service.filters import parse_filters
@@ -71,7 +71,7 @@ def _is_confirmed(promised: PruneReport) -> bool:
     for what, item in promised.deleted:
         if what == "Untagged":
             say(f"would remove {item}")
-    images = f"{promised.images} image{'s' if promised.images != 1 else ''}"
+    images = counted(promised.images, "image")
     say(f"this removes {images} and whatever nothing needs, and frees {size(promised.disk_bytes)}")
     print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

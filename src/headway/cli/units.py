@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from headway.oci.moment import microseconds
-from headway.units import duration, size
+from headway.units import counted, duration, size
 
-__all__ = ["about", "ago", "bit_rate", "clock", "duration", "size"]
+__all__ = ["about", "ago", "bit_rate", "clock", "counted", "duration", "size"]
 
 
 def ago(created: str) -> str:
@@ -19,7 +19,7 @@ def ago(created: str) -> str:
     for unit, length, until in _AGES:
         if seconds < until:
             count = int(seconds // length)
-            return f"{count} {unit}{'' if count == 1 else 's'} ago" if count > 0 else "just now"
+            return f"{counted(count, unit)} ago" if count > 0 else "just now"
     return "N/A"
 
 

@@ -10,6 +10,7 @@ from headway.daemon.sockets import Listener, reached_at
 from headway.engine.api_version import NEWEST, OLDEST
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores
+from headway.units import counted
 from headway.version import VERSION
 
 
@@ -23,17 +24,17 @@ def greeting(
         yield f"socket     {reached_at(listener)} ({_who(listener, daemon.group)})"
     unfinished = list(stores.ingests.walk())
     kept = sum(held for _, held, _ in unfinished)
-    what = [service.graph_driver_for_os() + "; " + _counted(service.count_images(), "image")]
+    what = [service.graph_driver_for_os() + "; " + counted(service.count_images(), "image")]
     if unfinished:
-        what += [_counted(len(unfinished), "unfinished download"), f"{kept / 1e6:.1f} MB kept"]
+        what += [counted(len(unfinished), "unfinished download"), f"{kept / 1e6:.1f} MB kept"]
     yield f"data root  {settings.data_root} ({', '.join(what)})"
     is_there = configuration.path.exists()
     limits = service.limits
     yield (
         f"config     {configuration.path if is_there else f'none ({configuration.path})'}   "
-        f"limits: {_counted(limits.max_concurrent_downloads, 'download')}, "
-        f"{_counted(limits.max_concurrent_uploads, 'upload')}, "
-        f"{_counted(limits.max_download_attempts, 'attempt')} without progress, "
+        f"limits: {counted(limits.max_concurrent_downloads, 'download')}, "
+        f"{counted(limits.max_concurrent_uploads, 'upload')}, "
+        f"{counted(limits.max_download_attempts, 'attempt')} without progress, "
         f"patience {_duration(limits.download_patience)}"
     )
     if daemon.metrics_addr:
@@ -52,10 +53,6 @@ def _who(listener: Listener, group: str) -> str:
     if listener.tls is None:
         return "no TLS: whoever reaches it can do everything"
     return "TLS, clients' certificates" if listener.tls.verify_mode else "TLS"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from headway.distribution.room import Space
-from headway.units import duration, size
+from headway.units import counted, duration, size
 
 LITTLE_BYTES = 500_000_000
 NEXT_TO_NO_BYTES = 16_000_000
@@ -100,7 +100,7 @@ def disk_finding(space: Space, *, kind: str, driver: str, why_no_driver: str, he
     text = f"{size(space.bytes)} free, {kind or 'unknown file system'}; "
     text += f"{driver} works" if driver else f"nothing mounts layers ({why_no_driver})"
     if unfinished:
-        text += f"; {size(held)} in {unfinished} unfinished download{'s' if unfinished != 1 else ''}"
+        text += f"; {size(held)} in {counted(unfinished, 'unfinished download')}"
     if space.inodes is not None and space.inodes < LITTLE_INODES:
         text += f"; {space.inodes:,} inodes free"
     room = "headway df shows what takes it, headway prune makes room"

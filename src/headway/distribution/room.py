@@ -13,6 +13,8 @@ from enum import Enum, auto
 
 import msgspec
 
+from headway.units import counted
+
 LEAST_RATIO = 0.5
 """Less than what any layer unpacks to, of its compressed size: gzip and zstd add 0.1 % at most to what they cannot
 compress, and a file system that compresses saves no more than they did. Half leaves room for the odd one."""
@@ -110,8 +112,7 @@ def forecast(layers: Sequence[Incoming], experience: Experience, *, at_once: int
     known = experience.compressed >= _EXPERIENCE_BYTES
     ratio = experience.unpacked / experience.compressed if known else USUAL_RATIO
     density = experience.entries / experience.compressed if known else USUAL_ENTRIES
-    count = f"{experience.layers} layer{'s' if experience.layers != 1 else ''}"
-    source = f"as the {count} here" if known else "as usual images"
+    source = f"as the {counted(experience.layers, 'layer')} here" if known else "as usual images"
     unpacked = [round(layer.size * (ratio if layer.is_compressed else 1)) for layer in layers]
     beside = sorted((layer.size for layer in layers), reverse=True)[:at_once]
     return Forecast(

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from headway.units import counted
+
 BAR_WIDTH = 50
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -69,7 +71,7 @@ def bar(status: str, subject: str, current: int, total: int) -> Message:
 def retrying(seconds: float, subject: str) -> Message:
     """Return the step of a layer that is tried again."""
     whole = max(1, math.ceil(seconds))
-    return step(f"Retrying in {whole} second{'s' if whole > 1 else ''}", subject)
+    return step(f"Retrying in {counted(whole, 'second')}", subject)
 
 
 def waiting(cause: str, seconds: float) -> Message:

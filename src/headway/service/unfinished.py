@@ -12,6 +12,7 @@ from headway.distribution.unfinished import Limits, Unfinished, too_much, too_ol
 from headway.errors import ConflictError, StoreError
 from headway.interfaces.content import IngestStore
 from headway.oci.digest import Digest
+from headway.units import counted
 
 
 class UnfinishedDownloads:
@@ -71,5 +72,5 @@ class UnfinishedDownloads:
 
 
 def _said(gone: list[Unfinished], limit: str) -> str:
-    downloads = f"{len(gone)} unfinished download{'s' if len(gone) != 1 else ''}"
+    downloads = counted(len(gone), "unfinished download")
     return f"{downloads} ({sum(each.held for each in gone):,} bytes) removed, beyond {limit}"
