@@ -99,7 +99,7 @@ def bringing(puller: Puller, spell: Spell) -> Bring:
 
     async def bring(wish: Wish, login: Credentials | None, report: Report) -> PullDone:
         request, charged = spell(wish, login), account()
-        budget = None if wish.max_bytes is None or charged is None else Budget(charged, wish.max_bytes, began=0)
+        budget = None if wish.max_bytes is None or charged is None else Budget(charged, wish.max_bytes)
         with keeping_to(own_limits_of(wish, budget)):
             if budget is None:
                 return await puller.pull(request, report)

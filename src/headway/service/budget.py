@@ -29,18 +29,18 @@ class Counting(Protocol):
 
 
 class Budget:
-    """A budget for everything that one meter counts from now on.
+    """A budget for what one meter counts.
 
     Args:
         meter: Counts.
         limit: Bytes that may be received.
-        began: What the meter has counted before; None for what it shows now.
+        began: What the meter had counted before.
     """
 
-    def __init__(self, meter: Counting, limit: int, *, began: int | None = None) -> None:
+    def __init__(self, meter: Counting, limit: int, *, began: int = 0) -> None:
         self._meter = meter
         self._limit = limit
-        self._began = meter.received_bytes if began is None else began
+        self._began = began
         self._is_kept = False
 
     @property
