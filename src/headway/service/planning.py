@@ -182,9 +182,7 @@ class Planner:
             with on_errand(image=request.reference.familiar), charged_to(charged):
                 image = await self._image(images, request, costs)
         except HeadwayError as error:
-            raise PullIncompleteError(
-                request.reference.familiar, error, kept_bytes=0, total_bytes=0, whole_layers=0, layers=0
-            ) from error
+            raise PullIncompleteError(request.reference.familiar, error) from error
         costs.have_brought(images)
         return await self._tools.lanes.disk(self._plan, request, image, costs)
 

@@ -48,27 +48,22 @@ class Puller:
         meter: Counts what is asked of registries.
 
     Attributes:
-        meter: See above.
+        tools: See above; so are the others.
     """
 
     def __init__(
         self, tools: TransferTools, transfers: Transfers, stores: Stores, care: DiskCare, meter: Meter
     ) -> None:
+        self.tools = tools
         self.meter = meter
-        self._tools = tools
-        self._transfers = transfers
-        self._stores = stores
-        self._care = care
-
-    @property
-    def tools(self) -> TransferTools:
-        """What transfers work with."""
-        return self._tools
+        self.transfers = transfers
+        self.stores = stores
+        self.care = care
 
     @property
     def active_transfers(self) -> int:
         """How many layers are being received now."""
-        return self._transfers.running
+        return self.transfers.running
 
     async def pull(self, request: PullRequest, report: Report) -> PullDone:
         """Bring an image, complete and verified, and let its name stand for it.
@@ -76,7 +71,7 @@ class Puller:
         Raises:
             PullIncompleteError: Something stopped it; the error says what is kept.
         """
-        work = _Pull(self._tools, self._transfers, self._stores, self._care, request, report)
+        work = _Pull(self, request, report)
         try:
             with on_errand(image=request.reference.familiar):
                 return await work.run()
@@ -85,7 +80,7 @@ class Puller:
 
     def planner(self) -> Planner:
         """Return what plans the pulls of one errand."""
-        return Planner(self._tools, self._transfers, self._stores, self._care.preflight)
+        return Planner(self.tools, self.transfers, self.stores, self.care.preflight)
 
     async def tags(self, request: PullRequest, report: Report) -> list[Reference]:
         """Return every tag of the repository that a request names.
@@ -93,7 +88,7 @@ class Puller:
         Raises:
             PullIncompleteError: The registry does not tell.
         """
-        work = _Pull(self._tools, self._transfers, self._stores, self._care, request, report)
+        work = _Pull(self, request, report)
         try:
             with on_errand(image=request.reference.familiar):
                 return await work.images.tags()
@@ -104,27 +99,22 @@ class Puller:
 class _Pull:
     """One pull under way."""
 
-    def __init__(
-        self,
-        tools: TransferTools,
-        transfers: Transfers,
-        stores: Stores,
-        care: DiskCare,
-        request: PullRequest,
-        report: Report,
-    ) -> None:
-        self._tools = tools
-        self._transfers = transfers
-        self._stores = stores
-        self._care = care
+    def __init__(self, puller: Puller, request: PullRequest, report: Report) -> None:
+        self._tools = puller.tools
+        self._transfers = puller.transfers
+        self._stores = puller.stores
+        self._care = puller.care
         self._request = request
         self._reference = request.reference
         self._report = report
-        self.images = RemoteImages(tools, transfers, stores, request, report)
+        self.images = self._remote_images()
         self._layers: list[Layer] = []
         self._found: dict[Digest, int] = {}  # bytes of each layer that were here when it was first looked at
         self._in_vain: Cost | None = None  # of an image that it was not about
         self._lease: Lease  # from when it is known what the name stands for
+
+    def _remote_images(self) -> RemoteImages:
+        return RemoteImages(self._tools, self._transfers, self._stores, self._request, self._report)
 
     async def run(self) -> PullDone:
         began, charged = self._tools.clock(), _charged()
@@ -145,7 +135,7 @@ class _Pull:
         self._in_vain = Cost(
             now.received - charged.received, retries=dict(Counter(now.retries) - Counter(charged.retries))
         )
-        self.images = RemoteImages(self._tools, self._transfers, self._stores, self._request, self._report)
+        self.images = self._remote_images()
         self._layers = []
 
     async def _run(self, digest: Digest, began: float) -> PullDone:
