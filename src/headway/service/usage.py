@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from headway.oci.digest import ChainID
 from headway.service.stores import Records
 
 
-def layer_disk_usage(records: Records, *, stopped: Callable[[], bool] = lambda: False) -> int:
+def layer_disk_usage(records: Records) -> int:
     """Return the sum of the sizes of all layers that images have, each once: Moby's ``LayerDiskUsage``.
 
     Left out are images that have no name and are only parents of others, and layers that only containers hold.
-
-    Args:
-        records: Where images and layers are.
-        stopped: Asked before each layer; the sum until then is returned.
     """
     named = {image_id for _, image_id in records.references.list()}
     parents = records.images.parents()
@@ -27,8 +21,6 @@ def layer_disk_usage(records: Records, *, stopped: Callable[[], bool] = lambda: 
         if record.image_id in parents and record.image_id not in named:
             continue
         while chain_id is not None and chain_id in sizes and chain_id not in seen:
-            if stopped():
-                return total
             seen.add(chain_id)
             total += sizes[chain_id].size
             chain_id = sizes[chain_id].parent
