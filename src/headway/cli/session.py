@@ -1,4 +1,4 @@
-"""What every command does first: its settings, and the store it works on."""
+"""What commands begin with: their settings, and what the words mean that name images and platforms."""
 
 from __future__ import annotations
 

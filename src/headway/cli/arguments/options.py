@@ -106,7 +106,7 @@ def common(parser: argparse.ArgumentParser, *, default: str | None, is_server: b
         default: Of those that name a place.
         is_server: Whether the command has an address of its own, to listen on or to adopt from.
     """
-    if not is_server:  # which has an address of its own, to listen on or to adopt from
+    if not is_server:
         parser.add_argument(
             "-H", "--host", metavar="ADDRESS", default=default, help="ask this daemon: unix:///PATH, tcp://HOST:PORT"
         )
