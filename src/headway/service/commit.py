@@ -26,7 +26,7 @@ from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.oci.run_config import checked, merge
 from headway.records import ImageRecord
-from headway.service.containers import Containers, labels_of
+from headway.service.containers import Containers, tell_of
 from headway.service.lookup import Lookup
 from headway.service.making import ImageMaker, Plan
 from headway.service.stores import Stores
@@ -188,14 +188,11 @@ class Committer:
 
     def _tell(self, container: ContainerRecord, image: ImageRecord, comment: str, name: Reference | None) -> None:
         attributes = {
-            **labels_of(container),
             "comment": comment,
             "imageID": image.image_id,
             "imageRef": name.with_default_tag().familiar if name is not None else "",
-            "image": container.image,
-            "name": container.name,
         }
-        self._stores.events.tell("container", "commit", container.container_id, attributes)
+        tell_of(self._stores, "commit", container, attributes)
 
 
 def _config_of(container: ContainerRecord) -> dict[str, Any]:

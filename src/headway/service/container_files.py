@@ -14,7 +14,7 @@ from headway.container_records import ContainerRecord, FileStat
 from headway.errors import NotFoundError
 from headway.interfaces.container_files import FileAccess
 from headway.interfaces.files import TarSource
-from headway.service.containers import Containers, labels_of
+from headway.service.containers import Containers, tell_of
 from headway.service.stores import Stores
 
 
@@ -47,14 +47,14 @@ class ContainerFiles:
         """Yield a tar archive of what is at a path in a container; errors as in `stat`."""
         container = self._containers.get(word)
         with self._mounted(container) as root, _named(path, word):
-            self._tell("archive-path", container)
+            tell_of(self._stores, "archive-path", container)
             yield from self._access.archive(root, path)
 
     def export(self, word: str) -> Generator[bytes, None, None]:
         """Yield a tar archive of a container's whole file system, without its root; errors as in `stat`."""
         container = self._containers.get(word)
         with self._mounted(container) as root:
-            self._tell("export", container)
+            tell_of(self._stores, "export", container)
             yield from self._access.archive(root, "")
 
     def make_directory(self, word: str, path: str) -> None:
@@ -69,7 +69,7 @@ class ContainerFiles:
         container = self._containers.get(word)
         with self._mounted(container) as root, _named(path, word):
             self._access.extract(root, path, source, keep_kinds=keep_kinds, owner=owner)
-            self._tell("extract-to-dir", container)
+            tell_of(self._stores, "extract-to-dir", container)
 
     @contextmanager
     def _mounted(self, container: ContainerRecord) -> Iterator[Path]:
@@ -79,10 +79,6 @@ class ContainerFiles:
             yield root
         finally:
             layer.unmount()
-
-    def _tell(self, action: str, container: ContainerRecord) -> None:
-        attributes = {**labels_of(container), "image": container.image, "name": container.name}
-        self._stores.events.tell("container", action, container.container_id, attributes)
 
 
 @contextmanager

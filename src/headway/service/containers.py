@@ -129,7 +129,6 @@ class Containers:
     def _create(self, container: ContainerRecord, image: ImageRecord | None) -> None:
         chain_id = image.chain_id if image else None
         storage_opt = storage_options_of(container)
-        labels = labels_of(container)
         with (
             self._stores.rw_layers.prepare(
                 chain_id, storage_opt=storage_opt, mount_label=container.mount_label
@@ -138,7 +137,7 @@ class Containers:
         ):
             self._stores.containers.add(container)
             draft.publish(container.container_id)
-            self._tell("create", container, labels)
+            tell_of(self._stores, "create", container)
 
     def _free_name(self, container_id: str) -> str:
         for number in range(_TRIES):
@@ -185,7 +184,7 @@ class Containers:
             if renamed.name == container.name:
                 raise RequestError("Renaming a container with the same name as its current name")
             self._stores.containers.replace(renamed)
-            self._tell("rename", renamed, {**labels_of(renamed), "oldName": f"/{container.name}"})
+            tell_of(self._stores, "rename", renamed, {"oldName": f"/{container.name}"})
         return renamed
 
     def remove(self, word: str) -> ContainerRecord:
@@ -221,7 +220,7 @@ class Containers:
             raise StoreError(f"container {container.container_id}: {error}") from error
         with self._stores.transaction():
             containers.delete(container.container_id)
-            self._tell("destroy", container, labels_of(container))
+            tell_of(self._stores, "destroy", container)
 
     def finish_removals(self) -> None:
         """Remove the containers whose removal a crash has cut short; called at start, behind the layers' own."""
@@ -229,9 +228,16 @@ class Containers:
             if container.state is ContainerState.REMOVING:
                 self._remove(container)
 
-    def _tell(self, action: str, container: ContainerRecord, attributes: Mapping[str, str]) -> None:
-        own = {"image": container.image, "name": container.name}
-        self._stores.events.tell("container", action, container.container_id, {**attributes, **own})
+
+def tell_of(
+    stores: Stores,
+    action: str,
+    container: ContainerRecord,
+    attributes: Mapping[str, str] = {},  # nobody changes it
+) -> None:
+    """Tell what happened to a container, with `attributes` beside its labels; its image and its name win over both."""
+    own = {"image": container.image, "name": container.name}
+    stores.events.tell("container", action, container.container_id, {**labels_of(container), **attributes, **own})
 
 
 def valid_name(name: str) -> str:
