@@ -29,12 +29,12 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 _TRIES = 6
 
 
-class _HostConfig(msgspec.Struct, rename="pascal"):
-    storage_opt: dict[str, str] | None = None
+class HostConfig(msgspec.Struct, rename="pascal"):
+    """What Headway itself reads of a host config; the rest is kept and given back as it came."""
 
-
-class _Lifetime(msgspec.Struct, rename="pascal"):
     auto_remove: bool | None = None
+    network_mode: str | None = None
+    storage_opt: dict[str, str] | None = None
 
 
 class _Config(msgspec.Struct, rename="pascal"):
@@ -265,18 +265,18 @@ def storage_options_of(container: ContainerRecord) -> dict[str, str] | None:
     """Return a container's ``StorageOpt``.
 
     Raises:
-        RequestError: Its host config is no JSON object, or they are no texts.
+        RequestError: Its host config is none.
     """
-    return _decoded(container.host_config, _HostConfig).storage_opt
+    return _decoded(container.host_config, HostConfig).storage_opt
 
 
 def removes_itself(container: ContainerRecord) -> bool:
     """Tell whether a container was made to be gone once it has run, or could not (``AutoRemove``).
 
     Raises:
-        RequestError: Its host config is no JSON object, or says neither yes nor no.
+        RequestError: Its host config is none.
     """
-    return bool(_decoded(container.host_config, _Lifetime).auto_remove)
+    return bool(_decoded(container.host_config, HostConfig).auto_remove)
 
 
 def _decoded(text: str, kind: type[_T]) -> _T:

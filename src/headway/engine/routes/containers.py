@@ -24,16 +24,8 @@ from headway.oci.run_config import checked, merge, require_runnable, spelled
 from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
 from headway.service.container_prune import ContainerPruner
-from headway.service.containers import Containers
+from headway.service.containers import Containers, HostConfig
 from headway.service.image_service import ImageService
-
-
-class _HostConfig(msgspec.Struct, rename="pascal"):
-    """What Headway itself reads of a host config; the rest is kept and given back as it came."""
-
-    auto_remove: bool | None = None
-    network_mode: str | None = None
-    storage_opt: dict[str, str] | None = None
 
 
 class ContainerRoutes:
@@ -187,8 +179,8 @@ class ContainerRoutes:
 
 def _host_config(document: object) -> dict[str, Any]:
     try:
-        kept = spelled(msgspec.convert(document, dict[str, Any]), _HostConfig.__struct_encode_fields__)
-        msgspec.convert(kept, _HostConfig)
+        kept = spelled(msgspec.convert(document, dict[str, Any]), HostConfig.__struct_encode_fields__)
+        msgspec.convert(kept, HostConfig)
     except msgspec.ValidationError as error:
         raise InvalidQueryError(f"invalid HostConfig: {error}") from None
     return kept
