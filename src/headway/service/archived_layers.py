@@ -1,9 +1,8 @@
-"""The files of an archive as they come by: documents are kept in memory, layers go into the layer store.
+"""The files of an archive as they come by: documents are kept (`archived_documents`), layers go into the layer store.
 
-Rule 1: small files are kept in memory, up to a limit in all; the archive's documents show what they are.
-Rule 2: of a file that turns out to be no layer, or a broken one, only an image that needs it makes a failure.
-Rule 3: a file's name may say that its layer is here; what is unpacked is named by its bytes alone.
-Rule 4: of an archive that can be read in any order, several layers are unpacked at once.
+Rule 1: of a file that turns out to be no layer, or a broken one, only an image that needs it makes a failure.
+Rule 2: a file's name may say that its layer is here; what is unpacked is named by its bytes alone.
+Rule 3: of an archive that can be read in any order, several layers are unpacked at once.
 """
 
 from __future__ import annotations
@@ -21,25 +20,18 @@ from headway.interfaces.content import Spool
 from headway.interfaces.files import Applier, TarSource
 from headway.interfaces.garbage import Lease
 from headway.oci.archive_names import promised_diff_id, promised_digest
-from headway.oci.archived import ArchivedImage
+from headway.oci.archived import ArchivedImage, Read
 from headway.oci.digest import DiffID, Digest
-from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
+from headway.oci.image_config import ImageConfig
 from headway.service.abreast import Abreast
+from headway.service.archived_documents import Documents, is_document
 from headway.service.layer_sources import Aside, Checked, Lent, Peeked
 from headway.service.stores import Stores
-
-SMALL_BYTES = 1 << 16
-"""A file up to this length is kept in memory, whatever it is."""
-
-MEMORY_BYTES = 64 << 20
-"""What all files in memory may have together: a thousand images have a few megabytes of documents."""
-
-_LINKS = 16
 
 Told = Callable[[str, int, int], None]
 """Takes a file's name, how much of it has come, and its length."""
 
-Images = Callable[[Callable[[str], "bytes | None"]], list[ArchivedImage]]
+Images = Callable[[Read], list[ArchivedImage]]
 """Says what an archive's documents mean, given what reads them."""
 
 
@@ -59,70 +51,6 @@ class Taker(msgspec.Struct, frozen=True, kw_only=True):
     spool: Callable[[], Spool]
     retain: bool = False
     at_once: int = 1
-
-
-class Documents:
-    """Small files of an archive, by name.
-
-    Attributes:
-        missed: Whether something was read that is not here.
-        changed: Whether something that was read since `begin` would be read otherwise now.
-    """
-
-    def __init__(self) -> None:
-        self._content: dict[str, bytes] = {}
-        self._links: dict[str, str] = {}
-        self._size = 0
-        self._read: set[str] = set()
-        self._followed: set[str] = set()
-        self.missed = False
-        self.changed = True
-
-    def begin(self) -> None:
-        """Begin to read from the first document on."""
-        self._read.clear()
-        self._followed.clear()
-        self.missed = self.changed = False
-
-    def add(self, name: str, data: bytes) -> None:
-        """Keep a file; a later one of the same name takes its place, as in an unpacked tar.
-
-        Raises:
-            InvalidArchiveError: They are too many to be an archive's documents.
-        """
-        self._size += len(data) + len(name)
-        if self._size > MEMORY_BYTES:
-            raise InvalidArchiveError(f"its documents are longer than {MEMORY_BYTES >> 20} MiB")
-        self._content[name] = data
-        self.changed = self.changed or name in self._read
-
-    def link(self, name: str, target: str) -> None:
-        """Keep a link."""
-        self.add(name, b"")
-        del self._content[name]
-        self._links[name] = target
-        self.changed = self.changed or name in self._followed
-
-    def resolve(self, name: str) -> str:
-        """Return the file that a name stands for.
-
-        Raises:
-            InvalidArchiveError: Links lead in a circle.
-        """
-        for _ in range(_LINKS):
-            self._followed.add(name)
-            if name not in self._links:
-                return name
-            name = self._links[name]
-        raise InvalidArchiveError(f"{name!r} is a link that leads in a circle")
-
-    def read(self, name: str) -> bytes | None:
-        """Return a file's content, links followed; None where there is none, which `missed` remembers."""
-        file = self.resolve(name)
-        self._read.add(file)
-        data = self._content.get(file)
-        self.missed = self.missed or data is None
-        return data
 
 
 class ArchivedLayers:
@@ -167,7 +95,7 @@ class ArchivedLayers:
                     continue
                 self._sizes[file.name] = file.size
                 source = Peeked(file)
-                if _is_document(source, file.size):
+                if is_document(source, file.size):
                     self.documents.add(file.name, source.rest())
                 elif (work := self._work(file, source, archive, images)) is not None:
                     threads.do(work)
@@ -305,7 +233,3 @@ class ArchivedLayers:
     def _is_here(self, diff_id: DiffID) -> bool:
         self._lease.add([diff_id])
         return self._stores.layers.has_tree(diff_id)
-
-
-def _is_document(source: Peeked, size: int) -> bool:
-    return size <= SMALL_BYTES or (size <= MAX_CONFIG_BYTES and source.peek(1) in (b"{", b"["))

@@ -1,0 +1,87 @@
+"""The small files of an archive: its documents, and whatever else is small.
+
+Rule: they are kept in memory, up to a limit in all; the archive's documents show what they are.
+"""
+
+from __future__ import annotations
+
+from headway.errors import InvalidArchiveError
+from headway.oci.image_config import MAX_CONFIG_BYTES
+from headway.service.layer_sources import Peeked
+
+SMALL_BYTES = 1 << 16
+"""A file up to this length is kept in memory, whatever it is."""
+
+MEMORY_BYTES = 64 << 20
+"""What all files in memory may have together: a thousand images have a few megabytes of documents."""
+
+_LINKS = 16
+
+
+def is_document(source: Peeked, size: int) -> bool:
+    """Tell whether a file is to be kept, by its length and how it begins."""
+    return size <= SMALL_BYTES or (size <= MAX_CONFIG_BYTES and source.peek(1) in (b"{", b"["))
+
+
+class Documents:
+    """Small files of an archive, by name.
+
+    Attributes:
+        missed: Whether something was read that is not here.
+        changed: Whether something that was read since `begin` would be read otherwise now.
+    """
+
+    def __init__(self) -> None:
+        self._content: dict[str, bytes] = {}
+        self._links: dict[str, str] = {}
+        self._size = 0
+        self._read: set[str] = set()
+        self._followed: set[str] = set()
+        self.missed = False
+        self.changed = True
+
+    def begin(self) -> None:
+        """Begin to read from the first document on."""
+        self._read.clear()
+        self._followed.clear()
+        self.missed = self.changed = False
+
+    def add(self, name: str, data: bytes) -> None:
+        """Keep a file; a later one of the same name takes its place, as in an unpacked tar.
+
+        Raises:
+            InvalidArchiveError: They are too many to be an archive's documents.
+        """
+        self._size += len(data) + len(name)
+        if self._size > MEMORY_BYTES:
+            raise InvalidArchiveError(f"its documents are longer than {MEMORY_BYTES >> 20} MiB")
+        self._content[name] = data
+        self.changed = self.changed or name in self._read
+
+    def link(self, name: str, target: str) -> None:
+        """Keep a link."""
+        self.add(name, b"")
+        del self._content[name]
+        self._links[name] = target
+        self.changed = self.changed or name in self._followed
+
+    def resolve(self, name: str) -> str:
+        """Return the file that a name stands for.
+
+        Raises:
+            InvalidArchiveError: Links lead in a circle.
+        """
+        for _ in range(_LINKS):
+            self._followed.add(name)
+            if name not in self._links:
+                return name
+            name = self._links[name]
+        raise InvalidArchiveError(f"{name!r} is a link that leads in a circle")
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's content, links followed; None where there is none, which `missed` remembers."""
+        file = self.resolve(name)
+        self._read.add(file)
+        data = self._content.get(file)
+        self.missed = self.missed or data is None
+        return data
