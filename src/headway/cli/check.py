@@ -12,7 +12,7 @@ from typing import TextIO
 from headway.cli.failures import DONE, FINAL, USAGE, exit_status, explain
 from headway.cli.progress import view_for
 from headway.cli.remote import named_daemon
-from headway.cli.session import registry_settings_of, say
+from headway.cli.session import is_confirmed, registry_settings_of, say
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import drawing, one_line
 from headway.cli.units import counted, size
@@ -64,8 +64,7 @@ def _repair(settings: Settings, found: Checked, options: Namespace) -> int:
         if not sys.stdin.isatty():
             say("check --repair asks before it changes anything, and there is no terminal to ask on: add --force")
             return USAGE
-        print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        if not is_confirmed():
             return FINAL
     if any(damage.kind is Kind.RECORDS for damage in found.damage):
         salvage_store(settings, say)

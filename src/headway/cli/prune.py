@@ -10,7 +10,7 @@ import msgspec
 
 from headway.cli.failures import DONE, FINAL, USAGE
 from headway.cli.remote import holding_daemon
-from headway.cli.session import say, settings_of
+from headway.cli.session import is_confirmed, say, settings_of
 from headway.cli.terminal import one_line
 from headway.cli.units import counted, size
 from headway.composition.measuring import litter
@@ -32,7 +32,8 @@ def prune(options: Namespace) -> int:
         if not sys.stdin.isatty():
             say("prune asks before it removes anything, and there is no terminal to ask on: add --force")
             return USAGE
-        if not _is_confirmed(promised):
+        _promise(promised)
+        if not is_confirmed():
             return DONE
     report = prune(dry_run=False)
     _print(report, "reclaimed")
@@ -66,15 +67,13 @@ def _pruning(options: Namespace, filters: dict[str, list[str]]) -> _Prune:
     return prune_here
 
 
-def _is_confirmed(promised: PruneReport) -> bool:
-    """Say what would go, and ask."""
+def _promise(promised: PruneReport) -> None:
+    """Say what would go."""
     for what, item in promised.deleted:
         if what == "Untagged":
             say(f"would remove {item}")
     images = counted(promised.images, "image")
     say(f"this removes {images} and whatever nothing needs, and frees {size(promised.disk_bytes)}")
-    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _print(report: PruneReport, word: str) -> None:

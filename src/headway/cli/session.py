@@ -94,6 +94,12 @@ def platform_of(options: Namespace) -> Platform | None:
     return Platform.parse(options.platform, this_platform()) if options.platform else None
 
 
+def is_confirmed() -> bool:
+    """Ask on the terminal whether to go on; return whether the answer is yes."""
+    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def say(sentence: str) -> None:
     """Tell the user something that is not a result."""
     print(f"headway: {one_line(sentence)}", file=sys.stderr)
