@@ -59,26 +59,29 @@ def routes(containers: Containers, events: Events) -> list[Route]:
         containers: Knows those that there are.
         events: Tell when one is gone.
     """
-    posts = [("/session", _BUILD), ("/build", _BUILD), ("/grpc", _BUILD), ("/build/cancel", _BUILD)]
-    posts += [("/networks/create", _NETWORK)]
-    posts += [("/networks/{id}/connect", _NETWORK), ("/networks/{id}/disconnect", _NETWORK)]
-    posts += [("/volumes/create", _VOLUME), ("/plugins/pull", _PLUGIN), ("/plugins/create", _PLUGIN)]
-    posts += [("/swarm/init", _SWARM), ("/swarm/join", _SWARM)]
     of_container = _OfContainer(containers, events)
-    table = [Route("POST", "/containers/{id}/attach", of_container.attach)]
-    table += [Route("POST", "/containers/{id}/start", of_container.start)]
-    table += [Route("POST", "/containers/{id}/stop", of_container.stop)]
-    table += [Route("POST", "/containers/{id}/wait", of_container.wait)]
-    table += [Route("POST", f"/containers/{{id}}/{verb}", of_container.refuse) for verb in _IN_CONTAINERS.split()]
-    table += [Route("GET", f"/containers/{{id}}/{noun}", of_container.refuse) for noun in _OF_CONTAINERS.split()]
-    table += [Route("POST", path, _refusing(sentence)) for path, sentence in posts]
-    table += [Route("GET", "/plugins/privileges", _refusing(_PLUGIN))]
-    table += [Route(method, path, _answering(value)) for method, path, value in _EMPTY]
-    table += [Route(method, path, _missing(what)) for method, path, what in _MISSING]
-    table += [Route(method, path, _swarm) for method, path in _OF_SWARM]
-    return table
+    return [
+        Route("POST", "/containers/{id}/attach", of_container.attach),
+        Route("POST", "/containers/{id}/start", of_container.start),
+        Route("POST", "/containers/{id}/stop", of_container.stop),
+        Route("POST", "/containers/{id}/wait", of_container.wait),
+        *(Route("POST", f"/containers/{{id}}/{verb}", of_container.refuse) for verb in _IN_CONTAINERS.split()),
+        *(Route("GET", f"/containers/{{id}}/{noun}", of_container.refuse) for noun in _OF_CONTAINERS.split()),
+        *(Route(method, path, _refusing(sentence)) for method, path, sentence in _REFUSED),
+        *(Route(method, path, _answering(value)) for method, path, value in _EMPTY),
+        *(Route(method, path, _missing(what)) for method, path, what in _MISSING),
+        *(Route(method, path, _swarm) for method, path in _OF_SWARM),
+    ]
 
 
+_REFUSED = (
+    *(("POST", path, _BUILD) for path in ("/session", "/build", "/grpc", "/build/cancel")),
+    *(("POST", f"/networks/{rest}", _NETWORK) for rest in ("create", "{id}/connect", "{id}/disconnect")),
+    ("POST", "/volumes/create", _VOLUME),
+    *(("POST", f"/plugins/{verb}", _PLUGIN) for verb in ("pull", "create")),
+    ("GET", "/plugins/privileges", _PLUGIN),
+    *(("POST", f"/swarm/{verb}", _SWARM) for verb in ("init", "join")),
+)
 _EMPTY: tuple[tuple[str, str, object], ...] = (
     ("GET", "/networks", []),
     ("GET", "/volumes", {"Volumes": [], "Warnings": None}),
