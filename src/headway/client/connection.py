@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -129,15 +129,8 @@ def understood(address: Address) -> Iterator[None]:
 
 
 def lines_of(response: http.client.HTTPResponse, address: Address) -> Iterator[bytes]:
-    """Yield the lines of an answer as they come.
-
-    Raises:
-        NoDaemonError: The connection was lost before its end.
-    """
-    try:
-        yield from response
-    except (OSError, http.client.HTTPException) as error:
-        raise NoDaemonError(str(address), f"the connection was lost ({error})") from None
+    """Yield the lines of an answer as they come; raise as `pieces_of`."""
+    yield from _until_lost(response, address)
 
 
 def pieces_of(response: http.client.HTTPResponse, address: Address) -> Iterator[bytes]:
@@ -146,9 +139,12 @@ def pieces_of(response: http.client.HTTPResponse, address: Address) -> Iterator[
     Raises:
         NoDaemonError: The connection was lost before its end.
     """
+    yield from _until_lost(iter(lambda: response.read1(_PIECE), b""), address)
+
+
+def _until_lost(answer: Iterable[bytes], address: Address) -> Iterator[bytes]:
     try:
-        while piece := response.read1(_PIECE):
-            yield piece
+        yield from answer
     except (OSError, http.client.HTTPException) as error:
         raise NoDaemonError(str(address), f"the connection was lost ({error})") from None
 
