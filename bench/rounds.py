@@ -6,8 +6,9 @@ a run whose image is not there afterwards ends the whole benchmark.
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.corpus import Image
@@ -35,15 +36,8 @@ class Bench:
             BenchError: A pull failed, or a program did not start.
         """
         reference = self.registry.push(image)
-        measured = [
-            {program.name: self.pull(program, image, reference, f"round {number + 1}") for program in programs}
-            for number in range(rounds)
-        ]
-        ours = next(program for program in programs if program.name == OURS)
-        pairs = [
-            (self.pull(ours, image, reference, "A/A"), self.pull(ours, image, reference, "A/A")) for _ in range(twins)
-        ]
-        return Comparison(f"{image.name} {image.compression}", measured, pairs)
+        works = {program.name: partial(self.pull, program, image, reference) for program in programs}
+        return in_turn(f"{image.name} {image.compression}", works, rounds=rounds, twins=twins)
 
     def pull(self, program: Program, image: Image, reference: str, label: str) -> Sample:
         """Let a program pull an image into a store that has nothing, and return what it cost.
@@ -86,6 +80,20 @@ class Bench:
             written_bytes=self.disk.bytes_written() - written,
             fetched_bytes=self.registry.bytes_sent() - sent,
         )
+
+
+def in_turn(name: str, works: Mapping[str, Callable[[str], Sample]], *, rounds: int, twins: int) -> Comparison:
+    """Measure what each program does ``rounds`` times in turn, then what Headway does ``twins`` times twice in a row.
+
+    Args:
+        name: What is compared, as in tables.
+        works: By program; each is told which round it is.
+        rounds: How many.
+        twins: How many pairs.
+    """
+    measured = [{program: work(f"round {number + 1}") for program, work in works.items()} for number in range(rounds)]
+    pairs = [(works[OURS]("A/A"), works[OURS]("A/A")) for _ in range(twins)]
+    return Comparison(name, measured, pairs)
 
 
 def say(label: str, program: str, sample: Sample) -> None:

@@ -1,6 +1,7 @@
 """Measure one kind of work by two programs in turn, each time on a new disk with an empty store."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.corpus import Image
@@ -9,8 +10,8 @@ from bench.measure import group
 from bench.outbound.tasks import Scene, Side, Task
 from bench.processes import run
 from bench.registry import Registry
-from bench.rounds import Bench, say
-from bench.samples import OURS, Comparison, Sample
+from bench.rounds import Bench, in_turn, say
+from bench.samples import Comparison, Sample
 from bench.scratch import scratch
 
 
@@ -53,19 +54,11 @@ def compare(bench: Bench, task: Task, material: Material, *, rounds: int, twins:
     Raises:
         BenchError: A command failed.
     """
-    ours = next(side for side in task.sides if side.program.name == OURS)
-    name = f"{task.name}: {material.image.name}"
-    measured = [
-        {side.program.name: _sample(bench, task, side, material, f"{name}, round {number + 1}") for side in task.sides}
-        for number in range(rounds)
-    ]
-    pairs = [
-        (_sample(bench, task, ours, material, "A/A"), _sample(bench, task, ours, material, "A/A")) for _ in range(twins)
-    ]
-    return Comparison(name, measured, pairs)
+    works = {side.program.name: partial(_sample, bench, task, side, material) for side in task.sides}
+    return in_turn(f"{task.name}: {material.image.name}", works, rounds=rounds, twins=twins)
 
 
-def _sample(bench: Bench, task: Task, side: Side, material: Material, label: str) -> Sample:
+def _sample(bench: Bench, task: Task, side: Side, material: Material, turn: str) -> Sample:
     with (
         scratch() as elsewhere,
         bench.disk.fresh() as mounted,
@@ -84,7 +77,7 @@ def _sample(bench: Bench, task: Task, side: Side, material: Material, label: str
             _read(material)
             client.image_ids()  # brings the program's own files back into memory
         sample = bench.sample(members, words, client.environment)
-    say(label, side.program.name, sample)
+    say(f"{task.name}: {material.image.name}, {turn}", side.program.name, sample)
     return sample
 
 
