@@ -34,6 +34,10 @@ class Client:
     environment: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = ()
 
+    def is_answered(self) -> bool:
+        """Tell whether a daemon answers the program's ``version``."""
+        return succeeds([*self.command, "version"], environment=self.environment)
+
     def image_ids(self) -> set[str]:
         """Return the IDs in the store, without the algorithm's name.
 
@@ -129,23 +133,29 @@ class Dockerd:
         isolation = ["--config-file", f"{scratch}/daemon.json", "--pidfile", f"{scratch}/docker.pid"]
         folders = ["--data-root", str(data_root), "--exec-root", f"{scratch}/exec", "--host", socket]
         network = ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
-        docker, environment = ["docker", "--host", socket], {"DOCKER_CONFIG": f"{scratch}/client"}
+        client = docker_client(socket, scratch)
         with containerd(scratch, members, root=scratch / "containerd") as address:
             try:
                 with background(
                     members.enter(["dockerd", *isolation, *folders, *network, "--containerd", address]),
                     log=scratch / "dockerd.log",
-                    ready=lambda: succeeds([*docker, "version"], environment=environment),
+                    ready=client.is_answered,
                 ):
-                    yield Client(
-                        pull=[*docker, "pull", "--quiet"],
-                        images=[*docker, "images", "--quiet", "--no-trunc"],
-                        environment=environment,
-                        command=docker,
-                    )
+                    yield client
             finally:
                 # dockerd keeps a network namespace mounted in its exec root.
                 unmount_below(scratch)
+
+
+def docker_client(socket: str, scratch: Path) -> Client:
+    """Return the docker command at a daemon; what it keeps lies in ``scratch``."""
+    docker = ["docker", "--host", socket]
+    return Client(
+        pull=[*docker, "pull", "--quiet"],
+        images=[*docker, "images", "--quiet", "--no-trunc"],
+        environment={"DOCKER_CONFIG": f"{scratch}/client"},
+        command=docker,
+    )
 
 
 @contextmanager

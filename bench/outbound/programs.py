@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.measure import Group
-from bench.peers import Client
-from bench.processes import background, run, succeeds
+from bench.peers import Client, docker_client
+from bench.processes import background, run
 from bench.samples import OURS
 
 
@@ -31,18 +31,13 @@ class HeadwayDaemon:
         settings = scratch / "daemon.json"
         settings.write_text("{}")
         own = ["--data-root", str(data_root), "--config-file", str(settings)]
-        docker, environment = ["docker", "--host", socket], {"DOCKER_CONFIG": f"{scratch}/client"}
+        client = docker_client(socket, scratch)
         with background(
             members.enter([self._command, "daemon", *own, "--host", socket]),
             log=scratch / "headway.log",
-            ready=lambda: succeeds([*docker, "version"], environment=environment),
+            ready=client.is_answered,
         ):
-            yield Client(
-                command=docker,
-                pull=[*docker, "pull", "--quiet"],
-                images=[*docker, "images", "--quiet", "--no-trunc"],
-                environment=environment,
-            )
+            yield client
 
 
 class Umoci:
