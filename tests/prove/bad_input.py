@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +17,7 @@ from tests.fakes.cli import Cli
 from tests.faults.pull import bytes_kept
 from tests.faults.registry import Registry
 from tests.faults.story import Fault, FlipByte, RateLimit, Status
-from tests.prove.scene import Said, linked, run, small_disk, started, unlisted, wait_until
+from tests.prove.scene import Said, linked, meanwhile, run, small_disk, started, unlisted, wait_until
 from tests.prove.sheet import Sheet, check
 
 MB = 1_000_000
@@ -141,12 +140,13 @@ def _disk_full(sheet: Sheet) -> None:
 
 def _filled_meanwhile(cli: Cli, name: str, moment: Callable[[], bool], fill: Callable[[], None]) -> Said:
     """Pull, and fill the disk at a moment."""
-    began = time.monotonic()
-    with started(cli, "pull", "--progress", "none", name) as process:
+
+    def fill_then() -> None:
         wait_until(moment)
         fill()
-        stdout, stderr = process.communicate(timeout=60)
-    return Said(process.returncode, stdout, stderr, time.monotonic() - began)
+
+    with meanwhile(fill_then):
+        return run(cli, "pull", "--progress", "none", name, seconds=60)
 
 
 def _leave(disk: Path, filler: Path, room: int) -> None:

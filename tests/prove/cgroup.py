@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from tests.fakes.tiled import tiled_image
 from tests.faults.registry import Registry
 from tests.prove.limited import Limited, limited
 from tests.prove.peaks import peaks_of
-from tests.prove.scene import left_over, run, started
+from tests.prove.scene import left_over, run, short_place, started
 from tests.prove.sheet import Sheet, check
 
 MB, GIB = 1_000_000, 1 << 30
@@ -58,10 +57,10 @@ def _one_shot(sheet: Sheet, image: Image, name: str) -> None:
 
 def _in_a_daemon(sheet: Sheet, image: Image, name: str) -> None:
     with (
-        tempfile.TemporaryDirectory(prefix="hwc") as place,  # a socket's path is short
+        short_place() as place,
         _capped(sheet, "daemon") as group,
     ):
-        with daemon(Path(place), before=group.members.enter([])) as running:
+        with daemon(place, before=group.members.enter([])) as running:
             time.sleep(SETTLE_SECONDS)
             sheet.at_most("daemon: resident, idle", group.members.rss_bytes() / MB, IDLE_MB, "MB", decimals=1)
             with (

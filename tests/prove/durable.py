@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import random
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from tests.fakes import images
@@ -17,23 +16,15 @@ from tests.fakes.daemon import Daemon, daemon
 from tests.faults.link import Link
 from tests.faults.registry import Registry
 from tests.faults.story import RateLimit
-from tests.prove.scene import IN_FLIGHT, difference, linked, run, wait_until
+from tests.prove.scene import IN_FLIGHT, ONE, difference, linked, run, short_place, wait_until
 from tests.prove.sheet import Sheet, check
 
 MB = 1_000_000
-ONE = 1.0049  # 1.00 as two decimals say it: manifests, config and headers are in it
 FULL = "HEADWAY_PROVE"
 IS_FULL = os.environ.get(FULL) == "full"
 KILLS = 200 if IS_FULL else 50
 LARGE_BYTES = 2_000 * MB if IS_FULL else 80 * MB
 DETACHED_BYTES = 1 << 30 if IS_FULL else 1 << 28
-
-
-@contextmanager
-def _place() -> Iterator[Path]:
-    """Give a directory whose path is short enough for a socket."""
-    with tempfile.TemporaryDirectory(prefix="hwp") as place:
-        yield Path(place)
 
 
 @check(
@@ -49,7 +40,11 @@ def priority(sheet: Sheet) -> None:
     layers = [images.noise_layer(LARGE_BYTES // 4, seed=sheet.seed + number) for number in range(1, 5)]
     large = images.image(layers, tag="large")
     rate = RateLimit((20 if IS_FULL else 2) * MB)
-    with _place() as place, Registry([small, large]) as registry, Link(target=registry.address, faults=(rate,)) as link:
+    with (
+        short_place() as place,
+        Registry([small, large]) as registry,
+        Link(target=registry.address, faults=(rate,)) as link,
+    ):
         repository = f"{link.host}/test/image"
         with daemon(place / "alone") as running:
             alone = run(Cli(running.data_root), "pull", f"{repository}:small")
@@ -86,7 +81,7 @@ def detached_kills(sheet: Sheet) -> None:
     layers = [images.noise_layer(DETACHED_BYTES // 4, seed=sheet.seed + number) for number in range(4)]
     image = images.image(layers)
     # So slow that the kills are over before the pull is, however long a restart takes.
-    with _place() as place, linked(RateLimit(DETACHED_BYTES // (2 * KILLS)), image=image) as (_, link, name):
+    with short_place() as place, linked(RateLimit(DETACHED_BYTES // (2 * KILLS)), image=image) as (_, link, name):
         with closing(_Story(place, link, name, random.Random(sheet.seed))) as story:
             story.begin()
             story.run(KILLS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from tests.fakes.docker import docker
 from tests.fakes.docker_store import write_docker_store
 from tests.prove.report import RESULTS
 from tests.prove.scale import SHARED, config_of, fill, stacks, start
+from tests.prove.scene import short_place
 from tests.prove.sheet import Sheet, check
 
 SIZES = (10, 100, 1_000, 10_000)
@@ -148,8 +148,8 @@ def _plot(costs: Mapping[int, Costs], path: Path) -> None:
 def _beside_docker(sheet: Sheet) -> None:
     """Ask both for the list of as many images with as many layers, in turn."""
     count = SIZES[-1]
-    with tempfile.TemporaryDirectory(prefix="hwg") as place:  # a socket's path is short
-        ours, theirs = Path(place) / "h", Path(place) / "d"
+    with short_place() as place:
+        ours, theirs = place / "h", place / "d"
         ours.mkdir()
         theirs.mkdir()
         fill(ours / "root", count, tags=1, own=OWN)

@@ -16,14 +16,13 @@ from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.faults.link import Link
 from tests.faults.story import RateLimit
-from tests.prove.scene import IN_FLIGHT, difference, left_over, linked, run, started, unlisted
+from tests.prove.scene import IN_FLIGHT, ONE, difference, left_over, linked, run, started, unlisted
 from tests.prove.sheet import Sheet, check
 
 MB = 1_000_000
 KILLS = 20
 CONNECTIONS = 3
 RATE = 8 * MB
-ONE = 1.0049  # 1.00 as two decimals say it: manifests, config and headers are in it
 
 Watch = Callable[[dict[str, object], Path], bool]
 

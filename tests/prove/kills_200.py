@@ -10,7 +10,7 @@ from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.faults.link import Link
 from tests.faults.story import RateLimit
-from tests.prove.scene import IN_FLIGHT, difference, left_over, linked, run, started
+from tests.prove.scene import IN_FLIGHT, ONE, difference, left_over, linked, run, started
 from tests.prove.sheet import Sheet, check
 
 MIB = 1024 * 1024
@@ -19,7 +19,6 @@ RATE = 18.0 * MIB
 RUN_SECONDS = 0.35  # on average, from the first byte to a kill
 DOWN_SECONDS = 0.3
 START_SECONDS = 60.0
-ONE = 1.0049  # 1.00 as two decimals say it: manifests, config and headers are in it
 
 
 @check(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,9 @@ from tests.faults.story import Fault, LinkFault
 PULL_SECONDS = 900.0
 IN_FLIGHT = 256 * 1024
 """What may be lost with a connection: bytes that had crossed the link and were not taken yet."""
+
+ONE = 1.0049
+"""1.00 as two decimals say it: manifests, config and headers are in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,13 @@ def started(cli: Cli, *words: str | Path) -> Iterator[subprocess.Popen[str]]:
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+@contextmanager
+def short_place() -> Iterator[Path]:
+    """Give a directory whose path is short enough for a daemon's socket."""
+    with tempfile.TemporaryDirectory(prefix="hwp") as place:
+        yield Path(place)
 
 
 @contextmanager

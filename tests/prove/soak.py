@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import statistics
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from tests.fakes.daemon import Daemon, daemon
 from tests.fakes.disks import du
 from tests.faults.link import Link
 from tests.faults.registry import Registry
+from tests.prove.scene import short_place
 from tests.prove.sheet import Sheet, check
 from tests.prove.soak_clients import Clients, Seen, catalogue
 
@@ -68,11 +68,11 @@ def soak(sheet: Sheet) -> None:
     seconds = float(sheet.setting("SOAK_SECONDS") or HOUR)
     sheet.tell("seconds", f"{seconds:,.0f}")
     with (
-        tempfile.TemporaryDirectory(prefix="hws") as place,  # a socket's path is short
+        short_place() as place,
         Registry(catalogue(sheet.seed)) as registry,
         Link(target=registry.address) as link,
     ):
-        story = Soak(Path(place), link, sheet.seed)
+        story = Soak(place, link, sheet.seed)
         try:
             samples = story.run(seconds)
         finally:
