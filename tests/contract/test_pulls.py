@@ -48,6 +48,7 @@ DONE = PullDone(
     receipt=Receipt(0, 0, 0, {}, 0.0),
 )
 LINK = PullIncompleteError("edge:1", UnreachableError("ghcr.io", Fault.CUT))
+NO_ROUTE = LayerProgress(LAYER, Phase.RETRYING, held=40, size=100, cause="no route", retry_seconds=4.0)
 LOGIN = Credentials("ada", "secret")
 
 
@@ -164,6 +165,22 @@ async def _refused(changing: Awaitable[object]) -> str:
     with pytest.raises(ConflictError) as refused:
         await changing
     return str(refused.value)
+
+
+@asynccontextmanager
+async def urgent_without_link(clock: Callable[[], float]) -> AsyncIterator[Scene]:
+    """Two pulls, of which the urgent one has had a part of its layer, and has lost its link."""
+    async with process(MemoryPullStore(), clock=clock) as scene:
+        await scene.pulls.start(EDGE)
+        await scene.pulls.start(SMALL)
+        await settled()
+        scene.bringer.reports[SMALL.reference](NO_ROUTE)
+        yield scene
+
+
+async def looked_after() -> None:
+    """Let running pulls be looked after once."""
+    await asyncio.sleep(RECORD_SECONDS * 1.5)
 
 
 async def settled() -> None:
@@ -425,20 +442,15 @@ async def test_a_higher_priority_displaces_several_at_once() -> None:
 
 async def test_a_higher_priority_that_waits_for_its_link_holds_up_nobody_until_it_is_back() -> None:
     now = 1000.0
-    async with process(MemoryPullStore(), clock=lambda: now) as scene:
-        await scene.pulls.start(EDGE)
-        await scene.pulls.start(SMALL)
-        await settled()
-        lost = LayerProgress(LAYER, Phase.RETRYING, held=40, size=100, cause="no route", retry_seconds=4.0)
-        scene.bringer.reports[SMALL.reference](lost)
+    async with urgent_without_link(lambda: now) as scene:
         now += 2
-        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        await looked_after()
         short = await scene.states()
         now += 4
-        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        await looked_after()
         long = await scene.states()
         scene.bringer.reports[SMALL.reference](LayerProgress(LAYER, Phase.DOWNLOADING, held=50, size=100))
-        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        await looked_after()
         back = await scene.states()
 
     assert short == {"edge:1": "queued", "small:1": "waiting for the link"}
@@ -449,19 +461,14 @@ async def test_a_higher_priority_that_waits_for_its_link_holds_up_nobody_until_i
 
 async def test_an_attempt_of_a_higher_priority_that_brings_nothing_puts_nobody_back() -> None:
     now = 1000.0
-    async with process(MemoryPullStore(), clock=lambda: now) as scene:
-        await scene.pulls.start(EDGE)
-        await scene.pulls.start(SMALL)
-        await settled()
-        lost = LayerProgress(LAYER, Phase.RETRYING, held=40, size=100, cause="no route", retry_seconds=4.0)
-        scene.bringer.reports[SMALL.reference](lost)
+    async with urgent_without_link(lambda: now) as scene:
         now += 6
-        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        await looked_after()
         scene.bringer.reports[SMALL.reference](LayerProgress(LAYER, Phase.DOWNLOADING, held=40, size=100))
-        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        await looked_after()
         trying = await scene.states()
-        scene.bringer.reports[SMALL.reference](lost)
-        await asyncio.sleep(RECORD_SECONDS * 1.5)
+        scene.bringer.reports[SMALL.reference](NO_ROUTE)
+        await looked_after()
         again = await scene.states()
 
     assert trying == {"edge:1": "running", "small:1": "running"}
