@@ -106,12 +106,8 @@ def platform(query: Query, key: str = "platform") -> Platform | None:
         wanted = msgspec.json.decode(texts[0], type=_PlatformDocument)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidQueryError(f"failed to parse platform: {error}") from None
-    if not wanted.os and not wanted.architecture:
-        raise InvalidQueryError(
-            "optional platform fields provided, but OS and Architecture are missing"
-            if wanted.variant or wanted.os_version
-            else "both OS and Architecture must be provided"
-        )
+    if not (wanted.os or wanted.architecture) and (wanted.variant or wanted.os_version):
+        raise InvalidQueryError("optional platform fields provided, but OS and Architecture are missing")
     if not wanted.os or not wanted.architecture:
         raise InvalidQueryError("both OS and Architecture must be provided")
     return Platform.parse("/".join(part for part in (wanted.os, wanted.architecture, wanted.variant) if part))

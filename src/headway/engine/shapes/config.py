@@ -93,11 +93,6 @@ def image_config(config: Mapping[str, object], version: ApiVersion) -> dict[str,
     return {key: value for key, value in completed.items() if key not in _OF_CONTAINERS}
 
 
-def container_config(config: Mapping[str, object]) -> dict[str, object]:
-    """Return a container's config as every version sees it."""
-    return complete(config)
-
-
 def host_config(config: Mapping[str, object]) -> dict[str, object]:
     """Return a container's host config: what it was given, and the keys that clients take to be there."""
     given = {key: _completed(key, value) for key, value in config.items() if value is not None or key not in _HOST}

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from headway.container_records import ContainerRecord, ContainerState
-from headway.engine.shapes.config import container_config, host_config
+from headway.engine.shapes.config import host_config
 from headway.engine.shapes.images import NEVER, graph_driver, moment_of
+from headway.oci.run_config import complete
 from headway.service.moments import SECOND
 
 _STATUS = {
@@ -31,13 +32,12 @@ def listed(container: ContainerRecord, *, image: str, sizes: tuple[int, int] | N
         sizes: What it has written, and that with its image; None where that was not asked for.
     """
     config, host = documents(container)
-    command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
     shape: dict[str, object] = {
         "Id": container.container_id,
         "Names": [f"/{container.name}"],
         "Image": image,
         "ImageID": str(container.image_id or ""),
-        "Command": _told(command),
+        "Command": _told(_command(config)),
         "Created": container.created_nano // SECOND,
         "Ports": [],
     }
@@ -58,7 +58,7 @@ def inspected(
 ) -> dict[str, object]:
     """Return everything that is known of a container, as ``GET /containers/{id}/json`` shows it."""
     config, host = documents(container)
-    command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+    command = _command(config)
     shape: dict[str, object] = {
         "Id": container.container_id,
         "Created": moment_of(container.created_nano),
@@ -83,12 +83,16 @@ def inspected(
     return shape | {
         "Mounts": [],
         "Config": {
-            **container_config(config),
+            **complete(config),
             "Hostname": config.get("Hostname") or container.container_id[:12],
             "Labels": config.get("Labels") or {},
         },
         "NetworkSettings": {"Ports": {}, "Networks": {}},
     }
+
+
+def _command(config: Mapping[str, Any]) -> list[str]:
+    return [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
 
 
 def _told(command: list[str]) -> str:

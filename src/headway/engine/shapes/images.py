@@ -11,10 +11,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from headway.engine.api_version import ApiVersion
-from headway.engine.shapes.config import container_config, image_config
+from headway.engine.shapes.config import image_config
 from headway.oci.moment import microseconds, rfc3339
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
+from headway.oci.run_config import complete
 from headway.service.history import HistoryStep
 from headway.service.inspection import ImageDetails
 from headway.service.listing import ListedImage
@@ -80,7 +81,7 @@ def inspected(image: ImageDetails, version: ApiVersion) -> dict[str, object]:
     if image.created or version < _NO_VIRTUAL_SIZE:
         document["Created"] = image.created or NEVER
     if version < _NO_CONTAINER:
-        document |= {"Container": image.container, "ContainerConfig": container_config(image.container_config)}
+        document |= {"Container": image.container, "ContainerConfig": complete(image.container_config)}
     document |= {
         "DockerVersion": image.docker_version,
         "Author": image.author,
