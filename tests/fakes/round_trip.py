@@ -58,11 +58,6 @@ def compared(layout: Path, registry: DockerRegistry, place: Path) -> Iterator[tu
     yield "umoci's tree", _differ(place / "unpacked", place / "umoci")
 
 
-def layer_count(layout: Path) -> int:
-    """Return how many layers the image has."""
-    return len(_layers(layout))
-
-
 def _layers(layout: Path) -> list[Path]:
     index = json.loads((layout / "index.json").read_bytes())
     manifest = json.loads(_blob(layout, index["manifests"][0]["digest"]).read_bytes())

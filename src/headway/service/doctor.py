@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 
 import msgspec
 
@@ -164,23 +165,16 @@ class Doctor:
         raise NotFoundError("manifest", request.reference.familiar)
 
     def _honours_range(self, endpoint: Endpoint, path: str, config: Descriptor) -> bool:
-        stream = self._registry.blob(endpoint, path, config, 1, 2)
-        try:
+        with closing(self._registry.blob(endpoint, path, config, 1, 2)) as stream:
             return stream.open() == 1
-        finally:
-            stream.close()
 
     def _rate(self, endpoint: Endpoint, path: str, layer: Descriptor) -> Finding:
         wanted = min(RATE_BYTES, layer.size)
-        stream = self._registry.blob(endpoint, path, layer, 0, wanted)
-        received = 0
-        began = time.monotonic()
-        try:
+        received, began = 0, time.monotonic()
+        with closing(self._registry.blob(endpoint, path, layer, 0, wanted)) as stream:
             stream.open()
             while received < wanted and (data := stream.read()):
                 received += len(data)
-        finally:
-            stream.close()
         return rate_finding(received, time.monotonic() - began)
 
 
