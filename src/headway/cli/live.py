@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
-from headway.cli.progress import SilentView, describe, describe_receipt, describe_waiting
+from headway.cli.progress import View, describe, describe_receipt, describe_waiting
 from headway.cli.screen import Row, Screen, bar_of, text_of
 from headway.cli.units import size
 from headway.oci.digest import Digest
@@ -15,7 +15,7 @@ from headway.service.progress import LayerProgress, Notice, Phase, PullEvent, Pu
 _RATE_SECONDS = 5.0
 
 
-class LiveView(SilentView):
+class LiveView(View):
     """Draws layers with the rate at which each arrives."""
 
     def __init__(self, stream: TextIO) -> None:

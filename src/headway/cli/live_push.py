@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from headway.cli.progress import describe_waiting
-from headway.cli.push_progress import SilentPush, describe, describe_receipt
+from headway.cli.push_progress import PushView, describe, describe_receipt
 from headway.cli.screen import Row, Screen, bar_of, text_of
 from headway.cli.units import size
 from headway.service.progress import Notice, Waiting
 from headway.service.push_progress import PushEvent, PushPhase, PushReceipt, PushStarted
 
 
-class LivePush(SilentPush):
+class LivePush(PushView):
     """Draws layers as they are packed and sent."""
 
     def __init__(self, stream: TextIO) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, TextIO
+from typing import TextIO
 
 import msgspec
 
@@ -14,14 +14,38 @@ from headway.oci.digest import Digest
 from headway.service.progress import LayerProgress, Notice, Phase, PullEvent, PullStarted, Receipt, Waiting, Waits
 
 
-class View(Protocol):
-    """Shows what it is told."""
+def view_for(how: str, stream: TextIO) -> View:
+    """Return the view for ``auto``, ``plain``, ``json`` or ``none``."""
+    if how == "auto" and can_draw(stream):
+        from headway.cli.live import LiveView  # noqa: PLC0415  # rich costs 60 ms of CPU: only for terminals
+
+        return LiveView(stream)
+    return {"json": JsonView, "none": View}.get(how, PlainView)(stream)
+
+
+class View:
+    """Shows nothing, and remembers what is kept; those that show something are made of it.
+
+    Attributes:
+        stream: Where it shows what it does.
+        layers: Where each stands.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.layers: dict[Digest, LayerProgress] = {}
 
     def report(self, event: PullEvent) -> None:
         """Take in one event."""
+        if isinstance(event, LayerProgress):
+            self.layers[event.digest] = event
 
     def kept(self) -> str:
         """Return what is kept so far, as words."""
+        if not self.layers:
+            return "nothing new had arrived yet"
+        held, total = (sum(getattr(layer, name) for layer in self.layers.values()) for name in ("held", "size"))
+        return f"{size(held)} of {size(total)} kept; the same command goes on from there"
 
     def receipt(self, receipt: Receipt) -> None:
         """Show what a pull cost."""
@@ -30,42 +54,7 @@ class View(Protocol):
         """End the display; what is said next stands below it."""
 
 
-def view_for(how: str, stream: TextIO) -> View:
-    """Return the view for ``auto``, ``plain``, ``json`` or ``none``."""
-    if how == "auto" and can_draw(stream):
-        from headway.cli.live import LiveView  # noqa: PLC0415  # rich costs 60 ms of CPU: only for terminals
-
-        return LiveView(stream)
-    return {"json": JsonView, "none": SilentView}.get(how, PlainView)(stream)
-
-
-class SilentView:
-    """Shows nothing, and remembers what is kept."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.layers: dict[Digest, LayerProgress] = {}
-
-    def report(self, event: PullEvent) -> None:
-        """See `View.report`."""
-        if isinstance(event, LayerProgress):
-            self.layers[event.digest] = event
-
-    def kept(self) -> str:
-        """See `View.kept`."""
-        if not self.layers:
-            return "nothing new had arrived yet"
-        held, total = (sum(getattr(layer, name) for layer in self.layers.values()) for name in ("held", "size"))
-        return f"{size(held)} of {size(total)} kept; the same command goes on from there"
-
-    def receipt(self, receipt: Receipt) -> None:
-        """See `View.receipt`."""
-
-    def close(self) -> None:
-        """See `View.close`."""
-
-
-class JsonView(SilentView):
+class JsonView(View):
     """One JSON object a line: the event's fields, and its kind as ``type``."""
 
     def report(self, event: PullEvent) -> None:
@@ -75,7 +64,7 @@ class JsonView(SilentView):
         self.stream.flush()
 
 
-class PlainView(SilentView):
+class PlainView(View):
     """A line whenever something begins, fails or ends."""
 
     def __init__(self, stream: TextIO) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from headway.cli.progress import describe_retries, describe_waiting, json_line
 from headway.cli.terminal import can_draw, one_line
@@ -12,11 +12,31 @@ from headway.service.progress import Notice, Waiting, Waits
 from headway.service.push_progress import LayerPush, PushEvent, PushPhase, PushReceipt, PushStarted
 
 
-class PushView(Protocol):
-    """Shows what it is told."""
+def push_view_for(how: str, stream: TextIO) -> PushView:
+    """Return the view for ``auto``, ``plain``, ``json`` or ``none``."""
+    if how == "auto" and can_draw(stream):
+        from headway.cli.live_push import LivePush  # noqa: PLC0415  # rich costs 60 ms of CPU: only for terminals
+
+        return LivePush(stream)
+    return {"json": JsonPush, "none": PushView}.get(how, PlainPush)(stream)
+
+
+class PushView:
+    """Shows nothing, and remembers where each layer stands; those that show something are made of it.
+
+    Attributes:
+        stream: Where it shows what it does.
+        layers: Where each stands.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.layers: dict[DiffID, LayerPush] = {}
 
     def report(self, event: PushEvent) -> None:
         """Take in one event."""
+        if isinstance(event, LayerPush):
+            self.layers[event.diff_id] = event
 
     def receipt(self, receipt: PushReceipt) -> None:
         """Show what a push cost."""
@@ -25,35 +45,7 @@ class PushView(Protocol):
         """End the display; what is said next stands below it."""
 
 
-def push_view_for(how: str, stream: TextIO) -> PushView:
-    """Return the view for ``auto``, ``plain``, ``json`` or ``none``."""
-    if how == "auto" and can_draw(stream):
-        from headway.cli.live_push import LivePush  # noqa: PLC0415  # rich costs 60 ms of CPU: only for terminals
-
-        return LivePush(stream)
-    return {"json": JsonPush, "none": SilentPush}.get(how, PlainPush)(stream)
-
-
-class SilentPush:
-    """Shows nothing, and remembers where each layer stands."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.layers: dict[DiffID, LayerPush] = {}
-
-    def report(self, event: PushEvent) -> None:
-        """See `PushView.report`."""
-        if isinstance(event, LayerPush):
-            self.layers[event.diff_id] = event
-
-    def receipt(self, receipt: PushReceipt) -> None:
-        """See `PushView.receipt`."""
-
-    def close(self) -> None:
-        """See `PushView.close`."""
-
-
-class JsonPush(SilentPush):
+class JsonPush(PushView):
     """One JSON object a line: the event's fields, and its kind as ``type``."""
 
     def report(self, event: PushEvent) -> None:
@@ -63,7 +55,7 @@ class JsonPush(SilentPush):
         self.stream.flush()
 
 
-class PlainPush(SilentPush):
+class PlainPush(PushView):
     """A line whenever something begins, fails or ends."""
 
     def __init__(self, stream: TextIO) -> None:
