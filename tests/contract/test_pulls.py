@@ -707,3 +707,15 @@ async def test_what_one_login_may_see_is_not_shown_to_another_before_the_registr
         asked = list(scene.bringer.asked)
 
     assert asked == [(EDGE.reference, LOGIN), (EDGE.reference, None)]
+
+
+async def test_a_login_that_comes_with_a_refused_resumption_sees_nothing_that_was_shown_to_another() -> None:
+    other = Credentials("eve", "guessed")
+    async with process(MemoryPullStore()) as scene, client(scene.pulls, EDGE, LOGIN):
+        (record,) = await scene.pulls.list()
+        with pytest.raises(ConflictError):
+            await scene.pulls.resume(record.pull_id, other)
+        async with client(scene.pulls, EDGE, other):
+            asked = list(scene.bringer.asked)
+
+    assert asked == [(EDGE.reference, LOGIN), (EDGE.reference, other)]

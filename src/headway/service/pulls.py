@@ -213,9 +213,9 @@ class Pulls:
         """
         record = await self.get(prefix)
         pull = self._runs.live.get(record.pull_id) or self._runs.of(record)
+        pull.change(Change.RESUME)  # first: one that is refused stays as it is, its login too
         pull.login, pull.found = login or pull.login, None
         had_login = pull.record.had_login or login is not None
-        pull.change(Change.RESUME)
         pull.update(wish=msgspec.structs.replace(pull.record.wish, detached=True), had_login=had_login)
         self._runs.keep(pull)  # not before: one that was refused may seem to run, and others would wait for it
         return await self._settled(pull)
