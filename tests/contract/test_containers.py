@@ -19,7 +19,6 @@ from headway.composition.writing import writing
 from headway.container_records import ContainerRecord, ContainerState
 from headway.engine.listeners import listen_tcp
 from headway.engine.routes import elsewhere
-from headway.engine.server import EngineServer
 from headway.errors import ConflictError, InvalidNameError, NotFoundError, RequestError, StoreError, UnsupportedError
 from headway.layers import mounts
 from headway.oci.digest import DiffID, Digest, ImageID
@@ -29,6 +28,7 @@ from headway.service.container_names import made_up_name
 from headway.service.containers import Containers
 from headway.service.stores import Stores
 from headway.settings import Settings
+from tests.fakes.engine import answer_to, serving
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
 
@@ -272,6 +272,7 @@ from pathlib import Path
 from headway.composition.writing import writing
 from headway.service.containers import Containers
 from headway.settings import Settings
+from tests.fakes.engine import answer_to, serving
 
 def at(step):
     if step == sys.argv[3]:
@@ -349,17 +350,9 @@ async def test_one_that_goes_before_somebody_has_begun_to_wait_for_it_is_not_wai
 
     container = Containers(stores).create("app")
     (listener,) = listen_tcp("127.0.0.1", 0)
-    server = EngineServer(elsewhere.routes(Going(stores), stores.events))
-    listening = await asyncio.get_running_loop().create_server(server, sock=listener)
-    try:
-        async with asyncio.timeout(10):
-            reader, writer = await asyncio.open_connection(*listener.getsockname())
-            path = f"/v1.41/containers/{container.container_id}/wait?condition=removed"
-            writer.write(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-            answer = await reader.read()
-            writer.close()
-    finally:
-        listening.close()
-        await server.shutdown(0.1)
+    path = f"/v1.41/containers/{container.container_id}/wait?condition=removed"
+    request = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    async with serving(listener, elsewhere.routes(Going(stores), stores.events)), asyncio.timeout(10):
+        answer = await answer_to(listener, request.encode())
 
     assert answer.startswith(b"HTTP/1.1 404 ")

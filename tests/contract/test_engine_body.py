@@ -13,29 +13,21 @@ from headway.engine.body import BodyLostError, BodySource, with_body
 from headway.engine.call import Call
 from headway.engine.listeners import listen_tcp
 from headway.engine.routing import Route
-from headway.engine.server import EngineServer
 from headway.errors import ConflictError
+from tests.fakes.engine import answer_to, serving
 
 
 async def answer_of(handler: object, request: bytes, *, leave: bool = False) -> bytes:
     (listener,) = listen_tcp("127.0.0.1", 0)
-    server = EngineServer([Route("PUT", "/x", handler)])  # type: ignore[arg-type]
-    listening = await asyncio.get_running_loop().create_server(server, sock=listener)
-    try:
-        async with asyncio.timeout(10):
-            reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
-            writer.write(request)
-            await writer.drain()
-            if leave:
-                await asyncio.sleep(0.1)
-                writer.close()
-                return b""
-            answer = await reader.read()
-            writer.close()
-            return answer
-    finally:
-        listening.close()
-        await server.shutdown(0.1)
+    async with serving(listener, [Route("PUT", "/x", handler)]), asyncio.timeout(10):  # type: ignore[arg-type]
+        if not leave:
+            return await answer_to(listener, request)
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(request)
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.close()
+        return b""
 
 
 def put(body: bytes, length: int | None = None) -> bytes:
@@ -129,22 +121,14 @@ async def test_clients_that_send_slowly_hold_no_thread_that_others_need() -> Non
         return web.Response(text=await asyncio.to_thread(lambda: "here"))
 
     (listener,) = listen_tcp("127.0.0.1", 0)
-    server = EngineServer([Route("PUT", "/slow", slow), Route("GET", "/quick", quick)])
-    listening = await asyncio.get_running_loop().create_server(server, sock=listener)
-    address = listener.getsockname()
-    try:
-        async with asyncio.timeout(5):
-            senders = [await asyncio.open_connection(*address) for _ in range(40)]
-            for _, writer in senders:
-                writer.write(b"PUT /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nbegun")
-            reader, writer = await asyncio.open_connection(*address)
-            writer.write(b"GET /quick HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            answer = await reader.read()
-    finally:
-        for _, each in [*senders, (reader, writer)]:
-            each.close()
-        listening.close()
-        await server.shutdown(0.1)
+    routes = [Route("PUT", "/slow", slow), Route("GET", "/quick", quick)]
+    async with serving(listener, routes), asyncio.timeout(5):
+        senders = [await asyncio.open_connection(*listener.getsockname()) for _ in range(40)]
+        for _, writer in senders:
+            writer.write(b"PUT /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nbegun")
+        answer = await answer_to(listener, b"GET /quick HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        for _, writer in senders:
+            writer.close()
 
     assert answer.endswith(b"here")
 

@@ -13,8 +13,8 @@ from headway.engine.call import Call
 from headway.engine.download import sent
 from headway.engine.listeners import listen_tcp
 from headway.engine.routing import Route
-from headway.engine.server import EngineServer
 from headway.errors import StoreError
+from tests.fakes.engine import answer_to, serving
 
 
 async def answer_of(
@@ -26,18 +26,9 @@ async def answer_of(
         return await sent(call, pieces, "application/x-tar", compress=compress)
 
     (listener,) = listen_tcp("127.0.0.1", 0)
-    server = EngineServer([Route("GET", "/x", handler)])
-    listening = await asyncio.get_running_loop().create_server(server, sock=listener)
-    try:
-        async with asyncio.timeout(10):
-            reader, writer = await asyncio.open_connection(*listener.getsockname())
-            headers = f"Host: localhost\r\nConnection: close\r\nAccept-Encoding: {taken}"
-            writer.write(f"GET /x HTTP/{version}\r\n{headers}\r\n\r\n".encode())
-            answer = await reader.read()
-            writer.close()
-    finally:
-        listening.close()
-        await server.shutdown(0.1)
+    headers = f"Host: localhost\r\nConnection: close\r\nAccept-Encoding: {taken}"
+    async with serving(listener, [Route("GET", "/x", handler)]), asyncio.timeout(10):
+        answer = await answer_to(listener, f"GET /x HTTP/{version}\r\n{headers}\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     return head, body
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -23,19 +23,12 @@ from headway.engine.routing import Handler, Route
 from headway.engine.server import EngineServer
 from headway.engine.stream import Line, streamed
 from headway.errors import ConflictError, InvalidSettingError, NotFoundError
+from tests.fakes import engine
 
 
-@asynccontextmanager
-async def serving(handler: Handler, listener: socket.socket, *, method: str = "GET") -> AsyncIterator[None]:
+def serving(handler: Handler, listener: socket.socket, *, method: str = "GET") -> AbstractAsyncContextManager[None]:
     """Answer `/x` with `handler`."""
-    server = EngineServer([Route(method, "/x", handler)])
-    listening = await asyncio.get_running_loop().create_server(server, sock=listener)
-    try:
-        yield
-    finally:
-        listening.close()
-        await server.shutdown(0.1)
-        await listening.wait_closed()
+    return engine.serving(listener, [Route(method, "/x", handler)])
 
 
 async def exchange(
