@@ -12,6 +12,8 @@ from headway.composition.writing import writing
 from headway.layers.workers import Workers
 from headway.service.stores import Stores
 from headway.settings import Settings
+from headway.store.data_root import DataRoot
+from headway.store.database import Database
 from tests.fakes.stores import memory_stores
 
 
@@ -25,6 +27,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield target
     finally:
         subprocess.run(["umount", "-l", target], check=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    """An empty data root."""
+    root = DataRoot(tmp_path / "root")
+    root.create()
+    root.make_directories()
+    return root
+
+
+@pytest.fixture
+def database(root: DataRoot) -> Iterator[Database]:
+    """Its database, open to be written."""
+    with Database.open(root.database) as database:
+        yield database
 
 
 @pytest.fixture(params=["memory", "disk"])

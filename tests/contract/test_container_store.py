@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from headway.interfaces.containers import ContainerStore
@@ -14,12 +11,6 @@ from headway.store.database import Database
 from headway.store.mounts import SqliteMountTable
 from tests.contract.container_store_contract import ContainerStoreContract, MountTableContract
 from tests.fakes.containers import MemoryContainerStore, MemoryMountTable
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database.open(tmp_path / "headway.db") as database:
-        yield database
 
 
 class TestSqliteContainers(ContainerStoreContract):

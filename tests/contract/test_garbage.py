@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,20 +32,6 @@ from tests.fakes.memory import (
     MemoryReferenceStore,
 )
 from tests.fakes.memory_garbage import MemoryGarbage, MemoryLeases
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
-    root = DataRoot(tmp_path / "root")
-    root.create()
-    root.make_directories()
-    return root
-
-
-@pytest.fixture
-def database(root: DataRoot) -> Iterator[Database]:
-    with Database.open(root.database) as database:
-        yield database
 
 
 def on_disk(root: DataRoot, database: Database, step: Callable[[str], None] = lambda _: None) -> World:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Barrier, Thread
@@ -32,20 +32,6 @@ from tests.contract.layer_store_contract import (
     files,
 )
 from tests.fakes.memory import MemoryLayerStore
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
-    root = DataRoot(tmp_path / "root")
-    root.create()
-    root.make_directories()
-    return root
-
-
-@pytest.fixture
-def database(root: DataRoot) -> Iterator[Database]:
-    with Database.open(root.database) as database:
-        yield database
 
 
 @pytest.fixture

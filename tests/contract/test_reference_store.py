@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -15,12 +13,6 @@ from headway.store.references import SqliteReferenceStore
 from tests.contract.image_store_contract import image, image_id
 from tests.contract.reference_store_contract import ReferenceStoreContract, name
 from tests.fakes.memory import MemoryImageStore, MemoryReferenceStore
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database.open(tmp_path / "headway.db") as database:
-        yield database
 
 
 class TestSqliteReferences(ReferenceStoreContract):
