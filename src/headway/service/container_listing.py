@@ -13,7 +13,7 @@ from headway.errors import HeadwayError, InvalidFilterError
 from headway.oci.digest import ImageID
 from headway.service.container_places import networks_of, volumes_of
 from headway.service.containers import labels_of
-from headway.service.filters import Filters, labels_match, require_known, truth
+from headway.service.filters import NO_FILTERS, Filters, labels_match, require_known, truth
 from headway.service.lookup import Lookup
 from headway.service.stores import Records
 
@@ -38,7 +38,7 @@ class ContainerListing:
 
     def containers(
         self,
-        filters: Filters = {},  # noqa: B006  # nobody changes it
+        filters: Filters = NO_FILTERS,
         *,
         stopped: bool = False,
         limit: int = 0,

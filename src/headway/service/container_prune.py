@@ -15,7 +15,7 @@ import msgspec
 from headway.container_records import ContainerRecord
 from headway.errors import ConflictError, HeadwayError, NotFoundError
 from headway.service.containers import Containers, labels_of
-from headway.service.filters import Filters, labels_match, require_known
+from headway.service.filters import NO_FILTERS, Filters, labels_match, require_known
 from headway.service.moments import parse_until
 from headway.service.prune import only_prune
 from headway.service.stores import Stores
@@ -53,7 +53,7 @@ class ContainerPruner:
 
     def prune(
         self,
-        filters: Filters = {},  # noqa: B006  # nobody changes it
+        filters: Filters = NO_FILTERS,
         *,
         stopped: Callable[[], bool] = lambda: False,
     ) -> ContainerPruneReport:

@@ -14,6 +14,8 @@ from headway.errors import InvalidFilterError
 Filters: TypeAlias = Mapping[str, Sequence[str]]
 """Values by name; a name without values asks for nothing."""
 
+NO_FILTERS: Filters = {}
+
 _TRUE, _FALSE = {"1", "true"}, {"0", "false"}
 
 

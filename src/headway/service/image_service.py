@@ -36,7 +36,7 @@ from headway.oci.reference import Reference
 from headway.records import Event, FoundRepository, ImageRecord
 from headway.service.commit import CommitRequest, Committer
 from headway.service.delete import Deleter
-from headway.service.filters import Filters
+from headway.service.filters import NO_FILTERS, Filters
 from headway.service.history import History, HistoryStep
 from headway.service.image_layers import LINUX, ImageLayers
 from headway.service.importing import Importer, ImportRequest
@@ -196,7 +196,7 @@ class ImageService:
 
     def images(
         self,
-        filters: Filters = {},  # noqa: B006  # nobody changes it
+        filters: Filters = NO_FILTERS,
         *,
         intermediate: bool = False,
         containers: bool = False,
@@ -229,7 +229,7 @@ class ImageService:
 
     def images_prune(
         self,
-        filters: Filters = {},  # noqa: B006  # nobody changes it
+        filters: Filters = NO_FILTERS,
         *,
         unfinished: bool = False,
         stopped: Callable[[], bool] = lambda: False,
@@ -404,7 +404,7 @@ class ImageService:
         term: str,
         *,
         limit: int = 0,
-        filters: Filters = {},  # noqa: B006  # nobody changes it
+        filters: Filters = NO_FILTERS,
         login: Credentials | None = None,
     ) -> list[FoundRepository]:
         """Return what a registry's index finds; see `Search.search`."""

@@ -17,7 +17,7 @@ from headway.oci.digest import ImageID
 from headway.oci.moment import microseconds
 from headway.oci.reference import Reference
 from headway.records import ImageRecord
-from headway.service.filters import Filters, labels_match, reference_pattern, require_known, truth
+from headway.service.filters import NO_FILTERS, Filters, labels_match, reference_pattern, require_known, truth
 from headway.service.lookup import Lookup
 from headway.service.moments import parse_moment
 from headway.service.sharing import shared_sizes
@@ -102,7 +102,7 @@ class Listing:
 
     def images(
         self,
-        filters: Filters = {},  # noqa: B006  # nobody changes it
+        filters: Filters = NO_FILTERS,
         *,
         intermediate: bool = False,
         containers: bool = False,

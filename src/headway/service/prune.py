@@ -20,7 +20,7 @@ from headway.oci.digest import ImageID
 from headway.oci.moment import microseconds
 from headway.records import Freed
 from headway.service.delete import Deleter
-from headway.service.filters import Filters, labels_match, require_known, truth
+from headway.service.filters import NO_FILTERS, Filters, labels_match, require_known, truth
 from headway.service.listing import ListedImage, Listing
 from headway.service.moments import parse_until
 from headway.service.stores import Stores
@@ -78,7 +78,7 @@ class Pruner:
 
     def prune(
         self,
-        filters: Filters = {},  # noqa: B006  # nobody changes it
+        filters: Filters = NO_FILTERS,
         *,
         unfinished: bool = False,
         stopped: Callable[[], bool] = lambda: False,
