@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -42,6 +42,7 @@ from headway.layers.file_access import RootfsAccess
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores
 from headway.service.together import one_error
+from headway.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -96,27 +97,23 @@ class Daemon:
         loop = asyncio.get_running_loop()
         allow_requests(loop)
         stopped = asyncio.Event()
+        at_start = self._configuration.settings
+
+        def current() -> Settings:
+            return self._configuration.settings
+
+        def may_detach() -> bool:
+            return self._configuration.daemon.pull_detach
+
+        def labels() -> Sequence[str]:
+            return self._configuration.daemon.labels
+
         async with (
-            image_service(
-                self._configuration.settings, stores, current=lambda: self._configuration.settings
-            ) as service,
-            durable_pulls(
-                service,
-                stores.pulls,
-                self._configuration.settings,
-                may_detach=lambda: self._configuration.daemon.pull_detach,
-            ) as pulls,
+            image_service(at_start, stores, current=current) as service,
+            durable_pulls(service, stores.pulls, at_start, may_detach=may_detach) as pulls,
         ):
             host = this_host()
-            routes = all_routes(
-                service,
-                stores,
-                RootfsAccess(),
-                pulls,
-                host=host,
-                settings=lambda: self._configuration.settings,
-                labels=lambda: self._configuration.daemon.labels,
-            )
+            routes = all_routes(service, stores, RootfsAccess(), pulls, host=host, settings=current, labels=labels)
             times = RequestTimes()
             server = EngineServer(routes, times.took)
             reloader = Reloader(service, stores.events, host.name)
@@ -125,7 +122,7 @@ class Daemon:
                 await loop.create_server(server, sock=listener.socket, ssl=listener.tls, backlog=BACKLOG)
                 for listener in listeners
             ]
-            async with metrics_served(metrics, service, pulls, times, stores, self._configuration.settings):
+            async with metrics_served(metrics, service, pulls, times, stores, at_start):
                 for line in greeting(self._configuration, listeners, service, stores):
                     self._tell(line)
                 notify("READY=1")
