@@ -129,6 +129,14 @@ def test_children_and_all_images_are_known(service: ImageService, stores: Stores
     assert service.get_image("app:1", Platform("linux", "amd64")).image_id == child
 
 
+def test_an_image_gets_a_name_that_is_known_to_be_one(service: ImageService, stores: Stores) -> None:
+    image_id = add_image(stores)
+
+    service.tag_image_with_reference(image_id, Reference.parse("app:1"))
+
+    assert service.get_image("app:1").image_id == image_id
+
+
 def test_images_that_nobody_uses_are_pruned(service: ImageService, stores: Stores) -> None:
     kept, gone = add_image(stores, "app:1"), add_image(stores, labels={"is": "dangling"})
 
