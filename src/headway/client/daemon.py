@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,7 @@ from headway.service.prune import PruneReport
 from headway.service.requests import HeardEvent, Measured, MountRequest, PruneRequest, UnmountRequest
 
 T = TypeVar("T")
+_TAR = {"Content-Type": "application/x-tar"}
 
 
 class Daemon:
@@ -47,8 +48,8 @@ class Daemon:
 
     def ping(self) -> None:
         """Return where Headway answers."""
-        with closing(self._connection()) as connection:
-            connection.ask("GET", "/_ping", None, {})
+        with self._asked("GET", "/_ping"):
+            pass
 
     def images(self, filters: Filters, *, intermediate: bool = False) -> list[ListedImage]:
         """See `service.listing.Listing.images`."""
@@ -73,16 +74,13 @@ class Daemon:
     def save(self, names: Sequence[str], platform: Platform | None) -> Iterator[bytes]:
         """Yield an archive of images; see `service.saving.saved`."""
         query = urlencode([*(("names", name) for name in names), *_platform(platform)])
-        with closing(self._connection()) as connection:
-            response = connection.ask("GET", f"/images/get?{query}", None, {})
+        with self._asked("GET", f"/images/get?{query}") as response:
             yield from pieces_of(response, self.address)
 
     def load(self, archive: Iterator[bytes], platform: Platform | None) -> Iterator[str]:
         """Send an archive, and yield what the daemon says of its images; see `service.loading.Loader`."""
         query = urlencode([("quiet", "1"), *_platform(platform)])
-        headers = {"Content-Type": "application/x-tar"}
-        with closing(self._connection()) as connection:
-            response = connection.ask("POST", f"/images/load?{query}", archive, headers)
+        with self._asked("POST", f"/images/load?{query}", archive, _TAR) as response:
             for said in self._said(response):
                 yield said.stream
 
@@ -96,10 +94,8 @@ class Daemon:
         """
         query = [("fromSrc", request.origin), ("repo", request.repository), ("message", request.message)]
         query += [("platform", str(request.platform)), *(("changes", change) for change in request.changes)]
-        headers = {"Content-Type": "application/x-tar"}
         status = ""
-        with closing(self._connection()) as connection:
-            response = connection.ask("POST", f"/images/create?{urlencode(query)}", body, headers)
+        with self._asked("POST", f"/images/create?{urlencode(query)}", body, _TAR) as response:
             for said in self._said(response):
                 if said.status not in ("Importing", status) and not said.status.startswith("sha256:"):
                     tell(said.status)
@@ -110,15 +106,12 @@ class Daemon:
         """See `service.commit.Committer.commit`."""
         query = [("container", request.container), ("repo", request.repository), ("author", request.author)]
         query += [("comment", request.comment), *(("changes", change) for change in request.changes)]
-        with closing(self._connection()) as connection:
-            response = connection.ask("POST", f"/commit?{urlencode(query)}", None, {})
-            with understood(self.address):
-                return wire.decode(b"".join(lines_of(response, self.address)), _Made).Id
+        with self._asked("POST", f"/commit?{urlencode(query)}") as response, understood(self.address):
+            return wire.decode(b"".join(lines_of(response, self.address)), _Made).Id
 
     def export(self, container: str) -> Generator[bytes, None, None]:
         """Yield an archive of a container's files; see `service.container_files.ContainerFiles.export`."""
-        with closing(self._connection()) as connection:
-            response = connection.ask("GET", f"/containers/{quote(container, safe='')}/export", None, {})
+        with self._asked("GET", f"/containers/{quote(container, safe='')}/export") as response:
             yield from pieces_of(response, self.address)
 
     def measure(self) -> Measured:
@@ -193,8 +186,7 @@ class Daemon:
         headers = {} if body is None else {"Content-Type": "application/json"}
         if login is not None:
             headers["X-Registry-Auth"] = _auth(login)
-        with closing(self._connection()) as connection:
-            response = connection.ask(method, f"/headway/{what}{_query(**query)}", data, headers)
+        with self._asked(method, f"/headway/{what}{_query(**query)}", data, headers) as response:
             yield from lines_of(response, self.address)
 
     def _said(self, response: HTTPResponse) -> Iterator[_Said]:
@@ -205,8 +197,17 @@ class Daemon:
                 raise RequestError(said.error)
             yield said
 
-    def _connection(self) -> Connection:
-        return Connection(self.address, self._certificates)
+    @contextmanager
+    def _asked(
+        self,
+        method: str,
+        target: str,
+        body: bytes | Iterator[bytes] | None = None,
+        headers: Mapping[str, str] = {},  # nobody changes it
+    ) -> Iterator[HTTPResponse]:
+        """Give an answer, on a connection that ends with the block."""
+        with closing(Connection(self.address, self._certificates)) as connection:
+            yield connection.ask(method, target, body, headers)
 
 
 class _Said(msgspec.Struct, frozen=True):
