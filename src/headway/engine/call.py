@@ -89,9 +89,9 @@ class Call:
             form = queries.parameters((await self.body(MAX_FORM_BYTES)).decode(errors="replace"))
             self._query = MultiDict([*form.items(), *self.query.items()])
 
-    def text(self, key: str, default: str = "") -> str:
-        """Return a parameter's first value."""
-        return self.query.get(key, default)
+    def text(self, key: str) -> str:
+        """Return a parameter's first value; empty where there is none."""
+        return self.query.get(key, "")
 
     def texts(self, key: str) -> list[str]:
         """Return every value of a parameter."""
