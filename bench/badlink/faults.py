@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tests.fakes.images import Image, image, noise_layer
 from tests.faults.story import (
     CutAfter,
+    Effect,
     FlipByte,
     IgnoreRange,
     LinkFault,
@@ -62,25 +63,26 @@ def rate() -> RateLimit:
     return RateLimit(RATE)
 
 
-def _on(effect: object, digest: str, nth: int | range | None = None) -> On:
-    return On(effect, kind="blob", digest=digest, nth=nth)  # type: ignore[arg-type]  # each is an effect
+def of_blob(effect: Effect, digest: str, nth: int | range | None = None) -> On:
+    """Return what goes wrong with a blob; each time it is asked for where none is named."""
+    return On(effect, kind="blob", digest=digest, nth=nth)
 
 
 BAD_LINKS = (
     BadLink("none"),
-    BadLink("cut (FIN) every 10 MiB", script=lambda big: [_on(CutAfter(10 * MIB), big)]),
-    BadLink("cut (FIN) every 4 MiB", script=lambda big: [_on(CutAfter(4 * MIB), big)]),
-    BadLink("reset (RST) every 4 MiB", script=lambda big: [_on(ResetAfter(4 * MIB), big)]),
+    BadLink("cut (FIN) every 10 MiB", script=lambda big: [of_blob(CutAfter(10 * MIB), big)]),
+    BadLink("cut (FIN) every 4 MiB", script=lambda big: [of_blob(CutAfter(4 * MIB), big)]),
+    BadLink("reset (RST) every 4 MiB", script=lambda big: [of_blob(ResetAfter(4 * MIB), big)]),
     BadLink("gone for 15 s after 8 MiB", link=[Outage(8 * MIB, 15.0)], waits=15.0),
     BadLink("silent after 8 MiB, once", link=[SilentAfter(8 * MIB)], limit_seconds=30.0),
     BadLink(
         "cut once at 20 MiB, Range ignored",
-        script=lambda big: [_on(IgnoreRange(), big), _on(CutAfter(20 * MIB), big, 1)],
+        script=lambda big: [of_blob(IgnoreRange(), big), of_blob(CutAfter(20 * MIB), big, 1)],
     ),
     BadLink(
         "429 twice, Retry-After: 2",
-        script=lambda big: [_on(Status(429, {"Retry-After": "2"}), big, range(1, 3))],
+        script=lambda big: [of_blob(Status(429, {"Retry-After": "2"}), big, range(1, 3))],
         waits=4.0,
     ),
-    BadLink("one flipped bit", script=lambda big: [_on(FlipByte(9 * MIB), big, 1)]),
+    BadLink("one flipped bit", script=lambda big: [of_blob(FlipByte(9 * MIB), big, 1)]),
 )

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bench.badlink.faults import LAYERS as SIZES
+from bench.badlink.faults import of_blob
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.faults.link import Link
@@ -33,8 +35,7 @@ from tests.prove.sheet import Sheet, check
 MIB = 1024 * 1024
 PULLS = 3
 RATIO = 1.01
-SMALL, BIG, MIDDLE = (images.noise_layer(size, seed=size) for size in (MIB, int(24.01 * MIB), 2 * MIB))
-LAYERS = [SMALL, BIG, MIDDLE]
+LAYERS = [images.noise_layer(size, seed=size) for size in SIZES]
 
 
 @dataclass(slots=True)
@@ -116,13 +117,13 @@ def faults_table(sheet: Sheet) -> None:
         sheet,
         "one flipped bit",
         lambda row: _flipped(sheet, row),
-        script=lambda big: [_blob(FlipByte(9 * MIB), big, 1)],
+        script=lambda big: [of_blob(FlipByte(9 * MIB), big, 1)],
     )
     _row(
         sheet,
         "429 x2, Retry-After 2",
         lambda row: _throttled(sheet, row),
-        script=lambda big: [_blob(Status(429, {"Retry-After": "2"}), big, range(1, 3))],
+        script=lambda big: [of_blob(Status(429, {"Retry-After": "2"}), big, range(1, 3))],
     )
     _signed(sheet)
     _row(sheet, "black hole after 8 MiB", lambda row: _silent(sheet, row), link=[SilentAfter(8 * MIB)])
@@ -133,10 +134,6 @@ def faults_table(sheet: Sheet) -> None:
             lambda row, number=number: _killed(sheet, row, number),  # type: ignore[misc]  # mypy and defaults
             link=[RateLimit(10 * MIB)],
         )
-
-
-def _blob(effect: object, digest: str, nth: int | range | None = None) -> On:
-    return On(effect, kind="blob", digest=digest, nth=nth)  # type: ignore[arg-type]  # each is an effect
 
 
 def _cuts(sheet: Sheet) -> float:
@@ -152,7 +149,7 @@ def _cuts(sheet: Sheet) -> float:
             sheet,
             title,
             lambda row: seconds.update({row.title: _completes(sheet, row)}),
-            script=lambda big, effect=effect: [_blob(effect, big)] if effect else [],  # type: ignore[misc]  # mypy
+            script=lambda big, effect=effect: [of_blob(effect, big)] if effect else [],  # type: ignore[misc]  # mypy
         )
     for title in list(seconds)[1:]:
         sheet.at_most(f"{title}: longer than unbroken", seconds[title] - seconds["no fault"], 2.0, "s", decimals=1)
@@ -175,13 +172,13 @@ def _ranges(sheet: Sheet) -> None:
         sheet,
         "cut once at 20 MiB, Range ignored",
         lambda row: _completes(sheet, row, ratio=2.0),  # type: ignore[arg-type]  # the same
-        script=lambda big: [_blob(IgnoreRange(), big), _blob(CutAfter(20 * MIB), big, 1)],
+        script=lambda big: [of_blob(IgnoreRange(), big), of_blob(CutAfter(20 * MIB), big, 1)],
     )
     _row(
         sheet,
         "cut at 20 MiB each time, Range ignored",
         lambda row: _hopeless(sheet, row),
-        script=lambda big: [_blob(IgnoreRange(), big), _blob(CutAfter(20 * MIB), big)],
+        script=lambda big: [of_blob(IgnoreRange(), big), of_blob(CutAfter(20 * MIB), big)],
     )
 
 
@@ -216,7 +213,7 @@ def _throttled(sheet: Sheet, row: Row) -> None:
 
 def _signed(sheet: Sheet) -> None:
     image = images.image(LAYERS)
-    slow = [_blob(TrickleBody(2.0 * MIB), image.layers[1]), _blob(CutAfter(8 * MIB), image.layers[1])]
+    slow = [of_blob(TrickleBody(2.0 * MIB), image.layers[1]), of_blob(CutAfter(8 * MIB), image.layers[1])]
     with Registry([image], faults=slow) as storage, Link(target=storage.address) as far:
         title = "signed URL valid 3 s, cut every 8 MiB at 2 MiB/s"
 
@@ -229,7 +226,7 @@ def _signed(sheet: Sheet) -> None:
             sheet,
             title,
             measure,
-            script=lambda big: [_blob(RedirectTo(f"http://{far.host}", expires_seconds=3.0), big)],
+            script=lambda big: [of_blob(RedirectTo(f"http://{far.host}", expires_seconds=3.0), big)],
         )
 
 
