@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from pathlib import PurePath
 from typing import Any, TypeVar
 
@@ -25,8 +24,14 @@ _ENUMS: dict[str, Callable[[Any], object]] = {"fault": Fault, "side": Side}
 USER_AGENT = f"headway/{VERSION}"
 """How Headway's command names itself to a daemon, which then tells errors on Docker's routes as it does on its own."""
 
-encode: Callable[[object], bytes] = partial(msgspec.json.encode, enc_hook=str)
-"""Return a value as JSON; paths and everything else that JSON does not know become texts."""
+
+def encode(value: object) -> bytes:
+    """Return a value as JSON; an error as it is told, and paths and whatever else JSON does not know as texts."""
+    return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def _plain(value: object) -> object:
+    return told(value) if isinstance(value, HeadwayError) else str(value)
 
 
 def decode(data: bytes | msgspec.Raw, kind: type[T]) -> T:
@@ -51,7 +56,9 @@ def is_ours(headers: Mapping[str, str]) -> bool:
     return headers.get("User-Agent", "").startswith("headway/")
 
 
-def _made(kind: type, value: object) -> object:
+def _made(kind: type[Any], value: object) -> object:
+    if issubclass(kind, HeadwayError):
+        return heard(msgspec.convert(value, ToldError))
     if issubclass(kind, PurePath) and "\0" in str(value):
         raise ValueError("a path holds a NUL")  # the system's calls would say so, each in its place
     return value if kind is object else kind(value)
@@ -125,17 +132,12 @@ class EventLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: str = ""
     event: msgspec.Raw = msgspec.Raw(b"null")
-    error: ToldError | None = None
+    error: HeadwayError | None = None
 
     @classmethod
     def of(cls, event: object) -> EventLine:
         """Return the line that tells of an event."""
         return cls(kind=type(event).__name__, event=msgspec.Raw(encode(event)))
-
-    @classmethod
-    def failed(cls, error: HeadwayError) -> EventLine:
-        """Return the last line, which tells of an error."""
-        return cls(error=told(error))
 
     def encode(self) -> bytes:
         """Return the line as it is sent."""
@@ -152,6 +154,6 @@ class EventLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             msgspec.MsgspecError: It is another version's.
         """
         if self.error is not None:
-            raise heard(self.error)
+            raise self.error
         kind = next((each for each in kinds if each.__name__ == self.kind), None)
         return None if kind is None else decode(self.event, kind)

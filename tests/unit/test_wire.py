@@ -51,7 +51,7 @@ ERRORS = [
 
 
 def sent(error: HeadwayError) -> HeadwayError:
-    return wire.heard(wire.decode(wire.encode(wire.told(error)), wire.ToldError))
+    return wire.decode(wire.encode(error), HeadwayError)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
@@ -105,7 +105,7 @@ def test_events_arrive_as_they_were_and_new_kinds_of_them_are_left_out() -> None
     assert line.heard((PullStarted, Notice)) == event
     assert line.heard((PullStarted,)) is None
     with pytest.raises(RequestError, match="no more"):
-        wire.EventLine.failed(RequestError("no more")).heard((Notice,))
+        wire.EventLine(error=RequestError("no more")).heard((Notice,))
 
 
 @pytest.mark.parametrize(

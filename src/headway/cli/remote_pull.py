@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 
-from headway import wire
 from headway.cli.failures import DONE, INTERRUPTED
 from headway.cli.plan import say_plans
 from headway.cli.progress import View
@@ -94,7 +93,7 @@ class RemotePull:
     def _plan(self, requests: Sequence[PullRequest]) -> int:
         plans = self._planned(requests)
         self._view.close()
-        errors = [wire.heard(each.error) for each in plans.planned if each.error is not None]
+        errors = [each.error for each in plans.planned if each.error is not None]
         made = [each.plan for each in plans.planned if each.plan is not None]
         return say_plans(made, errors, plans.asked, self._finding, self._options)
 
@@ -199,7 +198,7 @@ class RemotePull:
 def _made(planned: Planned) -> PullPlan:
     if planned.plan is None:
         assert planned.error is not None  # noqa: S101  # one of them is there
-        raise wire.heard(planned.error)
+        raise planned.error
     return planned.plan
 
 

@@ -25,7 +25,7 @@ class _Refusal(msgspec.Struct, frozen=True):
     """How an error is told."""
 
     message: str
-    error: wire.ToldError | None = None
+    error: HeadwayError | None = None
 
 
 class Connection(http.client.HTTPConnection):
@@ -152,7 +152,7 @@ def _until_lost(answer: Iterable[bytes], address: Address) -> Iterator[bytes]:
 def _failure(response: http.client.HTTPResponse) -> HeadwayError:
     with suppress(msgspec.MsgspecError, OSError, http.client.HTTPException):  # it may end in the middle of saying why
         refusal = wire.decode(response.read(), _Refusal)
-        return wire.heard(refusal.error) if refusal.error is not None else RequestError(refusal.message)
+        return refusal.error or RequestError(refusal.message)
     return RequestError(f"the daemon answers HTTP {response.status}")
 
 

@@ -8,7 +8,7 @@ from headway.client.daemon import Daemon
 from headway.interfaces.traffic import TrafficRow
 from headway.service.check import Checked
 from headway.service.outdated import TagFreshness
-from headway.service.question_requests import OutdatedRequest, ToldFreshness
+from headway.service.question_requests import OutdatedRequest
 
 
 class DaemonQuestions:
@@ -23,7 +23,7 @@ class DaemonQuestions:
 
     def outdated(self, request: OutdatedRequest) -> list[TagFreshness]:
         """See `service.outdated.Outdated.check`."""
-        return [told.heard() for told in self._daemon.ask("POST", "outdated", list[ToldFreshness], request)]
+        return self._daemon.ask("POST", "outdated", list[TagFreshness], request)
 
     def check(self, *, full: bool) -> Checked:
         """See `service.check.Checker.check`."""

@@ -103,5 +103,5 @@ def error_body(message: str, error: HeadwayError | None = None) -> bytes:
     if error is None:
         return msgspec.json.encode({"message": message}) + b"\n"
     cause = error.__cause__ if isinstance(error, AnsweredError) else error
-    told = wire.told(cause if isinstance(cause, HeadwayError) else error)
+    told = cause if isinstance(cause, HeadwayError) else error
     return wire.encode({"message": message, "error": told}) + b"\n"

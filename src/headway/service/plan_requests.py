@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from headway import wire
 from headway.distribution.credentials import Credentials
+from headway.errors import HeadwayError
 from headway.interfaces.pulls import Wish
 from headway.service.planning import PullPlan
 
@@ -30,7 +30,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The plan of one pull, or why there is none."""
 
     plan: PullPlan | None = None
-    error: wire.ToldError | None = None
+    error: HeadwayError | None = None
 
 
 class Plans(msgspec.Struct, frozen=True, kw_only=True):

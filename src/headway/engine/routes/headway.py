@@ -155,7 +155,7 @@ async def telling(
         try:
             await work(lambda event: emit(wire.EventLine.of(event), replaces(event)))
         except HeadwayError as error:
-            emit(wire.EventLine.failed(error), "")
+            emit(wire.EventLine(error=error), "")
 
     return await streamed(call, told)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from headway import wire
 from headway.distribution.credentials import Credentials
 from headway.distribution.recent import Recent
 from headway.distribution.transfer_limits import DEFAULT_ATTEMPTS, TransferLimits
@@ -78,7 +77,7 @@ class HeadwayPullRoutes:
             try:
                 plan = await planner.plan(request, lambda _: None)
             except HeadwayError as error:
-                planned.append(Planned(error=wire.told(error)))
+                planned.append(Planned(error=error))
             else:
                 planned.append(Planned(plan=plan))
                 self._found[_question(wish, login)] = plan.digest

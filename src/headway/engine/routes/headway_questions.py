@@ -18,7 +18,7 @@ from headway.service.check import Checked
 from headway.service.image_service import ImageService
 from headway.service.outdated import Outdated
 from headway.service.own_limits import OwnLimits, keeping_to
-from headway.service.question_requests import OutdatedRequest, ToldFreshness
+from headway.service.question_requests import OutdatedRequest
 from headway.service.repository import Repository
 from headway.service.stores import Stores
 from headway.settings import Settings
@@ -55,8 +55,7 @@ class HeadwayQuestionRoutes:
             return self._service.get_repository(reference, login, insecure=wanted.insecure)
 
         with keeping_to(OwnLimits(attempts=ATTEMPTS, patience=0.0)):
-            found = await Outdated(self._stores, repository).check(references)
-        return [ToldFreshness.of(each) for each in found]
+            return await Outdated(self._stores, repository).check(references)
 
     async def _check(self, call: Call) -> object:
         is_full = call.flag("full")
