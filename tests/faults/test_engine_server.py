@@ -17,8 +17,7 @@ from headway.engine import connections
 from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.listeners import Address, listen_tcp, listen_unix, passed_sockets
-from headway.engine.messages import said
-from headway.engine.pull_messages import Emit
+from headway.engine.messages import Emit, said
 from headway.engine.routing import Handler, Route
 from headway.engine.server import EngineServer
 from headway.engine.stream import Line, streamed

@@ -6,7 +6,7 @@ Rule: shapes only. What happened, and when it is worth a message, is decided by 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -45,6 +45,10 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     def encode(self) -> bytes:
         """Return the line."""
         return msgspec.json.encode(self) + b"\r\n"
+
+
+Emit = Callable[[Message, str], None]
+"""Takes a message, and the key of the bar that it replaces; no key, and it will surely be sent."""
 
 
 def said(status: str, subject: str = "") -> Message:

@@ -6,16 +6,11 @@ Rule 2: a wait is a line that stays where it is printed: it is said once, and no
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from headway.engine.messages import Message, bar, retrying, said, step, waiting
+from headway.engine.messages import Emit, Message, bar, retrying, said, step, waiting
 from headway.oci.digest import Digest
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.reference import Reference
 from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Waiting, Waits
-
-Emit = Callable[[Message, str], None]
-"""Takes a message, and the key of the bar that it replaces; no key, and it will surely be sent."""
 
 
 class PullMessages:

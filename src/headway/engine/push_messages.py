@@ -7,8 +7,7 @@ Rule 2: a wait is a line that stays where it is printed: it is said once, and no
 from __future__ import annotations
 
 from headway.engine.failures import AnsweredError
-from headway.engine.messages import Detail, Message, bar, retrying, said, step, waiting
-from headway.engine.pull_messages import Emit
+from headway.engine.messages import Detail, Emit, Message, bar, retrying, said, step, waiting
 from headway.errors import HeadwayError, NotFoundError, PushIncompleteError, RefusedError
 from headway.oci.digest import DiffID
 from headway.oci.reference import Reference

@@ -30,7 +30,7 @@ class Line(Protocol):
 
 
 Emit = Callable[[Line, str], None]
-"""As `pull_messages.Emit`, for any kind of line."""
+"""As `messages.Emit`, for any kind of line."""
 
 
 class _Outbox:

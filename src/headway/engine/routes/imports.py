@@ -12,8 +12,7 @@ from headway.distribution.web_file import with_scheme
 from headway.engine.body import with_body
 from headway.engine.call import Call
 from headway.engine.failures import AnsweredError
-from headway.engine.messages import bar, said, waiting
-from headway.engine.pull_messages import Emit
+from headway.engine.messages import Emit, bar, said, waiting
 from headway.engine.routing import Handler, Route
 from headway.engine.stream import streamed
 from headway.errors import FetchRefusedError

@@ -15,8 +15,9 @@ from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.failures import ForbiddenError
 from headway.engine.logins import login_of
+from headway.engine.messages import Emit
 from headway.engine.pull_failures import is_missing_platform, told, told_of_manifest
-from headway.engine.pull_messages import Emit, PullMessages, platform_warning, status_line
+from headway.engine.pull_messages import PullMessages, platform_warning, status_line
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
 from headway.errors import HeadwayError, InvalidDigestError, InvalidReferenceError, RequestError

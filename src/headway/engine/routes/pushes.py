@@ -10,7 +10,7 @@ from aiohttp import web
 from headway.engine import queries
 from headway.engine.call import Call
 from headway.engine.logins import login_of
-from headway.engine.pull_messages import Emit
+from headway.engine.messages import Emit
 from headway.engine.push_messages import PushMessages, told
 from headway.engine.routes.headway import asked, telling
 from headway.engine.routing import Route

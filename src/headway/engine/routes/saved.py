@@ -16,8 +16,7 @@ from aiohttp import web
 from headway.engine.body import BodySource, with_body
 from headway.engine.call import Call
 from headway.engine.download import sent
-from headway.engine.messages import Message, bar
-from headway.engine.pull_messages import Emit
+from headway.engine.messages import Emit, Message, bar
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
 from headway.layers.archive_reader import StreamArchive
