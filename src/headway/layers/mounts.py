@@ -1,4 +1,4 @@
-"""mount(2), umount2(2), syncfs(2) and statfs(2), which Python does not offer in full, and what is mounted where.
+"""mount(2) and umount2(2), which Python does not offer, and what is mounted where.
 
 Rule 1: everything is mounted under one source name, and only what bears it is ever unmounted.
 Rule 2: the kernel's answer is passed on as it is; what it means for an image is said by the driver.
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from enum import IntFlag
 from typing import NamedTuple
+
+from headway.libc import failure, libc
 
 SOURCE = "headway"
 
@@ -35,9 +37,8 @@ def mount(file_system: str, target: str, flags: MountFlag, options: str) -> None
         OSError: The kernel refused.
     """
     data = os.fsencode(options)
-    result = _libc().mount(SOURCE.encode(), os.fsencode(target), file_system.encode(), ctypes.c_ulong(flags), data)
-    if result != 0:
-        raise _failure(target)
+    if libc.mount(SOURCE.encode(), os.fsencode(target), file_system.encode(), ctypes.c_ulong(flags), data) != 0:
+        raise failure(target)
 
 
 def unmount(target: str) -> None:
@@ -46,22 +47,8 @@ def unmount(target: str) -> None:
     Raises:
         OSError: EBUSY where it is in use, EINVAL where nothing is mounted.
     """
-    if _libc().umount2(os.fsencode(target), _UMOUNT_NOFOLLOW) != 0:
-        raise _failure(target)
-
-
-def sync_file_system(path: str) -> None:
-    """Wait until everything written to the file system that holds `path` survives a power cut.
-
-    Raises:
-        OSError: The disk failed.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if _libc().syncfs(descriptor) != 0:
-            raise _failure(path)
-    finally:
-        os.close(descriptor)
+    if libc.umount2(os.fsencode(target), _UMOUNT_NOFOLLOW) != 0:
+        raise failure(target)
 
 
 def bind(source: str, target: str) -> None:
@@ -70,8 +57,8 @@ def bind(source: str, target: str) -> None:
     Raises:
         OSError: The kernel refused.
     """
-    if _libc().mount(os.fsencode(source), os.fsencode(target), None, ctypes.c_ulong(_BIND), None) != 0:
-        raise _failure(target)
+    if libc.mount(os.fsencode(source), os.fsencode(target), None, ctypes.c_ulong(_BIND), None) != 0:
+        raise failure(target)
 
 
 def sources(target: str) -> list[str]:
@@ -137,12 +124,3 @@ def _plain(field: str) -> str:
     for escape, character in _OCTAL.items():
         field = field.replace(escape, character)
     return field
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _failure(target: str) -> OSError:
-    number = ctypes.get_errno()
-    return OSError(number, os.strerror(number), target)

@@ -6,11 +6,11 @@ import ctypes
 import errno
 import os
 
+from headway.libc import failure, libc
+
 _NUMBER = 437  # of the system call, the same on every architecture but alpha
 _NO_SYMLINKS, _IN_ROOT = 0x04, 0x10  # RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _OpenHow(ctypes.Structure):
@@ -27,10 +27,9 @@ def openat2(directory: int, path: bytes) -> int:
         OSError: As open(2); ELOOP where a symlink is on the way; ENOSYS or EPERM where the kernel or a seccomp filter
             has no openat2.
     """
-    descriptor = int(_libc.syscall(_NUMBER, directory, path, ctypes.byref(_HOW), ctypes.sizeof(_HOW)))
+    descriptor = int(libc.syscall(_NUMBER, directory, path, ctypes.byref(_HOW), ctypes.sizeof(_HOW)))
     if descriptor < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), path)
+        raise failure(path)
     return descriptor
 
 

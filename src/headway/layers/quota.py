@@ -19,6 +19,7 @@ from pathlib import Path
 
 from headway.errors import UnsupportedError
 from headway.layers.copying import disk_failures
+from headway.libc import failure, libc
 
 _QUOTACTL_FD = 443  # the same number on every architecture
 _PROJECT = 2  # PRJQUOTA, linux/quota.h
@@ -134,9 +135,7 @@ def _ask(descriptor: int, command: int, project: int, data: bytes) -> bytes:
         OSError: The kernel refused.
     """
     buffer = ctypes.create_string_buffer(data, len(data))
-    libc = ctypes.CDLL(None, use_errno=True)
     words = (ctypes.c_long(_QUOTACTL_FD), ctypes.c_uint(descriptor), ctypes.c_uint(command << 8 | _PROJECT))
     if libc.syscall(*words, ctypes.c_int(project), buffer) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        raise failure()
     return buffer.raw

@@ -5,20 +5,20 @@ The umask belongs to the process; `unshare(CLONE_FS)` gives the calling thread i
 
 from __future__ import annotations
 
-import ctypes
 import os
 from pathlib import Path
 
+from headway.libc import libc
+
 _CLONE_FS = 0x200
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def unshare_umask() -> bool:
     """Give this thread its own umask, root and working directory, and set the umask to 0; tell whether it worked.
 
-    A pool of threads runs it as initializer. Threads that this one starts share what it has.
+    Threads that this one starts share what it has.
     """
-    if _libc.unshare(_CLONE_FS):
+    if libc.unshare(_CLONE_FS):
         return False
     os.umask(0)
     return True

@@ -7,12 +7,12 @@ Rule 2: trees that were derived from a damaged one, or above it, are derived aga
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from headway.libc import failure, libc
 from headway.oci.digest import ChainID, DiffID, Digest
 from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot
@@ -169,8 +169,6 @@ def _exchange(first: Path, second: Path) -> None:
     Raises:
         OSError: One of them is not there, or the file system cannot do it.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     names = os.fsencode(first), os.fsencode(second)
     if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), str(second))
+        raise failure(str(second))

@@ -10,7 +10,6 @@ Rule 3: `syncfs` writes what anybody on the machine has written, and cannot be i
 
 from __future__ import annotations
 
-import ctypes
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,22 +18,11 @@ from pathlib import Path
 from threading import Condition, Thread
 
 from headway.errors import StoreError
+from headway.libc import syncfs
 from headway.store.failures import disk_error, disk_errors
 
 PATIENCE_SECONDS = 10.0
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-def syncfs(descriptor: int) -> None:
-    """Write everything of one file system to the disk (syncfs(2)).
-
-    Raises:
-        OSError: Something written since the descriptor was opened did not reach the disk.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syncfs(descriptor) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
 
 
 class Syncer:

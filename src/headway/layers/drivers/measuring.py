@@ -11,6 +11,7 @@ from pathlib import Path
 from headway.container_records import Change, ChangeKind
 from headway.layers import mounts
 from headway.layers.tree_files import TreeFiles, left_out
+from headway.libc import failure, libc
 
 # Moby's names, where they are not the kernel's.
 _KINDS = {"ext2": "extfs", "ext3": "extfs", "ext4": "extfs", "overlay": "overlayfs", "": "<unknown>"}
@@ -51,13 +52,11 @@ def gives_types(path: Path) -> bool:
     Raises:
         OSError: The disk failed.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     read = getattr(libc, "readdir64", None) or libc.readdir  # musl has one form only, with 64 bits
     libc.opendir.restype = read.restype = ctypes.c_void_p
     stream = libc.opendir(os.fsencode(path))
     if not stream:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(path))
+        raise failure(str(path))
     try:
         entry = read(ctypes.c_void_p(stream))  # "." at the least
         return bool(entry) and ctypes.string_at(entry + _TYPE_OFFSET, 1)[0] != _UNKNOWN

@@ -20,9 +20,9 @@ from headway.layers.changes import compare
 from headway.layers.copying import disk_failures
 from headway.layers.drivers.measuring import size_of_changed
 from headway.layers.merged import MergedView
-from headway.layers.mounts import sync_file_system
 from headway.layers.removal import remove
 from headway.layers.rootfs import unpack
+from headway.libc import syncfs
 from headway.records import LayerReport, Tree
 
 _COPYING = "copying"
@@ -76,7 +76,7 @@ class VfsDriver:
             if upper is None or work is None:
                 _write(note, _READ_ONLY)
             else:
-                sync_file_system(str(target))
+                _sync(target)
                 _write(note, _READ_WRITE)
 
     def unmount(self, target: Path) -> None:
@@ -157,6 +157,15 @@ def _write(note: Path, state: str) -> None:
     draft = note.with_name(note.name + "~")
     draft.write_text(state, encoding="utf-8")
     draft.replace(note)
+
+
+def _sync(target: Path) -> None:
+    """Make a copy survive a power cut, with whatever else its file system has to write."""
+    directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        syncfs(directory)
+    finally:
+        os.close(directory)
 
 
 def _empty(target: Path) -> None:
