@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
+from headway.crc32 import crc32
 from headway.interfaces.packing import Packed
 from headway.layers.deflating import BLOCK, END, WINDOW, Deflate, deflate
-from headway.layers.recipe_codec import crc32
 from headway.oci.digest import Digest
 
 IN_FLIGHT: Final = 1

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from headway.crc32 import crc32
 from headway.errors import UNREADABLE, StoreCorruptError, StoreError
 from headway.layers.reading_ahead import Opened, opened_ahead
 from headway.layers.recipe import Recipe
-from headway.layers.recipe_codec import crc32
 from headway.layers.recipe_steps import Body, bodies, steps
 from headway.layers.tree_files import ABSENT, TreeFiles, is_file, pieces
 

@@ -21,8 +21,9 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from headway.crc32 import crc32
 from headway.errors import UNREADABLE, NotFoundError, StoreCorruptError, StoreError
-from headway.layers.recipe_codec import crc32, expanded
+from headway.layers.recipe_codec import expanded
 from headway.layers.recipe_columns import join_headers, unpack_numbers
 from headway.layers.recipe_format import (
     CRC_BYTES,

@@ -1,4 +1,4 @@
-"""How the parts of a recipe are compressed and checked.
+"""How the parts of a recipe are compressed.
 
 Rule 1: a part says which codec it has: a recipe that zlib wrote, where zstd was missing, can be read everywhere.
 Rule 2: no more comes out than was announced.
@@ -12,11 +12,6 @@ from collections.abc import Callable
 from enum import IntEnum
 
 try:
-    from isal.isal_zlib import crc32
-except ImportError:  # no wheel for this machine; zlib gives the same at a fraction of the speed
-    from zlib import crc32
-
-try:
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
@@ -25,8 +20,6 @@ except ImportError:  # armv7 has no wheel
     HAS_ZSTD = False
 else:
     HAS_ZSTD = True
-
-__all__ = ["HAS_ZSTD", "Codec", "best_codec", "compressor", "crc32", "expanded"]
 
 _ZSTD_LEVEL = 1  # 3 takes no percent off columns
 _WINDOW_LOG = 18  # what is alike is near; a compressor holds this much, and each layer that is unpacked has one

@@ -18,10 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from headway.crc32 import crc32
 from headway.layers.confinement import clamped
 from headway.layers.copying import disk_failures
 from headway.layers.recipe import Recipe
-from headway.layers.recipe_codec import Codec, crc32
+from headway.layers.recipe_codec import Codec
 from headway.layers.recipe_columns import split_headers
 from headway.layers.recipe_format import PART, Column, Op
 from headway.layers.recipe_kept import REMOVALS, Kept

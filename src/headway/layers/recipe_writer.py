@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from headway.layers.recipe_codec import Codec, best_codec, compressor, crc32
+from headway.crc32 import crc32
+from headway.layers.recipe_codec import Codec, best_codec, compressor
 from headway.layers.recipe_columns import pack_numbers
 from headway.layers.recipe_format import CRC_BYTES, FILE_HEADER, MAGIC, PART, PART_HEAD, ROWS, VERSION, Column, Form
 from headway.oci.digest import DiffID

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
+from headway.crc32 import crc32
 from headway.errors import ConflictError, InvalidDigestError
 from headway.oci.digest import Digest
 from headway.store import journal
@@ -200,6 +201,6 @@ def _agrees(data: int, record: Record) -> bool:
             return False
         if not chunk:
             return False
-        crc = journal.crc32(chunk, crc)
+        crc = crc32(chunk, crc)
         position += len(chunk)
     return crc == record.crc

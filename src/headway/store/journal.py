@@ -18,24 +18,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from headway.crc32 import crc32
 from headway.distribution.ranges import Ranges
-
-try:
-    from isal.isal_zlib import crc32
-except ImportError:  # no wheel for this machine; zlib gives the same at a quarter of the speed
-    from zlib import crc32
-
-__all__ = [
-    "HEADER_LENGTH",
-    "RECORD_LENGTH",
-    "Journal",
-    "Record",
-    "crc32",
-    "decode",
-    "encode",
-    "encode_record",
-    "held",
-]
 
 _MAGIC = b"HWJ1"
 _VERSION = 1
