@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -253,6 +254,17 @@ def test_a_file_that_is_not_what_it_was_is_named(tmp_path: Path, damage: str) ->
         path.parent.symlink_to(tmp_path)
 
     with pytest.raises(StoreCorruptError, match="'d/a' of layer sha256:"):
+        given_back(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["gone", "file"])
+def test_a_tree_that_is_not_there_is_damage(tmp_path: Path, damage: str) -> None:
+    record(ARCHIVE, tmp_path)
+    shutil.rmtree(tmp_path / "tree")
+    if damage == "file":
+        (tmp_path / "tree").touch()
+
+    with pytest.raises(StoreCorruptError, match=r"the tree of layer sha256:.* is gone"):
         given_back(tmp_path)
 
 

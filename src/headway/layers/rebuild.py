@@ -31,10 +31,10 @@ def rebuild(recipe: Recipe, tree: Path) -> Iterator[bytes]:
         tree: Its own tree, as it was committed; not one that was derived for a chain.
 
     Raises:
-        StoreCorruptError: While iterating: a file or the recipe is not what was stored.
+        StoreCorruptError: While iterating: the tree, a file or the recipe is not what was stored.
         StoreError: While iterating: the disk failed.
     """
-    with TreeFiles(tree) as files, closing(opened_ahead(steps(recipe), files)) as ahead:
+    with _opened_tree(recipe, tree) as files, closing(opened_ahead(steps(recipe), files)) as ahead:
         gathered = bytearray()
         for step, opened in ahead:
             for piece in _checked(recipe, step, opened) if isinstance(step, Body) else (step,):
@@ -72,7 +72,7 @@ def damaged(recipe: Recipe, tree: Path) -> Iterator[tuple[bytes, StoreCorruptErr
         StoreCorruptError: While iterating: the recipe itself is not what was stored.
         StoreError: While iterating: the disk failed.
     """
-    with TreeFiles(tree) as files, closing(opened_ahead(bodies(recipe), files)) as ahead:
+    with _opened_tree(recipe, tree) as files, closing(opened_ahead(bodies(recipe), files)) as ahead:
         for body, opened in ahead:
             if isinstance(body, Body) and body.kept is None:
                 try:
@@ -89,7 +89,7 @@ def misplaced(recipe: Recipe, tree: Path) -> Iterator[tuple[bytes, StoreCorruptE
         StoreCorruptError: While iterating: the recipe itself is not what was stored.
         StoreError: While iterating: the disk failed.
     """
-    with TreeFiles(tree) as files:
+    with _opened_tree(recipe, tree) as files:
         for body in bodies(recipe):
             if body.kept is None:
                 try:
@@ -119,10 +119,21 @@ def _file(recipe: Recipe, body: Body, opened: Opened | None, *, limit: int = _PI
         finally:
             os.close(opened)
     except OSError as error:
-        if error.errno in ABSENT:
-            raise StoreCorruptError(f"{_what(recipe, body)} is gone") from error
-        kind = StoreCorruptError if error.errno in UNREADABLE else StoreError
-        raise kind(f"cannot read {_what(recipe, body)}: {error.strerror}") from error
+        raise _unread(error, _what(recipe, body)) from error
+
+
+def _opened_tree(recipe: Recipe, tree: Path) -> TreeFiles:
+    try:
+        return TreeFiles(tree)
+    except OSError as error:
+        raise _unread(error, f"the tree of layer {recipe.diff_id}") from error
+
+
+def _unread(error: OSError, what: str) -> StoreError:
+    if error.errno in ABSENT:
+        return StoreCorruptError(f"{what} is gone")
+    kind = StoreCorruptError if error.errno in UNREADABLE else StoreError
+    return kind(f"cannot read {what}: {error.strerror}")
 
 
 def _opened(files: TreeFiles, body: Body) -> Opened:
