@@ -18,6 +18,8 @@ from headway.errors.content import (
     WindowTooLargeError,
 )
 from headway.errors.here import (
+    DAMAGED,
+    FULL,
     UNREADABLE,
     NoDaemonError,
     NoDockerError,
@@ -84,6 +86,8 @@ from headway.errors.transfer import (
 )
 
 __all__ = [
+    "DAMAGED",
+    "FULL",
     "UNREADABLE",
     "AmbiguousNameError",
     "ChangedMeanwhileError",

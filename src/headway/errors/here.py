@@ -26,6 +26,12 @@ class ShortageError(HeadwayError):
 UNREADABLE = frozenset((errno.EIO, errno.EBADMSG, errno.EUCLEAN))
 """Codes of an OSError that mean, while something is read: it is there, and the disk does not give it back."""
 
+DAMAGED = UNREADABLE | {errno.ELOOP, errno.ENXIO}
+"""The same of a file that is opened without following links: or what is there is a link, or a socket."""
+
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
+"""Codes of an OSError that mean: no space or no quota is left."""
+
 
 class StoreError(HeadwayError):
     """Our disk, or what is on it."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from headway.errors import HeadwayError, StoreError, StoreFullError
+from headway.errors import FULL, HeadwayError, StoreError, StoreFullError
 from headway.interfaces.files import TarSource
 from headway.layers.ahead import told
 from headway.layers.compression import expand
@@ -29,7 +29,6 @@ from headway.oci.digest import DiffID, Digest
 from headway.records import LayerReport
 
 _CHECKED_EACH = 4096  # entries
-_FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 _LAYERS_FAULT = frozenset(
     (
         errno.EEXIST,
@@ -116,7 +115,7 @@ def _unpack(reader: TarReader, opened: Callable[[], Unpacker], directory: Path) 
 
 def translated(error: OSError, name: bytes | None, directory: Path) -> HeadwayError:
     """Return what a failed system call means: whose fault it is depends on which one it was."""
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return StoreFullError(str(directory), of="inodes" if _lacks_inodes(directory) else "space")
     if name is not None and error.errno in _LAYERS_FAULT:
         return refused(name, f"{error.strerror}")

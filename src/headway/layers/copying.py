@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from headway.errors import StoreError, StoreFullError, StoreReadOnlyError
+from headway.errors import FULL, StoreError, StoreFullError, StoreReadOnlyError
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -244,7 +244,7 @@ def disk_failures(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise StoreFullError(what) from error
         if error.errno == errno.EROFS:
             raise StoreReadOnlyError(f"{what}: {error.strerror}") from error

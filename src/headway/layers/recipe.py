@@ -7,7 +7,6 @@ Rule 2: one part of each column is in memory at a time.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import struct
@@ -22,7 +21,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from headway.crc32 import crc32
-from headway.errors import UNREADABLE, NotFoundError, StoreCorruptError, StoreError
+from headway.errors import DAMAGED, NotFoundError, StoreCorruptError, StoreError
 from headway.layers.recipe_codec import expanded
 from headway.layers.recipe_columns import join_headers, unpack_numbers
 from headway.layers.recipe_format import (
@@ -43,7 +42,6 @@ _Read = TypeVar("_Read")
 
 
 _COLUMNS = frozenset(Column)
-_DAMAGED = {*UNREADABLE, errno.ELOOP, errno.ENXIO}
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a fifo blocks nobody
 
 
@@ -246,5 +244,5 @@ def _check(column: int, part: _Part, size: int) -> None:
 
 
 def _unread(path: Path, error: OSError) -> StoreError:
-    kind = StoreCorruptError if error.errno in _DAMAGED else StoreError
+    kind = StoreCorruptError if error.errno in DAMAGED else StoreError
     return kind(f"cannot read the recipe {path}: {error.strerror}")

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from headway.errors import UNREADABLE, DigestMismatchError, InvalidDigestError, NotFoundError, StoreCorruptError
+from headway.errors import DAMAGED, DigestMismatchError, InvalidDigestError, NotFoundError, StoreCorruptError
 from headway.oci.digest import ALGORITHMS, Digest
 from headway.store.data_root import DataRoot
 from headway.store.durable import fsync_directory, write_new
@@ -24,7 +24,6 @@ from headway.store.removal import move_out, remove_tree
 from headway.store.spool import OpenFile
 
 _PIECE = 1 << 20
-_DAMAGED = {*UNREADABLE, errno.ELOOP, errno.ENXIO}
 
 
 class FileBlobStore:
@@ -169,7 +168,7 @@ def _reading(path: Path) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if error.errno not in _DAMAGED:
+            if error.errno not in DAMAGED:
                 raise
             raise StoreCorruptError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -181,6 +180,6 @@ def _holds(path: Path, data: bytes) -> bool:
     except (FileNotFoundError, StoreCorruptError):
         return False
     except OSError as error:
-        if error.errno not in _DAMAGED:
+        if error.errno not in DAMAGED:
             raise
         return False

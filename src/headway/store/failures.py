@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from headway.errors import StoreError, StoreFullError, StoreReadOnlyError
+from headway.errors import FULL, StoreError, StoreFullError, StoreReadOnlyError
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {
     errno.EROFS: "its file system is read-only",
     errno.EACCES: "this user has no permission",
@@ -24,7 +23,7 @@ _READ_ONLY = {
 
 def is_full(error: OSError) -> bool:
     """Tell whether it means that no space or no quota is left."""
-    return error.errno in _FULL
+    return error.errno in FULL
 
 
 def disk_error(error: OSError, path: str | Path) -> StoreError:
