@@ -10,6 +10,7 @@ from collections.abc import Callable
 from headway.container_records import ContainerRecord, ContainerState
 from headway.errors import AmbiguousNameError, ConflictError, NotFoundError
 from headway.oci.digest import Digest, ImageID
+from headway.store.abbreviations import bounds, can_begin
 from headway.store.database import Database
 from headway.store.database_failures import reads_a_row
 
@@ -17,8 +18,6 @@ _COLUMNS = "container_id, name, image_id, image, created_nano, config, host_conf
 _SELECT = f"SELECT {_COLUMNS} FROM containers"  # noqa: S608  # a constant
 _INSERT = f"INSERT INTO containers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # a constant
 _NEWEST_FIRST = "ORDER BY created_nano DESC, container_id"
-_HEX = frozenset("0123456789abcdef")
-_BEHIND_HEX = "g"
 
 
 class SqliteContainerStore:
@@ -37,11 +36,9 @@ class SqliteContainerStore:
         for condition, value in (("container_id = ?", word), ("name = ?", word.removeprefix("/"))):
             if rows := self._database.query(f"{_SELECT} WHERE {condition}", (value,)):
                 return _container(rows[0])
-        if not word or not _HEX.issuperset(word):
+        if not can_begin(word):
             raise NotFoundError("container", word)
-        found = self._database.query(
-            f"{_SELECT} WHERE container_id >= ? AND container_id < ? LIMIT 2", (word, word + _BEHIND_HEX)
-        )
+        found = self._database.query(f"{_SELECT} WHERE container_id >= ? AND container_id < ? LIMIT 2", bounds(word))
         if not found:
             raise NotFoundError("container", word)
         if len(found) > 1:

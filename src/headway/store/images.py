@@ -14,11 +14,11 @@ from headway.errors import ConflictError, NotFoundError
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.oci.moment import microseconds
 from headway.records import ImageRecord
+from headway.store.abbreviations import bounds, can_begin
 from headway.store.database import Database
 from headway.store.database_failures import reads_a_row
 
 _PREFIXES = tuple(f"{algorithm}:" for algorithm in ALGORITHMS)
-_HEX = frozenset("0123456789abcdef")
 _COLUMNS = "image_id, created, size, platform, chain_id, manifest, last_tagged, labels, parent"
 _SELECT = f"SELECT {_COLUMNS} FROM images"  # noqa: S608  # built from the constant above
 _INSERT = f"INSERT INTO images ({_COLUMNS}, created_microseconds)"
@@ -95,9 +95,8 @@ class SqliteImageStore:
             row
             for start in starts
             for row in self._database.query(
-                # "g" follows every hex digit.
                 "SELECT image_id FROM images WHERE image_id >= ? AND image_id < ? ORDER BY image_id LIMIT 2",
-                (start, f"{start}g"),
+                bounds(start),
             )
         ]
         return [ImageID(Digest(image_id)) for (image_id,) in rows[:2]]
@@ -163,5 +162,5 @@ def search_prefixes(prefix: str) -> tuple[str, ...]:
     for algorithm in _PREFIXES:
         if prefix.startswith(algorithm):
             digits = prefix.removeprefix(algorithm)
-            return (prefix,) if digits and _HEX.issuperset(digits) else ()
-    return tuple(algorithm + prefix for algorithm in _PREFIXES) if prefix and _HEX.issuperset(prefix) else ()
+            return (prefix,) if can_begin(digits) else ()
+    return tuple(algorithm + prefix for algorithm in _PREFIXES) if can_begin(prefix) else ()

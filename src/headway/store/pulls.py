@@ -5,13 +5,12 @@ from __future__ import annotations
 from headway import wire
 from headway.errors import ConflictError, NotFoundError
 from headway.interfaces.pulls import PullRecord
+from headway.store.abbreviations import bounds, can_begin
 from headway.store.database import Database
 from headway.store.database_failures import reads_a_row
 
 HISTORY = 200
 """How many pulls that have ended are kept."""
-_HEX = frozenset("0123456789abcdef")
-_BEHIND_HEX = "g"
 
 
 class SqlitePullStore:
@@ -51,10 +50,10 @@ class SqlitePullStore:
             NotFoundError: There is none.
             ConflictError: There are several.
         """
-        if not prefix or not _HEX.issuperset(prefix):
+        if not can_begin(prefix):
             raise NotFoundError("pull", prefix)
         rows = self._database.query(
-            "SELECT record FROM pulls WHERE pull_id >= ? AND pull_id < ? LIMIT 2", (prefix, prefix + _BEHIND_HEX)
+            "SELECT record FROM pulls WHERE pull_id >= ? AND pull_id < ? LIMIT 2", bounds(prefix)
         )
         if not rows:
             raise NotFoundError("pull", prefix)
