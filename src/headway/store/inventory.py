@@ -12,7 +12,7 @@ from headway.oci.digest import ChainID, DiffID, Digest, ImageID
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.database_failures import faults_in
-from headway.store.layer_rows import decode_report, tree_directory
+from headway.store.layer_rows import decode_report, stacks, tree_directory
 from headway.store.read_back import read_back
 
 
@@ -71,10 +71,7 @@ class SqliteInventory:
 
     def images(self) -> list[StoredImage]:
         """Return every image, by ID, and behind them those that were lost."""
-        chains = {
-            chain_id: (parent, diff_id)
-            for chain_id, parent, diff_id in self._database.query("SELECT chain_id, parent, diff_id FROM chains")
-        }
+        stack = stacks(self._database)
         names, blobs = self._gathered("names", "spelling"), self._gathered("image_blobs", "digest")
         images = [
             StoredImage(
@@ -83,13 +80,13 @@ class SqliteInventory:
                 manifest=None if manifest is None else Digest(manifest),
                 platform=platform,
                 blobs=tuple(Digest(digest) for digest in blobs[image_id]),
-                diff_ids=tuple(DiffID(Digest(diff_id)) for _, diff_id in stack),
-                chain_ids=tuple(ChainID(Digest(chain)) for chain, _ in stack),
+                diff_ids=tuple(diff_id for _, diff_id in layers),
+                chain_ids=tuple(chain for chain, _ in layers),
             )
             for image_id, manifest, platform, chain_id in self._database.query(
                 "SELECT image_id, manifest, platform, chain_id FROM images ORDER BY image_id"
             )
-            for stack in (_stack(chains, chain_id),)
+            for layers in (stack(chain_id),)
         ]
         return images + self._lost()
 
@@ -144,14 +141,3 @@ class SqliteInventory:
             raise
         except StoreError as error:
             yield str(error)
-
-
-def _stack(chains: dict[str, tuple[str | None, str]], top: str | None) -> list[tuple[str, str]]:
-    """Return chain and layer of each step below a chain, bottom first."""
-    found: list[tuple[str, str]] = []
-    chain_id = top
-    while chain_id is not None and chain_id in chains:
-        parent, diff_id = chains[chain_id]
-        found.append((chain_id, diff_id))
-        chain_id = parent
-    return found[::-1]

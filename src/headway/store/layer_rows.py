@@ -1,11 +1,13 @@
-"""How rows speak of trees: the names of their directories, and their reports as JSON."""
+"""How rows speak of trees and chains: the names of directories, reports as JSON, which layers a chain has."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import msgspec
 
 from headway.errors import InvalidDigestError
-from headway.oci.digest import Digest
+from headway.oci.digest import ChainID, DiffID, Digest
 from headway.records import LayerReport
 from headway.store.database import Database
 from headway.store.database_failures import reads_a_row
@@ -39,6 +41,23 @@ def directories(database: Database) -> set[str]:
     own = database.query("SELECT diff_id FROM trees")
     derived = database.query("SELECT directory FROM chains WHERE report IS NOT NULL")
     return {tree_directory(Digest(diff_id)) for (diff_id,) in own} | {name for (name,) in derived}
+
+
+def stacks(database: Database) -> Callable[[str | None], list[tuple[ChainID, DiffID]]]:
+    """Return what tells the layers of a chain as it is recorded now, bottom first, each with the chain it is top of."""
+    rows = database.query("SELECT chain_id, parent, diff_id FROM chains")
+    chains = {chain_id: (parent, diff_id) for chain_id, parent, diff_id in rows}
+
+    def stack(top: str | None) -> list[tuple[ChainID, DiffID]]:
+        found = []
+        chain_id = top
+        while chain_id is not None and chain_id in chains:
+            parent, diff_id = chains[chain_id]
+            found.append((ChainID(Digest(chain_id)), DiffID(Digest(diff_id))))
+            chain_id = parent
+        return found[::-1]
+
+    return stack
 
 
 def encode_report(report: LayerReport) -> str:

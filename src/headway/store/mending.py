@@ -18,7 +18,7 @@ from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.failures import disk_errors
-from headway.store.layer_rows import derived_directory, encode_report, tree_directory
+from headway.store.layer_rows import derived_directory, encode_report, stacks, tree_directory
 from headway.store.layers import Derive, SqliteLayerStore
 from headway.store.removal import move_out, remove_tree
 
@@ -112,21 +112,9 @@ class MendingLayerStore(SqliteLayerStore):
 
     def _derived_chains(self) -> list[tuple[ChainID, list[DiffID]]]:
         """Return derived chains with their layers, bottom first, the shortest chain first."""
-        chains = {
-            chain_id: (parent, diff_id, is_derived)
-            for chain_id, parent, diff_id, is_derived in self._database.query(
-                "SELECT chain_id, parent, diff_id, report IS NOT NULL FROM chains"
-            )
-        }
-        found = []
-        for chain_id, (_, _, is_derived) in chains.items():
-            if is_derived:
-                stack: list[DiffID] = []
-                below: str | None = chain_id
-                while below is not None:
-                    below, diff_id, _ = chains[below]
-                    stack.insert(0, DiffID(Digest(diff_id)))
-                found.append((ChainID(Digest(chain_id)), stack))
+        stack = stacks(self._database)
+        derived = self._database.query("SELECT chain_id FROM chains WHERE report IS NOT NULL")
+        found = [(ChainID(Digest(chain_id)), [diff_id for _, diff_id in stack(chain_id)]) for (chain_id,) in derived]
         return sorted(found, key=lambda each: len(each[1]))
 
     def _derive_anew(self, chain_id: ChainID, diff_id: DiffID) -> None:

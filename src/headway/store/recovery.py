@@ -9,7 +9,7 @@ Rule 4: a layer that was whole when its process was killed is committed first.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from headway.store.blocks import freed_inside
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.failures import disk_errors
-from headway.store.layer_rows import tree_directory
+from headway.store.layer_rows import stacks, tree_directory
 from headway.store.layers import SqliteLayerStore
 from headway.store.leases import SqliteLeases
 from headway.store.removal import move_out, remove_tree
@@ -105,13 +105,13 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
     trees = _names(root.trees)
     blobs = {algorithm: _names(root.blobs / algorithm) for algorithm in ALGORITHMS}
     with database.transaction():
-        stacks = _stacks(database)
+        stack, tops = stacks(database), dict(database.query("SELECT image_id, chain_id FROM images"))
         lost_trees, lost_chains = _forget_lost_trees(database, trees)
         configs = {f"{algorithm}:{name}" for algorithm, names in blobs.items() for name in names}
         lost_images = _forget_lost_images(database, configs)
         for lost in lost_images:
             lease = f"{_LOST} {lost.image_id}"
-            leases.add(lease, _LOST, [*lost.blobs, *stacks(lost.image_id)])
+            leases.add(lease, _LOST, [*lost.blobs, *(diff_id for _, diff_id in stack(tops[lost.image_id]))])
             _remember_names(database, lease, lost)
         freed = garbage.forget_unneeded()
     garbage.sweep(freed)
@@ -130,25 +130,6 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
         lost_chains=lost_chains,
         lost_images=lost_images,
     )
-
-
-def _stacks(database: Database) -> Callable[[ImageID], list[Digest]]:
-    """Return what tells the layers of an image as they are recorded now."""
-    parents = {
-        chain_id: (parent, diff_id)
-        for chain_id, parent, diff_id in database.query("SELECT chain_id, parent, diff_id FROM chains")
-    }
-    tops = dict(database.query("SELECT image_id, chain_id FROM images"))
-
-    def stack(image_id: ImageID) -> list[Digest]:
-        found = []
-        chain_id = tops[image_id]
-        while chain_id in parents:
-            chain_id, diff_id = parents[chain_id]
-            found.append(Digest(diff_id))
-        return found
-
-    return stack
 
 
 def _forget_lost_trees(database: Database, here: set[str]) -> tuple[tuple[DiffID, ...], int]:
