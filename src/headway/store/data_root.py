@@ -165,6 +165,19 @@ class DataRoot:
         return (self.blobs, *algorithms, self.ingests, self.trees, self.recipes, self.rw, self.mounts, self.tmp)
 
 
+def names_in(directory: Path) -> set[str]:
+    """Return what a directory holds; nothing where it is not there.
+
+    Raises:
+        StoreError: The disk failed.
+    """
+    with disk_errors(directory):
+        try:
+            return set(os.listdir(directory))
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+
+
 def _in_the_way(path: Path, kind: str) -> StoreError:
     return StoreError(f"{path} is in the way: Headway keeps {kind} of that name; move it elsewhere and try again")
 

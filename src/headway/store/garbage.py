@@ -22,9 +22,8 @@ from headway.errors import ConflictError, InvalidDigestError, OutOfOrderError, S
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.records import Freed
 from headway.store.blocks import allocated, allocated_below, freed_by
-from headway.store.data_root import DataRoot
+from headway.store.data_root import DataRoot, names_in
 from headway.store.database import Database
-from headway.store.failures import disk_errors
 from headway.store.layer_rows import directories, has_row, tree_directory
 from headway.store.leases import SqliteLeases
 from headway.store.removal import move_out, remove_tree
@@ -198,12 +197,7 @@ class SqliteGarbage:
                 found.disk_bytes += allocated_below(self._root.ingest(digest))
 
     def _names(self, directory: Path) -> set[str]:
-        """Return what a directory holds; nothing where it is not there."""
-        with disk_errors(directory):
-            try:
-                return set(os.listdir(directory))
-            except (FileNotFoundError, NotADirectoryError):
-                return set()
+        return names_in(directory)
 
     # Files
 

@@ -89,17 +89,17 @@ class Holdings:
         root = self._root
         directories = {tree_directory(Digest(diff_id)): diff_id for diff_id in self.layers}
         derived = {derived_directory(ChainID(Digest(chain_id))) for chain_id in self.chains}
-        for entry in _entries(root.recipes):
+        for entry in entries(root.recipes):
             if entry.name in directories:
                 self.pieces[Piece(Sort.RECIPE, directories[entry.name])] = allocated(entry.path)
             else:
                 self.strays += allocated_below(entry.path)
         known = directories.keys() | derived
-        self.strays += freed_by(*(entry.path for entry in _entries(root.trees) if entry.name not in known))
-        for algorithm in _entries(root.blobs):
-            for entry in _entries(algorithm.path):
+        self.strays += freed_by(*(entry.path for entry in entries(root.trees) if entry.name not in known))
+        for algorithm in entries(root.blobs):
+            for entry in entries(algorithm.path):
                 self.pieces[Piece(Sort.BLOB, f"{algorithm.name}:{entry.name}")] = allocated(entry.path)
-        for entry in _entries(root.ingests):
+        for entry in entries(root.ingests):
             self.pieces[Piece(Sort.INGEST, entry.name.replace("-", ":", 1))] = allocated_below(entry.path)
 
     # Who needs it
@@ -159,9 +159,10 @@ class Holdings:
         return sum(self.pieces[piece] for piece in pieces)
 
 
-def _entries(directory: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+def entries(directory: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+    """Return what a directory holds; nothing where it is not there."""
     try:
-        with os.scandir(directory) as entries:
-            return list(entries)
+        with os.scandir(directory) as found:
+            return list(found)
     except (FileNotFoundError, NotADirectoryError):
         return []

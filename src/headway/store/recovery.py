@@ -20,7 +20,7 @@ from headway.interfaces.garbage import Garbage
 from headway.oci.digest import ALGORITHMS, DiffID, Digest, ImageID
 from headway.records import Freed, recipe_beside
 from headway.store.blocks import freed_inside
-from headway.store.data_root import DataRoot
+from headway.store.data_root import DataRoot, names_in
 from headway.store.database import Database
 from headway.store.failures import disk_errors
 from headway.store.layer_rows import stacks, tree_directory
@@ -100,10 +100,10 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
         StoreError: The disk failed.
     """
     root.make_directories()
-    litter = _names(root.tmp)
+    litter = names_in(root.tmp)
     litter_bytes = freed_inside(root.tmp)
-    trees = _names(root.trees)
-    blobs = {algorithm: _names(root.blobs / algorithm) for algorithm in ALGORITHMS}
+    trees = names_in(root.trees)
+    blobs = {algorithm: names_in(root.blobs / algorithm) for algorithm in ALGORITHMS}
     with database.transaction():
         stack, tops = stacks(database), dict(database.query("SELECT image_id, chain_id FROM images"))
         lost_trees, lost_chains = _forget_lost_trees(database, trees)
@@ -192,8 +192,8 @@ def _strange_ingests(root: DataRoot) -> set[str]:
     """Return what is no ingest, or has no journal and so holds nothing."""
     return {
         name
-        for name in _names(root.ingests)
-        if not _is_digest(name.replace("-", ":", 1)) or "journal" not in _names(root.ingests / name)
+        for name in names_in(root.ingests)
+        if not _is_digest(name.replace("-", ":", 1)) or "journal" not in names_in(root.ingests / name)
     }
 
 
@@ -203,14 +203,6 @@ def _is_digest(text: str) -> bool:
     except InvalidDigestError:
         return False
     return True
-
-
-def _names(directory: Path) -> set[str]:
-    with disk_errors(directory):
-        try:
-            return set(os.listdir(directory))
-        except NotADirectoryError:
-            return set()
 
 
 def _move_to_tmp(root: DataRoot, directory: Path, names: Iterable[str]) -> list[str]:

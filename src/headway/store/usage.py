@@ -16,7 +16,7 @@ from headway.store.blocks import allocated, allocated_below, freed_by
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.failures import disk_errors
-from headway.store.holdings import Holdings, Piece, Sort
+from headway.store.holdings import Holdings, Piece, Sort, entries
 
 
 class SqliteUsage:
@@ -225,8 +225,4 @@ class _Sums:
 
 
 def _below(directory: os.PathLike[str]) -> list[str]:
-    try:
-        with os.scandir(directory) as entries:
-            return [entry.path for entry in entries]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    return [entry.path for entry in entries(directory)]
