@@ -154,8 +154,7 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         chains: Chains that were forgotten, each before the one below it.
-        directories: Trees, by the names of their directories; their recipes go with them.
-        recipes: Recipes that have no tree.
+        directories: Names in ``trees/`` and ``recipes/``: of trees, and of recipes that have none.
         blobs: Committed blobs.
         ingests: Unfinished blobs.
         size: Sum of the chains' layers as Docker counts (`LayerReport.size`), in bytes.
@@ -164,7 +163,6 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
 
     chains: tuple[ChainID, ...] = ()
     directories: tuple[str, ...] = ()
-    recipes: tuple[str, ...] = ()
     blobs: tuple[Digest, ...] = ()
     ingests: tuple[Digest, ...] = ()
     size: int = 0

@@ -154,7 +154,7 @@ def test_a_recipe_stays_with_its_tree_and_goes_without_it(store: Store) -> None:
 
     found = store.recover()
 
-    assert (found.freed.recipes, found.lost_trees) == ((tree_directory(diff_id("lost")),), (diff_id("lost"),))
+    assert (found.freed.directories, found.lost_trees) == ((tree_directory(diff_id("lost")),), (diff_id("lost"),))
     assert os.listdir(store.root.recipes) == [tree_directory(diff_id("kept"))]
 
 

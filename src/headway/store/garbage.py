@@ -180,10 +180,10 @@ class SqliteGarbage:
         """Find what lies in ``trees/`` and ``recipes/`` without a row: a commit or a removal that was cut short."""
         known = directories(self._database) | set(found.directories)
         trees = self._names(self._root.trees) - known
-        found.directories += sorted(trees)
-        found.recipes += sorted(self._names(self._root.recipes) - known - trees)
+        orphans = trees | (self._names(self._root.recipes) - known)
+        found.directories += sorted(orphans)
         found.disk_bytes += freed_by(*(self._root.trees / name for name in trees))
-        found.disk_bytes += sum(allocated(self._root.recipes / name) for name in trees | set(found.recipes))
+        found.disk_bytes += sum(allocated(self._root.recipes / name) for name in orphans)
 
     def _blobs_on_disk(self) -> list[Digest]:
         directories = {algorithm: self._root.blobs / algorithm for algorithm in ALGORITHMS}
@@ -213,7 +213,6 @@ class SqliteGarbage:
         self._step("recorded")
         with self._database.transaction():
             moved, without_room = self._move_trees_out(freed.directories)
-            moved += [path for name in freed.recipes for path in self._move_recipe_out(name)]
             for digest in freed.blobs:
                 if not self._has_user("blob_users", "digest", digest):
                     moved += self._move_out(self._root.blob(digest))
@@ -247,9 +246,6 @@ class SqliteGarbage:
             return []
         return self._move_out(self._root.trees / name) + self._move_out(self._root.recipes / name)
 
-    def _move_recipe_out(self, name: str) -> list[Path]:
-        return [] if has_row(self._database, name) else self._move_out(self._root.recipes / name)
-
     def _move_out(self, path: Path) -> list[Path]:
         private = move_out(self._root, path)
         return [] if private is None else [private]
@@ -260,7 +256,6 @@ class _Found(msgspec.Struct):
 
     chains: list[ChainID] = msgspec.field(default_factory=list)
     directories: list[str] = msgspec.field(default_factory=list)
-    recipes: list[str] = msgspec.field(default_factory=list)
     blobs: list[Digest] = msgspec.field(default_factory=list)
     ingests: list[Digest] = msgspec.field(default_factory=list)
     size: int = 0
@@ -270,7 +265,6 @@ class _Found(msgspec.Struct):
         return Freed(
             chains=tuple(self.chains),
             directories=tuple(self.directories),
-            recipes=tuple(self.recipes),
             blobs=tuple(self.blobs),
             ingests=tuple(self.ingests),
             size=self.size,

@@ -33,7 +33,7 @@ class ImaginedGarbage(SqliteGarbage):
         """Take note that these files are to be thought away."""
         root = self._root
         self._gone |= {root.trees / name for name in freed.directories}
-        self._gone |= {root.recipes / name for name in (*freed.directories, *freed.recipes)}
+        self._gone |= {root.recipes / name for name in freed.directories}
         self._gone |= {root.blob(digest) for digest in freed.blobs} | {root.ingest(digest) for digest in freed.ingests}
 
     def _names(self, directory: Path) -> set[str]:
