@@ -22,8 +22,7 @@ class SqliteHostMemory:
     def answered(self, host: str) -> None:
         """See `interfaces.HostMemory.answered`; one write per host and process at the most."""
         if not self.has_answered(host):
-            with self._database.transaction():
-                self._database.execute("INSERT OR IGNORE INTO hosts (host) VALUES (?)", (host,))
+            self._database.execute("INSERT OR IGNORE INTO hosts (host) VALUES (?)", (host,))
         self._known.add(host)
 
     def has_answered(self, host: str) -> bool:
@@ -40,12 +39,10 @@ class SqliteHostMemory:
         if not addresses:
             return
         with self._database.transaction():
-            for name, good in addresses.items():
-                self._database.execute(
-                    "INSERT INTO addresses (name, good) VALUES (?, ?) "
-                    "ON CONFLICT (name) DO UPDATE SET good = excluded.good",
-                    (name, " ".join(good)),
-                )
+            self._database.execute_each(
+                "INSERT OR REPLACE INTO addresses (name, good) VALUES (?, ?)",
+                [(name, " ".join(good)) for name, good in addresses.items()],
+            )
 
     def lives(self) -> dict[str, Life]:
         """See `interfaces.HostMemory.lives`."""
