@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from headway.container_records import ContainerRecord, ContainerState
 from headway.errors import AmbiguousNameError, ConflictError, NotFoundError
 from headway.oci.digest import Digest, ImageID
@@ -14,6 +16,7 @@ from headway.store.abbreviations import bounds, can_begin
 from headway.store.database import Database
 from headway.store.database_failures import reads_a_row
 
+# In the order of `ContainerRecord`'s fields.
 _COLUMNS = "container_id, name, image_id, image, created_nano, config, host_config, platform, mount_label, state"
 _SELECT = f"SELECT {_COLUMNS} FROM containers"  # noqa: S608  # a constant
 _INSERT = f"INSERT INTO containers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # a constant
@@ -63,21 +66,7 @@ class SqliteContainerStore:
         """
         with self._database.transaction():
             self._require_free(container)
-            self._database.execute(
-                _INSERT,
-                (
-                    container.container_id,
-                    container.name,
-                    container.image_id,
-                    container.image,
-                    container.created_nano,
-                    container.config,
-                    container.host_config,
-                    container.platform,
-                    container.mount_label,
-                    container.state,
-                ),
-            )
+            self._database.execute(_INSERT, msgspec.structs.astuple(container))
 
     def replace(self, container: ContainerRecord) -> None:
         """Record another name or state of a container that is here.
