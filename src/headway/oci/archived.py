@@ -18,7 +18,7 @@ from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest, digest_fault
 from headway.oci.document import as_object, list_at, text_at, texts_at
 from headway.oci.image_archive import FULL_NAME, INDEX, ITEMS, REF_NAME, REPOSITORIES, blob_name
-from headway.oci.manifest import Index, Manifest, parse_manifest
+from headway.oci.manifest import Index, Manifest, best_entry, parse_manifest
 from headway.oci.media_types import is_image_config
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
@@ -93,10 +93,10 @@ def _of_items(data: bytes, manifests: Mapping[Digest, Manifest]) -> list[Archive
         return []
     if not isinstance(items, list):
         raise InvalidArchiveError(f"{ITEMS} is no list")
-    with_names = [as_object(item, f"{ITEMS}[{at}]") for at, item in enumerate(items)]
     found = []
-    for at, item in enumerate(with_names):
+    for at, value in enumerate(items):
         where = f"{ITEMS}[{at}]"
+        item = as_object(value, where)
         config = clean_name(text_at(item, "Config", where))
         parent = text_at(item, "Parent", where)
         digest = config_digest(config)
@@ -137,7 +137,7 @@ class _Layout:
         """Return every manifest that can be read, by the digest of its config."""
         found: dict[Digest, Manifest] = {}
         for entry in self._root(index):
-            for manifest in self._below(entry, _NESTED):
+            for _, manifest in self._offered(entry, _NESTED):
                 found.setdefault(manifest.config.digest, manifest)
         return found
 
@@ -184,8 +184,7 @@ class _Layout:
         here = [manifest for entry in entries for manifest in self._offered(entry, _NESTED)]
         if self._platform is None and len(here) == 1:
             return here[0][1]
-        offered = Index(media_type="", data=b"", digest=Digest(""), manifests=tuple(entry for entry, _ in here))
-        best = offered.choose(self._platform or self._host)
+        best = best_entry([entry for entry, _ in here], self._platform or self._host)
         return next((manifest for entry, manifest in here if entry is best), None)
 
     def _offered(self, entry: Descriptor, depth: int) -> Iterator[tuple[Descriptor, Manifest]]:
@@ -197,10 +196,6 @@ class _Layout:
         elif document is not None and depth:
             for child in document.manifests:
                 yield from self._offered(child, depth - 1)
-
-    def _below(self, entry: Descriptor, depth: int) -> Iterator[Manifest]:
-        for _, manifest in self._offered(entry, depth):
-            yield manifest
 
     def _with_platform(self, entry: Descriptor, manifest: Manifest) -> Descriptor:
         """Return an entry with the platform of its config, where it names none itself (skopeo and umoci write so)."""

@@ -71,9 +71,14 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
         Best is what was built for the nearest variant, and then what comes first. An entry without a platform
         may be anything and comes last. Attestations and unknown media types are passed over.
         """
-        ranks = [_entry_rank(wanted, entry) for entry in self.manifests]
-        best = min((number for number in ranks if number is not None), default=None)
-        return None if best is None else self.manifests[ranks.index(best)]
+        return best_entry(self.manifests, wanted)
+
+
+def best_entry(entries: Sequence[Descriptor], wanted: Platform) -> Descriptor | None:
+    """Return which of an index's entries suits a platform best; see `Index.choose`."""
+    ranks = [_entry_rank(wanted, entry) for entry in entries]
+    best = min((number for number in ranks if number is not None), default=None)
+    return None if best is None else entries[ranks.index(best)]
 
 
 def parse_manifest(data: bytes, media_type: str) -> Manifest | Index:
