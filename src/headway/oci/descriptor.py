@@ -50,7 +50,7 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
         document = as_object(value, where)
         return cls(
             media_type=text_at(document, "mediaType", where),
-            digest=digest_at(document, "digest", where),
+            digest=as_digest(text_at(document, "digest", where), join(where, "digest")),
             size=_size_at(document, where),
             urls=texts_at(document, "urls", where),
             annotations=text_map_at(document, "annotations", where),
@@ -62,15 +62,6 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
         """Whether BuildKit put it beside an image to speak about it: it is not an image itself."""
         is_marked = self.annotations.get("vnd.docker.reference.type") == _ATTESTATION
         return is_marked or (self.platform is not None and self.platform.is_unknown)
-
-
-def digest_at(document: Document, key: str, where: str) -> Digest:
-    """Return a digest that a document must have.
-
-    Raises:
-        InvalidDocumentError: It is missing or not a digest.
-    """
-    return as_digest(text_at(document, key, where), join(where, key))
 
 
 def as_digest(text: str, where: str) -> Digest:

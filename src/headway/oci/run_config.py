@@ -19,7 +19,7 @@ _PLAIN = ("User", "WorkingDir", "StopSignal")
 _UNIONS = ("ExposedPorts", "Labels")
 _HEALTH_TIMES = ("Interval", "Timeout", "StartPeriod", "StartInterval")
 _SHORTEST = 1_000_000  # nanoseconds
-_HEALTH = ("Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")
+_HEALTH = ("Test", *_HEALTH_TIMES, "Retries")
 
 
 class _Healthcheck(msgspec.Struct, frozen=True, rename="pascal"):
