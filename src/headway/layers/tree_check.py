@@ -18,7 +18,7 @@ from headway.errors import UNREADABLE, NotFoundError, StoreCorruptError, StoreEr
 from headway.interfaces.inventory import StoredTree
 from headway.layers.rebuild import damaged, misplaced, verified
 from headway.layers.recipe import Recipe
-from headway.layers.tree_files import ABSENT, TreeFiles
+from headway.layers.tree_files import ABSENT, TreeFiles, sums
 
 
 def examine_tree(tree: StoredTree, *, full: bool) -> Iterator[str]:
@@ -45,7 +45,8 @@ def _examine(tree: StoredTree, *, full: bool) -> Iterator[str]:
             yield fault
     if told:
         return
-    size, count = _sums(tree.path)
+    with TreeFiles(tree.path) as files:
+        size, count = sums(files.statuses())
     if tree.size is not None and size != tree.size:
         yield f"its files have {size:,} bytes; they had {tree.size:,}"
     if tree.members and count != tree.members:
@@ -75,17 +76,3 @@ def _mode(path: Path) -> int:
         return os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return 0
-
-
-def _sums(tree: Path) -> tuple[int, int]:
-    """Return what Docker counts of a tree (moby-behaviour 4.7), and how many names it has besides directories."""
-    total = count = 0
-    seen: set[int] = set()
-    with TreeFiles(tree) as files:
-        for status in files.statuses():
-            count += 1
-            if (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)) and status.st_ino not in seen:
-                if status.st_nlink > 1:
-                    seen.add(status.st_ino)
-                total += status.st_size
-    return total, count

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
@@ -152,6 +152,22 @@ def members(directory: Path) -> int:
     """
     with TreeFiles(directory) as files:
         return sum(1 for _ in files.statuses())
+
+
+def sums(found: Iterable[os.stat_result]) -> tuple[int, int]:
+    """Return what Docker counts of files, directories aside and hard links once, and how many names they have."""
+    size = count = 0
+    seen: set[tuple[int, int]] = set()
+    for status in found:
+        if stat.S_ISDIR(status.st_mode):
+            continue
+        count += 1
+        if status.st_nlink > 1:
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+        size += status.st_size
+    return size, count
 
 
 def pieces(descriptor: int, limit: int) -> Iterator[bytes]:

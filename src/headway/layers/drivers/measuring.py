@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from headway.container_records import Change, ChangeKind
 from headway.layers import mounts
-from headway.layers.tree_files import TreeFiles, left_out
+from headway.layers.tree_files import TreeFiles, left_out, sums
 from headway.libc import failure, libc
 
 # Moby's names, where they are not the kernel's.
@@ -28,7 +27,7 @@ def size_of(directory: Path) -> int:
         OSError: The disk failed.
     """
     with TreeFiles(directory) as files:
-        return _sum(files.statuses(changing=True))
+        return sums(files.statuses(changing=True))[0]
 
 
 def size_of_changed(root: Path, changes: Iterable[Change]) -> int:
@@ -37,7 +36,7 @@ def size_of_changed(root: Path, changes: Iterable[Change]) -> int:
     Raises:
         OSError: The disk failed.
     """
-    return _sum(_changed(root, changes))
+    return sums(_changed(root, changes))[0]
 
 
 def kind_of(path: Path) -> str:
@@ -70,17 +69,3 @@ def _changed(root: Path, changes: Iterable[Change]) -> Iterator[os.stat_result]:
             if change.kind is not ChangeKind.DELETED:
                 with left_out():
                     yield files.status(os.fsencode(change.path.strip("/")))
-
-
-def _sum(found: Iterable[os.stat_result]) -> int:
-    size = 0
-    seen: set[tuple[int, int]] = set()
-    for status in found:
-        if stat.S_ISDIR(status.st_mode):
-            continue
-        if status.st_nlink > 1:
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-        size += status.st_size
-    return size
