@@ -12,6 +12,8 @@ import os
 import stat
 from collections.abc import Callable
 
+from headway.layers.metadata import change_mode
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Removed = Callable[[bytes, os.stat_result], None]
@@ -51,14 +53,9 @@ def remove(
 def _opened(name: bytes, parent: int, *, grant: bool) -> int:
     """Open a directory to list it and to remove what is in it."""
     if grant:
-        descriptor = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=parent)
-        try:
-            mode = os.fstat(descriptor).st_mode
-            if mode & stat.S_IRWXU != stat.S_IRWXU:
-                # A descriptor opened with O_PATH takes no fchmod; its name in /proc does, and follows nothing.
-                os.chmod(f"/proc/self/fd/{descriptor}", stat.S_IMODE(mode) | stat.S_IRWXU)
-        finally:
-            os.close(descriptor)
+        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            change_mode(parent, name, stat.S_IMODE(mode) | stat.S_IRWXU)
     return os.open(name, _DIRECTORY, dir_fd=parent)
 
 
