@@ -160,10 +160,10 @@ class MergedView:
 
     def _step(self, spot: Spot | None, name: str) -> Spot | None:
         """Return what has a name in a directory; None where that is none."""
-        if spot is None or not spot[1]:
+        if spot is None or not spot[1] or len(os.fsencode(name)) > _MAX_NAME_BYTES:
             return None
         entry, stack = spot
-        return self._named(entry.path, self._visible(entry.path, stack), name)
+        return self._merge(entry.path, name, self._visible(entry.path, stack))
 
     def _content(self, path: str, stack: tuple[int, ...]) -> list[Spot]:
         holders: dict[str, list[int]] = {}
@@ -174,9 +174,6 @@ class MergedView:
                 holders.setdefault(name, []).append(tree)
         merged = (self._merge(path, name, holders[name]) for name in sorted(holders))
         return [found for found in merged if found is not None]
-
-    def _named(self, path: str, stack: tuple[int, ...], name: str) -> Spot | None:
-        return self._merge(path, name, stack) if len(os.fsencode(name)) <= _MAX_NAME_BYTES else None
 
     def _merge(self, path: str, name: str, holders: Sequence[int]) -> Spot | None:
         """Return what `holders` (topmost first) make of a name, and the trees that give its content."""
