@@ -11,9 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from typing import AnyStr, Self
 
 
 class Directories:
@@ -23,20 +21,22 @@ class Directories:
 
     Args:
         roots: The directories that paths are relative to.
+        how: Flags of open(2): `os.O_PATH` opens what may be searched, though it may not be listed.
     """
 
-    def __init__(self, roots: Sequence[Path]) -> None:
-        self._kept: OrderedDict[tuple[int, str], int] = OrderedDict()
+    def __init__(self, roots: Sequence[Path], how: int = os.O_RDONLY) -> None:
+        self._how = how | os.O_DIRECTORY | os.O_CLOEXEC
+        self._kept: OrderedDict[tuple[int, str | bytes], int] = OrderedDict()
         self._capacity = max(64, 2 * len(roots))
         self._roots: list[int] = []
         try:
             for root in roots:
-                self._roots.append(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+                self._roots.append(os.open(root, self._how))
         except OSError:
             self.close()
             raise
 
-    def open(self, root: int, path: str) -> int:
+    def open(self, root: int, path: AnyStr) -> int:
         """Return a descriptor of the directory at `path`, valid until the next call.
 
         Raises:
@@ -46,17 +46,18 @@ class Directories:
         if known is not None:
             self._kept.move_to_end((root, path))
             return known
-        missing: list[str] = []
+        missing: list[tuple[AnyStr, AnyStr]] = []
         descriptor = self._roots[root]
         while path:
             known = self._kept.get((root, path))
             if known is not None:
                 descriptor = known
                 break
-            missing.append(path)
-            path = path.rpartition("/")[0]
-        for step in reversed(missing):
-            descriptor = os.open(step.rpartition("/")[2], _OPEN_DIRECTORY, dir_fd=descriptor)
+            above, name = os.path.split(path)
+            missing.append((path, name))
+            path = above
+        for step, name in reversed(missing):
+            descriptor = os.open(name, self._how | os.O_NOFOLLOW, dir_fd=descriptor)
             self._keep((root, step), descriptor)
         return descriptor
 
@@ -75,7 +76,7 @@ class Directories:
     ) -> None:
         self.close()
 
-    def _keep(self, key: tuple[int, str], descriptor: int) -> None:
+    def _keep(self, key: tuple[int, str | bytes], descriptor: int) -> None:
         self._kept[key] = descriptor
         if len(self._kept) > self._capacity:
             os.close(self._kept.popitem(last=False)[1])

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from headway.layers.directories import Directories
+
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_KEPT = 64
 
 ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG))
 """Codes of an OSError that mean: there is nothing of that kind at this path."""
@@ -44,8 +44,7 @@ class TreeFiles:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._root = os.open(directory, _DIRECTORY)
-        self._kept: dict[bytes, int] = {}  # the most recently used one last
+        self._directories = Directories([directory], os.O_PATH | os.O_NOFOLLOW)
 
     def __enter__(self) -> Self:
         return self
@@ -53,13 +52,12 @@ class TreeFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for descriptor in (*self._kept.values(), self._root):
-            os.close(descriptor)
+        self._directories.close()
 
     def open(self, path: bytes) -> int:
         """Return a descriptor for reading what is at `path`, which the caller closes; a fifo does not block it."""
         above, _, name = path.rpartition(b"/")
-        return os.open(name, _READ, dir_fd=self._directory(above))
+        return os.open(name, _READ, dir_fd=self._directories.open(0, above))
 
     @contextmanager
     def opened(self, path: bytes) -> Iterator[int]:
@@ -79,7 +77,7 @@ class TreeFiles:
     def status(self, path: bytes) -> os.stat_result:
         """Return what lstat says of what is at `path`."""
         above, _, name = path.rpartition(b"/")
-        return os.stat(name, dir_fd=self._directory(above), follow_symlinks=False)
+        return os.stat(name, dir_fd=self._directories.open(0, above), follow_symlinks=False)
 
     def statuses(self, *, changing: bool = False) -> Iterator[os.stat_result]:
         """Yield what lstat says of everything that is no directory, in no order.
@@ -103,7 +101,7 @@ class TreeFiles:
     def _listed(self, path: bytes, *, lenient: bool) -> list[tuple[bytes, os.stat_result]]:
         entries: list[tuple[bytes, os.stat_result]] = []
         with left_out() if lenient else nullcontext():
-            descriptor = os.open(b".", _LIST, dir_fd=self._directory(path))
+            descriptor = os.open(b".", _LIST, dir_fd=self._directories.open(0, path))
             try:
                 with os.scandir(descriptor) as found:
                     for entry in found:
@@ -115,33 +113,6 @@ class TreeFiles:
             finally:
                 os.close(descriptor)
         return entries
-
-    def _directory(self, path: bytes) -> int:
-        """Return a descriptor of the directory at `path`; it stays open until some others were asked for."""
-        if not path:
-            return self._root
-        descriptor = self._kept.pop(path, None)
-        if descriptor is None:
-            return self._open(path)
-        self._kept[path] = descriptor
-        return descriptor
-
-    def _open(self, path: bytes) -> int:
-        """Open what is missing of a path, beginning at the lowest directory on it that is open already."""
-        missing: list[bytes] = []
-        above = path
-        while above and above not in self._kept:
-            above, _, name = above.rpartition(b"/")
-            missing.append(name)
-        here = self._kept.get(above, self._root)
-        while missing:
-            name = missing.pop()
-            above = above + b"/" + name if above else name
-            here = os.open(name, _DIRECTORY, dir_fd=here)
-            self._kept[above] = here
-            if len(self._kept) > _KEPT:
-                os.close(self._kept.pop(next(iter(self._kept))))
-        return here
 
 
 def members(directory: Path) -> int:
