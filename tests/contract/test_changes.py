@@ -65,7 +65,7 @@ class Container:
         if init:
             self.trees.append(Tree(self.place.init, make_init_layer(trees, self.place.init)))
         driver.create(self.place, self.trees, {})
-        driver.mount(self.trees, self.place.merged, upper=self.place.upper, work=self.place.work)
+        driver.mount_rw(self.place, self.trees)
         self.root = self.place.merged
 
     def changes(self) -> dict[str, ChangeKind]:

@@ -12,7 +12,7 @@ import pytest
 
 from headway.container_records import Change, ChangeKind, RwPlace
 from headway.errors import ConflictError, UnsupportedError
-from headway.interfaces.drivers import Driver
+from headway.interfaces.drivers import RwDriver
 from headway.layers import mounts
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
@@ -33,6 +33,17 @@ def target(tmp_path: Path) -> Iterator[Path]:
     yield path
     while mounts.sources(str(path)):
         mounts.unmount(str(path))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[RwPlace]:
+    """Give where a read-write layer is to be, on which nothing stays mounted."""
+    place = RwPlace(tmp_path / "layer with space")
+    for each in (place.path, place.upper, place.work):
+        each.mkdir()
+    yield place
+    while mounts.sources(str(place.merged)):
+        mounts.unmount(str(place.merged))
 
 
 @pytest.fixture
@@ -58,11 +69,11 @@ class DriverContract:
     """Each test holds for every driver."""
 
     @pytest.fixture
-    def driver(self) -> Driver:
+    def driver(self) -> RwDriver:
         raise NotImplementedError
 
     def test_a_read_only_mount_shows_the_merged_trees(
-        self, driver: Driver, trees: Sequence[Tree], target: Path
+        self, driver: RwDriver, trees: Sequence[Tree], target: Path
     ) -> None:
         driver.mount(trees, target)
 
@@ -71,7 +82,7 @@ class DriverContract:
         assert (target / "s/a").read_bytes() == b"1"
         assert (target / "d/b").stat().st_mode & 0o7777 == 0o4755
 
-    def test_the_root_is_what_the_layers_say_of_it(self, driver: Driver, trees: Sequence[Tree], target: Path) -> None:
+    def test_the_root_is_what_the_layers_say_of_it(self, driver: RwDriver, trees: Sequence[Tree], target: Path) -> None:
         driver.mount(trees, target)
 
         root = look(target)["."]
@@ -79,12 +90,14 @@ class DriverContract:
         assert root["xattrs"] == {"user.root": b"yes"}
 
     @pytest.mark.parametrize("count", [0, 1, 2, 3])
-    def test_any_number_of_trees_mounts(self, driver: Driver, trees: Sequence[Tree], target: Path, count: int) -> None:
+    def test_any_number_of_trees_mounts(
+        self, driver: RwDriver, trees: Sequence[Tree], target: Path, count: int
+    ) -> None:
         driver.mount(trees[:count], target)
 
         assert (target / "d/b").exists() == (count > 0)
 
-    def test_125_trees_mount(self, driver: Driver, tmp_path: Path, target: Path) -> None:
+    def test_125_trees_mount(self, driver: RwDriver, tmp_path: Path, target: Path) -> None:
         parent = tmp_path / ("long" * 30)
         parent.mkdir()
         trees = [plant(parent / f"{number}", file(f"f{number}")) for number in range(125)]
@@ -95,15 +108,13 @@ class DriverContract:
 
     @pytest.mark.parametrize("is_writable", [False, True])
     def test_a_layer_that_is_there_twice_counts_where_it_is_topmost(
-        self, driver: Driver, trees: Sequence[Tree], target: Path, tmp_path: Path, *, is_writable: bool
+        self, driver: RwDriver, trees: Sequence[Tree], target: Path, place: RwPlace, *, is_writable: bool
     ) -> None:
-        upper, work = tmp_path / "upper", tmp_path / "work"
-        upper.mkdir()
-        work.mkdir()
         twice = [trees[0], trees[0], *trees[1:], trees[0]]
 
         if is_writable:
-            driver.mount(twice, target, upper=upper, work=work)
+            target = place.merged
+            driver.mount_rw(place, twice)
         else:
             driver.mount(twice, target)
 
@@ -111,7 +122,7 @@ class DriverContract:
         assert (target / "d/a").read_bytes() == b"0"
 
     def test_unmount_leaves_an_empty_directory_and_can_be_said_twice(
-        self, driver: Driver, trees: Sequence[Tree], target: Path
+        self, driver: RwDriver, trees: Sequence[Tree], target: Path
     ) -> None:
         driver.mount(trees, target)
 
@@ -122,39 +133,33 @@ class DriverContract:
         driver.mount(trees[:1], target)
         assert (target / "gone").exists()
 
-    def test_what_is_written_outlives_a_mount(
-        self, driver: Driver, trees: Sequence[Tree], target: Path, tmp_path: Path
-    ) -> None:
-        upper, work = tmp_path / "upper", tmp_path / "work"
-        upper.mkdir()
-        work.mkdir()
+    def test_what_is_written_outlives_a_mount(self, driver: RwDriver, trees: Sequence[Tree], place: RwPlace) -> None:
+        target = place.merged
         before = [look(tree.path) for tree in trees]
 
-        driver.mount(trees, target, upper=upper, work=work)
+        driver.mount_rw(place, trees)
         (target / "d/a").write_text("written")
         (target / "d/b").unlink()
         target.chmod(0o711)
         driver.unmount(target)
-        driver.mount(trees, target, upper=upper, work=work)
+        driver.mount_rw(place, trees)
 
         assert [(path.name, path.read_text()) for path in (target / "d").iterdir()] == [("a", "written")]
         assert look(target)["."]["mode"] == oct(0o40711)
         assert [look(tree.path) for tree in trees] == before
 
     def test_a_container_starts_with_the_root_of_its_image(
-        self, driver: Driver, trees: Sequence[Tree], target: Path, tmp_path: Path
+        self, driver: RwDriver, trees: Sequence[Tree], place: RwPlace
     ) -> None:
-        upper, work = tmp_path / "upper", tmp_path / "work"
-        upper.mkdir(mode=0o700)
-        work.mkdir()
+        place.upper.chmod(0o700)
 
-        driver.mount(trees, target, upper=upper, work=work)
+        driver.mount_rw(place, trees)
 
-        root = look(target)["."]
+        root = look(place.merged)["."]
         assert (root["mode"], root["owner"], root["mtime"]) == (oct(0o40555), (1, 0), 5_000_000_000)
 
     def test_a_directory_with_something_in_it_is_refused(
-        self, driver: Driver, trees: Sequence[Tree], target: Path
+        self, driver: RwDriver, trees: Sequence[Tree], target: Path
     ) -> None:
         (target / "mine").write_text("mine")
 
@@ -164,7 +169,9 @@ class DriverContract:
         driver.unmount(target)
         assert (target / "mine").read_text() == "mine"
 
-    def test_a_second_mount_at_one_place_is_refused(self, driver: Driver, trees: Sequence[Tree], target: Path) -> None:
+    def test_a_second_mount_at_one_place_is_refused(
+        self, driver: RwDriver, trees: Sequence[Tree], target: Path
+    ) -> None:
         driver.mount(trees, target)
 
         with pytest.raises(ConflictError, match="not empty"):
@@ -175,7 +182,7 @@ class DriverContract:
 
 class TestOverlay2(DriverContract):
     @pytest.fixture
-    def driver(self) -> Driver:
+    def driver(self) -> RwDriver:
         return Overlay2Driver()
 
     def test_it_says_that_it_works_here_and_leaves_no_trace(self, tmp_path: Path) -> None:
@@ -266,7 +273,7 @@ class TestOverlay2(DriverContract):
         assert sorted(os.listdir(target)) == ["a", "b"]
         driver.unmount(target)
         driver.create(place, trees, {})
-        driver.mount(trees, place.merged, upper=place.upper, work=place.work)
+        driver.mount_rw(place, trees)
         try:
             (place.merged / "a").unlink()
 
@@ -287,7 +294,7 @@ class TestOverlay2(DriverContract):
 
 class TestVfs(DriverContract):
     @pytest.fixture
-    def driver(self) -> Driver:
+    def driver(self) -> RwDriver:
         return VfsDriver()
 
     def test_it_works_for_nobody(self) -> None:
@@ -336,13 +343,13 @@ class TestVfs(DriverContract):
         assert not (target / "half").exists()
         assert (target / "d/a").read_bytes() == b"1"
 
-    def test_the_copy_of_a_container_is_kept(self, trees: Sequence[Tree], target: Path, tmp_path: Path) -> None:
+    def test_the_copy_of_a_container_is_kept(self, trees: Sequence[Tree], place: RwPlace) -> None:
         driver = VfsDriver()
-        driver.mount(trees, target, upper=tmp_path, work=tmp_path)
+        driver.mount_rw(place, trees)
 
-        driver.unmount(target)
+        driver.unmount(place.merged)
 
-        assert (target / "d/a").read_bytes() == b"1"
+        assert (place.merged / "d/a").read_bytes() == b"1"
 
     def test_both_drivers_show_the_same(self, trees: Sequence[Tree], target: Path, tmp_path: Path) -> None:
         copy = tmp_path / "copy"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from headway.container_records import RwPlace
 from headway.errors import (
     ConflictingKindError,
     InvalidLayerError,
@@ -67,13 +68,13 @@ def test_a_whiteouts_name_is_a_name_like_others(root: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes devices, and mounts: run it as root")
 def test_a_whiteouts_device_is_a_device_like_others_and_left_out_where_there_can_be_none(root: Path) -> None:
-    names = ("upper", "work", "merged")
-    upper, work, merged = (root.parent / name for name in names)
-    for place in (upper, work, merged):
-        place.mkdir()
+    place = RwPlace(root.parent)
+    upper, merged = place.upper, place.merged
+    for each in (upper, place.work):
+        each.mkdir()
     data = tar(Item("z", type="char", device=(0, 0), uid=3, mode=0o600), hardlink("y", "z"), file("b"))
     driver = Overlay2Driver()
-    driver.mount([Tree(path=root, report=LayerReport())], merged, upper=upper, work=work)
+    driver.mount_rw(place, [Tree(path=root, report=LayerReport())])
 
     try:
         extract([data], merged, b"etc", Rules())

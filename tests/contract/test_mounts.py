@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from headway.container_records import RwPlace
 from headway.errors import ConflictError, NotFoundError
 from headway.layers.drivers.vfs import VfsDriver
 from headway.records import Tree
@@ -24,11 +25,13 @@ from tests.fakes.house import add_image
 class SlowDriver(VfsDriver):
     """A driver that takes its time before it mounts."""
 
-    def mount(
-        self, trees: Sequence[Tree], target: Path, *, upper: Path | None = None, work: Path | None = None
-    ) -> None:
+    def mount(self, trees: Sequence[Tree], target: Path) -> None:
         time.sleep(0.05)
-        super().mount(trees, target, upper=upper, work=work)
+        super().mount(trees, target)
+
+    def mount_rw(self, place: RwPlace, trees: Sequence[Tree]) -> None:
+        time.sleep(0.05)
+        super().mount_rw(place, trees)
 
 
 class SlowDrivers:

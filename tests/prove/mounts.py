@@ -93,7 +93,7 @@ def _cpu_of_changes(place: Path, driver: RwDriver) -> float:
     box.path.mkdir()
     trees = [Tree(base, LayerReport(root_entry=True))]
     driver.create(box, trees, {})
-    driver.mount(trees, box.merged, upper=box.upper, work=box.work)
+    driver.mount_rw(box, trees)
     try:
         (box.merged / "0/new").touch()
         return _cpu(lambda: driver.changes(box, trees))

@@ -32,10 +32,8 @@ class Driver(Protocol):
     def status(self, path: Path) -> list[tuple[str, str]]:
         """Return what there is to know of it on the file system of `path`, as ``docker info`` shows it."""
 
-    def mount(
-        self, trees: Sequence[Tree], target: Path, *, upper: Path | None = None, work: Path | None = None
-    ) -> None:
-        """Mount `trees` (bottom first) at `target`, read-only unless `upper` and `work` are given.
+    def mount(self, trees: Sequence[Tree], target: Path) -> None:
+        """Mount `trees` (bottom first) at `target`, read-only.
 
         Raises:
             ConflictError: `target` is not an empty directory.
@@ -58,8 +56,7 @@ class Driver(Protocol):
 class RwDriver(Driver, Protocol):
     """A driver that also makes read-write layers, each in a directory of its own (`container_records.RwPlace`).
 
-    `trees` are always those below the read-write layer, bottom first, its init layer last. To mount a layer, mount
-    them at `place.merged` with its `upper` and `work`.
+    `trees` are always those below the read-write layer, bottom first, its init layer last.
     """
 
     def create(self, place: RwPlace, trees: Sequence[Tree], options: Mapping[str, str]) -> None:
@@ -77,6 +74,9 @@ class RwDriver(Driver, Protocol):
             StoreFullError: No space left.
             StoreError: The disk failed.
         """
+
+    def mount_rw(self, place: RwPlace, trees: Sequence[Tree]) -> None:
+        """Mount a layer at `place.merged`; errors as in `mount`, which `unmount` undoes as well."""
 
     def changes(self, place: RwPlace, trees: Sequence[Tree], *, written: bool = False) -> list[Change]:
         """Return how the layer differs from what is below it, by path, as `docker diff` does (moby-behaviour 4.9).

@@ -40,7 +40,7 @@ class RwMounts:
             place, driver = self._stacks.place(record), self._stacks.driver(record)
             if not driver.is_mounted(place.merged):
                 self._stacks.have_init(record)
-                driver.mount(self._stacks.below(record), place.merged, upper=place.upper, work=place.work)
+                driver.mount_rw(place, self._stacks.below(record))
             self._counts[name] += 1
             return place.merged
 

@@ -57,16 +57,14 @@ class Overlay2Driver:
         if os.geteuid() != 0:
             return "mounting needs root"
         with disk_failures(str(path)), tempfile.TemporaryDirectory(prefix="probe-", dir=path) as probe:
-            names = ("lower", "upper", "work", "target")
-            lower, upper, work, target = (Path(probe, name) for name in names)
-            for directory in (lower, upper, work, target):
+            lower, place = Path(probe, "lower"), RwPlace(Path(probe))
+            for directory in (lower, place.upper, place.work):
                 directory.mkdir()
             try:
-                tree = Tree(path=lower, report=LayerReport())
-                self.mount([tree], target, upper=upper, work=work)
+                self.mount_rw(place, [Tree(path=lower, report=LayerReport())])
             except (StoreError, UnsupportedError) as error:
                 return str(error)
-            self.unmount(target)
+            self.unmount(place.merged)
         return None
 
     def status(self, path: Path) -> list[tuple[str, str]]:
@@ -80,35 +78,36 @@ class Overlay2Driver:
                 ("userxattr", "false"),
             ]
 
-    def mount(
-        self, trees: Sequence[Tree], target: Path, *, upper: Path | None = None, work: Path | None = None
-    ) -> None:
-        """Mount `trees` (bottom first) at `target`, read-only unless `upper` and `work` are given.
-
-        `target` must be an empty directory, or, with those two, may be missing, as may `work`. `upper` and
-        `work` must be on one file system. On the first mount, when `work` is still empty, the root directory
-        of `upper` becomes what the trees' root is; later it is the container's own.
+    def mount(self, trees: Sequence[Tree], target: Path) -> None:
+        """Mount `trees` (bottom first) at `target`, an empty directory, read-only.
 
         Raises:
             ConflictError: `target` is not empty.
             UnsupportedError: Not root, more than 500 trees, or a kernel or file system that cannot.
             StoreError: The kernel refused for another reason.
         """
-        if os.geteuid() != 0:
-            raise UnsupportedError("mounting needs root; unpack the image instead")
-        if len(trees) > _MAX_TREES:
-            raise UnsupportedError(f"{len(trees)} layers are more than the kernel stacks ({_MAX_TREES})")
+        _require_stackable(trees)
         with disk_failures(str(target)):
-            if upper is not None:
-                target.mkdir(mode=0o755, exist_ok=True)  # it is empty, and copies of data roots leave such out
-            if os.listdir(target):
-                raise ConflictError(f"{target} is not empty")
-            if upper is not None and work is not None:
-                _stack_writable(trees, target, upper, work)
-            elif trees:
+            _require_empty(target)
+            if trees:
                 _stack(trees, target)
             else:
                 mounts.mount("tmpfs", str(target), _FLAGS | MountFlag.READ_ONLY, "mode=755,size=4k")
+
+    def mount_rw(self, place: RwPlace, trees: Sequence[Tree]) -> None:
+        """Mount a layer over `trees`; its `merged` and `work` may be missing.
+
+        On the first mount, when `work` is still empty, the root directory of `upper` becomes what the trees' root is;
+        later it is the container's own.
+
+        Raises:
+            HeadwayError: As `mount`.
+        """
+        _require_stackable(trees)
+        with disk_failures(str(place.merged)):
+            place.merged.mkdir(mode=0o755, exist_ok=True)  # it is empty, and copies of data roots leave such out
+            _require_empty(place.merged)
+            _stack_writable(trees, place)
 
     def unmount(self, target: Path) -> None:
         """Undo `mount`; nothing happens where nothing of Headway's is mounted.
@@ -186,6 +185,18 @@ class Overlay2Driver:
         return {"LowerDir": lower, **data} if lower else data
 
 
+def _require_stackable(trees: Sequence[Tree]) -> None:
+    if os.geteuid() != 0:
+        raise UnsupportedError("mounting needs root; unpack the image instead")
+    if len(trees) > _MAX_TREES:
+        raise UnsupportedError(f"{len(trees)} layers are more than the kernel stacks ({_MAX_TREES})")
+
+
+def _require_empty(target: Path) -> None:
+    if os.listdir(target):
+        raise ConflictError(f"{target} is not empty")
+
+
 def _stack(trees: Sequence[Tree], target: Path) -> None:
     """Mount trees read-only. Their root is what the layers say, though the kernel shows the topmost tree's."""
     has_another_root = _has_another_root(trees)
@@ -206,15 +217,15 @@ def _stack(trees: Sequence[Tree], target: Path) -> None:
         raise
 
 
-def _stack_writable(trees: Sequence[Tree], target: Path, upper: Path, work: Path) -> None:
-    if not work.is_dir():  # as the target: what `upper` says of the root is the container's own
-        work.mkdir(mode=0o755)
-    elif not os.listdir(work):  # the kernel leaves something there
-        _give_root(trees, upper)
+def _stack_writable(trees: Sequence[Tree], place: RwPlace) -> None:
+    if not place.work.is_dir():  # as `merged`: what `upper` says of the root is the container's own
+        place.work.mkdir(mode=0o755)
+    elif not os.listdir(place.work):  # the kernel leaves something there
+        _give_root(trees, place.upper)
     with ExitStack() as opened:
-        lowers = [_pin(tree.path, opened) for tree in _shown(trees)] or [_pin(target, opened)]
-        layer = f"upperdir={_pin(upper, opened)},workdir={_pin(work, opened)}"
-        _mount(target, _FLAGS, lowers, layer)
+        lowers = [_pin(tree.path, opened) for tree in _shown(trees)] or [_pin(place.merged, opened)]
+        layer = f"upperdir={_pin(place.upper, opened)},workdir={_pin(place.work, opened)}"
+        _mount(place.merged, _FLAGS, lowers, layer)
 
 
 def _mount(target: Path, flags: MountFlag, lowers: Sequence[str], *options: str) -> None:

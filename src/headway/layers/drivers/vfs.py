@@ -48,35 +48,31 @@ class VfsDriver:
         """Return nothing: so does Docker."""
         return []
 
-    def mount(
-        self, trees: Sequence[Tree], target: Path, *, upper: Path | None = None, work: Path | None = None
-    ) -> None:
+    def mount(self, trees: Sequence[Tree], target: Path) -> None:
         """Copy the merged view of `trees` (bottom first) to `target`, which is missing or empty.
 
-        With `upper` and `work`, which stay unused, the copy is the container's: where it is whole already,
-        nothing happens. A copy that was interrupted is made anew.
+        A copy that was interrupted is made anew.
 
         Raises:
-            ConflictError: Something else is in `target`, or a read-only copy is there.
+            ConflictError: Something else is in `target`, or a copy is there.
             StoreFullError: No space left.
             StoreError: The disk failed.
         """
-        note = _note(target)
         with disk_failures(str(target)):
-            state = _read(note)
-            if state == _READ_WRITE and upper is not None and work is not None:
-                return
-            if state == _COPYING:
-                _empty(target)
-            target.mkdir(parents=True, exist_ok=True)
-            if os.listdir(target):
-                raise ConflictError(f"{target} is not empty")
-            _write(note, _COPYING)
-            unpack(trees, target)
-            if upper is None or work is None:
-                _write(note, _READ_ONLY)
-            else:
-                _sync(target)
+            _copy(trees, target)
+            _write(_note(target), _READ_ONLY)
+
+    def mount_rw(self, place: RwPlace, trees: Sequence[Tree]) -> None:
+        """Copy `trees` to `place.merged` as the container's own files; nothing happens where that is done already.
+
+        Raises:
+            HeadwayError: As `mount`.
+        """
+        note = _note(place.merged)
+        with disk_failures(str(place.merged)):
+            if _read(note) != _READ_WRITE:
+                _copy(trees, place.merged)
+                _sync(place.merged)
                 _write(note, _READ_WRITE)
 
     def unmount(self, target: Path) -> None:
@@ -113,7 +109,7 @@ class VfsDriver:
             if not quota.is_enforced(place.path):
                 raise UnsupportedError(_NO_QUOTA)
             quota.limit(place.path, size)
-        self.mount(trees, place.merged, upper=place.upper, work=place.work)
+        self.mount_rw(place, trees)
 
     def changes(self, place: RwPlace, trees: Sequence[Tree], *, written: bool = False) -> list[Change]:
         """Return how the container's files differ from `trees`; every file's status is looked at.
@@ -157,6 +153,18 @@ def _write(note: Path, state: str) -> None:
     draft = note.with_name(note.name + "~")
     draft.write_text(state, encoding="utf-8")
     draft.replace(note)
+
+
+def _copy(trees: Sequence[Tree], target: Path) -> None:
+    """Copy the merged view of `trees`, and leave the note at `_COPYING`."""
+    note = _note(target)
+    if _read(note) == _COPYING:
+        _empty(target)
+    target.mkdir(parents=True, exist_ok=True)
+    if os.listdir(target):
+        raise ConflictError(f"{target} is not empty")
+    _write(note, _COPYING)
+    unpack(trees, target)
 
 
 def _sync(target: Path) -> None:
