@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from headway.errors import ConflictError, NotFoundError
@@ -138,6 +139,17 @@ class GarbageContract:
 
         assert world.images.get(image) is not None
         assert world.layers.has_chain(chain_id("base"))
+
+    def test_an_image_outlives_the_one_it_was_made_from(self, world: World) -> None:
+        parent, child = world.image("parent", "base"), world.image("child", "base", "top")
+        record = world.images.get(child)
+        assert record is not None
+        world.images.put(msgspec.structs.replace(record, parent=parent))
+
+        world.forget(parent)
+
+        assert (world.images.list(), world.images.count()) == ([record], 1)
+        assert world.images.parents() == set()
 
     def test_an_image_that_is_not_here_frees_nothing(self, world: World) -> None:
         assert world.forget(ImageID(Digest.of(b"unknown"))) == Freed()

@@ -110,16 +110,6 @@ class ImageStoreContract:
 
         assert subject.search(prefix) == []
 
-    def test_a_deleted_image_is_gone(self, subject: ImageStore) -> None:
-        subject.put(image("a"))
-        subject.put(image("b"))
-
-        subject.delete(image_id("a"))
-        subject.delete(image_id("a"))
-
-        assert subject.list() == [image("b")]
-        assert subject.count() == 1
-
     def test_children_and_parents_are_known(self, subject: ImageStore) -> None:
         subject.put(image("a"))
         for name, of in [("b", "a"), ("c", "a"), ("d", "b")]:
@@ -129,15 +119,6 @@ class ImageStoreContract:
         assert subject.children(image_id("d")) == []
         assert subject.parents() == {image_id("a"), image_id("b")}
         assert subject.get(image_id("d")) == child("d", "b")
-
-    def test_a_child_outlives_its_parent(self, subject: ImageStore) -> None:
-        subject.put(image("a"))
-        subject.put(child("b", "a"))
-
-        subject.delete(image_id("a"))
-
-        assert subject.list() == [image("b")]
-        assert subject.parents() == set()
 
     def test_a_parent_that_is_not_here_is_refused(self, subject: ImageStore) -> None:
         with pytest.raises(NotFoundError):

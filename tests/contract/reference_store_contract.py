@@ -84,16 +84,6 @@ class ReferenceStoreContract:
 
         assert subject.list() == []
 
-    def test_an_image_with_a_name_is_not_forgotten(self, subject: ReferenceStore, images: ImageStore) -> None:
-        subject.put_tag(name("alpine:3"), A)
-
-        with pytest.raises(ConflictError):
-            images.delete(A)
-        subject.delete(name("alpine:3"))
-        images.delete(A)
-
-        assert images.get(A) is None
-
     def test_replacing_an_image_keeps_its_names(self, subject: ReferenceStore, images: ImageStore) -> None:
         subject.put_tag(name("alpine:3"), A)
 

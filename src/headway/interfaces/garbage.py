@@ -68,7 +68,7 @@ class Garbage(Protocol):
     def forget_image(self, image_id: ImageID) -> Freed:
         """Forget an image and the records of what only it needed; idle leases for the same image end.
 
-        Its cost follows from the image alone, not from what else is here.
+        Its children have no parent then. Its cost follows from the image alone, not from what else is here.
 
         Raises:
             ConflictError: A name still stands for it.

@@ -13,7 +13,7 @@ from headway.records import ImageRecord
 
 
 class ImageStore(Protocol):
-    """Images by ID."""
+    """Images by ID. They are forgotten with all that only they need: `interfaces.garbage.Garbage.forget_image`."""
 
     def get(self, image_id: ImageID) -> ImageRecord | None:
         """Return the record, or None."""
@@ -43,13 +43,6 @@ class ImageStore(Protocol):
 
     def search(self, prefix: str) -> list[ImageID]:
         """Return the images whose hex starts with `prefix` (``sha256:`` is optional), two at most."""
-
-    def delete(self, image_id: ImageID) -> None:
-        """Forget it; its children have no parent then.
-
-        Raises:
-            ConflictError: A reference still stands for it.
-        """
 
     def list(self) -> list[ImageRecord]:
         """Return all, newest first."""

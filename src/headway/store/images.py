@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from headway.errors import ConflictError, NotFoundError
+from headway.errors import NotFoundError
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.oci.moment import microseconds
 from headway.records import ImageRecord
@@ -100,18 +100,6 @@ class SqliteImageStore:
             )
         ]
         return [ImageID(Digest(image_id)) for (image_id,) in rows[:2]]
-
-    def delete(self, image_id: ImageID) -> None:
-        """Forget it; its children have no parent then. References to it must be gone.
-
-        Raises:
-            ConflictError: A reference still stands for it.
-            StoreError: The disk failed.
-        """
-        try:
-            self._database.execute("DELETE FROM images WHERE image_id = ?", (image_id,))
-        except sqlite3.IntegrityError as error:
-            raise ConflictError(f"image {image_id} still has a name") from error
 
     def list(self) -> list[ImageRecord]:
         """Return all, newest first."""
