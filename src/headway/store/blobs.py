@@ -50,12 +50,8 @@ class FileBlobStore:
             NotFoundError: It is not here.
             StoreCorruptError: What lies there has another digest, or cannot be read.
         """
-        path = self._root.blob(digest)
-        with _reading(path):
-            try:
-                data = _content(path)
-            except FileNotFoundError:
-                raise NotFoundError("blob", digest) from None
+        with self._reading(digest) as path:
+            data = _content(path)
         actual = Digest.of(data, digest.algorithm)
         if actual != digest:
             raise StoreCorruptError(f"{path} has digest {actual}")
@@ -68,15 +64,11 @@ class FileBlobStore:
             NotFoundError: It is not here.
             StoreCorruptError: What lies there has another digest, or cannot be read.
         """
-        path = self._root.blob(digest)
-        with _reading(path):
-            try:
-                file = os.fdopen(_regular(path, os.O_RDONLY | os.O_CLOEXEC), "rb", buffering=0)
-            except FileNotFoundError:
-                raise NotFoundError("blob", digest) from None
+        with self._reading(digest) as path:
+            file = os.fdopen(_regular(path, os.O_RDONLY | os.O_CLOEXEC), "rb", buffering=0)
         whole = hashlib.new(digest.algorithm)
         with file:
-            while piece := _next_piece(path, file):
+            while piece := self._next_piece(digest, file):
                 whole.update(piece)
                 yield piece
         if whole.hexdigest() != digest.hex:
@@ -84,12 +76,26 @@ class FileBlobStore:
 
     def open(self, digest: Digest) -> OpenFile:
         """See `BlobStore.open`."""
+        with self._reading(digest) as path:
+            return OpenFile(_regular(path, os.O_RDONLY | os.O_CLOEXEC), str(path))
+
+    def _next_piece(self, digest: Digest, file: BinaryIO) -> bytes:
+        with self._reading(digest):
+            return file.read(_PIECE)
+
+    @contextmanager
+    def _reading(self, digest: Digest) -> Iterator[Path]:
+        """Give where a blob lies, and translate what goes wrong: what cannot be read, whatever is there, is damaged."""
         path = self._root.blob(digest)
-        with _reading(path):
+        with disk_errors(path):
             try:
-                return OpenFile(_regular(path, os.O_RDONLY | os.O_CLOEXEC), str(path))
+                yield path
             except FileNotFoundError:
                 raise NotFoundError("blob", digest) from None
+            except OSError as error:
+                if error.errno not in DAMAGED:
+                    raise
+                raise StoreCorruptError(f"{path} cannot be read: {error.strerror}") from error
 
     def put(self, digest: Digest, data: bytes) -> None:
         """Publish `data` durably; a blob that is here already and whole is left alone, anything else is replaced.
@@ -154,23 +160,6 @@ def _regular(path: str | Path, flags: int) -> int:
 def _content(path: Path) -> bytes:
     with open(path, "rb", opener=_regular) as file:
         return file.read()
-
-
-def _next_piece(path: Path, file: BinaryIO) -> bytes:
-    with _reading(path):
-        return file.read(_PIECE)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Translate what goes wrong while a blob is read: what cannot be, for whatever is there, is damaged."""
-    with disk_errors(path):
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in DAMAGED:
-                raise
-            raise StoreCorruptError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _holds(path: Path, data: bytes) -> bool:
