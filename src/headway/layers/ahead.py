@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Self
 
 WAITING = 4
@@ -61,9 +60,7 @@ class Ahead:
         threading.Thread(target=self._run, name="headway-ahead", daemon=True).start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._left = True
         self._places.release()
 

@@ -17,7 +17,6 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from headway.layers.openat2 import has_openat2, openat2
@@ -225,9 +224,7 @@ class _Walk:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._here)
 
     def open(self, path: bytes) -> _Mark:

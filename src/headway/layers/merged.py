@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import Self, TypeAlias
 
 from headway.errors import InvalidLayerError
@@ -46,9 +45,7 @@ class MergedView:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._directories.close()
 
     def walk(self) -> Iterator[MergedEntry]:

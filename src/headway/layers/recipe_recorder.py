@@ -15,7 +15,6 @@ from contextlib import suppress
 from itertools import islice
 from operator import add, sub
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from headway.crc32 import crc32
@@ -85,9 +84,7 @@ class Recorder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._writer.close()
 
     # --- what is told of an entry ---

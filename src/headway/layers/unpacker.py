@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from headway.errors import InvalidLayerError
@@ -107,9 +106,7 @@ class Unpacker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._handoff.close()
         self._root.close()
         # Its parts hold methods of it: a ring, in which a layer's memory would stay until the next search for garbage.
