@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -91,29 +92,38 @@ def apply_layer(
         opened = partial(
             Unpacker, directory, rootless=rootless, openat2=openat2, limits=limits, observer=observer, hand_off=hand_off
         )
-        report = _unpack(reader, opened, directory)
+        with unpacking(opened, directory) as unpacker:
+            while (entry := reader.next()) is not None:
+                unpacker.add(entry, reader)
+                if not reader.entries % _CHECKED_EACH:
+                    unpacker.check_memory()
+            report = unpacker.finish(reader.entries)
     return DiffID(Digest(f"sha256:{tar_hash.hexdigest()}")), report
 
 
-def _unpack(reader: TarReader, opened: Callable[[], Unpacker], directory: Path) -> LayerReport:
+@contextmanager
+def unpacking(opened: Callable[[], Unpacker], directory: Path) -> Iterator[Unpacker]:
+    """Give an unpacker, and say of which entry a system call failed.
+
+    Raises:
+        InvalidLayerError: By what was asked for, it is the layer's fault.
+        StoreFullError: No space left.
+        StoreError: The disk failed.
+    """
     name = None
     try:
         with opened() as unpacker:
             try:
-                while (entry := reader.next()) is not None:
-                    unpacker.add(entry, reader)
-                    if not reader.entries % _CHECKED_EACH:
-                        unpacker.check_memory()
-                return unpacker.finish(reader.entries)
+                yield unpacker
             finally:
                 name = unpacker.name
     except InterruptedError:  # the source was stopped
         raise
     except OSError as error:
-        raise translated(error, name, directory) from error
+        raise _translated(error, name, directory) from error
 
 
-def translated(error: OSError, name: bytes | None, directory: Path) -> HeadwayError:
+def _translated(error: OSError, name: bytes | None, directory: Path) -> HeadwayError:
     """Return what a failed system call means: whose fault it is depends on which one it was."""
     if error.errno in FULL:
         return StoreFullError(str(directory), of="inodes" if _lacks_inodes(directory) else "space")

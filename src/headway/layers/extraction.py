@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from headway.errors import ConflictingKindError, NotFoundError
-from headway.layers.applier import translated
+from headway.layers.applier import unpacking
 from headway.layers.confinement import clamped
 from headway.layers.rootfs_files import RootfsFiles
 from headway.layers.tar import TarReader
@@ -49,24 +50,15 @@ def extract(pieces: Iterable[bytes], root: Path, inside: bytes, rules: Rules) ->
         StoreError: The disk failed.
     """
     reader = TarReader(pieces)
-    name = None
-    try:
-        with (
-            RootfsFiles(root) as files,
-            Unpacker(root, rootless=os.geteuid() != 0, openat2=None, layer=False) as unpacker,
-        ):
-            try:
-                while (entry := reader.next()) is not None:
-                    if clamped(entry.name):  # the directory itself stays as it is, as in Docker
-                        _place(entry, inside, rules)
-                        if rules.keep_kinds:
-                            _check_kind(entry, files, inside)
-                        unpacker.add(entry, reader)
-                report = unpacker.finish(reader.entries)
-            finally:
-                name = unpacker.name
-    except OSError as error:
-        raise translated(error, name, root) from error
+    opened = partial(Unpacker, root, rootless=os.geteuid() != 0, openat2=None, layer=False)
+    with unpacking(opened, root) as unpacker, RootfsFiles(root) as files:
+        while (entry := reader.next()) is not None:
+            if clamped(entry.name):  # the directory itself stays as it is, as in Docker
+                _place(entry, inside, rules)
+                if rules.keep_kinds:
+                    _check_kind(entry, files, inside)
+                unpacker.add(entry, reader)
+        report = unpacker.finish(reader.entries)
     if report.lower_links:
         link, target = report.lower_links[0]
         raise refused(os.fsencode(link), f"it is a hard link to {target!r}, which is not there")
