@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from headway.layers.tar import TarReader
 from headway.layers.tar_entry import CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
-from headway.layers.tar_writer import Member, archive, file, header
-from headway.layers.tree_members import joined, members
+from headway.layers.tar_writer import Member, archive, file, header, joined
+from headway.layers.tree_members import members
 
 
 def read_entries(data: bytes) -> list[tuple[Entry, bytes]]:

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator
 
 from headway.interfaces.archives import FileToWrite
 from headway.layers.tar_writer import Member, archive, directory, file
-from headway.layers.tree_members import joined
 
 
 def write_archive(files: Iterable[FileToWrite]) -> Iterator[bytes]:
     """Yield a tar of `files`, in pieces that are worth sending; it is an `interfaces.archives.WriteArchive`."""
-    yield from joined(archive(_members(files)))
+    return archive(_members(files))
 
 
 def _members(files: Iterable[FileToWrite]) -> Iterator[Member]:

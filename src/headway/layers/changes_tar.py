@@ -16,7 +16,7 @@ from headway.layers.directories import Directories
 from headway.layers.tar_entry import FILE, Entry
 from headway.layers.tar_writer import Member, archive
 from headway.layers.tree_files import left_out
-from headway.layers.tree_members import TreeMembers, joined
+from headway.layers.tree_members import TreeMembers
 
 _WHITEOUT = b".wh."
 _MODE = 0o600
@@ -33,7 +33,7 @@ def changes_archive(changes: Iterable[Change], root: Path) -> Iterator[bytes]:
         StoreError: The disk failed.
     """
     with disk_failures(str(root)), Directories([root]) as directories:
-        yield from joined(archive(_members(changes, directories)))
+        yield from archive(_members(changes, directories))
 
 
 def _members(changes: Iterable[Change], directories: Directories) -> Iterator[Member]:

@@ -19,7 +19,6 @@ from headway.layers.made_directories import DEFAULT_MODE
 from headway.layers.metadata import change_mode
 from headway.layers.rootfs_files import RootfsFiles
 from headway.layers.tar_writer import archive
-from headway.layers.tree_members import joined
 
 
 class RootfsAccess:
@@ -34,11 +33,11 @@ class RootfsAccess:
         """Yield a tar archive of what is at `path` and below it."""
         with RootfsFiles(root) as files:
             files.stat(path)
-            yield from joined(archive(files.members(path)))
+            yield from archive(files.members(path))
 
     def changes(self, root: Path, changes: Iterable[Change]) -> Iterator[bytes]:
         """Yield the tar of a layer that makes these changes."""
-        yield from changes_archive(changes, root)
+        return changes_archive(changes, root)
 
     def make_directory(self, root: Path, path: str) -> None:
         """Make a directory at `path`, and those above it."""

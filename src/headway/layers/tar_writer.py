@@ -17,17 +17,37 @@ Member: TypeAlias = tuple[Entry, Iterable[bytes]]
 """An entry and its body, which has exactly the entry's size."""
 
 _END = bytes(2 * BLOCK)
+_PIECE = 1 << 18
 _PAX = b"x"
 _MODE_LIMIT, _ID_LIMIT, _SIZE_LIMIT = 8**7, 8**7, 8**11
 _DEVICES = (CHAR, b"4")
 
 
 def archive(members: Iterable[Member]) -> Iterator[bytes]:
-    """Yield an archive of `members`, piece by piece, and its end.
+    """Yield an archive of `members`, in pieces that are worth sending.
 
     Raises:
-        ValueError: A body has another length than its entry says.
+        ValueError: While iterating: a body has another length than its entry says.
     """
+    return joined(_pieces(members))
+
+
+def joined(pieces: Iterable[bytes], size: int = _PIECE) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of at least `size`, but for the last one: fewer, larger writes."""
+    held: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        held.append(piece)
+        length += len(piece)
+        if length >= size:
+            whole = b"".join(held)
+            held, length = [], 0  # before it is handed out: whoever takes it slowly does not hold it twice
+            yield whole
+    if held:
+        yield b"".join(held)
+
+
+def _pieces(members: Iterable[Member]) -> Iterator[bytes]:
     for entry, body in members:
         yield header(entry)
         length = 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Self
 
@@ -251,18 +251,3 @@ def _xattrs(descriptor: int) -> dict[bytes, bytes]:
             with suppress(OSError):
                 found[os.fsencode(name)] = os.getxattr(descriptor, name)
     return found
-
-
-def joined(pieces: Iterable[bytes], size: int = READ_BYTES) -> Iterator[bytes]:
-    """Yield the same bytes in pieces of at least `size`, but for the last one: fewer, larger writes."""
-    held: list[bytes] = []
-    length = 0
-    for piece in pieces:
-        held.append(piece)
-        length += len(piece)
-        if length >= size:
-            whole = b"".join(held)
-            held, length = [], 0  # before it is handed out: whoever takes it slowly does not hold it twice
-            yield whole
-    if held:
-        yield b"".join(held)
