@@ -17,13 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.container_records import ChangeKind, RwPlace
+from headway.errors import StoreError
 from headway.interfaces.drivers import RwDriver
 from headway.layers import mounts
 from headway.layers.applier import apply_layer
+from headway.layers.changes import compare
 from headway.layers.changes_tar import changes_archive
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
 from headway.layers.init_layer import make_init_layer
+from headway.layers.merged import MergedView, Spot
 from headway.layers.rootfs import unpack
 from headway.layers.tar import TarReader
 from headway.records import LayerReport, Tree
@@ -409,6 +412,22 @@ def naive(before: Path, after: Path) -> dict[str, ChangeKind]:
         while name := os.path.dirname(name):
             changed.setdefault(name, M)
     return {f"/{name}": kind for name, kind in changed.items()}
+
+
+class Vanishing(MergedView):
+    """A view whose file ``f`` goes once it was listed."""
+
+    def inside(self, spot: Spot) -> list[Spot]:
+        found = super().inside(spot)
+        (self.trees[-1].path / "f").unlink()
+        return found
+
+
+def test_a_file_that_goes_while_changes_are_looked_for_is_no_bug(tmp_path: Path) -> None:
+    below, copy = (plant(tmp_path / name, file("f", b"same")) for name in ("below", "copy"))
+
+    with MergedView([below]) as was, Vanishing([copy]) as now, pytest.raises(StoreError, match="No such file"):
+        compare(was, now)
 
 
 def as_a_layer(box: Container, place: Path) -> dict[str, tuple[object, ...]]:

@@ -13,6 +13,7 @@ import os
 import stat
 
 from headway.container_records import Change, ChangeKind
+from headway.layers.copying import disk_failures
 from headway.layers.merged import MergedView, Spot
 from headway.layers.merged_entry import MergedEntry
 
@@ -38,7 +39,8 @@ def compare(
         StoreError: The disk failed.
     """
     comparison = _Comparison(below, above, shared, written, rootless)
-    comparison.run()
+    with disk_failures("a container's files"):  # what goes while it is looked at, too
+        comparison.run()
     return comparison.changes()
 
 
