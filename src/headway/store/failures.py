@@ -21,14 +21,9 @@ _READ_ONLY = {
 }
 
 
-def is_full(error: OSError) -> bool:
-    """Tell whether it means that no space or no quota is left."""
-    return error.errno in FULL
-
-
 def disk_error(error: OSError, path: str | Path) -> StoreError:
     """Return the store's error for what happened to `path`."""
-    if is_full(error):
+    if error.errno in FULL:
         return StoreFullError(str(path))
     if error.errno in _READ_ONLY:
         return StoreReadOnlyError(f"cannot use {path}: {_READ_ONLY[error.errno]}")

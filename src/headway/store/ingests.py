@@ -13,11 +13,11 @@ from pathlib import Path
 from threading import Lock
 
 from headway.crc32 import crc32
-from headway.errors import ConflictError, InvalidDigestError
+from headway.errors import FULL, ConflictError, InvalidDigestError
 from headway.oci.digest import Digest
 from headway.store import journal
 from headway.store.data_root import DataRoot
-from headway.store.failures import disk_errors, is_full
+from headway.store.failures import disk_errors
 from headway.store.ingest import FileIngest, PositionedWrite
 from headway.store.journal import Record
 from headway.store.removal import move_out, remove_tree
@@ -111,7 +111,7 @@ class FileIngestStore:
             except OSError as error:
                 # A full disk takes no second journal. The old one does as well: as long as it names another boot,
                 # whoever opens it compares every piece, those of this boot too.
-                if not (is_full(error) and records and other_boot):
+                if not (error.errno in FULL and records and other_boot):
                     raise
                 (directory / "journal.new").unlink(missing_ok=True)
         return records, other_boot

@@ -19,8 +19,9 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
+from headway.errors import FULL
 from headway.store.data_root import DataRoot
-from headway.store.failures import disk_errors, is_full
+from headway.store.failures import disk_errors
 
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 _DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -96,7 +97,7 @@ def _take_up(name: str, directory: int, parent: int, names: Iterator[str]) -> li
     try:
         return [_move_up(name, directory, parent, names)]
     except OSError as error:
-        if not is_full(error):
+        if error.errno not in FULL:
             raise
         _remove_in_place(name, directory)
         if _is_there(name, directory):
@@ -125,7 +126,7 @@ def _rename(name: Path | str, new: Path | str, directory: int | None = None, par
     except OSError as error:
         if error.errno == errno.EXDEV:  # overlay moves no directory of a lower layer
             _remove_in_place(name, directory)
-        elif is_full(error):
+        elif error.errno in FULL:
             _hollow(name, directory)
         else:
             raise
