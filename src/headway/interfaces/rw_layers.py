@@ -174,7 +174,7 @@ class MountPoints(Protocol):
         """Return what a path leads to, as the kernel names it.
 
         Raises:
-            UnsupportedError: Its name is no text, or its symlinks lead nowhere.
+            UnsupportedError: Its name is no text.
         """
 
     def prepared(self, target: Path) -> AbstractContextManager[None]:
