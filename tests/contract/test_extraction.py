@@ -20,12 +20,10 @@ from headway.errors import (
     StoreError,
 )
 from headway.layers.drivers.overlay2 import Overlay2Driver
-from headway.layers.extraction import Rules, extract
+from headway.layers.extraction import extract
 from headway.layers.file_access import RootfsAccess
 from headway.records import LayerReport, Tree
 from tests.fakes.tars import Item, directory, file, hardlink, symlink, tar
-
-KEEP = Rules(keep_kinds=True)
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def test_files_replace_files_and_directories_meet(root: Path) -> None:
         directory("."), file("hosts", b"new", mode=0o640), directory("conf.d", mode=0o700), file("conf.d/a", b"x")
     )
 
-    extract([data], root, b"etc", Rules())
+    extract([data], root, b"etc")
 
     assert (root / "etc/hosts").read_text() == "new"
     assert stat.S_IMODE((root / "etc/hosts").stat().st_mode) == 0o640
@@ -54,14 +52,14 @@ def test_files_replace_files_and_directories_meet(root: Path) -> None:
 def test_the_root_and_the_directory_itself_stay_as_they_are(root: Path) -> None:
     (root / "etc").chmod(0o711)
 
-    extract([tar(directory("."), file("a"))], root, b"etc", Rules())
+    extract([tar(directory("."), file("a"))], root, b"etc")
 
     assert stat.S_IMODE(root.stat().st_mode) == 0o701
     assert stat.S_IMODE((root / "etc").stat().st_mode) == 0o711
 
 
 def test_a_whiteouts_name_is_a_name_like_others(root: Path) -> None:
-    extract([tar(file(".wh.hosts"), file(".wh..wh..opq"))], root, b"etc", Rules())
+    extract([tar(file(".wh.hosts"), file(".wh..wh..opq"))], root, b"etc")
 
     assert sorted(os.listdir(root / "etc")) == [".wh..wh..opq", ".wh.hosts", "conf.d", "hosts"]
 
@@ -77,10 +75,10 @@ def test_a_whiteouts_device_is_a_device_like_others_and_left_out_where_there_can
     driver.mount_rw(place, [Tree(path=root, report=LayerReport())])
 
     try:
-        extract([data], merged, b"etc", Rules())
+        extract([data], merged, b"etc")
     finally:
         driver.unmount(merged)
-    extract([data], root, b"", Rules())
+    extract([data], root, b"")
 
     found = (root / "z").stat()
     assert os.listdir(upper / "etc") == ["b"]
@@ -97,14 +95,14 @@ def test_a_whiteouts_device_is_a_device_like_others_and_left_out_where_there_can
 )
 def test_kinds_are_kept_where_that_is_asked_for(root: Path, data: bytes, words: str) -> None:
     with pytest.raises(ConflictingKindError) as caught:
-        extract([data], root, b"etc", KEEP)
+        extract([data], root, b"etc", keep_kinds=True)
 
     assert str(caught.value) == words
-    extract([data], root, b"etc", Rules())
+    extract([data], root, b"etc")
 
 
 def test_everything_can_be_given_to_one_owner(root: Path) -> None:
-    extract([tar(file("a", uid=7, gid=8), directory("d", uid=7, gid=8))], root, b"etc", Rules(owner=(1234, 4321)))
+    extract([tar(file("a", uid=7, gid=8), directory("d", uid=7, gid=8))], root, b"etc", owner=(1234, 4321))
 
     assert ((root / "etc/a").stat().st_uid, (root / "etc/d").stat().st_gid) == (1234, 4321)
 
@@ -114,7 +112,7 @@ def test_names_links_and_targets_stay_inside(root: Path, tmp_path: Path) -> None
         file("../../escaped", b"1"), symlink("link", "/"), file("link/below-link", b"2"), file("/absolute", b"3")
     )
 
-    extract([data], root, b"etc", Rules())
+    extract([data], root, b"etc")
 
     assert (root / "etc/escaped").read_bytes() == b"1"
     assert (root / "below-link").read_bytes() == b"2"
@@ -123,16 +121,16 @@ def test_names_links_and_targets_stay_inside(root: Path, tmp_path: Path) -> None
 
 
 def test_a_hard_link_means_a_file_of_the_archive(root: Path) -> None:
-    extract([tar(file("a", b"1"), hardlink("b", "a"))], root, b"etc", Rules())
+    extract([tar(file("a", b"1"), hardlink("b", "a"))], root, b"etc")
 
     assert (root / "etc/a").stat().st_ino == (root / "etc/b").stat().st_ino
     with pytest.raises(InvalidLayerError, match="hard link to 'etc/nowhere', which is not there"):
-        extract([tar(hardlink("c", "nowhere"))], root, b"etc", Rules())
+        extract([tar(hardlink("c", "nowhere"))], root, b"etc")
 
 
 def test_a_broken_archive_is_named(root: Path) -> None:
     with pytest.raises(InvalidLayerError):
-        extract([b"no archive at all" * 100], root, b"etc", Rules())
+        extract([b"no archive at all" * 100], root, b"etc")
 
 
 def test_a_mode_is_never_given_to_what_a_symlink_leads_to(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +147,7 @@ def test_a_mode_is_never_given_to_what_a_symlink_leads_to(root: Path, monkeypatc
     monkeypatch.setattr(os, "mkfifo", swapped)
 
     with suppress(InvalidLayerError, StoreError):
-        extract([tar(Item("p", type="fifo", mode=0o6777))], root, b"", Rules())
+        extract([tar(Item("p", type="fifo", mode=0o6777))], root, b"")
 
     assert stat.S_IMODE(victim.stat().st_mode) == 0o600
 

@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-import msgspec
-
 from headway.errors import ConflictingKindError, NotFoundError
 from headway.layers.applier import unpacking
 from headway.layers.confinement import clamped
@@ -22,29 +20,25 @@ from headway.layers.tar_entry import DIRECTORY, HARDLINK, Entry, refused
 from headway.layers.unpacker import Unpacker
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """How an archive meets what is there.
-
-    Attributes:
-        keep_kinds: Whether a directory may not replace something else, nor something else a directory.
-        owner: Whom everything is given to; None keeps the archive's owners.
-    """
-
-    keep_kinds: bool = False
-    owner: tuple[int, int] | None = None
-
-
-def extract(pieces: Iterable[bytes], root: Path, inside: bytes, rules: Rules) -> None:
+def extract(
+    pieces: Iterable[bytes],
+    root: Path,
+    inside: bytes,
+    *,
+    keep_kinds: bool = False,
+    owner: tuple[int, int] | None = None,
+) -> None:
     """Unpack an archive below a directory of a root file system.
 
     Args:
         pieces: The archive, not compressed.
         root: Directory of the root file system; nobody else removes things in it meanwhile.
         inside: Path of a directory in it, from the root, without symlinks at its end.
-        rules: How it meets what is there.
+        keep_kinds: Whether a directory may not replace something else, nor something else a directory.
+        owner: Whom everything is given to; None keeps the archive's owners.
 
     Raises:
-        ConflictingKindError: `rules` forbid what an entry asks for; what came before it is there.
+        ConflictingKindError: `keep_kinds` forbids what an entry asks for; what came before it is there.
         InvalidLayerError: The archive is broken.
         StoreFullError: No space left.
         StoreError: The disk failed.
@@ -54,8 +48,9 @@ def extract(pieces: Iterable[bytes], root: Path, inside: bytes, rules: Rules) ->
     with unpacking(opened, root) as unpacker, RootfsFiles(root) as files:
         while (entry := reader.next()) is not None:
             if clamped(entry.name):  # the directory itself stays as it is, as in Docker
-                _place(entry, inside, rules)
-                if rules.keep_kinds:
+                _place(entry, inside)
+                entry.uid, entry.gid = owner or (entry.uid, entry.gid)
+                if keep_kinds:
                     _check_kind(entry, files, inside)
                 unpacker.add(entry, reader)
         report = unpacker.finish(reader.entries)
@@ -64,13 +59,11 @@ def extract(pieces: Iterable[bytes], root: Path, inside: bytes, rules: Rules) ->
         raise refused(os.fsencode(link), f"it is a hard link to {target!r}, which is not there")
 
 
-def _place(entry: Entry, inside: bytes, rules: Rules) -> None:
+def _place(entry: Entry, inside: bytes) -> None:
     """Move an entry, and what a hard link means, below the directory that is unpacked into."""
     entry.name = inside + b"/" + clamped(entry.name)
     if entry.kind == HARDLINK:
         entry.linkname = inside + b"/" + clamped(entry.linkname)
-    if rules.owner is not None:
-        entry.uid, entry.gid = rules.owner
 
 
 def _check_kind(entry: Entry, files: RootfsFiles, inside: bytes) -> None:

@@ -14,7 +14,7 @@ from headway.interfaces.files import TarSource
 from headway.layers.changes_tar import changes_archive
 from headway.layers.compression import expand
 from headway.layers.confinement import Root, clamped
-from headway.layers.extraction import Rules, extract
+from headway.layers.extraction import extract
 from headway.layers.made_directories import DEFAULT_MODE
 from headway.layers.metadata import change_mode
 from headway.layers.rootfs_files import RootfsFiles
@@ -73,7 +73,7 @@ class RootfsAccess:
                 found = files.stat(found.link_target)
         if not stat.S_ISDIR(found.mode):
             raise NotADirectoryPathError
-        extract(expand(source, lambda _: None), root, inside, Rules(keep_kinds=keep_kinds, owner=owner))
+        extract(expand(source, lambda _: None), root, inside, keep_kinds=keep_kinds, owner=owner)
 
 
 def _make(parent: int, name: bytes, path: bytes) -> None:
