@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from headway.errors import InvalidPathError, NotFoundError
+from headway.errors import InvalidPathError, NotFoundError, StoreError
+from headway.interfaces.files import Pieces
+from headway.layers.file_access import RootfsAccess
 from headway.layers.rootfs_files import RootfsFiles
 
 
@@ -28,6 +30,24 @@ def files(tmp_path: Path) -> Iterator[RootfsFiles]:
     (tmp_path / "etc/passwd").write_text("outside")
     with RootfsFiles(root) as opened:
         yield opened
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda access, root: access.stat(root, "/"),
+        lambda access, root: next(access.archive(root, "/")),
+        lambda access, root: access.make_directory(root, "/d"),
+        lambda access, root: access.extract(root, "/", Pieces([b""])),
+        lambda access, root: next(access.changes(root, [])),
+    ],
+    ids=["stat", "archive", "make_directory", "extract", "changes"],
+)
+def test_a_root_that_somebody_has_removed_is_no_bug(
+    tmp_path: Path, call: Callable[[RootfsAccess, Path], object]
+) -> None:
+    with pytest.raises(StoreError, match="merged: No such file"):
+        call(RootfsAccess(), tmp_path / "merged")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from headway.interfaces.files import TarSource
 from headway.layers.changes_tar import changes_archive
 from headway.layers.compression import expand
 from headway.layers.confinement import Root, clamped
+from headway.layers.copying import disk_failures
 from headway.layers.extraction import extract
 from headway.layers.made_directories import DEFAULT_MODE
 from headway.layers.metadata import change_mode
@@ -44,7 +45,8 @@ class RootfsAccess:
         raw = os.fsencode(path)
         if b"\0" in raw:
             raise InvalidPathError(path, "it holds a NUL")
-        opened = Root(root, _make)
+        with disk_failures(str(root)):
+            opened = Root(root, _make)
         try:
             opened.directory(clamped(raw))
         except OSError as error:

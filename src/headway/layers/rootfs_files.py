@@ -17,6 +17,7 @@ from typing import Self
 from headway.container_records import FileStat
 from headway.errors import InvalidPathError, NotFoundError, StoreError
 from headway.layers.confinement import Root, clamped
+from headway.layers.copying import disk_failures
 from headway.layers.tar_writer import Member
 from headway.layers.tree_members import members
 
@@ -29,11 +30,15 @@ class RootfsFiles:
 
     Args:
         root: Its directory.
+
+    Raises:
+        StoreError: It is not there.
     """
 
     def __init__(self, root: Path) -> None:
         self._path = root
-        self._root = Root(root, _make_nothing)
+        with disk_failures(str(root)):
+            self._root = Root(root, _make_nothing)
 
     def __enter__(self) -> Self:
         return self
