@@ -18,11 +18,10 @@ T = TypeVar("T")
 What = Literal["manifest", "blob"]
 SICK_SECONDS = 60.0
 MAX_SICK_SECONDS = 900.0
-_DOUBLINGS = 4  # are more than the longest time; a power of two that grows for ever overflows
 
 
 class _Illness(msgspec.Struct, frozen=True):
-    count: int
+    seconds: float
     until: float
 
 
@@ -41,9 +40,8 @@ class Health:
         before = self._ill.get((host, what))
         if before is not None and now < before.until:
             return  # requests that were under way together fail together, and count once
-        count = before.count if before is not None else 0
-        until = now + min(MAX_SICK_SECONDS, SICK_SECONDS * 2.0**count)
-        self._ill[host, what] = _Illness(min(count + 1, _DOUBLINGS), until)
+        seconds = SICK_SECONDS if before is None else min(MAX_SICK_SECONDS, 2 * before.seconds)
+        self._ill[host, what] = _Illness(seconds, now + seconds)
 
     def worked(self, host: str, what: What) -> None:
         """Report that a host gave what it was asked for."""

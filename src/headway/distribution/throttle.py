@@ -9,7 +9,6 @@ from __future__ import annotations
 
 UNSTATED_SECONDS = 5.0
 MAX_UNSTATED_SECONDS = 60.0
-_DOUBLINGS = 4  # are more than the longest time; a power of two that grows for ever overflows
 
 
 class Throttle:
@@ -17,7 +16,7 @@ class Throttle:
 
     def __init__(self) -> None:
         self._opens: dict[str, float] = {}
-        self._unstated: dict[str, int] = {}
+        self._unstated: dict[str, float] = {}  # how long the last one was
 
     def refused(self, host: str, asked_seconds: float | None, *, now: float) -> float:
         """Report that a registry asked us to wait; return how long nobody may ask it, in seconds.
@@ -34,9 +33,10 @@ class Throttle:
     def _next_unstated(self, host: str, *, now: float) -> float:
         if self.seconds_left(host, now=now) > 0:
             return 0.0  # requests that were under way together are refused together, and count once
-        count = self._unstated.get(host, 0)
-        self._unstated[host] = min(count + 1, _DOUBLINGS)
-        return min(MAX_UNSTATED_SECONDS, UNSTATED_SECONDS * 2.0**count)
+        before = self._unstated.get(host)
+        seconds = UNSTATED_SECONDS if before is None else min(MAX_UNSTATED_SECONDS, 2 * before)
+        self._unstated[host] = seconds
+        return seconds
 
     def answered(self, host: str) -> None:
         """Report that a registry answered; a moment that it named before still holds."""
