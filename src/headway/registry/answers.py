@@ -9,7 +9,7 @@ import msgspec
 
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.skipping import RangeRefusedError
-from headway.errors import InvalidDigestError, MisbehavedError, WebPageError
+from headway.errors import InvalidDigestError, MisbehavedError
 from headway.oci.digest import Digest
 from headway.registry.address import Address, split_url, target_of
 from headway.registry.exchange import Exchange
@@ -111,8 +111,3 @@ def decode_json(data: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(data, type=kind)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-
-
-def captive_portal(endpoint: Endpoint) -> WebPageError:
-    """Return the error for a page where a registry should be."""
-    return WebPageError(endpoint.host)

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.patience import BASE_SECONDS
 from headway.distribution.skipping import RangeRefusedError
-from headway.errors import ChangedMeanwhileError, Fault, HeadwayError, UnreachableError, WrongSizeError
+from headway.errors import ChangedMeanwhileError, Fault, HeadwayError, UnreachableError, WebPageError, WrongSizeError
 from headway.oci.descriptor import Descriptor
 from headway.registry.address import quoted
 from headway.registry.answers import (
-    captive_portal,
     content_range,
     encoded,
     is_encoded,
@@ -87,7 +86,7 @@ class RegistryBlob:
         """Return where the body starts and how long it is, after comparing it with what was asked for."""
         host, size = self._endpoint.host, self._descriptor.size
         if media_type_of(exchange) == "text/html":
-            raise captive_portal(self._endpoint)
+            raise WebPageError(host)
         if self._endpoint.validator not in ("", validator_of(exchange)):
             raise ChangedMeanwhileError(host)
         if exchange.status == 200 and is_encoded(exchange) and exchange.length not in (None, size):

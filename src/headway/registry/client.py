@@ -19,6 +19,7 @@ from headway.errors import (
     DigestMismatchError,
     InvalidDocumentError,
     MisbehavedError,
+    WebPageError,
 )
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
@@ -27,7 +28,7 @@ from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.oci.reference import Reference, is_tag
 from headway.records import RawManifest
 from headway.registry.address import Address, target_of
-from headway.registry.answers import captive_portal, decode_json, digest_header, encoded, is_encoded, media_type_of
+from headway.registry.answers import decode_json, digest_header, encoded, is_encoded, media_type_of
 from headway.registry.auth import Authorizer
 from headway.registry.blob import RegistryBlob
 from headway.registry.credentials import CredentialSource
@@ -93,7 +94,7 @@ class RegistryClient:
             if exchange.status != 200:
                 raise request.failure("registry", endpoint.host)
             if media_type_of(exchange) == "text/html":
-                raise captive_portal(endpoint)
+                raise WebPageError(endpoint.host)
             exchange.finish()
 
     def resolve(self, endpoint: Endpoint, reference: Reference) -> Descriptor:
@@ -130,7 +131,7 @@ class RegistryClient:
                 raise request.failure("manifest", _manifest_name(repository, name))
             media_type = media_type_of(exchange)
             if media_type == "text/html":
-                raise captive_portal(endpoint)
+                raise WebPageError(endpoint.host)
             announced = exchange.length or 0
             data = exchange.read_up_to(MAX_MANIFEST_BYTES + 1) if announced <= MAX_MANIFEST_BYTES else b""
             if max(announced, len(data)) > MAX_MANIFEST_BYTES:

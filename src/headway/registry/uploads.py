@@ -25,13 +25,14 @@ from headway.errors import (
     RejectedError,
     TooLargeError,
     UnreachableError,
+    WebPageError,
 )
 from headway.interfaces.registries import Mount, Piece
 from headway.oci.digest import Digest
 from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.records import RawManifest
 from headway.registry.address import split_url, target_of, with_query
-from headway.registry.answers import captive_portal, digest_header, media_type_of
+from headway.registry.answers import digest_header, media_type_of
 from headway.registry.exchange import Exchange
 from headway.registry.request import Request, Sender
 from headway.registry.sending import Body
@@ -299,7 +300,7 @@ def _check(
     if status in expected and media_type_of(exchange) != "text/html":
         return
     if status in (200, 202) and media_type_of(exchange) == "text/html":
-        raise captive_portal(endpoint)
+        raise WebPageError(endpoint.host)
     if status == 413:
         raise TooLargeError(endpoint.host, size)
     if status == 405:
