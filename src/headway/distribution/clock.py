@@ -17,16 +17,14 @@ AGAIN_SECONDS = 60.0
 SET_SECONDS = 1.0
 
 
-def is_clock_wrong(complaint: Complaint, *, here: float, there: float | None) -> bool:
+def is_clock_wrong(complaint: Complaint, *, here: float, there: float) -> bool:
     """Tell whether our clock is the reason why a certificate seems not to be valid.
 
     Args:
         complaint: What TLS said of the certificate.
         here: Our time, in seconds since the epoch.
-        there: What the server's ``Date`` says, None where it says nothing.
+        there: What the server's ``Date`` says.
     """
-    if there is None:
-        return False
     ahead = here - there
     return ahead < -TOLERANCE_SECONDS if complaint == "not yet valid" else ahead > TOLERANCE_SECONDS
 
