@@ -7,7 +7,6 @@ Rule 2: an answer is checked against what was asked (digest, length, range, cont
 from __future__ import annotations
 
 import re
-import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -75,13 +74,6 @@ class RegistryClient:
         self._http = http
         self._authorizer = Authorizer(http, credentials, offline=offline)
         self._schemes: dict[str, str] = {}
-        self._lock = threading.Lock()
-        self._received = 0
-
-    @property
-    def received_bytes(self) -> int:
-        """How much all manifest requests have received so far, headers included."""
-        return self._received
 
     def check(self, endpoint: Endpoint) -> None:
         """Ask whether the registry is one, and lets us in (distribution-spec, "Determining Support").
@@ -205,11 +197,6 @@ class RegistryClient:
     def scheme_changed(self, endpoint: Endpoint) -> bool:
         """Forget which scheme a host answers to; tell whether another one may be tried."""
         return not _says_how(endpoint) and self._schemes.pop(endpoint.host, None) is not None
-
-    def count(self, received: int) -> None:
-        """Add to `received_bytes`."""
-        with self._lock:
-            self._received += received
 
 
 def _says_how(endpoint: Endpoint) -> bool:

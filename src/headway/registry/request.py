@@ -63,9 +63,6 @@ class Sender(Protocol):
     def scheme_changed(self, endpoint: Endpoint) -> bool:
         """Forget which scheme a host answers to; tell whether another one may be tried."""
 
-    def count(self, received: int) -> None:
-        """Take note of bytes that were received."""
-
 
 class Request:
     """One request to an endpoint, through its challenge, its redirects and its scheme.
@@ -114,7 +111,6 @@ class Request:
         elif error is None and self._exchange is not None and self._exchange.status in _WORKED:
             self.worked()
         self.close()
-        self._client.count(self.received)
 
     def failed(self, error: HeadwayError) -> None:
         """Report what was wrong with an answer, or why there was none."""
