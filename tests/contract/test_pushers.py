@@ -8,8 +8,8 @@ import pytest
 
 from headway.distribution.endpoints import Endpoint
 from headway.errors import MisbehavedError, NotFoundError, RejectedError, TooLargeError
-from headway.registry.client import RegistryClient
 from headway.registry.http import HttpClient
+from headway.registry.request import Sender
 from headway.registry.uploads import RegistryPusher
 from tests.contract.pusher_contract import BLOB, IMAGE, LAYER, MANIFEST, OTHER, PATH, PusherContract, begun, piece
 from tests.fakes.simulated_pushes import SimulatedPusher
@@ -33,7 +33,7 @@ class TestRegistryPusher(PusherContract):
     @pytest.fixture
     def subject(self) -> Iterator[RegistryPusher]:
         http = HttpClient("test")
-        yield RegistryPusher(RegistryClient(http, anonymous))
+        yield RegistryPusher(Sender(http, anonymous))
         http.transport.close()
 
     def test_a_connection_carries_no_more_than_it_may(

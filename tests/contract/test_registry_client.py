@@ -9,6 +9,7 @@ import pytest
 from headway.distribution.endpoints import Endpoint
 from headway.registry.client import RegistryClient
 from headway.registry.http import HttpClient
+from headway.registry.request import Sender
 from tests.contract.registry_contract import IMAGE, LAYER, PATH, SIZE, RegistryContract
 from tests.fakes.simulated_registry import SimulatedRegistry
 from tests.faults.client import anonymous
@@ -29,7 +30,7 @@ class TestRegistryClient(RegistryContract):
     @pytest.fixture
     def subject(self) -> Iterator[RegistryClient]:
         http = HttpClient("test")
-        yield RegistryClient(http, anonymous)
+        yield RegistryClient(Sender(http, anonymous))
         http.transport.close()
 
 

@@ -10,8 +10,8 @@ from headway.distribution.endpoints import Endpoint, InsecureRegistries
 from headway.errors import InvalidFilterError, InvalidReferenceError, MisbehavedError, RequestError, UnavailableError
 from headway.interfaces.registries import SearchIndex
 from headway.records import FoundRepository
-from headway.registry.client import RegistryClient
 from headway.registry.http import HttpClient
+from headway.registry.request import Sender
 from headway.registry.search import SearchClient
 from headway.service.lanes import Lanes
 from headway.service.search import Search, search_endpoint
@@ -48,7 +48,7 @@ def index() -> Iterator[IndexServer]:
 @pytest.fixture
 def over_http() -> Iterator[SearchClient]:
     http = HttpClient("test")
-    yield SearchClient(RegistryClient(http, anonymous))
+    yield SearchClient(Sender(http, anonymous))
     http.transport.close()
 
 

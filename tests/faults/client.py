@@ -16,6 +16,7 @@ from headway.registry.blob import RegistryBlob
 from headway.registry.client import RegistryClient
 from headway.registry.credentials import CredentialSource
 from headway.registry.http import HttpClient
+from headway.registry.request import Sender
 from tests.contract.registry_contract import read_all
 from tests.fakes import images
 from tests.faults.auth import Auth
@@ -46,7 +47,7 @@ class Client:
         credentials: Who we are.
         secure: Whether TLS is demanded.
         scheme: Of the endpoint.
-        hello_seconds: See `RegistryClient`.
+        hello_seconds: See `Sender`.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class Client:
         hello_seconds: float = 3.0,
     ) -> None:
         self.http = HttpClient("test")
-        self.registry = RegistryClient(self.http, credentials, hello_seconds=hello_seconds)
+        self.sender = Sender(self.http, credentials, hello_seconds=hello_seconds)
+        self.registry = RegistryClient(self.sender)
         self.endpoint = Endpoint(host=host, secure=secure, scheme=scheme)
 
     def blob(self, offset: int = 0, end: int = SIZE, *, limit: float = 5.0) -> RegistryBlob:

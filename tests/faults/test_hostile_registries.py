@@ -159,7 +159,7 @@ def test_a_search_that_finds_what_is_nested_for_ever_is_named() -> None:
         world(On(Status(200, body=b'{"results": %s' % DEEP))) as (_, client),
         pytest.raises(MisbehavedError, match="something else"),
     ):
-        SearchClient(client.registry).search(client.endpoint, "alpine", 5)
+        SearchClient(client.sender).search(client.endpoint, "alpine", 5)
 
 
 def test_a_list_of_tags_ends_where_nobody_could_have_so_many() -> None:
@@ -323,7 +323,7 @@ def test_a_web_server_that_refuses_and_hangs_up_has_refused() -> None:
         endpoint = Endpoint(client.endpoint.host, secure=False, scheme="http", blob_path="/file.tar")
 
         with pytest.raises(HeadwayError, match="with status 404"):
-            WebClient(client.registry).open(endpoint, f"http://{endpoint.host}/file.tar")
+            WebClient(client.sender).open(endpoint, f"http://{endpoint.host}/file.tar")
 
 
 # --- what is ours -------------------------------------------------------------------------------------------------

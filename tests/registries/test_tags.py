@@ -11,6 +11,7 @@ from headway.distribution.endpoints import Endpoint
 from headway.errors import HeadwayError, MisbehavedError, NotFoundError
 from headway.registry.client import RegistryClient
 from headway.registry.http import HttpClient
+from headway.registry.request import Sender
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon
@@ -157,7 +158,9 @@ def listed(*pages: Status, prefix: str = "") -> tuple[list[str] | HeadwayError, 
         http = HttpClient("test")
         endpoint = Endpoint(registry.host, secure=False, scheme="http", prefix=prefix)
         try:
-            return RegistryClient(http, anonymous).tags(endpoint, "test/image"), [line.path for line in registry.log]
+            return RegistryClient(Sender(http, anonymous)).tags(endpoint, "test/image"), [
+                line.path for line in registry.log
+            ]
         except HeadwayError as error:
             return error, [line.path for line in registry.log]
         finally:

@@ -16,6 +16,7 @@ from headway.distribution.standing import Standing
 from headway.interfaces.images import HostMemory
 from headway.oci.reference import Reference
 from headway.registry.client import RegistryClient
+from headway.registry.request import Sender
 from headway.service.repository import Repository
 from headway.settings import Settings
 
@@ -66,7 +67,7 @@ def asking(settings: Settings, hosts: HostMemory) -> Iterator[Callable[[Referenc
     """
     remembered = RememberedHosts(hosts)
     http = http_client(settings, standing=Standing(AddressBook(hosts.addresses())))
-    client = RegistryClient(http, credential_source(settings))
+    client = RegistryClient(Sender(http, credential_source(settings)))
     policy = RetryPolicy(ATTEMPTS, 0.0)  # who asks waits for an answer, not for the link
     with tools_over(http.transport, remembered, policy=lambda: policy, clock=time.monotonic) as tools:
         yield lambda reference: Repository(tools, client, remembered, pull_request(settings, reference))

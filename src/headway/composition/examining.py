@@ -17,6 +17,7 @@ from headway.layers.drivers.selection import choose_driver
 from headway.layers.mounts import file_system
 from headway.registry.client import RegistryClient
 from headway.registry.probe import RegistryProbe
+from headway.registry.request import Sender
 from headway.service.doctor import Doctor
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
@@ -31,7 +32,7 @@ def examining(settings: Settings) -> Iterator[tuple[Doctor, Meter]]:
     standing = Standing()
     http = http_client(settings, standing=standing)
     credentials = credential_source(settings)
-    client = RegistryClient(http, credentials)
+    client = RegistryClient(Sender(http, credentials))
     try:
         yield (
             Doctor(

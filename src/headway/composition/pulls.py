@@ -21,6 +21,7 @@ from headway.layers.heaps import share_heaps
 from headway.registry.client import RegistryClient
 from headway.registry.connection import KeptRate
 from headway.registry.names import Resolve
+from headway.registry.request import Sender
 from headway.service.disk_care import DiskCare
 from headway.service.lanes import Lanes
 from headway.service.live_limits import LiveLimits
@@ -85,7 +86,7 @@ async def pulling(
         return None if kept is None else KeptRate(kept, 1 if is_alone else limits.current.max_concurrent_downloads)
 
     http = http_client(settings, standing=standing, resolve=resolve, wall=wall, rate=kept_rate)
-    client = registry or RegistryClient(http, credential_source(settings), clock=clock)
+    client = registry or RegistryClient(Sender(http, credential_source(settings), clock=clock))
     meter = http.transport.meter
     with tools_over(http.transport, stores.hosts, policy=limits.policy, clock=clock) as asking:
         tools = TransferTools(**asdict(asking), registry=client, rate=rate, useful=meter.useful, reused=meter.reused)

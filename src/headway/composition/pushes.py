@@ -19,7 +19,7 @@ from headway.interfaces.packing import Packer
 from headway.interfaces.registries import Pusher
 from headway.layers.layer_tars import StoredLayerTars
 from headway.layers.packing import GzipPacker
-from headway.registry.client import RegistryClient
+from headway.registry.request import Sender
 from headway.registry.uploads import RegistryPusher
 from headway.service.blob_upload import PushTools
 from headway.service.layer_pushes import LayerPushes
@@ -63,7 +63,7 @@ async def pushing(
     hosts = stores.hosts
     standing = Standing(AddressBook(hosts.addresses()), ConnectionLives(hosts.lives(), now=wall()))
     http = http_client(settings, standing=standing, wall=wall)
-    pusher = pusher or RegistryPusher(RegistryClient(http, credential_source(settings), clock=clock))
+    pusher = pusher or RegistryPusher(Sender(http, credential_source(settings), clock=clock))
     with (
         tools_over(http.transport, hosts, policy=limits.policy, clock=clock) as asking,
         closing(GzipPacker(len(os.sched_getaffinity(0)))) as packer,

@@ -15,8 +15,8 @@ from headway.composition.unpacking import apply_apart
 from headway.distribution.endpoints import InsecureRegistries
 from headway.layers.file_access import RootfsAccess
 from headway.oci.platform import Platform
-from headway.registry.client import RegistryClient
 from headway.registry.logins import verify
+from headway.registry.request import Sender
 from headway.registry.search import SearchClient
 from headway.registry.web_files import WebClient
 from headway.service.image_service import ImageService, ImageServiceConfig
@@ -46,13 +46,13 @@ async def image_service(
     root = DataRoot(settings.data_root)
     now = current or (lambda: settings)
     http = http_client(settings)
-    client = RegistryClient(http, credential_source(settings))
+    sender = Sender(http, credential_source(settings))
     config = ImageServiceConfig(
         stores=stores,
         place=root.tmp,
         registry_service=RegistryService(
-            index=SearchClient(client),
-            files=WebClient(client),
+            index=SearchClient(sender),
+            files=WebClient(sender),
             verify=partial(verify, http),
             mirrors_of=lambda domain: now().mirrors_of(domain),
             insecure=lambda: InsecureRegistries(now().insecure_registries),

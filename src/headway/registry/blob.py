@@ -31,7 +31,7 @@ class RegistryBlob:
 
     def __init__(
         self,
-        client: Sender,
+        sender: Sender,
         endpoint: Endpoint,
         repository: str,
         descriptor: Descriptor,
@@ -48,7 +48,7 @@ class RegistryBlob:
             # No If-Range: blobs are named by their content, and another backend's ETag would turn 206 into 200.
             headers["Range"] = f"bytes={offset}-" + (str(end - 1) if end < descriptor.size else "")
         target = quoted(endpoint.blob_path) or f"/v2/{repository}/blobs/{descriptor.digest}"
-        self._request = Request(client, endpoint, repository, "GET", target, headers)
+        self._request = Request(sender, endpoint, repository, "GET", target, headers)
         self._exchange: Exchange | None = None
         self.stall_limit_seconds = BASE_SECONDS["answer"]
 

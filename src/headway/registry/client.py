@@ -7,9 +7,7 @@ Rule 2: an answer is checked against what was asked (digest, length, range, cont
 from __future__ import annotations
 
 import re
-import time
 import urllib.parse
-from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -26,21 +24,14 @@ from headway.oci.manifest import MAX_MANIFEST_BYTES
 from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.oci.reference import Reference, is_tag
 from headway.records import RawManifest
-from headway.registry.address import Address, target_of
+from headway.registry.address import target_of
 from headway.registry.answers import decode_json, digest_header, encoded, is_encoded, media_type_of
-from headway.registry.auth import Authorizer
 from headway.registry.blob import RegistryBlob
-from headway.registry.credentials import CredentialSource
-from headway.registry.exchange import Exchange
-from headway.registry.http import HttpClient
-from headway.registry.record import Record
-from headway.registry.request import Request
-from headway.registry.sending import Body
+from headway.registry.request import Request, Sender
 
 TAGS_AT_ONCE = 1000
 MAX_TAG_PAGES = 1000
 MAX_TAG_LIST_BYTES = 32 << 20
-FALLBACK_HELLO_SECONDS = 3.0
 _LINK = re.compile(r'<([^<>]*)>[^,<>]*;\s*rel\s*=\s*"?next\b')
 
 
@@ -52,28 +43,11 @@ class RegistryClient:
     """Implements `interfaces.Registry` over HTTP.
 
     Args:
-        http: Connections.
-        credentials: Who we are, by host and repository.
-        hello_seconds: How long TLS at an insecure registry may be silent before plain HTTP is tried; twice as long each
-            time that this has turned out too short.
-        offline: See `Authorizer`.
-        clock: Monotonic time, in seconds, by which registries are left alone.
+        sender: Whose connections, logins and memory of hosts are used.
     """
 
-    def __init__(
-        self,
-        http: HttpClient,
-        credentials: CredentialSource,
-        *,
-        hello_seconds: float = FALLBACK_HELLO_SECONDS,
-        offline: bool = False,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._record = Record(http.transport.standing, clock)
-        self.hello_seconds = hello_seconds
-        self._http = http
-        self._authorizer = Authorizer(http, credentials, offline=offline)
-        self._schemes: dict[str, str] = {}
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
 
     def check(self, endpoint: Endpoint) -> None:
         """Ask whether the registry is one, and lets us in (distribution-spec, "Determining Support").
@@ -81,7 +55,7 @@ class RegistryClient:
         Raises:
             RegistryError: It is not, or does not, or cannot be reached.
         """
-        with Request(self, endpoint, "", "GET", "/v2/", {}) as request:
+        with Request(self._sender, endpoint, "", "GET", "/v2/", {}) as request:
             exchange = request.send()
             if exchange.status != 200:
                 raise request.failure("registry", endpoint.host)
@@ -96,7 +70,7 @@ class RegistryClient:
         """
         name = str(reference.digest or reference.tag)
         target = f"/v2/{reference.path}/manifests/{name}"
-        with Request(self, endpoint, reference.path, "HEAD", target, {"Accept": ACCEPTED_MANIFESTS}) as request:
+        with Request(self._sender, endpoint, reference.path, "HEAD", target, {"Accept": ACCEPTED_MANIFESTS}) as request:
             exchange = request.send()
             if exchange.status == 429 or (exchange.status >= 500 and exchange.status != 501):
                 raise request.failure("manifest", _manifest_name(reference.path, name))
@@ -117,7 +91,7 @@ class RegistryClient:
     def _get_manifest(self, endpoint: Endpoint, repository: str, name: str, digest: Digest | None) -> RawManifest:
         """Return what a tag names; or what has `digest`, verified."""
         target = f"/v2/{repository}/manifests/{name}"
-        with Request(self, endpoint, repository, "GET", target, {"Accept": ACCEPTED_MANIFESTS}) as request:
+        with Request(self._sender, endpoint, repository, "GET", target, {"Accept": ACCEPTED_MANIFESTS}) as request:
             exchange = request.send()
             if exchange.status != 200:
                 raise request.failure("manifest", _manifest_name(repository, name))
@@ -137,7 +111,7 @@ class RegistryClient:
 
     def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> RegistryBlob:
         """See `interfaces.Registry.blob`."""
-        return RegistryBlob(self, endpoint, repository, descriptor, offset, end)
+        return RegistryBlob(self._sender, endpoint, repository, descriptor, offset, end)
 
     def tags(self, endpoint: Endpoint, repository: str) -> list[str]:
         """See `interfaces.Registry.tags`."""
@@ -147,7 +121,7 @@ class RegistryClient:
             if target in asked or len(asked) >= MAX_TAG_PAGES or received > MAX_TAG_LIST_BYTES:
                 raise MisbehavedError(endpoint.host, "sends a list of tags that never ends")
             asked.add(target)
-            with Request(self, endpoint, repository, "GET", target, {"Accept": "application/json"}) as request:
+            with Request(self._sender, endpoint, repository, "GET", target, {"Accept": "application/json"}) as request:
                 exchange = request.send()
                 if exchange.status != 200:
                     raise request.failure("repository", repository)
@@ -157,51 +131,6 @@ class RegistryClient:
             tags |= dict.fromkeys(_tags(data, endpoint))
             target = _next_page(endpoint, target, links)
         return list(tags)
-
-    # What a request needs of its client.
-
-    def exchange(
-        self, address: Address, method: str, target: str, headers: Mapping[str, str], body: Body | None = None
-    ) -> Exchange:
-        """Return an exchange with an address."""
-        return self._http.exchange(address, method, target, headers, body)
-
-    @property
-    def record(self) -> Record:
-        """What registries have shown, kept in step by all requests."""
-        return self._record
-
-    @property
-    def authorizer(self) -> Authorizer:
-        """Who answers the registries' challenges."""
-        return self._authorizer
-
-    def schemes(self, endpoint: Endpoint) -> list[str]:
-        """Return the schemes to try, in order: HTTPS first, HTTP behind it only for insecure registries.
-
-        Who allows plain HTTP allows it for what he asks himself: what a host was found to speak then is no reason to
-        ask it so for anybody else, nor when the settings allow it no more.
-        """
-        if _says_how(endpoint):
-            return [endpoint.scheme]
-        if endpoint.secure:
-            return ["https"]
-        known = self._schemes.get(endpoint.host)
-        return [known] if known else ["https", "http"]
-
-    def scheme_worked(self, endpoint: Endpoint, scheme: str) -> None:
-        """Remember which scheme a host answers to."""
-        if not _says_how(endpoint):
-            self._schemes[endpoint.host] = scheme
-
-    def scheme_changed(self, endpoint: Endpoint) -> bool:
-        """Forget which scheme a host answers to; tell whether another one may be tried."""
-        return not _says_how(endpoint) and self._schemes.pop(endpoint.host, None) is not None
-
-
-def _says_how(endpoint: Endpoint) -> bool:
-    """Tell whether a URL says by which scheme to ask; what a registry at the same host speaks is another matter."""
-    return bool(endpoint.blob_path) or endpoint.mirror or endpoint.scheme == "http"
 
 
 def _tags(data: bytes, endpoint: Endpoint) -> list[str]:

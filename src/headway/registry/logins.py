@@ -31,6 +31,7 @@ from headway.registry.credentials import (
     read_auth_file,
 )
 from headway.registry.http import HttpClient
+from headway.registry.request import Sender
 
 
 def verify(http: HttpClient, endpoint: Endpoint, login: Credentials) -> Credentials:
@@ -41,9 +42,9 @@ def verify(http: HttpClient, endpoint: Endpoint, login: Credentials) -> Credenti
         RegistryError: It cannot be asked.
     """
     known = login if login != Credentials() else None
-    client = RegistryClient(http, lambda _: None, offline=True)
-    client.check(msgspec.structs.replace(endpoint, login=known))
-    if token := client.authorizer.identity_token:
+    sender = Sender(http, lambda _: None, offline=True)
+    RegistryClient(sender).check(msgspec.structs.replace(endpoint, login=known))
+    if token := sender.authorizer.identity_token:
         return Credentials(login.username, "", token)
     return login
 

@@ -43,6 +43,40 @@ def has_become_plain(endpoint: Endpoint, error: UnreachableError) -> bool:
     return not endpoint.secure and error.fault is Fault.TLS and not has_two_ports(endpoint)
 
 
+class Schemes:
+    """By which scheme hosts answer, of those that may be asked by plain HTTP.
+
+    Who allows plain HTTP allows it for what he asks himself: what a host was found to speak then is no reason to ask it
+    so for anybody else, nor when the settings allow it no more.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def of(self, endpoint: Endpoint) -> list[str]:
+        """Return the schemes to try, in order: HTTPS first, HTTP behind it only for insecure registries."""
+        if _says_how(endpoint):
+            return [endpoint.scheme]
+        if endpoint.secure:
+            return ["https"]
+        known = self._known.get(endpoint.host)
+        return [known] if known else ["https", "http"]
+
+    def worked(self, endpoint: Endpoint, scheme: str) -> None:
+        """Remember which scheme a host answers to."""
+        if not _says_how(endpoint):
+            self._known[endpoint.host] = scheme
+
+    def changed(self, endpoint: Endpoint) -> bool:
+        """Forget which scheme a host answers to; tell whether another one may be tried."""
+        return not _says_how(endpoint) and self._known.pop(endpoint.host, None) is not None
+
+
+def _says_how(endpoint: Endpoint) -> bool:
+    """Tell whether a URL says by which scheme to ask; what a registry at the same host speaks is another matter."""
+    return bool(endpoint.blob_path) or endpoint.mirror or endpoint.scheme == "http"
+
+
 def is_of_registry(exchange: Exchange) -> bool:
     """Tell whether it is a registry that answers, and not whatever else may be at a port."""
     return exchange.status in _REGISTRYS or media_type_of(exchange) == _JSON

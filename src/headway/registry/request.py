@@ -8,9 +8,9 @@ Rule 3: ``Authorization`` goes to the registry that asked for it and to no host 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Protocol
 
 from headway.distribution.challenge import Access
 from headway.distribution.endpoints import Endpoint
@@ -19,9 +19,12 @@ from headway.errors import HeadwayError, MisbehavedError, UnreachableError
 from headway.registry.address import Address
 from headway.registry.answers import MAX_REDIRECTS, redirected_to
 from headway.registry.auth import Authorizer
+from headway.registry.credentials import CredentialSource
 from headway.registry.exchange import Exchange
 from headway.registry.failures import failure
+from headway.registry.http import HttpClient
 from headway.registry.plain_http import (
+    Schemes,
     has_become_plain,
     has_two_ports,
     is_of_registry,
@@ -32,43 +35,51 @@ from headway.registry.plain_http import (
 from headway.registry.record import Record
 from headway.registry.sending import Body
 
+FALLBACK_HELLO_SECONDS = 3.0
 MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
 _WORKED = {200, 201, 202, 204}
 
 
-class Sender(Protocol):
-    """What a request needs of the client that it belongs to."""
+class Sender:
+    """What the requests of one client share; safe to use from any thread.
 
-    hello_seconds: float
+    Args:
+        http: Connections.
+        credentials: Who we are, by host and repository.
+        hello_seconds: How long TLS at an insecure registry may be silent before plain HTTP is tried; twice as long each
+            time that this has turned out too short.
+        offline: See `Authorizer`.
+        clock: Monotonic time, in seconds, by which registries are left alone.
 
-    @property
-    def record(self) -> Record:
-        """What registries have shown, kept in step by all requests."""
+    Attributes:
+        http: See above.
+        hello_seconds: See above.
+        record: What registries have shown, kept in step by all requests.
+        authorizer: Who answers the registries' challenges.
+        schemes: By which scheme hosts answer.
+    """
 
-    @property
-    def authorizer(self) -> Authorizer:
-        """Who answers the registries' challenges."""
-
-    def exchange(
-        self, address: Address, method: str, target: str, headers: Mapping[str, str], body: Body | None = None
-    ) -> Exchange:
-        """Return an exchange with an address."""
-
-    def schemes(self, endpoint: Endpoint) -> list[str]:
-        """Return the schemes to try, in order."""
-
-    def scheme_worked(self, endpoint: Endpoint, scheme: str) -> None:
-        """Remember which scheme a host answers to."""
-
-    def scheme_changed(self, endpoint: Endpoint) -> bool:
-        """Forget which scheme a host answers to; tell whether another one may be tried."""
+    def __init__(
+        self,
+        http: HttpClient,
+        credentials: CredentialSource,
+        *,
+        hello_seconds: float = FALLBACK_HELLO_SECONDS,
+        offline: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.http = http
+        self.hello_seconds = hello_seconds
+        self.record = Record(http.transport.standing, clock)
+        self.authorizer = Authorizer(http, credentials, offline=offline)
+        self.schemes = Schemes()
 
 
 class Request:
     """One request to an endpoint, through its challenge, its redirects and its scheme.
 
     Args:
-        client: Whose connections, logins and memory of hosts are used.
+        sender: Whose connections, logins and memory of hosts are used.
         endpoint: Whom to ask.
         access: What for; the path of a repository where it is only read.
         method: HTTP method.
@@ -79,7 +90,7 @@ class Request:
 
     def __init__(
         self,
-        client: Sender,
+        sender: Sender,
         endpoint: Endpoint,
         access: Access | str,
         method: str,
@@ -87,7 +98,7 @@ class Request:
         headers: Mapping[str, str],
         body: Body | None = None,
     ) -> None:
-        self._client = client
+        self._sender = sender
         self._endpoint = endpoint
         self._access = Access(access) if isinstance(access, str) else access
         self._body = body
@@ -100,7 +111,7 @@ class Request:
         self._what: What = "blob" if "/blobs/" in target or endpoint.blob_path else "manifest"
         self._connect_seconds = self._hello_seconds = MIRROR_SECONDS if endpoint.mirror else None
         self.received = 0
-        self.limit_seconds = client.record.standing.patience.seconds(endpoint.host, "answer")
+        self.limit_seconds = sender.record.standing.patience.seconds(endpoint.host, "answer")
 
     def __enter__(self) -> Request:
         return self
@@ -115,11 +126,11 @@ class Request:
     def failed(self, error: HeadwayError) -> None:
         """Report what was wrong with an answer, or why there was none."""
         if not self._aborted:  # by ourselves: that says nothing about the registry
-            self._client.record.failed(self._endpoint.host, self._what, error)
+            self._sender.record.failed(self._endpoint.host, self._what, error)
 
     def worked(self) -> None:
         """Report that the answer was what was asked for."""
-        self._client.record.worked(self._endpoint.host, self._what)
+        self._sender.record.worked(self._endpoint.host, self._what)
 
     def send(self) -> Exchange:
         """Return the exchange with whoever answers in the end; its status may be an error's.
@@ -128,34 +139,34 @@ class Request:
             HeldBackError: The registry has asked not to be asked for now.
             RegistryError: Nobody answers, or not as a registry.
         """
-        self._client.record.require_open(self._endpoint.host)
+        self._sender.record.require_open(self._endpoint.host)
         exchange = self._sent()
-        self._client.record.answered(self._endpoint.host, exchange)
+        self._sender.record.answered(self._endpoint.host, exchange)
         return exchange
 
     def _sent(self) -> Exchange:
-        schemes = self._client.schemes(self._endpoint)
+        schemes = self._sender.schemes.of(self._endpoint)
         if len(schemes) > 1:
             return self._sent_by_either()
         try:
             exchange = self._authorized(schemes[0])
         except UnreachableError as error:
-            if not has_become_plain(self._endpoint, error) or not self._client.scheme_changed(self._endpoint):
+            if not has_become_plain(self._endpoint, error) or not self._sender.schemes.changed(self._endpoint):
                 raise
             return self._sent_by_either()
-        if self._is_told(exchange, wants_tls) and self._client.scheme_changed(self._endpoint):
+        if self._is_told(exchange, wants_tls) and self._sender.schemes.changed(self._endpoint):
             return self._sent_by_either()
         return exchange
 
     def _sent_by_either(self) -> Exchange:
-        patience = self._client.record.standing.patience
-        self._hello_seconds = self._client.hello_seconds * patience.factor(self._endpoint.host, "hello")
+        patience = self._sender.record.standing.patience
+        self._hello_seconds = self._sender.hello_seconds * patience.factor(self._endpoint.host, "hello")
         if has_two_ports(self._endpoint):
-            self._connect_seconds = self._client.hello_seconds
+            self._connect_seconds = self._sender.hello_seconds
         try:
             return self._authorized("https")
         except (UnreachableError, MisbehavedError) as error:
-            is_known = self._client.schemes(self._endpoint) == ["https"]
+            is_known = self._sender.schemes.of(self._endpoint) == ["https"]
             if is_known or not may_be_plain(self._endpoint, error, is_connected=self._is_connected):
                 raise
             over_tls = error
@@ -181,31 +192,31 @@ class Request:
         if self._endpoint.blob_path:
             return self._redirected(address, self._headers)
         for _ in range(3):
-            sent = self._client.authorizer.header(self._endpoint, self._access, self._begin)
+            sent = self._sender.authorizer.header(self._endpoint, self._access, self._begin)
             exchange = self._redirected(address, {**self._headers, **({"Authorization": sent} if sent else {})})
             if exchange.status != 401 or exchange.address != address:
                 return exchange
             challenges = exchange.headers.get_all("WWW-Authenticate") or []
-            if not self._client.authorizer.challenged(self._endpoint, self._access, challenges, sent):
+            if not self._sender.authorizer.challenged(self._endpoint, self._access, challenges, sent):
                 break
             exchange.finish()
-        raise self._client.authorizer.refused(self._endpoint, self._access)
+        raise self._sender.authorizer.refused(self._endpoint, self._access)
 
     def _redirected(self, address: Address, headers: Mapping[str, str]) -> Exchange:
         origin, target = address, self._target
         for _ in range(MAX_REDIRECTS + 1):
             sent = {name: value for name, value in headers.items() if name != "Authorization" or address == origin}
-            exchange = self._begin(self._client.exchange(address, self._method, target, sent, self._body))
+            exchange = self._begin(self._sender.http.exchange(address, self._method, target, sent, self._body))
             exchange.send()
             if address == origin and (address.scheme == "https" or is_of_registry(exchange)):
                 # Where TLS only failed once, what else may answer there is no reason to leave it for good.
-                self._client.scheme_worked(self._endpoint, address.scheme)
+                self._sender.schemes.worked(self._endpoint, address.scheme)
             following = redirected_to(exchange, target)
             if following is None:
                 return exchange
             exchange.finish()
             address, target = following
-            self._client.record.require_open(self._endpoint.host)  # somebody else may have been refused there meanwhile
+            self._sender.record.require_open(self._endpoint.host)  # somebody else may have been refused there meanwhile
         raise MisbehavedError(self._endpoint.host, f"redirects more than {MAX_REDIRECTS} times")
 
     def _begin(self, exchange: Exchange) -> Exchange:

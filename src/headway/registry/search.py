@@ -31,17 +31,17 @@ class SearchClient:
     """Implements `interfaces.SearchIndex` over HTTP.
 
     Args:
-        client: Whose connections, logins and memory of hosts are used.
+        sender: Whose connections, logins and memory of hosts are used.
     """
 
-    def __init__(self, client: Sender) -> None:
-        self._client = client
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
 
     def search(self, endpoint: Endpoint, term: str, limit: int) -> list[FoundRepository]:
         """See `interfaces.SearchIndex.search`."""
         query = urllib.parse.urlencode({"q": term, "n": limit})
         with Request(
-            self._client, endpoint, "", "GET", f"/v1/search?{query}", {"Accept": "application/json"}
+            self._sender, endpoint, "", "GET", f"/v1/search?{query}", {"Accept": "application/json"}
         ) as request:
             exchange = request.send()
             if exchange.status in (429, 403) or exchange.status >= 500:

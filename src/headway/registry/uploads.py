@@ -47,16 +47,16 @@ class RegistryPusher:
     """Implements `interfaces.Pusher` over HTTP.
 
     Args:
-        client: Whose connections, logins and memory of hosts are used.
+        sender: Whose connections, logins and memory of hosts are used.
     """
 
-    def __init__(self, client: Sender) -> None:
-        self._client = client
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
 
     def blob_size(self, endpoint: Endpoint, repository: str, digest: Digest) -> int | None:
         """See `interfaces.Pusher.blob_size`."""
         access = Access(repository, push=True)
-        with Request(self._client, endpoint, access, "HEAD", f"/v2/{repository}/blobs/{digest}", {}) as request:
+        with Request(self._sender, endpoint, access, "HEAD", f"/v2/{repository}/blobs/{digest}", {}) as request:
             exchange = request.send()
             if exchange.status == 404:
                 return None
@@ -68,7 +68,7 @@ class RegistryPusher:
         """See `interfaces.Pusher.has_manifest`."""
         access, headers = Access(repository, push=True), {"Accept": ACCEPTED_MANIFESTS}
         with Request(
-            self._client, endpoint, access, "HEAD", f"/v2/{repository}/manifests/{digest}", headers
+            self._sender, endpoint, access, "HEAD", f"/v2/{repository}/manifests/{digest}", headers
         ) as request:
             exchange = request.send()
             if exchange.status == 404:
@@ -78,13 +78,13 @@ class RegistryPusher:
 
     def session(self, endpoint: Endpoint, repository: str) -> RegistryUpload:
         """See `interfaces.Pusher.session`."""
-        return RegistryUpload(self._client, endpoint, repository)
+        return RegistryUpload(self._sender, endpoint, repository)
 
     def put_manifest(self, endpoint: Endpoint, repository: str, name: str, manifest: RawManifest) -> None:
         """See `interfaces.Pusher.put_manifest`."""
         access, headers = Access(repository, push=True), {"Content-Type": manifest.media_type}
         target = f"/v2/{repository}/manifests/{name}"
-        with Request(self._client, endpoint, access, "PUT", target, headers, Body.of(manifest.data)) as request:
+        with Request(self._sender, endpoint, access, "PUT", target, headers, Body.of(manifest.data)) as request:
             exchange = request.send()
             _check(
                 request,
@@ -118,8 +118,8 @@ class _Place(msgspec.Struct, frozen=True):
 class RegistryUpload:
     """Implements `interfaces.UploadSession`."""
 
-    def __init__(self, client: Sender, endpoint: Endpoint, repository: str) -> None:
-        self._client = client
+    def __init__(self, sender: Sender, endpoint: Endpoint, repository: str) -> None:
+        self._sender = sender
         self._endpoint = endpoint
         self._repository = repository
         self._place: _Place | None = None
@@ -136,7 +136,7 @@ class RegistryUpload:
             source = mount.source
             target += "?" + urllib.parse.urlencode({"mount": mount.digest, "from": source}, safe="/:")
         access = Access(self._repository, push=True, source=source)
-        with self._take_charge_of(Request(self._client, self._endpoint, access, "POST", target, {})) as request:
+        with self._take_charge_of(Request(self._sender, self._endpoint, access, "POST", target, {})) as request:
             exchange = request.send()
             expected = {201, 202} if mount is not None else {202}
             _check(request, exchange, self._endpoint, self._repository, expected, what="repository", whole="an upload")
@@ -230,7 +230,7 @@ class RegistryUpload:
         target, endpoint = target or place.target, place.endpoint
         if endpoint != self._endpoint:  # a login does not go there, as where a blob's own URL is asked
             endpoint = msgspec.structs.replace(endpoint, blob_path=target)
-        return Request(self._client, endpoint, access, method, target, headers, body)
+        return Request(self._sender, endpoint, access, method, target, headers, body)
 
     def _require_place(self) -> _Place:
         if self._place is None:

@@ -19,21 +19,21 @@ class WebClient:
     """Implements `interfaces.registries.WebFiles` over HTTP.
 
     Args:
-        client: Whose connections and memory of hosts are used.
+        sender: Whose connections and memory of hosts are used.
     """
 
-    def __init__(self, client: Sender) -> None:
-        self._client = client
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
 
     def look(self, endpoint: Endpoint) -> WebFile | None:
         """Return what the server says of a file; None where it says nothing to a HEAD."""
-        with Request(self._client, endpoint, "", "HEAD", endpoint.blob_path, {}) as request:
+        with Request(self._sender, endpoint, "", "HEAD", endpoint.blob_path, {}) as request:
             exchange = request.send()
             return WebFile(exchange.length, validator_of(exchange)) if exchange.status == 200 else None
 
     def open(self, endpoint: Endpoint, url: str) -> WebStream:
         """Return the file, once its headers are here."""
-        request = Request(self._client, endpoint, "", "GET", endpoint.blob_path, {})
+        request = Request(self._sender, endpoint, "", "GET", endpoint.blob_path, {})
         with ExitStack() as closing:
             closing.callback(request.close)
             exchange = request.send()
