@@ -33,8 +33,20 @@ async def test_what_fails_fails_for_all_who_wait_and_for_nobody_else(error: Exce
         failed = [flights.join("a", fail, ignore), flights.join("a", fail, ignore)]
         outcomes = await asyncio.gather(*failed, flights.join("b", work, ignore), return_exceptions=True)
 
-        assert outcomes == [error, error, "done"]
-        assert await flights.join("a", work, ignore) == "done"
+        assert outcomes == [error, error, ("done", True)]
+        assert await flights.join("a", work, ignore) == ("done", True)
+
+
+async def test_of_all_who_wait_the_first_one_began_it() -> None:
+    async def work(_: Report) -> str:
+        await asyncio.sleep(0)
+        return "done"
+
+    async with asyncio.TaskGroup() as group:
+        flights: SingleFlight[str, str] = SingleFlight(group)
+        outcomes = await asyncio.gather(*(flights.join("a", work, ignore) for _ in range(3)))
+
+    assert outcomes == [("done", True), ("done", False), ("done", False)]
 
 
 async def test_who_joins_what_is_ending_gets_it_afresh() -> None:
@@ -60,7 +72,7 @@ async def test_who_joins_what_is_ending_gets_it_afresh() -> None:
         leaving.cancel()
         await asyncio.sleep(0)
 
-        assert await flights.join("a", work, ignore) == "done"
+        assert await flights.join("a", work, ignore) == ("done", True)
     assert begun == ["first", "second"]
 
 
@@ -136,5 +148,5 @@ async def test_what_failed_in_anothers_way_is_tried_in_ones_own() -> None:
             return_exceptions=True,
         )
 
-    assert list(outcomes) == [refused, refused, "done"]
+    assert list(outcomes) == [refused, refused, ("done", True)]
     assert begun == ["theirs", "own"]

@@ -116,20 +116,16 @@ class LayerPushes:
             NoRecipeError: It is not there, and its bytes cannot be made.
             HeadwayError: It could not be brought.
         """
-        has_begun = False
 
         async def start(report: Listener) -> PushedBlob:
-            nonlocal has_begun
-            has_begun = True
-            return await _LayerPush(self._tools, self._stores, self._contents, target, layer, ask, report).run(
-                self._slots
-            )
+            work = _LayerPush(self._tools, self._stores, self._contents, target, layer, ask, report)
+            return await work.run(self._slots)
 
         key = (target.endpoint.host, target.repository, layer.diff_id)
         while True:
-            pushed = await self._flights.join(key, start, listener, way=(target, layer.own))
+            pushed, begins = await self._flights.join(key, start, listener, way=(target, layer.own))
             # Another image's manifest may name what this one's may not, or leave the layer where it is.
-            if has_begun or (pushed.how is not PushPhase.SKIPPED and layer.may_be(pushed.digest)):
+            if begins or (pushed.how is not PushPhase.SKIPPED and layer.may_be(pushed.digest)):
                 return pushed
 
 

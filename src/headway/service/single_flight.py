@@ -50,8 +50,8 @@ class SingleFlight(Generic[R, E]):
 
     async def join(
         self, key: Hashable, start: Callable[[Listener[E]], Awaitable[R]], listener: Listener[E], *, way: object = None
-    ) -> R:
-        """Return what the work for `key` gives, starting it where it is not under way.
+    ) -> tuple[R, bool]:
+        """Return what the work for `key` gives, starting it where it is not under way, and whether that was so.
 
         Args:
             key: What the work is for.
@@ -65,13 +65,14 @@ class SingleFlight(Generic[R, E]):
         while True:
             while (flight := self._flights.get(key)) is not None and flight.leaving and flight.task is not None:
                 await asyncio.wait({flight.task})
+            begins = flight is None
             if flight is None:
                 flight = self._begin(key, start, way)
             flight.listeners.append(listener)
             if flight.last is not None:
                 listener(flight.last)
             try:
-                return await self._wait(flight, listener)
+                return await self._wait(flight, listener), begins
             except Exception:
                 if flight.way == way:
                     raise

@@ -12,7 +12,7 @@ Rule 4: a pair (diff ID, blob digest) is recorded only where both were computed 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import Future as Verdict
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -121,7 +121,9 @@ class Transfers:
         def tell(progress: LayerProgress) -> None:
             listener(_of(descriptor, progress))
 
-        return await _joined(self._layer_flights, diff_id, bring, tell, way=(descriptor.digest, tuple(sources)))
+        way = descriptor.digest, tuple(sources)
+        cost, begins = await self._layer_flights.join(diff_id, bring, tell, way=way)
+        return _charged(cost, begins=begins)
 
     async def blob(self, descriptor: Descriptor, sources: Sequence[Source], listener: Listener) -> Cost:
         """Bring a blob into the blob store; nothing happens where it is there already.
@@ -129,13 +131,12 @@ class Transfers:
         Raises:
             HeadwayError: It could not be brought; what arrived is kept.
         """
-        return await _joined(
-            self._blob_flights,
-            descriptor.digest,
-            lambda report: self._bring_blob(descriptor, sources, report),
-            listener,
-            way=tuple(sources),
-        )
+
+        async def bring(report: Listener) -> Cost:
+            return await self._bring_blob(descriptor, sources, report)
+
+        cost, begins = await self._blob_flights.join(descriptor.digest, bring, listener, way=tuple(sources))
+        return _charged(cost, begins=begins)
 
     async def _bring_blob(self, descriptor: Descriptor, sources: Sequence[Source], report: Listener) -> Cost:
         disk = self._tools.lanes.disk
@@ -261,24 +262,9 @@ def _comes_alone(layer: Descriptor) -> bool:
     return has_wide_window(layer.media_type) and layer.size >= ONE_AFTER_ANOTHER
 
 
-async def _joined(
-    flights: SingleFlight[Cost, LayerProgress],
-    key: Hashable,
-    start: Callable[[Listener], Awaitable[Cost]],
-    listener: Listener,
-    *,
-    way: object,
-) -> Cost:
-    """Join a transfer and return its cost; who began it is charged for what crossed, and nobody a second time."""
-    has_begun = False
-
-    async def begin(report: Listener) -> Cost:
-        nonlocal has_begun
-        has_begun = True
-        return await start(report)
-
-    cost = await flights.join(key, begin, listener, way=way)
-    return cost if has_begun else Cost(kept=cost.kept)
+def _charged(cost: Cost, *, begins: bool) -> Cost:
+    """Return what a transfer costs one who waits for it: who began it is charged for what crossed, and nobody else."""
+    return cost if begins else Cost(kept=cost.kept)
 
 
 def _of(descriptor: Descriptor, progress: LayerProgress) -> LayerProgress:
