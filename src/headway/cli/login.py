@@ -10,8 +10,8 @@ from headway.cli.failures import DONE
 from headway.cli.session import registry_settings_of, say
 from headway.composition.network import http_client, login_file
 from headway.distribution.credentials import Credentials
-from headway.distribution.endpoints import InsecureRegistries
-from headway.distribution.login_server import login_endpoint, registry_host
+from headway.distribution.endpoints import InsecureRegistries, own_endpoint
+from headway.distribution.login_server import registry_host
 from headway.errors import InvalidSettingError
 from headway.registry.logins import verify
 from headway.wire import as_text
@@ -25,7 +25,7 @@ def login(options: Namespace) -> int:
         # Accepted by the parser only so that no message repeats it.
         raise InvalidSettingError("a password on the command line can be seen by everybody: use --password-stdin")
     username, password = _ask(options.username, from_stdin=options.password_stdin)
-    endpoint = login_endpoint(host, InsecureRegistries(settings.insecure_registries))
+    endpoint = own_endpoint(host, InsecureRegistries(settings.insecure_registries))
     file = login_file(settings)
     http = http_client(settings)
     try:

@@ -135,21 +135,29 @@ def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
     )
 
 
+def own_endpoint(domain: str, insecure: InsecureRegistries, login: Credentials | None = None) -> Endpoint:
+    """Return the endpoint of a registry itself, which no mirror stands in for.
+
+    Raises:
+        InvalidReferenceError: Its port is none.
+    """
+    if not has_valid_port(domain):
+        raise InvalidReferenceError(f"{domain}: invalid port")
+    if domain == DOCKER_HUB:
+        return Endpoint(DOCKER_HUB_HOST, login=login)
+    return Endpoint(domain, secure=domain not in insecure, login=login)
+
+
 def endpoints_for(
     domain: str, mirrors: Sequence[str], insecure: InsecureRegistries, login: Credentials | None = None
 ) -> list[Endpoint]:
     """Return where to ask for repositories of `domain`, first choice first; `login` is shown to no mirror.
 
     Raises:
-        InvalidReferenceError: Its port is none.
+        InvalidReferenceError: See `own_endpoint`.
         InvalidSettingError: See `mirror_endpoint`.
     """
-    if not has_valid_port(domain):
-        raise InvalidReferenceError(f"{domain}: invalid port")
-    if domain == DOCKER_HUB:
-        own = Endpoint(DOCKER_HUB_HOST, login=login)
-    else:
-        own = Endpoint(domain, secure=domain not in insecure, login=login)
+    own = own_endpoint(domain, insecure, login)
     return [*(mirror_endpoint(url, insecure) for url in mirrors), own]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headway.distribution.endpoints import DOCKER_HUB_HOST, Endpoint, InsecureRegistries, has_valid_port
+from headway.distribution.endpoints import DOCKER_HUB_HOST, has_valid_port
 from headway.errors import InvalidSettingError
 from headway.oci.reference import DOCKER_HUB
 
@@ -21,8 +21,3 @@ def registry_host(server: str | None) -> str:
     if not host or any(character in host for character in "@?# ") or not has_valid_port(host):
         raise InvalidSettingError("write the registry as host[:port]")
     return DOCKER_HUB if host in _HUB_NAMES else host
-
-
-def login_endpoint(host: str, insecure: InsecureRegistries) -> Endpoint:
-    """Return where a login at a registry is shown; mirrors are not asked."""
-    return Endpoint(DOCKER_HUB_HOST) if host == DOCKER_HUB else Endpoint(host, secure=host not in insecure)

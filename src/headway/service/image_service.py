@@ -18,7 +18,7 @@ import msgspec
 
 from headway.container_records import ContainerRecord
 from headway.distribution.credentials import Credentials
-from headway.distribution.login_server import login_endpoint
+from headway.distribution.endpoints import own_endpoint
 from headway.distribution.transfer_limits import TransferLimits
 from headway.distribution.web_file import web_endpoint
 from headway.errors import OutOfOrderError
@@ -420,7 +420,7 @@ class ImageService:
             RegistryError: It cannot be asked.
         """
         service = self._config.registry_service
-        endpoint = login_endpoint(host, service.insecure())
+        endpoint = own_endpoint(host, service.insecure())
         return await self._pulls.tools.lanes.abandonable(partial(service.verify, endpoint, login))
 
     def update_config(

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import msgspec
 
 from headway.distribution.credentials import Credentials
-from headway.distribution.endpoints import InsecureRegistries, endpoints_for
+from headway.distribution.endpoints import InsecureRegistries, own_endpoint
 from headway.errors import HeadwayError, NotFoundError, PushIncompleteError
 from headway.interfaces.garbage import Lease
 from headway.interfaces.registries import Meter
@@ -141,7 +141,7 @@ class _Push:
         self._request = request
         self._reference = reference = request.reference
         self._report_to = report
-        endpoint = endpoints_for(reference.domain, (), request.insecure, request.login)[-1]
+        endpoint = own_endpoint(reference.domain, request.insecure, request.login)
         self._asker = Asker(pusher.tools, pusher.stores.hosts, [endpoint], name=reference.familiar, report=report)
         self._target = Target(endpoint, reference.path, reference.repository)
         self._documents = PushDocuments(pusher.stores, reference)
