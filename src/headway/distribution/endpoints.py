@@ -18,6 +18,8 @@ from headway.errors import InvalidReferenceError, InvalidSettingError
 from headway.oci.reference import DOCKER_HUB
 
 DOCKER_HUB_HOST = "registry-1.docker.io"
+DOCKER_HUB_NAMES = ("index.docker.io", DOCKER_HUB, DOCKER_HUB_HOST)
+"""What logins call Docker Hub."""
 MAX_URLS = 8
 
 

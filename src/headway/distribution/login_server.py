@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from headway.distribution.endpoints import DOCKER_HUB_HOST, has_valid_port
+from headway.distribution.endpoints import DOCKER_HUB_NAMES, has_valid_port
 from headway.errors import InvalidSettingError
 from headway.oci.reference import DOCKER_HUB
-
-_HUB_NAMES = (DOCKER_HUB, "index.docker.io", DOCKER_HUB_HOST)
 
 
 def registry_host(server: str | None) -> str:
@@ -20,4 +18,4 @@ def registry_host(server: str | None) -> str:
     host = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
     if not host or any(character in host for character in "@?# ") or not has_valid_port(host):
         raise InvalidSettingError("write the registry as host[:port]")
-    return DOCKER_HUB if host in _HUB_NAMES else host
+    return DOCKER_HUB if host in DOCKER_HUB_NAMES else host

@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headway.distribution.credentials import Credentials
-from headway.distribution.endpoints import DOCKER_HUB_HOST
+from headway.distribution.endpoints import DOCKER_HUB_NAMES
 from headway.errors import InvalidSettingError
 from headway.registry.credential_helpers import CredentialHelper, SilentHelperError
 from headway.wire import as_text
 
 HUB_KEY = "https://index.docker.io/v1/"
 """How Docker calls Docker Hub in its files and to its helpers."""
-_HUB_HOSTS = ("index.docker.io", "docker.io", DOCKER_HUB_HOST)
 SILENT_SECONDS = 300.0
 log = logging.getLogger(__name__)
 _TOKEN_USER = "<token>"  # noqa: S105  # a helper's word for: what follows is an identity token
@@ -121,21 +120,21 @@ class AuthFiles:
 
     @staticmethod
     def _login(helper: CredentialHelper, host: str) -> Credentials | None:
-        for key in (HUB_KEY, *_HUB_HOSTS) if host in _HUB_HOSTS else (host, f"https://{host}"):
+        for key in keys_of(host) if host in DOCKER_HUB_NAMES else (host, f"https://{host}"):
             if (answer := helper.get(key)) is not None:
                 user, secret = answer
                 return Credentials("", "", secret) if user == _TOKEN_USER else Credentials(user, secret)
         return None
 
 
-def auth_key(host: str) -> str:
-    """Return the name that Docker saves a registry's login by."""
-    return HUB_KEY if host in _HUB_HOSTS else host
+def keys_of(host: str) -> Sequence[str]:
+    """Return every key that the login of the registry `host` is known by; the first is what Docker saves it by."""
+    return (HUB_KEY, *names_of(host)) if host in DOCKER_HUB_NAMES else (host,)
 
 
 def names_of(host: str) -> Sequence[str]:
     """Return every name of the registry that `host` is one of."""
-    return _HUB_HOSTS if host in _HUB_HOSTS else (host,)
+    return DOCKER_HUB_NAMES if host in DOCKER_HUB_NAMES else (host,)
 
 
 def host_of(key: str) -> str:
@@ -169,7 +168,7 @@ def helper_for(document: Mapping[str, object], host: str) -> str | None:
     """Return the name of the credential helper that an auth file puts in charge of a host."""
     helpers = document.get("credHelpers")
     if isinstance(helpers, dict):
-        for key in (HUB_KEY, *names_of(host)) if host in _HUB_HOSTS else (host,):
+        for key in keys_of(host):
             if isinstance(name := helpers.get(key), str) and name:
                 return name
     store = document.get("credsStore")

@@ -22,11 +22,10 @@ from headway.errors import InvalidSettingError
 from headway.registry.client import RegistryClient
 from headway.registry.credential_helpers import CredentialHelper
 from headway.registry.credentials import (
-    HUB_KEY,
-    auth_key,
     entries_of,
     helper_for,
     host_of,
+    keys_of,
     names_of,
     read_auth_file,
 )
@@ -72,7 +71,7 @@ class LoginFile:
             InvalidSettingError: The file or the helper cannot.
         """
         document = read_auth_file(self.path)
-        key = auth_key(host)
+        key = keys_of(host)[0]
         entry: dict[str, str] = {}
         if name := helper_for(document, host):
             token = credentials.identity_token
@@ -98,7 +97,7 @@ class LoginFile:
         known = bool(keys)
         if name := helper_for(document, host):
             helper = self._helper(name)
-            for key in (HUB_KEY, *names) if auth_key(host) == HUB_KEY else names:
+            for key in keys_of(host):
                 if helper.get(key) is not None:
                     known = True
                     helper.erase(key)
