@@ -197,6 +197,15 @@ def test_a_logout_takes_every_name_of_docker_hub_and_leaves_repositories(tmp_pat
     assert list(json.loads(file.path.read_text())["auths"]) == ["docker.io/team", "a.example"]
 
 
+def test_a_logout_takes_from_a_helper_what_a_pull_would_find_there(tmp_path: Path) -> None:
+    shelf = Shelf("all", {"a.example": ("u", "p"), "https://a.example": ("u", "p"), "b.example": ("u", "p")})
+    path = write(tmp_path / "config.json", {"credsStore": "all"})
+
+    assert LoginFile(path, lambda _: shelf).remove("a.example")
+    assert AuthFiles([path], lambda _: shelf)("a.example") is None
+    assert list(shelf.kept) == ["b.example"]
+
+
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 

@@ -120,7 +120,7 @@ class AuthFiles:
 
     @staticmethod
     def _login(helper: CredentialHelper, host: str) -> Credentials | None:
-        for key in keys_of(host) if host in DOCKER_HUB_NAMES else (host, f"https://{host}"):
+        for key in keys_of(host):
             if (answer := helper.get(key)) is not None:
                 user, secret = answer
                 return Credentials("", "", secret) if user == _TOKEN_USER else Credentials(user, secret)
@@ -129,7 +129,7 @@ class AuthFiles:
 
 def keys_of(host: str) -> Sequence[str]:
     """Return every key that the login of the registry `host` is known by; the first is what Docker saves it by."""
-    return (HUB_KEY, *names_of(host)) if host in DOCKER_HUB_NAMES else (host,)
+    return (HUB_KEY, *names_of(host)) if host in DOCKER_HUB_NAMES else (host, f"https://{host}")
 
 
 def names_of(host: str) -> Sequence[str]:
