@@ -7,10 +7,10 @@ import pytest
 from headway.distribution.endpoints import (
     Endpoint,
     InsecureRegistries,
-    bare_host,
     endpoints_for,
     foreign_endpoints,
     mirror_endpoint,
+    split_port,
 )
 from headway.errors import InvalidReferenceError, InvalidSettingError
 
@@ -18,18 +18,19 @@ HUB = Endpoint(host="registry-1.docker.io")
 
 
 @pytest.mark.parametrize(
-    ("host", "name"),
+    ("text", "host", "port"),
     [
-        ("example.com", "example.com"),
-        ("example.com:5000", "example.com"),
-        ("10.0.0.1:5000", "10.0.0.1"),
-        ("[::1]:5000", "::1"),
-        ("[::1]", "::1"),
-        ("host:", "host:"),
+        ("example.com", "example.com", ""),
+        ("example.com:5000", "example.com", "5000"),
+        ("10.0.0.1:5000", "10.0.0.1", "5000"),
+        ("[::1]:5000", "::1", "5000"),
+        ("[::1]", "::1", ""),
+        ("::1", "::1", ""),
+        ("host:", "host", ""),
     ],
 )
-def test_a_port_and_brackets_are_not_the_host(host: str, name: str) -> None:
-    assert bare_host(host) == name
+def test_a_port_and_brackets_are_not_the_host(text: str, host: str, port: str) -> None:
+    assert split_port(text) == (host, port)
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import msgspec
 
 from headway.distribution.credentials import Credentials
-from headway.distribution.proxies import MAX_PORT
 from headway.errors import InvalidReferenceError, InvalidSettingError
 from headway.oci.reference import DOCKER_HUB
 
 DOCKER_HUB_HOST = "registry-1.docker.io"
 DOCKER_HUB_NAMES = ("index.docker.io", DOCKER_HUB, DOCKER_HUB_HOST)
 """What logins call Docker Hub."""
+MAX_PORT = 65535
 MAX_URLS = 8
 
 
@@ -81,7 +81,7 @@ class InsecureRegistries:
                 f"insecure registry {entry!r} must be host[:port] or a CIDR block, without a scheme"
             )
         if "/" not in entry:
-            self._hosts.add((bare_host(entry) if entry.endswith("]") else entry).lower())
+            self._hosts.add((split_port(entry)[0] if entry.endswith("]") else entry).lower())
             return
         try:
             self._networks.append(ipaddress.ip_network(entry, strict=False))
@@ -90,7 +90,7 @@ class InsecureRegistries:
 
     def __contains__(self, host: str) -> bool:
         """Tell whether ``host[:port]`` is insecure; a CIDR block matches literal addresses, names are not looked up."""
-        name = bare_host(host)
+        name, _ = split_port(host)
         if host.lower() in self._hosts or name.lower() in self._hosts:
             return True
         try:
@@ -100,18 +100,27 @@ class InsecureRegistries:
         return any(address in network for network in self._networks if network.version == address.version)
 
 
-def bare_host(host: str) -> str:
-    """Return ``host[:port]`` without its port and without the brackets of an IPv6 address."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
-
-
 def has_valid_port(host: str) -> bool:
     """Tell whether the port of ``host[:port]`` is one that there can be; names may hold any digits."""
     _, colon, port = host.rpartition("]")[2].rpartition(":")
-    return not colon or (port.isdecimal() and len(port) <= 5 and int(port) <= MAX_PORT)
+    return not colon or is_port(port)
+
+
+def is_port(text: str) -> bool:
+    """Tell whether a text is a port that there can be."""
+    return text.isdecimal() and len(text) <= 5 and int(text) <= MAX_PORT
+
+
+def split_port(text: str) -> tuple[str, str]:
+    """Return host, without brackets, and port of ``host[:port]``, an empty text where it names none.
+
+    A literal IPv6 address without brackets has none.
+    """
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        return host, port.removeprefix(":")
+    host, _, port = text.partition(":")
+    return (text, "") if ":" in port else (host, port)
 
 
 def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:

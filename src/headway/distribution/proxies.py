@@ -13,10 +13,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from headway.distribution.endpoints import MAX_PORT, split_port
 from headway.errors import InvalidSettingError
 
 DEFAULT_PORT = 80
-MAX_PORT = 65535
 _URL = re.compile(
     r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:([^/]*)@)?(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:@\[\]]+))(?::(\d{1,5}))?/?\Z"
 )
@@ -155,20 +155,10 @@ def _covers(entry: str, name: str, address: _Address | None, port: int) -> bool:
             return address is not None and address in ipaddress.ip_network(entry, strict=False)
         except ValueError:
             return False
-    host, wanted_port = _split(entry)
+    host, wanted_port = split_port(entry)
     if not host or (wanted_port and wanted_port != str(port)):
         return False
     if (own := _address(host)) is not None:
         return own == address
     domain = host[1:] if host.startswith("*.") else host
     return name.endswith(domain) if domain.startswith(".") else name == domain or name.endswith(f".{domain}")
-
-
-def _split(entry: str) -> tuple[str, str]:
-    if entry.startswith("["):
-        host, _, port = entry[1:].partition("]")
-        return host, port.removeprefix(":")
-    if entry.count(":") == 1:
-        host, _, port = entry.partition(":")
-        return host, port
-    return entry, ""

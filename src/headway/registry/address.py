@@ -6,9 +6,9 @@ import urllib.parse
 
 import msgspec
 
+from headway.distribution.endpoints import is_port, split_port
 from headway.errors import MisbehavedError
 
-MAX_PORT = 65535
 _SAFE = "/%:@!$&'()*+,;=~?"
 
 
@@ -36,13 +36,8 @@ class Address(msgspec.Struct, frozen=True):
         Raises:
             MisbehavedError: The port is not one.
         """
-        host, port = authority, ""
-        if authority.startswith("["):
-            host, _, port = authority[1:].partition("]")
-            port = port.removeprefix(":")
-        elif authority.count(":") == 1:
-            host, _, port = authority.partition(":")
-        if port and not (port.isdecimal() and len(port) <= 5 and int(port) <= MAX_PORT):
+        host, port = split_port(authority)
+        if port and not is_port(port):
             raise MisbehavedError(authority, "not a host and port")
         return cls(scheme, host, int(port) if port else (443 if scheme == "https" else 80), verify, registry)
 
