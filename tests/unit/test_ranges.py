@@ -95,6 +95,7 @@ def test_a_blob_is_complete_when_it_has_no_gaps(
     pairs: list[tuple[int, int]], size: int, gaps: list[tuple[int, int]]
 ) -> None:
     assert list(Ranges(pairs).gaps(size)) == gaps
+    assert Ranges(pairs).covers(size) is not bool(gaps)
 
 
 def test_pieces_that_touch_become_one() -> None:

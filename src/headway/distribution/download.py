@@ -174,7 +174,7 @@ class BlobDownload:
 
     def _is_to_be_verified(self) -> bool:
         if self._doubts is None:
-            return next(self._held.gaps(self._size), None) is None
+            return self._held.covers(self._size)
         return self._changed or not self._doubts
 
     def _fetch(self, now: float, streams: int) -> Fetch | None:
@@ -234,7 +234,7 @@ class BlobDownload:
             error = None  # it was at its end, or others had taken over all that was before it
         elif error is None and new_bytes == 0:
             error = MisbehavedError("", "an answer without a single new byte")
-        if error is not None and self._lacks(fetch):
+        if error is not None and (self._spread.running or not self._is_to_be_verified()):
             self._failed(fetch, error, new_bytes, now)
 
     def _note_ranges(self, fetch: Fetch, ended: Ended) -> bool:
@@ -260,12 +260,6 @@ class BlobDownload:
             del self._doubts[0]
         else:
             self._doubts[0] = (max(start, fetch.position), end)
-
-    def _lacks(self, fetch: Fetch) -> bool:
-        """Tell whether there is anything left to ask for."""
-        if self._doubts is not None:
-            return bool(self._doubts) and not self._changed
-        return bool(self._spread.running) or next(self._held.gaps(self._size), None) is not None
 
     def _failed(self, fetch: Fetch, error: HeadwayError, new_bytes: int, now: float) -> None:
         if isinstance(error, StoreError):
@@ -350,7 +344,7 @@ class BlobDownload:
         return self._unsaid_by(self._sources.others())
 
     def _unsaid_by(self, sources: list[int]) -> list[int]:
-        return [source for source in sources if next(self._said[source].gaps(self._size), None) is not None]
+        return [source for source in sources if not self._said[source].covers(self._size)]
 
     def _wrong(self, error: HeadwayError) -> None:
         self._error = error

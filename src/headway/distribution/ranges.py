@@ -56,6 +56,10 @@ class Ranges:
         if position < high:
             yield position, high
 
+    def covers(self, size: int) -> bool:
+        """Tell whether all of ``[0, size)`` is held."""
+        return self.held_from(0) >= size
+
     @property
     def total(self) -> int:
         """How many bytes are held."""
