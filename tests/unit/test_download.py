@@ -821,6 +821,23 @@ def test_patience_outlasts_the_attempts() -> None:
     assert 600 <= seconds < 660
 
 
+def test_a_wait_that_outlasts_the_patience_is_not_begun() -> None:
+    error = ThrottledError("r", 3600.0)
+
+    assert download().fail(error) == GiveUp(error)
+    assert Driver(patience=4000.0).fail(error) == Wait(3600.0, error, 1)
+
+
+def test_who_may_ask_somebody_else_sooner_waits_for_nobody_for_long() -> None:
+    driver = download(sources=2)
+
+    action = driver.fail(ThrottledError("mirror", 3600.0))
+
+    assert asked(action) == (1, 0, SIZE)
+    assert isinstance(action, Fetch)
+    assert asked(driver.end(action, 0, error=CUT)) == (1, 0, SIZE)
+
+
 def test_who_waits_for_ever_never_gives_up() -> None:
     fetches, waits, _ = run(Driver(attempts=1, patience=math.inf), CUT, limit=2000)
 

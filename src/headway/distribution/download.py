@@ -163,9 +163,12 @@ class BlobDownload:
         limit = self._limit(now, streams)
         if len(running) >= limit or (running and not self._stream_limit.may_add(now=now)):
             return None
-        if (seconds := self._sources.seconds_until_due(now)) > 0:
-            return None if running or self._cause is None else Wait(seconds, self._cause, self.retries.attempts)
-        return self._fetch(now, limit)
+        if (seconds := self._sources.seconds_until_due(now)) <= 0:
+            return self._fetch(now, limit)
+        if running or self._cause is None:
+            return None
+        wait = Wait(seconds, self._cause, self.retries.attempts)
+        return GiveUp(self._cause) if self.retries.outlasts(wait, now=now) else wait
 
     def _limit(self, now: float, streams: int) -> int:
         if self._sources.ignores_ranges or self._doubts is not None:

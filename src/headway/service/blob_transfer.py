@@ -171,8 +171,6 @@ class BlobTransfer:
         machine, now = self._machine, self._tools.clock()
         machine.retries.policy = self._tools.policy()
         action = machine.next_action(now=now, streams=self._fetches.share(machine.source, now))
-        if isinstance(action, Wait) and machine.retries.outlasts(action, now=now):
-            action = GiveUp(action.cause)
         if self._untold is not None and isinstance(action, Fetch | Wait):
             _log_retry(self._untold, machine.retries)
             self._untold = None
