@@ -102,16 +102,17 @@ class BlobUpload:
         is_whole: Whether the registry is known to take a blob whole only, and no pieces.
 
     Attributes:
+        retries: As given.
         piece: How large a piece may be, in bytes; may be changed between actions.
         is_whole: Whether it was found to.
     """
 
     def __init__(self, size: int, *, endpoint: str, retries: Retries, is_whole: bool = False) -> None:
+        self.retries = retries
         self.piece = PIECE_BYTES
         self.is_whole = is_whole
         self._size = size
         self._endpoint = endpoint
-        self._retries = retries
         self._state = _State.OPEN
         self._under_way: Action | None = None
         self._wait: Wait | None = None
@@ -213,7 +214,7 @@ class BlobUpload:
         new_bytes = max(0, held - self._best)
         if new_bytes:
             self._best, self._refusals = held, 0
-        self._retries.progressed(new_bytes, flowed_bytes=held - send.offset, seconds=seconds, now=now)
+        self.retries.progressed(new_bytes, flowed_bytes=held - send.offset, seconds=seconds, now=now)
 
     def told(self, held: int | None, *, now: float) -> None:
         """Report what a registry says of the session: how many bytes it has, None where it knows no such session."""
@@ -348,8 +349,8 @@ class BlobUpload:
     def _retry(self, error: HeadwayError, state: _State, *, now: float) -> None:
         brought_bytes = self._best > self._best_at_failure
         self._best_at_failure = self._best
-        decision = self._retries.failed(error, now=now, brought_bytes=brought_bytes)
-        if isinstance(decision, Wait) and self._retries.outlasts(decision, now=now):
+        decision = self.retries.failed(error, now=now, brought_bytes=brought_bytes)
+        if isinstance(decision, Wait) and self.retries.outlasts(decision, now=now):
             decision = GiveUp(error)
         if isinstance(decision, GiveUp):
             self._give_up(decision.error)

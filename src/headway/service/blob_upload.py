@@ -102,6 +102,14 @@ class Upload:
         self._report = report
         self._begun = begun
         self._session = begun.session if begun is not None else tools.pusher.session(target.endpoint, target.repository)
+        self._host = host = target.endpoint.host
+        self._lives = tools.standing.lives
+        self._machine = BlobUpload(
+            content.size,
+            endpoint=host,
+            retries=Retries(tools.policy(), now=tools.clock(), jitter=tools.jitter),
+            is_whole=host in tools.standing.whole_uploads,
+        )
         self._handed_over = 0
         self.retries: Counter[str] = Counter()
 
@@ -116,50 +124,48 @@ class Upload:
         Raises:
             HeadwayError: It was given up.
         """
-        tools, host = self._tools, self._target.endpoint.host
-        retries = Retries(tools.policy(), now=tools.clock(), jitter=tools.jitter)
-        takes_whole = tools.standing.whole_uploads
-        machine = BlobUpload(self._content.size, endpoint=host, retries=retries, is_whole=host in takes_whole)
+        machine = self._machine
         try:
             while True:
-                retries.policy, machine.piece = tools.policy(), tools.standing.lives.piece(host)
+                machine.retries.policy, machine.piece = self._tools.policy(), self._lives.piece(self._host)
                 match machine.next_action():
                     case Done():
                         if machine.is_whole:
-                            takes_whole.add(host)
+                            self._tools.standing.whole_uploads.add(self._host)
                         return
                     case GiveUp(error):
                         raise error
                     case Wait() as wait:
-                        await self._wait(wait, machine)
+                        await self._wait(wait)
                     case action:
-                        await self._perform(action, machine)
+                        await self._perform(action)
         finally:
-            tools.standing.lives.end(host, self)
+            self._lives.end(self._host, self)
 
-    async def _perform(self, action: Action, machine: BlobUpload) -> None:
+    async def _perform(self, action: Action) -> None:
         try:
-            await self._do(action, machine)
+            await self._do(action)
         except HeadwayError as error:
             self.retries[error.brief] += 1
             self._note_cut(action, error)
-            machine.failed(error, now=self._tools.clock())
+            self._machine.failed(error, now=self._tools.clock())
 
-    async def _do(self, action: Action, machine: BlobUpload) -> None:
-        clock, session, digest = self._tools.clock, self._session, self._content.digest
+    async def _do(self, action: Action) -> None:
+        machine, clock, session, digest = self._machine, self._tools.clock, self._session, self._content.digest
         match action:
             case Open():
                 machine.opened(least=await self._begin())
             case Send():
+                piece, tell = self._piece(action.offset, action.end)
                 began = clock()
-                held = await self._send(action, machine)
-                host, size, seconds = self._target.endpoint.host, action.end - action.offset, clock() - began
-                self._tools.standing.lives.brought(host, session.carried, size=size, seconds=seconds)
+                held = await self._in_thread(lambda: session.send(piece), meanwhile=tell)
+                seconds = clock() - began
+                self._lives.brought(self._host, session.carried, size=piece.end - piece.offset, seconds=seconds)
                 machine.sent(held, seconds=seconds, now=clock())
             case Ask():
                 machine.told(await self._in_thread(session.held), now=clock())
             case Close(whole=True):
-                piece, tell = self._piece(0, self._content.size, machine)
+                piece, tell = self._piece(0, self._content.size)
                 await self._in_thread(lambda: session.finish(digest, piece), meanwhile=tell)
                 machine.closed()
             case Close():
@@ -169,26 +175,22 @@ class Upload:
                 machine.looked(is_there=await self._in_thread(self._is_there), now=clock())
 
     async def _begin(self) -> int:
-        self._tools.standing.lives.begin(self._target.endpoint.host, self)
+        self._lives.begin(self._host, self)
         begun, self._begun = self._begun, None
         if begun is not None:
             return begun.least
         least = await self._in_thread(self._session.begin)
         if least is None:
-            raise MisbehavedError(self._target.endpoint.host, "mounts a blob that nobody has named")
+            raise MisbehavedError(self._host, "mounts a blob that nobody has named")
         return least
 
-    async def _send(self, send: Send, machine: BlobUpload) -> int | None:
-        piece, tell = self._piece(send.offset, send.end, machine)
-        return await self._in_thread(lambda: self._session.send(piece), meanwhile=tell)
-
-    def _piece(self, offset: int, end: int, machine: BlobUpload) -> tuple[Piece, Callable[[], None]]:
+    def _piece(self, offset: int, end: int) -> tuple[Piece, Callable[[], None]]:
         """Return bytes to send, and what tells how far they are."""
-        allowance = self._tools.standing.lives.allowance(self._target.endpoint.host, self)
+        allowance = self._lives.allowance(self._host, self)
         self._handed_over = 0
 
         def tell() -> None:
-            self._report(Told(min(machine.offset + self._handed_over, end)))
+            self._report(Told(min(self._machine.offset + self._handed_over, end)))
 
         return Piece(offset, end, self._content.file.read_at, allowance, self._progress), tell
 
@@ -204,8 +206,7 @@ class Upload:
         """Remember how far the connection carried that was lost in the middle of a piece."""
         is_cut = isinstance(error, UnreachableError) and error.fault is Fault.CUT
         if isinstance(action, Send) and is_cut and self._handed_over:
-            host, carried = self._target.endpoint.host, self._session.carried
-            self._tools.standing.lives.cut(host, carried, now=self._tools.wall())
+            self._lives.cut(self._host, self._session.carried, now=self._tools.wall())
 
     async def _in_thread(self, work: Callable[[], T], meanwhile: Callable[[], None] = lambda: None) -> T:
         thread = Thread(work, abort=self._session.abort, name="push")
@@ -218,9 +219,9 @@ class Upload:
             if not thread.done.done():
                 await thread.stop()
 
-    async def _wait(self, wait: Wait, machine: BlobUpload) -> None:
+    async def _wait(self, wait: Wait) -> None:
         due = self._tools.clock() + wait.seconds
         while (left := due - self._tools.clock()) > 0:
-            self._report(Told(machine.offset, wait, left))
+            self._report(Told(self._machine.offset, wait, left))
             if await self._tools.pause(min(1.0, left), [wait.cause]) is not None:
                 return

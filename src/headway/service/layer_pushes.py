@@ -235,13 +235,13 @@ class _LayerPush:
         retained = await disk(self._contents.retained, layer.diff_id, layer.own, layer.unfit)
         content = retained or await self._packed()
         self._lengths[content.digest] = content.size
-        upload = Upload(self._tools, self._target, content, lambda told: self._told(content, told), begun)
         try:
             is_new = content.digest not in self._asked_for
             if effort.made and is_new and (found := await self._there([content.digest], ())):
                 await self._cancel(begun)
                 return found
             self._report(PushPhase.PUSHING, 0, content.size)
+            upload = Upload(self._tools, self._target, content, lambda told: self._told(content, told), begun)
             await upload.run()
         finally:
             content.file.close()
