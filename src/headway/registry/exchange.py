@@ -45,6 +45,7 @@ class Exchange:
     gives the connection back where the body was read to its end, and ends it otherwise.
 
     Attributes:
+        address: Who is asked.
         status: HTTP status; 0 before `send`.
         headers: Response headers; names compare without case.
         received: Bytes that came over the connection for this exchange, headers included (as counted before TLS).
@@ -64,7 +65,7 @@ class Exchange:
         body: bytes | Body | None,
     ) -> None:
         self._transport = transport
-        self._address = address
+        self.address = address
         self._request = (method, target, body, dict(headers))
         self._connection: Connection | None = None
         self._response: Response | None = None
@@ -81,14 +82,9 @@ class Exchange:
         self.carried = 0
 
     @property
-    def address(self) -> Address:
-        """Who is asked."""
-        return self._address
-
-    @property
     def is_direct(self) -> bool:
         """Whether no proxy leads there."""
-        return self._transport.proxy_for(self._address) is None
+        return self._transport.proxy_for(self.address) is None
 
     @property
     def is_connected(self) -> bool:
@@ -109,11 +105,11 @@ class Exchange:
             UnreachableError: No connection, it was lost, or no answer came in time.
             MisbehavedError: What answers does not speak HTTP.
         """
-        doubt = self._transport.doubt(self._address)
+        doubt = self._transport.doubt(self.address)
         doubt.require_clock()
-        with translated(str(self._address)), self._idle_ones_dropped_on_silence():
-            proxy = self._transport.proxy_for(self._address)
-            connection = self._transport.idle_one(self._address, proxy, self._request[2])
+        with translated(str(self.address)), self._idle_ones_dropped_on_silence():
+            proxy = self._transport.proxy_for(self.address)
+            connection = self._transport.idle_one(self.address, proxy, self._request[2])
             if connection is not None:
                 if isinstance(self._request[2], Body):
                     self._send_on(connection)
@@ -123,7 +119,7 @@ class Exchange:
                     return
                 connection.close()  # the server had closed it while it was idle
             connection = self._transport.connection(
-                self._address, proxy, connect_seconds=self.connect_seconds, hello_seconds=self.hello_seconds
+                self.address, proxy, connect_seconds=self.connect_seconds, hello_seconds=self.hello_seconds
             )
             try:
                 self._send_on(connection)
@@ -139,8 +135,8 @@ class Exchange:
         connection.clamp_window(self._transport.rate())
         method, target, body, headers = self._request
         connection.upload = body.upload if isinstance(body, Body) else None
-        if connection.proxy is not None and self._address.scheme == "http":
-            target = f"http://{self._address}{target}"
+        if connection.proxy is not None and self.address.scheme == "http":
+            target = f"http://{self.address}{target}"
             if connection.proxy.authorization:
                 headers = {**headers, "Proxy-Authorization": connection.proxy.authorization}
         began = time.monotonic()
@@ -149,7 +145,7 @@ class Exchange:
         else:
             connection.request(method, target, body=body, headers=headers)
             self._response = self._answer(connection)
-        self._transport.standing.patience.took(self._address.owner, "answer", time.monotonic() - began)
+        self._transport.standing.patience.took(self.address.owner, "answer", time.monotonic() - began)
         self.status, self.headers = self._response.status, self._response.headers
         if connection.proxy is not None and self.status == 407:
             check_proxy(connection.proxy, self.status)
@@ -173,10 +169,10 @@ class Exchange:
             response = self._early_answer(connection)
             if response is None:
                 raise
-            log.debug("%s answers before it has the whole body: %s", self._address, error)
+            log.debug("%s answers before it has the whole body: %s", self.address, error)
             return response
         except TimeoutError:
-            self._transport.standing.patience.too_short(self._address.owner, "answer")
+            self._transport.standing.patience.too_short(self.address.owner, "answer")
             raise
         connection.limit(self.limit_seconds)
         response = self._answer(connection)
@@ -198,8 +194,8 @@ class Exchange:
         except SlowHeadError:
             raise  # it was not silent: no packets are lost, and no longer wait would help
         except TimeoutError:
-            self._transport.standing.patience.too_short(self._address.owner, "answer")
-            self._transport.standing.black_hole.swallowed(self._address.owner)
+            self._transport.standing.patience.too_short(self.address.owner, "answer")
+            self._transport.standing.black_hole.swallowed(self.address.owner)
             raise
 
     def _take_charge_of(self, connection: Connection) -> None:
@@ -210,9 +206,9 @@ class Exchange:
             self._connection = connection
 
     def _server_date(self, proxy: Proxy | None) -> str | None:
-        connection = self._transport.unverified_connection(self._address, proxy)
+        connection = self._transport.unverified_connection(self.address, proxy)
         self._take_charge_of(connection)
-        return server_date(connection, self._address, self.limit_seconds)
+        return server_date(connection, self.address, self.limit_seconds)
 
     @contextmanager
     def _idle_ones_dropped_on_silence(self) -> Iterator[None]:
@@ -221,7 +217,7 @@ class Exchange:
             yield
         except (TimeoutError, UnreachableError):
             if not self._aborted:  # what is ended while it connects says nothing of the others
-                self._transport.idle.drop(self._address)
+                self._transport.idle.drop(self.address)
                 if self._connection is not None:
                     self._connection.fell_silent()
             raise
@@ -235,7 +231,7 @@ class Exchange:
         response, connection = self._response, self._connection
         if response is None or connection is None:
             return b""
-        with translated(str(self._address), waiting=Fault.STALLED), self._idle_ones_dropped_on_silence():
+        with translated(str(self.address), waiting=Fault.STALLED), self._idle_ones_dropped_on_silence():
             connection.limit(self.limit_seconds)
             connection.follow_rate(self._transport.rate())
             # read1 does not notice an end before Content-Length: `length` still says what is missing.
@@ -248,14 +244,14 @@ class Exchange:
         return data
 
     def _read(self, response: Response) -> bytes:
-        black_hole, host = self._transport.standing.black_hole, self._address.owner
+        black_hole, host = self._transport.standing.black_hole, self.address.owner
         try:
             data = response.read1(READ_BYTES)
         except TimeoutError:
             if self._body_bytes:
                 raise
             black_hole.swallowed(host)
-            raise UnreachableError(str(self._address), Fault.STALLED, _NOTHING_BEHIND) from None
+            raise UnreachableError(str(self.address), Fault.STALLED, _NOTHING_BEHIND) from None
         if self._body_bytes < LARGE_BYTES <= self._body_bytes + len(data):
             black_hole.passed(host)
         self._body_bytes += len(data)
@@ -268,32 +264,27 @@ class Exchange:
             UnreachableError: As for `read`, and where it comes so slowly that it is of no use to anybody who waits.
             MisbehavedError: As for `read`.
         """
-        pieces: list[bytes] = []
-        total = 0
+        body = bytearray()
         began = time.monotonic()
-        while total < limit and (data := self.read()):
-            pieces.append(data)
-            total += len(data)
+        while len(body) < limit and (data := self.read()):
+            body += data
             seconds = time.monotonic() - began
-            if seconds > DOCUMENT_SECONDS and total < seconds * LEAST_RATE:
-                said = f"only {total} bytes in {seconds:.0f} seconds"
-                raise UnreachableError(str(self._address), Fault.STALLED, said)
-        return b"".join(pieces)[:limit]
+            if seconds > DOCUMENT_SECONDS and len(body) < seconds * LEAST_RATE:
+                said = f"only {len(body)} bytes in {seconds:.0f} seconds"
+                raise UnreachableError(str(self.address), Fault.STALLED, said)
+        return bytes(body[:limit])
 
     def read_soon(self, limit: int) -> bytes:
         """Return what comes soon of the body, `limit` bytes at most: it says little, and may not come, or trickle."""
-        pieces: list[bytes] = []
-        total = 0
+        body = bytearray()
         until = time.monotonic() + SOON_SECONDS
         with suppress(RegistryError):
-            while total < limit and (left := until - time.monotonic()) > 0:
+            while len(body) < limit and (left := until - time.monotonic()) > 0:
                 self.limit_seconds = min(self.limit_seconds, left)
-                data = self.read()
-                if not data:
+                if not (data := self.read()):
                     break
-                pieces.append(data)
-                total += len(data)
-        return b"".join(pieces)[:limit]
+                body += data
+        return bytes(body[:limit])
 
     def finish(self) -> None:
         """Read a short rest of the body that nobody wants: the connection can then serve the next exchange."""
@@ -319,6 +310,6 @@ class Exchange:
             reusable = finished and not (response.will_close or self._aborted or self._is_cut_short)
             response.close()
         if reusable:
-            self._transport.idle.give_back(self._address, connection)
+            self._transport.idle.give_back(self.address, connection)
         else:
             connection.close()
