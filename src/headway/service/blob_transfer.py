@@ -131,14 +131,9 @@ class BlobTransfer:
         self._consumers.append(consumer)  # type: ignore[arg-type]  # results are only read by whoever made it
         return consumer
 
-    @property
-    def received_bytes(self) -> int:
-        """Bytes that crossed the network for this blob so far, headers included."""
-        return self._fetches.received_bytes
-
     def cost(self) -> Cost:
         """Return what it cost so far."""
-        return Cost(self.received_bytes, self._kept, dict(self._retries))
+        return Cost(self._fetches.received_bytes, self._kept, dict(self._retries))
 
     def unpacked_to(self, offset: int) -> None:
         """Take note of how much of the blob has been unpacked; called from the unpacking thread."""
@@ -319,7 +314,7 @@ class BlobTransfer:
                 size=self._descriptor.size,
                 kept=self._kept,
                 unpacked=self._unpacked,
-                received=self.received_bytes,
+                received=self._fetches.received_bytes,
                 cause=cause,
                 retry_seconds=retry_seconds,
                 attempts=attempts,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future as Verdict
 from typing import Generic, TypeVar
 
-from headway.errors import HeadwayError, IntegrityError, StoreError
+from headway.errors import HeadwayError, IntegrityError
 from headway.interfaces.content import Follower, Ingest
 from headway.service.lanes import Thread
 
@@ -26,7 +26,7 @@ class Consumer(Generic[T]):
         work: Called in a thread with a follower, and with the verdict on the blob's digest that it may wait for.
         name: Name of the thread.
         failed: Called when the work failed in such a way that more bytes would not help.
-        fatal: What that is: by default, a failure of our own disk.
+        fatal: What that is.
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class Consumer(Generic[T]):
         work: Callable[[Follower, Verdict[None]], T],
         *,
         name: str,
-        failed: Callable[[], None] = lambda: None,
-        fatal: type[HeadwayError] = StoreError,
+        failed: Callable[[], None],
+        fatal: type[HeadwayError],
     ) -> None:
         self._ingest = ingest
         self._work = work
