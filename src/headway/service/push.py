@@ -22,7 +22,7 @@ from headway.interfaces.garbage import Lease
 from headway.interfaces.registries import Meter
 from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
-from headway.oci.digest import DiffID, Digest, chain_ids
+from headway.oci.digest import DiffID
 from headway.oci.manifest import Manifest
 from headway.oci.media_types import OCI_CONFIG
 from headway.oci.platform import Platform
@@ -197,22 +197,16 @@ class _Push:
             NoTagError: It is gone.
         """
         try:
-            lease.add(self._needed(record))
+            lease.add(self._documents.needed(record))
         finally:
             if self._stores.images.get(record.image_id) is None:
                 raise self._names.missing(self._reference)
-
-    def _needed(self, record: ImageRecord) -> list[Digest]:
-        diff_ids = self._documents.config(record).diff_ids
-        came_as = self._documents.layers_came_as(record, self._documents.own_manifest(record))
-        blobs = [layer.digest for layer in came_as if layer is not None]
-        return [record.image_id, *diff_ids, *chain_ids(diff_ids), *blobs]
 
     async def _part(self, record: ImageRecord, lease: Lease) -> _Part:
         """Bring layers and config of one platform's image, and return the manifest that they make."""
         await self._lanes.database(self._keep, record, lease)
         own = await self._lanes.disk(self._documents.own_manifest, record)
-        layers = await self._lanes.disk(self._layers_of, record, own)
+        layers = await self._lanes.disk(self._documents.layers, record, own)
         unique = {layer.diff_id: layer for layer in reversed(layers)}  # top first, as Docker lists them
         self._wanted |= unique.keys()
         self._report_to(
@@ -226,23 +220,6 @@ class _Push:
         config = await self._push_config(record, own)
         descriptors = [self._descriptor(layer, own) for layer in layers]
         return _Part(pushed_manifest(own, config, descriptors), own)
-
-    def _layers_of(self, record: ImageRecord, own: Manifest | None) -> list[LayerToPush]:
-        """Return an image's layers, bottom first."""
-        trees = self._stores.layers.trees(record.chain_id)
-        diff_ids = self._documents.config(record).diff_ids
-        owns = self._documents.layers_came_as(record, own)
-        unfit = self._documents.not_gzipped(self._others(diff_ids, owns))
-        is_whole = own is not None and self._documents.is_whole(own)
-        return [
-            LayerToPush(diff_id, tree.report.size, descriptor, self._reference.familiar, unfit, is_whole)
-            for diff_id, tree, descriptor in zip(diff_ids, trees, owns, strict=True)
-        ]
-
-    def _others(self, diff_ids: Sequence[DiffID], owns: Sequence[Descriptor | None]) -> set[Digest]:
-        """Return the blobs that are known to hold these layers, without those that the image came with."""
-        known = {blob.digest for diff_id in diff_ids for blob in self._stores.metadata.blobs_of(diff_id)}
-        return known - {own.digest for own in owns if own is not None}
 
     def _descriptor(self, layer: LayerToPush, own: Manifest | None) -> Descriptor:
         blob = self._pushed[layer.diff_id]

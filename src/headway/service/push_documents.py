@@ -1,4 +1,4 @@
-"""The documents of an image that is pushed: its config, the manifest it came with, the index above that.
+"""What is here of an image that is pushed: its layers, and its documents (config, own manifest, the index above that).
 
 Rule: documents that are missing or damaged are as if the image had come without them; its config must be here.
 """
@@ -10,12 +10,12 @@ from itertools import chain, islice
 
 from headway.errors import HeadwayError
 from headway.oci.descriptor import Descriptor
-from headway.oci.digest import DiffID, Digest
-from headway.oci.image_config import ImageConfig
+from headway.oci.digest import DiffID, Digest, chain_ids
 from headway.oci.manifest import Index, Manifest, parse_manifest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import ImageRecord, RawManifest
+from headway.service.layer_pushes import LayerToPush
 from headway.service.lookup import Lookup
 from headway.service.stores import Stores
 
@@ -33,20 +33,43 @@ class PushDocuments:
         self._lookup = Lookup(stores)
         self._reference = reference
 
-    def config(self, record: ImageRecord) -> ImageConfig:
-        """Return an image's config.
+    def needed(self, record: ImageRecord) -> list[Digest]:
+        """Return everything of an image that has to stay until it is pushed.
 
         Raises:
-            StoreCorruptError: It is damaged on disk.
+            StoreCorruptError: Its config is damaged on disk.
         """
-        return self._lookup.config(record)
+        diff_ids = self._lookup.config(record).diff_ids
+        blobs = [layer.digest for layer in self._layers_came_as(record, self.own_manifest(record)) if layer is not None]
+        return [record.image_id, *diff_ids, *chain_ids(diff_ids), *blobs]
+
+    def layers(self, record: ImageRecord, own: Manifest | None) -> list[LayerToPush]:
+        """Return an image's layers, bottom first.
+
+        Args:
+            record: The image.
+            own: What `own_manifest` returns of it.
+
+        Raises:
+            StoreCorruptError: As for `needed`.
+        """
+        trees = self._stores.layers.trees(record.chain_id)
+        diff_ids = self._lookup.config(record).diff_ids
+        came_as = self._layers_came_as(record, own)
+        known = {blob.digest for diff_id in diff_ids for blob in self._stores.metadata.blobs_of(diff_id)}
+        unfit = self._not_gzipped(known - {layer.digest for layer in came_as if layer is not None})
+        is_whole = own is not None and all(self._stores.blobs.size(layer.digest) is not None for layer in own.layers)
+        return [
+            LayerToPush(diff_id, tree.report.size, layer, self._reference.familiar, unfit, is_whole)
+            for diff_id, tree, layer in zip(diff_ids, trees, came_as, strict=True)
+        ]
 
     def own_manifest(self, record: ImageRecord) -> Manifest | None:
         """Return the manifest that an image came with; or, where it was made here, was pushed with before."""
         names = self._stores.references.of(record.image_id)
         names.sort(key=lambda name: name.name_only() != self._reference.name_only())
         digests = [record.manifest, *(name.digest for name in names)]
-        layers = len(self.config(record).diff_ids)
+        layers = len(self._lookup.config(record).diff_ids)
         for document in map(self._document, filter(None, digests)):
             if not isinstance(document, Manifest) or len(document.layers) != layers:
                 continue
@@ -54,14 +77,14 @@ class PushDocuments:
                 return document
         return None
 
-    def layers_came_as(self, record: ImageRecord, own: Manifest | None) -> list[Descriptor | None]:
+    def _layers_came_as(self, record: ImageRecord, own: Manifest | None) -> list[Descriptor | None]:
         """Return what each of an image's layers came as, bottom first; None where that is not known.
 
         Args:
             record: The image.
             own: The manifest that it came with; without one, that of the nearest image that it was made from counts.
         """
-        diff_ids = self.config(record).diff_ids
+        diff_ids = self._lookup.config(record).diff_ids
         made_from = () if own is not None else islice(self._lookup.line(record), 1, None)
         manifests = chain([own], (self._manifest_below(diff_ids, image) for image in made_from))
         layers = next((manifest.layers for manifest in manifests if manifest is not None), ())
@@ -70,16 +93,12 @@ class PushDocuments:
     def _manifest_below(self, diff_ids: Sequence[DiffID], image: ImageRecord) -> Manifest | None:
         """Return an image's manifest where its layers are the lowest of these: an archive may name any parent."""
         try:
-            own, below = self.own_manifest(image), self.config(image).diff_ids
+            own, below = self.own_manifest(image), self._lookup.config(image).diff_ids
         except HeadwayError:
             return None
         return own if diff_ids[: len(below)] == below else None
 
-    def is_whole(self, manifest: Manifest) -> bool:
-        """Tell whether every layer's blob that a manifest names is here."""
-        return all(self._stores.blobs.size(layer.digest) is not None for layer in manifest.layers)
-
-    def not_gzipped(self, blobs: Collection[Digest]) -> frozenset[Digest]:
+    def _not_gzipped(self, blobs: Collection[Digest]) -> frozenset[Digest]:
         """Return those of some layers' blobs that are packed otherwise than with gzip, as a manifest here says.
 
         Every manifest is read for that, so nothing is where there are no blobs to tell apart.
