@@ -9,8 +9,8 @@ import pytest
 from headway.distribution.endpoints import Endpoint
 from headway.errors import MisbehavedError, NotFoundError, RejectedError, TooLargeError
 from headway.registry.http import HttpClient
+from headway.registry.pusher import RegistryPusher
 from headway.registry.request import Sender
-from headway.registry.uploads import RegistryPusher
 from tests.contract.pusher_contract import BLOB, IMAGE, LAYER, MANIFEST, OTHER, PATH, PusherContract, begun, piece
 from tests.fakes.simulated_pushes import SimulatedPusher
 from tests.fakes.simulated_registry import SimulatedRegistry

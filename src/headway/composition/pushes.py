@@ -19,8 +19,8 @@ from headway.interfaces.packing import Packer
 from headway.interfaces.registries import Pusher
 from headway.layers.layer_tars import StoredLayerTars
 from headway.layers.packing import GzipPacker
+from headway.registry.pusher import RegistryPusher
 from headway.registry.request import Sender
-from headway.registry.uploads import RegistryPusher
 from headway.service.blob_upload import PushTools
 from headway.service.layer_pushes import LayerPushes
 from headway.service.live_limits import LiveLimits

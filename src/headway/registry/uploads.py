@@ -1,4 +1,4 @@
-"""Pushes to registries by the OCI distribution specification.
+"""Blobs on their way into a registry (distribution-spec, "Pushing blobs").
 
 Rule 1: each call asks once; what is sent when, and again, is decided in `distribution.upload`.
 Rule 2: a session is where the registry said last that it is: its URL changes with every answer.
@@ -20,7 +20,6 @@ from headway.errors import (
     Fault,
     HeadwayError,
     MisbehavedError,
-    NotFoundError,
     OutOfOrderError,
     RejectedError,
     TooLargeError,
@@ -29,78 +28,15 @@ from headway.errors import (
 )
 from headway.interfaces.registries import Mount, Piece
 from headway.oci.digest import Digest
-from headway.oci.media_types import ACCEPTED_MANIFESTS
-from headway.records import RawManifest
 from headway.registry.address import split_url, target_of, with_query
-from headway.registry.answers import digest_header, media_type_of
+from headway.registry.answers import media_type_of
 from headway.registry.exchange import Exchange
 from headway.registry.request import Request, Sender
 from headway.registry.sending import Body
 
 _RANGE = re.compile(r"(?:bytes[= ])?0-(\d{1,18})\Z")
 _LEAST = 18
-_MANIFEST = "the manifest"
 _STREAM = "application/octet-stream"
-
-
-class RegistryPusher:
-    """Implements `interfaces.Pusher` over HTTP.
-
-    Args:
-        sender: Whose connections, logins and memory of hosts are used.
-    """
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-
-    def blob_size(self, endpoint: Endpoint, repository: str, digest: Digest) -> int | None:
-        """See `interfaces.Pusher.blob_size`."""
-        access = Access(repository, push=True)
-        with Request(self._sender, endpoint, access, "HEAD", f"/v2/{repository}/blobs/{digest}", {}) as request:
-            exchange = request.send()
-            if exchange.status == 404:
-                return None
-            _check(request, exchange, endpoint, str(digest), {200})
-            is_packed = "Content-Encoding" in exchange.headers  # by a proxy in between: its length is another
-            return 0 if is_packed else exchange.length or 0
-
-    def has_manifest(self, endpoint: Endpoint, repository: str, digest: Digest) -> bool:
-        """See `interfaces.Pusher.has_manifest`."""
-        access, headers = Access(repository, push=True), {"Accept": ACCEPTED_MANIFESTS}
-        with Request(
-            self._sender, endpoint, access, "HEAD", f"/v2/{repository}/manifests/{digest}", headers
-        ) as request:
-            exchange = request.send()
-            if exchange.status == 404:
-                return False
-            _check(request, exchange, endpoint, str(digest), {200})
-            return True
-
-    def session(self, endpoint: Endpoint, repository: str) -> RegistryUpload:
-        """See `interfaces.Pusher.session`."""
-        return RegistryUpload(self._sender, endpoint, repository)
-
-    def put_manifest(self, endpoint: Endpoint, repository: str, name: str, manifest: RawManifest) -> None:
-        """See `interfaces.Pusher.put_manifest`."""
-        access, headers = Access(repository, push=True), {"Content-Type": manifest.media_type}
-        target = f"/v2/{repository}/manifests/{name}"
-        with Request(self._sender, endpoint, access, "PUT", target, headers, Body.of(manifest.data)) as request:
-            exchange = request.send()
-            _check(
-                request,
-                exchange,
-                endpoint,
-                f"{repository}:{name}",
-                {200, 201, 202},
-                size=len(manifest.data),
-                whole=_MANIFEST,
-            )
-            said = digest_header(exchange, endpoint)
-            exchange.finish()
-        if said is not None and said.algorithm == manifest.digest.algorithm and said != manifest.digest:
-            raise RejectedError(
-                endpoint.host, exchange.status, f"stores a manifest as {said} that is {manifest.digest}"
-            )
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -139,7 +75,9 @@ class RegistryUpload:
         with self._take_charge_of(Request(self._sender, self._endpoint, access, "POST", target, {})) as request:
             exchange = request.send()
             expected = {201, 202} if mount is not None else {202}
-            _check(request, exchange, self._endpoint, self._repository, expected, what="repository", whole="an upload")
+            require_status(
+                request, exchange, self._endpoint, self._repository, expected, what="repository", whole="an upload"
+            )
             exchange.finish()
             if exchange.status == 201:
                 return None
@@ -155,7 +93,7 @@ class RegistryUpload:
         with self._take_charge_of(self._asked("PATCH", headers, self._body(piece))) as request:
             exchange = self._carried_by(request)
             size = piece.end - piece.offset
-            _check(request, exchange, self._endpoint, self._repository, {200, 201, 202, 204}, size=size)
+            require_status(request, exchange, self._endpoint, self._repository, {200, 201, 202, 204}, size=size)
             exchange.finish()
             self._follow(exchange)
             return _held(exchange)
@@ -184,7 +122,7 @@ class RegistryUpload:
             exchange = request.send()
             if exchange.status in (404, 405):  # some take pushes and do not answer this question
                 return None
-            _check(request, exchange, self._endpoint, self._repository, {200, 202, 204})
+            require_status(request, exchange, self._endpoint, self._repository, {200, 202, 204})
             exchange.finish()
             self._follow(exchange)
             held = _held(exchange)
@@ -199,7 +137,7 @@ class RegistryUpload:
         body, size = (self._body(whole), whole.end) if whole is not None else (None, 0)
         with self._take_charge_of(self._asked("PUT", {"Content-Type": _STREAM}, body, target=target)) as request:
             exchange = self._carried_by(request)
-            _check(request, exchange, self._endpoint, str(digest), {200, 201, 202, 204}, size=size)
+            require_status(request, exchange, self._endpoint, str(digest), {200, 201, 202, 204}, size=size)
             exchange.finish()
 
     def cancel(self) -> None:
@@ -273,7 +211,7 @@ def _held(exchange: Exchange) -> int | None:
     return last + 1 if last else 0
 
 
-def _check(
+def require_status(
     request: Request,
     exchange: Exchange,
     endpoint: Endpoint,
@@ -308,6 +246,4 @@ def _check(
     error = request.failure(what, name)
     if whole and isinstance(error, MisbehavedError | RejectedError) and 400 <= status < 500:
         raise RejectedError(endpoint.host, status, f"does not take {whole}: {error.reason}")
-    if whole == _MANIFEST and isinstance(error, NotFoundError):  # what it names is not there, it says
-        raise RejectedError(endpoint.host, status, f"does not take {whole}: {error.detail or 'answers HTTP 404'}")
     raise error
