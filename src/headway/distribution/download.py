@@ -23,7 +23,7 @@ from headway.distribution.skipping import RangeIgnoredError
 from headway.distribution.sources import Sources
 from headway.distribution.spread import Fetch, Spread
 from headway.distribution.stream_limit import PAUSE_SECONDS, StreamLimit
-from headway.distribution.suspects import PIECE_BYTES, most_suspect_first
+from headway.distribution.suspects import Doubts
 from headway.errors import (
     Fault,
     HeadwayError,
@@ -107,12 +107,8 @@ class BlobDownload:
         self._spread = Spread(size)
         self._stream_limit = StreamLimit()
         self._skipped = 0
-        self._edges = {offset for interval in held for offset in interval} - {0, size}
-        self._doubts: list[tuple[int, int]] | None = None  # None until the digest was wrong
-        self._said = [Ranges() for _ in range(sources)]  # which bytes each has sent, to be held or compared
+        self._doubts = Doubts(size, held, sources)
         self._unmended: HeadwayError | None = None  # the wrong digest, from when only those are asked who said less
-        self._changed = False  # since the digest was last compared
-        self._check_bytes = PIECE_BYTES
         self._cause: HeadwayError | None = None
         self._error: HeadwayError | None = None
 
@@ -171,21 +167,17 @@ class BlobDownload:
         return GiveUp(self._cause) if self.retries.outlasts(wait, now=now) else wait
 
     def _limit(self, now: float, streams: int) -> int:
-        if self._sources.ignores_ranges or self._doubts is not None:
+        if self._sources.ignores_ranges or self._doubts.have_begun:
             return 1
         return self._stream_limit.most(streams, now=now)
 
     def _is_to_be_verified(self) -> bool:
-        if self._doubts is None:
-            return self._held.covers(self._size)
-        return self._changed or not self._doubts
+        return self._doubts.are_over if self._doubts.have_begun else self._held.covers(self._size)
 
     def _fetch(self, now: float, streams: int) -> Fetch | None:
-        if self._doubts is not None:
-            if self._sources.ignores_ranges and len(self._doubts) > 1:
-                self._doubts = [(0, self._size)]  # in front of each piece it would send all that lies before
-            start, end = self._doubts[0]
-            return self._begin(start, end, self._size - self._skipped, now, check_bytes=self._check_bytes)
+        if self._doubts.have_begun:
+            start, end = self._doubts.first(whole=self._sources.ignores_ranges)
+            return self._begin(start, end, self._size - self._skipped, now, check_bytes=self._doubts.check_bytes)
         interval = self._spread.find(self._held, streams=streams, now=now)
         if interval is None:
             return None
@@ -230,7 +222,7 @@ class BlobDownload:
         if self._note_ranges(fetch, ended):
             return  # it was asked for a part, and will be asked for the whole
         self.retries.progressed(new_bytes, flowed_bytes=ended.flowed_bytes, seconds=ended.seconds, now=now)
-        self._note(fetch, ended)
+        self._doubts.said(fetch, differs=ended.differs)
         if new_bytes > 0:
             self._sources.brought()
         if fetch.position >= fetch.end:
@@ -250,19 +242,7 @@ class BlobDownload:
         if not isinstance(ended.error, RangeIgnoredError):
             return False
         ended.error.retryable = self._may_serve_ranges(fetch.source)
-        return not is_known and not (ended.error.retryable and self._doubts is None and not self._spread.running)
-
-    def _note(self, fetch: Fetch, ended: Ended) -> None:
-        self._edges |= {fetch.offset, fetch.position} - {0, self._size}
-        self._said[fetch.source].add(fetch.offset, fetch.position)
-        if self._doubts is None:
-            return
-        self._changed |= ended.differs
-        start, end = self._doubts[0]
-        if fetch.position >= end:
-            del self._doubts[0]
-        else:
-            self._doubts[0] = (max(start, fetch.position), end)
+        return not is_known and not (ended.error.retryable and not self._doubts.have_begun and not self._spread.running)
 
     def _failed(self, fetch: Fetch, error: HeadwayError, new_bytes: int, now: float) -> None:
         if isinstance(error, StoreError):
@@ -270,16 +250,14 @@ class BlobDownload:
             return
         self._sources.failed(fetch.source, error)
         if self._spread.running:
-            if isinstance(error, ThrottledError):
-                self._sources.ask_from(fetch.source, now + (error.retry_after_seconds or PAUSE_SECONDS))
-                self._cause = error
-            if new_bytes < FLOW_BYTES:
-                self._stream_limit.refused(error, running=len(self._spread.running), now=now)
+            self._failed_beside_others(fetch.source, error, new_bytes, now)
             return
         self._sources.current = fetch.source
         self._cause = error
         self._sources.count(error, may_serve_ranges=self._may_serve_ranges(fetch.source))
-        others = self._sources.others() if self._unmended is None else self._who_said_less()
+        others = self._sources.others()
+        if self._unmended is not None:
+            others = self._who_said_less(others)
         if not error.retryable and others:
             self._sources.leave(self.source)  # the next source may have the blob all the same
             self._turn_to(others)
@@ -296,11 +274,18 @@ class BlobDownload:
         silent = isinstance(error, UnreachableError) and error.fault is Fault.STALLED
         self._turn_to([self.source] if new_bytes > 0 and not silent else [*others, self.source])
 
+    def _failed_beside_others(self, source: int, error: HeadwayError, new_bytes: int, now: float) -> None:
+        if isinstance(error, ThrottledError):
+            self._sources.ask_from(source, now + (error.retry_after_seconds or PAUSE_SECONDS))
+            self._cause = error
+        if new_bytes < FLOW_BYTES:
+            self._stream_limit.refused(error, running=len(self._spread.running), now=now)
+
     def _turn_to(self, sources: list[int]) -> None:
         """Ask the one that may be asked soonest next."""
         self._sources.turn_to(sources)
         if self._unmended is not None:
-            self._doubts = list(self._said[self.source].gaps(self._size))
+            self._doubts.ask(self.source)
 
     def returned(self, failure: HeadwayError, *, now: float) -> None:
         """Report that the source that one of `failures` is of can be connected to again: it is asked now."""
@@ -319,35 +304,29 @@ class BlobDownload:
             OutOfOrderError: No `Verify` is under way.
         """
         self._expect(_State.VERIFYING)
-        self._changed = False
         if error is None:
             self._state = _State.RIGHT
             return
-        if self._doubts is None:
-            self._doubts = most_suspect_first(self._size, failed_at=failed_at, edges=self._edges)
+        if not self._doubts.have_begun:
             self._turn_to(self._sources.others() or [self.source])
-        else:
-            self._check_bytes *= 2  # so that what is wrong everywhere is not hashed for each of its pieces
+        self._doubts.wrong(failed_at)
         self._cause = error
         self._state = _State.FETCHING
-        if not self._doubts:
+        if self._doubts.are_over:
             self._ask_who_said_less(error)
 
     def _ask_who_said_less(self, error: HeadwayError) -> None:
         """Let nobody settle alone that bytes are wrong for good: whoever sent them first may do so each time."""
-        sources = [*self._who_said_less(), *self._unsaid_by([self.source])]
+        sources = self._who_said_less([*self._sources.others(), self.source])
         if not sources or self.retries.is_out_of_attempts:
             self._wrong(error)
             return
         self._unmended = error
         self._turn_to(sources)
 
-    def _who_said_less(self) -> list[int]:
-        """Return the other sources that have not sent or compared every byte."""
-        return self._unsaid_by(self._sources.others())
-
-    def _unsaid_by(self, sources: list[int]) -> list[int]:
-        return [source for source in sources if not self._said[source].covers(self._size)]
+    def _who_said_less(self, sources: list[int]) -> list[int]:
+        """Return those that have not sent or compared every byte."""
+        return [source for source in sources if self._doubts.unsaid_by(source)]
 
     def _wrong(self, error: HeadwayError) -> None:
         self._error = error
