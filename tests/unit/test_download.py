@@ -828,6 +828,26 @@ def test_a_wait_that_outlasts_the_patience_is_not_begun() -> None:
     assert Driver(patience=4000.0).fail(error) == Wait(3600.0, error, 1)
 
 
+def test_a_wait_is_told_and_judged_by_who_is_waited_for_whatever_another_says() -> None:
+    for seconds, following in ((100.0, Wait), (3600.0, GiveUp)):
+        driver, throttled = download(sources=2), ThrottledError("mirror", seconds)
+        first = driver.fail(throttled)
+        assert isinstance(first, Fetch)
+
+        action = driver.end(first, 0, error=NotFoundError("blob", "b"))
+
+        assert action == (Wait(seconds, throttled, 1) if following is Wait else GiveUp(throttled))
+
+
+def test_nobody_waits_for_hours_for_who_could_say_that_bytes_are_wrong() -> None:
+    driver = download(sources=2)
+    driver.report(driver.fetch(), 0, error=ThrottledError("mirror", 3600.0))
+    driver.end(driver.fetch())
+    driver.machine.verified(error=MISMATCH)
+
+    assert driver.next() == GiveUp(MISMATCH)
+
+
 def test_who_may_ask_somebody_else_sooner_waits_for_nobody_for_long() -> None:
     driver = download(sources=2)
 

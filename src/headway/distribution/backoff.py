@@ -121,9 +121,9 @@ class Retries:
         return self.attempts >= self.policy.max_attempts
 
     def outlasts(self, wait: Wait, *, now: float) -> bool:
-        """Tell whether a wait that the registry asks for is longer than the patience, and than ten minutes."""
+        """Tell whether a wait is longer than the patience, and than ten minutes: only a registry asks for so much."""
         left = self._last_progress + self.policy.patience_seconds - now
-        return _asked_seconds(wait.cause) > 0 and wait.seconds > max(left, MAX_ASKED_SECONDS)
+        return wait.seconds > max(left, MAX_ASKED_SECONDS)
 
     def _delay(self, error: HeadwayError) -> float:
         if asked := _asked_seconds(error):

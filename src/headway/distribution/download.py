@@ -163,8 +163,11 @@ class BlobDownload:
             return self._fetch(now, limit)
         if running or self._cause is None:
             return None
-        wait = Wait(seconds, self._cause, self.retries.attempts)
-        return GiveUp(self._cause) if self.retries.outlasts(wait, now=now) else wait
+        cause = self._cause
+        if not cause.retryable:  # nobody waits for that: it is why another source was left
+            cause = self._sources.failures.get(self.source, cause)
+        wait = Wait(seconds, cause, self.retries.attempts)
+        return GiveUp(cause) if self.retries.outlasts(wait, now=now) else wait
 
     def _limit(self, now: float, streams: int) -> int:
         if self._sources.ignores_ranges or self._doubts.have_begun:
