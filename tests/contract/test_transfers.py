@@ -22,7 +22,7 @@ from headway.oci.digest import DiffID, Digest
 from headway.oci.media_types import OCI_LAYER_GZIP as GZIP
 from headway.oci.media_types import OCI_LAYER_ZSTD as ZSTD
 from headway.records import LayerReport
-from headway.service import transfer
+from headway.service import unpack_places
 from headway.service.blob_transfer import Cost
 from headway.service.companions import Companions
 from headway.service.own_limits import OwnLimits, keeping_to
@@ -240,7 +240,7 @@ async def test_a_pull_that_keeps_to_a_rate_takes_no_more_places_than_it_may(
 async def test_of_one_pulls_large_zstd_layers_one_comes_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, media_type: str, pulls: int, most: int
 ) -> None:
-    monkeypatch.setattr(transfer, "ONE_AFTER_ANOTHER", 1 << 20)
+    monkeypatch.setattr(unpack_places, "FETCHED_ALONE", 1 << 20)
     large = [images.image([images.noise_layer(5_000_000, seed=seed)]) for seed in (3, 4)]
     registry = HeldRegistry([*large, SMALL])
     limits = [OwnLimits() for _ in range(pulls)]

@@ -29,7 +29,7 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
         budget: How many bytes may come; None where there is no end to them.
         slots: How many of its layers may come at once, beside the process's limit: what holds itself back takes no more
             than one place from others, for as long as that takes.
-        wide: How many of its large layers with wide windows may come at once (`service.transfer`).
+        wide: How many of its layers that are fetched alone may come at once (`service.unpack_places`, rule 5).
     """
 
     attempts: int | None = None

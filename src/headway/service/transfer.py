@@ -3,9 +3,7 @@
 Rule 1: a layer is committed when its blob's digest and its tar's digest are both right, and not before.
 Rule 2: its ingest goes when its record is there; before, only where a kill cannot cost the layer any more and a power
         cut would have taken all of the ingest anyway (ADR 0024).
-Rule 3: of one pull's large layers with wide windows one comes at a time. It is unpacked as it comes, and no other is
-        beside it (`service.unpack_places`, rule 5), so that a share of the link for others would only hold it up.
-Rule 4: a pair (diff ID, blob digest) is recorded only where both were computed over the same bytes: here, and where an
+Rule 3: a pair (diff ID, blob digest) is recorded only where both were computed over the same bytes: here, and where an
         archive is loaded.
 """
 
@@ -36,15 +34,12 @@ from headway.service.single_flight import SingleFlight
 from headway.service.slots import Slots
 from headway.service.stores import Stores
 from headway.service.tools import Source, TransferTools
-from headway.service.unpack_places import PoliteSource
+from headway.service.unpack_places import PoliteSource, is_fetched_alone
 
 Listener = Callable[[LayerProgress], None]
 
-ONE_AFTER_ANOTHER = 16 << 20
-"""Bytes of a layer with a wide window from which on no other such one comes beside it; below, asking costs more."""
-
 LAST_BYTES = 2 << 20
-"""How many it lacks when the next one may be asked for, so that the link is not idle meanwhile."""
+"""How many one that is fetched alone lacks when the next one may be asked for: the link is not idle meanwhile."""
 
 
 class Transfers:
@@ -174,7 +169,8 @@ class Transfers:
             report(progress)
 
         own = own_limits()
-        turns = own.wide if _comes_alone(descriptor) else Slots(1)
+        is_alone = is_fetched_alone(descriptor.size, is_wide=has_wide_window(descriptor.media_type))
+        turns = own.wide if is_alone else Slots(1)
         async with (
             own.slots.slot() as own_slot,
             turns.slot(descriptor.digest) as turn,
@@ -256,10 +252,6 @@ class Transfers:
             yield is_kept
         finally:
             self._whole.discard(diff_id)
-
-
-def _comes_alone(layer: Descriptor) -> bool:
-    return has_wide_window(layer.media_type) and layer.size >= ONE_AFTER_ANOTHER
 
 
 def _charged(cost: Cost, *, begins: bool) -> Cost:

@@ -9,7 +9,8 @@ Rule 4: of large layers half as many, and no other begins while those that have 
         busy, for it is expanded and hashed beside, and holds memory until it ends. A small one begins beside them:
         whoever pulls a small image waits for no large one.
 Rule 5: a large layer with a wide window, which looks back on 8 MiB and not on 32 KiB, is the only large one on any
-        machine while it has work: a pull takes 64 MB, whatever the image is compressed with.
+        machine while it has work: a pull takes 64 MB, whatever the image is compressed with. So the next one of its
+        pull is fetched behind it, and not beside it, where it would only take a share of the link from it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ LARGE = 8 << 20
 
 LARGE_AND_WIDE = 2 << 20
 """The same where the window is wide: so much expands to all that it can look back on."""
+
+FETCHED_ALONE = 16 << 20
+"""Bytes of one with a wide window from which on the next one is fetched behind it; below, asking costs more."""
 
 IDLE_SECONDS = 0.5
 """How long, in all, those that have begun wait for bytes before another large layer begins: on a slow link, soon."""
@@ -101,7 +105,7 @@ class UnpackPlaces:
 
     def begin(self, size: int, *, is_wide: bool = False) -> None:
         """Wait for the first place of a layer of `size` bytes; its last one is to be left with `end`."""
-        self._take(size, self._new if _is_large(size, is_wide) else self._small, is_wide=is_wide)
+        self._take(size, self._new if _is_large(size, is_wide=is_wide) else self._small, is_wide=is_wide)
 
     def is_wanted(self, size: int) -> bool:
         """Tell whether a layer waits that is larger than `size`, and could have the place of one that is not."""
@@ -121,7 +125,7 @@ class UnpackPlaces:
     def end(self, size: int, *, is_wide: bool = False) -> None:
         """Give a place back for good."""
         with self._lock:
-            if _is_large(size, is_wide):
+            if _is_large(size, is_wide=is_wide):
                 self._begun -= 1
                 self._wide -= is_wide
             self._leave()
@@ -180,8 +184,13 @@ class UnpackPlaces:
         return self._idle_before + (0.0 if self._busy else self._clock() - self._idle_since)
 
 
-def _is_large(size: int, is_wide: bool) -> bool:  # noqa: FBT001  # it says which of two limits
+def _is_large(size: int, *, is_wide: bool) -> bool:
     return size >= (LARGE_AND_WIDE if is_wide else LARGE)
+
+
+def is_fetched_alone(size: int, *, is_wide: bool) -> bool:
+    """Tell whether the next such layer of a pull is fetched behind one of `size` bytes (rule 5)."""
+    return is_wide and size >= FETCHED_ALONE
 
 
 class PoliteSource:
