@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import Future as Verdict
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -40,6 +41,22 @@ Listener = Callable[[LayerProgress], None]
 
 LAST_BYTES = 2 << 20
 """How many one that is fetched alone lacks when the next one may be asked for: the link is not idle meanwhile."""
+
+
+class _Wanted(msgspec.Struct, frozen=True):
+    """A layer to bring.
+
+    Attributes:
+        diff_id: The layer.
+        descriptor: The blob that should hold it.
+        repository: The repository that has it, spelled out.
+        companion: Its place among what its pull needs.
+    """
+
+    diff_id: DiffID
+    descriptor: Descriptor
+    repository: str
+    companion: Companion
 
 
 class Transfers:
@@ -111,7 +128,7 @@ class Transfers:
 
         async def bring(report: Listener) -> Cost:
             with companions.coming() as companion:
-                return await self._bring_layer(diff_id, descriptor, sources, repository, report, companion)
+                return await self._bring_layer(_Wanted(diff_id, descriptor, repository, companion), sources, report)
 
         def tell(progress: LayerProgress) -> None:
             listener(_of(descriptor, progress))
@@ -144,17 +161,9 @@ class Transfers:
             await disk(ingest.commit)
             return transfer.cost()
 
-    async def _bring_layer(
-        self,
-        diff_id: DiffID,
-        descriptor: Descriptor,
-        sources: Sequence[Source],
-        repository: str,
-        report: Listener,
-        companion: Companion,
-    ) -> Cost:
-        disk, database = self._tools.lanes.disk, self._tools.lanes.database
-        if await database(self._layers.has_tree, diff_id):
+    async def _bring_layer(self, wanted: _Wanted, sources: Sequence[Source], report: Listener) -> Cost:
+        disk, descriptor = self._tools.lanes.disk, wanted.descriptor
+        if await self._tools.lanes.database(self._layers.has_tree, wanted.diff_id):
             await disk(self._sweep, descriptor.digest)
             report(_still(descriptor, Phase.HERE, descriptor.size))
             return Cost()
@@ -177,19 +186,7 @@ class Transfers:
             self._slots.slot(sources[-1].endpoint.host) as slot,
             self._opened(descriptor, sources, tell) as (transfer, ingest),
         ):
-
-            def unpack(follower: Follower, verdict: Verdict[None]) -> None:
-                with self._unpacked(diff_id, descriptor, transfer, follower, verdict) as (directory, found):
-                    transfer.committing()
-                    seconds = transfer.sync_due_in()
-                    with self._kept(diff_id, directory, found) as is_kept:
-                        if is_kept and not self._retain:
-                            ingest.discard_unless_synced()
-                        companion.wait(seconds)
-                        self._layers.commit_tree(diff_id, directory, found)
-                self._metadata.remember(diff_id, LayerBlob(descriptor.digest, repository))
-
-            unpacking = transfer.consume(unpack, "unpack")
+            unpacking = transfer.consume(partial(self._unpack, wanted, transfer, ingest), "unpack")
             try:
                 await transfer.run()
             finally:
@@ -225,11 +222,11 @@ class Transfers:
             finally:  # a cancellation may come while that ends: one that stayed open could not be opened again
                 await to_the_end(ingest.close)
 
-    @contextmanager
-    def _unpacked(
-        self, diff_id: DiffID, layer: Descriptor, transfer: BlobTransfer, follower: Follower, verdict: Verdict[None]
-    ) -> Iterator[tuple[Path, LayerReport]]:
-        """Unpack while the blob arrives, and give what is known to be right then; runs in a thread of its own."""
+    def _unpack(
+        self, wanted: _Wanted, transfer: BlobTransfer, ingest: Ingest, follower: Follower, verdict: Verdict[None]
+    ) -> None:
+        """Unpack while the blob arrives, and commit what is known to be right then; runs in a thread of its own."""
+        diff_id, layer = wanted.diff_id, wanted.descriptor
         with self._layers.new_tree() as directory:
             places, is_wide = self._tools.lanes.unpack_places, has_wide_window(layer.media_type)
             with PoliteSource(follower, places, layer.size, is_wide=is_wide) as source:
@@ -240,7 +237,14 @@ class Transfers:
                 raise InterruptedError from None
             if actual != diff_id:
                 raise DigestMismatchError("the layer's tar", diff_id, actual)
-            yield directory, report
+            transfer.committing()
+            seconds = transfer.sync_due_in()
+            with self._kept(diff_id, directory, report) as is_kept:
+                if is_kept and not self._retain:
+                    ingest.discard_unless_synced()
+                wanted.companion.wait(seconds)
+                self._layers.commit_tree(diff_id, directory, report)
+        self._metadata.remember(diff_id, LayerBlob(layer.digest, wanted.repository))
 
     @contextmanager
     def _kept(self, diff_id: DiffID, directory: Path, report: LayerReport) -> Iterator[bool]:
