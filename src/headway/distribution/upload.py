@@ -36,7 +36,6 @@ from headway.errors import (
 )
 
 MAX_FORGOTTEN = 3
-MAX_MISMATCHES = 2
 REFUSALS_OF_PIECES = 2
 MAX_REFUSALS = 4
 LOOK_AGAIN_SECONDS = (1.0, 4.0)  # a cache before the registry may remember for a moment that the blob was not there
@@ -127,7 +126,8 @@ class BlobUpload:
         self._is_closed = False
         self._close_refused: HeadwayError | None = None
         self._looks = 0
-        self._forgotten = self._mismatches = self._refusals = 0
+        self._began_anew = False
+        self._forgotten = self._refusals = 0
 
     @property
     def offset(self) -> int:
@@ -313,10 +313,10 @@ class BlobUpload:
 
     def _send_anew(self, refused: HeadwayError) -> None:
         """Begin anew, once, where the end of an upload was refused and the blob is not there."""
-        self._mismatches += 1
-        if self._mismatches >= MAX_MISMATCHES:
+        if self._began_anew:
             self._give_up(refused)
         else:
+            self._began_anew = True
             self._state = _State.OPEN
 
     def _not_there(self, how: str, *, now: float) -> None:
