@@ -102,7 +102,7 @@ class Receiver:
             received = len(data)
             self._flowed += received
             slow = watch.is_trickle(received, now=now)
-            skip = min(to_skip, len(data))
+            skip = min(to_skip, received)
             to_skip -= skip
             self._skipped += skip
             if data := data[skip : skip + max(0, self._end() - fetch.position)]:
@@ -115,9 +115,8 @@ class Receiver:
 
     def _keep_to_rate(self, received: int) -> None:
         """Wait for what was received; the last bytes of the request were paid for before it was sent."""
-        unpaid = max(0, self.fetch.end - self.fetch.position - self._paid)
-        before = max(0, self.fetch.end - self.fetch.position + received - self._paid)
-        self._rate.wait(before - unpaid, is_over=lambda: self._is_over)
+        unpaid = self.fetch.end - self.fetch.position + received - self._paid
+        self._rate.wait(min(received, max(0, unpaid)), is_over=lambda: self._is_over)
 
     def _keep_to_budget(self) -> None:
         """Take nothing more where a budget is spent; others who wait for the same bytes go on behind its errand."""
