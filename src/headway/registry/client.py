@@ -7,7 +7,6 @@ Rule 2: an answer is checked against what was asked (digest, length, range, cont
 from __future__ import annotations
 
 import re
-import urllib.parse
 
 import msgspec
 
@@ -24,7 +23,7 @@ from headway.oci.manifest import MAX_MANIFEST_BYTES
 from headway.oci.media_types import ACCEPTED_MANIFESTS
 from headway.oci.reference import Reference, is_tag
 from headway.records import RawManifest
-from headway.registry.address import target_of
+from headway.registry.address import split_url, target_of
 from headway.registry.answers import decode_json, digest_header, encoded, is_encoded, media_type_of
 from headway.registry.blob import RegistryBlob
 from headway.registry.request import Request, Sender
@@ -148,11 +147,9 @@ def _next_page(endpoint: Endpoint, target: str, links: list[str]) -> str:
     match = next((match for link in links for match in _LINK.finditer(link)), None)
     if match is None:
         return ""
-    here = f"https://{endpoint.host}{endpoint.prefix}{target}"
-    try:
-        url = urllib.parse.urlsplit(urllib.parse.urljoin(here, match[1]))
-    except ValueError:
-        raise MisbehavedError(endpoint.host, "sends a link that is none") from None
+    url = split_url(match[1], f"https://{endpoint.host}{endpoint.prefix}{target}")
+    if url is None:
+        raise MisbehavedError(endpoint.host, "sends a link that is none")
     # Whatever host an absolute link names: the list goes on where it began, and so do the credentials.
     return target_of(url).removeprefix(endpoint.prefix)
 
