@@ -27,7 +27,7 @@ from headway.registry.request import Request, Sender
 
 
 class RegistryBlob:
-    """Implements `interfaces.BlobStream`."""
+    """Implements `interfaces.registries.BlobStream`."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class RegistryBlob:
         return self._request.received + (self._exchange.received if self._exchange is not None else 0)
 
     def open(self) -> int:
-        """See `interfaces.BlobStream.open`."""
+        """See `interfaces.registries.BlobStream.open`."""
         self._request.limit_seconds = self.stall_limit_seconds
         with self._failures_reported():
             exchange = self._request.send()
@@ -112,7 +112,7 @@ class RegistryBlob:
             raise WrongSizeError(self._endpoint.host, size, self._descriptor.size)
 
     def read(self) -> bytes:
-        """See `interfaces.BlobStream.read`."""
+        """See `interfaces.registries.BlobStream.read`."""
         if self._exchange is None or self._left == 0:
             return b""
         self._exchange.limit_seconds = self.stall_limit_seconds
@@ -129,10 +129,10 @@ class RegistryBlob:
         return data
 
     def abort(self) -> None:
-        """See `interfaces.BlobStream.abort`."""
+        """See `interfaces.registries.BlobStream.abort`."""
         self._request.abort()
 
     def close(self) -> None:
-        """See `interfaces.BlobStream.close`."""
+        """See `interfaces.registries.BlobStream.close`."""
         self._request.close()
         self._exchange = None

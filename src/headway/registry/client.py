@@ -39,7 +39,7 @@ class _TagList(msgspec.Struct):
 
 
 class RegistryClient:
-    """Implements `interfaces.Registry` over HTTP.
+    """Implements `interfaces.registries.Registry` over HTTP.
 
     Args:
         sender: Whose connections, logins and memory of hosts are used.
@@ -63,7 +63,7 @@ class RegistryClient:
             exchange.finish()
 
     def resolve(self, endpoint: Endpoint, reference: Reference) -> Descriptor:
-        """See `interfaces.Registry.resolve`; a HEAD without a digest is followed by a GET, as Docker does.
+        """See `interfaces.registries.Registry.resolve`; a HEAD without a digest is followed by a GET, as Docker does.
 
         So is one that is refused or, by HTTP 501, not known: a manifest may be had all the same.
         """
@@ -84,7 +84,7 @@ class RegistryClient:
         return Descriptor(media_type=media_type, digest=digest, size=size)
 
     def fetch_manifest(self, endpoint: Endpoint, repository: str, digest: Digest) -> RawManifest:
-        """See `interfaces.Registry.fetch_manifest`."""
+        """See `interfaces.registries.Registry.fetch_manifest`."""
         return self._get_manifest(endpoint, repository, str(digest), digest)
 
     def _get_manifest(self, endpoint: Endpoint, repository: str, name: str, digest: Digest | None) -> RawManifest:
@@ -109,11 +109,11 @@ class RegistryClient:
         return RawManifest(media_type, data, actual)
 
     def blob(self, endpoint: Endpoint, repository: str, descriptor: Descriptor, offset: int, end: int) -> RegistryBlob:
-        """See `interfaces.Registry.blob`."""
+        """See `interfaces.registries.Registry.blob`."""
         return RegistryBlob(self._sender, endpoint, repository, descriptor, offset, end)
 
     def tags(self, endpoint: Endpoint, repository: str) -> list[str]:
-        """See `interfaces.Registry.tags`."""
+        """See `interfaces.registries.Registry.tags`."""
         tags: dict[str, None] = {}
         target, asked, received = f"/v2/{repository}/tags/list?n={TAGS_AT_ONCE}", set[str](), 0
         while target:

@@ -35,7 +35,7 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
     Args:
         endpoint: Who answered.
         exchange: Its answer; the body may hold distribution-spec errors.
-        what: What was asked for: ``manifest``, ``blob``, ``token``.
+        what: What was asked for, in a word: ``manifest``, ``blob``, ``repository``, ``token``, ``upload``.
         name: Its name.
     """
     body = exchange.read_soon(MAX_ERROR_BYTES)  # the status says enough where it does not come

@@ -18,7 +18,7 @@ from headway.registry.uploads import RegistryUpload, require_status
 
 
 class RegistryPusher:
-    """Implements `interfaces.Pusher` over HTTP.
+    """Implements `interfaces.registries.Pusher` over HTTP.
 
     Args:
         sender: Whose connections, logins and memory of hosts are used.
@@ -28,7 +28,7 @@ class RegistryPusher:
         self._sender = sender
 
     def blob_size(self, endpoint: Endpoint, repository: str, digest: Digest) -> int | None:
-        """See `interfaces.Pusher.blob_size`."""
+        """See `interfaces.registries.Pusher.blob_size`."""
         access = Access(repository, push=True)
         with Request(self._sender, endpoint, access, "HEAD", f"/v2/{repository}/blobs/{digest}", {}) as request:
             exchange = request.send()
@@ -39,7 +39,7 @@ class RegistryPusher:
             return 0 if is_packed else exchange.length or 0
 
     def has_manifest(self, endpoint: Endpoint, repository: str, digest: Digest) -> bool:
-        """See `interfaces.Pusher.has_manifest`."""
+        """See `interfaces.registries.Pusher.has_manifest`."""
         access, headers = Access(repository, push=True), {"Accept": ACCEPTED_MANIFESTS}
         with Request(
             self._sender, endpoint, access, "HEAD", f"/v2/{repository}/manifests/{digest}", headers
@@ -51,11 +51,11 @@ class RegistryPusher:
             return True
 
     def session(self, endpoint: Endpoint, repository: str) -> RegistryUpload:
-        """See `interfaces.Pusher.session`."""
+        """See `interfaces.registries.Pusher.session`."""
         return RegistryUpload(self._sender, endpoint, repository)
 
     def put_manifest(self, endpoint: Endpoint, repository: str, name: str, manifest: RawManifest) -> None:
-        """See `interfaces.Pusher.put_manifest`."""
+        """See `interfaces.registries.Pusher.put_manifest`."""
         access, headers = Access(repository, push=True), {"Content-Type": manifest.media_type}
         target = f"/v2/{repository}/manifests/{name}"
         with Request(self._sender, endpoint, access, "PUT", target, headers, Body.of(manifest.data)) as request:

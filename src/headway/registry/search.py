@@ -28,7 +28,7 @@ class _Answer(msgspec.Struct):
 
 
 class SearchClient:
-    """Implements `interfaces.SearchIndex` over HTTP.
+    """Implements `interfaces.registries.SearchIndex` over HTTP.
 
     Args:
         sender: Whose connections, logins and memory of hosts are used.
@@ -38,7 +38,7 @@ class SearchClient:
         self._sender = sender
 
     def search(self, endpoint: Endpoint, term: str, limit: int) -> list[FoundRepository]:
-        """See `interfaces.SearchIndex.search`."""
+        """See `interfaces.registries.SearchIndex.search`."""
         query = urllib.parse.urlencode({"q": term, "n": limit})
         with Request(
             self._sender, endpoint, "", "GET", f"/v1/search?{query}", {"Accept": "application/json"}

@@ -52,7 +52,7 @@ class _Place(msgspec.Struct, frozen=True):
 
 
 class RegistryUpload:
-    """Implements `interfaces.UploadSession`."""
+    """Implements `interfaces.registries.UploadSession`."""
 
     def __init__(self, sender: Sender, endpoint: Endpoint, repository: str) -> None:
         self._sender = sender
@@ -66,7 +66,7 @@ class RegistryUpload:
         self.sent_bytes = 0
 
     def begin(self, mount: Mount | None = None) -> int | None:
-        """See `interfaces.UploadSession.begin`."""
+        """See `interfaces.registries.UploadSession.begin`."""
         target, source = f"/v2/{self._repository}/blobs/uploads/", ""
         if mount is not None:
             source = mount.source
@@ -88,7 +88,7 @@ class RegistryUpload:
             return int(least) if least.isdecimal() and len(least) <= _LEAST else 0
 
     def send(self, piece: Piece) -> int | None:
-        """See `interfaces.UploadSession.send`."""
+        """See `interfaces.registries.UploadSession.send`."""
         headers = {"Content-Type": _STREAM, "Content-Range": f"{piece.offset}-{piece.end - 1}"}
         with self._take_charge_of(self._asked("PATCH", headers, self._body(piece))) as request:
             exchange = self._carried_by(request)
@@ -117,7 +117,7 @@ class RegistryUpload:
             self.carried = request.carried
 
     def held(self) -> int | None:
-        """See `interfaces.UploadSession.held`."""
+        """See `interfaces.registries.UploadSession.held`."""
         with self._take_charge_of(self._asked("GET", {})) as request:
             exchange = request.send()
             if exchange.status in (404, 405):  # some take pushes and do not answer this question
@@ -131,7 +131,7 @@ class RegistryUpload:
         return held
 
     def finish(self, digest: Digest, whole: Piece | None = None) -> None:
-        """See `interfaces.UploadSession.finish`."""
+        """See `interfaces.registries.UploadSession.finish`."""
         place = self._require_place()
         target = with_query(place.target, f"digest={urllib.parse.quote(digest, safe='')}")
         body, size = (self._body(whole), whole.end) if whole is not None else (None, 0)
@@ -141,7 +141,7 @@ class RegistryUpload:
             exchange.finish()
 
     def cancel(self) -> None:
-        """See `interfaces.UploadSession.cancel`."""
+        """See `interfaces.registries.UploadSession.cancel`."""
         if self._place is None:
             return
         with suppress(HeadwayError), self._take_charge_of(self._asked("DELETE", {})) as request:
@@ -149,7 +149,7 @@ class RegistryUpload:
         self._place = None
 
     def abort(self) -> None:
-        """See `interfaces.UploadSession.abort`."""
+        """See `interfaces.registries.UploadSession.abort`."""
         with self._lock:
             self._aborted = True
             if self._request is not None:
