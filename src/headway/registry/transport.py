@@ -14,13 +14,15 @@ from headway.errors import UnreachableError
 from headway.registry.address import Address
 from headway.registry.certificates import Certificates
 from headway.registry.connection import Connection, KeptRate
+from headway.registry.dialing import Race
 from headway.registry.distrust import CertificateDoubt
 from headway.registry.idle import IdleConnections
-from headway.registry.look import look
 from headway.registry.meter import Meter
 from headway.registry.names import Names
 from headway.registry.sending import Body
 from headway.registry.tls import tls_context
+
+LOOK_SECONDS = 8.0  # a packet that opens a connection is sent again after 1, 3 and 7: the link may return meanwhile
 
 
 class Transport:
@@ -109,8 +111,17 @@ class Transport:
         return Connection(address, tls_context(verify=False), self.names, self.standing, proxy=proxy)
 
     def look(self, place: Place) -> None:
-        """Find out whether a place can be connected to again; `standing` is told."""
-        look(place, self.names, self.standing.outages)
+        """Connect to a place and hang up, asking nothing; `standing` is told whether that could be done."""
+        host, port = place
+        try:
+            addresses = self.names.lookup(host, seconds=LOOK_SECONDS)
+            sock, _ = Race(addresses, port, seconds=LOOK_SECONDS).run()
+        except (OSError, UnicodeError):
+            self.names.forget(host)
+            self.standing.outages.failed(place, now=time.monotonic())
+        else:
+            sock.close()
+            self.standing.outages.worked(place)
 
     def close(self) -> None:
         """End every idle connection, and those that come back later."""
