@@ -209,7 +209,7 @@ class _LayerPush:
         target = self._target
         session = self._tools.pusher.session(target.endpoint, target.repository)
         try:
-            least = await self._in_thread(lambda: session.begin(mount))
+            least = await self._tools.lanes.abandonable(lambda: session.begin(mount))
         except HeadwayError as error:
             log.debug("no mount of %s from %s: %s", mount.digest, mount.source, error)
             if not isinstance(error, RefusedError):
@@ -228,7 +228,7 @@ class _LayerPush:
 
     async def _cancel(self, begun: Begun | None) -> None:
         if begun is not None:
-            await self._in_thread(begun.session.cancel)
+            await self._tools.lanes.abandonable(begun.session.cancel)
 
     async def _sent(self, begun: Begun | None, effort: Effort) -> PushedBlob:
         disk, layer = self._tools.lanes.disk_to_the_end, self._layer
@@ -294,6 +294,3 @@ class _LayerPush:
 
     async def _forget(self, blob: LayerBlob) -> None:
         await self._tools.lanes.database(self._metadata.forget, blob)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await self._tools.lanes.abandonable(work)
