@@ -13,7 +13,6 @@ Rule 6: the registry has the blob when it says so to a question, not when it tak
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from typing import TypeVar
 
 import msgspec
@@ -78,17 +77,6 @@ _A = TypeVar("_A")
 Action = Open | Send | Ask | Close | Look | Wait | Done | GiveUp
 
 
-class _State(Enum):
-    """What is to be done next, or is being done."""
-
-    OPEN = auto()
-    SEND = auto()
-    ASK = auto()
-    LOOK = auto()
-    DONE = auto()
-    FAILED = auto()
-
-
 class BlobUpload:
     """Decide what to do next while one blob is sent, without doing it.
 
@@ -112,10 +100,9 @@ class BlobUpload:
         self.is_whole = is_whole
         self._size = size
         self._endpoint = endpoint
-        self._state = _State.OPEN
+        self._next: Action | None = Open()  # None to send what is left
         self._under_way: Action | None = None
-        self._wait: Wait | None = None
-        self._error: HeadwayError | None = None
+        self._wait: Wait | None = None  # before the next action
         self._offset = 0
         self._best = 0
         self._best_at_failure = 0
@@ -145,26 +132,10 @@ class BlobUpload:
         if self._wait is not None:
             wait, self._wait = self._wait, None
             return wait
-        action = self._action()
+        action = self._sending() if self._next is None else self._next
         if not isinstance(action, Done | GiveUp):
             self._under_way = action
         return action
-
-    def _action(self) -> Action:
-        match self._state:
-            case _State.OPEN:
-                return Open()
-            case _State.SEND:
-                return self._sending()
-            case _State.ASK:
-                return Ask()
-            case _State.LOOK:
-                return Look()
-            case _State.DONE:
-                return Done()
-            case _State.FAILED:
-                assert self._error is not None  # noqa: S101  # set with the state
-                return GiveUp(self._error)
 
     def _sending(self) -> Send | Close:
         if self._offset == self._size:
@@ -190,7 +161,7 @@ class BlobUpload:
         self._link_broke = self._is_closed = False
         self._close_refused = None
         self._looks = 0
-        self._state = _State.SEND
+        self._next = None
 
     def sent(self, held: int | None, *, seconds: float, now: float) -> None:
         """Report that a piece was taken.
@@ -210,7 +181,7 @@ class BlobUpload:
             self._forgot(f"takes bytes {send.offset}-{send.end} and says that it has {held}", now=now)
             return
         self._offset = held
-        self._state = _State.SEND
+        self._next = None
         new_bytes = max(0, held - self._best)
         if new_bytes:
             self._best, self._refusals = held, 0
@@ -223,19 +194,19 @@ class BlobUpload:
             self._lost(now=now)
             return
         self._offset = held
-        self._state = _State.SEND
+        self._next = None
 
     def closed(self) -> None:
         """Report that the registry says it has made a blob of the session."""
         self._expect(Close)
         self._is_closed = True
-        self._state = _State.LOOK
+        self._next = Look()
 
     def looked(self, *, is_there: bool, now: float) -> None:
         """Report whether the registry has the blob."""
         self._expect(Look)
         if is_there:
-            self._state = _State.DONE
+            self._next = Done()
         elif self._close_refused is not None:
             self._send_anew(self._close_refused)
         elif self._is_closed:
@@ -243,7 +214,7 @@ class BlobUpload:
         elif self.is_whole:
             self._lost(now=now)
         else:
-            self._state = _State.ASK
+            self._next = Ask()
 
     def failed(self, error: HeadwayError, *, now: float) -> None:
         """Report that the action under way failed."""
@@ -263,7 +234,7 @@ class BlobUpload:
             case Ask() if isinstance(error, MisbehavedError | RejectedError):
                 self._lost(now=now)  # some registries do not answer this question
             case _:
-                self._retry(error, self._state, now=now)
+                self._retry(error, self._next, now=now)
 
     def _send_failed(self, send: Send, error: HeadwayError, *, now: float) -> None:
         is_first = send.offset == 0 and not self._link_broke
@@ -277,15 +248,15 @@ class BlobUpload:
             case TooLargeError() if send.end - send.offset > max(MIN_PIECE_BYTES, self._least):
                 self._most = max(MIN_PIECE_BYTES, (send.end - send.offset) // 2)
                 self._in_one_piece = False
-                self._state = _State.ASK
+                self._next = Ask()
             case MisbehavedError():
                 self._refused(send, error, now=now)
             case _:
-                self._retry(error, _State.ASK, now=now)
+                self._retry(error, Ask(), now=now)
 
     def _take_for_whole(self) -> None:
         self.is_whole = True
-        self._state = _State.OPEN
+        self._next = Open()
 
     def _refused(self, send: Send, error: HeadwayError, *, now: float) -> None:
         """Decide where a piece was refused: some registries take a blob in one piece only."""
@@ -297,19 +268,19 @@ class BlobUpload:
             self._take_for_whole()
         elif is_again and send.offset and not self._in_one_piece:
             self._in_one_piece = True
-            self._state = _State.OPEN
+            self._next = Open()
         else:
-            self._retry(error, _State.ASK, now=now)
+            self._retry(error, Ask(), now=now)
 
     def _close_failed(self, error: HeadwayError, *, now: float) -> None:
         match error:
             case DigestMismatchError() | MisbehavedError():
                 self._close_refused = error
-                self._state = _State.LOOK
+                self._next = Look()
             case NotFoundError():  # the session may be gone because the blob is there
-                self._retry(MisbehavedError(self._endpoint, "does not know an upload at its end"), _State.LOOK, now=now)
+                self._retry(MisbehavedError(self._endpoint, "does not know an upload at its end"), Look(), now=now)
             case _:
-                self._retry(error, _State.LOOK, now=now)
+                self._retry(error, Look(), now=now)
 
     def _send_anew(self, refused: HeadwayError) -> None:
         """Begin anew, once, where the end of an upload was refused and the blob is not there."""
@@ -317,7 +288,7 @@ class BlobUpload:
             self._give_up(refused)
         else:
             self._began_anew = True
-            self._state = _State.OPEN
+            self._next = Open()
 
     def _not_there(self, how: str, *, now: float) -> None:
         """Look again a little later before a blob that was taken is sent again."""
@@ -335,7 +306,7 @@ class BlobUpload:
             return
         self._link_broke = False
         self._offset = 0
-        self._state = _State.OPEN
+        self._next = Open()
 
     def _forgot(self, how: str, *, now: float) -> None:
         self._forgotten += 1
@@ -344,23 +315,21 @@ class BlobUpload:
             self._give_up(error)
             return
         self._offset = 0
-        self._retry(MisbehavedError(self._endpoint, how), _State.OPEN, now=now)
+        self._retry(MisbehavedError(self._endpoint, how), Open(), now=now)
 
-    def _retry(self, error: HeadwayError, state: _State, *, now: float) -> None:
+    def _retry(self, error: HeadwayError, following: Action | None, *, now: float) -> None:
         brought_bytes = self._best > self._best_at_failure
         self._best_at_failure = self._best
         decision = self.retries.failed(error, now=now, brought_bytes=brought_bytes)
         if isinstance(decision, Wait) and self.retries.outlasts(decision, now=now):
             decision = GiveUp(error)
         if isinstance(decision, GiveUp):
-            self._give_up(decision.error)
-            return
-        self._state = state
-        self._wait = decision
+            self._next = decision
+        else:
+            self._next, self._wait = following, decision
 
     def _give_up(self, error: HeadwayError) -> None:
-        self._error = error
-        self._state = _State.FAILED
+        self._next = GiveUp(error)
 
     def _expect(self, kind: type[_A]) -> _A:
         action, self._under_way = self._under_way, None
