@@ -13,7 +13,6 @@ Rule 5: a stream that fails while others go on costs only itself.
 from __future__ import annotations
 
 from collections.abc import Collection
-from enum import Enum, auto
 
 import msgspec
 
@@ -72,15 +71,6 @@ class Ended(msgspec.Struct, frozen=True):
     error: HeadwayError | None = None
 
 
-class _State(Enum):
-    FETCHING = auto()
-    VERIFYING = auto()
-    WRONG = auto()
-    EMPTYING = auto()
-    RIGHT = auto()
-    FAILED = auto()
-
-
 class BlobDownload:
     """Decide what to do next while one blob is fetched, without doing it.
 
@@ -103,14 +93,15 @@ class BlobDownload:
         self._held = held
         self._sources = Sources(sources, whole)
         self.retries = retries
-        self._state = _State.FETCHING
+        self._next: Action | None = None  # None to fetch what is missing, or verify it
+        self._end: GiveUp | None = None  # what follows a `SetAside`
+        self._under_way: Verify | SetAside | None = None
         self._spread = Spread(size)
         self._stream_limit = StreamLimit()
         self._skipped = 0
         self._doubts = Doubts(size, held, sources)
         self._unmended: HeadwayError | None = None  # the wrong digest, from when only those are asked who said less
         self._cause: HeadwayError | None = None
-        self._error: HeadwayError | None = None
 
     @property
     def running(self) -> list[Fetch]:
@@ -137,23 +128,16 @@ class BlobDownload:
         Raises:
             OutOfOrderError: `Verify` or `SetAside` has not been reported.
         """
-        match self._state:
-            case _State.FAILED if self._error is not None:
-                return GiveUp(self._error)
-            case _State.RIGHT:
-                return Commit()
-            case _State.WRONG:
-                self._state = _State.EMPTYING
-                return SetAside()
-            case _State.FETCHING:
-                return self._proceed(now, streams)
-            case _:
-                raise OutOfOrderError(f"next_action while {self._state.name}")
+        if self._under_way is not None:
+            raise OutOfOrderError(f"next_action while {type(self._under_way).__name__} is under way")
+        action = self._proceed(now, streams) if self._next is None else self._next
+        if isinstance(action, Verify | SetAside):
+            self._under_way = action
+        return action
 
     def _proceed(self, now: float, streams: int) -> Action | None:
         running = self._spread.running
         if not running and self._is_to_be_verified():
-            self._state = _State.VERIFYING
             return Verify()
         self._stream_limit.flow(sum(fetch.position > fetch.offset for fetch in running))
         limit = self._limit(now, streams)
@@ -215,7 +199,7 @@ class BlobDownload:
             OutOfOrderError: It is not under way.
         """
         if not any(fetch is each for each in self._spread.running):
-            raise OutOfOrderError(f"a report of a fetch that is not under way, while {self._state.name}")
+            raise OutOfOrderError("a report of a fetch that is not under way")
         rate = ended.flowed_bytes / ended.seconds if ended.seconds > 0 else 0.0
         self._spread.ended(fetch, rate=rate, now=now)
         new_bytes = fetch.position - fetch.offset
@@ -249,7 +233,7 @@ class BlobDownload:
 
     def _failed(self, fetch: Fetch, error: HeadwayError, new_bytes: int, now: float) -> None:
         if isinstance(error, StoreError):
-            self._give_up(error)  # another request would fill no disk less
+            self._next = GiveUp(error)  # another request would fill no disk less
             return
         self._sources.failed(fetch.source, error)
         if self._spread.running:
@@ -270,7 +254,7 @@ class BlobDownload:
             self._wrong(self._unmended)
             return
         if isinstance(decision, GiveUp):
-            self._give_up(decision.error)
+            self._next = decision
             return
         self._sources.not_before(self.source, now + decision.seconds)
         # Who was cut goes on; who fell silent may do so again after each few bytes, and others may not.
@@ -306,15 +290,14 @@ class BlobDownload:
         Raises:
             OutOfOrderError: No `Verify` is under way.
         """
-        self._expect(_State.VERIFYING)
+        self._expect(Verify)
         if error is None:
-            self._state = _State.RIGHT
+            self._next = Commit()
             return
         if not self._doubts.have_begun:
             self._turn_to(self._sources.others() or [self.source])
         self._doubts.wrong(failed_at)
         self._cause = error
-        self._state = _State.FETCHING
         if self._doubts.are_over:
             self._ask_who_said_less(error)
 
@@ -332,8 +315,7 @@ class BlobDownload:
         return [source for source in sources if self._doubts.unsaid_by(source)]
 
     def _wrong(self, error: HeadwayError) -> None:
-        self._error = error
-        self._state = _State.WRONG
+        self._next, self._end = SetAside(), GiveUp(error)
 
     def emptied(self) -> None:
         """Report the end of a `SetAside`.
@@ -341,14 +323,11 @@ class BlobDownload:
         Raises:
             OutOfOrderError: No `SetAside` is under way.
         """
-        self._expect(_State.EMPTYING)
+        self._expect(SetAside)
         self._held = Ranges()
-        self._state = _State.FAILED
+        self._next = self._end
 
-    def _give_up(self, error: HeadwayError) -> None:
-        self._error = error
-        self._state = _State.FAILED
-
-    def _expect(self, state: _State) -> None:
-        if self._state is not state:
-            raise OutOfOrderError(f"a report of {state.name} while {self._state.name}")
+    def _expect(self, kind: type[Verify | SetAside]) -> None:
+        if not isinstance(self._under_way, kind):
+            raise OutOfOrderError(f"a report of {kind.__name__} while {type(self._under_way).__name__} is under way")
+        self._under_way = None
