@@ -166,10 +166,10 @@ class Authorizer:
         wanted = {"service": challenge.parameters.get("service", "")}
         if self._offline:
             wanted |= {"client_id": "headway", "offline_token": "true"}
-        method, target, headers, body = _token_request(realm, wanted, access.scopes, known)
+        method, target, headers, form = _token_request(realm, wanted, access.scopes, known)
         authority = realm.netloc.rpartition("@")[2]
         address = Address.parse(realm.scheme, authority, verify=endpoint.secure, registry=endpoint.host)
-        exchange = self._answer(begin, address, method, target, headers, body)
+        exchange = self._answer(begin, address, method, target, headers, form)
         if exchange.status != 200:
             error = failure(str(address), exchange, what="token", name=" ".join(access.scopes) or "login")
             raise _explained(error, endpoint, known)
@@ -184,13 +184,13 @@ class Authorizer:
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        form: bytes | None,
     ) -> Exchange:
         """Return what answers in the end; a password stays at the host that it is for, a form where it was sent."""
         origin = address
         for _ in range(MAX_REDIRECTS + 1):
             is_for_it = address == origin or (address.host == origin.host and address.scheme == "https")
-            exchange = begin(self._client.exchange(address, method, target, headers if is_for_it else {}, body))
+            exchange = begin(self._client.exchange(address, method, target, headers if is_for_it else {}, form=form))
             exchange.send()
             following = redirected_to(exchange, target) if method == "GET" else None
             if following is None:

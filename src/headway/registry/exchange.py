@@ -62,11 +62,13 @@ class Exchange:
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: bytes | Body | None,
+        form: bytes | None,
+        body: Body | None,
     ) -> None:
         self._transport = transport
         self.address = address
-        self._request = (method, target, body, dict(headers))
+        self._method, self._target, self._headers = method, target, dict(headers)
+        self._form, self._body = form, body
         self._connection: Connection | None = None
         self._response: Response | None = None
         self._aborted = False
@@ -109,9 +111,9 @@ class Exchange:
         doubt.require_clock()
         with translated(str(self.address)), self._idle_ones_dropped_on_silence():
             proxy = self._transport.proxy_for(self.address)
-            connection = self._transport.idle_one(self.address, proxy, self._request[2])
+            connection = self._transport.idle_one(self.address, proxy, self._body)
             if connection is not None:
-                if isinstance(self._request[2], Body):
+                if self._body is not None:
                     self._send_on(connection)
                     return
                 with suppress(ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
@@ -133,17 +135,17 @@ class Exchange:
             connection.connect()
         connection.limit(self.limit_seconds)
         connection.clamp_window(self._transport.rate())
-        method, target, body, headers = self._request
-        connection.upload = body.upload if isinstance(body, Body) else None
+        connection.upload = None if self._body is None else self._body.upload
+        target, headers = self._target, self._headers
         if connection.proxy is not None and self.address.scheme == "http":
             target = f"http://{self.address}{target}"
             if connection.proxy.authorization:
                 headers = {**headers, "Proxy-Authorization": connection.proxy.authorization}
         began = time.monotonic()
-        if isinstance(body, Body):
-            self._response = self._carry(connection, method, target, body, headers)
+        if self._body is not None:
+            self._response = self._carry(connection, target, headers, self._body)
         else:
-            connection.request(method, target, body=body, headers=headers)
+            connection.request(self._method, target, body=self._form, headers=headers)
             self._response = self._answer(connection)
         self._transport.standing.patience.took(self.address.owner, "answer", time.monotonic() - began)
         self.status, self.headers = self._response.status, self._response.headers
@@ -153,12 +155,10 @@ class Exchange:
         self.received += count
         self._transport.meter.answered(count)
 
-    def _carry(
-        self, connection: Connection, method: str, target: str, body: Body, headers: Mapping[str, str]
-    ) -> Response:
+    def _carry(self, connection: Connection, target: str, headers: Mapping[str, str], body: Body) -> Response:
         """Send a request with a body, and return the answer, which may come before all of the body is sent."""
         self.carried = connection.carried
-        connection.request(method, target, headers={**headers, "Content-Length": str(body.size)})
+        connection.request(self._method, target, headers={**headers, "Content-Length": str(body.size)})
         assert connection.sock is not None  # noqa: S101  # it has just been written to
         transmission = Transmission(connection.sock, self.limit_seconds, self._transport.meter.sent)
         connection.limit(LOOK_SECONDS)

@@ -31,13 +31,24 @@ class HttpClient:
         method: str,
         target: str,
         headers: Mapping[str, str] | None = None,
-        body: bytes | Body | None = None,
+        *,
+        form: bytes | None = None,
+        body: Body | None = None,
     ) -> Exchange:
-        """Return an exchange; nothing is sent before its `Exchange.send`."""
+        """Return an exchange; nothing is sent before its `Exchange.send`.
+
+        Args:
+            address: Whom to ask.
+            method: HTTP method.
+            target: Path and query.
+            headers: Beside those that every request has.
+            form: A few bytes that go with it.
+            body: What it carries up, any length of it; no `form` then.
+        """
         sent = {
             "Host": str(address),
             "User-Agent": self._user_agent,
             "Accept-Encoding": "identity",
             **(headers or {}),
         }
-        return Exchange(self.transport, address, method, target, sent, body)
+        return Exchange(self.transport, address, method, target, sent, form, body)

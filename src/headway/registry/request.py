@@ -206,7 +206,7 @@ class Request:
         origin, target = address, self._target
         for _ in range(MAX_REDIRECTS + 1):
             sent = {name: value for name, value in headers.items() if name != "Authorization" or address == origin}
-            exchange = self._begin(self._sender.http.exchange(address, self._method, target, sent, self._body))
+            exchange = self._begin(self._sender.http.exchange(address, self._method, target, sent, body=self._body))
             exchange.send()
             if address == origin and (address.scheme == "https" or is_of_registry(exchange)):
                 # Where TLS only failed once, what else may answer there is no reason to leave it for good.

@@ -67,12 +67,10 @@ class Transport:
         """Return the proxy that leads to an address now, None where it is reached directly."""
         return self._proxies().proxy_for(address.scheme, address.host, address.port)
 
-    def idle_one(self, address: Address, proxy: Proxy | None, body: bytes | Body | None) -> Connection | None:
+    def idle_one(self, address: Address, proxy: Proxy | None, body: Body | None) -> Connection | None:
         """Return an idle connection that may carry this body, too, if there is one."""
-        while connection := self.idle.take(address, proxy, body.upload if isinstance(body, Body) else None):
-            may_carry = (
-                not isinstance(body, Body) or body.allowance is None or connection.carried + body.size <= body.allowance
-            )
+        while connection := self.idle.take(address, proxy, None if body is None else body.upload):
+            may_carry = body is None or body.allowance is None or connection.carried + body.size <= body.allowance
             # What was said meanwhile (a 408, for waiting so long) would be taken for the answer.
             if may_carry and not connection.is_ended_by_peer():
                 return connection
