@@ -12,7 +12,7 @@ Rule 5: on a thin link one blob at a time: two would only both be late. A link t
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from enum import Enum, auto
 
 import msgspec
@@ -222,7 +222,7 @@ class Streams:
     """
 
     def __init__(self) -> None:
-        self._hosts: dict[str, HostStreams] = {}
+        self._hosts: defaultdict[str, HostStreams] = defaultdict(HostStreams)
         self._link = _Link.UNKNOWN
         self._received = 0
         self._last = 0.0
@@ -234,7 +234,7 @@ class Streams:
 
     def to(self, host: str) -> HostStreams:
         """Return those to one registry."""
-        return self._hosts.setdefault(host, HostStreams())
+        return self._hosts[host]
 
     @property
     def is_thin(self) -> bool:
