@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import time
 
 from headway.errors import (
@@ -16,6 +15,7 @@ from headway.errors import (
     UnavailableError,
 )
 from headway.registry.answers import decode_json
+from headway.registry.distrust import seconds_of
 from headway.registry.exchange import Exchange
 
 MAX_ERROR_BYTES = 64 * 1024
@@ -94,8 +94,5 @@ def retry_after_seconds(value: str | None, *, now: float) -> float | None:
         return None
     if value.strip().isdecimal():
         return min(float(value), MAX_RETRY_AFTER_SECONDS)
-    try:
-        date = email.utils.parsedate_to_datetime(value).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return min(max(0.0, date - now), MAX_RETRY_AFTER_SECONDS)
+    date = seconds_of(value)
+    return None if date is None else min(max(0.0, date - now), MAX_RETRY_AFTER_SECONDS)
