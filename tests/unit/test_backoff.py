@@ -207,7 +207,7 @@ def test_a_wait_that_outlasts_patience_and_ten_minutes_is_not_begun(
     wait = subject.failed(ThrottledError("r", seconds), now=now)
 
     assert isinstance(wait, Wait)
-    assert subject.outlasts(wait, now=now) is outlasts
+    assert subject.unless_too_long(wait, now=now) == (GiveUp(wait.cause) if outlasts else wait)
 
 
 def test_an_outage_is_never_a_wait_that_outlasts() -> None:
@@ -215,7 +215,7 @@ def test_an_outage_is_never_a_wait_that_outlasts() -> None:
     for _ in range(100):
         wait = subject.failed(CUT, now=1e6)
         assert isinstance(wait, Wait)
-        assert not subject.outlasts(wait, now=1e6)
+        assert subject.unless_too_long(wait, now=1e6) is wait
 
 
 def test_a_clock_is_looked_at_every_four_seconds() -> None:

@@ -120,10 +120,15 @@ class Retries:
         """Whether as many attempts as may be have brought nothing; patience may still be left."""
         return self.attempts >= self.policy.max_attempts
 
-    def outlasts(self, wait: Wait, *, now: float) -> bool:
-        """Tell whether a wait is longer than the patience, and than ten minutes: only a registry asks for so much."""
+    def unless_too_long(self, decision: Wait | GiveUp, *, now: float) -> Wait | GiveUp:
+        """Return what was decided; it is to give up where the wait outlasts both the patience and ten minutes.
+
+        Only a registry asks for one so long.
+        """
         left = self._last_progress + self.policy.patience_seconds - now
-        return wait.seconds > max(left, MAX_ASKED_SECONDS)
+        if isinstance(decision, Wait) and decision.seconds > max(left, MAX_ASKED_SECONDS):
+            return GiveUp(decision.cause)
+        return decision
 
     def _delay(self, error: HeadwayError) -> float:
         if asked := _asked_seconds(error):

@@ -150,8 +150,7 @@ class BlobDownload:
         cause = self._cause
         if not cause.retryable:  # nobody waits for that: it is why another source was left
             cause = self._sources.failures.get(self.source, cause)
-        wait = Wait(seconds, cause, self.retries.attempts)
-        return GiveUp(cause) if self.retries.outlasts(wait, now=now) else wait
+        return self.retries.unless_too_long(Wait(seconds, cause, self.retries.attempts), now=now)
 
     def _limit(self, now: float, streams: int) -> int:
         if self._sources.ignores_ranges or self._doubts.have_begun:

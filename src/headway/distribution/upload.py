@@ -321,8 +321,7 @@ class BlobUpload:
         brought_bytes = self._best > self._best_at_failure
         self._best_at_failure = self._best
         decision = self.retries.failed(error, now=now, brought_bytes=brought_bytes)
-        if isinstance(decision, Wait) and self.retries.outlasts(decision, now=now):
-            decision = GiveUp(error)
+        decision = self.retries.unless_too_long(decision, now=now)
         if isinstance(decision, GiveUp):
             self._next = decision
         else:

@@ -89,8 +89,7 @@ class Asker:
                 decision = first.failed(answer, now=now(), reached=reached and _is_slow(answer))
             else:
                 decision = retries.failed(answer, now=now())
-            if isinstance(decision, Wait) and retries.outlasts(decision, now=now()):
-                decision = GiveUp(answer)
+            decision = retries.unless_too_long(decision, now=now())
             if isinstance(decision, GiveUp):
                 raise decision.error
             await self._wait(decision, failures)
