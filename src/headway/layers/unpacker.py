@@ -110,7 +110,7 @@ class Unpacker:
         self._handoff.close()
         self._root.close()
         # Its parts hold methods of it: a ring, in which a layer's memory would stay until the next search for garbage.
-        vars(self).clear()
+        del self._files, self._directories, self._root, self._hollow, self._makers
 
     def add(self, entry: Entry, reader: TarReader) -> None:
         """Put one entry on disk; the content of a file is taken from `reader`."""
