@@ -126,6 +126,8 @@ def test_an_archive_that_is_stopped_leaves_nothing(tmp_path: Path, how: str) -> 
 import os, signal, sys
 from pathlib import Path
 from headway.cli.output import write_out
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests' own shell ignores
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def pieces():
     yield b"half"
     assert len(os.listdir(sys.argv[1])) == 1
