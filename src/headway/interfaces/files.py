@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
+from threading import Lock
 from typing import Protocol, runtime_checkable
 
 from headway.oci.digest import DiffID
@@ -30,7 +31,7 @@ class Patient(Protocol):
 
 
 class Pieces:
-    """A `TarSource` over pieces of any length, for adapters and services alike.
+    """A `TarSource` over pieces of any length, for adapters and services; one thread may close what another reads.
 
     Args:
         pieces: Taken as they are read.
@@ -39,22 +40,25 @@ class Pieces:
     def __init__(self, pieces: Iterable[bytes | memoryview]) -> None:
         self._pieces = iter(pieces)
         self._rest = memoryview(b"")
+        self._lock = Lock()
 
     def read(self, limit: int) -> bytes:
         """See `TarSource.read`; raises what making the pieces raises."""
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = memoryview(piece)
-        data = bytes(self._rest[:limit])
-        self._rest = self._rest[limit:]
+        with self._lock:
+            while not self._rest:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    return b""
+                self._rest = memoryview(piece)
+            data = bytes(self._rest[:limit])
+            self._rest = self._rest[limit:]
         return data
 
     def close(self) -> None:
-        """Let the generator that makes the pieces, if one does, clean up."""
-        if isinstance(self._pieces, Generator):
-            self._pieces.close()
+        """Let the generator that makes the pieces, if one does, clean up; a piece that is being made is waited for."""
+        with self._lock:
+            if isinstance(self._pieces, Generator):
+                self._pieces.close()
 
 
 class Applier(Protocol):
