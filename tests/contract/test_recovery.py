@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from headway.composition.writing import writing
+from headway.distribution.ranges import Ranges
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.records import ImageRecord
 from headway.settings import Settings
@@ -114,6 +116,36 @@ def test_litter_is_removed(store: Store) -> None:
     assert (found.litter, found.freed.directories, found.lost_images) == (6, (tree,), ())
     left = {path.relative_to(root.path) for path in root.path.rglob("*") if path.parent != root.path}
     assert {str(path) for path in left} == {f"blobs/{algorithm}" for algorithm in ALGORITHMS}
+
+
+@pytest.mark.parametrize("name", ["", "journal", "data", "journal.new"])
+@pytest.mark.parametrize("kind", ["directory", "fifo", "link"])
+def test_what_has_the_place_of_an_unfinished_blob_or_of_one_of_its_files_is_removed(
+    store: Store, tmp_path: Path, name: str, kind: str
+) -> None:
+    elsewhere, digest = tmp_path / "elsewhere", Digest.of(b"unfinished")
+    elsewhere.mkdir()
+    ingests = FileIngestStore(store.root, boot_id="0" * 32)
+    ingest = ingests.open(digest, 10)
+    ingest.write_at(0, b"first")
+    ingest.close()
+    place = store.root.ingest(digest) / name
+    if place.exists():
+        place.rename(elsewhere / "moved")
+    match kind:
+        case "directory":
+            place.mkdir()
+        case "fifo":
+            os.mkfifo(place)
+        case "link":
+            place.symlink_to(elsewhere / "moved" if name != "journal.new" else elsewhere / "new")
+
+    found = store.recover()
+
+    assert (found.litter, os.listdir(store.root.ingests)) == (1, [])
+    with closing(ingests.open(digest, 10)) as again:
+        assert again.held() == Ranges()
+    assert os.listdir(elsewhere) == (["moved"] if name != "journal.new" else [])
 
 
 def test_a_lost_tree_takes_the_chains_and_images_that_need_it_along_and_leaves_the_other_layers(store: Store) -> None:

@@ -9,6 +9,7 @@ Rule 4: a layer that was whole when its process was killed is committed first.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -193,8 +194,21 @@ def _strange_ingests(root: DataRoot) -> set[str]:
     return {
         name
         for name in names_in(root.ingests)
-        if not _is_digest(name.replace("-", ":", 1)) or "journal" not in names_in(root.ingests / name)
+        if not (_is_digest(name.replace("-", ":", 1)) and _holds_a_journal(root.ingests / name))
     }
+
+
+def _holds_a_journal(directory: Path) -> bool:
+    """Tell whether a directory is one of files, as an ingest is, and one of them a journal.
+
+    What else somebody has put there, a pull would wait for, or write to wherever it leads.
+    """
+    with disk_errors(directory):
+        if not stat.S_ISDIR(os.lstat(directory).st_mode):
+            return False
+        with os.scandir(directory) as entries:
+            are_files = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
+    return "journal" in are_files and all(are_files.values())
 
 
 def _is_digest(text: str) -> bool:
