@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,16 @@ def test_a_damaged_file_is_an_error_and_stays_as_it_is(tmp_path: Path, damage: s
         load_or_make(path)
 
     assert path.read_bytes() == DAMAGED[damage]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_in_its_place_is_an_error_and_stays(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "key.json")
+
+    with pytest.raises(StoreCorruptError, match=r"key\.json is damaged: .*remove it"):
+        load_or_make(tmp_path / "key.json")
+
+    assert os.listdir(tmp_path) == ["key.json"]
 
 
 def test_a_key_that_was_never_finished_is_made_again(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def load_or_make(path: Path) -> FileTrustKey:
         StoreError: The disk failed.
     """
     with disk_errors(path):
+        if path.exists() and not path.is_file():  # a fifo would never end
+            raise _damaged(path)
         try:
             data = path.read_bytes()
         except FileNotFoundError:
@@ -93,11 +95,15 @@ def _checked(data: bytes, path: Path) -> dict[str, str]:
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, ValueError):
         is_right = False
     if not is_right:
-        raise StoreCorruptError(
-            f"{path} is damaged: it holds no EC key on P-256 with its ID; put a copy back,"
-            " or remove it, and the daemon gets a new identity"
-        )
+        raise _damaged(path)
     return jwk
+
+
+def _damaged(path: Path) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"{path} is damaged: it holds no EC key on P-256 with its ID; put a copy back,"
+        " or remove it, and the daemon gets a new identity"
+    )
 
 
 def _is_on_curve(x: bytes, y: bytes) -> bool:
