@@ -225,6 +225,21 @@ def test_a_mounted_container_is_not_removed(settings: Settings, stores: Stores, 
     containers.remove("c1")
 
 
+def test_one_that_is_mounted_though_its_removal_was_cut_short_keeps_nobody_from_starting(settings: Settings) -> None:
+    with writing(settings, print) as stores:
+        made = Containers(stores).create("app", name="c1")
+        mounts_of(settings, stores).mount("c1")
+        stores.containers.replace(msgspec.structs.replace(made, state=ContainerState.REMOVING))
+
+    with writing(settings, print) as stores:
+        states = [container.state for container in stores.containers.list()]
+        mounts_of(settings, stores).unmount("c1")
+        Containers(stores).remove("c1")
+
+    assert states == [ContainerState.CREATED]
+    assert left(settings) == []
+
+
 def test_one_whose_files_cannot_be_removed_is_dead_and_can_be_tried_again(tmp_path: Path) -> None:
     settings = Settings(data_root=tmp_path / "root")  # on a disk: memory has no immutable files
     with writing(settings, print) as stores:

@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import TypeVar
 
@@ -223,10 +224,14 @@ class Containers:
             tell_of(self._stores, "destroy", container)
 
     def finish_removals(self) -> None:
-        """Remove the containers whose removal a crash has cut short; called at start, behind the layers' own."""
+        """Remove the containers whose removal a crash has cut short; called at start, behind the layers' own.
+
+        One that is mounted after all, or that the disk keeps, can be removed again: nobody's start fails for it.
+        """
         for container in self.list():
             if container.state is ContainerState.REMOVING:
-                self._remove(container)
+                with suppress(ConflictError, StoreError):
+                    self._remove(msgspec.structs.replace(container, state=ContainerState.CREATED))
 
 
 def tell_of(
