@@ -334,6 +334,23 @@ def test_what_holds_nothing_of_the_container_is_made_again_where_it_is_gone(over
     assert overlay.left() == [layer.record.mount_id]
 
 
+@pytest.mark.parametrize("kind", ["nothing", "a file", "a link"])
+def test_without_its_init_layer_it_tells_the_same_changes(overlay: Disk, kind: str) -> None:
+    layer = make(overlay.store(), "box", overlay.chain())
+    (layer.mount() / "kept").write_text("kept")
+    layer.unmount()
+    told = layer.changes(), layer.size()
+    init = RwPlace(overlay.root.rw / layer.record.mount_id).init
+    shutil.rmtree(init)
+    if kind == "a file":
+        init.write_text("no directory")
+    if kind == "a link":
+        init.symlink_to(overlay.root.path)
+
+    assert (layer.changes(), layer.size()) == told
+    assert overlay.left() == [layer.record.mount_id]
+
+
 def test_a_layer_of_another_driver_is_still_there(tmp_path: Path) -> None:
     disk = Disk(tmp_path / "root", "vfs")
     make(disk.store(), "c1", disk.chain())

@@ -265,6 +265,7 @@ class SqliteRwLayer:
             StoreError: The disk failed.
         """
         try:
+            self._mounts.have_init(self.record.name)
             place, below = self._stacks.place(self.record), self._stacks.below(self.record)
             return self._stacks.driver(self.record).changes(place, below, written=written)
         finally:  # what was found while somebody removed it counts for nothing, be it an error or not
@@ -273,6 +274,7 @@ class SqliteRwLayer:
 
     def size(self) -> int:
         """Return its size as Docker counts it, in bytes."""
+        self._mounts.have_init(self.record.name)
         place, below = self._stacks.place(self.record), self._stacks.below(self.record)
         return self._stacks.driver(self.record).size(place, below)
 

@@ -44,6 +44,13 @@ class RwMounts:
             self._counts[name] += 1
             return place.merged
 
+    def have_init(self, name: str) -> None:
+        """Make a layer's init layer again where it is gone, unless the layer is being removed; see `RwStacks`."""
+        with self._lock:
+            record = rw_rows.get(self._database, name)
+            if not record.is_removing:
+                self._stacks.have_init(record)
+
     def unmount(self, name: str) -> None:
         """Take back one `mount` of this process; see `RwLayer`."""
         with self._lock:

@@ -13,6 +13,7 @@ from headway.interfaces.layers import LayerStore
 from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot
 from headway.store.failures import disk_errors
+from headway.store.removal import move_out, remove_tree
 
 MakeInit: TypeAlias = Callable[[Sequence[Tree], Path], LayerReport]
 """Makes the init layer over some trees, bottom first, in a directory that is new."""
@@ -56,15 +57,17 @@ class RwStacks:
         return self._drivers.named(record.driver)
 
     def have_init(self, record: RwLayerRecord) -> None:
-        """Make a layer's init layer again where somebody has removed it: nothing in it is the container's own.
+        """Make a layer's init layer again where it is gone: nothing in it is the container's own.
 
         Raises:
             StoreError: The disk failed.
         """
         place = self.place(record)
-        if record.init_report is None or place.init.is_dir():
+        if record.init_report is None or (place.init.is_dir() and not place.init.is_symlink()):
             return
         private = self._root.private()
         self._make_init(self._layers.trees(record.chain_id), private)
+        if (in_the_way := move_out(self._root, place.init)) is not None:
+            remove_tree(in_the_way)
         with disk_errors(place.init):
             os.rename(private, place.init)
