@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from headway.composition.checking import checking
+from headway.composition.measuring import measuring
 from headway.composition.reading import reading
 from headway.composition.writing import salvage_store, writing
 from headway.errors import StoreCorruptError, StoreError
@@ -141,6 +142,7 @@ def test_a_bit_that_makes_text_of_the_database_none_is_told_and_mended(root: Pat
     ("sql", "what"),
     [
         ("UPDATE trees SET report = replace(report, ':', ';')", "what is known of a layer"),
+        ("UPDATE chains SET parent = chain_id WHERE parent IS NOT NULL", "a chain of layers"),
         ("UPDATE images SET labels = replace(labels, ':', ';')", "the record of an image"),
         ("UPDATE names SET spelling = replace(spelling, 'y/app:1', 'Y/app:1')", "a name of an image"),
         ("UPDATE image_blobs SET digest = replace(digest, 'sha', 'shq')", "the digest of a blob"),
@@ -163,6 +165,16 @@ def test_a_record_that_nobody_wrote_is_told_and_mended(root: Path, sql: str, wha
     assert [fault.partition(" cannot be read: ")[0] for fault in found] == [f"the database is damaged: {what}"]
     assert faults(root) == []
     assert listed(root) == before
+
+
+def test_a_chain_that_leads_back_to_itself_keeps_nobody_waiting(root: Path) -> None:
+    with closing(sqlite3.connect(DataRoot(root).database)) as database, database:
+        database.execute("UPDATE chains SET parent = chain_id WHERE parent IS NOT NULL")
+
+    with pytest.raises(StoreCorruptError, match="leads back to itself"):
+        listed(root)
+    with measuring(Settings(data_root=root)) as (_, disk):
+        assert disk.measure().total
 
 
 @pytest.mark.parametrize(

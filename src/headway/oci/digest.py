@@ -83,5 +83,10 @@ def chain_ids(diff_ids: list[DiffID] | tuple[DiffID, ...]) -> list[ChainID]:
     """Return the chain ID of every prefix of `diff_ids`, bottom layer first."""
     chain: list[ChainID] = []
     for diff_id in diff_ids:
-        chain.append(ChainID(Digest.of(f"{chain[-1]} {diff_id}".encode()) if chain else diff_id))
+        chain.append(chain_id_over(chain[-1] if chain else None, diff_id))
     return chain
+
+
+def chain_id_over(parent: ChainID | None, diff_id: DiffID) -> ChainID:
+    """Return the ID of the chain that a layer makes over another chain; over nothing where that is None."""
+    return ChainID(diff_id if parent is None else Digest.of(f"{parent} {diff_id}".encode()))

@@ -143,6 +143,7 @@ class Holdings:
     def stack(self, chain_id: str | None) -> tuple[Piece, ...]:
         """Return the pieces of a chain and of all below it."""
         if chain_id not in self._stacks:
+            self._stacks[chain_id] = ()  # what leads back to itself, in a damaged database, ends there
             parent, diff_id, derived = self.chains.get(chain_id or "", (None, "", None))
             own = [Piece(Sort.TREE, diff_id), Piece(Sort.RECIPE, diff_id)] if diff_id else []
             own += [Piece(Sort.DERIVED, chain_id)] if derived is not None and chain_id is not None else []

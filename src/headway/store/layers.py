@@ -16,9 +16,9 @@ from typing import TypeAlias
 
 import msgspec
 
-from headway.errors import NotFoundError
+from headway.errors import NotFoundError, StoreCorruptError
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
-from headway.oci.image_config import check_depth
+from headway.oci.image_config import MAX_LAYERS, check_depth
 from headway.records import ChainSize, LayerReport, TarParts, Tree, recipe_beside
 from headway.store.batches import Batches
 from headway.store.data_root import DataRoot
@@ -39,7 +39,7 @@ WITH RECURSIVE chain (chain_id, parent, diff_id, directory, report, depth) AS (
     SELECT chain_id, parent, diff_id, directory, report, 0 FROM chains WHERE chain_id = ?
     UNION ALL
     SELECT chains.chain_id, chains.parent, chains.diff_id, chains.directory, chains.report, depth + 1
-    FROM chains JOIN chain ON chains.chain_id = chain.parent
+    FROM chains JOIN chain ON chains.chain_id = chain.parent WHERE depth < ?
 )
 SELECT chain.directory, coalesce(chain.report, trees.report)
 FROM chain JOIN trees ON trees.diff_id = chain.diff_id ORDER BY depth DESC
@@ -222,9 +222,11 @@ class SqliteLayerStore:
         """
         if chain_id is None:
             return []
-        rows = self._database.query(_CHAIN, (chain_id,))
+        rows = self._database.query(_CHAIN, (chain_id, MAX_LAYERS))
         if not rows:
             raise NotFoundError("chain", chain_id)
+        if len(rows) > MAX_LAYERS:
+            raise StoreCorruptError(f"the database is damaged: chain {chain_id} leads back to itself")
         return [self._tree(*row) for row in rows]
 
     def _chain_tree(self, chain_id: ChainID) -> Tree | None:

@@ -9,7 +9,7 @@ import sqlite3
 from contextlib import closing
 
 from headway.errors import StoreCorruptError
-from headway.oci.digest import Digest
+from headway.oci.digest import ChainID, DiffID, Digest, chain_id_over
 from headway.oci.reference import Reference
 from headway.store import rw_rows
 from headway.store.containers import SqliteContainerStore
@@ -38,6 +38,8 @@ def read_back(database: Database) -> None:
     """
     _require_columns(database)
     database.read_all()
+    for chain in database.query("SELECT chain_id, parent, diff_id FROM chains"):
+        _read_chain(chain)
     for (report,) in database.query(_REPORTS):
         decode_report(report)
     SqliteImageStore(database).list()
@@ -49,6 +51,14 @@ def read_back(database: Database) -> None:
     SqliteContainerStore(database).list()
     SqlitePullStore(database).list()
     SqliteEventLog(database).behind(0)
+
+
+@reads_a_row("a chain of layers")
+def _read_chain(row: tuple[str, str | None, str]) -> None:
+    chain_id, parent, diff_id = row
+    below = None if parent is None else ChainID(Digest(parent))
+    if chain_id != chain_id_over(below, DiffID(Digest(diff_id))):  # or it might lead back to itself
+        raise ValueError(f"{chain_id} is not that of {diff_id} over {parent}")
 
 
 @reads_a_row("a name of an image")
