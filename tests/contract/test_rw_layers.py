@@ -374,6 +374,18 @@ def test_the_paths_of_its_metadata_exist(overlay: Disk) -> None:
     assert all(os.path.isdir(path) for value in data.values() for path in value.split(":"))
 
 
+def test_a_layer_is_synced_before_it_is_published(overlay: Disk) -> None:
+    """Who publishes one holds the database, and everybody else waits so long."""
+    steps: list[str] = []
+    store = overlay.store(steps.append)
+
+    with store.prepare(overlay.chain()) as draft:
+        prepared = steps.copy()
+        draft.publish("c1")
+
+    assert (prepared, steps) == (CREATE[:3], CREATE)
+
+
 # --- kills ---
 
 CREATE = ["the init layer is made", "the layer is made", "the layer is synced", "the layer is renamed",

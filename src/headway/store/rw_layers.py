@@ -99,6 +99,9 @@ class SqliteRwLayerStore:
             below = trees if report is None else [*trees, Tree(private.init, report)]
             driver.create(private, below, options)
             self._at("the layer is made")
+            with disk_errors(private.path):
+                _sync(private.path)  # here, for whoever publishes it holds the database
+            self._at("the layer is synced")
             record = RwLayerRecord(
                 name="",
                 mount_id=mount_id,
@@ -119,8 +122,6 @@ class SqliteRwLayerStore:
         if rw_rows.find(self._database, record.name) is not None:
             raise ConflictError(f"mount already exists with name: {record.name}")
         with disk_errors(self._root.rw):
-            _sync(self._root.tmp / record.mount_id)
-            self._at("the layer is synced")
             os.rename(self._root.tmp / record.mount_id, self._stacks.place(record).path)
             fsync_directory(self._root.rw)
         self._at("the layer is renamed")
