@@ -323,12 +323,17 @@ def test_a_log_that_is_torn_between_rows_gives_what_fits_together(root: Path) ->
     assert listed(root) == {}
 
 
-def test_a_bit_of_the_log_that_has_changed_costs_its_row_at_most(root: Path) -> None:
+@pytest.mark.parametrize(
+    ("was", "became"),
+    [
+        (b'app:1","docker.io/library/app","tag"', b'app:1","docker.io/library/app","tag!"'),
+        (b'app:1","docker.io/library/app","tag"', b'app:1","docker.io/library/app",9764185849000000000'),
+    ],
+)
+def test_a_bit_of_the_log_that_has_changed_costs_its_row_at_most(root: Path, was: bytes, became: bytes) -> None:
     log = DataRoot(root).record_log
     before = listed(root)
-    log.write_bytes(
-        log.read_bytes().replace(b'app:1","docker.io/library/app","tag"', b'app:1","docker.io/library/app","tag!"', 1)
-    )
+    log.write_bytes(log.read_bytes().replace(was, became, 1))
     delete(root)
 
     with writing(Settings(data_root=root), tell=lambda _: None):

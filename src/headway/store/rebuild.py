@@ -113,6 +113,7 @@ def _rebuild(root: DataRoot, fault: str) -> int:
     new = _new(root)
     _remove(new)
     with database_errors(new), closing(sqlite3.connect(new, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous=OFF")  # it is synced when it is whole
         for script in MIGRATIONS[: header.schema]:
             connection.executescript(script)
         columns = tables(connection)
@@ -137,7 +138,8 @@ def _fill(connection: sqlite3.Connection, columns: dict[str, Columns], remembere
         places = ", ".join("?" * len(columns[table].names))
         sql = f"INSERT OR REPLACE INTO {table} VALUES ({places})"  # noqa: S608  # names of our own schema
         for row in found.values():
-            with suppress(sqlite3.IntegrityError):  # a bit of the log has changed: the schema knows no such row
+            # A bit of the log has changed: the schema knows no such row, or SQLite no such number.
+            with suppress(sqlite3.IntegrityError, OverflowError):
                 connection.execute(sql, row)
                 count += 1
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('changes', ?)", (str(remembered.change),))
