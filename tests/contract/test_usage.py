@@ -18,6 +18,7 @@ from headway.records import ImageRecord, recipe_beside
 from headway.service.prune import Pruner
 from headway.service.stores import Stores
 from headway.settings import Settings
+from headway.store.blocks import allocated
 from tests.fakes import disks
 from tests.fakes.tars import Item, Source, directory, file, tar
 
@@ -77,6 +78,11 @@ def contain(stores: Stores, image_id: ImageID) -> None:
 
 def of(usage: Usage, image_id: ImageID) -> ImageUsage:
     return next(image for image in usage.images if image.image_id == image_id)
+
+
+def test_what_the_disk_does_not_tell_of_counts_nothing(tmp_path: Path) -> None:
+    """A delete asks what it frees, and goes on."""
+    assert allocated(tmp_path / ("too long a name" * 20)) == 0
 
 
 def test_an_absent_store_takes_up_nothing(root: Path) -> None:

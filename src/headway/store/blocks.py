@@ -1,6 +1,6 @@
 """What files take up on the disk: blocks, as du counts them.
 
-Rule: nothing is followed, and what vanishes meanwhile counts nothing.
+Rule: nothing is followed, and what vanishes meanwhile, or the disk does not tell of, counts nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def allocated(path: str | os.PathLike[str]) -> int:
     """Return the bytes that one file, link or directory itself takes up; 0 where there is none."""
     try:
         return os.lstat(path).st_blocks * BLOCK
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return 0
 
 
