@@ -267,6 +267,27 @@ def test_an_image_that_a_start_has_forgotten_is_told_of_until_it_is_back(headway
     assert fetched(registry) == [APP.layers[2]]
 
 
+def test_an_image_that_was_pulled_again_gets_the_other_names_back_that_a_start_has_forgotten(
+    headway: Cli, registry: Registry
+) -> None:
+    headway("tag", f"{registry.host}/test/image:1", "local/app:stable")
+    shutil.rmtree(tree(headway, 2))
+    headway("tag", f"{registry.host}/test/image:2", "local/other:1")
+    headway("pull", "-q", f"{registry.host}/test/image:1")
+    status, found = checked(headway)
+
+    mended, after = checked(headway, "--repair", "-f")
+
+    (damage,) = found["damaged"]
+    assert (status, damage["remedy"], [image["names"] for image in damage["images"]]) == (
+        1,
+        "rebuild",
+        [["local/app:stable"]],
+    )
+    assert (mended, after["healthy"], after["repaired"]["images"]) == (0, True, 1)
+    assert headway("inspect", "local/app:stable").returncode == 0
+
+
 @pytest.mark.parametrize(("driver", "written"), [("overlay2", "diff"), ("vfs", "merged")])
 def test_a_container_is_named_of_which_what_was_written_is_gone(
     headway: Cli, registry: Registry, tmp_path: Path, driver: str, written: str

@@ -134,9 +134,12 @@ class Repairer:
         return done.receipt.received
 
     def _record_anew(self, image: StoredImage) -> bool:
-        """Record an image that a start has forgotten, if its config and all its layers are here."""
+        """Record an image that a start has forgotten, if its config and all its layers are here.
+
+        One that was pulled again since gets the names that it had besides. Tells whether there was anything to do.
+        """
         if self._stores.images.get(image.image_id) is not None:
-            return False
+            return image.is_lost and self._give_names_back(image)
         config = config_of(self._stores.blobs, image.image_id)
         if config is None or not all(map(self._stores.layers.has_tree, config.diff_ids)):
             return False
@@ -146,12 +149,15 @@ class Repairer:
             self._give_names_back(image)
         return True
 
-    def _give_names_back(self, image: StoredImage) -> None:
-        """Let the names of an image that was forgotten stand for it again, but for those that others have taken."""
-        for name in map(Reference.parse, image.names):
-            if self._stores.references.get(name) is not None:
-                continue
+    def _give_names_back(self, image: StoredImage) -> bool:
+        """Let the names of an image that was forgotten stand for it again, but for those that others have taken.
+
+        Tells whether there were any.
+        """
+        free = [name for name in map(Reference.parse, image.names) if self._stores.references.get(name) is None]
+        for name in free:
             if name.digest is None:
                 Tagger(self._stores).put(image.image_id, name)
             else:
                 self._stores.references.put_digest(name, image.image_id)
+        return bool(free)
