@@ -126,8 +126,26 @@ def test_damage_that_nothing_mends_goes_with_its_image(headway: Cli, registry: R
     removed = loaded("rmi", name)
     loaded("load", "-i", archive)
 
-    assert "headway rmi what it hurts, and load or import that again" in refused.stderr
+    assert "headway rmi what it hurts, and load, import or pull that again" in refused.stderr
     assert (removed.returncode, checked(loaded)[0]) == (0, 0)
+
+
+@pytest.mark.parametrize("help_", [("load", "-i", "ARCHIVE"), ("prune", "--unfinished", "-f")])
+def test_what_is_advised_for_an_image_that_a_start_has_forgotten_helps(
+    headway: Cli, registry: Registry, tmp_path: Path, help_: tuple[str, ...]
+) -> None:
+    name, archive = f"{registry.host}/test/image:1", tmp_path / "image.tar"
+    headway("save", "-o", archive, name)
+    loaded = Cli(tmp_path / "loaded")
+    loaded("load", "-i", archive)
+    shutil.rmtree(tree(loaded, 2))
+    loaded("tag", name, "local/app:1")
+
+    refused = loaded("check", "--repair", "--force")
+    helped = loaded(*(archive if word == "ARCHIVE" else word for word in help_))
+
+    assert "load, import or pull it again (prune --unfinished lets it go)" in refused.stderr
+    assert (helped.returncode, checked(loaded)[0]) == (0, 0)
 
 
 def test_what_the_disk_does_not_give_back_is_damaged_and_mended(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def _repair(settings: Settings, found: Checked, options: Namespace) -> int:
     """Say what will be fetched, ask, fetch it, and check again."""
     _say(found)
     if not found.mendable:
-        say("nothing of that can be mended: headway rmi what it hurts, and load or import that again")
+        say("nothing of that can be mended here; what helps stands with each")
         return FINAL
     if not options.force:
         if not sys.stdin.isatty():
@@ -144,6 +144,8 @@ def _remedy(damage: Damage) -> str:
             return "is removed: no image has it"
         case Remedy.NONE if damage.kind is Kind.CONTAINER:
             return "what was written there is lost: remove it, and make it again"
+        case Remedy.NONE if damage.kind is Kind.IMAGE:  # there is none of that name for rmi
+            return "nobody knows where it came from: load, import or pull it again (prune --unfinished lets it go)"
         case Remedy.NONE:
             return "nobody knows where it came from: headway rmi what it hurts, and load, import or pull that again"
 
