@@ -148,6 +148,28 @@ def test_what_is_advised_for_an_image_that_a_start_has_forgotten_helps(
     assert (helped.returncode, checked(loaded)[0]) == (0, 0)
 
 
+@pytest.mark.parametrize("kind", ["cut", "gone", "a directory"])
+def test_a_layers_blob_that_was_kept_is_let_go_where_it_is_damaged(
+    tmp_path: Path, registry: Registry, kind: str
+) -> None:
+    (tmp_path / "daemon.json").write_text('{"retain-layer-blobs": true}')
+    headway = Cli(tmp_path / "root")
+    headway("pull", "-q", "--config-file", tmp_path / "daemon.json", f"{registry.host}/test/image:1")
+    blob = headway.data_root / "blobs" / APP.layers[0].replace(":", "/")
+    os.truncate(blob, 10)
+    if kind != "cut":
+        blob.unlink()
+    if kind == "a directory":
+        blob.mkdir()
+    registry.log.clear()
+
+    status, found = checked(headway)
+    mended, after = checked(headway, "--repair", "-f")
+
+    assert (status, [(each["name"], each["remedy"]) for each in found["damaged"]]) == (1, [(APP.layers[0], "forget")])
+    assert (mended, after["healthy"], fetched(registry), blob.exists()) == (0, True, [], False)
+
+
 def test_what_the_disk_does_not_give_back_is_damaged_and_mended(tmp_path: Path) -> None:
     """btrfs says EIO of a block that has another checksum, as others do of a bad sector."""
     content = images.noise(300_000, seed=50)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from headway.errors import NotFoundError, StoreCorruptError
 from headway.interfaces.inventory import StoredImage, StoredTree
@@ -126,6 +127,18 @@ def test_a_layers_blob_that_is_kept_is_checked_piece_by_piece() -> None:
     found = checked(Records([image]), blobs=blobs)
 
     assert [(damage.kind, damage.name) for damage in found.damage] == [(Kind.BLOB, Digest.of(b"another"))]
+
+
+@pytest.mark.parametrize("image", [PULLED, msgspec.structs.replace(PULLED, names=())])
+def test_a_layers_blob_that_is_kept_and_damaged_is_let_go(image: StoredImage) -> None:
+    image = msgspec.structs.replace(image, blobs=(*image.blobs, Digest.of(b"top blob")))
+
+    found = checked(Records([image]))
+
+    assert [(damage.name, damage.remedy, damage.fetch) for damage in found.damage] == [
+        (Digest.of(b"top blob"), Remedy.FORGET, 0)
+    ]
+    assert found.hurt == ()
 
 
 def test_what_came_from_no_registry_cannot_be_fetched() -> None:

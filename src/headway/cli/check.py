@@ -140,6 +140,8 @@ def _remedy(damage: Damage) -> str:
             return "is fetched again" if damage.fetch is None else f"fetches {damage.fetch:,} bytes"
         case Remedy.REBUILD:
             return "is made again from what is here"
+        case Remedy.FORGET if damage.kind is Kind.BLOB:
+            return "is removed: its layer is here without it"
         case Remedy.FORGET:
             return "is removed: no image has it"
         case Remedy.NONE if damage.kind is Kind.CONTAINER:

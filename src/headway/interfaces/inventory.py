@@ -106,6 +106,13 @@ class Mending(Protocol):
             StoreError: The disk failed.
         """
 
+    def forget_layer_blob(self, digest: Digest) -> None:
+        """Forget that images have kept a layer's blob beside its tree.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+
     def forget_stray(self, diff_id: DiffID) -> None:
         """Forget a damaged layer on which nothing stands; the pull that wants it fetches it again.
 

@@ -42,7 +42,7 @@ class Remedy(StrEnum):
     REBUILD = "rebuild"
     """From what is here."""
     FORGET = "forget"
-    """No image has it: the pull that wanted it fetches it again."""
+    """No image needs it: the pull that wants it fetches it again."""
     NONE = "none"
 
 
@@ -211,6 +211,7 @@ class _Plan:
         self._with_layer = _by_part(images, lambda image: image.diff_ids)
         self._with_chain = _by_part(images, lambda image: image.chain_ids)
         self._sizes: dict[str, int] = {}
+        self._layer_blobs: set[Digest] = set()
         for image in images:
             self._sizes.update(self._promised(image))
 
@@ -226,6 +227,7 @@ class _Plan:
                 continue
             if isinstance(document, Manifest):
                 sizes[document.config.digest] = document.config.size
+                self._layer_blobs.update(layer.digest for layer in document.layers)
                 if len(document.layers) == len(image.diff_ids):
                     pairs = zip(image.diff_ids, document.layers, strict=True)
                     sizes |= {diff_id: layer.size for diff_id, layer in pairs}
@@ -236,7 +238,9 @@ class _Plan:
     def blobs(self, wrong: dict[Digest, str]) -> Iterator[Damage]:
         for digest, fault in wrong.items():
             if images := self._with_blob.get(digest):
-                yield self._damage(Kind.BLOB, digest, (fault,), images)
+                damage = self._damage(Kind.BLOB, digest, (fault,), images)
+                is_spare = digest in self._layer_blobs  # its layer is here without it, or damaged itself
+                yield msgspec.structs.replace(damage, remedy=Remedy.FORGET, fetch=0) if is_spare else damage
 
     def trees(self, wrong: Iterable[tuple[StoredTree, tuple[str, ...]]]) -> Iterator[Damage]:
         for tree, faults in wrong:
@@ -286,7 +290,8 @@ class _Plan:
 
     def hurt(self, damage: Iterable[Damage]) -> tuple[StoredImage, ...]:
         """Return lost images, and those that something mendable belongs to; those with a known source first."""
-        ids = {image.image_id for each in damage if each.remedy is not Remedy.NONE for image in each.images}
+        mended = (each for each in damage if each.remedy in (Remedy.FETCH, Remedy.REBUILD))
+        ids = {image.image_id for each in mended for image in each.images}
         chosen = [image for image in self._images if image.is_lost or image.image_id in ids]
         return tuple(sorted(chosen, key=lambda image: not sources(image)))
 

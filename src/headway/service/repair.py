@@ -74,7 +74,7 @@ class Repairer:
         self._ask_for = ask_for
 
     def prepare(self, checked: Checked) -> None:
-        """Remove damaged blobs, which nobody can use, and layers that no image has.
+        """Remove damaged blobs, which nobody can use, and what no image needs.
 
         Raises:
             ConflictError: A layer to be replaced is mounted.
@@ -82,6 +82,9 @@ class Repairer:
         """
         self._require_unmounted(checked.hurt)
         for name in _names(checked, Kind.BLOB, Remedy.FETCH):
+            self._stores.blobs.delete(Digest(name))
+        for name in _names(checked, Kind.BLOB, Remedy.FORGET):
+            self._mending.forget_layer_blob(Digest(name))
             self._stores.blobs.delete(Digest(name))
         for name in _names(checked, Kind.LAYER, Remedy.FORGET):
             self._mending.forget_stray(DiffID(Digest(name)))

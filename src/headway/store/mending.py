@@ -131,6 +131,14 @@ class MendingLayerStore(SqliteLayerStore):
                     (tree.report.disk_bytes, encode_report(tree.report), chain_id),
                 )
 
+    def forget_layer_blob(self, digest: Digest) -> None:
+        """Forget that images have kept a layer's blob beside its tree.
+
+        Raises:
+            StoreError: The disk failed.
+        """
+        self._database.execute("DELETE FROM image_blobs WHERE digest = ?", (digest,))
+
     def forget_stray(self, diff_id: DiffID) -> None:
         """Forget a damaged layer on which nothing stands; the pull that wants it fetches it again.
 
