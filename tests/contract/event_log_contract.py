@@ -9,7 +9,7 @@ HISTORY = 5
 
 
 def tell(log: EventLog, number: int) -> Event:
-    return log.append(1_000 + number, "image", "tag", f"image-{number}", {"name": f"app:{number}", "ö": "\n"})
+    return log.append(lambda: 1_000 + number, "image", "tag", f"image-{number}", {"name": f"app:{number}", "ö": "\n"})
 
 
 class EventLogContract:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,6 +42,24 @@ def test_an_event_of_a_change_that_is_undone_never_was(tmp_path: Path) -> None:
 
         assert [event.actor for event in log.behind(0)] == ["image-0", "image-2"]
         assert after.sequence == 2
+
+
+def test_an_event_that_waits_for_others_is_no_older_than_they(tmp_path: Path) -> None:
+    """Who listened until some time, and asks for what was behind it, misses nothing."""
+    asked = threading.Event()
+
+    def clock() -> int:
+        asked.set()
+        return 2_000
+
+    with Database.open(tmp_path / "headway.db") as database, ThreadPoolExecutor() as threads:
+        log = SqliteEventLog(database)
+        with database.transaction():
+            waiting = threads.submit(log.append, clock, "image", "tag", "later", {})
+            was_asked = asked.wait(0.1)
+            tell(log, 1)
+
+        assert (was_asked, waiting.result().sequence) == (False, 2)
 
 
 def test_events_survive_the_process(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from headway.records import Event
 
@@ -18,10 +18,12 @@ class MemoryEventLog:
         self._history = history
         self._events: list[Event] = []
 
-    def append(self, time_nano: int, kind: str, action: str, actor: str, attributes: Mapping[str, str]) -> Event:
+    def append(
+        self, clock: Callable[[], int], kind: str, action: str, actor: str, attributes: Mapping[str, str]
+    ) -> Event:
         event = Event(
             sequence=self.last() + 1,
-            time_nano=time_nano,
+            time_nano=clock(),
             type=kind,
             action=action,
             actor=actor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from headway.records import Event
@@ -15,11 +15,13 @@ class EventLog(Protocol):
     change that it tells of are one commit. Any thread may read meanwhile; it waits for a transaction's end.
     """
 
-    def append(self, time_nano: int, kind: str, action: str, actor: str, attributes: Mapping[str, str]) -> Event:
+    def append(
+        self, clock: Callable[[], int], kind: str, action: str, actor: str, attributes: Mapping[str, str]
+    ) -> Event:
         """Write down an event and return it with its number; the oldest one goes where there are too many.
 
         Args:
-            time_nano: When, nanoseconds since the epoch.
+            clock: Nanoseconds since the epoch; read when no other event can come before this one any more.
             kind: The event's type.
             action: What happened.
             actor: Whom it happened to.

@@ -41,7 +41,7 @@ class Events:
             StoreError: The disk failed.
         """
         plain = {key: str(value) for key, value in attributes.items()}  # an ID is more than a text
-        event = self.log.append(self.clock(), kind, action, str(actor), plain)
+        event = self.log.append(self.clock, kind, action, str(actor), plain)
         with self._lock:
             for wake in self._listeners:
                 wake()

@@ -5,7 +5,7 @@ Rule: a change and its event are one transaction, so that no crash leaves one wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -31,7 +31,9 @@ class SqliteEventLog:
         self._database = database
         self._history = history
 
-    def append(self, time_nano: int, kind: str, action: str, actor: str, attributes: Mapping[str, str]) -> Event:
+    def append(
+        self, clock: Callable[[], int], kind: str, action: str, actor: str, attributes: Mapping[str, str]
+    ) -> Event:
         """Write down an event and return it with its number; the oldest one goes where there are too many.
 
         Raises:
@@ -39,6 +41,7 @@ class SqliteEventLog:
             StoreError: The disk failed.
         """
         with self._database.transaction():
+            time_nano = clock()
             self._database.execute(
                 "INSERT INTO events (time_nano, type, action, actor, attributes) VALUES (?, ?, ?, ?, ?)",
                 (time_nano, kind, action, actor, msgspec.json.encode(attributes).decode()),
