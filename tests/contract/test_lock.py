@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -120,6 +121,22 @@ def test_who_cannot_record_that_it_writes_does_not_keep_the_lock(tmp_path: Path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_file_system_that_tells_late_what_it_could_not_write_fails_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = os.close
+
+    def late(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.EDQUOT, "as NFS does")
+
+    with WriterLock(tmp_path / "lock"):
+        monkeypatch.setattr(os, "close", late)
+    monkeypatch.undo()
+
+    assert holder(tmp_path / "lock") is None
+
+
 def test_a_read_only_file_system_is_named_in_words(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
 

@@ -105,7 +105,8 @@ class WriterLock:
             os.pwrite(self._descriptor, record, 0)
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+        with suppress(OSError):  # some file systems tell only now that they could not write who holds it
+            os.close(self._descriptor)
         self._descriptor = -1
 
 
