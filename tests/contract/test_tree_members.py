@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import stat
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,3 +123,22 @@ def test_attributes_come_with_a_file_but_for_those_of_this_machine_and_of_overla
     (entry,) = [entry for entry, _ in members(parent, b".", b"")]
 
     assert entry.xattrs == {b"user.a": b"x", b"trusted.a": b"x", b"system.posix_acl_access": acl}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="sets attributes of trusted and makes a device")
+def test_attributes_come_with_what_cannot_be_opened_and_not_those_of_what_a_symlink_leads_to(
+    tmp_path: Path, parent: int
+) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "b").symlink_to("a")
+    os.mknod(tmp_path / "c", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    os.mkfifo(tmp_path / "d")
+    for name in "abcd":
+        os.setxattr(tmp_path / name, "trusted.name", name.encode(), follow_symlinks=False)
+
+    assert [entry.xattrs for entry, _ in members(parent, b".", b"")] == [
+        {b"trusted.name": b"a"},
+        {b"trusted.name": b"b"},
+        {b"trusted.name": b"c"},
+        {b"trusted.name": b"d"},
+    ]

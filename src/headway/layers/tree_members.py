@@ -105,7 +105,11 @@ class TreeMembers:
             return entry, ()
         if entry.kind == SYMLINK:
             entry.linkname = os.readlink(name, dir_fd=parent)
-        body = _Body(parent, name, entry) if entry.kind == FILE else ()
+        if entry.kind == FILE:
+            body: Iterable[bytes] = _Body(parent, name, entry)
+        else:
+            body = ()
+            entry.xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (parent, name))
         if status.st_nlink > 1:
             self._links[key] = shown  # now that it is sure to come
         return entry, body
@@ -236,18 +240,19 @@ class _Body:
         self.close()
 
 
-def _xattrs(descriptor: int) -> dict[bytes, bytes]:
-    """Return the attributes that belong in an archive.
+def _xattrs(target: int | bytes) -> dict[bytes, bytes]:
+    """Return the attributes of a descriptor, or of a path that is not followed, that belong in an archive.
 
     Overlay's own say something to a mount only, a label to this machine; of a file system's, every one knows ACLs.
     """
     found: dict[bytes, bytes] = {}
+    follow = isinstance(target, int)
     try:
-        names = os.listxattr(descriptor)
+        names = os.listxattr(target, follow_symlinks=follow)
     except OSError:
         return found  # a file system without them
     for name in names:
         if name in _ACLS or not (name.startswith(("trusted.overlay.", "user.overlay.", "system.")) or name == LABEL):
             with suppress(OSError):
-                found[os.fsencode(name)] = os.getxattr(descriptor, name)
+                found[os.fsencode(name)] = os.getxattr(target, name, follow_symlinks=follow)
     return found
