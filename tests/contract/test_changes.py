@@ -12,11 +12,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from zlib import crc32
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.container_records import ChangeKind, RwPlace
+from headway.container_records import Change, ChangeKind, RwPlace
 from headway.errors import StoreError
 from headway.interfaces.drivers import RwDriver
 from headway.layers import mounts
@@ -293,6 +294,30 @@ class TestVfsChanges(ChangesContract):
     @pytest.fixture
     def driver(self) -> RwDriver:
         return VfsDriver()
+
+    @pytest.mark.parametrize("path", ["etc", "etc/passwd", "bin"])
+    def test_what_has_other_attributes_alone_is_no_change_but_is_in_the_layer(self, box: Container, path: str) -> None:
+        os.setxattr(box.root / path, "trusted.x", b"y", follow_symlinks=False)
+
+        found = box.driver.changes(box.place, box.trees, written=True)
+        tar = b"".join(changes_archive(found, box.root))
+
+        assert box.changes() == {}
+        assert {entry.name.rstrip(b"/"): entry.xattrs for entry in TarReader([tar])}[path.encode()] == {
+            b"trusted.x": b"y"
+        }
+
+    def test_an_attribute_that_is_gone_counts_and_one_that_the_store_could_not_hold_does_not(
+        self, driver: RwDriver, tmp_path: Path
+    ) -> None:
+        tree = plant(tmp_path / "tree", directory("./"), file("a"), file("b", records={"SCHILY.xattr.user.x": b"y"}))
+        unset = (("a", "trusted.overlay.x", b"1"), ("b", "trusted.overlay.x", b"1"))
+        report = msgspec.structs.replace(tree.report, xattrs=unset)
+
+        with container(driver, tmp_path / "rw", [Tree(tree.path, report)]) as box:
+            assert driver.changes(box.place, box.trees, written=True) == []
+            os.removexattr(box.root / "b", "user.x")
+            assert driver.changes(box.place, box.trees, written=True) == [Change("/b", M)]
 
     def test_what_nobody_could_not_make_is_no_change(self) -> None:
         driver = VfsDriver()

@@ -22,7 +22,13 @@ _SECOND_NS = 1_000_000_000
 
 
 def compare(
-    below: MergedView, above: MergedView, *, shared: int = 0, written: bool = False, rootless: bool = False
+    below: MergedView,
+    above: MergedView,
+    *,
+    shared: int = 0,
+    written: bool = False,
+    attributes: bool = False,
+    rootless: bool = False,
 ) -> list[Change]:
     """Return how `above` differs from `below`, sorted by the bytes of the path.
 
@@ -32,13 +38,14 @@ def compare(
         shared: How many trees, from the bottom, both views have.
         written: Whether all that is in no shared tree counts as changed: a file's content may be another though its
             size and time are the same, it may have become another name of a file, a directory may have another time.
+        attributes: Whether every extended attribute counts, and not a file's capability alone.
         rootless: Whether `above` was written by a user who could neither give files away nor make devices; what that
             user could not do is no change.
 
     Raises:
         StoreError: The disk failed.
     """
-    comparison = _Comparison(below, above, shared, written, rootless)
+    comparison = _Comparison(below, above, shared, written, attributes, rootless)
     with disk_failures("a container's files"):  # what goes while it is looked at, too
         comparison.run()
     return comparison.changes()
@@ -51,12 +58,14 @@ class _Comparison:
         above: MergedView,
         shared: int,
         written: bool,  # noqa: FBT001  # of one caller
+        attributes: bool,  # noqa: FBT001  # of one caller
         rootless: bool,  # noqa: FBT001  # of one caller
     ) -> None:
         self._below = below
         self._above = above
         self._shared = shared
         self._written = written
+        self._attributes = attributes
         self._rootless = rootless
         self._found: dict[str, ChangeKind] = {}
 
@@ -106,6 +115,8 @@ class _Comparison:
             return True
         if not self._rootless and (was.uid, was.gid) != (now.uid, now.gid):
             return True
+        if self._attributes and self._has_other_attributes(was, now):
+            return True
         if stat.S_ISDIR(now.mode):
             return False
         if _size(was) != _size(now) or not _same_time(was.mtime_ns, now.mtime_ns):
@@ -113,6 +124,13 @@ class _Comparison:
         return (
             stat.S_ISREG(now.mode) and not self._rootless and self._capability(was) != self._capability(now, above=True)
         )
+
+    def _has_other_attributes(self, was: MergedEntry, now: MergedEntry) -> bool:
+        """Tell whether attributes differ; what the store could not set, a copy of it has not lost."""
+        hidden = self._below.described_xattrs(was)
+        after = self._above.xattrs(now)
+        before = {key: value for key, value in self._below.xattrs(was).items() if key in after or key not in hidden}
+        return before != after
 
     def _capability(self, entry: MergedEntry, *, above: bool = False) -> bytes | None:
         return (self._above if above else self._below).xattrs(entry).get(_CAPABILITY)

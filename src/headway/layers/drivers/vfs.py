@@ -114,14 +114,15 @@ class VfsDriver:
     def changes(self, place: RwPlace, trees: Sequence[Tree], *, written: bool = False) -> list[Change]:
         """Return how the container's files differ from `trees`; every file's status is looked at.
 
-        `written` changes nothing: a copy does not tell what was written, for Docker's vfs no more than here.
+        With `written`, all their attributes are looked at as well. A copy does not tell what was written: content that
+        changed while size and time did not is missed, by Docker's vfs no less than here.
 
         Raises:
             StoreError: The disk failed.
         """
         copy = Tree(path=place.merged, report=LayerReport(root_entry=True))
         with MergedView(trees) as below, MergedView([copy]) as above:
-            return compare(below, above, rootless=os.geteuid() != 0)
+            return compare(below, above, attributes=written, rootless=os.geteuid() != 0)
 
     def size(self, place: RwPlace, trees: Sequence[Tree]) -> int:
         """Return the sum of the sizes of what was added or modified, directories aside, hard links once.
