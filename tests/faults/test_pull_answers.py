@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Iterator
@@ -468,6 +469,21 @@ def test_a_wrong_manifest_under_a_digest_is_not_taken(registry: Registry, tmp_pa
 
     stopped(outcome, tmp_path)
     assert f"instead of {IMAGE.manifest_digest}" in outcome.said
+
+
+def test_what_is_no_image_is_told_by_its_kind_before_anything_else_is_fetched(tmp_path: Path) -> None:
+    kind = b"vnd.docker.plugin.v1+json"
+    data = IMAGE.blobs[IMAGE.manifest_digest].replace(b"vnd.oci.image.config.v1+json", kind)
+    digest = images.digest_of(data)
+    types = {digest: IMAGE.media_types[IMAGE.manifest_digest]}
+    plugin = dataclasses.replace(IMAGE, blobs={**IMAGE.blobs, digest: data}, media_types=types, manifest_digest=digest)
+
+    with Registry([plugin]) as registry:
+        outcome = pull(f"{registry.host}/test/image", tmp_path)
+
+    stopped(outcome, tmp_path)
+    assert "it is no image: its config is of type 'application/vnd.docker.plugin.v1+json'" in outcome.said
+    assert registry.requests("blob") == []
 
 
 def test_a_config_that_is_flipped_is_not_taken(registry: Registry, tmp_path: Path) -> None:

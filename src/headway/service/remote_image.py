@@ -14,13 +14,13 @@ import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint, InsecureRegistries, endpoints_for, foreign_endpoints
-from headway.errors import HeadwayError, InvalidDocumentError, NotFoundError
+from headway.errors import HeadwayError, InvalidDocumentError, NotFoundError, UnsupportedError
 from headway.interfaces.garbage import Lease
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest, chain_ids
 from headway.oci.image_config import ImageConfig, check_config_size, check_depth
 from headway.oci.manifest import Index, Manifest, parse_manifest
-from headway.oci.media_types import is_foreign_layer
+from headway.oci.media_types import is_foreign_layer, is_image_config
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import RawManifest
@@ -187,6 +187,8 @@ class RemoteImages:
             HeadwayError: Something of it cannot be had, or is not what it should be.
         """
         root, manifest = await self._choose(digest, lease)
+        if not is_image_config(kind := manifest.config.media_type):  # a plugin's looks like an image's, inside
+            raise UnsupportedError(f"it is no image: its config is of type {kind!r}")
         config = await self._config(manifest, lease)
         layers = _pair(manifest, config)
         await self._keep(lease, *config.diff_ids, *chain_ids(config.diff_ids))
