@@ -261,6 +261,8 @@ def test_nothing_known_is_a_fault() -> None:
         archived_images(lambda _: None, None, AMD64)
     with pytest.raises(UnsupportedError, match=r"Docker 1\.9"):
         archived_images({"repositories": b"{}"}.get, None, AMD64)
+    with pytest.raises(UnsupportedError, match=r"skopeo's dir:"):
+        archived_images({"manifest.json": b'{"schemaVersion":2,"layers":[]}'}.get, None, AMD64)
     with pytest.raises(InvalidArchiveError, match="no list"):
         archived_images({"manifest.json": b"{}"}.get, None, AMD64)
     with pytest.raises(InvalidArchiveError, match="not JSON"):

@@ -68,7 +68,7 @@ def archived_images(read: Read, platform: Platform | None, host: Platform) -> li
 
     Raises:
         InvalidArchiveError: It is no archive of images, or contradicts itself.
-        UnsupportedError: It is as old as Docker 1.9.
+        UnsupportedError: It is as old as Docker 1.9, or skopeo's own kind of directory.
         NotFoundError: It has nothing for `platform`.
     """
     items, index = read(ITEMS), read(INDEX)
@@ -91,6 +91,11 @@ def _of_items(data: bytes, manifests: Mapping[Digest, Manifest]) -> list[Archive
     items = _decoded(data, ITEMS)
     if items is None:  # of no images, as Docker writes it
         return []
+    if isinstance(items, dict) and "schemaVersion" in items:
+        raise UnsupportedError(
+            "it is a directory as skopeo's dir: and podman's docker-dir are, which names no image: "
+            "let skopeo copy it to an oci-archive: and load that"
+        )
     if not isinstance(items, list):
         raise InvalidArchiveError(f"{ITEMS} is no list")
     found = []
