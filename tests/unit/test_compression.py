@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from headway.errors import InvalidLayerError
-from headway.layers.compression import PIECE, Compression, decompressor, detect, expand
+from headway.layers.compression import HEAD, PIECE, Compression, decompressor, detect, expand
 from headway.layers.stream_headers import zstd_frame
-from tests.fakes.tars import Source
+from tests.fakes.tars import Source, file, tar
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -66,6 +66,14 @@ def test_every_format_is_told_by_its_first_bytes_and_expanded_whatever_the_piece
 
     assert detect(blob[:6]) is form
     assert result == data
+
+
+@pytest.mark.parametrize("name", [b"BZhang", b"\x1f\x8b\x08", b"\xfd7zXZ", b"\x28\xb5/\xfd"])
+def test_a_tar_whose_first_name_is_the_magic_of_a_format_is_a_tar(name: bytes) -> None:
+    data = tar(file(name, b"x"))
+
+    assert detect(data[:HEAD]) is Compression.NONE
+    assert unpacked(data, 100) == data
 
 
 def _small(form: Compression) -> bytes:

@@ -30,7 +30,7 @@ with less: a layer of tiny ones would else cost the square of its length."""
 FIRST_STRIDE = 1 << 12
 """How much is fed first after a member has ended; it doubles from there."""
 
-HEAD = 6
+HEAD = 512
 """How many bytes `detect` looks at."""
 
 
@@ -45,7 +45,12 @@ class Compression(StrEnum):
 
 
 def detect(head: bytes) -> Compression:
-    """Return the format of a stream that starts with `head`: its first `HEAD` bytes, or all of it."""
+    """Return the format of a stream that starts with `head`: its first `HEAD` bytes, or all of it.
+
+    A tar begins with a name, which may be any format's magic: ``BZhang``. Its header says what it is.
+    """
+    if head[257:262] == b"ustar":
+        return Compression.NONE
     if head.startswith(GZIP_MAGIC):
         return Compression.GZIP
     if is_zstd(head):
