@@ -8,7 +8,7 @@ Rule 2: what a descriptor promises (digest, size) is kept beside the name of the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -25,6 +25,9 @@ from headway.oci.reference import Reference
 
 Read = Callable[[str], "bytes | None"]
 """Returns the content of a small file of the archive, links followed; None where there is none."""
+
+Offered: TypeAlias = tuple[Descriptor, Manifest]
+"""An image of an index, with its entry there."""
 
 _NESTED: Final = 4
 _MAX_DOCUMENT_BYTES: Final = 64 << 20
@@ -68,7 +71,7 @@ def archived_images(read: Read, platform: Platform | None, host: Platform) -> li
 
     Raises:
         InvalidArchiveError: It is no archive of images, or contradicts itself.
-        UnsupportedError: It is as old as Docker 1.9, or skopeo's own kind of directory.
+        UnsupportedError: It is as old as Docker 1.9, skopeo's own kind of directory, or holds no image but artifacts.
         NotFoundError: It has nothing for `platform`.
     """
     items, index = read(ITEMS), read(INDEX)
@@ -150,18 +153,27 @@ class _Layout:
         """Return the images that it offers, by names; entries of one name are one image for several platforms."""
         names: dict[Digest, list[Reference]] = {}
         manifests: dict[Digest, Manifest] = {}
-        misfits = []
-        for name, entries in self._groups(index):
-            manifest = self._chosen(entries)
-            if manifest is None:
-                misfits.append(name)
-                continue
-            manifests[manifest.digest] = manifest
-            names.setdefault(manifest.digest, []).extend([name] if name is not None else [])
+        misfits: list[tuple[Reference | None, list[Offered]]] = []
+        groups = self._groups(index)
+        for name, entries in groups:
+            here = [each for entry in entries for each in self._offered(entry, _NESTED)]
+            manifest = self._chosen(here)
+            if manifest is not None:
+                manifests[manifest.digest] = manifest
+                names.setdefault(manifest.digest, []).extend([name] if name is not None else [])
+            elif here:
+                misfits.append((name, here))
         if misfits and (self._platform is not None or not manifests):
-            what = ", ".join(name.familiar for name in misfits if name is not None) or "the archive"
-            raise NotFoundError("platform", f"{self._platform or self._host} in {what}")
+            raise self._misfit(misfits)
+        if groups and not manifests:
+            raise UnsupportedError("it holds artifacts of other kinds, and no image")
         return [_of_manifest(manifest, names[digest]) for digest, manifest in manifests.items()]
+
+    def _misfit(self, misfits: Sequence[tuple[Reference | None, Sequence[Offered]]]) -> NotFoundError:
+        what = ", ".join(name.familiar for name, _ in misfits if name is not None) or "the archive"
+        there = {str(entry.platform) for _, here in misfits for entry, _ in here if entry.platform is not None}
+        offered = f"it is there for {', '.join(sorted(there))}" if there else ""
+        return NotFoundError("platform", f"{self._platform or self._host} in {what}", offered)
 
     def _root(self, data: bytes) -> tuple[Descriptor, ...]:
         document = as_object(_decoded(data, INDEX), INDEX)
@@ -184,15 +196,14 @@ class _Layout:
                 unnamed.append([entry])
         return [*named.items(), *((None, entries) for entries in unnamed)]
 
-    def _chosen(self, entries: Sequence[Descriptor]) -> Manifest | None:
+    def _chosen(self, here: Sequence[Offered]) -> Manifest | None:
         """Return the manifest of the wanted platform among those here, None where there is none."""
-        here = [manifest for entry in entries for manifest in self._offered(entry, _NESTED)]
         if self._platform is None and len(here) == 1:
             return here[0][1]
         best = best_entry([entry for entry, _ in here], self._platform or self._host)
         return next((manifest for entry, manifest in here if entry is best), None)
 
-    def _offered(self, entry: Descriptor, depth: int) -> Iterator[tuple[Descriptor, Manifest]]:
+    def _offered(self, entry: Descriptor, depth: int) -> Iterator[Offered]:
         """Yield what an entry leads to and is here, each manifest with its own entry."""
         document = self._document(entry, must_be_here=depth == _NESTED)
         if isinstance(document, Manifest):
