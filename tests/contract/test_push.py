@@ -483,6 +483,31 @@ def test_an_index_goes_along_where_everything_in_it_is_there(house: House) -> No
     assert registry.content("test/image", "again") == image.blobs[image.manifest_digest]
 
 
+def test_an_index_within_an_index_goes_along_behind_what_it_lists(house: House) -> None:
+    kind = "application/vnd.oci.image.index.v1+json"
+    inner = images.image(LAYERS, index=True, platforms=("linux/amd64",))
+    entry = {
+        "mediaType": kind,
+        "digest": inner.manifest_digest,
+        "size": len(inner.blobs[inner.manifest_digest]),
+    }
+    data = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": [entry]}).encode()
+    outer = dataclasses.replace(
+        inner,
+        blobs={**inner.blobs, images.digest_of(data): data},
+        media_types={**inner.media_types, images.digest_of(data): kind},
+        manifest_digest=images.digest_of(data),
+    )
+    registry = SimulatedRegistry([outer])
+    house.pull(registry)
+
+    done = house.push(SimulatedPusher(registry), SIBLING)
+
+    assert (done.digest, done.came_as) == (outer.manifest_digest, None)
+    assert registry.content("other/image", "1") == data
+    assert registry.content("other/image", inner.manifest_digest) == inner.blobs[inner.manifest_digest]
+
+
 def test_without_the_other_platforms_only_the_manifest_goes(house: House) -> None:
     image = images.image(LAYERS, index=True)
     registry = SimulatedRegistry([image])

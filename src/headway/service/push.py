@@ -267,31 +267,45 @@ class _Push:
         index = await self._lanes.disk(self._documents.index_to_push, record, manifest.digest)
         if index is None:
             return None
+        if missing := await self._bring_listed(index, manifest, lease):
+            platform = (await self._lanes.disk(self._documents.config, record)).platform
+            self._tell(f"only the manifest of {platform} is pushed: the index that it came with lists another{missing}")
+            return None
+        return index
+
+    async def _bring_listed(self, index: RawManifest, manifest: Manifest, lease: Lease) -> str:
+        """Bring what an index lists to the registry, an index in it behind what that lists.
+
+        Args:
+            index: It lists `manifest`, or an index that does.
+            manifest: Its layers and config are there.
+            lease: Keeps what is brought.
+
+        Returns:
+            What is the matter with an entry that cannot be brought; empty where there is none.
+        """
         pusher, path = self._tools.pusher, self._target.repository
-        for entry in self._documents.entries(index):
-            if entry.digest == manifest.digest:
-                continue
+        for entry in sorted(self._documents.entries(index), key=lambda entry: entry.digest == manifest.digest):
             if await self._asker.ask(lambda e, digest=entry.digest: pusher.has_manifest(e, path, digest)):  # type: ignore[misc]  # mypy takes no default here
+                continue
+            if entry.digest == manifest.digest:
+                await self._put_part(manifest)
+                continue
+            platform = f" for {entry.platform}" if entry.platform is not None else ""
+            inner = await self._lanes.disk(self._documents.index, entry.digest)
+            if inner is not None:
+                if missing := await self._bring_listed(inner, manifest, lease):
+                    return missing
+                await self._put(inner.digest, inner)
                 continue
             other = await self._lanes.database(self._documents.image_of, entry.digest)
             if other is None:
-                self._tell_of_one(manifest, index, entry, "which is neither here nor at the registry")
-                return None
+                return f"{platform}, which is neither here nor at the registry"
             part = await self._part(other, lease)
             if part.own is not part.manifest:
-                self._tell_of_one(manifest, index, entry, "of which layers had to be packed anew")
-                return None
+                return f"{platform}, of which layers had to be packed anew"
             await self._put_part(part.manifest)
-        await self._put_part(manifest)
-        return index
-
-    def _tell_of_one(self, manifest: Manifest, index: RawManifest, other: Descriptor, why: str) -> None:
-        """Tell that an index stays here for what is the matter with another of its entries."""
-        platform = f" for {other.platform}" if other.platform is not None else ""
-        self._tell(
-            f"only the manifest of {self._documents.platform_of(manifest.digest, index)} is pushed: the index "
-            f"that it came with lists another{platform}, {why}"
-        )
+        return ""
 
     async def _put_part(self, manifest: Manifest) -> None:
         await self._put(manifest.digest, RawManifest(manifest.media_type, manifest.data, manifest.digest))

@@ -17,6 +17,7 @@ from headway.oci.reference import Reference
 from headway.records import ImageRecord, RawManifest
 from headway.service.layer_pushes import LayerToPush
 from headway.service.lookup import Lookup
+from headway.service.remote_image import NESTED_INDEXES
 from headway.service.stores import Stores
 
 
@@ -143,19 +144,27 @@ class PushDocuments:
         digests = dict.fromkeys(name.digest for name in (*own, *others) if name.digest is not None)
         for digest in sorted(digests, key=lambda each: each != first):
             document = self._document(digest)
-            if isinstance(document, Index) and any(entry.digest == manifest for entry in document.manifests):
-                return RawManifest(document.media_type, document.data, document.digest)
+            if isinstance(document, Index) and self._lists(document, manifest):
+                return _raw(document)
         return None
+
+    def _lists(self, index: Index, manifest: Digest, depth: int = 0) -> bool:
+        """Tell whether an index lists a manifest, itself or by an index in it that is here."""
+        if any(entry.digest == manifest for entry in index.manifests):
+            return True
+        inner = (self._document(entry.digest) for entry in index.manifests) if depth < NESTED_INDEXES else ()
+        return any(isinstance(each, Index) and self._lists(each, manifest, depth + 1) for each in inner)
+
+    def index(self, digest: Digest) -> RawManifest | None:
+        """Return an index that is here."""
+        document = self._document(digest)
+        return _raw(document) if isinstance(document, Index) else None
 
     @staticmethod
     def entries(index: RawManifest) -> tuple[Descriptor, ...]:
         """Return what an index lists."""
         document = parse_manifest(index.data, index.media_type)
         return document.manifests if isinstance(document, Index) else ()
-
-    def platform_of(self, manifest: Digest, index: RawManifest) -> Platform | None:
-        """Return the platform that an index lists a manifest for."""
-        return next((entry.platform for entry in self.entries(index) if entry.digest == manifest), None)
 
     def image_of(self, manifest: Digest) -> ImageRecord | None:
         """Return the image here that came with a manifest."""
@@ -181,3 +190,7 @@ class PushDocuments:
             return parse_manifest(self._stores.blobs.read(digest), "")
         except HeadwayError:
             return None
+
+
+def _raw(index: Index) -> RawManifest:
+    return RawManifest(index.media_type, index.data, index.digest)

@@ -31,7 +31,7 @@ from headway.service.stores import Stores
 from headway.service.tools import Source, TransferTools
 from headway.service.transfer import Transfers
 
-_NESTED_INDEXES = 3
+NESTED_INDEXES = 3
 
 
 class PullRequest(msgspec.Struct, frozen=True):
@@ -206,7 +206,7 @@ class RemoteImages:
         if digest is None:
             return []
         document = parse_manifest(self._stores.blobs.read(digest), "")
-        for _ in range(_NESTED_INDEXES):
+        for _ in range(NESTED_INDEXES):
             if isinstance(document, Manifest):
                 break
             document = parse_manifest(self._stores.blobs.read(self._pick(document).digest), "")
@@ -224,7 +224,7 @@ class RemoteImages:
         """Return the document that the name stands for, and the manifest of the wanted platform."""
         root = await self._document(digest, lease)
         document = parse_manifest(root.data, root.media_type)
-        for _ in range(_NESTED_INDEXES):  # nested indexes are rare, endless ones hostile
+        for _ in range(NESTED_INDEXES):  # nested indexes are rare, endless ones hostile
             if isinstance(document, Manifest):
                 return root, document
             child = await self._document(self._pick(document).digest, lease)
