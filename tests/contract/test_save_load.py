@@ -48,7 +48,7 @@ from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.contract.test_windows import zstd_layer
 from tests.fakes.archives import docker_20, docker_28, files_of, oci, skopeo_docker, tar_of, written
-from tests.fakes.images import File, Image, image, noise_layer
+from tests.fakes.images import File, Image, image, noise, noise_layer
 from tests.fakes.simulated_registry import SimulatedRegistry
 from tests.fakes.tars import file, tar
 
@@ -504,6 +504,18 @@ def test_a_layer_may_not_look_back_further_than_the_setting_says(house: House, *
 
     with pytest.raises(WindowTooLargeError):
         house.load(tar_of({**padded, **documents} if measured else {**documents, **padded}))
+
+
+@pytest.mark.parametrize("kind", ["stream", "file"])
+def test_more_small_layers_than_there_is_memory_for_are_taken_as_they_come(
+    house: House, tmp_path: Path, kind: str
+) -> None:
+    layer = tar(file("f", noise(60_000)))
+    spare = {f"{number}/layer.tar": layer for number in range(1_200)}
+    archive = tar_of({**spare, **skopeo_docker(PLAIN)})
+    (tmp_path / "archive").write_bytes(archive)
+
+    assert house.load(archive if kind == "stream" else tmp_path / "archive") == ["Loaded image: plain:1\n"]
 
 
 class _Slow(io.BytesIO):

@@ -1,6 +1,7 @@
 """The small files of an archive: its documents, and whatever else is small.
 
-Rule: they are kept in memory, up to a limit in all; the archive's documents show what they are.
+Rule: documents are kept in memory, up to a limit in all, and other small files while there is room for them: the
+      archive's documents show what they are. What comes behind those is taken for a layer, as what is larger is.
 """
 
 from __future__ import annotations
@@ -10,17 +11,15 @@ from headway.oci.image_config import MAX_CONFIG_BYTES
 from headway.service.layer_sources import Peeked
 
 SMALL_BYTES = 1 << 16
-"""A file up to this length is kept in memory, whatever it is."""
+"""A file up to this length is kept in memory, whatever it is, while there is room."""
 
 MEMORY_BYTES = 64 << 20
 """What all files in memory may have together: a thousand images have a few megabytes of documents."""
 
+ROOM_BYTES = 16 << 20
+"""How far that is filled by what is no JSON: a hundred images may have a thousand layers of tens of kilobytes."""
+
 _LINKS = 16
-
-
-def is_document(source: Peeked, size: int) -> bool:
-    """Tell whether a file is to be kept, by its length and how it begins."""
-    return size <= SMALL_BYTES or (size <= MAX_CONFIG_BYTES and source.peek(1) in (b"{", b"["))
 
 
 class Documents:
@@ -45,6 +44,12 @@ class Documents:
         self._read.clear()
         self._followed.clear()
         self.missed = self.changed = False
+
+    def takes(self, source: Peeked, size: int) -> bool:
+        """Tell whether a file is to be kept, as a document or as what may be one, by its length and how it begins."""
+        if size <= MAX_CONFIG_BYTES and source.peek(1) in (b"{", b"["):
+            return True
+        return size <= SMALL_BYTES and self._size + size <= ROOM_BYTES
 
     def add(self, name: str, data: bytes) -> None:
         """Keep a file; a later one of the same name takes its place, as in an unpacked tar.

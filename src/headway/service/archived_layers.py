@@ -24,7 +24,7 @@ from headway.oci.archived import ArchivedImage, Read
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
 from headway.service.abreast import Abreast
-from headway.service.archived_documents import Documents, is_document
+from headway.service.archived_documents import Documents
 from headway.service.layer_sources import Aside, Checked, Lent, Peeked
 from headway.service.stores import Stores
 
@@ -95,7 +95,7 @@ class ArchivedLayers:
                     continue
                 self._sizes[file.name] = file.size
                 source = Peeked(file)
-                if is_document(source, file.size):
+                if self.documents.takes(source, file.size):
                     self.documents.add(file.name, source.rest())
                 elif (work := self._work(file, source, archive, images)) is not None:
                     threads.do(work)
