@@ -64,10 +64,11 @@ class TestMemoryIngests(IngestContract):
 
 
 def plant(root: DataRoot, pieces: int, *, boot: str = BOOT) -> None:
-    """Leave an ingest with the first `pieces` pieces, as a killed process would."""
+    """Leave an ingest with the first `pieces` pieces, each with a record of its own, as a killed process would."""
     ingest = FileIngestStore(root, boot_id=boot).open(DIGEST, len(BLOB))
     for start in range(0, pieces * PIECE, PIECE):
         ingest.write_at(start, BLOB[start : start + PIECE])
+        ingest.sync()  # its record grows no more
     ingest.close()
 
 
@@ -187,6 +188,54 @@ def test_pieces_that_were_checked_after_a_reboot_are_not_checked_again(root: Dat
     assert found is not None
     assert found.boot_id == bytes.fromhex(OTHER_BOOT.replace("-", ""))
     assert len(found.records) == 5
+
+
+def recorded(root: DataRoot) -> list[journal.Record]:
+    found = journal.decode(records(root).read_bytes())
+    assert found is not None
+    return found.records
+
+
+def test_what_several_streams_bring_in_packets_takes_few_records(root: DataRoot) -> None:
+    ingest = FileIngestStore(root, boot_id=BOOT).open(DIGEST, len(BLOB))
+    for at in range(0, 10 * PIECE, 50):
+        for stream in (0, 40 * PIECE, 20 * PIECE):
+            ingest.write_at(stream + at, BLOB[stream + at : stream + at + 50])
+    ingest.close()
+
+    assert len(recorded(root)) == 3
+    assert reopened(root, OTHER_BOOT) == Ranges([(n * PIECE, (n + 10) * PIECE) for n in (0, 20, 40)])
+
+
+def test_a_record_grows_so_far_and_no_further(root: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "GROWS_TO", 3 * PIECE)
+    ingest = FileIngestStore(root, boot_id=BOOT).open(DIGEST, len(BLOB))
+    for start in range(0, 8 * PIECE, PIECE):
+        ingest.write_at(start, BLOB[start : start + PIECE])
+    ingest.close()
+
+    assert [record.length for record in recorded(root)] == [3 * PIECE, 3 * PIECE, 2 * PIECE]
+    assert reopened(root, OTHER_BOOT) == Ranges([(0, 8 * PIECE)])
+
+
+@pytest.mark.parametrize("when", ["before", "under way"])
+def test_what_was_synced_is_not_lost_with_what_followed_it(root: DataRoot, when: str) -> None:
+    def write(descriptor: int, content: bytes, offset: int) -> int:
+        if when == "under way" and offset == PIECE:
+            ingest.sync()
+        return os.pwrite(descriptor, content, offset)
+
+    ingest = FileIngestStore(root, boot_id=BOOT, write=write).open(DIGEST, len(BLOB))
+    ingest.write_at(0, BLOB[:PIECE])
+    if when == "before":
+        ingest.sync()
+    ingest.write_at(PIECE, BLOB[PIECE : 2 * PIECE])
+    ingest.close()
+    with data(root).open("r+b") as file:  # the power goes before the second piece is on the disk
+        file.seek(PIECE)
+        file.write(bytes(PIECE))
+
+    assert reopened(root, OTHER_BOOT) == Ranges([(0, PIECE)])
 
 
 def test_a_killed_writer_loses_only_what_was_under_way(root: DataRoot) -> None:
@@ -331,7 +380,7 @@ def test_a_full_disk_keeps_what_was_recorded_and_goes_on_when_there_is_room(root
     ingest.write_at(0, BLOB[:PIECE])
 
     with pytest.raises(StoreFullError):
-        ingest.write_at(PIECE, BLOB[PIECE : 2 * PIECE])
+        ingest.write_at(2 * PIECE, BLOB[2 * PIECE : 3 * PIECE])
     while_full = ingest.held()
     disk.room = 10_000
     ingest.write_at(5 * PIECE, BLOB[5 * PIECE : 6 * PIECE])

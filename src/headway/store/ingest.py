@@ -1,7 +1,8 @@
 """One open ingest: pieces in, in any order; the unbroken prefix out, to whoever follows.
 
 Rule 1: piece, then record. What `write_at` returned from is on record; so is the part of a piece that a full disk took.
-Rule 2: a record is written at its own place, not appended: one that was cut short is overwritten by the next.
+Rule 2: a record is written at its own place, not appended: one that was cut short is overwritten by the next, and one
+        that grows by itself.
 Rule 3: descriptors are closed when nobody uses them any more; a write never meets a number that means another
         file.
 """
@@ -19,7 +20,7 @@ from headway.errors import StoreCorruptError, StoreError
 from headway.oci.digest import Digest
 from headway.store.durable import fsync_directory
 from headway.store.failures import disk_error, disk_errors
-from headway.store.journal import HEADER_LENGTH, RECORD_LENGTH, encode_record
+from headway.store.journal import HEADER_LENGTH, RECORD_LENGTH, Record, encode_record, grown, may_grow
 
 _READ_LIMIT = 1 << 20
 
@@ -76,6 +77,7 @@ class FileIngest:
             failed.pop_all()
         records = os.fstat(self._journal).st_size - HEADER_LENGTH
         self._journal_end = HEADER_LENGTH + records - records % RECORD_LENGTH
+        self._growing: dict[int, tuple[int, Record]] = {}  # by where their pieces end: their places, and themselves
 
     def held(self) -> Ranges:
         """Return which bytes are held now, as a copy."""
@@ -102,18 +104,19 @@ class FileIngest:
         with self._lock:
             self._require_open()
             self._users += 1
-            generation = self._generation
+            generation, growing = self._generation, self._growing
+            place, before = growing.pop(offset, (None, None))
         fresh = 0
         try:
             written, failure = self._write_what_fits(self._data, data, offset)
-            record = encode_record(offset, data if failure is None else data[:written])
+            piece = data if failure is None else data[:written]
+            record = grown(before, offset, piece)
             with self._lock:
                 # A suspect ingest forgot everything, what was under way included.
                 if written and generation == self._generation:
-                    _, unrecorded = self._write_what_fits(self._journal, record, self._journal_end)
-                    if unrecorded is not None:
-                        raise unrecorded
-                    self._journal_end += RECORD_LENGTH
+                    if growing is not self._growing:  # what it would have grown was synced meanwhile
+                        place, record = None, grown(None, offset, piece)
+                    self._record(record, place)
                     self._unsynced += written
                     fresh = self._held.add(offset, offset + written)
                     self._changed.notify_all()
@@ -124,6 +127,16 @@ class FileIngest:
         finally:
             self._release()
         return fresh
+
+    def _record(self, record: Record, place: int | None) -> None:
+        """Write a record in its place, or behind all others where it has none."""
+        at = self._journal_end if place is None else place
+        _, unrecorded = self._write_what_fits(self._journal, encode_record(record), at)
+        if unrecorded is not None:
+            raise unrecorded
+        self._journal_end = max(self._journal_end, at + RECORD_LENGTH)
+        if may_grow(record):
+            self._growing[record.offset + record.length] = at, record
 
     def _write_what_fits(self, descriptor: int, data: bytes, offset: int) -> tuple[int, OSError | None]:
         """Return how much of `data` was written, and why not all of it was."""
@@ -207,6 +220,7 @@ class FileIngest:
                 return
             self._users += 1
             self._is_promised = True
+            self._growing = {}
         try:
             with disk_errors(self._directory):
                 self._sync()
@@ -237,6 +251,7 @@ class FileIngest:
                 self._unsynced = 0
                 os.ftruncate(self._journal, HEADER_LENGTH)
                 self._journal_end = HEADER_LENGTH
+                self._growing = {}
                 self._changed.notify_all()
             # Or a power cut would bring the bad pieces back, with records that agree with them.
             os.fdatasync(self._journal)
