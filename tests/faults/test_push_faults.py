@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -27,7 +28,16 @@ from tests.fakes.cli import Cli
 from tests.faults.auth import Bearer
 from tests.faults.link import Link
 from tests.faults.registry import Registry
-from tests.faults.story import CutUploadAfter, CutUploadEvery, Effect, ExpireToken, SayToo, SilentUploadAfter, Status
+from tests.faults.story import (
+    CaptivePortal,
+    CutUploadAfter,
+    CutUploadEvery,
+    Effect,
+    ExpireToken,
+    SayToo,
+    SilentUploadAfter,
+    Status,
+)
 from tests.faults.story import Fault as On
 
 MB = 1_000_000
@@ -145,6 +155,20 @@ def test_a_link_that_falls_silent_is_left(root: Path) -> None:
 
     assert outcome.status == 0, outcome.said
     assert 10 < seconds < 25
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_a_portal_in_the_middle_costs_no_more_than_what_it_took(root: Path, method: Literal["PATCH", "PUT"]) -> None:
+    page = On(CaptivePortal(), kind="upload", method=method, nth=1)
+    question = On(CaptivePortal(), kind="upload", method="GET", nth=1)
+    with Registry(faults=[page, question]) as registry:
+        outcome = push(root, f"{registry.host}/test/portal", at_once=1)
+        begun = [line for line in registry.requests("upload") if line.method == "POST"]
+
+    assert outcome.status == 0, outcome.said
+    assert len(begun) == 3  # two layers and the config
+    assert outcome.done is not None
+    assert outcome.done.receipt.sent < layers(outcome) + 2.2 * MB
 
 
 def test_a_token_that_expires_in_the_middle_is_renewed(root: Path) -> None:

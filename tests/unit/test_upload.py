@@ -318,15 +318,32 @@ def test_a_registry_that_knows_no_pieces_gets_the_blob_whole_and_one_that_was_re
     assert (machine.is_whole, restarted.is_whole) == (True, False)
 
 
-def test_a_web_page_in_a_registrys_place_does_not_say_that_it_takes_blobs_whole_only() -> None:
+def test_a_web_page_in_a_registrys_place_is_waited_for_and_says_nothing_of_what_the_registry_takes() -> None:
     machine = upload(patience=600.0)
     assert opened(machine) == Send(0, 30)
-    for _ in range(3):
+    for _ in range(6):
         assert failed(machine, WebPageError("r")) == Ask()
         assert told(machine, 0) == Send(0, 30)
 
-    assert isinstance(failed(machine, WebPageError("r")), GiveUp)
+    assert sent(machine) == Send(30, 60)
     assert not machine.is_whole
+
+
+def test_a_web_page_costs_nothing_of_what_was_sent_whatever_it_answers() -> None:
+    machine, page = upload(), WebPageError("r")
+    assert opened(machine) == Send(0, 30)
+    assert sent(machine) == Send(30, 60)
+
+    assert failed(machine, page) == Ask()
+    assert failed(machine, page) == Ask()
+    assert told(machine, 30) == Send(30, 60)
+    assert sent(machine) == Send(60, 90)
+    assert sent(machine) == Send(90, 100)
+    assert sent(machine) == Close()
+    assert failed(machine, page) == Look()
+    assert failed(machine, page) == Look()
+    assert looked(machine, is_there=False) == Ask()
+    assert told(machine, 100) == Close()
 
 
 def test_a_whole_blob_that_is_cut_is_sent_anew_unless_it_is_there() -> None:

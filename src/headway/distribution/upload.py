@@ -7,7 +7,8 @@ Rule 3: what the registry holds is what the registry says. After a failure it is
 Rule 4: where a registry takes no first piece, or says that it has nothing of it, the blob goes whole with the request
         that ends the session: a cut costs all of it then.
 Rule 5: a registry that forgets what it took, though no connection broke, is given up: it would do so for ever.
-Rule 6: the registry has the blob when it says so to a question, not when it takes the last byte; some say so only a
+Rule 6: a web page in a registry's place (a captive portal) says nothing of the session, and is waited for.
+Rule 7: the registry has the blob when it says so to a question, not when it takes the last byte; some say so only a
         moment later, and some say so though they refused the last request, as where somebody else was faster.
 """
 
@@ -222,7 +223,7 @@ class BlobUpload:
         if isinstance(error, StoreError):
             self._give_up(error)  # no other request would mend our disk
             return
-        if isinstance(error, UnreachableError | UnavailableError):
+        if isinstance(error, UnreachableError | UnavailableError | WebPageError):
             self._link_broke = True
         match action:
             case None:
@@ -231,7 +232,7 @@ class BlobUpload:
                 self._send_failed(action, error, now=now)
             case Close():
                 self._close_failed(error, now=now)
-            case Ask() if isinstance(error, MisbehavedError | RejectedError):
+            case Ask() if isinstance(error, MisbehavedError | RejectedError) and not isinstance(error, WebPageError):
                 self._lost(now=now)  # some registries do not answer this question
             case _:
                 self._retry(error, self._next, now=now)
@@ -249,6 +250,8 @@ class BlobUpload:
                 self._most = max(MIN_PIECE_BYTES, (send.end - send.offset) // 2)
                 self._in_one_piece = False
                 self._next = Ask()
+            case WebPageError():  # the registry has not seen the piece
+                self._retry(error, Ask(), now=now)
             case MisbehavedError():
                 self._refused(send, error, now=now)
             case _:
@@ -264,7 +267,7 @@ class BlobUpload:
         is_again = self._refusals >= REFUSALS_OF_PIECES
         if self._refusals >= MAX_REFUSALS:
             self._give_up(error)
-        elif is_again and not send.offset and not isinstance(error, WebPageError):  # which is no registry's refusal
+        elif is_again and not send.offset:
             self._take_for_whole()
         elif is_again and send.offset and not self._in_one_piece:
             self._in_one_piece = True
@@ -274,6 +277,8 @@ class BlobUpload:
 
     def _close_failed(self, error: HeadwayError, *, now: float) -> None:
         match error:
+            case WebPageError():
+                self._retry(error, Look(), now=now)
             case DigestMismatchError() | MisbehavedError():
                 self._close_refused = error
                 self._next = Look()
