@@ -17,6 +17,7 @@ import pytest
 from headway.cli.failures import exit_status, explain
 from headway.composition.pushes import pushing
 from headway.composition.writing import writing
+from headway.distribution.patience import BASE_SECONDS
 from headway.errors import HeadwayError, PushIncompleteError
 from headway.oci.reference import Reference
 from headway.service.push import PushRequest
@@ -36,6 +37,7 @@ from tests.faults.story import (
     ExpireToken,
     SayToo,
     SilentUploadAfter,
+    SlowResponse,
     Status,
 )
 from tests.faults.story import Fault as On
@@ -155,6 +157,21 @@ def test_a_link_that_falls_silent_is_left(root: Path) -> None:
 
     assert outcome.status == 0, outcome.said
     assert 10 < seconds < 25
+
+
+def test_where_a_piece_is_not_answered_in_time_the_next_ones_are_smaller(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BASE_SECONDS, "storing", 1.0)
+    with Registry(faults=[On(SlowResponse(4.0), kind="upload", method="PATCH", nth=1)]) as registry:
+        registry.uploads.keeps_pieces = True
+        outcome = push(root, f"{registry.host}/test/slow", at_once=1)
+        pieces = [line for line in registry.requests("upload") if line.method == "PATCH"]
+
+    assert outcome.status == 0, outcome.said
+    assert outcome.done is not None
+    assert outcome.done.receipt.retries == {"no answer in time": 1}
+    assert len(pieces) >= 8  # of at most 1 MiB
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])

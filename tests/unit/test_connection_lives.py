@@ -118,3 +118,16 @@ def test_what_earlier_processes_saw_holds_for_a_week() -> None:
     assert (fresh.allowance(HOST, "x"), fresh.piece(HOST)) == (PIECE_BYTES, PIECE_BYTES // 2)
     assert (stale.allowance(HOST, "x"), stale.piece(HOST)) == (UNPROVED_BYTES, PIECE_BYTES)
     assert from_the_future.allowance(HOST, "x") == UNPROVED_BYTES
+
+
+def test_a_piece_that_nobody_answers_in_time_makes_the_next_ones_smaller_for_good() -> None:
+    lives = ConnectionLives()
+
+    sizes = []
+    for _ in range(7):
+        sizes.append(lives.piece(HOST))
+        lives.unanswered(HOST, lives.piece(HOST))
+    lives.brought(HOST, 1000 * PIECE_BYTES, size=MIN_PIECE_BYTES, seconds=0.01)
+
+    assert sizes == [PIECE_BYTES >> shift for shift in range(6)] + [MIN_PIECE_BYTES]
+    assert lives.piece(HOST) == MIN_PIECE_BYTES

@@ -17,6 +17,16 @@ def test_a_wait_that_was_too_short_is_doubled_up_to_a_minute() -> None:
     assert (subject.seconds("r", "answer"), subject.seconds("another", "hello")) == (15.0, 9.0)
 
 
+def test_who_has_to_store_something_is_given_ten_minutes_in_the_end_however_quickly_questions_are_answered() -> None:
+    subject, waits = Patience(), []
+    for _ in range(7):
+        waits.append(subject.seconds("r", "storing"))
+        subject.too_short("r", "storing")
+        subject.took("r", "answer", 0.01)
+
+    assert waits == [15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 600.0]
+
+
 @pytest.mark.parametrize(("took", "then"), [(0.1, 9.0), (2.0, 9.0), (5.0, 20.0), (20.0, 60.0)])
 def test_what_took_long_is_given_time_from_then_on(took: float, then: float) -> None:
     subject = Patience()

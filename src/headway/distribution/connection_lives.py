@@ -8,7 +8,9 @@ Rule 2: where no life was seen, one upload explores: it stays on its connection.
         connection has gone, so that the first cut costs one upload and not all of them.
 Rule 3: where a connection does not even bring one piece over, pieces become smaller.
 Rule 4: what was seen a week ago is explored anew: links change.
-Rule 5: where no life was seen and pieces go quickly, they grow, for each costs the registry a file that it opens and a
+Rule 5: where a piece was not answered in time, they become smaller as well: what takes all of it at once, such as a
+        tunnel's near end, may have it for longer than anybody waits.
+Rule 6: where no life was seen and pieces go quickly, they grow, for each costs the registry a file that it opens and a
         hash that it puts away, 12 ms in all. A piece that is cut is still no more than an eighth of what went before.
 """
 
@@ -54,12 +56,14 @@ class ConnectionLives:
         self._lives = {host: life for host, life in (known or {}).items() if 0 <= now - life.seen < FRESH_SECONDS}
         self._proved: dict[str, int] = {}
         self._grown: dict[str, int] = {}
+        self._most: dict[str, int] = {}
         self._explorers: dict[str, object] = {}
         self._new: dict[str, Life] = {}
 
     def piece(self, host: str) -> int:
         """Return how large a piece may be, in bytes."""
-        return self._lives[host].piece if host in self._lives else self._grown.get(host, PIECE_BYTES)
+        piece = self._lives[host].piece if host in self._lives else self._grown.get(host, PIECE_BYTES)
+        return min(piece, self._most.get(host, MAX_PIECE_BYTES))
 
     def allowance(self, host: str, upload: object) -> int | None:
         """Return how many bytes a connection may carry for an upload; None lets it carry what it can.
@@ -111,6 +115,10 @@ class ConnectionLives:
         else:
             life = Life(before.carried, max(MIN_PIECE_BYTES, before.piece // 2), now)
         self._lives[host] = self._new[host] = life
+
+    def unanswered(self, host: str, size: int) -> None:
+        """Report that a piece of so many bytes was not answered in time."""
+        self._most[host] = max(MIN_PIECE_BYTES, size // 2)
 
     def take_new(self) -> dict[str, Life]:
         """Return what has changed since the last call, for whoever keeps it."""

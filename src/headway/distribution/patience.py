@@ -1,6 +1,7 @@
 """How long to wait for a connection, for TLS and for an answer: longer where that has turned out too short.
 
-Rule 1: a wait that was too short is doubled for the next try, up to a minute.
+Rule 1: a wait that was too short is doubled for the next try, up to a minute; up to ten where the registry was sent
+        something: it may have to copy all of it, and what is on the way to it may wait in a tunnel.
 Rule 2: what took long once is given four times as long from then on.
 """
 
@@ -10,13 +11,14 @@ from typing import Literal
 
 from headway.distribution.recent import Recent
 
-Stage = Literal["connect", "hello", "answer"]
+Stage = Literal["connect", "hello", "answer", "storing"]
 BASE_SECONDS: dict[Stage, float] = {
     "connect": 9.0,  # SYNs go at 0, 1, 3 and 7 seconds; and an error about a wrong address comes within 10
     "hello": 9.0,
     "answer": 15.0,
+    "storing": 15.0,
 }
-MAX_SECONDS = 60.0
+MAX_SECONDS: dict[Stage, float] = {"connect": 60.0, "hello": 60.0, "answer": 60.0, "storing": 600.0}
 FACTOR = 4.0
 
 
@@ -39,8 +41,8 @@ class Patience:
 
     def too_short(self, host: str, stage: Stage) -> None:
         """Report that a wait ended without what it was for."""
-        self._seconds[host, stage] = min(MAX_SECONDS, 2 * self.seconds(host, stage))
+        self._seconds[host, stage] = min(MAX_SECONDS[stage], 2 * self.seconds(host, stage))
 
     def took(self, host: str, stage: Stage, seconds: float) -> None:
         """Report how long it really took."""
-        self._seconds[host, stage] = min(MAX_SECONDS, max(BASE_SECONDS[stage], FACTOR * seconds))
+        self._seconds[host, stage] = min(MAX_SECONDS[stage], max(BASE_SECONDS[stage], FACTOR * seconds))

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+from headway.distribution.patience import Stage
 from headway.distribution.proxies import Proxy
 from headway.errors import Fault, RegistryError, UnreachableError
 from headway.registry.address import Address
@@ -36,6 +37,11 @@ DOCUMENT_SECONDS = 60.0
 LEAST_RATE = 16.0  # bytes a second of a document, on average; a link of 300 B/s with ten at once gives twice as much
 LARGE_BYTES = 16_384  # so many do not come in small packets only
 _NOTHING_BEHIND = "nothing came behind the headers: are large packets lost on the way?"
+
+
+def answer_stage(method: str) -> Stage:
+    """Return what an answer to a method is waited for as."""
+    return "storing" if method in ("PATCH", "PUT") else "answer"
 
 
 class Exchange:
@@ -69,6 +75,7 @@ class Exchange:
         self.address = address
         self._method, self._target, self._headers = method, target, dict(headers)
         self._form, self._body = form, body
+        self._stage = answer_stage(method)
         self._connection: Connection | None = None
         self._response: Response | None = None
         self._aborted = False
@@ -78,7 +85,7 @@ class Exchange:
         self.status = 0
         self.headers: http.client.HTTPMessage = http.client.HTTPMessage()
         self.received = 0
-        self.limit_seconds = transport.standing.patience.seconds(address.owner, "answer")
+        self.limit_seconds = transport.standing.patience.seconds(address.owner, self._stage)
         self.connect_seconds: float | None = None
         self.hello_seconds: float | None = None
         self.carried = 0
@@ -147,7 +154,7 @@ class Exchange:
         else:
             connection.request(self._method, target, body=self._form, headers=headers)
             self._response = self._answer(connection)
-        self._transport.standing.patience.took(self.address.owner, "answer", time.monotonic() - began)
+        self._transport.standing.patience.took(self.address.owner, self._stage, time.monotonic() - began)
         self.status, self.headers = self._response.status, self._response.headers
         if connection.proxy is not None and self.status == 407:
             check_proxy(connection.proxy, self.status)
@@ -172,7 +179,8 @@ class Exchange:
             log.debug("%s answers before it has the whole body: %s", self.address, error)
             return response
         except TimeoutError:
-            self._transport.standing.patience.too_short(self.address.owner, "answer")
+            if transmission.is_acknowledged:  # else it is the link that is silent
+                self._transport.standing.patience.too_short(self.address.owner, self._stage)
             raise
         connection.limit(self.limit_seconds)
         response = self._answer(connection)
@@ -194,7 +202,7 @@ class Exchange:
         except SlowHeadError:
             raise  # it was not silent: no packets are lost, and no longer wait would help
         except TimeoutError:
-            self._transport.standing.patience.too_short(self.address.owner, "answer")
+            self._transport.standing.patience.too_short(self.address.owner, self._stage)
             self._transport.standing.black_hole.swallowed(self.address.owner)
             raise
 

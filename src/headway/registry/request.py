@@ -20,7 +20,7 @@ from headway.registry.address import Address
 from headway.registry.answers import MAX_REDIRECTS, redirected_to
 from headway.registry.auth import Authorizer
 from headway.registry.credentials import CredentialSource
-from headway.registry.exchange import Exchange
+from headway.registry.exchange import Exchange, answer_stage
 from headway.registry.failures import failure
 from headway.registry.http import HttpClient
 from headway.registry.plain_http import (
@@ -111,7 +111,7 @@ class Request:
         self._what: What = "blob" if "/blobs/" in target or endpoint.blob_path else "manifest"
         self._connect_seconds = self._hello_seconds = MIRROR_SECONDS if endpoint.mirror else None
         self.received = 0
-        self.limit_seconds = sender.record.standing.patience.seconds(endpoint.host, "answer")
+        self.limit_seconds = sender.record.standing.patience.seconds(endpoint.host, answer_stage(method))
 
     def __enter__(self) -> Request:
         return self

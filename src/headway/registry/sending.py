@@ -70,6 +70,11 @@ class Transmission:
         self._acknowledged = -_outstanding(sock)
         self._progress_at = time.monotonic()
 
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether the other side, or something in between, has all that was sent."""
+        return not _outstanding(self._sock)
+
     def send(self, body: Body) -> None:
         """Hand all of a body over to the kernel.
 
@@ -102,7 +107,7 @@ class Transmission:
         waiter = select.poll()
         waiter.register(self._sock, select.POLLIN)
         while not waiter.poll(LOOK_SECONDS * 1000):
-            self._require_progress(SILENCE_SECONDS if _outstanding(self._sock) else self._answer_seconds)
+            self._require_progress(self._answer_seconds if self.is_acknowledged else SILENCE_SECONDS)
 
     def _require_progress(self, seconds: float) -> None:
         now, acknowledged = time.monotonic(), self._handed_over - _outstanding(self._sock)

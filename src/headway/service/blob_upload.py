@@ -147,7 +147,7 @@ class Upload:
             await self._do(action)
         except HeadwayError as error:
             self.retries[error.brief] += 1
-            self._note_cut(action, error)
+            self._note_loss(action, error)
             self._machine.failed(error, now=self._tools.clock())
 
     async def _do(self, action: Action) -> None:
@@ -202,11 +202,14 @@ class Upload:
         size = self._tools.pusher.blob_size(target.endpoint, target.repository, self._content.digest)
         return size is not None
 
-    def _note_cut(self, action: Action, error: HeadwayError) -> None:
-        """Remember how far the connection carried that was lost in the middle of a piece."""
-        is_cut = isinstance(error, UnreachableError) and error.fault is Fault.CUT
-        if isinstance(action, Send) and is_cut and self._handed_over:
+    def _note_loss(self, action: Action, error: HeadwayError) -> None:
+        """Remember how far the connection carried that a piece was lost with, or that a piece was not answered."""
+        if not (isinstance(action, Send) and isinstance(error, UnreachableError)):
+            return
+        if error.fault is Fault.CUT and self._handed_over:
             self._lives.cut(self._host, self._session.carried, now=self._tools.wall())
+        elif error.fault is Fault.TIMEOUT and self._handed_over == action.end - action.offset:
+            self._lives.unanswered(self._host, self._handed_over)
 
     async def _in_thread(self, work: Callable[[], T], meanwhile: Callable[[], None] = lambda: None) -> T:
         thread = Thread(work, abort=self._session.abort, name="push")
