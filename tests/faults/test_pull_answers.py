@@ -103,6 +103,7 @@ WRONG_ANSWERS = [
     (ShortBody(by=1_000, honest=False), "wrong answer", f"sends {SIZE - HALF - 1_000} bytes for {SIZE - HALF}"),
     (LongBody(by=10), "wrong answer", f"sends {SIZE - HALF + 10} bytes for {SIZE - HALF}"),
     (CaptivePortal(), "wrong answer", "captive portal"),
+    (Status(511), "wrong answer", "captive portal"),
     (Status(500), "registry out of order", "answers HTTP 500"),
     (Status(503), "registry out of order", "answers HTTP 503"),
     (Status(302), "wrong answer", "answers HTTP 302"),

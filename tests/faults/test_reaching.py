@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -30,7 +31,7 @@ from tests.faults.link import Link
 from tests.faults.pull import pull
 from tests.faults.registry import Registry
 from tests.faults.sockets import listen
-from tests.faults.story import AddressChange, CutEvery, LargePacketsVanish, StallAfter
+from tests.faults.story import AddressChange, CutEvery, LargePacketsVanish, RedirectTo, StallAfter
 from tests.faults.story import Fault as On
 from tests.faults.tls import Certificate, make_certificate, make_certificate_for_another_time
 
@@ -176,6 +177,21 @@ def test_a_name_that_was_never_seen_and_does_not_exist_is_asked_for_once_and_sai
         assert "next: check the spelling" in outcome.said
         assert (outcome.status, names.asked) == (1, [HOST])
         assert outcome.seconds < 2
+
+
+@pytest.mark.parametrize("kind", ["blob", "manifest"])
+def test_a_name_that_the_registry_leads_to_and_that_does_not_exist_is_not_blamed_on_who_asks(
+    tmp_path: Path, kind: Literal["blob", "manifest"]
+) -> None:
+    with Registry([IMAGE]) as registry, Link(target=registry.address) as link, Names({HOST: [HERE]}) as names:
+        registry.faults = [On(RedirectTo("http://storage.test"), kind=kind)]
+        name, host = named(link)
+        outcome = pull(name, tmp_path, insecure=[host], resolve=names, attempts=2, patience_seconds=0.0)
+
+    assert f"{host}: it leads to a name that does not exist (storage.test)" in outcome.said
+    assert "(in the request)" not in outcome.said
+    assert "next: run the same command to go on" in outcome.said
+    assert outcome.status == 75
 
 
 def test_where_no_name_server_works_a_stranger_is_waited_for(tmp_path: Path) -> None:

@@ -352,6 +352,19 @@ def test_an_authority_is_an_address(authority: str, address: Address) -> None:
     assert Address.parse("https", str(address)) == address
 
 
+@pytest.mark.parametrize(
+    ("address", "led_by"),
+    [
+        (Address("https", "example.com", 443), ""),
+        (Address("https", "example.com", 443, registry="example.com"), ""),
+        (Address("http", "example.com", 5000, registry="example.com:80"), ""),
+        (Address("https", "cdn.example.com", 443, registry="example.com:5000"), "example.com:5000"),
+    ],
+)
+def test_an_address_at_another_host_is_one_that_the_registry_has_led_to(address: Address, led_by: str) -> None:
+    assert address.led_by == led_by
+
+
 @pytest.mark.parametrize("authority", ["host:x", "host:²", "host:65536", f"host:{'9' * 5000}"])
 def test_a_port_that_cannot_be_one_is_refused(authority: str) -> None:
     with pytest.raises(MisbehavedError):

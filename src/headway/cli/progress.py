@@ -156,6 +156,7 @@ _COUNTED_AS: Mapping[str, str] = {
     Fault.REFUSED: "refused",
     Fault.TIMEOUT: "no answer",
     Fault.UNKNOWN_NAME: "unknown name",
+    Fault.LED_NOWHERE: "led nowhere",
     Fault.NO_DNS: "no name server",
     Fault.CERTIFICATE: "certificate",
     Fault.CLOCK: "wrong clock",

@@ -11,6 +11,7 @@ class Fault(StrEnum):
     """How a registry could not be reached, or a connection to it was lost."""
 
     UNKNOWN_NAME = "its name does not exist"
+    LED_NOWHERE = "it leads to a name that does not exist"
     NO_DNS = "no name server answers"
     REFUSED = "connection refused"
     NO_ROUTE = "no route"

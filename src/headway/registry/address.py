@@ -47,6 +47,12 @@ class Address(msgspec.Struct, frozen=True):
         return self.registry or str(self)
 
     @property
+    def led_by(self) -> str:
+        """The registry that has led here, from another host; empty where this is its own."""
+        is_own = not self.registry or Address.parse(self.scheme, self.registry).host == self.host
+        return "" if is_own else self.registry
+
+    @property
     def authority(self) -> str:
         """``host:port``, with the port in any case."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

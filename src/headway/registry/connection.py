@@ -100,8 +100,10 @@ class Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connect, through the proxy where there is one, and agree on TLS where that is wanted."""
-        nearest = str(self._address) if self.proxy is None else f"the proxy {self.proxy}"
-        with self._outage_noted(), translated(nearest):
+        nearest, led_by = str(self._address), self._address.led_by
+        if self.proxy is not None:
+            nearest, led_by = f"the proxy {self.proxy}", ""
+        with self._outage_noted(), translated(nearest, led_by=led_by):
             raw = self._reach()
         if self.proxy is None:
             self._standing.reached.add(self._host)

@@ -13,6 +13,7 @@ from headway.errors import (
     RejectedError,
     ThrottledError,
     UnavailableError,
+    WebPageError,
 )
 from headway.registry.answers import decode_json
 from headway.registry.distrust import seconds_of
@@ -56,7 +57,8 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
         case 400 if code == "DIGEST_INVALID":
             return DigestMismatchError("what arrived", name, "another", endpoint)
         case _ if (status >= 500 and status not in _UNABLE) or status == 408:
-            return UnavailableError(endpoint, status, retry_after)
+            # HTTP 511 is a network's that wants a login, and no registry's (RFC 6585, section 6).
+            return WebPageError(endpoint) if status == 511 else UnavailableError(endpoint, status, retry_after)
     said = f"answers HTTP {status}" + (f" ({text})" if text else "")
     if status in _UNABLE or (400 <= status < 500 and what in _QUESTIONS and code in _FINAL):
         return RejectedError(endpoint, status, said)

@@ -26,12 +26,13 @@ _TRICKLES = f"its headers trickle, and are not whole after {HEAD_SECONDS:.0f} se
 
 
 @contextmanager
-def translated(endpoint: str, *, waiting: Fault = Fault.TIMEOUT) -> Iterator[None]:
+def translated(endpoint: str, *, waiting: Fault = Fault.TIMEOUT, led_by: str = "") -> Iterator[None]:
     """Turn what sockets, TLS and http.client raise into `UnreachableError` and `MisbehavedError`.
 
     Args:
         endpoint: Host and port, for the message.
         waiting: What a time-out means here.
+        led_by: The registry that has named the endpoint; empty where whoever asks has.
     """
     try:
         yield
@@ -40,7 +41,10 @@ def translated(endpoint: str, *, waiting: Fault = Fault.TIMEOUT) -> Iterator[Non
     except http.client.HTTPException as error:
         raise _misread(endpoint, error) from error
     except OSError as error:
-        raise UnreachableError(endpoint, *_fault(error, waiting)) from error
+        fault, detail = _fault(error, waiting)
+        if fault is Fault.UNKNOWN_NAME and led_by:
+            raise UnreachableError(led_by, Fault.LED_NOWHERE, endpoint) from error
+        raise UnreachableError(endpoint, fault, detail) from error
     except ValueError as error:  # behind OSError: a certificate that is not trusted is both
         raise _misread(endpoint, error) from error
 
