@@ -162,7 +162,7 @@ def test_a_link_that_falls_silent_is_left(root: Path) -> None:
 def test_where_a_piece_is_not_answered_in_time_the_next_ones_are_smaller(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(BASE_SECONDS, "storing", 1.0)
+    monkeypatch.setitem(BASE_SECONDS, "piece", 1.0)
     with Registry(faults=[On(SlowResponse(4.0), kind="upload", method="PATCH", nth=1)]) as registry:
         registry.uploads.keeps_pieces = True
         outcome = push(root, f"{registry.host}/test/slow", at_once=1)

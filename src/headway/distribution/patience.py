@@ -1,7 +1,7 @@
 """How long to wait for a connection, for TLS and for an answer: longer where that has turned out too short.
 
-Rule 1: a wait that was too short is doubled for the next try, up to a minute; up to ten where the registry was sent
-        something: it may have to copy all of it, and what is on the way to it may wait in a tunnel.
+Rule 1: a wait that was too short is doubled for the next try, up to a minute; up to two where a piece was sent, which
+        may wait in a tunnel, and up to ten where a registry has to store what it was sent, and may copy all of it.
 Rule 2: what took long once is given four times as long from then on.
 """
 
@@ -11,14 +11,15 @@ from typing import Literal
 
 from headway.distribution.recent import Recent
 
-Stage = Literal["connect", "hello", "answer", "storing"]
+Stage = Literal["connect", "hello", "answer", "piece", "storing"]
 BASE_SECONDS: dict[Stage, float] = {
     "connect": 9.0,  # SYNs go at 0, 1, 3 and 7 seconds; and an error about a wrong address comes within 10
     "hello": 9.0,
     "answer": 15.0,
+    "piece": 15.0,
     "storing": 15.0,
 }
-MAX_SECONDS: dict[Stage, float] = {"connect": 60.0, "hello": 60.0, "answer": 60.0, "storing": 600.0}
+MAX_SECONDS: dict[Stage, float] = {"connect": 60.0, "hello": 60.0, "answer": 60.0, "piece": 120.0, "storing": 600.0}
 FACTOR = 4.0
 
 

@@ -41,7 +41,8 @@ _NOTHING_BEHIND = "nothing came behind the headers: are large packets lost on th
 
 def answer_stage(method: str) -> Stage:
     """Return what an answer to a method is waited for as."""
-    return "storing" if method in ("PATCH", "PUT") else "answer"
+    stages: dict[str, Stage] = {"PATCH": "piece", "PUT": "storing"}
+    return stages.get(method, "answer")
 
 
 class Exchange:
