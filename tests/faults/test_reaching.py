@@ -480,6 +480,19 @@ def test_a_portal_that_shows_its_own_certificate_in_mid_pull_is_waited_for(
     assert outcome.error is None, outcome.said
 
 
+def test_a_name_that_led_to_a_certificate_that_is_not_trusted_is_asked_for_anew(tmp_path: Path) -> None:
+    portal = make_certificate(tmp_path, names=f"DNS:{HOST}")
+    with Registry([IMAGE], certificate=portal) as registry, Names({HOST: [HERE]}) as names:
+        client = HttpClient("test", Transport(names=Finder(resolve=names)))
+        for _ in range(2):
+            exchange = client.exchange(Address("https", HOST, registry.address[1]), "GET", "/v2/")
+            with contextlib.closing(exchange), pytest.raises(UnreachableError, match="certificate is not trusted"):
+                exchange.send()
+        client.transport.close()
+
+    assert names.asked == [HOST, HOST]  # a portal's own name server may have led there, for as long as it stood there
+
+
 def test_a_handshake_that_takes_longer_than_it_should_is_waited_for_longer_each_time(
     tmp_path: Path,
 ) -> None:

@@ -187,6 +187,9 @@ class Connection(http.client.HTTPConnection):
             if not self._may_be_silent:
                 self._standing.black_hole.swallowed(self._host)  # certificates make large packets
             raise HelloTimeoutError from None
+        except ssl.SSLCertVerificationError:
+            self._names.forget(self.host)  # a captive portal's name server may have led here
+            raise
         self._took("hello", began)
         if context.verify_mode is ssl.CERT_REQUIRED:
             self._standing.trusted.add(self._address.host)
