@@ -216,6 +216,20 @@ def test_a_proxy_that_cannot_reach_the_registry_is_named(tmp_path: Path, proxy: 
     assert f"{NAME}:1: the proxy cannot reach it (the proxy 127.0.0.1:{proxy.port} answers HTTP 50" in said
 
 
+def test_a_proxy_that_cannot_reach_a_registry_by_plain_http_is_no_registry_that_is_out_of_order(
+    tmp_path: Path, proxy: Proxy
+) -> None:
+    gone = DockerRegistry(port=1, storage=tmp_path)
+    insecure = ["--insecure-registry", f"{NAME}:1"]
+    began = time.monotonic()
+
+    status, _, said = pull(tmp_path, gone, *insecure, all_proxy=f"http://127.0.0.1:{proxy.port}")
+
+    assert status == 75
+    assert f"{NAME}:1: the proxy cannot reach it (the proxy 127.0.0.1:{proxy.port} answers HTTP 50" in said
+    assert time.monotonic() - began < 12  # a name that is spelled wrong does not wait
+
+
 def test_a_socks_proxy_is_refused_by_name(tmp_path: Path, secure: DockerRegistry) -> None:
     status, _, said = pull(tmp_path, secure, all_proxy=f"socks5://{USER}:{PASSWORD}@127.0.0.1:1")
 

@@ -31,6 +31,7 @@ _LEAST_WINDOW = 16 * 1024
 _SO_BUF_LOCK = 72  # asm-generic/socket.h, Linux 5.14: whether the kernel leaves a buffer's size alone
 _SHORT_SECONDS = 0.1  # of a connection's part of a rate; the kernel doubles it, to the timer of a sender without room
 _GIGABIT = 125_000_000
+_PROXIES = ("squid", "tinyproxy")  # what is relayed has the registry's own Server
 _TCP_INFO_RTT = slice(68, 72)  # tcpi_rtt, in microseconds (linux/tcp.h: struct tcp_info)
 
 
@@ -170,8 +171,7 @@ class Connection(http.client.HTTPConnection):
             response.close()
         check_proxy(proxy, response.status)
         if not 200 <= response.status < 300:
-            said = f"the proxy {proxy} answers HTTP {response.status}"
-            raise UnreachableError(str(self._address), Fault.PROXY, said)
+            raise _not_through(proxy, self._address, response.status)
 
     def _agree_on_tls(self, raw: socket.socket, context: ssl.SSLContext) -> None:
         tls = context.wrap_socket(raw, server_hostname=self._address.host, do_handshake_on_connect=False)
@@ -268,6 +268,24 @@ class Connection(http.client.HTTPConnection):
         if sock is not None:
             with suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def require_through(proxy: Proxy, address: Address, response: Response) -> None:
+    """Raise where it is the proxy that answers a request that was meant for a registry: squid and tinyproxy say so.
+
+    Raises:
+        ProxyRefusedError: It wants a login.
+        UnreachableError: It cannot reach the registry.
+    """
+    if response.status == 407:
+        check_proxy(proxy, response.status)
+    is_its_own = response.headers.get("Server", "").lower().startswith(_PROXIES)
+    if address.scheme == "http" and response.status >= 500 and is_its_own:
+        raise _not_through(proxy, address, response.status)
+
+
+def _not_through(proxy: Proxy, address: Address, status: int) -> UnreachableError:
+    return UnreachableError(str(address), Fault.PROXY, f"the proxy {proxy} answers HTTP {status}")
 
 
 def check_proxy(proxy: Proxy, status: int) -> None:

@@ -20,7 +20,7 @@ from headway.distribution.patience import Stage
 from headway.distribution.proxies import Proxy
 from headway.errors import Fault, RegistryError, UnreachableError
 from headway.registry.address import Address
-from headway.registry.connection import Connection, check_proxy
+from headway.registry.connection import Connection, require_through
 from headway.registry.response import Response, SlowHeadError
 from headway.registry.sending import LOOK_SECONDS, Body, Transmission
 from headway.registry.translation import translated
@@ -157,8 +157,8 @@ class Exchange:
             self._response = self._answer(connection)
         self._transport.standing.patience.took(self.address.owner, self._stage, time.monotonic() - began)
         self.status, self.headers = self._response.status, self._response.headers
-        if connection.proxy is not None and self.status == 407:
-            check_proxy(connection.proxy, self.status)
+        if connection.proxy is not None:
+            require_through(connection.proxy, self._address, self._response)
         count = self._response.head_bytes
         self.received += count
         self._transport.meter.answered(count)
