@@ -43,7 +43,8 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
     status, headers = exchange.status, exchange.headers
     code, message = _first_error(body)
     text = f"{code.lower().replace('_', ' ')}: {message}" if code and message else message or code.lower()
-    retry_after = retry_after_seconds(headers.get("Retry-After"), now=time.time())
+    # A date is one of the server's own clock; ours may be another.
+    retry_after = retry_after_seconds(headers.get("Retry-After"), now=seconds_of(headers.get("Date")) or time.time())
     match status:
         case 429:
             return ThrottledError(endpoint, retry_after, text)
