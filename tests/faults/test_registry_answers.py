@@ -262,11 +262,13 @@ def test_a_body_without_a_length_that_runs_over_ends_with_the_blob(*, chunked: b
         assert client.fetch() == (0, BLOB)
 
 
-def test_a_captive_portal_is_named_for_manifests_and_blobs() -> None:
+def test_a_captive_portal_is_named_whatever_was_asked_for() -> None:
     with world(On(CaptivePortal())) as (_, client):
         for ask in (client.resolve, client.manifest, client.fetch):
             with pytest.raises(MisbehavedError, match="captive portal"):
                 ask()
+        with pytest.raises(MisbehavedError, match="captive portal"):
+            client.registry.tags(client.endpoint, PATH)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from headway.errors import (
     InvalidSettingError,
     MisbehavedError,
     RefusedError,
+    WebPageError,
 )
 from headway.registry.credentials import AuthFiles, auth_files
 from tests.faults.auth import Auth, Basic, Bearer
@@ -32,6 +33,7 @@ from tests.faults.client import (
 )
 from tests.faults.registry import Registry
 from tests.faults.story import (
+    CaptivePortal,
     ExpireToken,
     SlowResponse,
     Status,
@@ -49,6 +51,11 @@ def test_basic_credentials_are_sent_when_they_are_asked_for() -> None:
 
         assert [(line.status, line.authorized) for line in registry.log] == [(401, False), (200, True), (200, True)]
         assert registry.connections == 1
+
+
+def test_a_portal_in_the_place_of_a_token_server_is_named() -> None:
+    with world(On(CaptivePortal(), kind="token"), auth=Bearer()) as (_, client), pytest.raises(WebPageError):
+        client.manifest()
 
 
 @pytest.mark.parametrize("auth", [Basic("me", "other"), Bearer(user="me", password="other")])

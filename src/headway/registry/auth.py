@@ -19,9 +19,9 @@ from headway.distribution.challenge import Access, Challenge, choose_challenge, 
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.recent import Recent
-from headway.errors import HeadwayError, InvalidSettingError, MisbehavedError, RefusedError
+from headway.errors import HeadwayError, InvalidSettingError, MisbehavedError, RefusedError, WebPageError
 from headway.registry.address import Address, split_url, target_of, with_query
-from headway.registry.answers import MAX_REDIRECTS, decode_json, redirected_to
+from headway.registry.answers import MAX_REDIRECTS, decode_json, media_type_of, redirected_to
 from headway.registry.credentials import CredentialSource
 from headway.registry.exchange import Exchange
 from headway.registry.failures import failure
@@ -173,7 +173,8 @@ class Authorizer:
         if exchange.status != 200:
             error = failure(str(address), exchange, what="token", name=" ".join(access.scopes) or "login")
             raise _explained(error, endpoint, known)
-        answer = _TokenAnswer.read(exchange.read_up_to(_MAX_TOKEN_BYTES), str(address))
+        is_page = media_type_of(exchange) == "text/html"
+        answer = _TokenAnswer.read(exchange.read_up_to(_MAX_TOKEN_BYTES), str(address), is_page=is_page)
         self.identity_token = answer.identity_token or self.identity_token
         return answer.token, answer.seconds
 
@@ -242,13 +243,14 @@ class _TokenAnswer(msgspec.Struct, frozen=True):
     identity_token: str
 
     @classmethod
-    def read(cls, data: bytes, endpoint: str) -> _TokenAnswer:
+    def read(cls, data: bytes, endpoint: str, *, is_page: bool) -> _TokenAnswer:
         try:
             document = decode_json(data, object)
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            raise MisbehavedError(endpoint, "the token server's answer is not a JSON object")
+            said = "the token server's answer is not a JSON object"
+            raise WebPageError(endpoint) if is_page else MisbehavedError(endpoint, said)
         token = document.get("token") or document.get("access_token")
         if not isinstance(token, str) or not _fits_a_header(token):
             raise MisbehavedError(endpoint, "authorization server did not include a token in the response")

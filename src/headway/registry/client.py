@@ -124,6 +124,8 @@ class RegistryClient:
                 exchange = request.send()
                 if exchange.status != 200:
                     raise request.failure("repository", repository)
+                if media_type_of(exchange) == "text/html":
+                    raise captive_portal(endpoint)
                 data = exchange.read_up_to(MAX_MANIFEST_BYTES)
                 received += len(data)
                 links = exchange.headers.get_all("Link") or []
