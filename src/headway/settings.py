@@ -133,8 +133,16 @@ def blaming(path: Path) -> Iterator[None]:
     try:
         yield
     except InvalidSettingError as error:
-        error.file = str(path) if path.exists() else ""
+        error.file = "" if _is_absent(path) else str(path)
         raise
+
+
+def _is_absent(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)  # others may lie there, where this user may not look
+    return False
 
 
 def _said_of(settings: Settings) -> str:

@@ -20,6 +20,7 @@ from headway.registry.credential_helpers import CredentialHelper, SilentHelperEr
 from headway.registry.credentials import HUB_KEY, SILENT_SECONDS, AuthFiles
 from headway.registry.logins import LoginFile
 from tests.fakes.cli import Cli
+from tests.fakes.nobody import as_nobody, home_of_nobody
 from tests.faults.auth import Basic
 from tests.faults.registry import Registry
 
@@ -128,6 +129,16 @@ def test_a_helper_that_cannot_answer_is_warned_of_once_and_what_else_is_known_co
 
     assert found == [Credentials("u", "p"), Credentials("v", "p"), None]
     assert caplog.messages == ["the keychain is locked; a.example is asked without that login"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes somebody else")
+def test_a_file_of_logins_that_this_user_may_not_look_at_is_named() -> None:
+    with home_of_nobody() as home:
+        file = home / "closed" / "auth.json"
+        file.parent.mkdir(mode=0o700)
+        file.write_text("{}")
+        with as_nobody(), pytest.raises(InvalidSettingError, match=f"cannot read {file}: Permission denied"):
+            AuthFiles([file])("a.example")
 
 
 def test_whoever_names_a_file_of_logins_that_is_not_there_is_told_once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from headway.errors import InvalidSettingError
 from headway.quantities import parse_duration, parse_size
 from headway.settings import Loaded, Settings, default_data_root, load
+from tests.fakes.nobody import as_nobody, home_of_nobody
 
 ROOT = Path("/data")
 
@@ -237,6 +239,18 @@ def test_what_has_to_be_mended_is_the_file_or_the_command_line(
         loaded(tmp_path, content, **flags)
 
     assert caught.value.file == (f"{tmp_path}/daemon.json" if is_the_files else "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes somebody else")
+def test_a_file_that_this_user_may_not_look_at_is_to_be_mended_and_no_mistake_of_ours() -> None:
+    with home_of_nobody() as home:
+        file = home / "closed" / "daemon.json"
+        file.parent.mkdir(mode=0o700)
+        file.write_text("{}")
+        with as_nobody(), pytest.raises(InvalidSettingError, match="Permission denied") as caught:
+            load({}, data_root=ROOT, config_file=file)
+
+    assert caught.value.file == str(file)
 
 
 @pytest.mark.parametrize("kind", ["directory", "not text"])

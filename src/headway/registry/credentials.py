@@ -24,6 +24,7 @@ HUB_KEY = "https://index.docker.io/v1/"
 """How Docker calls Docker Hub in its files and to its helpers."""
 SILENT_SECONDS = 300.0
 log = logging.getLogger(__name__)
+_ABSENT = (FileNotFoundError, NotADirectoryError)
 _TOKEN_USER = "<token>"  # noqa: S105  # a helper's word for: what follows is an identity token
 
 
@@ -83,7 +84,7 @@ class AuthFiles:
         Raises:
             InvalidSettingError: A file cannot be read or is not what docker or podman write.
         """
-        if len(self._files) == 1 and not self._files[0].exists():
+        if len(self._files) == 1 and _is_absent(self._files[0]):
             self._warn(f"there is no auth file {self._files[0]}", resource.partition("/")[0])
         for file in self._files:
             document = read_auth_file(file)
@@ -150,12 +151,20 @@ def read_auth_file(file: Path) -> dict[str, object]:
     """
     try:
         document = json.loads(file.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    except _ABSENT:
         return {}
     except (OSError, ValueError, RecursionError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise InvalidSettingError(f"cannot read {file}: {said}", file=file) from None
     return document if isinstance(document, dict) else {}
+
+
+def _is_absent(file: Path) -> bool:
+    try:
+        file.stat()
+    except OSError as error:
+        return isinstance(error, _ABSENT)  # what this user may not look at is said when it is read
+    return False
 
 
 def entries_of(document: Mapping[str, object]) -> dict[str, object]:
