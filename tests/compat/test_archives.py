@@ -107,6 +107,15 @@ def test_where_an_archive_cannot_go_is_said(
     assert refused.stderr == f"headway: {said.format(place=tmp_path)}\nnext: {advice}\n"
 
 
+def test_an_archive_that_its_reader_may_not_look_at_is_said() -> None:
+    with home_of_nobody() as home, tempfile.TemporaryDirectory() as closed:
+        Path(closed).chmod(0o700)
+        refused = Cli(home / "root", uid=UID)("load", "-i", Path(closed, "archive.tar"))
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"headway: cannot use {closed}/archive.tar: this user has no permission\n")
+
+
 def test_an_archive_goes_nowhere_that_its_writer_may_not_look(archive: Path) -> None:
     with home_of_nobody() as home, tempfile.TemporaryDirectory() as closed:
         Path(closed).chmod(0)

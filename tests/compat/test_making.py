@@ -144,6 +144,16 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert (done.returncode, "/nowhere.tar" in done.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("words", [("import",), ("load", "-i")], ids=["import", "load"])
+def test_what_a_disk_does_not_give_back_is_neither_the_daemons_fault_nor_the_data_roots(
+    headway: Cli, words: tuple[str, ...]
+) -> None:
+    done = headway(*words, "/proc/self/mem")  # it is there, and its first page is not: EIO
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(("headway: /proc/self/mem: Input/", "headway: cannot read the archive: Input/"))
+
+
 def test_a_container_is_exported_and_imported(headway: Cli, tar: Path, tmp_path: Path) -> None:
     headway("import", tar, "base:1")
     name, root = container_of(headway, "base:1")

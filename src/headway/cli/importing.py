@@ -53,20 +53,37 @@ def import_(options: Namespace) -> int:
     return DONE
 
 
+class _Source:
+    """A `TarSource` over a file or stdin; what cannot be read of it is not taken for a fault of whom it is given to.
+
+    Args:
+        file: Open; it gives what has come and does not wait for more.
+        name: What errors call it.
+    """
+
+    def __init__(self, file: FileIO, name: str) -> None:
+        self._file = file
+        self._name = name
+
+    def read(self, limit: int) -> bytes:
+        with disk_errors(self._name):
+            return self._file.read(limit)
+
+
 @contextmanager
-def _opened(source: str) -> Iterator[FileIO]:
-    """Open a file, or stdin, which gives what has come and does not wait for more.
+def _opened(source: str) -> Iterator[_Source]:
+    """Open a file, or stdin.
 
     Raises:
         StoreError: It cannot be read.
     """
     if source == STDIN:
-        yield FileIO(sys.stdin.fileno(), closefd=False)
+        yield _Source(FileIO(sys.stdin.fileno(), closefd=False), "stdin")
         return
     with disk_errors(Path(source)):
         file = FileIO(source)
     with file:
-        yield file
+        yield _Source(file, source)
 
 
 def _from_file(settings: Settings, source: str, request: ImportRequest) -> str:

@@ -22,6 +22,7 @@ from headway.interfaces.archives import Archive
 from headway.layers.archive_reader import DirectoryArchive, opened, stream
 from headway.layers.archive_writer import write_archive
 from headway.service.loading import LayerLoading, LoadEvent, sentences
+from headway.store.failures import disk_errors
 
 _PIECE = 1 << 20
 
@@ -30,8 +31,7 @@ def load(options: Namespace) -> int:
     """Bring in the images of an archive: a file, a directory, or what comes on stdin."""
     if options.input is None and sys.stdin.isatty():
         raise RequestError("requested load from stdin, but stdin is empty")
-    if options.input is not None and not options.input.exists():
-        raise NotFoundError("file", str(options.input))
+    _require_there(options.input)
     platform = platform_of(options)
     settings = settings_of(options)
     if (daemon := holding_daemon(options, settings)) is not None:
@@ -45,17 +45,29 @@ def load(options: Namespace) -> int:
     return DONE
 
 
+def _require_there(path: Path | None) -> None:
+    if path is None:
+        return
+    with disk_errors(path):  # it may lie where this user may not look
+        if not path.exists():
+            raise NotFoundError("file", str(path))
+
+
 def _archive(path: Path | None) -> AbstractContextManager[Archive]:
     return nullcontext(stream(_stdin())) if path is None else opened(path)
 
 
 def _sent(path: Path | None) -> Iterator[bytes]:
-    """Yield what a daemon is sent: the archive as it is, and a tar of a directory."""
+    """Yield what a daemon is sent: the archive as it is, and a tar of a directory.
+
+    Raises:
+        StoreError: It cannot be read; that is no fault of the connection's, in the midst of which it is noticed.
+    """
     if path is not None and path.is_dir():
         files = DirectoryArchive(path).files()
         yield from write_archive((file.name, file.size, iter(partial(file.read, _PIECE), b"")) for file in files)
         return
-    with _stdin() if path is None else path.open("rb", buffering=0) as file:
+    with disk_errors(path or "stdin"), _stdin() if path is None else path.open("rb", buffering=0) as file:
         while piece := file.read(_PIECE):
             yield piece
 
