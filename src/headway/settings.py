@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import pwd
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -93,6 +95,15 @@ class Loaded(msgspec.Struct, frozen=True):
 
     settings: Settings
     warnings: tuple[str, ...] = ()
+
+
+def home_directory(environment: Mapping[str, str]) -> Path:
+    """Return this user's: ``$HOME``, or what the system knows where that is not set, as in a unit of systemd's."""
+    if home := environment.get("HOME"):
+        return Path(home)
+    with suppress(KeyError):
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    return Path("/")
 
 
 def default_data_root(environment: Mapping[str, str], home: Path, *, root: bool) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pwd
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from headway.errors import InvalidSettingError
 from headway.quantities import parse_duration, parse_size
-from headway.settings import Loaded, Settings, default_data_root, load
+from headway.settings import Loaded, Settings, default_data_root, home_directory, load
 from tests.fakes.nobody import as_nobody, home_of_nobody
 
 ROOT = Path("/data")
@@ -142,6 +143,16 @@ def test_no_uploads_at_once_means_the_default(tmp_path: Path) -> None:
 )
 def test_where_data_is_kept(environment: dict[str, str], path: str, *, root: bool) -> None:
     assert default_data_root(environment, Path("/home/me"), root=root) == Path(path)
+
+
+def test_who_has_no_variable_for_it_has_the_home_that_the_system_knows() -> None:
+    known = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+
+    assert [home_directory({"HOME": "/home/me"}), home_directory({"HOME": ""}), home_directory({})] == [
+        Path("/home/me"),
+        known,
+        known,
+    ]
 
 
 # --- what is refused, and how it is said ------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 from headway.cli.daemon_arguments import given
 from headway.cli.failures import DONE
@@ -15,7 +14,7 @@ from headway.daemon.process import Daemon
 from headway.daemon.sockets import check
 from headway.layers.drivers.selection import require_known
 from headway.quantities import parse_duration
-from headway.settings import default_data_root
+from headway.settings import default_data_root, home_directory
 
 
 def daemon(options: Namespace) -> int:
@@ -27,10 +26,9 @@ def daemon(options: Namespace) -> int:
         shared["download_patience"] = parse_duration(str(shared["download_patience"]))
     if options.host is not None:  # before the command's name, where others say whom to ask
         own["hosts"] = (options.host, *(own.get("hosts") or ()))  # type: ignore[misc]  # texts, as the parser gives them
-    home = Path(os.environ.get("HOME") or "/")
     flags = Flags(
         config_file=options.config_file,
-        data_root=default_data_root(os.environ, home, root=os.geteuid() == 0),
+        data_root=default_data_root(os.environ, home_directory(os.environ), root=os.geteuid() == 0),
         shared=shared,
         daemon=own,
     )

@@ -6,13 +6,12 @@ import os
 import re
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 from headway.cli.terminal import one_line
 from headway.errors import InvalidReferenceError
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.settings import Settings, default_data_root, load
+from headway.settings import Settings, default_data_root, home_directory, load
 
 _LOGIN = re.compile(r"[^/:@]+:.*@(?=[^/@]+/|[^/:@]+\.[^/:@]+(:\d+)?\Z)")  # before a host, as in a URL, and no digest
 
@@ -27,10 +26,9 @@ def settings_of(options: Namespace, **flags: object) -> Settings:
     Raises:
         InvalidSettingError: They cannot be used.
     """
-    home = Path(os.environ.get("HOME") or "/")
     loaded = load(
         {"data_root": options.data_root, "debug": options.debug, **flags},
-        data_root=default_data_root(os.environ, home, root=os.geteuid() == 0),
+        data_root=default_data_root(os.environ, home_directory(os.environ), root=os.geteuid() == 0),
         config_file=options.config_file,
     )
     for warning in loaded.warnings:

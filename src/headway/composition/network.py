@@ -18,7 +18,7 @@ from headway.registry.http import HttpClient
 from headway.registry.logins import LoginFile
 from headway.registry.names import Names, Resolve
 from headway.registry.transport import Transport
-from headway.settings import Settings, load
+from headway.settings import Settings, home_directory, load
 from headway.version import VERSION
 
 
@@ -40,7 +40,7 @@ def http_client(
         rate: Returns the rate that connections keep to now; None for no limit.
     """
     standing = standing or Standing()
-    certificates = Certificates(certificate_directories(os.environ, _home()))
+    certificates = Certificates(certificate_directories(os.environ, home_directory(os.environ)))
     transport = Transport(
         certificates,
         Proxies(settings),
@@ -82,13 +82,9 @@ def _stamp(file: Path | None) -> tuple[int, int, int] | None:
 
 def credential_source(settings: Settings) -> AuthFiles:
     """Return what knows the user's logins."""
-    return AuthFiles(auth_files(os.environ, _home(), settings.auth_file, uid=os.getuid()))
+    return AuthFiles(auth_files(os.environ, home_directory(os.environ), settings.auth_file, uid=os.getuid()))
 
 
 def login_file(settings: Settings) -> LoginFile:
     """Return where this user's logins are saved: the first of the files that are read."""
-    return LoginFile(auth_files(os.environ, _home(), settings.auth_file, uid=os.getuid())[0])
-
-
-def _home() -> Path:
-    return Path(os.environ.get("HOME") or "/")
+    return LoginFile(auth_files(os.environ, home_directory(os.environ), settings.auth_file, uid=os.getuid())[0])
