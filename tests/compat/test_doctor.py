@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sqlite3
@@ -95,6 +96,18 @@ def test_a_registry_without_an_image_is_asked_whether_it_answers(cli: Cli) -> No
     assert done.returncode == 0
     assert "login    anonymous, the registry answers" in done.stdout
     assert "not run         Range: name an image" in done.stdout
+
+
+def test_a_login_for_a_part_of_a_registry_is_the_users(cli: Cli, tmp_path: Path) -> None:
+    logins = tmp_path / "auth.json"
+    with Registry([IMAGE]) as registry:
+        entry = {"auth": base64.b64encode(b"me:secret").decode()}
+        logins.write_text(json.dumps({"auths": {f"{registry.host}/test": entry}}))
+        image = cli("doctor", "--authfile", logins, f"{registry.host}/test/image")
+        whole = cli("doctor", "--authfile", logins, registry.host)
+
+    assert "OK    login    your login, pull of " in image.stdout
+    assert "OK    login    anonymous, the registry answers" in whole.stdout
 
 
 def test_the_rate_is_measured_only_when_asked_for(cli: Cli) -> None:

@@ -39,7 +39,7 @@ def examining(settings: Settings) -> Iterator[tuple[Doctor, Meter]]:
                 RegistryProbe(http.transport),
                 client,
                 check_login=client.check,
-                has_login=lambda host: credentials(host) is not None,
+                has_login=lambda resource: credentials(resource) is not None,
                 standing=standing,
             ),
             http.transport.meter,

@@ -64,7 +64,7 @@ class Doctor:
         probe: Measures the way.
         registry: Asks.
         check_login: Asks whether a registry lets us in; raises what `Registry` raises.
-        has_login: Tells whether there is a login for a host.
+        has_login: Tells whether there is a login for ``host`` or ``host/repository``.
         standing: What registries have shown.
     """
 
@@ -126,7 +126,8 @@ class Doctor:
         return error
 
     def _login(self, endpoint: Endpoint, request: PullRequest, *, has_name: bool) -> Finding:
-        who = "your login" if self._has_login(endpoint.host) else "anonymous"
+        resource = f"{endpoint.host}/{request.reference.path}" if has_name else endpoint.host
+        who = "your login" if self._has_login(resource) else "anonymous"
         try:
             if has_name:
                 self._registry.resolve(endpoint, request.reference)
