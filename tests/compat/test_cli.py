@@ -866,6 +866,20 @@ def test_a_newer_store_names_the_program_that_made_it(headway: Cli, command: lis
     assert "next: use the Headway that made it, or a later one" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("--data-root", "", "prune", "-af"), ("mount", "image", ""), ("unpack", "image", ""), ("bundle", "image", "")],
+    ids=" ".join,
+)
+def test_a_path_from_a_variable_that_is_not_set_is_not_where_somebody_stands(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    said = Cli(tmp_path / "root", names_root=False)(*words)
+
+    assert said.returncode == 2
+    assert "a path must not be empty" in said.stderr
+
+
 @pytest.mark.parametrize("words", [("--data-root", "here", "images"), ("mount", "image", "here")])
 def test_a_path_that_begins_in_a_directory_that_is_gone_is_a_mistake_of_whoever_wrote_it(
     tmp_path: Path, words: tuple[str, ...]

@@ -142,6 +142,19 @@ def test_what_works_on_this_machine_only_is_refused_for_a_named_daemon(both: Bot
         assert f"headway: {words[0]} works on this machine's own data root, not through a daemon" in done.stderr
 
 
+def test_a_variable_that_is_empty_names_no_daemon(both: Both, tmp_path: Path) -> None:
+    done = both.named("unpack", "hello:1", str(tmp_path / "there"), HEADWAY_HOST="")
+
+    assert "not through a daemon" not in done.stderr
+
+
+def test_where_a_daemon_is_to_listen_by_systemd_none_can_be_asked(both: Both) -> None:
+    done = both.named("images", HEADWAY_HOST="fd://")
+
+    assert done.returncode == 2
+    assert "headway: fd:// is where a daemon listens, and none can be asked: write unix:///PATH\n" in done.stderr
+
+
 def test_what_a_daemon_has_open_is_not_repaired_through_it(both: Both) -> None:
     done = both.named("-H", both.running.host, "check", "--repair", "-f")
 

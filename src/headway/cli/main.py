@@ -94,7 +94,7 @@ def _check_reach(options: Namespace) -> None:
     Raises:
         InvalidSettingError: One is named.
     """
-    is_named = options.host or ("HEADWAY_HOST" in os.environ and options.data_root is None)
+    is_named = options.host or (os.environ.get("HEADWAY_HOST") and options.data_root is None)
     if COMMANDS[options.command].here_only and is_named:
         where = "run it where the store is, without -H and HEADWAY_HOST"
         raise InvalidSettingError(

@@ -64,8 +64,12 @@ def daemon_at(host: str) -> Daemon:
     # Imported late: a command on its own data root pays neither for HTTP nor for addresses.
     from headway.client.daemon import Daemon  # noqa: PLC0415
     from headway.engine.listeners import Address  # noqa: PLC0415
+    from headway.errors import InvalidSettingError  # noqa: PLC0415
 
-    return Daemon(Address.parse(host), certificates(os.environ) if host.startswith("tcp:") else None)
+    address = Address.parse(host)
+    if address.kind == "fd":
+        raise InvalidSettingError(f"{host} is where a daemon listens, and none can be asked: write unix:///PATH")
+    return Daemon(address, certificates(os.environ) if address.kind == "tcp" else None)
 
 
 def certificates(environment: Mapping[str, str]) -> Path | None:

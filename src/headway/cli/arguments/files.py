@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headway.cli.arguments.options import ONE, SEVERAL, Command, absolute_path, changes, common, format_
+from headway.cli.arguments.options import ONE, SEVERAL, Command, absolute_path, changes, common, format_, some_path
 
 
 def _unpack(parser: argparse.ArgumentParser) -> None:
     """Write an image's root file system into a directory."""
     parser.add_argument("name", metavar="NAME|ID", help=ONE)
-    parser.add_argument("directory", type=Path, metavar="DIR", help="where to; it is made if it is not there")
+    parser.add_argument("directory", type=some_path, metavar="DIR", help="where to; it is made if it is not there")
     parser.add_argument("--force", action="store_true", help="even if DIR is not empty")
 
 
 def _bundle(parser: argparse.ArgumentParser) -> None:
     """Write an OCI runtime bundle: config.json and rootfs, as runc and crun start them."""
     parser.add_argument("name", metavar="NAME|ID", help=ONE)
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the bundle; it must be empty, or not there")
+    parser.add_argument("directory", type=some_path, metavar="DIR", help="the bundle; it must be empty, or not there")
 
 
 def _mount(parser: argparse.ArgumentParser) -> None:

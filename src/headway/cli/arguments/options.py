@@ -33,10 +33,17 @@ class Command(NamedTuple):
     here_only: bool = False
 
 
+def some_path(text: str) -> Path:
+    """Return a path; an empty one is a variable that is not set, and would be wherever somebody stands."""
+    if not text:
+        raise argparse.ArgumentTypeError("a path must not be empty")
+    return Path(text)
+
+
 def absolute_path(text: str) -> Path:
     """Return a path that means the same wherever it is used: a daemon, or a process that is started, is elsewhere."""
     try:
-        return Path(text).absolute()
+        return some_path(text).absolute()
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text!r} begins in a directory that is gone ({error.strerror})") from error
 
