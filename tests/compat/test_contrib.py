@@ -30,7 +30,7 @@ GENERATED = {Path(place).name: text for place, text in generate.files().items()}
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     to = tmp_path_factory.mktemp("to")
     environment = {"PATH": os.environ["PATH"], "DESTDIR": str(to), "PYTHON": sys.executable}
-    subprocess.run([CONTRIB / "install"], env=environment, check=True)
+    subprocess.run([CONTRIB / "install"], env=environment, check=True, umask=0o077)
     return to
 
 
@@ -49,6 +49,7 @@ def test_everything_is_installed_where_debian_has_it(installed: Path) -> None:
         *(f"usr/share/{place}" for place in generate.files()),
     }
     assert {mode & 0o777 for mode in found.values()} == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in installed.rglob("*") if path.is_dir()} == {0o755}
 
 
 def test_nothing_is_installed_before_there_is_what_makes_the_rest(tmp_path: Path) -> None:
