@@ -92,6 +92,16 @@ def test_what_images_share_is_counted_once(cli: Cli, registry: Registry) -> None
     assert total(document, "to_fetch") == APP.size + OTHER.size - BASE_BYTES
 
 
+def test_a_sum_tells_the_basis_of_an_image_that_is_estimated(cli: Cli) -> None:
+    here, new = (images.image([images.noise_layer(1_100_000, seed=seed)], tag=str(seed)) for seed in (1, 2))
+    with Registry([here, new]) as registry:
+        names = [f"{registry.host}/test/image:{tag}" for tag in "12"]
+        assert cli("pull", names[0]).returncode == 0
+        done = cli("pull", "--dry-run", *names)
+
+    assert done.stdout.count("x compressed, as the 1 layer here)") == 2  # of the new one, and of both together
+
+
 def test_a_layer_that_several_blobs_hold_is_counted_once(cli: Cli, tmp_path: Path) -> None:
     packed = images.image([BASE], tag="gzip"), images.image([BASE], tag="zstd", compression="zstd")
     both = images.image([BASE, BASE], blobs=[image.blobs[image.layers[0]] for image in packed])

@@ -127,7 +127,8 @@ def _totals(plans: Sequence[PullPlan], again: int = 0) -> list[str]:
     to_fetch, whole = (sum(getattr(plan, name) for plan in plans) for name in ("to_fetch", "size"))
     crossing = again + sum(plan.crossing for plan in plans)
     unpacked = sum(plan.forecast.unpacked for plan in plans)
-    estimate = f"about {size(unpacked)} unpacked (estimate: {plans[0].forecast.basis}); " if unpacked else ""
+    basis = next((plan.forecast.basis for plan in plans if plan.forecast.unpacked), "")
+    estimate = f"about {size(unpacked)} unpacked (estimate: {basis}); " if unpacked else ""
     wire = f"at most {crossing:,} bytes with the headers of the answers"
     return [
         f"to fetch  {size(to_fetch)} of {size(whole)}   ({wire}){_time(plans)}",
