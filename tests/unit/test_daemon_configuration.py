@@ -91,6 +91,13 @@ def test_what_cannot_be_used_is_said_in_dockerds_words(
     assert refusal(tmp_path, document, **flags) == words
 
 
+def test_what_file_and_flags_both_say_can_be_taken_out_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettingError) as caught:
+        loaded(tmp_path, {"debug": True}, debug=True)
+
+    assert caught.value.file == str(tmp_path / "daemon.json")
+
+
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [

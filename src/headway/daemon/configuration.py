@@ -97,8 +97,7 @@ def configured(flags: Flags) -> Configuration:
     try:
         with blaming(path):
             document = read_document(path, required=flags.config_file is not None)
-        _check_conflicts(document, {**flags.shared, **flags.daemon})
-        with blaming(path):
+            _check_conflicts(document, {**flags.shared, **flags.daemon})
             _validated(document, path, flags, "configuration validation from file failed: ", with_flags=False)
         merged = "merged configuration validation from file and command line flags failed: "
         return _validated(document, path, flags, merged, with_flags=True)
