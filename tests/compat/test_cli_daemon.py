@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -117,6 +118,20 @@ def test_dockers_own_address_is_passed_over_aloud_where_nobody_of_headway_answer
 
     assert (done.returncode, done.stdout) == (0, "")
     assert "DOCKER_HOST (unix:///nope.sock) is not Headway, and is not used; set HEADWAY_HOST" in done.stderr
+
+
+def test_a_docker_that_hangs_holds_up_no_command() -> None:
+    with tempfile.TemporaryDirectory(prefix="hw") as place, socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(f"{place}/docker.sock")
+        hung.listen()
+        environment = {"DOCKER_HOST": f"unix://{place}/docker.sock", "XDG_DATA_HOME": "/nonexistent"}
+        Path(place).chmod(0o755)
+        Path(place, "docker.sock").chmod(0o666)
+
+        done = Cli(Path(), names_root=False, environment=environment, uid=65534)("images", "-q")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "is not Headway, and is not used; set HEADWAY_HOST" in done.stderr
 
 
 def test_nobody_at_a_named_address_is_said(both: Both) -> None:

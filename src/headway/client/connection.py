@@ -34,12 +34,14 @@ class Connection(http.client.HTTPConnection):
     Args:
         address: Where it listens.
         certificates: A directory with ``ca.pem``, ``cert.pem`` and ``key.pem``; None for no TLS.
+        seconds: How long it may be silent; None for ever: a pull may be so for as long as its link is.
     """
 
-    def __init__(self, address: Address, certificates: Path | None = None) -> None:
+    def __init__(self, address: Address, certificates: Path | None = None, *, seconds: float | None = None) -> None:
         super().__init__(address.host or "localhost", address.port or None)
         self._address = address
         self._certificates = certificates
+        self._seconds = seconds
 
     def connect(self) -> None:
         """Connect, with TLS where it is wanted.
@@ -55,7 +57,7 @@ class Connection(http.client.HTTPConnection):
         except OSError as error:
             forbidden = isinstance(error, PermissionError)
             raise NoDaemonError(str(self._address), error.strerror or str(error), forbidden=forbidden) from None
-        self.sock.settimeout(None)  # a pull may be silent for as long as its link is
+        self.sock.settimeout(self._seconds)
 
     def _connected(self) -> socket.socket:
         if self._address.kind == "unix":

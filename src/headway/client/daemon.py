@@ -29,6 +29,7 @@ from headway.service.prune import PruneReport
 from headway.service.requests import HeardEvent, Measured, MountRequest, PruneRequest, UnmountRequest
 
 T = TypeVar("T")
+PING_SECONDS = 5.0
 _TAR = {"Content-Type": "application/x-tar"}
 
 
@@ -47,9 +48,9 @@ class Daemon:
         self._certificates = certificates
 
     def ping(self) -> None:
-        """Return where Headway answers."""
-        with self._asked("GET", "/_ping"):
-            pass
+        """Return where Headway answers, and soon: others hang, and whoever asks wants nothing of them."""
+        with closing(Connection(self.address, self._certificates, seconds=PING_SECONDS)) as connection:
+            connection.ask("GET", "/_ping", None, {})
 
     def images(self, filters: Filters, *, intermediate: bool = False) -> list[ListedImage]:
         """See `service.listing.Listing.images`."""
