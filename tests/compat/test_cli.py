@@ -131,6 +131,19 @@ def test_without_progress_a_pull_says_nothing_on_stderr(registry: Registry, head
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_too_few_open_files_are_this_machines_limit_wherever_they_run_out(registry: Registry, tmp_path: Path) -> None:
+    name, ended = f"{registry.host}/test/image", []
+    for files in range(14, 19):
+        headway = Cli(tmp_path / str(files), before=("prlimit", f"--nofile={files}"))
+        done = headway("pull", "--max-download-attempts", "1", name)
+        ended.append(done.stderr.splitlines()[-1] if done.returncode else "done")
+
+    assert set(ended) - {"done"} == {f"next: {_RAISE}"}
+
+
+_RAISE = "raise what limits it (ulimit -a, its cgroup) or wait until others need less, and run it again"
+
+
 def test_an_image_that_fails_does_not_keep_the_others(registry: Registry, headway: Cli) -> None:
     done = headway("pull", "-q", f"{registry.host}/test/nothing", f"{registry.host}/test/image")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from headway.engine.failures import failure
@@ -9,7 +11,13 @@ from headway.service.bugs import foreseen
 
 
 @pytest.mark.parametrize(
-    ("error", "what"), [(MemoryError(), "memory"), (RuntimeError("can't start new thread"), "threads")]
+    ("error", "what"),
+    [
+        (MemoryError(), "memory"),
+        (RuntimeError("can't start new thread"), "threads"),
+        (OSError(errno.EMFILE, "Too many open files"), "open files"),
+        (OSError(errno.ENFILE, "Too many open files in system"), "open files"),
+    ],
 )
 def test_a_machine_that_gives_no_more_is_no_bug(error: Exception, what: str) -> None:
     inside = ExceptionGroup("pull", [ValueError("stopped"), ExceptionGroup("layers", [error])])
@@ -21,4 +29,5 @@ def test_a_machine_that_gives_no_more_is_no_bug(error: Exception, what: str) -> 
 
 def test_another_error_is_one() -> None:
     assert foreseen(RuntimeError("out of order")) is None
+    assert foreseen(OSError(errno.EBADF, "Bad file descriptor")) is None
     assert foreseen(ExceptionGroup("pull", [ValueError("wrong")])) is None

@@ -14,6 +14,7 @@ from headway.cli.terminal import one_line
 from headway.cli.units import counted, duration, size
 from headway.distribution.remedies import IN_BETWEEN, refusal_remedy, remedy
 from headway.errors import (
+    NO_MORE_FILES,
     ConflictError,
     Fault,
     HeadwayError,
@@ -202,6 +203,8 @@ def _of_here(cause: HeadwayError) -> str:
             return "run it as root, or as a member of the group that the daemon's socket belongs to"
         case StoreBusyError(pid=pid):
             return f"wait for process {pid} to end, and run the same command"
+        case StoreError(__cause__=OSError(errno=number)) if number in NO_MORE_FILES:
+            return _ADVICE[ShortageError]
         case StoreError() if type(cause) is StoreError:
             return _WHAT_STOPS.get(type(cause.__cause__), "")
         case _:

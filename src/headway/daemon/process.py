@@ -41,7 +41,7 @@ from headway.errors import HeadwayError
 from headway.layers.file_access import RootfsAccess
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores
-from headway.service.together import one_error
+from headway.service.together import raise_one
 from headway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Daemon:
             try:
                 asyncio.run(self._serve(stores, listeners, metrics))
             except BaseExceptionGroup as errors:
-                raise one_error(errors) from None
+                raise_one(errors)
 
     async def _serve(self, stores: Stores, listeners: list[Listener], metrics: list[socket.socket]) -> None:
         loop = asyncio.get_running_loop()

@@ -20,6 +20,7 @@ from headway.errors.content import (
 from headway.errors.here import (
     DAMAGED,
     FULL,
+    NO_MORE_FILES,
     UNREADABLE,
     NoDaemonError,
     NoDockerError,
@@ -88,6 +89,7 @@ from headway.errors.transfer import (
 __all__ = [
     "DAMAGED",
     "FULL",
+    "NO_MORE_FILES",
     "UNREADABLE",
     "AmbiguousNameError",
     "ChangedMeanwhileError",

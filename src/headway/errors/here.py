@@ -8,7 +8,7 @@ from headway.errors.side import HeadwayError, Side
 
 
 class ShortageError(HeadwayError):
-    """This machine gives this process no more memory, or no more threads.
+    """This machine gives this process no more memory, threads or open files.
 
     Attributes:
         what: What it wanted more of.
@@ -22,6 +22,9 @@ class ShortageError(HeadwayError):
         super().__init__(f"this machine gives Headway no more {what}")
         self.what = what
 
+
+NO_MORE_FILES = frozenset((errno.EMFILE, errno.ENFILE))
+"""Codes of an OSError that mean: this process, or this machine, has as many files and connections open as it may."""
 
 UNREADABLE = frozenset((errno.EIO, errno.EBADMSG, errno.EUCLEAN))
 """Codes of an OSError that mean, while something is read: it is there, and the disk does not give it back."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headway.distribution.remedies import SPEAKS_NO_TLS
-from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
+from headway.errors import NO_MORE_FILES, Fault, HeadwayError, MisbehavedError, ShortageError, UnreachableError
 from headway.registry.dialing import NO_ROUTE
 from headway.registry.names import LookupTimeoutError
 from headway.registry.response import HEAD_SECONDS, SlowHeadError
@@ -27,7 +27,7 @@ _TRICKLES = f"its headers trickle, and are not whole after {HEAD_SECONDS:.0f} se
 
 @contextmanager
 def translated(endpoint: str, *, waiting: Fault = Fault.TIMEOUT, led_by: str = "") -> Iterator[None]:
-    """Turn what sockets, TLS and http.client raise into `UnreachableError` and `MisbehavedError`.
+    """Turn what sockets, TLS and http.client raise into `UnreachableError`, `MisbehavedError` and `ShortageError`.
 
     Args:
         endpoint: Host and port, for the message.
@@ -41,6 +41,8 @@ def translated(endpoint: str, *, waiting: Fault = Fault.TIMEOUT, led_by: str = "
     except http.client.HTTPException as error:
         raise _misread(endpoint, error) from error
     except OSError as error:
+        if error.errno in NO_MORE_FILES:
+            raise ShortageError("open files") from error
         fault, detail = _fault(error, waiting)
         if fault is Fault.UNKNOWN_NAME and led_by:
             raise UnreachableError(led_by, Fault.LED_NOWHERE, endpoint) from error

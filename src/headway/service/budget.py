@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from headway.errors import OverBudgetError
-from headway.service.together import one_error
+from headway.service.together import raise_one
 
 CHECK_SECONDS = 0.1
 _LOOK_SECONDS = 0.02
@@ -97,7 +97,7 @@ class Budget:
                 finally:
                     watching.cancel()
         except BaseExceptionGroup as errors:
-            raise one_error(errors) from None
+            raise_one(errors)
         finally:
             self._is_kept = False
         if over:

@@ -1,6 +1,6 @@
 """Mistakes of Headway's own: the traceback goes into the log under an ID, and the ID is what anybody else is told.
 
-Rule: a machine that gives no more memory is none.
+Rule: a machine that gives no more memory, threads or open files is none.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 
-from headway.errors import HeadwayError, ShortageError
+from headway.errors import NO_MORE_FILES, HeadwayError, ShortageError
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ def foreseen(error: BaseException) -> HeadwayError | None:
     # threading has no kind of its own for it; CPython says so in these words.
     if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
         return ShortageError("threads")
+    if isinstance(error, OSError) and error.errno in NO_MORE_FILES:
+        return ShortageError("open files")
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from headway.errors import HeadwayError
 
@@ -22,14 +22,18 @@ async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             tasks = [group.create_task(work) for work in works]
     except BaseExceptionGroup as errors:
         # Not except*: before Python 3.11.4 it wraps what is raised inside into a group again.
-        raise one_error(errors) from None
+        raise_one(errors)
     return [task.result() for task in tasks]
 
 
-def one_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first error of a group, the others being notes of it; with a bug among them, the group as it is."""
+def raise_one(errors: BaseExceptionGroup[BaseException]) -> NoReturn:
+    """Raise the first error of a group, the others being notes of it; with a bug among them, the group as it is.
+
+    What it came from stays known: advice depends on that.
+    """
     ours, others = errors.split(HeadwayError)
-    return _first(ours) if ours is not None and others is None else errors
+    error = _first(ours) if ours is not None and others is None else errors
+    raise error from error.__cause__
 
 
 def _first(errors: BaseExceptionGroup[HeadwayError]) -> HeadwayError:

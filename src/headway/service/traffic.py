@@ -15,7 +15,7 @@ from threading import Lock
 from headway.errors import HeadwayError
 from headway.interfaces.traffic import Errand, Traffic, TrafficCounter, TrafficStore
 from headway.service.lanes import Lanes
-from headway.service.together import one_error
+from headway.service.together import raise_one
 
 log = logging.getLogger(__name__)
 WRITE_SECONDS = 1.0
@@ -60,7 +60,7 @@ class TrafficLedger:
                 finally:
                     keeping.cancel()
         except BaseExceptionGroup as errors:
-            raise one_error(errors) from None
+            raise_one(errors)
         finally:
             self.write()
 
