@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import time
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -65,6 +66,29 @@ def test_a_pull_draws_its_name_its_layers_and_what_it_waits_for(terminal: Termin
     assert re.search(rf"{LAYER.short} +100(\.0)? kB +[^\n]* 50(\.0)? kB \(20(\.0)? kB kept\)", shown)
     assert "waiting for the link: no route to ghcr.io; nothing is lost; next try in 4" in shown
     assert "\x1b" not in shown
+
+
+def test_a_pull_of_more_layers_than_a_terminal_has_lines_shows_those_under_way(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINES", "24")
+    layers = [Digest.of(b"%d" % number) for number in range(40)]
+    view = LiveView(terminal.stream)
+    view.report(PullStarted("edge:1", LAYER, "linux/arm64", tuple((layer, 1000) for layer in layers)))
+    for layer in layers[:-1]:
+        view.report(LayerProgress(layer, Phase.DONE, held=1000, size=1000, kept=0))
+    view.report(LayerProgress(layers[-1], Phase.DOWNLOADING, held=500, size=1000, kept=0))
+    view.report(WAITING)
+    time.sleep(0.3)  # it is drawn eight times a second
+    drawn = terminal.shown()
+    view.close()
+    left = terminal.shown()
+
+    assert f"{layers[-1].short} " in drawn
+    assert "  and 19 more layers" in drawn
+    assert "waiting for the link" in drawn
+    assert "..." not in drawn
+    assert all(layer.short in left for layer in layers)
 
 
 def test_a_push_draws_where_it_goes_and_its_layers(terminal: Terminal) -> None:

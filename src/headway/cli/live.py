@@ -57,10 +57,12 @@ class LiveView(View):
     def _rows(self) -> Iterator[Row]:
         for layer in list(self.layers.values()):  # it is drawn in a thread
             if layer.phase not in (Phase.DOWNLOADING, Phase.UNPACKING):
-                yield layer.digest.short, layer.size, text_of(describe(layer)), ""
+                is_tried = layer.phase is Phase.RETRYING
+                yield Row(layer.digest.short, layer.size, text_of(describe(layer)), is_under_way=is_tried)
                 continue
             done = layer.held if layer.phase is Phase.DOWNLOADING else layer.unpacked
-            yield layer.digest.short, layer.size, bar_of(done, layer.size), self._words(layer, done)
+            bar, words = bar_of(done, layer.size), self._words(layer, done)
+            yield Row(layer.digest.short, layer.size, bar, words, is_under_way=done < layer.size)
 
     def _words(self, layer: LayerProgress, done: int) -> str:
         kept = f" ({size(layer.kept)} kept)" if layer.kept else ""

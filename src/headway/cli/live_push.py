@@ -33,9 +33,10 @@ class LivePush(PushView):
         for layer in list(self.layers.values()):  # it is drawn in a thread
             if layer.phase in (PushPhase.PACKING, PushPhase.PUSHING):
                 words = f"{size(layer.held)}  {layer.phase.value}"
-                yield layer.diff_id.short, layer.size, bar_of(layer.held, layer.size), words
+                yield Row(layer.diff_id.short, layer.size, bar_of(layer.held, layer.size), words, is_under_way=True)
             else:
-                yield layer.diff_id.short, layer.size, text_of(describe(layer)), ""
+                is_tried = layer.phase is PushPhase.RETRYING
+                yield Row(layer.diff_id.short, layer.size, text_of(describe(layer)), is_under_way=is_tried)
 
     def receipt(self, receipt: PushReceipt) -> None:
         """See `PushView.receipt`."""
