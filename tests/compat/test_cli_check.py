@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,12 @@ def test_a_terminal_shows_in_one_line_how_far_it_is(headway: Cli) -> None:
     assert steps == [f"checked {done} of {len(steps)}" for done in range(1, len(steps) + 1)]
     assert steps
     assert "as it was stored" in result
+
+
+def test_a_terminal_that_cannot_be_drawn_on_shows_the_result_alone(headway: Cli) -> None:
+    shown = replace(headway, environment={"TERM": "dumb"}).on_terminal("check")
+
+    assert shown.startswith("images: ")
 
 
 def test_a_whole_store_is_right(headway: Cli) -> None:

@@ -14,7 +14,7 @@ from headway.cli.progress import view_for
 from headway.cli.remote import named_daemon
 from headway.cli.session import is_confirmed, registry_settings_of, say
 from headway.cli.table import SCHEMA, json_text
-from headway.cli.terminal import drawing, one_line
+from headway.cli.terminal import can_draw, drawing, one_line
 from headway.cli.units import counted, size
 from headway.client.questions import DaemonQuestions
 from headway.composition.checking import checking
@@ -41,7 +41,7 @@ def check(options: Namespace) -> int:
 
 
 def _checked(settings: Settings, options: Namespace) -> Checked:
-    shown = sys.stderr.isatty() and options.format == "table"
+    shown = can_draw(sys.stderr) and options.format == "table"
     tell = _progress(drawing(sys.stderr)) if shown else lambda _done, _of: None
     daemon = named_daemon(options)
     try:
