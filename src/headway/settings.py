@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         http_proxy: URL of the proxy for plain HTTP; this and the next two stand in for the environment's, if not None.
         https_proxy: URL of the proxy for TLS.
         no_proxy: Who is reached without one, as in the environment's variable.
-        file: What was read; None where there was no file.
+        file: What was read, or would have been if it were there: it may come to be.
     """
 
     data_root: Path
@@ -177,7 +177,7 @@ def merge(document: Mapping[str, object], path: Path, flags: Mapping[str, object
     Raises:
         InvalidSettingError: A value is of another kind than its key asks for.
     """
-    values: dict[str, object] = {"data_root": data_root, "file": path if path.exists() else None}
+    values: dict[str, object] = {"data_root": data_root, "file": path}
     for key, (name, convert) in KEYS.items():
         if key in document:
             values[name] = convert(document[key], f"{path}: {key}")

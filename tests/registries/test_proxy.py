@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from headway.composition.network import Proxies
 from headway.distribution.proxies import ProxyRules
 from headway.errors import ProxyRefusedError
 from headway.registry.address import Address
 from headway.registry.http import HttpClient
 from headway.registry.transport import Transport
+from headway.settings import DEFAULT_CONFIG_FILE, Settings, load
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.names import knowing
@@ -198,6 +200,16 @@ def test_another_proxy_serves_from_the_next_request_on(tmp_path: Path, proxy: Pr
         client.transport.close()
 
         assert len(proxy.asked()) == len(second.asked()) == 1
+
+
+def test_a_settings_file_that_comes_to_be_is_followed(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.json"
+    proxies = Proxies(Settings(data_root=tmp_path, file=file))
+    before = proxies()
+    file.write_text(json.dumps({"http-proxy": "http://proxy.test:3128"}))
+
+    assert before.http != proxies().http == "http://proxy.test:3128"
+    assert load({}, data_root=tmp_path).settings.file == DEFAULT_CONFIG_FILE  # though it need not be there
 
 
 def test_a_proxy_that_is_not_there_is_named(tmp_path: Path, secure: DockerRegistry) -> None:

@@ -18,7 +18,7 @@ from headway.registry.http import HttpClient
 from headway.registry.logins import LoginFile
 from headway.registry.names import Names, Resolve
 from headway.registry.transport import Transport
-from headway.settings import Settings, home_directory, load
+from headway.settings import DEFAULT_CONFIG_FILE, Settings, home_directory, load
 from headway.version import VERSION
 
 
@@ -67,7 +67,8 @@ class Proxies:
         if (stamp := _stamp(self._settings.file)) != self._seen:
             self._seen = stamp
             with suppress(InvalidSettingError):  # half written: what held before holds until it can be read
-                self._settings = load({}, data_root=self._settings.data_root, config_file=self._settings.file).settings
+                file = None if self._settings.file == DEFAULT_CONFIG_FILE else self._settings.file  # that need not be
+                self._settings = load({}, data_root=self._settings.data_root, config_file=file).settings
         http, https, none = self._settings.http_proxy, self._settings.https_proxy, self._settings.no_proxy
         return proxy_rules(os.environ, http=http, https=https, none=none)
 
