@@ -124,12 +124,14 @@ def test_only_images_without_a_tag_go_unless_all_are_named(tmp_path: Path, regis
     pull(headway, registry, "image:1", "image:2", "moved:1")
     headway("tag", f"{registry.host}/test/moved:1", f"{registry.host}/test/image:2")
 
+    promised = headway("prune", "--dry-run").stdout
     tagged = headway("prune", "-f").stdout
     headway("rmi", f"{registry.host}/test/image:1")
     everything = headway("prune", "-f", "--all").stdout
 
     assert f"deleted: {SECOND.image_id}" in tagged
     assert tagged.startswith("Deleted Images:\nuntagged: ")
+    assert promised.startswith("Images to Delete:\nuntagged: ")
     assert tagged.splitlines()[-1].startswith("Total reclaimed space: ")
     assert f"deleted: {MOVED.image_id}" not in tagged
     assert f"deleted: {MOVED.image_id}" in everything

@@ -26,7 +26,7 @@ def prune(options: Namespace) -> int:
     prune = _pruning(options, filters)
     promised = prune(dry_run=True)
     if options.dry_run or promised == PruneReport():
-        _print(promised, "reclaimable" if options.dry_run else "reclaimed")
+        _print(promised, *(("Images to Delete", "reclaimable") if options.dry_run else _DONE))
         return DONE
     if not options.force:
         if not sys.stdin.isatty():
@@ -36,7 +36,7 @@ def prune(options: Namespace) -> int:
         if not is_confirmed():
             return DONE
     report = prune(dry_run=False)
-    _print(report, "reclaimed")
+    _print(report, *_DONE)
     for problem in report.kept:
         say(problem)
     return FINAL if report.kept else DONE
@@ -76,9 +76,12 @@ def _promise(promised: PruneReport) -> None:
     say(f"this removes {images} and whatever nothing needs, and frees {size(promised.disk_bytes)}")
 
 
-def _print(report: PruneReport, word: str) -> None:
+_DONE = ("Deleted Images", "reclaimed")
+
+
+def _print(report: PruneReport, heading: str, word: str) -> None:
     """Print what docker prints."""
     if report.deleted:
         lines = [f"{what.lower()}: {one_line(item)}" for what, item in report.deleted]
-        print("\n".join(["Deleted Images:", *lines]), end="\n\n")
+        print("\n".join([f"{heading}:", *lines]), end="\n\n")
     print(f"Total {word} space: {size(report.disk_bytes)}")
