@@ -57,6 +57,19 @@ def measured(address: str) -> dict[str, float]:
     }
 
 
+def test_an_address_without_a_host_is_shown_as_one_that_can_be_fetched() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (
+        tempfile.TemporaryDirectory(prefix="hw") as place,
+        daemon(Path(place), "--metrics-addr", f":{port}") as running,
+    ):
+        log = running.log.read_text()
+
+    assert f"metrics    http://0.0.0.0:{port}/metrics\n" in log
+
+
 def numbers(text: str) -> dict[str, float]:
     lines = (line.rpartition(" ") for line in text.splitlines() if line[0] != "#")
     return {name: float(value) for name, _, value in lines}

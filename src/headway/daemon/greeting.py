@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from headway.daemon.configuration import Configuration
 from headway.daemon.sockets import Listener, reached_at
 from headway.engine.api_version import NEWEST, OLDEST
+from headway.engine.listeners import Address, parse_metrics_address
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores
 from headway.units import counted
@@ -38,7 +39,8 @@ def greeting(
         f"patience {_duration(limits.download_patience)}"
     )
     if daemon.metrics_addr:
-        yield f"metrics    http://{daemon.metrics_addr}/metrics"
+        host, port = parse_metrics_address(daemon.metrics_addr)
+        yield f"metrics    http://{str(Address('tcp', host=host, port=port)).removeprefix('tcp://')}/metrics"
     yield f"try        docker -H {reached_at(listeners[0])} pull alpine"
 
 
