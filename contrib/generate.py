@@ -67,7 +67,10 @@ A directory with ca.pem, cert.pem and key.pem, for tcp:// addresses.
 .B REGISTRY_AUTH_FILE
 Where logins are read.
 .TP
-.BR http_proxy ", " https_proxy ", " no_proxy
+.B DOCKER_CONFIG
+The directory of docker's config.json, which is read for logins.
+.TP
+.BR http_proxy ", " https_proxy ", " all_proxy ", " no_proxy
 Proxies, as everywhere.
 .SH EXIT STATUS
 .TP
