@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from headway.errors import StoreFullError
 from headway.service.progress import LayerProgress, Notice, PullEvent
 from tests.fakes import images
 from tests.fakes.cli import Cli
+from tests.fakes.daemon import daemon
 from tests.faults.pull import Outcome, bytes_kept, images_listed, litter, pull
 from tests.faults.registry import Registry
 from tests.faults.volume import MIB, Volume, volume
@@ -153,6 +155,31 @@ def test_a_disk_that_has_no_room_for_another_name_is_freed(registry: Registry, t
 
         assert pruned.returncode == 0, pruned.stderr
         assert [os.listdir(disk.root / place) for place in ("trees", "recipes", "blobs/sha256", "tmp")] == [[]] * 4
+
+
+@pytest.mark.parametrize("through_daemon", [False, True], ids=["alone", "through a daemon"])
+@pytest.mark.parametrize("words", [("rmi",), ("prune", "-a", "-f")], ids=" ".join)
+def test_what_frees_a_full_disk_can_do_so_whatever_was_tried_before(
+    registry: Registry, words: tuple[str, ...], *, through_daemon: bool
+) -> None:
+    many = images.image([images.noise_layer(200_000, seed=seed) for seed in range(40)], tag="many")
+    registry.add(many)
+    here, other = (f"{registry.host}/test/image:{tag}" for tag in ("latest", "many"))
+    with ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="hw"))  # short: a socket lies there
+        disk = stack.enter_context(volume(Path(place), "ext4", 64 * MIB))
+        if through_daemon:
+            stack.enter_context(daemon(disk.path))
+        cli = Cli(disk.root)
+        assert cli("pull", here).returncode == 0
+        fill(disk)
+
+        tried = cli("pull", other), cli("tag", here, "another:1"), cli("pull", other)
+        freed = cli(*words, *([here] if words == ("rmi",) else []))
+
+        assert {done.returncode for done in tried} == {73}
+        assert freed.returncode == 0, freed.stderr
+        assert cli("images", "-q").stdout == ""
 
 
 def test_on_a_disk_without_a_single_free_block_images_are_listed_and_removed(registry: Registry, disk: Volume) -> None:

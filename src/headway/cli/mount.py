@@ -59,7 +59,7 @@ def _unmounting(options: Namespace) -> Iterator[Callable[[str], Mounted | None]]
     if (daemon := holding_daemon(options, settings)) is not None:
         yield lambda name: daemon.unmount(UnmountRequest(name=name, place=_place(name), remove=remove))
         return
-    with writing(settings, say) as stores:
+    with writing(settings, say, frees=True) as stores:
         mounting = Mounting(mounts(settings, stores), stores)
         yield lambda name: mounting.unmount(name, _place(name), remove=remove)
 

@@ -44,5 +44,5 @@ def _deleting(options: Namespace) -> Iterator[Callable[[str], list[tuple[str, st
     if (daemon := holding_daemon(options, settings)) is not None:
         yield lambda name: daemon.delete(name, force=force, prune=prune)
         return
-    with writing(settings, say) as stores:
+    with writing(settings, say, frees=True) as stores:
         yield lambda name: Deleter(stores).delete(name, force=force, prune=prune)

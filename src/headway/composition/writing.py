@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -44,20 +45,23 @@ from headway.version import VERSION
 
 
 @contextmanager
-def writing(settings: Settings, tell: Callable[[str], None], *, socket: str = "") -> Iterator[Stores]:
+def writing(
+    settings: Settings, tell: Callable[[str], None], *, socket: str = "", frees: bool = False
+) -> Iterator[Stores]:
     """Open a data root for changes, alone, and put right what a crash has left.
 
     Args:
         settings: Says where it is.
         tell: Takes a sentence for the user about what is lost.
         socket: Where this process will serve others; they find it in the lock.
+        frees: Whether it is there to free room: then it has what was kept back for that, as one that serves others.
 
     Raises:
         StoreBusyError: Another process is writing.
         StoreReadOnlyError: It cannot be written.
         StoreError: It belongs to another engine, or the disk failed.
     """
-    with _opened(settings, tell, socket) as (_, _, _, stores):
+    with _opened(settings, tell, socket, frees=frees or bool(socket)) as (_, _, _, stores):
         yield stores
 
 
@@ -69,7 +73,7 @@ def pruning(settings: Settings, tell: Callable[[str], None]) -> Iterator[tuple[S
         StoreBusyError: Another process is writing.
         StoreError: As `writing`.
     """
-    with _opened(settings, tell) as (_, _, recovered, stores):
+    with _opened(settings, tell, frees=True) as (_, _, recovered, stores):
         yield stores, recovered.freed.disk_bytes + recovered.litter_bytes
 
 
@@ -107,20 +111,25 @@ def mending(
 
 @contextmanager
 def _opened(
-    settings: Settings, tell: Callable[[str], None], socket: str = "", *, from_nothing: bool = False
+    settings: Settings,
+    tell: Callable[[str], None],
+    socket: str = "",
+    *,
+    frees: bool = False,
+    from_nothing: bool = False,
 ) -> Iterator[tuple[DataRoot, Database, Recovered, Stores]]:
     root = DataRoot(settings.data_root)
     root.create()
     with (
         WriterLock(root.lock) as lock,
-        Reserve(root.reserve),
+        Reserve(root.reserve, frees=frees) as reserve,
         open_whole(root, program=VERSION, tell=tell, from_nothing=from_nothing) as database,
     ):
         if socket:
             lock.announce(socket)
         leases = SqliteLeases(database)
         drivers = LazyDrivers(settings, root, database)
-        stores = _stores(root, database, leases, SqliteGarbage, drivers)
+        stores = _stores(root, database, leases, partial(SqliteGarbage, reserve=reserve), drivers)
         root.make_directories()
         if from_nothing and not database.query("SELECT 1 FROM trees LIMIT 1"):
             from headway.composition.salvaging import salvage_content  # noqa: PLC0415  # hardly ever
@@ -195,7 +204,11 @@ def _show(ours: Path, shown: Path) -> None:
 
 
 def _stores(
-    root: DataRoot, database: Database, leases: SqliteLeases, garbage: type[SqliteGarbage], drivers: LazyDrivers
+    root: DataRoot,
+    database: Database,
+    leases: SqliteLeases,
+    garbage: Callable[..., SqliteGarbage],
+    drivers: LazyDrivers,
 ) -> Stores:
     ingests = FileIngestStore(root, boot_id=boot_id())
     log = SqliteEventLog(database)

@@ -27,6 +27,7 @@ from headway.store.database import Database
 from headway.store.layer_rows import directories, has_row, tree_directory
 from headway.store.leases import SqliteLeases
 from headway.store.removal import move_out, remove_tree
+from headway.store.reserve import Reserve
 
 STEPS = ("forgotten", "recorded", "moved", "removed one", "removed")
 """What `step` is told: records deleted, and committed; names moved to ``tmp/``; the first tree removed, and all."""
@@ -40,6 +41,7 @@ class SqliteGarbage:
         database: Its database.
         leases: Its leases.
         discard: Removes an unfinished blob that is not open.
+        reserve: Room for recording that something is gone; None where there is none.
         step: Told of every step, for tests that end the process there.
     """
 
@@ -50,8 +52,10 @@ class SqliteGarbage:
         leases: SqliteLeases,
         *,
         discard: Callable[[Digest], None],
+        reserve: Reserve | None = None,
         step: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._reserve = reserve
         self._root = root
         self._database = database
         self._leases = leases
@@ -80,6 +84,7 @@ class SqliteGarbage:
                 blobs += self._end_leases(self._leases.idle_for(image_id))
             self._release([chain_id for (chain_id,) in chains], found)
             self._forget_blobs(dict.fromkeys(blobs), found)
+            self._make_room(found)
             self._step("forgotten")
         return found.freed()
 
@@ -92,6 +97,7 @@ class SqliteGarbage:
         found = _Found()
         with self._database.transaction():
             self._release([chain_id], found)
+            self._make_room(found)
         return found.freed()
 
     def forget_unneeded(self, *, unfinished: bool = False) -> Freed:
@@ -119,8 +125,14 @@ class SqliteGarbage:
             self._forget_blobs([digest for digest in self._blobs_on_disk() if digest not in used], found)
             if unfinished:
                 self._find_ingests(found)
+            self._make_room(found)
             self._step("forgotten")
         return found.freed()
+
+    def _make_room(self, found: _Found) -> None:
+        """Make sure that it can be recorded that something goes."""
+        if self._reserve is not None and found != _Found():
+            self._reserve.give_up()
 
     def _end_leases(self, leases: Iterable[str]) -> list[Digest]:
         leases = list(leases)
@@ -225,6 +237,8 @@ class SqliteGarbage:
         for digest in freed.ingests:
             with suppress(ConflictError):  # a pull has just begun to use it
                 self._discard(digest)
+        if self._reserve is not None:
+            self._reserve.renew()
         self._step("removed")
 
     def _move_trees_out(self, names: Iterable[str]) -> tuple[list[Path], list[str]]:

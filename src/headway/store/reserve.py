@@ -3,7 +3,8 @@
 SQLite needs some pages to record that something is gone; without them, `rmi` on a full disk could only say that it is
 full.
 
-Rule 1: it is kept while there is plenty, and given up when a writer finds next to nothing.
+Rule 1: it is kept while there is plenty, and given up, where there is next to nothing, to those alone who free more: a
+        pull that is refused would fill it with what it has asked.
 Rule 2: it is a help, not a promise: what goes wrong with it is nobody's error.
 """
 
@@ -27,19 +28,30 @@ class Reserve:
 
     Args:
         path: The file that takes it.
+        frees: Whether this writer is there to free room: opening the database takes some.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, frees: bool) -> None:
         self._path = path
+        self._frees = frees
 
     def __enter__(self) -> Self:
-        with suppress(StoreError, OSError):
-            free = space(self._path.parent).bytes
-            if free < LOW_BYTES:
-                self._path.unlink(missing_ok=True)
-            elif free >= PLENTY_BYTES and not self._path.exists():
-                self._keep()
+        if self._frees:
+            self.give_up()
+        self.renew()
         return self
+
+    def give_up(self) -> None:
+        """Give it up where there is next to nothing: what is recorded next frees more."""
+        with suppress(StoreError, OSError):
+            if space(self._path.parent).bytes < LOW_BYTES:
+                self._path.unlink(missing_ok=True)
+
+    def renew(self) -> None:
+        """Keep it, where there is plenty and it is not kept."""
+        with suppress(StoreError, OSError):
+            if not self._path.exists() and space(self._path.parent).bytes >= PLENTY_BYTES:
+                self._keep()
 
     def __exit__(self, *_: object) -> None:
         """Nothing ends: it is kept for the next writer."""
