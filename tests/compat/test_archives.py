@@ -349,3 +349,4 @@ def test_an_image_that_docker_does_not_have_is_one_error(running: Daemon, headwa
 
     assert failed.returncode == 1
     assert "no such image: nope:1" in failed.stderr
+    assert "next: check the name; docker images lists what Docker has" in failed.stderr

@@ -189,6 +189,8 @@ def _of_request(cause: RequestError, command: str) -> str:
             return _way_out(cause, command)
         case InvalidSettingError(file=file) if file:
             return f"mend {file}, and run the same command again"
+        case NotFoundError(what="image") if command == "adopt":
+            return "check the name; docker images lists what Docker has"
         case NotFoundError(what=what):
             return _WHERE_TO_LOOK.get(what, "check the name and the tag: the registry has nothing of that name")
         case UnsupportedError() if command == "pull":
