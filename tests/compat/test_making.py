@@ -24,7 +24,8 @@ from tests.fakes.archives import files_of
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import Answer, Daemon, daemon
 from tests.fakes.nobody import UID, home_of_nobody
-from tests.fakes.tars import END, header, padded
+from tests.fakes.tars import END, file, header, padded
+from tests.fakes.tars import tar as tar_of
 from tests.fakes.web import Web, serving
 
 TAR = (
@@ -142,6 +143,16 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     done = Cli(tmp_path / "root")("import", "/nowhere.tar")
 
     assert (done.returncode, "/nowhere.tar" in done.stderr) == (1, True)
+
+
+def test_an_owner_whom_a_user_namespace_does_not_have_is_not_the_images_fault(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(tar_of(file("etc/a", uid=1000, gid=1000)))
+
+    done = Cli(tmp_path / "root", before=("unshare", "--user", "--map-root-user"))("import", tmp_path / "a.tar")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("headway: 'etc/a' belongs to 1000:1000, whom the user namespace of this process does")
+    assert "\nnext: give that namespace more IDs (/etc/subuid" in done.stderr
 
 
 @pytest.mark.parametrize("words", [("import",), ("load", "-i")], ids=["import", "load"])

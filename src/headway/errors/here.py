@@ -103,6 +103,24 @@ class StoreReadOnlyError(StoreError):
     """The data root cannot be written."""
 
 
+class NoSuchOwnerError(StoreError):
+    """A file of an image belongs to somebody whom the user namespace of this process does not have.
+
+    Attributes:
+        path: The file.
+        uid: Its owner.
+        gid: Its group.
+    """
+
+    brief = "no such owner"
+
+    def __init__(self, path: str, uid: int, gid: int) -> None:
+        super().__init__(f"{path!r} belongs to {uid}:{gid}, whom the user namespace of this process does not have")
+        self.path = path
+        self.uid = uid
+        self.gid = gid
+
+
 class StoreTooNewError(StoreError):
     """A later Headway has written the data root, in a form that this one does not know."""
 

@@ -16,6 +16,7 @@ import errno
 import os
 from collections.abc import Mapping
 
+from headway.errors import NoSuchOwnerError
 from headway.layers.remembered import Remembered
 from headway.layers.tar_entry import SYMLINK, Entry
 
@@ -67,7 +68,7 @@ class Metadata:
     def finish_file(self, descriptor: int, path: bytes, entry: Entry) -> None:
         """Give an open file all but its times."""
         if self._must_chown(path, entry):
-            os.chown(descriptor, entry.uid, entry.gid)
+            _give(descriptor, path, entry)
         mode = self._stored_mode(path, entry, self.widen)
         if mode & self.fix:
             os.fchmod(descriptor, mode)
@@ -80,7 +81,7 @@ class Metadata:
     def finish_directory(self, descriptor: int, path: bytes, entry: Entry) -> None:
         """Give an open directory everything."""
         if self._must_chown(path, entry):
-            os.chown(descriptor, entry.uid, entry.gid)
+            _give(descriptor, path, entry)
         os.fchmod(descriptor, self._stored_mode(path, entry, 0o700 if self._rootless else 0))
         self._set_xattrs(descriptor, path, entry.xattrs)
         os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
@@ -88,7 +89,7 @@ class Metadata:
     def finish_node(self, parent: int, name: bytes, path: bytes, entry: Entry) -> None:
         """Give what cannot be opened (a symlink, fifo or device, just made) everything."""
         if self._must_chown(path, entry):
-            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+            _give(name, path, entry, parent)
         if entry.kind != SYMLINK:
             mode = self._stored_mode(path, entry, self.widen)
             if mode & self.fix:
@@ -162,6 +163,21 @@ class Metadata:
                 raise OSError(error.errno, f"its extended attribute {name}: {error.strerror}") from error
             return False
         return True
+
+
+def _give(target: int | bytes, path: bytes, entry: Entry, parent: int | None = None) -> None:
+    """Give what was just made, open or in an open directory, to its owner.
+
+    Raises:
+        NoSuchOwnerError: There is none of that number where this process is.
+        OSError: As chown(2).
+    """
+    try:
+        os.chown(target, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=parent is None)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise NoSuchOwnerError(os.fsdecode(path), entry.uid, entry.gid) from error
 
 
 def change_mode(parent: int, name: bytes, mode: int) -> None:
