@@ -246,7 +246,8 @@ def test_a_socks_proxy_is_refused_by_name(tmp_path: Path, secure: DockerRegistry
     status, _, said = pull(tmp_path, secure, all_proxy=f"socks5://{USER}:{PASSWORD}@127.0.0.1:1")
 
     assert status == 2
-    assert "https_proxy: socks5 proxies are not supported: use an http:// proxy" in said
+    assert "https_proxy: socks5 proxies are not supported: use an http:// proxy (on this machine)\n" in said
+    assert "next: mend https_proxy, and run the same command again" in said
     assert PASSWORD not in said
 
 

@@ -129,6 +129,7 @@ def test_half_a_client_certificate_is_an_error_in_dockers_words(
 
     assert done.returncode == 2
     assert said.format(file) in done.stderr
+    assert done.stderr.splitlines()[-2].endswith(" (on this machine)")
 
 
 # --- the settings themselves ------------------------------------------------------------------------------------

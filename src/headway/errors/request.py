@@ -51,12 +51,14 @@ class InvalidSettingError(RequestError):
     """A flag, an environment variable, or a file of settings, logins or certificates that cannot be used.
 
     Attributes:
-        file: The file that has to be mended; empty where it is none.
+        file: What has to be mended on this machine, a file or a variable; empty where it is none.
     """
 
     def __init__(self, message: str, *, file: object = "") -> None:
         super().__init__(message)
         self.file = str(file)
+        if self.file:
+            self.side = Side.HERE
 
 
 class InvalidFilterError(RequestError):
