@@ -219,16 +219,19 @@ def test_docker_run_waits_for_an_end_before_it_starts_and_is_not_refused_there(r
     assert running.ask("POST", f"/containers/{container}/wait?condition=removed").status == 404
 
 
+@pytest.mark.parametrize("name", ["nope", "registry:5000/team/app:1"])
 @pytest.mark.parametrize(
     ("method", "path"),
     [route for route in ROUTES if route[0] != "HEAD" and re.match(r"/(containers|exec)/\{id\}", route[1])],
 )
-def test_what_is_asked_of_a_container_that_is_not_here_is_told_so(running: Daemon, method: str, path: str) -> None:
-    target = path.replace("{id}", "nope") + ("?path=/" if "archive" in path else "?name=other")
+def test_what_is_asked_of_a_container_that_is_not_here_is_told_so(
+    running: Daemon, method: str, path: str, name: str
+) -> None:
+    target = path.replace("{id}", name) + ("?path=/" if "archive" in path else "?name=other")
     answer = running.ask(method, target, Connection="Upgrade", Upgrade="tcp")
 
     kind = "exec instance" if path.startswith("/exec") else "container"
-    assert (answer.status, answer.json["message"]) == (404, f"No such {kind}: nope")
+    assert (answer.status, answer.json["message"]) == (404, f"No such {kind}: {name}")
 
 
 @pytest.mark.parametrize(

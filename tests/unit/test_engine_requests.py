@@ -71,15 +71,16 @@ def test_a_path_may_begin_with_a_version(path: str, version: str | None, bare: s
     assert split_version(path) == (version, bare)
 
 
-def test_an_images_name_may_hold_slashes_and_a_containers_not() -> None:
+def test_a_name_may_hold_slashes_wherever_it_stands() -> None:
     router = Router([Route("GET", "/images/{name}/json", first), Route("GET", "/containers/{id}/json", second)])
 
     image = router.match("GET", "/images/localhost:5000/team/app@sha256:0/json")
-    container = router.match("GET", "/containers/a/b/json")
+    container = router.match("GET", "/containers/team/app/json")
 
     assert image is not None
     assert image.places == {"name": "localhost:5000/team/app@sha256:0"}
-    assert container is None
+    assert container is not None
+    assert container.places == {"id": "team/app"}
 
 
 def test_the_first_route_that_fits_counts_and_methods_are_kept_apart() -> None:

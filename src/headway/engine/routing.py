@@ -28,7 +28,7 @@ class Route(NamedTuple):
 
     Attributes:
         method: HTTP method.
-        path: With ``{places}``; an image's ``{name}`` may hold slashes, as names do.
+        path: With ``{places}``, which may hold slashes, as names do.
         handler: What answers.
     """
 
@@ -97,8 +97,5 @@ def cleaned(path: str) -> str:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    # A container's name has no slash; an image's has, and Docker's router takes everything.
-    def place(found: re.Match[str]) -> str:
-        return f"(?P<{found[1]}>{'.+' if found[1] == 'name' else '[^/]+'})"
-
-    return re.compile(_PLACE.sub(place, path.replace(".", r"\.")))
+    # Everything, as Docker's router takes it: who gives an image's name to a container's route hears what is not there.
+    return re.compile(_PLACE.sub(r"(?P<\1>.+)", path.replace(".", r"\.")))
