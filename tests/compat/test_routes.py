@@ -269,6 +269,7 @@ def test_a_container_has_the_keys_that_clients_take_to_be_there(running: Daemon)
     assert shown["Config"]["Labels"] == {}
     assert (host["NetworkMode"], host["LogConfig"]["Config"]) == ("default", {})
     assert host["RestartPolicy"] == {"Name": "always", "MaximumRetryCount": 0}
+    assert (shown["NetworkSettings"]["IPAddress"], shown["NetworkSettings"]["Networks"]) == ("", {})
     assert (host["Memory"], host["CpuShares"], host["Privileged"], host["Binds"]) == (1, 0, False, None)
     running.ask("DELETE", "/containers/keys")
 

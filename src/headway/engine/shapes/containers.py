@@ -22,6 +22,28 @@ _STATUS = {
     ContainerState.REMOVING: "Removal In Progress",
 }
 
+# In Docker's order.
+_NETWORK_SETTINGS: Mapping[str, object] = {
+    "Bridge": "",
+    "SandboxID": "",
+    "HairpinMode": False,
+    "LinkLocalIPv6Address": "",
+    "LinkLocalIPv6PrefixLen": 0,
+    "Ports": {},
+    "SandboxKey": "",
+    "SecondaryIPAddresses": None,
+    "SecondaryIPv6Addresses": None,
+    "EndpointID": "",
+    "Gateway": "",
+    "GlobalIPv6Address": "",
+    "GlobalIPv6PrefixLen": 0,
+    "IPAddress": "",
+    "IPPrefixLen": 0,
+    "IPv6Gateway": "",
+    "MacAddress": "",
+    "Networks": {},
+}
+
 
 def listed(container: ContainerRecord, *, image: str, sizes: tuple[int, int] | None) -> dict[str, object]:
     """Return one container of ``GET /containers/json``.
@@ -87,7 +109,7 @@ def inspected(
             "Hostname": config.get("Hostname") or container.container_id[:12],
             "Labels": config.get("Labels") or {},
         },
-        "NetworkSettings": {"Ports": {}, "Networks": {}},
+        "NetworkSettings": _NETWORK_SETTINGS,
     }
 
 
