@@ -326,5 +326,11 @@ def test_a_container_that_is_to_be_stopped_has_stopped_already(running: Daemon, 
     assert (answer.status, answer.body) == (304, b"")
 
 
+def test_what_is_waited_for_is_one_of_three(running: Daemon, kept: str) -> None:
+    answer = running.ask("POST", f"/containers/{kept}/wait?condition=nope")
+
+    assert (answer.status, answer.json["message"]) == (400, 'invalid condition: "nope"')
+
+
 def test_what_says_neither_that_it_removes_itself_nor_that_it_stays_is_not_made(running: Daemon) -> None:
     assert made(running, "once", AutoRemove="yes").status == 400

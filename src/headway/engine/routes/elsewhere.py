@@ -19,6 +19,7 @@ from aiohttp import web
 from headway.engine.answers import document, nothing
 from headway.engine.call import Call
 from headway.engine.failures import NoSwarmError, NotRunError
+from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Handler, Route
 from headway.engine.server import stream_headers
 from headway.errors import HeadwayError, NotFoundError
@@ -50,6 +51,8 @@ _SWARM = (
 
 _IN_CONTAINERS = "restart kill pause unpause exec resize update"
 _OF_CONTAINERS = "top logs stats attach/ws"
+_KEEPS_WAITING = ("next-exit", "removed")
+_WAITS = ("", "not-running", *_KEEPS_WAITING)
 
 
 def routes(containers: Containers, events: Events) -> list[Route]:
@@ -154,7 +157,9 @@ class _OfContainer:
 
     async def wait(self, call: Call) -> web.StreamResponse:
         """Keep who waits for an end that is still to come, until the container is gone, or the client; see rule 3."""
-        if call.text("condition") not in ("next-exit", "removed"):
+        if (condition := call.text("condition")) not in _WAITS:
+            raise InvalidQueryError(f'invalid condition: "{condition}"')
+        if condition not in _KEEPS_WAITING:
             return await self.refuse(call)
         container = await asyncio.to_thread(self._containers.get, call.places["id"])
         is_removed = EventQuery(filters={"container": [container.container_id], "event": ["destroy"]})
