@@ -186,6 +186,7 @@ def test_what_belongs_to_others_is_refused_with_what_does_it(running: Daemon, pa
         ("POST", "/networks/prune", 200),
         ("POST", "/build/prune", 200),
         ("DELETE", "/volumes/x", 404),
+        ("DELETE", "/volumes/x?force=1", 204),
         ("DELETE", "/networks/x", 404),
         ("DELETE", "/plugins/x", 404),
         ("GET", "/swarm", 503),

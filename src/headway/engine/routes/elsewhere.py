@@ -70,6 +70,7 @@ def routes(containers: Containers, events: Events) -> list[Route]:
         Route("POST", "/containers/{id}/wait", of_container.wait),
         *(Route("POST", f"/containers/{{id}}/{verb}", of_container.refuse) for verb in _IN_CONTAINERS.split()),
         *(Route("GET", f"/containers/{{id}}/{noun}", of_container.refuse) for noun in _OF_CONTAINERS.split()),
+        Route("DELETE", "/volumes/{name}", _remove_volume),
         *(Route(method, path, _refusing(sentence)) for method, path, sentence in _REFUSED),
         *(Route(method, path, _answering(value)) for method, path, value in _EMPTY),
         *(Route(method, path, _missing(what)) for method, path, what in _MISSING),
@@ -97,7 +98,7 @@ _MISSING = (
     *(("POST", f"/exec/{{name}}/{verb}", "exec instance") for verb in ("start", "resize")),
     ("GET", "/exec/{name}/json", "exec instance"),
     *((method, "/networks/{name}", "network") for method in ("GET", "DELETE")),
-    *((method, "/volumes/{name}", "volume") for method in ("GET", "PUT", "DELETE")),
+    *((method, "/volumes/{name}", "volume") for method in ("GET", "PUT")),
     ("GET", "/plugins/{name}/json", "plugin"),
     ("DELETE", "/plugins/{name}", "plugin"),
     *(("POST", f"/plugins/{{name}}/{verb}", "plugin") for verb in ("enable", "disable", "upgrade", "push", "set")),
@@ -196,6 +197,13 @@ def _missing(what: str) -> Handler:
         raise NotFoundError(what, call.places["name"])
 
     return miss
+
+
+async def _remove_volume(call: Call) -> web.StreamResponse:
+    """Say that it is gone to who only wants it to be (`docker volume rm -f`), and that there is none to others."""
+    if call.flag("force"):
+        return nothing(204)
+    raise NotFoundError("volume", call.places["name"])
 
 
 async def _swarm(call: Call) -> web.StreamResponse:
