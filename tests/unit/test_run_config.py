@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headway.errors import RequestError
-from headway.oci.run_config import checked, merge, require_runnable
+from headway.oci.run_config import checked, complete, merge, require_runnable
 
 
 @pytest.mark.parametrize(
@@ -103,3 +103,11 @@ def test_what_can_be_started_is_taken() -> None:
 
     require_runnable({})
     require_runnable({"WorkingDir": "/srv", "StopSignal": "RTMIN+3", "Env": ["A", "B="], "Healthcheck": health})
+
+
+def test_what_says_nothing_is_left_out_and_a_timeout_of_no_seconds_says_something() -> None:
+    config = complete({"StopTimeout": 0, "Healthcheck": {}, "NetworkDisabled": False, "Shell": [], "StopSignal": ""})
+
+    assert (config["StopTimeout"], config["Healthcheck"]) == (0, {})
+    assert not config.keys() & {"NetworkDisabled", "Shell", "StopSignal"}
+    assert "StopTimeout" not in complete({"StopTimeout": None})

@@ -180,6 +180,9 @@ _KEYS: Config = {
     "Shell": _ABSENT,
 }
 
+_MAY_BE_NOTHING = frozenset(("Healthcheck", "StopTimeout"))
+"""Keys of which 0 and ``{}`` say something: to stop a container at once is not to wait ten seconds."""
+
 
 def complete(config: Config) -> dict[str, Any]:
     """Return a config as Docker writes it: every key that it always has, in its order, and no key that it does not."""
@@ -187,7 +190,7 @@ def complete(config: Config) -> dict[str, Any]:
     for key, default in _KEYS.items():
         value = config.get(key)
         if default is _ABSENT:
-            if value:
+            if value or (value is not None and key in _MAY_BE_NOTHING):
                 completed[key] = value
         else:
             completed[key] = default if value is None else value
