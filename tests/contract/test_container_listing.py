@@ -60,6 +60,20 @@ def test_a_filter_lets_through_what_a_container_that_never_ran_is(
     assert " ".join(container.name for container in found) == wanted
 
 
+def test_an_id_begins_as_that_of_one_container_alone(stores: Stores) -> None:
+    heads = iter((0xAB, 0xAC, 0xCD))
+    containers = Containers(stores, random=lambda size: bytes([next(heads)]) * size)
+    for name in ("one", "two", "three"):
+        containers.create("", name=name)
+    listing = ContainerListing(stores)
+
+    def shown(*words: str) -> list[str]:
+        return [container.name for container in listing.containers({"id": words}, stopped=True)]
+
+    assert (shown("ab"), shown("c", "ac"), shown("a"), shown("")) == (["one"], ["three", "two"], [], [])
+    assert (shown(), shown("ab" * 32)) == (["three", "two", "one"], ["one"])
+
+
 @pytest.mark.parametrize(("key", "value"), [("health", "x"), ("exited", "x"), ("is-task", "x"), ("status", "x")])
 def test_a_value_that_a_filter_cannot_have_is_refused(listing: ContainerListing, key: str, value: str) -> None:
     with pytest.raises(InvalidFilterError):

@@ -63,11 +63,14 @@ class ContainerListing:
         if any(filters.get(key) for key in _OF_RUNNING) or truth(filters, "is-task"):
             return []
         ancestors = self._ancestors(filters)
+        every = self._records.containers.list()
+        meant = _meant(filters.get("id"), every)
         found = [
             container
-            for container in self._records.containers.list()
+            for container in every
             if all(container.created_nano < bound for bound in bounds)
             and all(container.created_nano > start for start in starts)
+            and (meant is None or container.container_id in meant)
             and (ancestors is None or container.image_id in ancestors)
             and _is_wanted(container, filters)
         ]
@@ -115,6 +118,17 @@ def _matches(values: Sequence[str] | None, meets: Callable[[str], bool]) -> bool
     return not values or any(meets(value) for value in values)
 
 
+def _meant(words: Sequence[str] | None, containers: Sequence[ContainerRecord]) -> set[str] | None:
+    """Return the IDs that words are the beginning of, each of one only, as in Docker; None where none is asked for.
+
+    So a script whose variable is empty is shown none, and does not remove all.
+    """
+    if not words:
+        return None
+    begun = [[each.container_id for each in containers if each.container_id.startswith(word)] for word in words if word]
+    return {found[0] for found in begun if len(found) == 1}
+
+
 def _is_named(name: str, pattern: str) -> bool:
     """Tell whether a name, with its slash or without, holds what a pattern says."""
     try:
@@ -125,8 +139,7 @@ def _is_named(name: str, pattern: str) -> bool:
 
 def _is_wanted(container: ContainerRecord, filters: Filters) -> bool:
     return (
-        _matches(filters.get("id"), container.container_id.startswith)
-        and _matches(filters.get("name"), lambda value: _is_named(container.name, value))
+        _matches(filters.get("name"), lambda value: _is_named(container.name, value))
         and _matches(filters.get("status"), lambda value: container.state == value)
         and labels_match(filters.get("label", ()), labels_of(container))
         and _matches(filters.get("health"), lambda value: value == "none")  # as of any that never ran
