@@ -125,7 +125,7 @@ class RegistryClient:
                 if exchange.status != 200:
                     raise request.failure("repository", repository)
                 if media_type_of(exchange) == "text/html":
-                    raise captive_portal(endpoint)
+                    raise WebPageError(endpoint.host)
                 data = exchange.read_up_to(MAX_MANIFEST_BYTES)
                 received += len(data)
                 links = exchange.headers.get_all("Link") or []

@@ -158,7 +158,7 @@ class Exchange:
         self._transport.standing.patience.took(self.address.owner, self._stage, time.monotonic() - began)
         self.status, self.headers = self._response.status, self._response.headers
         if connection.proxy is not None:
-            require_through(connection.proxy, self._address, self._response)
+            require_through(connection.proxy, self.address, self._response)
         count = self._response.head_bytes
         self.received += count
         self._transport.meter.answered(count)

@@ -268,7 +268,7 @@ class _Push:
         if index is None:
             return None
         if missing := await self._bring_listed(index, manifest, lease):
-            platform = (await self._lanes.disk(self._documents.config, record)).platform
+            platform = await self._lanes.disk(self._documents.platform, record)
             self._tell(f"only the manifest of {platform} is pushed: the index that it came with lists another{missing}")
             return None
         return index

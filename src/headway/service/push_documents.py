@@ -65,6 +65,14 @@ class PushDocuments:
             for diff_id, tree, layer in zip(diff_ids, trees, came_as, strict=True)
         ]
 
+    def platform(self, record: ImageRecord) -> Platform:
+        """Return what an image is for.
+
+        Raises:
+            StoreCorruptError: As for `needed`.
+        """
+        return self._lookup.config(record).platform
+
     def own_manifest(self, record: ImageRecord) -> Manifest | None:
         """Return the manifest that an image came with; or, where it was made here, was pushed with before."""
         names = self._stores.references.of(record.image_id)
