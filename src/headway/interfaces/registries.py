@@ -44,6 +44,7 @@ class BlobStream(Protocol):
             ThrottledError: 429.
             HeldBackError: Nothing was sent, since the registry has asked for a time that has not passed.
             UnavailableError: 5xx.
+            RejectedError: 501 or 505: asking again would not help.
             WrongSizeError: The registry says that the blob has another size than the descriptor promises.
             MisbehavedError: A length, a range or a content type that cannot belong to this blob.
         """
@@ -155,6 +156,7 @@ class UploadSession(Protocol):
         Raises:
             NotFoundError: The session is lost.
             TooLargeError: The piece is too large for it, or for a proxy before it.
+            RejectedError: It takes no pushes.
             MisbehavedError: It is not what the registry expects.
         """
 
@@ -209,7 +211,8 @@ class Pusher(Protocol):
             manifest: The bytes and their media type.
 
         Raises:
-            MisbehavedError: The registry does not take it, or says that it has another digest.
+            TooLargeError: It is too large for the registry, or for a proxy before it.
+            RejectedError: The registry does not take it, or says that it has another digest.
         """
 
 
