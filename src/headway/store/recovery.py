@@ -59,7 +59,6 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
         litter_bytes: What removing those in ``tmp/`` freed.
         freed: What nothing needed, or nobody had recorded, and was removed.
         lost_trees: Layers that were recorded and are not on disk.
-        lost_chains: How many chains needed them.
         lost_images: Images whose layers or config are gone. They are forgotten: a pull brings them back, no
             list shows them until then.
     """
@@ -68,7 +67,6 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     litter_bytes: int = 0
     freed: Freed = Freed()
     lost_trees: tuple[DiffID, ...] = ()
-    lost_chains: int = 0
     lost_images: tuple[LostImage, ...] = ()
 
 
@@ -107,7 +105,7 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
     blobs = {algorithm: names_in(root.blobs / algorithm) for algorithm in ALGORITHMS}
     with database.transaction():
         stack, tops = stacks(database), dict(database.query("SELECT image_id, chain_id FROM images"))
-        lost_trees, lost_chains = _forget_lost_trees(database, trees)
+        lost_trees = _forget_lost_trees(database, trees)
         configs = {f"{algorithm}:{name}" for algorithm, names in blobs.items() for name in names}
         lost_images = _forget_lost_images(database, configs)
         for lost in lost_images:
@@ -128,14 +126,12 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
         litter_bytes=litter_bytes,
         freed=freed,
         lost_trees=lost_trees,
-        lost_chains=lost_chains,
         lost_images=lost_images,
     )
 
 
-def _forget_lost_trees(database: Database, here: set[str]) -> tuple[tuple[DiffID, ...], int]:
+def _forget_lost_trees(database: Database, here: set[str]) -> tuple[DiffID, ...]:
     """Delete rows whose directory is not `here`; the schema deletes the chains that need them."""
-    (before,) = database.query("SELECT count(*) FROM chains")[0]
     lost = [
         Digest(diff_id)
         for (diff_id,) in database.query("SELECT diff_id FROM trees")
@@ -148,8 +144,7 @@ def _forget_lost_trees(database: Database, here: set[str]) -> tuple[tuple[DiffID
         if directory not in here
     ]
     database.execute_each("DELETE FROM chains WHERE chain_id = ?", underived)
-    (after,) = database.query("SELECT count(*) FROM chains")[0]
-    return tuple(DiffID(diff_id) for diff_id in lost), before - after
+    return tuple(DiffID(diff_id) for diff_id in lost)
 
 
 def _forget_lost_images(database: Database, configs: set[str]) -> tuple[LostImage, ...]:
