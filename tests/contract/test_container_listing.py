@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -32,6 +33,8 @@ def listing(stores: Stores) -> ContainerListing:
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
+        ("name", "^/(host|plain)$", "host plain"),
+        ("name", "^[[:alpha:]]{5}$", "plain alone"),
         ("health", "none", "joined host plain alone"),
         ("health", "starting", ""),
         ("isolation", "default", "joined host plain alone"),
@@ -74,7 +77,9 @@ def test_an_id_begins_as_that_of_one_container_alone(stores: Stores) -> None:
     assert (shown(), shown("ab" * 32)) == (["three", "two", "one"], ["one"])
 
 
-@pytest.mark.parametrize(("key", "value"), [("health", "x"), ("exited", "x"), ("is-task", "x"), ("status", "x")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("health", "x"), ("exited", "x"), ("is-task", "x"), ("status", "x"), ("name", "(")]
+)
 def test_a_value_that_a_filter_cannot_have_is_refused(listing: ContainerListing, key: str, value: str) -> None:
     with pytest.raises(InvalidFilterError):
         listing.containers({key: [value]})
@@ -87,3 +92,15 @@ def test_a_bound_that_is_no_container_is_told_whatever_is_listed(
 ) -> None:
     with pytest.raises(NotFoundError):
         listing.containers({key: ["nope"]}, stopped=stopped)
+
+
+def test_of_many_patterns_one_at_a_time_is_held(listing: ContainerListing) -> None:
+    patterns = ["x{1000}"] * 60
+    tracemalloc.start()
+    try:
+        assert listing.containers({"name": patterns}, stopped=True) == []
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 3_000_000
