@@ -38,6 +38,7 @@ from headway.layers.archive_reader import StreamArchive, opened
 from headway.layers.archive_writer import write_archive
 from headway.layers.layer_tars import StoredLayerTars
 from headway.oci.digest import DiffID, Digest, ImageID
+from headway.oci.image_config import MAX_CONFIG_BYTES
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.delete import Deleter
@@ -366,6 +367,16 @@ def test_one_of_several_platforms_is_chosen(house: House) -> None:
         house.load(tar_of(oci(MANY)), "linux/s390x")
     with pytest.raises(NotFoundError, match="linux/arm64"):
         house.load(tar_of(docker_20(PLAIN)), "linux/arm64")
+
+
+def test_what_speaks_of_thousands_of_images_may_be_longer_than_a_config(house: House) -> None:
+    files = docker_20(PLAIN)
+    items = files["manifest.json"]
+    assert isinstance(items, bytes)
+
+    assert house.load(tar_of({**files, "manifest.json": items.ljust(MAX_CONFIG_BYTES + 1)})) == [
+        "Loaded image: plain:1\n"
+    ]
 
 
 def test_a_name_that_stood_for_another_image_moves(house: House) -> None:

@@ -7,6 +7,7 @@ Rule: documents are kept in memory, up to a limit in all, and other small files 
 from __future__ import annotations
 
 from headway.errors import InvalidArchiveError
+from headway.oci.image_archive import INDEX, ITEMS
 from headway.oci.image_config import MAX_CONFIG_BYTES
 from headway.service.layer_sources import Peeked
 
@@ -45,9 +46,10 @@ class Documents:
         self._followed.clear()
         self.missed = self.changed = False
 
-    def takes(self, source: Peeked, size: int) -> bool:
+    def takes(self, name: str, size: int, source: Peeked) -> bool:
         """Tell whether a file is to be kept, as a document or as what may be one, by its length and how it begins."""
-        if size <= MAX_CONFIG_BYTES and source.peek(1) in (b"{", b"["):
+        limit = MEMORY_BYTES if name in (ITEMS, INDEX) else MAX_CONFIG_BYTES  # those two speak of all images
+        if size <= limit and source.peek(1) in (b"{", b"["):
             return True
         return size <= SMALL_BYTES and self._size + size <= ROOM_BYTES
 

@@ -95,7 +95,7 @@ class ArchivedLayers:
                     continue
                 self._sizes[file.name] = file.size
                 source = Peeked(file)
-                if self.documents.takes(source, file.size):
+                if self.documents.takes(file.name, file.size, source):
                     self.documents.add(file.name, source.rest())
                 elif (work := self._work(file, source, archive, images)) is not None:
                     threads.do(work)
