@@ -182,6 +182,28 @@ def test_what_frees_a_full_disk_can_do_so_whatever_was_tried_before(
         assert cli("images", "-q").stdout == ""
 
 
+@pytest.mark.parametrize("through_daemon", [False, True], ids=["alone", "through a daemon"])
+def test_a_container_that_has_filled_the_disk_is_unmounted_and_removed(
+    registry: Registry, *, through_daemon: bool
+) -> None:
+    with ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="hw"))
+        disk = stack.enter_context(volume(Path(place), "ext4", 64 * MIB))
+        if through_daemon:
+            stack.enter_context(daemon(disk.path))
+        cli = Cli(disk.root)
+        assert cli("pull", f"{registry.host}/test/image").returncode == 0
+        cli("mount", "--read-write", f"{registry.host}/test/image")
+        where, container = cli("mount", "--format", "{{.Target}} {{.Container}}").stdout.split()
+        Volume(Path(where)).leave(0)
+        fill(disk)
+
+        unmounted, removed = cli("umount", container), cli("umount", "--rm", container)
+
+        assert (unmounted.returncode, removed.returncode) == (0, 0), unmounted.stderr + removed.stderr
+        assert disk.free() > 16 * MIB
+
+
 def test_on_a_disk_without_a_single_free_block_images_are_listed_and_removed(registry: Registry, disk: Volume) -> None:
     name = f"{registry.host}/test/image"
     cli = Cli(disk.root)

@@ -65,6 +65,9 @@ class Garbage(Protocol):
     that the next start removes.
     """
 
+    def make_room(self) -> None:
+        """Let it be recorded, on a disk that is full, that something goes; the methods below see to that themselves."""
+
     def forget_image(self, image_id: ImageID) -> Freed:
         """Forget an image and the records of what only it needed; idle leases for the same image end.
 

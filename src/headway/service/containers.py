@@ -210,6 +210,7 @@ class Containers:
 
     def _remove(self, container: ContainerRecord) -> None:
         containers = self._stores.containers
+        self._stores.garbage.make_room()  # it may be what is written there that fills the disk
         containers.replace(msgspec.structs.replace(container, state=ContainerState.REMOVING))
         try:
             release_layer(self._stores, container.container_id)

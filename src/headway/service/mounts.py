@@ -190,6 +190,7 @@ class Mounts:
 
     def _unmount(self, mount: KeptMount) -> KeptMount:
         self._require_here(mount)
+        self._stores.garbage.make_room()  # what was written there may have filled the disk, and go next
         left = msgspec.structs.replace(mount, count=mount.count - 1)
         if left.count:
             self._stores.mounts.put(left)

@@ -64,6 +64,11 @@ class SqliteGarbage:
 
     # Records
 
+    def make_room(self) -> None:
+        """Let it be recorded, on a disk that is full, that something goes: give up what was kept back for that."""
+        if self._reserve is not None:
+            self._reserve.give_up()
+
     def forget_image(self, image_id: ImageID) -> Freed:
         """Forget an image and the records of what only it needed; idle leases for the same image end.
 
@@ -84,7 +89,7 @@ class SqliteGarbage:
                 blobs += self._end_leases(self._leases.idle_for(image_id))
             self._release([chain_id for (chain_id,) in chains], found)
             self._forget_blobs(dict.fromkeys(blobs), found)
-            self._make_room(found)
+            self._make_room_for(found)
             self._step("forgotten")
         return found.freed()
 
@@ -97,7 +102,7 @@ class SqliteGarbage:
         found = _Found()
         with self._database.transaction():
             self._release([chain_id], found)
-            self._make_room(found)
+            self._make_room_for(found)
         return found.freed()
 
     def forget_unneeded(self, *, unfinished: bool = False) -> Freed:
@@ -125,14 +130,13 @@ class SqliteGarbage:
             self._forget_blobs([digest for digest in self._blobs_on_disk() if digest not in used], found)
             if unfinished:
                 self._find_ingests(found)
-            self._make_room(found)
+            self._make_room_for(found)
             self._step("forgotten")
         return found.freed()
 
-    def _make_room(self, found: _Found) -> None:
-        """Make sure that it can be recorded that something goes."""
-        if self._reserve is not None and found != _Found():
-            self._reserve.give_up()
+    def _make_room_for(self, found: _Found) -> None:
+        if found != _Found():
+            self.make_room()
 
     def _end_leases(self, leases: Iterable[str]) -> list[Digest]:
         leases = list(leases)
