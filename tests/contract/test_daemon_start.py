@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -199,6 +199,25 @@ def test_a_daemon_that_is_stopped_while_it_waits_for_its_store_leaves_nothing_be
 
         assert (waiting.returncode, said) == (0, ("", ""))
         assert sorted(path.name for path in place.iterdir()) == ["root"]
+
+
+def test_clients_beyond_the_files_that_may_be_open_wait_and_do_not_fill_the_log() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="hw") as place,
+        daemon(Path(place), before=("prlimit", "--nofile=48:48")) as running,
+    ):
+        with ExitStack() as clients:
+            for _ in range(60):
+                client = clients.enter_context(socket.socket(socket.AF_UNIX))
+                client.connect(str(running.socket))
+                client.send(b"GET /_ping HTTP/1.1\r\n")
+            time.sleep(2.5)
+        answered = running.ask("GET", "/_ping").body
+        told = running.log.read_text().count("as many files are open as may be")
+
+        assert answered == b"OK"
+        assert 0 < told < 100
+        assert running.bugs == []
 
 
 def test_a_log_for_programs_holds_nothing_else() -> None:

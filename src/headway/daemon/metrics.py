@@ -13,7 +13,7 @@ from aiohttp import web
 
 from headway.composition.measuring import measuring
 from headway.distribution.pull_states import PullState
-from headway.engine.connections import BoundedServer
+from headway.engine.connections import BoundedServer, serve
 from headway.engine.metrics import CONTENT_TYPE, Family, RequestTimes, Sample, exposition
 from headway.errors import Fault, HeadwayError
 from headway.interfaces.usage import Usage
@@ -131,8 +131,7 @@ async def metrics_served(
         return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     server = BoundedServer(answer)
-    loop = asyncio.get_running_loop()
-    listening = [await loop.create_server(server, sock=each) for each in listeners]
+    listening = [await serve(server, each) for each in listeners]
     try:
         yield
     finally:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Any
 
 from headway.composition.durable import durable_pulls
 from headway.composition.service import image_service
@@ -32,12 +33,13 @@ from headway.daemon.notify import notify
 from headway.daemon.pid_file import pid_file
 from headway.daemon.reload import Reloader
 from headway.daemon.sockets import Listener, close_all, default_socket, open_all, open_metrics, unix_address
+from headway.engine.connections import serve
 from headway.engine.host import this_host
-from headway.engine.listeners import BACKLOG, Address
+from headway.engine.listeners import Address
 from headway.engine.metrics import RequestTimes
 from headway.engine.server import EngineServer
 from headway.engine.table import all_routes
-from headway.errors import HeadwayError
+from headway.errors import NO_MORE_FILES, HeadwayError
 from headway.layers.file_access import RootfsAccess
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores
@@ -118,10 +120,8 @@ class Daemon:
             server = EngineServer(routes, times.took)
             reloader = Reloader(service, stores.events, host.name)
             self._obey_signals(loop, stopped, reloader)
-            serving = [
-                await loop.create_server(server, sock=listener.socket, ssl=listener.tls, backlog=BACKLOG)
-                for listener in listeners
-            ]
+            loop.set_exception_handler(tell_of_the_loop)
+            serving = [await serve(server, listener.socket, listener.tls) for listener in listeners]
             async with metrics_served(metrics, service, pulls, times, stores, at_start):
                 for line in greeting(self._configuration, listeners, service, stores):
                     self._tell(line)
@@ -180,6 +180,15 @@ def allow_descriptors() -> None:
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def tell_of_the_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what the event loop has no caller for; that no file can be opened any more, without a traceback."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in NO_MORE_FILES:
+        log.warning("new connections have to wait: as many files are open as may be (ulimit -n, LimitNOFILE)")
+    else:
+        loop.default_exception_handler(context)
 
 
 def allow_requests(loop: asyncio.AbstractEventLoop) -> None:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import select
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -21,6 +22,7 @@ from aiohttp.web_protocol import RequestHandler
 from headway.engine.answers import refusal
 from headway.engine.body import BodyLostError
 from headway.engine.failures import failure
+from headway.engine.listeners import BACKLOG
 from headway.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -32,12 +34,29 @@ MAX_HEADER_BYTES = 64 * 1024  # a login in X-Registry-Auth is one header, and so
 REQUEST_SECONDS = 30.0
 KEEPALIVE_SECONDS = 75.0
 MAX_CONNECTIONS = 4096
+ACCEPTS = 8
+"""How many connections asyncio takes at once; where no file can be opened any more, it says so as often each second."""
 CUT_SECONDS = 0.1
 LOOK_SECONDS = 1.0
 
 
+async def serve(
+    protocol: Callable[[], asyncio.BaseProtocol], listener: socket.socket, tls: ssl.SSLContext | None = None
+) -> asyncio.Server:
+    """Take connections of a listening socket.
+
+    Args:
+        protocol: Makes what answers one.
+        listener: The socket.
+        tls: What speaks TLS on it; None for none.
+    """
+    server = await asyncio.get_running_loop().create_server(protocol, sock=listener, ssl=tls, backlog=ACCEPTS)
+    listener.listen(BACKLOG)  # for asyncio, how many it takes at once and how many may wait are one number
+    return server
+
+
 class BoundedServer(web.Server):
-    """Serves any number of sockets (`asyncio.loop.create_server(server, sock=…)`).
+    """Serves any number of sockets (`serve`).
 
     Args:
         handler: Answers a request.
