@@ -82,7 +82,12 @@ def test_file_and_flags_make_one_configuration(tmp_path: Path) -> None:
             {},
             "configuration validation from file failed: conflict labels for a=c and a=b",
         ),
-        ({"log-level": "zzz"}, {}, "configuration validation from file failed: invalid logging level: zzz"),
+        (
+            {"log-level": "warning"},
+            {},
+            "configuration validation from file failed: invalid logging level: warning;"
+            " it is one of debug, info, warn, error, fatal",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_said_in_dockerds_words(

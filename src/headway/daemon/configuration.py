@@ -152,8 +152,7 @@ def _shown(value: object) -> str:
 def _validate(daemon: DaemonSettings) -> None:
     for host in daemon.hosts:
         Address.parse(host)
-    if daemon.log_level not in logs.LEVELS:
-        raise InvalidSettingError(f"invalid logging level: {daemon.log_level}")
+    logs.require_level(daemon.log_level)
     if daemon.log_format not in logs.FORMATS:
         raise InvalidSettingError(f"invalid log format: {daemon.log_format}; it is text or json")
     if daemon.metrics_addr:

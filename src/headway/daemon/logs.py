@@ -45,14 +45,23 @@ def begin(level: str, form: str, stream: TextIO = sys.stderr) -> logging.Handler
     return handler
 
 
+def require_level(level: str) -> None:
+    """Refuse a level that there is not.
+
+    Raises:
+        InvalidSettingError: It is none.
+    """
+    if level not in LEVELS:
+        raise InvalidSettingError(f"invalid logging level: {level}; it is one of {', '.join(LEVELS)}")
+
+
 def set_level(level: str) -> None:
     """Log from `level` on.
 
     Raises:
         InvalidSettingError: No such level.
     """
-    if level not in LEVELS:
-        raise InvalidSettingError(f"invalid logging level: {level}")
+    require_level(level)
     logging.getLogger("headway").setLevel(LEVELS[level])
 
 
