@@ -837,6 +837,16 @@ def test_a_store_on_a_read_only_disk_can_be_listed_and_not_changed(stocked: Cli,
     assert f"cannot use {headway.data_root}: its file system is read-only; dmesg may say why" in examined.stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
+def test_a_root_without_proc_is_said_with_what_to_do(registry: Registry, tmp_path: Path) -> None:
+    hidden = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh")
+
+    done = Cli(tmp_path / "root", before=hidden)("pull", f"{registry.host}/test/image")
+
+    assert done.returncode == 1
+    assert "which tells this boot from others: mount /proc (mount -t proc proc /proc)\n" in done.stderr
+
+
 def test_a_store_of_another_user_is_named(stocked: Cli) -> None:
     with home_of_nobody() as home:
         shutil.copytree(stocked.data_root, home / "root")

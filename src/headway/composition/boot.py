@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headway.errors import StoreError
 from headway.store.failures import disk_errors
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -16,4 +17,8 @@ def boot_id() -> str:
         StoreError: It cannot be read.
     """
     with disk_errors(_BOOT_ID):
-        return _BOOT_ID.read_text().strip()
+        try:
+            return _BOOT_ID.read_text().strip()
+        except FileNotFoundError:
+            said = f"there is no {_BOOT_ID}, which tells this boot from others: mount /proc (mount -t proc proc /proc)"
+            raise StoreError(said) from None
