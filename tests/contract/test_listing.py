@@ -9,7 +9,8 @@ import pytest
 
 from headway.container_records import ContainerRecord
 from headway.errors import InvalidFilterError, InvalidTimeError, NotFoundError, StoreCorruptError
-from headway.oci.digest import ChainID, Digest
+from headway.oci.digest import ChainID, Digest, ImageID
+from headway.oci.reference import Reference
 from headway.records import ChainSize
 from headway.service.delete import Deleter
 from headway.service.listing import ListedImage, Listing
@@ -164,6 +165,25 @@ class RemovedMeanwhile:
     def sizes(self) -> Mapping[ChainID, ChainSize]:
         Deleter(self._stores).delete(self._word)
         return self._stores.layers.sizes()
+
+
+def test_an_image_that_is_recorded_meanwhile_is_never_without_its_names(stores: Stores) -> None:
+    """`docker rmi $(docker images -qf dangling=true)` would remove what has just been pulled."""
+
+    class Meanwhile:
+        asked = 0
+
+        def list(self) -> list[tuple[Reference, ImageID]]:
+            found = stores.references.list()
+            self.asked += 1
+            if self.asked == 1:
+                add_image(stores, "late:1", labels={"late": ""})
+            return found
+
+    add_image(stores, "early:1")
+    late = msgspec.structs.replace(stores, references=Meanwhile())
+
+    assert sorted(shown(Listing(late).images())) == [["early:1"], ["late:1"]]
 
 
 def test_an_image_that_is_removed_meanwhile_is_left_out_and_no_damage(stores: Stores) -> None:

@@ -158,11 +158,13 @@ class Listing:
         return [microseconds(self._lookup.find(word).created) or 0 for word in words]
 
     def _selected(self, wanted: _Wanted, *, intermediate: bool) -> Iterator[ListedImage]:
-        names: dict[ImageID, list[Reference]] = defaultdict(list)
-        for reference, image_id in self._records.references.list():
-            names[image_id].append(reference)
+        names = self._names()
         parents = self._records.images.parents()
-        for record in self._records.images.list():
+        records = self._records.images.list()
+        if any(record.image_id not in names for record in records):
+            # One that was recorded in between has its names by now; scripts remove what is shown without any.
+            names = {**self._names(), **names}
+        for record in records:
             is_parent = record.image_id in parents
             if (wanted.dangling and is_parent) or not wanted.is_in_time(record):
                 continue
@@ -174,6 +176,12 @@ class Listing:
                 tags = tuple(name for name in shown if name.digest is None)
                 digests = tuple(name for name in shown if name.digest is not None)
                 yield ListedImage(record=record, tags=tags, digests=digests, labels=labels)
+
+    def _names(self) -> dict[ImageID, list[Reference]]:
+        names: dict[ImageID, list[Reference]] = defaultdict(list)
+        for reference, image_id in self._records.references.list():
+            names[image_id].append(reference)
+        return names
 
     def _labels(self, record: ImageRecord) -> Mapping[str, str]:
         if record.labels is not None:
