@@ -27,6 +27,7 @@ class SimulatedPusher:
     Attributes:
         sent: Bytes of pieces that were sent, whatever came of them.
         asked: What was asked, as ``METHOD kind``.
+        allowances: What connections might carry, for each piece.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class SimulatedPusher:
         self.forgets = forgets
         self.sent = 0
         self.asked: list[str] = []
+        self.allowances: list[int | None] = []
 
     def blob_size(self, endpoint: Endpoint, repository: str, digest: Digest) -> int | None:
         self.strike("blob", "HEAD", endpoint, repository, digest)
@@ -93,6 +95,7 @@ class SimulatedUpload:
         return 0
 
     def send(self, piece: Piece) -> int | None:
+        self._pusher.allowances.append(piece.allowance)
         break_at = self._ask("PATCH")
         data = piece.read(piece.offset, piece.end - piece.offset)
         sent = data if break_at is None else data[:break_at]

@@ -111,6 +111,7 @@ class Upload:
             is_whole=host in tools.standing.whole_uploads,
         )
         self._handed_over = 0
+        self._is_cut_at_once = False
         self.retries: Counter[str] = Counter()
 
     @property
@@ -160,6 +161,7 @@ class Upload:
                 began = clock()
                 held = await self._in_thread(lambda: session.send(piece), meanwhile=tell)
                 seconds = clock() - began
+                self._is_cut_at_once = False
                 self._lives.brought(self._host, session.carried, size=piece.end - piece.offset, seconds=seconds)
                 machine.sent(held, seconds=seconds, now=clock())
             case Ask():
@@ -185,8 +187,13 @@ class Upload:
         return least
 
     def _piece(self, offset: int, end: int) -> tuple[Piece, Callable[[], None]]:
-        """Return bytes to send, and what tells how far they are."""
+        """Return bytes to send, and what tells how far they are.
+
+        Who closes each connection behind its answer, and does not say so, takes them over one that has carried nothing.
+        """
         allowance = self._lives.allowance(self._host, self)
+        if self._is_cut_at_once:
+            allowance = 0
         self._handed_over = 0
 
         def tell() -> None:
@@ -204,10 +211,14 @@ class Upload:
 
     def _note_loss(self, action: Action, error: HeadwayError) -> None:
         """Remember how far the connection carried that a piece was lost with, or that a piece was not answered."""
-        if not (isinstance(action, Send) and isinstance(error, UnreachableError)):
+        if not (isinstance(action, Send | Close) and isinstance(error, UnreachableError)):
             return
-        if error.fault is Fault.CUT and self._handed_over:
-            self._lives.cut(self._host, self._session.carried, now=self._tools.wall())
+        carried = self._session.carried
+        is_again, self._is_cut_at_once = self._is_cut_at_once, error.fault is Fault.CUT and not carried
+        if isinstance(action, Close):
+            return
+        if error.fault is Fault.CUT and self._handed_over and (carried or is_again):
+            self._lives.cut(self._host, carried, now=self._tools.wall())
         elif error.fault is Fault.TIMEOUT and self._handed_over == action.end - action.offset:
             self._lives.unanswered(self._host, self._handed_over)
 
