@@ -518,6 +518,17 @@ def test_an_index_within_an_index_goes_along_behind_what_it_lists(house: House) 
     assert registry.content("other/image", inner.manifest_digest) == inner.blobs[inner.manifest_digest]
 
 
+def test_what_buildkit_puts_beside_an_image_is_called_by_its_name(house: House) -> None:
+    image = images.image(LAYERS, index=True, platforms=("linux/amd64", "unknown/unknown"))
+    registry = SimulatedRegistry([image])
+    house.pull(registry)
+
+    house.push(SimulatedPusher(registry), SIBLING)
+
+    [said] = [event.text for event in house.events if isinstance(event, Notice)]
+    assert said.endswith("lists an attestation, which is neither here nor at the registry")
+
+
 def test_without_the_other_platforms_only_the_manifest_goes(house: House) -> None:
     image = images.image(LAYERS, index=True)
     registry = SimulatedRegistry([image])

@@ -269,7 +269,7 @@ class _Push:
             return None
         if missing := await self._bring_listed(index, manifest, lease):
             platform = await self._lanes.disk(self._documents.platform, record)
-            self._tell(f"only the manifest of {platform} is pushed: the index that it came with lists another{missing}")
+            self._tell(f"only the manifest of {platform} is pushed: the index that it came with lists {missing}")
             return None
         return index
 
@@ -286,12 +286,11 @@ class _Push:
         """
         pusher, path = self._tools.pusher, self._target.repository
         for entry in sorted(self._documents.entries(index), key=lambda entry: entry.digest == manifest.digest):
-            if await self._asker.ask(lambda e, digest=entry.digest: pusher.has_manifest(e, path, digest)):  # type: ignore[misc]  # mypy takes no default here
-                continue
             if entry.digest == manifest.digest:
                 await self._put_part(manifest)
                 continue
-            platform = f" for {entry.platform}" if entry.platform is not None else ""
+            if await self._asker.ask(lambda e, digest=entry.digest: pusher.has_manifest(e, path, digest)):  # type: ignore[misc]  # mypy takes no default here
+                continue
             inner = await self._lanes.disk(self._documents.index, entry.digest)
             if inner is not None:
                 if missing := await self._bring_listed(inner, manifest, lease):
@@ -300,10 +299,10 @@ class _Push:
                 continue
             other = await self._lanes.database(self._documents.image_of, entry.digest)
             if other is None:
-                return f"{platform}, which is neither here nor at the registry"
+                return f"{_named(entry)}, which is neither here nor at the registry"
             part = await self._part(other, lease)
             if part.own is not part.manifest:
-                return f"{platform}, of which layers had to be packed anew"
+                return f"{_named(entry)}, of which layers had to be packed anew"
             await self._put_part(part.manifest)
         return ""
 
@@ -349,3 +348,10 @@ class _Push:
         return PushIncompleteError(
             self._reference.familiar, error, whole_layers=len(self._pushed), layers=len(self._wanted)
         )
+
+
+def _named(entry: Descriptor) -> str:
+    """Return what to call one more entry of an index."""
+    if entry.is_attestation:
+        return "an attestation"
+    return "another" if entry.platform is None else f"another for {entry.platform}"
