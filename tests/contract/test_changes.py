@@ -340,6 +340,36 @@ class TestVfsChanges(ChangesContract):
                 assert box.changes() == {"/new": A}
 
 
+# --- somebody is at work ---
+
+
+class Going(MergedView):
+    """Trees of which the topmost loses something once the root was looked into."""
+
+    def inside(self, spot: Spot) -> list[Spot]:
+        found = super().inside(spot)
+        if not spot[0].path:
+            shutil.rmtree(self.trees[-1].path / "new")
+            (self.trees[-1].path / "same").unlink()
+        return found
+
+
+def test_what_goes_while_it_is_looked_at_is_no_error(tmp_path: Path) -> None:
+    below = plant(tmp_path / "below", directory("./"), directory("old/"), file("old/f"), file("same"))
+    copy = plant(
+        tmp_path / "copy",
+        directory("./"),
+        *(directory("new/"), file("new/x")),
+        *(directory("old/"), file("old/f"), file("old/g")),
+        *(file("same"), file("z")),
+    )
+
+    with MergedView([below]) as before, Going([copy]) as after:
+        found = compare(before, after, attributes=True)
+
+    assert {change.path: change.kind for change in found} == {"/new": A, "/old": M, "/old/g": A, "/z": A}
+
+
 # --- random edits ---
 
 NAMES = st.sampled_from(["a", "b", "c"])

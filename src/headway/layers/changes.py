@@ -5,6 +5,7 @@ Rule 1: two merged views are compared, the one with the layer and the one withou
 Rule 2: what both views have from the same tree is the same, and nobody looks into it: with overlay2 the cost is
         that of the changed directories, not of the image.
 Rule 3: a change shows in every directory above it. The root itself is never told.
+Rule 4: somebody may be at work in a container: of a directory that goes meanwhile nothing more is told.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import os
 import stat
 
 from headway.container_records import Change, ChangeKind
+from headway.errors import StoreError
 from headway.layers.copying import disk_failures
 from headway.layers.merged import MergedView, Spot
 from headway.layers.merged_entry import MergedEntry
+from headway.layers.tree_files import ABSENT
 
 _CAPABILITY = "security.capability"
 _SECOND_NS = 1_000_000_000
@@ -85,9 +88,12 @@ class _Comparison:
 
     def _inside(self, was: Spot | None, now: Spot) -> list[tuple[Spot | None, Spot]]:
         """Note what differs in a directory; return the pairs to look into."""
+        inside = self._inside_now(now)
+        if inside is None:
+            return []
         before = {entry.name: (entry, stack) for entry, stack in self._below.inside(was)} if was else {}
         pairs: list[tuple[Spot | None, Spot]] = []
-        for spot in self._above.inside(now):
+        for spot in inside:
             old = before.pop(spot[0].name, None)
             if old is not None and self._is_shared(old[0], spot[0]):
                 continue
@@ -97,6 +103,15 @@ class _Comparison:
             if not self._could_not_be_made(entry):
                 self._found[entry.path] = ChangeKind.DELETED
         return pairs
+
+    def _inside_now(self, spot: Spot) -> list[Spot] | None:
+        """Return what is in a directory of the layer; None where that is gone by now."""
+        try:
+            return self._above.inside(spot)
+        except StoreError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in ABSENT:
+                return None
+            raise
 
     def _is_shared(self, was: MergedEntry, now: MergedEntry) -> bool:
         return was.tree == now.tree and now.tree < self._shared
@@ -121,19 +136,24 @@ class _Comparison:
             return False
         if _size(was) != _size(now) or not _same_time(was.mtime_ns, now.mtime_ns):
             return True
-        return (
-            stat.S_ISREG(now.mode) and not self._rootless and self._capability(was) != self._capability(now, above=True)
-        )
+        if self._rootless or not stat.S_ISREG(now.mode):
+            return False
+        return self._below.xattrs(was).get(_CAPABILITY) != self._xattrs_now(now).get(_CAPABILITY)
 
     def _has_other_attributes(self, was: MergedEntry, now: MergedEntry) -> bool:
         """Tell whether attributes differ; what the store could not set, a copy of it has not lost."""
         hidden = self._below.described_xattrs(was)
-        after = self._above.xattrs(now)
+        after = self._xattrs_now(now)
         before = {key: value for key, value in self._below.xattrs(was).items() if key in after or key not in hidden}
         return before != after
 
-    def _capability(self, entry: MergedEntry, *, above: bool = False) -> bytes | None:
-        return (self._above if above else self._below).xattrs(entry).get(_CAPABILITY)
+    def _xattrs_now(self, entry: MergedEntry) -> dict[str, bytes]:
+        try:
+            return self._above.xattrs(entry)
+        except OSError as error:
+            if error.errno not in ABSENT:
+                raise
+            return {}
 
     def _could_not_be_made(self, entry: MergedEntry) -> bool:
         return self._rootless and (stat.S_ISCHR(entry.mode) or stat.S_ISBLK(entry.mode))
