@@ -136,7 +136,7 @@ class _Comparison:
             return False
         if _size(was) != _size(now) or not _same_time(was.mtime_ns, now.mtime_ns):
             return True
-        if self._rootless or not stat.S_ISREG(now.mode):
+        if self._rootless or self._attributes or not stat.S_ISREG(now.mode):
             return False
         return self._below.xattrs(was).get(_CAPABILITY) != self._xattrs_now(now).get(_CAPABILITY)
 
