@@ -10,24 +10,16 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from headway.store.failures import disk_error
-
 BLOCK = 512
 """The unit of ``st_blocks`` (stat(2)), in bytes."""
 
 
 def allocated(path: str | os.PathLike[str]) -> int:
-    """Return the bytes that one file, link or directory itself takes up; 0 where there is none.
-
-    Raises:
-        StoreError: The disk failed.
-    """
+    """Return the bytes that one file, link or directory itself takes up; 0 where there is none."""
     try:
         return os.lstat(path).st_blocks * BLOCK
     except OSError:
         return 0
-    except OSError as error:
-        raise disk_error(error, os.fspath(path)) from error
 
 
 def allocated_below(path: str | os.PathLike[str]) -> int:
