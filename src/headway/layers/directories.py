@@ -54,7 +54,7 @@ class Directories:
                 break
             above, name = os.path.split(path)
             missing.append((path, name))
-            path = above
+            path = above if above != path else path[:0]  # above "/" there is nothing but "/"
         for step, name in reversed(missing):
             descriptor = os.open(name, self._how | os.O_NOFOLLOW, dir_fd=descriptor)
             self._keep((root, step), descriptor)
