@@ -220,7 +220,6 @@ class FileIngest:
                 return
             self._users += 1
             self._is_promised = True
-            self._growing = {}
         try:
             with disk_errors(self._directory):
                 self._sync()
@@ -228,7 +227,8 @@ class FileIngest:
             self._release()
 
     def _sync(self) -> None:
-        recorded = self._unsynced
+        with self._lock:  # at once: what is counted as synced does not grow while it is
+            recorded, self._growing = self._unsynced, {}
         os.fdatasync(self._data)
         os.fdatasync(self._journal)
         if not self._named:
