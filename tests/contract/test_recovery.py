@@ -148,6 +148,14 @@ def test_what_has_the_place_of_an_unfinished_blob_or_of_one_of_its_files_is_remo
     assert os.listdir(elsewhere) == (["moved"] if name != "journal.new" else [])
 
 
+def test_a_lost_image_whose_chain_leads_back_to_itself_keeps_no_start_waiting(store: Store) -> None:
+    image = store.pull("lost", "base", "top")
+    store.database.execute("UPDATE chains SET parent = chain_id WHERE parent IS NOT NULL")
+    store.root.blob(image).unlink()
+
+    assert [lost.image_id for lost in store.recover().lost_images] == [image]
+
+
 def test_a_lost_tree_takes_the_chains_and_images_that_need_it_along_and_leaves_the_other_layers(store: Store) -> None:
     lost, kept = store.pull("lost", "base", "top"), store.pull("kept", "other")
     shutil.rmtree(store.root.trees / tree_directory(diff_id("base")))

@@ -8,6 +8,7 @@ import msgspec
 
 from headway.errors import InvalidDigestError
 from headway.oci.digest import ChainID, DiffID, Digest
+from headway.oci.image_config import MAX_LAYERS
 from headway.records import LayerReport
 from headway.store.database import Database
 from headway.store.database_failures import reads_a_row
@@ -49,9 +50,9 @@ def stacks(database: Database) -> Callable[[str | None], list[tuple[ChainID, Dif
     chains = {chain_id: (parent, diff_id) for chain_id, parent, diff_id in rows}
 
     def stack(top: str | None) -> list[tuple[ChainID, DiffID]]:
-        found = []
+        found: list[tuple[ChainID, DiffID]] = []
         chain_id = top
-        while chain_id is not None and chain_id in chains:
+        while chain_id is not None and chain_id in chains and len(found) < MAX_LAYERS:  # one may lead back to itself
             parent, diff_id = chains[chain_id]
             found.append((ChainID(Digest(chain_id)), DiffID(Digest(diff_id))))
             chain_id = parent
