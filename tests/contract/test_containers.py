@@ -287,7 +287,6 @@ from pathlib import Path
 from headway.composition.writing import writing
 from headway.service.containers import Containers
 from headway.settings import Settings
-from tests.fakes.engine import answer_to, serving
 
 def at(step):
     if step == sys.argv[3]:

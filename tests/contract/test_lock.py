@@ -120,7 +120,6 @@ def test_who_cannot_record_that_it_writes_does_not_keep_the_lock(tmp_path: Path)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 def test_a_file_system_that_tells_late_what_it_could_not_write_fails_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +136,7 @@ def test_a_file_system_that_tells_late_what_it_could_not_write_fails_nobody(
     assert holder(tmp_path / "lock") is None
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 def test_a_read_only_file_system_is_named_in_words(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
 
