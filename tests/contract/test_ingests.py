@@ -405,7 +405,7 @@ def test_short_writes_are_completed(root: DataRoot) -> None:
     ("place", "room"),
     [
         *((2, room) for room in (0, 1, 999, 1000, 1001, 1008, 1015)),
-        # A record that grows can be cut short where a page of the journal ends: every fourth byte, of the CRC at most.
+        # A record that grows has its room already: no disk cuts it short within what changes.
         *((1, room) for room in (0, 1, 999, 1000, 1001, 1008)),
     ],
 )
