@@ -91,6 +91,24 @@ def test_a_pull_of_more_layers_than_a_terminal_has_lines_shows_those_under_way(
     assert all(layer.short in left for layer in layers)
 
 
+def test_what_there_is_no_room_for_is_counted_where_a_layer_takes_several_lines(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "10")
+    layers = [Digest.of(b"%d" % number) for number in range(3)]
+    view = LiveView(terminal.stream)
+    view.report(PullStarted("edge:1", LAYER, "linux/arm64", tuple((layer, 10**9) for layer in layers)))
+    for layer in layers:
+        view.report(LayerProgress(layer, Phase.UNPACKING, held=10**9, size=10**9, kept=123_456_789, unpacked=987_654))
+    time.sleep(0.3)
+    drawn = terminal.shown()
+    view.close()
+
+    assert re.search(r"  and 1 more layer\b", drawn)
+    assert "..." not in drawn
+
+
 def test_a_push_draws_where_it_goes_and_its_layers(terminal: Terminal) -> None:
     diff_id = DiffID(LAYER)
     view = LivePush(terminal.stream)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headway.cli.terminal import drawing, one_line
-from headway.cli.units import size
+from headway.cli.units import counted, size
 
 
 class Row(NamedTuple):
@@ -69,7 +69,7 @@ class Screen:
         # Of what is too tall, rich would leave out the end: layers under way, and what is waited for.
         shown = self._fitting(rows, self._console.height - self._lines(*titles, *below)) if self._is_open else rows
         if len(shown) < len(rows):
-            below.insert(0, Text(f"  and {len(rows) - len(shown)} more layers"))
+            below.insert(0, Text(f"  and {counted(len(rows) - len(shown), 'more layer')}"))
         return Group(*titles, _table(shown), *below)
 
     def _fitting(self, rows: Sequence[Row], room: int) -> Sequence[Row]:
