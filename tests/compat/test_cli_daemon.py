@@ -8,12 +8,14 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from headway.client.daemon import PING_SECONDS
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import Daemon, daemon
@@ -120,18 +122,28 @@ def test_dockers_own_address_is_passed_over_aloud_where_nobody_of_headway_answer
     assert "DOCKER_HOST (unix:///nope.sock) is not Headway, and is not used; set HEADWAY_HOST" in done.stderr
 
 
-def test_a_docker_that_hangs_holds_up_no_command() -> None:
-    with tempfile.TemporaryDirectory(prefix="hw") as place, socket.socket(socket.AF_UNIX) as hung:
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+def test_a_docker_that_hangs_holds_up_no_command(kind: str) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="hw") as place,
+        socket.socket(socket.AF_UNIX) as hung,
+        socket.socket() as tcp,
+    ):
         hung.bind(f"{place}/docker.sock")
+        tcp.bind(("127.0.0.1", 0))
         hung.listen()
-        environment = {"DOCKER_HOST": f"unix://{place}/docker.sock", "XDG_DATA_HOME": "/nonexistent"}
+        tcp.listen()
+        host = {"unix": f"unix://{place}/docker.sock", "tcp": f"tcp://127.0.0.1:{tcp.getsockname()[1]}"}[kind]
+        environment = {"DOCKER_HOST": host, "XDG_DATA_HOME": "/nonexistent"}
         Path(place).chmod(0o755)
         Path(place, "docker.sock").chmod(0o666)
 
+        began = time.monotonic()
         done = Cli(Path(), names_root=False, environment=environment, uid=65534)("images", "-q")
 
     assert (done.returncode, done.stdout) == (0, "")
     assert "is not Headway, and is not used; set HEADWAY_HOST" in done.stderr
+    assert time.monotonic() - began < 2 * PING_SECONDS  # and is not asked a second time whether it speaks TLS
 
 
 def test_nobody_at_a_named_address_is_said(both: Both) -> None:

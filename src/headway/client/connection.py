@@ -34,7 +34,8 @@ class Connection(http.client.HTTPConnection):
     Args:
         address: Where it listens.
         certificates: A directory with ``ca.pem``, ``cert.pem`` and ``key.pem``; None for no TLS.
-        seconds: How long it may be silent; None for ever: a pull may be so for as long as its link is.
+        seconds: How long it may be silent, and take to connect; None for ever once it is connected: a pull may be
+            silent for as long as its link is.
     """
 
     def __init__(self, address: Address, certificates: Path | None = None, *, seconds: float | None = None) -> None:
@@ -42,6 +43,7 @@ class Connection(http.client.HTTPConnection):
         self._address = address
         self._certificates = certificates
         self._seconds = seconds
+        self._connect_seconds = _CONNECT_SECONDS if seconds is None else seconds
 
     def connect(self) -> None:
         """Connect, with TLS where it is wanted.
@@ -62,14 +64,14 @@ class Connection(http.client.HTTPConnection):
     def _connected(self) -> socket.socket:
         if self._address.kind == "unix":
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.settimeout(_CONNECT_SECONDS)
+            sock.settimeout(self._connect_seconds)
             try:
                 sock.connect(self._address.path)
             except OSError:
                 sock.close()
                 raise
             return sock
-        raw = socket.create_connection((self.host, self.port), _CONNECT_SECONDS)
+        raw = socket.create_connection((self.host, self.port), self._connect_seconds)
         if self._certificates is None:
             return raw
         return _context(self._certificates).wrap_socket(raw, server_hostname=self.host)
@@ -88,7 +90,8 @@ class Connection(http.client.HTTPConnection):
                 self.request(method, target, body, {"User-Agent": wire.USER_AGENT, **headers})
             response = self.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            reason = _TLS if self._should_speak_tls() else f"the connection was lost ({error})"
+            is_silent = isinstance(error, TimeoutError)  # what speaks TLS answers something, or closes
+            reason = _TLS if not is_silent and self._should_speak_tls() else f"the connection was lost ({error})"
             raise NoDaemonError(str(self._address), reason) from None
         if not is_headway(response):
             raise NoDaemonError(str(self._address), "what answers there is not Headway")
