@@ -891,7 +891,11 @@ def test_a_newer_store_names_the_program_that_made_it(headway: Cli, command: lis
 
 @pytest.mark.parametrize(
     "words",
-    [("--data-root", "", "prune", "-af"), ("mount", "image", ""), ("unpack", "image", ""), ("bundle", "image", "")],
+    [
+        ("--data-root", "", "prune", "-af"),
+        *(("mount", "image", ""), ("unpack", "image", ""), ("bundle", "image", "")),
+        ("load", "-i", ""),
+    ],
     ids=" ".join,
 )
 def test_a_path_from_a_variable_that_is_not_set_is_not_where_somebody_stands(

@@ -52,7 +52,7 @@ def _save(parser: argparse.ArgumentParser) -> None:
 
 def _load(parser: argparse.ArgumentParser) -> None:
     """Bring in the images of an archive: docker-archive or OCI layout, compressed or not."""
-    parser.add_argument("-i", "--input", type=Path, metavar="FILE|DIR", help="the archive (default: stdin)")
+    parser.add_argument("-i", "--input", type=some_path, metavar="FILE|DIR", help="the archive (default: stdin)")
     parser.add_argument("--platform", metavar="P", help="which one of images for several (default: this machine's)")
     parser.add_argument("-q", "--quiet", action="store_true", help="do not show which layers come by")
 
