@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -159,19 +160,21 @@ def test_a_link_that_falls_silent_is_left(root: Path) -> None:
     assert 10 < seconds < 25
 
 
-def test_where_a_piece_is_not_answered_in_time_the_next_ones_are_smaller(
+def test_where_a_piece_is_not_answered_in_time_the_next_one_is_half_as_large_until_pieces_are_answered_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(BASE_SECONDS, "piece", 1.0)
     with Registry(faults=[On(SlowResponse(4.0), kind="upload", method="PATCH", nth=1)]) as registry:
         registry.uploads.keeps_pieces = True
-        outcome = push(root, f"{registry.host}/test/slow", at_once=1)
-        pieces = [line for line in registry.requests("upload") if line.method == "PATCH"]
+        outcome = push(root, f"{registry.host}/test/slow", times=1.0, at_once=1)
+        answers = [line.reply.headers for line in registry.requests("upload") if line.method == "PATCH"]
 
     assert outcome.status == 0, outcome.said
     assert outcome.done is not None
     assert outcome.done.receipt.retries == {"no answer in time": 1}
-    assert len(pieces) >= 8  # of at most 1 MiB
+    unanswered, following, *later = [int(headers["Range"].removeprefix("0-")) + 1 for headers in answers]
+    assert following - unanswered // 2 in (0, unanswered)  # anew, or behind it
+    assert max(end - start for start, end in pairwise([following, *later])) > 1.9 * MB
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])

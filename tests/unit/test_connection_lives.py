@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headway.distribution.connection_lives import (
+    ANSWERED_SECONDS,
     FRESH_SECONDS,
     MIN_PIECE_BYTES,
     PIECE_BYTES,
@@ -120,14 +121,38 @@ def test_what_earlier_processes_saw_holds_for_a_week() -> None:
     assert from_the_future.allowance(HOST, "x") == UNPROVED_BYTES
 
 
-def test_a_piece_that_nobody_answers_in_time_makes_the_next_ones_smaller_for_good() -> None:
+def test_a_piece_that_nobody_answers_in_time_makes_the_next_ones_smaller() -> None:
     lives = ConnectionLives()
 
     sizes = []
     for _ in range(7):
         sizes.append(lives.piece(HOST))
         lives.unanswered(HOST, lives.piece(HOST))
-    lives.brought(HOST, 1000 * PIECE_BYTES, size=MIN_PIECE_BYTES, seconds=0.01)
+    lives.brought(HOST, 1000 * PIECE_BYTES, size=MIN_PIECE_BYTES, seconds=ANSWERED_SECONDS + 0.1)
 
     assert sizes == [PIECE_BYTES >> shift for shift in range(6)] + [MIN_PIECE_BYTES]
     assert lives.piece(HOST) == MIN_PIECE_BYTES
+
+
+def test_a_link_that_was_silent_a_few_times_makes_pieces_small_for_no_longer_than_it_takes_to_see_it() -> None:
+    lives, sizes = ConnectionLives(), []
+    for _ in range(5):
+        lives.unanswered(HOST, lives.piece(HOST))
+
+    for _ in range(7):
+        sizes.append(lives.piece(HOST))
+        lives.brought(HOST, 0, size=sizes[-1] // 2, seconds=0.1)  # a layer's rest, which says nothing of larger ones
+        lives.brought(HOST, 0, size=sizes[-1], seconds=0.6)  # a far registry
+
+    assert sizes == [MIN_PIECE_BYTES << shift for shift in range(6)] + [PIECE_BYTES]
+
+
+def test_of_pieces_that_nobody_answered_the_smallest_counts_and_none_that_could_not_be_smaller() -> None:
+    lives = ConnectionLives()
+
+    lives.unanswered(HOST, 100)
+    before = lives.piece(HOST)
+    lives.unanswered(HOST, PIECE_BYTES // 2)
+    lives.unanswered(HOST, PIECE_BYTES)  # another upload's, which began earlier
+
+    assert (before, lives.piece(HOST)) == (PIECE_BYTES, PIECE_BYTES // 4)

@@ -9,7 +9,8 @@ Rule 2: where no life was seen, one upload explores: it stays on its connection.
 Rule 3: where a connection does not even bring one piece over, pieces become smaller.
 Rule 4: what was seen a week ago is explored anew: links change.
 Rule 5: where a piece was not answered in time, they become smaller as well: what takes all of it at once, such as a
-        tunnel's near end, may have it for longer than anybody waits.
+        tunnel's near end, may have it for longer than anybody waits. A link that was silent for a while does the same,
+        so they become larger again where they are answered so soon that twice as much would be in time, too.
 Rule 6: where no life was seen and pieces go quickly, they grow, for each costs the registry a file that it opens and a
         hash that it puts away, 12 ms in all. A piece that is cut is still no more than an eighth of what went before.
 """
@@ -24,6 +25,7 @@ PIECE_BYTES = 2 << 20
 MIN_PIECE_BYTES = 64 << 10
 MAX_PIECE_BYTES = 16 << 20
 PIECE_SECONDS = 0.5  # no piece is made larger than what takes so long
+ANSWERED_SECONDS = 5.0  # what takes no longer takes less than 15 where it is twice as large (`patience.BASE_SECONDS`)
 PROVED_PIECES = 8  # as long as a connection has carried so many pieces of a size, it may carry one
 UNPROVED_BYTES = 2 * PIECE_BYTES
 FRESH_SECONDS = 7 * 86_400.0
@@ -100,6 +102,9 @@ class ConnectionLives:
         proved = self._proved[host] = max(carried, self._proved.get(host, 0))
         quick = int(size / max(seconds, 0.001) * PIECE_SECONDS)
         self._grown[host] = max(PIECE_BYTES, min(proved // PROVED_PIECES, quick, MAX_PIECE_BYTES))
+        most = self._most.get(host, MAX_PIECE_BYTES)
+        if size >= most and seconds <= ANSWERED_SECONDS:
+            self._most[host] = min(2 * most, MAX_PIECE_BYTES)
 
     def cut(self, host: str, carried: int, *, now: float) -> None:
         """Report that a connection was lost in the middle of a piece.
@@ -117,8 +122,9 @@ class ConnectionLives:
         self._lives[host] = self._new[host] = life
 
     def unanswered(self, host: str, size: int) -> None:
-        """Report that a piece of so many bytes was not answered in time."""
-        self._most[host] = max(MIN_PIECE_BYTES, size // 2)
+        """Report that a piece of so many bytes was not answered in time; what is small says nothing of larger ones."""
+        if size > MIN_PIECE_BYTES:
+            self._most[host] = max(MIN_PIECE_BYTES, min(self._most.get(host, MAX_PIECE_BYTES), size // 2))
 
     def take_new(self) -> dict[str, Life]:
         """Return what has changed since the last call, for whoever keeps it."""
