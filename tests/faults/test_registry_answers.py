@@ -271,6 +271,12 @@ def test_a_captive_portal_is_named_whatever_was_asked_for() -> None:
             client.registry.tags(client.endpoint, PATH)
 
 
+def test_a_list_of_tags_is_one_whatever_it_is_called() -> None:
+    listed = Status(200, {"Content-Type": "text/html; charset=utf-8"}, b'{"name": "test/image", "tags": ["1", "2"]}')
+    with world(On(listed)) as (_, client):
+        assert client.registry.tags(client.endpoint, PATH) == ["1", "2"]
+
+
 @pytest.mark.parametrize(
     "data",
     [b"garbage\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n", b"\x16\x03\x01" * 100, b"SSH-2.0-\x1b[31mOpenSSH\r\n" * 2000],

@@ -124,21 +124,21 @@ class RegistryClient:
                 exchange = request.send()
                 if exchange.status != 200:
                     raise request.failure("repository", repository)
-                if media_type_of(exchange) == "text/html":
-                    raise WebPageError(endpoint.host)
+                is_page = media_type_of(exchange) == "text/html"
                 data = exchange.read_up_to(MAX_MANIFEST_BYTES)
                 received += len(data)
                 links = exchange.headers.get_all("Link") or []
-            tags |= dict.fromkeys(_tags(data, endpoint))
+                tags |= dict.fromkeys(_tags(data, endpoint, is_page=is_page))
             target = _next_page(endpoint, target, links)
         return list(tags)
 
 
-def _tags(data: bytes, endpoint: Endpoint) -> list[str]:
+def _tags(data: bytes, endpoint: Endpoint, *, is_page: bool) -> list[str]:
     try:
         found = decode_json(data, _TagList).tags
     except ValueError:
-        raise MisbehavedError(endpoint.host, "sends no list of tags") from None
+        said = "sends no list of tags"
+        raise WebPageError(endpoint.host) if is_page else MisbehavedError(endpoint.host, said) from None
     if not all(map(is_tag, found or [])):
         raise MisbehavedError(endpoint.host, "lists a tag that cannot be one")
     return found or []
