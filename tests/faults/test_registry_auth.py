@@ -12,17 +12,22 @@ from pathlib import Path
 import pytest
 
 from headway.distribution.credentials import Credentials
+from headway.distribution.patience import BASE_SECONDS
 from headway.errors import (
     InvalidSettingError,
     MisbehavedError,
     RefusedError,
+    UnreachableError,
     WebPageError,
 )
+from headway.records import RawManifest
 from headway.registry.credentials import AuthFiles, auth_files
+from headway.registry.pusher import RegistryPusher
 from tests.faults.auth import Auth, Basic, Bearer
 from tests.faults.client import (
     BLOB,
     IMAGE,
+    MANIFEST,
     PATH,
     SECRET,
     SIZE,
@@ -56,6 +61,16 @@ def test_basic_credentials_are_sent_when_they_are_asked_for() -> None:
 def test_a_portal_in_the_place_of_a_token_server_is_named() -> None:
     with world(On(CaptivePortal(), kind="token"), auth=Bearer()) as (_, client), pytest.raises(WebPageError):
         client.manifest()
+
+
+def test_who_may_take_minutes_to_store_something_may_not_take_them_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BASE_SECONDS, "answer", 1.0)
+    manifest = RawManifest(IMAGE.media_types[IMAGE.manifest_digest], IMAGE.blobs[IMAGE.manifest_digest], MANIFEST)
+    with world(On(SlowResponse(3.0), kind="token", nth=1), auth=Bearer()) as (_, client):
+        for _ in range(6):
+            client.sender.record.standing.patience.too_short(client.endpoint.host, "storing")
+        with pytest.raises(UnreachableError, match="no answer in time"):
+            RegistryPusher(client.sender).put_manifest(client.endpoint, PATH, "new", manifest)
 
 
 @pytest.mark.parametrize("auth", [Basic("me", "other"), Bearer(user="me", password="other")])

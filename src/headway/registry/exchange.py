@@ -36,13 +36,8 @@ SOON_SECONDS = 4.0  # for a body that only explains an answer
 DOCUMENT_SECONDS = 60.0
 LEAST_RATE = 16.0  # bytes a second of a document, on average; a link of 300 B/s with ten at once gives twice as much
 LARGE_BYTES = 16_384  # so many do not come in small packets only
+_STAGES: dict[str, Stage] = {"PATCH": "piece", "PUT": "storing"}
 _NOTHING_BEHIND = "nothing came behind the headers: are large packets lost on the way?"
-
-
-def answer_stage(method: str) -> Stage:
-    """Return what an answer to a method is waited for as."""
-    stages: dict[str, Stage] = {"PATCH": "piece", "PUT": "storing"}
-    return stages.get(method, "answer")
 
 
 class Exchange:
@@ -53,6 +48,7 @@ class Exchange:
 
     Attributes:
         address: Who is asked.
+        stage: What the answer is waited for as.
         status: HTTP status; 0 before `send`.
         headers: Response headers; names compare without case.
         received: Bytes that came over the connection for this exchange, headers included (as counted before TLS).
@@ -76,7 +72,7 @@ class Exchange:
         self.address = address
         self._method, self._target, self._headers = method, target, dict(headers)
         self._form, self._body = form, body
-        self._stage = answer_stage(method)
+        self.stage = _STAGES.get(method, "answer")
         self._connection: Connection | None = None
         self._response: Response | None = None
         self._aborted = False
@@ -86,7 +82,7 @@ class Exchange:
         self.status = 0
         self.headers: http.client.HTTPMessage = http.client.HTTPMessage()
         self.received = 0
-        self.limit_seconds = transport.standing.patience.seconds(address.owner, self._stage)
+        self.limit_seconds = transport.standing.patience.seconds(address.owner, self.stage)
         self.connect_seconds: float | None = None
         self.hello_seconds: float | None = None
         self.carried = 0
@@ -155,7 +151,7 @@ class Exchange:
         else:
             connection.request(self._method, target, body=self._form, headers=headers)
             self._response = self._answer(connection)
-        self._transport.standing.patience.took(self.address.owner, self._stage, time.monotonic() - began)
+        self._transport.standing.patience.took(self.address.owner, self.stage, time.monotonic() - began)
         self.status, self.headers = self._response.status, self._response.headers
         if connection.proxy is not None:
             require_through(connection.proxy, self.address, self._response)
@@ -181,7 +177,7 @@ class Exchange:
             return response
         except TimeoutError:
             if transmission.is_acknowledged:  # else it is the link that is silent
-                self._transport.standing.patience.too_short(self.address.owner, self._stage)
+                self._transport.standing.patience.too_short(self.address.owner, self.stage)
             raise
         connection.limit(self.limit_seconds)
         response = self._answer(connection)
@@ -203,7 +199,7 @@ class Exchange:
         except SlowHeadError:
             raise  # it was not silent: no packets are lost, and no longer wait would help
         except TimeoutError:
-            self._transport.standing.patience.too_short(self.address.owner, self._stage)
+            self._transport.standing.patience.too_short(self.address.owner, self.stage)
             self._transport.standing.black_hole.swallowed(self.address.owner)
             raise
 

@@ -20,7 +20,7 @@ from headway.registry.address import Address
 from headway.registry.answers import MAX_REDIRECTS, redirected_to
 from headway.registry.auth import Authorizer
 from headway.registry.credentials import CredentialSource
-from headway.registry.exchange import Exchange, answer_stage
+from headway.registry.exchange import Exchange
 from headway.registry.failures import failure
 from headway.registry.http import HttpClient
 from headway.registry.plain_http import (
@@ -111,7 +111,7 @@ class Request:
         self._what: What = "blob" if "/blobs/" in target or endpoint.blob_path else "manifest"
         self._connect_seconds = self._hello_seconds = MIRROR_SECONDS if endpoint.mirror else None
         self.received = 0
-        self.limit_seconds = sender.record.standing.patience.seconds(endpoint.host, answer_stage(method))
+        self.limit_seconds = sender.record.standing.patience.seconds(endpoint.host, "answer")
 
     def __enter__(self) -> Request:
         return self
@@ -225,8 +225,9 @@ class Request:
             if self._aborted:
                 exchange.abort()
             self._exchange = exchange
-        first_byte = MIRROR_SECONDS if self._endpoint.mirror else self.limit_seconds
-        exchange.limit_seconds = min(self.limit_seconds, first_byte)
+        if exchange.stage == "answer":  # what is sent up has its own time, the token for it has not
+            first_byte = MIRROR_SECONDS if self._endpoint.mirror else self.limit_seconds
+            exchange.limit_seconds = min(self.limit_seconds, first_byte)
         # A proxy is silent for as long as it takes to reach what is behind it: that is no port that drops everything.
         if self._endpoint.mirror or (self._connect_seconds is not None and exchange.is_direct):
             exchange.connect_seconds = self._connect_seconds
