@@ -31,6 +31,7 @@ from headway.errors import (
 from headway.interfaces.garbage import Lease, Leases
 from headway.layers.file_access import RootfsAccess
 from headway.oci.digest import DiffID, Digest, ImageID
+from headway.oci.manifest import MAX_MANIFEST_BYTES
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import LayerBlob
@@ -494,27 +495,15 @@ def test_an_index_goes_along_where_everything_in_it_is_there(house: House) -> No
 
 
 def test_an_index_within_an_index_goes_along_behind_what_it_lists(house: House) -> None:
-    kind = "application/vnd.oci.image.index.v1+json"
     inner = images.image(LAYERS, index=True, platforms=("linux/amd64",))
-    entry = {
-        "mediaType": kind,
-        "digest": inner.manifest_digest,
-        "size": len(inner.blobs[inner.manifest_digest]),
-    }
-    data = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": [entry]}).encode()
-    outer = dataclasses.replace(
-        inner,
-        blobs={**inner.blobs, images.digest_of(data): data},
-        media_types={**inner.media_types, images.digest_of(data): kind},
-        manifest_digest=images.digest_of(data),
-    )
+    outer = _index_of(inner)
     registry = SimulatedRegistry([outer])
     house.pull(registry)
 
     done = house.push(SimulatedPusher(registry), SIBLING)
 
     assert (done.digest, done.came_as) == (outer.manifest_digest, None)
-    assert registry.content("other/image", "1") == data
+    assert registry.content("other/image", "1") == outer.blobs[outer.manifest_digest]
     assert registry.content("other/image", inner.manifest_digest) == inner.blobs[inner.manifest_digest]
 
 
@@ -527,6 +516,29 @@ def test_what_buildkit_puts_beside_an_image_is_called_by_its_name(house: House) 
 
     [said] = [event.text for event in house.events if isinstance(event, Notice)]
     assert said.endswith("lists an attestation, which is neither here nor at the registry")
+
+
+def test_what_an_index_lists_is_read_once_however_often_it_does_and_only_what_may_be_a_document(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, read, reading = bytes(MAX_MANIFEST_BYTES + 1), list[Digest](), FileBlobStore.read
+
+    def noted(self: FileBlobStore, digest: Digest) -> bytes:
+        read.append(digest)
+        return reading(self, digest)
+
+    inner = _index_of(images.image(LAYERS, index=True, platforms=("linux/amd64",)), times=30)
+    outer = _index_of(inner, times=30, beside=images.digest_of(large))
+    house.stores.blobs.put(Digest.parse(images.digest_of(large)), large)
+    registry = SimulatedRegistry([outer, images.image(tag="other")])
+    for tag in ("latest", "other"):
+        house.pull(registry, SOURCE.with_tag(tag))
+    monkeypatch.setattr(FileBlobStore, "read", noted)
+
+    house.push_at_once(SimulatedPusher(registry), [SIBLING], [SOURCE.with_tag("other")])
+
+    assert read.count(Digest.parse(inner.manifest_digest)) == 1
+    assert Digest.parse(images.digest_of(large)) not in read
 
 
 def test_without_the_other_platforms_only_the_manifest_goes(house: House) -> None:
@@ -560,6 +572,21 @@ def test_an_index_stays_here_where_another_platform_changes_and_the_push_says_so
         "only the manifest of linux/amd64 is pushed: the index that it came with lists another for linux/arm64, "
         "of which layers had to be packed anew"
     ]
+
+
+def _index_of(image: images.Image, *, times: int = 1, beside: str = "") -> images.Image:
+    """Return an image with an index over its index, that lists it so many times, and maybe something else."""
+    kind = "application/vnd.oci.image.index.v1+json"
+    inner = {"mediaType": kind, "digest": image.manifest_digest, "size": len(image.blobs[image.manifest_digest])}
+    other = [{"mediaType": kind, "digest": beside, "size": 1}] if beside else []
+    data = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": times * [inner] + other}).encode()
+    digest = images.digest_of(data)
+    return dataclasses.replace(
+        image,
+        blobs={**image.blobs, digest: data},
+        media_types={**image.media_types, digest: kind},
+        manifest_digest=digest,
+    )
 
 
 def _indexed(*parts: images.Image) -> images.Image:

@@ -11,7 +11,7 @@ from itertools import chain, islice
 from headway.errors import HeadwayError
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest, chain_ids
-from headway.oci.manifest import Index, Manifest, parse_manifest
+from headway.oci.manifest import MAX_MANIFEST_BYTES, Index, Manifest, parse_manifest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import ImageRecord, RawManifest
@@ -156,12 +156,16 @@ class PushDocuments:
                 return _raw(document)
         return None
 
-    def _lists(self, index: Index, manifest: Digest, depth: int = 0) -> bool:
+    def _lists(self, index: Index, manifest: Digest) -> bool:
         """Tell whether an index lists a manifest, itself or by an index in it that is here."""
-        if any(entry.digest == manifest for entry in index.manifests):
-            return True
-        inner = (self._document(entry.digest) for entry in index.manifests) if depth < NESTED_INDEXES else ()
-        return any(isinstance(each, Index) and self._lists(each, manifest, depth + 1) for each in inner)
+        seen, indexes = set[Digest](), [index]
+        for _ in range(NESTED_INDEXES):
+            listed = {entry.digest for each in indexes for entry in each.manifests} - seen  # one may list another often
+            if manifest in listed:
+                return True
+            seen |= listed
+            indexes = [document for document in map(self._document, listed) if isinstance(document, Index)]
+        return False
 
     def index(self, digest: Digest) -> RawManifest | None:
         """Return an index that is here."""
@@ -194,8 +198,11 @@ class PushDocuments:
         return self._lookup.for_platform(record.image_id, platform)
 
     def _document(self, digest: Digest) -> Manifest | Index | None:
+        blobs = self._stores.blobs
         try:
-            return parse_manifest(self._stores.blobs.read(digest), "")
+            if (blobs.size(digest) or 0) > MAX_MANIFEST_BYTES:  # an index may list any blob that is here
+                return None
+            return parse_manifest(blobs.read(digest), "")
         except HeadwayError:
             return None
 
