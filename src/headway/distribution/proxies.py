@@ -102,7 +102,7 @@ class ProxyRules(msgspec.Struct, frozen=True):
         try:
             return Proxy.parse(url)
         except InvalidSettingError as error:
-            raise InvalidSettingError(f"{scheme}_proxy: {error}", file=f"{scheme}_proxy") from None
+            raise InvalidSettingError(f"{scheme}_proxy: {error}", file=f"{scheme}_proxy or all_proxy") from None
 
     def is_direct(self, host: str, port: int) -> bool:
         """Tell whether a host is reached without a proxy whatever the proxy is."""
