@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from headway.composition.host_platform import host_platform
 from tests.fakes.images import File, Image, image
 
 LAYER_BYTES = 28_000_000
@@ -24,7 +25,7 @@ def build_image() -> tuple[Image, dict[str, str]]:
     program = {"usr/bin/python3": File(interpreter.read_bytes(), 0o755), "app/hello.py": File(b"print('hello')\n")}
     layers = [program, modules, tests or _files(stdlib / "encodings", "srv", lambda path: path.is_file())]
     expected = {name: hashlib.sha256(file.content).hexdigest() for layer in layers for name, file in layer.items()}
-    return image(layers=layers, tag="3"), expected
+    return image(layers=layers, tag="3", platforms=[str(host_platform())]), expected
 
 
 def _files(root: Path, prefix: str, wanted: object) -> dict[str, File]:

@@ -113,6 +113,12 @@ def test_a_machine_is_named_as_go_names_it(machine: str, expected: str) -> None:
     assert str(platform) == expected
 
 
+def test_programs_of_32_bits_on_a_kernel_of_64_want_images_of_32() -> None:
+    assert str(Platform.of_machine("aarch64", bits=32)) == "linux/arm/v7"
+    assert str(Platform.of_machine("x86_64", bits=32)) == "linux/386"
+    assert str(Platform.of_machine("armv7l", bits=32)) == "linux/arm/v7"
+
+
 @given(platforms)
 def test_a_printed_platform_reads_as_its_normal_form(platform: Platform) -> None:
     assert Platform.parse(str(platform)) == platform.normal()

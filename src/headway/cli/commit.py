@@ -6,7 +6,8 @@ from argparse import Namespace
 
 from headway.cli.failures import DONE
 from headway.cli.remote import holding_daemon
-from headway.cli.session import say, settings_of, this_platform
+from headway.cli.session import say, settings_of
+from headway.composition.host_platform import host_platform
 from headway.composition.unpacking import apply_apart
 from headway.composition.writing import writing
 from headway.layers.file_access import RootfsAccess
@@ -27,5 +28,5 @@ def commit(options: Namespace) -> int:
         print(daemon.commit(request))
         return DONE
     with writing(settings, say) as stores:
-        print(Committer(stores, apply_apart, RootfsAccess(), this_platform()).commit(request))
+        print(Committer(stores, apply_apart, RootfsAccess(), host_platform()).commit(request))
     return DONE

@@ -14,8 +14,9 @@ import msgspec
 
 from headway.cli.failures import DONE
 from headway.cli.remote import holding_daemon
-from headway.cli.session import platform_of, say, settings_of, this_platform
+from headway.cli.session import platform_of, say, settings_of
 from headway.cli.units import size
+from headway.composition.host_platform import host_platform
 from headway.composition.writing import writing
 from headway.errors import RequestError
 from headway.service.importing import STDIN, ImportRequest
@@ -32,7 +33,7 @@ def import_(options: Namespace) -> int:
     if source == STDIN and sys.stdin.isatty():
         raise RequestError("requested import from stdin, but stdin is a terminal")
     request = ImportRequest(
-        platform=platform_of(options) or this_platform(),
+        platform=platform_of(options) or host_platform(),
         repository=options.name or "",
         message=options.message,
         changes=options.change,

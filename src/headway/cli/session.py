@@ -8,6 +8,7 @@ import sys
 from argparse import Namespace
 
 from headway.cli.terminal import one_line
+from headway.composition.host_platform import host_platform
 from headway.errors import InvalidReferenceError
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
@@ -78,18 +79,13 @@ def reference_of(name: str) -> Reference:
         raise InvalidReferenceError(f"{error}: {scheme + mark + rest!r}{hint}") from None
 
 
-def this_platform() -> Platform:
-    """Return what images are for that run on this machine."""
-    return Platform.of_machine(os.uname().machine)
-
-
 def platform_of(options: Namespace) -> Platform | None:
     """Return what ``--platform`` says, the rest being this machine's; None where it says nothing.
 
     Raises:
         InvalidPlatformError: It is none.
     """
-    return Platform.parse(options.platform, this_platform()) if options.platform else None
+    return Platform.parse(options.platform, host_platform()) if options.platform else None
 
 
 def is_confirmed() -> bool:

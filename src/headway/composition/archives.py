@@ -6,6 +6,7 @@ import hashlib
 import os
 from functools import partial
 
+from headway.composition.host_platform import host_platform
 from headway.composition.windows import shared_windows
 from headway.interfaces.files import TarSource
 from headway.layers.archive_writer import write_archive
@@ -14,7 +15,6 @@ from headway.layers.layer_tars import StoredLayerTars
 from headway.layers.windows import Windows
 from headway.layers.workers import Workers, is_worth_it
 from headway.oci.digest import DiffID, Digest
-from headway.oci.platform import Platform
 from headway.service.archived_layers import Taker
 from headway.service.loading import Loader
 from headway.service.saving import Saver
@@ -41,7 +41,7 @@ def loader(settings: Settings, stores: Stores) -> Loader:
         retain=settings.retain_layer_blobs,
         at_once=min(len(os.sched_getaffinity(0)), MOST),
     )
-    return Loader(stores, taker, Platform.of_machine(os.uname().machine))
+    return Loader(stores, taker, host_platform())
 
 
 def _diff_id(windows: Windows, source: TarSource) -> DiffID:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from headway.composition.host_platform import host_platform
 from headway.distribution.endpoints import InsecureRegistries
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
@@ -22,7 +21,7 @@ def pull_request(settings: Settings, reference: Reference, platform: str | None 
     Raises:
         InvalidPlatformError: It is none.
     """
-    host = Platform.of_machine(os.uname().machine)
+    host = host_platform()
     return PullRequest(
         reference=reference,
         platform=Platform.parse(platform, host) if platform else host,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 from headway.composition.archives import loader, saver
+from headway.composition.host_platform import host_platform
 from headway.composition.network import credential_source, http_client
 from headway.composition.pulls import pulling
 from headway.composition.pushes import pushing
 from headway.composition.unpacking import apply_apart
 from headway.distribution.endpoints import InsecureRegistries
 from headway.layers.file_access import RootfsAccess
-from headway.oci.platform import Platform
 from headway.registry.logins import verify
 from headway.registry.request import Sender
 from headway.registry.search import SearchClient
@@ -56,7 +55,7 @@ async def image_service(
             verify=partial(verify, http),
             mirrors_of=lambda domain: now().mirrors_of(domain),
             insecure=lambda: InsecureRegistries(now().insecure_registries),
-            host_platform=Platform.of_machine(os.uname().machine),
+            host_platform=host_platform(),
         ),
         trust_key=load_or_make(root.path / "key.json"),
         applier=apply_apart,

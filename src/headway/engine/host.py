@@ -8,7 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+from headway.composition.host_platform import host_platform
+from headway.oci.platform import Platform
+
 _UNKNOWN = "unknown"
 
 
@@ -21,7 +23,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
         system: Name of its distribution, for a person.
         system_version: Version of that.
         machine: As ``uname -m`` says.
-        architecture: As images say.
+        platform: What images are for that run on it.
         processors: Those this process may use.
         memory: Bytes.
     """
@@ -31,7 +33,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     system: str
     system_version: str
     machine: str
-    architecture: str
+    platform: Platform
     processors: int
     memory: int
 
@@ -49,7 +51,7 @@ def this_host() -> Host:
         system=release.get("PRETTY_NAME", _UNKNOWN),
         system_version=release.get("VERSION_ID", ""),
         machine=system.machine,
-        architecture=_ARCHITECTURES.get(system.machine, system.machine),
+        platform=host_platform(),
         processors=len(os.sched_getaffinity(0)),
         memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
     )

@@ -23,7 +23,6 @@ from headway.engine.routes.system import SystemRoutes
 from headway.engine.routes.usage import UsageRoutes
 from headway.engine.routing import Route
 from headway.interfaces.container_files import FileAccess
-from headway.oci.platform import Platform
 from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
 from headway.service.container_prune import ContainerPruner
@@ -55,26 +54,25 @@ def all_routes(
         settings: Returns those in force.
         labels: Returns what ``/info`` shows as the daemon's labels.
     """
-    platform = Platform.of_machine(host.machine)
     containers = Containers(stores)
     listing = ContainerListing(stores)
     files = ContainerFiles(stores, access)
 
-    from_registry = PullRoutes(service, platform, pulls)
+    from_registry = PullRoutes(service, host.platform, pulls)
     return [
         *HeadwayRoutes(service, stores, settings()).routes(),
-        *HeadwayPullRoutes(service, pulls, platform).routes(),
+        *HeadwayPullRoutes(service, pulls, host.platform).routes(),
         *HeadwayQuestionRoutes(service, stores, settings()).routes(),
         *SystemRoutes(service, containers, stores.events, host, settings, labels).routes(),
         *EventRoutes(stores.events).routes(),
         *ImageRoutes(service).routes(),
         *SavedRoutes(service).routes(),
         *from_registry.routes(),
-        *PushRoutes(service, platform).routes(),
-        *ImportRoutes(service, platform, from_registry.create).routes(),
+        *PushRoutes(service, host.platform).routes(),
+        *ImportRoutes(service, host.platform, from_registry.create).routes(),
         *CommitRoutes(service).routes(),
         *AuthRoutes(service).routes(),
-        *ContainerRoutes(service, containers, listing, files, ContainerPruner(stores), platform).routes(),
+        *ContainerRoutes(service, containers, listing, files, ContainerPruner(stores), host.platform).routes(),
         *ArchiveRoutes(containers, files).routes(),
         *UsageRoutes(service, listing).routes(),
         *elsewhere.routes(containers, stores.events),

@@ -68,6 +68,9 @@ _MACHINES: Final[dict[str, tuple[str, str]]] = {
     "mips64el": ("mips64le", ""),
 }
 
+# What programs of 32 bits have for a machine whose kernel has 64, as containerd's platforms package says.
+_NARROW: Final[dict[str, tuple[str, str]]] = {"aarch64": ("arm", "v7"), "x86_64": ("386", "")}
+
 
 class Platform(msgspec.Struct, frozen=True):
     """An operating system on an architecture, as a document or a user named it.
@@ -106,12 +109,16 @@ class Platform(msgspec.Struct, frozen=True):
         return cls(match[1], rest[0], rest[1] if rest[1:] else "", os_version=match[2] or "").normal()
 
     @classmethod
-    def of_machine(cls, machine: str) -> Platform:
-        """Return the Linux platform of a machine by what its `uname -m` says; unknown names pass through.
+    def of_machine(cls, machine: str, *, bits: int = 64) -> Platform:
+        """Return the Linux platform of a machine; unknown names pass through.
 
-        `uname` does not tell which level of amd64 the processor reaches, so no level is assumed.
+        Args:
+            machine: What its `uname -m` says. That does not tell which level of amd64 the processor reaches, so no
+                level is assumed.
+            bits: Of its programs: 32 where the kernel has 64 and they have not, as on many a Raspberry Pi.
         """
-        architecture, variant = _MACHINES.get(machine.lower(), (machine, ""))
+        known = _NARROW | _MACHINES if bits == 32 else _MACHINES
+        architecture, variant = known.get(machine.lower(), (machine, ""))
         return cls("linux", architecture, variant).normal()
 
     def normal(self) -> Platform:

@@ -76,7 +76,7 @@ class SystemRoutes:
         host = self._host
         shared = {
             "Os": "linux",
-            "Arch": host.architecture,
+            "Arch": host.platform.architecture,
             "KernelVersion": host.kernel,
             "GoVersion": "",
             "GitCommit": "",
