@@ -4,9 +4,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+TOOLS := .venv/.tools
 
 # $(call as-root,why): end there, and say so, where nobody is root.
 as-root = [ "$$(id -u)" -eq 0 ] || { echo '$(1): run it as root (sudo make $@)'; exit 1; }
+
+# A Python of 32 bits on a kernel of 64 asks for the wrong wheels, unless uname says what Python is.
+sync = $$($(BIN)/python -c 'import sys; print("" if sys.maxsize >> 32 else "setarch linux32")') \
+	env VIRTUAL_ENV= UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/uv sync --quiet --locked --inexact
 
 .PHONY: help install demo test check fix bench bench-floor bench-outbound bench-badlink prove seed-tour clean
 
@@ -25,49 +30,54 @@ help:
 
 install: $(READY)
 
+# What Headway runs on, which is there for more kinds of machines than what tests and benchmarks want besides.
 $(READY): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Headway needs Python 3.11 or newer: apt install python3 python3-venv (or make PYTHON=/path/to/python3.11)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing: apt install python3-venv"; exit 1; }
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install -qq --disable-pip-version-check uv
-	@VIRTUAL_ENV= UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/uv sync --quiet --locked --inexact
+	@$(sync) --no-dev
+	@touch $@
+
+$(TOOLS): $(READY)
+	@$(sync)
 	@touch $@
 
 demo: $(READY)
 	@$(BIN)/python -m demo
 
-test: $(READY)
+test: $(TOOLS)
 	@$(call as-root,the tests mount file systems and give files away)
 	@tests/peers
 	$(BIN)/python -m pytest -q
 
-check: $(READY)
+check: $(TOOLS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fix: $(READY)
+fix: $(TOOLS)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)
+bench: $(TOOLS)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(IMAGES),--images "$(IMAGES)")
 
-bench-floor: $(READY)
+bench-floor: $(TOOLS)
 	@$(BIN)/python -m bench.floor
 
-bench-outbound: $(READY)
+bench-outbound: $(TOOLS)
 	@$(BIN)/python -m bench.outbound $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only "$(ONLY)")
 
-bench-badlink: $(READY)
+bench-badlink: $(TOOLS)
 	@$(BIN)/python -m bench.badlink
 
-prove: $(READY)
+prove: $(TOOLS)
 	@tests/peers prove
 	@$(BIN)/python -m tests.prove $(ONLY)
 
-seed-tour: $(READY)
+seed-tour: $(TOOLS)
 	@$(call as-root,the tour runs a daemon that mounts)
 	@tests/peers prove
 	@$(BIN)/python -m demo.seed_tour

@@ -7,13 +7,16 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from headway.errors import StoreCorruptError, StoreError
 from headway.interfaces.trust import TrustKey
+from headway.store.new_key import made
 from headway.store.trust_key import load_or_make
 from tests.contract.trust_key_contract import TrustKeyContract
 from tests.fakes.trust import KnownTrustKey
@@ -71,6 +74,31 @@ def test_where_no_child_can_be_started_a_key_is_made_all_the_same(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
 
     assert load_or_make(tmp_path / "key.json").key_id == load_or_make(tmp_path / "key.json").key_id
+
+
+def test_where_python_has_no_cryptography_openssl_makes_the_key() -> None:
+    with without_cryptography():
+        numbers = made()
+
+    public = ec.derive_private_key(numbers.d, ec.SECP256R1()).public_key().public_numbers()
+    assert (public.x, public.y) == (numbers.x, numbers.y)
+
+
+def test_where_nothing_makes_keys_both_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+
+    with without_cryptography(), pytest.raises(StoreError, match=r"no cryptography here, and openssl fails: .*openssl"):
+        load_or_make(tmp_path / "key.json")
+
+    assert os.listdir(tmp_path) == []
+
+
+@contextmanager
+def without_cryptography() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric", None)
+        yield
 
 
 KNOWN = KnownTrustKey().private_jwk()

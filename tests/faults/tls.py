@@ -8,10 +8,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -34,6 +30,11 @@ class Certificate:
 
 def make_certificate_for_another_time(directory: Path, *, name: str, days_from_now: float) -> Certificate:
     """Make one for `name` that is good for two days, from a moment in the past or to come."""
+    # Here, for `make demo` needs none of it.
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Headway test at another time")])
     begins = datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(days=days_from_now)
