@@ -9,6 +9,7 @@ Rule 4: where readers differ, this one does what Docker, containerd and podman d
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
@@ -22,7 +23,18 @@ from headway.layers.tar_pax import NANOSECONDS
 
 _EXTENSIONS = frozenset((b"x", b"g", b"L", b"K"))
 _ZEROS = bytes(BLOCK)
-_TIME_LIMIT = NANOSECONDS << 62
+
+
+def _time_limit() -> int:
+    """Return the first moment that no file here can be given, in nanoseconds: in 2038, where time_t has 32 bits."""
+    try:
+        time.gmtime(1 << 31)
+    except OverflowError:
+        return NANOSECONDS << 31
+    return NANOSECONDS << 62
+
+
+_TIME_LIMIT = _time_limit()
 
 
 class TarReader:

@@ -54,7 +54,7 @@ def _moment(text: str, now: int) -> int:
     if match := _DATE.fullmatch(text):
         try:
             moment = datetime.fromisoformat(match[1] + (match[3] or ""))
-            return round(moment.astimezone().timestamp()) * SECOND + _nano(match[2])
+            return round(moment.timestamp()) * SECOND + _nano(match[2])
         except (ValueError, OverflowError):
             pass
     raise InvalidTimeError(f"invalid time {text!r}: write Unix seconds, 2026-01-02T03:04:05Z, or how long ago: 1h30m")
