@@ -36,7 +36,7 @@ $(READY): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing: apt install python3-venv"; exit 1; }
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install -qq --disable-pip-version-check uv
-	@$(sync) --no-dev
+	@$(sync) --no-dev || { echo "If msgspec was being built, which has no wheel for this machine: apt install gcc python3-dev"; exit 1; }
 	@touch $@
 
 $(TOOLS): $(READY)
