@@ -16,6 +16,7 @@ from pathlib import Path
 from headway.layers.heaps import trim_heaps
 
 _MADV_DONTNEED = 4
+_PROC = Path("/proc/self")
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ (\d+)")
 _READ_ONLY = ("r-xp", "r--p")
 
@@ -29,22 +30,30 @@ def give_back() -> None:
     trim_heaps()
     try:
         madvise = ctypes.CDLL(None).madvise
-        mappings = Path("/proc/self/smaps").read_text("utf-8", "surrogateescape").splitlines()
+        smaps, maps = (_PROC.joinpath(name).read_text("utf-8", "surrogateescape") for name in ("smaps", "maps"))
     except (OSError, AttributeError):  # another C library, or no /proc
         return
-    for begin, end in unwritten(mappings):
+    for begin, end in unwritten(smaps.splitlines(), maps.splitlines()):
         madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_DONTNEED)
 
 
-def unwritten(smaps: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Return where read-only parts of files are mapped that are as in the file, by the lines of ``/proc/PID/smaps``.
+def unwritten(smaps: Iterable[str], maps: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Return where read-only parts of files are mapped that are as in the file.
 
     A part that the linker has written to (relocations) counts anonymous pages, and would lose them.
+    What the two do not both know is left: qemu, which runs the programs of one machine on another, translates the
+    addresses in ``maps`` alone.
+
+    Args:
+        smaps: Lines of ``/proc/PID/smaps``.
+        maps: Lines of ``/proc/PID/maps``.
     """
+    known = {line.split(" ", 1)[0] for line in maps}
     mapped: tuple[int, int] | None = None
     for line in smaps:
         if found := _MAPPING.match(line):
             begin, end, mode, inode = found.groups()
-            mapped = (int(begin, 16), int(end, 16)) if mode in _READ_ONLY and inode != "0" else None
+            is_meant = mode in _READ_ONLY and inode != "0" and f"{begin}-{end}" in known
+            mapped = (int(begin, 16), int(end, 16)) if is_meant else None
         elif mapped and line.startswith("Anonymous:") and line.split()[1] == "0":
             yield mapped
