@@ -212,7 +212,7 @@ def test_json_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "place"),
     [
-        ('{\n  "debug": true,\n}', "line 3, column 1"),
+        ('{\n  "debug": true,\n  debug}', "line 3, column 3"),
         ("{'debug': true}", "line 1, column 2"),
         ("{", "line 1, column 2"),
     ],
