@@ -13,6 +13,8 @@ Rule 5: where a piece was not answered in time, they become smaller as well: wha
         so they become larger again where they are answered so soon that twice as much would be in time, too.
 Rule 6: where no life was seen and pieces go quickly, they grow, for each costs the registry a file that it opens and a
         hash that it puts away, 12 ms in all. A piece that is cut is still no more than an eighth of what went before.
+Rule 7: a piece that is lost with a connection that had brought none says nothing by itself: some close each connection
+        behind its answer, and do not say so. The next one goes over a new connection, and what becomes of it counts.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+
+from headway.errors import Fault
 
 PIECE_BYTES = 2 << 20
 MIN_PIECE_BYTES = 64 << 10
@@ -60,6 +64,7 @@ class ConnectionLives:
         self._grown: dict[str, int] = {}
         self._most: dict[str, int] = {}
         self._explorers: dict[str, object] = {}
+        self._cut_at_once: set[object] = set()  # uploads whose last piece was lost so (rule 7)
         self._new: dict[str, Life] = {}
 
     def piece(self, host: str) -> int:
@@ -74,6 +79,8 @@ class ConnectionLives:
             host: ``host[:port]`` of the registry.
             upload: Whoever sends.
         """
+        if upload in self._cut_at_once:
+            return 0
         life = self._lives.get(host)
         if life is not None and life.carried:
             return life.carried
@@ -87,18 +94,21 @@ class ConnectionLives:
 
     def end(self, host: str, upload: object) -> None:
         """Report that an upload has ended, well or not."""
+        self._cut_at_once.discard(upload)
         if self._explorers.get(host) is upload:
             del self._explorers[host]
 
-    def brought(self, host: str, carried: int, *, size: int, seconds: float) -> None:
+    def brought(self, host: str, upload: object, carried: int, *, size: int, seconds: float) -> None:
         """Report that a connection has brought a piece over.
 
         Args:
             host: ``host[:port]`` of the registry.
+            upload: Whose piece it was.
             carried: Bytes that the connection has carried by now, this piece included.
             size: Bytes of the piece.
             seconds: How long it took, with its answer.
         """
+        self._cut_at_once.discard(upload)
         proved = self._proved[host] = max(carried, self._proved.get(host, 0))
         quick = int(size / max(seconds, 0.001) * PIECE_SECONDS)
         self._grown[host] = max(PIECE_BYTES, min(proved // PROVED_PIECES, quick, MAX_PIECE_BYTES))
@@ -106,14 +116,30 @@ class ConnectionLives:
         if size >= most and seconds <= ANSWERED_SECONDS:
             self._most[host] = min(2 * most, MAX_PIECE_BYTES)
 
-    def cut(self, host: str, carried: int, *, now: float) -> None:
-        """Report that a connection was lost in the middle of a piece.
+    def lost(
+        self, host: str, upload: object, fault: Fault, *, carried: int, handed_over: int, size: int, now: float
+    ) -> None:
+        """Report that a piece was lost, or an upload's end.
 
         Args:
             host: ``host[:port]`` of the registry.
+            upload: Whose it was.
+            fault: What happened to the connection.
             carried: Bytes of whole pieces that it had brought over before.
+            handed_over: How far the piece had gone, in bytes.
+            size: Bytes of the piece; 0 where it was the end.
             now: Seconds since the epoch.
         """
+        is_again = upload in self._cut_at_once
+        self._cut_at_once.discard(upload)
+        if fault is Fault.CUT and not carried:
+            self._cut_at_once.add(upload)
+        if fault is Fault.CUT and handed_over and (carried or is_again):
+            self._cut(host, carried, now=now)
+        elif fault is Fault.TIMEOUT and handed_over == size:
+            self._unanswered(host, size)
+
+    def _cut(self, host: str, carried: int, *, now: float) -> None:
         before = self._lives.get(host, Life(0, PIECE_BYTES, now))
         if carried:
             life = Life(min(carried, before.carried or carried), before.piece, now)
@@ -121,9 +147,8 @@ class ConnectionLives:
             life = Life(before.carried, max(MIN_PIECE_BYTES, before.piece // 2), now)
         self._lives[host] = self._new[host] = life
 
-    def unanswered(self, host: str, size: int) -> None:
-        """Report that a piece of so many bytes was not answered in time; what is small says nothing of larger ones."""
-        if size > MIN_PIECE_BYTES:
+    def _unanswered(self, host: str, size: int) -> None:
+        if size > MIN_PIECE_BYTES:  # what is small says nothing of larger ones
             self._most[host] = max(MIN_PIECE_BYTES, min(self._most.get(host, MAX_PIECE_BYTES), size // 2))
 
     def take_new(self) -> dict[str, Life]:

@@ -15,7 +15,7 @@ import msgspec
 from headway.distribution.backoff import GiveUp, Retries, Wait
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.upload import Action, Ask, BlobUpload, Close, Done, Look, Open, Send
-from headway.errors import Fault, HeadwayError, MisbehavedError, UnreachableError
+from headway.errors import HeadwayError, MisbehavedError, UnreachableError
 from headway.interfaces.registries import Piece, Pusher, UploadSession
 from headway.service.blob_transfer import REPORT_SECONDS
 from headway.service.lanes import Thread
@@ -111,7 +111,6 @@ class Upload:
             is_whole=host in tools.standing.whole_uploads,
         )
         self._handed_over = 0
-        self._is_cut_at_once = False
         self.retries: Counter[str] = Counter()
 
     @property
@@ -161,8 +160,7 @@ class Upload:
                 began = clock()
                 held = await self._in_thread(lambda: session.send(piece), meanwhile=tell)
                 seconds = clock() - began
-                self._is_cut_at_once = False
-                self._lives.brought(self._host, session.carried, size=piece.end - piece.offset, seconds=seconds)
+                self._lives.brought(self._host, self, session.carried, size=piece.end - piece.offset, seconds=seconds)
                 machine.sent(held, seconds=seconds, now=clock())
             case Ask():
                 machine.told(await self._in_thread(session.held), now=clock())
@@ -187,13 +185,8 @@ class Upload:
         return least
 
     def _piece(self, offset: int, end: int) -> tuple[Piece, Callable[[], None]]:
-        """Return bytes to send, and what tells how far they are.
-
-        Who closes each connection behind its answer, and does not say so, takes them over one that has carried nothing.
-        """
+        """Return bytes to send, and what tells how far they are."""
         allowance = self._lives.allowance(self._host, self)
-        if self._is_cut_at_once:
-            allowance = 0
         self._handed_over = 0
 
         def tell() -> None:
@@ -210,17 +203,18 @@ class Upload:
         return size is not None
 
     def _note_loss(self, action: Action, error: HeadwayError) -> None:
-        """Remember how far the connection carried that a piece was lost with, or that a piece was not answered."""
         if not (isinstance(action, Send | Close) and isinstance(error, UnreachableError)):
             return
-        carried = self._session.carried
-        is_again, self._is_cut_at_once = self._is_cut_at_once, error.fault is Fault.CUT and not carried
-        if isinstance(action, Close):
-            return
-        if error.fault is Fault.CUT and self._handed_over and (carried or is_again):
-            self._lives.cut(self._host, carried, now=self._tools.wall())
-        elif error.fault is Fault.TIMEOUT and self._handed_over == action.end - action.offset:
-            self._lives.unanswered(self._host, self._handed_over)
+        handed_over, size = (self._handed_over, action.end - action.offset) if isinstance(action, Send) else (0, 0)
+        self._lives.lost(
+            self._host,
+            self,
+            error.fault,
+            carried=self._session.carried,
+            handed_over=handed_over,
+            size=size,
+            now=self._tools.wall(),
+        )
 
     async def _in_thread(self, work: Callable[[], T], meanwhile: Callable[[], None] = lambda: None) -> T:
         thread = Thread(work, abort=self._session.abort, name="push")
