@@ -57,16 +57,13 @@ class ContainerListing:
         """
         require_known(filters, KNOWN_FILTERS)
         _require_possible(filters)
+        shows_any = not _asks_for_running(filters) and (stopped or limit > 0 or "status" in filters)
+        every = self._records.containers.list() if shows_any else []
+        named = _named(filters.get("name"), every)
         bounds = [self._records.containers.get(word).created_nano for word in filters.get("before", ())]
         starts = [self._records.containers.get(word).created_nano for word in filters.get("since", ())]
-        if not stopped and limit <= 0 and "status" not in filters:
-            return []
-        if any(filters.get(key) for key in _OF_RUNNING) or truth(filters, "is-task"):
-            return []
         ancestors = self._ancestors(filters)
-        every = self._records.containers.list()
         meant = _meant(filters.get("id"), every)
-        named = _named(filters.get("name"), every)
         found = [
             container
             for container in every
@@ -114,9 +111,10 @@ def _require_possible(filters: Filters) -> None:
     ):
         if unknown := [value for value in filters.get(key, ()) if not is_possible(value)]:
             raise InvalidFilterError(key, unknown)
-    truth(filters, "is-task")
-    for pattern in filters.get("name", ()):
-        NamePattern(pattern)
+
+
+def _asks_for_running(filters: Filters) -> bool:
+    return truth(filters, "is-task") is True or any(filters.get(key) for key in _OF_RUNNING)
 
 
 def _matches(values: Sequence[str] | None, meets: Callable[[str], bool]) -> bool:
