@@ -15,7 +15,8 @@ from headway.errors import NotFoundError, StoreCorruptError
 from headway.interfaces.inventory import StoredImage, StoredTree
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.image_config import MAX_CONFIG_BYTES
-from headway.service.check import MOST_FAULTS, Checked, Checker, Kind, Remedy, sources
+from headway.service.check import MOST_FAULTS, Checker, sources
+from headway.service.damage import Checked, Kind, Remedy
 from headway.service.repair import damaged_chains, damaged_layers
 
 BASE, TOP = DiffID(Digest.of(b"base")), DiffID(Digest.of(b"top"))

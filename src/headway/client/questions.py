@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from headway.client.daemon import Daemon
 from headway.interfaces.traffic import TrafficRow
-from headway.service.check import Checked
+from headway.service.damage import Checked
 from headway.service.outdated import TagFreshness
 from headway.service.question_requests import OutdatedRequest
 

@@ -14,7 +14,7 @@ from headway.engine.call import Call
 from headway.engine.routes.headway import answering, asked
 from headway.engine.routing import Route
 from headway.oci.reference import Reference
-from headway.service.check import Checked
+from headway.service.damage import Checked
 from headway.service.image_service import ImageService
 from headway.service.outdated import Outdated
 from headway.service.own_limits import OwnLimits, keeping_to
