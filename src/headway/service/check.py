@@ -14,11 +14,11 @@ import msgspec
 from headway.errors import HeadwayError, NotFoundError, StoreCorruptError
 from headway.interfaces.content import BlobStore
 from headway.interfaces.inventory import Examine, Inventory, StoredImage, StoredTree
-from headway.oci.digest import DiffID, Digest, ImageID
-from headway.oci.image_config import ImageConfig
-from headway.oci.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from headway.oci.digest import DiffID, Digest
+from headway.oci.manifest import Manifest
 from headway.oci.reference import Reference
 from headway.service.damage import Checked, Damage, HurtImage, Kind, Remedy
+from headway.service.documents import config_of, document_of
 
 MOST_FAULTS = 20
 """How many faults of one thing are told: a tree that was removed by hand would fill the screen."""
@@ -128,19 +128,14 @@ class _Plan:
         """Return the bytes of each blob of an image, by digest of the blob and by diff ID."""
         sizes: dict[str, int] = {}
         for digest in image.blobs:
-            if (self._blobs.size(digest) or 0) > MAX_MANIFEST_BYTES:
-                continue
-            try:
-                document = parse_manifest(self._blobs.read(digest), "")
-            except HeadwayError:  # damaged, or no manifest
-                continue
+            document = document_of(self._blobs, digest)
             if isinstance(document, Manifest):
                 sizes[document.config.digest] = document.config.size
                 self._layer_blobs.update(layer.digest for layer in document.layers)
                 if len(document.layers) == len(image.diff_ids):
                     pairs = zip(image.diff_ids, document.layers, strict=True)
                     sizes |= {diff_id: layer.size for diff_id, layer in pairs}
-            else:
+            elif document is not None:
                 sizes |= {each.digest: each.size for each in document.manifests}
         return sizes
 
@@ -203,14 +198,6 @@ class _Plan:
         ids = {image.image_id for each in mended for image in each.images}
         chosen = [image for image in self._images if image.is_lost or image.image_id in ids]
         return tuple(sorted(chosen, key=lambda image: not sources(image)))
-
-
-def config_of(blobs: BlobStore, image_id: ImageID) -> ImageConfig | None:
-    """Return an image's config; None where it is not here, or not what it was."""
-    try:
-        return ImageConfig.parse(blobs.read(image_id))
-    except HeadwayError:
-        return None
 
 
 def sources(image: StoredImage) -> list[Reference]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from headway.errors import HeadwayError, NotFoundError, PlatformMismatchError, RequestError
+from headway.errors import NotFoundError, PlatformMismatchError, RequestError
 from headway.oci.digest import Digest, ImageID
 from headway.oci.image_config import ImageConfig
 from headway.oci.platform import Platform, is_satisfied_by
@@ -114,12 +114,10 @@ class Lookup:
         )
 
     def _entries(self, digest: Digest) -> tuple[Descriptor, ...]:
-        from headway.oci.manifest import Index, parse_manifest  # noqa: PLC0415  # lists must start fast
+        from headway.oci.manifest import Index  # noqa: PLC0415  # lists must start fast
+        from headway.service.documents import document_of  # noqa: PLC0415  # as above
 
-        try:
-            document = parse_manifest(self._blobs.read(digest), "")
-        except HeadwayError:
-            return ()  # it was not kept, or it is damaged: it promises nothing
+        document = document_of(self._blobs, digest)
         return document.manifests if isinstance(document, Index) else ()
 
     def config(self, record: ImageRecord) -> ImageConfig:

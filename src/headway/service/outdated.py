@@ -15,8 +15,9 @@ import msgspec
 
 from headway.errors import HeadwayError, NotFoundError, ThrottledError, UnreachableError, root_cause
 from headway.oci.digest import Digest, ImageID
-from headway.oci.manifest import Index, parse_manifest
+from headway.oci.manifest import Index
 from headway.oci.reference import Reference
+from headway.service.documents import document_of
 from headway.service.repository import Repository
 from headway.service.stores import Records
 
@@ -124,8 +125,5 @@ class Outdated:
             return False
         if record.manifest == document:
             return True
-        try:
-            found = parse_manifest(self._records.blobs.read(document), "")
-        except HeadwayError:  # it is not here: then the image did not come by it
-            return False
+        found = document_of(self._records.blobs, document)
         return isinstance(found, Index) and any(entry.digest == record.manifest for entry in found.manifests)

@@ -16,7 +16,7 @@ from headway.distribution.room import Forecast, Space
 from headway.errors import HeadwayError, IntegrityError, NotFoundError, PullIncompleteError
 from headway.interfaces.traffic import Account, account, charged_to, on_errand
 from headway.oci.digest import DiffID, Digest
-from headway.oci.image_config import ImageConfig
+from headway.service.documents import config_of
 from headway.service.last_rate import last_rate
 from headway.service.preflight import Preflight
 from headway.service.progress import Report
@@ -248,10 +248,7 @@ def _holders(records: Records, wanted: Iterable[DiffID]) -> dict[DiffID, str]:
         if not missing:
             break
         names = records.references.of(record.image_id)
-        try:
-            config = ImageConfig.parse(records.blobs.read(record.image_id)) if names else None
-        except HeadwayError:  # a damaged image explains nothing; others find and say what is wrong with it
-            continue
+        config = config_of(records.blobs, record.image_id) if names else None
         for diff_id in missing.intersection(config.diff_ids if config is not None else ()):
             found[diff_id] = names[0].familiar
             missing.discard(diff_id)

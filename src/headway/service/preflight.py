@@ -12,8 +12,9 @@ from headway.errors import HeadwayError, NoRoomError
 from headway.interfaces.content import IngestStore
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID
-from headway.oci.manifest import Manifest, parse_manifest
+from headway.oci.manifest import Manifest
 from headway.oci.media_types import is_compressed_layer
+from headway.service.documents import document_of
 from headway.service.stores import Records
 
 NEWEST_IMAGES = 20
@@ -83,17 +84,18 @@ class Preflight:
         """Return what the compressed layers of the newest images have come to, each once."""
         seen: dict[str, tuple[int, int, int]] = {}
         for record in self._records.images.list()[:NEWEST_IMAGES]:
+            manifest = document_of(self._records.blobs, record.manifest) if record.manifest else None
+            if not isinstance(manifest, Manifest):
+                continue
             try:
-                manifest = record.manifest and parse_manifest(self._records.blobs.read(record.manifest), "")
                 trees = self._records.layers.trees(record.chain_id)
             except HeadwayError:  # a damaged image teaches nothing; others find and say what is wrong with it
                 continue
-            if isinstance(manifest, Manifest):
-                for descriptor, tree in zip(manifest.layers, trees, strict=False):
-                    if is_compressed_layer(descriptor.media_type):
-                        # A tree made for a chain shares its blocks with the layer's own, and reports few.
-                        unpacked = max(tree.report.disk_bytes, tree.report.size)
-                        seen[descriptor.digest] = (descriptor.size, unpacked, tree.report.entries)
+            for descriptor, tree in zip(manifest.layers, trees, strict=False):
+                if is_compressed_layer(descriptor.media_type):
+                    # A tree made for a chain shares its blocks with the layer's own, and reports few.
+                    unpacked = max(tree.report.disk_bytes, tree.report.size)
+                    seen[descriptor.digest] = (descriptor.size, unpacked, tree.report.entries)
         compressed, unpacked, entries = (
             (sum(column) for column in zip(*seen.values(), strict=True)) if seen else (0,) * 3
         )

@@ -11,10 +11,11 @@ from itertools import chain, islice
 from headway.errors import HeadwayError
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest, chain_ids
-from headway.oci.manifest import MAX_MANIFEST_BYTES, Index, Manifest, parse_manifest
+from headway.oci.manifest import Index, Manifest, parse_manifest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import ImageRecord, RawManifest
+from headway.service.documents import document_of
 from headway.service.layer_pushes import LayerToPush
 from headway.service.lookup import Lookup
 from headway.service.remote_image import NESTED_INDEXES
@@ -198,13 +199,7 @@ class PushDocuments:
         return self._lookup.for_platform(record.image_id, platform)
 
     def _document(self, digest: Digest) -> Manifest | Index | None:
-        blobs = self._stores.blobs
-        try:
-            if (blobs.size(digest) or 0) > MAX_MANIFEST_BYTES:  # an index may list any blob that is here
-                return None
-            return parse_manifest(blobs.read(digest), "")
-        except HeadwayError:
-            return None
+        return document_of(self._stores.blobs, digest)
 
 
 def _raw(index: Index) -> RawManifest:

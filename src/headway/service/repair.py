@@ -17,8 +17,9 @@ from headway.errors import ConflictError, HeadwayError
 from headway.interfaces.inventory import Mending, StoredImage
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID
 from headway.oci.reference import Reference
-from headway.service.check import config_of, sources
+from headway.service.check import sources
 from headway.service.damage import Checked, Kind, Remedy
+from headway.service.documents import config_of
 from headway.service.progress import Report
 from headway.service.pull import Puller
 from headway.service.recording import record_image

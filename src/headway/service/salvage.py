@@ -15,8 +15,9 @@ from headway.errors import HeadwayError, StoreFullError
 from headway.interfaces.files import Applier, Pieces
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import MAX_CONFIG_BYTES, ImageConfig
-from headway.oci.manifest import Index, Manifest, parse_manifest
+from headway.oci.manifest import Index, Manifest
 from headway.records import TarParts
+from headway.service.documents import config_of, document_of
 from headway.service.recording import record_image
 from headway.service.stores import Stores
 
@@ -78,27 +79,16 @@ def _documents(stores: Stores) -> tuple[list[ImageConfig], dict[Digest, list[Dig
     for digest in sorted(stores.blobs.walk()):
         if (stores.blobs.size(digest) or 0) > MAX_CONFIG_BYTES:
             continue  # a layer's
-        try:
-            data = stores.blobs.read(digest)
-            document = parse_manifest(data, "")
-        except HeadwayError:
-            configs += _config(stores, digest)
-            continue
+        document = document_of(stores.blobs, digest)
         if isinstance(document, Manifest):
             manifests.setdefault(document.config.digest, []).append(digest)
-        else:
+        elif document is not None:
             indexes.append(document)
+        elif (config := config_of(stores.blobs, digest)) is not None and config.diff_ids:
+            configs.append(config)
     for found in manifests.values():
         found += [index.digest for index in indexes if {each.digest for each in index.manifests} & set(found)]
     return configs, manifests
-
-
-def _config(stores: Stores, digest: Digest) -> list[ImageConfig]:
-    try:
-        config = ImageConfig.parse(stores.blobs.read(digest))
-    except HeadwayError:  # damaged, or something else
-        return []
-    return [config] if config.diff_ids else []
 
 
 def _image(stores: Stores, config: ImageConfig, manifests: dict[Digest, list[Digest]]) -> bool:
