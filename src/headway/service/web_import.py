@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from concurrent.futures import Future as Verdict
 from functools import partial
 
@@ -119,8 +118,8 @@ class WebImporter:
             await to_the_end(ingest.close)
 
     async def _imported(self, transfer: BlobTransfer, size: int, request: ImportRequest, ingest: Ingest) -> ImageID:
-        def unpack(follower: Follower, verdict: Verdict[None]) -> ImageID:
-            with PoliteSource(_Approved(follower, verdict), self._tools.lanes.unpack_places, size) as source:
+        def unpack(follower: Follower, _: Verdict[None]) -> ImageID:  # there is no digest to wait for
+            with PoliteSource(follower, self._tools.lanes.unpack_places, size) as source:
                 return self._importer.import_image(source, request, transfer.unpacked_to)
 
         unpacking = transfer.consume(unpack, "import", fatal=HeadwayError)
@@ -144,39 +143,3 @@ class WebImporter:
         finally:
             await thread.stop()
             stream.close()
-
-
-class _Approved:
-    """The bytes of a file; that they have ended is told only once all of them are known to be right."""
-
-    def __init__(self, follower: Follower, verdict: Verdict[None]) -> None:
-        self._follower = follower
-        self._verdict = verdict
-
-    @property
-    def position(self) -> int:
-        """See `interfaces.content.Follower`."""
-        return self._follower.position
-
-    @property
-    def is_stopped(self) -> bool:
-        """See `interfaces.content.Follower`."""
-        return self._follower.is_stopped
-
-    def ready(self) -> bool:
-        """See `interfaces.content.Follower`."""
-        return self._follower.ready()
-
-    def read(self, limit: int) -> bytes:
-        """See `interfaces.content.Follower`."""
-        if data := self._follower.read(limit):
-            return data
-        try:
-            self._verdict.result()
-        except CancelledError:
-            raise InterruptedError from None
-        return b""
-
-    def stop(self) -> None:
-        """See `interfaces.content.Follower`."""
-        self._follower.stop()
