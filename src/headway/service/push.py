@@ -23,7 +23,7 @@ from headway.interfaces.registries import Meter
 from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID
-from headway.oci.manifest import Manifest
+from headway.oci.manifest import Index, Manifest
 from headway.oci.media_types import OCI_CONFIG
 from headway.oci.platform import Platform
 from headway.oci.pushed import layer_type, pushed_manifest
@@ -162,7 +162,7 @@ class _Push:
 
     async def _run(self, record: ImageRecord, lease: Lease, began: float) -> PushDone:
         part = await self._part(record, lease)
-        top = RawManifest(part.manifest.media_type, part.manifest.data, part.manifest.digest)
+        top: Manifest | Index = part.manifest
         if part.own is part.manifest and self._request.platform is None:
             top = await self._index_over(record, part.manifest, lease) or top
         elif part.own is not None and part.own is not part.manifest:
@@ -262,7 +262,7 @@ class _Push:
 
     # Manifests
 
-    async def _index_over(self, record: ImageRecord, manifest: Manifest, lease: Lease) -> RawManifest | None:
+    async def _index_over(self, record: ImageRecord, manifest: Manifest, lease: Lease) -> Index | None:
         """Return the index that the tag is pushed as, once everything that it lists is at the registry; else None."""
         index = await self._lanes.disk(self._documents.index_to_push, record, manifest.digest)
         if index is None:
@@ -273,7 +273,7 @@ class _Push:
             return None
         return index
 
-    async def _bring_listed(self, index: RawManifest, manifest: Manifest, lease: Lease) -> str:
+    async def _bring_listed(self, index: Index, manifest: Manifest, lease: Lease) -> str:
         """Bring what an index lists to the registry, an index in it behind what that lists.
 
         Args:
@@ -285,9 +285,9 @@ class _Push:
             What is the matter with an entry that cannot be brought; empty where there is none.
         """
         pusher, path = self._tools.pusher, self._target.repository
-        for entry in sorted(self._documents.entries(index), key=lambda entry: entry.digest == manifest.digest):
+        for entry in sorted(index.manifests, key=lambda entry: entry.digest == manifest.digest):
             if entry.digest == manifest.digest:
-                await self._put_part(manifest)
+                await self._put(manifest.digest, manifest)
                 continue
             if await self._asker.ask(lambda e, digest=entry.digest: pusher.has_manifest(e, path, digest)):  # type: ignore[misc]  # mypy takes no default here
                 continue
@@ -303,20 +303,18 @@ class _Push:
             part = await self._part(other, lease)
             if part.own is not part.manifest:
                 return f"{_named(entry)}, of which layers had to be packed anew"
-            await self._put_part(part.manifest)
+            await self._put(part.manifest.digest, part.manifest)
         return ""
 
-    async def _put_part(self, manifest: Manifest) -> None:
-        await self._put(manifest.digest, RawManifest(manifest.media_type, manifest.data, manifest.digest))
-
-    async def _put(self, name: str, manifest: RawManifest) -> None:
+    async def _put(self, name: str, document: Manifest | Index) -> None:
         pusher, path = self._tools.pusher, self._target.repository
-        await self._asker.ask(lambda endpoint: pusher.put_manifest(endpoint, path, name, manifest))
-        self._extra.update(needed=len(manifest.data), sent=len(manifest.data))
+        raw = RawManifest(document.media_type, document.data, document.digest)
+        await self._asker.ask(lambda endpoint: pusher.put_manifest(endpoint, path, name, raw))
+        self._extra.update(needed=len(raw.data), sent=len(raw.data))
 
     # The end
 
-    def _recorded(self, record: ImageRecord, manifest: Manifest, top: RawManifest, lease: Lease) -> None:
+    def _recorded(self, record: ImageRecord, manifest: Manifest, top: Manifest | Index, lease: Lease) -> None:
         """Let the digest that the registry knows stand for the image, and tell."""
         stores, by_digest = self._stores, self._reference.name_only().with_digest(top.digest)
         lease.add((manifest.digest, top.digest))

@@ -11,10 +11,10 @@ from itertools import chain, islice
 from headway.errors import HeadwayError
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest, chain_ids
-from headway.oci.manifest import Index, Manifest, parse_manifest
+from headway.oci.manifest import Index, Manifest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.records import ImageRecord, RawManifest
+from headway.records import ImageRecord
 from headway.service.documents import document_of
 from headway.service.layer_pushes import LayerToPush
 from headway.service.lookup import Lookup
@@ -123,7 +123,7 @@ class PushDocuments:
             layer.digest for layer in layers if layer.digest in blobs and not layer.media_type.endswith("gzip")
         )
 
-    def index_to_push(self, record: ImageRecord, manifest: Digest) -> RawManifest | None:
+    def index_to_push(self, record: ImageRecord, manifest: Digest) -> Index | None:
         """Return the index that a tag is pushed as; None where it was pulled as the platform's manifest alone.
 
         One image may have digests of both, since two tags of its repository stand for them.
@@ -137,7 +137,7 @@ class PushDocuments:
         pulls = (each for each in self._stores.pulls.list() if each.image_id == image_id)
         return next((each.digest for each in pulls if each.wish.reference == wanted), None)
 
-    def index_over(self, record: ImageRecord, manifest: Digest, *, first: Digest | None = None) -> RawManifest | None:
+    def index_over(self, record: ImageRecord, manifest: Digest, *, first: Digest | None = None) -> Index | None:
         """Return an index that lists an image's manifest: one that it came with, or another image of its repositories.
 
         Another platform's image may have the index to its name (`service.recording`).
@@ -154,7 +154,7 @@ class PushDocuments:
         for digest in sorted(digests, key=lambda each: each != first):
             document = self._document(digest)
             if isinstance(document, Index) and self._lists(document, manifest):
-                return _raw(document)
+                return document
         return None
 
     def _lists(self, index: Index, manifest: Digest) -> bool:
@@ -168,16 +168,10 @@ class PushDocuments:
             indexes = [document for document in map(self._document, listed) if isinstance(document, Index)]
         return False
 
-    def index(self, digest: Digest) -> RawManifest | None:
+    def index(self, digest: Digest) -> Index | None:
         """Return an index that is here."""
         document = self._document(digest)
-        return _raw(document) if isinstance(document, Index) else None
-
-    @staticmethod
-    def entries(index: RawManifest) -> tuple[Descriptor, ...]:
-        """Return what an index lists."""
-        document = parse_manifest(index.data, index.media_type)
-        return document.manifests if isinstance(document, Index) else ()
+        return document if isinstance(document, Index) else None
 
     def image_of(self, manifest: Digest) -> ImageRecord | None:
         """Return the image here that came with a manifest."""
@@ -190,17 +184,11 @@ class PushDocuments:
             PlatformMismatchError: Neither is here.
         """
         index = self.index_over(record, record.manifest) if record.manifest is not None else None
-        if index is not None:
-            document = parse_manifest(index.data, index.media_type)
-            chosen = document.choose(platform) if isinstance(document, Index) else None
-            other = self.image_of(chosen.digest) if chosen is not None else None
-            if other is not None:
-                return other
+        chosen = index.choose(platform) if index is not None else None
+        other = self.image_of(chosen.digest) if chosen is not None else None
+        if other is not None:
+            return other
         return self._lookup.for_platform(record.image_id, platform)
 
     def _document(self, digest: Digest) -> Manifest | Index | None:
         return document_of(self._stores.blobs, digest)
-
-
-def _raw(index: Index) -> RawManifest:
-    return RawManifest(index.media_type, index.data, index.digest)
