@@ -215,7 +215,7 @@ class Planner:
         spare = (1 + requests) * SPARE_ANSWER_BYTES + to_fetch // SPARE_OF_BYTES
         return PullPlan(
             reference=name,
-            digest=image.root.digest,
+            digest=image.root,
             platform=str(image.config.platform),
             layers=layers,
             crossing=costs.question + to_fetch + requests * costs.answer + spare,

@@ -151,7 +151,7 @@ class _Pull:
         self._report(
             PullStarted(
                 reference=self._reference.familiar,
-                digest=image.root.digest,
+                digest=image.root,
                 platform=str(image.config.platform),
                 layers=tuple((layer.descriptor.digest, layer.descriptor.size) for layer in self._layers),
                 is_here=known is not None,
@@ -165,7 +165,7 @@ class _Pull:
         with on_errand(registry=self._reference.domain):
             self._tools.reused(receipt.here)
         config = image.config
-        done = PullDone(self._reference.familiar, image.root.digest, config.image_id, config.platform, updated, receipt)
+        done = PullDone(self._reference.familiar, image.root, config.image_id, config.platform, updated, receipt)
         self._report(done)
         return done
 
@@ -206,7 +206,7 @@ class _Pull:
         kept = [layer.digest for layer in image.manifest.layers if self._stores.blobs.size(layer.digest) is not None]
         pulled = Pulled(
             reference=self._reference,
-            root=image.root.digest,
+            root=image.root,
             manifest=image.manifest.digest,
             config=image.config,
             chain_id=chain_id,

@@ -75,14 +75,14 @@ class RemoteImage(msgspec.Struct, frozen=True):
     """What a name stands for, read and checked.
 
     Attributes:
-        root: The document that the name stands for: an index, or the manifest itself.
+        root: Digest of the document that the name stands for: an index, or the manifest itself.
         manifest: The manifest of the wanted platform.
         config: Its config.
         layers: Bottom first; a layer may come more than once.
         documents: Every document on the way, by digest.
     """
 
-    root: RawManifest
+    root: Digest
     manifest: Manifest
     config: ImageConfig
     layers: list[Layer]
@@ -186,13 +186,13 @@ class RemoteImages:
         Raises:
             HeadwayError: Something of it cannot be had, or is not what it should be.
         """
-        root, manifest = await self._choose(digest, lease)
+        manifest = await self._choose(digest, lease)
         if not is_image_config(kind := manifest.config.media_type):  # a plugin's looks like an image's, inside
             raise UnsupportedError(f"it is no image: its config is of type {kind!r}")
         config = await self._config(manifest, lease)
         layers = _pair(manifest, config)
         await self._keep(lease, *config.diff_ids, *chain_ids(config.diff_ids))
-        return RemoteImage(root, manifest, config, layers, self._documents)
+        return RemoteImage(digest, manifest, config, layers, self._documents)
 
     def remembered(self) -> list[Layer]:
         """Return the layers of what an earlier attempt found the name to stand for, none where it did not get so far.
@@ -220,17 +220,15 @@ class RemoteImages:
         endpoints = [*self.asker.endpoints, *foreign_endpoints(foreign, self._request.insecure)]
         return [Source(endpoint, self._reference.path) for endpoint in endpoints]
 
-    async def _choose(self, digest: Digest, lease: Lease) -> tuple[RawManifest, Manifest]:
-        """Return the document that the name stands for, and the manifest of the wanted platform."""
-        root = await self._document(digest, lease)
-        document = parse_manifest(root.data, root.media_type)
+    async def _choose(self, digest: Digest, lease: Lease) -> Manifest:
+        """Return the manifest of the wanted platform."""
+        document = await self._document(digest, lease)
         for _ in range(NESTED_INDEXES):  # nested indexes are rare, endless ones hostile
             if isinstance(document, Manifest):
-                return root, document
-            child = await self._document(self._pick(document).digest, lease)
-            document = parse_manifest(child.data, child.media_type)
+                break
+            document = await self._document(self._pick(document).digest, lease)
         if isinstance(document, Manifest):
-            return root, document
+            return document
         raise InvalidDocumentError("indexes nested more than three deep")
 
     def _pick(self, index: Index) -> Descriptor:
@@ -246,19 +244,19 @@ class RemoteImages:
             )
         return chosen
 
-    async def _document(self, digest: Digest, lease: Lease) -> RawManifest:
-        """Return a manifest from the store, or from the registry and then kept for the next attempt."""
+    async def _document(self, digest: Digest, lease: Lease) -> Manifest | Index:
+        """Return a document from the store, or from the registry and then kept for the next attempt."""
         blobs, disk = self._stores.blobs, self._tools.lanes.disk
         await self._keep(lease, digest)
         self._documents.append(digest)
         if await disk(blobs.size, digest) is not None:
-            return RawManifest("", await disk(blobs.read, digest), digest)
+            return parse_manifest(await disk(blobs.read, digest), "")
         path = self._reference.path
-        manifest = await self.asker.ask(lambda endpoint: self._fetched(endpoint, path, digest))
-        self.manifest_bytes += len(manifest.data)
-        parse_manifest(manifest.data, manifest.media_type)  # what is not one is not kept
-        await disk(blobs.put, digest, manifest.data)
-        return manifest
+        raw = await self.asker.ask(lambda endpoint: self._fetched(endpoint, path, digest))
+        self.manifest_bytes += len(raw.data)
+        document = parse_manifest(raw.data, raw.media_type)  # what is none is not kept
+        await disk(blobs.put, digest, raw.data)
+        return document
 
     def _fetched(self, endpoint: Endpoint, path: str, digest: Digest) -> RawManifest:
         manifest = self._tools.registry.fetch_manifest(endpoint, path, digest)
