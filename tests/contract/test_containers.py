@@ -122,9 +122,11 @@ def test_names_are_made_up_and_stay_free_of_each_other(containers: Containers) -
     assert made_up_name(lambda count: b"\0" * count, 1) == "able_anchor0"
 
 
-@pytest.mark.parametrize(("races", "name"), [(1, "able_anchor0"), (50, "")])
+@pytest.mark.parametrize(
+    ("others", "races", "name"), [(1, 1, "able_anchor0"), (1, 50, "able_anchor0"), (2, 50, ""), (2, 0, "")]
+)
 def test_a_made_up_name_that_somebody_is_given_meanwhile_is_made_up_again(
-    stores: Stores, races: int, name: str
+    stores: Stores, others: int, races: int, name: str
 ) -> None:
     class Late(Containers):
         looks = 0
@@ -136,11 +138,12 @@ def test_a_made_up_name_that_somebody_is_given_meanwhile_is_made_up_again(
     def random(size: int) -> bytes:
         return os.urandom(size) if size == 32 else bytes(size)
 
-    Containers(stores, random=random).create("app")
+    for _ in range(others):
+        Containers(stores, random=random).create("app")
     made = Late(stores, random=random).create("app")
 
     assert made.name == (name or made.container_id[:12])
-    assert len(stores.rw_layers.list()) == 2
+    assert len(stores.rw_layers.list()) == others + 1
 
 
 @pytest.mark.parametrize("name", ["-bad", "a", "a b", "ü1", "a\n", "/", "a/b"])

@@ -116,8 +116,10 @@ class Containers:
             raise
 
     def _create_under_free_name(self, container: ContainerRecord, image: ImageRecord | None) -> ContainerRecord:
-        for _ in range(_TRIES):
-            named = msgspec.structs.replace(container, name=self._free_name(container.container_id))
+        for number in range(_TRIES):
+            named = msgspec.structs.replace(container, name=made_up_name(self._random, number))
+            if self._is_taken(named.name):
+                continue
             try:
                 self._create(named, image)
             except ConflictError:  # somebody was given the same name since it was found to be free
@@ -139,13 +141,6 @@ class Containers:
             self._stores.containers.add(container)
             draft.publish(container.container_id)
             tell_of(self._stores, "create", container)
-
-    def _free_name(self, container_id: str) -> str:
-        for number in range(_TRIES):
-            name = made_up_name(self._random, number)
-            if not self._is_taken(name):
-                return name
-        return container_id[:12]
 
     def _is_taken(self, name: str) -> bool:
         try:
