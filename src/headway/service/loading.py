@@ -30,6 +30,7 @@ from headway.records import LayerBlob
 from headway.service.archived_layers import ArchivedLayers, Taker
 from headway.service.recording import record_image
 from headway.service.stores import Stores
+from headway.service.tagging import put_tag
 
 _SUBJECT = Digest.of(b"")
 
@@ -214,14 +215,10 @@ class Loader:
         parent = checked.archived.parent
         if parent is not None and parent in loaded:  # what is here by chance makes no difference
             self._set_parent(checked, ImageID(parent))
-        events: list[LoadEvent] = []
-        for name in checked.archived.names:
-            before = stores.references.put_tag(name, image_id)
-            if before is not None:
-                stores.events.tell_of_untag(before, stores.images.get(before))
-                events.append(Renamed(name, before))
+        put = [(name, put_tag(stores, name, image_id)) for name in checked.archived.names]
         stores.events.tell_of_image("load", image_id, image_id, stores.images.get(image_id))
-        return [*events, Loaded(image_id, checked.archived.names)]
+        renamed = [Renamed(name, before) for name, before in put if before is not None]
+        return [*renamed, Loaded(image_id, checked.archived.names)]
 
     def _set_parent(self, checked: _Checked, parent: ImageID) -> None:
         """Record the parent that the archive names, if it can be one (moby-behaviour 6.12)."""

@@ -15,6 +15,7 @@ from headway.oci.image_config import ImageConfig
 from headway.oci.reference import Reference
 from headway.records import ImageRecord
 from headway.service.stores import Stores
+from headway.service.tagging import put_tag
 
 
 class Pulled(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +98,4 @@ def _put_names(stores: Stores, pulled: Pulled) -> None:
     if reference.digest is not None or stores.references.get(by_digest) is None:
         stores.references.put_digest(by_digest, image_id)
     if reference.digest is None and reference.tag:
-        moved_from = stores.references.put_tag(reference, image_id)
-        if moved_from is not None:
-            stores.events.tell_of_untag(moved_from, stores.images.get(moved_from))
+        put_tag(stores, reference, image_id)

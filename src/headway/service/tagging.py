@@ -58,11 +58,17 @@ class Tagger:
         """
         stores = self._stores
         with stores.transaction():
-            before = stores.references.put_tag(reference, image_id)
+            put_tag(stores, reference, image_id)
             stores.images.set_last_tagged(image_id, self._clock() / SECOND)
-            if before is not None:
-                stores.events.tell_of_untag(before, stores.images.get(before))
             stores.events.tell_of_image("tag", image_id, reference.familiar, stores.images.get(image_id))
+
+
+def put_tag(stores: Stores, name: Reference, image_id: ImageID) -> ImageID | None:
+    """Let a tag stand for an image, tell of the one that it stood for, and return that. Called inside a transaction."""
+    before = stores.references.put_tag(name, image_id)
+    if before is not None:
+        stores.events.tell_of_untag(before, stores.images.get(before))
+    return before
 
 
 def tag_name(repository: str, tag: str = "") -> Reference:
