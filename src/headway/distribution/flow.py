@@ -107,17 +107,15 @@ class Pace:
     Args:
         count: What it is at the start.
         now: Monotonic time, in seconds.
-        seconds: How long to look back, at least.
     """
 
-    def __init__(self, count: int, *, now: float, seconds: float = PACE_SECONDS) -> None:
-        self._seconds = seconds
+    def __init__(self, count: int, *, now: float) -> None:
         self._older = self._newer = self._latest = (now, count)
 
     def saw(self, count: int, *, now: float) -> None:
         """Report what the count is now."""
         self._latest = (now, count)
-        if now - self._newer[0] >= self._seconds:
+        if now - self._newer[0] >= PACE_SECONDS:
             self._older, self._newer = self._newer, self._latest
 
     @property

@@ -21,6 +21,7 @@ from headway.service.unpack_places import UnpackPlaces
 
 T = TypeVar("T")
 DISK_THREADS = 4
+GRACE_SECONDS = 5.0
 
 
 class Lanes:
@@ -118,8 +119,8 @@ class Thread(Generic[T]):
         if abort is not None:
             abort()
 
-    async def stop(self, grace_seconds: float = 5.0) -> None:
-        """Abort the work and wait for its end; after `grace_seconds` it is left behind."""
+    async def stop(self) -> None:
+        """Abort the work and wait for its end; after `GRACE_SECONDS` it is left behind."""
         if not self.done.done():
             self.abort()
-            await asyncio.wait({self.done}, timeout=grace_seconds)
+            await asyncio.wait({self.done}, timeout=GRACE_SECONDS)
