@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from headway.distribution.credentials import Credentials
-from headway.distribution.login_server import registry_host
+from headway.distribution.endpoints import registry_host
 from headway.errors import InvalidSettingError
 from headway.registry.credential_helpers import CredentialHelper, SilentHelperError
 from headway.registry.credentials import HUB_KEY, SILENT_SECONDS, AuthFiles

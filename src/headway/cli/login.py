@@ -10,8 +10,7 @@ from headway.cli.failures import DONE
 from headway.cli.session import registry_settings_of, say
 from headway.composition.network import http_client, login_file
 from headway.distribution.credentials import Credentials
-from headway.distribution.endpoints import InsecureRegistries, own_endpoint
-from headway.distribution.login_server import registry_host
+from headway.distribution.endpoints import InsecureRegistries, own_endpoint, registry_host
 from headway.errors import InvalidSettingError
 from headway.registry.logins import verify
 from headway.wire import as_text

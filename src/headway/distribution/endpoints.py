@@ -123,6 +123,23 @@ def split_port(text: str) -> tuple[str, str]:
     return (text, "") if ":" in port else (host, port)
 
 
+def registry_host(server: str | None) -> str:
+    """Return the host of the registry that somebody logs in to, in docker's words (moby-behaviour 3.8, "Login").
+
+    Args:
+        server: A host, a URL, or nothing for Docker Hub.
+
+    Raises:
+        InvalidSettingError: It names none.
+    """
+    if not server:
+        return DOCKER_HUB
+    host = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
+    if not host or any(character in host for character in "@?# ") or not has_valid_port(host):
+        raise InvalidSettingError("write the registry as host[:port]")
+    return DOCKER_HUB if host in DOCKER_HUB_NAMES else host
+
+
 def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
     """Return the endpoint for a mirror's URL.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from headway.distribution.login_server import registry_host
+from headway.distribution.endpoints import registry_host
 from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.failures import AnsweredError
