@@ -55,9 +55,9 @@ from headway.service.remote_image import PullRequest
 from headway.service.repository import Repository
 from headway.service.saving import Saver, saved
 from headway.service.search import Search
+from headway.service.sharing import layer_disk_usage
 from headway.service.stores import Stores
 from headway.service.tagging import Tagger
-from headway.service.usage import layer_disk_usage
 from headway.service.web_import import Watch, WebImporter
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
-"""How much of their layers images share, as Docker counts it (moby-behaviour 1.4, 6.3).
+"""What images' layers amount to and how much of them is shared, as Docker counts it (moby-behaviour 1.4, 6.3).
 
-Rule: sizes here are Docker's (`LayerReport.size`), not blocks on disk.
+Rule: sizes here are Docker's (`LayerReport.size`), not blocks on disk, which `interfaces.usage` has.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from headway.errors import StoreCorruptError
 from headway.oci.digest import ChainID
 from headway.records import ChainSize
+from headway.service.stores import Records
 
 Sizes = Mapping[ChainID, ChainSize]
 
@@ -37,3 +38,20 @@ def shared_sizes(tops: Sequence[ChainID | None], sizes: Sizes) -> list[int]:
     chains = [tuple(chain_of(top, sizes)) for top in tops]
     uses = Counter(chain_id for chain in chains for chain_id in chain)
     return [sum(sizes[chain_id].size for chain_id in chain if uses[chain_id] > 1) for chain in chains]
+
+
+def layer_disk_usage(records: Records) -> int:
+    """Return the sum of the sizes of all layers that images have, each once: Moby's ``LayerDiskUsage``.
+
+    Left out are images that have no name and are only parents of others, and layers that only containers hold.
+    """
+    named = {image_id for _, image_id in records.references.list()}
+    parents = records.images.parents()
+    sizes = records.layers.sizes()
+    used: set[ChainID] = set()
+    for record in records.images.list():
+        chain_id = record.chain_id if record.image_id in named or record.image_id not in parents else None
+        while chain_id is not None and chain_id in sizes and chain_id not in used:
+            used.add(chain_id)
+            chain_id = sizes[chain_id].parent
+    return sum(sizes[chain_id].size for chain_id in used)
