@@ -33,7 +33,7 @@ from headway.oci.reference import Reference
 from headway.service.commit import CommitRequest, Committer
 from headway.service.containers import Containers
 from headway.service.delete import Deleter
-from headway.service.history import History
+from headway.service.history import history_of
 from headway.service.importing import Importer, ImportRequest
 from headway.service.stores import Stores
 from headway.settings import Settings
@@ -136,7 +136,7 @@ def test_a_container_that_changed_nothing_adds_a_step_and_no_layer(stores: Store
     assert document(stores, image_id)["rootfs"] == document(stores, parent)["rootfs"]
     record = stores.images.get(image_id)
     assert record is not None
-    steps = History(stores).of(record)
+    steps = history_of(stores, str(record.image_id))
     assert [(step.created_by, step.size, step.image_id) for step in steps] == [
         ("run it", 0, image_id),
         ("", 5, parent),

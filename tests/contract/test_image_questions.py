@@ -11,8 +11,8 @@ from headway.errors import InvalidReferenceError, NotFoundError, PlatformMismatc
 from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.service.history import History
-from headway.service.inspection import Inspection
+from headway.service.history import history_of
+from headway.service.inspection import details_of
 from headway.service.lookup import Lookup
 from headway.service.stores import Stores
 from headway.service.tagging import Tagger
@@ -196,7 +196,7 @@ def test_the_steps_of_an_image_name_it_and_its_parents(stores: Stores) -> None:
         stores, "app:1", "app:2", f"app@{MANIFEST}", layers=["base", "top"], history=STEPS, parent=parent
     )
 
-    steps = History(stores).of(Lookup(stores).find("app:1"))
+    steps = history_of(stores, "app:1")
 
     assert [(step.created_by, step.size, step.image_id, step.tags, step.comment) for step in steps] == [
         ("COPY top", 30, image_id, ("app:1", "app:2"), "buildkit"),
@@ -209,7 +209,7 @@ def test_the_steps_of_an_image_name_it_and_its_parents(stores: Stores) -> None:
 def test_an_image_without_history_has_no_steps(stores: Stores) -> None:
     add_image(stores, "app:1", layers=["base"])
 
-    assert History(stores).of(Lookup(stores).find("app:1")) == []
+    assert history_of(stores, "app:1") == []
 
 
 def test_everything_that_is_known_of_an_image(stores: Stores) -> None:
@@ -220,7 +220,7 @@ def test_everything_that_is_known_of_an_image(stores: Stores) -> None:
     )
     Tagger(stores, clock=lambda: AT).tag("app:1", "app:2")
 
-    details = Inspection(stores, driver="vfs").of(Lookup(stores).find("app:1"))
+    details = details_of(stores, "app:1", driver="vfs")
 
     assert details.image_id == image_id
     assert [name.familiar for name in details.tags] == ["app:1", "app:2"]
@@ -236,7 +236,7 @@ def test_everything_that_is_known_of_an_image(stores: Stores) -> None:
 def test_a_config_that_says_nothing_of_containers_is_none(stores: Stores) -> None:
     image_id = add_image(stores, config={"config": None, "comment": "own"})
 
-    details = Inspection(stores).of(Lookup(stores).find(image_id.hex))
+    details = details_of(stores, image_id.hex)
 
     assert (details.config, details.comment, details.driver_data) == (None, "own", {})
 
@@ -244,7 +244,7 @@ def test_a_config_that_says_nothing_of_containers_is_none(stores: Stores) -> Non
 def test_overlay2_says_where_the_layers_lie(stores: Stores) -> None:
     image_id = add_image(stores, layers=["base", "middle", "top"])
 
-    data = Inspection(stores, driver="overlay2").of(Lookup(stores).find(image_id.hex)).driver_data
+    data = details_of(stores, image_id.hex, driver="overlay2").driver_data
 
     paths = [str(tree.path) for tree in stores.layers.trees(Lookup(stores).find(image_id.hex).chain_id)]
     assert data == {"UpperDir": paths[2], "LowerDir": f"{paths[1]}:{paths[0]}"}
@@ -253,7 +253,7 @@ def test_overlay2_says_where_the_layers_lie(stores: Stores) -> None:
 def test_a_layer_that_is_there_twice_is_named_once_for_the_kernel_stacks_none_twice(stores: Stores) -> None:
     image_id = add_image(stores, layers=["same", "other", "same"])
 
-    data = Inspection(stores, driver="overlay2").of(Lookup(stores).find(image_id.hex)).driver_data
+    data = details_of(stores, image_id.hex, driver="overlay2").driver_data
 
     paths = [str(tree.path) for tree in stores.layers.trees(Lookup(stores).find(image_id.hex).chain_id)]
     assert data == {"UpperDir": paths[2], "LowerDir": paths[1]}

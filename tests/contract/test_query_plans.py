@@ -11,8 +11,8 @@ import pytest
 
 from headway.composition.writing import writing
 from headway.service.delete import Deleter
-from headway.service.history import History
-from headway.service.inspection import Inspection
+from headway.service.history import history_of
+from headway.service.inspection import details_of
 from headway.service.lookup import Lookup
 from headway.service.stores import Stores
 from headway.service.tagging import Tagger
@@ -24,8 +24,8 @@ PATHS: dict[str, Callable[[Stores, str], object]] = {
     "by name": lambda stores, _: Lookup(stores).find(NAME),
     "by ID": lambda stores, image_id: Lookup(stores).find(image_id),
     "by the beginning of an ID": lambda stores, image_id: Lookup(stores).find(image_id[7:19]),
-    "inspect": lambda stores, _: Inspection(stores, driver="overlay2").of(Lookup(stores).find(NAME)),
-    "history": lambda stores, _: History(stores).of(Lookup(stores).find(NAME)),
+    "inspect": lambda stores, _: details_of(stores, NAME, driver="overlay2"),
+    "history": lambda stores, _: history_of(stores, NAME),
     "tag": lambda stores, _: Tagger(stores).tag(NAME, "local/other:1"),
     "untag": lambda stores, _: Deleter(stores).delete(NAME),
     "delete": lambda stores, image_id: Deleter(stores).delete(image_id, force=True),

@@ -19,9 +19,8 @@ from headway.composition.reading import reading
 from headway.composition.writing import writing
 from headway.oci.digest import Digest
 from headway.service.delete import Deleter
-from headway.service.inspection import Inspection
+from headway.service.inspection import details_of
 from headway.service.listing import Listing
-from headway.service.lookup import Lookup
 from headway.service.prune import Pruner
 from headway.settings import Settings
 from tests.fakes.daemon import UnixConnection, daemon
@@ -110,8 +109,7 @@ def _costs(sheet: Sheet, store: Store) -> Costs:
     costs = {"start": _least(lambda: start(root))}
     with reading(settings) as records:
         costs["list"] = _least(lambda: Listing(records).images())
-        inspection, lookup = Inspection(records, driver="overlay2"), Lookup(records)
-        costs["inspect"] = _least(lambda: inspection.of(lookup.find("registry.example/team/app-7:0")))
+        costs["inspect"] = _least(lambda: details_of(records, "registry.example/team/app-7:0"))
     with measuring(settings) as (_, disk):
         costs["df"] = _least(disk.measure)
     with writing(settings, tell=lambda _: None) as stores:

@@ -15,9 +15,8 @@ from headway.cli.units import ago, size
 from headway.composition.reading import reading
 from headway.oci.reference import Reference
 from headway.service.filters import Filters, parse_filters
-from headway.service.history import History, HistoryStep
+from headway.service.history import HistoryStep, history_of
 from headway.service.listing import ListedImage, Listing
-from headway.service.lookup import Lookup
 
 _NONE = "<none>"
 _IMAGE = {
@@ -119,7 +118,7 @@ def history(options: Namespace) -> int:
         steps = daemon.history(options.name)
     else:
         with reading(settings_of(options)) as records:
-            steps = History(records).of(Lookup(records).find(options.name))
+            steps = history_of(records, options.name)
     rows = [_step_row(step, full=options.no_trunc) for step in steps]
     if options.quiet:
         print("\n".join(str(row["ID"]) for row in rows))

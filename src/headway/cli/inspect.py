@@ -6,14 +6,14 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from headway.cli.failures import each_of
 from headway.cli.remote import named_daemon
 from headway.cli.session import settings_of
 from headway.cli.table import fields, json_text
 from headway.composition.reading import reading
-from headway.service.inspection import ImageDetails, Inspection
-from headway.service.lookup import Lookup
+from headway.service.inspection import ImageDetails, details_of
 
 _NEVER = "0001-01-01T00:00:00Z"
 
@@ -38,8 +38,7 @@ def _looking(options: Namespace) -> Iterator[Callable[[str], ImageDetails]]:
         return
     settings = settings_of(options)
     with reading(settings) as records:
-        inspection = Inspection(records, driver=settings.storage_driver or "overlay2")
-        yield lambda name: inspection.of(Lookup(records).find(name))
+        yield partial(details_of, records, driver=settings.storage_driver or "overlay2")
 
 
 def _shown(image: ImageDetails) -> dict[str, object]:

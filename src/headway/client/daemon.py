@@ -57,11 +57,11 @@ class Daemon:
         return self.ask("GET", "images", list[ListedImage], filters=wire.encode(filters), all=intermediate)
 
     def inspect(self, name: str) -> ImageDetails:
-        """See `service.inspection.Inspection.of`."""
+        """See `service.inspection.details_of`."""
         return self.ask("GET", "image", ImageDetails, name=name)
 
     def history(self, name: str) -> list[HistoryStep]:
-        """See `service.history.History.of`."""
+        """See `service.history.history_of`."""
         return self.ask("GET", "history", list[HistoryStep], name=name)
 
     def tag(self, source: str, target: str) -> None:

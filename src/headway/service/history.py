@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from headway.oci.digest import ImageID
-from headway.records import ImageRecord
 from headway.service.lookup import Lookup
 from headway.service.stores import Records
 
@@ -30,41 +29,38 @@ class HistoryStep(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
 
 
-class History:
-    """Tells how images were made.
+def history_of(records: Records, word: str) -> list[HistoryStep]:
+    """Return an image's steps, newest first.
+
+    The newest step is the image itself; those below it are its recorded parents, as far as there are some.
 
     Args:
-        records: Where they are.
+        records: Where it is.
+        word: Its name or its ID.
+
+    Raises:
+        InvalidReferenceError: It is neither.
+        StoreCorruptError: Its config is damaged.
+        NotFoundError: There is none, or its layers are gone.
     """
+    lookup = Lookup(records)
+    record = lookup.find(word)
+    sizes = iter([tree.report.size for tree in records.layers.trees(record.chain_id)])
+    steps = [
+        HistoryStep(
+            created=step.created,
+            created_by=step.created_by,
+            comment=step.comment,
+            size=0 if step.empty_layer else next(sizes),  # a config has no more steps with a layer than layers
+        )
+        for step in lookup.config(record).history
+    ]
+    named = [
+        msgspec.structs.replace(step, image_id=ancestor.image_id, tags=_tags(records, ancestor.image_id))
+        for step, ancestor in zip(reversed(steps), lookup.line(record), strict=False)
+    ]
+    return named + steps[::-1][len(named) :]
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
-        self._lookup = Lookup(records)
 
-    def of(self, record: ImageRecord) -> list[HistoryStep]:
-        """Return an image's steps, newest first.
-
-        The newest step is the image itself; those below it are its recorded parents, as far as there are some.
-
-        Raises:
-            StoreCorruptError: Its config is damaged.
-            NotFoundError: Its layers are gone.
-        """
-        sizes = iter([tree.report.size for tree in self._records.layers.trees(record.chain_id)])
-        steps = [
-            HistoryStep(
-                created=step.created,
-                created_by=step.created_by,
-                comment=step.comment,
-                size=0 if step.empty_layer else next(sizes),  # a config has no more steps with a layer than layers
-            )
-            for step in self._lookup.config(record).history
-        ]
-        named = [
-            msgspec.structs.replace(step, image_id=ancestor.image_id, tags=self._tags(ancestor.image_id))
-            for step, ancestor in zip(reversed(steps), self._lookup.line(record), strict=False)
-        ]
-        return named + steps[::-1][len(named) :]
-
-    def _tags(self, image_id: ImageID) -> tuple[str, ...]:
-        return tuple(name.familiar for name in self._records.references.of(image_id) if name.digest is None)
+def _tags(records: Records, image_id: ImageID) -> tuple[str, ...]:
+    return tuple(name.familiar for name in records.references.of(image_id) if name.digest is None)

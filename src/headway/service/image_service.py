@@ -37,10 +37,10 @@ from headway.records import Event, FoundRepository, ImageRecord
 from headway.service.commit import CommitRequest, Committer
 from headway.service.delete import Deleter
 from headway.service.filters import NO_FILTERS, Filters
-from headway.service.history import History, HistoryStep
+from headway.service.history import HistoryStep, history_of
 from headway.service.image_layers import LINUX, ImageLayers
 from headway.service.importing import Importer, ImportRequest
-from headway.service.inspection import ImageDetails, Inspection
+from headway.service.inspection import ImageDetails, details_of
 from headway.service.listing import ListedImage, Listing
 from headway.service.live_limits import LiveLimits
 from headway.service.loading import Loaded, Loader, Tell
@@ -209,11 +209,11 @@ class ImageService:
 
     def lookup_image(self, name: str) -> ImageDetails:
         """Return everything that is known of an image."""
-        return Inspection(self._stores, driver=self._layers.driver(LINUX)).of(self._lookup.find(name))
+        return details_of(self._stores, name, driver=self._layers.driver(LINUX))
 
     def image_history(self, name: str) -> list[HistoryStep]:
         """Return the steps that made an image, newest first."""
-        return History(self._stores).of(self._lookup.find(name))
+        return history_of(self._stores, name)
 
     def tag_image(self, source: str, repository: str, tag: str = "") -> Reference:
         """Give an image one more name; see `Tagger.tag`."""

@@ -57,55 +57,49 @@ class ImageDetails(msgspec.Struct, frozen=True, kw_only=True):
     container_config: Mapping[str, object] = {}
 
 
-class Inspection:
-    """Looks at images.
+def details_of(records: Records, word: str, *, driver: str = "overlay2") -> ImageDetails:
+    """Return everything that is known of an image.
 
     Args:
-        records: Where they are.
-        driver: The name of what mounts them.
+        records: Where it is.
+        word: Its name or its ID.
+        driver: The name of what mounts its layers.
+
+    Raises:
+        InvalidReferenceError: It is neither a name nor an ID.
+        StoreCorruptError: Its config is damaged.
+        NotFoundError: There is none, or its layers are gone.
     """
+    lookup = Lookup(records)
+    record = lookup.find(word)
+    config = lookup.config(record)
+    names = records.references.of(record.image_id)
+    return ImageDetails(
+        image_id=record.image_id,
+        tags=tuple(name for name in names if name.digest is None),
+        digests=tuple(name for name in names if name.digest is not None),
+        parent=record.parent,
+        comment=_comment(config),
+        created=record.created,
+        author=config.author,
+        docker_version=_text(config.document.get("docker_version")),
+        config=config.config if config.document.get("config") is not None else None,
+        platform=config.platform,
+        size=record.size,
+        diff_ids=config.diff_ids,
+        driver=driver,
+        driver_data=_overlay_data(records, record) if driver == "overlay2" else {},
+        last_tagged=record.last_tagged,
+        container=_text(config.document.get("container")),
+        container_config=_mapping(config.document.get("container_config")),
+    )
 
-    def __init__(self, records: Records, *, driver: str = "overlay2") -> None:
-        self._records = records
-        self._lookup = Lookup(records)
-        self._driver = driver
 
-    def of(self, record: ImageRecord) -> ImageDetails:
-        """Return everything that is known of an image.
-
-        Raises:
-            StoreCorruptError: Its config is damaged.
-            NotFoundError: Its layers are gone.
-        """
-        config = self._lookup.config(record)
-        names = self._records.references.of(record.image_id)
-        return ImageDetails(
-            image_id=record.image_id,
-            tags=tuple(name for name in names if name.digest is None),
-            digests=tuple(name for name in names if name.digest is not None),
-            parent=record.parent,
-            comment=_comment(config),
-            created=record.created,
-            author=config.author,
-            docker_version=_text(config.document.get("docker_version")),
-            config=config.config if config.document.get("config") is not None else None,
-            platform=config.platform,
-            size=record.size,
-            diff_ids=config.diff_ids,
-            driver=self._driver,
-            driver_data=self._driver_data(record),
-            last_tagged=record.last_tagged,
-            container=_text(config.document.get("container")),
-            container_config=_mapping(config.document.get("container_config")),
-        )
-
-    def _driver_data(self, record: ImageRecord) -> dict[str, str]:
-        if self._driver != "overlay2":
-            return {}
-        trees = self._records.layers.trees(record.chain_id)
-        paths = list(dict.fromkeys(str(tree.path) for tree in reversed(trees)))  # the kernel stacks none twice
-        data = {"UpperDir": paths[0]} if paths else {}
-        return data | ({"LowerDir": ":".join(paths[1:])} if len(paths) > 1 else {})
+def _overlay_data(records: Records, record: ImageRecord) -> dict[str, str]:
+    trees = records.layers.trees(record.chain_id)
+    paths = list(dict.fromkeys(str(tree.path) for tree in reversed(trees)))  # the kernel stacks none twice
+    data = {"UpperDir": paths[0]} if paths else {}
+    return data | ({"LowerDir": ":".join(paths[1:])} if len(paths) > 1 else {})
 
 
 def _comment(config: ImageConfig) -> str:
