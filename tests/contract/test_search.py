@@ -14,7 +14,7 @@ from headway.registry.http import HttpClient
 from headway.registry.request import Sender
 from headway.registry.search import SearchClient
 from headway.service.lanes import Lanes
-from headway.service.search import Search, search_endpoint
+from headway.service.search import search, search_endpoint
 from tests.fakes import images
 from tests.fakes.index_server import IndexServer, index_server
 from tests.fakes.simulated_registry import SimulatedRegistry
@@ -146,17 +146,16 @@ async def lanes() -> AsyncIterator[Lanes]:
 async def test_filters_are_applied_to_what_was_found(
     lanes: Lanes, filters: dict[str, list[str]], names: list[str]
 ) -> None:
-    found = await Search(Found(), lanes).search("x", filters=filters, insecure=SECURE)
+    found = await search(Found(), lanes, "x", filters=filters, insecure=SECURE)
 
     assert [each.name for each in found] == names
 
 
 async def test_docker_hub_is_asked_for_twenty_five_unless_it_is_said(lanes: Lanes) -> None:
     index = Found()
-    search = Search(index, lanes)
 
-    await search.search("alpine", filters={}, insecure=SECURE)
-    await search.search("ghcr.io/acme/edge", limit=3, filters={}, insecure=SECURE)
+    await search(index, lanes, "alpine", filters={}, insecure=SECURE)
+    await search(index, lanes, "ghcr.io/acme/edge", limit=3, filters={}, insecure=SECURE)
 
     assert index.asked == [("index.docker.io", "alpine", 25), ("ghcr.io", "acme/edge", 3)]
 
@@ -164,7 +163,7 @@ async def test_docker_hub_is_asked_for_twenty_five_unless_it_is_said(lanes: Lane
 @pytest.mark.parametrize("limit", [-1, 101])
 async def test_a_limit_out_of_range_is_refused_in_dockers_words(lanes: Lanes, limit: int) -> None:
     with pytest.raises(RequestError, match=rf"^Limit {limit} is outside the range of \[1, 100\]$"):
-        await Search(Found(), lanes).search("x", limit=limit, filters={}, insecure=SECURE)
+        await search(Found(), lanes, "x", limit=limit, filters={}, insecure=SECURE)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +172,7 @@ async def test_a_limit_out_of_range_is_refused_in_dockers_words(lanes: Lanes, li
 )
 async def test_filters_that_are_none_are_refused(lanes: Lanes, filters: dict[str, list[str]]) -> None:
     with pytest.raises(InvalidFilterError, match="invalid filter"):
-        await Search(Found(), lanes).search("x", filters=filters, insecure=SECURE)
+        await search(Found(), lanes, "x", filters=filters, insecure=SECURE)
 
 
 @pytest.mark.parametrize(

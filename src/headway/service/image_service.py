@@ -54,7 +54,7 @@ from headway.service.registry_service import RegistryService
 from headway.service.remote_image import PullRequest
 from headway.service.repository import Repository
 from headway.service.saving import Saver, saved
-from headway.service.search import Search
+from headway.service.search import search
 from headway.service.sharing import layer_disk_usage
 from headway.service.stores import Stores
 from headway.service.tagging import Tagger
@@ -407,10 +407,10 @@ class ImageService:
         filters: Filters = NO_FILTERS,
         login: Credentials | None = None,
     ) -> list[FoundRepository]:
-        """Return what a registry's index finds; see `Search.search`."""
+        """Return what a registry's index finds; see `search.search`."""
         service = self._config.registry_service
-        search = Search(service.index, self._pulls.tools.lanes)
-        return await search.search(term, limit=limit, filters=filters, insecure=service.insecure(), login=login)
+        lanes, insecure = self._pulls.tools.lanes, service.insecure()
+        return await search(service.index, lanes, term, limit=limit, filters=filters, insecure=insecure, login=login)
 
     async def authenticate(self, host: str, login: Credentials) -> Credentials:
         """Show a login to a registry; return what to save: the same, or the identity token given for it.

@@ -26,48 +26,39 @@ HUB_INDEX = "index.docker.io"
 _STARS_DIGITS = 18  # of a number that Go reads
 
 
-class Search:
-    """Asks registries' indexes.
+async def search(
+    index: SearchIndex,
+    lanes: Lanes,
+    term: str,
+    *,
+    limit: int = 0,
+    filters: Filters,
+    insecure: InsecureRegistries,
+    login: Credentials | None = None,
+) -> list[FoundRepository]:
+    """Return what a registry's index finds, in its order.
 
     Args:
-        index: Asks one of them.
+        index: Asks one.
         lanes: Where it may be waited for.
+        term: Words; ``host/words`` asks that host, anything else Docker Hub.
+        limit: How many at most, 1 to 100; 0 for 25.
+        filters: ``is-automated``, ``is-official``, ``stars`` (the largest counts).
+        insecure: Hosts that may be asked without verified TLS.
+        login: Who asks, where that came with the request; None for what this machine knows.
+
+    Raises:
+        RequestError: A limit out of range, a filter that is none, a term that is none.
+        RegistryError: The index does not answer as one.
     """
-
-    def __init__(self, index: SearchIndex, lanes: Lanes) -> None:
-        self._index = index
-        self._lanes = lanes
-
-    async def search(
-        self,
-        term: str,
-        *,
-        limit: int = 0,
-        filters: Filters,
-        insecure: InsecureRegistries,
-        login: Credentials | None = None,
-    ) -> list[FoundRepository]:
-        """Return what an index finds, in its order.
-
-        Args:
-            term: Words; ``host/words`` asks that host, anything else Docker Hub.
-            limit: How many at most, 1 to 100; 0 for 25.
-            filters: ``is-automated``, ``is-official``, ``stars`` (the largest counts).
-            insecure: Hosts that may be asked without verified TLS.
-            login: Who asks, where that came with the request; None for what this machine knows.
-
-        Raises:
-            RequestError: A limit out of range, a filter that is none, a term that is none.
-            RegistryError: The index does not answer as one.
-        """
-        wanted = _wanted(filters)
-        endpoint, words = search_endpoint(term, insecure)
-        endpoint = msgspec.structs.replace(endpoint, login=login)
-        limit = limit or DEFAULT_LIMIT
-        if not 1 <= limit <= MAX_LIMIT:
-            raise RequestError(f"Limit {limit} is outside the range of [1, {MAX_LIMIT}]")
-        found = await self._lanes.abandonable(partial(self._index.search, endpoint, words, limit))
-        return [each for each in found if _is_wanted(each, *wanted)]
+    wanted = _wanted(filters)
+    endpoint, words = search_endpoint(term, insecure)
+    endpoint = msgspec.structs.replace(endpoint, login=login)
+    limit = limit or DEFAULT_LIMIT
+    if not 1 <= limit <= MAX_LIMIT:
+        raise RequestError(f"Limit {limit} is outside the range of [1, {MAX_LIMIT}]")
+    found = await lanes.abandonable(partial(index.search, endpoint, words, limit))
+    return [each for each in found if _is_wanted(each, *wanted)]
 
 
 def search_endpoint(term: str, insecure: InsecureRegistries) -> tuple[Endpoint, str]:
