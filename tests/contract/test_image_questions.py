@@ -15,7 +15,7 @@ from headway.service.history import history_of
 from headway.service.inspection import details_of
 from headway.service.lookup import Lookup
 from headway.service.stores import Stores
-from headway.service.tagging import Tagger
+from headway.service.tagging import tag_image
 from tests.contract.layer_store_contract import diff_id
 from tests.fakes import images
 from tests.fakes.house import add_image
@@ -134,7 +134,7 @@ def test_a_tag_is_recorded_and_told_as_it_was_given(
 ) -> None:
     image_id = add_image(stores)
 
-    reference = Tagger(stores, clock=lambda: AT).tag(image_id.hex, repository, tag)
+    reference = tag_image(stores, image_id.hex, repository, tag, clock=lambda: AT)
 
     assert reference.familiar == recorded
     assert stores.references.of(image_id) == [reference]
@@ -145,8 +145,8 @@ def test_a_tag_is_recorded_and_told_as_it_was_given(
 def test_a_tag_that_moves_is_told_of_both_images(stores: Stores) -> None:
     old, new = add_image(stores, "app:1"), add_image(stores, labels={"is": "new"})
 
-    Tagger(stores).tag(new.hex, "app:1")
-    Tagger(stores).tag(new.hex, "app:1")
+    tag_image(stores, new.hex, "app:1")
+    tag_image(stores, new.hex, "app:1")
 
     assert lookup(stores, "app:1") == new
     assert told(stores) == [("untag", old, old), ("tag", new, "app:1"), ("tag", new, "app:1")]
@@ -168,7 +168,7 @@ def test_what_cannot_be_a_tag_is_refused_in_mobys_words(stores: Stores, reposito
     image_id = add_image(stores, "app:1")
 
     with pytest.raises(InvalidReferenceError, match=said):
-        Tagger(stores).tag("app:1", repository, tag)
+        tag_image(stores, "app:1", repository, tag)
 
     assert [reference.familiar for reference in stores.references.of(image_id)] == ["app:1"]
     assert told(stores) == []
@@ -176,7 +176,7 @@ def test_what_cannot_be_a_tag_is_refused_in_mobys_words(stores: Stores, reposito
 
 def test_an_image_that_is_not_here_gets_no_name(stores: Stores) -> None:
     with pytest.raises(NotFoundError):
-        Tagger(stores).tag("nothing", "app:1")
+        tag_image(stores, "nothing", "app:1")
 
     assert stores.references.list() == []
 
@@ -218,7 +218,7 @@ def test_everything_that_is_known_of_an_image(stores: Stores) -> None:
     image_id = add_image(
         stores, "app:1", f"app@{MANIFEST}", layers=["base", "top"], labels={"a": "1"}, parent=parent, config=more
     )
-    Tagger(stores, clock=lambda: AT).tag("app:1", "app:2")
+    tag_image(stores, "app:1", "app:2", clock=lambda: AT)
 
     details = details_of(stores, "app:1", driver="vfs")
 

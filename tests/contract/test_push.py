@@ -46,7 +46,7 @@ from headway.service.push import PushRequest
 from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushPhase, PushStarted
 from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
-from headway.service.tagging import Tagger
+from headway.service.tagging import tag_image
 from headway.settings import Settings
 from headway.store.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
@@ -108,7 +108,7 @@ class House:
                 return await asyncio.gather(*works)
 
         for source, reference in zip(itertools.cycle(sources), references, strict=False):
-            Tagger(self.stores).tag(str(source), str(reference))
+            tag_image(self.stores, str(source), str(reference))
         return asyncio.run(run())
 
     def failure(self, pusher: SimulatedPusher, reference: Reference) -> HeadwayError:
@@ -626,7 +626,7 @@ def test_the_other_platforms_stay_until_they_are_pushed_whoever_prunes(house: Ho
         async with pushing(house.settings, house.stores, pusher=SimulatedPusher(registry)) as pusher:
             return await pusher.push(PushRequest(SIBLING), prune_meanwhile)
 
-    Tagger(house.stores).tag(str(SOURCE), str(SIBLING))
+    tag_image(house.stores, str(SOURCE), str(SIBLING))
     done = asyncio.run(run())
 
     assert len(house.events) == 2
@@ -736,7 +736,7 @@ class RemovingLeases:
 def test_an_image_that_is_removed_at_that_moment_is_told_as_one_that_is_not_here(pulled: House) -> None:
     plain = pulled.stores
     leases = RemovingLeases(plain.leases, lambda: Deleter(plain).delete(str(ELSEWHERE), force=True))
-    Tagger(plain).tag(str(SOURCE), str(ELSEWHERE))
+    tag_image(plain, str(SOURCE), str(ELSEWHERE))
     Deleter(plain).delete(str(SOURCE))
     pulled.stores = msgspec.structs.replace(plain, leases=leases)
 
@@ -754,7 +754,7 @@ def test_an_image_that_is_removed_at_that_moment_is_told_as_one_that_is_not_here
 def test_all_tags_go_in_order(pulled: House) -> None:
     registry = SimulatedRegistry()
     for tag in ("b", "a"):
-        Tagger(pulled.stores).tag(str(SOURCE), str(ELSEWHERE.with_tag(tag)))
+        tag_image(pulled.stores, str(SOURCE), str(ELSEWHERE.with_tag(tag)))
 
     async def run() -> list[PushDone]:
         async with pushing(pulled.settings, pulled.stores, pusher=SimulatedPusher(registry)) as pusher:
@@ -781,7 +781,7 @@ def test_so_many_layers_are_under_way_as_uploads_may_be(pulled: House) -> None:
         ) as pusher:
             await pusher.push(PushRequest(ELSEWHERE), pulled.events.append)
 
-    Tagger(pulled.stores).tag(str(SOURCE), str(ELSEWHERE))
+    tag_image(pulled.stores, str(SOURCE), str(ELSEWHERE))
     asyncio.run(run())
 
     under_way: set[str] = set()

@@ -15,7 +15,7 @@ from headway.service.history import history_of
 from headway.service.inspection import details_of
 from headway.service.lookup import Lookup
 from headway.service.stores import Stores
-from headway.service.tagging import Tagger
+from headway.service.tagging import tag_image
 from headway.settings import Settings
 from tests.fakes.house import add_image
 
@@ -26,7 +26,7 @@ PATHS: dict[str, Callable[[Stores, str], object]] = {
     "by the beginning of an ID": lambda stores, image_id: Lookup(stores).find(image_id[7:19]),
     "inspect": lambda stores, _: details_of(stores, NAME, driver="overlay2"),
     "history": lambda stores, _: history_of(stores, NAME),
-    "tag": lambda stores, _: Tagger(stores).tag(NAME, "local/other:1"),
+    "tag": lambda stores, _: tag_image(stores, NAME, "local/other:1"),
     "untag": lambda stores, _: Deleter(stores).delete(NAME),
     "delete": lambda stores, image_id: Deleter(stores).delete(image_id, force=True),
     "make": lambda stores, _: add_image(stores, "local/new:1", layers=("base", "new")),

@@ -23,7 +23,7 @@ from headway.service.prune import Pruner
 from headway.service.pull import Puller
 from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
-from headway.service.tagging import Tagger
+from headway.service.tagging import tag_image
 from headway.settings import Settings
 from tests.fakes import images
 from tests.faults.pull import AMD64
@@ -146,7 +146,7 @@ class _Gathering:
 
     def _tag(self, source: random.Random) -> None:
         with suppress(NotFoundError):
-            Tagger(self._stores).tag(source.choice(self._names), source.choice(["local/a:1", "local/b:1"]))
+            tag_image(self._stores, source.choice(self._names), source.choice(["local/a:1", "local/b:1"]))
 
     def _check(self, source: random.Random) -> None:
         """Whoever comes and goes meanwhile is no damage."""

@@ -23,7 +23,7 @@ from headway.errors import HeadwayError, PushIncompleteError
 from headway.oci.reference import Reference
 from headway.service.push import PushRequest
 from headway.service.push_progress import PushDone, PushEvent
-from headway.service.tagging import Tagger
+from headway.service.tagging import tag_image
 from headway.settings import Settings
 from tests.fakes import images
 from tests.fakes.cli import Cli
@@ -89,7 +89,7 @@ def push(root: Path, name: str, *, attempts: int = 5, times: float = 50.0, at_on
             outcome.done = await pusher.push(PushRequest(reference), outcome.events.append)
 
     with writing(settings, lambda _: None) as stores:
-        Tagger(stores).tag("source", str(reference))
+        tag_image(stores, "source", str(reference))
         try:
             asyncio.run(run())
         except PushIncompleteError as error:

@@ -11,7 +11,7 @@ from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
 from headway.composition.writing import writing
 from headway.service.delete import Deleter
-from headway.service.tagging import Tagger
+from headway.service.tagging import tag_image
 
 
 def tag(options: Namespace) -> int:
@@ -21,7 +21,7 @@ def tag(options: Namespace) -> int:
         daemon.tag(options.source, options.target)
         return DONE
     with writing(settings, say) as stores:
-        Tagger(stores).tag(options.source, options.target)
+        tag_image(stores, options.source, options.target)
     return DONE
 
 

@@ -65,7 +65,7 @@ class Daemon:
         return self.ask("GET", "history", list[HistoryStep], name=name)
 
     def tag(self, source: str, target: str) -> None:
-        """See `service.tagging.Tagger.tag`."""
+        """See `service.tagging.tag_image`."""
         self.ask("POST", "tag", type(None), source=source, target=target)
 
     def delete(self, name: str, *, force: bool, prune: bool) -> list[tuple[str, str]]:

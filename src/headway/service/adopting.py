@@ -18,7 +18,7 @@ from headway.oci.reference import Reference
 from headway.records import ImageRecord
 from headway.service.loading import Loader, Tell
 from headway.service.stores import Stores
-from headway.service.tagging import Tagger
+from headway.service.tagging import name_image
 
 
 class ForeignImage(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ class Adopter:
         record = known or self._load(archive(), tell)
         if known is not None:
             for tag in image.tags:
-                Tagger(self._stores).put(known.image_id, Reference.parse(tag))
+                name_image(self._stores, known.image_id, Reference.parse(tag))
         with self._stores.transaction():
             for text in image.digests:
                 # One that cannot be read, or stands for another platform's image here, is not worth a failure.

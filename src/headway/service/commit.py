@@ -30,7 +30,7 @@ from headway.service.containers import Containers, tell_of
 from headway.service.lookup import Lookup
 from headway.service.making import ImageMaker, Plan
 from headway.service.stores import Stores
-from headway.service.tagging import Tagger, tag_name
+from headway.service.tagging import name_image, tag_name
 
 
 class CommitRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +79,6 @@ class Committer:
         self._containers = Containers(stores)
         self._lookup = Lookup(stores)
         self._maker = ImageMaker(stores, applier)
-        self._tagger = Tagger(stores)
         self._access = access
         self._platform = platform
         self._clock = clock
@@ -145,7 +144,7 @@ class Committer:
 
         def recorded(record: ImageRecord) -> None:
             if name is not None:
-                self._tagger.put(record.image_id, name)
+                name_image(self._stores, record.image_id, name)
             self._tell(container, record, request.comment, name)
 
         return Plan(

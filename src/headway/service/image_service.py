@@ -57,7 +57,7 @@ from headway.service.saving import Saver, saved
 from headway.service.search import search
 from headway.service.sharing import layer_disk_usage
 from headway.service.stores import Stores
-from headway.service.tagging import Tagger
+from headway.service.tagging import name_image, tag_image
 from headway.service.web_import import Watch, WebImporter
 
 log = logging.getLogger(__name__)
@@ -216,12 +216,12 @@ class ImageService:
         return history_of(self._stores, name)
 
     def tag_image(self, source: str, repository: str, tag: str = "") -> Reference:
-        """Give an image one more name; see `Tagger.tag`."""
-        return Tagger(self._stores).tag(source, repository, tag)
+        """Give an image one more name; see `tagging.tag_image`."""
+        return tag_image(self._stores, source, repository, tag)
 
     def tag_image_with_reference(self, image_id: ImageID, reference: Reference) -> None:
-        """Give an image a name that is known to be one; see `Tagger.put`."""
-        Tagger(self._stores).put(image_id, reference)
+        """Give an image a name that is known to be one; see `tagging.name_image`."""
+        name_image(self._stores, image_id, reference)
 
     def image_delete(self, ref_or_id: str, *, force: bool = False, prune: bool = True) -> list[tuple[str, str]]:
         """Remove a name, or an image; see `Deleter.delete`."""

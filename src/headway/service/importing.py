@@ -21,7 +21,7 @@ from headway.oci.reference import Reference
 from headway.records import ImageRecord
 from headway.service.making import ImageMaker, Plan
 from headway.service.stores import Stores
-from headway.service.tagging import Tagger, tag_name
+from headway.service.tagging import name_image, tag_name
 
 STDIN = "-"
 
@@ -58,7 +58,6 @@ class Importer:
     def __init__(self, stores: Stores, applier: Applier, *, clock: Callable[[], int] = time.time_ns) -> None:
         self._stores = stores
         self._maker = ImageMaker(stores, applier)
-        self._tagger = Tagger(stores)
         self._clock = clock
 
     def plan(self, request: ImportRequest) -> Plan:
@@ -82,7 +81,7 @@ class Importer:
 
         def recorded(record: ImageRecord) -> None:
             if name is not None:
-                self._tagger.put(record.image_id, name)
+                name_image(self._stores, record.image_id, name)
             self._stores.events.tell_of_image("import", record.image_id, record.image_id, record)
 
         return Plan(purpose="import", config=written, recorded=recorded)

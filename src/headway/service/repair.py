@@ -25,7 +25,7 @@ from headway.service.pull import Puller
 from headway.service.recording import record_image
 from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
-from headway.service.tagging import Tagger
+from headway.service.tagging import name_image
 
 AskFor = Callable[[Reference, str], PullRequest]
 """Returns how to ask for an image, by its reference and its platform's spelling."""
@@ -162,7 +162,7 @@ class Repairer:
         free = [name for name in map(Reference.parse, image.names) if self._stores.references.get(name) is None]
         for name in free:
             if name.digest is None:
-                Tagger(self._stores).put(image.image_id, name)
+                name_image(self._stores, image.image_id, name)
             else:
                 self._stores.references.put_digest(name, image.image_id)
         return bool(free)

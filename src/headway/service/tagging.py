@@ -13,54 +13,49 @@ from headway.service.moments import SECOND
 from headway.service.stores import Stores
 
 
-class Tagger:
-    """Names images.
+def tag_image(
+    stores: Stores, source: str, repository: str, tag: str = "", *, clock: Callable[[], int] = time.time_ns
+) -> Reference:
+    """Let a name stand for the image that `source` means; one that exists moves without a word.
 
     Args:
-        stores: Where they are.
+        stores: Where both are.
+        source: A name or an ID.
+        repository: The new name, with or without a tag; a digest in it is dropped where there is a tag too.
+        tag: The tag; empty to take the one in `repository`, or ``latest``.
         clock: Nanoseconds since the epoch.
+
+    Returns:
+        The name as it was recorded.
+
+    Raises:
+        InvalidReferenceError: It cannot be a tag.
+        NotFoundError: No such source.
     """
+    reference = tag_name(repository, tag)
+    name_image(stores, Lookup(stores).find(source).image_id, reference, clock=clock)
+    return reference.with_default_tag()
 
-    def __init__(self, stores: Stores, *, clock: Callable[[], int] = time.time_ns) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._clock = clock
 
-    def tag(self, source: str, repository: str, tag: str = "") -> Reference:
-        """Let a name stand for the image that `source` means; one that exists moves without a word.
+def name_image(
+    stores: Stores, image_id: ImageID, reference: Reference, *, clock: Callable[[], int] = time.time_ns
+) -> None:
+    """Let a name stand for an image, note when, and tell; whoever had the name before is told of, too.
 
-        Args:
-            source: A name or an ID.
-            repository: The new name, with or without a tag; a digest in it is dropped where there is a tag too.
-            tag: The tag; empty to take the one in `repository`, or ``latest``.
+    Args:
+        stores: Where both are.
+        image_id: The image.
+        reference: Its new name. Without a tag it becomes ``latest``, and is told as it was given.
+        clock: Nanoseconds since the epoch.
 
-        Returns:
-            The name as it was recorded.
-
-        Raises:
-            InvalidReferenceError: It cannot be a tag.
-            NotFoundError: No such source.
-        """
-        reference = tag_name(repository, tag)
-        self.put(self._lookup.find(source).image_id, reference)
-        return reference.with_default_tag()
-
-    def put(self, image_id: ImageID, reference: Reference) -> None:
-        """Let a name stand for an image, note when, and tell; whoever had the name before is told of, too.
-
-        Args:
-            image_id: The image.
-            reference: Its new name. Without a tag it becomes ``latest``, and is told as it was given.
-
-        Raises:
-            InvalidReferenceError: It cannot be a tag.
-            NotFoundError: No such image.
-        """
-        stores = self._stores
-        with stores.transaction():
-            put_tag(stores, reference, image_id)
-            stores.images.set_last_tagged(image_id, self._clock() / SECOND)
-            stores.events.tell_of_image("tag", image_id, reference.familiar, stores.images.get(image_id))
+    Raises:
+        InvalidReferenceError: It cannot be a tag.
+        NotFoundError: No such image.
+    """
+    with stores.transaction():
+        put_tag(stores, reference, image_id)
+        stores.images.set_last_tagged(image_id, clock() / SECOND)
+        stores.events.tell_of_image("tag", image_id, reference.familiar, stores.images.get(image_id))
 
 
 def put_tag(stores: Stores, name: Reference, image_id: ImageID) -> ImageID | None:
