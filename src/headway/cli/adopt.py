@@ -43,7 +43,7 @@ def _wanted(docker: Docker, names: list[str]) -> list[ForeignImage]:
 
 
 def _adopt(adopter: Adopter, docker: Docker, image: ForeignImage) -> None:
-    adopted = adopter.adopt(image, lambda: StreamArchive(Pieces(docker.save(image))), lambda _: None)
+    adopted = adopter.adopt(image, lambda: StreamArchive(Pieces(docker.save(image))))
     record = adopted.record
     for name in image.tags or ("<none>",):
         what = "already here" if adopted.was_here else size(record.size)

@@ -16,7 +16,7 @@ from headway.interfaces.archives import Archive
 from headway.oci.digest import Digest, ImageID, digest_fault
 from headway.oci.reference import Reference
 from headway.records import ImageRecord
-from headway.service.loading import Loader, Tell
+from headway.service.loading import Loader
 from headway.service.stores import Stores
 from headway.service.tagging import name_image
 
@@ -59,19 +59,18 @@ class Adopter:
         self._stores = stores
         self._loader = loader
 
-    def adopt(self, image: ForeignImage, archive: Callable[[], Archive], tell: Tell) -> Adopted:
+    def adopt(self, image: ForeignImage, archive: Callable[[], Archive]) -> Adopted:
         """Take over one image with its names and digest references.
 
         Args:
             image: What is known of it.
             archive: Opens the archive that the other engine makes of it; not called where the image is here.
-            tell: Told what happens.
 
         Raises:
             HeadwayError: As `Loader.load`.
         """
         known = None if digest_fault(image.image_id) else self._stores.images.get(ImageID(Digest(image.image_id)))
-        record = known or self._load(archive(), tell)
+        record = known or self._load(archive())
         if known is not None:
             for tag in image.tags:
                 name_image(self._stores, known.image_id, Reference.parse(tag))
@@ -82,8 +81,8 @@ class Adopter:
                     self._stores.references.put_digest(Reference.parse(text), record.image_id)
         return Adopted(record, was_here=known is not None)
 
-    def _load(self, archive: Archive, tell: Tell) -> ImageRecord:
-        loaded = self._loader.load(archive, tell)
+    def _load(self, archive: Archive) -> ImageRecord:
+        loaded = self._loader.load(archive, lambda _: None)
         record = self._stores.images.get(loaded[0].image_id) if len(loaded) == 1 else None
         if record is None:
             raise InvalidArchiveError(f"it holds {len(loaded)} images where one was asked for")
