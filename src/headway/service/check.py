@@ -68,7 +68,10 @@ class Checker:
             *plan.blobs(wrong_blobs),
             *plan.trees(wrong_trees),
             *plan.lost(),
-            *self._containers(),
+            *(
+                Damage(kind=Kind.CONTAINER, name=name, faults=("what was written in it is gone",))
+                for name in self._inventory.lost_containers()
+            ),
         ]
         own = [tree for tree in trees if tree.chain_id is None]
         return Checked(
@@ -103,10 +106,6 @@ class Checker:
             if len(found) == MOST_FAULTS:
                 break
         return tuple(found)
-
-    def _containers(self) -> Iterator[Damage]:
-        for name in self._inventory.lost_containers():
-            yield Damage(kind=Kind.CONTAINER, name=name, faults=("what was written in it is gone",))
 
 
 class _Plan:

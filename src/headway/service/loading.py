@@ -116,7 +116,7 @@ class Loader:
             StoreError: The disk failed. In every case nothing of it is listed.
         """
         with self._leased() as lease:
-            layers = ArchivedLayers(self._stores, self._taker, lease, self._tell_of_layer(tell))
+            layers = ArchivedLayers(self._stores, self._taker, lease, lambda *layer: tell(LayerLoading(*layer)))
 
             def images(read: Read) -> list[ArchivedImage]:
                 return archived_images(read, platform, self._host)
@@ -137,10 +137,6 @@ class Loader:
                     freed = self._stores.garbage.forget_unneeded()
                 self._stores.garbage.sweep(freed)
                 raise
-
-    @staticmethod
-    def _tell_of_layer(tell: Tell) -> Callable[[str, int, int], None]:
-        return lambda name, done, size: tell(LayerLoading(name, done, size))
 
     def _checked(self, archived: ArchivedImage, layers: ArchivedLayers, platform: Platform | None) -> _Checked:
         data = layers.documents.read(archived.config)

@@ -79,15 +79,12 @@ class Lookup:
             return Found(record)
         name = wanted.with_default_tag()
         named = self._references.get(name)
-        image_id = named or self._only(self._images.search(word))
+        begun = [] if named else self._images.search(word)
+        image_id = named or (begun[0] if len(begun) == 1 else None)
         record = self._images.get(image_id) if image_id is not None else None
         if record is None:
             raise NotFoundError("image", name.familiar)
         return Found(record, name if named else None)
-
-    @staticmethod
-    def _only(found: list[ImageID]) -> ImageID | None:
-        return found[0] if len(found) == 1 else None
 
     def for_platform(self, word: str, platform: Platform) -> ImageRecord:
         """Return the image that a word means, if it is one for `platform`.

@@ -69,16 +69,14 @@ class Preflight:
 
     def forecast(self, layers: Iterable[tuple[DiffID, Descriptor]]) -> Forecast:
         """Return what layers that are not here will take."""
-        coming = {descriptor.digest: descriptor for diff_id, descriptor in layers if not self._is_here(diff_id)}
+        is_here = self._records.layers.has_tree
+        coming = {descriptor.digest: descriptor for diff_id, descriptor in layers if not is_here(diff_id)}
         incoming = [
             Incoming(each.size, min(each.size, self._ingests.held(each.digest)), is_compressed_layer(each.media_type))
             for each in coming.values()
         ]
         experience = self._experience() if incoming else Experience()
         return forecast(incoming, experience, at_once=self._at_once)
-
-    def _is_here(self, diff_id: DiffID) -> bool:
-        return self._records.layers.has_tree(diff_id)
 
     def _experience(self) -> Experience:
         """Return what the compressed layers of the newest images have come to, each once."""

@@ -120,7 +120,8 @@ class Saver:
             yield name, len(data), (data,)
         written: set[Digest] = set()
         for image in images:
-            for digest, data in self._small(image):
+            config = self._records.blobs.read(image.image_id)
+            for digest, data in ((image.manifest.digest, image.manifest.data), (image.image_id, config)):
                 if digest not in written:
                     written.add(digest)
                     yield blob_name(digest), len(data), (data,)
@@ -129,10 +130,6 @@ class Saver:
                 if layer.digest not in written:
                     written.add(layer.digest)
                     yield blob_name(layer.digest), layer.size, self._layer(diff_id, layer)
-
-    def _small(self, image: SavedImage) -> Iterator[tuple[Digest, bytes]]:
-        yield image.manifest.digest, image.manifest.data
-        yield image.image_id, self._records.blobs.read(image.image_id)
 
     def _layer(self, diff_id: DiffID, layer: Descriptor) -> Iterator[bytes]:
         if self._records.blobs.size(layer.digest) is not None:
