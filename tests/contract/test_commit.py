@@ -32,7 +32,7 @@ from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.commit import CommitRequest, Committer
 from headway.service.containers import Containers
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.history import history_of
 from headway.service.importing import Importer, ImportRequest
 from headway.service.stores import Stores
@@ -247,9 +247,9 @@ def test_what_is_being_removed_is_not_committed(stores: Stores, state: Container
 def test_a_container_whose_image_was_removed_by_force_cannot_be_committed(stores: Stores) -> None:
     base_image(stores)
     container(stores)
-    Deleter(stores).delete("base", force=True)
+    delete_image(stores, "base", force=True)
     for image in stores.images.list():
-        Deleter(stores).delete(str(image.image_id), force=True)
+        delete_image(stores, str(image.image_id), force=True)
 
     with pytest.raises(NotFoundError, match="no such image"):
         commit(stores)

@@ -21,7 +21,7 @@ from headway.composition.writing import writing
 from headway.errors import HeadwayError, InvalidArchiveError, StoreError
 from headway.layers.archive_reader import StreamArchive, opened
 from headway.oci.digest import DiffID, Digest
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.loading import Loader
 from headway.service.stores import Stores
 from headway.settings import Settings
@@ -54,10 +54,9 @@ class House:
 
     def take_out(self) -> list[str]:
         """Remove every image and return their IDs."""
-        deleter = Deleter(self._stores)
         found = [str(each.image_id) for each in self._stores.images.list()]
         for each in found:
-            deleter.delete(each, force=True)
+            delete_image(self._stores, each, force=True)
         return found
 
     def left_over(self) -> Sequence[object]:

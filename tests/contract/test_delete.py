@@ -11,7 +11,7 @@ from headway.errors import ConflictError, InvalidReferenceError, NotFoundError
 from headway.oci.digest import ChainID, Digest, ImageID, chain_ids
 from headway.oci.reference import Reference
 from headway.service.conflicts import Uses, conflict_of, is_single
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.stores import Stores
 from tests.contract.layer_store_contract import diff_id
 from tests.fakes.house import add_image
@@ -70,7 +70,7 @@ def conflict(stores: Stores, word: str, *, force: bool = False) -> str:
     """Return why an image is not removed; nothing of it may have changed."""
     before = names(stores), told(stores), stores.images.count()
     with pytest.raises(ConflictError) as caught:
-        Deleter(stores).delete(word, force=force)
+        delete_image(stores, word, force=force)
     assert (names(stores), told(stores), stores.images.count()) == before
     return str(caught.value)
 
@@ -81,7 +81,7 @@ def conflict(stores: Stores, word: str, *, force: bool = False) -> str:
 def test_the_last_name_takes_the_image_and_its_layers_along(stores: Stores) -> None:
     image_id = add_image(stores, "app:1", layers=["base", "top"])
 
-    done = Deleter(stores).delete("app:1")
+    done = delete_image(stores, "app:1")
 
     assert done == untagged("app:1") + deleted(image_id, *chains("base", "top"))
     assert told(stores) == [("untag", image_id), ("delete", image_id)]
@@ -92,13 +92,13 @@ def test_the_last_name_takes_the_image_and_its_layers_along(stores: Stores) -> N
 def test_no_tag_means_latest(stores: Stores) -> None:
     image_id = add_image(stores, "app")
 
-    assert Deleter(stores).delete("docker.io/library/app") == untagged("app:latest") + deleted(image_id)
+    assert delete_image(stores, "docker.io/library/app") == untagged("app:latest") + deleted(image_id)
 
 
 def test_another_name_keeps_the_image(stores: Stores) -> None:
     image_id = add_image(stores, "app:1", "app:2")
 
-    assert Deleter(stores).delete("app:1") == untagged("app:1")
+    assert delete_image(stores, "app:1") == untagged("app:1")
     assert told(stores) == [("untag", image_id)]
     assert names(stores) == ["app:2"]
 
@@ -107,14 +107,14 @@ def test_layers_that_others_have_stay(stores: Stores) -> None:
     image_id = add_image(stores, "app:1", layers=["base", "top"])
     add_image(stores, "other:1", layers=["base"])
 
-    assert Deleter(stores).delete("app:1") == untagged("app:1") + deleted(image_id, chains("base", "top")[0])
+    assert delete_image(stores, "app:1") == untagged("app:1") + deleted(image_id, chains("base", "top")[0])
     assert stores.layers.has_chain(chains("base")[0])
 
 
 def test_the_digests_of_a_repository_go_with_its_last_tag_and_that_is_told(stores: Stores) -> None:
     image_id = add_image(stores, "app:1", "app:2", BY_DIGEST, f"team/app@{OTHER}")
 
-    first, second = Deleter(stores).delete("app:1"), Deleter(stores).delete("app:2")
+    first, second = delete_image(stores, "app:1"), delete_image(stores, "app:2")
 
     assert first == untagged("app:1")
     assert second == untagged("app:2", BY_DIGEST)
@@ -125,21 +125,21 @@ def test_the_digests_of_a_repository_go_with_its_last_tag_and_that_is_told(store
 def test_a_digest_alone_can_be_removed_and_keeps_the_tag(stores: Stores) -> None:
     add_image(stores, "app:1", BY_DIGEST)
 
-    assert Deleter(stores).delete(BY_DIGEST) == untagged(BY_DIGEST)
+    assert delete_image(stores, BY_DIGEST) == untagged(BY_DIGEST)
     assert names(stores) == ["app:1"]
 
 
 def test_a_tag_beside_a_digest_does_not_count(stores: Stores) -> None:
     image_id = add_image(stores, BY_DIGEST)
 
-    assert Deleter(stores).delete(f"app:9@{MANIFEST}") == untagged(BY_DIGEST) + deleted(image_id)
+    assert delete_image(stores, f"app:9@{MANIFEST}") == untagged(BY_DIGEST) + deleted(image_id)
 
 
 def test_the_last_name_of_an_image_that_others_were_made_from_goes_alone(stores: Stores) -> None:
     parent = add_image(stores, "base:1")
     add_image(stores, "child:1", parent=parent, labels={"is": "child"})
 
-    assert Deleter(stores).delete("base:1") == untagged("base:1")
+    assert delete_image(stores, "base:1") == untagged("base:1")
     assert stores.images.get(parent) is not None
 
 
@@ -151,14 +151,14 @@ def test_the_last_name_is_kept_for_a_container_unless_it_is_forced(stores: Store
         'conflict: unable to remove repository reference "app:1" (must force) - container c0ffeec0ffee is using its'
         f" referenced image {image_id.short}"
     )
-    assert Deleter(stores).delete("app:1", force=True) == untagged("app:1", BY_DIGEST) + deleted(image_id)
+    assert delete_image(stores, "app:1", force=True) == untagged("app:1", BY_DIGEST) + deleted(image_id)
 
 
 def test_one_of_several_names_is_not_kept_for_a_container(stores: Stores) -> None:
     image_id = add_image(stores, "app:1", "app:2")
     use(stores, image_id)
 
-    assert Deleter(stores).delete("app:1") == untagged("app:1")
+    assert delete_image(stores, "app:1") == untagged("app:1")
 
 
 def test_forced_under_a_container_in_use_the_name_goes_alone(stores: Stores) -> None:
@@ -166,7 +166,7 @@ def test_forced_under_a_container_in_use_the_name_goes_alone(stores: Stores) -> 
     use(stores, image_id)
     mount(stores, image_id, container=True)
 
-    assert Deleter(stores).delete("app:1", force=True) == untagged("app:1")
+    assert delete_image(stores, "app:1", force=True) == untagged("app:1")
     assert stores.images.get(image_id) is not None
 
 
@@ -187,7 +187,7 @@ def test_the_last_name_is_kept_for_a_mount_too(stores: Stores) -> None:
 def test_an_id_removes_the_image_and_its_name(stores: Stores, length: int) -> None:
     image_id = add_image(stores, "app:1", BY_DIGEST)
 
-    done = Deleter(stores).delete(image_id.hex[:length])
+    done = delete_image(stores, image_id.hex[:length])
 
     assert done == untagged("app:1", BY_DIGEST) + deleted(image_id)
     assert told(stores) == [("untag", image_id), ("untag", image_id), ("delete", image_id)]
@@ -196,7 +196,7 @@ def test_an_id_removes_the_image_and_its_name(stores: Stores, length: int) -> No
 def test_an_image_without_a_name_is_removed_by_its_id(stores: Stores) -> None:
     image_id = add_image(stores)
 
-    assert Deleter(stores).delete(str(image_id)) == deleted(image_id)
+    assert delete_image(stores, str(image_id)) == deleted(image_id)
 
 
 @pytest.mark.parametrize("others", [("app:2",), (f"team/app@{OTHER}",), ("team/app:1", BY_DIGEST)])
@@ -206,7 +206,7 @@ def test_several_names_keep_an_image_unless_it_is_forced(stores: Stores, others:
     assert conflict(stores, image_id.hex) == (
         f"conflict: unable to delete {image_id.short} (must be forced) - image is referenced in multiple repositories"
     )
-    done = Deleter(stores).delete(image_id.hex, force=True)
+    done = delete_image(stores, image_id.hex, force=True)
 
     assert done[-1:] == deleted(image_id)
     assert {item for what, item in done if what == "Untagged"} == {"app:1", *others}
@@ -215,7 +215,7 @@ def test_several_names_keep_an_image_unless_it_is_forced(stores: Stores, others:
 def test_digests_of_one_repository_are_one_name(stores: Stores) -> None:
     image_id = add_image(stores, BY_DIGEST, f"app@{OTHER}")
 
-    assert Deleter(stores).delete(image_id.hex)[-1:] == deleted(image_id)
+    assert delete_image(stores, image_id.hex)[-1:] == deleted(image_id)
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -250,7 +250,7 @@ def test_an_image_under_a_container_stays_unless_it_is_forced(stores: Stores) ->
         f"conflict: unable to delete {image_id.short} (must be forced)"
         " - image is being used by stopped container c0ffeec0ffee"
     )
-    assert Deleter(stores).delete(image_id.hex, force=True) == untagged("app:1") + deleted(image_id)
+    assert delete_image(stores, image_id.hex, force=True) == untagged("app:1") + deleted(image_id)
     assert stores.layers.has_chain(chains("base")[0]), "the container has its layers still"
 
 
@@ -259,14 +259,14 @@ def test_an_image_that_is_mounted_stays_unless_it_is_forced(stores: Stores) -> N
     mount(stores, image_id)
 
     assert conflict(stores, image_id.hex).endswith("(must be forced) - image is mounted at /mnt/app")
-    assert Deleter(stores).delete(image_id.hex, force=True)[-1:] == deleted(image_id)
+    assert delete_image(stores, image_id.hex, force=True)[-1:] == deleted(image_id)
 
 
 def test_a_name_that_looks_like_the_images_id_is_a_name(stores: Stores) -> None:
     image_id = add_image(stores, "app:1")
     stores.references.put_tag(Reference.parse(image_id.hex[:4]), image_id)
 
-    assert Deleter(stores).delete(image_id.hex[:4]) == untagged(f"{image_id.hex[:4]}:latest")
+    assert delete_image(stores, image_id.hex[:4]) == untagged(f"{image_id.hex[:4]}:latest")
     assert names(stores) == ["app:1"]
 
 
@@ -285,7 +285,7 @@ def line(stores: Stores, *names: str) -> list[ImageID]:
 def test_parents_go_as_far_as_nobody_needs_them(stores: Stores) -> None:
     images = line(stores, "", "named:1", "", "", "top:1")
 
-    assert Deleter(stores).delete("top:1") == untagged("top:1") + deleted(*images[:1:-1])
+    assert delete_image(stores, "top:1") == untagged("top:1") + deleted(*images[:1:-1])
     assert [action for action, _ in told(stores)] == ["untag", "delete", "delete", "delete"]
     assert set(images[:2]) == {record.image_id for record in stores.images.list()}
 
@@ -293,16 +293,16 @@ def test_parents_go_as_far_as_nobody_needs_them(stores: Stores) -> None:
 def test_parents_stay_where_that_is_asked_for(stores: Stores) -> None:
     images = line(stores, "", "top:1")
 
-    assert Deleter(stores).delete("top:1", prune=False) == untagged("top:1") + deleted(images[1])
+    assert delete_image(stores, "top:1", prune=False) == untagged("top:1") + deleted(images[1])
 
 
 def test_a_parent_that_has_other_children_or_a_container_stays_even_where_the_child_is_forced(stores: Stores) -> None:
     images = line(stores, "", "", "top:1")
     use(stores, images[1])
 
-    assert Deleter(stores).delete("top:1", force=True) == untagged("top:1") + deleted(images[2])
+    assert delete_image(stores, "top:1", force=True) == untagged("top:1") + deleted(images[2])
     add_image(stores, "brother:1", parent=images[0], labels={"is": "brother"})
-    assert Deleter(stores).delete(images[1].hex, force=True) == deleted(images[1])
+    assert delete_image(stores, images[1].hex, force=True) == deleted(images[1])
     assert stores.images.get(images[0]) is not None
 
 
@@ -312,7 +312,7 @@ def test_a_parent_that_has_other_children_or_a_container_stays_even_where_the_ch
 @pytest.mark.parametrize("word", ["", "  "])
 def test_a_blank_name_is_refused_in_dockers_words(stores: Stores, word: str) -> None:
     with pytest.raises(InvalidReferenceError, match=r"^image name cannot be blank$"):
-        Deleter(stores).delete(word)
+        delete_image(stores, word)
 
 
 @pytest.mark.parametrize("word", ["nothing", "app:2", f"app@{OTHER}", "f" * 64, "sha256:" + "f" * 64])
@@ -320,7 +320,7 @@ def test_what_is_not_here_is_not_found(stores: Stores, word: str) -> None:
     add_image(stores, "app:1")
 
     with pytest.raises(NotFoundError):
-        Deleter(stores).delete(word)
+        delete_image(stores, word)
 
 
 def test_conflicts_are_met_in_mobys_order() -> None:

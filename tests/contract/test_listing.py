@@ -12,7 +12,7 @@ from headway.errors import InvalidFilterError, InvalidTimeError, NotFoundError, 
 from headway.oci.digest import ChainID, Digest, ImageID
 from headway.oci.reference import Reference
 from headway.records import ChainSize
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.listing import ListedImage, Listing
 from headway.service.moments import SECOND
 from headway.service.stores import Stores
@@ -163,7 +163,7 @@ class RemovedMeanwhile:
         self._word = word
 
     def sizes(self) -> Mapping[ChainID, ChainSize]:
-        Deleter(self._stores).delete(self._word)
+        delete_image(self._stores, self._word)
         return self._stores.layers.sizes()
 
 

@@ -16,7 +16,7 @@ from headway.container_records import RwPlace
 from headway.errors import ConflictError, NotFoundError
 from headway.layers.drivers.vfs import VfsDriver
 from headway.records import Tree
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.mounts import Mounts
 from headway.service.stores import Stores
 from tests.fakes.house import add_image
@@ -102,7 +102,7 @@ class RemovedMeanwhile(Directories):
         self._stores = stores
 
     def here(self) -> str:
-        Deleter(self._stores).delete("app:1")
+        delete_image(self._stores, "app:1")
         return super().here()
 
 

@@ -37,7 +37,7 @@ from headway.oci.reference import Reference
 from headway.records import LayerBlob
 from headway.service.commit import CommitRequest, Committer
 from headway.service.containers import Containers
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.live_limits import LiveLimits
 from headway.service.lookup import Lookup
 from headway.service.progress import Notice
@@ -619,7 +619,7 @@ def test_the_other_platforms_stay_until_they_are_pushed_whoever_prunes(house: Ho
         house.events += [event] if isinstance(event, PushStarted) else []  # told of each platform
         if len(house.events) == 2:
             for record in house.stores.images.list():
-                Deleter(house.stores).delete(str(record.image_id), force=True)
+                delete_image(house.stores, str(record.image_id), force=True)
             Pruner(house.stores).prune()
 
     async def run() -> PushDone:
@@ -735,9 +735,9 @@ class RemovingLeases:
 
 def test_an_image_that_is_removed_at_that_moment_is_told_as_one_that_is_not_here(pulled: House) -> None:
     plain = pulled.stores
-    leases = RemovingLeases(plain.leases, lambda: Deleter(plain).delete(str(ELSEWHERE), force=True))
+    leases = RemovingLeases(plain.leases, lambda: delete_image(plain, str(ELSEWHERE), force=True))
     tag_image(plain, str(SOURCE), str(ELSEWHERE))
-    Deleter(plain).delete(str(SOURCE))
+    delete_image(plain, str(SOURCE))
     pulled.stores = msgspec.structs.replace(plain, leases=leases)
 
     async def run() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headway.composition.writing import writing
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.history import history_of
 from headway.service.inspection import details_of
 from headway.service.lookup import Lookup
@@ -27,8 +27,8 @@ PATHS: dict[str, Callable[[Stores, str], object]] = {
     "inspect": lambda stores, _: details_of(stores, NAME, driver="overlay2"),
     "history": lambda stores, _: history_of(stores, NAME),
     "tag": lambda stores, _: tag_image(stores, NAME, "local/other:1"),
-    "untag": lambda stores, _: Deleter(stores).delete(NAME),
-    "delete": lambda stores, image_id: Deleter(stores).delete(image_id, force=True),
+    "untag": lambda stores, _: delete_image(stores, NAME),
+    "delete": lambda stores, image_id: delete_image(stores, image_id, force=True),
     "make": lambda stores, _: add_image(stores, "local/new:1", layers=("base", "new")),
 }
 

@@ -41,7 +41,7 @@ from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.image_config import MAX_CONFIG_BYTES
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.loading import LayerLoading, Loader, LoadEvent, sentences
 from headway.service.remote_image import PullRequest
 from headway.service.saving import Saver, saved
@@ -242,7 +242,7 @@ def test_retained_blobs_go_with_their_image(tmp_path: Path) -> None:
         house.load(tar_of(oci(GZIPPED)))
         assert set(GZIPPED.layers) & set(house.stores.blobs.walk())
 
-        Deleter(house.stores).delete("example.com/gz:2")
+        delete_image(house.stores, "example.com/gz:2")
 
         assert house.is_untouched()
 
@@ -603,7 +603,7 @@ def test_an_image_that_is_removed_while_its_save_begins_is_missing_and_nothing_e
 
     class LeavingTars(StoredLayerTars):
         def size(self, diff_id: DiffID) -> int | None:
-            Deleter(house.stores).delete("plain:1")
+            delete_image(house.stores, "plain:1")
             return super().size(diff_id)
 
     leaving = Saver(house.stores, tars=LeavingTars(house.stores.layers), write=write_archive)

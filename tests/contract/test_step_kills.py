@@ -30,7 +30,7 @@ from headway.oci.image_config import ImageConfig
 from headway.oci.reference import Reference
 from headway.records import recipe_beside
 from headway.service.containers import Containers
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.prune import Pruner
 from headway.service.recording import Pulled, record_pull
 from headway.service.stores import Stores
@@ -109,7 +109,7 @@ def remove(stores: Stores) -> None:
 
 
 def delete(stores: Stores) -> None:
-    Deleter(stores).delete("app:1", force=True)
+    delete_image(stores, "app:1", force=True)
 
 
 def prune(stores: Stores) -> None:

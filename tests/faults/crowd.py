@@ -18,7 +18,7 @@ from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import ConflictError, HeadwayError, NotFoundError
 from headway.oci.reference import Reference
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.prune import Pruner
 from headway.service.pull import Puller
 from headway.service.remote_image import PullRequest
@@ -135,7 +135,7 @@ class _Gathering:
 
     def _delete(self, source: random.Random) -> None:
         with suppress(NotFoundError, ConflictError):
-            Deleter(self._stores).delete(source.choice(self._names), force=source.random() < 0.5)
+            delete_image(self._stores, source.choice(self._names), force=source.random() < 0.5)
 
     def _prune(self, source: random.Random) -> None:
         is_all, is_unfinished = source.random() < 0.5, source.random() < 0.3

@@ -11,7 +11,7 @@ from headway.composition.pulls import pulling
 from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries
 from headway.oci.reference import Reference
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted
 from headway.service.prune import Pruner
 from headway.service.remote_image import PullRequest
@@ -69,7 +69,7 @@ def test_removing_an_image_takes_nothing_from_a_stopped_pull(tmp_path: Path) -> 
         pull(f"{registry.host}/test/image:other", tmp_path)
         stop_behind_the_first_layer(registry, tmp_path)
         with writing(Settings(data_root=tmp_path), tell=pytest.fail) as stores:
-            Deleter(stores).delete(f"{registry.host}/test/image:other")
+            delete_image(stores, f"{registry.host}/test/image:other")
 
         outcome = pull(f"{registry.host}/test/image", tmp_path)
 

@@ -18,7 +18,7 @@ from headway.composition.measuring import measuring
 from headway.composition.reading import reading
 from headway.composition.writing import writing
 from headway.oci.digest import Digest
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.inspection import details_of
 from headway.service.listing import Listing
 from headway.service.prune import Pruner
@@ -114,8 +114,8 @@ def _costs(sheet: Sheet, store: Store) -> Costs:
         costs["df"] = _least(disk.measure)
     with writing(settings, tell=lambda _: None) as stores:
         costs["prune, nothing goes"] = _least(Pruner(stores).prune)
-        deleter, configs = Deleter(stores), map(config_of, range(ROUNDS))
-        costs["delete"] = _least(lambda: deleter.delete(str(Digest.of(next(configs))), force=True))
+        configs = map(config_of, range(ROUNDS))
+        costs["delete"] = _least(lambda: delete_image(stores, str(Digest.of(next(configs))), force=True))
     told = ", ".join(f"{question} {cost:,.0f}" for question, cost in costs.items())
     sheet.tell(f"{store.images:,} images, {store.trees:,} trees: ms of CPU", told)
     return costs

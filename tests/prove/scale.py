@@ -15,7 +15,7 @@ from headway.composition.writing import writing
 from headway.oci.digest import DiffID, Digest, ImageID, chain_ids
 from headway.oci.reference import Reference
 from headway.records import ImageRecord, LayerReport
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.listing import Listing
 from headway.service.stores import Stores
 from headway.settings import Settings
@@ -133,7 +133,7 @@ def deleting(root: Path) -> tuple[int, int, float]:
         connection.set_trace_callback(statements.append)
         connection.set_progress_handler(step, 100)
         began = time.monotonic()
-        Deleter(stores).delete(str(image_id), force=True)
+        delete_image(stores, str(image_id), force=True)
         seconds = time.monotonic() - began
         connection.set_trace_callback(None)
         connection.set_progress_handler(None, 0)

@@ -10,7 +10,7 @@ from headway.cli.failures import DONE, each_of
 from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
 from headway.composition.writing import writing
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.tagging import tag_image
 
 
@@ -45,4 +45,4 @@ def _deleting(options: Namespace) -> Iterator[Callable[[str], list[tuple[str, st
         yield lambda name: daemon.delete(name, force=force, prune=prune)
         return
     with writing(settings, say, frees=True) as stores:
-        yield lambda name: Deleter(stores).delete(name, force=force, prune=prune)
+        yield lambda name: delete_image(stores, name, force=force, prune=prune)

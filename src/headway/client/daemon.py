@@ -69,7 +69,7 @@ class Daemon:
         self.ask("POST", "tag", type(None), source=source, target=target)
 
     def delete(self, name: str, *, force: bool, prune: bool) -> list[tuple[str, str]]:
-        """See `service.delete.Deleter.delete`."""
+        """See `service.delete.delete_image`."""
         return self.ask("DELETE", "image", list[tuple[str, str]], name=name, force=force, prune=prune)
 
     def save(self, names: Sequence[str], platform: Platform | None) -> Iterator[bytes]:

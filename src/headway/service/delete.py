@@ -15,63 +15,58 @@ from headway.service.lookup import Found, Lookup
 from headway.service.stores import Stores
 
 
-class Deleter:
-    """Removes images and what only they needed.
+def delete_image(stores: Stores, word: str, *, force: bool = False, prune: bool = True) -> list[tuple[str, str]]:
+    """Remove a name, and its image with it where that was the last one; or an image, by its ID.
 
     Args:
         stores: Where they are.
+        word: A name or an ID.
+        force: Remove what only soft conflicts stand against.
+        prune: Remove the image's recorded parents too, as far as nobody needs them.
+
+    Returns:
+        What was done, in order: ``("Untagged", name)`` and ``("Deleted", digest)``, as docker prints it.
+
+    Raises:
+        InvalidReferenceError: It is neither a name nor an ID.
+        NotFoundError: No such image.
+        ConflictError: The image is needed; in Moby's words.
     """
+    return remove(stores, word, force=force, prune=prune).done
 
-    def __init__(self, stores: Stores) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
 
-    def delete(self, word: str, *, force: bool = False, prune: bool = True) -> list[tuple[str, str]]:
-        """Remove a name, and its image with it where that was the last one; or an image, by its ID.
+def remove(
+    stores: Stores, word: str, *, force: bool = False, prune: bool = True, listed: ImageID | None = None
+) -> Removal:
+    """Do what `delete_image` does, and return what was freed besides.
 
-        Args:
-            word: A name or an ID.
-            force: Remove what only soft conflicts stand against.
-            prune: Remove the image's recorded parents too, as far as nobody needs them.
+    Args:
+        stores: As there.
+        word: As there.
+        force: As there.
+        prune: As there.
+        listed: The image that was chosen by this name, or for having none: where the name stands for another by now, or
+            the image has one, it is not found.
+    """
+    if not word.strip():
+        raise InvalidReferenceError("image name cannot be blank")
+    removal = Removal(stores)
+    with stores.transaction():
+        found = Lookup(stores).resolve(word)
+        if listed is not None and not _is_as_listed(stores, found, listed):
+            raise NotFoundError("image", word)
+        if found.name is None:
+            removal.by_id(found.record, force=force, prune=prune)
+        else:
+            removal.by_name(word, found.name, found.record, force=force, prune=prune)
+    for freed in removal.freed:
+        stores.garbage.sweep(freed)
+    return removal
 
-        Returns:
-            What was done, in order: ``("Untagged", name)`` and ``("Deleted", digest)``, as docker prints it.
 
-        Raises:
-            InvalidReferenceError: It is neither a name nor an ID.
-            NotFoundError: No such image.
-            ConflictError: The image is needed; in Moby's words.
-        """
-        return self.remove(word, force=force, prune=prune).done
-
-    def remove(self, word: str, *, force: bool = False, prune: bool = True, listed: ImageID | None = None) -> Removal:
-        """Do what `delete` does, and return what was freed besides.
-
-        Args:
-            word: As in `delete`.
-            force: As in `delete`.
-            prune: As in `delete`.
-            listed: The image that was chosen by this name, or for having none: where the name stands for another by
-                now, or the image has one, it is not found.
-        """
-        if not word.strip():
-            raise InvalidReferenceError("image name cannot be blank")
-        removal = Removal(self._stores)
-        with self._stores.transaction():
-            found = self._lookup.resolve(word)
-            if listed is not None and not self._is_as_listed(found, listed):
-                raise NotFoundError("image", word)
-            if found.name is None:
-                removal.by_id(found.record, force=force, prune=prune)
-            else:
-                removal.by_name(word, found.name, found.record, force=force, prune=prune)
-        for freed in removal.freed:
-            self._stores.garbage.sweep(freed)
-        return removal
-
-    def _is_as_listed(self, found: Found, listed: ImageID) -> bool:
-        is_unnamed = found.name is None
-        return found.record.image_id == listed and not (is_unnamed and self._stores.references.of(listed))
+def _is_as_listed(stores: Stores, found: Found, listed: ImageID) -> bool:
+    is_unnamed = found.name is None
+    return found.record.image_id == listed and not (is_unnamed and stores.references.of(listed))
 
 
 class Removal:

@@ -35,7 +35,7 @@ from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import Event, FoundRepository, ImageRecord
 from headway.service.commit import CommitRequest, Committer
-from headway.service.delete import Deleter
+from headway.service.delete import delete_image
 from headway.service.filters import NO_FILTERS, Filters
 from headway.service.history import HistoryStep, history_of
 from headway.service.image_layers import LINUX, ImageLayers
@@ -224,8 +224,8 @@ class ImageService:
         name_image(self._stores, image_id, reference)
 
     def image_delete(self, ref_or_id: str, *, force: bool = False, prune: bool = True) -> list[tuple[str, str]]:
-        """Remove a name, or an image; see `Deleter.delete`."""
-        return Deleter(self._stores).delete(ref_or_id, force=force, prune=prune)
+        """Remove a name, or an image; see `delete.delete_image`."""
+        return delete_image(self._stores, ref_or_id, force=force, prune=prune)
 
     def images_prune(
         self,

@@ -19,7 +19,7 @@ from headway.errors import ConflictError, HeadwayError, NotFoundError
 from headway.oci.digest import ImageID
 from headway.oci.moment import microseconds
 from headway.records import Freed
-from headway.service.delete import Deleter
+from headway.service.delete import remove
 from headway.service.filters import NO_FILTERS, Filters, labels_match, require_known, truth
 from headway.service.listing import ListedImage, Listing
 from headway.service.moments import parse_until
@@ -72,7 +72,6 @@ class Pruner:
     def __init__(self, stores: Stores, *, clock: Callable[[], int] = time.time_ns) -> None:
         self._stores = stores
         self._listing = Listing(stores, clock=clock)
-        self._deleter = Deleter(stores)
         self._clock = clock
         self._running = Lock()
 
@@ -98,7 +97,7 @@ class Pruner:
             StoreError: The disk failed.
         """
         with only_prune(self._running):
-            work = _Prune(self._stores, self._deleter)
+            work = _Prune(self._stores)
             for image in self._candidates(filters):
                 if stopped():
                     break
@@ -136,9 +135,8 @@ class Pruner:
 class _Prune:
     """One prune under way."""
 
-    def __init__(self, stores: Stores, deleter: Deleter) -> None:
+    def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._deleter = deleter
         self._before = stores.images.count()
         self._deleted: list[tuple[str, str]] = []
         self._freed: list[Freed] = []
@@ -162,7 +160,7 @@ class _Prune:
             self._kept.append(f"image {image_id.short}: {error}")
 
     def _take(self, word: str, image_id: ImageID) -> None:
-        removal = self._deleter.remove(word, listed=image_id)
+        removal = remove(self._stores, word, listed=image_id)
         self._deleted += removal.done
         self._freed += removal.freed
 
