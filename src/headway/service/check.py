@@ -8,6 +8,7 @@ Rule 3: nothing is changed here (`service.repair` does).
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -58,7 +59,8 @@ class Checker:
         wrong_blobs = {digest: fault for digest in wanted if (fault := self._blob_fault(digest))}
         wrong_trees: list[tuple[StoredTree, tuple[str, ...]]] = []
         for done, tree in enumerate(trees, 1):
-            if (faults := self._tree_faults(tree, full=full)) and self._inventory.has(tree):
+            faults = tuple(islice(self._examine(tree, full=full), MOST_FAULTS))
+            if faults and self._inventory.has(tree):
                 wrong_trees.append((tree, faults))
             tell(done, len(trees))
         whole = {tree.diff_id for tree in trees} - {tree.diff_id for tree, _ in wrong_trees if tree.chain_id is None}
@@ -98,14 +100,6 @@ class Checker:
         except StoreCorruptError as error:
             return str(error)
         return ""
-
-    def _tree_faults(self, tree: StoredTree, *, full: bool) -> tuple[str, ...]:
-        found: list[str] = []
-        for fault in self._examine(tree, full=full):
-            found.append(fault)
-            if len(found) == MOST_FAULTS:
-                break
-        return tuple(found)
 
 
 class _Plan:
