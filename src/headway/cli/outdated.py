@@ -17,7 +17,7 @@ from headway.composition.reading import reading
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
 from headway.service.outdated import Freshness, Outdated, TagFreshness
-from headway.service.question_requests import OutdatedRequest
+from headway.service.registry_requests import OutdatedRequest
 from headway.settings import Settings
 
 if TYPE_CHECKING:

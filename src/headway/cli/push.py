@@ -21,7 +21,7 @@ from headway.errors import HeadwayError, InvalidReferenceError
 from headway.oci.reference import Reference
 from headway.service.push import PushRequest
 from headway.service.push_progress import PushDone
-from headway.service.push_requests import PushWish
+from headway.service.registry_requests import PushWish
 from headway.service.stores import Stores
 from headway.settings import Settings
 

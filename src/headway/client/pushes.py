@@ -7,7 +7,7 @@ from typing import get_args
 from headway.client.daemon import Daemon
 from headway.distribution.credentials import Credentials
 from headway.service.push_progress import PushDone, PushEvent, PushReport
-from headway.service.push_requests import PushWish
+from headway.service.registry_requests import PushWish
 
 
 def push_through(daemon: Daemon, wish: PushWish, report: PushReport, login: Credentials | None) -> list[PushDone]:

@@ -8,7 +8,7 @@ from headway.client.daemon import Daemon
 from headway.interfaces.traffic import TrafficRow
 from headway.service.damage import Checked
 from headway.service.outdated import TagFreshness
-from headway.service.question_requests import OutdatedRequest
+from headway.service.registry_requests import OutdatedRequest
 
 
 class DaemonQuestions:

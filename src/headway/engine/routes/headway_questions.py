@@ -18,7 +18,7 @@ from headway.service.damage import Checked
 from headway.service.image_service import ImageService
 from headway.service.outdated import Outdated
 from headway.service.own_limits import OwnLimits, keeping_to
-from headway.service.question_requests import OutdatedRequest
+from headway.service.registry_requests import OutdatedRequest
 from headway.service.repository import Repository
 from headway.service.stores import Stores
 from headway.settings import Settings

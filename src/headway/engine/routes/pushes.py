@@ -20,7 +20,7 @@ from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.image_service import ImageService
 from headway.service.push_progress import LayerPush, PushEvent, PushReport
-from headway.service.push_requests import PushWish
+from headway.service.registry_requests import PushWish
 
 
 class PushRoutes:
