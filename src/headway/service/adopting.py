@@ -48,12 +48,7 @@ class Adopted(msgspec.Struct, frozen=True):
 
 
 class Adopter:
-    """Takes images over.
-
-    Args:
-        stores: Where they go.
-        loader: Brings them in.
-    """
+    """Takes images over."""
 
     def __init__(self, stores: Stores, loader: Loader) -> None:
         self._stores = stores

@@ -26,13 +26,7 @@ MOST_FAULTS = 20
 
 
 class Checker:
-    """Checks one store.
-
-    Args:
-        inventory: What should be there.
-        blobs: Where blobs are read.
-        examine: Looks at a tree.
-    """
+    """Checks one store."""
 
     def __init__(self, inventory: Inventory, blobs: BlobStore, examine: Examine) -> None:
         self._inventory = inventory

@@ -27,11 +27,7 @@ _STATES = frozenset({"paused", "restarting", "removing", "running", "dead", "cre
 
 
 class ContainerListing:
-    """Lists containers.
-
-    Args:
-        records: Where they are.
-    """
+    """Lists containers."""
 
     def __init__(self, records: Records) -> None:
         self._records = records

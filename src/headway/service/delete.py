@@ -40,13 +40,8 @@ def remove(
 ) -> Removal:
     """Do what `delete_image` does, and return what was freed besides.
 
-    Args:
-        stores: As there.
-        word: As there.
-        force: As there.
-        prune: As there.
-        listed: The image that was chosen by this name, or for having none: where the name stands for another by now, or
-            the image has one, it is not found.
+    `listed` is the image that was chosen by this name, or for having none: where the name stands for another by now, or
+    the image has one, it is not found.
     """
     if not word.strip():
         raise InvalidReferenceError("image name cannot be blank")
@@ -71,9 +66,6 @@ def _is_as_listed(stores: Stores, found: Found, listed: ImageID) -> bool:
 
 class Removal:
     """One removal, made inside a transaction.
-
-    Args:
-        stores: What it changes.
 
     Attributes:
         done: What was done, as docker prints it.

@@ -118,9 +118,6 @@ class ImageService:
     Methods without ``async`` are one step each; any thread may call them. What they raise is what the modules raise
     that they hand over to.
 
-    Args:
-        config: The parts.
-
     Raises:
         InvalidSettingError: A limit that cannot be.
     """

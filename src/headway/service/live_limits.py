@@ -15,9 +15,6 @@ from headway.service.shared_rate import SharedRate
 class LiveLimits:
     """The limits of one process. Changed in the event loop that the transfers run in.
 
-    Args:
-        limits: Those to begin with.
-
     Attributes:
         current: Those in force.
         rate: What all downloads together keep to.

@@ -35,11 +35,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Lookup:
-    """Finds images.
-
-    Args:
-        records: Where they are.
-    """
+    """Finds images."""
 
     def __init__(self, records: Records) -> None:
         self._images = records.images

@@ -32,12 +32,7 @@ class Mounted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mounting:
-    """Mounts by names, and tells of it in names.
-
-    Args:
-        mounts: Mounts.
-        stores: What it mounts.
-    """
+    """Mounts by names, and tells of it in names."""
 
     def __init__(self, mounts: Mounts, stores: Stores) -> None:
         self._mounts = mounts

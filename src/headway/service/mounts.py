@@ -34,12 +34,7 @@ _VFS = "vfs"
 
 
 class Mounts:
-    """Mounts that stay.
-
-    Args:
-        stores: Where images and containers are.
-        points: Directories to mount at.
-    """
+    """Mounts that stay."""
 
     def __init__(self, stores: Stores, points: MountPoints) -> None:
         self._stores = stores

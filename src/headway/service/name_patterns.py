@@ -84,9 +84,6 @@ class _Step(NamedTuple):
 class NamePattern:
     """What a pattern finds.
 
-    Args:
-        text: The pattern.
-
     Raises:
         InvalidFilterError: It is none, or one of more than three thousand steps.
     """

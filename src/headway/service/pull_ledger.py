@@ -16,11 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class PullLedger:
-    """Keeps records up to date.
-
-    Args:
-        store: Where they are.
-    """
+    """Keeps records up to date."""
 
     def __init__(self, store: PullStore) -> None:
         self._store = store

@@ -60,13 +60,7 @@ def is_seen_in(blobs: Sequence[LayerBlob], digest: Digest, repository: str) -> b
 
 
 def to_mount(blobs: Sequence[LayerBlob], repository: str, own: Digest | None) -> list[Mount]:
-    """Return the blobs that other repositories of the same registry may have, the most likely first.
-
-    Args:
-        blobs: As in `to_check`.
-        repository: As in `to_check`.
-        own: As in `to_check`.
-    """
+    """Return the blobs that other repositories of the same registry may have, the most likely first; see `to_check`."""
     domain = repository.partition("/")[0]
     others = [b for b in blobs if b.repository != repository and b.repository.partition("/")[0] == domain]
     ranked = sorted(others, key=lambda blob: (blob.digest != own, -_common(blob.repository, repository)))

@@ -25,13 +25,7 @@ from headway.service.stores import Records, Stores
 
 
 class Saver:
-    """Writes images.
-
-    Args:
-        records: Where they are.
-        tars: Makes layers' tars.
-        write: Writes archives.
-    """
+    """Writes images."""
 
     def __init__(self, records: Records, *, tars: LayerTars, write: WriteArchive) -> None:
         self._records = records
