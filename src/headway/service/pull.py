@@ -31,6 +31,7 @@ from headway.service.progress import (
 )
 from headway.service.recording import Pulled, record_pull
 from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, each_once, lease_purpose
+from headway.service.repository import Repository
 from headway.service.stores import Stores
 from headway.service.together import together
 from headway.service.tools import TransferTools
@@ -88,12 +89,12 @@ class Puller:
         Raises:
             PullIncompleteError: The registry does not tell.
         """
-        work = _Pull(self, request, report)
+        repository = Repository(self.tools, self.tools.registry, self.stores.hosts, request, report)
         try:
             with on_errand(image=request.reference.familiar):
-                return await work.images.tags()
+                return [repository.name.with_tag(tag) for tag in await repository.tags()]
         except HeadwayError as error:
-            raise await work.incomplete(error) from error
+            raise PullIncompleteError(request.reference.familiar, error) from error
 
 
 class _Pull:
@@ -107,7 +108,7 @@ class _Pull:
         self._request = request
         self._reference = request.reference
         self._report = report
-        self.images = self._remote_images()
+        self._images = self._remote_images()
         self._layers: list[Layer] = []
         self._found: dict[Digest, int] = {}  # bytes of each layer that were here when it was first looked at
         self._in_vain: Cost | None = None  # of an image that it was not about
@@ -118,12 +119,12 @@ class _Pull:
 
     async def run(self) -> PullDone:
         began, charged = self._tools.clock(), _charged()
-        digest = await self.images.resolve()
+        digest = await self._images.resolve()
         try:
             return await self._run(digest, began)
         except (NotFoundError, IntegrityError):
             # A mirror's tag may be an old one, whose content is gone by now.
-            corrected = await self.images.corrected(digest)
+            corrected = await self._images.corrected(digest)
             if corrected is None:
                 raise
         self._begin_anew(charged)
@@ -135,7 +136,7 @@ class _Pull:
         self._in_vain = Cost(
             now.received - charged.received, retries=dict(Counter(now.retries) - Counter(charged.retries))
         )
-        self.images = self._remote_images()
+        self._images = self._remote_images()
         self._layers = []
 
     async def _run(self, digest: Digest, began: float) -> PullDone:
@@ -143,7 +144,7 @@ class _Pull:
             return await self._leased(digest, began)
 
     async def _leased(self, digest: Digest, began: float) -> PullDone:
-        image = await self.images.read(digest, self._lease)
+        image = await self._images.read(digest, self._lease)
         self._layers = image.wanted
         if self._in_vain is not None and (budget := own_limits().budget) is not None:  # the plan was another image's
             budget.check(await self._tools.lanes.disk(self._bytes_missing))
@@ -177,7 +178,7 @@ class _Pull:
         return await together(self._bring_layer(layer, companions) for layer in self._layers)
 
     async def _bring_layer(self, layer: Layer, companions: Companions) -> Cost:
-        sources = self.images.sources(layer.descriptor)
+        sources = self._images.sources(layer.descriptor)
         repository = self._reference.repository
         return await self._transfers.layer(
             layer.diff_id, layer.descriptor, sources, repository, self._progressed, companions
@@ -219,7 +220,7 @@ class _Pull:
 
     def _receipt(self, costs: list[Cost], here: int, *, seconds: float) -> Receipt:
         """Return what the pull cost; documents count as needed where they were fetched, as they do as received."""
-        images = self.images
+        images = self._images
         costs = [images.config_cost, *costs]
         layers = sum(e.descriptor.size for e in self._layers)
         here += sum(cost.kept for cost in costs)
@@ -252,7 +253,7 @@ class _Pull:
     def _from_before(self) -> list[Layer]:
         """Return the layers that an earlier attempt knew of: who could not ask this time has kept them all the same."""
         try:
-            return each_once(self.images.remembered())
+            return each_once(self._images.remembered())
         except HeadwayError:
             return []
 

@@ -127,16 +127,6 @@ class RemoteImages:
         self.config_bytes = 0
         self._documents: list[Digest] = []
 
-    async def tags(self) -> list[Reference]:
-        """Return every tag of the repository.
-
-        Raises:
-            HeadwayError: The registry does not tell.
-        """
-        name = self._reference.name_only()
-        found = await self.asker.ask(lambda endpoint: self._tools.registry.tags(endpoint, name.path))
-        return [name.with_tag(tag) for tag in found]
-
     async def resolve(self) -> Digest:
         """Return what the name stands for now.
 

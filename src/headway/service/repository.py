@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 
 from headway.distribution.endpoints import Endpoint, endpoints_for
@@ -14,6 +15,7 @@ from headway.oci.image_config import check_config_size
 from headway.oci.reference import Reference
 from headway.records import RawManifest
 from headway.service.asking import Asker
+from headway.service.progress import Waiting
 from headway.service.remote_image import PullRequest
 from headway.service.tools import Tools
 
@@ -26,13 +28,21 @@ class Repository:
         registry: Answers.
         hosts: Which registries have answered before.
         request: Which repository, and where it may be asked.
+        report: Told while it waits.
     """
 
-    def __init__(self, tools: Tools, registry: Registry, hosts: HostMemory, request: PullRequest) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        registry: Registry,
+        hosts: HostMemory,
+        request: PullRequest,
+        report: Callable[[Waiting], None] = lambda _: None,
+    ) -> None:
         self.name = request.reference.name_only()
         self._registry = registry
         endpoints = endpoints_for(self.name.domain, request.mirrors, request.insecure, request.login)
-        self._asker = Asker(tools, hosts, endpoints, name=self.name.familiar, report=lambda _: None)
+        self._asker = Asker(tools, hosts, endpoints, name=self.name.familiar, report=report)
 
     async def resolve(self, reference: Reference) -> Descriptor:
         """Return what a tag or a digest names.
