@@ -73,7 +73,6 @@ class Containers:
         config: str = "{}",
         host_config: str = "{}",
         platform: str = "",
-        mount_label: str = "",
     ) -> ContainerRecord:
         """Make a container from an image; on a failure nothing of it stays.
 
@@ -83,7 +82,6 @@ class Containers:
             config: Its config, JSON; kept as it is.
             host_config: The same for the host's side; its ``StorageOpt`` is obeyed.
             platform: What to record instead of the image's own.
-            mount_label: SELinux label; recorded only.
 
         Raises:
             InvalidNameError: Containers are not called so.
@@ -103,7 +101,6 @@ class Containers:
             config=config,
             host_config=host_config,
             platform=platform or (record.platform if record else ""),
-            mount_label=mount_label,
         )
         try:
             if container.name:
