@@ -32,7 +32,7 @@ from headway.records import recipe_beside
 from headway.service.containers import Containers
 from headway.service.delete import delete_image
 from headway.service.prune import Pruner
-from headway.service.recording import Pulled, record_pull
+from headway.service.recording import name_pulled, record_image
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
@@ -88,15 +88,8 @@ def register(stores: Stores) -> None:
         lease.add([manifest, blob(stores, config)])
         chain = stores.layers.commit_chain(layers)
         with stores.transaction():
-            pulled = Pulled(
-                reference=Reference.parse("app:1"),
-                root=manifest,
-                manifest=manifest,
-                config=ImageConfig.parse(config),
-                chain_id=chain,
-                documents=[manifest],
-            )
-            record_pull(stores, pulled)
+            record = record_image(stores, ImageConfig.parse(config), chain, manifest, [manifest])
+            name_pulled(stores, Reference.parse("app:1"), manifest, record)
             lease.drop()
 
 

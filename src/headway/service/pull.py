@@ -29,7 +29,7 @@ from headway.service.progress import (
     Receipt,
     Report,
 )
-from headway.service.recording import Pulled, record_pull
+from headway.service.recording import name_pulled, record_image
 from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, each_once, lease_purpose
 from headway.service.repository import Repository
 from headway.service.stores import Stores
@@ -205,16 +205,10 @@ class _Pull:
 
     def _record(self, image: RemoteImage, chain_id: ChainID | None) -> bool:
         kept = [layer.digest for layer in image.manifest.layers if self._stores.blobs.size(layer.digest) is not None]
-        pulled = Pulled(
-            reference=self._reference,
-            root=image.root,
-            manifest=image.manifest.digest,
-            config=image.config,
-            chain_id=chain_id,
-            documents=[*image.documents, *kept],
-        )
+        blobs = [*image.documents, *kept]
         with self._stores.transaction():
-            is_news = record_pull(self._stores, pulled)
+            record = record_image(self._stores, image.config, chain_id, image.manifest.digest, blobs)
+            is_news = name_pulled(self._stores, self._reference, image.root, record)
             self._lease.drop()
         return is_news
 

@@ -6,9 +6,7 @@ another platform before, that image keeps the reference and the tag moves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-import msgspec
+from collections.abc import Iterable
 
 from headway.oci.digest import ChainID, Digest, ImageID
 from headway.oci.image_config import ImageConfig
@@ -16,41 +14,6 @@ from headway.oci.reference import Reference
 from headway.records import ImageRecord
 from headway.service.stores import Stores
 from headway.service.tagging import put_tag
-
-
-class Pulled(msgspec.Struct, frozen=True, kw_only=True):
-    """What has been brought and verified.
-
-    Attributes:
-        reference: What was asked for.
-        root: The document that it stands for at the registry: an index, or the manifest itself.
-        manifest: The manifest of the image's platform.
-        config: The image's config; its blob is committed.
-        chain_id: Its layers, committed; None where it has none.
-        documents: Every document on the way, and the blobs of layers that are kept: they stay as long as the image.
-    """
-
-    reference: Reference
-    root: Digest
-    manifest: Digest
-    config: ImageConfig
-    chain_id: ChainID | None
-    documents: Sequence[Digest]
-
-
-def record_pull(stores: Stores, pulled: Pulled) -> bool:
-    """Record an image and let its name stand for it; tell whether that is news. Called inside a transaction.
-
-    Raises:
-        ConflictError: It was asked for by a digest that stands for another image: another platform's.
-        StoreError: The disk failed.
-    """
-    reference, config = pulled.reference, pulled.config
-    record = record_image(stores, config, pulled.chain_id, pulled.manifest, pulled.documents)
-    before = stores.references.get(reference)
-    _put_names(stores, pulled)
-    stores.events.tell_of_pull(reference, record)
-    return before != config.image_id
 
 
 def record_image(
@@ -92,10 +55,27 @@ def record_image(
     return record
 
 
-def _put_names(stores: Stores, pulled: Pulled) -> None:
-    reference, image_id = pulled.reference, pulled.config.image_id
-    by_digest = reference.name_only().with_digest(pulled.root)
+def name_pulled(stores: Stores, reference: Reference, root: Digest, record: ImageRecord) -> bool:
+    """Let the name that was asked for stand for its image, and tell. Called inside a transaction.
+
+    Args:
+        stores: Where both are.
+        reference: The name.
+        root: The document that it stands for at the registry: an index, or the manifest itself.
+        record: The image.
+
+    Returns:
+        Whether that is news.
+
+    Raises:
+        ConflictError: It was asked for by a digest that stands for another image: another platform's.
+        StoreError: The disk failed.
+    """
+    image_id, before = record.image_id, stores.references.get(reference)
+    by_digest = reference.name_only().with_digest(root)
     if reference.digest is not None or stores.references.get(by_digest) is None:
         stores.references.put_digest(by_digest, image_id)
     if reference.digest is None and reference.tag:
         put_tag(stores, reference, image_id)
+    stores.events.tell_of_pull(reference, record)
+    return before != image_id
