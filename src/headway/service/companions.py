@@ -16,23 +16,23 @@ class Companions:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._coming = 0
+        self._coming: set[Companion] = set()
 
     @contextmanager
     def coming(self) -> Iterator[Companion]:
         """Have a layer counted as coming until it is whole, or the block is left."""
-        with self._changed:
-            self._coming += 1
         companion = Companion(self)
+        with self._changed:
+            self._coming.add(companion)
         try:
             yield companion
         finally:
             companion.leave()
 
-    def left(self) -> None:
-        """Count one less; `Companion.leave` calls it once."""
+    def left(self, companion: Companion) -> None:
+        """Wait for one no longer; again does nothing."""
         with self._changed:
-            self._coming -= 1
+            self._coming.discard(companion)
             if not self._coming:  # sooner, all who wait would wake only to wait on
                 self._changed.notify_all()
 
@@ -47,12 +47,10 @@ class Companion:
 
     def __init__(self, companions: Companions) -> None:
         self._companions = companions
-        self._once = threading.Lock()
 
     def leave(self) -> None:
         """Be waited for no longer; again does nothing."""
-        if self._once.acquire(blocking=False):
-            self._companions.left()
+        self._companions.left(self)
 
     def wait(self, seconds: float) -> None:
         """Wait, being whole, for those that are still coming, at most so long."""
