@@ -10,7 +10,6 @@ import pytest
 
 from headway.interfaces.events import EventLog
 from headway.oci.digest import ChainID, Digest, ImageID
-from headway.oci.reference import Reference
 from headway.records import ImageRecord
 from headway.service.event_query import EventQuery
 from headway.service.events import Events
@@ -183,7 +182,7 @@ async def test_what_is_undone_is_not_heard(tmp_path: Path) -> None:
 
 def test_an_image_event_carries_the_labels_and_the_name(events: Events) -> None:
     told = [
-        events.tell_of_pull(Reference.parse("docker.io/library/alpine:3"), IMAGE),
+        events.tell_of_image("pull", "alpine:3", "alpine", IMAGE),
         events.tell_of_untag(IMAGE.image_id, IMAGE),
         events.tell_of_image("delete", IMAGE.image_id, IMAGE.image_id, None),
     ]

@@ -11,7 +11,6 @@ from threading import Lock
 
 from headway.interfaces.events import EventLog
 from headway.oci.digest import ImageID
-from headway.oci.reference import Reference
 from headway.records import Event, ImageRecord
 
 
@@ -62,14 +61,6 @@ class Events:
         labels = image.labels if image is not None and image.labels is not None else {}
         named = {"name": name} if name else {}
         return self.tell("image", action, actor, {**attributes, **labels, **named})
-
-    def tell_of_pull(self, reference: Reference, image: ImageRecord) -> Event:
-        """Tell of a pull that has ended well; the actor is what was asked for."""
-        return self.tell_of_image("pull", reference.familiar, reference.familiar_name, image)
-
-    def tell_of_push(self, reference: Reference, image: ImageRecord) -> Event:
-        """Tell of a push that has ended well; the actor is what was pushed."""
-        return self.tell_of_image("push", reference.familiar, reference.familiar_name, image)
 
     def tell_of_untag(self, image_id: ImageID, image: ImageRecord | None) -> Event:
         """Tell that a name does not stand for an image any more."""

@@ -325,7 +325,7 @@ class _Push:
                 stores.images.add_blobs(record.image_id, (manifest.digest, top.digest))
                 if stores.references.get(by_digest) is None:
                     stores.references.put_digest(by_digest, record.image_id)
-            stores.events.tell_of_push(self._reference, record)
+            stores.events.tell_of_image("push", self._reference.familiar, self._reference.familiar_name, record)
 
     def _receipt(self, *, seconds: float) -> PushReceipt:
         blobs = self._pushed.values()

@@ -77,5 +77,5 @@ def name_pulled(stores: Stores, reference: Reference, root: Digest, record: Imag
         stores.references.put_digest(by_digest, image_id)
     if reference.digest is None and reference.tag:
         put_tag(stores, reference, image_id)
-    stores.events.tell_of_pull(reference, record)
+    stores.events.tell_of_image("pull", reference.familiar, reference.familiar_name, record)
     return before != image_id
