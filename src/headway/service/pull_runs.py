@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -21,8 +22,7 @@ from headway.interfaces.pulls import PullRecord, PullStore, Wish
 from headway.interfaces.traffic import charged_to
 from headway.service.bugs import bug_logged, foreseen
 from headway.service.durable_pull import DurablePull
-from headway.service.progress import PullDone, Report
-from headway.service.pull_counts import PullCounts
+from headway.service.progress import PullDone, Receipt, Report
 from headway.service.pull_ledger import PullLedger
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,25 @@ DAEMON_STOPPED = "the daemon stopped"
 COMMAND_ENDED = "its command ended"
 NO_LOGIN = "its login came with the request and is not kept: resume it, or pull again, with one"
 RECORD_SECONDS = 1.0
+
+
+class PullCounts:
+    """What pulls of a process have come to, counted since it began.
+
+    Attributes:
+        ended: Pulls by the state that they ended in.
+        reused: Bytes that complete pulls found here already.
+    """
+
+    def __init__(self) -> None:
+        self.ended: Counter[PullState] = Counter({state: 0 for state in PullState if state.has_ended})
+        self.reused = 0
+
+    def has_ended(self, state: PullState, receipt: Receipt | None) -> None:
+        """Take note of a pull's end."""
+        self.ended[state] += 1
+        if receipt is not None:
+            self.reused += receipt.here
 
 
 class PullRuns:

@@ -21,8 +21,7 @@ from headway.errors import ConflictError, HeadwayError, PullStoppedError
 from headway.interfaces.pulls import PullRecord, PullStore, Wish
 from headway.service.durable_pull import DurablePull
 from headway.service.progress import PullDone, Report
-from headway.service.pull_counts import PullCounts
-from headway.service.pull_runs import Bring, PullRuns
+from headway.service.pull_runs import Bring, PullCounts, PullRuns
 
 CLIENT_LEFT = "client left"
 
