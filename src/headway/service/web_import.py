@@ -26,7 +26,7 @@ from headway.service.asking import Asker
 from headway.service.blob_transfer import BlobTransfer
 from headway.service.importing import Importer, ImportRequest
 from headway.service.lanes import Thread
-from headway.service.progress import LayerProgress, PullEvent, Waiting
+from headway.service.progress import LayerProgress, Waiting
 from headway.service.stores import Stores
 from headway.service.tools import Source, TransferTools
 from headway.service.unpack_places import PoliteSource
@@ -83,9 +83,8 @@ class WebImporter:
         """
         self._importer.plan(request)  # a mistake in it is said before anything crosses the network
 
-        def tell(event: PullEvent) -> None:
-            if isinstance(event, Waiting):
-                watch(Arriving(cause=event.cause, retry_seconds=event.retry_seconds))
+        def tell(wait: Waiting) -> None:
+            watch(Arriving(cause=wait.cause, retry_seconds=wait.retry_seconds))
 
         asker = Asker(self._tools, self._hosts, [endpoint], name=request.origin, report=tell)
         found = await asker.ask(self._files.look)
