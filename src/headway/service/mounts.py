@@ -8,6 +8,8 @@ Rule 3: one at a time is mounted or given back: what is counted, recorded and mo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
@@ -90,14 +92,10 @@ class Mounts:
         if again := self._once_more(target, image.image_id, None):
             return again
         driver = self._stores.drivers.chosen()
-        mount = self._record(target, image.image_id, image.chain_id, driver.name, None)
-        try:
+        with self._recorded(target, image.image_id, image.chain_id, driver.name, None) as mount:
             trees = self._stores.layers.trees(image.chain_id)  # from here on the record keeps them
             with self._points.prepared(target):
                 driver.mount(trees, target)
-        except BaseException:
-            self._stores.mounts.delete(target)
-            raise
         self._stores.events.tell_of_image("mount", image.image_id, image.image_id, image)
         return mount
 
@@ -117,14 +115,10 @@ class Mounts:
         if again := self._once_more(target, container.image_id, container.container_id):
             return again
         chain_id, driver = layer.record.chain_id, layer.record.driver
-        mount = self._record(target, container.image_id, chain_id, driver, container.container_id)
-        if target != merged:
-            try:
+        with self._recorded(target, container.image_id, chain_id, driver, container.container_id) as mount:
+            if target != merged:
                 with self._points.prepared(target):
                     self._points.bind(merged, target)
-            except BaseException:
-                self._stores.mounts.delete(target)
-                raise
         return mount
 
     def _once_more(self, target: Path, image_id: ImageID | None, rw_layer: str | None) -> KeptMount | None:
@@ -142,9 +136,11 @@ class Mounts:
         self._stores.mounts.put(counted)
         return counted
 
-    def _record(
+    @contextmanager
+    def _recorded(
         self, target: Path, image_id: ImageID | None, chain_id: ChainID | None, driver: str, rw_layer: str | None
-    ) -> KeptMount:
+    ) -> Iterator[KeptMount]:
+        """Record a mount, which the block makes; where that fails there is none."""
         mount = KeptMount(
             target=target,
             image_id=image_id,
@@ -154,7 +150,11 @@ class Mounts:
             place=self._points.here(),
         )
         self._stores.mounts.put(mount)
-        return mount
+        try:
+            yield mount
+        except BaseException:
+            self._stores.mounts.delete(target)
+            raise
 
     def _require_here(self, mount: KeptMount) -> None:
         """Refuse what only another mount namespace can change; one that has ended took its mounts along."""
