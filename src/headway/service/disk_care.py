@@ -23,9 +23,6 @@ class DiskCare:
         lanes: Where it works.
         preflight: Looks for room.
         unfinished: Keeps unfinished downloads within their limits.
-
-    Attributes:
-        preflight: See above.
     """
 
     def __init__(self, lanes: Lanes, preflight: Preflight, unfinished: UnfinishedDownloads) -> None:

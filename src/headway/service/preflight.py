@@ -30,9 +30,6 @@ class Preflight:
         space: Returns what is free now.
         at_once: How many layers are fetched and unpacked at the same time.
         place: Where the data is, in words.
-
-    Attributes:
-        space: See above.
     """
 
     def __init__(

@@ -47,9 +47,6 @@ class Puller:
         stores: Where things are put.
         care: Looks after the disk.
         meter: Counts what is asked of registries.
-
-    Attributes:
-        tools: See above; so are the others.
     """
 
     def __init__(

@@ -73,9 +73,6 @@ class ImagePusher:
         contents: Finds blobs that are here.
         stores: Where the images are.
         meter: Counts what is asked of registries, and sent there.
-
-    Attributes:
-        meter: See above.
     """
 
     def __init__(
