@@ -10,6 +10,7 @@ import base64
 import ipaddress
 import re
 from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -20,11 +21,6 @@ DEFAULT_PORT = 80
 _URL = re.compile(
     r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:([^/]*)@)?(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:@\[\]]+))(?::(\d{1,5}))?/?\Z"
 )
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
-
-
-def _unescaped(escape: re.Match[bytes]) -> bytes:
-    return bytes([int(escape[1], 16)])
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -58,7 +54,7 @@ class Proxy(msgspec.Struct, frozen=True):
         authorization = ""
         if login is not None:
             whole = login if ":" in login else f"{login}:"
-            authorization = "Basic " + base64.b64encode(_ESCAPE.sub(_unescaped, whole.encode())).decode()
+            authorization = "Basic " + base64.b64encode(unquote_to_bytes(whole)).decode()
         return cls(bracketed or name.lower(), int(port) if port else DEFAULT_PORT, authorization)
 
     def __str__(self) -> str:
