@@ -26,7 +26,7 @@ from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.oci.run_config import checked, merge
 from headway.records import ImageRecord
-from headway.service.containers import Containers, tell_of
+from headway.service.containers import tell_of
 from headway.service.lookup import Lookup
 from headway.service.making import ImageMaker, Plan
 from headway.service.stores import Stores
@@ -76,7 +76,6 @@ class Committer:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._stores = stores
-        self._containers = Containers(stores)
         self._lookup = Lookup(stores)
         self._maker = ImageMaker(stores, applier)
         self._access = access
@@ -112,7 +111,7 @@ class Committer:
     def _container(self, word: str) -> ContainerRecord:
         if not word:
             raise RequestError('invalid name or ID supplied: ""')
-        container = self._containers.get(word)
+        container = self._stores.containers.get(word)
         if container.state is ContainerState.DEAD:
             raise ConflictError(f"You cannot commit container {container.container_id} which is Dead")
         if container.state is ContainerState.REMOVING:

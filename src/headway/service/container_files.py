@@ -14,7 +14,7 @@ from headway.container_records import ContainerRecord, FileStat
 from headway.errors import NotFoundError
 from headway.interfaces.container_files import FileAccess
 from headway.interfaces.files import TarSource
-from headway.service.containers import Containers, tell_of
+from headway.service.containers import tell_of
 from headway.service.stores import Stores
 
 
@@ -28,7 +28,6 @@ class ContainerFiles:
 
     def __init__(self, stores: Stores, access: FileAccess) -> None:
         self._stores = stores
-        self._containers = Containers(stores)
         self._access = access
 
     def stat(self, word: str, path: str) -> FileStat:
@@ -39,34 +38,34 @@ class ContainerFiles:
             InvalidPathError: It cannot be a path.
             StoreError: The disk failed, or it cannot be mounted.
         """
-        container = self._containers.get(word)
+        container = self._stores.containers.get(word)
         with self._mounted(container) as root, _named(path, word):
             return self._access.stat(root, path)
 
     def archive(self, word: str, path: str) -> Iterator[bytes]:
         """Yield a tar archive of what is at a path in a container; errors as in `stat`."""
-        container = self._containers.get(word)
+        container = self._stores.containers.get(word)
         with self._mounted(container) as root, _named(path, word):
             tell_of(self._stores, "archive-path", container)
             yield from self._access.archive(root, path)
 
     def export(self, word: str) -> Generator[bytes, None, None]:
         """Yield a tar archive of a container's whole file system, without its root; errors as in `stat`."""
-        container = self._containers.get(word)
+        container = self._stores.containers.get(word)
         with self._mounted(container) as root:
             tell_of(self._stores, "export", container)
             yield from self._access.archive(root, "")
 
     def make_directory(self, word: str, path: str) -> None:
         """Make a directory in a container where there is none; see `FileAccess.make_directory`."""
-        with self._mounted(self._containers.get(word)) as root:
+        with self._mounted(self._stores.containers.get(word)) as root:
             self._access.make_directory(root, path)
 
     def extract(
         self, word: str, path: str, source: TarSource, *, keep_kinds: bool, owner: tuple[int, int] | None = None
     ) -> None:
         """Unpack a tar archive into a directory of a container; see `FileAccess.extract`."""
-        container = self._containers.get(word)
+        container = self._stores.containers.get(word)
         with self._mounted(container) as root, _named(path, word):
             self._access.extract(root, path, source, keep_kinds=keep_kinds, owner=owner)
             tell_of(self._stores, "extract-to-dir", container)
