@@ -50,8 +50,8 @@ def test_only_what_is_said_changes_and_whoever_runs_transfers_hears_of_it() -> N
     limits, resized = LiveLimits(GIVEN), list[int]()
     limits.attach(resized.append)
 
-    limits.update(attempts=2)
-    limits.update(downloads=1, patience=math.inf)
+    limits.update(max_download_attempts=2)
+    limits.update(max_concurrent_downloads=1, download_patience=math.inf)
 
     assert limits.current == TransferLimits(
         max_concurrent_downloads=1, max_concurrent_uploads=8, max_download_attempts=2, download_patience=math.inf
@@ -60,13 +60,15 @@ def test_only_what_is_said_changes_and_whoever_runs_transfers_hears_of_it() -> N
     assert resized[-1] == 1
 
 
-@pytest.mark.parametrize("wrong", [{"attempts": 0}, {"uploads": -1}, {"patience": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"max_download_attempts": 0}, {"max_concurrent_uploads": -1}, {"download_patience": -1.0}]
+)
 def test_an_update_that_cannot_be_changes_nothing(wrong: dict[str, int]) -> None:
     limits, resized = LiveLimits(GIVEN), list[int]()
     limits.attach(resized.append)
 
     with pytest.raises(InvalidSettingError):
-        limits.update(**{"downloads": 1, **wrong})
+        limits.update(**{"max_concurrent_downloads": 1, **wrong})
 
     assert limits.current == GIVEN
     assert resized == []

@@ -431,9 +431,9 @@ class ImageService:
     ) -> TransferLimits:
         """Change limits while transfers run, all or nothing; see `LiveLimits.update`. In the event loop only."""
         return self._limits.update(
-            downloads=max_concurrent_downloads,
-            uploads=max_concurrent_uploads,
-            attempts=max_download_attempts,
-            patience=download_patience,
-            rate=max_download_rate,
+            max_concurrent_downloads=max_concurrent_downloads,
+            max_concurrent_uploads=max_concurrent_uploads,
+            max_download_attempts=max_download_attempts,
+            download_patience=download_patience,
+            max_download_rate=max_download_rate,
         )

@@ -41,16 +41,8 @@ class LiveLimits:
         """Call `resize` with the number of uploads at once whenever it changes."""
         self._resize_uploads = resize
 
-    def update(
-        self,
-        *,
-        downloads: int | None = None,
-        uploads: int | None = None,
-        attempts: int | None = None,
-        patience: float | None = None,
-        rate: int | None = None,
-    ) -> TransferLimits:
-        """Change limits, all or nothing; None leaves one as it is. Return those in force then.
+    def update(self, **said: float | None) -> TransferLimits:
+        """Change limits by their names, all or nothing; None leaves one as it is. Return those in force then.
 
         More downloads at once start what waits; fewer let run what runs. Attempts and patience hold for running
         downloads too, from their next failure on.
@@ -58,13 +50,6 @@ class LiveLimits:
         Raises:
             InvalidSettingError: One cannot be; none is changed.
         """
-        said = {
-            "max_concurrent_downloads": downloads,
-            "max_concurrent_uploads": uploads,
-            "max_download_attempts": attempts,
-            "download_patience": patience,
-            "max_download_rate": rate,
-        }
         changed = {name: value for name, value in said.items() if value is not None}
         self.current = msgspec.structs.replace(self.current, **changed).checked()
         self.rate.set(self.current.max_download_rate)
