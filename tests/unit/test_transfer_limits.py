@@ -47,7 +47,7 @@ def test_what_cannot_be_is_refused_in_mobys_words(limits: TransferLimits, said: 
 
 
 def test_only_what_is_said_changes_and_whoever_runs_transfers_hears_of_it() -> None:
-    limits, resized = LiveLimits(GIVEN), list[int]()
+    limits, resized = LiveLimits(GIVEN), list[TransferLimits]()
     limits.attach(resized.append)
 
     limits.update(max_download_attempts=2)
@@ -57,14 +57,14 @@ def test_only_what_is_said_changes_and_whoever_runs_transfers_hears_of_it() -> N
         max_concurrent_downloads=1, max_concurrent_uploads=8, max_download_attempts=2, download_patience=math.inf
     )
     assert limits.policy() == RetryPolicy(2, math.inf)
-    assert resized[-1] == 1
+    assert resized[-1] == limits.current
 
 
 @pytest.mark.parametrize(
     "wrong", [{"max_download_attempts": 0}, {"max_concurrent_uploads": -1}, {"download_patience": -1.0}]
 )
 def test_an_update_that_cannot_be_changes_nothing(wrong: dict[str, int]) -> None:
-    limits, resized = LiveLimits(GIVEN), list[int]()
+    limits, resized = LiveLimits(GIVEN), list[TransferLimits]()
     limits.attach(resized.append)
 
     with pytest.raises(InvalidSettingError):

@@ -92,7 +92,7 @@ async def pulling(
         tools = TransferTools(**asdict(asking), registry=client, rate=rate, useful=meter.useful, reused=meter.reused)
         async with TrafficLedger(meter, stores.traffic, tools.lanes, wall).group() as group:
             slots = Slots(limits.current.max_concurrent_downloads, lambda: tools.streams.blobs_at_once)
-            limits.attach(slots.set_limit)
+            limits.attach(lambda now: slots.set_limit(now.max_concurrent_downloads))
             applier = late_workers(settings)
             retain = settings.retain_layer_blobs
             transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group, retain=retain)

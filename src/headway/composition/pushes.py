@@ -72,6 +72,6 @@ async def pushing(
         tools = PushTools(**asdict(asking), pusher=pusher, wall=wall)
         async with TrafficLedger(http.transport.meter, stores.traffic, tools.lanes, wall).group() as group:
             slots = Slots(limits.current.max_concurrent_uploads)
-            limits.attach_uploads(slots.set_limit)
+            limits.attach(lambda now: slots.set_limit(now.max_concurrent_uploads))
             layers = LayerPushes(tools, stores, contents, slots=slots, group=group)
             yield ImagePusher(tools, layers, contents, stores, http.transport.meter)

@@ -26,20 +26,15 @@ class LiveLimits:
     def __init__(self, limits: TransferLimits) -> None:
         self.current = limits.checked()
         self.rate = SharedRate(self.current.max_download_rate)
-        self._resize: Callable[[int], None] = lambda _: None
-        self._resize_uploads: Callable[[int], None] = lambda _: None
+        self._listeners: list[Callable[[TransferLimits], None]] = []
 
     def policy(self) -> RetryPolicy:
         """Return when a download is given up; running ones ask before each attempt, each for its own pull."""
         return own_limits().policy(RetryPolicy(self.current.max_download_attempts, self.current.download_patience))
 
-    def attach(self, resize: Callable[[int], None]) -> None:
-        """Call `resize` with the number of downloads at once whenever it changes."""
-        self._resize = resize
-
-    def attach_uploads(self, resize: Callable[[int], None]) -> None:
-        """Call `resize` with the number of uploads at once whenever it changes."""
-        self._resize_uploads = resize
+    def attach(self, listener: Callable[[TransferLimits], None]) -> None:
+        """Tell somebody the limits in force whenever they change."""
+        self._listeners.append(listener)
 
     def update(self, **said: float | None) -> TransferLimits:
         """Change limits by their names, all or nothing; None leaves one as it is. Return those in force then.
@@ -53,6 +48,6 @@ class LiveLimits:
         changed = {name: value for name, value in said.items() if value is not None}
         self.current = msgspec.structs.replace(self.current, **changed).checked()
         self.rate.set(self.current.max_download_rate)
-        self._resize(self.current.max_concurrent_downloads)
-        self._resize_uploads(self.current.max_concurrent_uploads)
+        for listener in self._listeners:
+            listener(self.current)
         return self.current
