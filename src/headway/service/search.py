@@ -51,14 +51,20 @@ async def search(
         RequestError: A limit out of range, a filter that is none, a term that is none.
         RegistryError: The index does not answer as one.
     """
-    wanted = _wanted(filters)
+    require_known(filters, KNOWN_FILTERS)
+    automated, official = truth(filters, "is-automated"), truth(filters, "is-official")
+    stars = _stars(filters.get("stars", ()))
     endpoint, words = search_endpoint(term, insecure)
     endpoint = msgspec.structs.replace(endpoint, login=login)
     limit = limit or DEFAULT_LIMIT
     if not 1 <= limit <= MAX_LIMIT:
         raise RequestError(f"Limit {limit} is outside the range of [1, {MAX_LIMIT}]")
     found = await lanes.abandonable(partial(index.search, endpoint, words, limit))
-    return [each for each in found if _is_wanted(each, *wanted)]
+    return [
+        each
+        for each in found
+        if automated in (None, each.is_automated) and official in (None, each.is_official) and each.star_count >= stars
+    ]
 
 
 def search_endpoint(term: str, insecure: InsecureRegistries) -> tuple[Endpoint, str]:
@@ -77,19 +83,8 @@ def search_endpoint(term: str, insecure: InsecureRegistries) -> tuple[Endpoint, 
     return Endpoint(first, secure=first not in insecure), rest
 
 
-def _wanted(filters: Filters) -> tuple[bool | None, bool | None, int]:
-    require_known(filters, KNOWN_FILTERS)
-    return truth(filters, "is-automated"), truth(filters, "is-official"), _stars(filters.get("stars", ()))
-
-
 def _stars(values: Sequence[str]) -> int:
     for value in values:
         if not value.isascii() or not value.isdecimal() or len(value) > _STARS_DIGITS:
             raise InvalidFilterError("stars", (value,))
     return max(map(int, values), default=0)
-
-
-def _is_wanted(found: FoundRepository, automated: bool | None, official: bool | None, stars: int) -> bool:  # noqa: FBT001  # of one caller
-    return (
-        automated in (None, found.is_automated) and official in (None, found.is_official) and found.star_count >= stars
-    )
