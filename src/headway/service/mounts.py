@@ -19,7 +19,6 @@ from headway.container_records import ContainerRecord, KeptMount
 from headway.errors import (
     ConflictError,
     HeadwayError,
-    InvalidReferenceError,
     NotFoundError,
     NotMountedError,
     UnsupportedError,
@@ -208,10 +207,7 @@ class Mounts:
         return found[0]
 
     def _of_image(self, word: str) -> list[KeptMount]:
-        try:
-            image = self._image(word)
-        except InvalidReferenceError:  # it was a path, and no name
-            return []
+        image = self._lookup.known(word)  # it may be a path, and no name
         return [] if image is None else self._stores.mounts.of_image(image.image_id)
 
     def _of_container(self, word: str) -> list[KeptMount]:
