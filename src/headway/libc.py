@@ -18,6 +18,21 @@ def failure(path: str | bytes | None = None) -> OSError:
     return OSError(code, os.strerror(code), path)
 
 
+def change_mode(parent: int, name: bytes, mode: int) -> None:
+    """Change the mode of what has a name in an open directory; never that of what a symlink leads to.
+
+    chmod(2) follows symlinks, and in a container's root somebody may put one in the place of what was just made.
+
+    Raises:
+        OSError: As open(2) and chmod(2).
+    """
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chmod(b"/proc/self/fd/%d" % descriptor, mode)  # noqa: PTH101  # once for each file, maybe
+    finally:
+        os.close(descriptor)
+
+
 def syncfs(descriptor: int) -> None:
     """Write everything of one file system to the disk (syncfs(2)).
 

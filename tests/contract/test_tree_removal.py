@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.layers.removal import remove
+from headway.removal import remove
 
 
 @pytest.fixture

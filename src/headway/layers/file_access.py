@@ -17,9 +17,9 @@ from headway.layers.confinement import Root, clamped
 from headway.layers.copying import disk_failures
 from headway.layers.extraction import extract
 from headway.layers.made_directories import DEFAULT_MODE
-from headway.layers.metadata import change_mode
 from headway.layers.rootfs_files import RootfsFiles
 from headway.layers.tar_writer import archive
+from headway.libc import change_mode
 
 
 class RootfsAccess:

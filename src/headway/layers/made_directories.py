@@ -9,21 +9,25 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from headway.layers.confinement import Root
 from headway.layers.footprint import Footprint
-from headway.layers.metadata import Metadata, change_mode
+from headway.layers.metadata import Metadata
 from headway.layers.remembered import Remembered
-from headway.layers.removal import Clear
 from headway.layers.tar_entry import Entry
 from headway.layers.whiteouts import Whiteouts, is_whiteout
+from headway.libc import change_mode
 
 DEFAULT_MODE = 0o755
 """Of a directory that no entry describes."""
 
 LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a directory is opened to be read or changed."""
+
+Clear: TypeAlias = Callable[[int, bytes], int]
+"""Removes what has a path: descriptor of its parent, path; returns the parent's descriptor, maybe another one now."""
 
 _GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from headway.layers.absent import Absent
 from headway.layers.bodies import write, write_sparse
 from headway.layers.footprint import Footprint
+from headway.layers.made_directories import Clear
 from headway.layers.metadata import Metadata
-from headway.layers.removal import Clear
 from headway.layers.tar_entry import CHAR, Entry, refused
 from headway.layers.tar_observer import Observer
 from headway.layers.whiteouts import Whiteouts

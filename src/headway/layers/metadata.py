@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from headway.errors import NoSuchOwnerError
 from headway.layers.remembered import Remembered
 from headway.layers.tar_entry import SYMLINK, Entry
+from headway.libc import change_mode
 
 _OVERLAY = (b"trusted.overlay.", b"user.overlay.")
 _UNSTORABLE = frozenset((errno.ENOTSUP, errno.EPERM, errno.ENOSPC, errno.E2BIG, errno.ERANGE))
@@ -178,21 +179,6 @@ def _give(target: int | bytes, path: bytes, entry: Entry, parent: int | None = N
         if error.errno != errno.EINVAL:
             raise
         raise NoSuchOwnerError(os.fsdecode(path), entry.uid, entry.gid) from error
-
-
-def change_mode(parent: int, name: bytes, mode: int) -> None:
-    """Change the mode of what has a name in an open directory; never that of what a symlink leads to.
-
-    chmod(2) follows symlinks, and in a container's root somebody may put one in the place of what was just made.
-
-    Raises:
-        OSError: As open(2) and chmod(2).
-    """
-    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-    try:
-        os.chmod(b"/proc/self/fd/%d" % descriptor, mode)
-    finally:
-        os.close(descriptor)
 
 
 def _path_length(path: bytes, _: object) -> int:

@@ -21,7 +21,7 @@ from headway.layers.copying import CREATE, Copier, Missing, disk_failures, in_di
 from headway.layers.directories import Directories
 from headway.layers.merged import MergedView
 from headway.layers.merged_entry import MergedEntry
-from headway.layers.metadata import change_mode
+from headway.libc import change_mode
 from headway.records import Tree
 
 _ENTERED = stat.S_IRUSR | stat.S_IXUSR  # by `Directories`

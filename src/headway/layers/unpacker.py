@@ -25,7 +25,6 @@ from headway.layers.limits import DEFAULT_LIMITS, Limits
 from headway.layers.made_directories import DEFAULT_MODE, MadeDirectories
 from headway.layers.made_files import MadeFiles
 from headway.layers.metadata import Metadata
-from headway.layers.removal import Removing, remove
 from headway.layers.tar import TarReader
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, refused
 from headway.layers.tar_observer import Observer
@@ -33,6 +32,7 @@ from headway.layers.umask import current_umask
 from headway.layers.unpacked_report import report_of
 from headway.layers.whiteouts import Whiteouts, is_whiteout
 from headway.records import LayerReport
+from headway.removal import Removing, remove
 
 _MARK, _META, _OPAQUE = b".wh.", b".wh..wh.", b".wh..wh..opq"
 _PLINKS = b".wh..wh.plnk"

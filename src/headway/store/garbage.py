@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from headway.errors import ConflictError, InvalidDigestError, OutOfOrderError, StoreError, StoreFullError
+from headway.errors import ConflictError, InvalidDigestError, OutOfOrderError, StoreError
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.records import Freed
 from headway.store.blocks import allocated, allocated_below, freed_by
@@ -228,11 +228,11 @@ class SqliteGarbage:
             raise OutOfOrderError("files are removed inside a transaction")
         self._step("recorded")
         with self._database.transaction():
-            moved, without_room = self._move_trees_out(freed.directories)
-            for digest in freed.blobs:
-                if not self._has_user("blob_users", "digest", digest):
-                    moved += self._move_out(self._root.blob(digest))
-            moved += [path for name in without_room for path in self._move_tree_out(name)]
+            names = [name for name in freed.directories if not has_row(self._database, name)]
+            going = [place / name for name in names for place in (self._root.trees, self._root.recipes)]
+            blobs = (digest for digest in freed.blobs if not self._has_user("blob_users", "digest", digest))
+            going += map(self._root.blob, blobs)
+            moved = [private for path in going if (private := move_out(self._root, path)) is not None]
         self._step("moved")
         for path in moved:
             with suppress(StoreError):  # what cannot be removed now is met again at the next start
@@ -244,29 +244,6 @@ class SqliteGarbage:
         if self._reserve is not None:
             self._reserve.renew()
         self._step("removed")
-
-    def _move_trees_out(self, names: Iterable[str]) -> tuple[list[Path], list[str]]:
-        """Move trees out, as far as there is room for their new names; return where to, and which have to wait.
-
-        A tree whose files another one has, too, frees nothing before that is emptied as well.
-        """
-        moved: list[Path] = []
-        without_room = []
-        for name in names:
-            try:
-                moved += self._move_tree_out(name)
-            except StoreFullError:
-                without_room.append(name)
-        return moved, without_room
-
-    def _move_tree_out(self, name: str) -> list[Path]:
-        if has_row(self._database, name):
-            return []
-        return self._move_out(self._root.trees / name) + self._move_out(self._root.recipes / name)
-
-    def _move_out(self, path: Path) -> list[Path]:
-        private = move_out(self._root, path)
-        return [] if private is None else [private]
 
 
 class _Found(msgspec.Struct):

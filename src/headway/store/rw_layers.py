@@ -192,18 +192,11 @@ class SqliteRwLayerStore:
         with disk_errors(place.path), suppress(FileNotFoundError):
             os.rename(place.path, self._root.tmp / record.mount_id)
         self._at("the layer is moved away")
-        self._empty_tmp_of(record)
+        remove_tree(self._root.tmp / record.mount_id)
         self._at("the layer's files are gone")
         rw_rows.delete(self._database, record.name)
         self._at("the layer is forgotten")
         self._mounts.forget(record.name)
-
-    def _empty_tmp_of(self, record: RwLayerRecord) -> None:
-        """Remove a layer's files from ``tmp/``: those, and what an earlier attempt has left of them there."""
-        with disk_errors(self._root.tmp):
-            names = [name for name in os.listdir(self._root.tmp) if name.partition(".")[0] == record.mount_id]
-        for name in names:
-            remove_tree(self._root.tmp / name)
 
     # --- after a crash ---
 

@@ -20,10 +20,10 @@ from headway.layers.changes import compare
 from headway.layers.copying import disk_failures
 from headway.layers.drivers.measuring import size_of_changed
 from headway.layers.merged import MergedView
-from headway.layers.removal import remove
 from headway.layers.rootfs import unpack
 from headway.libc import syncfs
 from headway.records import LayerReport, Tree
+from headway.removal import remove
 
 _COPYING = "copying"
 _READ_ONLY = "read-only"
@@ -185,6 +185,6 @@ def _empty(target: Path) -> None:
     directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name in os.listdir(directory):
-            remove(directory, os.fsencode(name), lambda _path, _status: None, grant=True)
+            remove(directory, os.fsencode(name), grant=True)
     finally:
         os.close(directory)

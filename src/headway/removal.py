@@ -1,8 +1,10 @@
 """Take something out of a tree, whatever it is.
 
-Rule 1: neither depth nor width costs more than one descriptor and the names of the directories in question.
+Rule 1: neither depth nor width costs more than one descriptor and the names of the directories in question, and nothing
+        gets another name: a full disk may have no room for one.
 Rule 2: no symlink is followed, and the way up is the way down: where somebody has moved a directory meanwhile, what is
         above it is not what was above it, maybe not even inside the tree, and nothing there is touched.
+Rule 3: what is mounted inside stays: rmdir(2), which refuses its place, is tried before a directory is looked into.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import os
 import stat
 from collections.abc import Callable
 
-from headway.layers.metadata import change_mode
+from headway.libc import change_mode
 
+_NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Removed = Callable[[bytes, os.stat_result], None]
@@ -22,12 +25,14 @@ Removed = Callable[[bytes, os.stat_result], None]
 Removing = Callable[[int, bytes, os.stat_result], None]
 """Is told parent, path and lstat of what is about to go, and of each thing in it but directories."""
 
-Clear = Callable[[int, bytes], int]
-"""Removes what has a path: descriptor of its parent, path; returns the parent's descriptor, maybe another one now."""
-
 
 def remove(
-    parent: int, path: bytes, removed: Removed, removing: Removing | None = None, *, grant: bool = False
+    parent: int,
+    path: bytes,
+    removed: Removed = lambda _path, _status: None,
+    removing: Removing | None = None,
+    *,
+    grant: bool = False,
 ) -> os.stat_result:
     """Remove what has the last component of `path` as its name in `parent`, with all below it; return its lstat.
 
@@ -35,19 +40,31 @@ def remove(
     needs u+rwx on its directories, unless `grant` gives that first.
 
     Raises:
-        OSError: As unlink(2) and rmdir(2); ESTALE where a directory was moved away while it was emptied.
+        OSError: As unlink(2) and rmdir(2): EBUSY where something is mounted; ESTALE where a directory was moved away
+            while it was emptied.
     """
     name = path.rpartition(b"/")[2]
     status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if removing is not None:
         removing(parent, path, status)
-    if stat.S_ISDIR(status.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
+        os.unlink(name, dir_fd=parent)
+    elif not _was_empty(name, parent):
         _Emptying(_opened(name, parent, grant=grant), path, removed, removing, grant=grant).run()
         os.rmdir(name, dir_fd=parent)
-    else:
-        os.unlink(name, dir_fd=parent)
     removed(path, status)
     return status
+
+
+def _was_empty(name: bytes, parent: int) -> bool:
+    """Remove a directory if it is empty; tell whether it was."""
+    try:
+        os.rmdir(name, dir_fd=parent)
+    except OSError as error:
+        if error.errno not in _NOT_EMPTY:
+            raise
+        return False
+    return True
 
 
 def _opened(name: bytes, parent: int, *, grant: bool) -> int:
@@ -76,7 +93,7 @@ class _Emptying:
             while waiting:
                 if waiting[-1]:
                     self._above.append(waiting[-1].pop())
-                    self._were.append(os.stat(self._here))
+                    self._were.append(os.fstat(self._here))
                     self._move(_opened(self._above[-1], self._here, grant=self._grant))
                     waiting.append(self._empty())
                 else:
@@ -86,31 +103,32 @@ class _Emptying:
             os.close(self._here)
 
     def _empty(self) -> list[bytes]:
-        """Remove all but directories; return the names of those."""
-        directories = []
+        """Remove all but directories that hold something; return the names of those."""
+        full = []
         with os.scandir(self._here) as found:
             entries = list(found)
         for entry in entries:
             name = os.fsencode(entry.name)
-            if entry.is_dir(follow_symlinks=False):
-                directories.append(name)
-            else:
-                status = entry.stat(follow_symlinks=False)
-                path = b"/".join([*self._above, name])
+            status = entry.stat(follow_symlinks=False)
+            path = b"/".join([*self._above, name])
+            if not stat.S_ISDIR(status.st_mode):
                 if self._removing is not None:
                     self._removing(self._here, path, status)
                 os.unlink(name, dir_fd=self._here)
-                self._removed(path, status)
-        return directories
+            elif not _was_empty(name, self._here):
+                full.append(name)
+                continue
+            self._removed(path, status)
+        return full
 
     def _leave(self) -> None:
         """Go up and remove the directory that is empty now; the first one is the caller's."""
         path = b"/".join(self._above)
         name = self._above.pop()
         if self._above:
-            status = os.stat(self._here)
+            status = os.fstat(self._here)
             self._move(os.open(b"..", _DIRECTORY, dir_fd=self._here))
-            if not os.path.samestat(os.stat(self._here), self._were.pop()):
+            if not os.path.samestat(os.fstat(self._here), self._were.pop()):
                 raise OSError(errno.ESTALE, "a directory was moved away while it was removed", path)
             os.rmdir(name, dir_fd=self._here)
             self._removed(path, status)
