@@ -52,7 +52,7 @@ def test_depth_costs_neither_calls_nor_descriptors(tmp_path: Path, parent: int) 
         here = below
     os.close(here)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 60, limits[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 80, limits[1]))
 
     try:
         names = [name for name, _ in found(parent)]

@@ -32,25 +32,24 @@ def changes_archive(changes: Iterable[Change], root: Path) -> Iterator[bytes]:
     Raises:
         StoreError: The disk failed.
     """
-    with disk_failures(str(root)), Directories([root]) as directories:
+    with disk_failures(str(root)), Directories([root], os.O_PATH) as directories:
         yield from archive(_members(changes, directories))
 
 
 def _members(changes: Iterable[Change], directories: Directories) -> Iterator[Member]:
-    tree = TreeMembers()
+    tree = TreeMembers(directories)
     for change in sorted(changes, key=lambda change: os.fsencode(change.path)):
-        parent, _, name = change.path.removeprefix("/").rpartition("/")
-        shown = os.fsencode(change.path.removeprefix("/"))
+        path = os.fsencode(change.path.removeprefix("/"))
         if change.kind is ChangeKind.DELETED:
-            yield _whiteout(os.fsencode(parent), os.fsencode(name)), ()
+            yield _whiteout(path), ()
             continue
         member = None
         with left_out():
-            member = tree.one(directories.open(0, parent), os.fsencode(name), shown)
+            member = tree.one(path, path)
         if member is not None:
             yield member
 
 
-def _whiteout(parent: bytes, name: bytes) -> Entry:
-    shown = b"/".join(filter(None, (parent, _WHITEOUT + name)))
-    return Entry(shown, FILE, _MODE, 0, 0, 0, 0, b"")
+def _whiteout(path: bytes) -> Entry:
+    above, slash, name = path.rpartition(b"/")
+    return Entry(above + slash + _WHITEOUT + name, FILE, _MODE, 0, 0, 0, 0, b"")

@@ -13,16 +13,16 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Self
+from pathlib import Path
 
 from headway.layers.copying import LABEL
+from headway.layers.directories import Directories
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from headway.layers.tar_writer import Member
 from headway.layers.tree_files import left_out
 
 READ_BYTES = 1 << 18
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_OPEN = 32  # of the directories that a walk is in, the deepest
 _ACLS = frozenset(("system.posix_acl_access", "system.posix_acl_default"))
 _KINDS = {
     stat.S_IFREG: FILE,
@@ -47,75 +47,84 @@ def members(parent: int, name: bytes, shown: bytes) -> Iterator[Member]:
     Raises:
         OSError: It cannot be read.
     """
-    yield from TreeMembers().walk(parent, name, shown)
+    with Directories([Path(f"/proc/self/fd/{parent}")], os.O_PATH) as directories:
+        yield from TreeMembers(directories).walk(b"" if name == b"." else name, shown)
 
 
 class TreeMembers:
-    """The members of one archive: a second name of a file becomes a hard link to the first."""
+    """The members of one archive: a second name of a file becomes a hard link to the first.
 
-    def __init__(self) -> None:
+    Args:
+        directories: Opens directories by their paths from its only root; ``os.O_PATH`` is enough.
+    """
+
+    def __init__(self, directories: Directories) -> None:
+        self._directories = directories
         self._links: dict[tuple[int, int], bytes] = {}
         # In a store that is not root's, our own files stand for root's (layers/metadata.py).
         self._root = (os.geteuid(), os.getegid())
 
-    def one(self, parent: int, name: bytes, shown: bytes) -> Member | None:
-        """Return what has `name` in the directory `parent`, without what is below it; None for a socket."""
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if not stat.S_ISDIR(status.st_mode):
-            return self._other(parent, name, shown, status)
-        descriptor = os.open(name, _FLAGS | os.O_DIRECTORY, dir_fd=parent)
+    def one(self, path: bytes, shown: bytes) -> Member | None:
+        """Return what is at `path`, without what is below it; None for a socket."""
+        above, _, name = path.rpartition(b"/")
+        parent = self._directories.open(0, above)
+        name = name or b"."
+        return self._member(parent, name, shown, os.stat(name, dir_fd=parent, follow_symlinks=False))
+
+    def walk(self, path: bytes, shown: bytes) -> Iterator[Member]:
+        """Yield what is at `path`, and everything below it; see `members`."""
+        top = self.one(path, shown)
+        if top is None:
+            return
+        levels = [(path, shown, self._names(path))] if top[0].kind == DIRECTORY else []
+        if shown:
+            yield top
+        while levels:
+            path, shown, names = levels[-1]
+            if not names:
+                levels.pop()
+                continue
+            name = names.pop()
+            child, child_shown = path + b"/" + name if path else name, _below(shown) + name
+            member = None
+            with left_out():
+                found = self.one(child, child_shown)
+                if found is not None and found[0].kind == DIRECTORY:
+                    levels.append((child, child_shown, self._names(child)))
+                member = found
+            if member is not None:
+                yield member
+
+    def _names(self, path: bytes) -> list[bytes]:
+        """Return what a directory holds, the last name first."""
+        descriptor = os.open(b".", _FLAGS | os.O_DIRECTORY, dir_fd=self._directories.open(0, path))
         try:
-            return self._described(descriptor, shown, status), ()
+            return sorted(map(os.fsencode, os.listdir(descriptor)), reverse=True)
         finally:
             os.close(descriptor)
 
-    def walk(self, parent: int, name: bytes, shown: bytes) -> Iterator[Member]:
-        """Yield what has `name` in the directory `parent`, and everything below it; see `members`."""
-        with _Descent() as inside:
-            if (member := self._entered(inside, parent, name, shown)) is not None:
-                yield member
-            while (child := inside.next()) is not None:
-                member = None
-                with left_out():
-                    member = self._entered(inside, inside.here(), *child)
-                if member is not None:
-                    yield member
-
-    def _entered(self, inside: _Descent, parent: int, name: bytes, shown: bytes) -> Member | None:
-        """Return what has `name` in `parent`, if it belongs in; where it is a directory, go there."""
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if not stat.S_ISDIR(status.st_mode):
-            return self._other(parent, name, shown, status)
-        descriptor = os.open(name, _FLAGS | os.O_DIRECTORY, dir_fd=parent)
-        inside.enter(descriptor, name, shown)
-        return (self._described(descriptor, shown, status), ()) if shown else None
-
-    def _described(self, descriptor: int, shown: bytes, status: os.stat_result) -> Entry:
-        entry = self._entry(_below(shown), status)
-        entry.xattrs = _xattrs(descriptor)
-        return entry
-
-    def _other(self, parent: int, name: bytes, shown: bytes, status: os.stat_result) -> Member | None:
-        if stat.S_IFMT(status.st_mode) not in _KINDS:
+    def _member(self, parent: int, name: bytes, shown: bytes, status: os.stat_result) -> Member | None:
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+        if kind is None:
             return None
-        entry = self._entry(shown, status)
+        entry = self._entry(_below(shown) if kind == DIRECTORY else shown, kind, status)
+        is_shared = status.st_nlink > 1 and kind != DIRECTORY
         key = (status.st_dev, status.st_ino)
-        if status.st_nlink > 1 and (first := self._links.get(key, shown)) != shown:
+        if is_shared and (first := self._links.get(key, shown)) != shown:
             entry.kind, entry.size, entry.linkname = HARDLINK, 0, first
             return entry, ()
-        if entry.kind == SYMLINK:
+        if kind == SYMLINK:
             entry.linkname = os.readlink(name, dir_fd=parent)
-        if entry.kind == FILE:
+        if kind == FILE:
             body: Iterable[bytes] = _Body(parent, name, entry)
         else:
             body = ()
             entry.xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (parent, name))
-        if status.st_nlink > 1:
+        if is_shared:
             self._links[key] = shown  # now that it is sure to come
         return entry, body
 
-    def _entry(self, shown: bytes, status: os.stat_result) -> Entry:
-        kind = _KINDS[stat.S_IFMT(status.st_mode)]
+    def _entry(self, shown: bytes, kind: bytes, status: os.stat_result) -> Entry:
         device = (os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in (CHAR, BLOCKDEV) else (0, 0)
         return Entry(
             shown,
@@ -133,78 +142,6 @@ class TreeMembers:
 def _below(shown: bytes) -> bytes:
     """Return what the names of all that is in a directory begin with."""
     return shown if shown in (b"", b"/") else shown + b"/"
-
-
-class _Level:
-    """One directory of those that a walk is in; `names` are left, the next one last."""
-
-    __slots__ = ("descriptor", "name", "names", "shown")
-
-    def __init__(self, descriptor: int, name: bytes, shown: bytes) -> None:
-        self.descriptor = descriptor  # -1 where it is closed
-        self.name = name
-        self.shown = shown
-        self.names = sorted((os.fsencode(each) for each in os.listdir(descriptor)), reverse=True)
-
-
-class _Descent:
-    """The directories that a walk is in. The first one and the deepest ones are open."""
-
-    def __init__(self) -> None:
-        self._levels: list[_Level] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for level in self._levels:
-            self._close(level)
-
-    def enter(self, descriptor: int, name: bytes, shown: bytes) -> None:
-        """Go to a directory, whose descriptor is closed here."""
-        try:
-            self._levels.append(_Level(descriptor, name, shown))
-        except BaseException:
-            os.close(descriptor)
-            raise
-        if len(self._levels) > _OPEN + 1:
-            self._close(self._levels[-_OPEN - 1])
-
-    def next(self) -> tuple[bytes, bytes] | None:
-        """Return name and name in the archive of what comes next, None at the end; leave directories that are done."""
-        while self._levels:
-            level = self._levels[-1]
-            if level.names:
-                name = level.names.pop()
-                return name, _below(level.shown) + name
-            self._close(self._levels.pop())
-        return None
-
-    def here(self) -> int:
-        """Return a descriptor of the directory that the walk is in.
-
-        Raises:
-            OSError: It is not where it was.
-        """
-        if self._levels[-1].descriptor < 0:
-            self._open_again()
-        return self._levels[-1].descriptor
-
-    def _open_again(self) -> None:
-        # From above, never by "..", which leads out where somebody has moved a directory.
-        above = self._levels[0]
-        for depth, level in enumerate(self._levels[1:], 1):
-            self._close(level)
-            level.descriptor = os.open(level.name, _FLAGS | os.O_DIRECTORY, dir_fd=above.descriptor)
-            if 1 < depth <= len(self._levels) - _OPEN:
-                self._close(above)
-            above = level
-
-    @staticmethod
-    def _close(level: _Level) -> None:
-        if level.descriptor >= 0:
-            os.close(level.descriptor)
-            level.descriptor = -1
 
 
 class _Body:
