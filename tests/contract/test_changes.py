@@ -478,10 +478,10 @@ class Vanishing(MergedView):
         return found
 
 
-def test_a_file_that_goes_while_changes_are_looked_for_is_no_bug(tmp_path: Path) -> None:
+def test_a_file_that_goes_below_a_container_while_changes_are_looked_for_is_no_bug(tmp_path: Path) -> None:
     below, copy = (plant(tmp_path / name, file("f", b"same")) for name in ("below", "copy"))
 
-    with MergedView([below]) as was, Vanishing([copy]) as now, pytest.raises(StoreError, match="No such file"):
+    with Vanishing([below]) as was, MergedView([copy]) as now, pytest.raises(StoreError, match="No such file"):
         compare(was, now)
 
 

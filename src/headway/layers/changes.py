@@ -14,11 +14,10 @@ import os
 import stat
 
 from headway.container_records import Change, ChangeKind
-from headway.errors import StoreError
 from headway.layers.copying import disk_failures
 from headway.layers.merged import MergedView, Spot
 from headway.layers.merged_entry import MergedEntry
-from headway.layers.tree_files import ABSENT
+from headway.layers.tree_files import LeftOut
 
 _CAPABILITY = "security.capability"
 _SECOND_NS = 1_000_000_000
@@ -49,7 +48,7 @@ def compare(
         StoreError: The disk failed.
     """
     comparison = _Comparison(below, above, shared, written, attributes, rootless)
-    with disk_failures("a container's files"):  # what goes while it is looked at, too
+    with disk_failures("a container's files, or those below them"):
         comparison.run()
     return comparison.changes()
 
@@ -106,12 +105,9 @@ class _Comparison:
 
     def _inside_now(self, spot: Spot) -> list[Spot] | None:
         """Return what is in a directory of the layer; None where that is gone by now."""
-        try:
+        with LeftOut():
             return self._above.inside(spot)
-        except StoreError as error:
-            if isinstance(error.__cause__, OSError) and error.__cause__.errno in ABSENT:
-                return None
-            raise
+        return None
 
     def _is_shared(self, was: MergedEntry, now: MergedEntry) -> bool:
         return was.tree == now.tree and now.tree < self._shared
@@ -148,12 +144,9 @@ class _Comparison:
         return before != after
 
     def _xattrs_now(self, entry: MergedEntry) -> dict[str, bytes]:
-        try:
+        with LeftOut():
             return self._above.xattrs(entry)
-        except OSError as error:
-            if error.errno not in ABSENT:
-                raise
-            return {}
+        return {}
 
     def _could_not_be_made(self, entry: MergedEntry) -> bool:
         return self._rootless and (stat.S_ISCHR(entry.mode) or stat.S_ISBLK(entry.mode))

@@ -15,7 +15,7 @@ from headway.layers.copying import disk_failures
 from headway.layers.directories import Directories
 from headway.layers.tar_entry import FILE, Entry
 from headway.layers.tar_writer import Member, archive
-from headway.layers.tree_files import left_out
+from headway.layers.tree_files import LeftOut
 from headway.layers.tree_members import TreeMembers
 
 _WHITEOUT = b".wh."
@@ -44,7 +44,7 @@ def _members(changes: Iterable[Change], directories: Directories) -> Iterator[Me
             yield _whiteout(path), ()
             continue
         member = None
-        with left_out():
+        with LeftOut():
             member = tree.one(path, path)
         if member is not None:
             yield member

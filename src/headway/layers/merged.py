@@ -31,7 +31,9 @@ Spot: TypeAlias = tuple[MergedEntry, tuple[int, ...]]
 class MergedView:
     """The merged file system of some trees, bottom first. One thread uses it; it must be closed.
 
-    Every method raises `StoreError` where the disk fails.
+    Raises:
+        StoreError: When it is made, and from `walk`, `lstat`, `resolve` and `lookup`: the disk failed.
+        OSError: From every other method, which looks at one thing that was found: a system call failed.
     """
 
     def __init__(self, trees: Sequence[Tree]) -> None:
@@ -64,10 +66,7 @@ class MergedView:
     def inside(self, spot: Spot) -> list[Spot]:
         """Return what is in a directory, by name; nothing where it is no directory."""
         entry, stack = spot
-        if not stack:
-            return []
-        with disk_failures("the layers' trees"):
-            return self._content(entry.path, self._visible(entry.path, stack))
+        return self._content(entry.path, self._visible(entry.path, stack)) if stack else []
 
     def root(self) -> MergedEntry:
         """Return the root: as the topmost layer that describes it, else 0755, ours, and of the epoch."""
@@ -126,11 +125,7 @@ class MergedView:
         return os.readlink(entry.name, dir_fd=self.parent_of(entry))
 
     def open_file(self, entry: MergedEntry) -> int:
-        """Return a descriptor to read a regular file or to list a directory; the caller closes it.
-
-        Raises:
-            OSError: It is not there any more, or has become a symlink.
-        """
+        """Return a descriptor to read a regular file or to list a directory; the caller closes it."""
         if not entry.path:
             return os.dup(self._directories.open(entry.tree, ""))
         return os.open(entry.name, READ, dir_fd=self.parent_of(entry))

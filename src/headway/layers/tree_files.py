@@ -22,14 +22,14 @@ ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno
 """Codes of an OSError that mean: there is nothing of that kind at this path."""
 
 
-@contextmanager
-def left_out() -> Iterator[None]:
-    """Go on where something is gone, or something else, by now."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in ABSENT:
-            raise
+class LeftOut:
+    """Goes on behind the block where something is gone, or something else, by now."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        return isinstance(error, OSError) and error.errno in ABSENT
 
 
 class TreeFiles:
@@ -97,7 +97,7 @@ class TreeFiles:
 
     def _listed(self, path: bytes, *, lenient: bool) -> list[tuple[bytes, os.stat_result]]:
         entries: list[tuple[bytes, os.stat_result]] = []
-        with left_out() if lenient else nullcontext():
+        with LeftOut() if lenient else nullcontext():
             descriptor = os.open(b".", _LIST, dir_fd=self._directories.open(0, path))
             try:
                 with os.scandir(descriptor) as found:

@@ -19,7 +19,7 @@ from headway.layers.copying import LABEL
 from headway.layers.directories import Directories
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from headway.layers.tar_writer import Member
-from headway.layers.tree_files import left_out
+from headway.layers.tree_files import LeftOut
 
 READ_BYTES = 1 << 18
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -87,7 +87,7 @@ class TreeMembers:
             name = names.pop()
             child, child_shown = path + b"/" + name if path else name, _below(shown) + name
             member = None
-            with left_out():
+            with LeftOut():
                 found = self.one(child, child_shown)
                 if found is not None and found[0].kind == DIRECTORY:
                     levels.append((child, child_shown, self._names(child)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headway.container_records import Change, ChangeKind
 from headway.layers import mounts
-from headway.layers.tree_files import TreeFiles, left_out, sums
+from headway.layers.tree_files import LeftOut, TreeFiles, sums
 from headway.libc import failure, libc
 
 # Moby's names, where they are not the kernel's.
@@ -67,5 +67,5 @@ def _changed(root: Path, changes: Iterable[Change]) -> Iterator[os.stat_result]:
     with TreeFiles(root) as files:
         for change in changes:
             if change.kind is not ChangeKind.DELETED:
-                with left_out():
+                with LeftOut():
                     yield files.status(os.fsencode(change.path.strip("/")))
