@@ -66,7 +66,6 @@ class Copier:
 
     def __init__(self) -> None:
         self.missing: dict[str, Missing] = {}
-        self._own = own_prefix()
         self._can_clone = True
         self._can_copy = True
 
@@ -104,7 +103,7 @@ class Copier:
         if not stat.S_ISLNK(status.st_mode):
             os.chmod(target_name, stat.S_IMODE(status.st_mode), dir_fd=target_directory)
         there = in_directory(target_directory, target_name)
-        for key, value in read_xattrs(in_directory(directory, name), self._own).items():
+        for key, value in read_xattrs(in_directory(directory, name)).items():
             os.setxattr(there, key, value, follow_symlinks=False)
         times = (status.st_mtime_ns, status.st_mtime_ns)
         os.utime(target_name, ns=times, dir_fd=target_directory, follow_symlinks=False)
@@ -189,7 +188,7 @@ class Copier:
             start += moved
 
 
-def read_xattrs(source: int | str, own: str) -> dict[str, bytes]:
+def read_xattrs(source: int | str) -> dict[str, bytes]:
     """Return the extended attributes of a descriptor, or of a path whose last component is not followed.
 
     Overlay's own (`own_prefix`) and the machine's security label are left out.
@@ -201,6 +200,7 @@ def read_xattrs(source: int | str, own: str) -> dict[str, bytes]:
         if error.errno == errno.EOPNOTSUPP:
             return {}
         raise
+    own = own_prefix()
     kept = [key for key in keys if not key.startswith(own) and key != LABEL]
     return {key: os.getxattr(source, key, **following) for key in kept}
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from headway.errors import InvalidLayerError
-from headway.layers.copying import disk_failures, own_prefix
+from headway.layers.copying import disk_failures
 from headway.layers.derived_report import Known
 from headway.layers.derived_tree import DerivedTree
 from headway.layers.directories import Directories
@@ -73,7 +73,6 @@ class _Derivation:
         self._merged = merged
         self._source = source
         self._made = made
-        self._own = own_prefix()
         self._redirected: list[tuple[str, str]] = []
         self._known = Known(raw.report)
         self._first_links: dict[tuple[int, int], str] = {}
@@ -192,7 +191,7 @@ class _Derivation:
         self._known.inherited(path, entry, view)
 
     def _copy_opaque(self, raw_path: str, path: str) -> None:
-        if is_opaque(self._source.open(0, raw_path), self._own):
+        if is_opaque(self._source.open(0, raw_path)):
             self._made.make_opaque(path)
 
     # --- hard links into lower layers ---

@@ -37,7 +37,6 @@ class DerivedTree:
         self.disk_bytes = 0
         self.links: list[tuple[str, str]] = []
         self._directories = directories
-        self._own = own_prefix()
         self._copier = Copier()
         self._times: dict[str, int] = {}
         self._copied: dict[int, str] = {}  # where files went that could not be linked, by inode
@@ -83,7 +82,7 @@ class DerivedTree:
 
     def make_opaque(self, path: str) -> None:
         """Hide what the directory would show of those below."""
-        os.setxattr(self._directories.open(0, path), self._own + "opaque", b"y")
+        os.setxattr(self._directories.open(0, path), own_prefix() + "opaque", b"y")
 
     def describe(self, path: str, like: int, status: os.stat_result) -> None:
         """Give a directory what another one has.
@@ -96,7 +95,7 @@ class DerivedTree:
         target = self._directories.open(0, path)
         os.chown(target, status.st_uid, status.st_gid)
         os.chmod(target, stat.S_IMODE(status.st_mode))
-        for key, value in read_xattrs(like, self._own).items():
+        for key, value in read_xattrs(like).items():
             os.setxattr(target, key, value)
         self._times[path] = status.st_mtime_ns
 

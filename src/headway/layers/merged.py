@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Self, TypeAlias
 
 from headway.errors import InvalidLayerError
-from headway.layers.copying import READ, disk_failures, in_directory, own_prefix, read_xattrs
+from headway.layers.copying import READ, disk_failures, in_directory, read_xattrs
 from headway.layers.directories import Directories
 from headway.layers.merged_entry import Described, MergedEntry
 from headway.layers.whiteouts import is_opaque, is_whiteout
@@ -39,7 +39,6 @@ class MergedView:
     def __init__(self, trees: Sequence[Tree]) -> None:
         self.trees = tuple(trees)
         self._described = [Described(tree.report) for tree in trees]
-        self._own = own_prefix()
         self._every = tuple(range(len(trees) - 1, -1, -1))
         with disk_failures("the layers' trees"):
             self._directories = Directories([tree.path for tree in trees])
@@ -139,11 +138,11 @@ class MergedView:
         if entry.stored is None:
             stored: dict[str, bytes] = {}
         elif descriptor is not None:
-            stored = read_xattrs(descriptor, self._own)
+            stored = read_xattrs(descriptor)
         elif entry.path:
-            stored = read_xattrs(in_directory(self.parent_of(entry), entry.name), self._own)
+            stored = read_xattrs(in_directory(self.parent_of(entry), entry.name))
         else:
-            stored = read_xattrs(self._directories.open(entry.tree, ""), self._own)
+            stored = read_xattrs(self._directories.open(entry.tree, ""))
         return stored | self.described_xattrs(entry)
 
     def described_xattrs(self, entry: MergedEntry) -> dict[str, bytes]:
@@ -197,6 +196,6 @@ class MergedView:
     def _visible(self, path: str, stack: tuple[int, ...]) -> tuple[int, ...]:
         """Cut `stack` (topmost first) below the first tree in which the directory is opaque."""
         for index, tree in enumerate(stack[:-1]):
-            if is_opaque(self._directories.open(tree, path), self._own):
+            if is_opaque(self._directories.open(tree, path)):
                 return stack[: index + 1]
         return stack

@@ -24,7 +24,7 @@ from headway.container_records import Change, RwPlace
 from headway.errors import ConflictError, StoreError, UnsupportedError
 from headway.layers import mounts, quota
 from headway.layers.changes import compare
-from headway.layers.copying import Copier, disk_failures, for_a_mount, own_prefix, read_xattrs
+from headway.layers.copying import Copier, disk_failures, for_a_mount, read_xattrs
 from headway.layers.drivers.measuring import gives_types, kind_of, size_of
 from headway.layers.merged import MergedView
 from headway.layers.mounts import MountFlag
@@ -252,7 +252,7 @@ def _shown(trees: Sequence[Tree]) -> list[Tree]:
         shown.append(tree)
         descriptor = os.open(tree.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            if is_opaque(descriptor, own_prefix()):
+            if is_opaque(descriptor):
                 break
         finally:
             os.close(descriptor)
@@ -272,7 +272,7 @@ def _has_another_root(trees: Sequence[Tree]) -> bool:
         wanted, shown = view.root(), os.stat(trees[-1].path)
         if (wanted.mode, wanted.uid, wanted.gid) != (shown.st_mode, shown.st_uid, shown.st_gid):
             return True
-        return view.xattrs(wanted) != read_xattrs(str(trees[-1].path), own_prefix())
+        return view.xattrs(wanted) != read_xattrs(str(trees[-1].path))
 
 
 def _give_root(trees: Sequence[Tree], directory: Path) -> None:
