@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from enum import StrEnum
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from headway.errors import InvalidLayerError
 from headway.interfaces.files import TarSource
@@ -60,48 +60,6 @@ def detect(head: bytes) -> Compression:
     return Compression.BZIP2 if head.startswith(b"BZh") else Compression.NONE
 
 
-class Decompressor(Protocol):
-    """Expands one stream that is fed in pieces of any length. For one thread at a time."""
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what `data` expands to, in pieces of at most `PIECE` bytes; the iterator must be used up.
-
-        Raises:
-            InvalidLayerError: The stream is broken.
-        """
-
-    def finish(self) -> None:
-        """Say that no more comes.
-
-        Raises:
-            InvalidLayerError: The stream is incomplete.
-        """
-
-
-def decompressor(compression: Compression, *, isal: bool = True, reserve: Reserve = free) -> Decompressor:
-    """Return a new decompressor.
-
-    Args:
-        compression: What `detect` said.
-        isal: Whether gzip is expanded by isal where it is installed; it takes half the time of zlib.
-        reserve: Told what a part of the stream will take to look back on, before it takes that.
-
-    Raises:
-        UnsupportedError: The library for this format is not installed.
-    """
-    match compression:
-        case Compression.NONE:
-            return _Plain()
-        case Compression.GZIP:
-            return _Members(Gzip(isal=isal), reserve)
-        case Compression.ZSTD:
-            return _Members(Zstd(), reserve)
-        case Compression.XZ:
-            return _Members(Xz(), reserve)
-        case Compression.BZIP2:
-            return _Members(Bzip2(), reserve)
-
-
 def expand(
     source: TarSource, progress: Callable[[int], None], *, isal: bool = True, reserve: Reserve = free
 ) -> Generator[bytes, None, None]:
@@ -110,8 +68,8 @@ def expand(
     Args:
         source: The blob.
         progress: Is told how many bytes of the blob have been read, in the thread that iterates.
-        isal: As for `decompressor`.
-        reserve: As for `decompressor`.
+        isal: Whether gzip is expanded by isal where it is installed; it takes half the time of zlib.
+        reserve: Told what a part of the stream will take to look back on, before it takes that.
 
     Raises:
         InvalidLayerError: The stream is broken or incomplete.
@@ -130,23 +88,35 @@ def expand(
     engine.finish()
 
 
+def decompressor(compression: Compression, *, isal: bool = True, reserve: Reserve = free) -> _Plain | _Members:
+    """Return what expands one stream, fed in pieces of any length by one thread at a time; as `expand`."""
+    match compression:
+        case Compression.NONE:
+            return _Plain()
+        case Compression.GZIP:
+            return _Members(Gzip(isal=isal), reserve)
+        case Compression.ZSTD:
+            return _Members(Zstd(), reserve)
+        case Compression.XZ:
+            return _Members(Xz(), reserve)
+        case Compression.BZIP2:
+            return _Members(Bzip2(), reserve)
+
+
 class _Plain:
-    """A `Decompressor` for what is not compressed."""
+    """What is not compressed."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """See `Decompressor`."""
-        if len(data) <= PIECE:
-            yield data
-            return
+        """Yield `data` in pieces of at most `PIECE` bytes."""
         for at in range(0, len(data), PIECE):
             yield data[at : at + PIECE]
 
     def finish(self) -> None:
-        """See `Decompressor`; the tar reader knows whether this was the end."""
+        """Do nothing: the tar reader knows whether this was the end."""
 
 
 class _Members:
-    """A `Decompressor` for a chain of members (gzip), frames (zstd) or streams (xz, bzip2)."""
+    """A chain of members (gzip), frames (zstd) or streams (xz, bzip2)."""
 
     def __init__(self, form: Format, reserve: Reserve) -> None:
         self._format = form
@@ -158,7 +128,11 @@ class _Members:
         self._stride = STRIDE
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """See `Decompressor`."""
+        """Yield what `data` expands to, in pieces of at most `PIECE` bytes; the iterator must be used up.
+
+        Raises:
+            InvalidLayerError: The stream is broken.
+        """
         at = 0
         while at < len(data):
             stride = data[at : at + self._stride]
@@ -203,7 +177,11 @@ class _Members:
             self._refuse(str(error), error)
 
     def finish(self) -> None:
-        """See `Decompressor`."""
+        """Say that no more comes.
+
+        Raises:
+            InvalidLayerError: The stream is incomplete.
+        """
         if not self._format.may_end(self._decoder, self._head):
             raise InvalidLayerError(f"truncated {self._format.name} stream: it ends after {self._consumed} bytes")
 
