@@ -30,7 +30,7 @@ class RawManifest(msgspec.Struct, frozen=True):
 class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What applying a layer's tar found out that the tree alone does not say.
 
-    Names are relative, ``/``-separated, and decoded with surrogateescape.
+    Names are relative, ``/``-separated, without ``.`` and ``..``, empty for the root, and decoded with surrogateescape.
 
     Attributes:
         size: Sum of the lengths of regular files and symlink targets, hard links once: Docker's layer size

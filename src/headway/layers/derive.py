@@ -27,8 +27,8 @@ from headway.layers.derived_report import Known
 from headway.layers.derived_tree import DerivedTree
 from headway.layers.directories import Directories
 from headway.layers.merged import MergedView
-from headway.layers.merged_entry import MergedEntry, join, plain_name
-from headway.layers.tree_files import members
+from headway.layers.merged_entry import MergedEntry, join
+from headway.layers.tree_files import TreeFiles, sums
 from headway.layers.whiteouts import is_opaque, is_whiteout
 from headway.records import LayerReport, Tree
 
@@ -60,7 +60,8 @@ def derive_tree(lower: Sequence[Tree], raw: Tree, target_dir: Path) -> LayerRepo
         source = opened.enter_context(Directories([raw.path]))
         made = DerivedTree(opened.enter_context(Directories([target_dir])))
         report = _Derivation(raw, below, merged, source, made).run()
-        return msgspec.structs.replace(report, members=members(target_dir))
+        _, members = sums(opened.enter_context(TreeFiles(target_dir)).statuses())
+        return msgspec.structs.replace(report, members=members)
 
 
 class _Derivation:
@@ -68,7 +69,7 @@ class _Derivation:
         self, raw: Tree, below: MergedView, merged: MergedView, source: Directories, made: DerivedTree
     ) -> None:
         self._raw = raw
-        self._implicit = {plain_name(name) for name in raw.report.implicit}
+        self._implicit = set(raw.report.implicit)
         self._below = below
         self._merged = merged
         self._source = source
@@ -86,7 +87,7 @@ class _Derivation:
             self._redirect(raw_path, link)
         links = self._raw.report.lower_links
         for number, (name, linked) in enumerate(links):
-            self._link_below(plain_name(name), linked, islice(links, number + 1, None))
+            self._link_below(name, linked, islice(links, number + 1, None))
         self._made.finish()
         is_described = self._raw.report.root_entry or any(tree.report.root_entry for tree in self._below.trees)
         return self._known.report(root_entry=is_described, disk_bytes=self._made.disk_bytes, links=self._made.links)
@@ -144,7 +145,7 @@ class _Derivation:
         """Tell whether an implicit directory holds anything but whiteouts; umoci makes none for those."""
         report = self._raw.report
         named = [*(device[0] for device in report.devices), *(link[0] for link in report.lower_links)]
-        if any(plain_name(name).startswith(raw_path + "/") for name in named):
+        if any(name.startswith(raw_path + "/") for name in named):
             return True
         pending = [raw_path]
         while pending:
@@ -245,7 +246,7 @@ class _Derivation:
 
     def _has(self, name: str) -> bool:
         """Tell whether the layer itself has something of this name."""
-        parent, _, last = plain_name(name).rpartition("/")
+        parent, _, last = name.rpartition("/")
         try:
             return not is_whiteout(os.stat(last, dir_fd=self._source.open(0, parent), follow_symlinks=False))
         except (FileNotFoundError, NotADirectoryError):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from headway.layers.merged import MergedView
-from headway.layers.merged_entry import MergedEntry, join, plain_name
+from headway.layers.merged_entry import MergedEntry, join
 from headway.records import LayerReport
 
 _T = TypeVar("_T")
@@ -74,13 +74,12 @@ class Known:
 
     def _now_at(self, name: str) -> str:
         """Return where the entry that the layer's report calls `name` is in the new tree."""
-        path = plain_name(name)
-        above = path
+        above = name
         while above:
             above = above.rpartition("/")[0]
             if above in self._moved:
-                return join(self._moved[above], path[len(above) + 1 :])
-        return path
+                return join(self._moved[above], name[len(above) + 1 :])
+        return name
 
 
 def _tell_of_link(known: dict[str, _T], first: str, path: str) -> None:

@@ -54,14 +54,14 @@ class Described:
     """What a tree's report says about names whose truth is not on disk."""
 
     def __init__(self, report: LayerReport) -> None:
-        self.modes = {plain_name(name): mode for name, mode in report.real_modes}
-        self.owners = {plain_name(name): (uid, gid) for name, uid, gid in report.owners}
+        self.modes = dict(report.real_modes)
+        self.owners = {name: (uid, gid) for name, uid, gid in report.owners}
         self.xattrs: dict[str, dict[str, bytes]] = {}
         for name, key, value in report.xattrs:
-            self.xattrs.setdefault(plain_name(name), {})[key] = value
+            self.xattrs.setdefault(name, {})[key] = value
         self.devices: dict[str, dict[str, tuple[int, int]]] = {}
         for name, mode, major, minor in report.devices:
-            parent, _, last = plain_name(name).rpartition("/")
+            parent, _, last = name.rpartition("/")
             self.devices.setdefault(parent, {})[last] = (mode, os.makedev(major, minor))
         self.is_empty = not (self.modes or self.owners or self.xattrs or self.devices)
 
@@ -86,8 +86,3 @@ class Described:
 def join(parent: str, name: str) -> str:
     """Return the path of `name` in `parent`, which is empty for the root."""
     return f"{parent}/{name}" if parent else name
-
-
-def plain_name(name: str) -> str:
-    """Return a report's name as a path of this module: the root is empty, nothing starts with ``./``."""
-    return "/".join(part for part in name.split("/") if part not in ("", "."))

@@ -112,16 +112,6 @@ class TreeFiles:
         return entries
 
 
-def members(directory: Path) -> int:
-    """Return how many files, links and nodes a tree has, by all their names.
-
-    Raises:
-        OSError: A system call failed.
-    """
-    with TreeFiles(directory) as files:
-        return sum(1 for _ in files.statuses())
-
-
 def sums(found: Iterable[os.stat_result]) -> tuple[int, int]:
     """Return what Docker counts of files, directories aside and hard links once, and how many names they have."""
     size = count = 0
