@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from headway.errors import DAMAGED, DigestMismatchError, InvalidDigestError, NotFoundError, StoreCorruptError
+from headway.errors import DAMAGED, DigestMismatchError, NotFoundError, StoreCorruptError
 from headway.oci.digest import ALGORITHMS, Digest
-from headway.store.data_root import DataRoot
+from headway.store.data_root import DataRoot, digests_of, names_in
 from headway.store.durable import fsync_directory, write_new
 from headway.store.failures import disk_errors
 from headway.store.removal import move_out, remove_tree
@@ -135,17 +135,7 @@ class FileBlobStore:
     def walk(self) -> Iterator[Digest]:
         """Yield every committed digest, in no order."""
         for algorithm in ALGORITHMS:
-            directory = self._root.blobs / algorithm
-            with disk_errors(directory):
-                try:
-                    names = os.listdir(directory)
-                except FileNotFoundError:
-                    continue
-            for name in names:
-                try:
-                    yield Digest.parse(f"{algorithm}:{name}")
-                except InvalidDigestError:
-                    continue  # not ours; a writer's recovery removes it
+            yield from digests_of(f"{algorithm}:{name}" for name in names_in(self._root.blobs / algorithm))
 
 
 def _regular(path: str | Path, flags: int) -> int:

@@ -7,11 +7,12 @@ Rule 2: a directory becomes Headway's by its lock file, which is made before eve
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from headway.errors import InvalidSettingError, StoreCorruptError, StoreError
-from headway.oci.digest import ALGORITHMS, Digest
+from headway.oci.digest import ALGORITHMS, Digest, digest_fault
 from headway.store.durable import fsync_directory
 from headway.store.failures import disk_errors
 
@@ -176,6 +177,11 @@ def names_in(directory: Path) -> set[str]:
             return set(os.listdir(directory))
         except (FileNotFoundError, NotADirectoryError):
             return set()
+
+
+def digests_of(texts: Iterable[str]) -> list[Digest]:
+    """Return those of `texts` that are digests: what else has a name among them is not ours."""
+    return [Digest(text) for text in texts if not digest_fault(text)]
 
 
 def _in_the_way(path: Path, kind: str) -> StoreError:

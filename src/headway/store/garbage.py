@@ -18,11 +18,11 @@ from pathlib import Path
 
 import msgspec
 
-from headway.errors import ConflictError, InvalidDigestError, OutOfOrderError, StoreError
+from headway.errors import ConflictError, OutOfOrderError, StoreError
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.records import Freed
 from headway.store.blocks import allocated, allocated_below, freed_by
-from headway.store.data_root import DataRoot, names_in
+from headway.store.data_root import DataRoot, digests_of, names_in
 from headway.store.database import Database
 from headway.store.layer_rows import directories, has_row, tree_directory
 from headway.store.leases import SqliteLeases
@@ -202,12 +202,11 @@ class SqliteGarbage:
         found.disk_bytes += sum(allocated(self._root.recipes / name) for name in orphans)
 
     def _blobs_on_disk(self) -> list[Digest]:
-        directories = {algorithm: self._root.blobs / algorithm for algorithm in ALGORITHMS}
-        names = (f"{algorithm}:{name}" for algorithm, path in directories.items() for name in self._names(path))
-        return list(_digests(names))
+        found = {algorithm: self._names(self._root.blobs / algorithm) for algorithm in ALGORITHMS}
+        return digests_of(f"{algorithm}:{name}" for algorithm, names in found.items() for name in names)
 
     def _find_ingests(self, found: _Found) -> None:
-        for digest in _digests(name.replace("-", ":", 1) for name in self._names(self._root.ingests)):
+        for digest in digests_of(name.replace("-", ":", 1) for name in self._names(self._root.ingests)):
             if not self._has_user("leased", "content", digest):
                 found.ingests.append(digest)
                 found.disk_bytes += allocated_below(self._root.ingest(digest))
@@ -265,9 +264,3 @@ class _Found(msgspec.Struct):
             size=self.size,
             disk_bytes=self.disk_bytes,
         )
-
-
-def _digests(texts: Iterable[str]) -> Iterable[Digest]:
-    for text in texts:
-        with suppress(InvalidDigestError):
-            yield Digest.parse(text)

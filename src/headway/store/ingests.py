@@ -13,10 +13,10 @@ from pathlib import Path
 from threading import Lock
 
 from headway.crc32 import crc32
-from headway.errors import FULL, ConflictError, InvalidDigestError
+from headway.errors import FULL, ConflictError
 from headway.oci.digest import Digest
 from headway.store import journal
-from headway.store.data_root import DataRoot
+from headway.store.data_root import DataRoot, digests_of, names_in
 from headway.store.failures import disk_errors
 from headway.store.ingest import FileIngest, PositionedWrite
 from headway.store.journal import Record
@@ -128,19 +128,10 @@ class FileIngestStore:
 
     def walk(self) -> Iterator[tuple[Digest, int, float]]:
         """Yield digest, bytes held and time of the last write (seconds since the epoch) of each ingest."""
-        with disk_errors(self._root.ingests):
-            try:
-                names = os.listdir(self._root.ingests)
-            except FileNotFoundError:
-                return
-        for name in names:
-            try:
-                digest = Digest.parse(name.replace("-", ":", 1))
-            except InvalidDigestError:
-                continue
+        for digest in digests_of(name.replace("-", ":", 1) for name in names_in(self._root.ingests)):
             with disk_errors(self._root.ingests):
                 try:
-                    written = os.stat(self._root.ingests / name / "journal").st_mtime
+                    written = os.stat(self._root.ingest(digest) / "journal").st_mtime
                 except (FileNotFoundError, NotADirectoryError):
                     continue  # the disk was full when it was begun
             yield digest, self.held(digest), written

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from headway.errors import InvalidDigestError
-from headway.oci.digest import ChainID, DiffID, Digest
+from headway.oci.digest import ChainID, DiffID, Digest, digest_fault
 from headway.oci.image_config import MAX_LAYERS
 from headway.records import LayerReport
 from headway.store.database import Database
@@ -28,9 +27,8 @@ def derived_directory(chain_id: Digest) -> str:
 
 def has_row(database: Database, directory: str) -> bool:
     """Tell whether a directory of ``trees/`` has a row."""
-    try:
-        digest = Digest.parse(directory.removeprefix(_DERIVED).replace("-", ":", 1))
-    except InvalidDigestError:
+    digest = directory.removeprefix(_DERIVED).replace("-", ":", 1)
+    if digest_fault(digest):
         return False
     if directory.startswith(_DERIVED):
         return bool(database.query("SELECT 1 FROM chains WHERE chain_id = ? AND report IS NOT NULL", (digest,)))

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from headway.errors import InvalidDigestError, StoreError
+from headway.errors import StoreError
 from headway.interfaces.garbage import Garbage
-from headway.oci.digest import ALGORITHMS, DiffID, Digest, ImageID
+from headway.oci.digest import ALGORITHMS, DiffID, Digest, ImageID, digest_fault
 from headway.records import Freed, recipe_beside
 from headway.store.blocks import freed_inside
 from headway.store.data_root import DataRoot, names_in
@@ -116,7 +116,7 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
     garbage.sweep(freed)
     strange = _move_to_tmp(root, root.ingests, _strange_ingests(root))
     for algorithm, names in blobs.items():
-        unnamed = {name for name in names if not _is_digest(f"{algorithm}:{name}")}
+        unnamed = {name for name in names if digest_fault(f"{algorithm}:{name}")}
         strange += _move_to_tmp(root, root.blobs / algorithm, unnamed)
     for name in [*litter, *strange]:
         with suppress(StoreError):  # what cannot be removed now is met again at the next start
@@ -189,7 +189,7 @@ def _strange_ingests(root: DataRoot) -> set[str]:
     return {
         name
         for name in names_in(root.ingests)
-        if not (_is_digest(name.replace("-", ":", 1)) and _holds_a_journal(root.ingests / name))
+        if digest_fault(name.replace("-", ":", 1)) or not _holds_a_journal(root.ingests / name)
     }
 
 
@@ -204,14 +204,6 @@ def _holds_a_journal(directory: Path) -> bool:
         with os.scandir(directory) as entries:
             are_files = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
     return "journal" in are_files and all(are_files.values())
-
-
-def _is_digest(text: str) -> bool:
-    try:
-        Digest.parse(text)
-    except InvalidDigestError:
-        return False
-    return True
 
 
 def _move_to_tmp(root: DataRoot, directory: Path, names: Iterable[str]) -> list[str]:
