@@ -102,11 +102,12 @@ class TreeDirectories:
         Raises:
             StoreError: The disk failed.
         """
-        with disk_errors(self._root.recipes):
+        recipe = self._cleared(name)
+        with disk_errors(recipe):
             try:
-                self._move_recipe(recipe_beside(path), self._root.recipes / name)
+                os.rename(recipe_beside(path), recipe)
             except FileNotFoundError:
-                self.remove_recipe(name)  # of a commit that was cut short
+                recipe.unlink(missing_ok=True)  # of a commit that was cut short
 
     def remove_recipe(self, name: str) -> None:
         """Remove a recipe if there is one.
@@ -114,24 +115,17 @@ class TreeDirectories:
         Raises:
             StoreError: The disk failed.
         """
+        recipe = self._cleared(name)
+        with disk_errors(recipe):
+            recipe.unlink(missing_ok=True)
+
+    def _cleared(self, name: str) -> Path:
+        """Return where a recipe belongs; a directory that is there, where none belongs, is removed."""
         recipe = self._root.recipes / name
-        with disk_errors(recipe), suppress(FileNotFoundError):
-            try:
-                os.unlink(recipe)
-            except IsADirectoryError:
-                self._clear(recipe)
-
-    def _move_recipe(self, private: Path, recipe: Path) -> None:
-        try:
-            os.rename(private, recipe)
-        except IsADirectoryError:
-            self._clear(recipe)
-            os.rename(private, recipe)
-
-    def _clear(self, path: Path) -> None:
-        """Remove a directory where none belongs."""
-        if (private := move_out(self._root, path)) is not None:
-            remove_tree(private)
+        with disk_errors(recipe):
+            if recipe.is_dir() and (private := move_out(self._root, recipe)) is not None:
+                remove_tree(private)
+        return recipe
 
     def sync_names(self) -> None:
         """Sync what has moved in, as far as names go.
