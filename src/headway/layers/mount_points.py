@@ -47,12 +47,7 @@ class KernelMountPoints:
 
     @contextmanager
     def prepared(self, target: Path) -> Iterator[None]:
-        """Make sure that `target` is an empty directory; one that was made here goes where the context ends badly.
-
-        Raises:
-            ConflictError: It is not empty.
-            StoreError: It cannot be made.
-        """
+        """Make sure that `target` is an empty directory; one that was made here goes where the context ends badly."""
         with disk_failures(str(target)):
             is_new = not target.exists()
             if is_new:
@@ -68,19 +63,11 @@ class KernelMountPoints:
             raise
 
     def drop(self, target: Path) -> None:
-        """Remove an empty directory; nothing happens where it is gone.
-
-        Raises:
-            StoreError: It is not empty.
-        """
+        """Remove an empty directory; nothing happens where it is gone."""
         with disk_failures(str(target)), suppress(FileNotFoundError):
             target.rmdir()
 
     def bind(self, source: Path, target: Path) -> None:
-        """Show what is mounted at `source` at `target`, too.
-
-        Raises:
-            StoreError: The kernel refused.
-        """
+        """Show what is mounted at `source` at `target`, too."""
         with disk_failures(str(target)):
             mounts.bind(str(source), str(target))

@@ -98,12 +98,7 @@ class FileBlobStore:
                 raise StoreCorruptError(f"{path} cannot be read: {error.strerror}") from error
 
     def put(self, digest: Digest, data: bytes) -> None:
-        """Publish `data` durably; a blob that is here already and whole is left alone, anything else is replaced.
-
-        Raises:
-            DigestMismatchError: `data` has another digest.
-            StoreFullError: No space left.
-        """
+        """Publish `data` durably; a blob that is here already and whole is left alone, anything else is replaced."""
         actual = Digest.of(data, digest.algorithm)
         if actual != digest:
             raise DigestMismatchError("blob", digest, actual)

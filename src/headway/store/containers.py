@@ -30,12 +30,7 @@ class SqliteContainerStore:
         self._database = database
 
     def get(self, word: str) -> ContainerRecord:
-        """Return the container with this ID, else this name, else the only one whose ID begins so.
-
-        Raises:
-            NotFoundError: There is none.
-            AmbiguousNameError: Several IDs begin so.
-        """
+        """Return the container with this ID, else this name, else the only one whose ID begins so."""
         for condition, value in (("container_id = ?", word), ("name = ?", word.removeprefix("/"))):
             if rows := self._database.query(f"{_SELECT} WHERE {condition}", (value,)):
                 return _container(rows[0])

@@ -34,12 +34,7 @@ class SqliteEventLog:
     def append(
         self, clock: Callable[[], int], kind: str, action: str, actor: str, attributes: Mapping[str, str]
     ) -> Event:
-        """Write down an event and return it with its number; the oldest one goes where there are too many.
-
-        Raises:
-            StoreFullError: No space left.
-            StoreError: The disk failed.
-        """
+        """Write down an event and return it with its number; the oldest one goes where there are too many."""
         with self._database.transaction():
             time_nano = clock()
             self._database.execute(

@@ -70,12 +70,7 @@ class SqliteGarbage:
             self._reserve.give_up()
 
     def forget_image(self, image_id: ImageID) -> Freed:
-        """Forget an image and the records of what only it needed; idle leases for the same image end.
-
-        Raises:
-            ConflictError: A name still stands for it.
-            StoreError: The disk failed.
-        """
+        """Forget an image and the records of what only it needed; idle leases for the same image end."""
         found = _Found()
         with self._database.transaction():
             chains = self._database.query("SELECT chain_id FROM images WHERE image_id = ?", (image_id,))
@@ -94,11 +89,7 @@ class SqliteGarbage:
         return found.freed()
 
     def release(self, chain_id: ChainID | None) -> Freed:
-        """Forget a chain and what only it needed, unless something needs it.
-
-        Raises:
-            StoreError: The disk failed.
-        """
+        """Forget a chain and what only it needed, unless something needs it."""
         found = _Found()
         with self._database.transaction():
             self._release([chain_id], found)
@@ -106,11 +97,7 @@ class SqliteGarbage:
         return found.freed()
 
     def forget_unneeded(self, *, unfinished: bool = False) -> Freed:
-        """Forget everything that nothing needs, and find the files that have no record.
-
-        Raises:
-            StoreError: The disk failed.
-        """
+        """Forget everything that nothing needs, and find the files that have no record."""
         found = _Found()
         with self._database.transaction():
             if unfinished:

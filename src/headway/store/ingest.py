@@ -210,11 +210,7 @@ class FileIngest:
             self._changed.notify_all()
 
     def sync(self) -> None:
-        """Make everything recorded so far survive a power cut; of a closed one, nothing has to.
-
-        Raises:
-            StoreError: The disk reported a failure.
-        """
+        """Make everything recorded so far survive a power cut; of a closed one, nothing has to."""
         with self._lock:
             if self._closed:
                 return

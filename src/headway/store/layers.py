@@ -91,11 +91,7 @@ class SqliteLayerStore:
         return self._directories.owning(path)
 
     def keep_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> bool:
-        """Make a private directory, which is whole, survive a kill of this process; tell whether that was possible.
-
-        Raises:
-            StoreError: The disk failed.
-        """
+        """Make a private directory, which is whole, survive a kill of this process; tell whether that was possible."""
         return bool(self._boot_id) and write_note(WholeTree(path, diff_id, report), self._boot_id)
 
     def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
@@ -104,10 +100,6 @@ class SqliteLayerStore:
         A recipe beside it (`records.recipe_beside`) is published first, and goes when the tree goes. Where the tree is
         here already, the private one is dropped, and only its recipe taken where there was none: the same layer makes
         the same tree.
-
-        Raises:
-            StoreFullError: No space left.
-            StoreError: The disk failed.
         """
         self._directories.sync([path])
         self._publishing.do(WholeTree(path, diff_id, report))
@@ -142,15 +134,7 @@ class SqliteLayerStore:
             self._directories.move_recipe_in(path, tree_directory(diff_id))
 
     def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:
-        """Publish every prefix of `diff_ids` as a chain; return the last chain ID, None for no layers.
-
-        Raises:
-            NotFoundError: A tree is missing.
-            InvalidLayerError: A layer does not fit the ones below it.
-            UnsupportedError: They are more than can be mounted.
-            StoreFullError: No space left.
-            StoreError: The disk failed.
-        """
+        """Publish every prefix of `diff_ids` as a chain; return the last chain ID, None for no layers."""
         if not diff_ids:
             return None
         check_depth(len(diff_ids))
@@ -215,11 +199,7 @@ class SqliteLayerStore:
             raise NotFoundError("layer", steps[-1].chain_id, "it was removed meanwhile") from error
 
     def trees(self, chain_id: ChainID | None) -> list[Tree]:
-        """Return the trees of a chain, bottom layer first; none for None.
-
-        Raises:
-            NotFoundError: No such chain.
-        """
+        """Return the trees of a chain, bottom layer first; none for None."""
         if chain_id is None:
             return []
         rows = self._database.query(_CHAIN, (chain_id, MAX_LAYERS))

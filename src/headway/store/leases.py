@@ -133,17 +133,9 @@ class SqliteLease:
         self._purpose = purpose
 
     def add(self, contents: Iterable[Digest]) -> None:
-        """Keep blobs, diff IDs and chain IDs from now on.
-
-        Raises:
-            StoreError: The disk failed.
-        """
+        """Keep blobs, diff IDs and chain IDs from now on."""
         self._leases.add(self._lease, self._purpose, contents)
 
     def drop(self) -> None:
-        """End the promise, and idle ones for the same purpose.
-
-        Raises:
-            StoreError: The disk failed.
-        """
+        """End the promise, and idle ones for the same purpose."""
         self._leases.drop(self._lease, self._purpose)

@@ -93,10 +93,6 @@ class MendingLayerStore(SqliteLayerStore):
         """Derive again every tree that is damaged, or that a mended layer went into; return their chains.
 
         A chain of which another layer is damaged still waits.
-
-        Raises:
-            InvalidLayerError: A layer does not fit the ones below it.
-            StoreError: The disk failed.
         """
         done = []
         for chain_id, diff_ids in self._derived_chains():
@@ -132,19 +128,11 @@ class MendingLayerStore(SqliteLayerStore):
                 )
 
     def forget_layer_blob(self, digest: Digest) -> None:
-        """Forget that images have kept a layer's blob beside its tree.
-
-        Raises:
-            StoreError: The disk failed.
-        """
+        """Forget that images have kept a layer's blob beside its tree."""
         self._database.execute("DELETE FROM image_blobs WHERE digest = ?", (digest,))
 
     def forget_stray(self, diff_id: DiffID) -> None:
-        """Forget a damaged layer on which nothing stands; the pull that wants it fetches it again.
-
-        Raises:
-            StoreError: The disk failed.
-        """
+        """Forget a damaged layer on which nothing stands; the pull that wants it fetches it again."""
         with self._database.transaction():
             gone = self._database.execute(
                 "DELETE FROM trees WHERE diff_id = ?"

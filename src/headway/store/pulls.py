@@ -26,11 +26,7 @@ class SqlitePullStore:
         self._history = history
 
     def put(self, record: PullRecord) -> None:
-        """Record a pull; one with the same ID is replaced, and the oldest ended ones beyond the history go.
-
-        Raises:
-            StoreError: The disk failed.
-        """
+        """Record a pull; one with the same ID is replaced, and the oldest ended ones beyond the history go."""
         with self._database.transaction():
             self._database.execute(
                 "INSERT OR REPLACE INTO pulls (pull_id, created, has_ended, record) VALUES (?, ?, ?, ?)",
@@ -44,12 +40,7 @@ class SqlitePullStore:
                 )
 
     def get(self, prefix: str) -> PullRecord:
-        """Return the pull with this ID, or the only one whose ID begins so.
-
-        Raises:
-            NotFoundError: There is none.
-            ConflictError: There are several.
-        """
+        """Return the pull with this ID, or the only one whose ID begins so."""
         if not can_begin(prefix):
             raise NotFoundError("pull", prefix)
         rows = self._database.query(

@@ -142,11 +142,7 @@ class SqliteRwLayerStore:
     # --- finding ---
 
     def get(self, name: str) -> SqliteRwLayer:
-        """Return a layer.
-
-        Raises:
-            NotFoundError: ``mount does not exist``.
-        """
+        """Return a layer."""
         return self._layer(rw_rows.get(self._database, name))
 
     def list(self) -> list[RwLayerRecord]:
@@ -157,24 +153,13 @@ class SqliteRwLayerStore:
         return SqliteRwLayer(record, self._database, self._stacks, self._mounts)
 
     def cleanup(self) -> None:
-        """Unmount what this process has mounted and not unmounted; nothing else.
-
-        Raises:
-            ConflictError: Something is in use; the others are unmounted all the same.
-            StoreError: The kernel refused; the others are unmounted all the same.
-        """
+        """Unmount what this process has mounted and not unmounted; nothing else."""
         self._mounts.cleanup()
 
     # --- removing ---
 
     def release(self, name: str) -> None:
-        """Remove a layer with everything in it, and let its chain go. Where that fails it can be tried again.
-
-        Raises:
-            NotFoundError: ``mount does not exist``.
-            ConflictError: ``mount still active``.
-            StoreError: The disk failed; the layer cannot be used any more, and is still there to be released.
-        """
+        """Remove a layer with everything in it, and let its chain go. Where that fails it can be tried again."""
         with self._lock:
             if name in self._removing:
                 raise ConflictError(f"removal of {name} is already in progress")

@@ -24,11 +24,7 @@ class SqliteTraffic:
         self._history = history
 
     def add(self, day: str, counted: Mapping[Errand, Traffic]) -> None:
-        """Add to a day's sums; durable when this returns. Days beyond the history go.
-
-        Raises:
-            StoreError: The disk failed.
-        """
+        """Add to a day's sums; durable when this returns. Days beyond the history go."""
         with self._database.transaction():
             has_begun = self._database.query("SELECT 1 FROM traffic WHERE day = ? LIMIT 1", (day,))
             self._database.execute_each(

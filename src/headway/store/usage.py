@@ -36,11 +36,7 @@ class SqliteUsage:
         self._litter = litter
 
     def measure(self) -> Usage:
-        """Return what is taken up now.
-
-        Raises:
-            StoreError: The disk failed.
-        """
+        """Return what is taken up now."""
         with disk_errors(self._root.path):
             sums = _Sums(Holdings(self._root, self._database, self._held), self._litter)
             containers = self._containers()
