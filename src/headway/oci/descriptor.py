@@ -57,6 +57,15 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
             platform=_platform_at(document, where),
         )
 
+    def to_document(self) -> dict[str, object]:
+        """Return it as JSON has it, but for its platform; what it does not say is left out."""
+        document: dict[str, object] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
+        if self.urls:
+            document["urls"] = list(self.urls)
+        if self.annotations:
+            document["annotations"] = dict(self.annotations)
+        return document
+
     @property
     def is_attestation(self) -> bool:
         """Whether BuildKit put it beside an image to speak about it: it is not an image itself."""

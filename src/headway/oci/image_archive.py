@@ -69,8 +69,8 @@ def made_manifest(image_id: ImageID, config_size: int, layers: Iterable[Descript
     document = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
-        "config": _shape(config),
-        "layers": [_shape(layer) for layer in layers],
+        "config": config.to_document(),
+        "layers": [layer.to_document() for layer in layers],
     }
     manifest = parse_manifest(msgspec.json.encode(document), OCI_MANIFEST)
     assert isinstance(manifest, Manifest)  # noqa: S101  # it has layers
@@ -98,7 +98,8 @@ def documents(images: Sequence[SavedImage]) -> dict[str, bytes]:
 def _index_entries(image: SavedImage) -> list[dict[str, object]]:
     """Return the entries of one image: one for each of its names, or a single one without."""
     manifest = image.manifest
-    entry = _shape(Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.data)))
+    descriptor = Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.data))
+    entry = descriptor.to_document()
     entry["platform"] = _platform(image.platform)
     if not image.names:
         return [entry]
@@ -112,7 +113,7 @@ def _item(image: SavedImage) -> dict[str, object]:
     item["RepoTags"] = [name.familiar for name in image.names] or None
     item["Layers"] = [blob_name(layer.digest) for layer in image.layers]
     item["LayerSources"] = {
-        str(diff_id): _shape(layer) for diff_id, layer in zip(image.diff_ids, image.layers, strict=True)
+        str(diff_id): layer.to_document() for diff_id, layer in zip(image.diff_ids, image.layers, strict=True)
     }
     return item
 
@@ -124,20 +125,6 @@ def _tops(images: Iterable[SavedImage]) -> dict[str, dict[str, str]]:
         for name in image.names if image.layers else ():
             tops.setdefault(name.familiar_name, {})[name.tag] = image.layers[-1].digest.hex
     return tops
-
-
-def _shape(descriptor: Descriptor) -> dict[str, object]:
-    """Return a descriptor as JSON has it; what it does not say is left out."""
-    shape: dict[str, object] = {
-        "mediaType": descriptor.media_type,
-        "digest": str(descriptor.digest),
-        "size": descriptor.size,
-    }
-    if descriptor.urls:
-        shape["urls"] = list(descriptor.urls)
-    if descriptor.annotations:
-        shape["annotations"] = dict(descriptor.annotations)
-    return shape
 
 
 def _platform(platform: Platform) -> Mapping[str, object]:

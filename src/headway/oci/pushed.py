@@ -91,13 +91,5 @@ def _is_dockers(layer_type: str) -> bool:
 
 
 def _shape(descriptor: Descriptor) -> dict[str, object]:
-    shape: dict[str, object] = {
-        "mediaType": descriptor.media_type,
-        "size": descriptor.size,
-        "digest": str(descriptor.digest),
-    }
-    if descriptor.urls:
-        shape["urls"] = list(descriptor.urls)
-    if descriptor.annotations:
-        shape["annotations"] = descriptor.annotations
-    return shape
+    """Return a descriptor as Docker writes it: the size before the digest."""
+    return {"mediaType": descriptor.media_type, "size": descriptor.size, **descriptor.to_document()}
