@@ -169,23 +169,23 @@ class Copier:
         return self._can_clone
 
     def _range(self, source: int, target: int, start: int, end: int) -> None:
-        while start < end and self._can_copy:
+        while start < end:
+            moved = self._moved(source, target, start, min(end - start, _MOST_AT_ONCE))
+            if moved == 0:
+                raise OSError(errno.EIO, "a file became shorter while it was copied")
+            start += moved
+
+    def _moved(self, source: int, target: int, start: int, length: int) -> int:
+        """Copy some bytes at `start`, and return how many."""
+        if self._can_copy:
             try:
-                moved = os.copy_file_range(source, target, min(end - start, _MOST_AT_ONCE), start, start)
+                return os.copy_file_range(source, target, length, start, start)
             except OSError as error:
                 if error.errno not in _CANNOT_SHARE:
                     raise
                 self._can_copy = False
-                break
-            if moved == 0:
-                raise OSError(errno.EIO, "a file became shorter while it was copied")
-            start += moved
         os.lseek(target, start, os.SEEK_SET)
-        while start < end:
-            moved = os.sendfile(target, source, start, min(end - start, _MOST_AT_ONCE))
-            if moved == 0:
-                raise OSError(errno.EIO, "a file became shorter while it was copied")
-            start += moved
+        return os.sendfile(target, source, start, length)
 
 
 def read_xattrs(source: int | str) -> dict[str, bytes]:
