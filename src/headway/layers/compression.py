@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from headway.errors import InvalidLayerError
 from headway.interfaces.files import TarSource
-from headway.layers.decoders import Bzip2, Decoder, Format, Gzip, Xz, Zstd
+from headway.layers.decoders import Bzip2, Decoder, Format, Gzip, Swallower, Xz, Zstd
 from headway.layers.stream_headers import GZIP_MAGIC, XZ_MAGIC, is_zstd
 from headway.layers.windows import Reserve, free
 
@@ -182,7 +182,9 @@ class _Members:
         Raises:
             InvalidLayerError: The stream is incomplete.
         """
-        if not self._format.may_end(self._decoder, self._head):
+        decoder = self._decoder
+        is_whole = not self._head if decoder is None else isinstance(decoder, Swallower) and decoder.is_whole
+        if not is_whole:
             raise InvalidLayerError(f"truncated {self._format.name} stream: it ends after {self._consumed} bytes")
 
     def _refuse(self, reason: str, cause: Exception | None = None) -> NoReturn:

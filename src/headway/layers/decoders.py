@@ -63,16 +63,18 @@ class Format(Protocol):
             InvalidLayerError: No part starts like this.
         """
 
-    def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
-        """Tell whether the stream is complete, given the open decoder and what waits for the next part."""
 
+class Swallower:
+    """A decoder that swallows what lies behind the last part, and gives out nothing.
 
-class _Ignored:
-    """A decoder that swallows what lies behind the last member."""
+    Attributes:
+        is_whole: Whether the stream may end here.
+    """
 
     eof = False
     needs_input = True
     unused_data = b""
+    is_whole = True
 
     def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
         """Return nothing."""
@@ -80,20 +82,12 @@ class _Ignored:
         return b""
 
 
-class _Padding:
-    """A decoder that swallows zeros, up to the first byte that is none.
-
-    Attributes:
-        is_whole: Whether they are as many as may be, a multiple of four.
+class _Padding(Swallower):
+    """Swallows zeros, up to the first byte that is none; they may be a multiple of four.
 
     Raises:
         InvalidLayerError: From `decompress`: something follows a number of zeros that cannot be.
     """
-
-    eof = False
-    needs_input = True
-    unused_data = b""
-    is_whole = True
 
     def __init__(self) -> None:
         self._zeros = 0
@@ -162,7 +156,7 @@ class Gzip:
     def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
         """See `Format`."""
         if not self._first and not head.startswith(GZIP_MAGIC[: len(head)]):
-            return _Ignored(), [b""]
+            return Swallower(), [b""]
         size = gzip_header_size(head)
         if size is None:
             return None
@@ -170,10 +164,6 @@ class Gzip:
         if self._igzip is None:
             return _ZlibDecoder(), [head]
         return self._igzip.IgzipDecompressor(flag=self._igzip.DECOMP_GZIP_NO_HDR_VER), [head[size:]]
-
-    def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
-        """See `Format`."""
-        return isinstance(decoder, _Ignored) or (decoder is None and not head)
 
 
 class Zstd:
@@ -207,10 +197,6 @@ class Zstd:
         # The header comes alone: where libzstd sees a whole frame at once, it checks less than it does otherwise.
         return self._new(options=self._options), [head[: frame.header], head[frame.header :]]
 
-    def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
-        """See `Format`."""
-        return decoder is None and not head
-
 
 class Xz:
     """Streams and stream padding (xz file format, 2.2).
@@ -240,10 +226,6 @@ class Xz:
         self.window_bytes = _accepted(self.name, dictionary)
         return self._new(memlimit=max(dictionary, FREE) + _XZ_MEMORY), [head]
 
-    def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
-        """See `Format`."""
-        return decoder.is_whole if isinstance(decoder, _Padding) else decoder is None and not head
-
 
 class Bzip2:
     """Streams, one behind the other, nothing else: bzip2 ignores what follows and is not one, the engines refuse it."""
@@ -265,10 +247,6 @@ class Bzip2:
         if len(head) < 3:
             return None
         return self._new(), [head]
-
-    def may_end(self, decoder: Decoder | None, head: bytes) -> bool:
-        """See `Format`."""
-        return decoder is None and not head
 
 
 def _accepted(name: str, window: int) -> int:
