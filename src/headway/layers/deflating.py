@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 BLOCK: Final = 1 << 18
 """Length of a block, in bytes: one of a mebibyte gives as many bytes, and needs four times the memory."""
@@ -35,16 +35,9 @@ _SAMPLE_EVERY: Final = 1 << 15
 """Noise takes twice the time of files, for nothing; the first sample tells most blocks of files, for 1 % of theirs."""
 
 
-class Deflate(Protocol):
-    """Deflates one block."""
-
-    def __call__(self, block: bytes, window: bytes) -> bytes:
-        """Return a block in deflated form, without an end of the stream.
-
-        Args:
-            block: What to deflate.
-            window: The `WINDOW` bytes before it, or all there are.
-        """
+Deflate: TypeAlias = Callable[[bytes, bytes], bytes]
+"""Returns a block in deflated form, without an end of the stream: takes it, and the `WINDOW` bytes before it, or all
+there are."""
 
 
 def deflate() -> Deflate:
