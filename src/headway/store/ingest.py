@@ -162,27 +162,28 @@ class FileIngest:
 
     def follow(self) -> FileFollower:
         """Return a new reader from the first byte on."""
-        return FileFollower(self)
+        return FileFollower(self, self._generation)
 
-    def is_over(self, generation: int) -> bool:
-        """Tell whether it was closed, or forgot what `generation` held."""
-        return self._closed or generation != self._generation
+    def is_over(self, follower: FileFollower) -> bool:
+        """Tell whether it was stopped, or the ingest closed, or forgot what it held when the follower began."""
+        return follower.stopped or self._closed or follower.generation != self._generation
 
-    def is_ready(self, offset: int, generation: int) -> bool:
-        """Tell whether `read_held` would return, or raise, without waiting."""
+    def is_ready(self, follower: FileFollower) -> bool:
+        """Tell whether `read_for` would return, or raise, without waiting."""
+        offset = follower.position
         with self._lock:
-            ended = self.is_over(generation) or offset == self.size
-            return ended or self._held.held_from(offset) > offset
+            return self.is_over(follower) or offset == self.size or self._held.held_from(offset) > offset
 
-    def read_held(self, offset: int, limit: int, stopped: Callable[[], bool], generation: int) -> bytes:
-        """Return 1 to `limit` bytes from `offset` on, waiting until they are held; nothing at the end.
+    def read_for(self, follower: FileFollower, limit: int) -> bytes:
+        """Return the next 1 to `limit` bytes for it, waiting until they are held; nothing at the end.
 
         Raises:
-            InterruptedError: `stopped` says so, or the ingest was closed or forgot what `generation` held.
+            InterruptedError: `is_over`.
             StoreError: The disk failed.
         """
+        offset = follower.position
         with self._changed:
-            while not (stopped() or self.is_over(generation)):
+            while not self.is_over(follower):
                 end = self._held.held_from(offset)
                 if end > offset or offset == self.size:
                     self._users += 1
@@ -198,11 +199,6 @@ class FileIngest:
         if not data and offset < self.size:
             raise StoreCorruptError(f"{self._directory}/data ends at {offset}")
         return data
-
-    @property
-    def generation(self) -> int:
-        """How often the ingest has forgotten what it held."""
-        return self._generation
 
     def wake(self) -> None:
         """Let every waiting reader look again."""
@@ -322,27 +318,28 @@ class FileIngest:
 
 
 class FileFollower:
-    """`Follower` of a `FileIngest`."""
+    """`Follower` of a `FileIngest`.
 
-    def __init__(self, ingest: FileIngest) -> None:
+    Attributes:
+        position: How far it has read.
+        stopped: Whether `stop` was called.
+        generation: How often the ingest had forgotten what it held when this one began.
+    """
+
+    def __init__(self, ingest: FileIngest, generation: int) -> None:
         self._ingest = ingest
-        self._generation = ingest.generation
-        self._position = 0
-        self._stopped = False
-
-    @property
-    def position(self) -> int:
-        """How far it has read."""
-        return self._position
+        self.generation = generation
+        self.position = 0
+        self.stopped = False
 
     @property
     def is_stopped(self) -> bool:
         """Whether `read` would raise InterruptedError."""
-        return self._stopped or self._ingest.is_over(self._generation)
+        return self._ingest.is_over(self)
 
     def ready(self) -> bool:
         """Tell whether `read` would return without waiting."""
-        return self._stopped or self._ingest.is_ready(self._position, self._generation)
+        return self._ingest.is_ready(self)
 
     def read(self, limit: int) -> bytes:
         """Return the next 1 to `limit` bytes, waiting until they are held; nothing at the end of the blob.
@@ -350,13 +347,13 @@ class FileFollower:
         Raises:
             InterruptedError: `stop` was called, or the ingest was closed or became suspect.
         """
-        data = self._ingest.read_held(self._position, limit, lambda: self._stopped, self._generation)
-        self._position += len(data)
+        data = self._ingest.read_for(self, limit)
+        self.position += len(data)
         return data
 
     def stop(self) -> None:
         """Wake the reader for good."""
-        self._stopped = True
+        self.stopped = True
         self._ingest.wake()
 
 
