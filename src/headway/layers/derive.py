@@ -28,7 +28,7 @@ from headway.layers.derived_tree import DerivedTree
 from headway.layers.directories import Directories
 from headway.layers.merged import MergedView
 from headway.layers.merged_entry import MergedEntry, join
-from headway.layers.tree_files import TreeFiles, sums
+from headway.layers.tree_files import TreeFiles
 from headway.layers.whiteouts import is_opaque, is_whiteout
 from headway.records import LayerReport, Tree
 
@@ -60,7 +60,7 @@ def derive_tree(lower: Sequence[Tree], raw: Tree, target_dir: Path) -> LayerRepo
         source = opened.enter_context(Directories([raw.path]))
         made = DerivedTree(opened.enter_context(Directories([target_dir])))
         report = _Derivation(raw, below, merged, source, made).run()
-        _, members = sums(opened.enter_context(TreeFiles(target_dir)).statuses())
+        members = sum(1 for _ in opened.enter_context(TreeFiles(target_dir)).walk())
         return msgspec.structs.replace(report, members=members)
 
 

@@ -147,11 +147,11 @@ class Kept:
     def _keep_alive(self, inodes: set[int], tree: Path) -> None:
         """Keep the files whose own name is gone, and that have another one."""
         with TreeFiles(tree) as files:
-            for path, inode in files.walk():
-                if inode in inodes:
-                    inodes.discard(inode)
+            for path, status in files.walk():
+                if status.st_ino in inodes:
+                    inodes.discard(status.st_ino)
                     with files.opened(path) as descriptor:
-                        self._keep(self._alive[inode], descriptor)
+                        self._keep(self._alive[status.st_ino], descriptor)
 
     def finish(self) -> None:
         """Write what was not written yet."""

@@ -46,7 +46,7 @@ def _examine(tree: StoredTree, *, full: bool) -> Iterator[str]:
     if told:
         return
     with TreeFiles(tree.path) as files:
-        size, count = sums(files.statuses())
+        size, count = sums(status for _, status in files.walk())
     if tree.size is not None and size != tree.size:
         yield f"its files have {size:,} bytes; they had {tree.size:,}"
     if tree.members and count != tree.members:

@@ -65,26 +65,17 @@ class TreeFiles:
         finally:
             os.close(descriptor)
 
-    def walk(self) -> Iterator[tuple[bytes, int]]:
-        """Yield path and inode number of each regular file, in no order."""
-        for path, status in self._below():
-            if stat.S_ISREG(status.st_mode):
-                yield path, status.st_ino
-
     def status(self, path: bytes) -> os.stat_result:
         """Return what lstat says of what is at `path`."""
         above, _, name = path.rpartition(b"/")
         return os.stat(name, dir_fd=self._directories.open(0, above), follow_symlinks=False)
 
-    def statuses(self, *, changing: bool = False) -> Iterator[os.stat_result]:
-        """Yield what lstat says of everything that is no directory, in no order.
+    def walk(self, *, changing: bool = False) -> Iterator[tuple[bytes, os.stat_result]]:
+        """Yield path and lstat of everything that is no directory, in no order.
 
         Args:
             changing: Whether what goes meanwhile is left out.
         """
-        return (status for _, status in self._below(changing=changing))
-
-    def _below(self, *, changing: bool = False) -> Iterator[tuple[bytes, os.stat_result]]:
         waiting = [b""]
         while waiting:
             above = waiting.pop()

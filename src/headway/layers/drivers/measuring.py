@@ -27,7 +27,7 @@ def size_of(directory: Path) -> int:
         OSError: The disk failed.
     """
     with TreeFiles(directory) as files:
-        return sums(files.statuses(changing=True))[0]
+        return sums(status for _, status in files.walk(changing=True))[0]
 
 
 def size_of_changed(root: Path, changes: Iterable[Change]) -> int:
