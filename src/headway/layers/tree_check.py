@@ -9,8 +9,6 @@ Rule 3: symlinks and empty files are in no recipe's bodies: the sum of sizes, wh
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +33,7 @@ def examine_tree(tree: StoredTree, *, full: bool) -> Iterator[str]:
 
 
 def _examine(tree: StoredTree, *, full: bool) -> Iterator[str]:
-    if not stat.S_ISDIR(_mode(tree.path)):
+    if tree.path.is_symlink() or not tree.path.is_dir():
         yield "its files are gone"
         return
     told = False
@@ -69,10 +67,3 @@ def _against_recipe(tree: Path, path: Path, *, full: bool) -> Iterator[str]:
         yield "its recipe is gone"
     except StoreCorruptError as error:
         yield str(error)
-
-
-def _mode(path: Path) -> int:
-    try:
-        return os.lstat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
