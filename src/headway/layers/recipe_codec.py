@@ -10,6 +10,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from enum import IntEnum
+from typing import Any
 
 try:
     if sys.version_info >= (3, 14):
@@ -55,34 +56,26 @@ def expanded(codec: int, data: bytes, length: int) -> bytes:
     Raises:
         ValueError: `data` is not that, or the codec is not known here.
     """
-    if codec == Codec.STORED:
-        found, is_whole = data, True
-    elif codec == Codec.ZLIB:
-        found, is_whole = _inflated(data, length)
-    elif codec == Codec.ZSTD:
-        found, is_whole = _decompressed(data, length)
-    else:
-        raise ValueError(f"a part with the unknown codec {codec}")
+    found, is_whole = data, True
+    if codec != Codec.STORED:
+        name, inner, broken = _decoder(codec)
+        try:
+            found = inner.decompress(data, length + 1)
+        except broken as error:
+            raise ValueError(f"a part that {name} cannot read") from error
+        is_whole = inner.eof and not inner.unused_data
     if not is_whole or len(found) != length:
         raise ValueError("a part that expands to another length")
     return found
 
 
-def _inflated(data: bytes, length: int) -> tuple[bytes, bool]:
-    inner = zlib.decompressobj()
-    try:
-        found = inner.decompress(data, length + 1)
-    except zlib.error as error:
-        raise ValueError("a part that zlib cannot read") from error
-    return found, inner.eof and not inner.unused_data
-
-
-def _decompressed(data: bytes, length: int) -> tuple[bytes, bool]:
+def _decoder(codec: int) -> tuple[str, Any, type[Exception]]:
+    """Return a library's name, what expands one part with it, and what it raises for a broken one."""
+    if codec == Codec.ZLIB:
+        return "zlib", zlib.decompressobj(), zlib.error
+    if codec != Codec.ZSTD:
+        raise ValueError(f"a part with the unknown codec {codec}")
     if not HAS_ZSTD:
         raise ValueError("a part that needs the Python package backports.zstd")
     inner = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
-    try:
-        found = inner.decompress(data, length + 1)
-    except zstd.ZstdError as error:
-        raise ValueError("a part that zstd cannot read") from error
-    return found, inner.eof and not inner.unused_data
+    return "zstd", inner, zstd.ZstdError
