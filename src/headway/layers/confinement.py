@@ -106,7 +106,7 @@ class Root:
 
     Args:
         directory: It exists already.
-        make: Makes directories that paths need and nothing made before.
+        make: Makes directories that paths need and nothing made before; None where none are ever to be made.
         kernel: Whether openat2 resolves paths; None asks the kernel.
 
     Attributes:
@@ -114,7 +114,7 @@ class Root:
         detours: Where those paths led that have a symlink on the way, for as long as their directories stay open.
     """
 
-    def __init__(self, directory: Path, make: Maker, *, kernel: bool | None = None) -> None:
+    def __init__(self, directory: Path, make: Maker | None, *, kernel: bool | None = None) -> None:
         self._make = make
         self._kernel = has_openat2() if kernel is None else kernel
         self._kept = _Marks()  # what was asked for, by the path it was asked for by

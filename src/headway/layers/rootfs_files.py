@@ -38,7 +38,7 @@ class RootfsFiles:
     def __init__(self, root: Path) -> None:
         self._path = root
         with disk_failures(str(root)):
-            self._root = Root(root, _make_nothing)
+            self._root = Root(root, None)
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +117,3 @@ def _shown(path: str) -> str:
     if path.rstrip("/").rpartition("/")[2] == ".":
         return "."
     return os.fsdecode(clamped(os.fsencode(path)).rpartition(b"/")[2]) or "/"
-
-
-def _make_nothing(parent: int, name: bytes, path: bytes) -> None:
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
