@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 from headway.layers.copying import own_prefix
 from headway.layers.footprint import Footprint
@@ -16,10 +17,10 @@ def is_whiteout(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == _WHITEOUT
 
 
-def is_opaque(descriptor: int) -> bool:
+def is_opaque(directory: int | Path) -> bool:
     """Tell whether a directory hides the directories below it."""
     try:
-        return os.getxattr(descriptor, own_prefix() + "opaque") == b"y"
+        return os.getxattr(directory, own_prefix() + "opaque") == b"y"
     except OSError:  # ENODATA almost always; a file system without extended attributes has no opaque directories
         return False
 

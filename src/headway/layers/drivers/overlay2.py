@@ -250,12 +250,8 @@ def _shown(trees: Sequence[Tree]) -> list[Tree]:
     shown: list[Tree] = []
     for tree in {tree.path: tree for tree in trees[::-1]}.values():
         shown.append(tree)
-        descriptor = os.open(tree.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            if is_opaque(descriptor):
-                break
-        finally:
-            os.close(descriptor)
+        if is_opaque(tree.path):
+            break
     return shown
 
 
