@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -71,8 +71,7 @@ class SqliteGarbage:
 
     def forget_image(self, image_id: ImageID) -> Freed:
         """Forget an image and the records of what only it needed; idle leases for the same image end."""
-        found = _Found()
-        with self._database.transaction():
+        with self._finding() as found:
             chains = self._database.query("SELECT chain_id FROM images WHERE image_id = ?", (image_id,))
             rows = self._database.query("SELECT digest FROM image_blobs WHERE image_id = ?", (image_id,))
             blobs = [Digest(digest) for (digest,) in rows]
@@ -81,25 +80,23 @@ class SqliteGarbage:
             except sqlite3.IntegrityError as error:
                 raise ConflictError(f"image {image_id} still has a name") from error
             if chains:
-                blobs += self._end_leases(self._leases.idle_for(image_id))
+                idle = self._leases.idle_for(image_id)
+                blobs += [content for lease in idle for content in self._leases.contents(lease)]
+                self._leases.end(idle)
             self._release([chain_id for (chain_id,) in chains], found)
             self._forget_blobs(dict.fromkeys(blobs), found)
-            self._make_room_for(found)
             self._step("forgotten")
         return found.freed()
 
     def release(self, chain_id: ChainID | None) -> Freed:
         """Forget a chain and what only it needed, unless something needs it."""
-        found = _Found()
-        with self._database.transaction():
+        with self._finding() as found:
             self._release([chain_id], found)
-            self._make_room_for(found)
         return found.freed()
 
     def forget_unneeded(self, *, unfinished: bool = False) -> Freed:
         """Forget everything that nothing needs, and find the files that have no record."""
-        found = _Found()
-        with self._database.transaction():
+        with self._finding() as found:
             if unfinished:
                 self._leases.end(self._leases.idle())
             unused = self._database.query(
@@ -117,19 +114,17 @@ class SqliteGarbage:
             self._forget_blobs([digest for digest in self._blobs_on_disk() if digest not in used], found)
             if unfinished:
                 self._find_ingests(found)
-            self._make_room_for(found)
             self._step("forgotten")
         return found.freed()
 
-    def _make_room_for(self, found: _Found) -> None:
-        if found != _Found():
-            self.make_room()
-
-    def _end_leases(self, leases: Iterable[str]) -> list[Digest]:
-        leases = list(leases)
-        contents = [content for lease in leases for content in self._leases.contents(lease)]
-        self._leases.end(leases)
-        return contents
+    @contextmanager
+    def _finding(self) -> Iterator[_Found]:
+        """Give what takes in all that is found in one transaction, which gets the room it needs."""
+        found = _Found()
+        with self._database.transaction():
+            yield found
+            if found != _Found():
+                self.make_room()
 
     def _release(self, chains: Iterable[str | None], found: _Found) -> None:
         """Delete chains that have no user, each with its tree where that has none, and so on below them."""
