@@ -80,17 +80,17 @@ class TreeMembers:
         if shown:
             yield top
         while levels:
-            path, shown, names = levels[-1]
+            above, shown_above, names = levels[-1]
             if not names:
                 levels.pop()
                 continue
             name = names.pop()
-            child, child_shown = path + b"/" + name if path else name, _below(shown) + name
+            path, shown = above + b"/" + name if above else name, _below(shown_above) + name
             member = None
             with LeftOut():
-                found = self.one(child, child_shown)
+                found = self.one(path, shown)
                 if found is not None and found[0].kind == DIRECTORY:
-                    levels.append((child, child_shown, self._names(child)))
+                    levels.append((path, shown, self._names(path)))
                 member = found
             if member is not None:
                 yield member
