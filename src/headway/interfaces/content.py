@@ -31,7 +31,8 @@ class Follower(Protocol):
         """Return the next 1 to `limit` bytes, waiting until they are held; nothing at the end of the blob.
 
         Raises:
-            InterruptedError: `stop` was called.
+            InterruptedError: `stop` was called, or the ingest was closed or became suspect.
+            StoreError: The disk failed.
         """
 
     def stop(self) -> None:
@@ -61,15 +62,15 @@ class Ingest(Protocol):
         What this returned from survives the death of the process; what was synced survives a power cut.
 
         Raises:
-            StoreFullError: No space left; what was recorded before stays.
-            StoreError: Any other failure of the disk.
+            StoreFullError: No space left; what was recorded before stays, and what of `data` was still written.
+            StoreError: `data` does not lie within the blob, the ingest is closed, or the disk failed.
         """
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return what is held from `offset` on; what is not held may be anything.
 
         Raises:
-            StoreError: The disk failed.
+            StoreError: The disk failed, or the ingest is closed.
         """
 
     def follow(self) -> Follower:
@@ -86,13 +87,17 @@ class Ingest(Protocol):
         """
 
     def suspect(self) -> None:
-        """Count nothing as held any more, because the whole had another digest; followers are stopped."""
+        """Count nothing as held any more, because the whole had another digest; followers are stopped.
+
+        Raises:
+            StoreError: The disk failed.
+        """
 
     def commit(self) -> None:
         """Publish as a blob: the caller has verified the digest. The ingest is closed and gone.
 
         Raises:
-            StoreError: Not every byte is held, or the disk failed.
+            StoreError: Not every byte is held, or the disk failed; the ingest is still open then.
         """
 
     def discard(self) -> None:
@@ -146,7 +151,7 @@ class BlobStore(Protocol):
 
         Raises:
             NotFoundError: It is not here.
-            StoreCorruptError: What lies there has another digest.
+            StoreCorruptError: What lies there has another digest, or cannot be read.
         """
 
     def pieces(self, digest: Digest) -> Iterator[bytes]:
@@ -154,7 +159,7 @@ class BlobStore(Protocol):
 
         Raises:
             NotFoundError: While iterating: it is not here.
-            StoreCorruptError: While iterating: what lies there has another digest.
+            StoreCorruptError: While iterating: what lies there has another digest, or cannot be read.
         """
 
     def open(self, digest: Digest) -> BlobFile:
@@ -188,6 +193,7 @@ class IngestStore(Protocol):
 
         Raises:
             ConflictError: It is open already.
+            StoreFullError: No space left.
             StoreError: The disk failed.
         """
 
@@ -198,4 +204,9 @@ class IngestStore(Protocol):
         """Yield digest, bytes held and time of the last write (seconds since the epoch) of each ingest."""
 
     def discard(self, digest: Digest) -> None:
-        """Remove one that is not open."""
+        """Remove one that is not open.
+
+        Raises:
+            ConflictError: It is open.
+            StoreError: The disk failed.
+        """

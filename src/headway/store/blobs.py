@@ -44,21 +44,11 @@ class FileBlobStore:
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def read(self, digest: Digest) -> bytes:
-        """Return the whole blob, verified.
-
-        Raises:
-            NotFoundError: It is not here.
-            StoreCorruptError: What lies there has another digest, or cannot be read.
-        """
+        """Return the whole blob, verified."""
         return b"".join(self.pieces(digest))
 
     def pieces(self, digest: Digest) -> Iterator[bytes]:
-        """Yield the blob piece by piece, verified behind the last one.
-
-        Raises:
-            NotFoundError: It is not here.
-            StoreCorruptError: What lies there has another digest, or cannot be read.
-        """
+        """Yield the blob piece by piece, verified behind the last one."""
         with self._reading(digest) as path:
             file = os.fdopen(_regular(path, os.O_RDONLY | os.O_CLOEXEC), "rb", buffering=0)
         whole = hashlib.new(digest.algorithm)

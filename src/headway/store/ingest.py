@@ -89,12 +89,7 @@ class FileIngest:
         return self._unsynced
 
     def write_at(self, offset: int, data: bytes) -> int:
-        """Write `data` and record it; return how many of its bytes were not held before.
-
-        Raises:
-            StoreFullError: No space left; what was recorded before stays, and what of `data` was still written.
-            StoreError: `data` does not lie within the blob, the ingest is closed, or the disk failed.
-        """
+        """Write `data` and record it; return how many of its bytes were not held before."""
         length = len(data)
         if offset < 0 or offset + length > self.size:
             raise StoreError(f"{length} bytes at {offset} do not fit a blob of {self.size}")
@@ -152,11 +147,7 @@ class FileIngest:
         return written, None
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Return what is held from `offset` on; what is not held may be anything.
-
-        Raises:
-            StoreError: The disk failed, or the ingest is closed.
-        """
+        """Return what is held from `offset` on; what is not held may be anything."""
         with self._using(), disk_errors(self._directory):
             return os.pread(self._data, length, offset)
 
@@ -231,11 +222,7 @@ class FileIngest:
             self._unsynced = max(0, self._unsynced - recorded)
 
     def suspect(self) -> None:
-        """Count nothing as held any more, because the whole had another digest; followers are stopped.
-
-        Raises:
-            StoreError: The disk failed.
-        """
+        """Count nothing as held any more, because the whole had another digest; followers are stopped."""
         with self._using(), disk_errors(self._directory):
             with self._changed:
                 self._generation += 1
@@ -249,11 +236,7 @@ class FileIngest:
             os.fdatasync(self._journal)
 
     def commit(self) -> None:
-        """Publish as a blob: the caller has verified the digest. The ingest is closed and gone.
-
-        Raises:
-            StoreError: Not every byte is held, or the disk failed; the ingest is still open then.
-        """
+        """Publish as a blob: the caller has verified the digest. The ingest is closed and gone."""
         with self._using(), disk_errors(self._target):
             missing = self.size - self._held.total
             if missing:
@@ -342,11 +325,7 @@ class FileFollower:
         return self._ingest.is_ready(self)
 
     def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, waiting until they are held; nothing at the end of the blob.
-
-        Raises:
-            InterruptedError: `stop` was called, or the ingest was closed or became suspect.
-        """
+        """Return the next 1 to `limit` bytes, waiting until they are held; nothing at the end of the blob."""
         data = self._ingest.read_for(self, limit)
         self.position += len(data)
         return data

@@ -47,11 +47,6 @@ class FileIngestStore:
         """Return the ingest for a blob, with what earlier attempts left in it.
 
         One that was begun with another size, or whose journal cannot be read, starts empty.
-
-        Raises:
-            ConflictError: It is open already.
-            StoreFullError: No space left.
-            StoreError: The disk failed.
         """
         self._reserve(digest)
         directory = self._root.ingest(digest)
@@ -137,12 +132,7 @@ class FileIngestStore:
             yield digest, self.held(digest), written
 
     def discard(self, digest: Digest) -> None:
-        """Remove one that is not open.
-
-        Raises:
-            ConflictError: It is open.
-            StoreError: The disk failed.
-        """
+        """Remove one that is not open."""
         with self._lock:
             if digest in self._open:
                 raise ConflictError(f"the ingest of {digest} is open")
