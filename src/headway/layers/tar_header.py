@@ -29,11 +29,6 @@ def text(field: bytes) -> bytes:
     return field.partition(b"\0")[0]
 
 
-def directories(prefix: bytes, trailer: bytes) -> bytes:
-    """Return what stands before a name in ustar's prefix; star has two times in the last part of that."""
-    return text(prefix[:131] if trailer == b"tar\0" else prefix)
-
-
 def number(field: bytes) -> int:
     """Return a numeric field: octal digits, or GNU's base-256 where the top bit is set. An empty field is 0.
 
@@ -96,11 +91,11 @@ def device(field: bytes, magic: bytes) -> tuple[int, int]:
 def in_prefix(name: bytes, prefix: bytes, magic: bytes, trailer: bytes) -> bytes:
     """Return a name with the directories that stand in the header's prefix before it.
 
-    GNU tar has two times there. What is neither of them is a prefix as well, if it is ASCII: Go's writers before
-    1.8, and so Docker's own, put one into GNU headers.
+    star has two times in the last part of it. GNU tar has two times there alone. What is neither of them is a prefix as
+    well, if it is ASCII: Go's writers before 1.8, and so Docker's own, put one into GNU headers.
     """
     if magic.startswith(b"ustar\0"):
-        return directories(prefix, trailer) + b"/" + name
+        return text(prefix[:131] if trailer == b"tar\0" else prefix) + b"/" + name
     if magic == _GNU and not _are_times(prefix) and (above := text(prefix)).isascii():
         return above + b"/" + name
     return name
