@@ -19,8 +19,8 @@ from contextlib import contextmanager
 import msgspec
 
 from headway.errors import FULL, StoreError, StoreFullError, StoreReadOnlyError
+from headway.layers.directories import READ
 
-READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _FICLONE = 0x40049409

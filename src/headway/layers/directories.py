@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import AnyStr, Self
 
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How a file of a tree is opened: no symlink is followed, and a pipe blocks nobody."""
+
 
 class Directories:
     """Descriptors of directories below some roots, opened without following symlinks; some stay open.

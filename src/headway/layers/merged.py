@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import Self, TypeAlias
 
 from headway.errors import InvalidLayerError
-from headway.layers.copying import READ, disk_failures, in_directory, read_xattrs
-from headway.layers.directories import Directories
+from headway.layers.copying import disk_failures, in_directory, read_xattrs
+from headway.layers.directories import READ, Directories
 from headway.layers.merged_entry import Described, MergedEntry
 from headway.layers.whiteouts import is_opaque, is_whiteout
 from headway.records import Tree

@@ -21,6 +21,7 @@ import msgspec
 
 from headway.crc32 import crc32
 from headway.errors import DAMAGED, NotFoundError, StoreCorruptError, StoreError
+from headway.layers.directories import READ
 from headway.layers.recipe_codec import expanded
 from headway.layers.recipe_columns import join_headers, unpack_numbers
 from headway.layers.recipe_format import (
@@ -41,7 +42,6 @@ _Read = TypeVar("_Read")
 
 
 _COLUMNS = frozenset(Column)
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a fifo blocks nobody
 
 
 class _Part(msgspec.Struct, frozen=True, gc=False):
@@ -77,7 +77,7 @@ class Recipe:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._descriptor = os.open(path, _READ)
+            self._descriptor = os.open(path, READ)
         except FileNotFoundError as error:
             raise NotFoundError("recipe", path.name) from error
         except OSError as error:

@@ -16,13 +16,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headway.errors import StoreCorruptError, StoreError
+from headway.layers.directories import READ
 from headway.layers.recipe_format import PART, Column
 from headway.layers.recipe_steps import Body
 from headway.layers.recipe_writer import RecipeWriter
 from headway.layers.tree_files import TreeFiles, pieces
-
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-
 
 REMOVALS = 1 << 18
 """Most names that a layer may remove again and have a recipe: each takes 300 bytes of memory until the end."""
@@ -103,7 +101,7 @@ class Kept:
         return self._count <= self._most
 
     def _settle(self, removals: Iterable[_Removal], parent: int, name: bytes) -> None:
-        descriptor = os.open(name, _READ, dir_fd=parent)
+        descriptor = os.open(name, READ, dir_fd=parent)
         try:
             self._keep(removals, descriptor)
         finally:

@@ -13,10 +13,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Self
 
-from headway.layers.directories import Directories
+from headway.layers.directories import READ, Directories
 
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG))
 """Codes of an OSError that mean: there is nothing of that kind at this path."""
@@ -54,7 +53,7 @@ class TreeFiles:
     def open(self, path: bytes) -> int:
         """Return a descriptor for reading what is at `path`, which the caller closes; a fifo does not block it."""
         above, _, name = path.rpartition(b"/")
-        return os.open(name, _READ, dir_fd=self._directories.open(0, above))
+        return os.open(name, READ, dir_fd=self._directories.open(0, above))
 
     @contextmanager
     def opened(self, path: bytes) -> Iterator[int]:

@@ -16,13 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from headway.layers.copying import LABEL
-from headway.layers.directories import Directories
+from headway.layers.directories import READ, Directories
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from headway.layers.tar_writer import Member
 from headway.layers.tree_files import LeftOut
 
 READ_BYTES = 1 << 18
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _ACLS = frozenset(("system.posix_acl_access", "system.posix_acl_default"))
 _KINDS = {
     stat.S_IFREG: FILE,
@@ -97,7 +96,7 @@ class TreeMembers:
 
     def _names(self, path: bytes) -> list[bytes]:
         """Return what a directory holds, the last name first."""
-        descriptor = os.open(b".", _FLAGS | os.O_DIRECTORY, dir_fd=self._directories.open(0, path))
+        descriptor = os.open(b".", READ | os.O_DIRECTORY, dir_fd=self._directories.open(0, path))
         try:
             return sorted(map(os.fsencode, os.listdir(descriptor)), reverse=True)
         finally:
@@ -149,7 +148,7 @@ class _Body:
 
     def __init__(self, parent: int, name: bytes, entry: Entry) -> None:
         self._descriptor = -1
-        self._descriptor = os.open(name, _FLAGS, dir_fd=parent)
+        self._descriptor = os.open(name, READ, dir_fd=parent)
         status = os.fstat(self._descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(errno.ENOENT, "it is no file any more", name)
