@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,23 @@ def test_what_is_removed_is_told_from_the_inside_out(parent: int, tmp_path: Path
     remove(parent, b"a", lambda path, _: told.append(path))
 
     assert told == [b"a/b/f", b"a/b", b"a"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts something")
+def test_what_is_mounted_inside_is_not_looked_into(parent: int, tmp_path: Path) -> None:
+    place = tmp_path / "root/a/b"
+    place.mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/kept").touch()
+    subprocess.run(["mount", "--bind", tmp_path / "outside", place], check=True)
+
+    try:
+        with pytest.raises(OSError, match="busy"):
+            remove(parent, b"a")
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+    assert os.listdir(tmp_path / "outside") == ["kept"]
 
 
 def test_a_directory_that_is_moved_up_meanwhile_leads_nothing_outside_to_ruin(parent: int, tmp_path: Path) -> None:
