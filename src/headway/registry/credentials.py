@@ -24,7 +24,6 @@ HUB_KEY = "https://index.docker.io/v1/"
 """How Docker calls Docker Hub in its files and to its helpers."""
 SILENT_SECONDS = 300.0
 log = logging.getLogger(__name__)
-_ABSENT = (FileNotFoundError, NotADirectoryError)
 _TOKEN_USER = "<token>"  # noqa: S105  # a helper's word for: what follows is an identity token
 
 
@@ -84,11 +83,12 @@ class AuthFiles:
         Raises:
             InvalidSettingError: A file cannot be read or is not what docker or podman write.
         """
-        if len(self._files) == 1 and _is_absent(self._files[0]):
-            self._warn(f"there is no auth file {self._files[0]}", resource.partition("/")[0])
+        host = resource.partition("/")[0]
         for file in self._files:
-            document = read_auth_file(file)
-            if found := self._answer(document, resource.partition("/")[0]) or _saved(document, resource, file):
+            if (document := _document(file)) is None:
+                if len(self._files) == 1:  # somebody has named it
+                    self._warn(f"there is no auth file {file}", host)
+            elif found := self._answer(document, host) or _saved(document, resource, file):
                 return found
         return None
 
@@ -149,22 +149,19 @@ def read_auth_file(file: Path) -> dict[str, object]:
     Raises:
         InvalidSettingError: It cannot be read, or is not JSON.
     """
+    return _document(file) or {}
+
+
+def _document(file: Path) -> dict[str, object] | None:
+    """Return what an auth file says; None where it does not exist. Raise as `read_auth_file`."""
     try:
         document = json.loads(file.read_bytes())
-    except _ABSENT:
-        return {}
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, ValueError, RecursionError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise InvalidSettingError(f"cannot read {file}: {said}", file=file) from None
     return document if isinstance(document, dict) else {}
-
-
-def _is_absent(file: Path) -> bool:
-    try:
-        file.stat()
-    except OSError as error:
-        return isinstance(error, _ABSENT)  # what this user may not look at is said when it is read
-    return False
 
 
 def entries_of(document: Mapping[str, object]) -> dict[str, object]:
