@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
 import threading
 import time
@@ -15,12 +17,13 @@ import pytest
 from headway.distribution.addresses import AddressBook
 from headway.distribution.proxies import ProxyRules
 from headway.distribution.standing import Standing
-from headway.errors import Fault, UnreachableError
+from headway.errors import Fault, Side, UnreachableError
 from headway.registry.address import Address
 from headway.registry.dialing import Race
 from headway.registry.http import HttpClient
 from headway.registry.names import STAND_IN_SECONDS
 from headway.registry.names import Names as Finder
+from headway.registry.translation import translated
 from headway.registry.transport import Transport
 from headway.service.progress import PullEvent, Waiting
 from headway.store.database import Database
@@ -311,6 +314,16 @@ def test_where_no_address_answers_each_has_its_time_and_an_abort_ends_it() -> No
 
     assert 0.3 <= lasted < 0.6
     assert time.monotonic() - began < 2.0
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EACCES])
+def test_a_connection_that_this_machine_forbids_is_not_called_a_lost_one(code: int) -> None:
+    with pytest.raises(UnreachableError) as caught, translated(HOST):
+        raise OSError(code, os.strerror(code))
+
+    said = f"{errno.errorcode[code]}: {os.strerror(code)}"
+    assert str(caught.value) == f"{HOST}: this machine does not let headway connect ({said})"
+    assert (caught.value.side, caught.value.retryable) == (Side.HERE, True)
 
 
 # --- another network ----------------------------------------------------------------------------------------------

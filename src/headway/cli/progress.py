@@ -154,6 +154,7 @@ _COUNTED_AS: Mapping[str, str] = {
     Fault.CUT: "cut",
     Fault.STALLED: "silent",
     Fault.REFUSED: "refused",
+    Fault.FORBIDDEN: "forbidden here",
     Fault.TIMEOUT: "no answer",
     Fault.UNKNOWN_NAME: "unknown name",
     Fault.LED_NOWHERE: "led nowhere",

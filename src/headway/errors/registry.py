@@ -15,6 +15,7 @@ class Fault(StrEnum):
     NO_DNS = "no name server answers"
     REFUSED = "connection refused"
     NO_ROUTE = "no route"
+    FORBIDDEN = "this machine does not let headway connect"
     TIMEOUT = "no answer in time"
     TLS = "TLS failed"
     CERTIFICATE = "its certificate is not trusted"
@@ -39,6 +40,7 @@ class RegistryError(HeadwayError):
 
 _SIDES = {
     Fault.NO_ROUTE: Side.HERE,
+    Fault.FORBIDDEN: Side.HERE,
     Fault.CLOCK: Side.HERE,
     Fault.UNKNOWN_NAME: Side.YOU,
     Fault.CUT: Side.WAY,

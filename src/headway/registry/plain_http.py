@@ -13,7 +13,8 @@ from headway.registry.address import Address
 from headway.registry.answers import media_type_of
 from headway.registry.exchange import Exchange
 
-_NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.NO_ROUTE, Fault.PROXY}  # firewalld says "no route" of a port
+# A firewall may let through one port only: firewalld says "no route" of the others.
+_NOT_TLS = {Fault.TLS, Fault.CUT, Fault.REFUSED, Fault.NO_ROUTE, Fault.FORBIDDEN, Fault.PROXY}
 _REGISTRYS = {200, 201, 202, 204, 206, 401}
 _JSON, _HTML = "application/json", "text/html"
 

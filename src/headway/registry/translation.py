@@ -5,6 +5,7 @@ Rule: this is the only such place of the adapter.
 
 from __future__ import annotations
 
+import errno
 import http.client
 import os
 import socket
@@ -83,10 +84,18 @@ def _fault(error: OSError, waiting: Fault) -> tuple[Fault, str]:
             return _name_fault(error), ""
         case TimeoutError():
             return (Fault.TIMEOUT, _TRICKLES) if isinstance(error, SlowHeadError) else (waiting, "")
+        case _:
+            return _socket_fault(error)
+
+
+def _socket_fault(error: OSError) -> tuple[Fault, str]:
+    match error:
         case ConnectionRefusedError():
             return Fault.REFUSED, ""
         case OSError(errno=number) if number in NO_ROUTE:
             return Fault.NO_ROUTE, os.strerror(number or 0)
+        case PermissionError(errno=number):  # AppArmor, SELinux, BPF, a firewall's own rule, or a route that prohibits
+            return Fault.FORBIDDEN, f"{errno.errorcode.get(number or 0, number)}: {error.strerror}"
         case _:
             return Fault.CUT, error.strerror or ""
 

@@ -36,6 +36,7 @@ RATE_BYTES = 256_000
 _ADVICE = {
     Fault.NO_DNS: "is the link up? see /etc/resolv.conf for the name servers",
     Fault.NO_ROUTE: "is the link up? ip route shows where packets go",
+    Fault.FORBIDDEN: "see what forbids it: AppArmor, SELinux (dmesg), a firewall (nft list ruleset), ip route",
     Fault.REFUSED: "is that the right port, and does the registry run?",
     Fault.CLOCK: "timedatectl set-ntp true",
     Fault.PROXY: "check http_proxy, https_proxy and no_proxy",
