@@ -8,6 +8,7 @@ from typing import NamedTuple, TextIO
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment, SegmentLines
 from rich.table import Table
 from rich.text import Text
 
@@ -63,24 +64,22 @@ class Screen:
         self._is_open = False  # what stays has every layer
         self._live.stop()
 
-    def _draw(self) -> Group:
-        rows, titles = list(self._rows()), [text_of(title) for title in self.titles]
-        below = [text_of(self.waiting)] if self.waiting else []
+    def _draw(self) -> SegmentLines:
+        rows = list(self._rows())
+        above = self._lines(*map(text_of, self.titles))
+        below = self._lines(text_of(self.waiting)) if self.waiting else []
+        count, table = len(rows), self._lines(_table(rows))
         # Of what is too tall, rich would leave out the end: layers under way, and what is waited for.
-        shown = self._fitting(rows, self._console.height - self._lines(*titles, *below)) if self._is_open else rows
-        if len(shown) < len(rows):
-            below.insert(0, Text(f"  and {counted(len(rows) - len(shown), 'more layer')}"))
-        return Group(*titles, _table(shown), *below)
+        room = self._console.height - len(above) - len(below)
+        while self._is_open and count > 1 and len(table) > room - (count < len(rows)):
+            count = max(1, min(count - 1, (room - 1) * count // len(table)))
+            table = self._lines(_table(most_telling(rows, count)))
+        if count < len(rows):
+            table += self._lines(Text(f"  and {counted(len(rows) - count, 'more layer')}"))
+        return SegmentLines([*above, *table, *below], new_lines=True)
 
-    def _fitting(self, rows: Sequence[Row], room: int) -> Sequence[Row]:
-        """Return the rows that fit into so many lines, one of which says how many do not."""
-        shown = rows
-        while len(shown) > 1 and (lines := self._lines(_table(shown))) > room - (len(shown) < len(rows)):
-            shown = most_telling(rows, min(len(shown) - 1, (room - 1) * len(shown) // lines))
-        return shown
-
-    def _lines(self, *parts: RenderableType) -> int:
-        return len(self._console.render_lines(Group(*parts), pad=False)) if parts else 0
+    def _lines(self, *parts: RenderableType) -> list[list[Segment]]:
+        return self._console.render_lines(Group(*parts), pad=False) if parts else []
 
 
 def _table(rows: Iterable[Row]) -> Table:
@@ -90,9 +89,9 @@ def _table(rows: Iterable[Row]) -> Table:
     return table
 
 
-def most_telling(rows: Sequence[Row], room: int) -> list[Row]:
-    """Return as many rows as there is room for, in order, one at least: those under way before the others."""
-    chosen = sorted(range(len(rows)), key=lambda at: not rows[at].is_under_way)[: max(1, room)]
+def most_telling(rows: Sequence[Row], count: int) -> list[Row]:
+    """Return so many rows, in order: those under way before the others."""
+    chosen = sorted(range(len(rows)), key=lambda at: not rows[at].is_under_way)[:count]
     return [rows[at] for at in sorted(chosen)]
 
 
