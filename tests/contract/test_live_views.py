@@ -12,7 +12,6 @@ from typing import TextIO
 import pytest
 
 from headway.cli.live import LiveView
-from headway.cli.live_push import LivePush
 from headway.oci.digest import DiffID, Digest
 from headway.service.progress import LayerProgress, Notice, Phase, PullStarted, Waiting
 from headway.service.push_progress import LayerPush, PushPhase, PushStarted
@@ -111,7 +110,7 @@ def test_what_there_is_no_room_for_is_counted_where_a_layer_takes_several_lines(
 
 def test_a_push_draws_where_it_goes_and_its_layers(terminal: Terminal) -> None:
     diff_id = DiffID(LAYER)
-    view = LivePush(terminal.stream)
+    view = LiveView(terminal.stream)
     view.report(PushStarted("edge:1", "ghcr.io/acme/edge", ((diff_id, 100_000),)))
     view.report(LayerPush(diff_id, PushPhase.PUSHING, held=50_000, size=100_000))
     view.report(NOTICE)

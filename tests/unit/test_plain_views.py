@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from io import StringIO
 
-import pytest
-
-from headway.cli.progress import PlainView, describe_receipt
-from headway.cli.push_progress import PlainPush
+from headway.cli.progress import PlainView
+from headway.cli.sentences import describe_receipt
 from headway.errors import Fault, ThrottledError, UnreachableError
 from headway.service.progress import Receipt, Waiting
 
 
-@pytest.mark.parametrize("view_of", [PlainView, PlainPush])
-def test_a_wait_is_a_line_and_not_one_for_each_second(view_of: type[PlainView | PlainPush]) -> None:
+def test_a_wait_is_a_line_and_not_one_for_each_second() -> None:
     stream = StringIO()
-    view = view_of(stream)
+    view = PlainView(stream)
     for cause, *seconds in (("no route", 4.1, 3.1, 2.1, 1.1, 0.1), ("no route", 2.2, 1.2, 0.2), ("cut", 1.1, 0.1)):
         for left in seconds:
             view.report(Waiting("edge:1", cause, left))

@@ -1,4 +1,4 @@
-"""A pull on a terminal: one line a layer, drawn in place."""
+"""A pull or a push on a terminal: one line a layer, drawn in place."""
 
 from __future__ import annotations
 
@@ -6,35 +6,39 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
-from headway.cli.progress import View, describe, describe_receipt, describe_waiting
+from headway.cli.progress import View, name_of
 from headway.cli.screen import Row, Screen, bar_of, text_of
+from headway.cli.sentences import describe, describe_receipt, describe_waiting, title_of
 from headway.cli.units import size
 from headway.oci.digest import Digest
 from headway.service.progress import LayerProgress, Notice, Phase, PullEvent, PullStarted, Receipt, Waiting
+from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushPhase, PushReceipt, PushStarted
 
 _RATE_SECONDS = 5.0
 
 
 class LiveView(View):
-    """Draws layers with the rate at which each arrives."""
+    """Draws layers as they are packed and sent, or with the rate at which each arrives."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._rates: dict[Digest, tuple[float, int, float]] = {}
         self._screen = Screen(stream, self._rows)
 
-    def report(self, event: PullEvent) -> None:
+    def report(self, event: PullEvent | PushEvent) -> None:
         """See `View.report`."""
         match event:
-            case PullStarted():
-                self._screen.titles.append(f"{event.reference}  {event.platform}")
+            case PullStarted() | PushStarted():
+                self._screen.titles.append(title_of(event))
                 self._screen.waiting = ""
             case Waiting():
                 self._screen.waiting = describe_waiting(event)
             case Notice():
                 self._screen.titles.append(f"note: {event.text}")
             case LayerProgress():
-                self._measure(event)
+                self._measure(event)  # what is waited for may be another pull's
+            case LayerPush() | PushDone():
+                self._screen.waiting = ""
             case _:
                 pass
         super().report(event)
@@ -56,13 +60,14 @@ class LiveView(View):
 
     def _rows(self) -> Iterator[Row]:
         for layer in list(self.layers.values()):  # it is drawn in a thread
-            if layer.phase not in (Phase.DOWNLOADING, Phase.UNPACKING):
-                is_tried = layer.phase is Phase.RETRYING
-                yield Row(layer.digest.short, layer.size, text_of(describe(layer)), is_under_way=is_tried)
-                continue
-            done = layer.held if layer.phase is Phase.DOWNLOADING else layer.unpacked
-            bar, words = bar_of(done, layer.size), self._words(layer, done)
-            yield Row(layer.digest.short, layer.size, bar, words, is_under_way=done < layer.size)
+            yield self._coming(layer) if isinstance(layer, LayerProgress) else _going(layer)
+
+    def _coming(self, layer: LayerProgress) -> Row:
+        if layer.phase not in (Phase.DOWNLOADING, Phase.UNPACKING):
+            return _told(layer)
+        done = layer.held if layer.phase is Phase.DOWNLOADING else layer.unpacked
+        bar, words = bar_of(done, layer.size), self._words(layer, done)
+        return Row(layer.digest.short, layer.size, bar, words, is_under_way=done < layer.size)
 
     def _words(self, layer: LayerProgress, done: int) -> str:
         kept = f" ({size(layer.kept)} kept)" if layer.kept else ""
@@ -70,10 +75,22 @@ class LiveView(View):
         speed = f"  {size(rate)}/s" if layer.phase is Phase.DOWNLOADING and rate else ""
         return f"{size(done)}{kept}{speed}{'  unpacking' if layer.phase is Phase.UNPACKING else ''}"
 
-    def receipt(self, receipt: Receipt) -> None:
+    def receipt(self, receipt: Receipt | PushReceipt) -> None:
         """See `View.receipt`."""
         self._screen.say(describe_receipt(receipt))
 
     def close(self) -> None:
         """See `View.close`."""
         self._screen.close()
+
+
+def _going(layer: LayerPush) -> Row:
+    if layer.phase not in (PushPhase.PACKING, PushPhase.PUSHING):
+        return _told(layer)
+    words = f"{size(layer.held)}  {layer.phase.value}"
+    return Row(layer.diff_id.short, layer.size, bar_of(layer.held, layer.size), words, is_under_way=True)
+
+
+def _told(layer: LayerProgress | LayerPush) -> Row:
+    is_tried = layer.phase in (Phase.RETRYING, PushPhase.RETRYING)
+    return Row(name_of(layer).short, layer.size, text_of(describe(layer)), is_under_way=is_tried)

@@ -8,7 +8,7 @@ import sys
 from argparse import Namespace
 
 from headway.cli.failures import DONE, INTERRUPTED, tell
-from headway.cli.push_progress import PushView, push_view_for
+from headway.cli.progress import View, view_for
 from headway.cli.remote import holding_daemon
 from headway.cli.session import platform_of, reference_of, registry_settings_of, say
 from headway.client.daemon import Daemon
@@ -32,7 +32,7 @@ def push(options: Namespace) -> int:
     request = push_request(options, settings)
     daemon = holding_daemon(options, settings)
     how = "none" if options.quiet and options.progress == "auto" else options.progress
-    view = push_view_for(how, sys.stderr)
+    view = view_for(how, sys.stderr)
     try:
         done = _through(daemon, request, view, options, settings) if daemon else _here(settings, request, view)
     except HeadwayError as error:
@@ -66,12 +66,12 @@ def push_request(options: Namespace, settings: Settings) -> PushRequest:
     )
 
 
-def _here(settings: Settings, request: PushRequest, view: PushView) -> list[PushDone]:
+def _here(settings: Settings, request: PushRequest, view: View) -> list[PushDone]:
     with writing(settings, say) as stores:
         return asyncio.run(_pushed(settings, stores, request, view))
 
 
-async def _pushed(settings: Settings, stores: Stores, request: PushRequest, view: PushView) -> list[PushDone]:
+async def _pushed(settings: Settings, stores: Stores, request: PushRequest, view: View) -> list[PushDone]:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # asyncio.run gives one
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -82,7 +82,7 @@ async def _pushed(settings: Settings, stores: Stores, request: PushRequest, view
 
 
 def _through(
-    daemon: Daemon, request: PushRequest, view: PushView, options: Namespace, settings: Settings
+    daemon: Daemon, request: PushRequest, view: View, options: Namespace, settings: Settings
 ) -> list[PushDone]:
     """Let a daemon push, with the login that this user has."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends a push as Ctrl-C does
@@ -96,7 +96,7 @@ def _through(
     return push_through(daemon, wish, view.report, login)
 
 
-def _say(reference: Reference, done: list[PushDone], view: PushView, *, quiet: bool) -> None:
+def _say(reference: Reference, done: list[PushDone], view: View, *, quiet: bool) -> None:
     for each in done:
         if quiet:
             print(reference.name_only().with_tag(each.tag))
