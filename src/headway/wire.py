@@ -22,7 +22,7 @@ _NO_TEXT = re.compile("[\ud800-\udfff]")
 _ENUMS: dict[str, Callable[[Any], object]] = {"fault": Fault, "side": Side}
 
 USER_AGENT = f"headway/{VERSION}"
-"""How Headway's command names itself to a daemon, which then tells errors on Docker's routes as it does on its own."""
+"""How Headway names itself, to registries and to a daemon, which tells errors on Docker's routes then as on its own."""
 
 
 def encode(value: object) -> bytes:

@@ -8,9 +8,9 @@ import pytest
 
 from headway.distribution.endpoints import Endpoint
 from headway.errors import MisbehavedError, NotFoundError, RejectedError, TooLargeError
-from headway.registry.http import HttpClient
 from headway.registry.pusher import RegistryPusher
 from headway.registry.request import Sender
+from headway.registry.transport import Transport
 from tests.contract.pusher_contract import BLOB, IMAGE, LAYER, MANIFEST, OTHER, PATH, PusherContract, begun, piece
 from tests.fakes.simulated_pushes import SimulatedPusher
 from tests.fakes.simulated_registry import SimulatedRegistry
@@ -32,9 +32,9 @@ class TestRegistryPusher(PusherContract):
 
     @pytest.fixture
     def subject(self) -> Iterator[RegistryPusher]:
-        http = HttpClient("test")
-        yield RegistryPusher(Sender(http, anonymous))
-        http.transport.close()
+        transport = Transport()
+        yield RegistryPusher(Sender(transport, anonymous))
+        transport.close()
 
     def test_a_connection_carries_no_more_than_it_may(
         self, subject: RegistryPusher, endpoint: Endpoint, held: Registry

@@ -8,8 +8,8 @@ import pytest
 
 from headway.distribution.endpoints import Endpoint
 from headway.registry.client import RegistryClient
-from headway.registry.http import HttpClient
 from headway.registry.request import Sender
+from headway.registry.transport import Transport
 from tests.contract.registry_contract import IMAGE, LAYER, PATH, SIZE, RegistryContract
 from tests.fakes.simulated_registry import SimulatedRegistry
 from tests.faults.client import anonymous
@@ -29,9 +29,9 @@ class TestRegistryClient(RegistryContract):
 
     @pytest.fixture
     def subject(self) -> Iterator[RegistryClient]:
-        http = HttpClient("test")
-        yield RegistryClient(Sender(http, anonymous))
-        http.transport.close()
+        transport = Transport()
+        yield RegistryClient(Sender(transport, anonymous))
+        transport.close()
 
 
 class TestSimulatedRegistry(RegistryContract):

@@ -10,9 +10,9 @@ from headway.distribution.endpoints import Endpoint, InsecureRegistries
 from headway.errors import InvalidFilterError, InvalidReferenceError, MisbehavedError, RequestError, UnavailableError
 from headway.interfaces.registries import SearchIndex
 from headway.records import FoundRepository
-from headway.registry.http import HttpClient
 from headway.registry.request import Sender
 from headway.registry.search import SearchClient
+from headway.registry.transport import Transport
 from headway.service.lanes import Lanes
 from headway.service.search import search, search_endpoint
 from tests.fakes import images
@@ -47,9 +47,9 @@ def index() -> Iterator[IndexServer]:
 
 @pytest.fixture
 def over_http() -> Iterator[SearchClient]:
-    http = HttpClient("test")
-    yield SearchClient(Sender(http, anonymous))
-    http.transport.close()
+    transport = Transport()
+    yield SearchClient(Sender(transport, anonymous))
+    transport.close()
 
 
 def at(index: IndexServer) -> Endpoint:

@@ -10,7 +10,7 @@ import pytest
 from headway.distribution.standing import Standing
 from headway.registry.address import Address
 from headway.registry.connection import Connection, KeptRate
-from headway.registry.http import HttpClient
+from headway.registry.exchange import Exchange
 from headway.registry.names import Names
 from headway.registry.transport import Transport
 
@@ -37,9 +37,9 @@ def test_a_rate_leaves_room_for_what_comes_while_a_sender_that_found_none_waits(
 
 def test_a_rate_that_changes_while_a_body_comes_changes_its_room_too() -> None:
     kept: list[KeptRate | None] = [KeptRate(200_000, sharing=1)]
-    client = HttpClient("test", Transport(rate=lambda: kept[0]))
+    transport = Transport(rate=lambda: kept[0])
     with socket.create_server(("127.0.0.1", 0)) as server:
-        exchange = client.exchange(Address("http", *server.getsockname()), "GET", "/")
+        exchange = Exchange(transport, Address("http", *server.getsockname()), "GET", "/")
 
         def serve() -> None:
             with server.accept()[0] as peer:

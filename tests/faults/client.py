@@ -15,8 +15,8 @@ from headway.registry.address import Address
 from headway.registry.blob import RegistryBlob
 from headway.registry.client import RegistryClient
 from headway.registry.credentials import CredentialSource
-from headway.registry.http import HttpClient
 from headway.registry.request import Sender
+from headway.registry.transport import Transport
 from tests.contract.registry_contract import read_all
 from tests.fakes import images
 from tests.faults.auth import Auth
@@ -59,8 +59,8 @@ class Client:
         scheme: str = "http",
         hello_seconds: float = 3.0,
     ) -> None:
-        self.http = HttpClient("test")
-        self.sender = Sender(self.http, credentials, hello_seconds=hello_seconds)
+        self.transport = Transport()
+        self.sender = Sender(self.transport, credentials, hello_seconds=hello_seconds)
         self.registry = RegistryClient(self.sender)
         self.endpoint = Endpoint(host=host, secure=secure, scheme=scheme)
 
@@ -102,7 +102,7 @@ def client_of(
     try:
         yield client
     finally:
-        client.http.transport.close()
+        client.transport.close()
 
 
 @contextmanager
@@ -121,6 +121,6 @@ def knowing(user: str, password: str, identity_token: str = "") -> CredentialSou
 
 def trust(client: Client, certificate: Certificate) -> None:
     """Let a client trust a certificate, as SSL_CERT_FILE does."""
-    context = client.http.transport.context(Address("https", "any", 443, verify=True))
+    context = client.transport.context(Address("https", "any", 443, verify=True))
     assert context is not None
     context.load_verify_locations(certificate.certificate)

@@ -27,7 +27,6 @@ from headway.errors import (
 )
 from headway.registry import exchange, response, tls
 from headway.registry.auth import Authorizer
-from headway.registry.http import HttpClient
 from headway.registry.names import Names
 from headway.registry.probe import RegistryProbe
 from headway.registry.search import SearchClient
@@ -208,7 +207,7 @@ def test_a_head_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch,
         with pytest.raises(UnreachableError, match="headers trickle") as caught:
             client.manifest()
         # Large packets are not what is missing.
-        assert client.http.transport.standing.black_hole.segment_bytes(host) == 0
+        assert client.transport.standing.black_hole.segment_bytes(host) == 0
 
     assert caught.value.fault is Fault.TIMEOUT
     assert sent[0] < 100
@@ -345,7 +344,7 @@ def test_a_token_of_the_users_that_no_header_can_hold_is_not_sent_and_not_shown(
 def test_tokens_that_have_expired_are_forgotten_with_those_who_had_them() -> None:
     now = [0.0]
     with world(auth=Bearer(user="me", password=SECRET)) as (registry, client), ExitStack() as asked:
-        authorizer = Authorizer(client.http, knowing("me", SECRET), clock=lambda: now[0])
+        authorizer = Authorizer(client.transport, knowing("me", SECRET), clock=lambda: now[0])
         challenge = f'Bearer realm="{registry.url}/token",service="registry.test"'
         authorizer.challenged(client.endpoint, Access("a"), [challenge], None)
         for number in range(50):
@@ -359,7 +358,7 @@ def test_tokens_that_have_expired_are_forgotten_with_those_who_had_them() -> Non
 
 def test_tokens_that_are_refused_leave_nothing_behind_for_ever() -> None:
     endpoint = Endpoint("registry.test")
-    authorizer = Authorizer(HttpClient("test"), knowing("me", SECRET))
+    authorizer = Authorizer(Transport(), knowing("me", SECRET))
     authorizer.challenged(endpoint, Access(""), ['Bearer realm="ftp://nowhere"'], None)
     for number in range(MOST + 10):
         with pytest.raises(MisbehavedError):

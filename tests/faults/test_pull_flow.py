@@ -14,7 +14,8 @@ from headway.errors import PullIncompleteError
 from headway.oci.digest import DiffID, Digest
 from headway.records import LayerReport
 from headway.registry.address import Address
-from headway.registry.http import HttpClient
+from headway.registry.exchange import Exchange
+from headway.registry.transport import Transport
 from headway.service.progress import LayerProgress
 from headway.store.ingests import FileIngestStore
 from headway.store.layers import SqliteLayerStore
@@ -282,13 +283,13 @@ def test_a_registry_that_thinks_for_long_is_not_asked_twice(tmp_path: Path) -> N
 
 def test_a_connection_that_comes_back_behind_the_end_is_ended_too() -> None:
     with linked() as (link, _):
-        client = HttpClient(user_agent="test")
-        exchange = client.exchange(Address("http", "127.0.0.1", link.port), "GET", "/v2/")
+        transport = Transport()
+        exchange = Exchange(transport, Address("http", "127.0.0.1", link.port), "GET", "/v2/")
         exchange.send()
         while exchange.read():
             pass
-        client.transport.close()
+        transport.close()
 
         exchange.close()
 
-        assert client.transport.idle.take(exchange.address, None) is None
+        assert transport.idle.take(exchange.address, None) is None

@@ -20,7 +20,7 @@ from headway.distribution.standing import Standing
 from headway.errors import Fault, Side, UnreachableError
 from headway.registry.address import Address
 from headway.registry.dialing import Race
-from headway.registry.http import HttpClient
+from headway.registry.exchange import Exchange
 from headway.registry.names import STAND_IN_SECONDS
 from headway.registry.names import Names as Finder
 from headway.registry.translation import translated
@@ -58,32 +58,32 @@ def closed_port() -> int:
 def test_an_error_says_what_could_not_be_connected_to_until_a_look_finds_it_again() -> None:
     port = closed_port()
     place = (HERE, port)
-    client = HttpClient("test")
+    transport = Transport()
 
     with pytest.raises(UnreachableError, match="connection refused") as caught:
-        client.exchange(Address("http", HERE, port), "GET", "/").send()
+        Exchange(transport, Address("http", HERE, port), "GET", "/").send()
 
     assert caught.value.unconnected == place
-    client.transport.look(place)
-    assert client.transport.standing.outages.is_away(place)
+    transport.look(place)
+    assert transport.standing.outages.is_away(place)
     with socket.create_server(place):
-        client.transport.look(place)
-    assert not client.transport.standing.outages.is_away(place)
+        transport.look(place)
+    assert not transport.standing.outages.is_away(place)
 
 
 def test_where_a_proxy_leads_there_it_is_the_proxy_that_could_not_be_connected_to() -> None:
     port = closed_port()
-    client = HttpClient("test", Transport(proxies=lambda: ProxyRules(http=f"http://{HERE}:{port}")))
+    transport = Transport(proxies=lambda: ProxyRules(http=f"http://{HERE}:{port}"))
 
     with pytest.raises(UnreachableError, match=r"the proxy .* connection refused") as caught:
-        client.exchange(Address("http", HOST, 80), "GET", "/").send()
+        Exchange(transport, Address("http", HOST, 80), "GET", "/").send()
 
     assert caught.value.unconnected == (HERE, port)
 
 
 def test_a_connection_that_says_nothing_is_one() -> None:
     with listen() as listener:
-        exchange = HttpClient("test").exchange(Address("http", HERE, listener.getsockname()[1]), "GET", "/")
+        exchange = Exchange(Transport(), Address("http", HERE, listener.getsockname()[1]), "GET", "/")
         exchange.limit_seconds = 0.2
 
         with contextlib.closing(exchange), pytest.raises(UnreachableError, match="no answer in time") as caught:
@@ -104,8 +104,8 @@ def test_a_name_server_on_a_bad_day_is_named_or_stood_in_for(
 ) -> None:
     with Names({}, fault) as names:
         book = AddressBook({HOST: good} if good else {})
-        client = HttpClient("test", Transport(names=Finder(book, names)))
-        exchange = client.exchange(Address("http", HOST, 1), "GET", "/")
+        transport = Transport(names=Finder(book, names))
+        exchange = Exchange(transport, Address("http", HOST, 1), "GET", "/")
         exchange.connect_seconds = 0.3
         began = time.monotonic()
 
@@ -129,9 +129,7 @@ def test_a_lookup_that_hangs_is_left_behind_and_its_answer_serves_the_next(tmp_p
 
 def test_an_abort_ends_a_lookup() -> None:
     with Names({}, "silence") as names:
-        exchange = HttpClient("test", Transport(names=Finder(resolve=names))).exchange(
-            Address("http", HOST, 1), "GET", "/"
-        )
+        exchange = Exchange(Transport(names=Finder(resolve=names)), Address("http", HOST, 1), "GET", "/")
         began = time.monotonic()
         with later(0.2, exchange.abort), pytest.raises(UnreachableError):
             exchange.send()
@@ -268,17 +266,17 @@ def test_an_address_that_takes_connections_and_says_nothing_is_tried_behind_the_
         port = registry.address[1]
         silent.bind(("127.0.0.2", port))
         silent.listen()
-        client = HttpClient("test", Transport(names=Finder(book, names)))
+        transport = Transport(names=Finder(book, names))
         for status in (0, 200, 200):
-            exchange = client.exchange(Address("http", HOST, port), "GET", "/v2/")
+            exchange = Exchange(transport, Address("http", HOST, port), "GET", "/v2/")
             exchange.limit_seconds = 0.3
             with contextlib.nullcontext() if status else pytest.raises(UnreachableError):
                 exchange.send()
             exchange.close()
-            client.transport.idle.drop(exchange.address)
+            transport.idle.drop(exchange.address)
 
             assert exchange.status == status
-        client.transport.close()
+        transport.close()
 
 
 def test_without_name_servers_too_an_address_that_fell_silent_is_tried_behind_the_others() -> None:
@@ -343,33 +341,33 @@ def test_when_the_machine_changes_networks_everything_open_is_left_and_the_rest_
 
 def test_one_silent_connection_condemns_the_idle_ones_to_the_same_address() -> None:
     with Registry([IMAGE]) as registry, Link(target=registry.address) as link:
-        client, address = HttpClient("test"), Address("http", HERE, link.port)
-        exchanges = [client.exchange(address, "GET", "/v2/") for _ in range(3)]
+        transport, address = Transport(), Address("http", HERE, link.port)
+        exchanges = [Exchange(transport, address, "GET", "/v2/") for _ in range(3)]
         for exchange in exchanges:
             exchange.send()
             exchange.read_up_to(1000)
         for exchange in exchanges:
             exchange.close()
         link.faults = [AddressChange(0)]
-        silent = client.exchange(address, "GET", "/v2/")
+        silent = Exchange(transport, address, "GET", "/v2/")
         silent.limit_seconds = 0.3
         with pytest.raises(UnreachableError):
             silent.send()
         silent.close()
-        again = client.exchange(address, "GET", "/v2/")
+        again = Exchange(transport, address, "GET", "/v2/")
         again.limit_seconds = 0.3
         again.send()
 
-        assert (again.status, client.transport.idle.take(address, None)) == (200, None)
+        assert (again.status, transport.idle.take(address, None)) == (200, None)
         again.close()
-        client.transport.close()
+        transport.close()
 
 
 def test_one_that_is_ended_while_it_connects_condemns_no_idle_ones() -> None:
     with Registry([IMAGE]) as registry, Names({HOST: [HERE]}) as names:
         finder = Finder(resolve=names)
-        client, address = HttpClient("test", Transport(names=finder)), Address("http", HOST, registry.address[1])
-        first, second = client.exchange(address, "GET", "/v2/"), client.exchange(address, "GET", "/v2/")
+        transport, address = Transport(names=finder), Address("http", HOST, registry.address[1])
+        first, second = Exchange(transport, address, "GET", "/v2/"), Exchange(transport, address, "GET", "/v2/")
         first.send()
         first.read_up_to(1000)
         finder.forget(HOST)
@@ -377,10 +375,10 @@ def test_one_that_is_ended_while_it_connects_condemns_no_idle_ones() -> None:
         with later(0.3, first.close), later(0.6, second.abort), pytest.raises(UnreachableError):
             second.send()
 
-        idle = client.transport.idle.take(address, None)
+        idle = transport.idle.take(address, None)
         assert idle is not None
         idle.close()
-        client.transport.close()
+        transport.close()
 
 
 def test_where_large_packets_vanish_the_next_connections_ask_for_small_ones() -> None:
@@ -389,11 +387,11 @@ def test_where_large_packets_vanish_the_next_connections_ask_for_small_ones() ->
         Registry([IMAGE], faults=[head_first]) as registry,
         Link(target=registry.address, faults=[LargePacketsVanish()]) as link,
     ):
-        client, address = HttpClient("test"), Address("http", HERE, link.port)
+        transport, address = Transport(), Address("http", HERE, link.port)
         path = f"/v2/test/image/blobs/{IMAGE.layers[0]}"
 
         def fetch() -> bytes:
-            exchange = client.exchange(address, "GET", path)
+            exchange = Exchange(transport, address, "GET", path)
             exchange.limit_seconds = 0.5
             try:
                 exchange.send()
@@ -409,7 +407,7 @@ def test_where_large_packets_vanish_the_next_connections_ask_for_small_ones() ->
 
         assert fetch() == IMAGE.blobs[IMAGE.layers[0]]
         assert all("are large packets lost on the way?" in each for each in said)
-        client.transport.close()
+        transport.close()
 
 
 # --- TLS and clocks -----------------------------------------------------------------------------------------------
@@ -496,12 +494,12 @@ def test_a_portal_that_shows_its_own_certificate_in_mid_pull_is_waited_for(
 def test_a_name_that_led_to_a_certificate_that_is_not_trusted_is_asked_for_anew(tmp_path: Path) -> None:
     portal = make_certificate(tmp_path, names=f"DNS:{HOST}")
     with Registry([IMAGE], certificate=portal) as registry, Names({HOST: [HERE]}) as names:
-        client = HttpClient("test", Transport(names=Finder(resolve=names)))
+        transport = Transport(names=Finder(resolve=names))
         for _ in range(2):
-            exchange = client.exchange(Address("https", HOST, registry.address[1]), "GET", "/v2/")
+            exchange = Exchange(transport, Address("https", HOST, registry.address[1]), "GET", "/v2/")
             with contextlib.closing(exchange), pytest.raises(UnreachableError, match="certificate is not trusted"):
                 exchange.send()
-        client.transport.close()
+        transport.close()
 
     assert names.asked == [HOST, HOST]  # a portal's own name server may have led there, for as long as it stood there
 
@@ -513,15 +511,15 @@ def test_a_handshake_that_takes_longer_than_it_should_is_waited_for_longer_each_
     standing = Standing()
     with Registry([IMAGE], certificate=good) as registry:
         registry.hello_seconds = 0.5
-        client = HttpClient("test", Transport(standing=standing))
+        transport = Transport(standing=standing)
         address = Address("https", HERE, registry.address[1], verify=False)
         for seconds in (0.1, None):
-            exchange = client.exchange(address, "GET", "/v2/")
+            exchange = Exchange(transport, address, "GET", "/v2/")
             exchange.hello_seconds = seconds
             with contextlib.suppress(UnreachableError):
                 exchange.send()
             exchange.close()
-        client.transport.close()
+        transport.close()
 
     assert exchange.status == 200
     assert standing.patience.seconds(address.owner, "hello") == 9.0  # twice as long after the first, and then as usual

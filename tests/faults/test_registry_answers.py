@@ -25,6 +25,7 @@ from headway.errors import (
 )
 from headway.oci.digest import Digest
 from headway.registry.failures import retry_after_seconds
+from headway.wire import USER_AGENT
 from tests.fakes import images
 from tests.faults.auth import Basic, Bearer
 from tests.faults.client import BLOB, IMAGE, LAYER, MANIFEST, PATH, SECRET, SIZE, knowing, world
@@ -63,14 +64,14 @@ def test_a_pull_uses_one_connection_and_asks_for_what_it_needs() -> None:
         assert found.media_type == "application/vnd.oci.image.manifest.v1+json"
         assert (whole, rest, middle) == ((0, BLOB), (1000, BLOB[1000:]), (1000, BLOB[1000:2000]))
         assert [line.range for line in registry.requests("blob")] == ["", "bytes=1000-", "bytes=1000-1999"]
-        assert {line.user_agent for line in registry.log} == {"test"}
+        assert {line.user_agent for line in registry.log} == {USER_AGENT}
         assert registry.connections == 1
 
 
 def test_what_crosses_the_network_is_counted_with_headers() -> None:
     with world() as (_, client):
         client.resolve()
-        meter = client.http.transport.meter
+        meter = client.transport.meter
         head = meter.received_bytes
         client.manifest()
         manifest = meter.received_bytes - head

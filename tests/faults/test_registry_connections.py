@@ -26,7 +26,6 @@ from headway.registry.address import Address
 from headway.registry.blob import RegistryBlob
 from headway.registry.client import RegistryClient
 from headway.registry.dialing import Race
-from headway.registry.http import HttpClient
 from headway.registry.request import Sender
 from headway.registry.tls import tls_context
 from headway.registry.transport import Transport
@@ -623,8 +622,8 @@ def test_a_plain_registry_that_is_silent_on_a_tls_hello_costs_a_moment() -> None
 def test_a_proxy_has_its_time_to_reach_an_insecure_registry() -> None:
     refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
     with Mute(refusal, seconds=0.5) as proxy:
-        http = HttpClient("test", Transport(proxies=lambda: ProxyRules(https=f"http://{proxy.host}")))
-        client = RegistryClient(Sender(http, anonymous, hello_seconds=0.1))
+        transport = Transport(proxies=lambda: ProxyRules(https=f"http://{proxy.host}"))
+        client = RegistryClient(Sender(transport, anonymous, hello_seconds=0.1))
 
         with pytest.raises(ProxyRefusedError):
             client.check(Endpoint("registry.test", secure=False))

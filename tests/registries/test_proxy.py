@@ -17,7 +17,7 @@ from headway.composition.network import Proxies
 from headway.distribution.proxies import ProxyRules
 from headway.errors import ProxyRefusedError
 from headway.registry.address import Address
-from headway.registry.http import HttpClient
+from headway.registry.exchange import Exchange
 from headway.registry.transport import Transport
 from headway.settings import DEFAULT_CONFIG_FILE, Settings, load
 from tests.fakes import images
@@ -178,8 +178,8 @@ def test_a_proxy_that_wants_a_login_is_named(
 def test_a_proxy_that_wants_a_login_for_plain_http_is_told_from_the_registry(
     closed_proxy: Proxy, plain: DockerRegistry
 ) -> None:
-    client = HttpClient("test", Transport(proxies=lambda: ProxyRules(http=f"http://127.0.0.1:{closed_proxy.port}")))
-    exchange = client.exchange(Address("http", NAME, plain.port), "GET", "/v2/")
+    transport = Transport(proxies=lambda: ProxyRules(http=f"http://127.0.0.1:{closed_proxy.port}"))
+    exchange = Exchange(transport, Address("http", NAME, plain.port), "GET", "/v2/")
 
     with pytest.raises(ProxyRefusedError, match="wants a login"):
         exchange.send()
@@ -190,14 +190,14 @@ def test_a_proxy_that_wants_a_login_for_plain_http_is_told_from_the_registry(
 def test_another_proxy_serves_from_the_next_request_on(tmp_path: Path, proxy: Proxy, plain: DockerRegistry) -> None:
     with tinyproxy(tmp_path / "second", NAME) as second:
         now = [proxy]
-        client = HttpClient("test", Transport(proxies=lambda: ProxyRules(http=f"http://127.0.0.1:{now[0].port}")))
+        transport = Transport(proxies=lambda: ProxyRules(http=f"http://127.0.0.1:{now[0].port}"))
         for each in (proxy, second):
             now[0] = each
-            exchange = client.exchange(Address("http", NAME, plain.port), "GET", "/v2/")
+            exchange = Exchange(transport, Address("http", NAME, plain.port), "GET", "/v2/")
             exchange.send()
             exchange.read_up_to(1000)
             exchange.close()
-        client.transport.close()
+        transport.close()
 
         assert len(proxy.asked()) == len(second.asked()) == 1
 

@@ -10,8 +10,8 @@ import pytest
 from headway.distribution.endpoints import Endpoint
 from headway.errors import HeadwayError, MisbehavedError, NotFoundError
 from headway.registry.client import RegistryClient
-from headway.registry.http import HttpClient
 from headway.registry.request import Sender
+from headway.registry.transport import Transport
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon
@@ -155,16 +155,16 @@ def listed(*pages: Status, prefix: str = "") -> tuple[list[str] | HeadwayError, 
     """Return what a client makes of a list in pages, and the paths it asked for."""
     faults = [On(each, nth=number) for number, each in enumerate(pages, 1)]
     with Registry([], faults=faults) as registry:
-        http = HttpClient("test")
+        transport = Transport()
         endpoint = Endpoint(registry.host, secure=False, scheme="http", prefix=prefix)
         try:
-            return RegistryClient(Sender(http, anonymous)).tags(endpoint, "test/image"), [
+            return RegistryClient(Sender(transport, anonymous)).tags(endpoint, "test/image"), [
                 line.path for line in registry.log
             ]
         except HeadwayError as error:
             return error, [line.path for line in registry.log]
         finally:
-            http.transport.close()
+            transport.close()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from argparse import Namespace
 
 from headway.cli.failures import DONE
 from headway.cli.session import registry_settings_of, say
-from headway.composition.network import http_client, login_file
+from headway.composition.network import login_file, transport_of
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import InsecureRegistries, own_endpoint, registry_host
 from headway.errors import InvalidSettingError
@@ -26,11 +26,11 @@ def login(options: Namespace) -> int:
     username, password = _ask(options.username, from_stdin=options.password_stdin)
     endpoint = own_endpoint(host, InsecureRegistries(settings.insecure_registries))
     file = login_file(settings)
-    http = http_client(settings)
+    transport = transport_of(settings)
     try:
-        credentials = verify(http, endpoint, Credentials(username, password))
+        credentials = verify(transport, endpoint, Credentials(username, password))
     finally:
-        http.transport.close()
+        transport.close()
     file.save(host, credentials)
     if file.helper_of(host) is None:
         what = "identity token" if credentials.identity_token else "password"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from headway.composition.network import credential_source, http_client
+from headway.composition.network import credential_source, transport_of
 from headway.composition.requests import pull_request
 from headway.composition.tools import tools_over
 from headway.distribution.addresses import AddressBook
@@ -66,8 +66,8 @@ def asking(settings: Settings, hosts: HostMemory) -> Iterator[Callable[[Referenc
         hosts: Which registries have answered before.
     """
     remembered = RememberedHosts(hosts)
-    http = http_client(settings, standing=Standing(AddressBook(hosts.addresses())))
-    client = RegistryClient(Sender(http, credential_source(settings)))
+    transport = transport_of(settings, standing=Standing(AddressBook(hosts.addresses())))
+    client = RegistryClient(Sender(transport, credential_source(settings)))
     policy = RetryPolicy(ATTEMPTS, 0.0)  # who asks waits for an answer, not for the link
-    with tools_over(http.transport, remembered, policy=lambda: policy, clock=time.monotonic) as tools:
+    with tools_over(transport, remembered, policy=lambda: policy, clock=time.monotonic) as tools:
         yield lambda reference: Repository(tools, client, remembered, pull_request(settings, reference))

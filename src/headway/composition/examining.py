@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from headway.composition.network import credential_source, http_client
+from headway.composition.network import credential_source, transport_of
 from headway.composition.read_only import read_only
 from headway.distribution.diagnosis import Finding, Level, disk_finding
 from headway.distribution.standing import Standing
@@ -30,22 +30,22 @@ from headway.store.space import space
 def examining(settings: Settings) -> Iterator[tuple[Doctor, Meter]]:
     """Give what examines the way to registries, and what counts the cost of that."""
     standing = Standing()
-    http = http_client(settings, standing=standing)
+    transport = transport_of(settings, standing=standing)
     credentials = credential_source(settings)
-    client = RegistryClient(Sender(http, credentials))
+    client = RegistryClient(Sender(transport, credentials))
     try:
         yield (
             Doctor(
-                RegistryProbe(http.transport),
+                RegistryProbe(transport),
                 client,
                 check_login=client.check,
                 has_login=lambda resource: credentials(resource) is not None,
                 standing=standing,
             ),
-            http.transport.meter,
+            transport.meter,
         )
     finally:
-        http.transport.close()
+        transport.close()
 
 
 def disk(settings: Settings) -> Finding:

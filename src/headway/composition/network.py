@@ -14,23 +14,21 @@ from headway.errors import InvalidSettingError
 from headway.registry.certificates import Certificates, certificate_directories
 from headway.registry.connection import KeptRate
 from headway.registry.credentials import AuthFiles, auth_files
-from headway.registry.http import HttpClient
 from headway.registry.logins import LoginFile
 from headway.registry.names import Names, Resolve
 from headway.registry.transport import Transport
 from headway.settings import DEFAULT_CONFIG_FILE, Settings, home_directory, load
-from headway.version import VERSION
 
 
-def http_client(
+def transport_of(
     settings: Settings,
     *,
     standing: Standing | None = None,
     resolve: Resolve | None = None,
     wall: Callable[[], float] = time.time,
     rate: Callable[[], KeptRate | None] = lambda: None,
-) -> HttpClient:
-    """Return a client that trusts what this user and this machine trust, and goes through their proxies.
+) -> Transport:
+    """Return connections that trust what this user and this machine trust, and go through their proxies.
 
     Args:
         settings: Says what of that is not the environment's.
@@ -41,7 +39,7 @@ def http_client(
     """
     standing = standing or Standing()
     certificates = Certificates(certificate_directories(os.environ, home_directory(os.environ)))
-    transport = Transport(
+    return Transport(
         certificates,
         Proxies(settings),
         names=Names(standing.addresses, resolve),
@@ -49,7 +47,6 @@ def http_client(
         wall=wall,
         rate=rate,
     )
-    return HttpClient(f"headway/{VERSION}", transport)
 
 
 class Proxies:

@@ -11,7 +11,7 @@ from functools import partial
 from msgspec.structs import asdict
 
 from headway.composition.late import late_workers
-from headway.composition.network import credential_source, http_client
+from headway.composition.network import credential_source, transport_of
 from headway.composition.tools import tools_over
 from headway.distribution.addresses import AddressBook
 from headway.distribution.standing import Standing
@@ -85,10 +85,10 @@ async def pulling(
         is_alone = own_limits().rate is not None or slots.has_one
         return None if kept is None else KeptRate(kept, 1 if is_alone else limits.current.max_concurrent_downloads)
 
-    http = http_client(settings, standing=standing, resolve=resolve, wall=wall, rate=kept_rate)
-    client = registry or RegistryClient(Sender(http, credential_source(settings), clock=clock))
-    meter = http.transport.meter
-    with tools_over(http.transport, stores.hosts, policy=limits.policy, clock=clock) as asking:
+    transport = transport_of(settings, standing=standing, resolve=resolve, wall=wall, rate=kept_rate)
+    client = registry or RegistryClient(Sender(transport, credential_source(settings), clock=clock))
+    meter = transport.meter
+    with tools_over(transport, stores.hosts, policy=limits.policy, clock=clock) as asking:
         tools = TransferTools(**asdict(asking), registry=client, rate=rate, useful=meter.useful, reused=meter.reused)
         async with TrafficLedger(meter, stores.traffic, tools.lanes, wall).group() as group:
             slots = Slots(limits.current.max_concurrent_downloads, lambda: tools.streams.blobs_at_once)

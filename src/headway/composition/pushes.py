@@ -10,7 +10,7 @@ from functools import partial
 
 from msgspec.structs import asdict
 
-from headway.composition.network import credential_source, http_client
+from headway.composition.network import credential_source, transport_of
 from headway.composition.tools import tools_over
 from headway.distribution.addresses import AddressBook
 from headway.distribution.connection_lives import ConnectionLives
@@ -62,16 +62,16 @@ async def pushing(
     limits = limits or LiveLimits(settings.limits)
     hosts = stores.hosts
     standing = Standing(AddressBook(hosts.addresses()), ConnectionLives(hosts.lives(), now=wall()))
-    http = http_client(settings, standing=standing, wall=wall)
-    pusher = pusher or RegistryPusher(Sender(http, credential_source(settings), clock=clock))
+    transport = transport_of(settings, standing=standing, wall=wall)
+    pusher = pusher or RegistryPusher(Sender(transport, credential_source(settings), clock=clock))
     with (
-        tools_over(http.transport, hosts, policy=limits.policy, clock=clock) as asking,
+        tools_over(transport, hosts, policy=limits.policy, clock=clock) as asking,
         closing(GzipPacker(len(os.sched_getaffinity(0)))) as packer,
     ):
         contents = _contents(settings, stores, packer)
         tools = PushTools(**asdict(asking), pusher=pusher, wall=wall)
-        async with TrafficLedger(http.transport.meter, stores.traffic, tools.lanes, wall).group() as group:
+        async with TrafficLedger(transport.meter, stores.traffic, tools.lanes, wall).group() as group:
             slots = Slots(limits.current.max_concurrent_uploads)
             limits.attach(lambda now: slots.set_limit(now.max_concurrent_uploads))
             layers = LayerPushes(tools, stores, contents, slots=slots, group=group)
-            yield ImagePusher(tools, layers, contents, stores, http.transport.meter)
+            yield ImagePusher(tools, layers, contents, stores, transport.meter)

@@ -8,7 +8,7 @@ from functools import partial
 
 from headway.composition.archives import loader, saver
 from headway.composition.host_platform import host_platform
-from headway.composition.network import credential_source, http_client
+from headway.composition.network import credential_source, transport_of
 from headway.composition.pulls import pulling
 from headway.composition.pushes import pushing
 from headway.composition.unpacking import apply_apart
@@ -44,15 +44,15 @@ async def image_service(
     """
     root = DataRoot(settings.data_root)
     now = current or (lambda: settings)
-    http = http_client(settings)
-    sender = Sender(http, credential_source(settings))
+    transport = transport_of(settings)
+    sender = Sender(transport, credential_source(settings))
     config = ImageServiceConfig(
         stores=stores,
         place=root.tmp,
         registry_service=RegistryService(
             index=SearchClient(sender),
             files=WebClient(sender),
-            verify=partial(verify, http),
+            verify=partial(verify, transport),
             mirrors_of=lambda domain: now().mirrors_of(domain),
             insecure=lambda: InsecureRegistries(now().insecure_registries),
             host_platform=host_platform(),
@@ -70,4 +70,4 @@ async def image_service(
         async with ImageService(config) as service:
             yield service
     finally:
-        http.transport.close()
+        transport.close()

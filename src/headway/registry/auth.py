@@ -25,7 +25,7 @@ from headway.registry.answers import MAX_REDIRECTS, decode_json, media_type_of, 
 from headway.registry.credentials import CredentialSource
 from headway.registry.exchange import Exchange
 from headway.registry.failures import failure
-from headway.registry.http import HttpClient
+from headway.registry.transport import Transport
 
 MIN_TOKEN_SECONDS = 60
 MAX_TOKEN_SECONDS = 10 * 365 * 86_400
@@ -43,7 +43,7 @@ class Authorizer:
     """Knows how each registry wants to be asked.
 
     Args:
-        client: Carries the requests to token servers.
+        transport: Carries the requests to token servers.
         credentials: Who we are, by host and repository.
         clock: Monotonic time, in seconds.
         offline: Ask token servers for an identity token too, as a login does.
@@ -54,14 +54,14 @@ class Authorizer:
 
     def __init__(
         self,
-        client: HttpClient,
+        transport: Transport,
         credentials: CredentialSource,
         clock: Callable[[], float] = time.monotonic,
         *,
         offline: bool = False,
     ) -> None:
         self.identity_token = ""
-        self._client = client
+        self._transport = transport
         self._credentials = credentials
         self._clock = clock
         self._offline = offline
@@ -191,7 +191,8 @@ class Authorizer:
         origin = address
         for _ in range(MAX_REDIRECTS + 1):
             is_for_it = address == origin or (address.host == origin.host and address.scheme == "https")
-            exchange = begin(self._client.exchange(address, method, target, headers if is_for_it else {}, form=form))
+            sent = headers if is_for_it else {}
+            exchange = begin(Exchange(self._transport, address, method, target, sent, form=form))
             exchange.send()
             following = redirected_to(exchange, target) if method == "GET" else None
             if following is None:

@@ -25,6 +25,7 @@ from headway.registry.response import Response, SlowHeadError
 from headway.registry.sending import LOOK_SECONDS, Body, Transmission
 from headway.registry.translation import translated
 from headway.registry.transport import Transport, server_date
+from headway.wire import USER_AGENT
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,17 @@ _NOTHING_BEHIND = "nothing came behind the headers: are large packets lost on th
 class Exchange:
     """One request and its response.
 
-    Made by `HttpClient.exchange`. `send` blocks until the headers are here, `read` until some of the body is; `close`
-    gives the connection back where the body was read to its end, and ends it otherwise.
+    Nothing is sent before `send`, which blocks until the headers are here, as `read` does until some of the body is;
+    `close` gives the connection back where the body was read to its end, and ends it otherwise.
+
+    Args:
+        transport: How this process reaches registries.
+        address: Whom to ask.
+        method: HTTP method.
+        target: Path and query.
+        headers: Beside those that every request has.
+        form: A few bytes that go with it.
+        body: What it carries up, any length of it; no `form` then.
 
     Attributes:
         address: Who is asked.
@@ -64,13 +74,20 @@ class Exchange:
         address: Address,
         method: str,
         target: str,
-        headers: Mapping[str, str],
-        form: bytes | None,
-        body: Body | None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        form: bytes | None = None,
+        body: Body | None = None,
     ) -> None:
         self._transport = transport
         self.address = address
-        self._method, self._target, self._headers = method, target, dict(headers)
+        self._method, self._target = method, target
+        self._headers = {
+            "Host": str(address),
+            "User-Agent": USER_AGENT,
+            "Accept-Encoding": "identity",
+            **(headers or {}),
+        }
         self._form, self._body = form, body
         self.stage = _STAGES.get(method, "answer")
         self._connection: Connection | None = None

@@ -29,11 +29,11 @@ from headway.registry.credentials import (
     names_of,
     read_auth_file,
 )
-from headway.registry.http import HttpClient
 from headway.registry.request import Sender
+from headway.registry.transport import Transport
 
 
-def verify(http: HttpClient, endpoint: Endpoint, login: Credentials) -> Credentials:
+def verify(transport: Transport, endpoint: Endpoint, login: Credentials) -> Credentials:
     """Show a login to a registry; return what to save: the same, or the identity token given for it.
 
     Raises:
@@ -41,7 +41,7 @@ def verify(http: HttpClient, endpoint: Endpoint, login: Credentials) -> Credenti
         RegistryError: It cannot be asked.
     """
     known = login if login != Credentials() else None
-    sender = Sender(http, lambda _: None, offline=True)
+    sender = Sender(transport, lambda _: None, offline=True)
     RegistryClient(sender).check(msgspec.structs.replace(endpoint, login=known))
     if token := sender.authorizer.identity_token:
         return Credentials(login.username, "", token)

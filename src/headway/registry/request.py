@@ -22,7 +22,6 @@ from headway.registry.auth import Authorizer
 from headway.registry.credentials import CredentialSource
 from headway.registry.exchange import Exchange
 from headway.registry.failures import failure
-from headway.registry.http import HttpClient
 from headway.registry.plain_http import (
     Schemes,
     has_become_plain,
@@ -34,6 +33,7 @@ from headway.registry.plain_http import (
 )
 from headway.registry.record import Record
 from headway.registry.sending import Body
+from headway.registry.transport import Transport
 
 FALLBACK_HELLO_SECONDS = 3.0
 MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
@@ -44,7 +44,7 @@ class Sender:
     """What the requests of one client share; safe to use from any thread.
 
     Args:
-        http: Connections.
+        transport: How this process reaches registries.
         credentials: Who we are, by host and repository.
         hello_seconds: How long TLS at an insecure registry may be silent before plain HTTP is tried; twice as long each
             time that this has turned out too short.
@@ -52,7 +52,7 @@ class Sender:
         clock: Monotonic time, in seconds, by which registries are left alone.
 
     Attributes:
-        http: See above.
+        transport: See above.
         hello_seconds: See above.
         record: What registries have shown, kept in step by all requests.
         authorizer: Who answers the registries' challenges.
@@ -61,17 +61,17 @@ class Sender:
 
     def __init__(
         self,
-        http: HttpClient,
+        transport: Transport,
         credentials: CredentialSource,
         *,
         hello_seconds: float = FALLBACK_HELLO_SECONDS,
         offline: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.http = http
+        self.transport = transport
         self.hello_seconds = hello_seconds
-        self.record = Record(http.transport.standing, clock)
-        self.authorizer = Authorizer(http, credentials, offline=offline)
+        self.record = Record(transport.standing, clock)
+        self.authorizer = Authorizer(transport, credentials, offline=offline)
         self.schemes = Schemes()
 
 
@@ -206,8 +206,8 @@ class Request:
         origin, target = address, self._target
         for _ in range(MAX_REDIRECTS + 1):
             sent = {name: value for name, value in headers.items() if name != "Authorization" or address == origin}
-            exchange = self._begin(self._sender.http.exchange(address, self._method, target, sent, body=self._body))
-            exchange.send()
+            exchange = Exchange(self._sender.transport, address, self._method, target, sent, body=self._body)
+            self._begin(exchange).send()
             if address == origin and (address.scheme == "https" or is_of_registry(exchange)):
                 # Where TLS only failed once, what else may answer there is no reason to leave it for good.
                 self._sender.schemes.worked(self._endpoint, address.scheme)
