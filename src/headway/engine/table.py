@@ -7,10 +7,7 @@ from collections.abc import Callable, Sequence
 from headway.engine.host import Host
 from headway.engine.routes import elsewhere
 from headway.engine.routes.archive import ArchiveRoutes
-from headway.engine.routes.auth import AuthRoutes
-from headway.engine.routes.commits import CommitRoutes
 from headway.engine.routes.containers import ContainerRoutes
-from headway.engine.routes.events import EventRoutes
 from headway.engine.routes.headway import HeadwayRoutes
 from headway.engine.routes.headway_pulls import HeadwayPullRoutes
 from headway.engine.routes.headway_questions import HeadwayQuestionRoutes
@@ -64,14 +61,11 @@ def all_routes(
         *HeadwayPullRoutes(service, pulls, host.platform).routes(),
         *HeadwayQuestionRoutes(service, stores, settings()).routes(),
         *SystemRoutes(service, containers, stores.events, host, settings, labels).routes(),
-        *EventRoutes(stores.events).routes(),
         *ImageRoutes(service).routes(),
         *SavedRoutes(service).routes(),
         *from_registry.routes(),
         *PushRoutes(service, host.platform).routes(),
         *ImportRoutes(service, host.platform, from_registry.create).routes(),
-        *CommitRoutes(service).routes(),
-        *AuthRoutes(service).routes(),
         *ContainerRoutes(service, containers, listing, files, ContainerPruner(stores), host.platform).routes(),
         *ArchiveRoutes(containers, files).routes(),
         *UsageRoutes(service, listing).routes(),

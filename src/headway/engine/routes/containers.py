@@ -1,4 +1,4 @@
-"""Containers, as far as an image service has them (moby-behaviour 6.18, 6.19)."""
+"""Containers, as far as an image service has them, and images of them (moby-behaviour 6.17 to 6.19)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from headway.engine.shapes.containers import inspected, listed
 from headway.errors import ConflictError, HeadwayError, UnsupportedError
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.run_config import checked, merge, require_runnable, spelled
+from headway.service.commit import CommitRequest
 from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
 from headway.service.container_prune import ContainerPruner
@@ -67,6 +68,7 @@ class ContainerRoutes:
             Route("DELETE", "/containers/{id}", self._remove),
             Route("GET", "/containers/{id}/changes", self._changes),
             Route("GET", "/containers/{id}/export", self._export),
+            Route("POST", "/commit", self._commit),
         ]
 
     async def _list(self, call: Call) -> web.StreamResponse:
@@ -168,6 +170,20 @@ class ContainerRoutes:
 
     async def _export(self, call: Call) -> web.StreamResponse:
         return await sent(call, self._files.export(call.places["id"]), "application/octet-stream")
+
+    async def _commit(self, call: Call) -> web.StreamResponse:
+        # ``pause`` asks for what is so: nothing runs in a container here.
+        request = CommitRequest(
+            container=call.text("container"),
+            repository=call.text("repo"),
+            tag=call.text("tag"),
+            author=call.text("author"),
+            comment=call.text("comment"),
+            config=await call.document_if_any(dict[str, Any]) or None,  # docker-py sends {} for none
+            changes=call.texts("changes"),
+        )
+        image_id = await asyncio.to_thread(self._service.commit_image, request)
+        return document({"Id": str(image_id)}, 201)
 
     async def _prune(self, call: Call) -> web.StreamResponse:
         await call.take_form()

@@ -1,4 +1,4 @@
-"""``GET /events``: what happened, and what happens (moby-behaviour 8.1)."""
+"""Streams of events: what happened, and what happens (moby-behaviour 8.1)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import msgspec
 from aiohttp import web
 
 from headway.engine.call import Call
-from headway.engine.routing import Route
 from headway.engine.server import stream_headers
 from headway.engine.shapes.events import event_message
 from headway.service.event_query import EventQuery
@@ -16,25 +15,8 @@ from headway.service.events import Events
 from headway.service.listening import Heard, listen
 
 
-class EventRoutes:
-    """Streams events to whoever listens.
-
-    Args:
-        events: Where they are told.
-    """
-
-    def __init__(self, events: Events) -> None:
-        self._events = events
-
-    def routes(self) -> list[Route]:
-        """Return the lines of the table."""
-        return [Route("GET", "/events", self._stream)]
-
-    async def _stream(self, call: Call) -> web.StreamResponse:
-        return await heard(call, self._events, "application/json", _messages)
-
-
-def _messages(told: Heard) -> Iterator[bytes]:
+def messages(told: Heard) -> Iterator[bytes]:
+    """Tell of events as Docker does, one a line."""
     for event in told.events:
         yield msgspec.json.encode(event_message(event)) + b"\n"
 

@@ -1,26 +1,29 @@
 """``POST /images/create`` from a registry, and what else asks one (moby-behaviour 3, 6.15).
 
-Rule: a client that leaves pauses its pull; every byte that arrived is kept, and goes on with whoever else waits for it.
+Rule 1: a client that leaves pauses its pull; every byte that arrived is kept, and who else waits for it goes on.
+Rule 2: a login that is tried is kept nowhere, logged nowhere and repeated in no message; it is the client who saves it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from aiohttp import web
 
 from headway.distribution.credentials import Credentials
+from headway.distribution.endpoints import registry_host
 from headway.engine.answers import document
 from headway.engine.call import Call
-from headway.engine.failures import ForbiddenError
-from headway.engine.logins import login_of
+from headway.engine.failures import AnsweredError, ForbiddenError
+from headway.engine.logins import AuthConfig, login_of
 from headway.engine.messages import Emit
 from headway.engine.pull_failures import is_missing_platform, told, told_of_manifest
 from headway.engine.pull_messages import PullMessages, platform_warning, status_line
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
-from headway.errors import HeadwayError, InvalidDigestError, InvalidReferenceError, RequestError
+from headway.errors import HeadwayError, InvalidDigestError, InvalidReferenceError, RefusedError, RequestError
 from headway.interfaces.pulls import Wish
 from headway.oci.digest import Digest
 from headway.oci.image_config import ImageConfig
@@ -50,7 +53,10 @@ class PullRoutes:
 
     def routes(self) -> list[Route]:
         """Return the lines of the table."""
-        return [Route("GET", "/distribution/{name}/json", self._distribution)]
+        return [
+            Route("GET", "/distribution/{name}/json", self._distribution),
+            Route("POST", "/auth", self._auth),
+        ]
 
     async def create(self, call: Call) -> web.StreamResponse:
         """Answer ``POST /images/create`` with ``fromImage``."""
@@ -112,6 +118,15 @@ class PullRoutes:
         shape = {"mediaType": raw.media_type or descriptor.media_type, "digest": str(raw.digest), "size": len(raw.data)}
         found = await asyncio.to_thread(parse_manifest, raw.data, raw.media_type)
         return document({"Descriptor": shape, "Platforms": await _platforms(found, repository)})
+
+    async def _auth(self, call: Call) -> web.StreamResponse:
+        config = AuthConfig.of(await call.document_if_any(dict[str, Any]))
+        host = registry_host(config.serveraddress)
+        try:
+            accepted = await self._service.authenticate(host, config.credentials())
+        except RefusedError as error:
+            raise AnsweredError(401, f'Get "https://{error.endpoint}/v2/": {error.reason}') from error
+        return document({"IdentityToken": accepted.identity_token, "Status": "Login Succeeded"})
 
 
 async def _platforms(found: Manifest | Index, repository: Repository) -> list[dict[str, object]] | None:

@@ -1,4 +1,4 @@
-"""Who answers here: ``/_ping``, ``/version``, ``/info`` (moby-behaviour 6.1 and 6.16).
+"""Who answers here, and what happens: ``/_ping``, ``/version``, ``/info``, ``/events`` (moby-behaviour 6.1, 6.16, 8.1).
 
 Rule: what Headway has none of is shown as Docker shows it where there is none, so that every client finds its keys.
 """
@@ -18,6 +18,7 @@ from headway.engine.answers import document
 from headway.engine.api_version import NEWEST, OLDEST
 from headway.engine.call import Call
 from headway.engine.host import Host, open_descriptors
+from headway.engine.routes.events import heard, messages
 from headway.engine.routing import Route
 from headway.oci.reference import DOCKER_HUB
 from headway.service.containers import Containers
@@ -37,7 +38,7 @@ class SystemRoutes:
     Args:
         service: Knows images and layers.
         containers: Knows containers, none of which ever runs.
-        events: Knows who listens.
+        events: Where they are told, and who listens is known.
         host: The machine.
         settings: Returns those in force.
         labels: Returns ``key=value`` that an administrator has given the daemon.
@@ -67,6 +68,7 @@ class SystemRoutes:
             Route("HEAD", "/_ping", self._ping),
             Route("GET", "/version", self._version),
             Route("GET", "/info", self._info),
+            Route("GET", "/events", self._stream),
         ]
 
     async def _ping(self, call: Call) -> web.StreamResponse:
@@ -93,6 +95,9 @@ class SystemRoutes:
                 "BuildTime": "",
             }
         )
+
+    async def _stream(self, call: Call) -> web.StreamResponse:
+        return await heard(call, self._events, "application/json", messages)
 
     async def _info(self, call: Call) -> web.StreamResponse:
         return document(await asyncio.to_thread(self._shown))
