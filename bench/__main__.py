@@ -1,18 +1,14 @@
 """`make bench`: build the images, run the programs in turn, write the report."""
 
 import argparse
-import datetime
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from bench import corpus, machine, pictures, prerequisites, report, setting
+from bench import corpus, machine, prerequisites, report, setting
 from bench.endings import ended
 from bench.more_peers import Containerd, Podman, Skopeo
 from bench.peers import Dockerd, Headway, Program
-from bench.samples import Comparison
 
 ROUNDS = 5
 HEADWAY, DOCKERD = Headway(), Dockerd()
@@ -70,7 +66,7 @@ def main() -> int:
 
 
 def _run(plan: Plan) -> None:
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    today = report.today()
     programs = {program.name for program in plan.programs}
     with setting.ready(plan.images, programs & set(prerequisites.BUILDERS)) as (bench, images):
         versions = {program.name: program.version() for program in plan.programs}
@@ -87,16 +83,7 @@ def _run(plan: Plan) -> None:
     remarks = [program.remark for program in plan.programs]
     name, title = f"{plan.name}-{today}", f"Headway beside its peers, {today}"
     caption = report.Caption(title, plan.command, facts, versions, remarks, f"{name}.svg")
-    _write(setting.RESULTS / name, caption, comparisons)
-
-
-def _write(path: Path, caption: report.Caption, comparisons: Sequence[Comparison]) -> None:
-    path.with_suffix(".md").write_text(report.markdown(caption, comparisons))
-    path.with_suffix(".json").write_text(json.dumps(report.document(caption, comparisons), indent=1) + "\n")
-    pictures.draw(comparisons, path.with_suffix(".svg"))
-    print(report.figures_table(comparisons), "", report.ratios_table(comparisons), "", sep="\n")
-    print(*report.sentences(comparisons), sep="\n")
-    print(f"written: bench/results/{path.name}.md, .json and .svg", file=sys.stderr)
+    report.keep(setting.RESULTS, name, caption, comparisons)
 
 
 if __name__ == "__main__":

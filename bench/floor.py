@@ -1,6 +1,5 @@
 """`make bench-floor`: how far a pull is from what this machine cannot do without."""
 
-import datetime
 import json
 import statistics
 import sys
@@ -27,7 +26,7 @@ def _run() -> None:
     with setting.ready(IMAGES) as (bench, images):
         facts = machine.facts() | {"measured with": Headway().version(), "load average before": machine.load()}
         measured = {f"{image.name} {image.compression}": _rounds(bench, image) for image in images}
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    today = report.today()
     path = setting.RESULTS / f"floor-{today}"
     facts |= {"load average after": machine.load()}
     facts |= {f"image {image.name} {image.compression}": image.described() for image in images}

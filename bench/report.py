@@ -3,9 +3,14 @@
 Rule: a figure never stands without its spread, and a ratio never without the ratio of two equal runs.
 """
 
+import datetime
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from bench import pictures
 from bench.samples import COSTS, METRICS, OURS, Comparison, Spread
 
 SCHEMA = 1
@@ -35,6 +40,21 @@ class Caption:
     versions: Mapping[str, str]
     remarks: Sequence[str]
     picture: str
+
+
+def today() -> str:
+    """Return the date that a report bears, in UTC."""
+    return datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+
+
+def keep(folder: Path, name: str, caption: Caption, comparisons: Sequence[Comparison]) -> None:
+    """Write a report, its data and its picture beside each other, and print what there is to quote."""
+    path = folder / name
+    path.with_suffix(".md").write_text(markdown(caption, comparisons))
+    path.with_suffix(".json").write_text(json.dumps(document(caption, comparisons), indent=1) + "\n")
+    pictures.draw(comparisons, path.with_suffix(".svg"))
+    print(figures_table(comparisons), "", ratios_table(comparisons), "", *sentences(comparisons), sep="\n")
+    print(f"written: bench/results/{name}.md, .json and .svg", file=sys.stderr)
 
 
 def figures_table(comparisons: Sequence[Comparison]) -> str:

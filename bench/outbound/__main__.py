@@ -1,14 +1,12 @@
 """`make bench-outbound`: images on their way in and out, and pulls with nothing to do, beside dockerd and umoci."""
 
 import argparse
-import datetime
-import json
 import re
 import sys
 import tempfile
 from pathlib import Path
 
-from bench import corpus, machine, pictures, prerequisites, report, setting
+from bench import corpus, machine, prerequisites, report, setting
 from bench.endings import ended
 from bench.outbound.rounds import Material, compare, made
 from bench.outbound.tasks import TASKS, Task
@@ -36,7 +34,7 @@ def main() -> int:
 
 
 def _run(tasks: list[Task], recipes: tuple[corpus.Recipe, ...], words: list[str], *, rounds: int, twins: int) -> None:
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    today = report.today()
     programs = {side.program.name: side.program for task in tasks for side in task.sides}
     needed = programs.keys() & prerequisites.BUILDERS.keys()
     with (
@@ -52,11 +50,10 @@ def _run(tasks: list[Task], recipes: tuple[corpus.Recipe, ...], words: list[str]
     remarks = list(dict.fromkeys(side.program.remark for task in tasks for side in task.sides))
     # A part does not take the place of a whole day's report.
     part = re.sub(r"\W+", "-", " ".join(words).lower()).strip("-")
-    path = setting.RESULTS / "-".join(filter(None, ["outbound", part, today]))
-    picture = f"{path.name}.svg"
+    name = "-".join(filter(None, ["outbound", part, today]))
     command = " ".join(["make bench-outbound", *words])
-    caption = report.Caption(f"Ways in and out, {today}", command, facts, versions, remarks, picture)
-    _write(path, caption, [each for group in found for each in group])
+    caption = report.Caption(f"Ways in and out, {today}", command, facts, versions, remarks, f"{name}.svg")
+    report.keep(setting.RESULTS, name, caption, [each for group in found for each in group])
 
 
 def _compared(bench: Bench, tasks: list[Task], material: Material, rounds: int, twins: int) -> list[Comparison]:
@@ -67,14 +64,6 @@ def _folder(place: str, image: corpus.Image) -> Path:
     folder = Path(place, image.name)
     folder.mkdir()
     return folder
-
-
-def _write(path: Path, caption: report.Caption, comparisons: list[Comparison]) -> None:
-    path.with_suffix(".md").write_text(report.markdown(caption, comparisons))
-    path.with_suffix(".json").write_text(json.dumps(report.document(caption, comparisons), indent=1) + "\n")
-    pictures.draw(comparisons, path.with_suffix(".svg"))
-    print(report.ratios_table(comparisons), "", *report.sentences(comparisons), sep="\n")
-    print(f"written: bench/results/{path.name}.md and .json", file=sys.stderr)
 
 
 if __name__ == "__main__":
