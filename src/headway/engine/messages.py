@@ -23,11 +23,10 @@ class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
     total: int = 0
 
 
-class ErrorDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+class ErrorDetail(msgspec.Struct, frozen=True):
     """A failure in the middle of a stream."""
 
     message: str
-    code: int = 0
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -83,9 +82,9 @@ def waiting(cause: str, seconds: float) -> Message:
     return said(f"waiting for the link: {cause}; next try in {math.ceil(seconds)} s")
 
 
-def failed(message: str, code: int = 0) -> Message:
+def failed(message: str) -> Message:
     """Return the last line of a stream that failed."""
-    return Message(error_detail=ErrorDetail(message, code), error=message)
+    return Message(error_detail=ErrorDetail(message), error=message)
 
 
 def drawn_bar(current: int, total: int) -> str:
