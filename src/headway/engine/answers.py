@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-import msgspec
 from aiohttp import web
 
-from headway.engine.failures import error_body
+from headway import wire
+from headway.engine.failures import AnsweredError
 from headway.errors import HeadwayError
 
 
 def document(value: object, status: int = 200) -> web.Response:
     """Return `value` as a JSON answer, with the newline at its end that Docker's have."""
-    return web.Response(body=msgspec.json.encode(value) + b"\n", status=status, content_type="application/json")
+    return web.Response(body=wire.encode(value) + b"\n", status=status, content_type="application/json")
 
 
 def refusal(
     status: int, message: str, *, headers: Mapping[str, str], error: HeadwayError | None = None
 ) -> web.Response:
-    """Return the answer that tells of a failure; see `error_body`."""
-    body = error_body(message, error)
-    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
-
-
-def nothing(status: int) -> web.Response:
-    """Return an answer without a body."""
-    return web.Response(status=status)
+    """Return what Docker's clients read a failure from; with `error`, Headway's own command reads that."""
+    told: dict[str, object] = {"message": message}
+    if error is not None:
+        cause = error.__cause__ if isinstance(error, AnsweredError) else error
+        told["error"] = cause if isinstance(cause, HeadwayError) else error
+    answer = document(told, status)
+    answer.headers.update(headers)
+    return answer
 
 
 @contextmanager

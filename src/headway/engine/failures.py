@@ -96,12 +96,3 @@ def _message(error: BaseException) -> str:
     """Return an error's words; those of what is missing begin as in Docker, for clients look for them."""
     words = wire.as_text(str(error))
     return f"N{words[1:]}" if words.startswith(_CAPITAL) else words
-
-
-def error_body(message: str, error: HeadwayError | None = None) -> bytes:
-    """Return the JSON that Docker's clients read a failure from; with `error`, Headway's own command reads that."""
-    if error is None:
-        return msgspec.json.encode({"message": message}) + b"\n"
-    cause = error.__cause__ if isinstance(error, AnsweredError) else error
-    told = cause if isinstance(cause, HeadwayError) else error
-    return wire.encode({"message": message, "error": told}) + b"\n"

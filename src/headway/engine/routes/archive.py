@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl
 import msgspec
 from aiohttp import web
 
-from headway.engine.answers import nothing
 from headway.engine.body import BodySource, with_body
 from headway.engine.call import Call
 from headway.engine.download import sent
@@ -60,7 +59,7 @@ class ArchiveRoutes:
             self._files.extract(word, path, source, keep_kinds=keep, owner=owner)
 
         await with_body(call.request, extract)
-        return nothing(200)
+        return web.Response(status=200)
 
     def _owner(self, word: str) -> tuple[int, int] | None:
         return owner(msgspec.json.decode(self._containers.get(word).config, type=_User).user)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from headway import wire
 from headway.container_records import ContainerRecord
-from headway.engine.answers import document, leaving, nothing
+from headway.engine.answers import document, leaving
 from headway.engine.call import Call
 from headway.engine.download import sent
 from headway.engine.failures import AnsweredError
@@ -155,13 +155,13 @@ class ContainerRoutes:
             await asyncio.to_thread(self._containers.rename, call.places["id"], call.text("name"))
         except ConflictError as error:
             raise ConflictError(f"Error when allocating new name: {error}") from error
-        return nothing(204)
+        return web.Response(status=204)
 
     async def _remove(self, call: Call) -> web.StreamResponse:
         if call.flag("link"):
             raise AnsweredError(500, "Conflict, cannot remove the default link name of the container")
         await asyncio.to_thread(self._containers.remove, call.places["id"])
-        return nothing(204)
+        return web.Response(status=204)
 
     async def _changes(self, call: Call) -> web.StreamResponse:
         layer = await asyncio.to_thread(self._containers.layer, call.places["id"])

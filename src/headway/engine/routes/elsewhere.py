@@ -16,7 +16,7 @@ import logging
 
 from aiohttp import web
 
-from headway.engine.answers import document, nothing
+from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.failures import NoSwarmError, NotRunError
 from headway.engine.queries import InvalidQueryError
@@ -154,7 +154,7 @@ class _OfContainer:
     async def stop(self, call: Call) -> web.StreamResponse:
         """Say that it has stopped already, as it has: scripts that clean up stop a container before they remove it."""
         await asyncio.to_thread(self._containers.get, call.places["id"])
-        return nothing(304)
+        return web.Response(status=304)
 
     async def wait(self, call: Call) -> web.StreamResponse:
         """Keep who waits for an end that is still to come, until the container is gone, or the client; see rule 3."""
@@ -202,7 +202,7 @@ def _missing(what: str) -> Handler:
 async def _remove_volume(call: Call) -> web.StreamResponse:
     """Say that it is gone to who only wants it to be (`docker volume rm -f`), and that there is none to others."""
     if call.flag("force"):
-        return nothing(204)
+        return web.Response(status=204)
     raise NotFoundError("volume", call.places["name"])
 
 

@@ -16,6 +16,7 @@ from headway import wire
 from headway.composition.containers import mounts
 from headway.composition.measuring import measuring
 from headway.composition.writing import imagining
+from headway.engine.answers import document
 from headway.engine.call import MAX_DOCUMENT_BYTES, Call
 from headway.engine.routes.events import heard
 from headway.engine.routing import Handler, Route
@@ -130,14 +131,9 @@ def answering(answer: Answer) -> Handler:
     """Return the handler that sends what `answer` returns."""
 
     async def handle(call: Call) -> web.StreamResponse:
-        return answered(await answer(call))
+        return document(await answer(call))
 
     return handle
-
-
-def answered(value: object, status: int = 200) -> web.Response:
-    """Return a value as an answer in one piece."""
-    return web.Response(body=wire.encode(value) + b"\n", status=status, content_type="application/json")
 
 
 async def telling(

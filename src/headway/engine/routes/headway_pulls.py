@@ -11,9 +11,10 @@ from aiohttp import web
 from headway.distribution.credentials import Credentials
 from headway.distribution.recent import Recent
 from headway.distribution.transfer_limits import DEFAULT_ATTEMPTS, TransferLimits
+from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.logins import login_of
-from headway.engine.routes.headway import answered, answering, asked, telling
+from headway.engine.routes.headway import answering, asked, telling
 from headway.engine.routing import Route
 from headway.errors import HeadwayError, PullIncompleteError
 from headway.interfaces.pulls import Wish
@@ -110,7 +111,7 @@ class HeadwayPullRoutes:
         if wish.digest != self._found.pop(_question(wish, login), None):
             wish = msgspec.structs.replace(wish, digest=None)  # nobody says for a registry what it has
         if wish.detached:
-            return answered(await self._pulls.start(wish, login), 201)
+            return document(await self._pulls.start(wish, login), 201)
         return await telling(call, lambda report: self._pulls.pull(wish, report, login), _replaced)
 
     async def _watch(self, call: Call) -> web.StreamResponse:

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from headway.engine import queries
-from headway.engine.answers import document, leaving, nothing
+from headway.engine.answers import document, leaving
 from headway.engine.api_version import ApiVersion
 from headway.engine.call import Call
 from headway.engine.logins import login_of
@@ -73,7 +73,7 @@ class ImageRoutes:
     async def _tag(self, call: Call) -> web.StreamResponse:
         await call.take_form()
         await asyncio.to_thread(self._service.tag_image, call.places["name"], call.text("repo"), call.text("tag"))
-        return nothing(201)
+        return web.Response(status=201)
 
     async def _delete(self, call: Call) -> web.StreamResponse:
         name = call.places["name"]
