@@ -170,21 +170,21 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoundRepository(msgspec.Struct, frozen=True, kw_only=True):
-    """What a registry's index found.
+    """What a registry's index found, in the order and by the names of Docker's answer to a search.
 
     Attributes:
-        name: As the index spells it.
-        description: One line.
         star_count: How many like it.
         is_official: Whether Docker itself looks after it.
+        name: As the index spells it.
         is_automated: Whether Docker Hub builds it.
+        description: One line.
     """
 
-    name: str
-    description: str = ""
     star_count: int = 0
     is_official: bool = False
+    name: str
     is_automated: bool = False
+    description: str = ""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.parse
 
 import msgspec
+from msgspec.structs import asdict
 
 from headway.distribution.endpoints import Endpoint
 from headway.errors import MisbehavedError
@@ -53,13 +54,4 @@ class SearchClient:
                 found = decode_json(data, _Answer).results or []
             except ValueError:
                 raise MisbehavedError(endpoint.host, "answers a search with something else") from None
-        return [
-            FoundRepository(
-                name=each.name,
-                description=each.description or "",
-                star_count=each.star_count,
-                is_official=each.is_official,
-                is_automated=each.is_automated,
-            )
-            for each in found
-        ]
+        return [FoundRepository(**{**asdict(each), "description": each.description or ""}) for each in found]

@@ -106,15 +106,4 @@ class ImageRoutes:
         found = await self._service.search_registry_for_images(
             call.text("term"), limit=call.number("limit"), filters=call.filters(), login=login_of(call)
         )
-        return document(
-            [
-                {
-                    "star_count": each.star_count,
-                    "is_official": each.is_official,
-                    "name": each.name,
-                    "is_automated": each.is_automated,
-                    "description": each.description,
-                }
-                for each in found
-            ]
-        )
+        return document(found)
