@@ -19,8 +19,14 @@ from headway.engine.call import Call
 from headway.engine.failures import AnsweredError, ForbiddenError
 from headway.engine.logins import AuthConfig, login_of
 from headway.engine.messages import Emit
-from headway.engine.pull_failures import is_missing_platform, told, told_of_manifest
-from headway.engine.pull_messages import PullMessages, platform_warning, status_line
+from headway.engine.pull_messages import (
+    PullMessages,
+    is_missing_platform,
+    platform_warning,
+    status_line,
+    told,
+    told_of_manifest,
+)
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
 from headway.errors import HeadwayError, InvalidDigestError, InvalidReferenceError, RefusedError, RequestError
