@@ -15,7 +15,7 @@ from headway.cli.table import fields, json_text, render
 from headway.cli.units import ago, size
 from headway.client.pulls import DaemonPulls
 from headway.composition.network import credential_source
-from headway.composition.pull_records import pull_records
+from headway.composition.reading import pull_records
 from headway.distribution.pull_states import PullState, after_restart
 from headway.errors import InvalidSettingError, NoDaemonError
 from headway.interfaces.pulls import PullRecord

@@ -25,6 +25,7 @@ from headway.store.layers import SqliteLayerStore
 from headway.store.references import SqliteReferenceStore
 
 if TYPE_CHECKING:
+    from headway.interfaces.pulls import PullStore
     from headway.interfaces.traffic import TrafficRow
 
 
@@ -49,6 +50,19 @@ def traffic_of(settings: Settings, since: str, until: str) -> Sequence[TrafficRo
         from headway.store.traffic import SqliteTraffic  # noqa: PLC0415  # one command's own
 
         return SqliteTraffic(database).days(since, until)
+
+
+@contextmanager
+def pull_records(settings: Settings) -> Iterator[PullStore]:
+    """Open the records of pulls for questions.
+
+    Raises:
+        StoreError: They cannot be read.
+    """
+    with read_only(settings) as (_, database):
+        from headway.store.pulls import SqlitePullStore  # noqa: PLC0415  # as above
+
+        yield SqlitePullStore(database)
 
 
 def records_of(root: DataRoot, database: Database) -> Records:
