@@ -106,7 +106,7 @@ COMMANDS = {
     "save": Command(_save, "headway.cli.save", "write images into an archive"),
     "load": Command(_load, "headway.cli.load", "bring in the images of an archive"),
     "import": Command(_import, "headway.cli.importing", "make an image of a root file system", function="import_"),
-    "export": Command(_export, "headway.cli.export", "write a container's files into an archive"),
-    "commit": Command(_commit, "headway.cli.commit", "make an image of a container"),
+    "export": Command(_export, "headway.cli.containers", "write a container's files into an archive"),
+    "commit": Command(_commit, "headway.cli.containers", "make an image of a container"),
     "adopt": Command(_adopt, "headway.cli.adopt", "take over Docker's images", is_server=True),
 }

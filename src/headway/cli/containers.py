@@ -1,10 +1,12 @@
-"""`headway commit`: an image of what a container has changed."""
+"""`headway commit` and `export`: what is made of containers."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from contextlib import closing
 
 from headway.cli.failures import DONE
+from headway.cli.output import require_output, write_out
 from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
 from headway.composition.host_platform import host_platform
@@ -12,6 +14,7 @@ from headway.composition.unpacking import apply_apart
 from headway.composition.writing import writing
 from headway.layers.file_access import RootfsAccess
 from headway.service.commit import CommitRequest, Committer
+from headway.service.container_files import ContainerFiles
 
 
 def commit(options: Namespace) -> int:
@@ -29,4 +32,20 @@ def commit(options: Namespace) -> int:
         return DONE
     with writing(settings, say) as stores:
         print(Committer(stores, apply_apart, RootfsAccess(), host_platform()).commit(request))
+    return DONE
+
+
+def export(options: Namespace) -> int:
+    """Write a container's files into one archive."""
+    require_output(options.output, "export")
+    settings = settings_of(options)
+    if (daemon := holding_daemon(options, settings)) is not None:
+        with closing(daemon.export(options.container)) as pieces:
+            write_out(pieces, options.output)
+        return DONE
+    with (
+        writing(settings, say) as stores,
+        closing(ContainerFiles(stores, RootfsAccess()).export(options.container)) as pieces,
+    ):
+        write_out(pieces, options.output)
     return DONE
