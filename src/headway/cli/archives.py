@@ -1,30 +1,54 @@
-"""`headway load`: images from an archive."""
+"""`headway save` and `load`: images in archives."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from io import FileIO
 from pathlib import Path
 
 from headway.cli.failures import DONE
-from headway.cli.remote import holding_daemon
+from headway.cli.output import require_output, write_out
+from headway.cli.remote import holding_daemon, named_daemon
 from headway.cli.session import platform_of, say, settings_of
 from headway.cli.terminal import one_line
 from headway.cli.units import size
-from headway.composition.archives import loader
+from headway.composition.archives import loader, saver
+from headway.composition.reading import reading
 from headway.composition.writing import writing
 from headway.errors import NotFoundError, RequestError
 from headway.interfaces.archives import Archive
 from headway.layers.archive_reader import DirectoryArchive, opened, stream
 from headway.layers.archive_writer import write_archive
+from headway.oci.platform import Platform
 from headway.service.loading import LayerLoading, LoadEvent, sentences
 from headway.store.failures import disk_errors
 
 _PIECE = 1 << 20
+
+
+def save(options: Namespace) -> int:
+    """Write images into one archive, which docker, podman, skopeo, containerd and Headway load."""
+    require_output(options.output, "save")
+    platform = platform_of(options)
+    with _pieces(options, platform) as pieces:
+        write_out(pieces, options.output)
+    return DONE
+
+
+@contextmanager
+def _pieces(options: Namespace, platform: Platform | None) -> Iterator[Iterator[bytes]]:
+    """Give the archive; what can be wrong with what was asked for is raised before its first piece."""
+    settings = settings_of(options)
+    if (daemon := named_daemon(options)) is not None:
+        yield daemon.save(options.names, platform)
+        return
+    with reading(settings) as records:
+        writer = saver(records)
+        yield writer.archive(writer.plan(options.names, platform))
 
 
 def load(options: Namespace) -> int:
