@@ -12,7 +12,6 @@ from headway.cli.progress import View, view_for
 from headway.cli.remote import holding_daemon
 from headway.cli.session import platform_of, reference_of, registry_settings_of, say
 from headway.client.daemon import Daemon
-from headway.client.pushes import push_through
 from headway.composition.network import credential_source
 from headway.composition.pushes import pushing
 from headway.composition.writing import writing
@@ -93,7 +92,7 @@ def _through(
         platform=str(request.platform) if request.platform else "",
         insecure=tuple(options.insecure_registry or ()),
     )
-    return push_through(daemon, wish, view.report, login)
+    return daemon.push(wish, view.report, login)
 
 
 def _say(reference: Reference, done: list[PushDone], view: View, *, quiet: bool) -> None:
