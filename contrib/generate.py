@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from headway.cli.command_line import Command, Option, commands
 from headway.cli.completion import script
-from headway.cli.words import Command, Option, commands
 
 _COMPLETIONS = {
     "bash": "bash-completion/completions/headway",

@@ -19,8 +19,8 @@ import pytest
 
 from headway.cli.arguments.dockers import instead_of
 from headway.cli.arguments.parser import ALIASES, COMMANDS, parse
+from headway.cli.command_line import commands
 from headway.cli.units import size
-from headway.cli.words import commands
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.images import Image

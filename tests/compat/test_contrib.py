@@ -16,7 +16,7 @@ import pytest
 
 from contrib import generate
 from headway.cli.arguments.parser import COMMANDS
-from headway.cli.words import commands
+from headway.cli.command_line import commands
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.faults.registry import Registry

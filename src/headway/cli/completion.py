@@ -6,8 +6,8 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from headway.cli.arguments.parser import COMMANDS
+from headway.cli.command_line import Command, Option, commands
 from headway.cli.failures import DONE
-from headway.cli.words import Command, Option, commands
 
 _IMAGES = "images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null"
 _PULLS = "pulls --all --quiet 2>/dev/null"
