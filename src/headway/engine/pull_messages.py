@@ -23,6 +23,8 @@ from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.reference import Reference
 from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Waiting, Waits
 
+_WHOLE = ("Verifying Checksum", "Download complete")
+
 
 class PullMessages:
     """Turns the events of one pull into messages.
@@ -35,7 +37,7 @@ class PullMessages:
     def __init__(self, reference: Reference, emit: Emit) -> None:
         self._reference = reference
         self._emit = emit
-        self._steps: dict[Digest, set[str]] = {}
+        self._said: set[tuple[Digest, str]] = set()
         self._waits = Waits()
         self._has_begun = False
         self._is_here = False
@@ -63,40 +65,29 @@ class PullMessages:
 
     def _layer(self, event: LayerProgress) -> None:
         subject = event.digest.short
+        if event.phase is Phase.HERE:
+            if not self._is_here:  # docker names no layers of an image that it has
+                self._once(event.digest, "Already exists")
+            return
+        self._once(event.digest, "Pulling fs layer")
         match event.phase:
-            case Phase.HERE:
-                if not self._is_here:  # docker names no layers of an image that it has
-                    self._once(event.digest, "Already exists")
-                return
             case Phase.WAITING:
-                self._once(event.digest, "Pulling fs layer")
                 self._once(event.digest, "Waiting")
-                return
-            case _:
-                self._once(event.digest, "Pulling fs layer")
-        match event.phase:
             case Phase.DOWNLOADING if event.held < event.size:
                 self._emit(bar("Downloading", subject, event.held, event.size), subject)
             case Phase.RETRYING:
                 self._emit(retrying(event.retry_seconds, subject), subject)
             case Phase.UNPACKING:
-                self._whole(event.digest)
+                self._once(event.digest, *_WHOLE)
                 self._emit(bar("Extracting", subject, event.unpacked, event.size), subject)
             case Phase.DONE:
-                self._whole(event.digest)
-                self._once(event.digest, "Pull complete")
-            case _:
-                pass
+                self._once(event.digest, *_WHOLE, "Pull complete")
 
-    def _whole(self, digest: Digest) -> None:
-        self._once(digest, "Verifying Checksum")
-        self._once(digest, "Download complete")
-
-    def _once(self, digest: Digest, status: str) -> None:
-        said_before = self._steps.setdefault(digest, set())
-        if status not in said_before:
-            said_before.add(status)
-            self._emit(step(status, digest.short), "")
+    def _once(self, digest: Digest, *statuses: str) -> None:
+        for status in statuses:
+            if (digest, status) not in self._said:
+                self._said.add((digest, status))
+                self._emit(step(status, digest.short), "")
 
 
 def _subject(reference: Reference) -> str:
