@@ -88,6 +88,11 @@ def test_file_and_flags_make_one_configuration(tmp_path: Path) -> None:
             "configuration validation from file failed: invalid logging level: warning;"
             " it is one of debug, info, warn, error, fatal",
         ),
+        (
+            {"log-format": "xml"},
+            {},
+            "configuration validation from file failed: invalid log format: xml; it is text or json",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_said_in_dockerds_words(

@@ -84,7 +84,7 @@ def test_the_level_can_change_while_it_logs() -> None:
 @pytest.mark.parametrize(("level", "form"), [("zzz", "text"), ("info", "xml")])
 def test_a_level_or_format_that_there_is_not_is_refused(level: str, form: str) -> None:
     with pytest.raises(InvalidSettingError, match="invalid log"):
-        logs.begin(level, form, io.StringIO())
+        logs.require_known(level, form)
 
 
 def test_systemd_is_told_where_it_listens(tmp_path: Path) -> None:

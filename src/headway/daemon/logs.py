@@ -21,20 +21,13 @@ LEVELS = {
     "error": logging.ERROR,
     "fatal": logging.CRITICAL,
 }
-FORMATS = ("text", "json")
 _NAMES = {number: name for name, number in LEVELS.items()}
 _LIBRARIES = ("asyncio", "aiohttp")  # what they warn of belongs into the same log, in its form
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def begin(level: str, form: str, stream: TextIO = sys.stderr) -> logging.Handler:
-    """Let everything below ``headway`` be logged to `stream` from `level` on, and return the handler.
-
-    Raises:
-        InvalidSettingError: No such level or format.
-    """
-    if form not in FORMATS:
-        raise InvalidSettingError(f"invalid log format: {form}; it is text or json")
+    """Let everything below ``headway`` be logged to `stream` from `level` on, and return the handler."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonLines() if form == "json" else _TextLines())
     for name in ("headway", *_LIBRARIES):
@@ -45,23 +38,20 @@ def begin(level: str, form: str, stream: TextIO = sys.stderr) -> logging.Handler
     return handler
 
 
-def require_level(level: str) -> None:
-    """Refuse a level that there is not.
+def require_known(level: str, form: str) -> None:
+    """Refuse a level or a format that there is not.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: One is none.
     """
     if level not in LEVELS:
         raise InvalidSettingError(f"invalid logging level: {level}; it is one of {', '.join(LEVELS)}")
+    if form not in ("text", "json"):
+        raise InvalidSettingError(f"invalid log format: {form}; it is text or json")
 
 
 def set_level(level: str) -> None:
-    """Log from `level` on.
-
-    Raises:
-        InvalidSettingError: No such level.
-    """
-    require_level(level)
+    """Log from `level` on."""
     logging.getLogger("headway").setLevel(LEVELS[level])
 
 
