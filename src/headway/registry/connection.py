@@ -81,9 +81,9 @@ class Connection(http.client.HTTPConnection):
     ) -> None:
         nearest = proxy or address
         patience = standing.patience
-        self._host = address.owner
-        self._connect_seconds = connect_seconds or patience.seconds(self._host, "connect")
-        self._hello_seconds = hello_seconds or patience.seconds(self._host, "hello")
+        self._registry = address.owner
+        self._connect_seconds = connect_seconds or patience.seconds(self._registry, "connect")
+        self._hello_seconds = hello_seconds or patience.seconds(self._registry, "hello")
         super().__init__(nearest.host, nearest.port, timeout=self._connect_seconds)
         self._address = address
         self._context = context
@@ -107,7 +107,7 @@ class Connection(http.client.HTTPConnection):
         with self._outage_noted(), translated(nearest, led_by=led_by):
             raw = self._reach()
         if self.proxy is None:
-            self._standing.reached.add(self._host)
+            self._standing.reached.add(self._registry)
         elif self._context is not None:
             with translated(nearest):
                 self._ask_for_tunnel(raw, self.proxy)
@@ -134,7 +134,7 @@ class Connection(http.client.HTTPConnection):
         """Return a connection to the first of the host's addresses that answers."""
         seconds = self._connect_seconds
         addresses = self._names.lookup(self.host, seconds=seconds, require=self._require_not_ended)
-        segment_bytes = self._standing.black_hole.segment_bytes(self._host)
+        segment_bytes = self._standing.black_hole.segment_bytes(self._registry)
         race = self._race = Race(addresses, self.port, seconds=seconds, segment_bytes=segment_bytes)
         self._require_not_ended()
         began = time.monotonic()
@@ -143,7 +143,7 @@ class Connection(http.client.HTTPConnection):
         except OSError as error:
             self._names.forget(self.host)
             if isinstance(error, TimeoutError):
-                self._standing.patience.too_short(self._host, "connect")
+                self._standing.patience.too_short(self._registry, "connect")
             raise
         self.sock = raw
         raw.settimeout(seconds)
@@ -155,7 +155,7 @@ class Connection(http.client.HTTPConnection):
 
     def _took(self, stage: Stage, began: float) -> None:
         self.took[stage] = time.monotonic() - began
-        self._standing.patience.took(self._host, stage, self.took[stage])
+        self._standing.patience.took(self._registry, stage, self.took[stage])
 
     def _ask_for_tunnel(self, raw: socket.socket, proxy: Proxy) -> None:
         """Let the proxy connect us with the registry (RFC 9110, section 9.3.6)."""
@@ -183,9 +183,9 @@ class Connection(http.client.HTTPConnection):
         try:
             tls.do_handshake()
         except TimeoutError:
-            self._standing.patience.too_short(self._host, "hello")
+            self._standing.patience.too_short(self._registry, "hello")
             if not self._may_be_silent:
-                self._standing.black_hole.swallowed(self._host)  # certificates make large packets
+                self._standing.black_hole.swallowed(self._registry)  # certificates make large packets
             raise HelloTimeoutError from None
         except ssl.SSLCertVerificationError:
             self._names.forget(self.host)  # a captive portal's name server may have led here
