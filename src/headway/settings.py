@@ -19,8 +19,8 @@ from headway.oci.reference import DOCKER_HUB, Reference
 DEFAULT_CONFIG_FILE = Path("/etc/headway/daemon.json")
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be set.
+class Settings(TransferLimits, frozen=True, kw_only=True):
+    """What can be set, the limits of transfers included.
 
     Attributes:
         data_root: Where everything is kept.
@@ -28,12 +28,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         registry_mirrors: URLs that stand in for docker.io, first choice first.
         mirrors: The same for any registry, by its host; those for docker.io come behind `registry_mirrors`.
         insecure_registries: Hosts and CIDR blocks that may be asked without verified TLS.
-        max_concurrent_downloads: Downloads at once in this process.
-        max_concurrent_uploads: Uploads at once in this process.
-        max_download_attempts: Consecutive attempts, in total, that brought no new byte.
-        download_patience: Seconds without a new byte after which a download is given up, once the attempts are used
-            up too; 0 lets attempts alone decide, infinity waits for ever.
-        max_download_rate: Bytes a second of all downloads together; 0 sets no limit.
         unfinished_max_age: Seconds after its last byte for which an unfinished download is kept; infinity is for ever.
         unfinished_max_size: Bytes that all unfinished downloads may hold together; None sets no limit.
         max_unpack_memory: Bytes that what layers look back on while they are unpacked, beyond 8 MiB each, may take
@@ -53,11 +47,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     debug: bool = False
     registry_mirrors: tuple[str, ...] = ()
     insecure_registries: tuple[str, ...] = ()
-    max_concurrent_downloads: int = 3
-    max_concurrent_uploads: int = 5
-    max_download_attempts: int = 5
-    download_patience: float = 600.0
-    max_download_rate: int = 0
     unfinished_max_age: float = math.inf
     unfinished_max_size: int | None = None
     max_unpack_memory: int | None = None
@@ -76,14 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def limits(self) -> TransferLimits:
-        """Those of transfers."""
-        return TransferLimits(
-            max_concurrent_downloads=self.max_concurrent_downloads,
-            max_concurrent_uploads=self.max_concurrent_uploads,
-            max_download_attempts=self.max_download_attempts,
-            download_patience=self.download_patience,
-            max_download_rate=self.max_download_rate,
-        )
+        """Those of transfers alone."""
+        return TransferLimits(**{name: getattr(self, name) for name in TransferLimits.__struct_fields__})
 
     def mirrors_of(self, domain: str) -> tuple[str, ...]:
         """Return the URLs that stand in for a registry, first choice first."""

@@ -22,7 +22,8 @@ class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
         max_concurrent_downloads: Downloads at once in this process; 0 means the default, as in Docker 28.
         max_concurrent_uploads: The same for uploads.
         max_download_attempts: Consecutive attempts, in total, that brought no new byte.
-        download_patience: Seconds without a new byte after which a download is given up once the attempts are used up.
+        download_patience: Seconds without a new byte after which a download is given up, once the attempts are used
+            up too; 0 lets attempts alone decide, infinity waits for ever.
         max_download_rate: Bytes a second of all downloads together; 0 sets no limit.
     """
 
