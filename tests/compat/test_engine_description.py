@@ -7,7 +7,6 @@ from pathlib import Path
 from headway.composition.durable import durable_pulls
 from headway.composition.service import image_service
 from headway.composition.writing import writing
-from headway.engine.host import this_host
 from headway.engine.routes import elsewhere
 from headway.engine.table import all_routes
 from headway.layers.file_access import RootfsAccess
@@ -23,7 +22,7 @@ async def test_what_is_described_is_what_is_served(tmp_path: Path) -> None:
             image_service(settings, stores) as service,
             durable_pulls(service, stores.pulls, settings, may_detach=bool) as pulls,
         ):
-            routes = all_routes(service, stores, RootfsAccess(), pulls, host=this_host(), settings=lambda: settings)
+            routes = all_routes(service, stores, RootfsAccess(), pulls, settings=lambda: settings)
     others = {(route.method, route.path) for route in elsewhere.routes(Containers(stores), stores.events)}
     served = {(route.method, route.path) for route in routes if not route.path.startswith("/headway/")} - others
 

@@ -34,7 +34,6 @@ from headway.daemon.pid_file import pid_file
 from headway.daemon.reload import Reloader
 from headway.daemon.sockets import Listener, close_all, default_socket, open_all, open_metrics, unix_address
 from headway.engine.connections import serve
-from headway.engine.host import this_host
 from headway.engine.listeners import Address
 from headway.engine.metrics import RequestTimes
 from headway.engine.server import EngineServer
@@ -114,11 +113,10 @@ class Daemon:
             image_service(at_start, stores, current=current) as service,
             durable_pulls(service, stores.pulls, at_start, may_detach=may_detach) as pulls,
         ):
-            host = this_host()
-            routes = all_routes(service, stores, RootfsAccess(), pulls, host=host, settings=current, labels=labels)
+            routes = all_routes(service, stores, RootfsAccess(), pulls, settings=current, labels=labels)
             times = RequestTimes()
             server = EngineServer(routes, times.took)
-            reloader = Reloader(service, stores.events, host.name)
+            reloader = Reloader(service, stores.events, os.uname().nodename)
             self._obey_signals(loop, stopped, reloader)
             loop.set_exception_handler(tell_of_the_loop)
             serving = [await serve(server, listener.socket, listener.tls) for listener in listeners]

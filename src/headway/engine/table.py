@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from headway.engine.host import Host
+from headway.composition.host_platform import host_platform
 from headway.engine.routes import elsewhere
 from headway.engine.routes.archive import ArchiveRoutes
 from headway.engine.routes.containers import ContainerRoutes
@@ -36,7 +36,6 @@ def all_routes(
     access: FileAccess,
     pulls: Pulls,
     *,
-    host: Host,
     settings: Callable[[], Settings],
     labels: Callable[[], Sequence[str]] = tuple,
 ) -> list[Route]:
@@ -47,26 +46,26 @@ def all_routes(
         stores: What it works on.
         access: Reaches into containers.
         pulls: Brings images.
-        host: The machine.
         settings: Returns those in force.
         labels: Returns what ``/info`` shows as the daemon's labels.
     """
+    platform = host_platform()
     containers = Containers(stores)
     listing = ContainerListing(stores)
     files = ContainerFiles(stores, access)
 
-    from_registry = PullRoutes(service, host.platform, pulls)
+    from_registry = PullRoutes(service, platform, pulls)
     return [
         *HeadwayRoutes(service, stores, settings()).routes(),
-        *HeadwayPullRoutes(service, pulls, host.platform).routes(),
+        *HeadwayPullRoutes(service, pulls, platform).routes(),
         *HeadwayQuestionRoutes(service, stores, settings()).routes(),
-        *SystemRoutes(service, containers, stores.events, host, settings, labels).routes(),
+        *SystemRoutes(service, containers, stores.events, settings, labels).routes(),
         *ImageRoutes(service).routes(),
         *SavedRoutes(service).routes(),
         *from_registry.routes(),
-        *PushRoutes(service, host.platform).routes(),
-        *ImportRoutes(service, host.platform, from_registry.create).routes(),
-        *ContainerRoutes(service, containers, listing, files, ContainerPruner(stores), host.platform).routes(),
+        *PushRoutes(service, platform).routes(),
+        *ImportRoutes(service, platform, from_registry.create).routes(),
+        *ContainerRoutes(service, containers, listing, files, ContainerPruner(stores), platform).routes(),
         *ArchiveRoutes(containers, files).routes(),
         *UsageRoutes(service, listing).routes(),
         *elsewhere.routes(containers, stores.events),

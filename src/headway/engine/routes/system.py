@@ -6,18 +6,20 @@ Rule: what Headway has none of is shown as Docker shows it where there is none, 
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from aiohttp import web
 
+from headway.composition.host_platform import host_platform
 from headway.distribution.proxies import Proxy
 from headway.engine.answers import document
 from headway.engine.api_version import NEWEST, OLDEST
 from headway.engine.call import Call
-from headway.engine.host import Host, open_descriptors
 from headway.engine.routes.events import heard, messages
 from headway.engine.routing import Route
 from headway.oci.reference import DOCKER_HUB
@@ -39,7 +41,6 @@ class SystemRoutes:
         service: Knows images and layers.
         containers: Knows containers, none of which ever runs.
         events: Where they are told, and who listens is known.
-        host: The machine.
         settings: Returns those in force.
         labels: Returns ``key=value`` that an administrator has given the daemon.
     """
@@ -49,14 +50,13 @@ class SystemRoutes:
         service: ImageService,
         containers: Containers,
         events: Events,
-        host: Host,
         settings: Callable[[], Settings],
         labels: Callable[[], Sequence[str]],
     ) -> None:
         self._service = service
         self._containers = containers
         self._events = events
-        self._host = host
+        self._system = _system()
         self._settings = settings
         self._labels = labels
         self._driver = service.graph_driver_for_os()
@@ -75,11 +75,11 @@ class SystemRoutes:
         return web.Response(text="OK", headers={**_NO_CACHE, "Builder-Version": "", "Swarm": "inactive"})
 
     async def _version(self, call: Call) -> web.StreamResponse:
-        host = self._host
+        uname = os.uname()
         shared = {
             "Os": "linux",
-            "Arch": host.platform.architecture,
-            "KernelVersion": host.kernel,
+            "Arch": host_platform().architecture,
+            "KernelVersion": uname.release,
             "GoVersion": "",
             "GitCommit": "",
         }
@@ -103,7 +103,7 @@ class SystemRoutes:
         return document(await asyncio.to_thread(self._shown))
 
     def _shown(self) -> dict[str, object]:
-        host, settings, service = self._host, self._settings(), self._service
+        uname, settings, service = os.uname(), self._settings(), self._service
         containers = len(self._containers.list())
         return {
             "ID": service.daemon_id,
@@ -117,27 +117,26 @@ class SystemRoutes:
             "Plugins": {"Volume": [], "Network": [], "Authorization": None, "Log": []},
             **_NO_LIMITS,
             "Debug": settings.debug,
-            "NFd": open_descriptors(),
+            "NFd": len(list(Path("/proc/self/fd").iterdir())),
             "NGoroutines": threading.active_count(),
             "SystemTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
             "LoggingDriver": "none",
             "CgroupDriver": "none",
             "NEventsListener": self._events.listeners,
-            "KernelVersion": host.kernel,
-            "OperatingSystem": host.system,
-            "OSVersion": host.system_version,
+            "KernelVersion": uname.release,
+            **self._system,
             "OSType": "linux",
-            "Architecture": host.machine,
+            "Architecture": uname.machine,
             "IndexServerAddress": _INDEX,
             "RegistryConfig": _registries(settings),
-            "NCPU": host.processors,
-            "MemTotal": host.memory,
+            "NCPU": len(os.sched_getaffinity(0)),
+            "MemTotal": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             "GenericResources": None,
             "DockerRootDir": str(settings.data_root),
             "HttpProxy": _without_login(settings.http_proxy),
             "HttpsProxy": _without_login(settings.https_proxy),
             "NoProxy": settings.no_proxy or "",
-            "Name": host.name,
+            "Name": uname.nodename,
             "Labels": list(self._labels()),
             "ExperimentalBuild": False,
             "ServerVersion": VERSION,
@@ -173,6 +172,15 @@ _RUNS_NOTHING: Mapping[str, object] = {
     "SecurityOptions": [],
     "Warnings": None,
 }
+
+
+def _system() -> dict[str, str]:
+    """Return what this machine's distribution says of itself."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    return {"OperatingSystem": release.get("PRETTY_NAME", "unknown"), "OSVersion": release.get("VERSION_ID", "")}
 
 
 def _without_login(url: str | None) -> str:
