@@ -25,7 +25,7 @@ from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
 from headway.service.abreast import Abreast
 from headway.service.archived_documents import Documents
-from headway.service.layer_sources import Aside, Checked, Lent, Peeked
+from headway.service.layer_sources import Aside, Digested, Lent, Peeked
 from headway.service.stores import Stores
 
 Told = Callable[[str, int, int], None]
@@ -205,14 +205,14 @@ class ArchivedLayers:
         # The digest of a tar that is not packed is its diff ID, which is computed anyway.
         is_diff_id = digest is not None and digest.algorithm == "sha256" and source.is_tar
         with ExitStack() as closing, self._stores.layers.new_tree() as directory:
-            checked = None if digest is None or is_diff_id else closing.enter_context(self._kept(digest, source, size))
-            with Lent(checked or source) as lent:
+            digested = None if digest is None or is_diff_id else closing.enter_context(self._kept(digest, source, size))
+            with Lent(digested or source) as lent:
                 diff_id, report = self._taker.applier(lent, directory, lambda done: self._tell(name, done, size))
             if is_diff_id and diff_id != digest:
                 raise DigestMismatchError("a layer in the archive", digest, diff_id)
-            if checked is not None:
-                checked.finish()
-                self._computed.add((diff_id, checked.digest))
+            if digested is not None:
+                digested.finish()
+                self._computed.add((diff_id, digested.digest))
             self._lease.add([diff_id])
             self._stores.layers.commit_tree(diff_id, directory, report)
         return diff_id
@@ -222,13 +222,13 @@ class ArchivedLayers:
             raise InterruptedError
         self._told(name, done, size)
 
-    def _kept(self, digest: Digest, source: Peeked, size: int) -> Checked:
+    def _kept(self, digest: Digest, source: Peeked, size: int) -> Digested:
         ingest = None
         if self._taker.retain and not source.is_tar and self._stores.blobs.size(digest) is None:
             self._lease.add([digest])
             with suppress(ConflictError):  # a pull is just bringing it
                 ingest = self._stores.ingests.open(digest, size)
-        return Checked(source, digest, ingest)
+        return Digested(source, digest, ingest)
 
     def _is_here(self, diff_id: DiffID) -> bool:
         self._lease.add([diff_id])

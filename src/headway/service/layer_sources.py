@@ -1,4 +1,4 @@
-"""A layer's bytes on their way out of an archive: looked at first, put aside, checked.
+"""A layer's bytes on their way out of an archive: looked at first, put aside, digested.
 
 Rule: each is an `interfaces.files.TarSource` over another one, for one thread at a time; `Lent` is for any.
 """
@@ -102,7 +102,7 @@ class Lent:
             return self._source.read(limit)
 
 
-class Checked:
+class Digested:
     """A source whose digest is computed while it is read; where there is an ingest, its bytes become a blob.
 
     Args:
@@ -118,7 +118,7 @@ class Checked:
         self._whole = hashlib.new(digest.algorithm)
         self._length = 0
 
-    def __enter__(self) -> Checked:
+    def __enter__(self) -> Digested:
         return self
 
     def __exit__(self, *_: object) -> None:
