@@ -43,19 +43,11 @@ def _is_edge(text: str, at: int) -> bool:
     return (at > 0 and text[at - 1] in _WORD) != (at < len(text) and text[at] in _WORD)
 
 
-def _is_begin(text: str, at: int) -> bool:
-    return at == 0
-
-
-def _is_end(text: str, at: int) -> bool:
-    return at == len(text)
-
-
 _LOOKS: dict[str, Look] = {
-    "^": _is_begin,
-    "$": _is_end,
-    r"\A": _is_begin,
-    r"\z": _is_end,
+    "^": lambda _, at: at == 0,
+    "$": lambda text, at: at == len(text),
+    r"\A": lambda _, at: at == 0,
+    r"\z": lambda text, at: at == len(text),
     r"\b": _is_edge,
     r"\B": lambda text, at: not _is_edge(text, at),
 }
