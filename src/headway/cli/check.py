@@ -16,7 +16,7 @@ from headway.cli.session import is_confirmed, registry_settings_of, say
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import can_draw, drawing, one_line
 from headway.cli.units import counted, size
-from headway.client.questions import DaemonQuestions
+from headway.client import questions
 from headway.composition.checking import checking
 from headway.composition.pulls import pulling
 from headway.composition.requests import pull_request
@@ -46,7 +46,7 @@ def _checked(settings: Settings, options: Namespace) -> Checked:
     daemon = named_daemon(options)
     try:
         if daemon is not None:
-            return DaemonQuestions(daemon).check(full=options.full)
+            return questions.check(daemon, full=options.full)
         with checking(settings) as checker:
             return checker.check(full=options.full, tell=tell)
     except StoreCorruptError as error:

@@ -64,7 +64,7 @@ def _asked(
     daemon: Daemon, settings: Settings, references: Sequence[Reference], options: Namespace
 ) -> list[TagFreshness]:
     """Have a daemon ask, by this user's logins."""
-    from headway.client.questions import DaemonQuestions  # noqa: PLC0415  # who asks by itself does not pay for it
+    from headway.client import questions  # noqa: PLC0415  # who asks by itself does not pay for it
 
     logins = credential_source(settings)
     tags = references or [tag for image in daemon.images({}) for tag in image.tags]
@@ -74,7 +74,7 @@ def _asked(
         logins={name: login for name, login in known.items() if login is not None},
         insecure=tuple(options.insecure_registry or ()),
     )
-    return DaemonQuestions(daemon).outdated(request)
+    return questions.outdated(daemon, request)
 
 
 def _status(found: Sequence[TagFreshness]) -> int:

@@ -32,9 +32,9 @@ def traffic(options: Namespace) -> int:
     """Show the sums of days, UTC, and their total."""
     since, until = _day(options.since), _day(options.until)
     if (daemon := named_daemon(options)) is not None:
-        from headway.client.questions import DaemonQuestions  # noqa: PLC0415  # who reads by itself does not pay for it
+        from headway.client import questions  # noqa: PLC0415  # who reads by itself does not pay for it
 
-        rows = DaemonQuestions(daemon).traffic(since, until)
+        rows = questions.traffic(daemon, since, until)
     else:
         rows = traffic_of(settings_of(options), since, until)
     total = sum((row.traffic for row in rows), Traffic())

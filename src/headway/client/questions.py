@@ -11,24 +11,16 @@ from headway.service.outdated import TagFreshness
 from headway.service.registry_requests import OutdatedRequest
 
 
-class DaemonQuestions:
-    """What a daemon is asked.
+def outdated(daemon: Daemon, request: OutdatedRequest) -> list[TagFreshness]:
+    """See `service.outdated.Outdated.check`."""
+    return daemon.ask("POST", "outdated", list[TagFreshness], request)
 
-    Args:
-        daemon: Which one.
-    """
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
+def check(daemon: Daemon, *, full: bool) -> Checked:
+    """See `service.check.Checker.check`."""
+    return daemon.ask("GET", "check", Checked, full=full)
 
-    def outdated(self, request: OutdatedRequest) -> list[TagFreshness]:
-        """See `service.outdated.Outdated.check`."""
-        return self._daemon.ask("POST", "outdated", list[TagFreshness], request)
 
-    def check(self, *, full: bool) -> Checked:
-        """See `service.check.Checker.check`."""
-        return self._daemon.ask("GET", "check", Checked, full=full)
-
-    def traffic(self, since: str, until: str) -> Sequence[TrafficRow]:
-        """See `interfaces.traffic.TrafficStore.days`."""
-        return self._daemon.ask("GET", "traffic", list[TrafficRow], since=since, until=until)
+def traffic(daemon: Daemon, since: str, until: str) -> Sequence[TrafficRow]:
+    """See `interfaces.traffic.TrafficStore.days`."""
+    return daemon.ask("GET", "traffic", list[TrafficRow], since=since, until=until)
