@@ -139,6 +139,18 @@ def test_after_a_cut_the_registry_is_asked_what_it_has_and_sent_the_rest() -> No
     assert told(machine, 77) == Send(77, 100)
 
 
+def test_what_a_registry_keeps_of_pieces_that_are_cut_is_progress() -> None:
+    machine = sending(upload(attempts=2), 0)
+
+    for held in range(1, SIZE):
+        assert failed(machine, CUT) == Ask()
+        assert told(machine, held) == Send(held, min(SIZE, held + PIECE))
+
+    assert [failed(machine, CUT), told(machine, 99)] == [Ask(), Send(99, 100)]
+    assert [failed(machine, CUT), told(machine, 99)] == [Ask(), Send(99, 100)]
+    assert isinstance(failed(machine, CUT), GiveUp)
+
+
 def test_a_session_that_a_cut_has_cost_begins_anew() -> None:
     machine = sending(upload(), 60)
 

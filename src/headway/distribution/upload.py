@@ -2,8 +2,8 @@
 
 Rule 1: every decision about pieces, sessions, restarts and giving up is in this file and in `backoff`.
 Rule 2: this file does not know what a URL, a file or a clock is.
-Rule 3: what the registry holds is what the registry says. After a failure it is asked; what it kept is not sent again,
-        and where it has lost the session, this blob alone starts anew.
+Rule 3: what the registry holds is what the registry says. After a failure it is asked; what it kept is progress, and is
+        not sent again, and where it has lost the session, this blob alone starts anew.
 Rule 4: where a registry takes no first piece, or says that it has nothing of it, the blob goes whole with the request
         that ends the session: a cut costs all of it then.
 Rule 5: a registry that forgets what it took, though no connection broke, is given up: it would do so for ever.
@@ -181,12 +181,16 @@ class BlobUpload:
         if held <= send.offset:
             self._forgot(f"takes bytes {send.offset}-{send.end} and says that it has {held}", now=now)
             return
+        if held > self._best:
+            self._refusals = 0
+        self._holds(held, flowed_bytes=held - send.offset, seconds=seconds, now=now)
+
+    def _holds(self, held: int, *, flowed_bytes: int, seconds: float, now: float) -> None:
         self._offset = held
         self._next = None
         new_bytes = max(0, held - self._best)
-        if new_bytes:
-            self._best, self._refusals = held, 0
-        self.retries.progressed(new_bytes, flowed_bytes=held - send.offset, seconds=seconds, now=now)
+        self._best = max(held, self._best)
+        self.retries.progressed(new_bytes, flowed_bytes=flowed_bytes, seconds=seconds, now=now)
 
     def told(self, held: int | None, *, now: float) -> None:
         """Report what a registry says of the session: how many bytes it has, None where it knows no such session."""
@@ -194,8 +198,8 @@ class BlobUpload:
         if held is None or held > self._size:
             self._lost(now=now)
             return
-        self._offset = held
-        self._next = None
+        kept = max(0, held - self._offset)  # of the piece that failed
+        self._holds(held, flowed_bytes=kept, seconds=0.0, now=now)
 
     def closed(self) -> None:
         """Report that the registry says it has made a blob of the session."""
