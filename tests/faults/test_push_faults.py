@@ -288,6 +288,23 @@ def test_a_manifest_that_is_refused_is_one_clear_error(root: Path) -> None:
     assert "kept: 2 of 2 layers at the registry; none of it will be sent again" in outcome.said
 
 
+def test_a_manifest_that_is_accepted_and_forgotten_is_one_clear_error(root: Path) -> None:
+    with Registry() as registry:
+        registry.uploads.forgets_manifests = True
+        outcome = push(root, f"{registry.host}/test/forgotten")
+
+    assert outcome.status == 1
+    assert "accepts the manifest (HTTP 202), and does not have it (at the registry)" in outcome.said
+    assert outcome.said.splitlines()[-1] == "next: this will not get better by itself: tell whoever runs the registry"
+
+
+def test_a_manifest_that_is_accepted_and_there_is_pushed(root: Path) -> None:
+    with Registry(faults=[On(Status(202), kind="manifest", method="PUT")]) as registry:
+        outcome = push(root, f"{registry.host}/test/accepted")
+
+    assert outcome.status == 0, outcome.said
+
+
 def test_nobody_is_asked_for_long_who_never_answered(root: Path) -> None:
     began = time.monotonic()
 

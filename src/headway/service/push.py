@@ -17,7 +17,7 @@ import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import InsecureRegistries, own_endpoint
-from headway.errors import HeadwayError, NotFoundError, PushIncompleteError
+from headway.errors import HeadwayError, NotFoundError, PushIncompleteError, RejectedError
 from headway.interfaces.garbage import Lease
 from headway.interfaces.registries import Meter
 from headway.interfaces.traffic import on_errand
@@ -306,7 +306,11 @@ class _Push:
     async def _put(self, name: str, document: Manifest | Index) -> None:
         pusher, path = self._tools.pusher, self._target.repository
         raw = RawManifest(document.media_type, document.data, document.digest)
-        await self._asker.ask(lambda endpoint: pusher.put_manifest(endpoint, path, name, raw))
+        is_stored = await self._asker.ask(lambda endpoint: pusher.put_manifest(endpoint, path, name, raw))
+        if not is_stored and not await self._asker.ask(lambda e: pusher.has_manifest(e, path, raw.digest)):
+            raise RejectedError(
+                self._target.endpoint.host, 202, "accepts the manifest (HTTP 202), and does not have it"
+            )
         self._extra.update(needed=len(raw.data), sent=len(raw.data))
 
     # The end
