@@ -439,11 +439,12 @@ def test_what_a_registry_kept_of_a_cut_piece_is_not_sent_again(pulled: House) ->
     assert done.receipt.sent == done.receipt.needed
 
 
-def test_behind_a_connection_that_was_lost_with_its_first_piece_the_next_one_gets_a_new_one(pulled: House) -> None:
+def test_behind_a_connection_that_was_lost_with_its_first_piece_the_next_one_gets_a_new_one(house: House) -> None:
+    house.pull(SimulatedRegistry([images.image((LAYERS[0],))]))
     registry = SimulatedRegistry(faults=[On(CutAfter(50), kind="upload", method="PATCH", nth=1)])
     pusher = SimulatedPusher(registry, keeps_pieces=True)
 
-    pulled.push(pusher, ELSEWHERE)
+    house.push(pusher, ELSEWHERE)
 
     assert pusher.allowances[:2] == [None, 0]  # some close each connection behind its answer, and do not say so
     assert 0 not in pusher.allowances[2:]
