@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from headway.distribution.endpoints import Endpoint
-from headway.errors import MisbehavedError, NotFoundError, RejectedError, TooLargeError
+from headway.errors import DigestMismatchError, MisbehavedError, NotFoundError, RejectedError, TooLargeError
 from headway.registry.pusher import RegistryPusher
 from headway.registry.request import Sender
 from headway.registry.transport import Transport
@@ -117,6 +117,13 @@ class TestRegistryPusher(PusherContract):
         held.faults = [On(Status(status), kind="upload", method="PATCH")]
 
         assert begun(subject, endpoint).send(piece(BLOB, 0, 1000)) is None
+
+    def test_a_blob_that_arrived_as_another_is_told_so(self, subject: RegistryPusher, endpoint: Endpoint) -> None:
+        session = begun(subject, endpoint)
+        session.send(piece(b"other", 0, 5))
+
+        with pytest.raises(DigestMismatchError, match=f"^what arrived has another digest than {LAYER} "):
+            session.finish(LAYER)
 
     @pytest.mark.parametrize("body", [b"", b'{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"x"}]}'])
     def test_a_manifest_that_names_what_the_registry_misses_is_refused_for_good(

@@ -20,10 +20,11 @@ class IntegrityError(HeadwayError):
 
 
 class DigestMismatchError(IntegrityError):
-    """Content has another digest than its name says."""
+    """Content has another digest than its name says; `actual` is None where nobody says which."""
 
-    def __init__(self, what: str, expected: object, actual: object, endpoint: str = "") -> None:
-        super().__init__(f"{what} has digest {actual} instead of {expected}", endpoint)
+    def __init__(self, what: str, expected: object, actual: object | None, endpoint: str = "") -> None:
+        has = "another digest than" if actual is None else f"digest {actual} instead of"
+        super().__init__(f"{what} has {has} {expected}", endpoint)
         self.expected = expected
         self.actual = actual
 

@@ -56,7 +56,7 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
         case 404:
             return NotFoundError(what, name, text)
         case 400 if code == "DIGEST_INVALID":
-            return DigestMismatchError("what arrived", name, "another", endpoint)
+            return DigestMismatchError("what arrived", name, None, endpoint)
         case _ if (status >= 500 and status not in _UNABLE) or status == 408:
             # HTTP 511 is a network's that wants a login, and no registry's (RFC 6585, section 6).
             return WebPageError(endpoint) if status == 511 else UnavailableError(endpoint, status, retry_after)
