@@ -120,3 +120,13 @@ class ReferenceStoreContract:
         assert [reference for reference, _ in subject.list()] == [name(text) for text in in_order]
         assert subject.of(A) == [reference for reference, image in subject.list() if image == A]
         assert subject.of(image_id("missing")) == []
+
+    def test_a_repositorys_names_are_known(self, subject: ReferenceStore) -> None:
+        spelled = [f"docker.io/library/alpine@{MANIFEST}", "docker.io/library/alpine:3", "docker.io/library/alpine:4"]
+        for text in ("ghcr.io/library/alpine:3", "alpine/alpine:3", "alpine-edge:3", *reversed(spelled)):
+            put = subject.put_digest if "@" in text else subject.put_tag
+            put(name(text), A)
+
+        assert subject.within(name("alpine")) == [name(text) for text in sorted(spelled)]
+        assert subject.within(name("alpine:9")) == subject.within(name("alpine"))
+        assert subject.within(name("missing")) == []

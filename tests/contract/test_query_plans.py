@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 
 from headway.composition.writing import writing
+from headway.layers.archive_writer import write_archive
+from headway.layers.layer_tars import StoredLayerTars
+from headway.oci.digest import DiffID
+from headway.oci.reference import Reference
 from headway.service.delete import delete_image
 from headway.service.history import history_of
 from headway.service.inspection import details_of
 from headway.service.lookup import Lookup
+from headway.service.push_names import PushNames
+from headway.service.saving import Saver
 from headway.service.stores import Stores
 from headway.service.tagging import tag_image
 from headway.settings import Settings
@@ -29,8 +35,20 @@ PATHS: dict[str, Callable[[Stores, str], object]] = {
     "tag": lambda stores, _: tag_image(stores, NAME, "local/other:1"),
     "untag": lambda stores, _: delete_image(stores, NAME),
     "delete": lambda stores, image_id: delete_image(stores, image_id, force=True),
+    "save": lambda stores, image_id: _saver(stores).plan([NAME, "registry.example/team/app", image_id[7:19]]),
+    "push": lambda stores, _: PushNames(stores).tags(Reference.parse(NAME)),
     "make": lambda stores, _: add_image(stores, "local/new:1", layers=("base", "new")),
 }
+
+
+def _saver(stores: Stores) -> Saver:
+    """Return what plans an archive; of layers without recipes, too."""
+
+    class Tars(StoredLayerTars):
+        def size(self, diff_id: DiffID) -> int | None:
+            return super().size(diff_id) or 1
+
+    return Saver(stores, tars=Tars(stores.layers), write=write_archive)
 
 
 def plans_of(connection: sqlite3.Connection, statements: list[str]) -> dict[str, list[str]]:

@@ -478,6 +478,9 @@ class MemoryReferenceStore:
     def of(self, image_id: ImageID) -> list[Reference]:
         return sorted((name for name, known in self._images.names.items() if known == image_id), key=str)
 
+    def within(self, repository: Reference) -> list[Reference]:
+        return sorted((name for name in self._images.names if name.repository == repository.repository), key=str)
+
     def list(self) -> list[tuple[Reference, ImageID]]:
         return sorted(self._images.names.items(), key=lambda pair: str(pair[0]))
 

@@ -82,6 +82,9 @@ class ReferenceStore(Protocol):
     def of(self, image_id: ImageID) -> list[Reference]:
         """Return every name of an image, sorted by its full spelling."""
 
+    def within(self, repository: Reference) -> list[Reference]:
+        """Return every name of a repository, sorted by its full spelling; the tag or digest given is ignored."""
+
     def list(self) -> list[tuple[Reference, ImageID]]:
         """Return all, sorted by full spelling."""
 

@@ -33,7 +33,7 @@ class PushNames:
         Raises:
             NoTagError: None is.
         """
-        known = self._known(repository)
+        known = self._references.within(repository)
         tags = [name for name in known if name.tag]
         if tags:
             return tags
@@ -58,12 +58,9 @@ class PushNames:
 
     def missing(self, reference: Reference) -> NoTagError:
         """Return the error that tells of a tag that is not here."""
-        if self._known(reference.name_only()):
+        if self._references.within(reference):
             return NoTagError(f"tag does not exist: {reference.familiar}")
         return NoTagError(_not_here(reference))
-
-    def _known(self, repository: Reference) -> list[Reference]:
-        return [name for name, _ in self._references.list() if name.name_only() == repository]
 
 
 def _not_here(reference: Reference) -> str:

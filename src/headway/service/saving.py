@@ -64,7 +64,7 @@ class Saver:
     def _meant(self, word: str, platform: Platform | None) -> list[tuple[ImageRecord, Reference | None]]:
         wanted = parse_any(word)
         if isinstance(wanted, Reference) and wanted == wanted.name_only():
-            tags = [name for name, _ in self._records.references.list() if name.tag and name.name_only() == wanted]
+            tags = [name for name in self._records.references.within(wanted) if name.tag]
             if tags:
                 return [(self._found(str(tag), platform), tag) for tag in tags]
         record = self._found(word, platform)

@@ -82,6 +82,11 @@ class SqliteReferenceStore:
         rows = self._database.query("SELECT spelling FROM names WHERE image_id = ? ORDER BY spelling", (image_id,))
         return [_reference(spelling) for (spelling,) in rows]
 
+    def within(self, repository: Reference) -> list[Reference]:
+        """Return every name of a repository, sorted by its full spelling; the tag or digest given is ignored."""
+        sql = "SELECT spelling FROM names WHERE repository = ? ORDER BY spelling"
+        return [_reference(spelling) for (spelling,) in self._database.query(sql, (repository.repository,))]
+
     def list(self) -> list[tuple[Reference, ImageID]]:
         """Return all, sorted by full spelling."""
         rows = self._database.query("SELECT spelling, image_id FROM names ORDER BY spelling")
