@@ -12,9 +12,16 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from headway.composition.writing import writing
+from headway.oci.digest import Digest
+from headway.service.lookup import Lookup
+from headway.service.planning import Holders
+from headway.settings import Settings
+from headway.store.blobs import FileBlobStore
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon
+from tests.fakes.house import add_image
 from tests.faults.auth import Auth, Bearer
 from tests.faults.link import Link
 from tests.faults.registry import Registry
@@ -117,6 +124,30 @@ def test_a_layer_that_several_blobs_hold_is_counted_once(cli: Cli, tmp_path: Pat
     assert told == pytest.approx(crossed, rel=0.01)
     assert receipt["received"] == pytest.approx(receipt["needed"], rel=0.01)
     assert together == pytest.approx(BASE_BYTES, rel=0.01)
+
+
+def test_of_many_images_here_each_is_read_once_to_tell_who_has_a_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, reading = list[Digest](), FileBlobStore.read
+
+    def noted(self: FileBlobStore, digest: Digest) -> bytes:
+        read.append(digest)
+        return reading(self, digest)
+
+    with writing(Settings(data_root=tmp_path / "root"), tell=pytest.fail) as stores:
+        for number in range(9):
+            created = f"202{number}-01-01T00:00:00Z"
+            newest = add_image(stores, f"app:{number}", layers=("base", f"own {number}"), created=created)
+        diff_ids = Lookup(stores).config(Lookup(stores).find("app:0")).diff_ids
+        holders = Holders(stores)
+        monkeypatch.setattr(FileBlobStore, "read", noted)
+
+        found = [dict(holders.of([diff_id])) for diff_id in (diff_ids[0], diff_ids[1], diff_ids[1])]
+
+    assert (found[0][diff_ids[0]], found[0].get(diff_ids[1])) == ("app:8", None)
+    assert found[2][diff_ids[1]] == "app:0"
+    assert (len(read), read[0]) == (9, newest)
 
 
 def test_what_is_here_and_what_is_unfinished_is_not_counted(cli: Cli, registry: Registry) -> None:

@@ -8,7 +8,7 @@ Rule 3: several images are one errand: a layer that two of them need is fetched,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -16,6 +16,7 @@ from headway.distribution.room import Forecast, Space
 from headway.errors import HeadwayError, IntegrityError, NotFoundError, PullIncompleteError
 from headway.interfaces.traffic import Account, account, charged_to, on_errand
 from headway.oci.digest import DiffID, Digest
+from headway.records import ImageRecord
 from headway.service.documents import config_of
 from headway.service.last_rate import last_rate
 from headway.service.preflight import Preflight
@@ -162,6 +163,7 @@ class Planner:
         self._stores = stores
         self._preflight = preflight
         self._planned: dict[DiffID, str] = {}
+        self._holders = Holders(stores)
         self._account = Account({}, 0, {})
 
     @property
@@ -206,7 +208,7 @@ class Planner:
     def _plan(self, request: PullRequest, image: RemoteImage, costs: _Costs) -> PullPlan:
         name = request.reference.familiar
         unfinished = {digest: written for digest, held, written in self._stores.ingests.walk() if held}
-        holders = _holders(self._stores, {layer.diff_id for layer in image.layers})
+        holders = self._holders.of(layer.diff_id for layer in image.layers)
         layers = tuple(self._layer(layer, unfinished, holders) for layer in image.wanted)
         new = [layer for layer in image.wanted if layer.diff_id not in self._planned]
         for layer in new:
@@ -240,16 +242,24 @@ class Planner:
         return LayerPlan(digest=digest, size=size, here=held, since=unfinished.get(digest))
 
 
-def _holders(records: Records, wanted: Iterable[DiffID]) -> dict[DiffID, str]:
-    """Return the newest image with a name that has each layer, for layers that one has."""
-    missing = {diff_id for diff_id in wanted if records.layers.has_tree(diff_id)}
-    found: dict[DiffID, str] = {}
-    for record in records.images.list():
-        if not missing:
-            break
-        names = records.references.of(record.image_id)
-        config = config_of(records.blobs, record.image_id) if names else None
-        for diff_id in missing.intersection(config.diff_ids if config is not None else ()):
-            found[diff_id] = names[0].familiar
-            missing.discard(diff_id)
-    return found
+class Holders:
+    """The newest image with a name that has each layer; every image is read once, and none that is not asked for."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._images: Iterator[ImageRecord] | None = None
+        self._found: dict[DiffID, str] = {}
+
+    def of(self, wanted: Iterable[DiffID]) -> Mapping[DiffID, str]:
+        """Return who has each of some layers, for layers that somebody has."""
+        records = self._records
+        missing = {each for each in wanted if each not in self._found and records.layers.has_tree(each)}
+        if missing and self._images is None:
+            self._images = iter(records.images.list())
+        while missing and self._images is not None and (record := next(self._images, None)) is not None:
+            names = records.references.of(record.image_id)
+            config = config_of(records.blobs, record.image_id) if names else None
+            for diff_id in config.diff_ids if config is not None else ():
+                self._found.setdefault(diff_id, names[0].familiar)
+                missing.discard(diff_id)
+        return self._found
