@@ -9,6 +9,7 @@ import pytest
 
 from headway.container_records import ContainerRecord, KeptMount
 from headway.errors import ConflictError, InvalidFilterError, InvalidTimeError
+from headway.interfaces.images import ReferenceStore
 from headway.oci.digest import Digest, ImageID
 from headway.oci.reference import Reference
 from headway.service.prune import Pruner
@@ -156,6 +157,42 @@ def test_a_name_that_stands_for_another_image_by_now_stays(stores: Stores) -> No
 
     assert new in left(stores)
     assert stores.references.get(Reference.parse("app:1")) == new
+
+
+def test_a_name_that_an_image_got_meanwhile_stays_and_keeps_the_digests_of_its_repository(stores: Stores) -> None:
+    other = f"other@{Digest.of(b'manifest')}"
+    image = add_image(stores, "app:1", "other:1", BY_DIGEST, other)
+
+    def pull_meanwhile() -> bool:
+        stores.references.put_tag(Reference.parse("app:2"), image)
+        stores.references.put_digest(Reference.parse(f"app@{Digest.of(b'new')}"), image)
+        stores.references.put_digest(Reference.parse(f"other@{Digest.of(b'new')}"), image)
+        return False
+
+    report = pruner(stores).prune(ALL, stopped=pull_meanwhile)
+
+    assert stores.references.of(image) == [Reference.parse("app:2"), Reference.parse(f"app@{Digest.of(b'new')}")]
+    gone = ["app:1", BY_DIGEST, "other:1", *sorted([other, f"other@{Digest.of(b'new')}"])]
+    assert report.deleted == tuple(("Untagged", name) for name in gone)
+
+
+@pytest.mark.parametrize("count", [2, 50])
+def test_the_names_of_an_image_are_read_as_often_however_many_it_has(
+    stores: Stores, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = add_image(stores, *(f"app:{number}" for number in range(count)))
+    kind, read = type(stores.references), list[ImageID]()
+    reading = kind.of
+
+    def noted(self: ReferenceStore, image_id: ImageID) -> list[Reference]:
+        read.append(image_id)
+        return reading(self, image_id)
+
+    monkeypatch.setattr(kind, "of", noted)
+    report = pruner(stores).prune(ALL)
+
+    assert len(report.deleted) == count + 1
+    assert read == [image, image]
 
 
 def test_an_image_that_was_tagged_meanwhile_stays(stores: Stores) -> None:

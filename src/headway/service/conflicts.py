@@ -5,7 +5,7 @@ Rule: no I/O. Who asks has gathered the facts; a hard conflict holds though one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -104,3 +104,14 @@ def goes_with(name: Reference, names: Sequence[Reference]) -> list[Reference]:
     if name.digest is not None or any(other.digest is None for other in same):
         return []
     return same
+
+
+def as_listed(listed: Collection[Reference], names: Sequence[Reference]) -> list[Reference]:
+    """Return those of an image's names that go with the ones that it was listed with.
+
+    They are those themselves, and digest references of repositories in which no other tag is left: see `goes_with`.
+    """
+    going = frozenset(listed)
+    losing = {name.repository for name in going if name.digest is None}
+    losing -= {name.repository for name in names if name.digest is None and name not in going}
+    return [name for name in names if name in going or (name.digest is not None and name.repository in losing)]

@@ -6,12 +6,14 @@ Rule 2: a word is a name or an ID by what it was found by, not by how it looks.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from headway.errors import ConflictError, InvalidReferenceError, NotFoundError
 from headway.oci.digest import ImageID
 from headway.oci.reference import Reference
 from headway.records import Freed, ImageRecord
-from headway.service.conflicts import Uses, conflict_of, goes_with, is_single, untag_conflict
-from headway.service.lookup import Found, Lookup
+from headway.service.conflicts import Uses, as_listed, conflict_of, goes_with, is_single, untag_conflict
+from headway.service.lookup import Lookup
 from headway.service.stores import Stores
 
 
@@ -32,36 +34,44 @@ def delete_image(stores: Stores, word: str, *, force: bool = False, prune: bool 
         NotFoundError: No such image.
         ConflictError: The image is needed; in Moby's words.
     """
-    return remove(stores, word, force=force, prune=prune).done
-
-
-def remove(
-    stores: Stores, word: str, *, force: bool = False, prune: bool = True, listed: ImageID | None = None
-) -> Removal:
-    """Do what `delete_image` does, and return what was freed besides.
-
-    `listed` is the image that was chosen by this name, or for having none: where the name stands for another by now, or
-    the image has one, it is not found.
-    """
     if not word.strip():
         raise InvalidReferenceError("image name cannot be blank")
     removal = Removal(stores)
     with stores.transaction():
         found = Lookup(stores).resolve(word)
-        if listed is not None and not _is_as_listed(stores, found, listed):
-            raise NotFoundError("image", word)
         if found.name is None:
             removal.by_id(found.record, force=force, prune=prune)
         else:
             removal.by_name(word, found.name, found.record, force=force, prune=prune)
-    for freed in removal.freed:
-        stores.garbage.sweep(freed)
+    _sweep(stores, removal)
+    return removal.done
+
+
+def remove_listed(stores: Stores, image_id: ImageID, names: Collection[Reference]) -> Removal:
+    """Remove an image as it was listed: with the names that it had then. What it was named since stays.
+
+    Args:
+        stores: Where it is.
+        image_id: The image.
+        names: Its names in the list.
+
+    Raises:
+        NotFoundError: It is gone, or it was listed without a name and has one by now.
+        ConflictError: It is needed.
+    """
+    removal = Removal(stores)
+    with stores.transaction():
+        record = stores.images.get(image_id)
+        if record is None:
+            raise NotFoundError("image", image_id)
+        removal.as_listed(record, names)
+    _sweep(stores, removal)
     return removal
 
 
-def _is_as_listed(stores: Stores, found: Found, listed: ImageID) -> bool:
-    is_unnamed = found.name is None
-    return found.record.image_id == listed and not (is_unnamed and stores.references.of(listed))
+def _sweep(stores: Stores, removal: Removal) -> None:
+    for freed in removal.freed:
+        stores.garbage.sweep(freed)
 
 
 class Removal:
@@ -97,6 +107,19 @@ class Removal:
             for name in uses.names:
                 self._untag(name, record)
         self._remove(record, force=force, prune=prune, quiet=False)
+
+    def as_listed(self, record: ImageRecord, names: Collection[Reference]) -> None:
+        """Remove the names that an image was listed with, and the image where it has no other by now."""
+        uses = self._uses(record.image_id)
+        if not names and uses.names:
+            raise NotFoundError("image", record.image_id)
+        if problem := untag_conflict(record.image_id.short, record.image_id, uses):
+            raise ConflictError(problem)
+        gone = as_listed(names, uses.names)
+        for name in gone:
+            self._untag(name, record)
+        if len(gone) == len(uses.names):
+            self._remove(record, force=False, prune=True, quiet=bool(names))
 
     def _remove(self, record: ImageRecord, *, force: bool, prune: bool, quiet: bool) -> None:
         """Remove an image, and then its parents, until somebody needs one."""

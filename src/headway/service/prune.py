@@ -16,10 +16,9 @@ from threading import Lock
 import msgspec
 
 from headway.errors import ConflictError, HeadwayError, NotFoundError
-from headway.oci.digest import ImageID
 from headway.oci.moment import microseconds
 from headway.records import Freed
-from headway.service.delete import remove
+from headway.service.delete import remove_listed
 from headway.service.filters import NO_FILTERS, Filters, labels_match, require_known, truth
 from headway.service.listing import ListedImage, Listing
 from headway.service.moments import parse_until
@@ -145,22 +144,13 @@ class _Prune:
     def remove(self, image: ListedImage) -> None:
         """Remove an image with all its names, unless somebody uses it; a conflict leaves it as it is."""
         image_id = image.record.image_id
-        if self._stores.containers.of_image(image_id) or self._stores.mounts.of_image(image_id):
-            return
-        names = (*image.tags, *image.digests)
         try:
-            for name in names:
-                if self._stores.references.get(name) is not None:  # a digest goes with its repository's last tag
-                    self._take(str(name), image_id)
-            if not names and self._stores.images.get(image_id) is not None:
-                self._take(str(image_id), image_id)
+            removal = remove_listed(self._stores, image_id, (*image.tags, *image.digests))
         except (ConflictError, NotFoundError):
             return  # it is needed, or somebody else was faster
         except HeadwayError as error:
             self._kept.append(f"image {image_id.short}: {error}")
-
-    def _take(self, word: str, image_id: ImageID) -> None:
-        removal = remove(self._stores, word, listed=image_id)
+            return
         self._deleted += removal.done
         self._freed += removal.freed
 
