@@ -140,5 +140,8 @@ class ImageStoreContract:
         subject.add_blobs(image_id("a"), [Digest.of(b"index")])
         subject.add_blobs(image_id("a"), [Digest.of(b"index"), Digest.of(b"other")])
 
+        kept = {image_id("a"), Digest.of(b"manifest", "sha512"), Digest.of(b"index"), Digest.of(b"other")}
+        assert subject.blobs_of(image_id("a")) == sorted(kept)
+        assert subject.blobs_of(image_id("b")) == []
         with pytest.raises(NotFoundError):
             subject.add_blobs(image_id("b"), [Digest.of(b"index")])

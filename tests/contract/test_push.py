@@ -43,6 +43,7 @@ from headway.service.lookup import Lookup
 from headway.service.progress import Notice
 from headway.service.prune import Pruner
 from headway.service.push import PushRequest
+from headway.service.push_documents import PushDocuments
 from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushPhase, PushStarted
 from headway.service.remote_image import PullRequest
 from headway.service.stores import Stores
@@ -531,15 +532,33 @@ def test_what_an_index_lists_is_read_once_however_often_it_does_and_only_what_ma
     inner = _index_of(images.image(LAYERS, index=True, platforms=("linux/amd64",)), times=30)
     outer = _index_of(inner, times=30, beside=images.digest_of(large))
     house.stores.blobs.put(Digest.parse(images.digest_of(large)), large)
-    registry = SimulatedRegistry([outer, images.image(tag="other")])
-    for tag in ("latest", "other"):
-        house.pull(registry, SOURCE.with_tag(tag))
+    house.pull(SimulatedRegistry([outer]))
+    [record] = house.stores.images.list()
+    documents = PushDocuments(house.stores, SIBLING)
     monkeypatch.setattr(FileBlobStore, "read", noted)
 
-    house.push_at_once(SimulatedPusher(registry), [SIBLING], [SOURCE.with_tag("other")])
+    assert documents.index_over(record, Digest.of(b"another manifest")) is None
 
     assert read.count(Digest.parse(inner.manifest_digest)) == 1
     assert Digest.parse(images.digest_of(large)) not in read
+
+
+def test_the_documents_of_other_images_of_a_repository_are_not_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [images.image((images.noise_layer(1000, seed=seed),), tag=f"other-{seed}") for seed in range(3)]
+    for each in others:
+        house.pull(SimulatedRegistry([each]), SOURCE.with_tag(each.tag))
+    read, reading = list[Digest](), FileBlobStore.read
+
+    def noted(self: FileBlobStore, digest: Digest) -> bytes:
+        read.append(digest)
+        return reading(self, digest)
+
+    monkeypatch.setattr(FileBlobStore, "read", noted)
+    house.push_at_once(SimulatedPusher(SimulatedRegistry([others[0]])), [SIBLING], [SOURCE.with_tag(others[0].tag)])
+
+    assert {each.manifest_digest for each in others} & set(map(str, read)) == {others[0].manifest_digest}
 
 
 def test_without_the_other_platforms_only_the_manifest_goes(house: House) -> None:

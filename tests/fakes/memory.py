@@ -413,6 +413,9 @@ class MemoryImageStore:
             raise NotFoundError("image", image_id)
         self.blobs.setdefault(image_id, set()).update(digests)
 
+    def blobs_of(self, image_id: ImageID) -> list[Digest]:
+        return sorted(self.blobs.get(image_id, ()))
+
     def set_last_tagged(self, image_id: ImageID, seconds: float) -> None:
         if (record := self.get(image_id)) is not None:
             self._records[image_id] = msgspec.structs.replace(record, last_tagged=seconds)

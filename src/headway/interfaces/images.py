@@ -32,6 +32,9 @@ class ImageStore(Protocol):
             NotFoundError: No such image.
         """
 
+    def blobs_of(self, image_id: ImageID) -> list[Digest]:
+        """Return the blobs that an image keeps: its config, its manifest, what was added; sorted."""
+
     def set_last_tagged(self, image_id: ImageID, seconds: float) -> None:
         """Record when an image was tagged, seconds since the epoch; an unknown image is left alone."""
 

@@ -138,7 +138,7 @@ class PushDocuments:
         return next((each.digest for each in pulls if each.wish.reference == wanted), None)
 
     def index_over(self, record: ImageRecord, manifest: Digest, *, first: Digest | None = None) -> Index | None:
-        """Return an index that lists an image's manifest: one that it came with, or another image of its repositories.
+        """Return an index that an image came with, lists its manifest, and has a name in one of its repositories.
 
         Another platform's image may have the index to its name (`service.recording`).
 
@@ -147,11 +147,11 @@ class PushDocuments:
             manifest: Its manifest.
             first: The index to prefer.
         """
-        own = self._stores.references.of(record.image_id)
-        repositories = {name.name_only() for name in own}
-        others = [name for name, _ in self._stores.references.list() if name.name_only() in repositories]
-        digests = dict.fromkeys(name.digest for name in (*own, *others) if name.digest is not None)
-        for digest in sorted(digests, key=lambda each: each != first):
+        references = self._stores.references
+        repositories = {name.name_only() for name in references.of(record.image_id)}
+        for digest in sorted(self._stores.images.blobs_of(record.image_id), key=lambda each: each != first):
+            if digest == manifest or not any(references.get(each.with_digest(digest)) for each in repositories):
+                continue
             document = self._document(digest)
             if isinstance(document, Index) and self._lists(document, manifest):
                 return document

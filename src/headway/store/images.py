@@ -74,6 +74,11 @@ class SqliteImageStore:
         except sqlite3.IntegrityError as error:
             raise NotFoundError("image", image_id) from error
 
+    def blobs_of(self, image_id: ImageID) -> list[Digest]:
+        """Return the blobs that an image keeps: its config, its manifest, what was added; sorted."""
+        sql = "SELECT digest FROM image_blobs WHERE image_id = ? ORDER BY digest"
+        return [Digest(digest) for (digest,) in self._database.query(sql, (image_id,))]
+
     def set_last_tagged(self, image_id: ImageID, seconds: float) -> None:
         """Record when an image was tagged, seconds since the epoch; an unknown image is left alone."""
         self._database.execute("UPDATE images SET last_tagged = ? WHERE image_id = ?", (seconds, image_id))
