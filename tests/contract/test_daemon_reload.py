@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from headway.daemon.configuration import Configuration, DaemonSettings
@@ -50,6 +51,10 @@ def reloaded(service: Service, events: Events, new: Configuration) -> Configurat
     return Reloader(service, events, "ship").reload(configuration(), new)  # type: ignore[arg-type]  # what it needs
 
 
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_a_reload_changes_limits_and_not_what_needs_a_restart() -> None:
     service, events = Service(), Events()
 
@@ -58,6 +63,29 @@ def test_a_reload_changes_limits_and_not_what_needs_a_restart() -> None:
     assert service.limits["max_concurrent_downloads"] == 7
     assert after == configuration(downloads=7)
     assert events.told == [("daemon", "reload", "ABCD")]
+
+
+def test_what_has_changed_and_needs_a_restart_is_named_at_each_reload(caplog: pytest.LogCaptureFixture) -> None:
+    new = configuration("/elsewhere", downloads=7, group="docker")
+    reloader = Reloader(Service(), Events(), "ship")  # type: ignore[arg-type]  # what it needs
+
+    reloader.reload(reloader.reload(configuration(), new), new)
+
+    waiting = "/etc/headway/daemon.json: data-root, group: changed, and in force after a restart only"
+    assert warned(caplog) == [waiting, waiting]
+
+
+def test_nothing_is_said_of_a_restart_where_all_that_has_changed_is_in_force(caplog: pytest.LogCaptureFixture) -> None:
+    after = reloaded(Service(), Events(), configuration(downloads=7))
+
+    assert after == configuration(downloads=7)
+    assert warned(caplog) == []
+
+
+def test_a_reload_names_the_keys_that_are_of_no_use_here(caplog: pytest.LogCaptureFixture) -> None:
+    reloaded(Service(), Events(), msgspec.structs.replace(configuration(), warnings=("bip: ignored",)))
+
+    assert warned(caplog) == ["bip: ignored"]
 
 
 def test_limits_that_cannot_be_change_nothing_and_nobody_is_told() -> None:

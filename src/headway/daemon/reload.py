@@ -7,16 +7,28 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import TypeVar
 
 import msgspec
 
 from headway.daemon import logs
-from headway.daemon.configuration import Configuration
+from headway.daemon.configuration import Configuration, DaemonSettings
 from headway.errors import StoreError
 from headway.service.events import Events
 from headway.service.image_service import ImageService
+from headway.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T", Settings, DaemonSettings)
+_LIVE = frozenset(
+    [
+        *("debug", "registry_mirrors", "mirrors", "insecure_registries", "http_proxy", "https_proxy", "no_proxy"),
+        *("max_concurrent_downloads", "max_concurrent_uploads", "max_download_attempts", "download_patience"),
+        *("max_download_rate", "labels", "log_level", "shutdown_timeout", "pull_detach"),
+    ]
+)
+"""What a daemon that runs can change; the other fields of both kinds of settings are in force after a restart."""
 
 
 class Reloader:
@@ -36,34 +48,43 @@ class Reloader:
     def reload(self, before: Configuration, new: Configuration) -> Configuration:
         """Bring `new` into force, as far as a running daemon can; return the configuration that is in force then.
 
-        What needs a restart stays as it is: addresses, TLS, the data root, the PID file.
+        What needs a restart, such as addresses and the data root, stays as it is, and is named in the log.
 
         Raises:
             InvalidSettingError: A limit that cannot be; nothing has changed.
         """
-        settings = new.settings
-        self._service.update_config(**msgspec.structs.asdict(settings.limits))
-        kept = msgspec.structs.replace(settings, data_root=before.settings.data_root)
-        daemon = msgspec.structs.replace(
-            before.daemon,
-            labels=new.daemon.labels,
-            log_level=new.daemon.log_level,
-            shutdown_timeout=new.daemon.shutdown_timeout,
-            pull_detach=new.daemon.pull_detach,
-        )
+        self._service.update_config(**msgspec.structs.asdict(new.settings.limits))
+        settings = _with_what_is_live(before.settings, new.settings)
+        daemon = _with_what_is_live(before.daemon, new.daemon)
         logs.set_level("debug" if settings.debug else daemon.log_level)
         log.debug("Reset Max Concurrent Downloads: %d", settings.max_concurrent_downloads)
         log.debug("Reset Max Concurrent Uploads: %d", settings.max_concurrent_uploads)
         log.debug("Reset Max Download Attempts: %d", settings.max_download_attempts)
         log.debug("Reset Shutdown Timeout: %d", daemon.shutdown_timeout)
-        configuration = msgspec.structs.replace(new, settings=kept, daemon=daemon)
+        configuration = msgspec.structs.replace(new, settings=settings, daemon=daemon)
         attributes = reload_attributes(configuration, self._name)
         log.info("Reloaded configuration: %s", json.dumps(attributes))
+        for warning in new.warnings:
+            log.warning("%s", warning)
+        if waiting := _changed(settings, new.settings) + _changed(daemon, new.daemon):
+            log.warning("%s: %s: changed, and in force after a restart only", new.path, ", ".join(sorted(waiting)))
         try:
             self._events.tell("daemon", "reload", self._service.daemon_id, attributes)
         except StoreError as error:
             log.warning("the reload is in force, but not among the events: %s", error)
         return configuration
+
+
+def _with_what_is_live(before: _T, new: _T) -> _T:
+    """Return `before`, with what `new` says of what a daemon that runs can change."""
+    live = {name: value for name, value in msgspec.structs.asdict(new).items() if name in _LIVE}
+    return msgspec.structs.replace(before, **live)
+
+
+def _changed(kept: _T, new: _T) -> list[str]:
+    """Return the keys of the file by which `new` differs from what is in force."""
+    values = msgspec.structs.asdict(kept)
+    return [name.replace("_", "-") for name, value in msgspec.structs.asdict(new).items() if value != values[name]]
 
 
 def reload_attributes(configuration: Configuration, name: str) -> dict[str, str]:
