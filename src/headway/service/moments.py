@@ -28,15 +28,15 @@ _PIECE = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)"
 _DURATION = re.compile(rf"([+-]?)((?:{_PIECE})+)", re.ASCII)
 _PIECES = re.compile(_PIECE)
 _UNIX = re.compile(r"(-?\d{1,12})(?:\.(\d{1,9}))?", re.ASCII)
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?)?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d(?::\d\d(?::\d\d)?)?))?(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
 
 def parse_moment(text: str, *, now: int) -> int:
     """Return the moment that `text` names, in nanoseconds since the epoch.
 
     Args:
-        text: ``1700000000.5``, ``2026-01-02T03:04:05.6Z`` (local time without a zone; a date alone is its midnight),
-            or ``1h30m``: so long before `now`.
+        text: ``1700000000.5``, ``2026-01-02T03:04:05.6Z`` (local time without a zone; a date alone is its midnight,
+            in its zone), or ``1h30m``: so long before `now`.
         now: Nanoseconds since the epoch.
 
     Raises:
@@ -53,8 +53,8 @@ def _moment(text: str, now: int) -> int:
         return now + length if match[1] == "-" else now - length
     if match := _DATE.fullmatch(text):
         try:
-            moment = datetime.fromisoformat(match[1] + (match[3] or ""))
-            return round(moment.timestamp()) * SECOND + _nano(match[2])
+            moment = datetime.fromisoformat(f"{match[1]}T{match[2] or '00'}{match[4] or ''}")
+            return round(moment.timestamp()) * SECOND + _nano(match[3])
         except (ValueError, OverflowError):
             pass
     raise InvalidTimeError(f"invalid time {text!r}: write Unix seconds, 2026-01-02T03:04:05Z, or how long ago: 1h30m")
