@@ -6,8 +6,10 @@ Rule 2: Docker's other keys are accepted with one warning, so that one file can 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 from headway.errors import InvalidSettingError
 from headway.quantities import parse_duration, parse_size
@@ -36,6 +38,9 @@ _EMPTY_IS_DEFAULT = frozenset(
 )
 """Texts that say nothing when they are empty, as for dockerd: its own example of a file has most of them so."""
 
+_UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
+"""What JSON can spell, and no file's name, and no UTF-8: the NUL, and half a character."""
+
 
 def read_document(path: Path, *, required: bool) -> dict[str, object]:
     """Return what a file says, by key; what says null or nothing is left out, Docker's ``proxies`` is flattened.
@@ -63,20 +68,31 @@ def _read(path: Path, *, required: bool) -> dict[str, object]:
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise InvalidSettingError(f"cannot read {path}: {said}") from None
-    if not text.strip():
-        return {}
+    document = _parsed(text, path) if text.strip() else {}
+    if not isinstance(document, dict):
+        raise InvalidSettingError(f"{path} must hold a JSON object")
+    return document
+
+
+def _parsed(text: str, path: Path) -> object:
     import json  # noqa: PLC0415  # msgspec names no line; and without a file, nobody pays for it
 
     try:
-        document = json.loads(text)
+        return json.loads(text, parse_int=_whole_number)
+    except OverflowError as error:
+        raise InvalidSettingError(f"{path}: {error} is larger than any number may be") from None
     except json.JSONDecodeError as error:
         mend = _mend(text[: error.pos].rstrip(), text[error.pos :], error.msg)
         raise InvalidSettingError(f"{path}, line {error.lineno}, column {error.colno}: {error.msg}{mend}") from None
     except RecursionError:
         raise InvalidSettingError(f"{path}: nested too deeply") from None
-    if not isinstance(document, dict):
-        raise InvalidSettingError(f"{path} must hold a JSON object")
-    return document
+
+
+def _whole_number(text: str) -> int:
+    """Return what digits say; as for Go, it has to fit into 64 bits."""
+    if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
+        raise OverflowError(text if len(text) <= 40 else f"{text[:40]}...")
+    return int(text)
 
 
 def _mend(before: str, rest: str, said: str) -> str:
@@ -89,6 +105,7 @@ def _mend(before: str, rest: str, said: str) -> str:
     """
     after = rest[1:].lstrip()
     mends = {
+        "the file ends before its JSON does": not rest.strip(),
         "'=' where JSON wants ':'": rest.startswith("="),
         "remove the ',' before it": before.endswith(",") and rest.startswith(("}", "]")),
         "remove that ','": rest.startswith(",") and after.startswith(("}", "]")),  # as Python 3.13 tells of it
@@ -134,20 +151,25 @@ def _boolean(value: object, where: str) -> bool:
     return value
 
 
+def _is_text(value: object) -> TypeGuard[str]:
+    """Tell whether a value is a text that a path, a header and an answer in UTF-8 can hold."""
+    return isinstance(value, str) and _UNSPEAKABLE.search(value) is None
+
+
 def _texts(value: object, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list) or not all(_is_text(item) for item in value):
         raise InvalidSettingError(f"{where} must be a list of texts, not {_shown(value)}")
     return tuple(value)
 
 
 def _path(value: object, where: str) -> Path:
-    if not isinstance(value, str) or not Path(value).is_absolute():
+    if not _is_text(value) or not Path(value).is_absolute():
         raise InvalidSettingError(f"{where} must be an absolute path, not {_shown(value)}")
     return Path(value)
 
 
 def _file(value: object, where: str) -> Path:
-    if not isinstance(value, str):
+    if not _is_text(value):
         raise InvalidSettingError(f"{where} must be a path, not {_shown(value)}")
     return Path(value)
 
@@ -180,7 +202,7 @@ def _mirrors(value: object, where: str) -> Mapping[str, tuple[str, ...]]:
 
 
 def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
+    if not _is_text(value):
         raise InvalidSettingError(f"{where} must be a text")  # without the value: a proxy's URL may hold a password
     return value
 
