@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.cli import Cli
 from tests.fakes.daemon import Daemon, daemon
 from tests.faults.tls import Certificate, make_certificate
 
@@ -80,3 +81,17 @@ def test_plain_http_is_cut_at_once(port: int) -> None:
 
         with suppress(ConnectionResetError):
             assert plain.recv(4096) == b""
+
+
+def test_files_that_cannot_be_used_are_named(tmp_path: Path, certificate: Certificate) -> None:
+    (tmp_path / "other").mkdir()
+    others = make_certificate(tmp_path / "other").key
+    words = ["-H", "tcp://127.0.0.1:0", "--tlsverify", "--tlscert", str(certificate.certificate), "--tlskey"]
+
+    mixed = Cli(tmp_path / "root")("daemon", "--validate", *words, str(others), "--tlscacert", str(certificate.key))
+    swapped = Cli(tmp_path / "root")(
+        "daemon", "--validate", *words, str(certificate.key), "--tlscacert", str(certificate.key)
+    )
+
+    assert mixed.stderr.startswith(f"headway: cannot use tlscert {certificate.certificate} with tlskey {others}: ")
+    assert swapped.stderr.startswith(f"headway: cannot use tlscacert {certificate.key}: ")

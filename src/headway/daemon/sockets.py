@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,16 +116,34 @@ def _context(daemon: DaemonSettings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslobject_class = TellingHandshake
-    try:
-        context.load_cert_chain(daemon.tlscert, daemon.tlskey)
-        if daemon.tlsverify:
-            if daemon.tlscacert is None:
-                raise InvalidSettingError("tlsverify needs tlscacert: who signs the clients' certificates")
-            context.load_verify_locations(daemon.tlscacert)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidSettingError(f"cannot use the TLS files: {error}") from None
+    # A key that wants a pass phrase would ask on the terminal, where there is one.
+    chain = partial(context.load_cert_chain, daemon.tlscert, daemon.tlskey, password=lambda: "")
+    _load(chain, {"tlscert": daemon.tlscert, "tlskey": daemon.tlskey})
+    if daemon.tlsverify:
+        if daemon.tlscacert is None:
+            raise InvalidSettingError("tlsverify needs tlscacert: who signs the clients' certificates")
+        _load(partial(context.load_verify_locations, daemon.tlscacert), {"tlscacert": daemon.tlscacert})
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+def _load(load: Callable[[], None], files: Mapping[str, Path]) -> None:
+    """Read files for TLS.
+
+    Raises:
+        InvalidSettingError: It names what cannot be used, which the ssl module does not.
+    """
+    for key, file in files.items():
+        try:
+            file.read_bytes()
+        except OSError as error:
+            raise InvalidSettingError(f"cannot read {key} {file}: {error.strerror}") from None
+    try:
+        load()
+    except (OSError, ValueError) as error:
+        named = " with ".join(f"{key} {file}" for key, file in files.items())
+        said = getattr(error, "reason", None) or "no PEM file, or a key that wants a pass phrase"
+        raise InvalidSettingError(f"cannot use {named}: {said}") from None
 
 
 def unix_address(listeners: list[Listener]) -> str:
