@@ -21,7 +21,7 @@ _DOCKER_KEYS = frozenset(
     containerd containerd-namespace containerd-plugin-namespace containerd-plugins-namespace cpu-rt-period
     cpu-rt-runtime cri-containerd default-address-pools default-cgroupns-mode default-gateway default-gateway-v6
     default-ipc-mode default-network-opts default-runtime default-shm-size default-ulimits deprecated-key-path dns
-    dns-opts dns-search exec-opts exec-root experimental features firewall-backend fixed-cidr fixed-cidr-v6 graph
+    dns-opts dns-search exec-opts exec-root experimental features firewall-backend fixed-cidr fixed-cidr-v6
     host-gateway-ip host-gateway-ips icc init init-path ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables
     ipv6 live-restore log-driver log-opts min-api-version mtu network-control-plane-mtu network-diagnostic-port
     no-new-privileges node-generic-resources nri-opts oom-score-adjust raw-logs rootless runtimes seccomp-profile
@@ -33,7 +33,7 @@ _DOCKER_KEYS = frozenset(
 
 _EMPTY_IS_DEFAULT = frozenset(
     """
-    auth-file data-root group log-format log-level metrics-addr pidfile storage-driver tlscacert tlscert tlskey
+    auth-file data-root graph group log-format log-level metrics-addr pidfile storage-driver tlscacert tlscert tlskey
     """.split()  # noqa: SIM905  # as above
 )
 """Texts that say nothing when they are empty, as for dockerd: its own example of a file has most of them so."""
@@ -127,10 +127,24 @@ def _check_keys(document: Mapping[str, object], where: str, known: Collection[st
             raise InvalidSettingError(f"{where}: unknown key {key!r}{hint}")
 
 
-def ignored(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
-    """Return what there is to say about keys of Docker's that change nothing here: one sentence, or none."""
-    ignored = sorted(key for key in document if key in _DOCKER_KEYS)
-    return (f"{path}: {', '.join(ignored)}: of no use to an image service, ignored",) if ignored else ()
+def remarks(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
+    """Return what there is to say, a sentence each, about a file that can be used."""
+    said = []
+    if ignored := sorted(key for key in document if key in _DOCKER_KEYS):
+        said.append(f"{path}: {', '.join(ignored)}: of no use to an image service, ignored")
+    insecure = document.get("insecure-registries")
+    said += [
+        f"{path}: insecure-registries: {entry} is a URL, and taken for {without_scheme(entry)}"
+        for entry in (insecure if isinstance(insecure, list) else ())
+        if entry != without_scheme(entry)
+    ]
+    return tuple(said)
+
+
+def without_scheme(registry: str) -> str:
+    """Return what an entry of ``insecure-registries`` names; one that is a URL means its host, as for dockerd."""
+    scheme, separator, host = registry.partition("://")
+    return host.rstrip("/") if separator and scheme.lower() in ("http", "https") else registry
 
 
 def _shown(value: object) -> str:
@@ -208,6 +222,7 @@ def _text(value: object, where: str) -> str:
 
 
 KEYS = {
+    "graph": ("data_root", _path),  # Docker's name for it until v23; the new one wins
     "data-root": ("data_root", _path),
     "debug": ("debug", _boolean),
     "registry-mirrors": ("registry_mirrors", _texts),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from headway.daemon_file import KEYS, ignored, read_document
+from headway.daemon_file import KEYS, read_document, remarks, without_scheme
 from headway.distribution.transfer_limits import TransferLimits
 from headway.errors import InvalidReferenceError, InvalidSettingError
 from headway.oci.reference import DOCKER_HUB, Reference
@@ -118,7 +118,7 @@ def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | No
         if _said_of(alone) == str(error):
             raise InvalidSettingError(f"{path}: {error}", file=path) from None
         raise
-    return Loaded(settings, ignored(document, path))
+    return Loaded(settings, remarks(document, path))
 
 
 @contextmanager
@@ -168,6 +168,8 @@ def merge(document: Mapping[str, object], path: Path, flags: Mapping[str, object
     # Who sets attempts and says nothing of patience wants attempts to decide, as the flag promises.
     if "max_download_attempts" in values and "download_patience" not in values:
         values["download_patience"] = 0.0
+    if insecure := values.get("insecure_registries"):
+        values["insecure_registries"] = tuple(without_scheme(each) for each in insecure)  # type: ignore[attr-defined]
     for name in ("max_concurrent_downloads", "max_concurrent_uploads"):
         if values.get(name) == 0:
             del values[name]  # 0 means the default, as in Docker 28

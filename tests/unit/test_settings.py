@@ -355,6 +355,23 @@ def test_proxies_stand_in_a_section_of_their_own_or_not(tmp_path: Path, *, secti
     assert (found.settings.https_proxy, found.settings.no_proxy) == ("p.example:2", ".example")
 
 
+def test_an_insecure_registry_that_is_a_url_is_taken_for_its_host_as_by_dockerd(tmp_path: Path) -> None:
+    found = loaded(tmp_path, {"insecure-registries": ["http://a.example:5000/", "b.example", "HTTPS://10.0.0.0/8"]})
+    by_flag = settings(tmp_path, {}, insecure_registries=("http://a.example",))
+
+    assert found.settings.insecure_registries == ("a.example:5000", "b.example", "10.0.0.0/8")
+    assert found.warnings == (
+        f"{tmp_path}/daemon.json: insecure-registries: http://a.example:5000/ is a URL, and taken for a.example:5000",
+        f"{tmp_path}/daemon.json: insecure-registries: HTTPS://10.0.0.0/8 is a URL, and taken for 10.0.0.0/8",
+    )
+    assert by_flag.insecure_registries == ("a.example",)
+
+
+def test_dockers_old_name_of_the_data_root_is_taken_for_it(tmp_path: Path) -> None:
+    assert settings(tmp_path, {"graph": "/old"}).data_root == Path("/old")
+    assert settings(tmp_path, {"data-root": "/new", "graph": "/old"}).data_root == Path("/new")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

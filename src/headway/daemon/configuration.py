@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from headway.daemon import logs
-from headway.daemon_file import DAEMON_KEYS, ignored, read_document
+from headway.daemon_file import DAEMON_KEYS, read_document, remarks
 from headway.engine.listeners import Address, parse_metrics_address
 from headway.errors import InvalidSettingError
 from headway.settings import DEFAULT_CONFIG_FILE, Settings, blaming, merge, validate
@@ -116,7 +116,7 @@ def _validated(
         _validate(daemon)
     except InvalidSettingError as error:
         raise InvalidSettingError(f"{prefix}{error}") from None
-    return Configuration(settings=settings, daemon=daemon, path=path, warnings=ignored(document, path))
+    return Configuration(settings=settings, daemon=daemon, path=path, warnings=remarks(document, path))
 
 
 def _daemon_settings(document: Mapping[str, object], path: Path, flags: Mapping[str, object]) -> DaemonSettings:
