@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from headway.distribution.proxies import Proxy, ProxyRules, proxy_rules
+from headway.distribution.proxies import Proxy, ProxyRules, proxy_rules, without_login
 from headway.errors import InvalidSettingError
 
 
@@ -109,6 +109,22 @@ def test_a_proxy_shows_host_and_port_only() -> None:
 
     assert (str(proxy), repr(proxy)) == ("[fd00::1]:3128", "Proxy([fd00::1]:3128)")
     assert repr(rules) == "ProxyRules(no_proxy='a.example', ...)"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("", ""),
+        ("p.example:3128", "p.example:3128"),
+        ("http://p.example", "http://p.example"),
+        ("http://u:secret@p.example:3128/", "http://p.example:3128/"),
+        ("socks5://u:secret@p.example", "socks5://p.example"),
+        ("u:secret@p.example", "p.example"),
+        ("http://u:secret://secret@secret@p.example", "http://p.example"),
+    ],
+)
+def test_a_proxys_url_is_shown_without_the_login_in_it(url: str, shown: str) -> None:
+    assert without_login(url) == shown
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,12 @@ def proxy_rules(environment: Mapping[str, str], *, http: str | None, https: str 
     )
 
 
+def without_login(url: str) -> str:
+    """Return a proxy's URL as it may be shown: without the name and the password in it."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url.rpartition("@")[2]
+
+
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from aiohttp import web
 
 from headway.composition.host_platform import host_platform
-from headway.distribution.proxies import Proxy
+from headway.distribution.proxies import proxy_rules, without_login
 from headway.engine.answers import document
 from headway.engine.api_version import NEWEST, OLDEST
 from headway.engine.call import Call
@@ -105,6 +105,7 @@ class SystemRoutes:
     def _shown(self) -> dict[str, object]:
         uname, settings, service = os.uname(), self._settings(), self._service
         containers = len(self._containers.list())
+        proxies = proxy_rules(os.environ, http=settings.http_proxy, https=settings.https_proxy, none=settings.no_proxy)
         return {
             "ID": service.daemon_id,
             "Containers": containers,
@@ -133,9 +134,9 @@ class SystemRoutes:
             "MemTotal": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             "GenericResources": None,
             "DockerRootDir": str(settings.data_root),
-            "HttpProxy": _without_login(settings.http_proxy),
-            "HttpsProxy": _without_login(settings.https_proxy),
-            "NoProxy": settings.no_proxy or "",
+            "HttpProxy": without_login(proxies.http),
+            "HttpsProxy": without_login(proxies.https),
+            "NoProxy": proxies.no_proxy,
             "Name": uname.nodename,
             "Labels": list(self._labels()),
             "ExperimentalBuild": False,
@@ -181,11 +182,6 @@ def _system() -> dict[str, str]:
     except OSError:
         release = {}
     return {"OperatingSystem": release.get("PRETTY_NAME", "unknown"), "OSVersion": release.get("VERSION_ID", "")}
-
-
-def _without_login(url: str | None) -> str:
-    """Return a proxy's URL as it may be shown: without the name and password in it."""
-    return f"http://{Proxy.parse(url)}" if url else ""
 
 
 def _registries(settings: Settings) -> dict[str, object]:
