@@ -321,6 +321,29 @@ def test_what_is_neither_a_tag_nor_a_digest_is_told_as_no_tag(running: Daemon, t
     assert (refused.status, refused.json["message"]) == (400, "invalid tag format")
 
 
+def test_nobody_is_asked_for_what_names_nothing(running: Daemon) -> None:
+    asked = running.ask("GET", "/distribution/scratch/json")
+
+    assert (asked.status, asked.json["message"]) == (400, "'scratch' is a reserved name")
+
+
+def test_proxies_of_the_environment_are_shown_without_their_login(tmp_path: Path) -> None:
+    environment = {"HTTPS_PROXY": "http://u:secret@p.example:3128", "all_proxy": "socks5://q.example", "no_proxy": ".x"}
+
+    with daemon(tmp_path, environment=environment) as running:
+        shown = running.ask("GET", "/info").json
+
+    assert [shown[key] for key in ("HttpProxy", "HttpsProxy", "NoProxy")] == [
+        *("socks5://q.example", "http://p.example:3128", ".x")
+    ]
+
+
+def test_what_may_be_asked_is_told_of_any_path_with_the_version(running: Daemon) -> None:
+    answer = running.ask("OPTIONS", "/nope")
+
+    assert (answer.status, answer.body, answer.headers["api-version"]) == (200, b"", "1.51")
+
+
 def test_a_container_that_is_to_be_stopped_has_stopped_already(running: Daemon, kept: str) -> None:
     answer = running.ask("POST", f"/containers/{kept}/stop?t=1")
 

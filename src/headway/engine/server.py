@@ -60,7 +60,7 @@ class EngineServer(BoundedServer):
 
     async def _routed(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "OPTIONS":
-            return web.Response(headers=SERVER)
+            return web.Response(headers=_HEADERS)
         if request.headers.get("Expect", "100-continue").lower() != "100-continue":
             refused = web.Response(status=417, headers=SERVER)
             refused.force_close()

@@ -42,6 +42,9 @@ from headway.service.progress import PullDone
 from headway.service.pulls import Pulls
 from headway.service.repository import Repository
 
+_NOTHING = "scratch"
+_RESERVED = "'scratch' is a reserved name"
+
 
 class PullRoutes:
     """Answers what needs a registry.
@@ -114,6 +117,8 @@ class PullRoutes:
         wanted = parse_any(call.places["name"])
         if isinstance(wanted, Digest):
             raise InvalidReferenceError(f"unknown image reference format: {call.places['name']}")
+        if wanted.familiar_name == _NOTHING:
+            raise InvalidReferenceError(_RESERVED)  # 400, and 403 for a pull, as Docker
         reference = wanted.with_default_tag()
         repository = self._service.get_repository(reference, login_of(call))
         try:
@@ -169,8 +174,8 @@ def wanted_reference(image: str, tag: str) -> Reference:
         InvalidReferenceError: They name nothing.
     """
     reference = Reference.parse(image.removesuffix(":"))
-    if reference.familiar_name == "scratch":
-        raise ForbiddenError("'scratch' is a reserved name")
+    if reference.familiar_name == _NOTHING:
+        raise ForbiddenError(_RESERVED)
     if not tag:
         return reference
     try:
