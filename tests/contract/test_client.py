@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from threading import Thread
 
 import pytest
 
+from headway.cli.failures import explain
 from headway.client.daemon import Daemon
 from headway.client.docker import Docker
 from headway.client.pulls import DaemonPulls
@@ -97,8 +99,33 @@ def test_a_daemon_that_speaks_tls_is_told_as_that(
         context.load_verify_locations(made.certificate)
         context.verify_mode = ssl.CERT_REQUIRED
 
-    with answering(b"[]", tls=context) as daemon, pytest.raises(NoDaemonError, match="it speaks TLS: let HEADWAY"):
+    with (
+        answering(b"[]", tls=context) as daemon,
+        pytest.raises(NoDaemonError, match="it speaks TLS: let HEADWAY") as no,
+    ):
         daemon.images({})
+
+    assert no.value.tls
+
+
+@pytest.mark.parametrize("knows_it", [False, True])
+def test_a_certificate_that_is_not_taken_is_told_as_that_and_not_as_no_daemon(
+    tmp_path: Path, *, knows_it: bool
+) -> None:
+    made = make_certificate(tmp_path)
+    (tmp_path / "own").mkdir()
+    shutil.copy(made.certificate if knows_it else make_certificate(tmp_path / "own").certificate, tmp_path / "ca.pem")
+    context = made.server_context()
+    context.load_verify_locations(made.certificate)
+    context.verify_mode = ssl.CERT_REQUIRED  # and the client has none
+
+    with (
+        answering(b"[]", tls=context) as daemon,
+        pytest.raises(NoDaemonError, match="cannot speak TLS with the") as no,
+    ):
+        Daemon(daemon.address, tmp_path).images({})
+
+    assert explain(no.value).splitlines()[1].startswith("next: see to ca.pem, cert.pem and key.pem")
 
 
 def test_a_daemon_that_speaks_no_tls_is_told_as_that(tmp_path: Path) -> None:

@@ -204,6 +204,10 @@ def _of_here(cause: HeadwayError) -> str:
     match cause:
         case NoDaemonError(forbidden=True):
             return "run it as root, or as a member of the group that the daemon's socket belongs to"
+        case NoDaemonError(tls=True):
+            return (
+                "see to ca.pem, cert.pem and key.pem where HEADWAY_CERT_PATH or DOCKER_CERT_PATH says, and to its own"
+            )
         case StoreBusyError(pid=pid):
             return f"wait for process {pid} to end, and run the same command"
         case StoreError(__cause__=OSError(errno=number)) if number in NO_MORE_FILES:

@@ -55,7 +55,7 @@ class Connection(http.client.HTTPConnection):
             self.sock = self._connected()
         except ssl.SSLError as error:
             is_plain = error.reason == "WRONG_VERSION_NUMBER"
-            raise NoDaemonError(str(self._address), _NO_TLS if is_plain else str(error)) from None
+            raise NoDaemonError(str(self._address), _NO_TLS if is_plain else str(error), tls=not is_plain) from None
         except OSError as error:
             forbidden = isinstance(error, PermissionError)
             raise NoDaemonError(str(self._address), error.strerror or str(error), forbidden=forbidden) from None
@@ -89,10 +89,13 @@ class Connection(http.client.HTTPConnection):
             with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it had read everything
                 self.request(method, target, body, {"User-Agent": wire.USER_AGENT, **headers})
             response = self.getresponse()
+        except ssl.SSLError as error:  # by TLS 1.3 a server judges our certificate behind the handshake
+            raise NoDaemonError(str(self._address), str(error), tls=True) from None
         except (OSError, http.client.HTTPException) as error:
             is_silent = isinstance(error, TimeoutError)  # what speaks TLS answers something, or closes
-            reason = _TLS if not is_silent and self._should_speak_tls() else f"the connection was lost ({error})"
-            raise NoDaemonError(str(self._address), reason) from None
+            if not is_silent and self._should_speak_tls():
+                raise NoDaemonError(str(self._address), _TLS, tls=True) from None
+            raise NoDaemonError(str(self._address), f"the connection was lost ({error})") from None
         if not is_headway(response):
             raise NoDaemonError(str(self._address), "what answers there is not Headway")
         if response.status >= 400:

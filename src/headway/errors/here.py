@@ -147,15 +147,18 @@ class NoDaemonError(HeadwayError):
         address: Where it was to be.
         reason: What is wrong there.
         forbidden: Whether there may well be one, and this user may not write to its socket.
+        tls: Whether somebody answers there, and the two do not come to speak TLS.
     """
 
     side = Side.HERE
 
-    def __init__(self, address: str, reason: str, *, forbidden: bool = False) -> None:
-        super().__init__(f"{'not allowed to ask the' if forbidden else 'no'} daemon at {address}: {reason}")
+    def __init__(self, address: str, reason: str, *, forbidden: bool = False, tls: bool = False) -> None:
+        how = "not allowed to ask the" if forbidden else "cannot speak TLS with the" if tls else "no"
+        super().__init__(f"{how} daemon at {address}: {reason}")
         self.address = address
         self.reason = reason
         self.forbidden = forbidden
+        self.tls = tls
 
 
 class NoDockerError(NoDaemonError):
