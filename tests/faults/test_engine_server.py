@@ -109,7 +109,7 @@ async def test_what_a_web_page_can_send_is_refused_without_tls(header: str) -> N
     assert status == 403
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:2375", "[::1]:99", "localhost:1"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:2375", "[::1]:99", "localhost:1", "LocalHost"])
 async def test_loopback_hosts_are_ours(host: str) -> None:
     (listener,) = listen_tcp("127.0.0.1", 0)
     async with serving(ok, listener):

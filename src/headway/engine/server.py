@@ -132,7 +132,7 @@ def _check_origin(request: web.BaseRequest) -> None:
 
 
 def _is_own_host(host: str, address: str) -> bool:
-    if host in ("localhost", address):
+    if host.lower() in ("localhost", address):
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
