@@ -34,11 +34,13 @@ class Events:
 
     def __init__(self, refusal: Exception | None = None) -> None:
         self.told: list[tuple[str, str, str]] = []
+        self.attributes: dict[str, str] = {}
         self._refusal = refusal
 
-    def tell(self, kind: str, action: str, actor: str, attributes: object) -> None:
+    def tell(self, kind: str, action: str, actor: str, attributes: dict[str, str]) -> None:
         if self._refusal is not None:
             raise self._refusal
+        self.attributes = attributes
         self.told.append((kind, action, actor))
 
 
@@ -63,6 +65,17 @@ def test_a_reload_changes_limits_and_not_what_needs_a_restart() -> None:
     assert service.limits["max_concurrent_downloads"] == 7
     assert after == configuration(downloads=7)
     assert events.told == [("daemon", "reload", "ABCD")]
+    assert events.attributes == {
+        "debug": "false",
+        "insecure-registries": "[]",
+        "labels": "[]",
+        "max-concurrent-downloads": "7",
+        "max-concurrent-uploads": "5",
+        "max-download-attempts": "5",
+        "name": "ship",
+        "registry-mirrors": "[]",
+        "shutdown-timeout": "15",
+    }
 
 
 def test_what_has_changed_and_needs_a_restart_is_named_at_each_reload(caplog: pytest.LogCaptureFixture) -> None:
