@@ -691,6 +691,17 @@ def test_the_platform_alone_is_pushed_where_it_is_named(house: House) -> None:
     assert done.digest == Digest.of(registry.content("test/image", "latest"))
 
 
+def test_a_platform_that_is_not_here_is_missed_by_the_name_that_was_given(pulled: House) -> None:
+    async def run() -> None:
+        async with pushing(pulled.settings, pulled.stores, pusher=SimulatedPusher(SimulatedRegistry())) as pusher:
+            await pusher.push(PushRequest(SOURCE, ARM64), pulled.events.append)
+
+    with pytest.raises(
+        PushIncompleteError, match=f"image with reference {SOURCE.familiar} was found but does not match"
+    ):
+        asyncio.run(run())
+
+
 def test_a_layer_that_may_not_be_distributed_stays_where_it_is(house: House) -> None:
     foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
     image = _with_foreign_bottom(images.image(LAYERS, media="docker"), foreign)

@@ -184,7 +184,7 @@ class _Push:
     def _record(self) -> ImageRecord:
         record = self._names.image(self._reference)
         if self._request.platform is not None:
-            return self._documents.for_platform(record, self._request.platform)
+            return self._documents.for_platform(record, self._request.platform, self._reference)
         return record
 
     def _keep(self, record: ImageRecord, lease: Lease) -> None:

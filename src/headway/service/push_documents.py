@@ -177,7 +177,7 @@ class PushDocuments:
         """Return the image here that came with a manifest."""
         return next((record for record in self._stores.images.list() if record.manifest == manifest), None)
 
-    def for_platform(self, record: ImageRecord, platform: Platform) -> ImageRecord:
+    def for_platform(self, record: ImageRecord, platform: Platform, name: Reference) -> ImageRecord:
         """Return the image for a platform: the one that the name stands for, or another of the same index.
 
         Raises:
@@ -188,7 +188,7 @@ class PushDocuments:
         other = self.image_of(chosen.digest) if chosen is not None else None
         if other is not None:
             return other
-        return self._lookup.for_platform(record.image_id, platform)
+        return self._lookup.for_platform(name.familiar, platform)
 
     def _document(self, digest: Digest) -> Manifest | Index | None:
         return document_of(self._stores.blobs, digest)
