@@ -14,6 +14,8 @@ from headway.version import VERSION
 
 _RUN = """\
 headway: run: Headway keeps images and does not run containers; one of these does, now:
+"""
+_BUNDLE = """\
 next: d="$(mktemp -d)" && {headway} bundle {name} "$d/b" && runc run --bundle "$d/b" {short}
       d="$(mktemp -d)" && {headway} bundle {name} "$d/b" && crun run --bundle "$d/b" {short}
 """
@@ -23,6 +25,10 @@ _PODMAN = """\
 _PODMAN_WITHOUT_ROOT = """\
       d="$(mktemp -d)" && {headway} unpack {name} "$d/r" && podman run --rm -it --rootfs "$d/r" {words}
 """
+_OF_A_DAEMON = """\
+next: {headway} save {name} | podman load && podman run --rm -it {name} {command}
+      {headway} save {name} | docker load && docker run --rm -it {name} {command}
+"""  # whose store may be on another machine: bundles and mounts are made where it is
 
 
 def version(options: Namespace) -> int:
@@ -41,14 +47,19 @@ def run(options: Namespace) -> int:
     short = name.rpartition("/")[2].partition(":")[0].partition("@")[0]
     # A root file system has no command of its own: the one that was given, or what most images have.
     words = shlex.join(command[:-1]) or "sh"
-    text = _RUN + (_PODMAN if os.geteuid() == 0 else _PODMAN_WITHOUT_ROOT)
-    sys.stderr.write(
-        text.format(headway=_same_store(options), name=shlex.quote(name), short=shlex.quote(short), words=words)
-    )
+    own = _BUNDLE + (_PODMAN if os.geteuid() == 0 else _PODMAN_WITHOUT_ROOT)
+    text = _RUN + (_OF_A_DAEMON if _names_daemon(options) else own)
+    headway, name, short = _same_store(options), shlex.quote(name), shlex.quote(short)
+    lines = text.format(headway=headway, name=name, short=short, words=words, command=shlex.join(command[:-1]))
+    sys.stderr.write("".join(f"{line.rstrip()}\n" for line in lines.splitlines()))
     return USAGE
+
+
+def _names_daemon(options: Namespace) -> bool:
+    return bool(options.host or (options.data_root is None and os.environ.get("HEADWAY_HOST")))
 
 
 def _same_store(options: Namespace) -> str:
     """Return how the command is called for the store that it was called for: the image may be in no other."""
-    named = (("--config-file", options.config_file), ("--data-root", options.data_root))
+    named = (("--config-file", options.config_file), ("--data-root", options.data_root), ("-H", options.host))
     return shlex.join(["headway", *(str(word) for flag, value in named if value for word in (flag, value))])
