@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from headway.cli.failures import explain
 from headway.errors import StoreCorruptError, StoreError
 from headway.interfaces.trust import TrustKey
 from headway.store.new_key import made
@@ -131,10 +132,11 @@ def test_a_damaged_file_is_an_error_and_stays_as_it_is(tmp_path: Path, damage: s
 def test_what_is_no_file_in_its_place_is_an_error_and_stays(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "key.json")
 
-    with pytest.raises(StoreCorruptError, match=r"key\.json is damaged: .*remove it"):
+    with pytest.raises(StoreCorruptError, match=r"key\.json is damaged") as caught:
         load_or_make(tmp_path / "key.json")
 
     assert os.listdir(tmp_path) == ["key.json"]
+    assert "remove it: the daemon makes another" in explain(caught.value)  # and no repair does
 
 
 def test_a_key_that_was_never_finished_is_made_again(tmp_path: Path) -> None:

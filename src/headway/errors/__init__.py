@@ -19,6 +19,7 @@ from headway.errors.here import DAMAGED as DAMAGED
 from headway.errors.here import FULL as FULL
 from headway.errors.here import NO_MORE_FILES as NO_MORE_FILES
 from headway.errors.here import UNREADABLE as UNREADABLE
+from headway.errors.here import KeyDamagedError as KeyDamagedError
 from headway.errors.here import NoDaemonError as NoDaemonError
 from headway.errors.here import NoDockerError as NoDockerError
 from headway.errors.here import NoRecipeError as NoRecipeError

@@ -80,6 +80,18 @@ class StoreCorruptError(StoreError):
     """What lies on disk is not what was stored."""
 
 
+class KeyDamagedError(StoreCorruptError):
+    """The file of the daemon's own key holds none: nothing that is fetched can mend it.
+
+    Attributes:
+        path: Where it is.
+    """
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path} is damaged: it holds no EC key on P-256 with its ID")
+        self.path = str(path)
+
+
 class NoRecipeError(StoreError):
     """A layer was unpacked without what gives its exact tar back, and its blob was not kept.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from headway.errors import StoreCorruptError
+from headway.errors import KeyDamagedError
 from headway.store.durable import fsync_directory, write_new
 from headway.store.failures import disk_errors
 from headway.store.new_key import made_apart
@@ -58,7 +58,7 @@ def load_or_make(path: Path) -> FileTrustKey:
     """
     with disk_errors(path):
         if path.exists() and not path.is_file():  # a fifo would never end
-            raise _damaged(path)
+            raise KeyDamagedError(path)
         try:
             data = path.read_bytes()
         except FileNotFoundError:
@@ -95,15 +95,8 @@ def _checked(data: bytes, path: Path) -> dict[str, str]:
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, ValueError):
         is_right = False
     if not is_right:
-        raise _damaged(path)
+        raise KeyDamagedError(path)
     return jwk
-
-
-def _damaged(path: Path) -> StoreCorruptError:
-    return StoreCorruptError(
-        f"{path} is damaged: it holds no EC key on P-256 with its ID; put a copy back,"
-        " or remove it, and the daemon gets a new identity"
-    )
 
 
 def _is_on_curve(x: bytes, y: bytes) -> bool:
