@@ -105,7 +105,8 @@ def test_bytes_are_counted_that_came_and_that_did_not_have_to(measured: dict[str
     assert measured["headway_reused_bytes_total"] >= 2_000_000
 
 
-def test_retries_are_counted_by_cause(measured: dict[str, float]) -> None:
+def test_retries_are_counted_by_cause_and_an_image_that_is_missing_is_none(measured: dict[str, float]) -> None:
+    assert [name for name in measured if "retries" in name] == ['headway_retries_total{cause="connection lost"}']
     assert measured['headway_retries_total{cause="connection lost"}'] == 1
     assert measured["headway_stalls_total"] == 0
     assert measured["headway_active_transfers"] == 0

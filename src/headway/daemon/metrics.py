@@ -86,7 +86,12 @@ class DaemonMetrics:
         yield Family("headway_registry_requests_total", "counter", "Answers of registries.", asked)
         retries = puller.tools.retries + pusher.tools.retries
         causes = tuple(Sample(count, {"cause": cause}) for cause, count in sorted(retries.items()))
-        yield Family("headway_retries_total", "counter", "Requests to registries that failed, by cause.", causes)
+        yield Family(
+            "headway_retries_total",
+            "counter",
+            "Requests to registries that failed and can be made again, by cause.",
+            causes,
+        )
         stalls = (Sample(retries[Fault.STALLED.value]),)
         yield Family("headway_stalls_total", "counter", "Connections that went silent and were replaced.", stalls)
         active = (Sample(puller.active_transfers),)

@@ -46,7 +46,7 @@ class Asker:
 
     Attributes:
         endpoints: Where to ask; mirrors that have failed stand last.
-        retries: Failures by cause.
+        retries: Failures by cause; an answer such as "not found", which is no failure, is not among them.
     """
 
     def __init__(
@@ -80,8 +80,9 @@ class Asker:
             answer = await self._ask_each(question, first, failures)
             if not isinstance(answer, HeadwayError):
                 return answer
-            self.retries[answer.brief] += 1
-            self._tools.retried(answer.brief)
+            if answer.retryable:
+                self.retries[answer.brief] += 1
+                self._tools.retried(answer.brief)
             if is_outage(answer):
                 first = None
             if first is not None:
