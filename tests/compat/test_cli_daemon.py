@@ -182,6 +182,17 @@ def test_where_a_daemon_is_to_listen_by_systemd_none_can_be_asked(both: Both) ->
     assert "headway: fd:// is where a daemon listens, and none can be asked: write unix:///PATH\n" in done.stderr
 
 
+def test_an_address_that_is_none_is_to_be_mended_where_it_was_said(both: Both) -> None:
+    by_variable, by_flag = both.named("images", HEADWAY_HOST="ssh://far"), both.named("-H", "ssh://far", "images")
+
+    for done, advice in (
+        (by_variable, "mend HEADWAY_HOST, and run the same command again"),
+        (by_flag, "headway images --help"),
+    ):
+        assert done.stderr.splitlines()[0].startswith("headway: invalid host 'ssh://far': write unix:///run/")
+        assert done.stderr.splitlines()[1:] == [f"next: {advice}"]
+
+
 def test_what_a_daemon_has_open_is_not_repaired_through_it(both: Both) -> None:
     done = both.named("-H", both.running.host, "check", "--repair", "-f")
 

@@ -35,9 +35,19 @@ def named_daemon(options: Namespace) -> Daemon | None:
     if options.data_root is not None:
         return None
     if host := os.environ.get("HEADWAY_HOST"):
-        return daemon_at(host)
+        return _named_by_environment(host)
     host = os.environ.get("DOCKER_HOST")
     return _if_headway(host) if host else None
+
+
+def _named_by_environment(host: str) -> Daemon:
+    from headway.errors import InvalidSettingError  # noqa: PLC0415  # as in `daemon_at`
+
+    try:
+        return daemon_at(host)
+    except InvalidSettingError as error:
+        error.file = "HEADWAY_HOST"  # what has to be mended
+        raise
 
 
 def holding_daemon(options: Namespace, settings: Settings) -> Daemon | None:
