@@ -83,9 +83,9 @@ def test_file_and_flags_make_one_configuration(tmp_path: Path) -> None:
             "configuration validation from file failed: conflict labels for a=c and a=b",
         ),
         (
-            {"log-level": "warning"},
+            {"log-level": "loud"},
             {},
-            "configuration validation from file failed: invalid logging level: warning;"
+            "configuration validation from file failed: invalid logging level: loud;"
             " it is one of debug, info, warn, error, fatal",
         ),
         (

@@ -69,6 +69,13 @@ def test_an_event_is_one_object_of_json() -> None:
     assert "KeyError" in event["error"]
 
 
+@pytest.mark.parametrize(
+    ("word", "level"), [("warn", "warn"), ("WARNING", "warn"), ("trace", "debug"), ("Panic", "fatal")]
+)
+def test_a_level_has_the_names_that_dockerd_takes(word: str, level: str) -> None:
+    assert logs.known_level(word) == level
+
+
 def test_the_level_can_change_while_it_logs() -> None:
     stream = io.StringIO()
     logs.begin("info", "text", stream)

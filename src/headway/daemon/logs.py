@@ -21,6 +21,9 @@ LEVELS = {
     "error": logging.ERROR,
     "fatal": logging.CRITICAL,
 }
+_ALSO = {"trace": "debug", "warning": "warn", "panic": "fatal"}
+"""What dockerd takes besides: the nearest that there is here."""
+FORMATS = ("text", "json")
 _NAMES = {number: name for name, number in LEVELS.items()}
 _LIBRARIES = ("asyncio", "aiohttp")  # what they warn of belongs into the same log, in its form
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -38,21 +41,25 @@ def begin(level: str, form: str, stream: TextIO = sys.stderr) -> logging.Handler
     return handler
 
 
-def require_known(level: str, form: str) -> None:
-    """Refuse a level or a format that there is not.
+def known_level(level: str) -> str:
+    """Return which level a word names, in capitals or not, as for dockerd.
 
     Raises:
         InvalidSettingError: One is none.
     """
-    if level not in LEVELS:
+    known = _ALSO.get(level.lower(), level.lower())
+    if known not in LEVELS:
         raise InvalidSettingError(f"invalid logging level: {level}; it is one of {', '.join(LEVELS)}")
-    if form not in ("text", "json"):
-        raise InvalidSettingError(f"invalid log format: {form}; it is text or json")
+    return known
 
 
 def set_level(level: str) -> None:
-    """Log from `level` on."""
-    logging.getLogger("headway").setLevel(LEVELS[level])
+    """Log from `level` on.
+
+    Raises:
+        InvalidSettingError: No such level.
+    """
+    logging.getLogger("headway").setLevel(LEVELS[known_level(level)])
 
 
 def _time(record: logging.LogRecord) -> str:
