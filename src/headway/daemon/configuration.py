@@ -152,9 +152,7 @@ def _shown(value: object) -> str:
 def _validate(daemon: DaemonSettings) -> None:
     for host in daemon.hosts:
         Address.parse(host)
-    logs.known_level(daemon.log_level)
-    if daemon.log_format not in logs.FORMATS:
-        raise InvalidSettingError(f"invalid log format: {daemon.log_format}; it is text or json")
+    logs.require_known(daemon.log_level, daemon.log_format)
     if daemon.metrics_addr:
         parse_metrics_address(daemon.metrics_addr)
     _validate_labels(daemon.labels)

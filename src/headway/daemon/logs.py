@@ -23,7 +23,6 @@ LEVELS = {
 }
 _ALSO = {"trace": "debug", "warning": "warn", "panic": "fatal"}
 """What dockerd takes besides: the nearest that there is here."""
-FORMATS = ("text", "json")
 _NAMES = {number: name for name, number in LEVELS.items()}
 _LIBRARIES = ("asyncio", "aiohttp")  # what they warn of belongs into the same log, in its form
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -41,11 +40,22 @@ def begin(level: str, form: str, stream: TextIO = sys.stderr) -> logging.Handler
     return handler
 
 
+def require_known(level: str, form: str) -> None:
+    """Refuse a level or a format that there is not.
+
+    Raises:
+        InvalidSettingError: One is none.
+    """
+    known_level(level)
+    if form not in ("text", "json"):
+        raise InvalidSettingError(f"invalid log format: {form}; it is text or json")
+
+
 def known_level(level: str) -> str:
     """Return which level a word names, in capitals or not, as for dockerd.
 
     Raises:
-        InvalidSettingError: One is none.
+        InvalidSettingError: It is none.
     """
     known = _ALSO.get(level.lower(), level.lower())
     if known not in LEVELS:
