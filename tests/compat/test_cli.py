@@ -370,6 +370,16 @@ def test_a_failure_ends_with_what_to_do_next(stocked: Cli, registry: Registry, w
     assert done.stderr.splitlines(keepends=True)[-1].startswith(f"next: {advice}")
 
 
+def test_of_an_index_without_an_image_nobody_is_told_to_name_another_platform(headway: Cli, registry: Registry) -> None:
+    registry.add(images.image(index=True, platforms=("unknown/unknown",)), repository="test/attested")
+
+    done = headway("pull", f"{registry.host}/test/attested")
+
+    assert done.returncode == 1
+    assert "is an index, and lists no image for any platform" in done.stderr
+    assert done.stderr.endswith("next: this will not get better by itself: tell whoever publishes the image\n")
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_pull_says_what_is_kept_and_the_next_one_goes_on(headway: Cli, how: signal.Signals) -> None:
     image = images.image([images.noise_layer(1_000_000)])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.errors import HeadwayError, InvalidDocumentError
+from headway.errors import HeadwayError, InvalidDocumentError, UnsupportedError
 from headway.oci.digest import Digest
 from headway.oci.image_config import MAX_CONFIG_BYTES, HistoryEntry, ImageConfig, check_config_size
 
@@ -120,6 +120,13 @@ def test_a_config_that_cannot_be_used_is_refused(changes: dict[str, Any], messag
 def test_a_config_without_a_root_file_system_is_refused() -> None:
     with pytest.raises(InvalidDocumentError, match=r"^invalid rootfs in image configuration$"):
         parsed({"os": "linux"})
+
+
+def test_layers_that_are_named_by_another_digest_are_refused_before_they_are_fetched() -> None:
+    names = [str(LAYER_1), str(Digest.of(b"2", "sha512"))]
+
+    with pytest.raises(UnsupportedError, match="names layers by sha512"):
+        parsed(document(rootfs={"type": "layers", "diff_ids": names}))
 
 
 def test_as_much_history_as_layers_is_allowed_and_empty_layers_do_not_count() -> None:

@@ -108,6 +108,7 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             InvalidDocumentError: Too large, not JSON, without a root file system of layers, or with more
                 history than layers (moby-behaviour 3.3, 5.1).
+            UnsupportedError: It names a layer by another digest than the one that layers are kept by.
         """
         document = decode_object(data, "image configuration", MAX_CONFIG_BYTES)
         diff_ids = _diff_ids(document)
@@ -144,9 +145,16 @@ def _diff_ids(document: Document) -> tuple[DiffID, ...]:
     if not rootfs or text_at(rootfs, "type", "rootfs") not in ("layers", ""):
         raise InvalidDocumentError("invalid rootfs in image configuration")
     return tuple(
-        DiffID(as_digest(text, f"rootfs.diff_ids[{index}]"))
+        _diff_id(as_digest(text, f"rootfs.diff_ids[{index}]"))
         for index, text in enumerate(texts_at(rootfs, "diff_ids", "rootfs"))
     )
+
+
+def _diff_id(digest: Digest) -> DiffID:
+    """Return the name of a layer: image-spec lets it be any digest, and trees, chains and recipes have one only."""
+    if digest.algorithm != "sha256":
+        raise UnsupportedError(f"its config names layers by {digest.algorithm}: only diff IDs by sha256 are supported")
+    return DiffID(digest)
 
 
 def _history_entry(value: object, where: str) -> HistoryEntry:

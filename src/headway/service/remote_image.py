@@ -225,13 +225,12 @@ class RemoteImages:
         chosen = index.choose(self._request.platform)
         if chosen is None:
             offered = ", ".join(
-                sorted({str(d.platform) for d in index.manifests if d.platform and d.platform.os != "unknown"})
+                sorted({str(d.platform) for d in index.manifests if d.platform and not d.platform.is_unknown})
             )
-            raise NotFoundError(
-                "platform",
-                f"{self._request.platform} in {self._reference.familiar}",
-                f"it is offered for {offered}" if offered else "",
-            )
+            name = self._reference.familiar
+            if not offered:
+                raise UnsupportedError(f"{name} is an index, and lists no image for any platform")
+            raise NotFoundError("platform", f"{self._request.platform} in {name}", f"it is offered for {offered}")
         return chosen
 
     async def _document(self, digest: Digest, lease: Lease) -> Manifest | Index:
