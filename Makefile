@@ -9,9 +9,10 @@ TOOLS := .venv/.tools
 # $(call as-root,why): end there, and say so, where nobody is root.
 as-root = [ "$$(id -u)" -eq 0 ] || { echo '$(1): run it as root (sudo make $@)'; exit 1; }
 
-# A Python of 32 bits on a kernel of 64 asks for the wrong wheels, unless uname says what Python is.
+# A Python of 32 bits on a kernel of 64 asks for the wrong wheels, unless uname says what Python is; and uv ends where it
+# cannot make its cache, as nobody and the users of services cannot.
 sync = $$($(BIN)/python -c 'import sys; print("" if sys.maxsize >> 32 else "setarch linux32")') \
-	env VIRTUAL_ENV= UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/uv sync --quiet --locked --inexact
+	env $$([ -w "$${HOME-}" ] || echo UV_NO_CACHE=true) VIRTUAL_ENV= UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true $(BIN)/uv sync --quiet --locked --inexact
 
 .PHONY: help install demo test check fix bench bench-floor bench-outbound bench-badlink prove seed-tour clean
 
