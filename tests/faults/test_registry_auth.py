@@ -17,6 +17,7 @@ from headway.errors import (
     InvalidSettingError,
     MisbehavedError,
     RefusedError,
+    RejectedError,
     UnreachableError,
     WebPageError,
 )
@@ -143,6 +144,49 @@ def test_who_refuses_every_token_without_a_challenge_has_refused() -> None:
 
         assert isinstance(error, RefusedError)
         assert len(registry.requests("blob")) <= 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [({}, "does not say how"), ({"WWW-Authenticate": 'Negotiate, Digest realm="x"'}, "by negotiate, digest, which")],
+)
+def test_a_login_that_was_never_shown_is_not_called_wrong(headers: dict[str, str], said: str) -> None:
+    with world(On(Status(401, headers)), credentials=knowing("me", SECRET)) as (registry, client):
+        with pytest.raises(RejectedError, match=said):
+            client.manifest()
+
+        assert not any(line.authorized for line in registry.log)
+
+
+@pytest.mark.parametrize(
+    ("login", "answer", "said"),
+    [
+        (("", "", SECRET), {"error": "invalid_grant", "error_description": "expired"}, "the saved login has expired"),
+        (("me", SECRET), {"error": "invalid_grant"}, "incorrect username or password"),
+        (
+            ("me", SECRET),
+            {"error": "access_denied", "error_description": "not from here"},
+            "access denied: not from here",
+        ),
+    ],
+)
+def test_a_token_server_that_refuses_as_oauth_does_has_refused(
+    login: tuple[str, ...], answer: dict[str, str], said: str
+) -> None:
+    refusal = Status(400, {"Content-Type": "application/json"}, json.dumps(answer).encode())
+    with world(On(refusal, kind="token"), auth=Bearer(), credentials=knowing(*login)) as (registry, client):
+        with pytest.raises(RefusedError, match=said):
+            client.manifest()
+
+        assert len(registry.requests("token")) == 1
+
+
+def test_a_token_server_that_is_not_where_the_registry_says_is_not_an_image_that_does_not_exist() -> None:
+    with (
+        world(On(Status(404), kind="token"), auth=Bearer()) as (_, client),
+        pytest.raises(RejectedError, match="answers HTTP 404"),
+    ):
+        client.manifest()
 
 
 def test_requests_at_the_same_time_share_one_token() -> None:

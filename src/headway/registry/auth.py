@@ -19,7 +19,14 @@ from headway.distribution.challenge import Access, Challenge, choose_challenge, 
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.recent import Recent
-from headway.errors import HeadwayError, InvalidSettingError, MisbehavedError, RefusedError, WebPageError
+from headway.errors import (
+    HeadwayError,
+    InvalidSettingError,
+    MisbehavedError,
+    RefusedError,
+    RejectedError,
+    WebPageError,
+)
 from headway.registry.address import Address, split_url, target_of, with_query
 from headway.registry.answers import MAX_REDIRECTS, decode_json, media_type_of, redirected_to
 from headway.registry.credentials import CredentialSource
@@ -145,9 +152,17 @@ class Authorizer:
                 self._tokens.pop(key, None)
         return True
 
-    def refused(self, endpoint: Endpoint, access: Access) -> RefusedError:
-        """Return the error for a registry that still refuses after authentication."""
+    def refused(
+        self, endpoint: Endpoint, access: Access, headers: list[str], sent: str | None
+    ) -> RefusedError | RejectedError:
+        """Return the error for a registry that still refuses after authentication; for the rest, see `challenged`."""
         known = self._known(endpoint, access)
+        offered = parse_challenges(headers)
+        if sent is None and offered and choose_challenge(offered) is None:
+            schemes = ", ".join(challenge.scheme for challenge in offered)
+            return RejectedError(endpoint.host, 401, f"wants a login by {schemes}, which Headway does not know")
+        if sent is None and known is not None:
+            return RejectedError(endpoint.host, 401, "wants a login, and does not say how (HTTP 401)")
         message = f"unauthorized: {_WRONG}" if known is not None else "no basic auth credentials"
         return RefusedError(endpoint.host, 401, "UNAUTHORIZED", message)
 
@@ -215,7 +230,8 @@ def _explained(error: HeadwayError, endpoint: Endpoint, known: Credentials | Non
     if not isinstance(error, RefusedError):
         return error
     message = error.reason
-    if error.status == 401 and known is not None and error.said.lower() in _SAYS_NOTHING:
+    says_nothing = error.said.lower() in _SAYS_NOTHING or error.code == "invalid_grant"
+    if error.status in (400, 401) and known is not None and says_nothing:
         message = "the saved login has expired, or was revoked" if known.identity_token else _WRONG
         message = f"unauthorized: {message}"
     return RefusedError(endpoint.host, error.status, error.code, message)

@@ -28,6 +28,8 @@ _FINAL = frozenset(
     ("NAME_INVALID", "NAME_UNKNOWN", "TAG_INVALID", "MANIFEST_INVALID", "MANIFEST_UNKNOWN", "UNSUPPORTED")
 )
 """Codes of the specification for what will be no better when it is asked again."""
+_OAUTH_REFUSALS = ("invalid_grant", "invalid_client", "unauthorized_client", "access_denied")
+"""What token servers say with HTTP 400 to who is not, or no longer, known to them (RFC 6749, section 5.2)."""
 
 
 def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> HeadwayError:
@@ -41,7 +43,7 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
     """
     body = exchange.read_soon(MAX_ERROR_BYTES)  # the status says enough where it does not come
     status, headers = exchange.status, exchange.headers
-    code, message = _first_error(body)
+    code, message = _first_error(body, what)
     text = f"{code.lower().replace('_', ' ')}: {message}" if code and message else message or code.lower()
     # A date is one of the server's own clock; ours may be another.
     retry_after = retry_after_seconds(headers.get("Retry-After"), now=seconds_of(headers.get("Date")) or time.time())
@@ -53,20 +55,28 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
                 # A CDN's own refusal (XML, no registry error): most often a signed URL that has expired.
                 return MisbehavedError(endpoint, f"a storage server behind it answers HTTP {status}")
             return RefusedError(endpoint, status, code, text)
-        case 404:
+        case 404 if what != "token":
             return NotFoundError(what, name, text)
         case 400 if code == "DIGEST_INVALID":
             return DigestMismatchError("what arrived", name, None, endpoint)
         case _ if (status >= 500 and status not in _UNABLE) or status == 408:
             # HTTP 511 is a network's that wants a login, and no registry's (RFC 6585, section 6).
             return WebPageError(endpoint) if status == 511 else UnavailableError(endpoint, status, retry_after)
+    return _not_taken(endpoint, status, code, text, what)
+
+
+def _not_taken(endpoint: str, status: int, code: str, text: str, what: str) -> HeadwayError:
+    """Return the error for what no status alone explains."""
     said = f"answers HTTP {status}" + (f" ({text})" if text else "")
-    if status in _UNABLE or (400 <= status < 500 and what in _QUESTIONS and code in _FINAL):
+    if what == "token" and status == 400 and code in _OAUTH_REFUSALS:
+        return RefusedError(endpoint, status, code, text)
+    is_final = code in _FINAL or (what == "token" and status == 404)  # who asks for a token names no image
+    if status in _UNABLE or (400 <= status < 500 and what in _QUESTIONS and is_final):
         return RejectedError(endpoint, status, said)
     return MisbehavedError(endpoint, said)
 
 
-def _first_error(body: bytes) -> tuple[str, str]:
+def _first_error(body: bytes, what: str) -> tuple[str, str]:
     try:
         document = decode_json(body, object)
     except ValueError:
@@ -77,6 +87,8 @@ def _first_error(body: bytes) -> tuple[str, str]:
     first = errors[0] if isinstance(errors, list) and errors else document
     if not isinstance(first, dict):
         return "", ""
+    if what == "token" and "error" in first:  # RFC 6749, section 5.2
+        return _text(first["error"]), _text(first.get("error_description"))
     return _text(first.get("code")), _text(first.get("message") or first.get("details"))
 
 

@@ -200,7 +200,7 @@ class Request:
             if not self._sender.authorizer.challenged(self._endpoint, self._access, challenges, sent):
                 break
             exchange.finish()
-        raise self._sender.authorizer.refused(self._endpoint, self._access)
+        raise self._sender.authorizer.refused(self._endpoint, self._access, challenges, sent)
 
     def _redirected(self, address: Address, headers: Mapping[str, str]) -> Exchange:
         origin, target = address, self._target
