@@ -20,6 +20,7 @@ from headway.errors import (
     HeadwayError,
     MisbehavedError,
     ProxyRefusedError,
+    Side,
     UnreachableError,
 )
 from headway.registry.address import Address
@@ -627,6 +628,35 @@ def test_a_proxy_has_its_time_to_reach_an_insecure_registry() -> None:
 
         with pytest.raises(ProxyRefusedError):
             client.check(Endpoint("registry.test", secure=False))
+
+
+@pytest.mark.parametrize(
+    ("offered", "said", "wants_login"),
+    [
+        ("Proxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate", "a login by ntlm, negotiate, which", False),
+        ('Proxy-Authenticate: Negotiate, Basic realm="x"', "wants a login (HTTP 407)", True),
+    ],
+)
+def test_a_proxy_whose_login_cannot_be_given_is_told_from_one_that_was_given_none(
+    offered: str, said: str, *, wants_login: bool
+) -> None:
+    refusal = f"HTTP/1.1 407 Proxy Authentication Required\r\n{offered}\r\nContent-Length: 0\r\n\r\n"
+    with Mute(refusal.encode()) as proxy:
+        http = HttpClient("test", Transport(proxies=lambda: ProxyRules(https=f"http://{proxy.host}")))
+        with pytest.raises(ProxyRefusedError) as caught:
+            RegistryClient(Sender(http, anonymous)).check(Endpoint("registry.test"))
+
+    assert said in str(caught.value)
+    assert caught.value.wants_login == wants_login
+
+
+def test_what_is_no_proxy_is_not_the_registrys_fault() -> None:
+    with Mute(b"SSH-2.0-OpenSSH_9.2\r\n") as proxy:
+        http = HttpClient("test", Transport(proxies=lambda: ProxyRules(https=f"http://{proxy.host}")))
+        with pytest.raises(MisbehavedError, match=f"the proxy {proxy.host}: does not speak HTTP") as caught:
+            RegistryClient(Sender(http, anonymous)).check(Endpoint("registry.test"))
+
+    assert caught.value.side == Side.WAY
 
 
 def test_a_secure_registry_is_never_asked_without_tls() -> None:

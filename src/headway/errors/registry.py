@@ -99,11 +99,13 @@ class ProxyRefusedError(RefusedError):
     side = Side.WAY
     brief = "refused by the proxy"
 
-    def __init__(self, proxy: str, status: int, *, had_login: bool = False) -> None:
+    def __init__(self, proxy: str, status: int, *, had_login: bool = False, unknown: str = "") -> None:
         said = "does not let this request through"
-        self.wants_login = status in (401, 407)  # some say 401 to a wrong login
+        self.wants_login = status in (401, 407) and not unknown  # some say 401 to a wrong login
         if self.wants_login:
             said = "does not accept its login" if had_login else "wants a login"
+        elif unknown:
+            said = f"wants a login by {unknown}, which Headway does not know"
         super().__init__(f"the proxy {proxy}", status, "", f"{said} (HTTP {status})")
 
 

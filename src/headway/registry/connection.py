@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+from headway.distribution.challenge import parse_challenges
 from headway.distribution.patience import Stage
 from headway.distribution.proxies import Proxy
 from headway.distribution.standing import Standing
-from headway.errors import Fault, ProxyRefusedError, UnreachableError
+from headway.errors import Fault, MisbehavedError, ProxyRefusedError, Side, UnreachableError
 from headway.registry.address import Address
 from headway.registry.dialing import Race
 from headway.registry.names import Names
@@ -109,7 +110,7 @@ class Connection(http.client.HTTPConnection):
         if self.proxy is None:
             self._standing.reached.add(self._registry)
         elif self._context is not None:
-            with translated(nearest):
+            with _on_the_way(), translated(nearest):
                 self._ask_for_tunnel(raw, self.proxy)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -169,7 +170,7 @@ class Connection(http.client.HTTPConnection):
             response.begin()
         finally:
             response.close()
-        check_proxy(proxy, response.status)
+        check_proxy(proxy, response)
         if not 200 <= response.status < 300:
             raise _not_through(proxy, self._address, response.status)
 
@@ -278,7 +279,7 @@ def require_through(proxy: Proxy, address: Address, response: Response) -> None:
         UnreachableError: It cannot reach the registry.
     """
     if response.status == 407:
-        check_proxy(proxy, response.status)
+        check_proxy(proxy, response)
     is_its_own = response.headers.get("Server", "").lower().startswith(_PROXIES)
     if address.scheme == "http" and response.status >= 500 and is_its_own:
         raise _not_through(proxy, address, response.status)
@@ -288,7 +289,20 @@ def _not_through(proxy: Proxy, address: Address, status: int) -> UnreachableErro
     return UnreachableError(str(address), Fault.PROXY, f"the proxy {proxy} answers HTTP {status}")
 
 
-def check_proxy(proxy: Proxy, status: int) -> None:
+def check_proxy(proxy: Proxy, response: Response) -> None:
     """Raise `ProxyRefusedError` where it is the proxy that refuses: for its own login, or a tunnel."""
-    if status in (401, 403, 407):
-        raise ProxyRefusedError(str(proxy), status, had_login=bool(proxy.authorization))
+    if response.status not in (401, 403, 407):
+        return
+    offered = [each.scheme for each in parse_challenges(response.headers.get_all("Proxy-Authenticate") or [])]
+    unknown = "" if "basic" in offered else ", ".join(offered)
+    raise ProxyRefusedError(str(proxy), response.status, had_login=bool(proxy.authorization), unknown=unknown)
+
+
+@contextmanager
+def _on_the_way() -> Iterator[None]:
+    """Say of an answer that makes no sense that no registry gave it."""
+    try:
+        yield
+    except MisbehavedError as error:
+        error.side = Side.WAY
+        raise
