@@ -22,6 +22,7 @@ from headway.errors import (
     ProxyRefusedError,
     Side,
     UnreachableError,
+    WebPageError,
 )
 from headway.registry.address import Address
 from headway.registry.blob import RegistryBlob
@@ -569,6 +570,15 @@ def test_a_web_server_beside_a_registry_takes_it_no_tls(
 
             assert client.manifest()
             assert len(web.log) == asked  # all of this by TLS
+
+
+def test_a_web_server_at_the_port_that_was_named_is_told_from_a_registry_without_tls() -> None:
+    page = On(Status(404, WEB, b"<html>nothing here</html>"))
+    with Registry([IMAGE]) as web, client_of(web.host, scheme="https") as client:
+        web.faults = [page]
+
+        with pytest.raises(WebPageError, match="a web page answers instead of a registry"):
+            client.manifest()
 
 
 class Mute:

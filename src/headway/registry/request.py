@@ -15,7 +15,7 @@ from types import TracebackType
 from headway.distribution.challenge import Access
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.health import What
-from headway.errors import HeadwayError, MisbehavedError, UnreachableError
+from headway.errors import HeadwayError, MisbehavedError, UnreachableError, WebPageError
 from headway.registry.address import Address
 from headway.registry.answers import MAX_REDIRECTS, redirected_to
 from headway.registry.auth import Authorizer
@@ -172,8 +172,10 @@ class Request:
             over_tls = error
         self._connect_seconds = None
         exchange = self._authorized("http")
-        if self._is_told(exchange, wants_tls) or self._is_told(exchange, is_of_web_server):
+        if self._is_told(exchange, wants_tls):
             raise over_tls
+        if self._is_told(exchange, is_of_web_server):  # at another port than TLS, it may be beside a registry
+            raise over_tls if has_two_ports(self._endpoint) else WebPageError(self._endpoint.host)
         return exchange
 
     @property
