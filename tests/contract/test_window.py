@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -65,3 +66,31 @@ def test_a_rate_that_changes_while_a_body_comes_changes_its_room_too() -> None:
         thread.join()
 
     assert (before, after) == (DOUBLED * 20_000, DOUBLED * 90_000)
+
+
+def test_a_rate_that_is_raised_opens_the_window_that_a_lower_one_has_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1448)  # as on a link: loopback's are larger than windows
+        sock.connect(server.getsockname())
+        connection = Connection(Address("http", *server.getsockname()), None, Names(), Standing())
+        connection.sock = sock
+
+        def send() -> None:
+            with server.accept()[0] as peer, suppress(ConnectionError):
+                while True:
+                    peer.sendall(bytes(65536))
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        connection.clamp_window(None)
+        connection.clamp_window(KeptRate(200_000, sharing=1))
+        left = 800_000
+        while left > 0:
+            left -= len(sock.recv(4096))
+        connection.follow_rate(KeptRate(5_000_000, sharing=1))
+        clamp = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP)
+        sock.shutdown(socket.SHUT_RDWR)
+        sock.close()
+        thread.join()
+
+    assert clamp >= 500_000

@@ -227,6 +227,8 @@ class Connection(http.client.HTTPConnection):
                 # The kernel lets the clamp follow where it lets the buffer grow; a size that is set it leaves alone.
                 window = max(_LEAST_WINDOW, int(kept.rate * max(seconds, _SHORT_SECONDS / kept.sharing)))
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+                # Linux 6.5 and later lower the clamp to a small buffer, and do not raise it with one that is set.
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, 2 * window)
 
     def follow_rate(self, kept: KeptRate | None) -> None:
         """Clamp the window anew where the rate is another one than it was clamped to: a request may take hours."""
