@@ -14,10 +14,14 @@ from pathlib import Path
 import pytest
 
 from headway.composition.network import Proxies
+from headway.distribution.endpoints import Endpoint
 from headway.distribution.proxies import ProxyRules
-from headway.errors import ProxyRefusedError
+from headway.errors import ProxyRefusedError, UnreachableError
+from headway.oci.reference import Reference
 from headway.registry.address import Address
+from headway.registry.client import RegistryClient
 from headway.registry.exchange import Exchange
+from headway.registry.request import Sender
 from headway.registry.transport import Transport
 from headway.settings import DEFAULT_CONFIG_FILE, Settings, load
 from tests.fakes import images
@@ -26,7 +30,8 @@ from tests.fakes.names import knowing
 from tests.fakes.proxies import Proxy, squid, tinyproxy
 from tests.fakes.servers import DockerRegistry, docker_registry
 from tests.faults.link import Link
-from tests.faults.story import RateLimit
+from tests.faults.registry import Registry
+from tests.faults.story import Fault, RateLimit, Status
 from tests.faults.tls import Certificate, make_certificate
 
 NAME = "registry.test"
@@ -240,6 +245,19 @@ def test_a_proxy_that_cannot_reach_a_registry_by_plain_http_is_no_registry_that_
     assert status == 75
     assert f"{NAME}:1: the proxy cannot reach it (the proxy 127.0.0.1:{proxy.port} answers HTTP 50" in said
     assert time.monotonic() - began < 12  # a name that is spelled wrong does not wait
+
+
+def test_a_proxy_that_does_not_say_that_it_is_one_is_known_by_what_it_said_to_a_tunnel() -> None:
+    with Registry([], faults=[Fault(Status(502))]) as nameless:
+        rules = ProxyRules(http=nameless.url, https=nameless.url)
+        sender = Sender(Transport(proxies=lambda: rules), lambda _: None)
+
+        with pytest.raises(UnreachableError, match=f"the proxy {nameless.host} answers HTTP 502"):
+            RegistryClient(sender).resolve(
+                Endpoint(f"{NAME}:1", secure=False), Reference.parse(f"{NAME}:1/test/image:1")
+            )
+
+        sender.transport.close()
 
 
 def test_a_socks_proxy_is_refused_by_name(tmp_path: Path, secure: DockerRegistry) -> None:

@@ -91,3 +91,8 @@ def wants_tls(exchange: Exchange) -> bool:
 def is_of_web_server(exchange: Exchange) -> bool:
     """Tell whether it is a web server that knows of nothing: of the image that says nothing."""
     return exchange.status == 404 and media_type_of(exchange) == _HTML
+
+
+def is_proxys_own(over_tls: UnreachableError, exchange: Exchange) -> bool:
+    """Tell whether an answer is the proxy's, which has said the same to whoever asked it for a tunnel."""
+    return over_tls.fault is Fault.PROXY and exchange.status >= 500 and over_tls.detail.endswith(f" {exchange.status}")

@@ -28,6 +28,7 @@ from headway.registry.plain_http import (
     has_two_ports,
     is_of_registry,
     is_of_web_server,
+    is_proxys_own,
     may_be_plain,
     wants_tls,
 )
@@ -176,6 +177,8 @@ class Request:
             raise over_tls
         if self._is_told(exchange, is_of_web_server):  # at another port than TLS, it may be beside a registry
             raise over_tls if has_two_ports(self._endpoint) else WebPageError(self._endpoint.host)
+        if isinstance(over_tls, UnreachableError) and is_proxys_own(over_tls, exchange):
+            raise over_tls
         return exchange
 
     @property
