@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Sequence
+
+import pytest
 
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.endpoints import Endpoint
@@ -46,4 +49,34 @@ async def test_who_waits_still_looks_for_what_it_waits_for_when_others_ask_throu
     assert len(waited_for) > 1
     assert all(errors == [cut] for errors in waited_for)
     assert set(answers) == {"r"}
+    tools.lanes.close()
+
+
+async def test_a_first_contact_that_runs_out_of_time_names_who_was_found_silent_before() -> None:
+    now, released = [0.0], threading.Event()
+    answers = iter([UnreachableError("tokens.test", Fault.TIMEOUT)])
+
+    async def pause(_: float, __: Sequence[HeadwayError]) -> None:
+        now[0] = 8.9
+
+    def question(_: Endpoint) -> None:
+        for error in answers:
+            raise error
+        released.wait(10.0)
+
+    tools = Tools(
+        lanes=Lanes(),
+        standing=Standing(),
+        policy=lambda: RetryPolicy(5, 600.0),
+        clock=lambda: now[0],
+        jitter=lambda: 0.0,
+        pause=pause,
+    )
+    asker = Asker(tools, MemoryHosts(), [Endpoint("r")], name="image", report=lambda _: None)
+
+    with pytest.raises(UnreachableError) as caught:
+        await asker.ask(question)
+
+    released.set()
+    assert caught.value.endpoint == "tokens.test"
     tools.lanes.close()

@@ -64,6 +64,7 @@ class Asker:
         self._report = report
         healthy = tools.standing.health.ordered
         self.endpoints = healthy(endpoints, "manifest", host_of=lambda endpoint: endpoint.host, now=tools.clock())
+        self._said: dict[str, HeadwayError] = {}  # by endpoint, why it did not answer the last time
         self.retries: Counter[str] = Counter()
 
     async def ask(self, question: Callable[[Endpoint], T]) -> T:
@@ -113,6 +114,7 @@ class Asker:
             except StoreError:
                 raise
             except HeadwayError as caught:
+                self._said[endpoint.host] = caught
                 failures.append(caught)
                 if endpoint.mirror:
                     self._put_last(endpoint)
@@ -139,7 +141,8 @@ class Asker:
                 left = first.seconds_left_where_reached(now=self._tools.clock())
                 await asyncio.wait({asking.done}, timeout=left)
             if not asking.done.done():
-                raise UnreachableError(endpoint.host, Fault.TIMEOUT)
+                # Before, it was found out who is silent: that may be the token server.
+                raise self._said.get(endpoint.host) or UnreachableError(endpoint.host, Fault.TIMEOUT)
         return await asyncio.shield(asking.done)
 
     def quotas(self) -> dict[str, Quota]:
