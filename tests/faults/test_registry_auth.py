@@ -22,7 +22,7 @@ from headway.errors import (
     WebPageError,
 )
 from headway.records import RawManifest
-from headway.registry.credentials import AuthFiles, auth_files
+from headway.registry.credentials import AuthFiles, CredentialSource, auth_files
 from headway.registry.pusher import RegistryPusher
 from tests.faults.auth import Auth, Basic, Bearer
 from tests.faults.client import (
@@ -32,6 +32,7 @@ from tests.faults.client import (
     PATH,
     SECRET,
     SIZE,
+    anonymous,
     client_of,
     knowing,
     trust,
@@ -91,6 +92,13 @@ def test_without_credentials_a_closed_registry_is_refused() -> None:
             client.manifest()
 
         assert len(registry.log) == 1
+
+
+@pytest.mark.parametrize("credentials", [anonymous, knowing("me", SECRET)], ids=["nobody", "login"])
+def test_a_registry_that_takes_no_token_of_its_own_token_server_says_so(credentials: CredentialSource) -> None:
+    world_of_it = world(auth=Bearer(lifetime_seconds=0.0), credentials=credentials)
+    with world_of_it as (_, client), pytest.raises(RefusedError, match="authentication required"):
+        client.manifest()
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -652,9 +652,9 @@ def test_a_proxy_whose_login_cannot_be_given_is_told_from_one_that_was_given_non
 ) -> None:
     refusal = f"HTTP/1.1 407 Proxy Authentication Required\r\n{offered}\r\nContent-Length: 0\r\n\r\n"
     with Mute(refusal.encode()) as proxy:
-        http = HttpClient("test", Transport(proxies=lambda: ProxyRules(https=f"http://{proxy.host}")))
+        transport = Transport(proxies=lambda: ProxyRules(https=f"http://{proxy.host}"))
         with pytest.raises(ProxyRefusedError) as caught:
-            RegistryClient(Sender(http, anonymous)).check(Endpoint("registry.test"))
+            RegistryClient(Sender(transport, anonymous)).check(Endpoint("registry.test"))
 
     assert said in str(caught.value)
     assert caught.value.wants_login == wants_login
@@ -662,9 +662,9 @@ def test_a_proxy_whose_login_cannot_be_given_is_told_from_one_that_was_given_non
 
 def test_what_is_no_proxy_is_not_the_registrys_fault() -> None:
     with Mute(b"SSH-2.0-OpenSSH_9.2\r\n") as proxy:
-        http = HttpClient("test", Transport(proxies=lambda: ProxyRules(https=f"http://{proxy.host}")))
+        transport = Transport(proxies=lambda: ProxyRules(https=f"http://{proxy.host}"))
         with pytest.raises(MisbehavedError, match=f"the proxy {proxy.host}: does not speak HTTP") as caught:
-            RegistryClient(Sender(http, anonymous)).check(Endpoint("registry.test"))
+            RegistryClient(Sender(transport, anonymous)).check(Endpoint("registry.test"))
 
     assert caught.value.side == Side.WAY
 

@@ -163,7 +163,11 @@ class Authorizer:
             return RejectedError(endpoint.host, 401, f"wants a login by {schemes}, which Headway does not know")
         if sent is None and known is not None:
             return RejectedError(endpoint.host, 401, "wants a login, and does not say how (HTTP 401)")
-        message = f"unauthorized: {_WRONG}" if known is not None else "no basic auth credentials"
+        challenge = self._challenges.get(endpoint.host)
+        if challenge is not None and challenge.scheme != "basic":  # its token server has let us in
+            message = "unauthorized: authentication required"
+        else:
+            message = f"unauthorized: {_WRONG}" if known is not None else "no basic auth credentials"
         return RefusedError(endpoint.host, 401, "UNAUTHORIZED", message)
 
     def _known(self, endpoint: Endpoint, access: Access) -> Credentials | None:
