@@ -393,6 +393,7 @@ def test_a_portal_in_place_of_the_registry_is_named_and_nothing_of_it_kept(regis
 
     stopped(outcome, tmp_path)
     assert "captive portal" in outcome.said
+    assert "(at the registry)" not in outcome.said
     assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []
 
 

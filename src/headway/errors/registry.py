@@ -183,13 +183,15 @@ class UnavailableError(RegistryError):
 class MisbehavedError(RegistryError):
     """The answer violates the distribution specification, or is not from a registry at all (captive portals)."""
 
-    side = Side.REGISTRY
+    side: Side | None = Side.REGISTRY
     retryable = True
     brief = "wrong answer"
 
 
 class WebPageError(MisbehavedError):
     """A web page answers where a registry should be: of a captive portal, or of a proxy in between."""
+
+    side = None  # it may be the registry's own
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(endpoint, "a web page answers instead of a registry (a captive portal or a proxy in between?)")
