@@ -241,6 +241,7 @@ def test_wrong_bytes_are_never_committed_nor_called_kept(registry: Registry, tmp
 
     stopped(outcome, tmp_path)
     assert f"instead of {LAYER}" in outcome.said
+    assert "next: this will not get better by itself: tell whoever runs the registry" in outcome.said
     assert "2 of 2 layers whole" not in outcome.said
     assert f"ingest/{LAYER.replace(':', '-')}" not in litter(tmp_path)
     assert outcome.status == 1

@@ -163,6 +163,7 @@ def test_a_blob_that_is_deleted_in_mid_pull_ends_it_with_what_is_kept(tmp_path: 
         outcome = pull(f"{registry.host}/test/image", tmp_path)
 
         assert f"no such blob: {FIRST}" in outcome.said
+        assert "(at the registry)" in outcome.said
         assert "next: run the same command: what the registry no longer has" in outcome.said
         assert (outcome.status, images_listed(tmp_path)) == (1, [])
         assert bytes_kept(tmp_path) >= 190_000

@@ -16,6 +16,7 @@ from headway.distribution.remedies import IN_BETWEEN, refusal_remedy, remedy
 from headway.errors import (
     NO_MORE_FILES,
     ConflictError,
+    DigestMismatchError,
     Fault,
     HeadwayError,
     IntegrityError,
@@ -42,6 +43,7 @@ from headway.errors import (
     RegistryError,
     RequestError,
     ShortageError,
+    Side,
     StoreBusyError,
     StoreCorruptError,
     StoreError,
@@ -167,7 +169,8 @@ def _advice(error: HeadwayError, command: str) -> str:
     if isinstance(error, PushIncompleteError):
         return _SEND_ON if cause.retryable else "this will not get better by itself: tell whoever runs the registry"
     if isinstance(error, PullIncompleteError):
-        whom = "runs the registry" if isinstance(cause, RegistryError) else "publishes the image"
+        is_registrys = isinstance(cause, RegistryError) or (isinstance(cause, DigestMismatchError) and cause.endpoint)
+        whom = "runs the registry" if is_registrys else "publishes the image"
         return _GO_ON if cause.retryable else f"this will not get better by itself: tell whoever {whom}"
     return "run the same command again" if cause.retryable else "run it again with -D for details"
 
@@ -193,6 +196,8 @@ def _of_request(cause: RequestError, command: str) -> str:
             return f"mend {file}, and run the same command again"
         case NotFoundError(what="image") if command == "adopt":
             return "check the name; docker images lists what Docker has"
+        case NotFoundError(side=Side.REGISTRY):
+            return _GONE
         case NotFoundError(what=what):
             return _WHERE_TO_LOOK.get(what, "check the name and the tag: the registry has nothing of that name")
         case UnsupportedError() if command == "pull":
@@ -249,6 +254,10 @@ def _when_to_ask(cause: ThrottledError | UnavailableError) -> str:
 
 _GO_ON = "run the same command to go on, or add --wait to let it finish by itself"
 _SEND_ON = "run the same command to go on"
+_GONE = (
+    "run the same command: what the registry no longer has may be another image's by now, if the tag has moved; "
+    "if it has not, tell whoever runs the registry"
+)
 _WHAT_STOPS: dict[type[BaseException | None], str] = {
     FileNotFoundError: "check the path: a part of it is not there",
     NotADirectoryError: "check the path: a part of it is a file",
@@ -265,7 +274,6 @@ _WHERE_TO_LOOK = {
     "file": "check its name, and where it is",
     "mount": "check the name; headway mount lists what is mounted",
     "pull": "check the ID; headway pulls -a lists those that have ended, too",
-    "blob": "run the same command: what the registry no longer has may be another image's by now, if the tag has moved",
 }
 _ADVICE: dict[type[HeadwayError], str] = {
     ShortageError: "raise what limits it (ulimit -a, its cgroup) or wait until others need less, and run it again",

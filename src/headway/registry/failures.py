@@ -11,6 +11,7 @@ from headway.errors import (
     NotFoundError,
     RefusedError,
     RejectedError,
+    Side,
     ThrottledError,
     UnavailableError,
     WebPageError,
@@ -56,7 +57,7 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
                 return MisbehavedError(endpoint, f"a storage server behind it answers HTTP {status}")
             return RefusedError(endpoint, status, code, text)
         case 404 if what != "token":
-            return NotFoundError(what, name, text)
+            return _missing(what, name, text)
         case 400 if code == "DIGEST_INVALID":
             return DigestMismatchError("what arrived", name, None, endpoint)
         case _ if (status >= 500 and status not in _UNABLE) or status == 408:
@@ -74,6 +75,13 @@ def _not_taken(endpoint: str, status: int, code: str, text: str, what: str) -> H
     if status in _UNABLE or (400 <= status < 500 and what in _QUESTIONS and is_final):
         return RejectedError(endpoint, status, said)
     return MisbehavedError(endpoint, said)
+
+
+def _missing(what: str, name: str, text: str) -> NotFoundError:
+    error = NotFoundError(what, name, text)
+    if what == "blob":
+        error.side = Side.REGISTRY  # it is a manifest of its own that lists it
+    return error
 
 
 def _first_error(body: bytes, what: str) -> tuple[str, str]:

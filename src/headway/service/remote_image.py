@@ -14,7 +14,7 @@ import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint, InsecureRegistries, endpoints_for, foreign_endpoints
-from headway.errors import HeadwayError, InvalidDocumentError, NotFoundError, UnsupportedError
+from headway.errors import HeadwayError, InvalidDocumentError, NotFoundError, Side, UnsupportedError
 from headway.interfaces.garbage import Lease
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest, chain_ids
@@ -241,7 +241,12 @@ class RemoteImages:
         if await disk(blobs.size, digest) is not None:
             return parse_manifest(await disk(blobs.read, digest), "")
         path = self._reference.path
-        raw = await self.asker.ask(lambda endpoint: self._fetched(endpoint, path, digest))
+        try:
+            raw = await self.asker.ask(lambda endpoint: self._fetched(endpoint, path, digest))
+        except NotFoundError as error:
+            if digest != self._reference.digest:
+                error.side = Side.REGISTRY  # it is its own tag, or its index, that names it
+            raise
         self.manifest_bytes += len(raw.data)
         document = parse_manifest(raw.data, raw.media_type)  # what is none is not kept
         await disk(blobs.put, digest, raw.data)
