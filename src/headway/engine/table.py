@@ -10,7 +10,6 @@ from headway.engine.routes.archive import ArchiveRoutes
 from headway.engine.routes.containers import ContainerRoutes
 from headway.engine.routes.headway import HeadwayRoutes
 from headway.engine.routes.headway_pulls import HeadwayPullRoutes
-from headway.engine.routes.headway_questions import HeadwayQuestionRoutes
 from headway.engine.routes.images import ImageRoutes
 from headway.engine.routes.imports import ImportRoutes
 from headway.engine.routes.pulls import PullRoutes
@@ -58,7 +57,6 @@ def all_routes(
     return [
         *HeadwayRoutes(service, stores, settings()).routes(),
         *HeadwayPullRoutes(service, pulls, platform).routes(),
-        *HeadwayQuestionRoutes(service, stores, settings()).routes(),
         *SystemRoutes(service, containers, stores.events, settings, labels).routes(),
         *ImageRoutes(service).routes(),
         *SavedRoutes(service).routes(),

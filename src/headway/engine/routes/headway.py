@@ -13,8 +13,11 @@ import msgspec
 from aiohttp import web
 
 from headway import wire
+from headway.composition.asking import ATTEMPTS
+from headway.composition.checking import checking
 from headway.composition.containers import mounts
 from headway.composition.measuring import measuring
+from headway.composition.reading import traffic_of
 from headway.composition.writing import imagining
 from headway.engine.answers import document
 from headway.engine.call import MAX_DOCUMENT_BYTES, Call
@@ -22,11 +25,17 @@ from headway.engine.routes.events import heard
 from headway.engine.routing import Handler, Route
 from headway.engine.stream import streamed
 from headway.errors import HeadwayError, RequestError
+from headway.oci.reference import Reference
+from headway.service.damage import Checked
 from headway.service.filters import Filters
 from headway.service.image_service import ImageService
 from headway.service.listening import Heard
 from headway.service.mounting import Mounting, mounted
+from headway.service.outdated import Outdated
+from headway.service.own_limits import OwnLimits, keeping_to
 from headway.service.prune import Pruner, PruneReport
+from headway.service.registry_requests import OutdatedRequest
+from headway.service.repository import Repository
 from headway.service.requests import HeardEvent, Measured, MountRequest, PruneRequest, UnmountRequest
 from headway.service.stores import Stores
 from headway.settings import Settings
@@ -39,7 +48,7 @@ class HeadwayRoutes:
     """Answers Headway's own command.
 
     Args:
-        service: Knows images.
+        service: Knows images, and asks registries.
         stores: Where things are.
         settings: What does not change while the daemon runs: where the data root is, and which driver is wanted.
     """
@@ -57,6 +66,9 @@ class HeadwayRoutes:
             Route("GET", "/headway/image", answering(self._image)),
             Route("GET", "/headway/history", answering(self._history)),
             Route("GET", "/headway/usage", answering(self._usage)),
+            Route("GET", "/headway/check", answering(self._check)),
+            Route("GET", "/headway/traffic", answering(self._traffic)),
+            Route("POST", "/headway/outdated", answering(self._outdated)),
             Route("GET", "/headway/events", self._events),
             Route("GET", "/headway/mounts", answering(self._mounts)),
             Route("POST", "/headway/mounts", answering(self._mount)),
@@ -92,6 +104,29 @@ class HeadwayRoutes:
                 return Measured(disk.measure(), self._service.images(intermediate=True))
 
         return await asyncio.to_thread(measure)
+
+    async def _outdated(self, call: Call) -> object:
+        wanted = await asked(call, OutdatedRequest)
+        references = [Reference.parse(name).with_default_tag() for name in wanted.names]
+
+        def repository(reference: Reference) -> Repository:
+            login = wanted.logins.get(reference.repository)
+            return self._service.get_repository(reference, login, insecure=wanted.insecure)
+
+        with keeping_to(OwnLimits(attempts=ATTEMPTS, patience=0.0)):
+            return await Outdated(self._stores, repository).check(references)
+
+    async def _check(self, call: Call) -> object:
+        is_full = call.flag("full")
+
+        def check() -> Checked:
+            with checking(self._settings) as checker:
+                return checker.check(full=is_full, tell=lambda _done, _of: None)
+
+        return await asyncio.to_thread(check)
+
+    async def _traffic(self, call: Call) -> object:
+        return await asyncio.to_thread(traffic_of, self._settings, call.text("since"), call.text("until"))
 
     async def _prune(self, call: Call) -> object:
         wanted = await asked(call, PruneRequest)
