@@ -37,6 +37,7 @@ from tests.prove import (
     memory,
     mixed_faults,
     mounts,
+    narrow,
     outages,
     power,
     pushes,
@@ -60,7 +61,7 @@ MODULES = (
     *(interchange, concurrency, scale, service, faults_table, mixed_faults, mounts, disk_full),
     *(durable, pushes, rate, streams, repairs, kills_200, memory),
     *(docker_cli, engine_fuzz, making, daemon_limits, many_clients, hostile_clients),
-    *(seed_attempts, soak, cgroup, growth),
+    *(seed_attempts, soak, cgroup, growth, narrow),
 )
 
 
