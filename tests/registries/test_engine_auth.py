@@ -61,6 +61,21 @@ def test_docker_s_own_spelling_of_both_is_read(headway: Daemon, private: DockerR
     assert auth(headway, auth=pair, serveraddress=private.host)[0] == 200
 
 
+def test_a_login_by_curl_which_calls_everything_a_form_is_read(headway: Daemon, private: DockerRegistry) -> None:
+    login = json.dumps({"username": USER, "password": PASSWORD, "serveraddress": private.host}).encode()
+
+    answer = headway.ask("POST", "/auth", body=login, Content_Type="application/x-www-form-urlencoded")
+
+    assert (answer.status, answer.json["Status"]) == (200, "Login Succeeded")
+
+
+def test_a_login_that_is_no_text_is_shown_to_nobody(headway: Daemon) -> None:
+    answer = headway.ask("POST", "/auth", body=b'{"username":"u","serveraddress":1}', Content_Type="application/json")
+
+    assert answer.status == 400
+    assert "serveraddress" in answer.json["message"]
+
+
 @pytest.mark.parametrize(
     ("login", "why"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from msgspec import ValidationError
 
 from headway.distribution.credentials import Credentials
 from headway.engine.api_version import NEWEST
@@ -50,10 +51,27 @@ def test_every_kind_of_login_is_known(document: dict[str, object], credentials: 
 
 @pytest.mark.parametrize(
     "text",
-    [None, "", "e30=", "%%%", "bm90IGpzb24=", header([1, 2]), header("text"), header({"auth": "no base64"}), "é", "A"],
+    [
+        None,
+        "",
+        "e30=",
+        "%%%",
+        "bm90IGpzb24=",
+        header([1, 2]),
+        header("text"),
+        header({"auth": "no base64"}),
+        "é",
+        "A",
+        header({**ME, "password": 5}),
+    ],
 )
 def test_what_cannot_be_read_is_no_login(text: str | None) -> None:
     assert login(text) is None
+
+
+def test_an_address_that_is_no_text_is_not_taken_for_docker_hub() -> None:
+    with pytest.raises(ValidationError, match="serveraddress"):
+        AuthConfig.of({**ME, "serveraddress": ["registry.test"]})
 
 
 def test_the_registry_is_the_one_that_is_named_in_whatever_case() -> None:

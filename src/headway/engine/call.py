@@ -125,17 +125,22 @@ class Call:
         """
         return self._decoded(await self.body(MAX_DOCUMENT_BYTES), kind)
 
-    async def document_if_any(self, kind: type[T]) -> T | None:
-        """Return the JSON body as `kind`; None where there is no body, or null. Raise as `document`."""
+    async def document_if_any(self, kind: type[T], *, typed: bool = True) -> T | None:
+        """Return the JSON body as `kind`; None where there is no body, or null. Raise as `document`.
+
+        Args:
+            kind: See above.
+            typed: Whether its content type has to say that it is JSON; curl says that everything is a form.
+        """
         data = await self.body(MAX_DOCUMENT_BYTES)
-        return self._decoded(data, kind) if data.strip() not in (b"", b"null") else None
+        return self._decoded(data, kind, typed=typed) if data.strip() not in (b"", b"null") else None
 
     def _content_type(self) -> str:
         return self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
-    def _decoded(self, data: bytes, kind: type[T]) -> T:
+    def _decoded(self, data: bytes, kind: type[T], *, typed: bool = True) -> T:
         content_type = self.request.headers.get("Content-Type", "")
-        if data and self._content_type() != "application/json":
+        if typed and data and self._content_type() != "application/json":
             raise InvalidQueryError(f"Content-Type specified ({content_type}) must be 'application/json'")
         try:
             return msgspec.json.decode(data, type=kind)

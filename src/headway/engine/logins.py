@@ -35,14 +35,16 @@ class AuthConfig(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, document: object) -> AuthConfig:
-        """Return what a JSON document says; what is no text in it says nothing.
+        """Return what a JSON document says.
 
         Its keys may be in any case, as Go reads them: a ``serverAddress`` that is passed over would show somebody's
-        password to Docker Hub.
+        password to Docker Hub, and so would one that is no text.
+
+        Raises:
+            msgspec.ValidationError: Something in it is no text.
         """
         known = document.items() if isinstance(document, dict) else ()
-        texts = {key.lower(): value for key, value in known if isinstance(value, str)}
-        return msgspec.convert(texts, cls)
+        return msgspec.convert({key.lower(): value for key, value in known if value is not None}, cls)
 
     def __repr__(self) -> str:
         return "AuthConfig(...)"  # a log line or a traceback must not show it

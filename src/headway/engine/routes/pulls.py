@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from headway.distribution.credentials import Credentials
@@ -27,6 +28,7 @@ from headway.engine.pull_messages import (
     told,
     told_of_manifest,
 )
+from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
 from headway.errors import HeadwayError, InvalidDigestError, InvalidReferenceError, RefusedError, RequestError
@@ -131,7 +133,10 @@ class PullRoutes:
         return document({"Descriptor": shape, "Platforms": await _platforms(found, repository)})
 
     async def _auth(self, call: Call) -> web.StreamResponse:
-        config = AuthConfig.of(await call.document_if_any(dict[str, Any]))
+        try:
+            config = AuthConfig.of(await call.document_if_any(dict[str, Any], typed=False))
+        except msgspec.ValidationError as error:
+            raise InvalidQueryError(f"invalid JSON: {error}") from None
         host = registry_host(config.serveraddress)
         try:
             accepted = await self._service.authenticate(host, config.credentials())
