@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import stat
 from collections.abc import Awaitable, Callable
@@ -334,10 +335,12 @@ async def test_connections_beyond_the_limit_are_closed_and_the_others_stay(monke
 async def test_headers_that_are_too_long_are_refused_and_others_go_on() -> None:
     (listener,) = listen_tcp("127.0.0.1", 0)
     async with serving(ok, listener), asyncio.timeout(5):
-        status, _, _ = await ask(listener, f"GET /x HTTP/1.1\nHost: localhost\nX: {'a' * 200_000}\n\n")
+        status, _, body = await ask(listener, f"GET /x HTTP/1.1\nHost: localhost\nX: {'a' * 200_000}\n\n")
+        many, _, _ = await ask(listener, f"GET /x?{'names=a&' * 9_000} HTTP/1.1\nHost: localhost\n\n")
         fine, _, _ = await ask(listener, f"GET /x HTTP/1.1\nHost: localhost\nX-Registry-Auth: {'a' * 20_000}\n\n")
 
-    assert status == 400
+    assert (status, many) == (431, 431)
+    assert json.loads(body)["message"] == "a line of the request or of its headers is longer than 64 KiB"
     assert fine == 200
 
 

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from headway.engine.answers import refusal
@@ -176,6 +177,11 @@ class _Connection(RequestHandler):
         if status >= 500:
             told = failure(exc or RuntimeError(message))
             status, message = told.status, told.message
+        if isinstance(exc, LineTooLong):  # its own words show the beginning of what was sent
+            status, message = (
+                431,
+                f"a line of the request or of its headers is longer than {MAX_HEADER_BYTES >> 10} KiB",
+            )
         words = " ".join((message or "").split())[:200] or "bad request"
         log.debug("no request: %s", words)
         if request.writer.output_size > 0:
