@@ -328,13 +328,17 @@ def test_nobody_is_asked_for_what_names_nothing(running: Daemon) -> None:
 
 
 def test_proxies_of_the_environment_are_shown_without_their_login(tmp_path: Path) -> None:
-    environment = {"HTTPS_PROXY": "http://u:secret@p.example:3128", "all_proxy": "socks5://q.example", "no_proxy": ".x"}
+    environment = {
+        "HTTPS_PROXY": "http://u:secret@p.example:3128",
+        "all_proxy": "socks5://q.example",
+        "no_proxy": ".\udcff",
+    }
 
     with daemon(tmp_path, environment=environment) as running:
         shown = running.ask("GET", "/info").json
 
     assert [shown[key] for key in ("HttpProxy", "HttpsProxy", "NoProxy")] == [
-        *("socks5://q.example", "http://p.example:3128", ".x")
+        *("socks5://q.example", "http://p.example:3128", ".\ufffd")
     ]
 
 

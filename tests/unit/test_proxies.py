@@ -79,6 +79,7 @@ def test_plain_http_and_tls_have_a_proxy_each() -> None:
         ("http://u:p%40ss@p.example", Proxy("p.example", 80, "Basic " + base64.b64encode(b"u:p@ss").decode())),
         ("http://u:p@ss@p.example", Proxy("p.example", 80, "Basic " + base64.b64encode(b"u:p@ss").decode())),
         ("http://u@p.example", Proxy("p.example", 80, "Basic " + base64.b64encode(b"u:").decode())),
+        ("http://u:\udce9@p.example", Proxy("p.example", 80, "Basic " + base64.b64encode(b"u:\xe9").decode())),
     ],
 )
 def test_a_proxys_url_says_where_it_is_and_who_we_are(url: str, proxy: Proxy) -> None:
@@ -95,7 +96,10 @@ def test_other_kinds_of_proxy_are_refused_by_name_without_their_password(scheme:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["http://", "http://u:secret@", "http://u:secret@p:port", "http://u:secret@p:99999"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://", "http://u:secret@", "http://u:secret@p:port", "http://u:secret@p:99999", "http://u:secret@\udce9"],
+)
 def test_what_is_no_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(InvalidSettingError, match="a proxy's URL must be") as caught:
         Proxy.parse(url)

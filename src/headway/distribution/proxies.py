@@ -19,7 +19,7 @@ from headway.errors import InvalidSettingError
 
 DEFAULT_PORT = 80
 _URL = re.compile(
-    r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:([^/]*)@)?(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:@\[\]]+))(?::(\d{1,5}))?/?\Z"
+    r"(?:([A-Za-z][A-Za-z0-9+.-]*)://)?(?:([^/]*)@)?(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:@\[\]\ud800-\udfff]+))(?::(\d{1,5}))?/?\Z"
 )
 
 
@@ -54,7 +54,8 @@ class Proxy(msgspec.Struct, frozen=True):
         authorization = ""
         if login is not None:
             whole = login if ":" in login else f"{login}:"
-            authorization = "Basic " + base64.b64encode(unquote_to_bytes(whole)).decode()
+            plain = whole.encode(errors="surrogateescape")  # the environment's bytes, whatever they are
+            authorization = "Basic " + base64.b64encode(unquote_to_bytes(plain)).decode()
         return cls(bracketed or name.lower(), int(port) if port else DEFAULT_PORT, authorization)
 
     def __str__(self) -> str:

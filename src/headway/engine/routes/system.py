@@ -15,6 +15,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from headway import wire
 from headway.composition.host_platform import host_platform
 from headway.distribution.proxies import proxy_rules, without_login
 from headway.engine.answers import document
@@ -134,9 +135,9 @@ class SystemRoutes:
             "MemTotal": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             "GenericResources": None,
             "DockerRootDir": str(settings.data_root),
-            "HttpProxy": without_login(proxies.http),
-            "HttpsProxy": without_login(proxies.https),
-            "NoProxy": proxies.no_proxy,
+            "HttpProxy": wire.as_text(without_login(proxies.http)),
+            "HttpsProxy": wire.as_text(without_login(proxies.https)),
+            "NoProxy": wire.as_text(proxies.no_proxy),
             "Name": uname.nodename,
             "Labels": list(self._labels()),
             "ExperimentalBuild": False,
