@@ -342,6 +342,11 @@ def test_proxies_of_the_environment_are_shown_without_their_login(tmp_path: Path
     ]
 
 
+def test_an_address_that_is_said_twice_is_listened_on_once(tmp_path: Path) -> None:
+    with daemon(tmp_path, "-H", f"unix://{tmp_path}/headway.sock") as running:
+        assert running.ask("GET", "/_ping").body == b"OK"
+
+
 def test_what_may_be_asked_is_told_of_any_path_with_the_version(running: Daemon) -> None:
     answer = running.ask("OPTIONS", "/nope")
 

@@ -78,7 +78,7 @@ class Daemon:
         for warning in configuration.warnings:
             log.warning("%s", warning)
         texts = daemon.hosts or (default_socket(dict(os.environ), os.geteuid()),)
-        addresses = [Address.parse(text) for text in texts]
+        addresses = [Address.parse(text) for text in dict.fromkeys(texts)]  # one that is said twice is one
         allow_descriptors()
         # Until there is something to reload, or to shut down: the one would end the process, the other leave its files.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
