@@ -359,6 +359,13 @@ def test_a_container_that_is_to_be_stopped_has_stopped_already(running: Daemon, 
     assert (answer.status, answer.body) == (304, b"")
 
 
+def test_what_is_copied_in_and_is_no_tar_is_called_an_archive(running: Daemon, kept: str) -> None:
+    refused = running.ask("PUT", f"/containers/{kept}/archive?path=/", body=b"no tar")
+
+    assert refused.status == 400
+    assert refused.json["message"].startswith("broken archive near byte 6 of its tar: truncated")
+
+
 def test_what_is_waited_for_is_one_of_three(running: Daemon, kept: str) -> None:
     answer = running.ask("POST", f"/containers/{kept}/wait?condition=nope")
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headway.container_records import ContainerRecord, FileStat
-from headway.errors import NotFoundError
+from headway.errors import InvalidLayerError, NotFoundError
 from headway.interfaces.container_files import FileAccess
 from headway.interfaces.files import TarSource
 from headway.service.containers import tell_of
@@ -66,7 +66,7 @@ class ContainerFiles:
     ) -> None:
         """Unpack a tar archive into a directory of a container; see `FileAccess.extract`."""
         container = self._stores.containers.get(word)
-        with self._mounted(container) as root, _named(path, word):
+        with self._mounted(container) as root, _named(path, word), _of_an_archive():
             self._access.extract(root, path, source, keep_kinds=keep_kinds, owner=owner)
             tell_of(self._stores, "extract-to-dir", container)
 
@@ -87,6 +87,15 @@ def _named(path: str, word: str) -> Iterator[None]:
         yield
     except NotFoundError as error:
         raise FileNotThereError(path, word) from error
+
+
+@contextmanager
+def _of_an_archive() -> Iterator[None]:
+    """Say of a tar that is broken what it is: no layer, but what a client sends."""
+    try:
+        yield
+    except InvalidLayerError as error:
+        raise InvalidLayerError(str(error).replace("broken layer", "broken archive", 1)) from error
 
 
 class FileNotThereError(NotFoundError):
