@@ -65,7 +65,7 @@ def test_an_event_is_one_object_of_json() -> None:
 
     (line,) = stream.getvalue().splitlines()
     event = json.loads(line)
-    assert (event["level"], event["msg"]) == ("warn", "odd\nthing")
+    assert (event["level"], event["msg"]) == ("warning", "odd\nthing")
     assert "KeyError" in event["error"]
 
 

@@ -23,7 +23,7 @@ LEVELS = {
 }
 _ALSO = {"trace": "debug", "warning": "warn", "panic": "fatal"}
 """What dockerd takes besides: the nearest that there is here."""
-_NAMES = {number: name for name, number in LEVELS.items()}
+_NAMES = {number: name for name, number in LEVELS.items()} | {logging.WARNING: "warning"}  # dockerd's lines say so
 _LIBRARIES = ("asyncio", "aiohttp")  # what they warn of belongs into the same log, in its form
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
