@@ -456,6 +456,13 @@ def test_no_text_from_outside_reaches_the_terminal_raw(stocked: Cli, registry: R
     assert [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("next: do")] == []
 
 
+@pytest.mark.parametrize("words", [["images"], ["df"], ["inspect", "{name}"], ["history", "{name}"]])
+def test_an_empty_template_says_nothing_as_to_docker(stocked: Cli, registry: Registry, words: list[str]) -> None:
+    plain = [word.replace("{name}", f"{registry.host}/test/hostile:latest") for word in words]
+
+    assert stocked(*plain, "--format", "").stdout == stocked(*plain).stdout
+
+
 def test_json_has_what_an_image_says_exactly(stocked: Cli, registry: Registry) -> None:
     done = stocked("inspect", f"{registry.host}/test/hostile:latest")
 

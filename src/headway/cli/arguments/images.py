@@ -26,6 +26,7 @@ def _inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-f",
         "--format",
+        type=lambda text: text or "json",  # as in `format_`
         default="json",
         metavar="json|TEMPLATE",
         help="a template names fields: '{{.Id}}', '{{.Config.Cmd}}', '{{json .RepoTags}}'",

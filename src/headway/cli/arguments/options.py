@@ -77,6 +77,7 @@ def format_(parser: argparse.ArgumentParser, example: str) -> None:
     """
     parser.add_argument(
         "--format",
+        type=lambda text: text or "table",  # an empty one says nothing, as to docker
         default="table",
         metavar="table|json|TEMPLATE",
         help=f"a template names fields: '{example}'",
