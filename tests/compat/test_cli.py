@@ -926,7 +926,7 @@ def test_a_newer_store_names_the_program_that_made_it(headway: Cli, command: lis
     [
         ("--data-root", "", "prune", "-af"),
         *(("mount", "image", ""), ("unpack", "image", ""), ("bundle", "image", "")),
-        ("load", "-i", ""),
+        *(("load", "-i", ""), ("save", "-o", "", "image"), ("export", "-o", "", "container")),
     ],
     ids=" ".join,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from headway.cli.arguments.options import ONE, SEVERAL, Command, absolute_path, changes, common, format_, some_path
 
@@ -46,7 +45,7 @@ def _umount(parser: argparse.ArgumentParser) -> None:
 def _save(parser: argparse.ArgumentParser) -> None:
     """Write images into one archive, which docker, podman, skopeo, containerd and Headway load."""
     parser.add_argument("names", nargs="+", metavar="NAME|ID", help=SEVERAL)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to (default: stdout)")
+    parser.add_argument("-o", "--output", type=some_path, metavar="FILE", help="where to (default: stdout)")
     parser.add_argument("--platform", metavar="P", help="what each image must be for, such as linux/arm64")
 
 
@@ -69,7 +68,7 @@ def _import(parser: argparse.ArgumentParser) -> None:
 def _export(parser: argparse.ArgumentParser) -> None:
     """Write a container's files into an archive."""
     parser.add_argument("container", metavar="CONTAINER", help="its name, or its ID or the beginning of that")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there, and not to stdout")
+    parser.add_argument("-o", "--output", type=some_path, metavar="FILE", help="write it there, and not to stdout")
 
 
 def _commit(parser: argparse.ArgumentParser) -> None:
