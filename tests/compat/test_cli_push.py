@@ -16,7 +16,8 @@ from tests.fakes.daemon import Daemon, daemon
 from tests.faults.auth import Basic
 from tests.faults.link import Link
 from tests.faults.registry import Registry
-from tests.faults.story import SilentUploadAfter
+from tests.faults.story import Fault as On
+from tests.faults.story import SilentUploadAfter, Status
 
 IMAGE = images.image([images.noise_layer(3_000_000, seed=1), {"small": b"small"}])
 USER, PASSWORD = "me", "correct-horse-battery"
@@ -74,6 +75,23 @@ def test_every_tag_of_a_repository_goes_and_no_other(headway: Cli) -> None:
     assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["a", "b"]
     assert none.returncode == 1
     assert "An image does not exist locally with the tag" in none.stderr
+
+
+@pytest.mark.parametrize("where", ["headway", "running"])
+def test_of_several_tags_those_are_told_that_were_pushed_before_one_failed(
+    where: str, request: pytest.FixtureRequest
+) -> None:
+    there = request.getfixturevalue(where)
+    headway = Cli(there.data_root) if isinstance(there, Daemon) else there
+    refused = On(Status(400), kind="manifest", method="PUT", nth=2)
+    with Registry(faults=[refused]) as registry:
+        for tag in ("c", "b", "a"):
+            headway("tag", "probe", f"{registry.host}/team/some:{tag}")
+        done = headway("push", "-a", f"{registry.host}/team/some")
+
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["a"]
+    assert done.returncode == 1
+    assert f"{registry.host}/team/some:b not pushed" in done.stderr
 
 
 def test_a_tag_is_pushed_as_what_it_was_pulled_as(headway: Cli) -> None:

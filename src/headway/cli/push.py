@@ -19,7 +19,7 @@ from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import HeadwayError, InvalidReferenceError
 from headway.oci.reference import Reference
 from headway.service.push import PushRequest
-from headway.service.push_progress import PushDone
+from headway.service.push_progress import PushDone, PushEvent, PushReport
 from headway.service.registry_requests import PushWish
 from headway.service.stores import Stores
 from headway.settings import Settings
@@ -32,10 +32,21 @@ def push(options: Namespace) -> int:
     daemon = holding_daemon(options, settings)
     how = "none" if options.quiet and options.progress == "auto" else options.progress
     view = view_for(how, sys.stderr)
+    done: list[PushDone] = []
+
+    def report(event: PushEvent) -> None:
+        if isinstance(event, PushDone):
+            done.append(event)
+        view.report(event)
+
     try:
-        done = _through(daemon, request, view, options, settings) if daemon else _here(settings, request, view)
+        if daemon:
+            _through(daemon, request, report, options, settings)
+        else:
+            _here(settings, request, report)
     except HeadwayError as error:
         view.close()
+        _say(request.reference, done, view, quiet=options.quiet)  # tags before the one that failed
         return tell(error, options)
     except (KeyboardInterrupt, asyncio.CancelledError):
         view.close()
@@ -65,24 +76,23 @@ def push_request(options: Namespace, settings: Settings) -> PushRequest:
     )
 
 
-def _here(settings: Settings, request: PushRequest, view: View) -> list[PushDone]:
+def _here(settings: Settings, request: PushRequest, report: PushReport) -> None:
     with writing(settings, say) as stores:
-        return asyncio.run(_pushed(settings, stores, request, view))
+        asyncio.run(_push(settings, stores, request, report))
 
 
-async def _pushed(settings: Settings, stores: Stores, request: PushRequest, view: View) -> list[PushDone]:
+async def _push(settings: Settings, stores: Stores, request: PushRequest, report: PushReport) -> None:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # asyncio.run gives one
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with pushing(settings, stores) as pusher:
         if request.reference.tag:
-            return [await pusher.push(request, view.report)]
-        return await pusher.push_all(request, view.report)
+            await pusher.push(request, report)
+        else:
+            await pusher.push_all(request, report)
 
 
-def _through(
-    daemon: Daemon, request: PushRequest, view: View, options: Namespace, settings: Settings
-) -> list[PushDone]:
+def _through(daemon: Daemon, request: PushRequest, report: PushReport, options: Namespace, settings: Settings) -> None:
     """Let a daemon push, with the login that this user has."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends a push as Ctrl-C does
     reference = request.reference
@@ -92,7 +102,7 @@ def _through(
         platform=str(request.platform) if request.platform else "",
         insecure=tuple(options.insecure_registry or ()),
     )
-    return daemon.push(wish, view.report, login)
+    daemon.push(wish, report, login)
 
 
 def _say(reference: Reference, done: list[PushDone], view: View, *, quiet: bool) -> None:

@@ -26,7 +26,7 @@ from headway.service.inspection import ImageDetails
 from headway.service.listing import ListedImage
 from headway.service.mounting import Mounted
 from headway.service.prune import PruneReport
-from headway.service.push_progress import PushDone, PushEvent, PushReport
+from headway.service.push_progress import PushEvent, PushReport
 from headway.service.registry_requests import PushWish
 from headway.service.requests import HeardEvent, Measured, MountRequest, PruneRequest, UnmountRequest
 
@@ -112,18 +112,14 @@ class Daemon:
         with self._asked("POST", f"/commit?{urlencode(query)}") as response, understood(self.address):
             return wire.decode(b"".join(lines_of(response, self.address)), _Made).Id
 
-    def push(self, wish: PushWish, report: PushReport, login: Credentials | None) -> list[PushDone]:
+    def push(self, wish: PushWish, report: PushReport, login: Credentials | None) -> None:
         """See `service.push.ImagePusher`; who ends meanwhile ends the push.
 
         Raises:
             HeadwayError: As `ImagePusher.push`.
         """
-        done = []
         for event in self.told("push", wish, login, get_args(PushEvent)):
             report(event)
-            if isinstance(event, PushDone):
-                done.append(event)
-        return done
 
     def export(self, container: str) -> Generator[bytes, None, None]:
         """Yield an archive of a container's files; see `service.container_files.ContainerFiles.export`."""
