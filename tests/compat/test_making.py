@@ -190,7 +190,7 @@ def test_an_export_of_nothing_leaves_no_file(headway: Cli, tmp_path: Path) -> No
 
 
 def test_a_container_becomes_an_image(headway: Cli, tar: Path) -> None:
-    headway("import", "-c", "CMD run", tar, "base:2")
+    headway("import", "-c", "CMD run", "-c", "ENV A=b", "-c", "LABEL l=m", tar, "base:2")
     name, root = container_of(headway, "base:2")
     (root / "new").write_text("fresh")
 
@@ -201,6 +201,7 @@ def test_a_container_becomes_an_image(headway: Cli, tar: Path) -> None:
     assert (found["Id"], found["Author"], found["Comment"]) == (done.stdout.strip(), "me", "why")
     assert found["Parent"] == inspected(headway, "base:2")["Id"]
     assert (found["Config"]["User"], found["Size"]) == ("app", 9 + len("fresh"))
+    assert [found["Config"][key] for key in ("Cmd", "Env", "Labels")] == [["/bin/sh", "-c", "run"], ["A=b"], {"l": "m"}]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a copy does not tell what was written")

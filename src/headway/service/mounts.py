@@ -25,6 +25,7 @@ from headway.errors import (
 )
 from headway.interfaces.rw_layers import MountPoints, RwLayer
 from headway.oci.digest import ChainID, ImageID
+from headway.oci.run_config import checked, merge
 from headway.records import ImageRecord
 from headway.service.containers import Containers
 from headway.service.lookup import Lookup
@@ -68,7 +69,8 @@ class Mounts:
             return self._mount_container(self._container(word), target)
         if not read_write:
             return self._mount_image(image, target or self._points.directory / image.image_id.hex)
-        container = self._containers.create(word)
+        config = merge({"Image": word}, checked(self._lookup.config(image).config))  # it runs, and is committed, so
+        container = self._containers.create(word, config=msgspec.json.encode(config).decode())
         try:
             return self._mount_container(container, target)
         except BaseException:
