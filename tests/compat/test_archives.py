@@ -344,6 +344,14 @@ def test_a_docker_that_is_not_there_is_one_error(headway: Cli, tmp_path: Path) -
     assert failed.stderr.splitlines()[1].startswith("next: start Docker")
 
 
+def test_a_name_that_no_image_can_have_is_the_callers_mistake(running: Daemon, headway: Cli) -> None:
+    failed = headway("adopt", "docker", "--host", running.host, "UPPER:1")
+
+    assert failed.returncode == 2
+    assert "invalid reference format: repository name" in failed.stderr
+    assert failed.stderr.splitlines()[-1] == "next: headway adopt --help"
+
+
 def test_an_image_that_docker_does_not_have_is_one_error(running: Daemon, headway: Cli) -> None:
     failed = headway("adopt", "docker", "--host", running.host, "nope:1")
 

@@ -67,6 +67,7 @@ class Docker:
 
         Raises:
             NotFoundError: There is none.
+            InvalidReferenceError: Images are not called so.
         """
         found = self._ask(f"/images/{quote(name, safe='/:@')}/json", _Summary).foreign()
         with suppress(InvalidReferenceError):
@@ -104,6 +105,8 @@ class Docker:
             message = msgspec.json.decode(answer.read(), type=_Refusal).message
         if answer.status == http.HTTPStatus.NOT_FOUND:
             raise NotFoundError("image", target.removeprefix("/images/").removesuffix("/json"), "Docker has none")
+        if answer.status == http.HTTPStatus.BAD_REQUEST and message:
+            raise InvalidReferenceError(message)  # nothing else of what is asked can be wrong
         raise NoDockerError(str(self._address), message or f"it answers HTTP {answer.status}")
 
     def _connection(self) -> Connection:
