@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import corpus, machine, prerequisites, report, setting
@@ -15,16 +16,18 @@ from bench.samples import Comparison
 from bench.scratch import own_name
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what the command line asks for and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.outbound", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the image of many files, one round")
     parser.add_argument("--only", metavar="TASK", help=f"one of: {'; '.join(task.name for task in TASKS)}")
     parser.add_argument("--rounds", type=int, help="how many (default 5; with --quick 1)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     tasks = [task for task in TASKS if options.only in (None, task.name)]
     if not tasks:
-        parser.error(f"there is no {options.only!r}")
+        parser.error(f"there is no {options.only!r}; there are: {'; '.join(task.name for task in TASKS)}")
+    if options.rounds is not None and options.rounds < 1:
+        parser.error(f"there is nothing to measure in {options.rounds} rounds")
     recipes = (corpus.PYTHON,) if options.quick else (corpus.PYTHON, corpus.BIG)
     rounds, twins = (1, 1) if options.quick else (5, 3)
     words = ["QUICK=1"] if options.quick else []
