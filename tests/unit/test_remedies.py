@@ -57,6 +57,18 @@ def test_a_login_is_at_who_refuses(endpoint: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "denied: Quota has been exceeded on namespace",
+        "denied: adding 1.2 MiB of storage resource, which when updated to current usage of 9.9 GiB will exceed the "
+        "configured upper limit of 10.0 GiB.",
+    ],
+)
+def test_where_a_project_is_full_no_login_helps(said: str) -> None:
+    assert refusal_remedy(RefusedError(HOST, 403, "DENIED", said)).startswith("remove there what nobody needs, or let")
+
+
+@pytest.mark.parametrize(
     ("status", "does"), [(407, "put http://user:password@host:port"), (403, "let whoever runs the proxy allow it")]
 )
 def test_a_proxy_wants_a_login_or_lets_nobody_through(status: int, does: str) -> None:

@@ -9,6 +9,8 @@ IN_BETWEEN = "log in to the network that is in between, if it wants that, and ru
 """What helps where a captive portal, or a proxy, answers in the place of a registry."""
 SPEAKS_NO_TLS = "what answers there speaks no TLS"
 """The detail of `Fault.TLS` where that is so."""
+_QUOTAS = ("quota", "storage resource")
+"""What a refusal (403, ``DENIED``) speaks of where a project has used up its room; the second is Harbor's word."""
 _WANTS_CERTIFICATE = ("BAD_CERTIFICATE", "CERTIFICATE_REQUIRED")
 """Alerts of servers that were shown no certificate and want one (RFC 5246 section 7.2.2, RFC 8446 section 6.2)."""
 
@@ -39,6 +41,8 @@ def refusal_remedy(error: RefusedError) -> str:
         if error.wants_login:
             return "put http://user:password@host:port into https_proxy, or the registry into no_proxy"
         return "let whoever runs the proxy allow it, or put the registry into no_proxy"
+    if any(word in error.said.lower() for word in _QUOTAS):
+        return "remove there what nobody needs, or let whoever runs the registry allow more"
     where = "" if error.endpoint == DOCKER_HUB_HOST else f" {error.endpoint or 'HOST'}"
     return f"check that the name is right, and log in to the registry if it is private: headway login{where}"
 
