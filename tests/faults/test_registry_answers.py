@@ -367,6 +367,11 @@ def test_a_registry_that_knows_no_head_is_asked_by_get(status: int) -> None:
         assert [line.method for line in registry.requests("manifest")] == ["HEAD", "GET"]
 
 
+def test_an_empty_digest_header_is_none() -> None:
+    with world(On(Status(200, {"Docker-Content-Digest": ""}, IMAGE.blobs[MANIFEST]), kind="manifest")) as (_, client):
+        assert client.resolve().digest == MANIFEST
+
+
 def test_a_digest_header_that_is_not_a_digest_is_refused() -> None:
     with (
         world(On(Status(200, headers={"Docker-Content-Digest": "sha256:1"}), kind="manifest")) as (_, client),
@@ -391,11 +396,14 @@ def test_a_manifest_above_4_mib_is_refused(script: tuple[On, ...]) -> None:
     ("status", "kind"),
     [
         (400, MisbehavedError),
+        (402, RejectedError),
         (403, RefusedError),
         (404, NotFoundError),
         (408, UnavailableError),
+        (410, NotFoundError),
         (416, MisbehavedError),
         (429, ThrottledError),
+        (451, RejectedError),
         (500, UnavailableError),
         (502, UnavailableError),
         (501, RejectedError),

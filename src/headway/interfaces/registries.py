@@ -44,7 +44,7 @@ class BlobStream(Protocol):
             ThrottledError: 429.
             HeldBackError: Nothing was sent, since the registry has asked for a time that has not passed.
             UnavailableError: 5xx.
-            RejectedError: 501 or 505: asking again would not help.
+            RejectedError: 402, 451, 501 or 505: asking again would not help.
             WrongSizeError: The registry says that the blob has another size than the descriptor promises.
             MisbehavedError: A length, a range or a content type that cannot belong to this blob.
         """

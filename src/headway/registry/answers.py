@@ -53,7 +53,7 @@ def digest_header(exchange: Exchange, endpoint: Endpoint) -> Digest | None:
         MisbehavedError: What it says is no digest.
     """
     text = exchange.headers.get("Docker-Content-Digest")
-    if text is None:
+    if not text:
         return None
     try:
         return Digest.parse(text.strip())

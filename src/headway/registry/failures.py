@@ -24,7 +24,8 @@ MAX_ERROR_BYTES = 64 * 1024
 MAX_MESSAGE_CHARACTERS = 300
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 _QUESTIONS = frozenset(("manifest", "repository", "token"))  # what is asked in the same words each time
-_UNABLE = (501, 505)  # it cannot do what is asked, and is not out of order (RFC 9110, sections 15.6.2 and 15.6.6)
+_UNABLE = (402, 451, 501, 505)
+"""It will not or cannot do what is asked, and is not out of order (RFC 9110, 15.5.3, 15.6.2 and 15.6.6; RFC 7725)."""
 _FINAL = frozenset(
     ("NAME_INVALID", "NAME_UNKNOWN", "TAG_INVALID", "MANIFEST_INVALID", "MANIFEST_UNKNOWN", "UNSUPPORTED")
 )
@@ -56,7 +57,7 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
                 # A CDN's own refusal (XML, no registry error): most often a signed URL that has expired.
                 return MisbehavedError(endpoint, f"a storage server behind it answers HTTP {status}")
             return RefusedError(endpoint, status, code, text)
-        case 404 if what != "token":
+        case 404 | 410 if what != "token":
             return _missing(what, name, text)
         case 400 if code == "DIGEST_INVALID":
             return DigestMismatchError("what arrived", name, None, endpoint)
