@@ -358,7 +358,7 @@ def test_an_auth_file_that_cannot_be_read_is_named_without_its_content(tmp_path:
         AuthFiles([file])("example.com")
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"auths": []}'])
+@pytest.mark.parametrize("content", ["", "\n", "[]", "{}", '{"auths": []}'])
 def test_an_auth_file_without_entries_knows_nobody(tmp_path: Path, content: str) -> None:
     file = tmp_path / "auth.json"
     file.write_text(content)

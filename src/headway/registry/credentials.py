@@ -155,7 +155,7 @@ def read_auth_file(file: Path) -> dict[str, object]:
 def _document(file: Path) -> dict[str, object] | None:
     """Return what an auth file says; None where it does not exist. Raise as `read_auth_file`."""
     try:
-        document = json.loads(file.read_bytes())
+        document = json.loads(file.read_bytes().strip() or b"{}")  # docker takes an empty one, which a crash may leave
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError) as error:
