@@ -380,6 +380,19 @@ def test_of_an_index_without_an_image_nobody_is_told_to_name_another_platform(he
     assert done.stderr.endswith("next: this will not get better by itself: tell whoever publishes the image\n")
 
 
+def test_a_bundle_of_nobody_says_who_has_to_mend_that(headway: Cli, registry: Registry, tmp_path: Path) -> None:
+    registry.add(images.image(config={"User": "nobody-there"}), repository="test/user")
+    headway("pull", f"{registry.host}/test/user")
+
+    done = headway("bundle", f"{registry.host}/test/user", tmp_path / "bundle")
+
+    assert done.returncode == 1
+    assert "runs as user nobody-there" in done.stderr
+    assert done.stderr.endswith(
+        "next: tell whoever publishes the image; headway unpack writes its files all the same\n"
+    )
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_pull_says_what_is_kept_and_the_next_one_goes_on(headway: Cli, how: signal.Signals) -> None:
     image = images.image([images.noise_layer(1_000_000)])

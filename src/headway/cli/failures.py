@@ -23,6 +23,7 @@ from headway.errors import (
     InvalidArchiveError,
     InvalidChangeError,
     InvalidDigestError,
+    InvalidDocumentError,
     InvalidFilterError,
     InvalidPlatformError,
     InvalidReferenceError,
@@ -180,6 +181,8 @@ def _particular(cause: HeadwayError, command: str) -> str:
     match cause:
         case IntegrityError() if command in _FROM_ARCHIVES and type(cause) not in _ADVICE:
             return _ADVICE[InvalidArchiveError]
+        case InvalidDocumentError() if command == "bundle":
+            return "tell whoever publishes the image; headway unpack writes its files all the same"
         case RequestError():
             return _of_request(cause, command)
         case RegistryError():
