@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from headway.distribution.remedies import SPEAKS_NO_TLS, refusal_remedy, remedy
-from headway.errors import Fault, ProxyRefusedError, RefusedError, UnreachableError
+from headway.errors import Fault, ProxyRefusedError, RefusedError, Side, UnreachableError
+from headway.registry.translation import translated
 
 HOST = "reg.test:5000"
 
@@ -32,6 +35,14 @@ HOST = "reg.test:5000"
 )
 def test_what_helps_depends_on_what_is_wrong(fault: Fault, said: str, does: str) -> None:
     assert does in remedy(UnreachableError(HOST, fault, said))
+
+
+def test_who_wants_an_image_of_docker_hub_has_not_misspelt_its_name() -> None:
+    with pytest.raises(UnreachableError) as caught, translated("registry-1.docker.io"):
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    assert caught.value.side is Side.WAY
+    assert "name a mirror (--registry-mirror)" in remedy(caught.value)
 
 
 @pytest.mark.parametrize(

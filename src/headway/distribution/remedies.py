@@ -19,6 +19,10 @@ def remedy(error: UnreachableError) -> str:
     """Return what to do about a registry that cannot be reached, nothing where there is only to try again."""
     host = error.endpoint or "HOST"
     match error.fault:
+        case Fault.UNKNOWN_NAME if host == DOCKER_HUB_HOST:  # nobody has typed that name
+            return (
+                "this network does not know Docker Hub: name a mirror (--registry-mirror), or its proxy (https_proxy)"
+            )
         case Fault.UNKNOWN_NAME:
             return "check the spelling of its name"
         case Fault.CLOCK:

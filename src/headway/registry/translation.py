@@ -13,8 +13,9 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from headway.distribution.endpoints import DOCKER_HUB_HOST
 from headway.distribution.remedies import SPEAKS_NO_TLS
-from headway.errors import NO_MORE_FILES, Fault, HeadwayError, MisbehavedError, ShortageError, UnreachableError
+from headway.errors import NO_MORE_FILES, Fault, HeadwayError, MisbehavedError, ShortageError, Side, UnreachableError
 from headway.registry.dialing import NO_ROUTE
 from headway.registry.names import LookupTimeoutError
 from headway.registry.response import HEAD_SECONDS, SlowHeadError
@@ -47,9 +48,16 @@ def translated(endpoint: str, *, waiting: Fault = Fault.TIMEOUT, led_by: str = "
         fault, detail = _fault(error, waiting)
         if fault is Fault.UNKNOWN_NAME and led_by:
             raise UnreachableError(led_by, Fault.LED_NOWHERE, endpoint) from error
-        raise UnreachableError(endpoint, fault, detail) from error
+        raise _unreachable(endpoint, fault, detail) from error
     except ValueError as error:  # behind OSError: a certificate that is not trusted is both
         raise _misread(endpoint, error) from error
+
+
+def _unreachable(endpoint: str, fault: Fault, detail: str) -> UnreachableError:
+    error = UnreachableError(endpoint, fault, detail)
+    if fault is Fault.UNKNOWN_NAME and endpoint == DOCKER_HUB_HOST:  # which nobody can have misspelt
+        error.side = Side.WAY
+    return error
 
 
 def _misread(endpoint: str, error: http.client.HTTPException | ValueError) -> HeadwayError:
