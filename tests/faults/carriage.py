@@ -265,6 +265,8 @@ class Carriage:
             self._reset()
             return
         await until_gone(self._client)
+        if ending == "silence":
+            self._link.note("left")
 
     def _count(self, ending: Ending) -> None:
         self._link.cuts += ending == "cut"

@@ -39,7 +39,8 @@ class Link:
         resets: How many ended with RST by a fault or an outage.
         silences: How many fell silent.
         timeline: (seconds since the start, `bytes_down`), one every 10 ms at most.
-        events: (seconds since the start, what happened): ``cut``, ``reset``, ``silence``, ``down`` or ``up``.
+        events: (seconds since the start, what happened): ``cut``, ``reset``, ``silence``, ``left`` (by the client, what
+            fell silent), ``down`` or ``up``.
     """
 
     def __init__(self, *, target: tuple[str, int], faults: Sequence[LinkFault] = ()) -> None:

@@ -199,6 +199,7 @@ def test_a_silent_connection_stays_open_and_brings_nothing_more(source: Source) 
         with connect(link) as sock:
             ask(sock, 9000)
             again = take(sock, 9000)
+        wait_for(lambda: [event for _, event in link.events] == ["silence", "left"])
         assert (len(taken), len(again), link.silences, link.bytes_down) == (5000, 9000, 1, 14_000)
 
 
