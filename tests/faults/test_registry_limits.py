@@ -156,6 +156,16 @@ def test_a_storage_server_that_refuses_with_a_page_of_its_own_sends_back_to_the_
 # --- what goes away -----------------------------------------------------------------------------------------------
 
 
+def test_a_manifest_that_a_tag_names_and_the_registry_does_not_have_is_not_blamed_on_who_asks(tmp_path: Path) -> None:
+    with Registry([IMAGE], faults=[On(Status(404), kind="manifest", nth=2)]) as registry:
+        outcome = pull(f"{registry.host}/test/image", tmp_path)
+
+        assert "no such manifest: test/image@" in outcome.said
+        assert "(at the registry)" in outcome.said
+        assert "if it has not, tell whoever runs the registry" in outcome.said
+        assert outcome.status == 1
+
+
 def test_a_blob_that_is_deleted_in_mid_pull_ends_it_with_what_is_kept(tmp_path: Path) -> None:
     gone = [On(DeleteBlob(after=100_000), kind="blob", digest=FIRST, nth=1)]
     gone += [On(CutAfter(200_000), kind="blob", digest=FIRST, nth=1)]
