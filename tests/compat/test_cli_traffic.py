@@ -54,6 +54,20 @@ def test_every_byte_of_the_link_is_told_by_day_registry_and_image(tmp_path: Path
     assert headway("traffic").stdout.splitlines()[-1].startswith("Total")
 
 
+def test_what_a_pull_has_kept_from_its_own_attempts_is_not_reused(tmp_path: Path) -> None:
+    headway = Cli(tmp_path / "root")
+    with Registry([IMAGE]) as registry, Link(target=registry.address, faults=[RateLimit(1_000_000)]) as link:
+        with headway.start("pull", f"{link.host}/test/image:1") as process:
+            while link.bytes_down < 1_000_000:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+        assert headway("pull", "-q", f"{link.host}/test/image:1").returncode == 0
+
+    (row,) = traffic(headway)["items"]
+    assert (row["useful"] > IMAGE.size, row["reused"]) == (True, 0)
+
+
 @pytest.mark.parametrize("has_daemon", [False, True])
 def test_what_a_push_sends_is_told_too(*, has_daemon: bool) -> None:
     with (

@@ -113,10 +113,12 @@ class Account:
         useful: See above.
         retries: See above.
         requests: How many were answered, as far as this process knows.
+        reused: Bytes of its layers that were here before its first attempt.
     """
 
     def __init__(self, sources: Mapping[str, int], useful: int, retries: Mapping[str, int]) -> None:
         self.requests = 0
+        self.reused = 0
         self.sources = Counter(sources)
         self.useful = useful
         self.retries = Counter(retries)

@@ -63,6 +63,7 @@ class DurablePull:
         self._waiting_since: float | None = None
         cost = record.cost
         self.account = Account(cost.sources, cost.useful, cost.retries)
+        self.account.reused = record.reused
         self._times = StateTimes(cost, clock, is_stopped=record.state in _STOPPED)
 
     @property
@@ -112,6 +113,7 @@ class DurablePull:
     def update(self, **fields: object) -> None:
         """Change the record, and have that recorded."""
         self.record = self._progressed(msgspec.structs.replace(self.record, **fields))
+        self.account.reused = self.record.reused
         self._note(self.record)
 
     def begin_attempt(self) -> None:

@@ -160,8 +160,9 @@ class _Pull:
             costs = await self._bring()
         updated = await self._publish(image)
         receipt = self._receipt(costs, here, seconds=self._tools.clock() - began)
-        with on_errand(registry=self._reference.domain):
-            self._tools.reused(receipt.here)
+        charged = account()
+        with on_errand(registry=self._reference.domain):  # what its own earlier attempts have brought has come
+            self._tools.reused(receipt.here if charged is None else charged.reused)
         config = image.config
         done = PullDone(self._reference.familiar, image.root, config.image_id, config.platform, updated, receipt)
         self._report(done)

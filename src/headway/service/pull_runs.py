@@ -22,7 +22,7 @@ from headway.interfaces.pulls import PullRecord, PullStore, Wish
 from headway.interfaces.traffic import charged_to
 from headway.service.bugs import bug_logged, foreseen
 from headway.service.durable_pull import DurablePull
-from headway.service.progress import PullDone, Receipt, Report
+from headway.service.progress import PullDone, Report
 from headway.service.pull_ledger import PullLedger
 
 log = logging.getLogger(__name__)
@@ -41,18 +41,17 @@ class PullCounts:
 
     Attributes:
         ended: Pulls by the state that they ended in.
-        reused: Bytes that complete pulls found here already.
+        reused: Bytes that complete pulls found here already, before their first attempt.
     """
 
     def __init__(self) -> None:
         self.ended: Counter[PullState] = Counter({state: 0 for state in PullState if state.has_ended})
         self.reused = 0
 
-    def has_ended(self, state: PullState, receipt: Receipt | None) -> None:
-        """Take note of a pull's end."""
+    def has_ended(self, state: PullState, reused: int) -> None:
+        """Take note of a pull's end, and of what it did not have to bring."""
         self.ended[state] += 1
-        if receipt is not None:
-            self.reused += receipt.here
+        self.reused += reused
 
 
 class PullRuns:
@@ -112,7 +111,7 @@ class PullRuns:
     def _end(self, pull: DurablePull, outcome: PullDone | HeadwayError) -> None:
         self.live.pop(pull.record.pull_id, None)
         if pull.record.state.has_ended:
-            self.counts.has_ended(pull.record.state, outcome.receipt if isinstance(outcome, PullDone) else None)
+            self.counts.has_ended(pull.record.state, pull.record.reused if isinstance(outcome, PullDone) else 0)
         pull.end(outcome)
 
     def give_turns(self) -> None:
