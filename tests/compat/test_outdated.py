@@ -61,6 +61,26 @@ def test_a_tag_that_has_moved_is_told_and_pulled_with_all_that_have(tmp_path: Pa
 
 
 @pytest.mark.parametrize("through_daemon", [False, True])
+def test_what_could_not_be_asked_about_is_to_be_tried_again_though_the_others_are_brought(
+    *, through_daemon: bool
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="hw") as place, Registry([OLD]) as registry, ExitStack() as stack:
+        with Registry([OTHER]) as away:
+            running = stack.enter_context(daemon(Path(place))) if through_daemon else None
+            cli = Cli(running.data_root if running is not None else Path(place) / "root")
+            names = [f"{host}/test/image:latest" for host in (registry.host, away.host)]
+            assert cli("pull", *names).returncode == 0
+        registry.add(NEW, "test/image")
+        planned = cli("pull", "--all-outdated", "--dry-run")
+        pulled = cli("pull", "--all-outdated", "-q")
+
+    assert [(done.returncode, f"{names[1]} is left out" in done.stderr) for done in (planned, pulled)] == [
+        (75, True)
+    ] * 2
+    assert pulled.stdout == f"{names[0]}\n"
+
+
+@pytest.mark.parametrize("through_daemon", [False, True])
 def test_asking_for_every_tag_is_part_of_the_plan_and_of_the_budget(*, through_daemon: bool) -> None:
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hw")))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from headway.cli.failures import INTERRUPTED, tell
+from headway.cli.failures import DONE, INTERRUPTED, TRY_AGAIN, tell
 from headway.cli.plan import say_plans
 from headway.cli.progress import View, view_for
 from headway.cli.pulled import Outcome, say_all
@@ -63,11 +63,13 @@ def pull(options: Namespace) -> int:
     if options.detach:
         raise NoDaemonError(str(settings.data_root), "a pull that goes on by itself needs one that brings it")
     finding = Account({}, 0, {})
-    requests, view = _requests(options, settings, finding), _view(options)
+    requests, unasked = _requests(options, settings, finding)
+    view = _view(options)
 
     with _opened(settings, options) as (stores, is_kept):
         try:
-            return asyncio.run(_pull_all(settings, stores, requests, view, options, finding, is_kept=is_kept))
+            pulling_all = _pull_all(settings, stores, requests, view, options, finding, is_kept=is_kept)
+            return asyncio.run(pulling_all) or unasked
         except (KeyboardInterrupt, asyncio.CancelledError):
             view.close()
             print(f"headway: stopped; {view.kept()}", file=sys.stderr)
@@ -98,15 +100,17 @@ def _through(daemon: Daemon, settings: Settings, options: Namespace) -> int:
 
     refuse_daemons_own(options)
     finding = Account({}, 0, {})
-    requests = _requests(options, settings, finding)
-    return RemotePull(daemon, settings, options, _view(options), finding).run(requests)
+    requests, unasked = _requests(options, settings, finding)
+    return RemotePull(daemon, settings, options, _view(options), finding).run(requests) or unasked
 
 
-def _requests(options: Namespace, settings: Settings, finding: Account) -> list[PullRequest]:
-    """Return what is to be pulled; what finding that out costs is charged to `finding`."""
-    with charged_to(finding):
-        names = dict.fromkeys([*options.names, *(_outdated(settings, options) if options.all_outdated else ())])
-    return [_request(name, options, settings) for name in names]
+def _requests(options: Namespace, settings: Settings, finding: Account) -> tuple[list[PullRequest], int]:
+    """Return what is to be pulled, and the status to leave with where that comes in; `finding` is charged."""
+    names, unasked = options.names, DONE
+    if options.all_outdated:
+        with charged_to(finding):
+            names, unasked = _outdated(settings, options)
+    return [_request(name, options, settings) for name in dict.fromkeys(names)], unasked
 
 
 def _view(options: Namespace) -> View:
@@ -127,8 +131,11 @@ def _parsed(parse: Callable[[str], T], options: Namespace, field: str) -> T | No
         raise InvalidSettingError(f"--{field.replace('_', '-')}: {error}") from None
 
 
-def _outdated(settings: Settings, options: Namespace) -> list[str]:
-    """Return the tags that stand for another image at their registry by now; say which could not be asked about."""
+def _outdated(settings: Settings, options: Namespace) -> tuple[list[str], int]:
+    """Return the tags that stand for another image at their registry by now; say which could not be asked about.
+
+    Beside them, the status of that: 75 where there are such.
+    """
     from headway.cli.outdated import check  # noqa: PLC0415  # a pull of names needs none of it
     from headway.service.outdated import Freshness  # noqa: PLC0415  # as above
 
@@ -136,7 +143,9 @@ def _outdated(settings: Settings, options: Namespace) -> list[str]:
     for each in found:
         if each.freshness in (Freshness.UNKNOWN, Freshness.GONE) and each.error is not None:
             say(f"{each.reference.familiar} is left out: {each.error}")
-    return [each.reference.familiar for each in found if each.freshness is Freshness.OUTDATED]
+    is_whole = all(each.freshness is not Freshness.UNKNOWN for each in found)
+    names = [each.reference.familiar for each in found if each.freshness is Freshness.OUTDATED]
+    return names, DONE if is_whole else TRY_AGAIN
 
 
 def _request(name: str, options: Namespace, settings: Settings) -> PullRequest:
