@@ -18,6 +18,7 @@ from headway.errors import (
     MisbehavedError,
     NotFoundError,
     RefusedError,
+    RegistryError,
     RejectedError,
     ThrottledError,
     UnavailableError,
@@ -98,6 +99,18 @@ def test_a_redirect_to_another_host_keeps_the_range_and_drops_the_authorization(
         assert found == (1000, BLOB[1000:])
         assert [line.authorized for line in registry.requests("blob", status=307)] == [True]
         assert [(line.authorized, line.range) for line in storage.log] == [(False, "bytes=1000-")]
+
+
+@pytest.mark.parametrize("effect", [Status(503), CaptivePortal()], ids=["out of order", "page"])
+def test_who_has_answered_is_named_and_not_who_has_led_there(effect: Effect) -> None:
+    with Registry([IMAGE], faults=[On(effect)]) as storage, world() as (registry, client):
+        elsewhere = f"localhost:{storage.address[1]}"
+        registry.faults = [On(RedirectTo(f"http://{elsewhere}"), kind="blob")]
+
+        with pytest.raises(RegistryError) as caught:
+            client.fetch()
+
+        assert caught.value.endpoint == elsewhere
 
 
 def test_a_redirect_on_the_same_host_keeps_the_authorization_and_the_connection() -> None:

@@ -26,6 +26,11 @@ def media_type_of(exchange: Exchange) -> str:
     return exchange.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
+def who_answered(exchange: Exchange, host: str) -> str:
+    """Return who is to be named for an answer: whoever `host` has led to, such as its storage, or else itself."""
+    return str(exchange.address) if exchange.address.led_by else host
+
+
 def is_encoded(exchange: Exchange) -> bool:
     """Tell whether the body is said to be encoded; some say so of what is compressed by itself."""
     return _encoding_of(exchange) not in ("", "identity")

@@ -21,6 +21,7 @@ from headway.registry.answers import (
     media_type_of,
     size_beside,
     validator_of,
+    who_answered,
 )
 from headway.registry.exchange import Exchange
 from headway.registry.request import Request, Sender
@@ -86,7 +87,7 @@ class RegistryBlob:
         """Return where the body starts and how long it is, after comparing it with what was asked for."""
         host, size = self._endpoint.host, self._descriptor.size
         if media_type_of(exchange) == "text/html":
-            raise WebPageError(host)
+            raise WebPageError(who_answered(exchange, host))
         if self._endpoint.validator not in ("", validator_of(exchange)):
             raise ChangedMeanwhileError(host)
         if exchange.status == 200 and is_encoded(exchange) and exchange.length not in (None, size):

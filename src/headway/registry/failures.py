@@ -16,7 +16,7 @@ from headway.errors import (
     UnavailableError,
     WebPageError,
 )
-from headway.registry.answers import decode_json
+from headway.registry.answers import decode_json, who_answered
 from headway.registry.distrust import seconds_of
 from headway.registry.exchange import Exchange
 
@@ -63,7 +63,8 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
             return DigestMismatchError("what arrived", name, None, endpoint)
         case _ if (status >= 500 and status not in _UNABLE) or status == 408:
             # HTTP 511 is a network's that wants a login, and no registry's (RFC 6585, section 6).
-            return WebPageError(endpoint) if status == 511 else UnavailableError(endpoint, status, retry_after)
+            who = who_answered(exchange, endpoint)
+            return WebPageError(who) if status == 511 else UnavailableError(who, status, retry_after)
     return _not_taken(endpoint, status, code, text, what)
 
 
