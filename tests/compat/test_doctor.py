@@ -18,7 +18,7 @@ from tests.fakes.cli import Cli
 from tests.fakes.names import knowing
 from tests.fakes.nobody import UID, home_of_nobody
 from tests.faults.registry import Registry
-from tests.faults.story import CutAfter, IgnoreRange, SayToo, Status
+from tests.faults.story import CaptivePortal, CutAfter, IgnoreRange, RedirectTo, SayToo, Status
 from tests.faults.story import Fault as On
 from tests.faults.tls import make_certificate, make_certificate_for_another_time
 from tests.faults.volume import volume
@@ -139,6 +139,32 @@ def test_what_is_wrong_at_a_registry_fails_by_its_name(cli: Cli, fault: On, chec
     assert status == 1
     assert found[check] == "FAIL"
     assert document["problems"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (
+            On(RedirectTo("http://127.0.0.1:1"), kind="blob"),
+            "127.0.0.1:1: connection refused. Try: is that the right port",
+        ),
+        (
+            On(RedirectTo("http://127.0.0.1:1"), kind="manifest"),
+            "127.0.0.1:1: connection refused. Try: is that the right",
+        ),
+        (On(CaptivePortal(), kind="manifest"), "Try: log in to the network that is in between"),
+        (
+            On(Status(403, {}, b'{"errors":[{"code":"DENIED"}]}'), kind="blob"),
+            "denied. Try: check that the name is right",
+        ),
+    ],
+    ids=["storage", "elsewhere", "portal", "no blobs"],
+)
+def test_what_fails_behind_a_registry_is_said_with_what_to_try(cli: Cli, fault: On, says: str) -> None:
+    with Registry([IMAGE], faults=[fault]) as registry:
+        done = cli("doctor", f"{registry.host}/test/image")
+
+    assert says in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,17 @@ from headway.distribution.diagnosis import (
 )
 from headway.distribution.endpoints import Endpoint, endpoints_for
 from headway.distribution.quota import Quota
-from headway.distribution.remedies import refusal_remedy, remedy
+from headway.distribution.remedies import IN_BETWEEN, refusal_remedy, remedy
 from headway.distribution.standing import Standing
-from headway.errors import Fault, HeadwayError, NotFoundError, RefusedError, ThrottledError, UnreachableError
+from headway.errors import (
+    Fault,
+    HeadwayError,
+    NotFoundError,
+    RefusedError,
+    ThrottledError,
+    UnreachableError,
+    WebPageError,
+)
 from headway.interfaces.registries import Probe, Registry
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
@@ -37,7 +45,7 @@ _ADVICE = {
     Fault.NO_DNS: "is the link up? see /etc/resolv.conf for the name servers",
     Fault.NO_ROUTE: "is the link up? ip route shows where packets go",
     Fault.FORBIDDEN: "see what forbids it: AppArmor, SELinux (dmesg), a firewall (nft list ruleset), ip route",
-    Fault.REFUSED: "is that the right port, and does the registry run?",
+    Fault.REFUSED: "is that the right port, and does it run?",
     Fault.CLOCK: "timedatectl set-ntp true",
     Fault.PROXY: "check http_proxy, https_proxy and no_proxy",
 }
@@ -137,11 +145,11 @@ class Doctor:
         except NotFoundError as error:
             return Finding(Section.REGISTRY, Level.FAIL, "login", f"{who}: {error}", "check the name and the tag")
         except RefusedError as error:
-            return Finding(Section.REGISTRY, Level.FAIL, "login", f"{who}: refused ({error})", refusal_remedy(error))
+            return Finding(Section.REGISTRY, Level.FAIL, "login", f"{who}: refused ({error})", _advice(error))
         except ThrottledError as error:
             return Finding(Section.REGISTRY, Level.WARN, "login", f"{who}: {error}", "wait as long as it says")
         except HeadwayError as error:
-            return Finding(Section.REGISTRY, Level.FAIL, "login", f"{who}: {error}")
+            return Finding(Section.REGISTRY, Level.FAIL, "login", f"{who}: {error}", _advice(error))
         allowed = f"pull of {request.reference.familiar} allowed" if has_name else "the registry answers"
         return Finding(Section.REGISTRY, Level.OK, "login", f"{who}, {allowed}")
 
@@ -153,7 +161,7 @@ class Doctor:
             if rate and manifest.layers:
                 yield self._rate(endpoint, path, max(manifest.layers, key=lambda layer: layer.size))
         except HeadwayError as error:
-            yield Finding(Section.REGISTRY, Level.FAIL, "content", str(error))
+            yield Finding(Section.REGISTRY, Level.FAIL, "content", str(error), _advice(error))
 
     def _manifest(self, endpoint: Endpoint, request: PullRequest) -> Manifest:
         """Return a manifest of the image: that of the wanted platform, or of any."""
@@ -192,12 +200,21 @@ def _quota(quota: Quota) -> Finding:
 
 
 def _unreachable(error: HeadwayError) -> Finding:
-    advice = refusal_remedy(error) if isinstance(error, RefusedError) else ""
-    if isinstance(error, UnreachableError):
-        advice = _ADVICE.get(error.fault) or remedy(error)
     clock = isinstance(error, UnreachableError) and error.fault is Fault.CLOCK
     section, check = (Section.HERE, "clock") if clock else (Section.WAY, "connect")
-    return Finding(section, Level.FAIL, check, str(error), advice)
+    return Finding(section, Level.FAIL, check, str(error), _advice(error))
+
+
+def _advice(error: HeadwayError) -> str:
+    match error:
+        case RefusedError():
+            return refusal_remedy(error)
+        case UnreachableError():
+            return _ADVICE.get(error.fault) or remedy(error)
+        case WebPageError():
+            return IN_BETWEEN
+        case _:
+            return ""
 
 
 def problems(results: Sequence[Result], level: Level) -> int:
