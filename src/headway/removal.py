@@ -29,7 +29,7 @@ Removing = Callable[[int, bytes, os.stat_result], None]
 def remove(
     parent: int,
     path: bytes,
-    removed: Removed = lambda _path, _status: None,
+    removed: Removed | None = None,
     removing: Removing | None = None,
     *,
     grant: bool = False,
@@ -52,7 +52,8 @@ def remove(
     elif not _was_empty(name, parent):
         _Emptying(_opened(name, parent, grant=grant), path, removed, removing, grant=grant).run()
         os.rmdir(name, dir_fd=parent)
-    removed(path, status)
+    if removed is not None:
+        removed(path, status)
     return status
 
 
@@ -79,7 +80,9 @@ def _opened(name: bytes, parent: int, *, grant: bool) -> int:
 class _Emptying:
     """Empties one directory, depth first, and closes it."""
 
-    def __init__(self, here: int, path: bytes, removed: Removed, removing: Removing | None, *, grant: bool) -> None:
+    def __init__(
+        self, here: int, path: bytes, removed: Removed | None, removing: Removing | None, *, grant: bool
+    ) -> None:
         self._here = here
         self._above = [path]
         self._were: list[os.stat_result] = []  # the directories above this one, as they were on the way down
@@ -105,33 +108,35 @@ class _Emptying:
     def _empty(self) -> list[bytes]:
         """Remove all but directories that hold something; return the names of those."""
         full = []
-        with os.scandir(self._here) as found:
-            entries = list(found)
-        for entry in entries:
-            name = os.fsencode(entry.name)
-            status = entry.stat(follow_symlinks=False)
-            path = b"/".join([*self._above, name])
+        # Not by scandir, whose entries keep what lstat says of each.
+        for name in map(os.fsencode, os.listdir(self._here)):  # noqa: PTH208  # of a descriptor
+            status = os.stat(name, dir_fd=self._here, follow_symlinks=False)
             if not stat.S_ISDIR(status.st_mode):
                 if self._removing is not None:
-                    self._removing(self._here, path, status)
+                    self._removing(self._here, self._path(name), status)
                 os.unlink(name, dir_fd=self._here)
             elif not _was_empty(name, self._here):
                 full.append(name)
                 continue
-            self._removed(path, status)
+            if self._removed is not None:
+                self._removed(self._path(name), status)
         return full
 
     def _leave(self) -> None:
         """Go up and remove the directory that is empty now; the first one is the caller's."""
-        path = b"/".join(self._above)
         name = self._above.pop()
         if self._above:
             status = os.fstat(self._here)
             self._move(os.open(b"..", _DIRECTORY, dir_fd=self._here))
             if not os.path.samestat(os.fstat(self._here), self._were.pop()):
-                raise OSError(errno.ESTALE, "a directory was moved away while it was removed", path)
+                raise OSError(errno.ESTALE, "a directory was moved away while it was removed", self._path(name))
             os.rmdir(name, dir_fd=self._here)
-            self._removed(path, status)
+            if self._removed is not None:
+                self._removed(self._path(name), status)
+
+    def _path(self, name: bytes) -> bytes:
+        """Return the path of what is in this directory, for somebody who is told of it: its length is the depth."""
+        return b"/".join([*self._above, name])
 
     def _move(self, descriptor: int) -> None:
         os.close(self._here)

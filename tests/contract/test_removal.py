@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,22 @@ def test_a_file_and_what_is_absent_are_removed_as_well(tmp_path: Path) -> None:
     remove_tree(tmp_path / "file")
 
     assert os.listdir(tmp_path) == []
+
+
+def test_of_a_wide_directory_nothing_but_names_is_in_memory(tmp_path: Path) -> None:
+    count = 3000
+    (tmp_path / "tree").mkdir()
+    for number in range(count):
+        (tmp_path / "tree" / f"{number}").touch()
+
+    tracemalloc.start()
+    try:
+        remove_tree(tmp_path / "tree")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert most < 200 * count, "what lstat says of a file takes some 500 bytes"
 
 
 def test_a_tree_deeper_than_any_path_is_removed_with_few_descriptors(tmp_path: Path) -> None:
