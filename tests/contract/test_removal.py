@@ -57,6 +57,13 @@ def test_a_file_and_what_is_absent_are_removed_as_well(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_what_cannot_be_looked_at_is_not_taken_for_absent(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreError, match="Not a directory"):
+        remove_tree(tmp_path / "file" / "tree")
+
+
 def test_of_a_wide_directory_nothing_but_names_is_in_memory(tmp_path: Path) -> None:
     count = 3000
     (tmp_path / "tree").mkdir()

@@ -50,7 +50,9 @@ def remove_tree(path: Path) -> None:
         StoreError: The disk failed, or something is mounted inside.
     """
     with disk_errors(path):
-        if not os.path.lexists(path):
+        try:
+            os.lstat(path)
+        except FileNotFoundError:
             return
         parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
