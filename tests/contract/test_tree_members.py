@@ -6,6 +6,7 @@ import os
 import resource
 import stat
 import struct
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -61,6 +62,28 @@ def test_depth_costs_neither_calls_nor_descriptors(tmp_path: Path, parent: int) 
 
     down = [b"d/" * number for number in range(1, depth + 1)]
     assert names == [*down, *[above + b"z" for above in [b"", *down[:-1]][::-1]]]
+
+
+def test_of_all_that_is_above_few_paths_are_in_memory(parent: int) -> None:
+    depth, name = 600, b"d" * 200
+    here = os.dup(parent)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=here)
+        os.close(os.open("z", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in members(parent, b".", b""))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert count == 2 * depth
+    assert most < 100 * depth * len(name), "one path of each directory takes half of 600 times that of the deepest"
 
 
 def test_a_file_that_goes_is_no_target_of_a_link(tmp_path: Path, parent: int, monkeypatch: pytest.MonkeyPatch) -> None:

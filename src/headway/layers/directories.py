@@ -48,7 +48,8 @@ class Directories:
         if known is not None:
             self._kept.move_to_end((root, path))
             return known
-        missing: list[tuple[AnyStr, AnyStr]] = []
+        whole = path
+        missing: list[tuple[int, AnyStr]] = []  # no paths: all those above one take room by the square of the depth
         descriptor = self._roots[root]
         while path:
             known = self._kept.get((root, path))
@@ -56,11 +57,11 @@ class Directories:
                 descriptor = known
                 break
             above, name = os.path.split(path)
-            missing.append((path, name))
+            missing.append((len(path), name))
             path = above if above != path else path[:0]  # above "/" there is nothing but "/"
-        for step, name in reversed(missing):
+        for end, name in reversed(missing):
             descriptor = os.open(name, self._how | os.O_NOFOLLOW, dir_fd=descriptor)
-            self._keep((root, step), descriptor)
+            self._keep((root, whole[:end]), descriptor)
         return descriptor
 
     def close(self) -> None:

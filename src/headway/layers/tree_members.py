@@ -75,21 +75,23 @@ class TreeMembers:
         top = self.one(path, shown)
         if top is None:
             return
-        levels = [(path, shown, self._names(path))] if top[0].kind == DIRECTORY else []
+        base, shown_base = path + b"/" if path else b"", _below(shown)
+        levels = [self._names(path)] if top[0].kind == DIRECTORY else []
+        above = b""  # from the top to what the last of the levels lists, and a slash
         if shown:
             yield top
         while levels:
-            above, shown_above, names = levels[-1]
-            if not names:
+            if not levels[-1]:
                 levels.pop()
+                above = above[: above.rfind(b"/", 0, -1) + 1]
                 continue
-            name = names.pop()
-            path, shown = above + b"/" + name if above else name, _below(shown_above) + name
+            inside = above + levels[-1].pop()
             member = None
             with LeftOut():
-                found = self.one(path, shown)
+                found = self.one(base + inside, shown_base + inside)
                 if found is not None and found[0].kind == DIRECTORY:
-                    levels.append((path, shown, self._names(path)))
+                    levels.append(self._names(base + inside))
+                    above = inside + b"/"
                 member = found
             if member is not None:
                 yield member
