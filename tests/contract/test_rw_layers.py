@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -302,6 +303,27 @@ def test_what_cannot_be_removed_can_be_tried_again(tmp_path: Path, driver: str) 
 
     assert (store.list(), disk.left()) == ([], [])
     disk.close()
+
+
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.ENOSPC])
+def test_a_layer_that_can_have_no_other_name_is_removed_where_it_lies(
+    disk: Disk, chain: ChainID, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    store = disk.store()
+    layer = make(store, "c1", chain)
+    (layer.mount() / "new" / "file").mkdir(parents=True)
+    layer.unmount()
+    (disk.root.rw / "strange" / "file").mkdir(parents=True)
+
+    def refuse(*_: object) -> None:  # overlay, for a directory of its lower layer, and a full disk
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("headway.store.removal.os.rename", refuse)
+        store.release("c1")
+        store.recover(set)
+
+    assert (store.list(), disk.left()) == ([], [])
 
 
 def test_a_layer_whose_directory_is_gone_can_be_released(disk: Disk, chain: ChainID) -> None:

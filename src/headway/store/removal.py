@@ -30,17 +30,30 @@ def move_out(root: DataRoot, path: Path) -> Path | None:
     private = root.private()
     with disk_errors(path):
         try:
-            os.rename(path, private)
+            return private if set_aside(path, private) else None
         except FileNotFoundError:
             return None
         except OSError as error:
-            if error.errno == errno.EBUSY:
-                return None
-            if error.errno not in _STAYS_WHERE_IT_IS:
+            if error.errno != errno.EBUSY:
                 raise
-            remove_tree(path)
             return None
-    return private
+
+
+def set_aside(path: Path, private: Path) -> bool:
+    """Move something to a private name in ``tmp/``, or remove it where it lies; tell whether it has that name now.
+
+    Raises:
+        OSError: As rename(2).
+        StoreError: It can have no other name, and the disk failed, or something is mounted inside.
+    """
+    try:
+        os.rename(path, private)
+    except OSError as error:
+        if error.errno not in _STAYS_WHERE_IT_IS:
+            raise
+        remove_tree(path)
+        return False
+    return True
 
 
 def remove_tree(path: Path) -> None:

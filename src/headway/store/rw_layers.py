@@ -27,7 +27,7 @@ from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
-from headway.store.removal import remove_tree
+from headway.store.removal import remove_tree, set_aside
 from headway.store.rw_mounts import RwMounts
 from headway.store.rw_stacks import MakeInit, RwStacks
 
@@ -135,7 +135,7 @@ class SqliteRwLayerStore:
     def _drop(self, mount_id: str) -> None:
         """Remove a layer that has no row, wherever it has got to; what fails is removed by the next start."""
         with suppress(StoreError, OSError):
-            os.rename(self._root.rw / mount_id, self._root.tmp / mount_id)
+            set_aside(self._root.rw / mount_id, self._root.tmp / mount_id)
         with suppress(StoreError):
             remove_tree(self._root.tmp / mount_id)
 
@@ -174,10 +174,11 @@ class SqliteRwLayerStore:
     def _remove(self, record: RwLayerRecord) -> None:
         place = self._stacks.place(record)
         self._stacks.driver(record).unmount(place.merged)  # nothing, unless somebody's hands or a crash left it
+        private = self._root.tmp / record.mount_id
         with disk_errors(place.path), suppress(FileNotFoundError):
-            os.rename(place.path, self._root.tmp / record.mount_id)
+            set_aside(place.path, private)
         self._at("the layer is moved away")
-        remove_tree(self._root.tmp / record.mount_id)
+        remove_tree(private)
         self._at("the layer's files are gone")
         rw_rows.delete(self._database, record.name)
         self._at("the layer is forgotten")
