@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.layer_rows import tree_directory
 from headway.store.layers import SqliteLayerStore
+from headway.store.mending import MendingLayerStore
 from headway.store.syncing import Syncer
 from headway.store.whole_trees import whole_trees
 from tests.contract.layer_store_contract import (
@@ -70,6 +72,30 @@ def test_what_was_committed_is_here_after_a_reopen(root: DataRoot) -> None:
     with Database.open_readonly(root.database) as database:
         reader = SqliteLayerStore(root, database, derive=derive)
         assert files(reader, chain) == ["base", "top-over-base"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts overlay")
+def test_a_damaged_tree_that_overlay_cannot_move_makes_room_for_the_mended_one(tmp_path: Path) -> None:
+    lower, upper, work, target = (tmp_path / name for name in ("lower", "upper", "work", "target"))
+    for directory in (lower, upper, work, target):
+        directory.mkdir()
+    below = DataRoot(lower)
+    below.make_directories()
+    with Database.open(below.database) as database:
+        base = commit(SqliteLayerStore(below, database, derive=derive), "base")
+    (below.trees / tree_directory(base) / "damage").touch()
+    options = f"lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=off"
+    subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", target], check=True)
+
+    root = DataRoot(target)
+    try:
+        with Database.open(root.database) as database:
+            commit(MendingLayerStore(root, database, derive=derive, damaged={base}, derived=[]), "base")
+        left = os.listdir(root.trees / tree_directory(base)), os.listdir(root.tmp)
+    finally:
+        subprocess.run(["umount", target], check=True)
+
+    assert left == (["base"], [])
 
 
 def test_a_tree_left_by_a_commit_that_was_cut_short_is_replaced(root: DataRoot, store: SqliteLayerStore) -> None:

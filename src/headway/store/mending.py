@@ -24,7 +24,7 @@ from headway.store.removal import move_out, remove_tree
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
-_CANNOT_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.ENOENT)
+_CANNOT_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.ENOENT, errno.EXDEV)  # EXDEV: overlay, of a lower directory
 
 
 class MendingLayerStore(SqliteLayerStore):
