@@ -9,9 +9,10 @@ Rule 3: one at a time is mounted or given back: what is counted, recorded and mo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import msgspec
 
@@ -21,6 +22,7 @@ from headway.errors import (
     HeadwayError,
     NotFoundError,
     NotMountedError,
+    RequestError,
     UnsupportedError,
 )
 from headway.interfaces.rw_layers import MountPoints, RwLayer
@@ -69,13 +71,19 @@ class Mounts:
             return self._mount_container(self._container(word), target)
         if not read_write:
             return self._mount_image(image, target or self._points.directory / image.image_id.hex)
-        config = merge({"Image": word}, checked(self._lookup.config(image).config))  # it runs, and is committed, so
-        container = self._containers.create(word, config=msgspec.json.encode(config).decode())
+        container = self._containers.create(word, config=self._config_of(image, word))
         try:
             return self._mount_container(container, target)
         except BaseException:
             self._containers.remove(container.container_id)
             raise
+
+    def _config_of(self, image: ImageRecord, word: str) -> str:
+        """Return how a container of an image runs, for whoever commits it; nothing where the image says nonsense."""
+        runs: dict[str, Any] = {}
+        with suppress(RequestError):  # its files are wanted first of all
+            runs = checked(self._lookup.config(image).config)
+        return msgspec.json.encode(merge({"Image": word}, runs)).decode()
 
     def _image(self, word: str) -> ImageRecord | None:
         try:
