@@ -33,7 +33,7 @@ HEADWAY = [str(Path(sys.executable).parent / "headway")]
 def main() -> int:
     """Run the demo; 0 when everything held."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="headway-demo-") as place, stopped_by_sigterm():
+    with tempfile.TemporaryDirectory(prefix="headway-demo-") as place, stopped_by_signals():
         demo = Demo(Path(place))
         held = demo.show()
     print(
@@ -212,17 +212,18 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Leave by an exception on SIGTERM, so that everything is cleaned up."""
+def stopped_by_signals() -> Iterator[None]:
+    """Leave by an exception on SIGTERM and when the terminal goes, so that everything is cleaned up."""
 
-    def leave(*_: object) -> None:
-        raise SystemExit(143)
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":
