@@ -141,8 +141,11 @@ class Asker:
                 left = first.seconds_left_where_reached(now=self._tools.clock())
                 await asyncio.wait({asking.done}, timeout=left)
             if not asking.done.done():
-                # Before, it was found out who is silent: that may be the token server.
-                raise self._said.get(endpoint.host) or UnreachableError(endpoint.host, Fault.TIMEOUT)
+                # Before, it may have been found out that it is somebody else who does not answer: the token server.
+                said = self._said.get(endpoint.host)
+                if isinstance(said, RegistryError) and said.endpoint != endpoint.host:
+                    raise said
+                raise UnreachableError(endpoint.host, Fault.TIMEOUT)
         return await asyncio.shield(asking.done)
 
     def quotas(self) -> dict[str, Quota]:
