@@ -147,7 +147,6 @@ def test_what_a_registry_keeps_of_pieces_that_are_cut_is_progress() -> None:
         assert told(machine, held) == Send(held, min(SIZE, held + PIECE))
 
     assert [failed(machine, CUT), told(machine, 99)] == [Ask(), Send(99, 100)]
-    assert [failed(machine, CUT), told(machine, 99)] == [Ask(), Send(99, 100)]
     assert isinstance(failed(machine, CUT), GiveUp)
 
 

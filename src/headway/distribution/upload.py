@@ -199,6 +199,8 @@ class BlobUpload:
             self._lost(now=now)
             return
         kept = max(0, held - self._offset)  # of the piece that failed
+        if held > self._best:
+            self._best_at_failure = held  # it was counted already, and the next one has brought nothing of this
         self._holds(held, flowed_bytes=kept, seconds=0.0, now=now)
 
     def closed(self) -> None:
