@@ -824,3 +824,22 @@ def test_so_many_layers_are_under_way_as_uploads_may_be(pulled: House) -> None:
             under_way.discard(str(event.diff_id))
         most = max(most, len(under_way))
     assert most == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "waiting"), [({}, 2), ({"max_concurrent_downloads": 3}, 2), ({"max_concurrent_uploads": 3}, 0)]
+)
+def test_another_limit_of_uploads_holds_from_then_on(pulled: House, changed: dict[str, int], waiting: int) -> None:
+    limits = LiveLimits(TransferLimits(max_concurrent_uploads=1))
+
+    async def run() -> None:
+        pusher = SimulatedPusher(SimulatedRegistry())
+        async with pushing(pulled.settings, pulled.stores, limits=limits, pusher=pusher) as pushes:
+            limits.update(**changed)
+            await pushes.push(PushRequest(ELSEWHERE), pulled.events.append)
+
+    tag_image(pulled.stores, str(SOURCE), str(ELSEWHERE))
+    asyncio.run(run())
+
+    phases = [event.phase for event in pulled.events if isinstance(event, LayerPush)]
+    assert phases.count(PushPhase.WAITING) == waiting
