@@ -86,12 +86,14 @@ class Connection(http.client.HTTPConnection):
             HeadwayError: What the daemon answered instead.
         """
         try:
-            with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it had read everything
+            # It may have answered before it had read everything.
+            with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
                 self.request(method, target, body, {"User-Agent": wire.USER_AGENT, **headers})
             response = self.getresponse()
-        except ssl.SSLError as error:  # by TLS 1.3 a server judges our certificate behind the handshake
-            raise NoDaemonError(str(self._address), str(error), tls=True) from None
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+                # By TLS 1.3 a server judges our certificate behind the handshake.
+                raise NoDaemonError(str(self._address), str(error), tls=True) from None
             is_silent = isinstance(error, TimeoutError)  # what speaks TLS answers something, or closes
             if not is_silent and self._should_speak_tls():
                 raise NoDaemonError(str(self._address), _TLS, tls=True) from None
