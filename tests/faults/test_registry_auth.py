@@ -9,6 +9,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headway.distribution.credentials import Credentials
@@ -99,6 +100,13 @@ def test_a_registry_that_takes_no_token_of_its_own_token_server_says_so(credenti
     world_of_it = world(auth=Bearer(lifetime_seconds=0.0), credentials=credentials)
     with world_of_it as (_, client), pytest.raises(RefusedError, match="authentication required"):
         client.manifest()
+
+
+def test_a_token_that_came_with_the_login_is_not_called_a_password() -> None:
+    with world(auth=Bearer()) as (_, client):
+        client.endpoint = msgspec.structs.replace(client.endpoint, login=Credentials(registry_token="old"))
+        with pytest.raises(RefusedError, match="unauthorized: authentication required"):
+            client.manifest()
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -163,8 +163,7 @@ class Authorizer:
             return RejectedError(endpoint.host, 401, f"wants a login by {schemes}, which Headway does not know")
         if sent is None and known is not None:
             return RejectedError(endpoint.host, 401, "wants a login, and does not say how (HTTP 401)")
-        challenge = self._challenges.get(endpoint.host)
-        if challenge is not None and challenge.scheme != "basic":  # its token server has let us in
+        if sent is not None and sent.startswith("Bearer "):  # no password was shown to the registry
             message = "unauthorized: authentication required"
         else:
             message = f"unauthorized: {_WRONG}" if known is not None else "no basic auth credentials"
