@@ -261,6 +261,7 @@ _GONE = (
     "run the same command: what the registry no longer has may be another image's by now, if the tag has moved; "
     "if it has not, tell whoever runs the registry"
 )
+_CHECK = "headway check says what is damaged, and headway check --repair mends it"
 _WHAT_STOPS: dict[type[BaseException | None], str] = {
     FileNotFoundError: "check the path: a part of it is not there",
     NotADirectoryError: "check the path: a part of it is a file",
@@ -277,6 +278,7 @@ _WHERE_TO_LOOK = {
     "file": "check its name, and where it is",
     "mount": "check the name; headway mount lists what is mounted",
     "pull": "check the ID; headway pulls -a lists those that have ended, too",
+    "blob": _CHECK,  # of the store; a registry's is told above
 }
 _ADVICE: dict[type[HeadwayError], str] = {
     ShortageError: "raise what limits it (ulimit -a, its cgroup) or wait until others need less, and run it again",
@@ -287,7 +289,7 @@ _ADVICE: dict[type[HeadwayError], str] = {
     InvalidArchiveError: "make the archive again, or copy it again and compare its checksum",
     NoSuchOwnerError: "give that namespace more IDs (/etc/subuid, /etc/subgid), or be another user in it than root",
     KeyDamagedError: "put a copy back, or remove it: the daemon makes another then, and has another ID",
-    StoreCorruptError: "headway check says what is damaged, and headway check --repair mends it",
+    StoreCorruptError: _CHECK,
     StoreReadOnlyError: "make it writable, or name another place (data root: --data-root DIR)",
     StoreTooNewError: "use the Headway that made it, or a later one; or name another place (--data-root DIR)",
     NoDockerError: "start Docker (systemctl start docker), or say where it is with --host or DOCKER_HOST",
