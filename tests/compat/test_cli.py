@@ -376,8 +376,9 @@ def test_of_an_index_without_an_image_nobody_is_told_to_name_another_platform(he
     done = headway("pull", f"{registry.host}/test/attested")
 
     assert done.returncode == 1
-    assert "is an index, and lists no image for any platform" in done.stderr
-    assert done.stderr.endswith("next: this will not get better by itself: tell whoever publishes the image\n")
+    assert done.stderr.endswith(
+        "next: tell whoever publishes it that this index lists no image, for whatever platform\n"
+    )
 
 
 def test_a_bundle_of_nobody_says_who_has_to_mend_that(headway: Cli, registry: Registry, tmp_path: Path) -> None:

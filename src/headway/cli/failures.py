@@ -199,6 +199,8 @@ def _of_request(cause: RequestError, command: str) -> str:
             return f"mend {file}, and run the same command again"
         case NotFoundError(what="image") if command == "adopt":
             return "check the name; docker images lists what Docker has"
+        case NotFoundError(what="platform", detail="") if command == "pull":
+            return "tell whoever publishes it that this index lists no image, for whatever platform"
         case NotFoundError(side=Side.REGISTRY):
             return _GONE
         case NotFoundError(what=what):

@@ -135,7 +135,8 @@ def told(error: HeadwayError, reference: Reference) -> HeadwayError:
             return AnsweredError(404, f"manifest for {reference.familiar} not found: {detail}")
         case NotFoundError(what="platform"):
             wanted = cause.name.partition(" in ")[0]
-            return AnsweredError(404, f"no matching manifest for {wanted} in the manifest list entries: {cause.detail}")
+            offered = f": {cause.detail}" if cause.detail else ""
+            return AnsweredError(404, f"no matching manifest for {wanted} in the manifest list entries{offered}")
         case RefusedError(code="DENIED"):
             return AnsweredError(
                 404,

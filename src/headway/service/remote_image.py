@@ -227,10 +227,11 @@ class RemoteImages:
             offered = ", ".join(
                 sorted({str(d.platform) for d in index.manifests if d.platform and not d.platform.is_unknown})
             )
-            name = self._reference.familiar
-            if not offered:
-                raise UnsupportedError(f"{name} is an index, and lists no image for any platform")
-            raise NotFoundError("platform", f"{self._request.platform} in {name}", f"it is offered for {offered}")
+            raise NotFoundError(
+                "platform",
+                f"{self._request.platform} in {self._reference.familiar}",
+                f"it is offered for {offered}" if offered else "",
+            )
         return chosen
 
     async def _document(self, digest: Digest, lease: Lease) -> Manifest | Index:
