@@ -133,6 +133,14 @@ def test_a_repository_that_does_not_exist_is_named(registry: DockerRegistry, hea
     assert "no such repository: tags/nothing" in done.stderr
 
 
+def test_of_a_repository_without_tags_that_is_said(headway: Cli) -> None:
+    with Registry([], faults=[On(page(None))]) as registry:
+        done = headway("pull", "-a", f"{registry.host}/test/image")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"note: {registry.host}/test/image has no tags\n"
+
+
 def test_one_tag_that_fails_leaves_the_others(registry: DockerRegistry, headway: Cli) -> None:
     push(registry, "tags/some", "1", "3")
     registry.push(images.image([SHARED], tag="2", index=True, platforms=["linux/s390x"]), "tags/some")

@@ -89,9 +89,12 @@ class Puller:
         repository = Repository(self.tools, self.tools.registry, self.stores.hosts, request, report)
         try:
             with on_errand(image=request.reference.familiar):
-                return [repository.name.with_tag(tag) for tag in await repository.tags()]
+                found = await repository.tags()
         except HeadwayError as error:
             raise PullIncompleteError(request.reference.familiar, error) from error
+        if not found:
+            report(Notice(repository.name.familiar, f"{repository.name.familiar} has no tags"))
+        return [repository.name.with_tag(tag) for tag in found]
 
 
 class _Pull:
