@@ -47,8 +47,8 @@ class SqliteTraffic:
         """Return the sums from one day to another, both included; oldest first, then by registry and image."""
         rows = self._database.query(
             "SELECT day, registry, image, received, useful, reused, sent FROM traffic"
-            " WHERE day >= ?1 AND (day <= ?2 OR ?2 = '') ORDER BY day, registry, image",
-            (since, until),
+            " WHERE day >= ? AND (day <= ? OR ? = '') ORDER BY day, registry, image",
+            (since, until, until),
         )
         return [
             TrafficRow(
