@@ -48,8 +48,8 @@ demo: $(READY)
 	@$(BIN)/python -m demo
 
 test: $(TOOLS)
-	@$(call as-root,the tests mount file systems and give files away)
 	@tests/peers
+	@$(call as-root,the tests mount file systems and give files away)
 	$(BIN)/python -m pytest -q
 
 check: $(TOOLS)
