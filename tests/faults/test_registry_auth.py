@@ -109,6 +109,36 @@ def test_a_token_that_came_with_the_login_is_not_called_a_password() -> None:
             client.manifest()
 
 
+def test_a_registry_that_wants_no_tokens_any_more_needs_no_token_server() -> None:
+    with world(auth=Bearer(lifetime_seconds=0.0)) as (registry, client):
+        with pytest.raises(RefusedError):
+            client.manifest()
+        registry._auth = None
+        registry.faults = [On(Status(404), kind="token")]
+        with pytest.raises(RejectedError):
+            client.manifest()
+        registry.log.clear()
+        client.manifest()
+        client.fetch()
+
+        assert [line.kind for line in registry.log] == ["manifest", "blob"]
+
+
+def test_a_registry_whose_token_server_has_gone_is_asked_anew_who_gives_tokens() -> None:
+    with world(auth=Bearer(lifetime_seconds=0.0)) as (registry, client):
+        with pytest.raises(RefusedError):
+            client.manifest()
+        registry.faults = [On(Status(404), kind="token")]
+        with pytest.raises(RejectedError, match="answers HTTP 404"):
+            client.manifest()
+        registry.faults = []
+        registry.log.clear()
+        with pytest.raises(RefusedError):
+            client.manifest()
+
+        assert [(line.kind, line.authorized) for line in registry.log][:2] == [("manifest", False), ("token", False)]
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 def test_one_token_serves_a_whole_pull(*, legacy: bool) -> None:
     auth = Bearer(user="me", password=SECRET, legacy_field=legacy)

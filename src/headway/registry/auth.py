@@ -73,6 +73,7 @@ class Authorizer:
         self._clock = clock
         self._offline = offline
         self._challenges: Recent[str, Challenge] = Recent()
+        self._doubted: Recent[str, Challenge] = Recent()  # that have led to no token: there may be others by now
         self._basic: Recent[_Asker, str] = Recent()
         self._tokens: Recent[_Asker, tuple[str, float]] = Recent()
         self._turns: Recent[_Asker, threading.Lock] = Recent()
@@ -134,7 +135,8 @@ class Authorizer:
             headers: Its ``WWW-Authenticate`` headers.
             sent: The ``Authorization`` header that it refused.
         """
-        challenge = choose_challenge(parse_challenges(headers)) or self._challenges.get(endpoint.host)
+        before = self._challenges.get(endpoint.host) or self._doubted.get(endpoint.host)
+        challenge = choose_challenge(parse_challenges(headers)) or before
         if challenge is None or (endpoint.login is not None and endpoint.login.registry_token):
             return False
         if self._challenges.get(endpoint.host) != challenge:
@@ -173,6 +175,17 @@ class Authorizer:
         return endpoint.login or self._credentials(_resource(endpoint, access.repository))
 
     def _fetch_token(
+        self, endpoint: Endpoint, challenge: Challenge, access: Access, begin: Callable[[Exchange], Exchange]
+    ) -> tuple[str, float]:
+        """Return a token and its lifetime; the registry is asked anew who gives them where none was given."""
+        try:
+            return self._token_of(endpoint, challenge, access, begin)
+        except HeadwayError:
+            self._challenges.pop(endpoint.host, None)
+            self._doubted[endpoint.host] = challenge
+            raise
+
+    def _token_of(
         self, endpoint: Endpoint, challenge: Challenge, access: Access, begin: Callable[[Exchange], Exchange]
     ) -> tuple[str, float]:
         realm = split_url(challenge.parameters.get("realm", ""))
