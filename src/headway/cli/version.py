@@ -26,8 +26,8 @@ _PODMAN_WITHOUT_ROOT = """\
       d="$(mktemp -d)" && {headway} unpack {name} "$d/r" && podman run --rm -it --rootfs "$d/r" {words}
 """
 _OF_A_DAEMON = """\
-next: {headway} save {name} | podman load && podman run --rm -it {name} {command}
-      {headway} save {name} | docker load && docker run --rm -it {name} {command}
+next: {headway} save {name} | podman load && podman run --rm -it {name}{command}
+      {headway} save {name} | docker load && docker run --rm -it {name}{command}
 """  # whose store may be on another machine: bundles and mounts are made where it is
 
 
@@ -50,8 +50,8 @@ def run(options: Namespace) -> int:
     own = _BUNDLE + (_PODMAN if os.geteuid() == 0 else _PODMAN_WITHOUT_ROOT)
     text = _RUN + (_OF_A_DAEMON if _names_daemon(options) else own)
     headway, name, short = _same_store(options), shlex.quote(name), shlex.quote(short)
-    lines = text.format(headway=headway, name=name, short=short, words=words, command=shlex.join(command[:-1]))
-    sys.stderr.write("".join(f"{line.rstrip()}\n" for line in lines.splitlines()))
+    given = "".join(f" {shlex.quote(word)}" for word in command[:-1])
+    sys.stderr.write(text.format(headway=headway, name=name, short=short, words=words, command=given))
     return USAGE
 
 
