@@ -227,6 +227,19 @@ def test_a_token_server_that_refuses_as_oauth_does_has_refused(
         assert len(registry.requests("token")) == 1
 
 
+@pytest.mark.parametrize("answer", [{"status": 401, "error": "Unauthorized"}, {"code": "DENIED", "error": None}])
+def test_what_a_token_server_says_of_a_refusal_is_told(answer: dict[str, object]) -> None:
+    said = json.dumps({**answer, "message": "this account is locked"}).encode()
+    refusal = On(Status(401, {"Content-Type": "application/json"}, said), kind="token")
+    with (
+        world(refusal, auth=Bearer(), credentials=knowing("me", SECRET)) as (_, client),
+        pytest.raises(RefusedError, match="this account is locked") as caught,
+    ):
+        client.manifest()
+
+    assert caught.value.code in answer.values()
+
+
 def test_a_token_server_that_is_not_where_the_registry_says_is_not_an_image_that_does_not_exist() -> None:
     with (
         world(On(Status(404), kind="token"), auth=Bearer()) as (_, client),

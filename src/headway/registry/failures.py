@@ -97,9 +97,10 @@ def _first_error(body: bytes, what: str) -> tuple[str, str]:
     first = errors[0] if isinstance(errors, list) and errors else document
     if not isinstance(first, dict):
         return "", ""
-    if what == "token" and "error" in first:  # RFC 6749, section 5.2
-        return _text(first["error"]), _text(first.get("error_description"))
-    return _text(first.get("code")), _text(first.get("message") or first.get("details"))
+    code, message = _text(first.get("code")), _text(first.get("message") or first.get("details"))
+    if what == "token" and not code:  # RFC 6749, section 5.2; many a server has a message besides
+        return _text(first.get("error")), _text(first.get("error_description")) or message
+    return code, message
 
 
 def _text(value: object) -> str:
