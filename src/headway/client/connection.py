@@ -55,7 +55,8 @@ class Connection(http.client.HTTPConnection):
             self.sock = self._connected()
         except ssl.SSLError as error:
             is_plain = error.reason == "WRONG_VERSION_NUMBER"
-            raise NoDaemonError(str(self._address), _NO_TLS if is_plain else str(error), tls=not is_plain) from None
+            refused = not is_plain and not isinstance(error, ssl.SSLEOFError)  # who hangs up has not said why
+            raise NoDaemonError(str(self._address), _NO_TLS if is_plain else str(error), tls=refused) from None
         except OSError as error:
             forbidden = isinstance(error, PermissionError)
             raise NoDaemonError(str(self._address), error.strerror or str(error), forbidden=forbidden) from None
