@@ -14,6 +14,7 @@ from headway.errors import (
     NotFoundError,
     PullIncompleteError,
     RefusedError,
+    RejectedError,
     StoreFullError,
     ThrottledError,
     UnavailableError,
@@ -60,6 +61,7 @@ def test_no_more_is_said_to_be_kept_than_is(kept: int, whole: int, says: str) ->
         (InvalidSettingError("no number"), "pull", "headway pull --help"),
         (NotFoundError("blob", "sha256:44"), "inspect", "headway check says what is damaged, and headway check"),
         (RefusedError("reg.test", 401), "login", "check user and password, and log in again"),
+        (RejectedError("reg.test", 401, "wants a login by negotiate"), "login", "this will not get better by itself"),
         (RefusedError("reg.test:5000", 403), "pull", "check that the name is right, and log in to the registry if it"),
         (UnavailableError("reg.test", 503, 3600.0), "pull", "run the same command in 1 h 00 m to go on"),
         (

@@ -173,6 +173,8 @@ def _advice(error: HeadwayError, command: str) -> str:
         is_registrys = isinstance(cause, RegistryError) or (isinstance(cause, DigestMismatchError) and cause.endpoint)
         whom = "runs the registry" if is_registrys else "publishes the image"
         return _GO_ON if cause.retryable else f"this will not get better by itself: tell whoever {whom}"
+    if isinstance(cause, RegistryError) and not cause.retryable:
+        return "this will not get better by itself: tell whoever runs the registry"
     return "run the same command again" if cause.retryable else "run it again with -D for details"
 
 
