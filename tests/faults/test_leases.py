@@ -20,7 +20,7 @@ from headway.settings import Settings
 from tests.fakes import images
 from tests.faults.pull import AMD64, images_listed, litter, pull
 from tests.faults.registry import Registry
-from tests.faults.story import Fault, Status
+from tests.faults.story import Fault, SlowResponse, Status
 
 BASE, BIG = images.noise_layer(60_000, seed=1), images.noise_layer(300_000, seed=2)
 APP = images.image([BASE, BIG], index=True)
@@ -33,8 +33,9 @@ def first_layer_done(event: PullEvent) -> bool:
 
 
 def stop_behind_the_first_layer(registry: Registry, root: Path) -> None:
-    """Pull until one of two layers is committed."""
-    registry.faults = [Fault(Status(404), kind="blob", digest=APP.layers[1])]
+    """Pull until one of two layers is whole."""
+    missing = Status(404), SlowResponse(0.5)  # the other one is not to be missed before this one is here
+    registry.faults = [Fault(effect, kind="blob", digest=APP.layers[1]) for effect in missing]
     outcome = pull(f"{registry.host}/test/image", root, stop=first_layer_done)
     assert outcome.done is None
     registry.faults = []
