@@ -110,8 +110,11 @@ def test_a_daemon_that_speaks_tls_is_told_as_that(
 
 
 @pytest.mark.parametrize("knows_it", [False, True])
+@pytest.mark.parametrize(
+    "ask", [lambda *where: Daemon(*where).images({}), lambda *where: Docker(*where).images()], ids=["ours", "docker's"]
+)
 def test_a_certificate_that_is_not_taken_is_told_as_that_and_not_as_no_daemon(
-    tmp_path: Path, *, knows_it: bool
+    tmp_path: Path, ask: Callable[[Address, Path], object], *, knows_it: bool
 ) -> None:
     made = make_certificate(tmp_path)
     (tmp_path / "own").mkdir()
@@ -124,7 +127,7 @@ def test_a_certificate_that_is_not_taken_is_told_as_that_and_not_as_no_daemon(
         answering(b"[]", tls=context) as daemon,
         pytest.raises(NoDaemonError, match="cannot speak TLS with the") as no,
     ):
-        Daemon(daemon.address, tmp_path).images({})
+        ask(daemon.address, tmp_path)
 
     assert explain(no.value).splitlines()[1].startswith("next: see to ca.pem, cert.pem and key.pem")
 

@@ -77,6 +77,14 @@ class Connection(http.client.HTTPConnection):
             return raw
         return _context(self._certificates).wrap_socket(raw, server_hostname=self.host)
 
+    def answer_to(
+        self, method: str, target: str, body: bytes | Iterator[bytes] | None, headers: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
+        """Send a request and return whatever answers; who refuses may have done so before it had read everything."""
+        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+            self.request(method, target, body, headers)
+        return self.getresponse()
+
     def ask(
         self, method: str, target: str, body: bytes | Iterator[bytes] | None, headers: Mapping[str, str]
     ) -> http.client.HTTPResponse:
@@ -87,18 +95,12 @@ class Connection(http.client.HTTPConnection):
             HeadwayError: What the daemon answered instead.
         """
         try:
-            # It may have answered before it had read everything.
-            with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
-                self.request(method, target, body, {"User-Agent": wire.USER_AGENT, **headers})
-            response = self.getresponse()
+            response = self.answer_to(method, target, body, {"User-Agent": wire.USER_AGENT, **headers})
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
-                # By TLS 1.3 a server judges our certificate behind the handshake.
-                raise NoDaemonError(str(self._address), str(error), tls=True) from None
             is_silent = isinstance(error, TimeoutError)  # what speaks TLS answers something, or closes
             if not is_silent and self._should_speak_tls():
                 raise NoDaemonError(str(self._address), _TLS, tls=True) from None
-            raise NoDaemonError(str(self._address), f"the connection was lost ({error})") from None
+            raise not_answered(self._address, error) from None
         if not is_headway(response):
             raise NoDaemonError(str(self._address), "what answers there is not Headway")
         if response.status >= 400:
@@ -119,6 +121,13 @@ class Connection(http.client.HTTPConnection):
             return "ALERT" in (error.reason or "")  # it wants a certificate, say
         except OSError:
             return False
+
+
+def not_answered(address: Address, error: OSError | http.client.HTTPException) -> NoDaemonError:
+    """Return why a request has no answer; by TLS 1.3 a server judges our certificate behind the handshake."""
+    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+        return NoDaemonError(str(address), str(error), tls=True)
+    return NoDaemonError(str(address), f"the connection was lost ({error})")
 
 
 def is_headway(response: http.client.HTTPResponse) -> bool:

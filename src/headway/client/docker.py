@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from headway.client.connection import Connection, pieces_of
+from headway.client.connection import Connection, not_answered, pieces_of
 from headway.engine.listeners import Address
 from headway.errors import InvalidReferenceError, NoDaemonError, NoDockerError, NotFoundError
 from headway.oci.reference import Reference
@@ -92,12 +92,10 @@ class Docker:
 
     def _answer(self, connection: Connection, target: str) -> http.client.HTTPResponse:
         try:
-            connection.request("GET", target)
-            answer = connection.getresponse()
-        except NoDaemonError as error:
-            raise NoDockerError(error.address, error.reason, forbidden=error.forbidden) from None
-        except (OSError, http.client.HTTPException) as error:
-            raise NoDockerError(str(self._address), f"the connection was lost ({error})") from None
+            answer = connection.answer_to("GET", target, None, {})
+        except (NoDaemonError, OSError, http.client.HTTPException) as error:
+            no = error if isinstance(error, NoDaemonError) else not_answered(self._address, error)
+            raise NoDockerError(no.address, no.reason, forbidden=no.forbidden, tls=no.tls) from None
         if answer.status == http.HTTPStatus.OK:
             return answer
         message = ""
