@@ -13,7 +13,7 @@ from headway.distribution.endpoints import Endpoint
 from headway.distribution.standing import Standing
 from headway.errors import Fault, HeadwayError, UnreachableError
 from headway.service.asking import Asker
-from headway.service.lanes import Lanes
+from headway.service.executors import Executors
 from headway.service.tools import Tools
 from tests.fakes.memory import MemoryHosts
 
@@ -28,7 +28,7 @@ async def test_who_waits_still_looks_for_what_it_waits_for_when_others_ask_throu
         answers.append(await asker.ask(lambda endpoint: endpoint.host))  # as another layer of a push does meanwhile
 
     tools = Tools(
-        lanes=Lanes(),
+        executors=Executors(),
         standing=Standing(),
         policy=lambda: RetryPolicy(5, 600.0),
         clock=lambda: next(clock) / 10,
@@ -49,7 +49,7 @@ async def test_who_waits_still_looks_for_what_it_waits_for_when_others_ask_throu
     assert len(waited_for) > 1
     assert all(errors == [cut] for errors in waited_for)
     assert set(answers) == {"r"}
-    tools.lanes.close()
+    tools.executors.close()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ async def test_a_first_contact_that_runs_out_of_time_names_whose_fault_it_was_fo
         released.wait(10.0)
 
     tools = Tools(
-        lanes=Lanes(),
+        executors=Executors(),
         standing=Standing(),
         policy=lambda: RetryPolicy(5, 600.0),
         clock=lambda: now[0],
@@ -88,4 +88,4 @@ async def test_a_first_contact_that_runs_out_of_time_names_whose_fault_it_was_fo
         await asker.ask(question)
 
     released.set()
-    tools.lanes.close()
+    tools.executors.close()

@@ -13,7 +13,7 @@ from headway.distribution.spread import Fetch
 from headway.distribution.standing import Standing
 from headway.errors import Fault, HeadwayError, UnreachableError
 from headway.oci.digest import Digest
-from headway.service.lanes import Lanes
+from headway.service.executors import Executors
 from headway.service.receiver import Receiver
 from headway.service.tools import TransferTools
 from tests.fakes.memory import MemoryBlobStore, MemoryIngest, MemoryIngestStore
@@ -63,7 +63,7 @@ def ingest_with(*held: tuple[int, bytes]) -> MemoryIngest:
 def tools(clock: Callable[[], float]) -> TransferTools:
     return TransferTools(
         registry=SimulatedRegistry(),
-        lanes=Lanes(),
+        executors=Executors(),
         standing=Standing(),
         policy=RetryPolicy,
         clock=clock,

@@ -13,7 +13,7 @@ from headway.records import FoundRepository
 from headway.registry.request import Sender
 from headway.registry.search import SearchClient
 from headway.registry.transport import Transport
-from headway.service.lanes import Lanes
+from headway.service.executors import Executors
 from headway.service.search import search, search_endpoint
 from tests.fakes import images
 from tests.fakes.index_server import IndexServer, index_server
@@ -125,10 +125,10 @@ class Found:
 
 
 @pytest.fixture
-async def lanes() -> AsyncIterator[Lanes]:
-    lanes = Lanes()
-    yield lanes
-    lanes.close()
+async def executors() -> AsyncIterator[Executors]:
+    executors = Executors()
+    yield executors
+    executors.close()
 
 
 @pytest.mark.parametrize(
@@ -144,35 +144,35 @@ async def lanes() -> AsyncIterator[Lanes]:
     ],
 )
 async def test_filters_are_applied_to_what_was_found(
-    lanes: Lanes, filters: dict[str, list[str]], names: list[str]
+    executors: Executors, filters: dict[str, list[str]], names: list[str]
 ) -> None:
-    found = await search(Found(), lanes, "x", filters=filters, insecure=SECURE)
+    found = await search(Found(), executors, "x", filters=filters, insecure=SECURE)
 
     assert [each.name for each in found] == names
 
 
-async def test_docker_hub_is_asked_for_twenty_five_unless_it_is_said(lanes: Lanes) -> None:
+async def test_docker_hub_is_asked_for_twenty_five_unless_it_is_said(executors: Executors) -> None:
     index = Found()
 
-    await search(index, lanes, "alpine", filters={}, insecure=SECURE)
-    await search(index, lanes, "ghcr.io/acme/edge", limit=3, filters={}, insecure=SECURE)
+    await search(index, executors, "alpine", filters={}, insecure=SECURE)
+    await search(index, executors, "ghcr.io/acme/edge", limit=3, filters={}, insecure=SECURE)
 
     assert index.asked == [("index.docker.io", "alpine", 25), ("ghcr.io", "acme/edge", 3)]
 
 
 @pytest.mark.parametrize("limit", [-1, 101])
-async def test_a_limit_out_of_range_is_refused_in_dockers_words(lanes: Lanes, limit: int) -> None:
+async def test_a_limit_out_of_range_is_refused_in_dockers_words(executors: Executors, limit: int) -> None:
     with pytest.raises(RequestError, match=rf"^Limit {limit} is outside the range of \[1, 100\]$"):
-        await search(Found(), lanes, "x", limit=limit, filters={}, insecure=SECURE)
+        await search(Found(), executors, "x", limit=limit, filters={}, insecure=SECURE)
 
 
 @pytest.mark.parametrize(
     "filters",
     [{"is-official": ["maybe"]}, {"stars": ["many"]}, {"stars": ["-1"]}, {"stars": ["9" * 5000]}, {"name": ["x"]}],
 )
-async def test_filters_that_are_none_are_refused(lanes: Lanes, filters: dict[str, list[str]]) -> None:
+async def test_filters_that_are_none_are_refused(executors: Executors, filters: dict[str, list[str]]) -> None:
     with pytest.raises(InvalidFilterError, match="invalid filter"):
-        await search(Found(), lanes, "x", filters=filters, insecure=SECURE)
+        await search(Found(), executors, "x", filters=filters, insecure=SECURE)
 
 
 @pytest.mark.parametrize(

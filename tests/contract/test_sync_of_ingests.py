@@ -11,7 +11,7 @@ from headway.interfaces.content import Follower
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.service.blob_transfer import BlobTransfer
-from headway.service.lanes import Lanes
+from headway.service.executors import Executors
 from headway.service.tools import TransferTools
 from tests.fakes.memory import MemoryBlobStore, MemoryIngestStore
 from tests.fakes.simulated_registry import SimulatedRegistry
@@ -21,10 +21,10 @@ BLOB = bytes(1000)
 
 async def test_a_layer_that_unpacks_for_long_is_synced_meanwhile() -> None:
     ingest = MemoryIngestStore(MemoryBlobStore()).open(Digest.of(BLOB), len(BLOB))
-    lanes = Lanes()
+    executors = Executors()
     tools = TransferTools(
         registry=SimulatedRegistry(),
-        lanes=lanes,
+        executors=executors,
         standing=Standing(),
         policy=RetryPolicy,
         clock=lambda: time.monotonic() * 100,
@@ -43,6 +43,6 @@ async def test_a_layer_that_unpacks_for_long_is_synced_meanwhile() -> None:
 
     synced = await transfer.outlast(transfer.consume(unpack, "unpack"))
     await transfer.close()
-    lanes.close()
+    executors.close()
 
     assert synced

@@ -14,7 +14,7 @@ from headway.errors import StoreFullError
 from headway.interfaces.traffic import Errand, Traffic, TrafficStore, on_errand
 from headway.registry.meter import Meter
 from headway.service import traffic
-from headway.service.lanes import Lanes
+from headway.service.executors import Executors
 from headway.service.traffic import TrafficLedger
 from headway.store.database import Database
 from headway.store.traffic import SqliteTraffic
@@ -67,7 +67,7 @@ class TestMemoryTraffic(TrafficStoreContract):
 
 
 def ledger(meter: Meter, store: TrafficStore) -> TrafficLedger:
-    return TrafficLedger(meter, store, Lanes(), lambda: NOON)
+    return TrafficLedger(meter, store, Executors(), lambda: NOON)
 
 
 def test_bytes_count_for_the_errand_that_they_came_on() -> None:
@@ -101,15 +101,15 @@ def test_nothing_is_no_traffic() -> None:
 
 async def test_who_has_counted_nothing_wakes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traffic, "WRITE_SECONDS", 0.01)
-    meter, store, lanes = Meter(), MemoryTraffic(), Lanes()
+    meter, store, executors = Meter(), MemoryTraffic(), Executors()
     asked: list[object] = []
 
     async def database(work: Callable[..., None]) -> None:
         asked.append(work)
         work()
 
-    monkeypatch.setattr(lanes, "database", database)
-    async with TrafficLedger(meter, store, lanes, lambda: NOON).group():
+    monkeypatch.setattr(executors, "database", database)
+    async with TrafficLedger(meter, store, executors, lambda: NOON).group():
         await asyncio.sleep(0.1)
         while_idle = len(asked)
         with on_errand(registry="reg.example", image="reg.example/app:1"):

@@ -23,7 +23,7 @@ from headway.registry.connection import KeptRate
 from headway.registry.names import Resolve
 from headway.registry.request import Sender
 from headway.service.disk_care import DiskCare
-from headway.service.lanes import Lanes
+from headway.service.executors import Executors
 from headway.service.live_limits import LiveLimits
 from headway.service.own_limits import own_limits, rate_over
 from headway.service.preflight import Preflight
@@ -41,7 +41,7 @@ from headway.store.space import space
 logging.getLogger("headway").addHandler(logging.NullHandler())
 
 
-def _disk_care(settings: Settings, stores: Stores, lanes: Lanes) -> DiskCare:
+def _disk_care(settings: Settings, stores: Stores, executors: Executors) -> DiskCare:
     preflight = Preflight(
         stores,
         stores.ingests,
@@ -50,7 +50,7 @@ def _disk_care(settings: Settings, stores: Stores, lanes: Lanes) -> DiskCare:
         place=str(settings.data_root),
     )
     limits = Limits(settings.unfinished_max_age, settings.unfinished_max_size)
-    return DiskCare(lanes, preflight, UnfinishedDownloads(stores.ingests, limits))
+    return DiskCare(executors, preflight, UnfinishedDownloads(stores.ingests, limits))
 
 
 @asynccontextmanager
@@ -90,10 +90,10 @@ async def pulling(
     meter = transport.meter
     with tools_over(transport, stores.hosts, policy=limits.policy, clock=clock) as asking:
         tools = TransferTools(**asdict(asking), registry=client, rate=rate, useful=meter.useful, reused=meter.reused)
-        async with TrafficLedger(meter, stores.traffic, tools.lanes, wall).group() as group:
+        async with TrafficLedger(meter, stores.traffic, tools.executors, wall).group() as group:
             slots = Slots(limits.current.max_concurrent_downloads, lambda: tools.streams.blobs_at_once)
             limits.attach(lambda now: slots.set_limit(now.max_concurrent_downloads))
             applier = late_workers(settings)
             retain = settings.retain_layer_blobs
             transfers = Transfers(tools, stores, applier=applier, slots=slots, group=group, retain=retain)
-            yield Puller(tools, transfers, stores, _disk_care(settings, stores, tools.lanes), meter)
+            yield Puller(tools, transfers, stores, _disk_care(settings, stores, tools.executors), meter)

@@ -70,7 +70,7 @@ async def pushing(
     ):
         contents = _contents(settings, stores, packer)
         tools = PushTools(**asdict(asking), pusher=pusher, wall=wall)
-        async with TrafficLedger(transport.meter, stores.traffic, tools.lanes, wall).group() as group:
+        async with TrafficLedger(transport.meter, stores.traffic, tools.executors, wall).group() as group:
             slots = Slots(limits.current.max_concurrent_uploads)
             limits.attach(lambda now: slots.set_limit(now.max_concurrent_uploads))
             layers = LayerPushes(tools, stores, contents, slots=slots, group=group)

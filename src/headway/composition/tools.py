@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from headway.distribution.backoff import RetryPolicy
 from headway.interfaces.images import HostMemory
 from headway.registry.transport import Transport
-from headway.service.lanes import Lanes
+from headway.service.executors import Executors
 from headway.service.lookout import Lookout
 from headway.service.tools import Tools
 
@@ -26,10 +26,10 @@ def tools_over(
         policy: Returns when to give up.
         clock: Monotonic time, in seconds.
     """
-    lanes = Lanes()
+    executors = Executors()
     try:
         yield Tools(
-            lanes=lanes,
+            executors=executors,
             standing=transport.standing,
             policy=policy,
             clock=clock,
@@ -39,4 +39,4 @@ def tools_over(
     finally:
         transport.close()
         hosts.found(transport.standing.addresses.take_new())
-        lanes.close()
+        executors.close()

@@ -27,7 +27,7 @@ from headway.errors import (
 )
 from headway.interfaces.images import HostMemory
 from headway.interfaces.traffic import on_errand
-from headway.service.lanes import Thread
+from headway.service.executors import Thread
 from headway.service.progress import Waiting
 from headway.service.tools import Tools
 
@@ -98,7 +98,7 @@ class Asker:
 
     async def _is_known(self) -> bool:
         """Tell whether any of the endpoints has ever answered: then silence is an outage, not a typo."""
-        has_answered, database = self._hosts.has_answered, self._tools.lanes.database
+        has_answered, database = self._hosts.has_answered, self._tools.executors.database
         return any([await database(has_answered, endpoint.host) for endpoint in self.endpoints])
 
     async def _ask_each(
@@ -125,7 +125,7 @@ class Asker:
                 else:
                     error = caught
                 continue
-            await self._tools.lanes.database(self._remember, endpoint.host)
+            await self._tools.executors.database(self._remember, endpoint.host)
             return answer
         for note in mirrors if isinstance(error, UnreachableError | UnavailableError) else ():
             error.add_note(note)

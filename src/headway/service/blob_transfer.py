@@ -26,8 +26,8 @@ from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
 from headway.service.consumer import Consumer
+from headway.service.executors import to_the_end
 from headway.service.fetches import Fetches
-from headway.service.lanes import to_the_end
 from headway.service.progress import LayerProgress, Phase
 from headway.service.tools import Source, TransferTools
 
@@ -274,7 +274,7 @@ class BlobTransfer:
     async def _set_aside(self) -> None:
         with on_errand(registry=self._sources[self._machine.source].endpoint.host):
             self._tools.useful(-self._ingest.held().total)
-        await self._tools.lanes.disk(self._ingest.suspect)
+        await self._tools.executors.disk(self._ingest.suspect)
         self._machine.emptied()
 
     async def outlast(self, consumer: Consumer[T]) -> T:
@@ -288,7 +288,7 @@ class BlobTransfer:
             self._synced_at = self._tools.clock()
         elif not self.sync_due_in():
             self._synced_at = self._tools.clock()
-            await self._tools.lanes.disk(self._ingest.sync)
+            await self._tools.executors.disk(self._ingest.sync)
 
     def sync_due_in(self) -> float:
         """Return in how many seconds what arrived is to be synced; any thread may ask."""

@@ -18,7 +18,7 @@ from headway.distribution.upload import Action, Ask, BlobUpload, Close, Done, Lo
 from headway.errors import HeadwayError, MisbehavedError, UnreachableError
 from headway.interfaces.registries import Piece, Pusher, UploadSession
 from headway.service.blob_transfer import REPORT_SECONDS
-from headway.service.lanes import Thread
+from headway.service.executors import Thread
 from headway.service.push_content import Content
 from headway.service.tools import Tools
 

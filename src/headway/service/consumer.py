@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from headway.errors import HeadwayError, IntegrityError
 from headway.interfaces.content import Follower, Ingest
-from headway.service.lanes import Thread
+from headway.service.executors import Thread
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from headway.errors import HeadwayError
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID
-from headway.service.lanes import Lanes
+from headway.service.executors import Executors
 from headway.service.preflight import Preflight
 from headway.service.unfinished import UnfinishedDownloads
 
@@ -20,13 +20,13 @@ class DiskCare:
     """Looks after the disk of one data root.
 
     Args:
-        lanes: Where it works.
+        executors: Where it works.
         preflight: Looks for room.
         unfinished: Keeps unfinished downloads within their limits.
     """
 
-    def __init__(self, lanes: Lanes, preflight: Preflight, unfinished: UnfinishedDownloads) -> None:
-        self._lanes = lanes
+    def __init__(self, executors: Executors, preflight: Preflight, unfinished: UnfinishedDownloads) -> None:
+        self._executors = executors
         self.preflight = preflight
         self._unfinished = unfinished
 
@@ -46,7 +46,7 @@ class DiskCare:
         """
         with self._unfinished.needed(descriptor.digest for _, descriptor in layers):
             await self._trim(tell)
-            if warning := await self._lanes.disk(self.preflight.check, layers):
+            if warning := await self._executors.disk(self.preflight.check, layers):
                 tell(warning)
             try:
                 yield
@@ -56,5 +56,5 @@ class DiskCare:
             await self._trim(tell)
 
     async def _trim(self, tell: Callable[[str], None]) -> None:
-        if said := await self._lanes.disk(self._unfinished.trim):
+        if said := await self._executors.disk(self._unfinished.trim):
             tell(said)

@@ -15,7 +15,7 @@ from headway.errors import Fault, UnreachableError
 from headway.interfaces.content import Ingest
 from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
-from headway.service.lanes import Thread
+from headway.service.executors import Thread
 from headway.service.own_limits import own_limits, rate_over
 from headway.service.receiver import Receiver
 from headway.service.tools import Source, TransferTools

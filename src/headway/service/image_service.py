@@ -406,8 +406,10 @@ class ImageService:
     ) -> list[FoundRepository]:
         """Return what a registry's index finds; see `search.search`."""
         service = self._config.registry_service
-        lanes, insecure = self._pulls.tools.lanes, service.insecure()
-        return await search(service.index, lanes, term, limit=limit, filters=filters, insecure=insecure, login=login)
+        executors, insecure = self._pulls.tools.executors, service.insecure()
+        return await search(
+            service.index, executors, term, limit=limit, filters=filters, insecure=insecure, login=login
+        )
 
     async def authenticate(self, host: str, login: Credentials) -> Credentials:
         """Show a login to a registry; return what to save: the same, or the identity token given for it.
@@ -418,7 +420,7 @@ class ImageService:
         """
         service = self._config.registry_service
         endpoint = own_endpoint(host, service.insecure())
-        return await self._pulls.tools.lanes.abandonable(partial(service.verify, endpoint, login))
+        return await self._pulls.tools.executors.abandonable(partial(service.verify, endpoint, login))
 
     def update_config(
         self,

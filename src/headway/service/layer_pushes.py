@@ -25,7 +25,7 @@ from headway.oci.digest import DiffID, Digest
 from headway.oci.media_types import is_foreign_layer
 from headway.records import LayerBlob
 from headway.service.blob_upload import Begun, PushTools, Target, Told, Upload
-from headway.service.lanes import Thread
+from headway.service.executors import Thread
 from headway.service.push_candidates import Effort, effort_for, is_seen_in, to_check, to_mount
 from headway.service.push_content import Content, LayerContents
 from headway.service.push_progress import LayerPush, PushPhase
@@ -162,7 +162,7 @@ class _LayerPush:
         if slots.is_full:
             self._report(PushPhase.WAITING)
         async with slots.slot():
-            known = await self._tools.lanes.database(self._metadata.blobs_of, self._layer.diff_id)
+            known = await self._tools.executors.database(self._metadata.blobs_of, self._layer.diff_id)
             blobs = [blob for blob in known if self._layer.may_be(blob.digest)]
             return await self._brought(blobs, effort_for(self._layer.size))
 
@@ -209,7 +209,7 @@ class _LayerPush:
         target = self._target
         session = self._tools.pusher.session(target.endpoint, target.repository)
         try:
-            least = await self._tools.lanes.abandonable(lambda: session.begin(mount))
+            least = await self._tools.executors.abandonable(lambda: session.begin(mount))
         except HeadwayError as error:
             log.debug("no mount of %s from %s: %s", mount.digest, mount.source, error)
             if not isinstance(error, RefusedError):
@@ -228,10 +228,10 @@ class _LayerPush:
 
     async def _cancel(self, begun: Begun | None) -> None:
         if begun is not None:
-            await self._tools.lanes.abandonable(begun.session.cancel)
+            await self._tools.executors.abandonable(begun.session.cancel)
 
     async def _sent(self, begun: Begun | None, effort: Effort) -> PushedBlob:
-        disk, layer = self._tools.lanes.disk_to_the_end, self._layer
+        disk, layer = self._tools.executors.disk_to_the_end, self._layer
         retained = await disk(self._contents.retained, layer.diff_id, layer.own, layer.unfit)
         content = retained or await self._packed()
         self._lengths[content.digest] = content.size
@@ -290,7 +290,7 @@ class _LayerPush:
 
     async def _remember(self, digest: Digest) -> None:
         blob = LayerBlob(digest, self._target.spelled)
-        await self._tools.lanes.database(self._metadata.remember, self._layer.diff_id, blob)
+        await self._tools.executors.database(self._metadata.remember, self._layer.diff_id, blob)
 
     async def _forget(self, blob: LayerBlob) -> None:
-        await self._tools.lanes.database(self._metadata.forget, blob)
+        await self._tools.executors.database(self._metadata.forget, blob)

@@ -10,7 +10,7 @@ from functools import partial
 
 from headway.distribution.outages import Outages, Place
 from headway.errors import HeadwayError, UnreachableError
-from headway.service.lanes import Thread
+from headway.service.executors import Thread
 
 _POLL_SECONDS = 0.2
 

@@ -186,7 +186,7 @@ class Planner:
         except HeadwayError as error:
             raise PullIncompleteError(request.reference.familiar, error) from error
         costs.have_brought(images)
-        return await self._tools.lanes.disk(self._plan, request, image, costs)
+        return await self._tools.executors.disk(self._plan, request, image, costs)
 
     async def _image(self, images: RemoteImages, request: PullRequest, costs: _Costs) -> RemoteImage:
         """Return the image that a pull would bring: the registry's, where a mirror's old one is gone."""

@@ -147,8 +147,8 @@ class _Pull:
         image = await self._images.read(digest, self._lease)
         self._layers = image.wanted
         if self._in_vain is not None and (budget := own_limits().budget) is not None:  # the plan was another image's
-            budget.check(await self._tools.lanes.disk(self._bytes_missing))
-        known = await self._tools.lanes.database(self._stores.images.get, image.config.image_id)
+            budget.check(await self._tools.executors.disk(self._bytes_missing))
+        known = await self._tools.executors.database(self._stores.images.get, image.config.image_id)
         self._report(
             PullStarted(
                 reference=self._reference.familiar,
@@ -158,7 +158,7 @@ class _Pull:
                 is_here=known is not None,
             )
         )
-        here = await self._tools.lanes.database(self._bytes_here)
+        here = await self._tools.executors.database(self._bytes_here)
         async with self._care.around([(e.diff_id, e.descriptor) for e in image.layers], self._tell):
             costs = await self._bring()
         updated = await self._publish(image)
@@ -201,8 +201,8 @@ class _Pull:
     # The end
 
     async def _publish(self, image: RemoteImage) -> bool:
-        chain_id = await self._tools.lanes.disk(self._stores.layers.commit_chain, image.config.diff_ids)
-        return await self._tools.lanes.database(self._record, image, chain_id)
+        chain_id = await self._tools.executors.disk(self._stores.layers.commit_chain, image.config.diff_ids)
+        return await self._tools.executors.database(self._record, image, chain_id)
 
     def _record(self, image: RemoteImage, chain_id: ChainID | None) -> bool:
         kept = [layer.digest for layer in image.manifest.layers if self._stores.blobs.size(layer.digest) is not None]
@@ -233,8 +233,8 @@ class _Pull:
 
     async def incomplete(self, error: HeadwayError) -> PullIncompleteError:
         """Return the error to report: `error`, and what is kept."""
-        layers = self._layers or await self._tools.lanes.disk(self._from_before)
-        held = await self._tools.lanes.disk(lambda: [self._held(layer) for layer in layers])
+        layers = self._layers or await self._tools.executors.disk(self._from_before)
+        held = await self._tools.executors.disk(lambda: [self._held(layer) for layer in layers])
         sizes = [layer.descriptor.size for layer in layers]
         return PullIncompleteError(
             self._reference.familiar,

@@ -10,7 +10,7 @@ import logging
 
 from headway.errors import HeadwayError
 from headway.interfaces.pulls import PullRecord, PullStore
-from headway.service.lanes import to_the_end
+from headway.service.executors import to_the_end
 
 log = logging.getLogger(__name__)
 

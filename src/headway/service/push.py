@@ -97,7 +97,7 @@ class ImagePusher:
         except HeadwayError as error:
             raise work.incomplete(error) from error
         finally:
-            await self.tools.lanes.database(self._keep_lives)
+            await self.tools.executors.database(self._keep_lives)
 
     async def push_all(self, request: PushRequest, report: PushReport) -> list[PushDone]:
         """Push every tag of a repository that is here, one after the other: most of them share most of their layers.
@@ -106,7 +106,7 @@ class ImagePusher:
             NotFoundError: There is none.
             PushIncompleteError: Something stopped one; those after it are not tried.
         """
-        tags = await self.tools.lanes.database(self.names.tags, request.reference.name_only())
+        tags = await self.tools.executors.database(self.names.tags, request.reference.name_only())
         return [await self.push(msgspec.structs.replace(request, reference=tag), report) for tag in tags]
 
     def _keep_lives(self) -> None:
@@ -131,7 +131,7 @@ class _Push:
     def __init__(self, pusher: ImagePusher, request: PushRequest, report: PushReport) -> None:
         self._stores = pusher.stores
         self._tools = pusher.tools
-        self._lanes = pusher.tools.lanes
+        self._executors = pusher.tools.executors
         self._layers = pusher.layers
         self._contents = pusher.contents
         self._names = pusher.names
@@ -149,13 +149,13 @@ class _Push:
 
     async def run(self) -> PushDone:
         began = self._tools.clock()
-        record = await self._lanes.database(self._record)
+        record = await self._executors.database(self._record)
         errand = on_errand(registry=self._target.endpoint.host, image=self._reference.familiar)
         with errand, self._stores.leases.hold(f"push {self._reference}", record.image_id) as lease:
             try:
                 return await self._run(record, lease, began)
             finally:
-                await self._lanes.database(lease.drop)
+                await self._executors.database(lease.drop)
 
     async def _run(self, record: ImageRecord, lease: Lease, began: float) -> PushDone:
         part = await self._part(record, lease)
@@ -167,7 +167,7 @@ class _Push:
                 f"its digest changes: {top.digest} instead of {part.own.digest}, since layers had to be packed anew"
             )
         await self._put(self._reference.tag, top)
-        await self._lanes.database(self._recorded, record, part.manifest, top, lease)
+        await self._executors.database(self._recorded, record, part.manifest, top, lease)
         done = PushDone(
             reference=self._reference.familiar,
             tag=self._reference.tag,
@@ -201,9 +201,9 @@ class _Push:
 
     async def _part(self, record: ImageRecord, lease: Lease) -> _Part:
         """Bring layers and config of one platform's image, and return the manifest that they make."""
-        await self._lanes.database(self._keep, record, lease)
-        own = await self._lanes.disk(self._documents.own_manifest, record)
-        layers = await self._lanes.disk(self._documents.layers, record, own)
+        await self._executors.database(self._keep, record, lease)
+        own = await self._executors.disk(self._documents.own_manifest, record)
+        layers = await self._executors.disk(self._documents.layers, record, own)
         unique = {layer.diff_id: layer for layer in reversed(layers)}  # top first, as Docker lists them
         self._wanted |= unique.keys()
         self._report_to(
@@ -239,7 +239,7 @@ class _Push:
 
     async def _push_config(self, record: ImageRecord, own: Manifest | None) -> Descriptor:
         target, pusher = self._target, self._tools.pusher
-        content = await self._lanes.disk_to_the_end(self._contents.blob, record.image_id)
+        content = await self._executors.disk_to_the_end(self._contents.blob, record.image_id)
         if content is None:
             raise NotFoundError("blob", record.image_id)
         try:
@@ -261,11 +261,11 @@ class _Push:
 
     async def _index_over(self, record: ImageRecord, manifest: Manifest, lease: Lease) -> Index | None:
         """Return the index that the tag is pushed as, once everything that it lists is at the registry; else None."""
-        index = await self._lanes.disk(self._documents.index_to_push, record, manifest.digest)
+        index = await self._executors.disk(self._documents.index_to_push, record, manifest.digest)
         if index is None:
             return None
         if missing := await self._bring_listed(index, manifest, lease):
-            platform = await self._lanes.disk(self._documents.platform, record)
+            platform = await self._executors.disk(self._documents.platform, record)
             self._tell(f"only the manifest of {platform} is pushed: the index that it came with lists {missing}")
             return None
         return index
@@ -288,13 +288,13 @@ class _Push:
                 continue
             if await self._asker.ask(lambda e, digest=entry.digest: pusher.has_manifest(e, path, digest)):  # type: ignore[misc]  # mypy takes no default here
                 continue
-            inner = await self._lanes.disk(self._documents.index, entry.digest)
+            inner = await self._executors.disk(self._documents.index, entry.digest)
             if inner is not None:
                 if missing := await self._bring_listed(inner, manifest, lease):
                     return missing
                 await self._put(inner.digest, inner)
                 continue
-            other = await self._lanes.database(self._documents.image_of, entry.digest)
+            other = await self._executors.database(self._documents.image_of, entry.digest)
             if other is None:
                 return f"{_named(entry)}, which is neither here nor at the registry"
             part = await self._part(other, lease)

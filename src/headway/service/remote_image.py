@@ -136,7 +136,7 @@ class RemoteImages:
         if self._request.found is not None:
             return self._request.found
         digest = self._reference.digest
-        if digest is not None and not await self._tools.lanes.disk(self._is_from_elsewhere, digest):
+        if digest is not None and not await self._tools.executors.disk(self._is_from_elsewhere, digest):
             return digest
         found = await self.asker.ask(lambda endpoint: self._tools.registry.resolve(endpoint, self._reference))
         return found.digest
@@ -236,7 +236,7 @@ class RemoteImages:
 
     async def _document(self, digest: Digest, lease: Lease) -> Manifest | Index:
         """Return a document from the store, or from the registry and then kept for the next attempt."""
-        blobs, disk = self._stores.blobs, self._tools.lanes.disk
+        blobs, disk = self._stores.blobs, self._tools.executors.disk
         await self._keep(lease, digest)
         self._documents.append(digest)
         if await disk(blobs.size, digest) is not None:
@@ -264,7 +264,7 @@ class RemoteImages:
         await self._keep(lease, descriptor.digest, *(layer.digest for layer in manifest.layers))
         self.config_cost = await self._transfers.blob(descriptor, self.sources(descriptor), self._tell)
         self.config_bytes = descriptor.size if self.config_cost.received else 0
-        return ImageConfig.parse(await self._tools.lanes.disk(self._stores.blobs.read, descriptor.digest))
+        return ImageConfig.parse(await self._tools.executors.disk(self._stores.blobs.read, descriptor.digest))
 
     def _tell(self, config: LayerProgress) -> None:
         """Tell of a wait for the config as of one for the manifest: nobody watches it as they watch a layer."""
@@ -273,7 +273,7 @@ class RemoteImages:
 
     async def _keep(self, lease: Lease, *contents: Digest) -> None:
         """Lease what is going to be relied on, before it is looked for."""
-        await self._tools.lanes.database(lease.add, contents)
+        await self._tools.executors.database(lease.add, contents)
 
 
 def each_once(layers: Iterable[Layer]) -> list[Layer]:

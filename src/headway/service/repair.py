@@ -135,7 +135,7 @@ class Repairer:
     async def _bring_by(self, image: StoredImage, reference: Reference, puller: Puller, report: Report) -> int:
         done = await puller.pull(self._ask_for(reference, image.platform), report)
         if done.image_id == image.image_id:
-            await puller.tools.lanes.database(self._give_names_back, image)
+            await puller.tools.executors.database(self._give_names_back, image)
         return done.receipt.received
 
     def _record_anew(self, image: StoredImage) -> bool:

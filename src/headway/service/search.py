@@ -16,8 +16,8 @@ from headway.errors import InvalidFilterError, InvalidReferenceError, RequestErr
 from headway.interfaces.registries import SearchIndex
 from headway.oci.reference import DOCKER_HUB
 from headway.records import FoundRepository
+from headway.service.executors import Executors
 from headway.service.filters import Filters, require_known, truth
-from headway.service.lanes import Lanes
 
 KNOWN_FILTERS = frozenset({"is-automated", "is-official", "stars"})
 DEFAULT_LIMIT = 25
@@ -28,7 +28,7 @@ _STARS_DIGITS = 18  # of a number that Go reads
 
 async def search(
     index: SearchIndex,
-    lanes: Lanes,
+    executors: Executors,
     term: str,
     *,
     limit: int = 0,
@@ -40,7 +40,7 @@ async def search(
 
     Args:
         index: Asks one.
-        lanes: Where it may be waited for.
+        executors: Where it may be waited for.
         term: Words; ``host/words`` asks that host, anything else Docker Hub.
         limit: How many at most, 1 to 100; 0 for 25.
         filters: ``is-automated``, ``is-official``, ``stars`` (the largest counts).
@@ -59,7 +59,7 @@ async def search(
     limit = limit or DEFAULT_LIMIT
     if not 1 <= limit <= MAX_LIMIT:
         raise RequestError(f"Limit {limit} is outside the range of [1, {MAX_LIMIT}]")
-    found = await lanes.abandonable(partial(index.search, endpoint, words, limit))
+    found = await executors.abandonable(partial(index.search, endpoint, words, limit))
     return [
         each
         for each in found

@@ -16,7 +16,7 @@ from headway.distribution.streams import Streams
 from headway.errors import HeadwayError
 from headway.interfaces.registries import Registry
 from headway.interfaces.traffic import account
-from headway.service.lanes import Lanes
+from headway.service.executors import Executors
 from headway.service.shared_rate import SharedRate
 
 
@@ -42,7 +42,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """What every question of a process to registries works with.
 
     Attributes:
-        lanes: Threads.
+        executors: Threads.
         standing: What registries have shown.
         policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
         clock: Monotonic time, in seconds.
@@ -52,7 +52,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
         retries: What this process has had to ask for again, by cause.
     """
 
-    lanes: Lanes
+    executors: Executors
     standing: Standing
     policy: Callable[[], RetryPolicy]
     clock: Callable[[], float]

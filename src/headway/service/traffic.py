@@ -14,7 +14,7 @@ from threading import Lock
 
 from headway.errors import HeadwayError
 from headway.interfaces.traffic import Errand, Traffic, TrafficCounter, TrafficStore
-from headway.service.lanes import Lanes
+from headway.service.executors import Executors
 from headway.service.together import raise_one
 
 log = logging.getLogger(__name__)
@@ -32,14 +32,16 @@ class TrafficLedger:
     Args:
         counter: Counts.
         store: Keeps.
-        lanes: Where it is written.
+        executors: Where it is written.
         wall: Seconds since the epoch, as this machine has them.
     """
 
-    def __init__(self, counter: TrafficCounter, store: TrafficStore, lanes: Lanes, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, counter: TrafficCounter, store: TrafficStore, executors: Executors, wall: Callable[[], float]
+    ) -> None:
         self._counter = counter
         self._store = store
-        self._lanes = lanes
+        self._executors = executors
         self._wall = wall
         self._unwritten: dict[Errand, Traffic] = {}
         self._writing = Lock()
@@ -68,7 +70,7 @@ class TrafficLedger:
         while True:
             await asyncio.sleep(WRITE_SECONDS)
             if self._unwritten or self._counter.has_counted:  # an idle daemon wakes no other thread each second
-                await self._lanes.database(self.write)
+                await self._executors.database(self.write)
 
     def write(self) -> None:
         """Write down what was counted since the last time; a disk that fails keeps nothing from going on.

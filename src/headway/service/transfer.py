@@ -151,7 +151,7 @@ class Transfers:
         return _charged(cost, begins=begins)
 
     async def _bring_blob(self, descriptor: Descriptor, sources: Sequence[Source], report: Listener) -> Cost:
-        disk = self._tools.lanes.disk
+        disk = self._tools.executors.disk
         if await disk(self._blobs.size, descriptor.digest) is not None:
             await disk(self._sweep, descriptor.digest)
             return Cost()
@@ -162,8 +162,8 @@ class Transfers:
             return transfer.cost()
 
     async def _bring_layer(self, wanted: _Wanted, sources: Sequence[Source], report: Listener) -> Cost:
-        disk, descriptor = self._tools.lanes.disk, wanted.descriptor
-        if await self._tools.lanes.database(self._layers.has_tree, wanted.diff_id):
+        disk, descriptor = self._tools.executors.disk, wanted.descriptor
+        if await self._tools.executors.database(self._layers.has_tree, wanted.diff_id):
             await disk(self._sweep, descriptor.digest)
             report(_still(descriptor, Phase.HERE, descriptor.size))
             return Cost()
@@ -207,7 +207,7 @@ class Transfers:
     async def _opened(
         self, descriptor: Descriptor, sources: Sequence[Source], report: Listener
     ) -> AsyncIterator[tuple[BlobTransfer, Ingest]]:
-        to_the_end = self._tools.lanes.disk_to_the_end
+        to_the_end = self._tools.executors.disk_to_the_end
         # Two images may call one blob by different diff IDs: whichever is wrong must not make the other fail.
         async with self._turns.setdefault(descriptor.digest, asyncio.Lock()):
             ingest = await to_the_end(self._ingests.open, descriptor.digest, descriptor.size)
@@ -228,7 +228,7 @@ class Transfers:
         """Unpack while the blob arrives, and commit what is known to be right then; runs in a thread of its own."""
         diff_id, layer = wanted.diff_id, wanted.descriptor
         with self._layers.new_tree() as directory:
-            places, is_wide = self._tools.lanes.unpack_places, has_wide_window(layer.media_type)
+            places, is_wide = self._tools.executors.unpack_places, has_wide_window(layer.media_type)
             with PoliteSource(follower, places, layer.size, is_wide=is_wide) as source:
                 actual, report = self._applier(source, directory, transfer.unpacked_to)
             try:

@@ -24,8 +24,8 @@ from headway.oci.descriptor import Descriptor
 from headway.oci.digest import ImageID
 from headway.service.asking import Asker
 from headway.service.blob_transfer import BlobTransfer
+from headway.service.executors import Thread
 from headway.service.importing import Importer, ImportRequest
-from headway.service.lanes import Thread
 from headway.service.progress import LayerProgress, Waiting
 from headway.service.stores import Stores
 from headway.service.tools import Source, TransferTools
@@ -96,7 +96,7 @@ class WebImporter:
     async def _kept(self, endpoint: Endpoint, found: WebFile, request: ImportRequest, watch: Watch) -> ImageID:
         """Import a file whose bytes are kept until it is whole."""
         identity, size = found.identity(request.origin), found.size or 0
-        to_the_end = self._tools.lanes.disk_to_the_end
+        to_the_end = self._tools.executors.disk_to_the_end
 
         def report(progress: LayerProgress) -> None:
             watch(Arriving(progress.held, size, progress.cause, progress.retry_seconds))
@@ -118,13 +118,13 @@ class WebImporter:
 
     async def _imported(self, transfer: BlobTransfer, size: int, request: ImportRequest, ingest: Ingest) -> ImageID:
         def unpack(follower: Follower, _: Verdict[None]) -> ImageID:  # there is no digest to wait for
-            with PoliteSource(follower, self._tools.lanes.unpack_places, size) as source:
+            with PoliteSource(follower, self._tools.executors.unpack_places, size) as source:
                 return self._importer.import_image(source, request, transfer.unpacked_to)
 
         unpacking = transfer.consume(unpack, "import", fatal=HeadwayError)
         await transfer.run()
         image_id = await transfer.outlast(unpacking)
-        await self._tools.lanes.disk(ingest.discard)
+        await self._tools.executors.disk(ingest.discard)
         return image_id
 
     async def _in_one_go(self, stream: WebStream, request: ImportRequest, watch: Watch) -> ImageID:

@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from headway.service.lanes import Lanes
+from headway.service.executors import Executors
 
 
 @pytest.fixture
-def lanes() -> Lanes:
-    return Lanes(1)
+def executors() -> Executors:
+    return Executors(1)
 
 
-async def test_what_has_to_be_undone_is_got_though_time_is_up(lanes: Lanes) -> None:
+async def test_what_has_to_be_undone_is_got_though_time_is_up(executors: Executors) -> None:
     got: list[str] = []
 
     def open_slowly() -> str:
@@ -24,11 +24,11 @@ async def test_what_has_to_be_undone_is_got_though_time_is_up(lanes: Lanes) -> N
 
     async def open_within_a_moment() -> None:
         async with asyncio.timeout(0.01):
-            got.append(await lanes.disk_to_the_end(open_slowly))
+            got.append(await executors.disk_to_the_end(open_slowly))
             await asyncio.sleep(60)
 
     with pytest.raises(TimeoutError):  # and not a cancellation, which nobody asked for
         await open_within_a_moment()
 
     assert got == ["open"]
-    lanes.close()
+    executors.close()

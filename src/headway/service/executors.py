@@ -24,7 +24,7 @@ DISK_THREADS = 4
 GRACE_SECONDS = 5.0
 
 
-class Lanes:
+class Executors:
     """The threads of one process.
 
     Args:
