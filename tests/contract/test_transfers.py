@@ -24,12 +24,12 @@ from headway.oci.media_types import OCI_LAYER_ZSTD as ZSTD
 from headway.records import LayerReport
 from headway.service import unpack_places
 from headway.service.blob_transfer import Cost
-from headway.service.companions import Companions
 from headway.service.own_limits import OwnLimits, keeping_to
 from headway.service.progress import LayerProgress, Phase
 from headway.service.shared_rate import SharedRate
 from headway.service.slots import Slots
 from headway.service.stores import Stores
+from headway.service.sync_group import SyncGroup
 from headway.service.tools import Source, TransferTools
 from headway.service.transfer import Transfers
 from tests.contract.test_receiver import tools
@@ -88,7 +88,7 @@ class Scene:
             media_type=media_type, digest=Digest(image.layers[0]), size=len(image.blobs[image.layers[0]])
         )
         name = DiffID(Digest(diff_id or image.diff_ids[0]))
-        return await self.transfers.layer(name, layer, [HERE], "test/image", listener, Companions())
+        return await self.transfers.layer(name, layer, [HERE], "test/image", listener, SyncGroup())
 
 
 @asynccontextmanager

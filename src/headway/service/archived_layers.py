@@ -23,10 +23,10 @@ from headway.oci.archive_names import promised_diff_id, promised_digest
 from headway.oci.archived import ArchivedImage, Read
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
-from headway.service.abreast import Abreast
 from headway.service.archived_documents import Documents
 from headway.service.layer_sources import Aside, Digested, Lent, Peeked
 from headway.service.stores import Stores
+from headway.service.thread_group import ThreadGroup
 
 Told = Callable[[str, int, int], None]
 """Takes a file's name, how much of it has come, and its length."""
@@ -87,7 +87,7 @@ class ArchivedLayers:
             InvalidArchiveError: It is broken, or far too large to be documents.
             StoreError: The disk failed.
         """
-        with Abreast(self._taker.at_once if archive.documents_first else 1) as threads:
+        with ThreadGroup(self._taker.at_once if archive.documents_first else 1) as threads:
             self._is_stopped = lambda: threads.stopped
             for file in archive.files():
                 if file.link:
@@ -118,7 +118,7 @@ class ArchivedLayers:
         if found is None and self._is_here(diff_id):  # whoever made the archive may leave out what everybody has
             return
         if found is None and (data := self.documents.read(name)) is not None:
-            with Abreast(1) as threads:
+            with ThreadGroup(1) as threads:
                 threads.do(partial(self._unpack, file, Peeked(io.BytesIO(data)), len(data)))
             found = self._found[file]
         if found is None:

@@ -17,7 +17,6 @@ from headway.interfaces.traffic import account, on_errand
 from headway.oci.digest import ChainID, Digest
 from headway.oci.reference import Reference
 from headway.service.blob_transfer import Cost
-from headway.service.companions import Companions
 from headway.service.disk_care import DiskCare
 from headway.service.own_limits import own_limits
 from headway.service.planning import Planner
@@ -33,6 +32,7 @@ from headway.service.recording import name_pulled, record_image
 from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, each_once, lease_purpose
 from headway.service.repository import Repository
 from headway.service.stores import Stores
+from headway.service.sync_group import SyncGroup
 from headway.service.together import together
 from headway.service.tools import TransferTools
 from headway.service.transfer import Transfers
@@ -175,14 +175,14 @@ class _Pull:
 
     async def _bring(self) -> list[Cost]:
         """Bring every layer; the first one that fails stops the others, which keep their bytes."""
-        companions = Companions()
-        return await together(self._bring_layer(layer, companions) for layer in self._layers)
+        sync_group = SyncGroup()
+        return await together(self._bring_layer(layer, sync_group) for layer in self._layers)
 
-    async def _bring_layer(self, layer: Layer, companions: Companions) -> Cost:
+    async def _bring_layer(self, layer: Layer, sync_group: SyncGroup) -> Cost:
         sources = self._images.sources(layer.descriptor)
         repository = self._reference.repository
         return await self._transfers.layer(
-            layer.diff_id, layer.descriptor, sources, repository, self._progressed, companions
+            layer.diff_id, layer.descriptor, sources, repository, self._progressed, sync_group
         )
 
     def _progressed(self, layer: LayerProgress) -> None:

@@ -28,12 +28,12 @@ from headway.oci.digest import DiffID, Digest
 from headway.oci.media_types import has_wide_window
 from headway.records import LayerBlob, LayerReport
 from headway.service.blob_transfer import BlobTransfer, Cost
-from headway.service.companions import Companion, Companions
 from headway.service.own_limits import own_limits
 from headway.service.progress import LayerProgress, Phase
 from headway.service.single_flight import SingleFlight
 from headway.service.slots import Slots
 from headway.service.stores import Stores
+from headway.service.sync_group import SyncGroup, SyncMember
 from headway.service.tools import Source, TransferTools
 from headway.service.unpack_places import PoliteSource, is_fetched_alone
 
@@ -50,13 +50,13 @@ class _Wanted(msgspec.Struct, frozen=True):
         diff_id: The layer.
         descriptor: The blob that should hold it.
         repository: The repository that has it, spelled out.
-        companion: Its place among what its pull needs.
+        member: Its place among what its pull needs.
     """
 
     diff_id: DiffID
     descriptor: Descriptor
     repository: str
-    companion: Companion
+    member: SyncMember
 
 
 class Transfers:
@@ -110,7 +110,7 @@ class Transfers:
         sources: Sequence[Source],
         repository: str,
         listener: Listener,
-        companions: Companions,
+        sync_group: SyncGroup,
     ) -> Cost:
         """Bring the layer with `diff_id` into the layer store; nothing happens where it is there already.
 
@@ -120,15 +120,15 @@ class Transfers:
             sources: Where to ask for the blob.
             repository: The repository that has it, spelled out, whichever mirror gives it.
             listener: Told the progress.
-            companions: Layers that the caller needs as well.
+            sync_group: Layers that the caller needs as well.
 
         Raises:
             HeadwayError: It could not be brought; what arrived is kept.
         """
 
         async def bring(report: Listener) -> Cost:
-            with companions.coming() as companion:
-                return await self._bring_layer(_Wanted(diff_id, descriptor, repository, companion), sources, report)
+            with sync_group.coming() as member:
+                return await self._bring_layer(_Wanted(diff_id, descriptor, repository, member), sources, report)
 
         def tell(progress: LayerProgress) -> None:
             listener(_of(descriptor, progress))
@@ -242,7 +242,7 @@ class Transfers:
             with self._kept(diff_id, directory, report) as is_kept:
                 if is_kept and not self._retain:
                     ingest.discard_unless_synced()
-                wanted.companion.wait(seconds)
+                wanted.member.wait(seconds)
                 self._layers.commit_tree(diff_id, directory, report)
         self._metadata.remember(diff_id, LayerBlob(layer.digest, wanted.repository))
 

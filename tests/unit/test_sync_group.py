@@ -6,25 +6,25 @@ import threading
 import time
 from contextlib import ExitStack
 
-from headway.service.companions import Companions
+from headway.service.sync_group import SyncGroup
 
 LONG = 20.0
 
 
 def test_the_last_layer_that_comes_waits_for_nobody() -> None:
-    companions = Companions()
+    sync_group = SyncGroup()
     began = time.monotonic()
 
-    with companions.coming() as only:
+    with sync_group.coming() as only:
         only.wait(LONG)
 
     assert time.monotonic() - began < LONG / 2
 
 
 def test_a_whole_layer_waits_until_the_others_are_whole_or_gone() -> None:
-    companions, synced = Companions(), threading.Event()
+    sync_group, synced = SyncGroup(), threading.Event()
     with ExitStack() as stack:
-        first, second, _ = [stack.enter_context(companions.coming()) for _ in range(3)]
+        first, second, _ = [stack.enter_context(sync_group.coming()) for _ in range(3)]
 
         def sync() -> None:
             first.wait(LONG)
@@ -42,9 +42,9 @@ def test_a_whole_layer_waits_until_the_others_are_whole_or_gone() -> None:
 
 
 def test_a_whole_layer_waits_for_no_longer_than_its_bytes_may_be_unsynced() -> None:
-    companions = Companions()
+    sync_group = SyncGroup()
 
-    with companions.coming() as first, companions.coming():
+    with sync_group.coming() as first, sync_group.coming():
         began = time.monotonic()
         first.wait(0.01)
         waited = time.monotonic() - began

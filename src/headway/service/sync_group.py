@@ -11,28 +11,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Companions:
+class SyncGroup:
     """The layers of one pull."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._coming: set[Companion] = set()
+        self._coming: set[SyncMember] = set()
 
     @contextmanager
-    def coming(self) -> Iterator[Companion]:
+    def coming(self) -> Iterator[SyncMember]:
         """Have a layer counted as coming until it is whole, or the block is left."""
-        companion = Companion(self)
+        member = SyncMember(self)
         with self._changed:
-            self._coming.add(companion)
+            self._coming.add(member)
         try:
-            yield companion
+            yield member
         finally:
-            companion.leave()
+            member.leave()
 
-    def left(self, companion: Companion) -> None:
+    def left(self, member: SyncMember) -> None:
         """Wait for one no longer; again does nothing."""
         with self._changed:
-            self._coming.discard(companion)
+            self._coming.discard(member)
             if not self._coming:  # sooner, all who wait would wake only to wait on
                 self._changed.notify_all()
 
@@ -42,11 +42,11 @@ class Companions:
             self._changed.wait_for(lambda: not self._coming, seconds)
 
 
-class Companion:
-    """One layer among `Companions`; any thread may use it."""
+class SyncMember:
+    """One layer among `SyncGroup`; any thread may use it."""
 
-    def __init__(self, companions: Companions) -> None:
-        self._companions = companions
+    def __init__(self, sync_group: SyncGroup) -> None:
+        self._companions = sync_group
 
     def leave(self) -> None:
         """Be waited for no longer; again does nothing."""

@@ -8,13 +8,13 @@ import time
 import pytest
 
 from headway.errors import StoreError
-from headway.service.abreast import Abreast
+from headway.service.thread_group import ThreadGroup
 
 
 def test_as_many_run_as_there_are_places() -> None:
     together = threading.Barrier(2, timeout=20)
 
-    with Abreast(2) as threads:
+    with ThreadGroup(2) as threads:
         threads.do(together.wait)
         threads.do(together.wait)
 
@@ -22,7 +22,7 @@ def test_as_many_run_as_there_are_places() -> None:
 def test_with_one_place_work_has_ended_when_it_was_started() -> None:
     done: list[int] = []
 
-    with Abreast(1) as threads:
+    with ThreadGroup(1) as threads:
         for number in range(3):
             threads.do(lambda number=number: done.append(number))  # type: ignore[misc]  # mypy takes no default here
             assert done == list(range(number + 1))
@@ -40,7 +40,7 @@ def test_an_error_is_raised_once_all_have_ended() -> None:
         raise StoreError("the disk failed")
 
     def both() -> None:
-        with Abreast(3) as threads:
+        with ThreadGroup(3) as threads:
             threads.do(slow)
             threads.do(failing)
 
@@ -57,7 +57,7 @@ def test_an_error_of_the_block_waits_for_what_runs() -> None:
         ended.set()
 
     def broken() -> None:
-        with Abreast(2) as threads:
+        with ThreadGroup(2) as threads:
             threads.do(slow)
             raise ValueError("mine")
 
@@ -69,13 +69,13 @@ def test_an_error_of_the_block_waits_for_what_runs() -> None:
 def test_ctrl_c_tells_them_to_stop_and_waits_for_nobody_who_does_not() -> None:
     never, stopped = threading.Event(), threading.Event()
 
-    def obedient(threads: Abreast) -> None:
+    def obedient(threads: ThreadGroup) -> None:
         while not threads.stopped:
             time.sleep(0.01)
         stopped.set()
 
     def interrupted() -> None:
-        with Abreast(3) as threads:
+        with ThreadGroup(3) as threads:
             threads.do(never.wait)
             threads.do(lambda: obedient(threads))
             raise KeyboardInterrupt
@@ -90,7 +90,7 @@ def test_a_thread_that_the_machine_does_not_give_is_not_waited_for() -> None:
     ended: list[int] = []
 
     def short_of_threads() -> None:
-        with Abreast(2) as threads:
+        with ThreadGroup(2) as threads:
             threads.do(lambda: ended.append(1))
             size = threading.stack_size(1 << 46)  # more than there are addresses
             try:

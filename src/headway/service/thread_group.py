@@ -15,7 +15,7 @@ from typing import Self
 GRACE_SECONDS = 1.0
 
 
-class Abreast:
+class ThreadGroup:
     """Threads that end with a block.
 
     Args:
