@@ -17,6 +17,7 @@ from headway.service.bugs import foreseen
         (RuntimeError("can't start new thread"), "threads"),
         (OSError(errno.EMFILE, "Too many open files"), "open files"),
         (OSError(errno.ENFILE, "Too many open files in system"), "open files"),
+        (ImportError("/lib/mmap.so: cannot open shared object file: Too many open files"), "open files"),
     ],
 )
 def test_a_machine_that_gives_no_more_is_no_bug(error: Exception, what: str) -> None:

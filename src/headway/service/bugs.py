@@ -6,6 +6,7 @@ Rule: a machine that gives no more memory, threads or open files is none.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 
 from headway.errors import NO_MORE_FILES, HeadwayError, ShortageError
@@ -23,6 +24,9 @@ def foreseen(error: BaseException) -> HeadwayError | None:
     if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
         return ShortageError("threads")
     if isinstance(error, OSError) and error.errno in NO_MORE_FILES:
+        return ShortageError("open files")
+    # What is imported late may be a library, of which the linker says no more than this.
+    if isinstance(error, ImportError) and str(error).endswith(tuple(map(os.strerror, NO_MORE_FILES))):
         return ShortageError("open files")
     return None
 
