@@ -18,6 +18,7 @@ from headway.errors import HeadwayError, InvalidSettingError, NoDaemonError, Req
 _CONNECT_SECONDS = 10.0
 _PIECE = 1 << 20
 _TLS = "it speaks TLS: let HEADWAY_CERT_PATH name the directory with ca.pem, cert.pem and key.pem"
+_HUNG_UP = (ssl.SSLEOFError, ssl.SSLZeroReturnError)  # who does so has not said why
 _NO_TLS = "it speaks no TLS, and HEADWAY_CERT_PATH or DOCKER_CERT_PATH asks for it"
 
 
@@ -55,7 +56,7 @@ class Connection(http.client.HTTPConnection):
             self.sock = self._connected()
         except ssl.SSLError as error:
             is_plain = error.reason == "WRONG_VERSION_NUMBER"
-            refused = not is_plain and not isinstance(error, ssl.SSLEOFError)  # who hangs up has not said why
+            refused = not is_plain and not isinstance(error, _HUNG_UP)
             raise NoDaemonError(str(self._address), _NO_TLS if is_plain else str(error), tls=refused) from None
         except OSError as error:
             forbidden = isinstance(error, PermissionError)
@@ -81,7 +82,7 @@ class Connection(http.client.HTTPConnection):
         self, method: str, target: str, body: bytes | Iterator[bytes] | None, headers: Mapping[str, str]
     ) -> http.client.HTTPResponse:
         """Send a request and return whatever answers; who refuses may have done so before it had read everything."""
-        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+        with suppress(BrokenPipeError, ConnectionResetError, *_HUNG_UP):
             self.request(method, target, body, headers)
         return self.getresponse()
 
