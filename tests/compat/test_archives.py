@@ -90,7 +90,6 @@ def test_a_save_that_fails_leaves_the_old_file_alone(headway: Cli, archive: Path
 @pytest.mark.parametrize(
     ("target", "said", "advice"),
     [
-        ("", ".: Is a directory", "name a file: that is a directory"),
         ("{place}", "{place}: Is a directory", "name a file: that is a directory"),
         ("{place}/none/x", "{place}/none/x: No such file or directory", "check the path: a part of it is not there"),
         ("{place}/archive.tar/x", "{place}/archive.tar/x: Not a directory", "check the path: a part of it is a file"),

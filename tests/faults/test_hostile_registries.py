@@ -359,8 +359,8 @@ def test_tokens_that_have_expired_are_forgotten_with_those_who_had_them() -> Non
 def test_tokens_that_are_refused_leave_nothing_behind_for_ever() -> None:
     endpoint = Endpoint("registry.test")
     authorizer = Authorizer(Transport(), knowing("me", SECRET))
-    authorizer.challenged(endpoint, Access(""), ['Bearer realm="ftp://nowhere"'], None)
     for number in range(MOST + 10):
+        authorizer.challenged(endpoint, Access(""), ['Bearer realm="ftp://nowhere"'], None)
         with pytest.raises(MisbehavedError):
             authorizer.header(endpoint, Access(f"test/{number}"), lambda exchange: exchange)
 
