@@ -19,15 +19,33 @@ from headway.oci.reference import DOCKER_HUB, Reference
 DEFAULT_CONFIG_FILE = Path("/etc/headway/daemon.json")
 
 
-class Settings(TransferLimits, frozen=True, kw_only=True):
-    """What can be set, the limits of transfers included.
+class LiveSettings(TransferLimits, frozen=True, kw_only=True):
+    """What a daemon that runs can change, the limits of transfers included.
 
     Attributes:
-        data_root: Where everything is kept.
         debug: Whether tracebacks are shown and debug messages logged.
         registry_mirrors: URLs that stand in for docker.io, first choice first.
         mirrors: The same for any registry, by its host; those for docker.io come behind `registry_mirrors`.
         insecure_registries: Hosts and CIDR blocks that may be asked without verified TLS.
+        http_proxy: URL of the proxy for plain HTTP; this and the next two stand in for the environment's, if not None.
+        https_proxy: URL of the proxy for TLS.
+        no_proxy: Who is reached without one, as in the environment's variable.
+    """
+
+    debug: bool = False
+    registry_mirrors: tuple[str, ...] = ()
+    mirrors: Mapping[str, tuple[str, ...]] = {}
+    insecure_registries: tuple[str, ...] = ()
+    http_proxy: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+
+
+class Settings(LiveSettings, frozen=True, kw_only=True):
+    """What can be set. What is named here, and not in `LiveSettings`, is in force after a daemon's restart.
+
+    Attributes:
+        data_root: Where everything is kept.
         unfinished_max_age: Seconds after its last byte for which an unfinished download is kept; infinity is for ever.
         unfinished_max_size: Bytes that all unfinished downloads may hold together; None sets no limit.
         max_unpack_memory: Bytes that what layers look back on while they are unpacked, beyond 8 MiB each, may take
@@ -37,16 +55,10 @@ class Settings(TransferLimits, frozen=True, kw_only=True):
             pushed then has the registry's digests; it costs their size on disk.
         storage_driver: ``overlay2`` or ``vfs``, for containers and mounts; empty for the best that works here.
         auth_file: Where logins are read and saved; None means where docker and podman have them.
-        http_proxy: URL of the proxy for plain HTTP; this and the next two stand in for the environment's, if not None.
-        https_proxy: URL of the proxy for TLS.
-        no_proxy: Who is reached without one, as in the environment's variable.
         file: What was read, or would have been if it were there: it may come to be.
     """
 
     data_root: Path
-    debug: bool = False
-    registry_mirrors: tuple[str, ...] = ()
-    insecure_registries: tuple[str, ...] = ()
     unfinished_max_age: float = math.inf
     unfinished_max_size: int | None = None
     max_unpack_memory: int | None = None
@@ -54,10 +66,6 @@ class Settings(TransferLimits, frozen=True, kw_only=True):
     retain_layer_blobs: bool = False
     storage_driver: str = ""
     auth_file: Path | None = None
-    mirrors: Mapping[str, tuple[str, ...]] = {}
-    http_proxy: str | None = None
-    https_proxy: str | None = None
-    no_proxy: str | None = None
     file: Path | None = None
 
     def __repr__(self) -> str:

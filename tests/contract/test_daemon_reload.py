@@ -78,6 +78,22 @@ def test_a_reload_changes_limits_and_not_what_needs_a_restart() -> None:
     }
 
 
+def test_a_reload_changes_what_is_live_and_nothing_else() -> None:
+    other: dict[str, Any] = {"labels": ("a=b",), "pull_detach": True, "log_format": "json"}
+    new = msgspec.structs.replace(
+        configuration(),
+        settings=Settings(
+            data_root=Path("/var/lib/headway"), no_proxy="here", max_download_rate=5, storage_driver="vfs"
+        ),
+        daemon=DaemonSettings(**other),
+    )
+
+    after = reloaded(Service(), Events(), new)
+
+    assert after.settings == msgspec.structs.replace(new.settings, storage_driver="")
+    assert after.daemon == msgspec.structs.replace(new.daemon, log_format="text")
+
+
 def test_what_has_changed_and_needs_a_restart_is_named_at_each_reload(caplog: pytest.LogCaptureFixture) -> None:
     new = configuration("/elsewhere", downloads=7, group="docker")
     reloader = Reloader(Service(), Events(), "ship")  # type: ignore[arg-type]  # what it needs

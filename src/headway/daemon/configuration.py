@@ -19,8 +19,24 @@ from headway.errors import InvalidSettingError
 from headway.settings import DEFAULT_CONFIG_FILE, Settings, blaming, merge, validate
 
 
-class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What only a daemon has.
+class LiveDaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What only a daemon has, and can change while it runs.
+
+    Attributes:
+        log_level: From which level on something is logged.
+        shutdown_timeout: Seconds that requests have to end at shutdown; -1 for ever.
+        labels: ``key=value`` that ``/info`` shows.
+        pull_detach: Whether a pull goes on when its client leaves.
+    """
+
+    log_level: str = "info"
+    shutdown_timeout: int = 15
+    labels: tuple[str, ...] = ()
+    pull_detach: bool = False
+
+
+class DaemonSettings(LiveDaemonSettings, frozen=True, kw_only=True):
+    """What only a daemon has. What is named here, and not in `LiveDaemonSettings`, is in force after a restart.
 
     Attributes:
         hosts: Addresses to listen on; none means the default socket.
@@ -31,12 +47,8 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
         tlscert: Our certificate.
         tlskey: Its key.
         pidfile: Where the process writes its ID.
-        log_level: From which level on something is logged.
         log_format: ``text`` or ``json``.
         metrics_addr: ``host:port`` that serves ``/metrics``; empty for none.
-        shutdown_timeout: Seconds that requests have to end at shutdown; -1 for ever.
-        labels: ``key=value`` that ``/info`` shows.
-        pull_detach: Whether a pull goes on when its client leaves.
     """
 
     hosts: tuple[str, ...] = ()
@@ -47,12 +59,8 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
     tlscert: Path | None = None
     tlskey: Path | None = None
     pidfile: Path | None = None
-    log_level: str = "info"
     log_format: str = "text"
     metrics_addr: str = ""
-    shutdown_timeout: int = 15
-    labels: tuple[str, ...] = ()
-    pull_detach: bool = False
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):

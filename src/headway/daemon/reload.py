@@ -12,23 +12,15 @@ from typing import TypeVar
 import msgspec
 
 from headway.daemon import logs
-from headway.daemon.configuration import Configuration, DaemonSettings
+from headway.daemon.configuration import Configuration, DaemonSettings, LiveDaemonSettings
 from headway.errors import StoreError
 from headway.service.events import Events
 from headway.service.image_service import ImageService
-from headway.settings import Settings
+from headway.settings import LiveSettings, Settings
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T", Settings, DaemonSettings)
-_LIVE = frozenset(
-    [
-        *("debug", "registry_mirrors", "mirrors", "insecure_registries", "http_proxy", "https_proxy", "no_proxy"),
-        *("max_concurrent_downloads", "max_concurrent_uploads", "max_download_attempts", "download_patience"),
-        *("max_download_rate", "labels", "log_level", "shutdown_timeout", "pull_detach"),
-    ]
-)
-"""What a daemon that runs can change; the other fields of both kinds of settings are in force after a restart."""
 
 
 class Reloader:
@@ -54,8 +46,8 @@ class Reloader:
             InvalidSettingError: A limit that cannot be; nothing has changed.
         """
         self._service.update_config(**msgspec.structs.asdict(new.settings.limits))
-        settings = _with_what_is_live(before.settings, new.settings)
-        daemon = _with_what_is_live(before.daemon, new.daemon)
+        settings = _with_fields(LiveSettings, before.settings, new.settings)
+        daemon = _with_fields(LiveDaemonSettings, before.daemon, new.daemon)
         logs.set_level("debug" if settings.debug else daemon.log_level)
         log.debug("Reset Max Concurrent Downloads: %d", settings.max_concurrent_downloads)
         log.debug("Reset Max Concurrent Uploads: %d", settings.max_concurrent_uploads)
@@ -75,10 +67,9 @@ class Reloader:
         return configuration
 
 
-def _with_what_is_live(before: _T, new: _T) -> _T:
-    """Return `before`, with what `new` says of what a daemon that runs can change."""
-    live = {name: value for name, value in msgspec.structs.asdict(new).items() if name in _LIVE}
-    return msgspec.structs.replace(before, **live)
+def _with_fields(live: type[msgspec.Struct], before: _T, new: _T) -> _T:
+    """Return `before`, with what `new` says in the fields of `live`, from which both of them descend."""
+    return msgspec.structs.replace(before, **{name: getattr(new, name) for name in live.__struct_fields__})
 
 
 def _changed(kept: _T, new: _T) -> list[str]:
