@@ -275,6 +275,16 @@ def test_a_container_has_the_keys_that_clients_take_to_be_there(running: Daemon)
     running.ask("DELETE", "/containers/keys")
 
 
+@pytest.mark.parametrize("host_config", [5, [], {"Memory": "64"}, {"capadd": [7]}, {"LogConfig": {"Type": 5}}])
+def test_a_host_config_that_no_client_could_read_again_is_refused(running: Daemon, host_config: object) -> None:
+    body = json.dumps({"Cmd": ["run"], "HostConfig": host_config}).encode()
+
+    answer = running.ask("POST", "/containers/create?name=odd", body=body, Content_Type="application/json")
+
+    assert answer.status == 400
+    assert answer.json["message"].startswith("invalid HostConfig: ")
+
+
 def test_a_container_has_no_volumes_whatever_it_asks_for(running: Daemon) -> None:
     body = json.dumps({"Cmd": ["run"], "Volumes": {"/data": {}}, "HostConfig": {"Binds": ["named:/x"]}}).encode()
     running.ask("POST", "/containers/create?name=bound", body=body, Content_Type="application/json")

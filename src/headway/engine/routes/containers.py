@@ -19,13 +19,14 @@ from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Route
 from headway.engine.shapes.containers import inspected, listed
 from headway.errors import ConflictError, HeadwayError, UnsupportedError
+from headway.oci.host_config import checked_host
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.run_config import checked, merge, require_runnable, spelled
 from headway.service.commit import CommitRequest
 from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
 from headway.service.container_prune import ContainerPruner
-from headway.service.containers import Containers, HostConfig
+from headway.service.containers import Containers
 from headway.service.image_service import ImageService
 
 
@@ -97,7 +98,7 @@ class ContainerRoutes:
 
     def _made(self, config: dict[str, Any], name: str, platform: Platform | None) -> tuple[ContainerRecord, list[str]]:
         config = spelled(config, ("HostConfig", "NetworkingConfig"))
-        host_config = _host_config(config.pop("HostConfig", None) or {})
+        host_config = checked_host(config.pop("HostConfig", None))
         config.pop("NetworkingConfig", None)
         config = checked(config)
         require_runnable(config)
@@ -191,15 +192,6 @@ class ContainerRoutes:
         with leaving() as has_left:
             report = await asyncio.to_thread(self._pruner.prune, filters, stopped=has_left)
         return document({"ContainersDeleted": list(report.deleted) or None, "SpaceReclaimed": report.size})
-
-
-def _host_config(document: object) -> dict[str, Any]:
-    try:
-        kept = spelled(msgspec.convert(document, dict[str, Any]), HostConfig.__struct_encode_fields__)
-        msgspec.convert(kept, HostConfig)
-    except msgspec.ValidationError as error:
-        raise InvalidQueryError(f"invalid HostConfig: {error}") from None
-    return kept
 
 
 def _text(value: dict[str, Any]) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from headway.container_records import ContainerRecord, ContainerState
-from headway.engine.shapes.config import host_config
 from headway.engine.shapes.images import NEVER, graph_driver, moment_of
+from headway.oci.host_config import complete_host
 from headway.oci.run_config import complete
 from headway.service.moments import SECOND
 
@@ -97,7 +97,7 @@ def inspected(
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": None,
-        "HostConfig": host_config(host),
+        "HostConfig": complete_host(host),
         "GraphDriver": graph_driver(driver, driver_data),
     }
     if sizes is not None:
