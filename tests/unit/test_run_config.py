@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headway.errors import RequestError
-from headway.oci.run_config import checked, complete, merge, require_runnable
+from headway.oci.run_config import checked, complete, container_config, merge, require_runnable
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,19 @@ def test_the_container_wins_and_the_image_fills_up(
 
 def test_an_entrypoint_of_its_own_takes_no_command_of_the_images() -> None:
     assert "Cmd" not in merge({"Entrypoint": ["/own"]}, {"Cmd": ["run"], "Entrypoint": ["/e"]})
+
+
+def test_a_container_runs_as_its_image_does_where_nobody_says_otherwise() -> None:
+    image = {"cmd": "run", "WorkingDir": "srv/../data/", "Entrypoint": [""], "Env": None}
+
+    assert container_config({"Image": "a:1"}, image) == {
+        "Image": "a:1",
+        "WorkingDir": "/data",
+        "Cmd": ["run"],
+        "Entrypoint": None,
+    }
+    with pytest.raises(RequestError, match="Labels"):
+        container_config({}, {"Labels": []})
 
 
 def test_what_nobody_knows_stays_the_containers() -> None:

@@ -5,6 +5,7 @@ Rule: pure functions over documents as they are written; keys that nobody here k
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -124,6 +125,24 @@ def merge(own: Config, image: Config) -> dict[str, Any]:
     if image.get("Healthcheck"):
         merged["Healthcheck"] = _health(own.get("Healthcheck") or {}, image["Healthcheck"])
     return merged
+
+
+def container_config(own: Config, image: Config) -> dict[str, Any]:
+    """Return how a container runs: what somebody wrote, and what that leaves to an image's config.
+
+    Args:
+        own: As `checked` gives it.
+        image: As it stands in the image.
+
+    Raises:
+        RequestError: A value of the image's is of another kind than Docker's.
+    """
+    config = merge(own, checked(image))
+    if config.get("Entrypoint") == [""]:  # how docker says that there is to be none
+        config["Entrypoint"] = None
+    if path := config.get("WorkingDir"):
+        config["WorkingDir"] = posixpath.normpath("/" + path.lstrip("/"))
+    return config
 
 
 def _environment(own: list[str], image: list[str]) -> list[str]:

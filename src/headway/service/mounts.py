@@ -9,10 +9,9 @@ Rule 3: one at a time is mounted or given back: what is counted, recorded and mo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import msgspec
 
@@ -27,7 +26,7 @@ from headway.errors import (
 )
 from headway.interfaces.rw_layers import MountPoints, RwLayer
 from headway.oci.digest import ChainID, ImageID
-from headway.oci.run_config import checked, merge
+from headway.oci.run_config import container_config
 from headway.records import ImageRecord
 from headway.service.containers import Containers
 from headway.service.lookup import Lookup
@@ -80,10 +79,12 @@ class Mounts:
 
     def _config_of(self, image: ImageRecord, word: str) -> str:
         """Return how a container of an image runs, for whoever commits it; nothing where the image says nonsense."""
-        runs: dict[str, Any] = {}
-        with suppress(RequestError):  # its files are wanted first of all
-            runs = checked(self._lookup.config(image).config)
-        return msgspec.json.encode(merge({"Image": word}, runs)).decode()
+        own = {"Image": word}
+        try:
+            config = container_config(own, self._lookup.config(image).config)
+        except RequestError:  # its files are wanted first of all
+            config = own
+        return msgspec.json.encode(config).decode()
 
     def _image(self, word: str) -> ImageRecord | None:
         try:

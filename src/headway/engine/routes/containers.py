@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import posixpath
 from typing import Any
 
 import msgspec
@@ -21,7 +20,7 @@ from headway.engine.shapes.containers import inspected, listed
 from headway.errors import ConflictError, HeadwayError, UnsupportedError
 from headway.oci.host_config import checked_host
 from headway.oci.platform import Platform, is_satisfied_by
-from headway.oci.run_config import checked, merge, require_runnable, spelled
+from headway.oci.run_config import Config, checked, container_config, require_runnable, spelled
 from headway.service.commit import CommitRequest
 from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
@@ -100,25 +99,23 @@ class ContainerRoutes:
         config = spelled(config, ("HostConfig", "NetworkingConfig"))
         host_config = checked_host(config.pop("HostConfig", None))
         config.pop("NetworkingConfig", None)
-        config = checked(config)
-        require_runnable(config)
-        image = config.get("Image", "")
+        own = checked(config)
+        require_runnable(own)
+        image = own.get("Image", "")
+        runs: Config = {}
         warnings: list[str] = []
         if image:
             record = self._service.get_image(image, platform)
             details = self._service.lookup_image(str(record.image_id))
-            config = merge(config, checked(details.config or {}))
+            runs = details.config or {}
             if platform is None and not is_satisfied_by(self._host, details.platform):
                 warnings.append(
                     f"The requested image's platform ({details.platform}) does not match the detected host platform "
                     f"({self._host}) and no specific platform was requested"
                 )
-        if config.get("Entrypoint") == [""]:  # how docker says that there is to be none
-            config["Entrypoint"] = None
+        config = container_config(own, runs)
         if not config.get("Cmd") and not config.get("Entrypoint"):
             raise InvalidQueryError("no command specified")
-        if path := config.get("WorkingDir"):
-            config["WorkingDir"] = posixpath.normpath("/" + path.lstrip("/"))
         try:
             container = self._containers.create(
                 image, name=name, config=_text(config), host_config=_text(host_config), platform=str(platform or "")
