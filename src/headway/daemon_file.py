@@ -46,7 +46,8 @@ def read_document(path: Path, *, required: bool) -> dict[str, object]:
     """Return what a file says, by key; what says null or nothing is left out, Docker's ``proxies`` is flattened.
 
     Raises:
-        InvalidSettingError: It is not there though `required`, is no JSON object, or has a key that nobody knows.
+        InvalidSettingError: It is not there though `required`, is no JSON object, has a key that nobody knows, or both
+            names of the data root.
     """
     document = {key: value for key, value in _read(path, required=required).items() if value is not None}
     section = document.pop("proxies", {})  # Docker has them in a section of their own, or not
@@ -55,7 +56,10 @@ def read_document(path: Path, *, required: bool) -> dict[str, object]:
     _check_keys(section, f"{path}: proxies", _PROXY_KEYS)
     _check_keys(document, str(path), (*KEYS, *DAEMON_KEYS, *_DOCKER_KEYS))
     document |= section
-    return {key: value for key, value in document.items() if value != "" or key not in _EMPTY_IS_DEFAULT}
+    said = {key: value for key, value in document.items() if value != "" or key not in _EMPTY_IS_DEFAULT}
+    if {"graph", "data-root"} <= said.keys():
+        raise InvalidSettingError('cannot specify both "graph" and "data-root" config file options')
+    return said
 
 
 def _read(path: Path, *, required: bool) -> dict[str, object]:
@@ -222,7 +226,7 @@ def _text(value: object, where: str) -> str:
 
 
 KEYS = {
-    "graph": ("data_root", _path),  # Docker's name for it until v23; the new one wins
+    "graph": ("data_root", _path),  # Docker's name for it until v23
     "data-root": ("data_root", _path),
     "debug": ("debug", _boolean),
     "registry-mirrors": ("registry_mirrors", _texts),

@@ -59,7 +59,13 @@ def test_file_and_flags_make_one_configuration(tmp_path: Path) -> None:
             {"hosts": ["unix:///a"], "labels": ["a=b"]},
             {"labels": ("c=d",), "hosts": ("fd://",)},
             "the following directives are specified both as a flag and in the configuration file:"
-            " labels: (from flag: [c=d], from file: [a=b]), hosts: (from flag: [fd://], from file: [unix:///a])",
+            " hosts: (from flag: [fd://], from file: [unix:///a]), labels: (from flag: [c=d], from file: [a=b])",
+        ),
+        (
+            {"graph": "/old"},
+            {"data_root": "/new"},
+            "the following directives are specified both as a flag and in the configuration file:"
+            " graph: (from flag: /new, from file: /old)",
         ),
         (
             {"max-download-attempts": 0},

@@ -369,7 +369,9 @@ def test_an_insecure_registry_that_is_a_url_is_taken_for_its_host_as_by_dockerd(
 
 def test_dockers_old_name_of_the_data_root_is_taken_for_it(tmp_path: Path) -> None:
     assert settings(tmp_path, {"graph": "/old"}).data_root == Path("/old")
-    assert settings(tmp_path, {"data-root": "/new", "graph": "/old"}).data_root == Path("/new")
+    assert settings(tmp_path, {"data-root": "/new", "graph": ""}).data_root == Path("/new")
+    with pytest.raises(InvalidSettingError, match='cannot specify both "graph" and "data-root" config file options'):
+        settings(tmp_path, {"data-root": "/new", "graph": "/old"})
 
 
 @pytest.mark.parametrize(

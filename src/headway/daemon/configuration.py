@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from headway.daemon import logs
-from headway.daemon_file import DAEMON_KEYS, read_document, remarks
+from headway.daemon_file import DAEMON_KEYS, KEYS, read_document, remarks
 from headway.engine.listeners import Address, parse_metrics_address
 from headway.errors import InvalidSettingError
 from headway.settings import DEFAULT_CONFIG_FILE, Settings, blaming, merge, validate
@@ -138,14 +138,18 @@ def _daemon_settings(document: Mapping[str, object], path: Path, flags: Mapping[
 
 def _check_conflicts(document: Mapping[str, object], flags: Mapping[str, object]) -> None:
     both = [
-        f"{key}: (from flag: {_shown(flags[name])}, from file: {_shown(document[key])})"
-        for name in flags
-        if (key := name.replace("_", "-")) in document
+        f"{key}: (from flag: {_shown(flags[name])}, from file: {_shown(value)})"
+        for key, value in document.items()
+        if (name := _field_of(key)) in flags
     ]
     if both:
         raise InvalidSettingError(
             "the following directives are specified both as a flag and in the configuration file: " + ", ".join(both)
         )
+
+
+def _field_of(key: str) -> str:
+    return KEYS[key][0] if key in KEYS else key.replace("-", "_")
 
 
 def _shown(value: object) -> str:
