@@ -8,7 +8,7 @@ Rule 3: several images are one errand: a layer that two of them need is fetched,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -16,13 +16,12 @@ from headway.distribution.room import Forecast, Space
 from headway.errors import HeadwayError, IntegrityError, NotFoundError, PullIncompleteError
 from headway.interfaces.traffic import Account, account, charged_to, on_errand
 from headway.oci.digest import DiffID, Digest
-from headway.records import ImageRecord
-from headway.service.documents import config_of
+from headway.service.holders import Holders
 from headway.service.last_rate import last_rate
 from headway.service.preflight import Preflight
 from headway.service.progress import Report
 from headway.service.remote_image import Layer, PullRequest, RemoteImage, RemoteImages, lease_purpose
-from headway.service.stores import Records, Stores
+from headway.service.stores import Stores
 from headway.service.tools import TransferTools
 from headway.service.transfer import Transfers
 
@@ -240,26 +239,3 @@ class Planner:
             return LayerPlan(digest=digest, size=size, here=size, reason=self._planned[layer.diff_id])
         held = min(size, self._stores.ingests.held(digest))
         return LayerPlan(digest=digest, size=size, here=held, since=unfinished.get(digest))
-
-
-class Holders:
-    """The newest image with a name that has each layer; every image is read once, and none that is not asked for."""
-
-    def __init__(self, records: Records) -> None:
-        self._records = records
-        self._images: Iterator[ImageRecord] | None = None
-        self._found: dict[DiffID, str] = {}
-
-    def of(self, wanted: Iterable[DiffID]) -> Mapping[DiffID, str]:
-        """Return who has each of some layers, for layers that somebody has."""
-        records = self._records
-        missing = {each for each in wanted if each not in self._found and records.layers.has_tree(each)}
-        if missing and self._images is None:
-            self._images = iter(records.images.list())
-        while missing and self._images is not None and (record := next(self._images, None)) is not None:
-            names = records.references.of(record.image_id)
-            config = config_of(records.blobs, record.image_id) if names else None
-            for diff_id in config.diff_ids if config is not None else ():
-                self._found.setdefault(diff_id, names[0].familiar)
-                missing.discard(diff_id)
-        return self._found
