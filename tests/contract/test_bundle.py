@@ -126,7 +126,7 @@ def test_what_the_image_does_not_say_is_what_runc_says(tmp_path: Path, *, rootle
 
 def test_the_image_is_converted_as_the_specification_says() -> None:
     document = image(
-        Env=["PATH=/only", "A=b=c"],
+        Env=["PATH=/only", "A=b=c", "NO_VALUE", ""],
         Entrypoint=["/entry", "-x"],
         Cmd=["arg"],
         WorkingDir="/w",

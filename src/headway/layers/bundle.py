@@ -155,7 +155,7 @@ def _seed(place: Path | None, target: Path, *, force: bool) -> None:
 
 
 def _process(execution: Execution, user: ProcessUser) -> dict[str, Any]:
-    env = execution.env or []
+    env = [each for each in execution.env or () if "=" in each]  # dockerd and podman drop the others, and runc refuses
     if not any(variable.startswith("PATH=") for variable in env):
         env = [_PATH, *env]
     who: dict[str, Any] = {"uid": user.uid, "gid": user.gid}
