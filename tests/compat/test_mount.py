@@ -12,12 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from headway.composition.writing import writing
 from headway.layers import mounts
-from headway.settings import Settings
 from tests.fakes import images
 from tests.fakes.cli import Cli
-from tests.fakes.house import add_image
 from tests.fakes.nobody import UID, home_of_nobody
 from tests.faults.registry import Registry
 
@@ -112,15 +109,6 @@ def test_a_mounted_image_is_not_removed_without_force_and_its_files_stay_with_it
     assert (forced.returncode, still, trees) == (0, "hello", 2)
     assert os.listdir(headway.data_root / "trees") == []
     assert left(headway) == []
-
-
-def test_what_an_image_says_of_how_it_runs_is_in_no_way_of_its_files(headway: Cli) -> None:
-    with writing(Settings(data_root=headway.data_root), tell=pytest.fail) as stores:
-        add_image(stores, "odd:1", layers=["base"], config={"config": {"Env": 5}})
-
-    path = Path(done(headway("mount", "--read-write", "odd:1")))
-
-    assert (path / "base").is_file()
 
 
 def test_a_container_keeps_what_is_written_over_mounts_and_goes_when_asked(headway: Cli, tmp_path: Path) -> None:

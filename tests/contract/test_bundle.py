@@ -171,7 +171,13 @@ def test_null_and_absent_are_the_same(document: Mapping[str, Any]) -> None:
 
 def test_a_field_of_the_wrong_type_is_named() -> None:
     with pytest.raises(InvalidDocumentError, match=r"Cmd"):
-        runtime_config(image(Cmd="not a list"))
+        runtime_config(image(Cmd=[5]))
+
+
+def test_one_word_is_a_list_of_it_as_for_docker() -> None:
+    config = runtime_config(image(Cmd="run", Entrypoint=["/entry"], ExposedPorts={"80/tcp": None}))
+
+    assert config["process"]["args"] == ["/entry", "run"]
 
 
 @as_root

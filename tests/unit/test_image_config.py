@@ -85,6 +85,12 @@ def test_null_means_missing() -> None:
     assert (config.variant, config.created, config.config, config.labels, config.history) == ("", "", {}, {}, ())
 
 
+def test_how_a_container_runs_may_be_said_as_go_reads_it() -> None:
+    config = {"Cmd": "run", "ExposedPorts": {"80/tcp": None}, "Labels": {"a": None}, "Unknown": 5}
+
+    assert parsed(document(config=config)).config == config
+
+
 @pytest.mark.parametrize("rootfs", [{"type": "layers"}, {"type": "layers", "diff_ids": None}, {"diff_ids": []}])
 def test_an_image_may_have_no_layers(rootfs: object) -> None:
     assert parsed(document(rootfs=rootfs)).diff_ids == ()
@@ -107,6 +113,12 @@ def test_an_image_may_have_no_layers(rootfs: object) -> None:
         ({"history": [{"empty_layer": "yes"}]}, "history[0].empty_layer must be true or false, not a string"),
         ({"config": []}, "config must be an object, not a list"),
         ({"config": {"Labels": {"a": 1}}}, "config.Labels.a must be a string, not a number"),
+        ({"config": {"Cmd": 5}}, "invalid config: Cmd: Expected `str | array`, got `int`"),
+        ({"config": {"env": {"A": "1"}}}, "invalid config: Env: Expected `array`, got `object`"),
+        (
+            {"config": {"Healthcheck": {"Interval": "1s"}}},
+            "invalid config: Healthcheck: Expected `int | null`, got `str` - at `$.Interval`",
+        ),
         ({"os": 5}, "os must be a string, not a number"),
     ],
 )

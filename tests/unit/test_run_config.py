@@ -74,9 +74,12 @@ def test_a_healthchecks_keys_are_known_in_any_case_too() -> None:
 
 
 def test_a_config_may_say_one_word_for_a_list_and_null_for_nothing() -> None:
-    assert checked({"Cmd": "run", "Entrypoint": None, "Env": ["A=1"], "Unknown": 1}) == {
+    own = {"Cmd": "run", "Entrypoint": None, "Env": ["A=1"], "Labels": {"a": None}, "Unknown": 1}
+
+    assert checked(own) == {
         "Cmd": ["run"],
         "Env": ["A=1"],
+        "Labels": {"a": ""},
         "Unknown": 1,
     }
 

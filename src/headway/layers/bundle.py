@@ -18,11 +18,12 @@ from typing import Any
 
 import msgspec
 
-from headway.errors import ConflictError, InvalidDocumentError
+from headway.errors import ConflictError, InvalidDocumentError, RequestError
 from headway.layers.copying import disk_failures
 from headway.layers.merged import MergedView
 from headway.layers.rootfs import UnpackReport, unpack
 from headway.layers.users import ProcessUser, find_user
+from headway.oci.run_config import checked
 from headway.records import LayerReport, Tree
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -56,8 +57,8 @@ def execution_of(image: Mapping[str, Any]) -> Execution:
         InvalidDocumentError: Something in it has the wrong type, or cannot be a path.
     """
     try:
-        execution = msgspec.convert(image.get("config") or {}, Execution)
-    except msgspec.ValidationError as error:
+        execution = msgspec.convert(checked(image.get("config") or {}), Execution)
+    except (RequestError, msgspec.ValidationError) as error:
         raise InvalidDocumentError(f"the image's config: {error}") from error
     for volume in execution.volumes or {}:
         if "\0" in volume:

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from headway.errors import InvalidDocumentError, UnsupportedError
+from headway.errors import InvalidDocumentError, RequestError, UnsupportedError
 from headway.oci.descriptor import as_digest
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.document import (
@@ -25,6 +25,7 @@ from headway.oci.document import (
     texts_at,
 )
 from headway.oci.platform import Platform
+from headway.oci.run_config import checked
 
 MAX_CONFIG_BYTES: Final = 8 * 1024 * 1024
 
@@ -106,8 +107,8 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Return the config that `data` holds.
 
         Raises:
-            InvalidDocumentError: Too large, not JSON, without a root file system of layers, or with more
-                history than layers (moby-behaviour 3.3, 5.1).
+            InvalidDocumentError: Too large, not JSON, without a root file system of layers, with more history than
+                layers (moby-behaviour 3.3, 5.1), or with something of another kind than it has to be.
             UnsupportedError: It names a layer by another digest than the one that layers are kept by.
         """
         document = decode_object(data, "image configuration", MAX_CONFIG_BYTES)
@@ -118,6 +119,11 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
         if sum(not entry.empty_layer for entry in history) > len(diff_ids):
             raise InvalidDocumentError("too many non-empty layers in History section")
         config = object_at(document, "config")
+        labels = text_map_at(config, "Labels", "config")
+        try:
+            checked(config)
+        except RequestError as error:  # whoever makes a container of it would fail then
+            raise InvalidDocumentError(str(error)) from None
         return cls(
             image_id=ImageID(Digest.of(data)),
             os=text_at(document, "os"),
@@ -130,7 +136,7 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
             diff_ids=diff_ids,
             history=history,
             config=config,
-            labels=text_map_at(config, "Labels", "config"),
+            labels=labels,
             document=document,
         )
 

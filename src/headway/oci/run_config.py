@@ -34,7 +34,7 @@ class _Healthcheck(msgspec.Struct, frozen=True, rename="pascal"):
 
 _TEXTS = list[str]
 _WORDS = list[str] | str
-_SET = dict[str, dict[str, Any]]
+_SET = dict[str, dict[str, Any] | None]
 _KINDS: Mapping[str, Any] = {
     **dict.fromkeys(("Hostname", "Domainname", "User", "Image", "WorkingDir", "MacAddress", "StopSignal"), str),
     **dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce"), bool),
@@ -42,7 +42,7 @@ _KINDS: Mapping[str, Any] = {
     **dict.fromkeys(("Env", "OnBuild", "Shell"), _TEXTS),
     **dict.fromkeys(("Cmd", "Entrypoint"), _WORDS),
     **dict.fromkeys(("ExposedPorts", "Volumes"), _SET),
-    "Labels": dict[str, str],
+    "Labels": dict[str, str | None],
     "Healthcheck": dict[str, Any],
     "StopTimeout": int,
 }
@@ -67,6 +67,8 @@ def checked(config: Config) -> dict[str, Any]:
             if key == "Healthcheck":
                 value = spelled(value, _HEALTH)
                 msgspec.convert(value, _Healthcheck)
+            if key == "Labels":
+                value = {label: text or "" for label, text in value.items()}
         except msgspec.ValidationError as error:
             raise RequestError(f"invalid config: {key}: {error}") from None
         known[key] = [value] if _KINDS[key] is _WORDS and isinstance(value, str) else value

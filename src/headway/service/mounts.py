@@ -21,7 +21,6 @@ from headway.errors import (
     HeadwayError,
     NotFoundError,
     NotMountedError,
-    RequestError,
     UnsupportedError,
 )
 from headway.interfaces.rw_layers import MountPoints, RwLayer
@@ -78,12 +77,8 @@ class Mounts:
             raise
 
     def _config_of(self, image: ImageRecord, word: str) -> str:
-        """Return how a container of an image runs, for whoever commits it; nothing where the image says nonsense."""
-        own = {"Image": word}
-        try:
-            config = container_config(own, self._lookup.config(image).config)
-        except RequestError:  # its files are wanted first of all
-            config = own
+        """Return how a container of an image runs, for whoever commits it."""
+        config = container_config({"Image": word}, self._lookup.config(image).config)
         return msgspec.json.encode(config).decode()
 
     def _image(self, word: str) -> ImageRecord | None:
