@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import pytest
 
-from headway.cli.failures import explain
+from headway.cli.failures import FINAL, TRY_AGAIN, exit_status, explain
 from headway.errors import (
     ConflictError,
     HeadwayError,
@@ -15,12 +19,15 @@ from headway.errors import (
     PullIncompleteError,
     RefusedError,
     RejectedError,
+    StoreError,
     StoreFullError,
     ThrottledError,
     UnavailableError,
     UnsupportedError,
     WebPageError,
 )
+from headway.layers.copying import disk_failures
+from headway.store.failures import disk_errors
 
 
 @pytest.mark.parametrize(
@@ -83,3 +90,16 @@ def test_the_advice_is_of_use_to_who_reads_it(error: HeadwayError, command: str,
 
 def test_a_registry_that_is_out_of_order_is_quoted_with_the_time_that_it_asks_for() -> None:
     assert str(UnavailableError("reg.test", 503, 90.0)) == "reg.test: answers HTTP 503; it asks to wait 90 s"
+
+
+@pytest.mark.parametrize("translated", [disk_errors, disk_failures])
+def test_what_lacks_a_file_alone_may_be_tried_again(translated: Callable[[str], AbstractContextManager[None]]) -> None:
+    with pytest.raises(StoreError) as short, translated("/data/blobs"):
+        raise OSError(errno.EMFILE, "Too many open files")
+    with pytest.raises(StoreError) as broken, translated("/data/blobs"):
+        raise OSError(errno.EIO, "Input/output error")
+
+    assert explain(short.value, "pull").startswith(
+        "headway: /data/blobs: Too many open files\nnext: raise what limits it (ulimit -a, its cgroup)"
+    )
+    assert (exit_status(short.value), exit_status(broken.value)) == (TRY_AGAIN, FINAL)

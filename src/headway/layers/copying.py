@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from headway.errors import FULL, StoreError, StoreFullError, StoreReadOnlyError
+from headway.errors import FULL, NO_MORE_FILES, StoreError, StoreFullError, StoreReadOnlyError
 from headway.layers.directories import READ
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -248,7 +248,9 @@ def disk_failures(what: str) -> Iterator[None]:
             raise StoreFullError(what) from error
         if error.errno == errno.EROFS:
             raise StoreReadOnlyError(f"{what}: {error.strerror}") from error
-        raise StoreError(f"{what}: {error.strerror}" + _named(error, beside=what)) from error
+        failed = StoreError(f"{what}: {error.strerror}" + _named(error, beside=what))
+        failed.retryable = error.errno in NO_MORE_FILES
+        raise failed from error
 
 
 def _named(error: OSError, *, beside: str) -> str:

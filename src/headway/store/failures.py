@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from headway.errors import FULL, StoreError, StoreFullError, StoreReadOnlyError
+from headway.errors import FULL, NO_MORE_FILES, StoreError, StoreFullError, StoreReadOnlyError
 
 _READ_ONLY = {
     errno.EROFS: "its file system is read-only",
@@ -27,7 +27,9 @@ def disk_error(error: OSError, path: str | Path) -> StoreError:
         return StoreFullError(str(path))
     if error.errno in _READ_ONLY:
         return StoreReadOnlyError(f"cannot use {path}: {_READ_ONLY[error.errno]}")
-    return StoreError(f"{path}: {os.strerror(error.errno) if error.errno else error}")
+    failed = StoreError(f"{path}: {os.strerror(error.errno) if error.errno else error}")
+    failed.retryable = error.errno in NO_MORE_FILES
+    return failed
 
 
 @contextmanager
