@@ -15,6 +15,7 @@ from headway.errors import HeadwayError, StoreReadOnlyError
 from headway.interfaces.registries import Meter
 from headway.layers.drivers.selection import choose_driver
 from headway.layers.mounts import file_system
+from headway.paths import is_there
 from headway.registry.client import RegistryClient
 from headway.registry.probe import RegistryProbe
 from headway.registry.request import Sender
@@ -79,7 +80,7 @@ def disk(settings: Settings) -> Finding:
 
 def _nearest(path: Path) -> Path:
     """Return the path, or what there is above it: where it will be made."""
-    while not path.exists():
+    while not is_there(path):
         path = path.parent
     return path
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from pathlib import Path
 
 from headway.composition.unpacking import apply_apart
 from headway.layers.rebuild import verified
@@ -11,7 +10,7 @@ from headway.layers.recipe import Recipe
 from headway.records import TarParts
 from headway.service.salvage import salvage
 from headway.service.stores import Stores
-from headway.store.data_root import DataRoot
+from headway.store.data_root import DataRoot, names_in
 
 
 def salvage_content(root: DataRoot, stores: Stores, tell: Callable[[str], None]) -> None:
@@ -20,12 +19,12 @@ def salvage_content(root: DataRoot, stores: Stores, tell: Callable[[str], None])
     Raises:
         StoreError: The disk failed.
     """
-    if _names(root.rw):
+    if names_in(root.rw):
         kept = root.rw.with_name(f"{root.rw.name}.damaged")
         root.rw.rename(kept)
         root.rw.mkdir(mode=0o700)
         tell(f"what containers had written is in {kept}")
-    layers = [TarParts(root.trees / name, root.recipes / name) for name in _names(root.recipes)]
+    layers = [TarParts(root.trees / name, root.recipes / name) for name in sorted(names_in(root.recipes))]
     found = salvage(stores, layers, _tar, apply_apart)
     tell(f"{found.layers} layers and {found.images} images are here again; headway tag gives them names")
 
@@ -33,7 +32,3 @@ def salvage_content(root: DataRoot, stores: Stores, tell: Callable[[str], None])
 def _tar(parts: TarParts) -> Generator[bytes, None, None]:
     with Recipe(parts.recipe) as recipe:
         yield from verified(recipe, parts.tree)
-
-
-def _names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []

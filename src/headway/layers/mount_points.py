@@ -10,6 +10,7 @@ from pathlib import Path
 from headway.errors import ConflictError, UnsupportedError
 from headway.layers import mounts
 from headway.layers.copying import disk_failures
+from headway.paths import is_there
 
 
 class KernelMountPoints:
@@ -49,7 +50,7 @@ class KernelMountPoints:
     def prepared(self, target: Path) -> Iterator[None]:
         """Make sure that `target` is an empty directory; one that was made here goes where the context ends badly."""
         with disk_failures(str(target)):
-            is_new = not target.exists()
+            is_new = not is_there(target)
             if is_new:
                 target.mkdir(mode=0o755)
             if os.listdir(target):

@@ -17,6 +17,7 @@ from headway.interfaces.inventory import StoredTree
 from headway.layers.rebuild import damaged, misplaced, verified
 from headway.layers.recipe import Recipe
 from headway.layers.tree_files import ABSENT, TreeFiles, sums
+from headway.paths import is_directory
 
 
 def examine_tree(tree: StoredTree, *, full: bool) -> Iterator[str]:
@@ -33,7 +34,7 @@ def examine_tree(tree: StoredTree, *, full: bool) -> Iterator[str]:
 
 
 def _examine(tree: StoredTree, *, full: bool) -> Iterator[str]:
-    if tree.path.is_symlink() or not tree.path.is_dir():
+    if not is_directory(tree.path, follow=False):
         yield "its files are gone"
         return
     told = False

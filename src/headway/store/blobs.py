@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from headway.errors import DAMAGED, DigestMismatchError, NotFoundError, StoreCorruptError
 from headway.oci.digest import ALGORITHMS, Digest
+from headway.paths import is_directory
 from headway.store.data_root import DataRoot, digests_of, names_in
 from headway.store.durable import fsync_directory, write_new
 from headway.store.failures import disk_errors
@@ -91,7 +92,7 @@ class FileBlobStore:
         with disk_errors(path):
             if _holds(path, data):
                 return
-            if path.is_dir():
+            if is_directory(path):
                 self.delete(digest)
             private = self._root.private()
             try:

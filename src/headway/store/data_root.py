@@ -13,6 +13,7 @@ from pathlib import Path
 
 from headway.errors import InvalidSettingError, StoreCorruptError, StoreError
 from headway.oci.digest import ALGORITHMS, Digest, digest_fault
+from headway.paths import is_directory, is_file, is_there
 from headway.store.durable import fsync_directory
 from headway.store.failures import disk_errors
 
@@ -91,7 +92,7 @@ class DataRoot:
                 is_empty = os.stat(self.database).st_size == 0
             except FileNotFoundError:
                 is_empty = True
-            return is_empty and any(map(os.path.lexists, (self.record_log, self.trees)))
+            return is_empty and any(is_there(path, follow=False) for path in (self.record_log, self.trees))
 
     def _is_here(self) -> bool:
         with disk_errors(self.path):
@@ -121,10 +122,10 @@ class DataRoot:
         beside = [self.database.with_name(f"{self.database.name}-{suffix}") for suffix in ("wal", "shm", "journal")]
         with disk_errors(self.path):
             for path in (self.database, *beside, self.record_log, self.lock):
-                if path.exists() and not path.is_file():  # a link that leads nowhere is as good as nothing
+                if is_there(path) and not is_file(path):  # a link that leads nowhere is as good as nothing
                     raise _in_the_way(path, "a file")
             for path in self._directories():
-                if os.path.lexists(path) and not path.is_dir():
+                if is_there(path, follow=False) and not is_directory(path):
                     raise _in_the_way(path, "a directory")
 
     def _is_own(self, name: str) -> bool:

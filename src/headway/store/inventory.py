@@ -9,9 +9,11 @@ from headway.container_records import RwPlace
 from headway.errors import StoreCorruptError, StoreError
 from headway.interfaces.inventory import StoredImage, StoredTree
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID
+from headway.paths import is_directory, is_there
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.database_failures import faults_in
+from headway.store.failures import disk_errors
 from headway.store.layer_rows import decode_report, stacks, tree_directory
 from headway.store.read_back import read_back
 
@@ -53,11 +55,13 @@ class SqliteInventory:
         directory = tree_directory(diff_id)
         recipe = self._root.recipes / directory
         known = decode_report(report)
+        with disk_errors(recipe):
+            has_recipe = is_there(recipe)
         return StoredTree(
             diff_id=diff_id,
             chain_id=None,
             path=self._root.trees / directory,
-            recipe=recipe if recipe.exists() else None,
+            recipe=recipe if has_recipe else None,
             size=known.size,
             in_chain=in_chain,
             members=known.members,
@@ -127,7 +131,8 @@ class SqliteInventory:
     def _has_written(self, mount_id: str, driver: str) -> bool:
         place = RwPlace(self._root.rw / mount_id)
         written = place.merged if driver == "vfs" else place.upper
-        return written.is_dir() and not written.is_symlink()
+        with disk_errors(written):
+            return is_directory(written, follow=False)
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with the database itself."""

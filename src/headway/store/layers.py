@@ -19,10 +19,12 @@ import msgspec
 from headway.errors import NotFoundError, StoreCorruptError
 from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
 from headway.oci.image_config import MAX_LAYERS, check_depth
+from headway.paths import is_file, is_there
 from headway.records import ChainSize, LayerReport, TarParts, Tree, recipe_beside
 from headway.store.batches import Batches
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
+from headway.store.failures import disk_errors
 from headway.store.layer_rows import decode_report, derived_directory, encode_report, tree_directory
 from headway.store.syncing import Syncer
 from headway.store.tree_directories import TreeDirectories
@@ -125,12 +127,16 @@ class SqliteLayerStore:
     def tar_parts(self, diff_id: DiffID) -> TarParts | None:
         """Return what gives a layer's tar back; None where the layer is not here, or was committed without a recipe."""
         recipe = self._root.recipes / tree_directory(diff_id)
-        if not (recipe.is_file() and self.has_tree(diff_id)):
+        with disk_errors(recipe):
+            has_recipe = is_file(recipe)
+        if not (has_recipe and self.has_tree(diff_id)):
             return None
         return TarParts(self._root.trees / tree_directory(diff_id), recipe)
 
     def _adopt_recipe(self, path: Path, diff_id: DiffID) -> None:
-        if recipe_beside(path).exists() and self.tar_parts(diff_id) is None:
+        with disk_errors(path):
+            has_recipe = is_there(recipe_beside(path))
+        if has_recipe and self.tar_parts(diff_id) is None:
             self._directories.move_recipe_in(path, tree_directory(diff_id))
 
     def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:

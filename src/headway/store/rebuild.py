@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from headway.errors import StoreCorruptError, StoreError
+from headway.paths import is_there
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
 from headway.store.database_failures import database_errors, faults_in, read_all
@@ -51,8 +52,9 @@ def open_whole(root: DataRoot, *, program: str, tell: Callable[[str], None], fro
     """
     with disk_errors(root.path):
         _drop_unfinished(root)
-    fault = _fault(root) or (_hidden_fault(root) if from_nothing and root.record_log.exists() else "")
-    if fault and from_nothing and not root.record_log.exists():
+        has_log = is_there(root.record_log)
+    fault = _fault(root) or (_hidden_fault(root) if from_nothing and has_log else "")
+    if fault and from_nothing and not has_log:
         with disk_errors(root.database):
             _set_aside(root)
         tell(f"{fault}, and so was {root.record_log.name}")
@@ -68,8 +70,9 @@ def _fault(root: DataRoot) -> str:
     """Return why the database is not to be used; nothing where it is, or where there is nothing yet."""
     if root.has_lost_database():
         return f"the database {root.database} was gone"
-    if not root.database.exists():
-        return ""
+    with disk_errors(root.database):
+        if not is_there(root.database):
+            return ""
     try:
         with database_errors(root.database), closing(sqlite3.connect(root.database)) as connection:
             ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
@@ -181,7 +184,7 @@ def _drop_unfinished(root: DataRoot) -> None:
 
 
 def _set_aside(root: DataRoot) -> None:
-    if root.database.exists():
+    if is_there(root.database):
         os.rename(root.database, root.database.with_name(f"{root.database.name}.damaged"))
     _remove(root.database)
 

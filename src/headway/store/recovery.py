@@ -19,6 +19,7 @@ import msgspec
 from headway.errors import StoreError
 from headway.interfaces.garbage import Garbage
 from headway.oci.digest import ALGORITHMS, DiffID, Digest, ImageID, digest_fault
+from headway.paths import is_there
 from headway.records import Freed, recipe_beside
 from headway.store.blocks import freed_inside
 from headway.store.data_root import DataRoot, names_in
@@ -86,7 +87,7 @@ def _take_back(root: DataRoot, path: Path, name: str) -> None:
     """Undo a commit that was cut short before its row."""
     for public, private in (root.recipes, recipe_beside(path)), (root.trees, path):
         with disk_errors(private), suppress(FileNotFoundError):
-            if not private.exists():
+            if not is_there(private):
                 os.rename(public / name, private)
 
 

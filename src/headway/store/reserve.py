@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from headway.errors import StoreError
+from headway.paths import is_there
 from headway.store.space import space
 
 RESERVE_BYTES = 256 * 1024
@@ -50,7 +51,7 @@ class Reserve:
     def renew(self) -> None:
         """Keep it, where there is plenty and it is not kept."""
         with suppress(StoreError, OSError):
-            if not self._path.exists() and space(self._path.parent).bytes >= PLENTY_BYTES:
+            if not is_there(self._path) and space(self._path.parent).bytes >= PLENTY_BYTES:
                 self._keep()
 
     def __exit__(self, *_: object) -> None:

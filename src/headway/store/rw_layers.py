@@ -21,6 +21,7 @@ from headway.errors import ConflictError, HeadwayError, NotFoundError, StoreErro
 from headway.interfaces.drivers import Drivers
 from headway.interfaces.layers import LayerStore
 from headway.oci.digest import ChainID
+from headway.paths import is_file
 from headway.records import Tree
 from headway.store import rw_rows
 from headway.store.data_root import DataRoot
@@ -282,7 +283,7 @@ def _sync(directory: Path) -> None:
         if folder == str(directory) and "merged" in directories:
             directories.remove("merged")  # a mount point, or a copy that its driver has synced
         for name in names:
-            path = os.path.join(folder, name)
-            if os.path.isfile(path) and not os.path.islink(path):
+            path = Path(folder, name)
+            if is_file(path, follow=False):
                 fsync_file(path)
         fsync_directory(folder)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from headway.container_records import RwLayerRecord, RwPlace
 from headway.interfaces.drivers import Drivers, RwDriver
 from headway.interfaces.layers import LayerStore
+from headway.paths import is_directory
 from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot
 from headway.store.failures import disk_errors
@@ -63,8 +64,9 @@ class RwStacks:
             StoreError: The disk failed.
         """
         place = self.place(record)
-        if record.init_report is None or (place.init.is_dir() and not place.init.is_symlink()):
-            return
+        with disk_errors(place.init):
+            if record.init_report is None or is_directory(place.init, follow=False):
+                return
         private = self._root.private()
         self._make_init(self._layers.trees(record.chain_id), private)
         if (in_the_way := move_out(self._root, place.init)) is not None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from headway.errors import OutOfOrderError, StoreError
+from headway.paths import is_directory
 from headway.records import recipe_beside
 from headway.store.data_root import DataRoot
 from headway.store.durable import fsync_directory
@@ -57,7 +58,7 @@ class TreeDirectories:
                 yield
             except Exception as error:
                 # It was not the disk: the database was closed under it, say. It is whole all the same.
-                stays = not isinstance(error, StoreError) and note_beside(path).exists()
+                stays = not isinstance(error, StoreError) and os.path.exists(note_beside(path))
                 raise
             finally:
                 del self._private[path]
@@ -123,7 +124,7 @@ class TreeDirectories:
         """Return where a recipe belongs; a directory that is there, where none belongs, is removed."""
         recipe = self._root.recipes / name
         with disk_errors(recipe):
-            if recipe.is_dir() and (private := move_out(self._root, recipe)) is not None:
+            if is_directory(recipe) and (private := move_out(self._root, recipe)) is not None:
                 remove_tree(private)
         return recipe
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from headway.errors import KeyDamagedError
+from headway.paths import is_file, is_there
 from headway.store.durable import fsync_directory, write_new
 from headway.store.failures import disk_errors
 from headway.store.new_key import made_apart
@@ -57,7 +58,7 @@ def load_or_make(path: Path) -> FileTrustKey:
         StoreError: The disk failed.
     """
     with disk_errors(path):
-        if path.exists() and not path.is_file():  # a fifo would never end
+        if is_there(path) and not is_file(path):  # a fifo would never end
             raise KeyDamagedError(path)
         try:
             data = path.read_bytes()

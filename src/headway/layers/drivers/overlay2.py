@@ -29,6 +29,7 @@ from headway.layers.drivers.measuring import gives_types, kind_of, size_of
 from headway.layers.merged import MergedView
 from headway.layers.mounts import MountFlag
 from headway.layers.whiteouts import is_opaque
+from headway.paths import is_directory
 from headway.records import LayerReport, Tree
 
 _SAFE = "index=off,metacopy=off,redirect_dir=nofollow"
@@ -218,7 +219,7 @@ def _stack(trees: Sequence[Tree], target: Path) -> None:
 
 
 def _stack_writable(trees: Sequence[Tree], place: RwPlace) -> None:
-    if not place.work.is_dir():  # as `merged`: what `upper` says of the root is the container's own
+    if not is_directory(place.work):  # as `merged`: what `upper` says of the root is the container's own
         place.work.mkdir(mode=0o755)
     elif not os.listdir(place.work):  # the kernel leaves something there
         _give_root(trees, place.upper)

@@ -22,6 +22,7 @@ from headway.layers.drivers.measuring import size_of_changed
 from headway.layers.merged import MergedView
 from headway.layers.rootfs import unpack
 from headway.libc import syncfs
+from headway.paths import is_there
 from headway.records import LayerReport, Tree
 from headway.removal import remove
 
@@ -179,7 +180,7 @@ def _sync(target: Path) -> None:
 
 def _empty(target: Path) -> None:
     """Remove what is in a directory, even where its own modes forbid that to their owner."""
-    if not target.exists():
+    if not is_there(target):
         return
     target.chmod(stat.S_IMODE(target.stat().st_mode) | stat.S_IRWXU)
     directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
