@@ -93,9 +93,10 @@ class Removal:
         if not force and is_single(uses.names) and (problem := untag_conflict(word, record.image_id, uses)):
             raise ConflictError(problem)
         gone = name.name_only().with_digest(name.digest) if name.digest else name
-        for each in (gone, *goes_with(gone, uses.names)):
+        going = (gone, *goes_with(gone, uses.names))
+        for each in going:
             self._untag(each, record)
-        if not self._stores.references.of(record.image_id):
+        if len(going) == len(uses.names):
             self._remove(record, force=force, prune=prune, quiet=True)
 
     def by_id(self, record: ImageRecord, *, force: bool, prune: bool) -> None:
