@@ -30,6 +30,7 @@ from headway.interfaces.pulls import PullRecord, PullStore, Wish
 from headway.interfaces.traffic import Traffic, account
 from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
+from headway.service.durable_pull import DurablePull
 from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Receipt, Report
 from headway.service.pull_ledger import PullLedger
 from headway.service.pull_runs import NO_LOGIN, RECORD_SECONDS
@@ -486,6 +487,20 @@ async def test_an_attempt_that_begins_anew_with_another_image_forgets_the_first_
 
     assert (record.state, record.held, record.size) == ("waiting for the link", 10, 30)
     assert record.found == {OTHER: 10}
+
+
+async def test_a_layer_that_is_here_whole_is_on_the_record_without_a_write_for_it() -> None:
+    noted: list[PullRecord] = []
+    record = PullRecord(pull_id="1", wish=EDGE, had_login=False, state=S.RUNNING, created=1.0, changed=1.0)
+    pull = DurablePull(record, None, noted.append, time.time)
+
+    pull.report(PullStarted(EDGE.reference, DONE.digest, "linux/amd64", ((LAYER, 100), (OTHER, 30))))
+    pull.report(LayerProgress(LAYER, Phase.HERE, held=100, size=100))
+    known, written = pull.record.found, len(noted)
+    pull.report(LayerProgress(OTHER, Phase.WAITING, held=0, size=30))
+
+    assert (known, written) == ({LAYER: 100}, 0)
+    assert [each.found for each in noted] == [{LAYER: 100, OTHER: 0}]
 
 
 async def test_a_priority_can_be_changed_meanwhile() -> None:

@@ -112,9 +112,12 @@ class DurablePull:
 
     def update(self, **fields: object) -> None:
         """Change the record, and have that recorded."""
+        self._set(**fields)
+        self._note(self.record)
+
+    def _set(self, **fields: object) -> None:
         self.record = self._progressed(msgspec.structs.replace(self.record, **fields))
         self.account.reused = self.record.reused
-        self._note(self.record)
 
     def begin_attempt(self) -> None:
         """Forget what the attempt before has told."""
@@ -184,9 +187,15 @@ class DurablePull:
             self.update(found={digest: held for digest, held in self.record.found.items() if digest in wanted})
 
     def _found(self, layer: LayerProgress) -> None:
-        """Have recorded what was here of a layer before anything was done for it."""
-        if layer.digest not in self.record.found:
-            self.update(found={**self.record.found, layer.digest: layer.held})
+        """Have recorded what was here of a layer before anything was done for it.
+
+        What is here whole, a later attempt finds here, too: for that alone nothing is written.
+        """
+        if layer.digest in self.record.found:
+            return
+        self._set(found={**self.record.found, layer.digest: layer.held})
+        if layer.held < layer.size:
+            self._note(self.record)
 
     def say(self, text: str) -> None:
         """Tell everybody a sentence."""
