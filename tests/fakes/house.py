@@ -16,7 +16,8 @@ from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import ImageRecord, LayerReport
-from headway.service.image_service import ImageService, ImageServiceConfig
+from headway.service.image_service import ImageService
+from headway.service.image_service_config import ImageServiceConfig
 from headway.service.registry_service import RegistryService
 from headway.service.stores import Stores
 from headway.settings import Settings

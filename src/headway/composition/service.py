@@ -18,7 +18,8 @@ from headway.registry.logins import verify
 from headway.registry.request import Sender
 from headway.registry.search import SearchClient
 from headway.registry.web_files import WebClient
-from headway.service.image_service import ImageService, ImageServiceConfig
+from headway.service.image_service import ImageService
+from headway.service.image_service_config import ImageServiceConfig
 from headway.service.registry_service import RegistryService
 from headway.service.stores import Stores
 from headway.settings import Settings

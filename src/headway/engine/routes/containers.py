@@ -26,7 +26,7 @@ from headway.service.container_files import ContainerFiles
 from headway.service.container_listing import ContainerListing
 from headway.service.container_prune import ContainerPruner
 from headway.service.containers import Containers
-from headway.service.image_service import ImageService
+from headway.service.images_here import ImagesHere
 
 
 class ContainerRoutes:
@@ -43,7 +43,7 @@ class ContainerRoutes:
 
     def __init__(
         self,
-        service: ImageService,
+        service: ImagesHere,
         containers: Containers,
         listing: ContainerListing,
         files: ContainerFiles,

@@ -20,7 +20,7 @@ from headway.engine.messages import Emit, Message, bar
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
 from headway.layers.archive_reader import StreamArchive
-from headway.service.image_service import ImageService
+from headway.service.images_here import ImagesHere
 from headway.service.loading import LayerLoading, LoadEvent, sentences
 
 
@@ -31,7 +31,7 @@ class SavedRoutes:
         service: Has the images.
     """
 
-    def __init__(self, service: ImageService) -> None:
+    def __init__(self, service: ImagesHere) -> None:
         self._service = service
 
     def routes(self) -> list[Route]:

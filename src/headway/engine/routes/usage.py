@@ -14,7 +14,7 @@ from headway.engine.routing import Route
 from headway.engine.shapes.containers import listed
 from headway.engine.shapes.images import summary
 from headway.service.container_listing import ContainerListing
-from headway.service.image_service import ImageService
+from headway.service.images_here import ImagesHere
 
 _HAS_TYPES = ApiVersion(1, 42)
 _TYPES = frozenset(("image", "container", "volume", "build-cache"))
@@ -28,7 +28,7 @@ class UsageRoutes:
         listing: Lists containers.
     """
 
-    def __init__(self, service: ImageService, listing: ContainerListing) -> None:
+    def __init__(self, service: ImagesHere, listing: ContainerListing) -> None:
         self._service = service
         self._listing = listing
 
