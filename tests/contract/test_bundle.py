@@ -174,10 +174,18 @@ def test_a_field_of_the_wrong_type_is_named() -> None:
         runtime_config(image(Cmd=[5]))
 
 
-def test_one_word_is_a_list_of_it_as_for_docker() -> None:
-    config = runtime_config(image(Cmd="run", Entrypoint=["/entry"], ExposedPorts={"80/tcp": None}))
+@pytest.mark.parametrize(
+    ("said", "args", "cwd"),
+    [
+        ({"Cmd": "run", "Entrypoint": ["/entry"], "ExposedPorts": {"80/tcp": None}}, ["/entry", "run"], "/"),
+        ({"Cmd": ["run"], "Entrypoint": [""]}, ["run"], "/"),  # how a Dockerfile takes its base's away
+        ({"cmd": ["run"], "WorkingDir": "srv/../data"}, ["run"], "/data"),
+    ],
+)
+def test_what_docker_reads_in_its_own_way_is_run_so(said: dict[str, Any], args: list[str], cwd: str) -> None:
+    process = runtime_config(image(**said))["process"]
 
-    assert config["process"]["args"] == ["/entry", "run"]
+    assert (process["args"], process["cwd"]) == (args, cwd)
 
 
 @as_root

@@ -1,6 +1,7 @@
 """An image as a runtime bundle: ``rootfs/`` and the ``config.json`` that runs it.
 
-Rule 1: the conversion is image-spec's (conversion.md): what the image says is taken over verbatim.
+Rule 1: the conversion is image-spec's (conversion.md): what the image says is taken over verbatim, as a container of
+        Docker's would have it (`oci.run_config`).
 Rule 2: what the image does not say is what ``runc spec`` gives, in the same words, except that a container
         may write to its root file system and has no terminal.
 Rule 3: users, groups and volumes are looked up in the image, never through a symlink that leaves its root.
@@ -23,7 +24,7 @@ from headway.layers.copying import disk_failures
 from headway.layers.merged import MergedView
 from headway.layers.rootfs import UnpackReport, unpack
 from headway.layers.users import ProcessUser, find_user
-from headway.oci.run_config import checked
+from headway.oci.run_config import container_config
 from headway.records import LayerReport, Tree
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -57,7 +58,7 @@ def execution_of(image: Mapping[str, Any]) -> Execution:
         InvalidDocumentError: Something in it has the wrong type, or cannot be a path.
     """
     try:
-        execution = msgspec.convert(checked(image.get("config") or {}), Execution)
+        execution = msgspec.convert(container_config({}, image.get("config") or {}), Execution)
     except (RequestError, msgspec.ValidationError) as error:
         raise InvalidDocumentError(f"the image's config: {error}") from error
     for volume in execution.volumes or {}:
