@@ -6,41 +6,36 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from headway.cli.failures import DONE, tell
 from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import one_line
 from headway.cli.units import about, bit_rate, clock, counted, size
-from headway.errors import HeadwayError
 from headway.interfaces.traffic import Account
+from headway.service.plan_requests import Plans
 from headway.service.planning import LayerPlan, PullPlan
 
 _LINE = "{:<12}  {:>8}  {:>8}  {:>8}  {}"
 
 
-def say_plans(
-    plans: Sequence[PullPlan],
-    errors: Sequence[HeadwayError],
-    asked: Mapping[str, int],
-    finding: Account,
-    options: Namespace,
-    *,
-    is_kept: bool = True,
-) -> int:
+def say_plans(made: Plans, finding: Account, options: Namespace, *, is_kept: bool = True) -> int:
     """Print what pulls would cost, explain those that cannot be planned, and return the first one's status.
 
     Args:
-        plans: Of one errand, in order.
-        errors: Why others of it have none.
-        asked: What making them has cost: ``requests``, ``received_bytes``.
+        made: The plans.
         finding: What finding out which images are meant has cost before; pulling them will cost it once more.
         options: The command line.
         is_kept: Whether the pull finds what they fetched.
     """
-    statuses = [tell(error, options) for error in errors]
+    statuses = [tell(each.error, options) for each in made.planned if each.error is not None]
+    plans = [each.plan for each in made.planned if each.plan is not None]
+    if not is_kept:  # the documents will cross again
+        plans = [msgspec.structs.replace(e, crossing=e.crossing + e.asked - e.question) for e in plans]
     again = finding.received_bytes
     asked = {
-        "requests": finding.requests + asked["requests"],
-        "received_bytes": again + asked["received_bytes"],
+        "requests": finding.requests + made.asked["requests"],
+        "received_bytes": again + made.asked["received_bytes"],
     }
     is_json = options.format == "json"
     print(plans_json(plans, asked, again) if is_json else plans_text(plans, asked, again, is_kept=is_kept), end="")

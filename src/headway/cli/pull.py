@@ -29,6 +29,7 @@ from headway.oci.reference import Reference
 from headway.quantities import parse_duration, parse_priority, parse_size
 from headway.service.budget import Budget
 from headway.service.own_limits import OwnLimits, keeping_to
+from headway.service.plan_requests import plan_each
 from headway.service.remote_image import PullRequest
 from headway.settings import Settings
 
@@ -209,18 +210,9 @@ async def _every_tag(puller: Puller, requests: list[PullRequest], view: View) ->
 async def _plan(
     puller: Puller, requests: list[PullRequest], view: View, options: Namespace, finding: Account, *, is_kept: bool
 ) -> int:
-    """Print what pulls would cost; each that cannot be planned is explained, and the others go on."""
-    planner, plans = puller.planner(), []
-    errors: list[HeadwayError] = []
-    for request in requests:
-        try:
-            plans.append(await planner.plan(request, view.report))
-        except HeadwayError as error:
-            errors.append(error)
+    plans = await plan_each(puller.planner(), requests, view.report)
     view.close()
-    if not is_kept:  # the documents will cross again
-        plans = [msgspec.structs.replace(e, crossing=e.crossing + e.asked - e.question) for e in plans]
-    return say_plans(plans, errors, planner.asked, finding, options, is_kept=is_kept)
+    return say_plans(plans, finding, options, is_kept=is_kept)
 
 
 def _spelled_out(settings: Settings, wish: Wish, _: Credentials | None) -> PullRequest:

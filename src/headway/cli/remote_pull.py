@@ -93,9 +93,7 @@ class RemotePull:
     def _plan(self, requests: Sequence[PullRequest]) -> int:
         plans = self._planned(requests)
         self._view.close()
-        errors = [each.error for each in plans.planned if each.error is not None]
-        made = [each.plan for each in plans.planned if each.plan is not None]
-        return say_plans(made, errors, plans.asked, self._finding, self._options)
+        return say_plans(plans, self._finding, self._options)
 
     def _planned(self, requests: Sequence[PullRequest]) -> Plans:
         logins = tuple(self._login(request.reference) for request in requests)

@@ -1,13 +1,17 @@
-"""What is asked and answered of the cost of pulls, by Headway's own command and its daemon."""
+"""What is asked and answered of the cost of several pulls, by Headway's own command and its daemon."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.errors import HeadwayError
 from headway.interfaces.pulls import Wish
-from headway.service.planning import PullPlan
+from headway.service.planning import Planner, PullPlan
+from headway.service.progress import Report
+from headway.service.remote_image import PullRequest
 
 
 class PlanRequest(msgspec.Struct, frozen=True):
@@ -43,3 +47,16 @@ class Plans(msgspec.Struct, frozen=True, kw_only=True):
 
     planned: list[Planned]
     asked: dict[str, int]
+
+
+async def plan_each(planner: Planner, requests: Iterable[PullRequest], report: Report) -> Plans:
+    """Plan the pulls of one errand; one that cannot be planned is no reason to leave out the others."""
+    planned = [await _planned(planner, request, report) for request in requests]
+    return Plans(planned=planned, asked=planner.asked)
+
+
+async def _planned(planner: Planner, request: PullRequest, report: Report) -> Planned:
+    try:
+        return Planned(plan=await planner.plan(request, report))
+    except HeadwayError as error:
+        return Planned(error=error)

@@ -22,9 +22,10 @@ from headway.oci.digest import Digest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.image_service import ImageService
-from headway.service.plan_requests import Planned, PlanRequest, Plans
+from headway.service.plan_requests import PlanRequest, plan_each
 from headway.service.progress import LayerProgress, PullEvent, Waiting
 from headway.service.pulls import Pulls
+from headway.service.remote_image import PullRequest
 from headway.service.requests import PriorityRequest
 
 
@@ -70,19 +71,16 @@ class HeadwayPullRoutes:
     async def _plan(self, call: Call) -> object:
         wanted = await asked(call, PlanRequest)
         planner = self._service.distribution_services().download_manager.planner()
-        planned = []
-        for wish, login in zip(map(self._spelled_out, wanted.wishes), wanted.logins, strict=True):
-            platform = Platform.parse(wish.platform)
-            reference = Reference.parse(wish.reference)
-            request = self._service.pull_request(reference, platform, login, wish.mirrors, wish.insecure)
-            try:
-                plan = await planner.plan(request, lambda _: None)
-            except HeadwayError as error:
-                planned.append(Planned(error=error))
-            else:
-                planned.append(Planned(plan=plan))
-                self._found[_question(wish, login)] = plan.digest
-        return Plans(planned=planned, asked=planner.asked)
+        asking = list(zip(map(self._spelled_out, wanted.wishes), wanted.logins, strict=True))
+        plans = await plan_each(planner, [self._request(wish, login) for wish, login in asking], lambda _: None)
+        for (wish, login), planned in zip(asking, plans.planned, strict=True):
+            if planned.plan is not None:
+                self._found[_question(wish, login)] = planned.plan.digest
+        return plans
+
+    def _request(self, wish: Wish, login: Credentials | None) -> PullRequest:
+        reference, platform = Reference.parse(wish.reference), Platform.parse(wish.platform)
+        return self._service.pull_request(reference, platform, login, wish.mirrors, wish.insecure)
 
     async def _list(self, call: Call) -> object:
         records = await self._pulls.list()
