@@ -155,8 +155,8 @@ class PusherContract:
         put(subject, endpoint, OTHER, LAYER, BLOB)
         put(subject, endpoint, OTHER, CONFIG, IMAGE.blobs[CONFIG])
 
-        assert subject.put_manifest(endpoint, OTHER, "new", MANIFEST)
-        assert subject.put_manifest(endpoint, OTHER, MANIFEST.digest, MANIFEST)
+        assert subject.put_manifest(endpoint, OTHER, "new", MANIFEST) == 201
+        assert subject.put_manifest(endpoint, OTHER, MANIFEST.digest, MANIFEST) == 201
 
         assert subject.has_manifest(endpoint, OTHER, MANIFEST.digest)
 

@@ -58,10 +58,10 @@ class SimulatedPusher:
     def session(self, endpoint: Endpoint, repository: str) -> SimulatedUpload:
         return SimulatedUpload(self, endpoint, repository)
 
-    def put_manifest(self, endpoint: Endpoint, repository: str, name: str, manifest: RawManifest) -> bool:
+    def put_manifest(self, endpoint: Endpoint, repository: str, name: str, manifest: RawManifest) -> int:
         self.strike("manifest", "PUT", endpoint, repository, manifest.digest)
         self.registry.take_manifest(repository, name, manifest)
-        return True
+        return 201
 
     def strike(self, kind: str, method: str, endpoint: Endpoint, repository: str, digest: str) -> int | None:
         """Suffer what the script has for a request; return where its body breaks, None where it does not.

@@ -24,7 +24,7 @@ class Uploads:
     Attributes:
         keeps_pieces: Whether a session keeps what arrived of a piece that was cut.
         forgets: Whether it says that it has taken a blob, and does not hold it.
-        forgets_manifests: Whether it accepts manifests (202), and does not hold them.
+        forgets_manifests: The status with which it accepts manifests that it does not hold then; 0 where it holds them.
         least: What it wants a piece to be at least, in bytes; 0 for any size.
         most: The longest body that it takes; a longer one is answered 413.
         received: Bytes of pieces that arrived, whatever came of them.
@@ -33,7 +33,7 @@ class Uploads:
     def __init__(self, content: Content) -> None:
         self.keeps_pieces = False
         self.forgets = False
-        self.forgets_manifests = False
+        self.forgets_manifests = 0
         self.least = 0
         self.most: int | None = None
         self.received = 0
@@ -117,7 +117,7 @@ class Uploads:
             refuse(reply, 400, "MANIFEST_BLOB_UNKNOWN")
             return
         if self.forgets_manifests:
-            reply.become(202, b"", {})
+            reply.become(self.forgets_manifests, b"", {})
             return
         self._content.take(request.repository, digest, request.body, request.headers["content-type"])
         if ":" not in request.reference:

@@ -201,10 +201,10 @@ class Pusher(Protocol):
     def session(self, endpoint: Endpoint, repository: str) -> UploadSession:
         """Return an upload; nothing is sent before its `begin`."""
 
-    def put_manifest(self, endpoint: Endpoint, repository: str, name: str, manifest: RawManifest) -> bool:
-        """Put a manifest or index where all that it names is already; tell whether the registry says it has stored it.
+    def put_manifest(self, endpoint: Endpoint, repository: str, name: str, manifest: RawManifest) -> int:
+        """Put a manifest or index where all that it names is already; return the HTTP status that it was taken with.
 
-        One that has only accepted it may have forgotten it.
+        201 says that it is stored (distribution-spec, "Pushing Manifests"); who says another may have forgotten it.
 
         Args:
             endpoint: Whom to ask.

@@ -54,7 +54,7 @@ class RegistryPusher:
         """See `interfaces.registries.Pusher.session`."""
         return RegistryUpload(self._sender, endpoint, repository)
 
-    def put_manifest(self, endpoint: Endpoint, repository: str, name: str, manifest: RawManifest) -> bool:
+    def put_manifest(self, endpoint: Endpoint, repository: str, name: str, manifest: RawManifest) -> int:
         """See `interfaces.registries.Pusher.put_manifest`."""
         access, headers = Access(repository, push=True), {"Content-Type": manifest.media_type}
         target = f"/v2/{repository}/manifests/{name}"
@@ -71,4 +71,4 @@ class RegistryPusher:
         if stored is not None and stored.algorithm == manifest.digest.algorithm and stored != manifest.digest:
             said = f"stores a manifest as {stored} that is {manifest.digest}"
             raise RejectedError(endpoint.host, exchange.status, said)
-        return exchange.status == 201  # distribution-spec, "Pushing Manifests"
+        return exchange.status

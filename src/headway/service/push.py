@@ -306,11 +306,10 @@ class _Push:
     async def _put(self, name: str, document: Manifest | Index) -> None:
         pusher, path = self._tools.pusher, self._target.repository
         raw = RawManifest(document.media_type, document.data, document.digest)
-        is_stored = await self._asker.ask(lambda endpoint: pusher.put_manifest(endpoint, path, name, raw))
-        if not is_stored and not await self._asker.ask(lambda e: pusher.has_manifest(e, path, raw.digest)):
-            raise RejectedError(
-                self._target.endpoint.host, 202, "accepts the manifest (HTTP 202), and does not have it"
-            )
+        status = await self._asker.ask(lambda endpoint: pusher.put_manifest(endpoint, path, name, raw))
+        if status != 201 and not await self._asker.ask(lambda e: pusher.has_manifest(e, path, raw.digest)):
+            said = f"accepts the manifest (HTTP {status}), and does not have it"
+            raise RejectedError(self._target.endpoint.host, status, said)
         self._extra.update(needed=len(raw.data), sent=len(raw.data))
 
     # The end
