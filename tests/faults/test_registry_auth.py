@@ -42,6 +42,7 @@ from tests.faults.client import (
 from tests.faults.registry import Registry
 from tests.faults.story import (
     CaptivePortal,
+    CutAfter,
     ExpireToken,
     SlowResponse,
     Status,
@@ -137,6 +138,21 @@ def test_a_registry_whose_token_server_has_gone_is_asked_anew_who_gives_tokens()
             client.manifest()
 
         assert [(line.kind, line.authorized) for line in registry.log][:2] == [("manifest", False), ("token", False)]
+
+
+def test_a_token_that_was_lost_on_the_way_is_asked_for_again_without_another_challenge() -> None:
+    with world(auth=Bearer(lifetime_seconds=0.0)) as (registry, client):
+        with pytest.raises(RefusedError):
+            client.manifest()
+        registry.faults = [On(CutAfter(0), kind="token")]
+        with pytest.raises(UnreachableError):
+            client.manifest()
+        registry.faults = []
+        registry.log.clear()
+        with pytest.raises(RefusedError):
+            client.manifest()
+
+        assert registry.log[0].kind == "token"
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -20,11 +20,13 @@ from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.recent import Recent
 from headway.errors import (
+    Fault,
     HeadwayError,
     InvalidSettingError,
     MisbehavedError,
     RefusedError,
     RejectedError,
+    UnreachableError,
     WebPageError,
 )
 from headway.registry.address import Address, split_url, target_of, with_query
@@ -40,6 +42,18 @@ _MAX_TOKEN_BYTES = 1 << 20
 _EARLY_SECONDS = 5
 _WRONG = "incorrect username or password"
 _SAYS_NOTHING = ("", "unauthorized", "unauthorized: authentication required", "unauthorized: unauthorized")
+
+
+class _Demand(msgspec.Struct, frozen=True):
+    """How a registry wants to be asked.
+
+    Attributes:
+        challenge: As it said.
+        is_doubted: Whether it has led to no token: there may be another one by now.
+    """
+
+    challenge: Challenge
+    is_doubted: bool = False
 
 
 _Asker: TypeAlias = tuple[str, Access, Credentials | None]
@@ -72,8 +86,7 @@ class Authorizer:
         self._credentials = credentials
         self._clock = clock
         self._offline = offline
-        self._challenges: Recent[str, Challenge] = Recent()
-        self._doubted: Recent[str, Challenge] = Recent()  # that have led to no token: there may be others by now
+        self._demands: Recent[str, _Demand] = Recent()
         self._basic: Recent[_Asker, str] = Recent()
         self._tokens: Recent[_Asker, tuple[str, float]] = Recent()
         self._turns: Recent[_Asker, threading.Lock] = Recent()
@@ -97,11 +110,11 @@ class Authorizer:
             if not _fits_a_header(endpoint.login.registry_token):  # http.client would show it in its message
                 raise InvalidSettingError("the registry token that came with the login is not one")
             return f"Bearer {endpoint.login.registry_token}"
-        challenge = self._challenges.get(endpoint.host)
-        if challenge is None:
+        demand = self._demands.get(endpoint.host)
+        if demand is None or demand.is_doubted:
             return None
         key = endpoint.host, access, endpoint.login
-        if challenge.scheme == "basic":
+        if demand.challenge.scheme == "basic":
             if key not in self._basic and (known := self._known(endpoint, access)) is not None:
                 self._basic[key] = known.basic()
             return self._basic.get(key)
@@ -112,7 +125,7 @@ class Authorizer:
         with turn:  # one request per token: the others then use its result
             token, expires = self._tokens.get(key, ("", 0.0))
             if not token or self._clock() >= expires:
-                token, seconds = self._fetch_token(endpoint, challenge, access, begin)
+                token, seconds = self._fetch_token(endpoint, demand.challenge, access, begin)
                 self._remember(key, token, self._clock() + seconds)
         return f"Bearer {token}"
 
@@ -135,12 +148,13 @@ class Authorizer:
             headers: Its ``WWW-Authenticate`` headers.
             sent: The ``Authorization`` header that it refused.
         """
-        before = self._challenges.get(endpoint.host) or self._doubted.get(endpoint.host)
-        challenge = choose_challenge(parse_challenges(headers)) or before
+        before = self._demands.get(endpoint.host)
+        challenge = choose_challenge(parse_challenges(headers)) or (before.challenge if before is not None else None)
         if challenge is None or (endpoint.login is not None and endpoint.login.registry_token):
             return False
-        if self._challenges.get(endpoint.host) != challenge:
-            self._challenges[endpoint.host] = challenge
+        demand = _Demand(challenge)
+        if demand != before:
+            self._demands[endpoint.host] = demand
         key = endpoint.host, access, endpoint.login
         if challenge.scheme == "basic":
             known = self._known(endpoint, access)  # another login may have been made meanwhile
@@ -180,9 +194,9 @@ class Authorizer:
         """Return a token and its lifetime; the registry is asked anew who gives them where none was given."""
         try:
             return self._token_of(endpoint, challenge, access, begin)
-        except HeadwayError:
-            self._challenges.pop(endpoint.host, None)
-            self._doubted[endpoint.host] = challenge
+        except HeadwayError as error:
+            if not _is_cut(error):
+                self._demands[endpoint.host] = _Demand(challenge, is_doubted=True)
             raise
 
     def _token_of(
@@ -231,6 +245,11 @@ class Authorizer:
             exchange.finish()
             address, target = following
         raise MisbehavedError(str(origin), f"redirects more than {MAX_REDIRECTS} times")
+
+
+def _is_cut(error: HeadwayError) -> bool:
+    """Tell whether it is a connection that broke: that says nothing of who gives tokens."""
+    return isinstance(error, UnreachableError) and error.fault in (Fault.CUT, Fault.STALLED)
 
 
 def _fits_a_header(text: str) -> bool:
