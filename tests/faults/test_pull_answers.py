@@ -305,7 +305,8 @@ def test_a_mirror_whose_blob_has_another_size_is_left_for_the_registry(registry:
     [
         (Status(404), 1, "no such blob"),
         (Status(403, {}, b'{"errors":[{"code":"DENIED","message":"not yours"}]}'), 77, "denied: not yours"),
-        (Status(401), 77, "log in to the registry"),
+        (Status(401, {"WWW-Authenticate": 'Basic realm="r"'}), 77, "log in to the registry"),
+        (Status(401), 1, "wants a login, and does not say how"),
         (Status(500), 75, "answers HTTP 500; stopped after 1 attempt without a new byte"),
         (Status(400), 75, "answers HTTP 400"),
     ],

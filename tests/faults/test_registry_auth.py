@@ -208,12 +208,15 @@ def test_who_refuses_every_token_without_a_challenge_has_refused() -> None:
         assert len(registry.requests("blob")) <= 3
 
 
+@pytest.mark.parametrize("credentials", [anonymous, knowing("me", SECRET)], ids=["nobody", "login"])
 @pytest.mark.parametrize(
     ("headers", "said"),
     [({}, "does not say how"), ({"WWW-Authenticate": 'Negotiate, Digest realm="x"'}, "by negotiate, digest, which")],
 )
-def test_a_login_that_was_never_shown_is_not_called_wrong(headers: dict[str, str], said: str) -> None:
-    with world(On(Status(401, headers)), credentials=knowing("me", SECRET)) as (registry, client):
+def test_a_login_that_nobody_can_show_is_neither_called_wrong_nor_advised(
+    headers: dict[str, str], said: str, credentials: CredentialSource
+) -> None:
+    with world(On(Status(401, headers)), credentials=credentials) as (registry, client):
         with pytest.raises(RejectedError, match=said):
             client.manifest()
 

@@ -72,7 +72,14 @@ def _bad_images(sheet: Sheet) -> None:
         ("a layer that is no tar", _with_layer(gzip.compress(images.noise(5_000))), [], FINAL, "tar", "kept: "),
         ("wrong diff ID", _with_diff_id(), [], FINAL, "the layer's tar has digest", "kept: "),
         ("a blob that is gone", GOOD, [Fault(Status(404), digest=layer)], FINAL, "no such blob", "kept: "),
-        ("a blob that is refused", GOOD, [Fault(Status(401), digest=layer)], REFUSED, "", "kept: "),
+        (
+            "a blob that is refused",
+            GOOD,
+            [Fault(Status(401, {"WWW-Authenticate": 'Basic realm="r"'}), digest=layer)],
+            REFUSED,
+            "",
+            "kept: ",
+        ),
     ]
     for title, image, script, status, part, kept in cases:
         cli = Cli(sheet.place / re.sub(r"\W", "-", title))

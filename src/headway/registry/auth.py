@@ -177,7 +177,7 @@ class Authorizer:
         if sent is None and offered and choose_challenge(offered) is None:
             schemes = ", ".join(challenge.scheme for challenge in offered)
             return RejectedError(endpoint.host, 401, f"wants a login by {schemes}, which Headway does not know")
-        if sent is None and known is not None:
+        if sent is None and (known is not None or endpoint.host not in self._demands):
             return RejectedError(endpoint.host, 401, "wants a login, and does not say how (HTTP 401)")
         if sent is not None and sent.startswith("Bearer "):  # no password was shown to the registry
             message = "unauthorized: authentication required"
