@@ -183,6 +183,8 @@ def listed(*pages: Status, prefix: str = "") -> tuple[list[str] | HeadwayError, 
         '<http://other.example/v2/test/image/tags/list?n=2&last=b>; rel="next"',
         '<?n=2&last=b>; rel="next"',
         '</first>; rel="first", </v2/test/image/tags/list?last=b>; rel="next"',
+        '</v2/test/image/tags/list?last=b>; title="more"; REL="x NEXT"',
+        "</v2/test/image/tags/list?n=2&last=b>",
     ],
 )
 def test_a_list_in_pages_is_read_to_its_end(link: str) -> None:
@@ -190,6 +192,12 @@ def test_a_list_in_pages_is_read_to_its_end(link: str) -> None:
 
     assert tags == ["a", "b", "c"]
     assert asked == ["/v2/test/image/tags/list"] * 2  # without queries, and of one host
+
+
+def test_a_link_to_elsewhere_is_no_next_page() -> None:
+    tags, asked = listed(page(["a", "b"], '</v2/test/image/tags/list>; rel="prev", </about>; rel=license'))
+
+    assert (tags, len(asked)) == (["a", "b"], 1)
 
 
 def test_a_path_in_front_of_the_registry_is_kept() -> None:

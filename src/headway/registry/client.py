@@ -31,7 +31,8 @@ from headway.registry.request import Request, Sender
 TAGS_AT_ONCE = 1000
 MAX_TAG_PAGES = 1000
 MAX_TAG_LIST_BYTES = 32 << 20
-_LINK = re.compile(r'<([^<>]*)>[^,<>]*;\s*rel\s*=\s*"?next\b')
+_LINK = re.compile(r"<([^<>]*)>([^,<>]*)")
+_RELATION = re.compile(r'(?i);\s*rel\s*=\s*"?([^";]*)')
 
 
 class _TagList(msgspec.Struct):
@@ -146,14 +147,23 @@ def _tags(data: bytes, endpoint: Endpoint, *, is_page: bool) -> list[str]:
 
 def _next_page(endpoint: Endpoint, target: str, links: list[str]) -> str:
     """Return the path of the next page of a list, nothing behind the last (distribution-spec, "Listing Tags")."""
-    match = next((match for link in links for match in _LINK.finditer(link)), None)
-    if match is None:
+    link = next((link[1] for header in links for link in _LINK.finditer(header) if _is_next(link[2])), None)
+    if link is None:
         return ""
-    url = split_url(match[1], f"https://{endpoint.host}{endpoint.prefix}{target}")
+    url = split_url(link, f"https://{endpoint.host}{endpoint.prefix}{target}")
     if url is None:
         raise MisbehavedError(endpoint.host, "sends a link that is none")
     # Whatever host an absolute link names: the list goes on where it began, and so do the credentials.
     return target_of(url).removeprefix(endpoint.prefix)
+
+
+def _is_next(parameters: str) -> bool:
+    """Tell whether a link leads to the next page; one that does not say where to does (RFC 8288, 3.3, wants it said).
+
+    Docker, skopeo and oras follow any link: a registry that leaves the relation out works with all of them.
+    """
+    relation = _RELATION.search(parameters)
+    return relation is None or "next" in relation[1].lower().split()
 
 
 def _manifest_name(repository: str, name: str) -> str:
