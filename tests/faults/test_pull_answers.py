@@ -300,6 +300,15 @@ def test_a_mirror_whose_blob_has_another_size_is_left_for_the_registry(registry:
         assert len(asked(mirror)) == 4  # once before there were bytes
 
 
+def test_a_mirror_that_has_not_the_blob_is_no_failure(registry: Registry, tmp_path: Path) -> None:
+    with Registry([IMAGE], faults=[layer(Status(404))]) as mirror:
+        outcome = pull(f"{registry.host}/test/image", tmp_path, mirrors=[mirror.url])
+
+        complete(outcome, tmp_path)
+        assert (len(asked(mirror)), sent(registry)) == (1, SIZE)
+        assert outcome.retries == {}
+
+
 @pytest.mark.parametrize(
     ("effect", "status", "words"),
     [

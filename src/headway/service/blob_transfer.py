@@ -20,7 +20,7 @@ from headway.distribution.backoff import GiveUp, Retries, Wait
 from headway.distribution.download import Action, BlobDownload, Commit, Ended, SetAside, Verify
 from headway.distribution.durability import sync_due_in
 from headway.distribution.spread import Fetch
-from headway.errors import DigestMismatchError, GaveUpError, HeadwayError, StoreError
+from headway.errors import DigestMismatchError, GaveUpError, HeadwayError, MisbehavedError, StoreError
 from headway.interfaces.content import Follower, Ingest
 from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
@@ -223,7 +223,7 @@ class BlobTransfer:
     def _ended(self, fetch: Fetch, ended: Ended) -> None:
         error = self._fatal_error() or ended.error
         self._untold = error or self._untold
-        if error is not None:
+        if error is not None and (error.retryable or isinstance(error, MisbehavedError)):  # "not found" is no failure
             self._count_retry(error)
         ended = msgspec.structs.replace(ended, error=error)
         self._machine.fetched(fetch, self._ingest.held(), ended, now=self._tools.clock())
