@@ -8,13 +8,15 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
+from headway.distribution import backoff
 from headway.distribution.addresses import AddressBook
+from headway.distribution.patience import BASE_SECONDS
 from headway.distribution.proxies import ProxyRules
 from headway.distribution.standing import Standing
 from headway.errors import Fault, Side, UnreachableError
@@ -90,6 +92,22 @@ def test_a_connection_that_says_nothing_is_one() -> None:
             exchange.send()
 
     assert caught.value.unconnected is None
+
+
+def in_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a first contact have one second, and what is connected to as much, as they have nine otherwise."""
+    monkeypatch.setattr(backoff, "FIRST_CONTACT_SECONDS", 1.0)
+    monkeypatch.setitem(BASE_SECONDS, "connect", 1.0)
+
+
+def test_a_silent_proxy_is_not_called_a_silent_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_one_second(monkeypatch)
+    with swallowing("127.0.0.2") as silent, listen() as listener:
+        for proxy in (f"127.0.0.2:{silent}", f"{HERE}:{listener.getsockname()[1]}"):  # the second takes connections
+            monkeypatch.setenv("https_proxy", f"http://{proxy}")
+            outcome = pull(f"{HOST}/test/image", tmp_path)
+
+            assert f"the proxy {proxy}: no answer in time" in outcome.said
 
 
 # --- names --------------------------------------------------------------------------------------------------------
@@ -204,6 +222,30 @@ def test_where_no_name_server_works_a_stranger_is_waited_for(tmp_path: Path) -> 
 
         with later(0.5, mend, after=lambda: names.asked):
             outcome = pull(name, tmp_path, insecure=[host], resolve=names, times=10)
+
+        assert outcome.error is None, outcome.said
+        assert "no name server answers" in " ".join(e.cause for e in outcome.events if isinstance(e, Waiting))
+
+
+def test_name_servers_that_are_silent_for_longer_than_a_stranger_is_asked_are_waited_for_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_one_second(monkeypatch)
+    with (
+        Registry([IMAGE]) as registry,
+        Link(target=registry.address) as link,
+        Names({HOST: [HERE]}, "SERVFAIL") as names,
+    ):
+
+        def resolve(host: str, port: object, **options: object) -> Iterable[Sequence[object]]:
+            if names.asked:
+                names.fault = ""
+            else:
+                time.sleep(1.2)  # as the C library has two of five seconds for each name server
+            return names(host, port, **options)
+
+        name, host = named(link)
+        outcome = pull(name, tmp_path, insecure=[host], resolve=resolve, times=5)
 
         assert outcome.error is None, outcome.said
         assert "no name server answers" in " ".join(e.cause for e in outcome.events if isinstance(e, Waiting))

@@ -32,6 +32,8 @@ from headway.service.progress import Waiting
 from headway.service.tools import Tools
 
 T = TypeVar("T")
+OWN_WORDS_SECONDS = 0.5
+"""What a first attempt has beyond its time: one that ends by its own clock knows whose silence it was."""
 
 
 class Asker:
@@ -136,7 +138,8 @@ class Asker:
         with on_errand(registry=endpoint.host):
             asking = Thread(partial(question, endpoint), abort=lambda: None, name="ask")
         if first is not None:
-            await asyncio.wait({asking.done}, timeout=first.seconds_left(now=self._tools.clock()))
+            left = first.seconds_left(now=self._tools.clock()) + OWN_WORDS_SECONDS
+            await asyncio.wait({asking.done}, timeout=left)
             if not asking.done.done() and endpoint.host in self._tools.standing.reached and not endpoint.mirror:
                 left = first.seconds_left_where_reached(now=self._tools.clock())
                 await asyncio.wait({asking.done}, timeout=left)
