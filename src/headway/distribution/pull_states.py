@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from headway.errors import ConflictError, HeadwayError, RefusedError, StoreError, root_cause
+from headway.errors import ConflictError, HeadwayError, ProxyRefusedError, RefusedError, StoreError, root_cause
 
 
 class PullState(StrEnum):
@@ -115,8 +115,9 @@ LONGEST_WAIT_SECONDS = 60.0
 def after_failure(error: HeadwayError, *, goes_on: bool, lacks_login: bool, failures: int) -> AfterFailure:
     """Return what follows when the patience of one attempt is used up.
 
-    A pull that goes on has unlimited patience (docs/daemon.md): whatever may pass by
-    itself is waited for. Our own disk is not: nothing that waits for the link makes room.
+    A pull that goes on has unlimited patience (docs/daemon.md): whatever may pass by itself is waited for. Our own disk
+    is not: nothing that waits for the link makes room. A refusal is waited with only where the pull's own login is not
+    here any more; a proxy that refuses wants another one.
 
     Args:
         error: Why the attempt ended.
@@ -125,7 +126,8 @@ def after_failure(error: HeadwayError, *, goes_on: bool, lacks_login: bool, fail
         failures: Attempts in a row that brought no byte, this one included.
     """
     cause = root_cause(error)
-    if isinstance(cause, RefusedError) and goes_on and lacks_login:
+    wants_login = isinstance(cause, RefusedError) and not isinstance(cause, ProxyRefusedError)
+    if wants_login and goes_on and lacks_login:
         return AfterFailure(Change.REFUSE)
     if not goes_on or not cause.retryable or isinstance(cause, StoreError):
         return AfterFailure(Change.FAIL)
