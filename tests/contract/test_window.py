@@ -10,10 +10,11 @@ import pytest
 
 from headway.distribution.standing import Standing
 from headway.registry.address import Address
-from headway.registry.connection import Connection, KeptRate
+from headway.registry.connection import Connection
 from headway.registry.exchange import Exchange
 from headway.registry.names import Names
 from headway.registry.transport import Transport
+from headway.registry.window import KeptRate
 
 DOUBLED = 2  # the kernel counts its own needs as well (socket(7), SO_RCVBUF)
 

@@ -12,11 +12,11 @@ from headway.distribution.proxies import ProxyRules, proxy_rules
 from headway.distribution.standing import Standing
 from headway.errors import InvalidSettingError
 from headway.registry.certificates import Certificates, certificate_directories
-from headway.registry.connection import KeptRate
 from headway.registry.credentials import AuthFiles, auth_files
 from headway.registry.logins import LoginFile
 from headway.registry.names import Names, Resolve
 from headway.registry.transport import Transport
+from headway.registry.window import KeptRate
 from headway.settings import DEFAULT_CONFIG_FILE, Settings, home_directory, load
 
 

@@ -19,9 +19,9 @@ from headway.distribution.unfinished import Limits
 from headway.interfaces.registries import Registry
 from headway.layers.heaps import share_heaps
 from headway.registry.client import RegistryClient
-from headway.registry.connection import KeptRate
 from headway.registry.names import Resolve
 from headway.registry.request import Sender
+from headway.registry.window import KeptRate
 from headway.service.disk_care import DiskCare
 from headway.service.executors import Executors
 from headway.service.live_limits import LiveLimits

@@ -13,7 +13,6 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 from headway.distribution.challenge import parse_challenges
 from headway.distribution.patience import Stage
@@ -26,26 +25,9 @@ from headway.registry.names import Names
 from headway.registry.response import Response
 from headway.registry.tls import HelloTimeoutError, TlsSocket
 from headway.registry.translation import translated
+from headway.registry.window import KeptRate, clamp_window
 
-_MIN_WINDOW = 128 * 1024
-_LEAST_WINDOW = 16 * 1024
-_SO_BUF_LOCK = 72  # asm-generic/socket.h, Linux 5.14: whether the kernel leaves a buffer's size alone
-_SHORT_SECONDS = 0.1  # of a connection's part of a rate; the kernel doubles it, to the timer of a sender without room
-_GIGABIT = 125_000_000
 _PROXIES = ("squid", "tinyproxy")  # what is relayed has the registry's own Server
-_TCP_INFO_RTT = slice(68, 72)  # tcpi_rtt, in microseconds (linux/tcp.h: struct tcp_info)
-
-
-class KeptRate(NamedTuple):
-    """A rate that downloads keep to.
-
-    Attributes:
-        rate: Bytes a second, of all connections that share it.
-        sharing: How many they may be.
-    """
-
-    rate: float
-    sharing: int
 
 
 class Connection(http.client.HTTPConnection):
@@ -205,30 +187,10 @@ class Connection(http.client.HTTPConnection):
             raise ConnectionAbortedError("aborted")
 
     def clamp_window(self, kept: KeptRate | None) -> None:
-        """Let no more be under way than a rate needs for this round trip.
-
-        What lies in the receive buffer is lost when the process is killed; the kernel would let it grow to megabytes
-        even on a link of 0.1 ms. And what comes there before anybody reads it has crossed the link all the same.
-
-        Args:
-            kept: What is kept to; None for a gigabit link's rate.
-        """
+        """Let no more be under way than a rate needs (`window.clamp_window`)."""
         self._clamped_to = kept
-        if self.sock is None:
-            return
-        with suppress(OSError, AttributeError):
-            info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-            seconds = int.from_bytes(info[_TCP_INFO_RTT], "little") / 1e6
-            if kept is None:
-                self.sock.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
-                window = max(_MIN_WINDOW, int(_GIGABIT * seconds))
-                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
-            else:
-                # The kernel lets the clamp follow where it lets the buffer grow; a size that is set it leaves alone.
-                window = max(_LEAST_WINDOW, int(kept.rate * max(seconds, _SHORT_SECONDS / kept.sharing)))
-                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-                # Linux 6.5 and later lower the clamp to a small buffer, and do not raise it with one that is set.
-                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, 2 * window)
+        if self.sock is not None:
+            clamp_window(self.sock, kept)
 
     def follow_rate(self, kept: KeptRate | None) -> None:
         """Clamp the window anew where the rate is another one than it was clamped to: a request may take hours."""

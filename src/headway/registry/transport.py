@@ -13,7 +13,7 @@ from headway.distribution.standing import Standing
 from headway.errors import UnreachableError
 from headway.registry.address import Address
 from headway.registry.certificates import Certificates
-from headway.registry.connection import Connection, KeptRate
+from headway.registry.connection import Connection
 from headway.registry.dialing import Race
 from headway.registry.distrust import CertificateDoubt
 from headway.registry.idle import IdleConnections
@@ -21,6 +21,7 @@ from headway.registry.meter import Meter
 from headway.registry.names import Names
 from headway.registry.sending import Body
 from headway.registry.tls import tls_context
+from headway.registry.window import KeptRate
 
 LOOK_SECONDS = 8.0  # a packet that opens a connection is sent again after 1, 3 and 7: the link may return meanwhile
 
