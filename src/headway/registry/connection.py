@@ -14,20 +14,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from headway.distribution.challenge import parse_challenges
 from headway.distribution.patience import Stage
 from headway.distribution.proxies import Proxy
 from headway.distribution.standing import Standing
-from headway.errors import Fault, MisbehavedError, ProxyRefusedError, Side, UnreachableError
+from headway.errors import UnreachableError
 from headway.registry.address import Address
 from headway.registry.dialing import Race
 from headway.registry.names import Names
+from headway.registry.proxy import open_tunnel
 from headway.registry.response import Response
 from headway.registry.tls import HelloTimeoutError, TlsSocket
 from headway.registry.translation import translated
 from headway.registry.window import KeptRate, clamp_window
-
-_PROXIES = ("squid", "tinyproxy")  # what is relayed has the registry's own Server
 
 
 class Connection(http.client.HTTPConnection):
@@ -92,8 +90,7 @@ class Connection(http.client.HTTPConnection):
         if self.proxy is None:
             self._standing.reached.add(self._registry)
         elif self._context is not None:
-            with _on_the_way(), translated(nearest):
-                self._ask_for_tunnel(raw, self.proxy)
+            open_tunnel(raw, self.proxy, self._address)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.clamp_window(None)
@@ -139,22 +136,6 @@ class Connection(http.client.HTTPConnection):
     def _took(self, stage: Stage, began: float) -> None:
         self.took[stage] = time.monotonic() - began
         self._standing.patience.took(self._registry, stage, self.took[stage])
-
-    def _ask_for_tunnel(self, raw: socket.socket, proxy: Proxy) -> None:
-        """Let the proxy connect us with the registry (RFC 9110, section 9.3.6)."""
-        authority = self._address.authority
-        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
-        if proxy.authorization:
-            lines.append(f"Proxy-Authorization: {proxy.authorization}")
-        raw.sendall("\r\n".join([*lines, "", ""]).encode())
-        response = Response(raw, method="CONNECT")
-        try:
-            response.begin()
-        finally:
-            response.close()
-        check_proxy(proxy, response)
-        if not 200 <= response.status < 300:
-            raise _not_through(proxy, self._address, response.status)
 
     def _agree_on_tls(self, raw: socket.socket, context: ssl.SSLContext) -> None:
         tls = context.wrap_socket(raw, server_hostname=self._address.host, do_handshake_on_connect=False)
@@ -233,40 +214,3 @@ class Connection(http.client.HTTPConnection):
         if sock is not None:
             with suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-
-def require_through(proxy: Proxy, address: Address, response: Response) -> None:
-    """Raise where it is the proxy that answers a request that was meant for a registry: squid and tinyproxy say so.
-
-    Raises:
-        ProxyRefusedError: It wants a login.
-        UnreachableError: It cannot reach the registry.
-    """
-    if response.status == 407:
-        check_proxy(proxy, response)
-    is_its_own = response.headers.get("Server", "").lower().startswith(_PROXIES)
-    if address.scheme == "http" and response.status >= 500 and is_its_own:
-        raise _not_through(proxy, address, response.status)
-
-
-def _not_through(proxy: Proxy, address: Address, status: int) -> UnreachableError:
-    return UnreachableError(str(address), Fault.PROXY, f"the proxy {proxy} answers HTTP {status}")
-
-
-def check_proxy(proxy: Proxy, response: Response) -> None:
-    """Raise `ProxyRefusedError` where it is the proxy that refuses: for its own login, or a tunnel."""
-    if response.status not in (401, 403, 407):
-        return
-    offered = [each.scheme for each in parse_challenges(response.headers.get_all("Proxy-Authenticate") or [])]
-    unknown = "" if "basic" in offered else ", ".join(offered)
-    raise ProxyRefusedError(str(proxy), response.status, had_login=bool(proxy.authorization), unknown=unknown)
-
-
-@contextmanager
-def _on_the_way() -> Iterator[None]:
-    """Say of an answer that makes no sense that no registry gave it."""
-    try:
-        yield
-    except MisbehavedError as error:
-        error.side = Side.WAY
-        raise

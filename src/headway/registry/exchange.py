@@ -20,7 +20,8 @@ from headway.distribution.patience import Stage
 from headway.distribution.proxies import Proxy
 from headway.errors import Fault, RegistryError, UnreachableError
 from headway.registry.address import Address
-from headway.registry.connection import Connection, require_through
+from headway.registry.connection import Connection
+from headway.registry.proxy import require_through
 from headway.registry.response import Response, SlowHeadError
 from headway.registry.sending import LOOK_SECONDS, Body, Transmission
 from headway.registry.translation import translated
