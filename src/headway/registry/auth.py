@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
@@ -23,25 +22,14 @@ from headway.errors import (
     Fault,
     HeadwayError,
     InvalidSettingError,
-    MisbehavedError,
     RefusedError,
     RejectedError,
     UnreachableError,
-    WebPageError,
 )
-from headway.registry.address import Address, split_url, target_of, with_query
-from headway.registry.answers import MAX_REDIRECTS, decode_json, media_type_of, redirected_to
 from headway.registry.credentials import CredentialSource
 from headway.registry.exchange import Exchange
-from headway.registry.failures import failure
+from headway.registry.token_server import WRONG, Token, TokenServers, fits_a_header
 from headway.registry.transport import Transport
-
-MIN_TOKEN_SECONDS = 60
-MAX_TOKEN_SECONDS = 10 * 365 * 86_400
-_MAX_TOKEN_BYTES = 1 << 20
-_EARLY_SECONDS = 5
-_WRONG = "incorrect username or password"
-_SAYS_NOTHING = ("", "unauthorized", "unauthorized: authentication required", "unauthorized: unauthorized")
 
 
 class _Demand(msgspec.Struct, frozen=True):
@@ -82,10 +70,9 @@ class Authorizer:
         offline: bool = False,
     ) -> None:
         self.identity_token = ""
-        self._transport = transport
+        self._servers = TokenServers(transport, offline=offline)
         self._credentials = credentials
         self._clock = clock
-        self._offline = offline
         self._demands: Recent[str, _Demand] = Recent()
         self._basic: Recent[_Asker, str] = Recent()
         self._tokens: Recent[_Asker, tuple[str, float]] = Recent()
@@ -107,7 +94,7 @@ class Authorizer:
             InvalidSettingError: Credentials cannot be read, or no header can hold them.
         """
         if endpoint.login is not None and endpoint.login.registry_token:
-            if not _fits_a_header(endpoint.login.registry_token):  # http.client would show it in its message
+            if not fits_a_header(endpoint.login.registry_token):
                 raise InvalidSettingError("the registry token that came with the login is not one")
             return f"Bearer {endpoint.login.registry_token}"
         demand = self._demands.get(endpoint.host)
@@ -125,8 +112,9 @@ class Authorizer:
         with turn:  # one request per token: the others then use its result
             token, expires = self._tokens.get(key, ("", 0.0))
             if not token or self._clock() >= expires:
-                token, seconds = self._fetch_token(endpoint, demand.challenge, access, begin)
-                self._remember(key, token, self._clock() + seconds)
+                fetched = self._fetch_token(endpoint, demand.challenge, access, begin)
+                token = fetched.text
+                self._remember(key, token, self._clock() + fetched.seconds)
         return f"Bearer {token}"
 
     def _remember(self, key: _Asker, token: str, expires: float) -> None:
@@ -182,7 +170,7 @@ class Authorizer:
         if sent is not None and sent.startswith("Bearer "):  # no password was shown to the registry
             message = "unauthorized: authentication required"
         else:
-            message = f"unauthorized: {_WRONG}" if known is not None else "no basic auth credentials"
+            message = f"unauthorized: {WRONG}" if known is not None else "no basic auth credentials"
         return RefusedError(endpoint.host, 401, "UNAUTHORIZED", message)
 
     def _known(self, endpoint: Endpoint, access: Access) -> Credentials | None:
@@ -190,61 +178,17 @@ class Authorizer:
 
     def _fetch_token(
         self, endpoint: Endpoint, challenge: Challenge, access: Access, begin: Callable[[Exchange], Exchange]
-    ) -> tuple[str, float]:
-        """Return a token and its lifetime; the registry is asked anew who gives them where none was given."""
+    ) -> Token:
+        """Return a token; the registry is asked anew who gives them where none was given."""
+        known = self._known(endpoint, access)
         try:
-            return self._token_of(endpoint, challenge, access, begin)
+            token = self._servers.fetch(endpoint, challenge, access, known, begin)
         except HeadwayError as error:
             if not _is_cut(error):
                 self._demands[endpoint.host] = _Demand(challenge, is_doubted=True)
             raise
-
-    def _token_of(
-        self, endpoint: Endpoint, challenge: Challenge, access: Access, begin: Callable[[Exchange], Exchange]
-    ) -> tuple[str, float]:
-        realm = split_url(challenge.parameters.get("realm", ""))
-        if realm is None:
-            raise MisbehavedError(endpoint.host, "demands a token but does not say where to get one")
-        known = self._known(endpoint, access)
-        if known is not None and realm.scheme == "http" and endpoint.secure:
-            raise MisbehavedError(endpoint.host, "wants the password sent to a token server without TLS")
-        wanted = {"service": challenge.parameters.get("service", "")}
-        if self._offline:
-            wanted |= {"client_id": "headway", "offline_token": "true"}
-        method, target, headers, form = _token_request(realm, wanted, access.scopes, known)
-        authority = realm.netloc.rpartition("@")[2]
-        address = Address.parse(realm.scheme, authority, verify=endpoint.secure, registry=endpoint.host)
-        exchange = self._answer(begin, address, method, target, headers, form)
-        if exchange.status != 200:
-            error = failure(str(address), exchange, what="token", name=" ".join(access.scopes) or "login")
-            raise _explained(error, endpoint, known)
-        is_page = media_type_of(exchange) == "text/html"
-        answer = _TokenAnswer.read(exchange.read_up_to(_MAX_TOKEN_BYTES), str(address), is_page=is_page)
-        self.identity_token = answer.identity_token or self.identity_token
-        return answer.token, answer.seconds
-
-    def _answer(
-        self,
-        begin: Callable[[Exchange], Exchange],
-        address: Address,
-        method: str,
-        target: str,
-        headers: Mapping[str, str],
-        form: bytes | None,
-    ) -> Exchange:
-        """Return what answers in the end; a password stays at the host that it is for, a form where it was sent."""
-        origin = address
-        for _ in range(MAX_REDIRECTS + 1):
-            is_for_it = address == origin or (address.host == origin.host and address.scheme == "https")
-            sent = headers if is_for_it else {}
-            exchange = begin(Exchange(self._transport, address, method, target, sent, form=form))
-            exchange.send()
-            following = redirected_to(exchange, target) if method == "GET" else None
-            if following is None:
-                return exchange
-            exchange.finish()
-            address, target = following
-        raise MisbehavedError(str(origin), f"redirects more than {MAX_REDIRECTS} times")
+        self.identity_token = token.identity_token or self.identity_token
+        return token
 
 
 def _is_cut(error: HeadwayError) -> bool:
@@ -252,63 +196,5 @@ def _is_cut(error: HeadwayError) -> bool:
     return isinstance(error, UnreachableError) and error.fault in (Fault.CUT, Fault.STALLED)
 
 
-def _fits_a_header(text: str) -> bool:
-    return text.isascii() and text.isprintable()
-
-
 def _resource(endpoint: Endpoint, repository: str) -> str:
     return f"{endpoint.host}/{repository}" if repository else endpoint.host
-
-
-def _explained(error: HeadwayError, endpoint: Endpoint, known: Credentials | None) -> HeadwayError:
-    """Return a token server's refusal as the registry's; those who do not say why refuse what they were shown."""
-    if not isinstance(error, RefusedError):
-        return error
-    message = error.reason
-    says_nothing = error.said.lower() in _SAYS_NOTHING or error.code == "invalid_grant"
-    if error.status in (400, 401) and known is not None and says_nothing:
-        message = "the saved login has expired, or was revoked" if known.identity_token else _WRONG
-        message = f"unauthorized: {message}"
-    return RefusedError(endpoint.host, error.status, error.code, message)
-
-
-def _token_request(
-    realm: urllib.parse.SplitResult, wanted: Mapping[str, str], scopes: tuple[str, ...], known: Credentials | None
-) -> tuple[str, str, dict[str, str], bytes | None]:
-    target = target_of(realm)
-    if known is not None and known.identity_token:
-        form = {"grant_type": "refresh_token", "refresh_token": known.identity_token, "client_id": "headway", **wanted}
-        if scopes:
-            form["scope"] = " ".join(scopes)
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return "POST", target, headers, urllib.parse.urlencode(form).encode()
-    query = [*wanted.items(), *(("scope", scope) for scope in scopes)]
-    if known is not None:
-        query.append(("account", known.username))
-    headers = {"Authorization": known.basic()} if known is not None else {}
-    return "GET", with_query(target, urllib.parse.urlencode([pair for pair in query if pair[1]])), headers, None
-
-
-class _TokenAnswer(msgspec.Struct, frozen=True):
-    token: str
-    seconds: float
-    identity_token: str
-
-    @classmethod
-    def read(cls, data: bytes, endpoint: str, *, is_page: bool) -> _TokenAnswer:
-        try:
-            document = decode_json(data, object)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            said = "the token server's answer is not a JSON object"
-            raise WebPageError(endpoint) if is_page else MisbehavedError(endpoint, said)
-        token = document.get("token") or document.get("access_token")
-        if not isinstance(token, str) or not _fits_a_header(token):
-            raise MisbehavedError(endpoint, "authorization server did not include a token in the response")
-        seconds = document.get("expires_in")
-        lifetime = (
-            min(max(MIN_TOKEN_SECONDS, seconds), MAX_TOKEN_SECONDS) if isinstance(seconds, int) else MIN_TOKEN_SECONDS
-        )
-        identity_token = document.get("refresh_token")
-        return cls(token, lifetime - _EARLY_SECONDS, identity_token if isinstance(identity_token, str) else "")
