@@ -10,19 +10,17 @@ Rule 4: what is pushed is leased: nobody prunes it meanwhile.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
 from headway.distribution.credentials import Credentials
 from headway.distribution.endpoints import InsecureRegistries, own_endpoint
-from headway.errors import HeadwayError, NotFoundError, PushIncompleteError, RejectedError
+from headway.errors import HeadwayError, NotFoundError, RejectedError
 from headway.interfaces.garbage import Lease
 from headway.interfaces.registries import Meter
 from headway.interfaces.traffic import on_errand
 from headway.oci.descriptor import Descriptor
-from headway.oci.digest import DiffID
 from headway.oci.manifest import Index, Manifest
 from headway.oci.media_types import OCI_CONFIG
 from headway.oci.platform import Platform
@@ -31,8 +29,9 @@ from headway.oci.reference import Reference
 from headway.records import ImageRecord, RawManifest
 from headway.service.asking import Asker
 from headway.service.blob_upload import PushTools, Target, Upload
-from headway.service.layer_pushes import LayerPushes, LayerToPush, PushedBlob
+from headway.service.layer_pushes import LayerPushes, LayerToPush
 from headway.service.progress import Notice
+from headway.service.push_account import PushAccount
 from headway.service.push_content import LayerContents
 from headway.service.push_documents import PushDocuments
 from headway.service.push_names import PushNames
@@ -40,7 +39,6 @@ from headway.service.push_progress import (
     LayerPush,
     PushDone,
     PushPhase,
-    PushReceipt,
     PushReport,
     PushStarted,
 )
@@ -95,7 +93,7 @@ class ImagePusher:
         try:
             return await work.run()
         except HeadwayError as error:
-            raise work.incomplete(error) from error
+            raise work.account.incomplete(request.reference.familiar, error) from error
         finally:
             await self.tools.executors.database(self._keep_lives)
 
@@ -142,10 +140,7 @@ class _Push:
         self._asker = Asker(pusher.tools, pusher.stores.hosts, [endpoint], name=reference.familiar, report=report)
         self._target = Target(endpoint, reference.path, reference.repository)
         self._documents = PushDocuments(pusher.stores, reference)
-        self._pushed: dict[DiffID, PushedBlob] = {}
-        self._wanted: set[DiffID] = set()
-        self._extra = Counter[str]()  # bytes of configs and manifests, needed and sent
-        self._retries: Counter[str] = Counter()
+        self.account = PushAccount()
 
     async def run(self) -> PushDone:
         began = self._tools.clock()
@@ -174,7 +169,7 @@ class _Push:
             digest=top.digest,
             size=len(top.data),
             came_as=None if part.own is None or part.own is part.manifest else part.own.digest,
-            receipt=self._receipt(seconds=self._tools.clock() - began),
+            receipt=self.account.receipt(self._asker.retries, seconds=self._tools.clock() - began),
         )
         self._report_to(done)
         return done
@@ -205,7 +200,7 @@ class _Push:
         own = await self._executors.disk(self._documents.own_manifest, record)
         layers = await self._executors.disk(self._documents.layers, record, own)
         unique = {layer.diff_id: layer for layer in reversed(layers)}  # top first, as Docker lists them
-        self._wanted |= unique.keys()
+        self.account.wants(unique)
         self._report_to(
             PushStarted(
                 reference=self._reference.familiar,
@@ -219,7 +214,7 @@ class _Push:
         return _Part(pushed_manifest(own, config, descriptors), own)
 
     def _descriptor(self, layer: LayerToPush, own: Manifest | None) -> Descriptor:
-        blob = self._pushed[layer.diff_id]
+        blob = self.account.blobs[layer.diff_id]
         if layer.own is not None and layer.own.digest == blob.digest:
             return layer.own
         return Descriptor(media_type=layer_type(own), digest=blob.digest, size=blob.size)
@@ -234,8 +229,7 @@ class _Push:
 
     async def _push_layer(self, layer: LayerToPush) -> None:
         blob = await self._layers.push(self._target, layer, self._asker.ask, self._report_to)
-        self._pushed[layer.diff_id] = blob
-        self._retries.update(blob.retries)
+        self.account.brought(layer.diff_id, blob)
 
     async def _push_config(self, record: ImageRecord, own: Manifest | None) -> Descriptor:
         target, pusher = self._target, self._tools.pusher
@@ -247,8 +241,7 @@ class _Push:
             if size is None:
                 upload = Upload(self._tools, target, content, lambda _: None)
                 await upload.run()
-                self._extra.update(needed=content.size, sent=upload.sent_bytes)
-                self._retries.update(upload.retries)
+                self.account.sent(content.size, upload.sent_bytes, upload.retries)
         finally:
             content.file.close()
         return (
@@ -310,7 +303,7 @@ class _Push:
         if status != 201 and not await self._asker.ask(lambda e: pusher.has_manifest(e, path, raw.digest)):
             said = f"accepts the manifest (HTTP {status}), and does not have it"
             raise RejectedError(self._target.endpoint.host, status, said)
-        self._extra.update(needed=len(raw.data), sent=len(raw.data))
+        self.account.sent(len(raw.data), len(raw.data), {})
 
     # The end
 
@@ -327,25 +320,8 @@ class _Push:
                     stores.references.put_digest(by_digest, record.image_id)
             stores.events.tell_of_image("push", self._reference.familiar, self._reference.familiar_name, record)
 
-    def _receipt(self, *, seconds: float) -> PushReceipt:
-        blobs = self._pushed.values()
-        sent = [blob for blob in blobs if blob.how is PushPhase.PUSHED]
-        return PushReceipt(
-            needed=sum(blob.size for blob in sent) + self._extra["needed"],
-            sent=sum(blob.sent for blob in sent) + self._extra["sent"],
-            there=sum(blob.size for blob in blobs if blob.how in (PushPhase.THERE, PushPhase.MOUNTED)),
-            retries=dict(self._retries + self._asker.retries),
-            seconds=seconds,
-        )
-
     def _tell(self, text: str) -> None:
         self._report_to(Notice(self._reference.familiar, text))
-
-    def incomplete(self, error: HeadwayError) -> PushIncompleteError:
-        """Return the error to report: `error`, and what the registry has."""
-        return PushIncompleteError(
-            self._reference.familiar, error, whole_layers=len(self._pushed), layers=len(self._wanted)
-        )
 
 
 def _named(entry: Descriptor) -> str:
