@@ -10,12 +10,13 @@ Rule 4: what is pushed is leased: nobody prunes it meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
 from headway.distribution.credentials import Credentials
-from headway.distribution.endpoints import InsecureRegistries, own_endpoint
+from headway.distribution.endpoints import Endpoint, InsecureRegistries, own_endpoint
 from headway.errors import HeadwayError, NotFoundError, RejectedError
 from headway.interfaces.garbage import Lease
 from headway.interfaces.registries import Meter
@@ -44,6 +45,9 @@ from headway.service.push_progress import (
 )
 from headway.service.stores import Stores
 from headway.service.together import together
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class PushRequest(msgspec.Struct, frozen=True):
@@ -232,14 +236,12 @@ class _Push:
         self.account.brought(layer.diff_id, blob)
 
     async def _push_config(self, record: ImageRecord, own: Manifest | None) -> Descriptor:
-        target, pusher = self._target, self._tools.pusher
         content = await self._executors.disk_to_the_end(self._contents.blob, record.image_id)
         if content is None:
             raise NotFoundError("blob", record.image_id)
         try:
-            size = await self._asker.ask(lambda e: pusher.blob_size(e, target.repository, record.image_id))
-            if size is None:
-                upload = Upload(self._tools, target, content, lambda _: None)
+            if await self._ask(self._tools.pusher.blob_size, record.image_id) is None:
+                upload = Upload(self._tools, self._target, content, lambda _: None)
                 await upload.run()
                 self.account.sent(content.size, upload.sent_bytes, upload.retries)
         finally:
@@ -274,12 +276,11 @@ class _Push:
         Returns:
             What is the matter with an entry that cannot be brought; empty where there is none.
         """
-        pusher, path = self._tools.pusher, self._target.repository
         for entry in sorted(index.manifests, key=lambda entry: entry.digest == manifest.digest):
             if entry.digest == manifest.digest:
                 await self._put(manifest.digest, manifest)
                 continue
-            if await self._asker.ask(lambda e, digest=entry.digest: pusher.has_manifest(e, path, digest)):  # type: ignore[misc]  # mypy takes no default here
+            if await self._ask(self._tools.pusher.has_manifest, entry.digest):
                 continue
             inner = await self._executors.disk(self._documents.index, entry.digest)
             if inner is not None:
@@ -297,13 +298,18 @@ class _Push:
         return ""
 
     async def _put(self, name: str, document: Manifest | Index) -> None:
-        pusher, path = self._tools.pusher, self._target.repository
-        raw = RawManifest(document.media_type, document.data, document.digest)
-        status = await self._asker.ask(lambda endpoint: pusher.put_manifest(endpoint, path, name, raw))
-        if status != 201 and not await self._asker.ask(lambda e: pusher.has_manifest(e, path, raw.digest)):
+        pusher, raw = self._tools.pusher, RawManifest(document.media_type, document.data, document.digest)
+        status = await self._ask(pusher.put_manifest, name, raw)
+        if status != 201 and not await self._ask(pusher.has_manifest, raw.digest):
             said = f"accepts the manifest (HTTP {status}), and does not have it"
             raise RejectedError(self._target.endpoint.host, status, said)
         self.account.sent(len(raw.data), len(raw.data), {})
+
+    def _ask(
+        self, question: Callable[Concatenate[Endpoint, str, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Awaitable[T]:
+        """Put a question about the repository to its registry, again where that helps."""
+        return self._asker.ask(lambda endpoint: question(endpoint, self._target.repository, *args, **kwargs))
 
     # The end
 
