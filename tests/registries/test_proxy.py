@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from headway.composition.network import Proxies
+from headway.distribution import backoff
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.proxies import ProxyRules
 from headway.errors import ProxyRefusedError, UnreachableError
@@ -30,6 +31,7 @@ from tests.fakes.names import knowing
 from tests.fakes.proxies import Proxy, squid, tinyproxy
 from tests.fakes.servers import DockerRegistry, docker_registry
 from tests.faults.link import Link
+from tests.faults.pull import pull as pulled
 from tests.faults.registry import Registry
 from tests.faults.story import Fault, RateLimit, Status
 from tests.faults.tls import Certificate, make_certificate
@@ -258,6 +260,19 @@ def test_a_proxy_that_does_not_say_that_it_is_one_is_known_by_what_it_said_to_a_
             )
 
         sender.transport.close()
+
+
+def test_a_stranger_who_is_slow_behind_a_proxy_is_given_as_long_as_without_one(
+    tmp_path: Path, own: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "FIRST_CONTACT_SECONDS", 0.5)
+    with Registry([IMAGE], certificate=own) as registry, tinyproxy(tmp_path / "proxy", NAME) as proxy:
+        registry.hello_seconds = 2.0
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
+        host = f"{NAME}:{registry.address[1]}"
+        outcome = pulled(f"{host}/test/image", tmp_path / "root", insecure=[host])
+
+    assert outcome.error is None, outcome.said
 
 
 def test_a_socks_proxy_is_refused_by_name(tmp_path: Path, secure: DockerRegistry) -> None:

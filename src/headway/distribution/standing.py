@@ -29,7 +29,7 @@ class Standing:
         black_hole: To which large packets vanish.
         clock: Where this machine's clock was found wrong.
         quotas: What each lets us ask.
-        reached: Hosts of registries to which, or to whose helpers, a connection was made.
+        reached: Hosts of registries to which, or to whose helpers, a connection was made, by a proxy too.
         trusted: Names whose certificate was found good.
         lives: How far connections to each carry an upload.
         whole_uploads: Hosts of registries that were found to take a blob whole only, and no pieces.

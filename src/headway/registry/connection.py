@@ -87,10 +87,10 @@ class Connection(http.client.HTTPConnection):
             nearest, led_by = f"the proxy {self.proxy}", ""
         with self._outage_noted(), translated(nearest, led_by=led_by):
             raw = self._reach()
-        if self.proxy is None:
-            self._standing.reached.add(self._registry)
-        elif self._context is not None:
+        if self.proxy is not None and self._context is not None:
             open_tunnel(raw, self.proxy, self._address)
+        if self.proxy is None or self._context is not None:  # by plain HTTP, a proxy reaches nobody before it is asked
+            self._standing.reached.add(self._registry)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.clamp_window(None)
