@@ -474,6 +474,15 @@ def test_a_refusal_is_final(pulled: House) -> None:
     assert isinstance(error, RefusedError)
 
 
+def test_who_lets_nobody_in_is_known_before_a_layer_is_packed(pulled: House) -> None:
+    registry = SimulatedRegistry(faults=[On(Status(403), kind="blob", method="HEAD", digest=IMAGE.image_id)])
+
+    error = pulled.failure(SimulatedPusher(registry), ELSEWHERE)
+
+    assert isinstance(error, RefusedError)
+    assert not any(isinstance(event, LayerPush) for event in pulled.events)
+
+
 def test_one_layer_is_sent_once_for_two_tags(pulled: House) -> None:
     pusher = SimulatedPusher(SimulatedRegistry())
 

@@ -313,3 +313,13 @@ def test_nobody_is_asked_for_long_who_never_answered(root: Path) -> None:
 
     assert (outcome.status, time.monotonic() - began < 10) == (75, True)
     assert "connection refused" in outcome.said
+
+
+def test_nor_for_an_image_of_which_there_is_no_layer_to_ask_for(tmp_path: Path) -> None:
+    (tmp_path / "tar").write_bytes(images.tar({"a": b"a"}))
+    assert Cli(tmp_path / "root")("import", tmp_path / "tar", "source").returncode == 0
+    began = time.monotonic()
+
+    outcome = push(tmp_path / "root", "127.0.0.1:1/test/nobody", times=1.0)
+
+    assert (outcome.status, time.monotonic() - began < 10) == (75, True)

@@ -212,8 +212,10 @@ class _Push:
                 layers=tuple((layer.diff_id, layer.size) for layer in unique.values()),
             )
         )
+        # First of all: who cannot be reached, or lets nobody in, is known before a layer is packed or waited for.
+        has_config = await self._ask(self._tools.pusher.blob_size, record.image_id) is not None
         await self._push_layers(list(unique.values()))
-        config = await self._push_config(record, own)
+        config = await self._push_config(record, own, is_there=has_config)
         descriptors = [self._descriptor(layer, own) for layer in layers]
         return _Part(pushed_manifest(own, config, descriptors), own)
 
@@ -235,12 +237,12 @@ class _Push:
         blob = await self._layers.push(self._target, layer, self._asker.ask, self._report_to)
         self.account.brought(layer.diff_id, blob)
 
-    async def _push_config(self, record: ImageRecord, own: Manifest | None) -> Descriptor:
+    async def _push_config(self, record: ImageRecord, own: Manifest | None, *, is_there: bool) -> Descriptor:
         content = await self._executors.disk_to_the_end(self._contents.blob, record.image_id)
         if content is None:
             raise NotFoundError("blob", record.image_id)
         try:
-            if await self._ask(self._tools.pusher.blob_size, record.image_id) is None:
+            if not is_there:
                 upload = Upload(self._tools, self._target, content, lambda _: None)
                 await upload.run()
                 self.account.sent(content.size, upload.sent_bytes, upload.retries)
