@@ -660,6 +660,13 @@ def test_a_proxy_whose_login_cannot_be_given_is_told_from_one_that_was_given_non
     assert caught.value.wants_login == wants_login
 
 
+def test_a_proxy_that_lets_nobody_through_to_a_host_is_told_with_that_host() -> None:
+    with Mute(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as proxy:
+        transport = Transport(proxies=lambda: ProxyRules(https=f"http://{proxy.host}"))
+        with pytest.raises(ProxyRefusedError, match=r"through to registry\.test \(HTTP 403\)"):
+            RegistryClient(Sender(transport, anonymous)).check(Endpoint("registry.test"))
+
+
 def test_what_is_no_proxy_is_not_the_registrys_fault() -> None:
     with Mute(b"SSH-2.0-OpenSSH_9.2\r\n") as proxy:
         transport = Transport(proxies=lambda: ProxyRules(https=f"http://{proxy.host}"))

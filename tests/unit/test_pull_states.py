@@ -88,7 +88,7 @@ DENIED = PullIncompleteError("a:1", RefusedError("ghcr.io", 401))
         (DENIED, GOES_ON | LACKS_LOGIN, C.REFUSE),
         (DENIED, GOES_ON, C.FAIL),
         (DENIED, STOPS | LACKS_LOGIN, C.FAIL),
-        (ProxyRefusedError("proxy:3128", 407), GOES_ON | LACKS_LOGIN, C.FAIL),
+        (ProxyRefusedError("proxy:3128", 407, "ghcr.io"), GOES_ON | LACKS_LOGIN, C.FAIL),
         (RejectedError("auth.example", 404, "answers HTTP 404"), GOES_ON | LACKS_LOGIN, C.FAIL),
         (NotFoundError("manifest", "a:1"), GOES_ON, C.FAIL),
         (StoreFullError("/var"), GOES_ON, C.FAIL),

@@ -80,7 +80,8 @@ def test_where_a_project_is_full_no_login_helps(said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "does"), [(407, "put http://user:password@host:port"), (403, "let whoever runs the proxy allow it")]
+    ("status", "does"),
+    [(407, "put http://user:password@host:port"), (403, "let whoever runs the proxy allow cdn.test, or put that")],
 )
 def test_a_proxy_wants_a_login_or_lets_nobody_through(status: int, does: str) -> None:
-    assert refusal_remedy(ProxyRefusedError("proxy.test:3128", status)).startswith(does)
+    assert refusal_remedy(ProxyRefusedError("proxy.test:3128", status, "cdn.test")).startswith(does)

@@ -44,7 +44,7 @@ def refusal_remedy(error: RefusedError) -> str:
     if isinstance(error, ProxyRefusedError):
         if error.wants_login:
             return "put http://user:password@host:port into https_proxy, or the registry into no_proxy"
-        return "let whoever runs the proxy allow it, or put the registry into no_proxy"
+        return f"let whoever runs the proxy allow {error.to}, or put that into no_proxy"
     if any(word in error.said.lower() for word in _QUOTAS):
         return "remove there what nobody needs, or let whoever runs the registry allow more"
     where = "" if error.endpoint == DOCKER_HUB_HOST else f" {error.endpoint or 'HOST'}"

@@ -94,13 +94,15 @@ class ProxyRefusedError(RefusedError):
 
     Attributes:
         wants_login: Whether a login, or another one, is what it wants; else it does not let anybody through.
+        to: Where it was to lead: the registry, or whoever that sends us to.
     """
 
     side = Side.WAY
     brief = "refused by the proxy"
 
-    def __init__(self, proxy: str, status: int, *, had_login: bool = False, unknown: str = "") -> None:
-        said = "does not let this request through"
+    def __init__(self, proxy: str, status: int, to: str, *, had_login: bool = False, unknown: str = "") -> None:
+        self.to = to
+        said = f"does not let this request through to {to}"
         self.wants_login = status in (401, 407) and not unknown  # some say 401 to a wrong login
         if self.wants_login:
             said = "does not accept its login" if had_login else "wants a login"

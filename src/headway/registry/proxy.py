@@ -42,7 +42,7 @@ def open_tunnel(raw: socket.socket, proxy: Proxy, address: Address) -> None:
             response.begin()
         finally:
             response.close()
-    _require_leave(proxy, response)
+    _require_leave(proxy, address, response)
     if not 200 <= response.status < 300:
         raise _not_through(proxy, address, response.status)
 
@@ -55,7 +55,7 @@ def require_through(proxy: Proxy, address: Address, response: Response) -> None:
         UnreachableError: It cannot reach the registry.
     """
     if response.status == 407:
-        _require_leave(proxy, response)
+        _require_leave(proxy, address, response)
     is_its_own = response.headers.get("Server", "").lower().startswith(_PROXIES)
     if address.scheme == "http" and response.status >= 500 and is_its_own:
         raise _not_through(proxy, address, response.status)
@@ -65,13 +65,14 @@ def _not_through(proxy: Proxy, address: Address, status: int) -> UnreachableErro
     return UnreachableError(str(address), Fault.PROXY, f"the proxy {proxy} answers HTTP {status}")
 
 
-def _require_leave(proxy: Proxy, response: Response) -> None:
+def _require_leave(proxy: Proxy, address: Address, response: Response) -> None:
     """Raise `ProxyRefusedError` where it is the proxy that refuses: for its own login, or a tunnel."""
     if response.status not in (401, 403, 407):
         return
     offered = [each.scheme for each in parse_challenges(response.headers.get_all("Proxy-Authenticate") or [])]
     unknown = "" if "basic" in offered else ", ".join(offered)
-    raise ProxyRefusedError(str(proxy), response.status, had_login=bool(proxy.authorization), unknown=unknown)
+    had_login = bool(proxy.authorization)
+    raise ProxyRefusedError(str(proxy), response.status, str(address), had_login=had_login, unknown=unknown)
 
 
 @contextmanager
