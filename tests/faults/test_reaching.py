@@ -102,12 +102,23 @@ def in_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_silent_proxy_is_not_called_a_silent_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_one_second(monkeypatch)
-    with swallowing("127.0.0.2") as silent, listen() as listener:
-        for proxy in (f"127.0.0.2:{silent}", f"{HERE}:{listener.getsockname()[1]}"):  # the second takes connections
-            monkeypatch.setenv("https_proxy", f"http://{proxy}")
-            outcome = pull(f"{HOST}/test/image", tmp_path)
+    with swallowing("127.0.0.2") as port:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.2:{port}")
+        outcome = pull(f"{HOST}/test/image", tmp_path)
 
-            assert f"the proxy {proxy}: no answer in time" in outcome.said
+    assert f"the proxy 127.0.0.2:{port}: no answer in time" in outcome.said
+
+
+def test_a_proxy_that_tries_for_long_to_reach_a_registry_is_named_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_one_second(monkeypatch)
+    with listen() as listener:
+        proxy = f"{HERE}:{listener.getsockname()[1]}"
+        monkeypatch.setenv("https_proxy", f"http://{proxy}")
+        outcome = pull(f"{HOST}/test/image", tmp_path)
+
+    assert f"{HOST}: no answer in time (from the proxy {proxy})" in outcome.said
 
 
 # --- names --------------------------------------------------------------------------------------------------------

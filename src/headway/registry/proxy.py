@@ -13,7 +13,7 @@ from headway.distribution.challenge import parse_challenges
 from headway.distribution.proxies import Proxy
 from headway.errors import Fault, MisbehavedError, ProxyRefusedError, Side, UnreachableError
 from headway.registry.address import Address
-from headway.registry.response import Response
+from headway.registry.response import Response, SlowHeadError
 from headway.registry.translation import translated
 
 _PROXIES = ("squid", "tinyproxy")  # what is relayed has the registry's own Server
@@ -40,6 +40,10 @@ def open_tunnel(raw: socket.socket, proxy: Proxy, address: Address) -> None:
         response = Response(raw, method="CONNECT")
         try:
             response.begin()
+        except SlowHeadError:
+            raise
+        except TimeoutError:  # it is silent for as long as it tries to reach what it is to lead to
+            raise UnreachableError(str(address), Fault.TIMEOUT, f"from the proxy {proxy}") from None
         finally:
             response.close()
     _require_leave(proxy, address, response)
