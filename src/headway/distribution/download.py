@@ -228,7 +228,8 @@ class BlobDownload:
         if not isinstance(ended.error, RangeIgnoredError):
             return False
         ended.error.retryable = self._may_serve_ranges(fetch.source)
-        return not is_known and not (ended.error.retryable and not self._doubts.have_begun and not self._spread.running)
+        is_asked_for_ranges_again = ended.error.retryable and not self._doubts.have_begun and not self._spread.running
+        return not is_known and not is_asked_for_ranges_again
 
     def _failed(self, fetch: Fetch, error: HeadwayError, new_bytes: int, now: float) -> None:
         if isinstance(error, StoreError):
