@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from headway.errors import OutOfOrderError
+from headway.errors import OutOfOrderError, StoreError
 from headway.oci.digest import Digest, ImageID
+from headway.records import Freed
 from headway.store.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
 from headway.store.database import Database
@@ -18,6 +20,7 @@ from headway.store.garbage import STEPS, SqliteGarbage
 from headway.store.images import SqliteImageStore
 from headway.store.imagined_garbage import ImaginedGarbage
 from headway.store.ingests import FileIngestStore
+from headway.store.layer_rows import tree_directory
 from headway.store.layers import SqliteLayerStore
 from headway.store.leases import SqliteLeases
 from headway.store.references import SqliteReferenceStore
@@ -126,6 +129,26 @@ def test_orphans_on_disk_go_too(world: World, root: DataRoot) -> None:
     assert freed.disk_bytes == len(orphans) * 2 * (root.trees.stat().st_blocks * 512)
     assert len(os.listdir(root.trees)) == 1
     assert os.listdir(root.recipes) == os.listdir(root.tmp) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives attributes")
+def test_what_cannot_go_is_told_once_all_else_is_gone(world: World, root: DataRoot) -> None:
+    trees = {name: root.trees / tree_directory(diff_id(name)) for name in ("base", "top")}
+    base, top = world.image("app", "base"), world.image("other", "top")
+    freed = [world.garbage.forget_image(image) for image in (base, top)]
+    together = Freed(directories=(*freed[0].directories, *freed[1].directories))
+    subprocess.run(["chattr", "+i", trees["base"]], check=True)
+    try:
+        with pytest.raises(StoreError, match="or it is immutable"):
+            world.garbage.sweep(together)
+        left = [path.exists() for path in trees.values()]
+    finally:
+        subprocess.run(["chattr", "-i", trees["base"]], check=True)
+
+    world.collect()
+
+    assert left == [True, False]
+    assert os.listdir(root.trees) == os.listdir(root.tmp) == []
 
 
 def test_a_copy_of_the_records_says_what_would_go_and_nothing_does(

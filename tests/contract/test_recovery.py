@@ -270,6 +270,29 @@ def test_what_somebody_has_mounted_inside_stays_and_keeps_nobody_from_starting(t
         subprocess.run(["umount", target], check=True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives attributes")
+@pytest.mark.parametrize("place", ["tmp", "trees", "recipes", "blobs/sha256", "ingest", "rw", "mounts"])
+def test_what_somebody_has_made_immutable_stays_and_keeps_nobody_from_starting(tmp_path: Path, place: str) -> None:
+    settings = Settings(data_root=tmp_path / "root")
+    with writing(settings, tell=pytest.fail):
+        pass
+    places = [tmp_path / "root" / place / name for name in ("first", "somebodys", "third")]
+    for each in places:
+        each.mkdir()
+    subprocess.run(["chattr", "+i", places[1]], check=True)
+    try:
+        with writing(settings, tell=pytest.fail):
+            pass
+
+        assert [each.exists() for each in places] == [False, True, False]
+        assert place == "tmp" or os.listdir(tmp_path / "root" / "tmp") == []
+    finally:
+        subprocess.run(["chattr", "-i", places[1]], check=True)
+
+    with writing(settings, tell=pytest.fail):
+        assert not places[1].exists()
+
+
 def test_links_in_the_data_roots_directories_are_not_followed(store: Store, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "kept").touch()

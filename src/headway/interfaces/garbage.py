@@ -100,5 +100,5 @@ class Garbage(Protocol):
 
         Raises:
             OutOfOrderError: Called inside a transaction: what is removed cannot be rolled back.
-            StoreError: The disk failed.
+            StoreError: Something does not go; everything else is gone.
         """

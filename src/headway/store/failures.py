@@ -17,7 +17,7 @@ from headway.errors import FULL, NO_MORE_FILES, StoreError, StoreFullError, Stor
 _READ_ONLY = {
     errno.EROFS: "its file system is read-only",
     errno.EACCES: "this user has no permission",
-    errno.EPERM: "this user has no permission",
+    errno.EPERM: "this user has no permission, or it is immutable (lsattr tells)",
 }
 
 

@@ -203,17 +203,23 @@ class SqliteGarbage:
 
         Raises:
             OutOfOrderError: Called inside a transaction.
-            StoreError: The disk failed.
+            StoreError: Something could not be moved away; everything else is gone, and the next start tries again.
         """
         if self._database.in_transaction:
             raise OutOfOrderError("files are removed inside a transaction")
         self._step("recorded")
+        moved: list[Path] = []
+        failures: list[StoreError] = []
         with self._database.transaction():
             names = [name for name in freed.directories if not has_row(self._database, name)]
             going = [place / name for name in names for place in (self._root.trees, self._root.recipes)]
             blobs = (digest for digest in freed.blobs if not self._has_user("blob_users", "digest", digest))
             going += map(self._root.blob, blobs)
-            moved = [private for path in going if (private := move_out(self._root, path)) is not None]
+            for path in going:
+                try:
+                    moved += filter(None, (move_out(self._root, path),))
+                except StoreError as error:
+                    failures.append(error)
         self._step("moved")
         for path in moved:
             with suppress(StoreError):  # what cannot be removed now is met again at the next start
@@ -225,6 +231,8 @@ class SqliteGarbage:
         if self._reserve is not None:
             self._reserve.renew()
         self._step("removed")
+        if failures:
+            raise failures[0]
 
 
 class _Found(msgspec.Struct):

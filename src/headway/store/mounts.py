@@ -107,8 +107,8 @@ def remove_litter(root: DataRoot, table: SqliteMountTable, ours: Callable[[], se
             of = name.removeprefix(".").removesuffix(".vfs")  # a copy's note lies beside it
             if of in known or os.path.realpath(root.mounts / of) in mounted:
                 continue
-            if (private := move_out(root, root.mounts / name)) is not None:
-                with suppress(StoreError):  # then the next start removes it
+            with suppress(StoreError):  # then the next start removes it
+                if (private := move_out(root, root.mounts / name)) is not None:
                     remove_tree(private)
 
 

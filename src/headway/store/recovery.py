@@ -114,13 +114,14 @@ def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: G
             leases.add(lease, _LOST, [*lost.blobs, *(diff_id for _, diff_id in stack(tops[lost.image_id]))])
             _remember_names(database, lease, lost)
         freed = garbage.forget_unneeded()
-    garbage.sweep(freed)
+    with suppress(StoreError):  # what cannot be moved or removed now, an immutable directory say, the next start meets
+        garbage.sweep(freed)
     strange = _move_to_tmp(root, root.ingests, _strange_ingests(root))
     for algorithm, names in blobs.items():
         unnamed = {name for name in names if digest_fault(f"{algorithm}:{name}")}
         strange += _move_to_tmp(root, root.blobs / algorithm, unnamed)
     for name in [*litter, *strange]:
-        with suppress(StoreError):  # what cannot be removed now is met again at the next start
+        with suppress(StoreError):  # as above
             remove_tree(root.tmp / name)
     return Recovered(
         litter=len(litter) + len(strange),
@@ -209,5 +210,9 @@ def _holds_a_journal(directory: Path) -> bool:
 
 def _move_to_tmp(root: DataRoot, directory: Path, names: Iterable[str]) -> list[str]:
     """Move litter to where a removal that is cut short harms nothing; return what it is called there."""
-    moved = (move_out(root, directory / name) for name in names)
-    return [private.name for private in moved if private is not None]
+    moved: list[str] = []
+    for name in names:
+        with suppress(StoreError):  # what cannot be moved stays, and keeps nobody from starting
+            if (private := move_out(root, directory / name)) is not None:
+                moved.append(private.name)
+    return moved
