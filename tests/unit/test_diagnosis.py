@@ -95,6 +95,14 @@ def test_a_disk_is_judged_by_what_a_pull_needs(free: int, inodes: int | None, dr
     assert ("why" in finding.text) == (not driver)
 
 
+def test_overlay_which_takes_no_whiteouts_is_told_before_an_image_fails_on_it() -> None:
+    space = Space(10**12, None)
+    finding = disk_finding(space, kind="overlay", driver="vfs", why_no_driver="", held=0, unfinished=0)
+    assert finding.level is Level.WARN
+    assert finding.text.endswith("vfs works; it takes no whiteouts, which most images have")
+    assert finding.advice
+
+
 def test_ranges_that_are_ignored_fail_and_rates_are_told_in_bits() -> None:
     assert range_finding("h", honoured=True).level is Level.OK
     assert range_finding("h", honoured=False).level is Level.FAIL

@@ -108,6 +108,9 @@ def disk_finding(space: Space, *, kind: str, driver: str, why_no_driver: str, he
         return Finding(Section.HERE, Level.FAIL, "disk", text, room)
     if space.bytes < LITTLE_BYTES or (space.inodes is not None and space.inodes < LITTLE_INODES):
         return Finding(Section.HERE, Level.WARN, "disk", text, room)
+    if kind == "overlay":  # as in a container without a volume
+        text += "; it takes no whiteouts, which most images have"
+        return Finding(Section.HERE, Level.WARN, "disk", text, "a data root on a volume, or another disk")
     return Finding(Section.HERE, Level.OK if driver else Level.WARN, "disk", text)
 
 
