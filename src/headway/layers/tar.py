@@ -26,12 +26,15 @@ _ZEROS = bytes(BLOCK)
 
 
 def _time_limit() -> int:
-    """Return the first moment that no file here can be given, in nanoseconds: in 2038, where time_t has 32 bits."""
+    """Return the first moment that no file here is given, in nanoseconds.
+
+    It is the one in 2262 after which 64 bits do not hold them (as Docker), or in 2038, where time_t has 32 bits.
+    """
     try:
         time.gmtime(1 << 31)
     except OverflowError:
         return NANOSECONDS << 31
-    return NANOSECONDS << 62
+    return 1 << 63
 
 
 _TIME_LIMIT = _time_limit()
@@ -196,7 +199,7 @@ class TarReader:
         if not 0 <= entry.size <= limits.expanded_bytes and entry.kind not in WITHOUT_BODY:
             raise ValueError(f"a file of {entry.size} bytes")
         if not -_TIME_LIMIT < entry.mtime_ns < _TIME_LIMIT:
-            entry.mtime_ns = 0  # as Docker has it for what no file system can store
+            entry.mtime_ns = 0  # as Docker has it
 
     def _finish(self) -> None:
         """Consume the rest: a second zero block and whatever follows."""
