@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from headway.errors import ConflictError, InvalidDocumentError, RequestError
-from headway.layers.copying import disk_failures
+from headway.layers.failures import disk_failures
 from headway.layers.merged import MergedView
 from headway.layers.rootfs import UnpackReport, unpack
 from headway.layers.users import ProcessUser, find_user

@@ -14,7 +14,7 @@ import os
 import stat
 
 from headway.container_records import Change, ChangeKind
-from headway.layers.copying import disk_failures
+from headway.layers.failures import disk_failures
 from headway.layers.merged import MergedView, Spot
 from headway.layers.merged_entry import MergedEntry
 from headway.layers.tree_files import LeftOut

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from headway.container_records import Change, ChangeKind
-from headway.layers.copying import disk_failures
 from headway.layers.directories import Directories
+from headway.layers.failures import disk_failures
 from headway.layers.tar_entry import FILE, Entry
 from headway.layers.tar_writer import Member, archive
 from headway.layers.tree_files import LeftOut

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 
 import msgspec
 
-from headway.errors import FULL, NO_MORE_FILES, StoreError, StoreFullError, StoreReadOnlyError
 from headway.layers.directories import READ
+from headway.layers.xattrs import in_directory, read_xattrs
 
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -36,9 +36,6 @@ _CANNOT_SET = {
 }
 _NAMED = 100
 _MOST_AT_ONCE = 1 << 30
-
-LABEL = "security.selinux"
-"""Belongs to the machine's policy, not to the file; umoci and GNU tar leave it out as well."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -188,36 +185,6 @@ class Copier:
         return os.sendfile(target, source, start, length)
 
 
-def read_xattrs(source: int | str) -> dict[str, bytes]:
-    """Return the extended attributes of a descriptor, or of a path whose last component is not followed.
-
-    Overlay's own (`own_prefix`) and the machine's security label are left out.
-    """
-    following: dict[str, bool] = {} if isinstance(source, int) else {"follow_symlinks": False}
-    try:
-        keys = os.listxattr(source, **following)
-    except OSError as error:
-        if error.errno == errno.EOPNOTSUPP:
-            return {}
-        raise
-    own = own_prefix()
-    kept = [key for key in keys if not key.startswith(own) and key != LABEL]
-    return {key: os.getxattr(source, key, **following) for key in kept}
-
-
-def own_prefix() -> str:
-    """Return the start of the attributes that give trees overlay's meaning when this user stacks them."""
-    return "trusted.overlay." if os.geteuid() == 0 else "user.overlay."
-
-
-def for_a_mount(values: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the attributes that a directory may have which overlay is to mount.
-
-    Those of overlay's that a layer itself has (`LayerReport.xattrs`) would hide or move what it shows.
-    """
-    return {key: value for key, value in values.items() if not key.startswith(("trusted.overlay.", "user.overlay."))}
-
-
 @contextmanager
 def _opened(name: str, flags: int, directory: int) -> Iterator[int]:
     descriptor = os.open(name, flags, 0o600, dir_fd=directory)
@@ -225,37 +192,6 @@ def _opened(name: str, flags: int, directory: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def in_directory(descriptor: int, name: str) -> str:
-    """Return a path to a name in an open directory, for calls that take no directory descriptor."""
-    return f"/proc/self/fd/{descriptor}/{name}"
-
-
-@contextmanager
-def disk_failures(what: str) -> Iterator[None]:
-    """Translate the operating system's errors; `what` says what was being read or written.
-
-    Raises:
-        StoreFullError: No space or quota left.
-        StoreReadOnlyError: The file system is read-only.
-        StoreError: Anything else.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise StoreFullError(what) from error
-        if error.errno == errno.EROFS:
-            raise StoreReadOnlyError(f"{what}: {error.strerror}") from error
-        failed = StoreError(f"{what}: {error.strerror}" + _named(error, beside=what))
-        failed.retryable = error.errno in NO_MORE_FILES
-        raise failed from error
-
-
-def _named(error: OSError, *, beside: str) -> str:
-    name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else beside
-    return f" ({name})" if name != beside else ""
 
 
 def _data(source: int, size: int) -> Iterator[tuple[int, int]]:

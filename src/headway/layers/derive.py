@@ -22,10 +22,10 @@ from pathlib import Path
 import msgspec
 
 from headway.errors import InvalidLayerError
-from headway.layers.copying import disk_failures
 from headway.layers.derived_report import Known
 from headway.layers.derived_tree import DerivedTree
 from headway.layers.directories import Directories
+from headway.layers.failures import disk_failures
 from headway.layers.merged import MergedView
 from headway.layers.merged_entry import MergedEntry, join
 from headway.layers.tree_files import TreeFiles

@@ -11,9 +11,10 @@ import os
 import stat
 
 from headway.errors import InvalidLayerError
-from headway.layers.copying import Copier, own_prefix, read_xattrs
+from headway.layers.copying import Copier
 from headway.layers.directories import Directories
 from headway.layers.whiteouts import is_whiteout
+from headway.layers.xattrs import own_prefix, read_xattrs
 
 _UNDESCRIBED = 0o755
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}

@@ -14,8 +14,8 @@ from headway.interfaces.files import TarSource
 from headway.layers.changes_tar import changes_archive
 from headway.layers.compression import expand
 from headway.layers.confinement import Root, clamped
-from headway.layers.copying import disk_failures
 from headway.layers.extraction import extract
+from headway.layers.failures import disk_failures
 from headway.layers.made_directories import DEFAULT_MODE
 from headway.layers.rootfs_files import RootfsFiles
 from headway.layers.tar_writer import archive

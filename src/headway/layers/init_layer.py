@@ -14,9 +14,11 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from headway.layers.copying import Copier, disk_failures, for_a_mount
+from headway.layers.copying import Copier
+from headway.layers.failures import disk_failures
 from headway.layers.merged import MergedView
 from headway.layers.merged_entry import MergedEntry
+from headway.layers.xattrs import for_a_mount
 from headway.records import LayerReport, Tree
 
 DIRECTORIES = ("dev/pts", "dev/shm", "proc", "sys")

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from typing import Self, TypeAlias
 
 from headway.errors import InvalidLayerError
-from headway.layers.copying import disk_failures, in_directory, read_xattrs
 from headway.layers.directories import READ, Directories
+from headway.layers.failures import disk_failures
 from headway.layers.merged_entry import Described, MergedEntry
 from headway.layers.whiteouts import is_opaque, is_whiteout
+from headway.layers.xattrs import in_directory, read_xattrs
 from headway.records import Tree
 
 _MAX_SYMLINKS = 255  # as many as umoci follows

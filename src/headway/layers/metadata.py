@@ -19,9 +19,10 @@ from collections.abc import Mapping
 from headway.errors import NoSuchOwnerError
 from headway.layers.remembered import Remembered
 from headway.layers.tar_entry import SYMLINK, Entry
+from headway.layers.xattrs import OVERLAY
 from headway.libc import change_mode
 
-_OVERLAY = (b"trusted.overlay.", b"user.overlay.")
+_OVERLAY = tuple(map(os.fsencode, OVERLAY))
 _UNSTORABLE = frozenset((errno.ENOTSUP, errno.EPERM, errno.ENOSPC, errno.E2BIG, errno.ERANGE))
 _SPECIAL = 0o7000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headway.errors import ConflictError, UnsupportedError
 from headway.layers import mounts
-from headway.layers.copying import disk_failures
+from headway.layers.failures import disk_failures
 from headway.paths import is_there
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from headway.errors import UnsupportedError
-from headway.layers.copying import disk_failures
+from headway.layers.failures import disk_failures
 from headway.libc import failure, libc
 
 _QUOTACTL_FD = 443  # the same number on every architecture

@@ -19,7 +19,7 @@ from typing import Self
 
 from headway.crc32 import crc32
 from headway.layers.confinement import clamped
-from headway.layers.copying import disk_failures
+from headway.layers.failures import disk_failures
 from headway.layers.recipe import Recipe
 from headway.layers.recipe_codec import Codec
 from headway.layers.recipe_columns import split_headers

@@ -17,10 +17,12 @@ from pathlib import Path
 import msgspec
 
 from headway.errors import ConflictError
-from headway.layers.copying import CREATE, Copier, Missing, disk_failures, in_directory
+from headway.layers.copying import CREATE, Copier, Missing
 from headway.layers.directories import Directories
+from headway.layers.failures import disk_failures
 from headway.layers.merged import MergedView
 from headway.layers.merged_entry import MergedEntry
+from headway.layers.xattrs import in_directory
 from headway.libc import change_mode
 from headway.records import Tree
 

@@ -17,7 +17,7 @@ from typing import Self
 from headway.container_records import FileStat
 from headway.errors import InvalidPathError, NotFoundError, StoreError
 from headway.layers.confinement import Root, clamped
-from headway.layers.copying import disk_failures
+from headway.layers.failures import disk_failures
 from headway.layers.tar_writer import Member
 from headway.layers.tree_members import members
 

@@ -12,17 +12,15 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from headway.layers.copying import LABEL
 from headway.layers.directories import READ, Directories
 from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from headway.layers.tar_writer import Member
 from headway.layers.tree_files import LeftOut
+from headway.layers.xattrs import archived_xattrs
 
 READ_BYTES = 1 << 18
-_ACLS = frozenset(("system.posix_acl_access", "system.posix_acl_default"))
 _KINDS = {
     stat.S_IFREG: FILE,
     stat.S_IFLNK: SYMLINK,
@@ -120,7 +118,7 @@ class TreeMembers:
             body: Iterable[bytes] = _Body(parent, name, entry)
         else:
             body = ()
-            entry.xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (parent, name))
+            entry.xattrs = archived_xattrs(b"/proc/self/fd/%d/%s" % (parent, name))
         if is_shared:
             self._links[key] = shown  # now that it is sure to come
         return entry, body
@@ -155,7 +153,7 @@ class _Body:
         if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(errno.ENOENT, "it is no file any more", name)
         entry.size = status.st_size
-        entry.xattrs = _xattrs(self._descriptor)
+        entry.xattrs = archived_xattrs(self._descriptor)
         self._left = entry.size
 
     def __iter__(self) -> Iterator[bytes]:
@@ -176,21 +174,3 @@ class _Body:
 
     def __del__(self) -> None:
         self.close()
-
-
-def _xattrs(target: int | bytes) -> dict[bytes, bytes]:
-    """Return the attributes of a descriptor, or of a path that is not followed, that belong in an archive.
-
-    Overlay's own say something to a mount only, a label to this machine; of a file system's, every one knows ACLs.
-    """
-    found: dict[bytes, bytes] = {}
-    follow = isinstance(target, int)
-    try:
-        names = os.listxattr(target, follow_symlinks=follow)
-    except OSError:
-        return found  # a file system without them
-    for name in names:
-        if name in _ACLS or not (name.startswith(("trusted.overlay.", "user.overlay.", "system.")) or name == LABEL):
-            with suppress(OSError):
-                found[os.fsencode(name)] = os.getxattr(target, name, follow_symlinks=follow)
-    return found

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from headway.errors import InvalidDocumentError
-from headway.layers.copying import disk_failures
+from headway.layers.failures import disk_failures
 from headway.layers.merged import MergedView
 
 _MAX_FILE_BYTES = 16 << 20

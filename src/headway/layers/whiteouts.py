@@ -6,8 +6,8 @@ import os
 import stat
 from pathlib import Path
 
-from headway.layers.copying import own_prefix
 from headway.layers.footprint import Footprint
+from headway.layers.xattrs import own_prefix
 
 _WHITEOUT = os.makedev(0, 0)
 

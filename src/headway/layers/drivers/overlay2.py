@@ -24,11 +24,13 @@ from headway.container_records import Change, RwPlace
 from headway.errors import ConflictError, StoreError, UnsupportedError
 from headway.layers import mounts, quota
 from headway.layers.changes import compare
-from headway.layers.copying import Copier, disk_failures, for_a_mount, read_xattrs
+from headway.layers.copying import Copier
 from headway.layers.drivers.measuring import gives_types, kind_of, size_of
+from headway.layers.failures import disk_failures
 from headway.layers.merged import MergedView
 from headway.layers.mounts import MountFlag
 from headway.layers.whiteouts import is_opaque
+from headway.layers.xattrs import for_a_mount, read_xattrs
 from headway.paths import is_directory
 from headway.records import LayerReport, Tree
 

@@ -17,8 +17,8 @@ from headway.container_records import Change, RwPlace
 from headway.errors import ConflictError, UnsupportedError
 from headway.layers import quota
 from headway.layers.changes import compare
-from headway.layers.copying import disk_failures
 from headway.layers.drivers.measuring import size_of_changed
+from headway.layers.failures import disk_failures
 from headway.layers.merged import MergedView
 from headway.layers.rootfs import unpack
 from headway.libc import syncfs
