@@ -21,9 +21,10 @@ import pytest
 from headway.errors import InvalidLayerError, StoreError, StoreFullError
 from headway.interfaces.files import Applier, TarSource
 from headway.layers.applier import apply_layer
-from headway.layers.handoff import Undone, WorkerHandoff
+from headway.layers.handoff import Undone
 from headway.layers.recording_applier import apply
 from headway.layers.tar_entry import Entry
+from headway.layers.worker_handoff import WorkerHandoff
 from headway.layers.workers import FAST_SECONDS, Workers
 from headway.oci.digest import DiffID
 from headway.records import LayerReport

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headway.layers.applier import apply_layer
-from headway.layers.handoff import HandOff, alone
+from headway.layers.handoff import HandoffMaker, alone
 from headway.layers.rebuild import verified
 from headway.layers.recipe import Recipe
 from headway.layers.recipe_codec import Codec
@@ -23,7 +23,7 @@ def record(
     rootless: bool | None = None,
     codec: Codec | None = None,
     step: int = 1 << 20,
-    hand_off: HandOff = alone,
+    hand_off: HandoffMaker = alone,
 ) -> DiffID:
     """Unpack `archive` into ``folder/tree``, with its recipe in ``folder/recipe``; it comes `step` bytes at a time."""
     tree = folder / "tree"

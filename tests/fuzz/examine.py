@@ -16,7 +16,7 @@ from pathlib import Path
 from headway.errors import HeadwayError, InvalidLayerError, UnsupportedError
 from headway.layers.applier import apply_layer
 from headway.layers.compression import Compression, detect, expand
-from headway.layers.handoff import HandOff, alone
+from headway.layers.handoff import HandoffMaker, alone
 from headway.layers.limits import Limits
 from headway.layers.rebuild import verified
 from headway.layers.recipe import Recipe
@@ -99,7 +99,7 @@ class World:
         self._worker = self._workers.joined()  # it stays, so that no blob waits for its start
         self._worker.__enter__()
 
-    def handing_off(self, way: Way) -> AbstractContextManager[HandOff]:
+    def handing_off(self, way: Way) -> AbstractContextManager[HandoffMaker]:
         """Give where a layer's small files go."""
         return nullcontext(alone) if way.is_alone else self._workers.handing_off()
 

@@ -19,7 +19,7 @@ from headway.errors import FULL, HeadwayError, StoreError, StoreFullError
 from headway.interfaces.files import TarSource
 from headway.layers.ahead import told
 from headway.layers.compression import expand
-from headway.layers.handoff import HandOff, alone
+from headway.layers.handoff import HandoffMaker, alone
 from headway.layers.limits import DEFAULT_LIMITS, Limits
 from headway.layers.tar import TarReader
 from headway.layers.tar_entry import refused
@@ -55,7 +55,7 @@ def apply_layer(
     openat2: bool | None = None,
     isal: bool = True,
     observer: Observer | None = None,
-    hand_off: HandOff = alone,
+    hand_off: HandoffMaker = alone,
     beside: bool = True,
     reserve: Reserve = free,
 ) -> tuple[DiffID, LayerReport]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from headway.errors import StoreCorruptError
 from headway.interfaces.files import TarSource
 from headway.layers.applier import apply_layer
-from headway.layers.handoff import HandOff, alone
+from headway.layers.handoff import HandoffMaker, alone
 from headway.layers.recipe_recorder import Recorder
 from headway.layers.umask import unshare_umask
 from headway.layers.windows import Reserve, free
@@ -26,7 +26,7 @@ def apply(
     progress: Callable[[int], None],
     *,
     records: bool,
-    hand_off: HandOff = alone,
+    hand_off: HandoffMaker = alone,
     beside: bool = True,
     reserve: Reserve = free,
 ) -> tuple[DiffID, LayerReport]:

@@ -19,7 +19,7 @@ from headway.errors import InvalidLayerError
 from headway.layers.absent import Absent
 from headway.layers.confinement import Root, clamped
 from headway.layers.footprint import Footprint
-from headway.layers.handoff import LARGEST, HandOff, alone
+from headway.layers.handoff import LARGEST, HandoffMaker, alone
 from headway.layers.hollow import Hollow
 from headway.layers.limits import DEFAULT_LIMITS, Limits
 from headway.layers.made_directories import DEFAULT_MODE, MadeDirectories
@@ -69,7 +69,7 @@ class Unpacker:
         limits: Limits = DEFAULT_LIMITS,
         observer: Observer | None = None,
         layer: bool = True,
-        hand_off: HandOff = alone,
+        hand_off: HandoffMaker = alone,
     ) -> None:
         umask = current_umask()
         self.name: bytes | None = None

@@ -24,11 +24,12 @@ from pathlib import Path
 
 from headway.interfaces.files import TarSource
 from headway.layers.available_memory import is_memory_short
-from headway.layers.handoff import HandOff, Link, WorkerHandoff
+from headway.layers.handoff import HandoffMaker
 from headway.layers.heaps import trim_heaps
 from headway.layers.recording_applier import apply
 from headway.layers.windows import Windows
 from headway.layers.worker import READY, SLOT, SLOTS
+from headway.layers.worker_handoff import Link, WorkerHandoff
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
 
@@ -104,7 +105,7 @@ class Workers:
                 return unpack(reserve=reserve, hand_off=hand_off)
 
     @contextmanager
-    def handing_off(self) -> Iterator[HandOff]:
+    def handing_off(self) -> Iterator[HandoffMaker]:
         """Give where the small files of one layer go inside the block: to the worker, once there are many."""
         with ExitStack() as opened:
 
