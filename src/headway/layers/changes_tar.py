@@ -17,8 +17,8 @@ from headway.layers.tar_entry import FILE, Entry
 from headway.layers.tar_writer import Member, archive
 from headway.layers.tree_files import LeftOut
 from headway.layers.tree_members import TreeMembers
+from headway.layers.whiteouts import WHITEOUT
 
-_WHITEOUT = b".wh."
 _MODE = 0o600
 
 
@@ -52,4 +52,4 @@ def _members(changes: Iterable[Change], directories: Directories) -> Iterator[Me
 
 def _whiteout(path: bytes) -> Entry:
     above, slash, name = path.rpartition(b"/")
-    return Entry(above + slash + _WHITEOUT + name, FILE, _MODE, 0, 0, 0, 0, b"")
+    return Entry(above + slash + WHITEOUT + name, FILE, _MODE, 0, 0, 0, 0, b"")

@@ -30,13 +30,9 @@ from headway.layers.tar_entry import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, HARD
 from headway.layers.tar_observer import Observer
 from headway.layers.umask import current_umask
 from headway.layers.unpacked_report import report_of
-from headway.layers.whiteouts import Whiteouts, is_whiteout
+from headway.layers.whiteouts import WHITEOUT, WHITEOUT_LINKS, WHITEOUT_META, WHITEOUT_OPAQUE, Whiteouts, is_whiteout
 from headway.records import LayerReport
 from headway.removal import Removing, remove
-
-_MARK, _META, _OPAQUE = b".wh.", b".wh..wh.", b".wh..wh..opq"
-_PLINKS = b".wh..wh.plnk"
-"""Where aufs kept files of several names: other entries are hard links to them, and it is no part of the image."""
 
 
 class Unpacker:
@@ -117,10 +113,10 @@ class Unpacker:
         self.name = entry.name
         path = clamped(entry.name)
         above, _, name = path.rpartition(b"/")
-        if _MARK in path and self._is_mark(entry, path, above, name):
+        if WHITEOUT in path and self._is_whiteout_entry(entry, path, above, name):
             if self._observer is not None:
                 self._observer.nowhere()
-            self._mark(entry, above, name)
+            self._white_out(entry, above, name)
             return
         parent, is_new = self._directory(above, path)
         if self._absent and self._absent.forget(path):
@@ -134,11 +130,11 @@ class Unpacker:
         else:
             raise refused(entry.name, f"its kind {entry.kind!r} is not known")
 
-    def _is_mark(self, entry: Entry, path: bytes, above: bytes, name: bytes) -> bool:
+    def _is_whiteout_entry(self, entry: Entry, path: bytes, above: bytes, name: bytes) -> bool:
         """Tell whether an entry speaks of other files, or is aufs' own: then it is not put on disk."""
-        if not self._is_layer or (above == _PLINKS and entry.kind == FILE):
+        if not self._is_layer or (above == WHITEOUT_LINKS and entry.kind == FILE):
             return False
-        return name.startswith(_MARK) or path.startswith(_META)
+        return name.startswith(WHITEOUT) or path.startswith(WHITEOUT_META)
 
     def _directory(self, above: bytes, path: bytes) -> tuple[int, bool]:
         """Return the descriptor of the directory `above`, and whether surely nothing in the layer had `path` before.
@@ -167,7 +163,7 @@ class Unpacker:
         """Finish the directories and return what was found out; `entries` is how many came."""
         self._settle()
         if self._is_layer:
-            self._clear(self._root.descriptor, _PLINKS)
+            self._clear(self._root.descriptor, WHITEOUT_LINKS)
         self.check_memory()
         for name in self._directories.finish(self._root):
             self.name = name
@@ -236,10 +232,10 @@ class Unpacker:
 
     # --- what other layers see ---
 
-    def _mark(self, entry: Entry, above: bytes, name: bytes) -> None:
+    def _white_out(self, entry: Entry, above: bytes, name: bytes) -> None:
         """Do what a whiteout says (image-spec, layer.md, "Whiteouts"); aufs' own files are left out."""
-        hidden = name[len(_MARK) :]
-        if name != _OPAQUE and (name.startswith(_META) or above.startswith(_META)):
+        hidden = name[len(WHITEOUT) :]
+        if name != WHITEOUT_OPAQUE and (name.startswith(WHITEOUT_META) or above.startswith(WHITEOUT_META)):
             return
         if hidden in (b"", b".", b".."):
             raise refused(entry.name, "it is a whiteout of nothing")
@@ -251,7 +247,7 @@ class Unpacker:
         except NotADirectoryError:
             # umoci names what a directory held that a file replaces. The file hides it, and a whiteout does as well.
             return
-        if name == _OPAQUE:
+        if name == WHITEOUT_OPAQUE:
             self._whiteouts.hide_below(parent, None)
         else:
             self._hide(parent, above + b"/" + hidden if above else hidden, hidden)

@@ -1,4 +1,8 @@
-"""What a tree says of the layers below it, as overlay reads it (overlayfs.rst, "whiteouts and opaque directories")."""
+"""What a layer says of those below it: in its tar, and in its tree.
+
+In a tar as image-spec, layer.md, "Whiteouts", has it; on disk as overlay reads it (overlayfs.rst, "whiteouts and opaque
+directories").
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,24 @@ from pathlib import Path
 from headway.layers.footprint import Footprint
 from headway.layers.xattrs import own_prefix
 
-_WHITEOUT = os.makedev(0, 0)
+WHITEOUT = b".wh."
+"""What the name of a whiteout begins with in a tar; the rest is what is gone."""
+
+WHITEOUT_META = WHITEOUT * 2
+"""The same of aufs' own names, of which an opaque directory's is one."""
+
+WHITEOUT_OPAQUE = WHITEOUT_META + b".opq"
+"""Says that its directory hides what is below."""
+
+WHITEOUT_LINKS = WHITEOUT_META + b"plnk"
+"""Where aufs kept files of several names: other entries are hard links to them, and it is no part of the image."""
+
+_DEVICE = os.makedev(0, 0)
 
 
 def is_whiteout(status: os.stat_result) -> bool:
     """Tell whether this is overlay's mark for a deleted name."""
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == _WHITEOUT
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == _DEVICE
 
 
 def is_opaque(directory: int | Path) -> bool:
@@ -43,7 +59,7 @@ class Whiteouts:
     def hide(self, parent: int, name: bytes) -> os.stat_result | None:
         """Hide what lower layers have under a name; what this layer has under it stays, and is returned."""
         try:
-            os.mknod(name, stat.S_IFCHR, _WHITEOUT, dir_fd=parent)
+            os.mknod(name, stat.S_IFCHR, _DEVICE, dir_fd=parent)
         except FileExistsError:
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
