@@ -22,9 +22,9 @@ from headway.layers.confinement import clamped
 from headway.layers.failures import disk_failures
 from headway.layers.recipe import Recipe
 from headway.layers.recipe_codec import Codec
-from headway.layers.recipe_columns import split_headers
-from headway.layers.recipe_format import PART, Column, Op
+from headway.layers.recipe_format import PART, Op
 from headway.layers.recipe_kept import REMOVALS, Kept
+from headway.layers.recipe_rows import Rows
 from headway.layers.recipe_steps import bodies
 from headway.layers.recipe_writer import RecipeWriter
 from headway.layers.tar_entry import Entry
@@ -32,10 +32,8 @@ from headway.layers.tar_header import BLOCK, checksum_matches
 from headway.layers.tar_observer import EXTENSION, OTHER, Mark
 from headway.oci.digest import DiffID
 
-_GROUP = 1024 * BLOCK  # header blocks that are written at once: more would be smaller by a fiftieth, and cost memory
 _ZEROS = bytes(BLOCK)
 _RAW = EXTENSION  # the bit of a step that says that its content is no body in the tree
-_HEADER_COLUMNS = (Column.NAMES, Column.FIELDS, Column.TAILS)
 
 
 class Recorder:
@@ -62,14 +60,7 @@ class Recorder:
         with disk_failures(f"the recipe {path}"):
             self._writer = RecipeWriter(path, codec)
         self._size = 0  # of the tar
-        self._ops = bytearray()
-        self._headers = bytearray()
-        self._raw = bytearray()
-        self._checks: list[int] = []
-        self._lengths: list[int] = []
-        self._sizes: list[int] = []
-        self._paths: list[bytes] = []
-        self._path_bytes = 0
+        self._rows = Rows()
         self._kept = Kept(self._writer, removals)
         self._pending = b""  # bytes that are no body and were not looked at yet
         self._padding = 0  # how many of those should be the zeros behind a body
@@ -138,7 +129,7 @@ class Recorder:
             self._pending += piece[start:] if start else piece
             if len(self._pending) > PART:
                 self._drain()
-        if len(self._headers) >= _GROUP or len(self._raw) >= PART or self._path_bytes >= PART:
+        if self._rows.are_many:
             self._flush()
 
     def _go_on(self, piece: bytes) -> int:
@@ -147,9 +138,9 @@ class Recorder:
         view = memoryview(piece)[:end]
         self._left -= end
         if self._is_raw:
-            self._raw += view
+            self._rows.raw += view
         else:
-            self._checks[-1] = crc32(view, self._checks[-1])
+            self._rows.checks[-1] = crc32(view, self._rows.checks[-1])
         return end
 
     def _use(self, piece: bytes, start: int) -> None:
@@ -162,11 +153,11 @@ class Recorder:
             gaps = [first, *[piece[end:at] for end, at in zip(ends, ats[1:], strict=False)]]
             self._describe(piece, gaps, (self._padding, *paddings))
         else:
-            self._ops += bytes(steps)
+            self._rows.ops += bytes(steps)
             if EXTENSION in steps:
-                self._raw += b"".join([piece[at : at + size] for at, size, step in self.marks if step & _RAW])
+                self._rows.raw += b"".join([piece[at : at + size] for at, size, step in self.marks if step & _RAW])
         view = memoryview(piece)
-        self._checks += [crc32(view[at : at + size]) for at, size, step in self.marks if size and not step & _RAW]
+        self._rows.checks += [crc32(view[at : at + size]) for at, size, step in self.marks if size and not step & _RAW]
         self._padding = paddings[-1]
         self._pending = piece[ends[-1] :]
         self._left = max(0, ends[-1] - len(piece))
@@ -182,7 +173,7 @@ class Recorder:
         zeros = b"".join([first[:-BLOCK], *[piece[end:at] for end, at in zip(ends, begins, strict=False)]])
         if zeros != bytes(len(zeros)):
             return False
-        self._headers += b"".join([first[-BLOCK:], *[piece[at : at + BLOCK] for at in begins]])
+        self._rows.headers += b"".join([first[-BLOCK:], *[piece[at : at + BLOCK] for at in begins]])
         return True
 
     # --- what is not ordinary ---
@@ -192,19 +183,13 @@ class Recorder:
         for number, ((at, size, step), gap, padding) in enumerate(zip(self.marks, gaps, paddings, strict=False)):
             if step & OTHER:
                 self._split(gap, padding)
-                self._add_body(size, b"" if step & _RAW else self._other[number])
+                self._rows.add_body(size, b"" if step & _RAW else self._other[number])
             else:
                 self._split(gap[:-BLOCK], padding)
-                self._ops.append(step)
-                self._headers += gap[-BLOCK:]
+                self._rows.ops.append(step)
+                self._rows.headers += gap[-BLOCK:]
             if step & _RAW:
-                self._raw += piece[at : at + size]
-
-    def _add_body(self, size: int, path: bytes) -> None:
-        self._ops.append(Op.BODY)
-        self._sizes.append(size)
-        self._paths.append(path)
-        self._path_bytes += len(path)
+                self._rows.raw += piece[at : at + size]
 
     def _drain(self) -> None:
         """Split the whole blocks of what waits."""
@@ -217,49 +202,21 @@ class Recorder:
         """Write down bytes that are no body, the first of which should be zeros behind one."""
         zeros, rest = data[:padding], data[padding:]
         if zeros != _ZEROS[:padding]:
-            self._ops.append(Op.UNPADDED)
-            self._add_raw(zeros)
+            self._rows.ops.append(Op.UNPADDED)
+            self._rows.add_raw(zeros)
         if rest == bytes(len(rest)):
-            self._add_raw(rest)
+            self._rows.add_raw(rest)
             return
         for at in range(padding, len(data), BLOCK):
             block = data[at : at + BLOCK]
             if _is_header(block):
-                self._ops.append(Op.HEADER)
-                self._headers += block
+                self._rows.ops.append(Op.HEADER)
+                self._rows.headers += block
             else:
-                self._add_raw(block)
-
-    def _add_raw(self, data: bytes) -> None:
-        if not data:
-            return
-        self._raw += data
-        if self._ops and self._ops[-1] == Op.RAW:
-            self._lengths[-1] += len(data)
-        else:
-            self._ops.append(Op.RAW)
-            self._lengths.append(len(data))
-
-    # --- columns ---
+                self._rows.add_raw(block)
 
     def _flush(self) -> None:
-        writer = self._writer
-        unfinished = self._checks.pop() if self._left and not self._is_raw else None
-        for start in range(0, len(self._headers), _GROUP):
-            blocks = bytes(self._headers[start : start + _GROUP])
-            for column, (form, data) in zip(_HEADER_COLUMNS, split_headers(blocks), strict=True):
-                writer.part(column, form, len(blocks) // BLOCK, data)
-        writer.data(Column.OPS, bytes(self._ops))
-        writer.data(Column.RAW, bytes(self._raw))
-        writer.checks(self._checks)
-        writer.numbers(Column.LENGTHS, self._lengths)
-        writer.numbers(Column.SIZES, self._sizes)
-        writer.texts(Column.PATHS, self._paths)
-        self._path_bytes = 0
-        for rows in (self._headers, self._ops, self._raw, self._checks, self._lengths, self._sizes, self._paths):
-            rows.clear()
-        if unfinished is not None:
-            self._checks.append(unfinished)
+        self._rows.write(self._writer, is_open=self._left > 0 and not self._is_raw)
 
     def finish(self, diff_id: DiffID) -> int:
         """Complete the recipe: the whole tar went by, and the tree is as it will be committed.
