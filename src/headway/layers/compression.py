@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from headway.errors import InvalidLayerError
 from headway.interfaces.files import TarSource
-from headway.layers.decoders import Bzip2, Decoder, Format, Gzip, Swallower, Xz, Zstd
+from headway.layers.decoders import Bzip2, Decoder, Format, Gzip, Part, Swallower, Xz, Zstd
 from headway.layers.stream_headers import GZIP_MAGIC, XZ_MAGIC, is_zstd
 from headway.layers.windows import Reserve, free
 
@@ -121,10 +121,10 @@ class _Members:
     def __init__(self, form: Format, reserve: Reserve) -> None:
         self._format = form
         self._reserve = reserve
-        self._decoder: Decoder | None = None
+        self._part: Part | None = None
         self._head = b""
         self._consumed = 0
-        self._given = 0  # by the open decoder
+        self._given = 0  # of what the part expands to
         self._stride = STRIDE
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -143,24 +143,26 @@ class _Members:
 
     def _feed(self, data: bytes) -> Iterator[bytes]:
         while data:
-            if self._decoder is None:
+            part = self._part
+            if part is None:
                 self._head += data
                 opened = self._format.open(self._head)
                 if opened is None:
                     return
-                self._decoder, (*first, data) = opened
+                part, (*first, data) = opened
+                self._part = part
                 self._head = b""
                 self._given = 0
-                self._reserve(self._format.window_bytes)
+                self._reserve(part.window_bytes)
                 for piece in first:
-                    yield from self._drain(self._decoder, piece)
-            yield from self._drain(self._decoder, data)
-            if not self._decoder.eof:
+                    yield from self._drain(part.decoder, piece)
+            yield from self._drain(part.decoder, data)
+            if not part.decoder.eof:
                 return
-            if self._format.content_bytes not in (None, self._given):
-                self._refuse(f"a part of {self._given} bytes announced {self._format.content_bytes}")
-            data = self._decoder.unused_data
-            self._decoder = None
+            if part.content_bytes not in (None, self._given):
+                self._refuse(f"a part of {self._given} bytes announced {part.content_bytes}")
+            data = part.decoder.unused_data
+            self._part = None
             self._stride = FIRST_STRIDE
 
     def _drain(self, decoder: Decoder, data: bytes) -> Iterator[bytes]:
@@ -182,7 +184,7 @@ class _Members:
         Raises:
             InvalidLayerError: The stream is incomplete.
         """
-        decoder = self._decoder
+        decoder = None if self._part is None else self._part.decoder
         is_whole = not self._head if decoder is None else isinstance(decoder, Swallower) and decoder.is_whole
         if not is_whole:
             raise InvalidLayerError(f"truncated {self._format.name} stream: it ends after {self._consumed} bytes")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import zlib
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from headway.errors import InvalidLayerError, UnsupportedError
 from headway.layers.stream_headers import GZIP_MAGIC, gzip_header_size, xz_dictionary, zstd_frame
@@ -39,23 +39,33 @@ class Decoder(Protocol):
         """Take `data` and return at most `max_length` bytes."""
 
 
+class Part(NamedTuple):
+    """A member, frame or stream that has begun.
+
+    Attributes:
+        decoder: Expands it.
+        window_bytes: Memory for looking back that it asks for.
+        content_bytes: What it says it expands to; None where it does not say.
+    """
+
+    decoder: Decoder
+    window_bytes: int = 0
+    content_bytes: int | None = None
+
+
 class Format(Protocol):
     """How the parts of a compressed stream begin and end.
 
     Attributes:
         name: For messages.
         errors: What the library raises for broken data.
-        window_bytes: Memory for looking back that the part opened last asked for.
-        content_bytes: What that part says it expands to; None where it does not say.
     """
 
     name: str
     errors: tuple[type[Exception], ...]
-    window_bytes: int
-    content_bytes: int | None
 
-    def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
-        """Return a decoder for the part that starts with `head`, and what to feed it piece by piece.
+    def open(self, head: bytes) -> tuple[Part, list[bytes]] | None:
+        """Return the part that starts with `head`, and what to feed its decoder piece by piece.
 
         None where `head` is too short to tell.
 
@@ -138,8 +148,6 @@ class Gzip:
     """RFC 1952. What follows the last member and is not one is ignored, as GNU gzip does."""
 
     name = "gzip"
-    window_bytes = 0
-    content_bytes: int | None = None
 
     def __init__(self, *, isal: bool) -> None:
         self._first = True
@@ -153,17 +161,17 @@ class Gzip:
             self._igzip = igzip_lib
             self.errors = (igzip_lib.IsalError,)  # type: ignore[assignment]  # its stub names an instance
 
-    def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
+    def open(self, head: bytes) -> tuple[Part, list[bytes]] | None:
         """See `Format`."""
         if not self._first and not head.startswith(GZIP_MAGIC[: len(head)]):
-            return Swallower(), [b""]
+            return Part(Swallower()), [b""]
         size = gzip_header_size(head)
         if size is None:
             return None
         self._first = False
         if self._igzip is None:
-            return _ZlibDecoder(), [head]
-        return self._igzip.IgzipDecompressor(flag=self._igzip.DECOMP_GZIP_NO_HDR_VER), [head[size:]]
+            return Part(_ZlibDecoder()), [head]
+        return Part(self._igzip.IgzipDecompressor(flag=self._igzip.DECOMP_GZIP_NO_HDR_VER)), [head[size:]]
 
 
 class Zstd:
@@ -181,21 +189,20 @@ class Zstd:
             raise UnsupportedError(
                 "this layer is compressed with zstd, which needs the Python package backports.zstd"
             ) from error
-        self.window_bytes = 0
-        self.content_bytes: int | None = None
         self.errors: tuple[type[Exception], ...] = (zstd.ZstdError,)
         self._new = zstd.ZstdDecompressor
         self._options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: LARGEST_WINDOW.bit_length() - 1}
 
-    def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
+    def open(self, head: bytes) -> tuple[Part, list[bytes]] | None:
         """See `Format`."""
         frame = zstd_frame(head)
         if frame is None:
             return None
-        self.window_bytes = _accepted(self.name, frame.window)
-        self.content_bytes = frame.content  # libzstd does not check it where the last block is empty
+        window = _accepted(self.name, frame.window)
         # The header comes alone: where libzstd sees a whole frame at once, it checks less than it does otherwise.
-        return self._new(options=self._options), [head[: frame.header], head[frame.header :]]
+        begin = [head[: frame.header], head[frame.header :]]
+        # Nor does it check what the frame announces where the last block is empty.
+        return Part(self._new(options=self._options), window, frame.content), begin
 
 
 class Xz:
@@ -206,25 +213,22 @@ class Xz:
     """
 
     name = "xz"
-    content_bytes: int | None = None
 
     def __init__(self) -> None:
         import lzma  # noqa: PLC0415 (late: few layers need it)
 
-        self.window_bytes = 0
         self.errors: tuple[type[Exception], ...] = (lzma.LZMAError,)
         self._new = partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ)
 
-    def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
+    def open(self, head: bytes) -> tuple[Part, list[bytes]] | None:
         """See `Format`."""
         if head.startswith(b"\0"):
-            self.window_bytes = 0
-            return _Padding(), [head]
+            return Part(_Padding()), [head]
         dictionary = xz_dictionary(head)
         if dictionary is None:
             return None
-        self.window_bytes = _accepted(self.name, dictionary)
-        return self._new(memlimit=max(dictionary, FREE) + _XZ_MEMORY), [head]
+        window = _accepted(self.name, dictionary)
+        return Part(self._new(memlimit=max(dictionary, FREE) + _XZ_MEMORY), window), [head]
 
 
 class Bzip2:
@@ -232,21 +236,19 @@ class Bzip2:
 
     name = "bzip2"
     errors: tuple[type[Exception], ...] = (OSError, ValueError)
-    window_bytes = 0
-    content_bytes: int | None = None
 
     def __init__(self) -> None:
         import bz2  # noqa: PLC0415 (late: few layers need it)
 
         self._new = bz2.BZ2Decompressor
 
-    def open(self, head: bytes) -> tuple[Decoder, list[bytes]] | None:
+    def open(self, head: bytes) -> tuple[Part, list[bytes]] | None:
         """See `Format`."""
         if not head.startswith(b"BZh"[: len(head)]):
             raise InvalidLayerError("broken bzip2 stream: what follows a stream is not a stream")
         if len(head) < 3:
             return None
-        return self._new(), [head]
+        return Part(self._new()), [head]
 
 
 def _accepted(name: str, window: int) -> int:
