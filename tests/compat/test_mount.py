@@ -163,6 +163,19 @@ def test_a_mount_in_use_stays_mounted_and_recorded(headway: Cli) -> None:
     done(headway("umount", path))
 
 
+def test_a_place_or_container_whose_name_is_no_text_is_none_of_ours(headway: Cli, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff")
+    (tmp_path / name).mkdir()
+
+    refused = [headway(*words) for words in (("umount", tmp_path / name), ("umount", name), ("export", name))]
+
+    assert [each.stderr.splitlines()[0] for each in refused] == [
+        f"headway: nothing is mounted at {tmp_path}/\\udcff",
+        "headway: \\udcff is not mounted",
+        "headway: no such container: \\udcff",
+    ]
+
+
 def test_what_somebody_unmounted_by_hand_is_forgotten(headway: Cli) -> None:
     path = done(headway("mount", "app"))
     subprocess.run(["umount", path], check=True)

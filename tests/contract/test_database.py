@@ -187,6 +187,13 @@ def test_a_reader_reads_an_older_schema_without_touching_it(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_what_is_no_text_is_in_no_record(path: Path) -> None:
+    with open_first(path) as database:
+        add(database, "one")
+
+        assert database.query("SELECT name FROM things WHERE name = ?", (os.fsdecode(b"\xff"),)) == []
+
+
 def test_names_with_every_character_can_be_opened(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode("100% sure? yes#1 é".encode() + b"\xff") / "headway.db"  # which is no text
     path.parent.mkdir()

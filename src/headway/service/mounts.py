@@ -201,9 +201,10 @@ class Mounts:
         return left
 
     def _find(self, word: str) -> KeptMount:
-        by_place = self._stores.mounts.get(self._points.real(Path(word)))
-        if by_place is not None:
-            return by_place
+        with suppress(UnsupportedError):  # it is no text, and nothing of ours is there
+            by_place = self._stores.mounts.get(self._points.real(Path(word)))
+            if by_place is not None:
+                return by_place
         found = self._of_image(word) or self._of_container(word)
         if not found:
             raise NotMountedError(word)

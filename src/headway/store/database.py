@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self, TypeAlias
@@ -154,13 +154,14 @@ class Database:
             return self._depth > 0
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Any]:
-        """Return all rows of a query, as tuples.
+        """Return all rows of a query, as tuples; none where it asks for what is no text, which no record holds.
 
         Raises:
             StoreError: The disk failed, or the database is damaged.
         """
-        with self._lock, database_errors(self._path):
+        with self._lock, database_errors(self._path), suppress(UnicodeEncodeError):
             return self._connection.execute(sql, parameters).fetchall()
+        return []
 
     def read_all(self) -> None:
         """Read every row of every table.
