@@ -47,7 +47,7 @@ def compare(
     Raises:
         StoreError: The disk failed.
     """
-    comparison = _Comparison(below, above, shared, written, attributes, rootless)
+    comparison = _Comparison(below, above, shared=shared, written=written, attributes=attributes, rootless=rootless)
     with disk_failures("a container's files, or those below them"):
         comparison.run()
     return comparison.changes()
@@ -58,10 +58,11 @@ class _Comparison:
         self,
         below: MergedView,
         above: MergedView,
+        *,
         shared: int,
-        written: bool,  # noqa: FBT001  # of one caller
-        attributes: bool,  # noqa: FBT001  # of one caller
-        rootless: bool,  # noqa: FBT001  # of one caller
+        written: bool,
+        attributes: bool,
+        rootless: bool,
     ) -> None:
         self._below = below
         self._above = above
