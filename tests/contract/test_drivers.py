@@ -283,6 +283,20 @@ class TestOverlay2(DriverContract):
         finally:
             driver.unmount(place.merged)
 
+    def test_as_many_trees_mount_as_mount_can_be_told(self, target: Path, tmp_path: Path) -> None:
+        trees = [plant(tmp_path / f"{number}", file(f"{number}", b"")) for number in range(181)]
+        held = [os.open(tmp_path, os.O_PATH) for _ in range(200)]  # so that numbers of descriptors are longer
+        try:
+            Overlay2Driver().mount(trees[1:], target)
+        finally:
+            for each in held:
+                os.close(each)
+
+        assert len(os.listdir(target)) == 180
+        Overlay2Driver().unmount(target)
+        with pytest.raises(UnsupportedError, match="181 layers are more than can be mounted"):
+            Overlay2Driver().mount(trees, target)
+
     def test_a_mount_that_fails_leaves_nothing_mounted(self, trees: Sequence[Tree], target: Path) -> None:
         gone = Tree(path=target.parent / "no such tree", report=LayerReport())
 

@@ -67,7 +67,7 @@ class Overlay2Driver:
 
         Raises:
             ConflictError: `target` is not empty.
-            UnsupportedError: Not root, more than 500 trees, or a kernel or file system that cannot.
+            UnsupportedError: Not root, more than 180 trees, or a kernel or file system that cannot.
             StoreError: The kernel refused for another reason.
         """
         require_stackable(trees)

@@ -32,19 +32,19 @@ from headway.records import Tree
 
 _SAFE = "index=off,metacopy=off,redirect_dir=nofollow"
 _FLAGS = MountFlag.NO_DEVICES
-_MAX_TREES = 500  # the kernel's own limit
+_MAX_TREES = 180  # whose names fit the page beside all else, with descriptors of five digits; the kernel stacks 500
 
 
 def require_stackable(trees: Sequence[Tree]) -> None:
     """Refuse what cannot be stacked, before anything is made for it.
 
     Raises:
-        UnsupportedError: Not root, or more trees than the kernel stacks.
+        UnsupportedError: Not root, or more trees than mount(2) can be told.
     """
     if os.geteuid() != 0:
         raise UnsupportedError("mounting needs root; unpack the image instead")
     if len(trees) > _MAX_TREES:
-        raise UnsupportedError(f"{len(trees)} layers are more than the kernel stacks ({_MAX_TREES})")
+        raise UnsupportedError(f"{len(trees)} layers are more than can be mounted ({_MAX_TREES})")
 
 
 def stack(trees: Sequence[Tree], target: Path) -> None:
