@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import pty
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,29 @@ def test_a_login_is_written_as_docker_writes_it_and_read_again(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert os.listdir(file.parent) == ["config.json"]
     assert AuthFiles([file])(host) == credentials
+
+
+def test_logins_that_are_saved_at_once_are_all_kept(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    hosts = [f"registry{number}.test" for number in range(16)]
+
+    with ThreadPoolExecutor(len(hosts)) as threads:
+        list(threads.map(lambda host: LoginFile(file).save(host, Credentials("user", "pass")), hosts))
+
+    assert sorted(json.loads(file.read_bytes())["auths"]) == sorted(hosts)
+
+
+def test_a_login_does_not_wait_for_ever_where_somebody_else_has_locked_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headway.registry.logins._LOCK_SECONDS", 0.05)
+    elsewhere = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(elsewhere, fcntl.LOCK_EX)
+
+    LoginFile(tmp_path / "config.json").save("registry.test", Credentials("user", "pass"))
+    os.close(elsewhere)
+
+    assert "registry.test" in json.loads((tmp_path / "config.json").read_bytes())["auths"]
 
 
 def test_a_file_stays_its_owners_whoever_logs_in(tmp_path: Path) -> None:

@@ -2,16 +2,18 @@
 
 Rule 1: nothing is saved that the registry has not accepted.
 Rule 2: the file is replaced in one step, readable by its owner only, who stays the same; so does every key that is not
-        ours.
+        ours. One process at a time reads and replaces it, so that none undoes what another has just saved.
 """
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -31,6 +33,8 @@ from headway.registry.credentials import (
 )
 from headway.registry.request import Sender
 from headway.registry.transport import Transport
+
+_LOCK_SECONDS = 5.0
 
 
 def verify(transport: Transport, endpoint: Endpoint, login: Credentials) -> Credentials:
@@ -70,10 +74,9 @@ class LoginFile:
         Raises:
             InvalidSettingError: The file or the helper cannot.
         """
-        document = read_auth_file(self.path)
         key = keys_of(host)[0]
         entry: dict[str, str] = {}
-        if name := helper_for(document, host):
+        if name := self.helper_of(host):
             token = credentials.identity_token
             user, secret = ("<token>", token) if token else (credentials.username, credentials.password)
             self._helper(name).store(key, user, secret)
@@ -82,7 +85,7 @@ class LoginFile:
             if credentials.identity_token:
                 entry["identitytoken"] = credentials.identity_token
         # Beside a helper, an empty entry says that there is a login, as docker has it.
-        self._replace({**document, "auths": {**entries_of(document), key: entry}})
+        self._change(lambda entries: {**entries, key: entry})
 
     def remove(self, host: str) -> bool:
         """Forget the login of a host; tell whether there was one.
@@ -102,30 +105,61 @@ class LoginFile:
                     known = True
                     helper.erase(key)
         if keys:
-            self._replace({**document, "auths": {key: entries[key] for key in entries if key not in keys}})
+            self._change(lambda entries: {key: entries[key] for key in entries if key not in keys})
         return known
 
-    def _replace(self, document: object) -> None:
+    def _change(self, how: Callable[[dict[str, object]], dict[str, object]]) -> None:
         target = Path(os.path.realpath(self.path))  # it may be a link into a collection of dot files, and stays one
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            import tempfile  # noqa: PLC0415  # it brings bz2 and lzma with it, and most commands only read
-
-            handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # 0600
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    _give(handle, target)
-                    json.dump(document, file, indent="\t")
-                    file.write("\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, target)  # noqa: PTH105  # one name is a path, the other a text
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(temporary)  # noqa: PTH108  # a text, as above
-                raise
+            with _one_at_a_time(target.parent):
+                document = read_auth_file(self.path)
+                _replace(target, {**document, "auths": how(entries_of(document))})
         except OSError as error:
             raise InvalidSettingError(f"cannot write {self.path}: {error.strerror}") from None
+
+
+def _replace(target: Path, document: object) -> None:
+    import tempfile  # noqa: PLC0415  # it brings bz2 and lzma with it, and most commands only read
+
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            _give(handle, target)
+            json.dump(document, file, indent="\t")
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)  # noqa: PTH105  # one name is a path, the other a text
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108  # a text, as above
+        raise
+
+
+@contextmanager
+def _one_at_a_time(directory: Path) -> Iterator[None]:
+    """Lock a directory, which outlives the files that replace each other in it.
+
+    Not for ever: somebody may have locked it for a reason of their own, and some file systems have no such locks.
+    """
+    handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not _is_locked(handle) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_locked(handle: int) -> bool:
+    """Try to lock; tell whether there is nothing to wait for."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return not isinstance(error, BlockingIOError)  # NFS locks only what is open for writing
+    return True
 
 
 def _give(descriptor: int, target: Path) -> None:
