@@ -94,6 +94,11 @@ class Link:
         return len(self._carriages)
 
     @property
+    def is_down(self) -> bool:
+        """Whether nobody gets through now."""
+        return self._state is not None
+
+    @property
     def host(self) -> str:
         """``127.0.0.1:port``."""
         return f"127.0.0.1:{self.port}"
