@@ -6,43 +6,43 @@ import argparse
 from pathlib import Path
 
 _TEXTS = {
-    "group": ("GROUP", "who shares the socket, besides its owner"),
+    "group": ("GROUP", "a group that may use the socket, besides its owner"),
     "log-level": ("LEVEL", "debug, info, warn, error or fatal (default: info)"),
     "log-format": ("FORMAT", "text or json (default: text)"),
-    "metrics-addr": ("HOST:PORT", "serve /metrics for Prometheus there (default: nowhere)"),
+    "metrics-addr": ("HOST:PORT", "serve Prometheus metrics there, at /metrics (default: not at all)"),
     "download-patience": (
         "DUR",
-        "how long to wait for a new byte once the attempts are used up: 90s, 10m, forever (default: 10m)",
+        "give up a download only after this long without a new byte: 90s, forever (default: 10m)",
     ),
-    "storage-driver": ("DRIVER", "overlay2 or vfs (default: what works here)"),
+    "storage-driver": ("DRIVER", "overlay2 or vfs (default: the best that works here)"),
 }
 _NUMBERS = {
     "max-concurrent-downloads": "downloads at once (default: 3)",
     "max-concurrent-uploads": "uploads at once (default: 5)",
-    "max-download-attempts": "give up a download after so many attempts in a row without a new byte (default: 5)",
-    "shutdown-timeout": "seconds that requests have to end at shutdown; -1 for ever (default: 15)",
+    "max-download-attempts": "give up a download only after N attempts in a row without a new byte (default: 5)",
+    "shutdown-timeout": "how many seconds requests may take to end at shutdown; -1: no limit (default: 15)",
 }
 _PATHS = {
-    "pidfile": "where to write the process's ID",
-    "tlscacert": "who signs clients' certificates",
-    "tlscert": "our certificate",
-    "tlskey": "its key",
-    "auth-file": "where logins are read",
+    "pidfile": "write the process ID to this file",
+    "tlscacert": "the CA that signs clients' certificates",
+    "tlscert": "the daemon's certificate",
+    "tlskey": "the key of that certificate",
+    "auth-file": "read logins from this file",
 }
 _LISTS = {
     "host": ("hosts", "ADDRESS", "listen here: unix:///run/headway.sock, tcp://HOST:PORT, fd:// (repeatable)"),
-    "label": ("labels", "KEY=VALUE", "what docker info shows (repeatable)"),
-    "registry-mirror": ("registry_mirrors", "URL", "ask here first for docker.io (repeatable)"),
+    "label": ("labels", "KEY=VALUE", "a label for docker info to show (repeatable)"),
+    "registry-mirror": ("registry_mirrors", "URL", "a mirror of docker.io to try first (repeatable)"),
     "insecure-registry": (
         "insecure_registries",
         "HOST[:PORT]|CIDR",
-        "may be asked without verified TLS (repeatable)",
+        "allow plain HTTP, and TLS with any certificate, for this registry (repeatable)",
     ),
 }
 _FLAGS = {
-    "tls": "speak TLS on tcp:// (the default there); --tls=false for none",
-    "tlsverify": "speak TLS, and want certificates of clients",
-    "pull-detach": "let a pull go on when its client leaves",
+    "tls": "use TLS on tcp:// (the default there); --tls=false turns it off",
+    "tlsverify": "use TLS and require client certificates",
+    "pull-detach": "continue a pull when its client disconnects",
 }
 _SHORT = {"group": "-G", "host": "-H", "log-level": "-l", "pidfile": "-p", "storage-driver": "-s"}
 SHARED = (
@@ -53,8 +53,8 @@ SHARED = (
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
-    """Serve the Docker Engine API: images, and what they need of containers."""
-    parser.add_argument("--validate", action="store_true", help="check the configuration and leave")
+    """Serve the Docker Engine API for images (containers are kept, but not run)."""
+    parser.add_argument("--validate", action="store_true", help="check the configuration and exit")
     for name, (shape, words) in _TEXTS.items():
         parser.add_argument(*_names(name), metavar=shape, help=words)
     for name, words in _NUMBERS.items():

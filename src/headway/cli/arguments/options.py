@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 NAME = "NAME[:TAG|@DIGEST]"
 SERVER = "HOST[:PORT]"
-ONE = "an image: its name, or its ID or the beginning of that"
-SEVERAL = "images: names, or IDs or beginnings of those"
+ONE = "an image: its name, or its ID or the first characters of it"
+SEVERAL = "images: names, or IDs or the first characters of them"
 
 
 class Command(NamedTuple):
@@ -54,7 +54,7 @@ def insecure(parser: argparse.ArgumentParser) -> None:
         "--insecure-registry",
         action="append",
         metavar="HOST[:PORT]|CIDR",
-        help="may be asked without verified TLS",
+        help="allow plain HTTP, and TLS with any certificate, for this registry (repeatable)",
     )
 
 
@@ -64,7 +64,7 @@ def authfile(parser: argparse.ArgumentParser) -> None:
         "--authfile",
         type=absolute_path,
         metavar="FILE",
-        help="logins (default: those of docker, then those of podman)",
+        help="read logins from this file (default: docker's file, then podman's)",
     )
 
 
@@ -80,7 +80,7 @@ def format_(parser: argparse.ArgumentParser, example: str) -> None:
         type=lambda text: text or "table",  # an empty one says nothing, as to docker
         default="table",
         metavar="table|json|TEMPLATE",
-        help=f"a template names fields: '{example}'",
+        help=f"how to print: a table, JSON, or a template of fields such as '{example}'",
     )
 
 
@@ -102,7 +102,7 @@ def changes(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="INSTRUCTION",
-        help="how its containers run, as a Dockerfile says it: 'CMD [\"run\"]', 'ENV A=b', 'USER app'",
+        help="a Dockerfile instruction to apply: 'CMD [\"run\"]', 'ENV A=b', 'USER app' (repeatable)",
     )
 
 
@@ -116,19 +116,23 @@ def common(parser: argparse.ArgumentParser, *, default: str | None, is_server: b
     """
     if not is_server:
         parser.add_argument(
-            "-H", "--host", metavar="ADDRESS", default=default, help="ask this daemon: unix:///PATH, tcp://HOST:PORT"
+            "-H",
+            "--host",
+            metavar="ADDRESS",
+            default=default,
+            help="the daemon to use: unix:///PATH or tcp://HOST:PORT",
         )
     parser.add_argument(
-        "--data-root", type=absolute_path, metavar="DIR", default=default, help="where everything is kept"
+        "--data-root", type=absolute_path, metavar="DIR", default=default, help="the directory of images and downloads"
     )
     parser.add_argument(
         "--config-file",
         type=Path,
         metavar="FILE",
         default=default,
-        help="settings (default: /etc/headway/daemon.json)",
+        help="the settings file (default: /etc/headway/daemon.json)",
     )
-    parser.add_argument("-D", "--debug", action="store_true", default=default or None, help="show tracebacks")
+    parser.add_argument("-D", "--debug", action="store_true", default=default or None, help="show tracebacks of errors")
 
 
 def progress(parser: argparse.ArgumentParser) -> None:
@@ -137,5 +141,5 @@ def progress(parser: argparse.ArgumentParser) -> None:
         "--progress",
         choices=("auto", "plain", "json", "none"),
         default="auto",
-        help="how to show what is going on, on stderr",
+        help="how to show progress on stderr",
     )

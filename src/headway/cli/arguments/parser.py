@@ -13,7 +13,7 @@ from typing import NoReturn
 from headway.cli.arguments import files, images, pulls, services, store
 from headway.cli.arguments.options import Command, common
 
-_DESCRIPTION = "Pulls container images over links that break, and never fetches a byte twice that has arrived."
+_DESCRIPTION = "Pulls container images over links that break; a byte that has arrived is never downloaded twice."
 _GROUPS = {
     "Images": {**pulls.IMAGES, **images.COMMANDS, **files.COMMANDS},
     "Pulls": pulls.COMMANDS,
@@ -111,7 +111,7 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
     )
     parser.chosen = chosen if chosen in COMMANDS else ""
     common(parser, default=None)
-    parser.add_argument("-v", "--version", action="store_true", help="as the command version")
+    parser.add_argument("-v", "--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", prog="headway", parser_class=_CommandParser, help=argparse.SUPPRESS
     )
