@@ -435,7 +435,7 @@ def test_without_a_daemon_nothing_can_go_on_by_itself(tmp_path: Path) -> None:
     done = Cli(tmp_path / "root")("pull", "--detach", "alpine")
 
     assert done.returncode == 1
-    assert "a pull that goes on by itself needs one that brings it\nnext: start it" in done.stderr
+    assert "--detach leaves a pull to the daemon\nnext: start it" in done.stderr
 
 
 def test_nothing_of_it_was_a_bug(scene: Scene) -> None:

@@ -37,22 +37,6 @@ from headway.service.remote_image import PullRequest
 from headway.settings import Settings
 
 
-def refuse_daemons_own(options: Namespace) -> None:
-    """Refuse flags that concern all of a daemon's pulls, and not only those of the command, or more than it can know.
-
-    Raises:
-        InvalidSettingError: One is set.
-    """
-    if options.all_tags and options.max_bytes is not None:
-        raise InvalidSettingError("--max-bytes through a daemon is for tags that are named: leave out --all-tags")
-    for name in ("unfinished_max_age", "unfinished_max_size"):
-        if getattr(options, name):
-            flag = name.replace("_", "-")
-            raise InvalidSettingError(
-                f"--{flag} is about every unfinished download: set it in the daemon's daemon.json"
-            )
-
-
 class RemotePull:
     """One command's pulls through a daemon.
 
@@ -170,7 +154,7 @@ class RemotePull:
         except HeadwayError as error:
             return request, error
         except Exception as error:  # the main thread waits for an outcome, and shows it
-            return request, HeadwayError(f"a mistake of Headway's own: {type(error).__name__}: {error}")
+            return request, HeadwayError(f"this is a bug in Headway: {type(error).__name__}: {error}")
 
     def _report(self, event: PullEvent) -> None:
         with self._turn:
