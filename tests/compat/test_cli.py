@@ -965,3 +965,22 @@ def test_a_path_that_begins_in_a_directory_that_is_gone_is_a_mistake_of_whoever_
 
     assert said.returncode == 2
     assert "'here' begins in a directory that is gone" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "needless"),
+    [
+        (["pulls"], {"http.client", "asyncio", "headway.service.pull", "headway.registry.client"}),
+        (["save", "-o", "out.tar", "nothing"], {"headway.service.loading", "headway.composition.writing"}),
+        (["export", "-o", "out.tar", "nothing"], {"headway.service.commit"}),
+    ],
+    ids=lambda words: words[0] if isinstance(words, list) else "",
+)
+def test_a_command_imports_nothing_of_its_neighbours(tmp_path: Path, words: list[str], needless: set[str]) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "headway", "--data-root", str(tmp_path / "root"), *words]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "headway.cli.main" in imported
+    assert imported & needless == set()

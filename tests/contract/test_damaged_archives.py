@@ -16,7 +16,7 @@ from backports import zstd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headway.composition.archives import loader
+from headway.composition.loading import loader
 from headway.composition.writing import writing
 from headway.errors import HeadwayError, InvalidArchiveError, StoreError
 from headway.layers.archive_reader import StreamArchive, opened

@@ -18,8 +18,9 @@ import pytest
 from backports import zstd
 from msgspec import structs
 
-from headway.composition.archives import loader, saver
+from headway.composition.loading import loader
 from headway.composition.pulls import pulling
+from headway.composition.saving import saver
 from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import (

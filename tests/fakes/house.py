@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headway.composition.archives import loader, saver
+from headway.composition.loading import loader
 from headway.composition.pulls import pulling
 from headway.composition.pushes import pushing
+from headway.composition.saving import saver
 from headway.composition.unpacking import apply_apart
 from headway.distribution.transfer_limits import TransferLimits
 from headway.layers.file_access import RootfsAccess

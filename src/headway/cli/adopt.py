@@ -11,7 +11,7 @@ from headway.cli.session import say, settings_of
 from headway.cli.units import size
 from headway.client.daemon import Daemon
 from headway.client.docker import DEFAULT_HOST, Docker
-from headway.composition.archives import loader
+from headway.composition.loading import loader
 from headway.composition.writing import writing
 from headway.engine.listeners import Address
 from headway.interfaces.files import Pieces

@@ -1,4 +1,7 @@
-"""`headway save` and `load`: images in archives."""
+"""`headway save` and `load`: images in archives.
+
+What one of them needs is imported in its functions: the other does not pay for it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from io import FileIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headway.cli.failures import DONE
 from headway.cli.output import require_output, write_out
@@ -16,16 +20,13 @@ from headway.cli.remote import holding_daemon, named_daemon
 from headway.cli.session import platform_of, say, settings_of
 from headway.cli.terminal import one_line
 from headway.cli.units import size
-from headway.composition.archives import loader, saver
-from headway.composition.reading import reading
-from headway.composition.writing import writing
 from headway.errors import NotFoundError, RequestError
 from headway.interfaces.archives import Archive
-from headway.layers.archive_reader import DirectoryArchive, opened, stream
-from headway.layers.archive_writer import write_archive
 from headway.oci.platform import Platform
-from headway.service.loading import LayerLoading, LoadEvent, sentences
 from headway.store.failures import disk_errors
+
+if TYPE_CHECKING:
+    from headway.service.loading import LoadEvent
 
 _PIECE = 1 << 20
 
@@ -46,6 +47,9 @@ def _pieces(options: Namespace, platform: Platform | None) -> Iterator[Iterator[
     if (daemon := named_daemon(options)) is not None:
         yield daemon.save(options.names, platform)
         return
+    from headway.composition.reading import reading  # noqa: PLC0415
+    from headway.composition.saving import saver  # noqa: PLC0415
+
     with reading(settings) as records:
         writer = saver(records)
         yield writer.archive(writer.plan(options.names, platform))
@@ -62,6 +66,9 @@ def load(options: Namespace) -> int:
         for line in daemon.load(_sent(options.input), platform):
             print(line, end="", flush=True)
         return DONE
+    from headway.composition.loading import loader  # noqa: PLC0415
+    from headway.composition.writing import writing  # noqa: PLC0415
+
     with _archive(options.input) as archive, writing(settings, say) as stores:
         loaded = loader(settings, stores).load(archive, _tell(quiet=options.quiet), platform=platform)
     if not loaded:
@@ -78,6 +85,8 @@ def _require_there(path: Path | None) -> None:
 
 
 def _archive(path: Path | None) -> AbstractContextManager[Archive]:
+    from headway.layers.archive_reader import opened, stream  # noqa: PLC0415
+
     return nullcontext(stream(_stdin())) if path is None else opened(path)
 
 
@@ -88,6 +97,9 @@ def _sent(path: Path | None) -> Iterator[bytes]:
         StoreError: It cannot be read; that is no fault of the connection's, in the midst of which it is noticed.
     """
     if path is not None and path.is_dir():
+        from headway.layers.archive_reader import DirectoryArchive  # noqa: PLC0415
+        from headway.layers.archive_writer import write_archive  # noqa: PLC0415
+
         files = DirectoryArchive(path).files()
         yield from write_archive((file.name, file.size, iter(partial(file.read, _PIECE), b"")) for file in files)
         return
@@ -102,6 +114,8 @@ def _stdin() -> FileIO:
 
 
 def _tell(*, quiet: bool) -> Callable[[LoadEvent], None]:
+    from headway.service.loading import LayerLoading, sentences  # noqa: PLC0415
+
     seen: set[str] = set()
     shown = not quiet and sys.stderr.isatty()
 

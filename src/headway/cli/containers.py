@@ -9,16 +9,17 @@ from headway.cli.failures import DONE
 from headway.cli.output import require_output, write_out
 from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
-from headway.composition.host_platform import host_platform
-from headway.composition.unpacking import apply_apart
 from headway.composition.writing import writing
 from headway.layers.file_access import RootfsAccess
-from headway.service.commit import CommitRequest, Committer
-from headway.service.container_files import ContainerFiles
 
 
 def commit(options: Namespace) -> int:
     """Make an image of what a container has changed, and print its ID."""
+    # Imported late, as in `export`: neither command pays for the other.
+    from headway.composition.host_platform import host_platform  # noqa: PLC0415
+    from headway.composition.unpacking import apply_apart  # noqa: PLC0415
+    from headway.service.commit import CommitRequest, Committer  # noqa: PLC0415
+
     request = CommitRequest(
         container=options.container,
         repository=options.name or "",
@@ -37,6 +38,8 @@ def commit(options: Namespace) -> int:
 
 def export(options: Namespace) -> int:
     """Write a container's files into one archive."""
+    from headway.service.container_files import ContainerFiles  # noqa: PLC0415
+
     require_output(options.output, "export")
     settings = settings_of(options)
     if (daemon := holding_daemon(options, settings)) is not None:

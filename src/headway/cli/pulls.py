@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,8 +14,6 @@ from headway.cli.remote import holding_daemon
 from headway.cli.session import registry_settings_of
 from headway.cli.table import fields, json_text, render
 from headway.cli.units import ago, size
-from headway.client.pulls import DaemonPulls
-from headway.composition.network import credential_source
 from headway.composition.reading import pull_records
 from headway.distribution.pull_states import PullState, after_restart
 from headway.errors import InvalidSettingError, NoDaemonError
@@ -23,6 +22,10 @@ from headway.oci.reference import Reference
 from headway.quantities import parse_priority
 from headway.settings import Settings
 from headway.store.lock import holder
+
+if TYPE_CHECKING:
+    from headway.client.daemon import Daemon
+    from headway.client.pulls import DaemonPulls
 
 _COLUMNS = {
     "ID": "PULL ID",
@@ -56,7 +59,7 @@ def pulls(options: Namespace) -> int:
     """List pulls, show some, or change them."""
     settings = registry_settings_of(options)
     daemon = holding_daemon(options, settings)
-    held = DaemonPulls(daemon) if daemon is not None else None
+    held = _pulls_of(daemon) if daemon is not None else None
     if options.action is None:
         records = _list(held, settings, ended=options.all)
         if options.quiet:
@@ -71,8 +74,14 @@ def pulls(options: Namespace) -> int:
         return each_of(options.ids, lambda prefix: _show(held, settings, prefix, options.format), options)
     if held is None:
         address = str(settings.data_root)
-        raise NoDaemonError(address, "pulls without one end with their command, and there is nothing to change")
+        raise NoDaemonError(address, "without it, pulls end with their command, and there is nothing to change")
     return each_of(*_changing(held, settings, options), options)
+
+
+def _pulls_of(daemon: Daemon) -> DaemonPulls:
+    from headway.client.pulls import DaemonPulls  # noqa: PLC0415  # the records alone are read without HTTP
+
+    return DaemonPulls(daemon)
 
 
 def _list(held: DaemonPulls | None, settings: Settings, *, ended: bool) -> list[PullRecord]:
@@ -119,6 +128,8 @@ def _changing(held: DaemonPulls, settings: Settings, options: Namespace) -> tupl
 
 def _resume(held: DaemonPulls, settings: Settings, prefix: str) -> None:
     """Resume a pull, with this user's login for its registry: the daemon has kept none."""
+    from headway.composition.network import credential_source  # noqa: PLC0415  # nobody else shows a login
+
     record = held.get(prefix)
     reference = Reference.parse(record.wish.reference)
     login = credential_source(settings)(reference.repository)

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-from headway.composition.archives import loader, saver
 from headway.composition.host_platform import host_platform
+from headway.composition.loading import loader
 from headway.composition.network import credential_source, transport_of
 from headway.composition.pulls import pulling
 from headway.composition.pushes import pushing
+from headway.composition.saving import saver
 from headway.composition.unpacking import apply_apart
 from headway.distribution.endpoints import InsecureRegistries
 from headway.layers.file_access import RootfsAccess

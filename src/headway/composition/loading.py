@@ -1,4 +1,4 @@
-"""What saves and loads archives of images, joined."""
+"""What loads archives of images, joined."""
 
 from __future__ import annotations
 
@@ -9,25 +9,17 @@ from functools import partial
 from headway.composition.host_platform import host_platform
 from headway.composition.windows import shared_windows
 from headway.interfaces.files import TarSource
-from headway.layers.archive_writer import write_archive
 from headway.layers.compression import expand
-from headway.layers.layer_tars import StoredLayerTars
 from headway.layers.windows import Windows
 from headway.layers.workers import Workers, is_worth_it
 from headway.oci.digest import DiffID, Digest
 from headway.service.archived_layers import Taker
 from headway.service.loading import Loader
-from headway.service.saving import Saver
-from headway.service.stores import Records, Stores
+from headway.service.stores import Stores
 from headway.service.unpack_places import MOST
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.spool import SpoolFile
-
-
-def saver(records: Records) -> Saver:
-    """Return what saves the images of a store."""
-    return Saver(records, tars=StoredLayerTars(records.layers), write=write_archive)
 
 
 def loader(settings: Settings, stores: Stores) -> Loader:

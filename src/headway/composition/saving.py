@@ -1,0 +1,13 @@
+"""What saves archives of images, joined; a command that saves needs nothing of what loads."""
+
+from __future__ import annotations
+
+from headway.layers.archive_writer import write_archive
+from headway.layers.layer_tars import StoredLayerTars
+from headway.service.saving import Saver
+from headway.service.stores import Records
+
+
+def saver(records: Records) -> Saver:
+    """Return what saves the images of a store."""
+    return Saver(records, tars=StoredLayerTars(records.layers), write=write_archive)
