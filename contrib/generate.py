@@ -78,7 +78,7 @@ Proxies, as everywhere.
 Done.
 .TP
 .B 1
-It will not get better by itself.
+Failed, and trying again will not help.
 .TP
 .B 2
 The command line or a setting cannot be used.

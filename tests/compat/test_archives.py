@@ -91,7 +91,7 @@ def test_a_save_that_fails_leaves_the_old_file_alone(headway: Cli, archive: Path
     ("target", "said", "advice"),
     [
         ("{place}", "{place}: Is a directory", "name a file: that is a directory"),
-        ("{place}/none/x", "{place}/none/x: No such file or directory", "check the path: a part of it is not there"),
+        ("{place}/none/x", "{place}/none/x: No such file or directory", "check the path: a part of it does not exist"),
         ("{place}/archive.tar/x", "{place}/archive.tar/x: Not a directory", "check the path: a part of it is a file"),
     ],
 )
@@ -222,7 +222,7 @@ def test_so_it_does_through_a_daemon(running: Daemon, tmp_path: Path) -> None:
     assert failed.returncode == 1
     assert "truncated: it ends inside a file's content" in failed.stderr
     assert failed.stderr.endswith("\nnext: make the archive again, or copy it again and compare its checksum\n")
-    assert missing.stderr.endswith("next: check the name; headway images lists what is here\n")
+    assert missing.stderr.endswith("next: check the name; headway images lists the images here\n")
 
 
 # Docker's clients

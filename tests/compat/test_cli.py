@@ -141,7 +141,7 @@ def test_too_few_open_files_are_this_machines_limit_wherever_they_run_out(regist
     assert set(ended) - {"done"} == {f"next: {_RAISE}"}
 
 
-_RAISE = "raise what limits it (ulimit -a, its cgroup) or wait until others need less, and run it again"
+_RAISE = "raise the limit (ulimit -a, its cgroup) or wait until others need less, and run it again"
 
 
 def test_an_image_that_fails_does_not_keep_the_others(registry: Registry, headway: Cli) -> None:
@@ -245,9 +245,9 @@ def test_a_wrong_word_is_named_with_the_help_that_knows_better(
     ("words", "advice"),
     [
         (["system", "df"], "headway df, headway prune, headway events"),
-        (["image"], "headway image ls, which is headway ls"),
+        (["image"], "headway image ls, or simply headway ls"),
         (["build", "."], "buildah build -t NAME . && buildah push NAME docker-archive:/dev/stdout | headway load"),
-        (["logs", "-f", "app"], "headway run NAME says what does"),
+        (["logs", "-f", "app"], "headway run NAME shows what does"),
         (["search", "x"], "docker -H unix:///run/headway.sock search (headway daemon serves it)"),
     ],
 )
@@ -304,8 +304,8 @@ def test_help_is_asked_for_by_a_word_too(headway: Cli, words: list[str], meant: 
 @pytest.mark.parametrize(
     ("words", "advice"),
     [
-        (["load", "-i", "/nowhere.tar"], "check its name, and where it is"),
-        (["import", "/nowhere.tar"], "check the path: a part of it is not there"),
+        (["load", "-i", "/nowhere.tar"], "check the name and the place of that file"),
+        (["import", "/nowhere.tar"], "check the path: a part of it does not exist"),
         (["export", "nothing"], "check the name; docker ps -a lists containers, and headway df -v their IDs"),
     ],
 )
@@ -353,12 +353,12 @@ def test_debugging_adds_a_traceback_and_changes_nothing_else(headway: Cli, words
     [
         (
             ["pull", "{host}/test/image:nothing"],
-            "check the name and the tag: the registry has nothing of",
+            "check the name and the tag: the registry has no such",
         ),
-        (["inspect", "nothing"], "check the name; headway images lists what is here"),
+        (["inspect", "nothing"], "check the name; headway images lists the images here"),
         (["pull", "--platform", "s390x", "{host}/test/index"], "name one of those with --platform"),
-        (["unpack", "{host}/test/image", "/proc"], "see to what is in the way, or name another, or add --force"),
-        (["bundle", "{host}/test/image", "/proc"], "see to what is in the way, or name another\n"),
+        (["unpack", "{host}/test/image", "/proc"], "remove what is in the way, or use another name, or add --force"),
+        (["bundle", "{host}/test/image", "/proc"], "remove what is in the way, or use another name\n"),
     ],
 )
 def test_a_failure_ends_with_what_to_do_next(stocked: Cli, registry: Registry, words: list[str], advice: str) -> None:

@@ -112,7 +112,7 @@ def test_a_recipe_that_is_gone_is_told_of_with_what_it_costs(headway: Cli, regis
     done = headway("check")
     saved = headway("save", "-o", tmp_path / "image.tar", f"{registry.host}/test/image:1")
 
-    assert "; 1 without a recipe: of those the sum of sizes alone, and save or push may not" in done.stdout
+    assert "; 1 without a recipe: only their total size; save or push may not" in done.stdout
     assert (saved.returncode, "or its recipe was lost" in saved.stderr) == (1, True)
 
 
@@ -127,7 +127,7 @@ def test_damage_that_nothing_mends_goes_with_its_image(headway: Cli, registry: R
     removed = loaded("rmi", name)
     loaded("load", "-i", archive)
 
-    assert "headway rmi what it hurts, and load, import or pull that again" in refused.stderr
+    assert "headway rmi what it affects, and load, import or pull that again" in refused.stderr
     assert (removed.returncode, checked(loaded)[0]) == (0, 0)
 
 
@@ -145,7 +145,7 @@ def test_what_is_advised_for_an_image_that_a_start_has_forgotten_helps(
     refused = loaded("check", "--repair", "--force")
     helped = loaded(*(archive if word == "ARCHIVE" else word for word in help_))
 
-    assert "load, import or pull it again (prune --unfinished lets it go)" in refused.stderr
+    assert "load, import or pull it again (prune --unfinished removes it)" in refused.stderr
     assert (helped.returncode, checked(loaded)[0]) == (0, 0)
 
 
@@ -510,7 +510,7 @@ def test_without_a_terminal_repair_needs_force_and_changes_nothing(headway: Cli,
     done = headway("check", "--repair")
 
     assert (done.returncode, fetched(registry)) == (2, [])
-    assert f"fetches {len(APP.blobs[APP.layers[2]]):,} bytes" in done.stderr
+    assert f"downloads {len(APP.blobs[APP.layers[2]]):,} bytes" in done.stderr
     assert "--force" in done.stderr
 
 

@@ -186,7 +186,7 @@ def test_an_address_that_is_none_is_to_be_mended_where_it_was_said(both: Both) -
     by_variable, by_flag = both.named("images", HEADWAY_HOST="ssh://far"), both.named("-H", "ssh://far", "images")
 
     for done, advice in (
-        (by_variable, "mend HEADWAY_HOST, and run the same command again"),
+        (by_variable, "correct HEADWAY_HOST, and run the same command again"),
         (by_flag, "headway images --help"),
     ):
         assert done.stderr.splitlines()[0].startswith("headway: invalid host 'ssh://far': write unix:///run/")
@@ -224,7 +224,7 @@ def test_mounts_go_through_it_and_stay(both: Both, tmp_path: Path) -> None:
 
     assert outcome(mounted) == (0, f"{place}\n", "") == outcome(again)
     assert content == b"hello\n"
-    assert "stays mounted: it was asked for once more" in left.stderr
+    assert "stays mounted: it was mounted once more" in left.stderr
     assert outcome(gone) == (0, "", "")
     assert both.held("umount", place).returncode == both.alone("umount", place).returncode != 0
 

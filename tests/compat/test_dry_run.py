@@ -414,7 +414,7 @@ def test_what_a_mirrors_old_tag_was_planned_for_is_no_budget_for_the_registrys_o
         done = Cli(tmp_path / "root")(*words)
 
     assert done.returncode == 76
-    assert "more bytes would have to cross" in done.stderr
+    assert "more bytes are needed" in done.stderr
     assert registry.sent("blob") < 10_000
 
 
@@ -433,7 +433,7 @@ def test_what_would_cost_more_than_the_budget_is_not_begun(cli: Cli, registry: R
 def test_a_refusal_counts_what_the_question_has_cost(cli: Cli, registry: Registry) -> None:
     refused = cli("pull", "--max-bytes", str(APP.size + 2000), f"{registry.host}/test/app")
 
-    words = r"over budget: ([0-9,]+) more bytes would have to cross beside the ([0-9,]+) that have, and the budget is "
+    words = r"over budget: ([0-9,]+) more bytes are needed besides the ([0-9,]+) received so far, and the budget is "
     found = re.search(words, refused.stderr)
     assert found is not None, refused.stderr
     crossing, spent = (int(each.replace(",", "")) for each in found.groups())

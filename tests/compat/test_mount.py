@@ -91,7 +91,7 @@ def test_what_was_asked_for_twice_is_given_back_twice(headway: Cli) -> None:
     done(headway("umount", "app"))
     third = headway("umount", "app")
 
-    assert "asked for once more" in first.stderr
+    assert "it was mounted once more" in first.stderr
     assert (len(paths), is_there, os.path.exists(paths.pop())) == (1, True, False)
     assert (third.returncode, third.stderr.splitlines()[0]) == (1, "headway: app is not mounted")
 

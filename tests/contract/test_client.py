@@ -129,7 +129,7 @@ def test_a_certificate_that_is_not_taken_is_told_as_that_and_not_as_no_daemon(
     ):
         ask(daemon.address, tmp_path)
 
-    assert explain(no.value).splitlines()[1].startswith("next: see to ca.pem, cert.pem and key.pem")
+    assert explain(no.value).splitlines()[1].startswith("next: check ca.pem, cert.pem and key.pem")
 
 
 @pytest.mark.parametrize("greets", [False, True])

@@ -241,7 +241,7 @@ def test_wrong_bytes_are_never_committed_nor_called_kept(registry: Registry, tmp
 
     stopped(outcome, tmp_path)
     assert f"instead of {LAYER}" in outcome.said
-    assert "next: this will not get better by itself: tell whoever runs the registry" in outcome.said
+    assert "next: trying again will not help: tell whoever runs the registry" in outcome.said
     assert "2 of 2 layers whole" not in outcome.said
     assert f"ingest/{LAYER.replace(':', '-')}" not in litter(tmp_path)
     assert outcome.status == 1
@@ -283,7 +283,7 @@ def test_a_registry_that_says_three_times_that_a_blob_has_another_size_is_believ
 
     stopped(outcome, tmp_path)
     assert f"has {HALF} bytes where {SIZE} belong to this blob" in outcome.said
-    assert "this will not get better by itself: tell whoever runs the registry" in outcome.said
+    assert "trying again will not help: tell whoever runs the registry" in outcome.said
     assert outcome.status == 1
     starts = [each.range for each in asked(registry)]
     assert starts == (["", *[f"bytes={HALF}-"] * 3] if chunked else [""] * 3)  # what ends so may have been cut

@@ -210,7 +210,7 @@ def test_a_registry_that_takes_blobs_and_forgets_them_is_one_clear_error(root: P
 
     assert outcome.status == 1
     assert "says that it has taken a blob, and does not have it, three times in a row" in outcome.said
-    assert outcome.said.splitlines()[-1] == ("next: this will not get better by itself: tell whoever runs the registry")
+    assert outcome.said.splitlines()[-1] == ("next: trying again will not help: tell whoever runs the registry")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_proxy_that_takes_next_to_nothing_is_one_clear_error(root: Path) -> No
 
     assert outcome.status == 1
     assert "does not take 65,536 bytes in one request (HTTP 413)" in outcome.said
-    assert "next: let whoever runs the registry, or the proxy before it, allow larger requests" in outcome.said
+    assert "next: ask whoever runs the registry, or the proxy before it, to allow larger requests" in outcome.said
 
 
 def test_a_registry_that_asks_to_wait_is_waited_for(root: Path) -> None:
@@ -296,7 +296,7 @@ def test_a_manifest_that_is_accepted_and_forgotten_is_one_clear_error(root: Path
 
     assert outcome.status == 1
     assert f"accepts the manifest (HTTP {status}), and does not have it (at the registry)" in outcome.said
-    assert outcome.said.splitlines()[-1] == "next: this will not get better by itself: tell whoever runs the registry"
+    assert outcome.said.splitlines()[-1] == "next: trying again will not help: tell whoever runs the registry"
 
 
 def test_a_manifest_that_is_accepted_and_there_is_pushed(root: Path) -> None:

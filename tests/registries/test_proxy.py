@@ -280,7 +280,7 @@ def test_a_socks_proxy_is_refused_by_name(tmp_path: Path, secure: DockerRegistry
 
     assert status == 2
     assert "https_proxy: socks5 proxies are not supported: use an http:// proxy (on this machine)\n" in said
-    assert "next: mend https_proxy or all_proxy, and run the same command again" in said
+    assert "next: correct https_proxy or all_proxy, and run the same command again" in said
     assert PASSWORD not in said
 
 

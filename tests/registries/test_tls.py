@@ -83,7 +83,7 @@ def test_an_unknown_authority_is_refused_with_what_to_do(registry: DockerRegistr
     assert (
         done.stderr.splitlines()[-1]
         == f"next: put its CA, as ca.crt, into /etc/headway/certs.d/{host} (or below ~/.config/headway), "
-        f"or allow it with --insecure-registry {host}"
+        f"or allow it with --insecure-registry {host} (insecure-registries)"
     )
 
 

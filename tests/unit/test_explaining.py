@@ -11,18 +11,21 @@ import pytest
 from headway.cli.failures import FINAL, TRY_AGAIN, exit_status, explain
 from headway.errors import (
     ConflictError,
+    Fault,
     HeadwayError,
     InvalidArchiveError,
     InvalidSettingError,
     NoImagesError,
     NotFoundError,
     PullIncompleteError,
+    PushIncompleteError,
     RefusedError,
     RejectedError,
     StoreError,
     StoreFullError,
     ThrottledError,
     UnavailableError,
+    UnreachableError,
     UnsupportedError,
     WebPageError,
 )
@@ -33,9 +36,17 @@ from headway.store.failures import disk_errors
 @pytest.mark.parametrize(
     ("what", "command", "advice"),
     [
-        ("unable to delete 1a2b (must be forced)", "rmi", "see to what is in the way, or name another, or add --force"),
-        ("unable to delete 1a2b (cannot be forced)", "rmi", "remove first what needs it"),
-        ("tcp://127.0.0.1:2375 is in use by another program", "daemon", "see to what is in the way, or name another"),
+        (
+            "unable to delete 1a2b (must be forced)",
+            "rmi",
+            "remove what is in the way, or use another name, or add --force",
+        ),
+        ("unable to delete 1a2b (cannot be forced)", "rmi", "first remove what needs it"),
+        (
+            "tcp://127.0.0.1:2375 is in use by another program",
+            "daemon",
+            "remove what is in the way, or use another name",
+        ),
     ],
 )
 def test_force_is_advised_where_it_helps(what: str, command: str, advice: str) -> None:
@@ -63,12 +74,12 @@ def test_no_more_is_said_to_be_kept_than_is(kept: int, whole: int, says: str) ->
         (
             InvalidSettingError("no number", file="/etc/headway/daemon.json"),
             "pull",
-            "mend /etc/headway/daemon.json, and",
+            "correct /etc/headway/daemon.json, and",
         ),
         (InvalidSettingError("no number"), "pull", "headway pull --help"),
         (NotFoundError("blob", "sha256:44"), "inspect", "headway check says what is damaged, and headway check"),
         (RefusedError("reg.test", 401), "login", "check user and password, and log in again"),
-        (RejectedError("reg.test", 401, "wants a login by negotiate"), "login", "this will not get better by itself"),
+        (RejectedError("reg.test", 401, "wants a login by negotiate"), "login", "trying again will not help"),
         (RefusedError("reg.test:5000", 403), "pull", "check that the name is right, and log in to the registry if it"),
         (UnavailableError("reg.test", 503, 3600.0), "pull", "run the same command in 1 h 00 m to go on"),
         (
@@ -76,9 +87,9 @@ def test_no_more_is_said_to_be_kept_than_is(kept: int, whole: int, says: str) ->
             "pull",
             "log in to the network that is in between, if it wants that, and run the same",
         ),
-        (NoImagesError("none"), "load", "an image of a root file system's tar is made by headway import FILE NAME"),
+        (NoImagesError("none"), "load", "if it is the tar of a root file system: headway import FILE NAME"),
         (InvalidArchiveError("cut short"), "load", "make the archive again, or copy it again"),
-        (UnsupportedError("schema 1"), "pull", "this will not get better by itself: tell whoever publishes the image"),
+        (UnsupportedError("schema 1"), "pull", "trying again will not help: tell whoever publishes the image"),
         (UnsupportedError("mounting needs root"), "mount", "headway mount --help"),
         (UnavailableError("reg.test", 503), "images", "run the same command again"),
         (ThrottledError("reg.test", 90.0), "push", "run the same command in 1 m 30 s to go on"),
@@ -103,3 +114,25 @@ def test_what_lacks_a_file_alone_may_be_tried_again(translated: Callable[[str], 
         "headway: /data/blobs: Too many open files\nnext: raise what limits it (ulimit -a, its cgroup)"
     )
     assert (exit_status(short.value), exit_status(broken.value)) == (TRY_AGAIN, FINAL)
+
+
+@pytest.mark.parametrize(
+    ("command", "ends"), [("pull", ", or add --wait to let it finish by itself"), ("check", "go on")]
+)
+def test_a_flag_is_advised_only_where_the_command_has_it(command: str, ends: str) -> None:
+    error = PullIncompleteError("probe:1", UnreachableError("reg.test", Fault.CUT), kept_bytes=1, total_bytes=2)
+
+    assert explain(error, command).endswith(ends)
+
+
+def test_who_pushes_to_docker_hub_is_sent_to_no_mirror() -> None:
+    error = PushIncompleteError("app:1", UnreachableError("registry-1.docker.io", Fault.UNKNOWN_NAME))
+
+    assert "mirror" not in explain(error, "push")
+    assert "headway tag" in explain(error, "push")
+
+
+def test_a_disk_that_fails_under_a_push_is_not_the_registrys() -> None:
+    error = PushIncompleteError("app:1", StoreError("cannot read /data: Input/output error"))
+
+    assert explain(error, "push").splitlines()[-1].startswith("next: check that disk")

@@ -42,7 +42,7 @@ def test_who_wants_an_image_of_docker_hub_has_not_misspelt_its_name() -> None:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
     assert caught.value.side is Side.WAY
-    assert "name a mirror (--registry-mirror)" in remedy(caught.value)
+    assert "set a mirror (registry-mirrors)" in remedy(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def _repair(settings: Settings, found: Checked, options: Namespace) -> int:
     """Say what will be fetched, ask, fetch it, and check again."""
     _say(found)
     if not found.mendable:
-        say("nothing of that can be mended here; what helps stands with each")
+        say("none of that can be repaired here; each of them says what helps")
         return FINAL
     if not options.force:
         if not sys.stdin.isatty():
@@ -104,28 +104,27 @@ def _show(found: Checked, options: Namespace, done: Repaired | None = None) -> N
         print(json_text(_document(found, done), indent=1))
         return
     if done is not None and (done.images or done.derived):
-        derived = f"; {done.derived} made again from what is here" if done.derived else ""
-        print(f"mended {counted(done.images, 'image')}, {size(done.received)} received{derived}")
+        derived = f"; {done.derived} rebuilt from what is here" if done.derived else ""
+        print(f"repaired {counted(done.images, 'image')}, {size(done.received)} received{derived}")
     if found.damage:
         _say(found)
     else:
-        print(f"{_what(found)}: all of it is as it was stored")
+        print(f"{_what(found)}: everything is as it was stored")
 
 
 def _say(found: Checked) -> None:
-    """Say what is damaged, whom it hurts, and what mending takes."""
+    """Say what is damaged, which images it affects, and what a repair takes."""
     for damage in found.damage:
         say(f"{_named(damage)} is damaged")
         for fault in damage.faults:
             print(f"         {one_line(fault)}", file=sys.stderr)
         for image in damage.images:
             names = ", ".join(image.names) or "no name"
-            print(f"hurts:   {one_line(names)} ({image.image_id.short})", file=sys.stderr)
-        print(f"mending: {_remedy(damage)}", file=sys.stderr)
-    more = "" if found.is_exact else ", and what cannot be told before"
-    say(
-        f"{len(found.damage)} damaged; headway check --repair fetches {size(found.fetch)} ({found.fetch:,} bytes){more}"
-    )
+            print(f"affects: {one_line(names)} ({image.image_id.short})", file=sys.stderr)
+        print(f"repair:  {_remedy(damage)}", file=sys.stderr)
+    more = "" if found.is_exact else ", and more that cannot be known before"
+    amount = f"{size(found.fetch)} ({found.fetch:,} bytes){more}"
+    say(f"{len(found.damage)} damaged; headway check --repair downloads {amount}")
 
 
 def _named(damage: Damage) -> str:
@@ -137,24 +136,26 @@ def _named(damage: Damage) -> str:
 def _remedy(damage: Damage) -> str:
     match damage.remedy:
         case Remedy.FETCH:
-            return "is fetched again" if damage.fetch is None else f"fetches {damage.fetch:,} bytes"
+            return "downloads it again" if damage.fetch is None else f"downloads {damage.fetch:,} bytes"
         case Remedy.REBUILD:
-            return "is made again from what is here"
+            return "rebuilds it from what is here"
         case Remedy.FORGET if damage.kind is Kind.BLOB:
-            return "is removed: its layer is here without it"
+            return "removes it: its layer is here without it"
         case Remedy.FORGET:
-            return "is removed: no image has it"
+            return "removes it: no image has it"
         case Remedy.NONE if damage.kind is Kind.CONTAINER:
-            return "what was written there is lost: remove it, and make it again"
+            return "not possible, what was written there is lost: remove it, and make it again"
         case Remedy.NONE if damage.kind is Kind.IMAGE:  # there is none of that name for rmi
-            return "nobody knows where it came from: load, import or pull it again (prune --unfinished lets it go)"
+            return "not possible, its origin is unknown: load, import or pull it again (prune --unfinished removes it)"
         case Remedy.NONE:
-            return "nobody knows where it came from: headway rmi what it hurts, and load, import or pull that again"
+            return (
+                "not possible, its origin is unknown: headway rmi what it affects, and load, import or pull that again"
+            )
 
 
 def _what(found: Checked) -> str:
     how = "every byte" if found.is_full else "names and sizes"
-    without = "without a recipe: of those the sum of sizes alone, and save or push may not give them back"
+    without = "without a recipe: only their total size; save or push may not be able to write them"
     unread = f"; {found.unread} {without}" if found.unread else ""
     return f"images: {found.images}, layers: {found.layers} ({how}{unread}), blobs: {found.blobs}"
 

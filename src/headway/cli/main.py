@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
             return tell(shortage, options)
         if options.debug:
             trace(error)
-        print(f"headway: a mistake of Headway's own: {type(error).__name__}: {one_line(str(error))}", file=sys.stderr)
+        print(f"headway: this is a bug in Headway: {type(error).__name__}: {one_line(str(error))}", file=sys.stderr)
         print("next: run it again with -D, and report what it prints", file=sys.stderr)
         return FINAL
 

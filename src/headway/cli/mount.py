@@ -30,7 +30,7 @@ def mount(options: Namespace) -> int:
     directory = Path(os.path.abspath(options.directory)) if options.directory else None  # noqa: PTH100  # links stay
     done = _mount(options, MountRequest(name=options.name, directory=directory, read_write=options.read_write))
     if options.read_write and done.container:
-        say(f"container {done.container} takes what is written; headway umount --rm {done.container} removes it")
+        say(f"container {done.container} keeps what is written in it until headway umount --rm {done.container}")
     print(one_line(str(done.target)))
     return DONE
 
@@ -74,9 +74,9 @@ def _tell(left: Mounted | None, *, removed: bool) -> None:
         return
     if left.count:
         times = "once" if left.count == 1 else f"{left.count} times"
-        say(f"{left.target} stays mounted: it was asked for {times} more")
+        say(f"{left.target} stays mounted: it was mounted {times} more")
     elif left.container and not removed:
-        say(f"container {left.container} keeps what was written; headway mount {left.container} shows it again")
+        say(f"container {left.container} keeps what was written; headway mount {left.container} mounts it again")
 
 
 def _require_root(settings: Settings, name: str) -> None:

@@ -20,9 +20,7 @@ def remedy(error: UnreachableError) -> str:
     host = error.endpoint or "HOST"
     match error.fault:
         case Fault.UNKNOWN_NAME if host == DOCKER_HUB_HOST:  # nobody has typed that name
-            return (
-                "this network does not know Docker Hub: name a mirror (--registry-mirror), or its proxy (https_proxy)"
-            )
+            return "this network does not know Docker Hub: set a mirror (registry-mirrors) or its proxy (https_proxy)"
         case Fault.UNKNOWN_NAME:
             return "check the spelling of its name"
         case Fault.CLOCK:
@@ -30,9 +28,9 @@ def remedy(error: UnreachableError) -> str:
         case Fault.CERTIFICATE if error.retryable:  # it was good a moment ago
             return IN_BETWEEN
         case Fault.CERTIFICATE:
-            return f"{_of_certificate(error.detail, host)}, or allow it with --insecure-registry {host}"
+            return f"{_of_certificate(error.detail, host)}, or allow it {_insecurely(host)}"
         case Fault.TLS if error.detail == SPEAKS_NO_TLS:
-            return f"if it speaks plain HTTP, allow that with --insecure-registry {host} (insecure-registries)"
+            return f"if it speaks plain HTTP, allow that {_insecurely(host)}"
         case Fault.TLS if error.detail.endswith(_WANTS_CERTIFICATE):
             return f"it wants to be shown a certificate: put client.cert and client.key into {_certificates(host)}"
         case _:
@@ -65,6 +63,10 @@ def _of_certificate(said: str, host: str) -> str:
     if "mismatch" in said:
         return "ask by a name that is in it, or let whoever runs it add this one"
     return f"put its CA, as ca.crt, into {_certificates(host)}"
+
+
+def _insecurely(host: str) -> str:
+    return f"with --insecure-registry {host} (insecure-registries)"
 
 
 def _certificates(host: str) -> str:

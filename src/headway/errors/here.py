@@ -104,8 +104,8 @@ class NoRecipeError(StoreError):
 
     def __init__(self, image: str, diff_id: str) -> None:
         super().__init__(
-            f"{image} cannot be written: nothing gives the exact bytes of its layer {diff_id} back, "
-            "since it came while record-recipes was off, or its recipe was lost"
+            f"{image} cannot be written: the exact bytes of its layer {diff_id} cannot be rebuilt, "
+            "because it came while record-recipes was off, or its recipe was lost"
         )
         self.image = image
         self.diff_id = diff_id

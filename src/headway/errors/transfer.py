@@ -51,8 +51,8 @@ class OverBudgetError(RequestError):
     brief = "over budget"
 
     def __init__(self, limit: int, spent: int, crossing: int) -> None:
-        before = f" beside the {spent:,} that have" if spent else ""
-        what = f"{crossing:,} more bytes would have to cross{before}" if crossing else f"{spent:,} bytes have crossed"
+        before = f" besides the {spent:,} received so far" if spent else ""
+        what = f"{crossing:,} more bytes are needed{before}" if crossing else f"{spent:,} bytes were received"
         super().__init__(f"over budget: {what}, and the budget is {limit:,}")
         self.limit = limit
         self.spent = spent

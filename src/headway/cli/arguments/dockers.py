@@ -13,17 +13,17 @@ _SAID: tuple[tuple[str, str, str], ...] = (
     (
         "start stop restart kill pause unpause attach exec logs top stats wait",
         "Headway does not run containers",
-        "headway run NAME says what does",
+        "headway run NAME shows what does",
     ),
-    ("container cp create diff rename", "what is in a container, docker asks a daemon", _CONTAINER),
-    ("info search", "docker asks that of a daemon", _THROUGH_A_DAEMON),
-    ("image", "it stands before one", "headway image ls, which is headway ls"),
-    ("system", "its parts are commands by themselves", "headway df, headway prune, headway events"),
-    ("manifest", "others ask a registry", "headway pull --dry-run NAME, or headway doctor NAME"),
+    ("container cp create diff rename", "containers are managed with docker, through the daemon", _CONTAINER),
+    ("info search", "use docker for that, through the daemon", _THROUGH_A_DAEMON),
+    ("image", "it needs a command after it", "headway image ls, or simply headway ls"),
+    ("system", "its parts are commands of their own", "headway df, headway prune, headway events"),
+    ("manifest", "other commands ask the registry", "headway pull --dry-run NAME, or headway doctor NAME"),
     (
         "compose config network node plugin secret service stack swarm volume",
-        "Headway keeps images; the rest is the engine's that runs containers",
-        "headway save NAME | docker load hands an image over to it, or podman load",
+        "Headway only manages images; use the engine that runs your containers",
+        "headway save NAME | docker load (or podman load) copies an image to it",
     ),
 )
 

@@ -91,7 +91,7 @@ def filter_(parser: argparse.ArgumentParser, known: str) -> None:
         parser: Learns it.
         known: What may be filtered by.
     """
-    parser.add_argument("-f", "--filter", action="append", metavar="KEY=VALUE", help=known)
+    parser.add_argument("-f", "--filter", action="append", metavar="KEY=VALUE", help=f"show only what matches: {known}")
 
 
 def changes(parser: argparse.ArgumentParser) -> None:
