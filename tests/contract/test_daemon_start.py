@@ -89,7 +89,7 @@ def test_a_socket_whose_queue_is_full_is_in_use_and_nobody_waits_for_it(tmp_path
 
 
 def test_a_socket_whose_directory_is_not_there_is_said_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSettingError, match="No such file or directory; name a place that is there with -H"):
+    with pytest.raises(InvalidSettingError, match="No such file or directory; name another address with -H"):
         listen_unix(tmp_path / "none" / "headway.sock")
 
 

@@ -211,7 +211,7 @@ _BY_KIND: dict[type[HeadwayError], str] = {
     StoreReadOnlyError: "make it writable, or name another place (data root: --data-root DIR)",
     StoreTooNewError: "use the Headway that made it, or a later one; or name another place (--data-root DIR)",
     NoDockerError: "start Docker (systemctl start docker), or say where it is with --host or DOCKER_HOST",
-    NoDaemonError: "start it (systemctl start headway), or say where it is with -H or HEADWAY_HOST",
+    NoDaemonError: "start it (headway daemon, or systemctl start headway), or say where it is with -H or HEADWAY_HOST",
     OverBudgetError: "see what it costs with --dry-run, and run it again with a larger --max-bytes to go on",
     WebPageError: IN_BETWEEN,
     TooLargeError: "ask whoever runs the registry, or the proxy before it, to allow larger requests",

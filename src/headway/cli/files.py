@@ -37,7 +37,7 @@ def bundle(options: Namespace) -> int:
         report = write_bundle(options.directory, document, trees, rootless=os.geteuid() != 0)
     _say(report, f"{options.directory}/rootfs")
     print(
-        f"next: runc run --bundle {options.directory} NAME   (or crun run, with the same words)",
+        f"next: runc run --bundle {options.directory} NAME   (or crun run, with the same arguments)",
         file=sys.stderr,
     )
     return DONE

@@ -95,7 +95,7 @@ def listen_unix(path: Path, *, group: str = "") -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        missing = "; name a place that is there with -H" if isinstance(error, FileNotFoundError) else ""
+        missing = "; name another address with -H" if isinstance(error, FileNotFoundError) else ""
         raise InvalidSettingError(f"cannot listen on unix://{path}: {error.strerror or error}{missing}") from None
     listener.settimeout(0)
     return listener
