@@ -37,41 +37,41 @@ headway, headwayd \- pull, keep and serve container images over links that break
 .B headwayd
 .RI [ OPTION ...]
 .SH DESCRIPTION
-Headway brings container images to machines whose links break, and never fetches a byte twice that has arrived.
-Without a daemon each command works on the data root by itself. Where a daemon holds the data root, or one is named,
-what changes something goes through it. \fBheadwayd\fR is \fBheadway daemon\fR by another name; it speaks the Docker
-Engine API, so that \fBdocker\fR(1) works with it.
+Headway pulls container images onto machines whose links break; a byte that has arrived is never downloaded twice.
+Without a daemon, each command works on the data root itself. If a daemon holds the data root, or one is named with
+\fB\-H\fR, commands that change something go through that daemon. \fBheadwayd\fR is \fBheadway daemon\fR by another
+name; it serves the Docker Engine API, so that \fBdocker\fR(1) works with it.
 """
 _END = r"""
 .SH FILES
 .TP
 .I /etc/headway/daemon.json
-Settings, in Docker's keys.
+Settings, with Docker's keys.
 .TP
 .I /var/lib/headway
-Root's data root; another user's is \fI$XDG_DATA_HOME/headway\fR.
+The data root of root; that of other users is \fI$XDG_DATA_HOME/headway\fR.
 .TP
 .I /run/headway.sock
-The daemon's socket; another user's is \fI$XDG_RUNTIME_DIR/headway.sock\fR.
+The socket of root's daemon; that of other users is \fI$XDG_RUNTIME_DIR/headway.sock\fR.
 .SH ENVIRONMENT
 .TP
 .B HEADWAY_HOST
-The daemon to ask: unix:///PATH or tcp://HOST:PORT.
+The daemon to use: unix:///PATH or tcp://HOST:PORT.
 .TP
 .B DOCKER_HOST
-The same, where what answers there is Headway.
+The same, if Headway answers there.
 .TP
 .BR HEADWAY_CERT_PATH ", " DOCKER_CERT_PATH
 A directory with ca.pem, cert.pem and key.pem, for tcp:// addresses.
 .TP
 .B REGISTRY_AUTH_FILE
-Where logins are read.
+The file that logins are read from.
 .TP
 .B DOCKER_CONFIG
 The directory of docker's config.json, which is read for logins.
 .TP
 .BR http_proxy ", " https_proxy ", " all_proxy ", " no_proxy
-Proxies, as everywhere.
+Proxies, as other programs use them.
 .SH EXIT STATUS
 .TP
 .B 0
@@ -81,19 +81,19 @@ Done.
 Failed, and trying again will not help.
 .TP
 .B 2
-The command line or a setting cannot be used.
+The command line, a name or a setting is wrong.
 .TP
 .B 73
 The disk is full.
 .TP
 .B 75
-Try again; bytes are kept.
+Failed for now: try again; what has arrived is kept.
 .TP
 .B 76
 Over budget.
 .TP
 .B 77
-Refused: a login is missing or wrong.
+Refused: login needed, or not allowed.
 .TP
 .B 130
 Interrupted.
