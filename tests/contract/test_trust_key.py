@@ -136,7 +136,7 @@ def test_what_is_no_file_in_its_place_is_an_error_and_stays(tmp_path: Path, make
         load_or_make(tmp_path / "key.json")
 
     assert os.listdir(tmp_path) == ["key.json"]
-    assert "remove it: the daemon makes another" in explain(caught.value)  # and no repair does
+    assert "remove it: the daemon then makes a new one" in explain(caught.value)  # and no repair does
 
 
 def test_a_key_that_was_never_finished_is_made_again(tmp_path: Path) -> None:

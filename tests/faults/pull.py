@@ -54,7 +54,7 @@ class Outcome:
     @property
     def said(self) -> str:
         """What the command line would print for the failure; nothing after a success."""
-        return explain(self.error) if self.error is not None else ""
+        return explain(self.error, "pull") if self.error is not None else ""
 
     @property
     def status(self) -> int:

@@ -57,7 +57,7 @@ class Outcome:
 
     @property
     def said(self) -> str:
-        return explain(self.error) if self.error is not None else ""
+        return explain(self.error, "push") if self.error is not None else ""
 
     @property
     def status(self) -> int:
