@@ -29,7 +29,7 @@ from headway.errors import (
     UnsupportedError,
     WebPageError,
 )
-from headway.layers.copying import disk_failures
+from headway.layers.failures import disk_failures
 from headway.store.failures import disk_errors
 
 
@@ -111,7 +111,7 @@ def test_what_lacks_a_file_alone_may_be_tried_again(translated: Callable[[str], 
         raise OSError(errno.EIO, "Input/output error")
 
     assert explain(short.value, "pull").startswith(
-        "headway: /data/blobs: Too many open files\nnext: raise what limits it (ulimit -a, its cgroup)"
+        "headway: /data/blobs: Too many open files\nnext: raise the limit (ulimit -a, its cgroup)"
     )
     assert (exit_status(short.value), exit_status(broken.value)) == (TRY_AGAIN, FINAL)
 

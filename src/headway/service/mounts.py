@@ -9,7 +9,7 @@ Rule 3: one at a time is mounted or given back: what is counted, recorded and mo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
