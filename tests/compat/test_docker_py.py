@@ -127,6 +127,19 @@ def test_every_tag_is_pulled_where_all_are_wanted(client: docker.DockerClient, n
     assert sorted(tag for image in pulled for tag in image.tags) == [f"{name}:latest", f"{name}:small"]
 
 
+def test_one_tag_that_fails_leaves_the_others(client: docker.DockerClient, registry: DockerRegistry, name: str) -> None:
+    repository = name.partition("/")[2]
+    for tag in ("absent", "mainframe"):
+        registry.push(images.image(tag=tag, index=True, platforms=["linux/s390x"]), repository)
+
+    lines = list(client.api.pull(name, all_tags=True, stream=True, decode=True))
+
+    told = {line["id"]: line["status"] for line in lines if "no matching manifest" in line.get("status", "")}
+    assert sorted(told) == ["absent", "mainframe"]
+    assert lines[-1]["error"].startswith(f"2 of 4 tags of {name} not complete: ")
+    assert client.images.get(f"{name}:latest") != client.images.get(f"{name}:small")
+
+
 def test_a_pull_by_digest_has_no_tag(client: docker.DockerClient, registry: DockerRegistry) -> None:
     built = images.image([{"by": b"digest"}])
     repository = f"team/app{next(_numbers)}"

@@ -100,6 +100,11 @@ def status_line(name: str, *, updated: bool) -> Message:
     return said(f"Status: {what} {name}")
 
 
+def not_whole(repository: Reference, number: int, failed: list[str]) -> str:
+    """Return what the pull of all `number` tags of a repository ends with, where those in `failed` were not pulled."""
+    return f"{len(failed)} of {number} tags of {repository.familiar} not complete: {', '.join(failed)}"
+
+
 def platform_warning(wanted: Platform, done: PullDone) -> Message | None:
     """Return the line for an image that is of another platform than was asked for, or None."""
     if is_satisfied_by(wanted, done.platform):

@@ -19,10 +19,11 @@ from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.failures import AnsweredError, ForbiddenError
 from headway.engine.logins import AuthConfig, login_of
-from headway.engine.messages import Emit
+from headway.engine.messages import Emit, said
 from headway.engine.pull_messages import (
     PullMessages,
     is_missing_platform,
+    not_whole,
     platform_warning,
     status_line,
     told,
@@ -87,14 +88,25 @@ class PullRoutes:
         self, reference: Reference, platform: Platform | None, login: Credentials | None, emit: Emit
     ) -> None:
         updated = False
+        failed: list[str] = []
         try:
-            for each in await self._references(reference, login):
-                done = await self._pull_one(each, platform, login, emit)
-                updated = updated or done.updated
-                if platform is not None and (warning := platform_warning(platform, done)):
-                    emit(warning, "")
+            references = await self._references(reference, login)
         except HeadwayError as error:
             raise told(error, reference) from error
+        for each in references:
+            try:
+                done = await self._pull_one(each, platform, login, emit)
+            except HeadwayError as error:
+                if len(references) == 1:
+                    raise told(error, each) from error
+                emit(said(str(told(error, each)), each.tag or ""), "")
+                failed.append(each.tag or "")
+                continue
+            updated = updated or done.updated
+            if platform is not None and (warning := platform_warning(platform, done)):
+                emit(warning, "")
+        if failed:
+            raise AnsweredError(500, not_whole(reference, len(references), failed))
         emit(status_line(reference.familiar, updated=updated), "")
 
     async def _pull_one(
