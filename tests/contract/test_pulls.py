@@ -120,11 +120,20 @@ async def process(
     has_login: Callable[[str], bool] = lambda _: False,
     is_command: bool = False,
     clock: Callable[[], float] = time.time,
+    ticks: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Scene]:
     """One process's pulls over a store."""
     bringer = Bringer()
     async with asyncio.TaskGroup() as group:
-        pulls = Pulls(store, bringer, group=group, may_detach=lambda: may_detach, has_login=has_login, clock=clock)
+        pulls = Pulls(
+            store,
+            bringer,
+            group=group,
+            may_detach=lambda: may_detach,
+            has_login=has_login,
+            clock=clock,
+            ticks=ticks,
+        )
         await (pulls.take_up_stopped() if is_command else pulls.take_up())
         yield Scene(pulls, bringer, store)
         await pulls.stop()
@@ -169,9 +178,9 @@ async def _refused(changing: Awaitable[object]) -> str:
 
 
 @asynccontextmanager
-async def urgent_without_link(clock: Callable[[], float]) -> AsyncIterator[Scene]:
+async def urgent_without_link(ticks: Callable[[], float]) -> AsyncIterator[Scene]:
     """Two pulls, of which the urgent one has had a part of its layer, and has lost its link."""
-    async with process(MemoryPullStore(), clock=clock) as scene:
+    async with process(MemoryPullStore(), ticks=ticks) as scene:
         await scene.pulls.start(EDGE)
         await scene.pulls.start(SMALL)
         await settled()
@@ -458,6 +467,32 @@ async def test_a_higher_priority_that_waits_for_its_link_holds_up_nobody_until_i
     assert long == {"edge:1": "running", "small:1": "waiting for the link"}
     assert back == {"edge:1": "queued", "small:1": "running"}
     assert scene.bringer.stopped == [EDGE.reference, EDGE.reference, SMALL.reference]
+
+
+async def test_a_clock_that_is_set_in_the_middle_counts_as_no_time() -> None:
+    now, ticked = 100.0, 5.0
+    async with process(MemoryPullStore(), clock=lambda: now, ticks=lambda: ticked) as scene:
+        record = await scene.pulls.start(EDGE)
+        await settled()
+        scene.bringer.reports[EDGE.reference](LayerProgress(LAYER, Phase.DOWNLOADING, held=50, size=100))
+        now, ticked = 1.8e9, ticked + 8
+        cost = (await scene.pulls.get(record.pull_id)).cost
+
+    assert (cost.seconds, cost.receiving_seconds, cost.counted) == ({PullState.RUNNING: 8.0}, 8.0, 1.8e9)
+
+
+async def test_a_pull_that_was_left_paused_is_paused_for_as_long_as_no_process_ran() -> None:
+    store, now = MemoryPullStore(), 100.0
+    async with process(store, clock=lambda: now, ticks=lambda: 5.0) as scene:
+        await scene.pulls.start(EDGE)
+        await settled()
+        [record] = await scene.pulls.list()
+        await scene.pulls.pause(record.pull_id)
+    now += 30
+    async with process(store, clock=lambda: now, ticks=lambda: 1.0) as scene:
+        [record] = await scene.pulls.list()
+
+    assert record.cost.seconds == {PullState.PAUSED: 30.0}
 
 
 async def test_an_attempt_of_a_higher_priority_that_brings_nothing_puts_nobody_back() -> None:

@@ -30,6 +30,7 @@ class DurablePull:
         login: Who asks; None for what this machine knows.
         note: Takes every record that is to be kept.
         clock: Seconds since the epoch.
+        ticks: Seconds that nobody sets.
 
     Attributes:
         record: As it is now.
@@ -47,6 +48,7 @@ class DurablePull:
         login: Credentials | None,
         note: Callable[[PullRecord], None],
         clock: Callable[[], float],
+        ticks: Callable[[], float],
     ) -> None:
         self.record = record
         self.login = login
@@ -56,6 +58,7 @@ class DurablePull:
         self.failures = 0
         self._note = note
         self._clock = clock
+        self._ticks = ticks
         self._ended: asyncio.Future[PullDone | HeadwayError] = asyncio.get_running_loop().create_future()
         self._started: PullStarted | None = None
         self._layers: dict[Digest, LayerProgress] = {}
@@ -64,13 +67,13 @@ class DurablePull:
         cost = record.cost
         self.account = Account(cost.sources, cost.useful, cost.retries)
         self.account.reused = record.reused
-        self._times = StateTimes(cost, clock, is_stopped=record.state in _STOPPED)
+        self._times = StateTimes(cost, clock, ticks, is_stopped=record.state in _STOPPED)
 
     @property
     def claim(self) -> Claim:
         """What it claims of the link: nothing from when it has waited for it until more of a layer is here."""
         since, state = self._waiting_since, self.record.state
-        if state is PullState.RUNNING and since is not None and self._clock() - since >= YIELD_SECONDS:
+        if state is PullState.RUNNING and since is not None and self._ticks() - since >= YIELD_SECONDS:
             state = PullState.WAITING_FOR_LINK
         return Claim(self.record.pull_id, self.record.wish.priority, state)
 
@@ -175,7 +178,7 @@ class DurablePull:
             case _:
                 pass
         if self._standing is PullState.WAITING_FOR_LINK and self._waiting_since is None:
-            self._waiting_since = self._clock()
+            self._waiting_since = self._ticks()
         for watcher in tuple(self.watchers):
             watcher(event)
 

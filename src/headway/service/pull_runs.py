@@ -62,6 +62,7 @@ class PullRuns:
         bring: Brings an image.
         group: Owns what runs.
         clock: Seconds since the epoch.
+        ticks: Seconds that nobody sets.
 
     Attributes:
         live: Those that have not ended, by ID.
@@ -70,7 +71,15 @@ class PullRuns:
         is_stopping: Whether nothing is begun any more.
     """
 
-    def __init__(self, store: PullStore, bring: Bring, *, group: asyncio.TaskGroup, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: PullStore,
+        bring: Bring,
+        *,
+        group: asyncio.TaskGroup,
+        clock: Callable[[], float],
+        ticks: Callable[[], float],
+    ) -> None:
         self.live: dict[str, DurablePull] = {}
         self.ledger = PullLedger(store)
         self.counts = PullCounts()
@@ -79,6 +88,7 @@ class PullRuns:
         self._bring = bring
         self._group = group
         self._clock = clock
+        self._ticks = ticks
         self._keepers: list[asyncio.Task[None]] = []
 
     def keep(self, pull: DurablePull) -> None:
@@ -87,7 +97,7 @@ class PullRuns:
 
     def of(self, record: PullRecord, login: Credentials | None = None) -> DurablePull:
         """Return the pull of a record."""
-        return DurablePull(record, login, self.ledger.note, self._clock)
+        return DurablePull(record, login, self.ledger.note, self._clock, self._ticks)
 
     def change(self, pull: DurablePull, change: Change, reason: str = "") -> None:
         """Change a pull's state, and give turns: others may go on now."""

@@ -36,6 +36,7 @@ class Pulls:
         may_detach: Tells whether a pull goes on when its client leaves, though nobody asked for that.
         has_login: Tells whether this process knows a login for an image, which does for one that is not kept.
         clock: Seconds since the epoch.
+        ticks: Seconds that nobody sets.
     """
 
     def __init__(
@@ -47,9 +48,10 @@ class Pulls:
         may_detach: Callable[[], bool] = lambda: False,
         has_login: Callable[[str], bool] = lambda _: False,
         clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._runs = PullRuns(store, bring, group=group, clock=clock)
+        self._runs = PullRuns(store, bring, group=group, clock=clock, ticks=ticks)
         self._may_detach = may_detach
         self._has_login = has_login
         self._clock = clock

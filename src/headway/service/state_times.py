@@ -13,7 +13,8 @@ class StateTimes:
 
     Args:
         before: What was counted before.
-        clock: Seconds since the epoch; one that is set back takes nothing away.
+        clock: Seconds since the epoch; they count only what passed while no process counted.
+        ticks: Seconds that nobody sets: machines without a battery learn the time in the middle of a pull.
         is_stopped: Whether the state lasted while no process counted, too.
 
     Attributes:
@@ -21,11 +22,15 @@ class StateTimes:
         counted: Until when time was counted, seconds since the epoch.
     """
 
-    def __init__(self, before: PullCost, clock: Callable[[], float], *, is_stopped: bool) -> None:
+    def __init__(
+        self, before: PullCost, clock: Callable[[], float], ticks: Callable[[], float], *, is_stopped: bool
+    ) -> None:
         self._seconds: dict[PullState, float] = dict(before.seconds)
         self.receiving_seconds = before.receiving_seconds
         self.counted = (is_stopped and before.counted) or clock()
         self._clock = clock
+        self._ticks = ticks
+        self._ticked = ticks() - max(0.0, clock() - self.counted)
 
     @property
     def seconds(self) -> dict[PullState, float]:
@@ -34,9 +39,9 @@ class StateTimes:
 
     def pass_in(self, state: PullState, *, is_receiving: bool) -> None:
         """Count the time since the last call as spent in a state."""
-        now = self._clock()
-        passed = max(0.0, now - self.counted)
-        self.counted = now
+        now = self._ticks()
+        passed = now - self._ticked
+        self.counted, self._ticked = self._clock(), now
         self._seconds[state] = self._seconds.get(state, 0.0) + passed
         if is_receiving:
             self.receiving_seconds += passed
