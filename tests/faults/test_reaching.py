@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -468,23 +469,29 @@ def test_where_large_packets_vanish_the_next_connections_ask_for_small_ones() ->
 
 @contextlib.contextmanager
 def trusting(place: Path, monkeypatch: pytest.MonkeyPatch, *certificates: Certificate) -> Iterator[Registry]:
-    """Give a registry that shows the first of some certificates, all of which this user trusts."""
+    """Give a registry that shows the first of some certificates, which this user trusts; the last is shown to it."""
     with Registry([IMAGE], certificate=certificates[0]) as registry:
         directory = place / "config" / "headway" / "certs.d" / f"{HOST}:{registry.address[1]}"
         directory.mkdir(parents=True)
         for number, each in enumerate(certificates):
             (directory / f"{number}.crt").write_bytes(each.certificate.read_bytes())
+        (directory / "client.cert").write_bytes(certificates[-1].certificate.read_bytes())
+        (directory / "client.key").write_bytes(certificates[-1].key.read_bytes())
         monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "config"))
         yield registry
 
 
+@pytest.mark.parametrize("wants_ours", [False, True], ids=["", "clients-have-certificates"])
 @pytest.mark.parametrize(("days", "seems"), [(1, "not yet valid"), (-3, "expired")])
 def test_a_wrong_clock_is_named_and_a_clock_that_gets_set_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, seems: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, seems: str, *, wants_ours: bool
 ) -> None:
     set_by = [0.0]
-    other = make_certificate_for_another_time(tmp_path, name=HOST, days_from_now=days)
     now_good = make_certificate(tmp_path, names=f"DNS:{HOST}")
+    other = replace(
+        make_certificate_for_another_time(tmp_path, name=HOST, days_from_now=days),
+        clients=now_good.certificate if wants_ours else None,
+    )
     with trusting(tmp_path, monkeypatch, other, now_good) as registry, Names({HOST: [HERE]}) as names:
         registry.date = lambda: time.time() + (days + 1) * 86_400
 

@@ -16,15 +16,20 @@ class Certificate:
     Attributes:
         certificate: Path of the PEM file; what a client has to trust.
         key: Path of its key.
+        clients: What a client's certificate has to be signed by; None where clients need to show none.
     """
 
     certificate: Path
     key: Path
+    clients: Path | None = None
 
     def server_context(self) -> ssl.SSLContext:
         """Return what a server speaks TLS with."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key)
+        if self.clients is not None:
+            context.load_verify_locations(self.clients)
+            context.verify_mode = ssl.CERT_REQUIRED
         return context
 
 

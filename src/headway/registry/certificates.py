@@ -16,7 +16,7 @@ import msgspec
 
 from headway.errors import InvalidSettingError
 from headway.registry.address import Address
-from headway.registry.tls import tls_context
+from headway.registry.tls import NO_CHECK_TIME, tls_context
 
 
 class CertificateFiles(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ class Certificates:
         Raises:
             InvalidSettingError: A certificate without its key, a key without its certificate, or an unusable file.
         """
-        hosts = tuple(dict.fromkeys(name for name in (address.registry, str(address)) if name))
+        hosts = _hosts(address)
         found = [self._files(host) for host in hosts] if address.verify and self._directories else []
         files = [file for each in found for file in each.all]
         with self._lock:
@@ -82,6 +82,18 @@ class Certificates:
                 self._own[hosts] = state, context
             return context
 
+    def timeless(self, address: Address) -> ssl.SSLContext:
+        """Return the same for an address that is verified, but that certificates may be of any time; made anew.
+
+        Raises:
+            InvalidSettingError: As `context`.
+        """
+        context = tls_context(verify=True)
+        for host in _hosts(address):
+            _load(context, self._files(host))
+        context.verify_flags |= NO_CHECK_TIME
+        return context
+
     def _files(self, host: str) -> CertificateFiles:
         names = (host,) if host.rpartition("]")[2].count(":") else (host, f"{host}:443")
         for directory in self._directories:
@@ -89,6 +101,10 @@ class Certificates:
                 if (files := certificate_files(directory / name)) is not None:
                     return files
         return CertificateFiles()
+
+
+def _hosts(address: Address) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in (address.registry, str(address)) if name))
 
 
 def certificate_files(directory: Path) -> CertificateFiles | None:

@@ -23,7 +23,7 @@ from headway.registry.dialing import Race
 from headway.registry.names import Names
 from headway.registry.proxy import open_tunnel
 from headway.registry.response import Response
-from headway.registry.tls import HelloTimeoutError, TlsSocket
+from headway.registry.tls import NO_CHECK_TIME, HelloTimeoutError, TlsSocket
 from headway.registry.translation import translated
 from headway.registry.window import KeptRate, clamp_window
 
@@ -155,7 +155,7 @@ class Connection(http.client.HTTPConnection):
             self._names.forget(self.host)  # a captive portal's name server may have led here
             raise
         self._took("hello", began)
-        if context.verify_mode is ssl.CERT_REQUIRED:
+        if context.verify_mode is ssl.CERT_REQUIRED and not context.verify_flags & NO_CHECK_TIME:
             self._standing.trusted.add(self._address.host)
 
     @property

@@ -229,7 +229,7 @@ class Exchange:
             self._connection = connection
 
     def _server_date(self, proxy: Proxy | None) -> str | None:
-        connection = self._transport.unverified_connection(self.address, proxy)
+        connection = self._transport.timeless_connection(self.address, proxy)
         self._take_charge_of(connection)
         return server_date(connection, self.address, self.limit_seconds)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 T = TypeVar("T")
+NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h), for an SSLContext.verify_flags
 SILENCE_SECONDS = 9.0
 HANDSHAKE_SECONDS = 120.0  # some KiB, of which a link of 300 B/s may bring several at once
 

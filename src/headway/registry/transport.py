@@ -20,7 +20,6 @@ from headway.registry.idle import IdleConnections
 from headway.registry.meter import Meter
 from headway.registry.names import Names
 from headway.registry.sending import Body
-from headway.registry.tls import tls_context
 from headway.registry.window import KeptRate
 
 LOOK_SECONDS = 8.0  # a packet that opens a connection is sent again after 1, 3 and 7: the link may return meanwhile
@@ -105,9 +104,9 @@ class Transport:
         """Return what tells apart why a certificate of an address is not accepted."""
         return CertificateDoubt(self.standing, address, self._wall)
 
-    def unverified_connection(self, address: Address, proxy: Proxy | None) -> Connection:
-        """Return a new connection to whoever is there, whatever certificate it shows."""
-        return Connection(address, tls_context(verify=False), self.names, self.standing, proxy=proxy)
+    def timeless_connection(self, address: Address, proxy: Proxy | None) -> Connection:
+        """Return a new connection to whoever shows the right certificate, and wants ours, whatever the time is."""
+        return Connection(address, self._certificates.timeless(address), self.names, self.standing, proxy=proxy)
 
     def look(self, place: Place) -> None:
         """Connect to a place and hang up, asking nothing; `standing` is told whether that could be done."""
@@ -131,7 +130,7 @@ def server_date(connection: Connection, address: Address, seconds: float) -> str
     """Return what a server whose certificate seems out of date says of the time; nothing else of it is believed.
 
     Args:
-        connection: An unverified one, which is closed then.
+        connection: One to which certificates may be of any time, which is closed then.
         address: Who is asked.
         seconds: How long the answer may take.
     """
