@@ -116,7 +116,8 @@ class LoginFile:
                 document = read_auth_file(self.path)
                 _replace(target, {**document, "auths": how(entries_of(document))})
         except OSError as error:
-            raise InvalidSettingError(f"cannot write {self.path}: {error.strerror}") from None
+            said = f"cannot write {self.path}: {error.strerror}; --authfile names another place"
+            raise InvalidSettingError(said) from None
 
 
 def _replace(target: Path, document: object) -> None:
