@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,6 +185,15 @@ def test_a_file_that_is_no_certificate_is_named(directory: Path, files: list[str
         (directory / file).write_text("nothing of the kind")
 
     with pytest.raises(InvalidSettingError, match=str(directory / files[0])):
+        Certificates([directory.parent]).context(HOST)
+
+
+def test_a_key_that_wants_a_pass_phrase_is_named_with_that(directory: Path, own: Certificate) -> None:
+    shutil.copy(own.certificate, directory / "me.cert")
+    locked = ["openssl", "pkcs8", "-topk8", "-passout", "pass:secret", "-in", str(own.key)]
+    (directory / "me.key").write_bytes(subprocess.run(locked, check=True, capture_output=True).stdout)
+
+    with pytest.raises(InvalidSettingError, match=f"cannot use {directory / 'me.key'}: it wants a pass phrase"):
         Certificates([directory.parent]).context(HOST)
 
 

@@ -31,6 +31,9 @@ HOST = "reg.test:5000"
         (Fault.TLS, SPEAKS_NO_TLS, f"if it speaks plain HTTP, allow that with --insecure-registry {HOST} "),
         (Fault.TLS, "SSLV3_ALERT_BAD_CERTIFICATE", f"put client.cert and client.key into /etc/headway/certs.d/{HOST}"),
         (Fault.TLS, "TLSV13_ALERT_CERTIFICATE_REQUIRED", "it wants to be shown a certificate"),
+        (Fault.TLS, "SSLV3_ALERT_BAD_CERTIFICATE", "or renew those that are there"),
+        (Fault.TLS, "SSLV3_ALERT_CERTIFICATE_EXPIRED", "it does not take the certificate that it is shown"),
+        (Fault.TLS, "TLSV1_ALERT_UNKNOWN_CA", f"let whoever runs {HOST} trust who signed it"),
     ],
 )
 def test_what_helps_depends_on_what_is_wrong(fault: Fault, said: str, does: str) -> None:

@@ -12,7 +12,18 @@ SPEAKS_NO_TLS = "what answers there speaks no TLS"
 _QUOTAS = ("quota", "storage resource")
 """What a refusal (403, ``DENIED``) speaks of where a project has used up its room; the second is Harbor's word."""
 _WANTS_CERTIFICATE = ("BAD_CERTIFICATE", "CERTIFICATE_REQUIRED")
-"""Alerts of servers that were shown no certificate and want one (RFC 5246 section 7.2.2, RFC 8446 section 6.2)."""
+"""Alerts of servers that were shown no certificate and want one (RFC 5246 section 7.2.2, RFC 8446 section 6.2).
+
+Go sent the first one about every certificate that it does not take, too, until 1.21.
+"""
+_REFUSES_CERTIFICATE = (
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_REVOKED",
+    "CERTIFICATE_UNKNOWN",
+    "UNSUPPORTED_CERTIFICATE",
+    "UNKNOWN_CA",
+)
+"""Alerts of servers that do not take the certificate that they were shown (the same sections)."""
 
 
 def remedy(error: UnreachableError) -> str:
@@ -29,10 +40,8 @@ def remedy(error: UnreachableError) -> str:
             return IN_BETWEEN
         case Fault.CERTIFICATE:
             return f"{_of_certificate(error.detail, host)}, or allow it {_insecurely(host)}"
-        case Fault.TLS if error.detail == SPEAKS_NO_TLS:
-            return f"if it speaks plain HTTP, allow that {_insecurely(host)}"
-        case Fault.TLS if error.detail.endswith(_WANTS_CERTIFICATE):
-            return f"it wants to be shown a certificate: put client.cert and client.key into {_certificates(host)}"
+        case Fault.TLS:
+            return _of_tls(error.detail, host)
         case _:
             return ""
 
@@ -47,6 +56,23 @@ def refusal_remedy(error: RefusedError) -> str:
         return "remove there what nobody needs, or let whoever runs the registry allow more"
     where = "" if error.endpoint == DOCKER_HUB_HOST else f" {error.endpoint or 'HOST'}"
     return f"check that the name is right, and log in to the registry if it is private: headway login{where}"
+
+
+def _of_tls(said: str, host: str) -> str:
+    """Return what to do about TLS that failed, by OpenSSL's reason or `SPEAKS_NO_TLS`."""
+    if said == SPEAKS_NO_TLS:
+        return f"if it speaks plain HTTP, allow that {_insecurely(host)}"
+    if said.endswith(_WANTS_CERTIFICATE):
+        return (
+            f"it wants to be shown a certificate: put client.cert and client.key into {_certificates(host)}, "
+            "or renew those that are there"
+        )
+    if said.endswith(_REFUSES_CERTIFICATE):
+        return (
+            f"it does not take the certificate that it is shown: renew client.cert in {_certificates(host)}, "
+            f"or let whoever runs {host} trust who signed it"
+        )
+    return ""
 
 
 def _of_certificate(said: str, host: str) -> str:

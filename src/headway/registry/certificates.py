@@ -10,6 +10,7 @@ import os
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -153,10 +154,14 @@ def _load(context: ssl.SSLContext, files: CertificateFiles) -> None:
             raise _unusable(authority, error) from None
     for certificate, key in files.pairs:
         try:
-            # A key that wants a pass phrase would ask on the terminal, in the middle of a pull.
-            context.load_cert_chain(certificate, key, password=lambda: "")
+            context.load_cert_chain(certificate, key, password=partial(_refuse_to_ask, key))
         except (OSError, ValueError) as error:
             raise _unusable(certificate, error) from None
+
+
+def _refuse_to_ask(key: Path) -> str:
+    # Else OpenSSL would ask on the terminal, in the middle of a pull.
+    raise InvalidSettingError(f"cannot use {key}: it wants a pass phrase; store it without one", file=key)
 
 
 def _unusable(file: Path, error: Exception) -> InvalidSettingError:
