@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,17 @@ def test_where_an_archive_cannot_go_is_said(
 
     assert refused.returncode == 1
     assert refused.stderr == f"headway: {said.format(place=tmp_path)}\nnext: {advice}\n"
+
+
+def test_an_archive_that_is_too_large_for_where_it_goes_is_said(headway: Cli, archive: Path, tmp_path: Path) -> None:
+    headway("load", "-i", archive)
+    bounded = replace(headway, before=["prlimit", f"--fsize={BIG}"])
+
+    refused = bounded("save", "-o", tmp_path / "out.tar", "one:1")
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"headway: {tmp_path}/out.tar: File too large\nnext: name another place: ")
+    assert not (tmp_path / "out.tar").exists()
 
 
 def test_an_archive_that_its_reader_may_not_look_at_is_said() -> None:

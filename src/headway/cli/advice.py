@@ -7,6 +7,8 @@ Rule 2: the cause decides. First come advices that depend on its details or on t
 
 from __future__ import annotations
 
+import errno
+
 from headway.cli.units import duration
 from headway.distribution.endpoints import DOCKER_HUB_HOST
 from headway.distribution.remedies import IN_BETWEEN, refusal_remedy, remedy
@@ -134,6 +136,8 @@ def _of_here(cause: HeadwayError) -> str:
             return f"wait for process {pid} to end, and run the same command"
         case StoreError(__cause__=OSError(errno=number)) if number in NO_MORE_FILES:
             return _BY_KIND[ShortageError]
+        case StoreError(__cause__=OSError(errno=errno.EFBIG)):
+            return "name another place: no file can be larger there (4 GiB on FAT), or for this user (ulimit -f)"
         case StoreError() if type(cause) is StoreError:
             return _WHAT_STOPS.get(type(cause.__cause__), "")
         case _:
