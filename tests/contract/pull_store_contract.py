@@ -75,3 +75,10 @@ class PullStoreContract:
             subject.put(record(number, PullState.FAILED))
 
         assert [each.created - 1_000 for each in subject.list()] == [6, 5, 4, 1]
+
+    def test_one_that_has_just_ended_stays_though_the_clock_was_wrong_when_it_began(self, subject: PullStore) -> None:
+        for number in range(2, HISTORY + 2):
+            subject.put(record(number, PullState.FAILED))
+        subject.put(record(1, PullState.COMPLETE))
+
+        assert [each.created - 1_000 for each in subject.list()] == [4, 3, 1]

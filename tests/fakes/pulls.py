@@ -16,8 +16,10 @@ class MemoryPullStore:
     def put(self, record: PullRecord) -> None:
         """See `PullStore.put`."""
         self._records[record.pull_id] = record
-        for old in [each for each in self.list() if each.state.has_ended][self._history :]:
-            del self._records[old.pull_id]
+        if record.state.has_ended:
+            others = [each for each in self.list() if each.state.has_ended and each.pull_id != record.pull_id]
+            for old in others[self._history - 1 :]:
+                del self._records[old.pull_id]
 
     def get(self, prefix: str) -> PullRecord:
         """See `PullStore.get`."""

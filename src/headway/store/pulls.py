@@ -26,17 +26,19 @@ class SqlitePullStore:
         self._history = history
 
     def put(self, record: PullRecord) -> None:
-        """Record a pull; one with the same ID is replaced, and the oldest ended ones beyond the history go."""
+        """Record a pull; one with the same ID is replaced, and the oldest other ended ones beyond the history go."""
         with self._database.transaction():
             self._database.execute(
                 "INSERT OR REPLACE INTO pulls (pull_id, created, has_ended, record) VALUES (?, ?, ?, ?)",
                 (record.pull_id, record.created, int(record.state.has_ended), wire.encode(record).decode()),
             )
             if record.state.has_ended:
+                # This one stays, though it may have begun before the machine knew the time, in 1970.
                 self._database.execute(
-                    "DELETE FROM pulls WHERE has_ended AND pull_id NOT IN"
-                    " (SELECT pull_id FROM pulls WHERE has_ended ORDER BY created DESC, pull_id LIMIT ?)",
-                    (self._history,),
+                    "DELETE FROM pulls WHERE has_ended AND pull_id != ? AND pull_id NOT IN"
+                    " (SELECT pull_id FROM pulls WHERE has_ended AND pull_id != ?"
+                    " ORDER BY created DESC, pull_id LIMIT ?)",
+                    (record.pull_id, record.pull_id, self._history - 1),
                 )
 
     def get(self, prefix: str) -> PullRecord:
