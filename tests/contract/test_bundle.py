@@ -188,6 +188,10 @@ def test_what_docker_reads_in_its_own_way_is_run_so(said: dict[str, Any], args: 
     assert (process["args"], process["cwd"]) == (args, cwd)
 
 
+def test_a_command_that_is_a_text_is_one_word() -> None:
+    assert runtime_config(image(Entrypoint="/init", Cmd="a b"))["process"]["args"] == ["/init", "a b"]
+
+
 @as_root
 @pytest.mark.parametrize(
     ("spec", "user"),

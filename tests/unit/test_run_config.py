@@ -121,6 +121,12 @@ def test_what_can_be_started_is_taken() -> None:
     require_runnable({"WorkingDir": "/srv", "StopSignal": "RTMIN+3", "Env": ["A", "B="], "Healthcheck": health})
 
 
+def test_a_command_that_is_a_text_is_shown_as_its_one_word() -> None:
+    config = complete({"Cmd": "sh -c x", "Entrypoint": "/init", "User": "me"})
+
+    assert (config["Cmd"], config["Entrypoint"], config["User"]) == (["sh -c x"], ["/init"], "me")
+
+
 def test_what_says_nothing_is_left_out_and_a_timeout_of_no_seconds_says_something() -> None:
     config = complete({"StopTimeout": 0, "Healthcheck": {}, "NetworkDisabled": False, "Shell": [], "StopSignal": ""})
 

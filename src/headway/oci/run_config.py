@@ -32,6 +32,7 @@ class _Healthcheck(msgspec.Struct, frozen=True, rename="pascal"):
     retries: int | None = None
 
 
+_COMMANDS = ("Cmd", "Entrypoint")
 _TEXTS = list[str]
 _WORDS = list[str] | str
 _SET = dict[str, dict[str, Any] | None]
@@ -40,7 +41,7 @@ _KINDS: Mapping[str, Any] = {
     **dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce"), bool),
     **dict.fromkeys(("ArgsEscaped", "NetworkDisabled"), bool),
     **dict.fromkeys(("Env", "OnBuild", "Shell"), _TEXTS),
-    **dict.fromkeys(("Cmd", "Entrypoint"), _WORDS),
+    **dict.fromkeys(_COMMANDS, _WORDS),
     **dict.fromkeys(("ExposedPorts", "Volumes"), _SET),
     "Labels": dict[str, str | None],
     "Healthcheck": dict[str, Any],
@@ -205,8 +206,14 @@ _MAY_BE_NOTHING = frozenset(("Healthcheck", "StopTimeout"))
 """Keys of which 0 and ``{}`` say something: to stop a container at once is not to wait ten seconds."""
 
 
+def _in_words(config: Config) -> dict[str, Any]:
+    """Return a config whose commands are lists: where one is a text, Docker reads one word."""
+    return {key: [value] if key in _COMMANDS and isinstance(value, str) else value for key, value in config.items()}
+
+
 def complete(config: Config) -> dict[str, Any]:
     """Return a config as Docker writes it: every key that it always has, in its order, and no key that it does not."""
+    config = _in_words(config)
     completed: dict[str, Any] = {}
     for key, default in _KEYS.items():
         value = config.get(key)
