@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from itertools import repeat
 from pathlib import Path
 from threading import Thread
@@ -21,6 +21,7 @@ from headway.client.pulls import DaemonPulls
 from headway.engine.listeners import Address
 from headway.errors import NoDaemonError, NoDockerError, RequestError
 from headway.interfaces.pulls import Wish
+from tests.fakes.http_server import Answerer, running
 from tests.faults.tls import make_certificate
 
 
@@ -30,30 +31,17 @@ def answering(
 ) -> Iterator[Daemon]:
     """Run a newer Headway, which answers everything with `body`, and ends `missing` bytes before its announced end."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answerer):
         server_version = "Headway/99"
 
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body) + missing))
-            self.end_headers()
-            self.wfile.write(body)
+        def respond(self) -> None:
+            self.answer(status, body, missing=missing)
 
-        do_POST = do_GET  # noqa: N815  # the base's name
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield Daemon(Address("tcp", host="127.0.0.1", port=server.server_port))
-        finally:
-            server.shutdown()
-            thread.join()
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    with running(server):
+        yield Daemon(Address("tcp", host="127.0.0.1", port=server.server_port))
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import contextlib
 import json
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.fakes.http_server import Answerer, running
 from tests.faults.tls import Certificate
 
 ISSUER, SERVICE = "headway-test", "registry.test"
@@ -68,31 +68,19 @@ def token_server(signer: Certificate, login: tuple[str, str], *, anonymous: bool
     """Run one on loopback until the block ends; `anonymous` gives tokens to who shows no login, too."""
     server = TokenServer(signer, login)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(Answerer):
+        def respond(self) -> None:
             scopes = parse_qs(urlsplit(self.path).query).get("scope", [])
             server.scopes.append(" ".join(scopes))
             right = "Basic " + base64.b64encode(":".join(login).encode()).decode()
             allowed = self.headers.get("Authorization", right if anonymous else "") == right
             answer = {"token": server.token(scopes), "expires_in": server.lifetime_seconds} if allowed else {}
-            body = json.dumps(answer).encode()
-            self.send_response(200 if allowed else 401)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(200 if allowed else 401, json.dumps(answer).encode())
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the standard library's signature
-            del format, args
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
-        server.url = f"http://127.0.0.1:{listener.server_port}/token"
-        thread = threading.Thread(target=listener.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            listener.shutdown()
-            thread.join()
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.url = f"http://127.0.0.1:{listener.server_port}/token"
+    with running(listener):
+        yield server
 
 
 def _access(scope: str) -> dict[str, Any]:

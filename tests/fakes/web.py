@@ -8,13 +8,13 @@ import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import ThreadingHTTPServer
 from typing import ClassVar
 
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.web_file import WebFile
 from headway.interfaces.registries import WebStream
+from tests.fakes.http_server import Answerer, running
 
 PATH = "/root.tar"
 
@@ -57,31 +57,17 @@ def serving(web: Web) -> Iterator[Web]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     web.url = f"http://127.0.0.1:{server.server_address[1]}{PATH}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with running(server):
         yield web
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Answerer):
     protocol_version = "HTTP/1.1"
     web: ClassVar[Web]
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def do_HEAD(self) -> None:  # called by that name
-        self._answer(405 if not self.web.answers_head else self.web.status)
-
-    def do_GET(self) -> None:  # called by that name
-        self._answer(self.web.status)
-
-    def _answer(self, status: int) -> None:
+    def respond(self) -> None:
         web = self.web
+        status = 405 if self.command == "HEAD" and not web.answers_head else web.status
         web.requests.append((self.command, self.headers.get("Range", "")))
         if status != 200:
             self._refuse(status)
