@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tracemalloc
 from pathlib import Path
 
 from headway.layers.archive_reader import opened
 from headway.store.removal import remove_tree
 from tests.fakes.tars import file, pax, tar
+from tests.fakes.trees import nest
 
 
 def test_records_of_an_archives_entries_do_not_stay_in_memory(tmp_path: Path) -> None:
@@ -28,14 +28,7 @@ def test_records_of_an_archives_entries_do_not_stay_in_memory(tmp_path: Path) ->
 
 
 def test_a_directory_may_be_nested_deeper_than_calls(tmp_path: Path) -> None:
-    here = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(1100):
-        os.mkdir("d", dir_fd=here)
-        below = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(os.open("f", os.O_WRONLY | os.O_CREAT, dir_fd=here))
-    os.close(here)
+    nest(tmp_path, "d", 1100, body=b"")
 
     try:
         with opened(tmp_path) as archive:

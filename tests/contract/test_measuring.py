@@ -10,6 +10,7 @@ import pytest
 
 from headway.container_records import Change, ChangeKind
 from headway.layers.drivers.measuring import size_of, size_of_changed
+from tests.fakes.trees import nest
 
 
 def test_a_directory_that_goes_meanwhile_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,16 +40,7 @@ def test_a_directory_that_goes_meanwhile_is_not_counted(tmp_path: Path, monkeypa
 
 
 def test_what_lies_deeper_than_a_path_is_long_is_counted(tmp_path: Path) -> None:
-    here = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(30):
-        os.mkdir("d" * 200, dir_fd=here)
-        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    file = os.open("f", os.O_WRONLY | os.O_CREAT, dir_fd=here)
-    os.write(file, b"12345")
-    os.close(file)
-    os.close(here)
+    nest(tmp_path, "d" * 200, 30, body=b"12345")
 
     assert size_of(tmp_path) == 5
 

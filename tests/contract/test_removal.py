@@ -15,6 +15,7 @@ import pytest
 from headway.errors import StoreError
 from headway.store.data_root import DataRoot
 from headway.store.removal import move_out, remove_tree
+from tests.fakes.trees import nest
 
 NOBODY = 65534
 
@@ -81,13 +82,7 @@ def test_of_a_wide_directory_nothing_but_names_is_in_memory(tmp_path: Path) -> N
 
 
 def test_a_tree_deeper_than_any_path_is_removed_with_few_descriptors(tmp_path: Path) -> None:
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(1100):  # more than there are descriptors, or calls on the stack
-        os.mkdir("deep", dir_fd=descriptor)
-        below = os.open("deep", os.O_RDONLY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = below
-    os.close(descriptor)
+    nest(tmp_path, "deep", 1100)  # more than there are descriptors, or calls on the stack
 
     remove_tree(tmp_path / "deep")
 

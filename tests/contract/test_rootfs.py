@@ -22,7 +22,7 @@ from headway.layers.rootfs import UnpackReport, unpack
 from headway.records import LayerReport, Tree
 from tests.fakes.nobody import as_nobody, home_of_nobody
 from tests.fakes.tars import Item, directory, file, hardlink, opaque, symlink, whiteout
-from tests.fakes.trees import differences, look, plant
+from tests.fakes.trees import differences, look, nest, plant
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes devices, whiteouts and other users' files")
 
@@ -71,15 +71,7 @@ def test_holes_stay_holes(tmp_path: Path) -> None:
 
 def test_a_path_may_be_longer_than_the_kernel_takes_at_once(tmp_path: Path) -> None:
     tree = plant(tmp_path / "tree", directory("./"))
-    name = "n" * 200
-    parent = os.open(tree.path, os.O_RDONLY)
-    for _ in range(40):
-        os.mkdir(name, dir_fd=parent)
-        below = os.open(name, os.O_RDONLY, dir_fd=parent)
-        os.close(parent)
-        parent = below
-    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=parent))
-    os.close(parent)
+    nest(tree.path, "n" * 200, 40, body=b"")
 
     report = unpack([tree], tmp_path / "out")
 

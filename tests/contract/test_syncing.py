@@ -14,6 +14,7 @@ import pytest
 
 from headway.errors import StoreError, StoreFullError
 from headway.store.syncing import Syncer
+from tests.fakes.trees import nest
 
 
 def test_a_real_file_system_is_synced(tmp_path: Path) -> None:
@@ -126,13 +127,7 @@ def test_a_slow_sync_of_all_goes_on_behind_and_keeps_its_descriptor(tmp_path: Pa
 
 
 def test_a_tree_too_deep_for_a_path_waits_for_the_sync_of_all(tmp_path: Path) -> None:
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(40):
-        os.mkdir("d" * 200, dir_fd=descriptor)
-        deeper = os.open("d" * 200, os.O_RDONLY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = deeper
-    os.close(descriptor)
+    nest(tmp_path, "d" * 200, 40)
 
     with slow_disk(tmp_path) as (syncer, synced, go_on), syncer.watching() as mark:
         deep = Thread(target=syncer.sync, args=(mark, [tmp_path]))

@@ -14,6 +14,7 @@ import pytest
 
 from headway.layers.tar_entry import DIRECTORY, FILE
 from headway.layers.tree_members import members
+from tests.fakes.trees import nest
 
 NO_ID = 0xFFFFFFFF  # linux/posix_acl.h, ACL_UNDEFINED_ID
 
@@ -44,14 +45,7 @@ def before_opening(monkeypatch: pytest.MonkeyPatch, name: bytes, act: Callable[[
 
 def test_depth_costs_neither_calls_nor_descriptors(tmp_path: Path, parent: int) -> None:
     depth = 600  # pytest removes old trees with a recursion
-    here = os.dup(parent)
-    for _ in range(depth):
-        os.mkdir("d", dir_fd=here)
-        os.close(os.open("z", os.O_WRONLY | os.O_CREAT, dir_fd=here))
-        below = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+    nest(tmp_path, "d", depth, beside="z")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 80, limits[1]))
 
@@ -64,16 +58,9 @@ def test_depth_costs_neither_calls_nor_descriptors(tmp_path: Path, parent: int) 
     assert names == [*down, *[above + b"z" for above in [b"", *down[:-1]][::-1]]]
 
 
-def test_of_all_that_is_above_few_paths_are_in_memory(parent: int) -> None:
-    depth, name = 600, b"d" * 200
-    here = os.dup(parent)
-    for _ in range(depth):
-        os.mkdir(name, dir_fd=here)
-        os.close(os.open("z", os.O_WRONLY | os.O_CREAT, dir_fd=here))
-        below = os.open(name, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+def test_of_all_that_is_above_few_paths_are_in_memory(tmp_path: Path, parent: int) -> None:
+    depth, name = 600, "d" * 200
+    nest(tmp_path, name, depth, beside="z")
 
     tracemalloc.start()
     try:

@@ -77,6 +77,29 @@ def _plant(path: Path, item: Item, root: Path) -> None:
         os.setxattr(path, key.removeprefix("SCHILY.xattr."), _bytes(value), follow_symlinks=False)
 
 
+def nest(place: Path, name: str, depth: int, *, beside: str = "", body: bytes | None = None) -> None:
+    """Make directories of one name in each other, which together may be deeper than the kernel takes a path.
+
+    Args:
+        place: Where the first one goes.
+        name: What each is called.
+        depth: How many there are.
+        beside: The name of an empty file that lies beside each.
+        body: What ``f`` in the last one holds; None for no such file.
+    """
+    here = os.open(place, os.O_RDONLY)
+    for _ in range(depth):
+        if beside:
+            os.mknod(beside, dir_fd=here)
+        os.mkdir(name, dir_fd=here)
+        above, here = here, os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(above)
+    if body is not None:
+        with open(os.open("f", os.O_WRONLY | os.O_CREAT, dir_fd=here), "wb") as file:
+            file.write(body)
+    os.close(here)
+
+
 def umoci_unpack(image: Image, directory: Path) -> Path:
     """Let umoci write an image's root file system to a new directory in `directory`; return it.
 
