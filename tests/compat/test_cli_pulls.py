@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ import pytest
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import Daemon, daemon
+from tests.fakes.waiting import wait_until
 from tests.faults.link import Link
 from tests.faults.registry import Registry
 from tests.faults.story import RateLimit
@@ -113,13 +114,6 @@ def opened() -> Iterator[Scene]:
 def scene() -> Iterator[Scene]:
     with opened() as scene:
         yield scene
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def masked(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:

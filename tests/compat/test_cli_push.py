@@ -13,6 +13,7 @@ import pytest
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import Daemon, daemon
+from tests.fakes.waiting import wait_until
 from tests.faults.auth import Basic
 from tests.faults.link import Link
 from tests.faults.registry import Registry
@@ -125,9 +126,7 @@ def test_ctrl_c_ends_a_push_that_waits_for_a_silent_link(headway: Cli) -> None:
         name = f"{link.host}/team/probe:1"
         headway("tag", "probe", name)
         process = headway.start("push", name)
-        deadline = time.monotonic() + 20
-        while not link.silences and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until(lambda: link.silences)
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
         _, stderr = process.communicate(timeout=20)

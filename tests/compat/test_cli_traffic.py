@@ -15,6 +15,7 @@ import pytest
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon
+from tests.fakes.waiting import wait_until
 from tests.faults.link import Link
 from tests.faults.registry import Registry
 from tests.faults.story import RateLimit
@@ -58,8 +59,7 @@ def test_what_a_pull_has_kept_from_its_own_attempts_is_not_reused(tmp_path: Path
     headway = Cli(tmp_path / "root")
     with Registry([IMAGE]) as registry, Link(target=registry.address, faults=[RateLimit(1_000_000)]) as link:
         with headway.start("pull", f"{link.host}/test/image:1") as process:
-            while link.bytes_down < 1_000_000:
-                time.sleep(0.02)
+            wait_until(lambda: link.bytes_down >= 1_000_000)
             process.send_signal(signal.SIGINT)
             process.communicate()
         assert headway("pull", "-q", f"{link.host}/test/image:1").returncode == 0
@@ -99,8 +99,7 @@ def test_a_kill_takes_a_second_of_the_sums_at_most(tmp_path: Path) -> None:
     headway = Cli(tmp_path / "root")
     with Registry([IMAGE]) as registry, Link(target=registry.address, faults=[RateLimit(200_000)]) as link:
         with headway.start("pull", f"{link.host}/test/image:1") as process:
-            while link.bytes_down < 700_000:
-                time.sleep(0.02)
+            wait_until(lambda: link.bytes_down >= 700_000)
             process.send_signal(signal.SIGKILL)
             process.communicate()
         crossed = link.bytes_down

@@ -26,6 +26,7 @@ from tests.fakes.daemon import Answer, Daemon, daemon
 from tests.fakes.nobody import UID, home_of_nobody
 from tests.fakes.tars import END, file, header, padded
 from tests.fakes.tars import tar as tar_of
+from tests.fakes.waiting import wait_until
 from tests.fakes.web import Web, serving
 
 TAR = (
@@ -255,8 +256,7 @@ def test_a_stopped_import_from_the_web_says_what_is_kept_and_goes_on(tmp_path: P
         Web(header(b"body", size=len(body)) + padded(body) + END, cut_after=1 << 20, status_after_cut=503)
     ) as web:
         process = headway.start("import", web.url, "big:1")
-        while web.status == 200:
-            time.sleep(0.02)
+        wait_until(lambda: web.status != 200)
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)

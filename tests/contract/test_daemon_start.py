@@ -28,6 +28,7 @@ from headway.errors import ConflictError, InvalidSettingError
 from headway.store.lock import WriterLock
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon
+from tests.fakes.waiting import wait_until
 
 DESCRIPTOR = 3
 
@@ -191,9 +192,7 @@ def test_a_daemon_that_is_stopped_while_it_waits_for_its_store_leaves_nothing_be
         with WriterLock(place / "root/lock"):
             files = [place / "a.sock", place / "pid"]
             waiting = Cli(place / "root").start("daemon", "-H", f"unix://{files[0]}", "--pidfile", files[1])
-            deadline = time.monotonic() + 30
-            while not all(map(Path.exists, files)) and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_until(lambda: all(map(Path.exists, files)))
             waiting.terminate()
             said = waiting.communicate(timeout=30)
 

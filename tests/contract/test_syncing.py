@@ -15,6 +15,7 @@ import pytest
 from headway.errors import StoreError, StoreFullError
 from headway.store.syncing import Syncer
 from tests.fakes.trees import nest
+from tests.fakes.waiting import wait_until
 
 
 def test_a_real_file_system_is_synced(tmp_path: Path) -> None:
@@ -42,8 +43,7 @@ def test_those_who_wait_while_one_runs_share_the_next(tmp_path: Path) -> None:
         others = [Thread(target=syncer.sync, args=(mark,)) for _ in range(5)]
         for thread in others:
             thread.start()
-        while syncer.waiting() < 6:
-            pass
+        wait_until(lambda: syncer.waiting() == 6)
         go_on.set()
         for thread in [first, *others]:
             thread.join()
@@ -118,8 +118,7 @@ def test_a_slow_sync_of_all_goes_on_behind_and_keeps_its_descriptor(tmp_path: Pa
         with syncer.watching() as mark:
             late = Thread(target=syncer.sync, args=(mark,))
             late.start()
-            while not syncer.waiting():
-                pass
+            wait_until(syncer.waiting)
             go_on.set()
             late.join(10)
 
@@ -132,8 +131,7 @@ def test_a_tree_too_deep_for_a_path_waits_for_the_sync_of_all(tmp_path: Path) ->
     with slow_disk(tmp_path) as (syncer, synced, go_on), syncer.watching() as mark:
         deep = Thread(target=syncer.sync, args=(mark, [tmp_path]))
         deep.start()
-        while len(synced) < 15 or not syncer.waiting():
-            pass
+        wait_until(lambda: len(synced) >= 15 and syncer.waiting())
         waited = deep.is_alive()
         go_on.set()
         deep.join(10)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -17,6 +16,7 @@ from headway.service.unpack_places import (
     PoliteSource,
     UnpackPlaces,
 )
+from tests.fakes.waiting import in_thread, wait_until
 
 
 class Slow:
@@ -41,20 +41,6 @@ class Slow:
         self.arrived.set()
 
 
-def in_thread(work: object) -> threading.Thread:
-    assert callable(work)
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def test_of_those_who_wait_the_largest_layer_comes_first() -> None:
     places = UnpackPlaces(1)
     order: list[int] = []
@@ -65,7 +51,7 @@ def test_of_those_who_wait_the_largest_layer_comes_first() -> None:
         places.end(size)
 
     places.begin(0)
-    threads = [in_thread(lambda size=size: unpack(size)) for size in (5, 50, 20)]
+    threads = [in_thread(unpack, size) for size in (5, 50, 20)]
     wait_until(lambda: places.waiting == 3)
     places.end(0)
     for thread in threads:
@@ -102,13 +88,13 @@ def test_whoever_has_bytes_keeps_its_place_unless_a_larger_layer_waits() -> None
         places.end(size)
 
     with PoliteSource(fast, places, 100) as source:
-        in_thread(lambda: unpack(100))
+        in_thread(unpack, 100)
         wait_until(lambda: places.waiting == 1)
         for _ in range(100):
             source.read(1)
         assert begun == []
 
-        in_thread(lambda: unpack(101))
+        in_thread(unpack, 101)
         wait_until(lambda: places.waiting == 2)
         source.read(1)
         assert begun[0] == 101
@@ -145,11 +131,8 @@ def test_a_stopped_follower_gives_its_place_back() -> None:
             raise InterruptedError
 
     places = UnpackPlaces(1)
-    try:
-        with PoliteSource(Stopped(), places, 100) as source:
-            source.read(1)
-    except InterruptedError:
-        pass
+    with pytest.raises(InterruptedError), PoliteSource(Stopped(), places, 100) as source:
+        source.read(1)
 
     places.begin(1)
     places.end(1)
@@ -177,7 +160,7 @@ def test_no_large_layer_begins_while_one_that_has_begun_is_at_work() -> None:
         places.end(size)
 
     for size in (6 * LARGE, LARGE):
-        in_thread(lambda size=size: unpack(size))
+        in_thread(unpack, size)
     wait_until(lambda: places.waiting == 2)
     for _ in range(100):  # it works all the time, and waits for next to nothing
         places.leave()
@@ -197,7 +180,7 @@ def test_no_large_layer_begins_while_one_that_has_begun_is_at_work() -> None:
 def test_a_small_layer_begins_beside_a_large_one_that_others_wait_for() -> None:
     places = UnpackPlaces(2)
     places.begin(2 * LARGE)
-    in_thread(lambda: places.begin(3 * LARGE))
+    in_thread(places.begin, 3 * LARGE)
     wait_until(lambda: places.waiting == 1)
 
     def unpack() -> None:
@@ -246,7 +229,7 @@ def test_a_large_layer_begins_though_time_passes_between_two_looks_at_the_clock(
         places = UnpackPlaces(2, clock)
         places.begin(2 * LARGE)
         places.leave()  # it waits for bytes
-        return in_thread(lambda: places.begin(LARGE))
+        return in_thread(places.begin, LARGE)
 
     threads = [beginning(look) for look in range(10)]
     for thread in threads:
@@ -316,7 +299,7 @@ def test_no_more_than_four_unpack_at_once_and_two_of_them_large_ones() -> None:
     for _ in range(2):
         places.begin(LARGE)
         places.begin(1)
-    threads = [in_thread(lambda size=size: places.begin(size)) for size in (1, LARGE)]
+    threads = [in_thread(places.begin, size) for size in (1, LARGE)]
     wait_until(lambda: places.waiting == 2)
 
     places.end(1)

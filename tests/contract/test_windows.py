@@ -17,8 +17,9 @@ from headway.errors import WindowTooLargeError
 from headway.layers.windows import FREE, Windows, default_limit
 from headway.layers.workers import Workers
 from headway.service.unpack_places import PoliteSource, UnpackPlaces
-from tests.contract.test_unpack_places import Slow, in_thread, wait_until
+from tests.contract.test_unpack_places import Slow
 from tests.fakes.tars import Source, file, tar
+from tests.fakes.waiting import in_thread, wait_until
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -31,6 +30,7 @@ from headway.records import LayerReport
 from tests.fakes.recipes import given_back, record
 from tests.fakes.tars import Source, directory, file, hardlink, header, symlink, tar, whiteout
 from tests.fakes.trees import differences
+from tests.fakes.waiting import wait_until
 
 MANY = [file(f"d/e{number // 50}/f{number}", os.urandom(700), mtime=number) for number in range(900)]
 LAYER = gzip.compress(
@@ -317,8 +317,7 @@ def test_a_worker_that_was_killed_before_it_was_asked_is_done_without(tmp_path: 
     with workers.joined():
         (worker,) = _mine()
         os.kill(worker, signal.SIGKILL)
-        while _is_alive(worker):
-            time.sleep(0.001)
+        wait_until(lambda: not _is_alive(worker))
 
         with workers.handing_off() as hand_off:
             apply_layer(Source(LAYER), tmp_path, lambda _: None, hand_off=hand_off)
@@ -407,10 +406,7 @@ def test_a_worker_ends_with_whoever_started_it() -> None:
         parent.kill()
         parent.wait()
 
-    deadline = time.monotonic() + 10
-    while _is_alive(child) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not _is_alive(child)
+    wait_until(lambda: not _is_alive(child))
 
 
 def _is_alive(pid: int) -> bool:

@@ -10,6 +10,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.fakes.waiting import wait_until
 from tests.faults.link import Link
 from tests.faults.sockets import listen
 from tests.faults.story import (
@@ -151,11 +152,10 @@ def test_what_a_reset_takes_from_a_client_that_does_not_read_is_not_counted(sour
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect(("127.0.0.1", link.port))
         ask(sock, MIB)
-        while link.bytes_down < 20_000:
-            time.sleep(0.01)
+        wait_until(lambda: link.bytes_down >= 20_000)
         time.sleep(0.05)
         link.down("reset")
-        wait_for(lambda: link.resets == 1)
+        wait_until(lambda: link.resets == 1)
 
         taken = take_until_reset(sock)
 
@@ -199,7 +199,7 @@ def test_a_silent_connection_stays_open_and_brings_nothing_more(source: Source) 
         with connect(link) as sock:
             ask(sock, 9000)
             again = take(sock, 9000)
-        wait_for(lambda: [event for _, event in link.events] == ["silence", "left"])
+        wait_until(lambda: [event for _, event in link.events] == ["silence", "left"])
         assert (len(taken), len(again), link.silences, link.bytes_down) == (5000, 9000, 1, 14_000)
 
 
@@ -340,7 +340,7 @@ def test_an_outage_begins_at_its_byte_and_ends_by_itself(source: Source) -> None
             taken = take_until_reset(sock)
         with pytest.raises(ConnectionRefusedError):
             connect(link)
-        wait_for(lambda: link.events[-1][1] == "up")
+        wait_until(lambda: link.events[-1][1] == "up")
 
         with connect(link) as sock:
             ask(sock, MIB)
@@ -372,21 +372,13 @@ def test_a_target_that_is_away_resets_the_client() -> None:
         sock.recv(1)
 
 
-def wait_for(condition: object, seconds: float = 5.0) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def test_after_a_change_of_address_what_was_open_is_silent_and_what_is_new_works(source: Source) -> None:
     with Link(target=source.address, faults=[AddressChange(5_000)]) as link:
         with connect(link) as first, connect(link) as idle:
             idle.sendall(b"100\n")
             assert len(idle.recv(1000)) == 100
             first.sendall(b"9000\n")
-            wait_for(lambda: link.silences == 1)
+            wait_until(lambda: link.silences == 1)
             arrived = len(first.recv(9_000, socket.MSG_DONTWAIT))
             idle.sendall(b"100\n")
             idle.settimeout(0.3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 
@@ -28,6 +27,7 @@ from headway.oci.digest import Digest
 from headway.registry.failures import retry_after_seconds
 from headway.wire import USER_AGENT
 from tests.fakes import images
+from tests.fakes.waiting import wait_until
 from tests.faults.auth import Basic, Bearer
 from tests.faults.client import BLOB, IMAGE, LAYER, MANIFEST, PATH, SECRET, SIZE, knowing, world
 from tests.faults.registry import Registry
@@ -162,8 +162,7 @@ def test_nobody_is_led_on_to_a_storage_server_that_asked_somebody_else_to_wait_m
     with Registry([IMAGE], faults=[refusal]) as storage, ThreadPoolExecutor() as pool:
         with world(slowly, RedirectTo(storage.url)) as (registry, client):
             slow = pool.submit(client.try_fetch)
-            while not registry.requests("blob"):
-                time.sleep(0.01)
+            wait_until(lambda: registry.requests("blob"))
             _, _, refused = client.try_fetch()
             _, _, held_back = slow.result()
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from tests.fakes import images
 from tests.fakes.cli import Cli
+from tests.fakes.waiting import wait_until
 from tests.faults.pull import bytes_kept
 from tests.faults.registry import Registry
 from tests.faults.story import Fault, FlipByte, RateLimit, Status
-from tests.prove.scene import Said, linked, meanwhile, run, small_disk, started, unlisted, wait_until
+from tests.prove.scene import Said, linked, meanwhile, run, small_disk, started, unlisted
 from tests.prove.sheet import Sheet, check
 
 MB = 1_000_000

@@ -13,10 +13,11 @@ from pathlib import Path
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import Daemon, daemon
+from tests.fakes.waiting import wait_until
 from tests.faults.link import Link
 from tests.faults.registry import Registry
 from tests.faults.story import RateLimit
-from tests.prove.scene import IN_FLIGHT, ONE, difference, linked, run, short_place, wait_until
+from tests.prove.scene import IN_FLIGHT, ONE, difference, linked, run, short_place
 from tests.prove.sheet import Sheet, check
 
 MB = 1_000_000

@@ -12,6 +12,7 @@ from bench.badlink.faults import LAYERS as SIZES
 from bench.badlink.faults import of_blob
 from tests.fakes import images
 from tests.fakes.cli import Cli
+from tests.fakes.waiting import wait_until
 from tests.faults.link import Link
 from tests.faults.pull import bytes_kept
 from tests.faults.registry import Registry
@@ -29,7 +30,7 @@ from tests.faults.story import (
     TrickleBody,
 )
 from tests.faults.story import Fault as On
-from tests.prove.scene import Said, difference, run, started, wait_until
+from tests.prove.scene import Said, difference, run, started
 from tests.prove.sheet import Sheet, check
 
 MIB = 1024 * 1024

@@ -6,10 +6,11 @@ import time
 
 from tests.fakes import images
 from tests.fakes.cli import Cli
+from tests.fakes.waiting import wait_until
 from tests.faults.link import Link
 from tests.faults.pull import bytes_kept
 from tests.faults.story import Fault, RateLimit, Refusal, SilentAfter, SlowResponse
-from tests.prove.scene import IN_FLIGHT, ONE, difference, linked, meanwhile, ratio, run, wait_until
+from tests.prove.scene import IN_FLIGHT, ONE, difference, linked, meanwhile, ratio, run
 from tests.prove.sheet import Sheet, check
 
 MB = 1_000_000

@@ -84,19 +84,6 @@ def linked(*faults: LinkFault, image: Image, script: Sequence[Fault] = ()) -> It
         yield registry, link, f"{link.host}/test/image"
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    """Wait for something to be so.
-
-    Raises:
-        TimeoutError: It was not so in time.
-    """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("what the check waits for does not happen")
-        time.sleep(0.002)
-
-
 @contextmanager
 def meanwhile(work: Callable[[], None]) -> Iterator[None]:
     """Do something in a thread while the block runs, and wait for its end."""

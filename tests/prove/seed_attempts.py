@@ -11,9 +11,10 @@ from pathlib import Path
 
 from tests.fakes import images
 from tests.fakes.daemon import Answer, Daemon, UnixConnection, daemon
+from tests.fakes.waiting import wait_until
 from tests.faults.link import Link
 from tests.faults.story import RateLimit
-from tests.prove.scene import linked, ratio, wait_until
+from tests.prove.scene import linked, ratio
 from tests.prove.sheet import Sheet, check
 
 MB = 1_000_000

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from headway.store.batches import Batches
+from tests.fakes.waiting import wait_until
 
 
 def test_who_comes_while_a_batch_is_under_way_shares_the_next() -> None:
@@ -25,8 +25,7 @@ def test_who_comes_while_a_batch_is_under_way_shares_the_next() -> None:
         pool.submit(batches.do, 0)
         first_began.wait(10)
         others = [pool.submit(batches.do, number) for number in range(1, 6)]
-        while len(batches._waiting) < len(others):
-            time.sleep(0.001)
+        wait_until(lambda: len(batches._waiting) == len(others))
         go.set()
 
     assert [sorted(batch) for batch in done] == [[0], [1, 2, 3, 4, 5]]

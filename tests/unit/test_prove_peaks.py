@@ -4,8 +4,8 @@ import subprocess
 import sys
 from contextlib import suppress
 
+from tests.fakes.waiting import wait_until
 from tests.prove.peaks import peaks_of
-from tests.prove.scene import wait_until
 
 HELD = 100_000_000
 
