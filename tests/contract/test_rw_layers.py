@@ -144,6 +144,16 @@ class TestMemoryRwLayers(RwLayerContract):
         return MemoryRwLayerStore(memory, layers)
 
 
+def test_what_is_published_in_a_transaction_that_is_undone_is_nowhere(disk: Disk, chain: ChainID) -> None:
+    store = disk.store()
+
+    with suppress(ZeroDivisionError), store.prepare(chain) as draft, disk.database.transaction():
+        draft.publish("c1")
+        raise ZeroDivisionError
+
+    assert (store.list(), disk.left()) == ([], [])
+
+
 def kept(disk: Disk, store: SqliteRwLayerStore, name: str) -> KeptMount:
     record = store.get(name).record
     return KeptMount(

@@ -90,7 +90,7 @@ class RwLayerStore(Protocol):
     ) -> AbstractContextManager[RwDraft]:
         """Make a layer above a chain (None for no layers), to be published before the context ends.
 
-        Where it is not, or an exception leaves the context, nothing of it stays.
+        Where it is not, or its publishing is undone with the `Transaction` around it, nothing of it stays.
 
         Args:
             chain_id: What is below it.

@@ -79,7 +79,7 @@ class SqliteRwLayerStore:
     ) -> Iterator[_Draft]:
         """Make a layer above a chain (None for no layers), to be published before the context ends.
 
-        Where it is not, or an exception leaves the context, nothing of it stays.
+        Where it is not, or its publishing is undone with the `Transaction` around it, nothing of it stays.
 
         Raises:
             NotFoundError: No such chain.
