@@ -13,12 +13,12 @@ import random
 import stat
 import struct
 import subprocess
-import threading
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -33,6 +33,7 @@ from tests.fakes.tars import Item, Source, directory, file, hardlink, opaque, sy
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files away and makes devices: run it as root")
 
+T = TypeVar("T")
 Apply = Callable[..., LayerReport]
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -189,38 +190,25 @@ def test_modes_are_exact_whatever_the_umask_of_the_thread(root: Path, umask: int
         os.umask(umask)
         apply_layer(Source(data), root, lambda _: None)
 
-    _in_thread(work)
+    in_thread(work)
 
     assert [mode(root / name) for name in ("a", "a/f", "d", "p")] == [0o755, 0o666, 0o777, 0o666]
 
 
-def _in_thread(work: Callable[[], None]) -> None:
-    failures: list[BaseException] = []
-
-    def guarded() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=guarded)
-    thread.start()
-    thread.join()
-    assert not failures, failures
+def in_thread(work: Callable[[], T]) -> T:
+    """Do some work in a thread that ends with it."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result()
 
 
 def test_a_thread_with_its_own_umask_leaves_that_of_the_process_alone() -> None:
     before = current_umask()
-    seen: list[int] = []
 
-    def work() -> None:
+    def work() -> int:
         assert unshare_umask()
-        seen.append(current_umask())
+        return current_umask()
 
-    _in_thread(work)
-
-    assert seen == [0]
-    assert current_umask() == before
+    assert (in_thread(work), current_umask()) == (0, before)
 
 
 @pytest.mark.parametrize("text", ["1.123456789", "-1.5", "0", "-2000000000.25"])

@@ -271,7 +271,7 @@ def test_a_sparse_file_beyond_the_limit_is_refused(world: World) -> None:
         world.apply_raw(huge + bytes(1024))
 
 
-LAYER = tar(
+ENTRIES = [
     directory("d", mode=0o700),
     file("d/f", b"x" * 1300, records={"mtime": "1.5"}),
     symlink("l", "d"),
@@ -279,15 +279,19 @@ LAYER = tar(
     file("n" * 150, b"z" * 512),
     hardlink("h", "d/f"),
     whiteout("d/w"),
-)
+]
+LAYER = tar(*ENTRIES)
 
 
 def test_a_layer_cut_at_any_block_is_refused_or_ends_between_entries(world: World) -> None:
+    taken = {}
     for cut in range(0, len(LAYER) - 1024, 512):
         shutil.rmtree(world.root)
         world.root.mkdir()
         with suppress(InvalidLayerError):
-            world.apply_raw(LAYER[:cut])
+            taken[cut] = world.apply_raw(LAYER[:cut]).entries
+
+    assert taken == {len(tar(*ENTRIES[:count])) - 1024: count for count in range(len(ENTRIES))}
 
 
 def test_a_compressed_layer_cut_anywhere_is_refused(world: World) -> None:

@@ -145,12 +145,14 @@ def test_a_signed_address_that_expires_at_each_turn_is_renewed_at_each_turn(tmp_
 
 
 def test_a_storage_server_that_refuses_with_a_page_of_its_own_sends_back_to_the_registry(tmp_path: Path) -> None:
-    with Registry([IMAGE], faults=[On(Status(403, {}, XML), kind="blob", nth=1)]) as storage:
-        with Registry([IMAGE], faults=[On(RedirectTo(storage.url), kind="blob", digest=FIRST)]) as registry:
-            outcome = pull(f"{registry.host}/test/image", tmp_path)
+    refusal = On(Status(403, {}, XML), kind="blob", nth=1)
+    with Registry([IMAGE], faults=[refusal]) as storage, Registry([IMAGE]) as registry:
+        registry.faults = [On(RedirectTo(storage.url), kind="blob", digest=FIRST)]
+        outcome = pull(f"{registry.host}/test/image", tmp_path)
+        asked = [each for each in registry.requests("blob") if each.reply.digest == FIRST]
 
-        assert outcome.error is None, outcome.said
-        assert "answers HTTP 403" in " ".join(outcome.causes) or outcome.retries
+    assert outcome.error is None, outcome.said
+    assert (outcome.retries, len(asked), len(storage.log)) == ({"wrong answer": 1}, 2, 2)
 
 
 # --- what goes away -----------------------------------------------------------------------------------------------
