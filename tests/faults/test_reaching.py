@@ -22,6 +22,7 @@ from headway.distribution.proxies import ProxyRules
 from headway.distribution.standing import Standing
 from headway.errors import Fault, Side, UnreachableError
 from headway.registry.address import Address
+from headway.registry.certificates import Certificates, certificate_directories
 from headway.registry.dialing import Race
 from headway.registry.exchange import Exchange
 from headway.registry.names import STAND_IN_SECONDS
@@ -513,7 +514,29 @@ def test_a_wrong_clock_is_named_and_a_clock_that_gets_set_goes_on(
     assert f"its certificate seems {seems}" in waited[0].cause
     assert "this machine's clock is wrong (it says 20" in waited[0].cause
     assert outcome.seconds < 1.0 + 5.0
-    assert registry.connections <= 6  # while nothing has changed, nobody is asked
+
+
+def test_where_the_clock_was_found_wrong_nobody_is_asked_again_until_it_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead, asked = [0.0], []
+    other = make_certificate_for_another_time(tmp_path, name=HOST, days_from_now=1)
+    with trusting(tmp_path, monkeypatch, other) as registry, Names({HOST: [HERE]}) as names:
+        registry.date = lambda: time.time() + 2 * 86_400
+        transport = Transport(
+            Certificates(certificate_directories(os.environ, tmp_path)),
+            names=Finder(resolve=names),
+            wall=lambda: time.time() + ahead[0],
+        )
+        port = registry.address[1]
+        for ahead[0] in (0.0, 0.0, 60.0):
+            exchange = Exchange(transport, Address("https", HOST, port, registry=f"{HOST}:{port}"), "GET", "/v2/")
+            with contextlib.closing(exchange), pytest.raises(UnreachableError, match="clock is wrong"):
+                exchange.send()
+            asked.append(registry.connections)
+        transport.close()
+
+    assert 0 < asked[0] == asked[1] < asked[2]
 
 
 def test_a_certificate_that_is_out_of_date_by_the_servers_own_clock_is_the_registrys_fault(
