@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.errors import NotFoundError, StoreCorruptError, StoreFullError
+from headway.errors import NotFoundError, StoreCorruptError, StoreError, StoreFullError
 from headway.interfaces.content import BlobStore
 from headway.oci.digest import Digest
 from headway.store.blobs import FileBlobStore
@@ -96,6 +96,14 @@ def test_what_is_no_file_is_damaged_and_blocks_nobody(
     store.put(DIGEST, CONFIG)
 
     assert (size, store.read(DIGEST)) == (None, CONFIG)
+
+
+def test_a_disk_that_cannot_be_looked_at_does_not_say_that_a_blob_is_absent(root: DataRoot) -> None:
+    root.blob(DIGEST).parent.rmdir()
+    root.blob(DIGEST).parent.touch()
+
+    with pytest.raises(StoreError):
+        FileBlobStore(root).size(DIGEST)
 
 
 def test_files_that_are_no_blobs_are_not_listed(root: DataRoot) -> None:

@@ -204,6 +204,7 @@ def test_a_command_that_is_a_text_is_one_word() -> None:
         ("app:7", ProcessUser(1000, 7)),
         ("4242", ProcessUser(4242, 0)),
         ("4242:4343", ProcessUser(4242, 4343)),
+        ("4294967294", ProcessUser(4294967294, 0)),
         (":staff", ProcessUser(0, 50)),
     ],
 )

@@ -21,10 +21,26 @@ from headway.service.budget import Budget
 from headway.service.fetches import Fetches
 from headway.service.own_limits import OwnLimits, keeping_to
 from headway.service.shared_rate import SharedRate
-from headway.service.tools import Source
+from headway.service.tools import Source, TransferTools
 from tests.contract.test_budget import Meter
 from tests.contract.test_receiver import BLOB, Body, ingest_with, tools
 from tests.fakes.simulated_registry import SimulatedRegistry
+
+
+class OneBody(SimulatedRegistry):
+    """A registry that gives one body, whatever it is asked for."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self._body = body
+
+    def blob(self, *_: object) -> Body:  # type: ignore[override]  # it never gives another
+        return self._body
+
+
+def fetches_with(work: TransferTools, size: int = len(BLOB)) -> Fetches:
+    blob = Descriptor(media_type="", digest=Digest.of(BLOB), size=size)
+    return Fetches(work, [Source(Endpoint("r"), "app")], blob, ingest_with())
 
 
 async def test_a_request_for_which_there_is_no_thread_does_not_share_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,8 +48,7 @@ async def test_a_request_for_which_there_is_no_thread_does_not_share_the_link(mo
         raise RuntimeError("can't start new thread")
 
     work = tools(time.monotonic)
-    blob = Descriptor(media_type="", digest=Digest.of(BLOB), size=len(BLOB))
-    fetches = Fetches(work, [Source(Endpoint("r"), "app")], blob, ingest_with())
+    fetches = fetches_with(work)
     work.memory.began()  # another one
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
@@ -55,13 +70,8 @@ async def test_who_is_cancelled_while_requests_end_does_not_share_the_link_any_m
         def abort(self) -> None:
             """Be of no help."""
 
-    class StuckRegistry(SimulatedRegistry):
-        def blob(self, *_: object) -> Stuck:  # type: ignore[override]  # it never gives another
-            return Stuck(0, [BLOB])
-
-    work = msgspec.structs.replace(tools(time.monotonic), registry=StuckRegistry())
-    blob = Descriptor(media_type="", digest=Digest.of(BLOB), size=len(BLOB))
-    fetches = Fetches(work, [Source(Endpoint("r"), "app")], blob, ingest_with())
+    work = msgspec.structs.replace(tools(time.monotonic), registry=OneBody(Stuck(0, [BLOB])))
+    fetches = fetches_with(work)
     work.memory.began()  # another one
     fetches.start(Fetch(0, 0, len(BLOB), 0))
     assert work.memory.sharing == 2
@@ -72,6 +82,31 @@ async def test_who_is_cancelled_while_requests_end_does_not_share_the_link_any_m
     ends.set()
 
     assert work.memory.sharing == 1
+
+
+async def test_a_request_whose_work_others_have_done_does_not_wait_for_its_first_byte() -> None:
+    is_ended = threading.Event()
+
+    class Silent(Body):
+        def open(self) -> int:
+            is_ended.wait(10)
+            return 0
+
+        def abort(self) -> None:
+            is_ended.set()
+
+    fetches = fetches_with(msgspec.structs.replace(tools(time.monotonic), registry=OneBody(Silent(0, []))))
+    fetch = Fetch(0, 0, len(BLOB), 0)
+    fetches.start(fetch)
+
+    await fetches.wait(0.01)
+    waits = not is_ended.is_set()
+    fetch.end = fetch.position
+    await fetches.wait(0.01)
+    is_left = is_ended.is_set()
+    await fetches.stop()
+
+    assert (waits, is_left) == (True, True)
 
 
 @dataclass(frozen=True)
@@ -107,13 +142,8 @@ async def flowing(rate: SharedRate) -> AsyncIterator[Flow]:
 
     stream = Slow(0, [BLOB[:1]])
 
-    class SlowRegistry(SimulatedRegistry):
-        def blob(self, *_: object) -> Slow:  # type: ignore[override]  # it never gives another
-            return stream
-
-    work = msgspec.structs.replace(tools(time.monotonic), registry=SlowRegistry(), rate=rate)
-    blob = Descriptor(media_type="", digest=Digest.of(BLOB), size=1 << 40)
-    fetches = Fetches(work, [Source(Endpoint("r"), "app")], blob, ingest_with())
+    work = msgspec.structs.replace(tools(time.monotonic), registry=OneBody(stream), rate=rate)
+    fetches = fetches_with(work, size=1 << 40)
     fetches.start(Fetch(0, 0, len(BLOB), 0))
     await asyncio.to_thread(has_begun.wait, 10)
     await fetches.wait(0.05)
