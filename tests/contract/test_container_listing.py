@@ -63,6 +63,13 @@ def test_a_filter_lets_through_what_a_container_that_never_ran_is(
     assert " ".join(container.name for container in found) == wanted
 
 
+@pytest.mark.parametrize(
+    ("limit", "wanted"), [(0, ""), (1, "joined"), (2, "joined host"), (9, "joined host plain alone")]
+)
+def test_a_limit_shows_the_newest_though_they_do_not_run(listing: ContainerListing, limit: int, wanted: str) -> None:
+    assert " ".join(container.name for container in listing.containers(limit=limit)) == wanted
+
+
 def test_an_id_begins_as_that_of_one_container_alone(stores: Stores) -> None:
     heads = iter((0xAB, 0xAC, 0xCD))
     containers = Containers(stores, random=lambda size: bytes([next(heads)]) * size)

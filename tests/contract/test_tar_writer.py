@@ -84,6 +84,22 @@ def test_a_plain_file_needs_one_block_and_no_extension() -> None:
     assert len(header(file(b"etc/hostname", 12))) == 512
 
 
+@pytest.mark.parametrize(
+    ("name", "is_enough"),
+    [
+        (b"n" * 100, True),
+        (b"n" * 101, False),
+        (b"p" * 155 + b"/" + b"n" * 100, True),
+        (b"p" * 156 + b"/" + b"n" * 99, False),
+        (b"p" * 20 + b"/" + b"n" * 101, False),
+        (b"/" + b"n" * 100, False),
+        (b"p" * 20 + b"/" + b"n" * 90 + b"\xc3\xa9", False),
+    ],
+)
+def test_a_name_needs_no_extension_where_posixs_two_fields_hold_it(name: bytes, *, is_enough: bool) -> None:
+    assert (len(header(file(name, 12))) == 512) is is_enough
+
+
 def test_a_file_of_more_than_eight_gibibytes_says_so() -> None:
     assert b"size=9000000000\n" in header(file(b"large", 9_000_000_000))
 
