@@ -89,7 +89,20 @@ def test_pieces_are_written_behind_each_other() -> None:
     assert ingest.read_at(50, 100) == BLOB[50:150]
     assert (ended.flowed_bytes, ended.skipped, ended.error) == (100, 0, None)
     assert fetch.position == 150
-    assert fetch.waited_seconds > 0
+
+
+def test_how_long_the_first_byte_took_is_told_whatever_the_others_take() -> None:
+    fetch, now = Fetch(0, 0, 200, 200), 100.0
+
+    def pieces() -> Iterable[bytes]:
+        nonlocal now
+        for seconds, piece in ((3.0, BLOB[:50]), (5.0, BLOB[50:120]), (7.0, BLOB[120:])):
+            now += seconds
+            yield piece
+
+    Receiver(fetch, Body(0, pieces()), ingest_with(), tools=tools(lambda: now), host="r").run()
+
+    assert fetch.waited_seconds == 3.0
 
 
 def test_what_was_not_asked_for_is_not_written() -> None:

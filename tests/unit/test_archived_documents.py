@@ -44,4 +44,15 @@ def test_a_small_layer_does_not(documents: Documents) -> None:
     documents.link("link.tar", "layer.tar")
 
     assert not documents.changed
-    assert documents.missed
+
+
+def test_what_was_read_and_is_not_here_is_remembered_until_they_are_read_anew() -> None:
+    documents, missed = Documents(), []
+    documents.add("index.json", b"{}")
+
+    for name in ("index.json", "manifest.json", "index.json"):
+        documents.read(name)
+        missed.append(documents.missed)
+    documents.begin()
+
+    assert (missed, documents.missed) == ([False, True, True], False)
