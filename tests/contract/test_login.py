@@ -174,7 +174,7 @@ def test_a_login_is_written_as_docker_writes_it_and_read_again(
     LoginFile(file).save(host, credentials)
 
     assert json.loads(file.read_text()) == {"auths": {key: entry}}
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (file.parent, file)] == [0o700, 0o600]
     assert os.listdir(file.parent) == ["config.json"]
     assert AuthFiles([file])(host) == credentials
 

@@ -42,6 +42,7 @@ from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.image_config import MAX_CONFIG_BYTES
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
+from headway.records import LayerBlob
 from headway.service.delete import delete_image
 from headway.service.loading import LayerLoading, Loader, LoadEvent, sentences
 from headway.service.remote_image import PullRequest
@@ -337,6 +338,18 @@ def made_from(parent: Image, files: Mapping[str, bytes | str]) -> dict[str, byte
     """Return the files of an archive whose first image is said to be made from `parent`."""
     first, *others = json.loads(files["manifest.json"])
     return {**files, "manifest.json": json.dumps([{**first, "Parent": parent.image_id}, *others]).encode()}
+
+
+@pytest.mark.parametrize("is_here", [False, True])
+def test_a_blob_is_known_to_hold_a_layer_where_both_were_read_at_once(house: House, *, is_here: bool) -> None:
+    if is_here:
+        house.load(tar_of(docker_20(GZIPPED)))  # which has no blobs
+
+    house.load(tar_of(oci(GZIPPED)))
+
+    known = [house.stores.metadata.blobs_of(DiffID(Digest(diff_id))) for diff_id in GZIPPED.diff_ids]
+    read = [[LayerBlob(Digest(layer), "example.com/gz")] for layer in GZIPPED.layers]
+    assert known == ([[], []] if is_here else read)
 
 
 def test_a_layer_that_is_here_is_not_unpacked_again(house: House, tmp_path: Path) -> None:

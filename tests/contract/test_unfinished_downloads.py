@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import count
 
 import pytest
 
 from headway.distribution.unfinished import Limits
+from headway.errors import StoreFullError
 from headway.oci.digest import Digest
+from headway.service.disk_care import DiskCare
+from headway.service.executors import Executors
+from headway.service.preflight import Preflight
 from headway.service.unfinished import UnfinishedDownloads
 from tests.fakes.memory import MemoryBlobStore, MemoryIngestStore
 
@@ -44,6 +49,36 @@ def test_what_goes_is_said_in_one_line(ingests: MemoryIngestStore) -> None:
         "1 unfinished download (100 bytes) removed, beyond unfinished-max-size"
     )
     assert left(ingests) == []
+
+
+@pytest.mark.parametrize("error", [None, StoreFullError("/")])
+async def test_limits_make_room_before_it_is_looked_for_and_when_a_pull_has_ended_or_failed(
+    ingests: MemoryIngestStore, error: StoreFullError | None
+) -> None:
+    seen: list[list[Digest]] = []
+
+    class Room(Preflight):
+        def __init__(self) -> None:
+            """Have nothing to look at."""
+
+        def check(self, _: object) -> str:
+            seen.append(left(ingests))
+            return ""
+
+    downloads = UnfinishedDownloads(ingests, Limits(max_bytes=150))
+    executors = Executors()
+    said: list[str] = []
+
+    with nullcontext() if error is None else pytest.raises(StoreFullError):
+        async with DiskCare(executors, Room(), downloads).around([], said.append):
+            ingest = ingests.open(OLD, 1000)
+            ingest.write_at(0, bytes(100))
+            ingest.close()
+            if error is not None:
+                raise error
+    executors.close()
+
+    assert (seen, left(ingests), len(said)) == ([[YOUNG]], [OLD], 2)
 
 
 def test_a_digest_that_nobody_needs_any_more_is_forgotten(ingests: MemoryIngestStore) -> None:

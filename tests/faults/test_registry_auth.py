@@ -217,10 +217,11 @@ def test_a_login_that_nobody_can_show_is_neither_called_wrong_nor_advised(
     headers: dict[str, str], said: str, credentials: CredentialSource
 ) -> None:
     with world(On(Status(401, headers)), credentials=credentials) as (registry, client):
-        with pytest.raises(RejectedError, match=said):
+        with pytest.raises(RejectedError, match=said) as caught:
             client.manifest()
 
-        assert not any(line.authorized for line in registry.log)
+        assert caught.value.status == 401
+        assert [line.authorized for line in registry.log] == [False]
 
 
 @pytest.mark.parametrize(
