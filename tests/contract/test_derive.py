@@ -68,6 +68,14 @@ LAYERS: dict[str, Sequence[Layer]] = {
     "a hard link to a file with two names": [BASE, [hardlink("third", "usr/lib/libc.so")]],
     "a hard link through a symlink": [BASE, [hardlink("lib/third", "lib64/libc.so.6")]],
     "a hard link to a symlink": [BASE, [hardlink("lib-too", "lib")]],
+    "hard links to a device and a pipe": [
+        [
+            *BASE,
+            Item("null", type="char", device=(1, 3), mode=0o666, uid=5, gid=6, mtime=22),
+            Item("pipe", type="fifo", mode=0o622, mtime=23),
+        ],
+        [hardlink("root/null", "null"), hardlink("root/pipe", "pipe")],
+    ],
     "a hard link to a hard link": [BASE, [hardlink("one", "etc-file"), hardlink("two", "one")]],
     "a hard link to a hard link in another directory": [
         BASE,
