@@ -518,6 +518,24 @@ def test_an_index_within_an_index_goes_along_behind_what_it_lists(house: House) 
     assert registry.content("other/image", inner.manifest_digest) == inner.blobs[inner.manifest_digest]
 
 
+def test_of_two_indexes_that_an_image_came_with_its_tags_own_goes_first(house: House) -> None:
+    inner = images.image(LAYERS, index=True, platforms=("linux/amd64",))
+    registry, both = SimulatedRegistry(), {"1": inner, "2": _index_of(inner)}
+    for tag, image in both.items():
+        registry.add(image, SOURCE.path, tag=tag)
+        house.pull(registry, SOURCE.with_tag(tag))
+    [record] = house.stores.images.list()
+    assert record.manifest is not None
+    documents, digests = (
+        PushDocuments(house.stores, SOURCE),
+        [Digest.parse(each.manifest_digest) for each in both.values()],
+    )
+
+    found = [documents.index_over(record, record.manifest, first=digest) for digest in digests]
+
+    assert [each.digest for each in found if each is not None] == digests
+
+
 def test_what_buildkit_puts_beside_an_image_is_called_by_its_name(house: House) -> None:
     image = images.image(LAYERS, index=True, platforms=("linux/amd64", "unknown/unknown"))
     registry = SimulatedRegistry([image])
