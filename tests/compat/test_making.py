@@ -380,7 +380,7 @@ def test_an_import_from_the_web_tells_dockers_lines(running: Daemon) -> None:
     lines = [json.loads(line) for line in answer.body.splitlines()]
     assert lines[0] == {"status": f"Downloading from {web.url}"}
     assert lines[-1]["status"].startswith("sha256:")
-    assert all(line["status"] == "Importing" and "id" not in line for line in lines[1:-1])
+    assert {(line["status"], "id" in line) for line in lines[1:-1]} == {("Importing", False)}
 
 
 @pytest.mark.parametrize("status", [404, 403])
