@@ -45,6 +45,10 @@ async def ok(call: Call) -> web.StreamResponse:
     return web.Response(text="OK")
 
 
+async def echo(call: Call) -> web.StreamResponse:
+    return web.Response(body=await call.body(100))
+
+
 def port_of(listener: socket.socket) -> int:
     return int(listener.getsockname()[1])
 
@@ -55,6 +59,13 @@ async def ask(listener: socket.socket, text: str) -> tuple[int, dict[str, str], 
         return await exchange(reader, writer, text)
     finally:
         writer.close()
+
+
+async def answered(text: str, handler: Handler = ok, *, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    """Return what a server that has one handler, for `/x`, answers to a request on a connection of its own."""
+    (listener,) = listen_tcp("127.0.0.1", 0)
+    async with serving(handler, listener, method=method), asyncio.timeout(60):
+        return await ask(listener, text)
 
 
 async def test_a_routed_answer_carries_dockers_headers_and_an_unrouted_one_does_not() -> None:
@@ -74,27 +85,21 @@ async def test_a_routed_answer_carries_dockers_headers_and_an_unrouted_one_does_
     [("/v1.99/x", 400, "client version 1.99 is too new"), ("/v1.11/x", 400, "client version 1.11 is too old")],
 )
 async def test_a_version_that_is_not_spoken_is_a_bad_request(path: str, status: int, message: str) -> None:
-    (listener,) = listen_tcp("127.0.0.1", 0)
-    async with serving(ok, listener):
-        answer, _, body = await ask(listener, f"GET {path} HTTP/1.1\nHost: localhost\n\n")
+    answer, _, body = await answered(f"GET {path} HTTP/1.1\nHost: localhost\n\n")
 
     assert answer == status
     assert message.encode() in body
 
 
 async def test_doubled_slashes_are_sent_to_the_cleaned_path() -> None:
-    (listener,) = listen_tcp("127.0.0.1", 0)
-    async with serving(ok, listener):
-        status, headers, _ = await ask(listener, "GET //v1.41//x HTTP/1.1\nHost: localhost\n\n")
+    status, headers, _ = await answered("GET //v1.41//x HTTP/1.1\nHost: localhost\n\n")
 
     assert (status, headers["location"]) == (301, "/v1.41/x")
 
 
 @pytest.mark.parametrize("path", ["/x/", "/v1.41/x/"])
 async def test_a_slash_at_the_end_is_no_route(path: str) -> None:
-    (listener,) = listen_tcp("127.0.0.1", 0)
-    async with serving(ok, listener):
-        status, _, body = await ask(listener, f"GET {path} HTTP/1.1\nHost: localhost\n\n")
+    status, _, body = await answered(f"GET {path} HTTP/1.1\nHost: localhost\n\n")
 
     assert (status, body) == (404, b'{"message":"page not found"}\n')
 
@@ -103,18 +108,14 @@ async def test_a_slash_at_the_end_is_no_route(path: str) -> None:
     "header", ["Host: evil.example", "Host: localhost\nOrigin: http://localhost", "Host: 10.0.0.1:80"]
 )
 async def test_what_a_web_page_can_send_is_refused_without_tls(header: str) -> None:
-    (listener,) = listen_tcp("127.0.0.1", 0)
-    async with serving(ok, listener):
-        status, _, _ = await ask(listener, f"GET /x HTTP/1.1\n{header}\n\n")
+    status, _, _ = await answered(f"GET /x HTTP/1.1\n{header}\n\n")
 
     assert status == 403
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:2375", "[::1]:99", "localhost:1", "LocalHost"])
 async def test_loopback_hosts_are_ours(host: str) -> None:
-    (listener,) = listen_tcp("127.0.0.1", 0)
-    async with serving(ok, listener):
-        status, _, _ = await ask(listener, f"GET /x HTTP/1.1\nHost: {host}\n\n")
+    status, _, _ = await answered(f"GET /x HTTP/1.1\nHost: {host}\n\n")
 
     assert status == 200
 
@@ -371,9 +372,7 @@ async def test_what_is_no_request_is_told_so_and_writes_no_traceback(
     ],
 )
 async def test_a_cleaned_path_keeps_its_query_and_begins_no_header(asked: str, location: str) -> None:
-    (listener,) = listen_tcp("127.0.0.1", 0)
-    async with serving(ok, listener), asyncio.timeout(5):
-        status, headers, _ = await ask(listener, f"GET {asked} HTTP/1.1\nHost: localhost\n\n")
+    status, headers, _ = await answered(f"GET {asked} HTTP/1.1\nHost: localhost\n\n")
 
     assert (status, headers["location"].lower()) == (301, location.lower())
     assert "set-cookie" not in headers
@@ -381,18 +380,13 @@ async def test_a_cleaned_path_keeps_its_query_and_begins_no_header(asked: str, l
 
 @pytest.mark.parametrize("request_line", ["GET /x HTTP/1.1", "GET /nope HTTP/1.1", "GET //x HTTP/1.1", "JUNK"])
 async def test_every_answer_says_who_answers_and_not_what_with(request_line: str) -> None:
-    (listener,) = listen_tcp("127.0.0.1", 0)
-    async with serving(ok, listener), asyncio.timeout(5):
-        _, headers, _ = await ask(listener, f"{request_line}\nHost: localhost\n\n")
+    _, headers, _ = await answered(f"{request_line}\nHost: localhost\n\n")
 
     assert headers["server"].startswith("headway/")
     assert "aiohttp" not in headers["server"]
 
 
 async def test_a_client_that_waits_to_be_asked_for_its_body_is_asked() -> None:
-    async def echo(call: Call) -> web.StreamResponse:
-        return web.Response(body=await call.body(100))
-
     (listener,) = listen_tcp("127.0.0.1", 0)
     async with serving(echo, listener, method="POST"), asyncio.timeout(5):
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(listener))
@@ -407,33 +401,21 @@ async def test_a_client_that_waits_to_be_asked_for_its_body_is_asked() -> None:
 
 
 async def test_a_client_that_knows_no_invitation_gets_none() -> None:
-    async def echo(call: Call) -> web.StreamResponse:
-        return web.Response(body=await call.body(100))
-
-    (listener,) = listen_tcp("127.0.0.1", 0)
-    async with serving(echo, listener, method="POST"), asyncio.timeout(5):
-        head = "POST /x HTTP/1.0\nHost: localhost\nExpect: 100-continue\nContent-Length: 5\n\n"
-        status, _, body = await ask(listener, head + "12345")
+    head = "POST /x HTTP/1.0\nHost: localhost\nExpect: 100-continue\nContent-Length: 5\n\n"
+    status, _, body = await answered(head + "12345", echo, method="POST")
 
     assert (status, body) == (200, b"12345")
 
 
 async def test_an_expectation_that_nobody_can_meet_is_refused() -> None:
-    (listener,) = listen_tcp("127.0.0.1", 0)
-    async with serving(ok, listener), asyncio.timeout(5):
-        status, headers, body = await ask(listener, "GET /x HTTP/1.1\nHost: localhost\nExpect: miracles\n\n")
+    status, headers, body = await answered("GET /x HTTP/1.1\nHost: localhost\nExpect: miracles\n\n")
 
     assert (status, headers["connection"], body) == (417, "close", b"")
 
 
 async def test_a_body_is_what_was_sent_whatever_a_header_says_of_its_encoding() -> None:
-    async def echo(call: Call) -> web.StreamResponse:
-        return web.Response(body=await call.body(100))
-
-    (listener,) = listen_tcp("127.0.0.1", 0)
-    async with serving(echo, listener, method="POST"), asyncio.timeout(5):
-        head = "POST /x HTTP/1.1\nHost: localhost\nContent-Encoding: gzip\nContent-Length: 5\n\n"
-        status, _, body = await ask(listener, head + "abcde")
+    head = "POST /x HTTP/1.1\nHost: localhost\nContent-Encoding: gzip\nContent-Length: 5\n\n"
+    status, _, body = await answered(head + "abcde", echo, method="POST")
 
     assert (status, body) == (200, b"abcde")
 
@@ -441,12 +423,7 @@ async def test_a_body_is_what_was_sent_whatever_a_header_says_of_its_encoding() 
 async def test_a_document_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_call, "DOCUMENT_SECONDS", 0.1)
 
-    async def echo(call: Call) -> web.StreamResponse:
-        return web.Response(body=await call.body(100))
-
-    (listener,) = listen_tcp("127.0.0.1", 0)
-    async with serving(echo, listener, method="POST"), asyncio.timeout(5):
-        status, _, body = await ask(listener, "POST /x HTTP/1.1\nHost: localhost\nContent-Length: 5\n\nabc")
+    status, _, body = await answered("POST /x HTTP/1.1\nHost: localhost\nContent-Length: 5\n\nabc", echo, method="POST")
 
     assert status == 408
     assert b"did not come within 0.1 seconds" in body

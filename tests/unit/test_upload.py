@@ -215,17 +215,19 @@ def test_a_look_is_tried_again() -> None:
     assert failed(looking(), CUT) == Look()
 
 
-def test_wrong_bytes_are_sent_anew_once() -> None:
-    mismatch = DigestMismatchError("the blob", "a", "b", "r")
+@pytest.mark.parametrize(
+    "error", [DigestMismatchError("the blob", "a", "b", "r"), MisbehavedError("r", "answers HTTP 400")]
+)
+def test_what_a_registry_does_not_close_or_has_as_another_is_sent_anew_once(error: HeadwayError) -> None:
     machine = closing()
-    assert failed(machine, mismatch) == Look()
+    assert failed(machine, error) == Look()
     assert looked(machine, is_there=False) == Open()
     following = after(machine, machine.opened)
     while isinstance(following, Send):
         following = sent(machine)
 
-    assert failed(machine, mismatch) == Look()
-    assert looked(machine, is_there=False) == GiveUp(mismatch)
+    assert failed(machine, error) == Look()
+    assert looked(machine, is_there=False) == GiveUp(error)
 
 
 @pytest.mark.parametrize("error", [MisbehavedError("r", "answers HTTP 409"), DigestMismatchError("b", "a", "b", "r")])
@@ -443,19 +445,6 @@ def test_a_registry_that_refuses_the_rest_of_what_it_wants_in_one_piece_is_given
     assert told(machine, 20) == Send(20, SIZE)
 
     assert failed(machine, odd) == GiveUp(odd)
-
-
-def test_a_registry_that_does_not_close_an_upload_gets_it_anew_once() -> None:
-    odd = MisbehavedError("r", "answers HTTP 400")
-    machine = closing()
-    assert failed(machine, odd) == Look()
-    assert looked(machine, is_there=False) == Open()
-    following = after(machine, machine.opened)
-    while isinstance(following, Send):
-        following = sent(machine)
-
-    assert failed(machine, odd) == Look()
-    assert looked(machine, is_there=False) == GiveUp(odd)
 
 
 def test_a_refusal_is_final() -> None:
