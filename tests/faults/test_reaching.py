@@ -17,6 +17,7 @@ import pytest
 
 from headway.distribution import backoff
 from headway.distribution.addresses import AddressBook
+from headway.distribution.clock import AGAIN_SECONDS
 from headway.distribution.patience import BASE_SECONDS
 from headway.distribution.proxies import ProxyRules
 from headway.distribution.standing import Standing
@@ -487,7 +488,7 @@ def trusting(place: Path, monkeypatch: pytest.MonkeyPatch, *certificates: Certif
 def test_a_wrong_clock_is_named_and_a_clock_that_gets_set_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, seems: str, *, wants_ours: bool
 ) -> None:
-    set_by = [0.0]
+    set_by, is_waiting = [0.0], threading.Event()
     now_good = make_certificate(tmp_path, names=f"DNS:{HOST}")
     other = replace(
         make_certificate_for_another_time(tmp_path, name=HOST, days_from_now=days),
@@ -500,20 +501,26 @@ def test_a_wrong_clock_is_named_and_a_clock_that_gets_set_goes_on(
             registry.show(now_good)
             set_by[0] = days * 86_400.0
 
-        with later(1.0, set_the_clock):
+        def note(event: PullEvent) -> bool:
+            if isinstance(event, Waiting):
+                is_waiting.set()
+            return False
+
+        with later(0.5, set_the_clock, after=is_waiting.is_set):
             outcome = pull(
                 f"{HOST}:{registry.address[1]}/test/image",
                 tmp_path / "root",
                 resolve=names,
                 wall=lambda: time.time() + set_by[0],
                 times=3,
+                stop=note,
             )
 
     waited = [event for event in outcome.events if isinstance(event, Waiting)]
     assert outcome.error is None, outcome.said
     assert f"its certificate seems {seems}" in waited[0].cause
     assert "this machine's clock is wrong (it says 20" in waited[0].cause
-    assert outcome.seconds < 1.0 + 5.0
+    assert outcome.seconds < AGAIN_SECONDS / 2
 
 
 def test_where_the_clock_was_found_wrong_nobody_is_asked_again_until_it_is_set(
