@@ -1,4 +1,4 @@
-"""What asks registries and changes nothing here."""
+"""Builds what asks registries questions without changing anything here, as `headway outdated` does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ATTEMPTS = 2
 
 
 class RememberedHosts:
-    """`HostMemory` that looks at what is recorded and keeps what is new to itself.
+    """A `HostMemory` that reads what is recorded, and keeps anything new in memory only.
 
     Args:
         recorded: What earlier pulls have recorded.
@@ -51,15 +51,15 @@ class RememberedHosts:
         return self._recorded.lives()
 
     def lived(self, lives: Mapping[str, Life]) -> None:
-        """See `HostMemory.lived`; who only asks has nothing to tell."""
+        """Do nothing: no upload takes place here."""
 
     def found(self, addresses: Mapping[str, Sequence[str]]) -> None:
-        """See `HostMemory.found`; addresses are for pulls to remember."""
+        """Do nothing: only pulls and pushes record addresses."""
 
 
 @contextmanager
 def asking(settings: Settings, hosts: HostMemory) -> Iterator[Callable[[Reference], Repository]]:
-    """Give what returns the repository that a reference names, to be asked.
+    """Give a function that returns the repository which a reference names, ready to be asked.
 
     Args:
         settings: Whom to ask, and how.
@@ -68,6 +68,6 @@ def asking(settings: Settings, hosts: HostMemory) -> Iterator[Callable[[Referenc
     remembered = RememberedHosts(hosts)
     transport = transport_of(settings, standing=Standing(AddressBook(hosts.addresses())))
     client = RegistryClient(Sender(transport, credential_source(settings)))
-    policy = RetryPolicy(ATTEMPTS, 0.0)  # who asks waits for an answer, not for the link
+    policy = RetryPolicy(ATTEMPTS, 0.0)  # somebody is waiting for the answer: do not outlast an outage
     with tools_over(transport, remembered, policy=lambda: policy, clock=time.monotonic) as tools:
         yield lambda reference: Repository(tools, client, remembered, pull_request(settings, reference))

@@ -1,4 +1,4 @@
-"""Which boot of this machine this is: what the page cache held in another one may be lost."""
+"""The ID of the current boot: writes of an earlier one that were never synced may have been lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies below a data root, opened to be checked."""
+"""Opens a data root for `headway check`."""
 
 from __future__ import annotations
 

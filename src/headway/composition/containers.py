@@ -1,7 +1,7 @@
-"""What makes and mounts containers' layers, joined; and what a crash has left of their mounts, put right.
+"""Builds what makes and mounts containers' layers, and puts right what a crash has left of their mounts.
 
-Rule: nothing that mounts is imported before somebody mounts, or a crash left something: most commands that change
-something change names.
+Rule: code that mounts is imported only when something is mounted or a crash left a mount: most commands that write
+only change names.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def put_mounts_right(root: DataRoot, database: Database, layers: LayerStore, dri
     Raises:
         StoreError: The disk failed.
     """
-    # Read once, for whoever has a thousand mounts; what is unmounted on the way is in nobody's way.
+    # Read once, as there may be a thousand mounts; one that is unmounted meanwhile does no harm in the list.
     ours = cache(_ours)
 
     def is_mounted(mount: KeptMount) -> bool:
@@ -84,7 +84,7 @@ def put_mounts_right(root: DataRoot, database: Database, layers: LayerStore, dri
 
 
 def mounts(settings: Settings, stores: Stores) -> Mounts:
-    """Return what mounts to stay."""
+    """Return the service behind `headway mount`, whose mounts outlive their command."""
     from headway.layers.mount_points import KernelMountPoints  # noqa: PLC0415  # see the rule
     from headway.service.mounts import Mounts  # noqa: PLC0415  # as above
 

@@ -1,4 +1,4 @@
-"""Pulls with a record: a daemon's, which outlive it, and those of one command."""
+"""Builds durable pulls, which have a record: those of a daemon, which survive its restart, and those of one command."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from headway.service.image_service import ImageService  # a pull by one command needs none of what it brings
 
 Spell = Callable[[Wish, Credentials | None], PullRequest]
-"""Returns what to ask registries for, where somebody wishes for an image and somebody's login is to be used."""
+"""Turns a wish for an image, and the login to use (None for this machine's own), into a request to registries."""
 
 
 @asynccontextmanager
 async def durable_pulls(
     service: ImageService, store: PullStore, settings: Settings, *, may_detach: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[Pulls]:
-    """Give the pulls of this process, those of the one before included; at the block's end they stop.
+    """Give the pulls of this process, including those an earlier one left unfinished; they stop at the block's end.
 
     Args:
-        service: Brings images.
+        service: Pulls the images.
         store: Where pulls are recorded.
         settings: Say where this process's own logins are.
         may_detach: As for `Pulls`.
@@ -52,7 +52,7 @@ async def durable_pulls(
         reference = Reference.parse(text)
         try:
             return logins(reference.repository) is not None
-        except InvalidSettingError:  # it will be said when it is needed
+        except InvalidSettingError:  # reported once a login is needed
             return False
 
     def spell(wish: Wish, login: Credentials | None) -> PullRequest:
@@ -72,12 +72,12 @@ async def durable_pulls(
 
 @asynccontextmanager
 async def command_pulls(puller: Puller, store: PullStore, spell: Spell) -> AsyncIterator[Pulls]:
-    """Give the pulls of one command, which go on with what earlier ones have left; at the block's end they stop.
+    """Give the pulls of one command, which continue what earlier commands left; they stop at the block's end.
 
     Args:
-        puller: Brings images.
+        puller: Pulls the images.
         store: Where pulls are recorded.
-        spell: Spells a wish out.
+        spell: See `Spell`.
     """
     async with asyncio.TaskGroup() as group:
         pulls = Pulls(store, bringing(puller, spell), group=group)
@@ -89,7 +89,7 @@ async def command_pulls(puller: Puller, store: PullStore, spell: Spell) -> Async
 
 
 def bringing(puller: Puller, spell: Spell) -> Bring:
-    """Return what brings an image that is wished for."""
+    """Return the function that makes one attempt at a wished-for image, within the limits of its wish."""
 
     def own_limits_of(wish: Wish, budget: Budget | None) -> OwnLimits:
         limits = OwnLimits(attempts=wish.attempts, patience=wish.patience, budget=budget or own_limits().budget)
@@ -109,7 +109,7 @@ def bringing(puller: Puller, spell: Spell) -> Bring:
 
 
 async def _within(budget: Budget, puller: Puller, request: PullRequest, report: Report) -> PullDone:
-    """Bring an image within a budget; what it does not suffice for is not begun."""
+    """Pull an image within a budget; a pull that is known to exceed it is not begun."""
     async with budget.kept():
         plan = await puller.planner().plan(request, report)
         budget.check(plan.least)

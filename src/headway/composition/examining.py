@@ -1,4 +1,4 @@
-"""What examines this machine and the way to registries."""
+"""Builds what `headway doctor` runs: checks of this machine, and of the way to registries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from headway.store.space import space
 
 @contextmanager
 def examining(settings: Settings) -> Iterator[tuple[Doctor, Meter]]:
-    """Give what examines the way to registries, and what counts the cost of that."""
+    """Give the doctor that examines the way to registries, and the meter that counts what this costs."""
     standing = Standing()
     transport = transport_of(settings, standing=standing)
     credentials = credential_source(settings)
@@ -50,10 +50,11 @@ def examining(settings: Settings) -> Iterator[tuple[Doctor, Meter]]:
 
 
 def disk(settings: Settings) -> Finding:
-    """Return what there is to say of the data root's disk.
+    """Return the finding about the data root's disk.
 
     Raises:
-        StoreError: It cannot be used, or only be read.
+        StoreReadOnlyError: This user cannot write to it.
+        StoreError: It cannot be used.
     """
     root = DataRoot(settings.data_root)
     root.examine()
@@ -72,7 +73,7 @@ def disk(settings: Settings) -> Finding:
     finding = disk_finding(
         space(place), kind=kind, driver=driver, why_no_driver=why, held=sum(held), unfinished=len(held)
     )
-    if finding.level is not Level.FAIL:  # a disk that is full may keep records from being read, and has been found
+    if finding.level is not Level.FAIL:  # on a full disk the records may be unreadable, and that is reported already
         with read_only(settings):
             pass
     return finding

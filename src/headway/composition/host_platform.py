@@ -1,4 +1,4 @@
-"""What images are for that run on this machine."""
+"""The platform of this machine, which images have to match to run on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pull needs only once a layer has come, imported then: the registry is asked meanwhile."""
+"""Delays importing what unpacks layers until the first one arrives, so that a pull asks its registry sooner."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def late_workers(settings: Settings) -> Applier:
-    """Return `Workers`, made when the first layer is to be unpacked."""
+    """Return an `Applier` that makes its `Workers` when the first layer is to be unpacked."""
     making = threading.Lock()
     made: list[Workers] = []
 

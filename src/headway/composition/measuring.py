@@ -1,4 +1,4 @@
-"""What lies below a data root, opened to be measured."""
+"""Opens a data root for `headway df`: its records, and how much disk space everything takes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from headway.store.usage import SqliteUsage
 
 @contextmanager
 def measuring(settings: Settings, *, held: Container[str] = ()) -> Iterator[tuple[Records, DiskUsage]]:
-    """Open a data root for questions about images and about what they take up; it needs no lock.
+    """Open a data root for questions about images and the space they take; it needs no lock.
 
     Args:
         settings: Says where it is.
-        held: `Leases.held` of whoever has it open to write: what they name is in use.
+        held: `Leases.held` of the process that has it open for writing: the content of those leases is in use.
 
     Raises:
         StoreError: It cannot be read.

@@ -1,10 +1,10 @@
-"""How this process reaches registries: connections and credentials, as environment and settings have them."""
+"""How this process reaches registries: connections, proxies and logins, from its settings and its environment."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,14 +28,14 @@ def transport_of(
     wall: Callable[[], float] = time.time,
     rate: Callable[[], KeptRate | None] = lambda: None,
 ) -> Transport:
-    """Return connections that trust what this user and this machine trust, and go through their proxies.
+    """Return a transport that trusts the certificates this user and this machine trust, and uses their proxies.
 
     Args:
-        settings: Says what of that is not the environment's.
-        standing: What registries have shown.
-        resolve: Asks the name servers, as `socket.getaddrinfo` does.
-        wall: Seconds since the epoch, as this machine has them.
-        rate: Returns the rate that connections keep to now; None for no limit.
+        settings: Take precedence over the environment.
+        standing: What is known of registries; None to begin with nothing.
+        resolve: Looks a name up, as `socket.getaddrinfo` does, which None stands for.
+        wall: Seconds since the epoch, by this machine's clock.
+        rate: Returns the rate limit of connections at this moment; None for no limit.
     """
     standing = standing or Standing()
     certificates = Certificates(certificate_directories(os.environ, home_directory(os.environ)))
@@ -50,9 +50,10 @@ def transport_of(
 
 
 class Proxies:
-    """The proxies in force: those of the settings' file as it is now, and of the environment.
+    """The proxies in force: those of the environment, and of the settings' file as it is at this moment.
 
-    Whoever walks from one network into another changes them while pulls are under way.
+    The file is read again whenever it changes: people who move from one network to another change their proxy while
+    a pull is under way.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,11 +61,12 @@ class Proxies:
         self._seen = _stamp(settings.file)
 
     def __call__(self) -> ProxyRules:
-        """Return who is reached through which proxy; called for each exchange."""
+        """Return the rules that choose a proxy for a host; called for each exchange."""
         if (stamp := _stamp(self._settings.file)) != self._seen:
             self._seen = stamp
-            with suppress(InvalidSettingError):  # half written: what held before holds until it can be read
-                file = None if self._settings.file == DEFAULT_CONFIG_FILE else self._settings.file  # that need not be
+            with suppress(InvalidSettingError):  # half written: keep the rules until it can be read
+                # None, for the default file, says that it need not exist.
+                file = None if self._settings.file == DEFAULT_CONFIG_FILE else self._settings.file
                 self._settings = load({}, data_root=self._settings.data_root, config_file=file).settings
         http, https, none = self._settings.http_proxy, self._settings.https_proxy, self._settings.no_proxy
         return proxy_rules(os.environ, http=http, https=https, none=none)
@@ -79,10 +81,14 @@ def _stamp(file: Path | None) -> tuple[int, int, int] | None:
 
 
 def credential_source(settings: Settings) -> AuthFiles:
-    """Return what knows the user's logins."""
-    return AuthFiles(auth_files(os.environ, home_directory(os.environ), settings.auth_file, uid=os.getuid()))
+    """Return the files of logins that are read."""
+    return AuthFiles(_auth_files(settings))
 
 
 def login_file(settings: Settings) -> LoginFile:
-    """Return where this user's logins are saved: the first of the files that are read."""
-    return LoginFile(auth_files(os.environ, home_directory(os.environ), settings.auth_file, uid=os.getuid())[0])
+    """Return the file that logins are saved in: the first of those that are read."""
+    return LoginFile(_auth_files(settings)[0])
+
+
+def _auth_files(settings: Settings) -> Sequence[Path]:
+    return auth_files(os.environ, home_directory(os.environ), settings.auth_file, uid=os.getuid())

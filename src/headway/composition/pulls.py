@@ -1,4 +1,4 @@
-"""What pulls: network, transfers and open stores, joined."""
+"""Builds the puller: joins the network, transfers and open stores."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from headway.service.unfinished import UnfinishedDownloads
 from headway.settings import Settings
 from headway.store.space import space
 
-# Who wants to read the log adds a handler; the command line shows the same in its own way, and not twice.
+# The command line shows progress in its own way, and must not show it twice. To read the log, add a handler.
 logging.getLogger("headway").addHandler(logging.NullHandler())
 
 
@@ -67,13 +67,13 @@ async def pulling(
     """Give a puller over open stores; its transfers end with the block.
 
     Args:
-        settings: What it keeps to.
-        stores: Where it puts things.
-        limits: Limits that may change meanwhile; None for those that are set.
-        registry: Asked instead of those on the network.
-        clock: Monotonic time, in seconds, that retries and rates are judged by.
-        resolve: Asks the name servers, as `socket.getaddrinfo` does.
-        wall: Seconds since the epoch, as this machine has them.
+        settings: Limits, mirrors, proxies and logins.
+        stores: Where images are put.
+        limits: Limits that may change while it runs; None for those of `settings`.
+        registry: Asked instead of the network; for tests.
+        clock: Monotonic time, in seconds, for retries and rates.
+        resolve: Looks a name up, as `socket.getaddrinfo` does, which None stands for.
+        wall: Seconds since the epoch, by this machine's clock.
     """
     share_heaps()
     limits = limits or LiveLimits(settings.limits)

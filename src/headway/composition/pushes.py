@@ -1,4 +1,4 @@
-"""What pushes: network, uploads and open stores, joined."""
+"""Builds the pusher: joins the network, uploads and open stores."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ async def pushing(
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
 ) -> AsyncIterator[ImagePusher]:
-    """Give what pushes images of open stores; its uploads end with the block.
+    """Give a pusher of the images in open stores; its uploads end with the block.
 
     Args:
-        settings: What it keeps to.
+        settings: Limits, proxies and logins.
         stores: Where the images are.
-        limits: Limits that may change meanwhile; None for those that are set.
-        pusher: Pushed to instead of those on the network.
-        clock: Monotonic time, in seconds, that retries are judged by.
-        wall: Seconds since the epoch, as this machine has them.
+        limits: Limits that may change while it runs; None for those of `settings`.
+        pusher: Used instead of the network; for tests.
+        clock: Monotonic time, in seconds, for retries.
+        wall: Seconds since the epoch, by this machine's clock.
     """
     limits = limits or LiveLimits(settings.limits)
     hosts = stores.hosts

@@ -1,4 +1,4 @@
-"""A data root's records, opened to read."""
+"""Opens a data root and its database for reading."""
 
 from __future__ import annotations
 

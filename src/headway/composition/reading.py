@@ -1,6 +1,6 @@
-"""What lies below a data root, opened for questions.
+"""Opens a data root for commands that only read, such as `headway images`.
 
-Rule: this imports nothing that only changes need; `headway images` has 100 ms of CPU, the interpreter's start included.
+Rule: nothing is imported here that only writers need; `headway images` may take 100 ms of CPU, Python's start included.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reading(settings: Settings) -> Iterator[Records]:
-    """Open a data root for questions; it needs no lock, and one that does not exist yet is empty.
+    """Open a data root for reading; it needs no lock, and one that does not exist yet is empty.
 
     Raises:
         StoreError: It cannot be read.
@@ -41,32 +41,32 @@ def reading(settings: Settings) -> Iterator[Records]:
 
 
 def traffic_of(settings: Settings, since: str, until: str) -> Sequence[TrafficRow]:
-    """Return what crossed the network from one day to another; see `TrafficStore.days`.
+    """Return the bytes that crossed the network from one day to another; see `TrafficStore.days`.
 
     Raises:
         StoreError: It cannot be read.
     """
     with read_only(settings) as (_, database):
-        from headway.store.traffic import SqliteTraffic  # noqa: PLC0415  # one command's own
+        from headway.store.traffic import SqliteTraffic  # noqa: PLC0415  # only `headway traffic` needs it
 
         return SqliteTraffic(database).days(since, until)
 
 
 @contextmanager
 def pull_records(settings: Settings) -> Iterator[PullStore]:
-    """Open the records of pulls for questions.
+    """Open the records of pulls for reading.
 
     Raises:
         StoreError: They cannot be read.
     """
     with read_only(settings) as (_, database):
-        from headway.store.pulls import SqlitePullStore  # noqa: PLC0415  # as above
+        from headway.store.pulls import SqlitePullStore  # noqa: PLC0415  # only `headway pulls` needs it
 
         yield SqlitePullStore(database)
 
 
 def records_of(root: DataRoot, database: Database) -> Records:
-    """Return what questions are put to."""
+    """Return the stores that can be read without a lock."""
     return Records(
         blobs=FileBlobStore(root),
         layers=SqliteLayerStore(root, database, derive=derived),

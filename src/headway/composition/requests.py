@@ -1,4 +1,4 @@
-"""What to ask registries for, as settings have it."""
+"""Makes the request for an image from a reference and the settings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from headway.settings import Settings
 
 
 def pull_request(settings: Settings, reference: Reference, platform: str | None = None) -> PullRequest:
-    """Return what to ask for an image.
+    """Return the request for an image.
 
     Args:
-        settings: Say which mirrors there are, and who need not prove who they are.
+        settings: Name the mirrors, and the registries that need no verified TLS.
         reference: The image.
-        platform: Its platform; what it leaves out is this machine's, None that of this machine.
+        platform: ``os[/arch[/variant]]``; this machine's stands in for parts that are left out, and for None.
 
     Raises:
-        InvalidPlatformError: It is none.
+        InvalidPlatformError: `platform` is not a platform.
     """
     host = host_platform()
     return PullRequest(

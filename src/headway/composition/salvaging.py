@@ -1,4 +1,4 @@
-"""What has neither database nor log, made a store again from what lies in it."""
+"""Rebuilds the records of a data root that has lost both its database and its log, from the content it holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headway.store.data_root import DataRoot, names_in
 
 
 def salvage_content(root: DataRoot, stores: Stores, tell: Callable[[str], None]) -> None:
-    """Record what lies on disk whole; what containers have written is kept aside, for nobody knows whose it was.
+    """Record the layers and images that are whole; set containers' files aside, as nobody knows whose they were.
 
     Raises:
         StoreError: The disk failed.

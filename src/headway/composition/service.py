@@ -1,4 +1,4 @@
-"""The image service over one data root, as the daemon and whoever embeds it have it."""
+"""Builds the image service over one data root, for the daemon and for programs that embed Headway."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from headway.store.trust_key import load_or_make
 async def image_service(
     settings: Settings, stores: Stores, *, current: Callable[[], Settings] | None = None
 ) -> AsyncIterator[ImageService]:
-    """Give the service over open stores, for as long as the block lasts; the daemon's key is made at the first time.
+    """Give the service over open stores until the block ends; the first use of a data root makes the daemon's key.
 
     Args:
-        settings: What it keeps to.
-        stores: What `composition.writing.writing` has opened.
-        current: Returns settings that may have changed meanwhile; mirrors and insecure registries are taken from it
-            for each pull.
+        settings: Those at the start.
+        stores: As opened by `composition.writing.writing`.
+        current: Returns the settings at this moment, from which each pull takes mirrors and insecure registries; None
+            where they do not change.
 
     Raises:
         StoreCorruptError: The daemon's key is damaged.

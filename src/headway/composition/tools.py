@@ -1,4 +1,4 @@
-"""What all that talks to registries works with, for as long as it does."""
+"""Builds the tools that pulls, pushes and questions to registries share: threads, retry policy, clock and standing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from headway.service.tools import Tools
 def tools_over(
     transport: Transport, hosts: HostMemory, *, policy: Callable[[], RetryPolicy], clock: Callable[[], float]
 ) -> Iterator[Tools]:
-    """Give what questions work with; threads and idle connections end with the block.
+    """Give the tools for talking to registries; their threads and idle connections end with the block.
 
     Args:
-        transport: Reaches them, and has what they have shown.
-        hosts: Told where they were found.
-        policy: Returns when to give up.
+        transport: Connects to registries, and keeps their standing.
+        hosts: Records the addresses that were found, at the end.
+        policy: Returns the retry policy at this moment.
         clock: Monotonic time, in seconds.
     """
     executors = Executors()

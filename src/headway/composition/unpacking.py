@@ -1,4 +1,4 @@
-"""How layers are unpacked that come another way than by a pull: with their recipes, in threads of their own."""
+"""Unpacks layers that do not come from a pull, such as those of a commit or an import, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headway.records import LayerReport
 def apply_apart(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
     """Unpack a layer and record its recipe in a thread made for it; this is an `interfaces.Applier` for any thread.
 
-    The thread is left behind where the wait is interrupted: what it reads from may never end.
+    An interrupted caller leaves the thread behind: the source that it reads may never end.
     """
     done: Future[tuple[DiffID, LayerReport]] = Future()
 

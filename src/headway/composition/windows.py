@@ -1,4 +1,4 @@
-"""The memory for looking back that all layers share which this process unpacks, however they come."""
+"""The limit on memory for decompression windows: one for all layers that this process unpacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _making = threading.Lock()
 
 
 def shared_windows(limit: int | None) -> Windows:
-    """Return them; the same for the same limit (`Settings.max_unpack_memory`), in every thread."""
+    """Return the windows that share `limit` bytes (`Settings.max_unpack_memory`): the same object in every thread."""
     with _making:
         if limit not in _made:
             _made[limit] = Windows(limit)

@@ -1,4 +1,4 @@
-"""What lies below a data root, opened for changes."""
+"""Opens a data root for commands that change it, and puts right what a crash has left."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ from headway.version import VERSION
 def writing(
     settings: Settings, tell: Callable[[str], None], *, socket: str = "", frees: bool = False
 ) -> Iterator[Stores]:
-    """Open a data root for changes, alone, and put right what a crash has left.
+    """Open a data root for changes, as its only writer, and put right what a crash has left.
 
     Args:
         settings: Says where it is.
-        tell: Takes a sentence for the user about what is lost.
-        socket: Where this process will serve others; they find it in the lock.
-        frees: Whether it is there to free room: then it has what was kept back for that, as one that serves others.
+        tell: Called with a sentence for the user about anything that was lost.
+        socket: Address at which this process will serve others, who find it in the lock; empty for none.
+        frees: Whether this is to free room, and so may use the reserve; a process that serves others always may.
 
     Raises:
         StoreBusyError: Another process is writing.
@@ -67,7 +67,7 @@ def writing(
 
 @contextmanager
 def pruning(settings: Settings, tell: Callable[[str], None]) -> Iterator[tuple[Stores, int]]:
-    """Open a data root as `writing` does, and say how many bytes of litter and unneeded content went at that.
+    """Open a data root as `writing` does; also give how many bytes of litter and unneeded content this removed.
 
     Raises:
         StoreBusyError: Another process is writing.
@@ -92,13 +92,13 @@ def salvage_store(settings: Settings, tell: Callable[[str], None]) -> None:
 def mending(
     settings: Settings, tell: Callable[[str], None], *, damaged: set[DiffID], derived: Iterable[ChainID]
 ) -> Iterator[tuple[Stores, MendingLayerStore]]:
-    """Open a data root as `writing` does, with trees that count as absent until they were brought anew.
+    """Open a data root as `writing` does; damaged trees count as absent until they have been fetched again.
 
     Args:
         settings: Says where it is.
         tell: As for `writing`.
         damaged: Layers whose trees are damaged.
-        derived: Chains whose derived trees are.
+        derived: Chains whose derived trees are damaged.
 
     Raises:
         StoreBusyError: Another process is writing.
@@ -157,13 +157,13 @@ def _unmount(stores: Stores, tell: Callable[[str], None]) -> None:
 
 @contextmanager
 def imagining(settings: Settings, *, held: Container[str] = ()) -> Iterator[Stores]:
-    """Give a data root whose records are a copy in memory: what is changed there says what would happen.
+    """Give stores over a copy of the records in memory, on which deleting and pruning show what they would do.
 
-    It needs no lock. No file is touched by deleting and pruning.
+    It needs no lock, and no file is touched.
 
     Args:
-        settings: Says where it is.
-        held: `Leases.held` of whoever has it open to write.
+        settings: Says where the data root is.
+        held: `Leases.held` of the process that has it open for writing.
 
     Raises:
         StoreError: It cannot be read.
@@ -175,9 +175,9 @@ def imagining(settings: Settings, *, held: Container[str] = ()) -> Iterator[Stor
 
 @contextmanager
 def aside(settings: Settings) -> Iterator[Stores]:
-    """Give a data root that cannot be written as it is; what is put there lies elsewhere, until the block's end.
+    """Give stores that read a data root which cannot be written; what is put there goes to a temporary directory.
 
-    It needs no lock. It is for questions that fetch documents; layers cannot be unpacked there.
+    It needs no lock. It is for questions that fetch manifests and configs; layers cannot be unpacked there.
 
     Args:
         settings: Says where it is.
@@ -185,7 +185,7 @@ def aside(settings: Settings) -> Iterator[Stores]:
     Raises:
         StoreError: It cannot be read, or there is nowhere else to write.
     """
-    import tempfile  # noqa: PLC0415  # it brings bz2 and lzma, and hardly anybody needs it
+    import tempfile  # noqa: PLC0415  # it imports bz2 and lzma, and few commands need it
 
     with read_only(settings) as (root, database), database.copy() as copy, ExitStack() as ended:
         with disk_errors(tempfile.gettempdir()):
@@ -197,7 +197,7 @@ def aside(settings: Settings) -> Iterator[Stores]:
 
 
 def _show(ours: Path, shown: Path) -> None:
-    """Let everything in a directory be seen in another one, which may get more; one that is absent is empty."""
+    """Link every entry of a directory into another one; a directory that is absent is empty."""
     with disk_errors(shown), suppress(FileNotFoundError):
         for path in ours.absolute().iterdir():
             (shown / path.name).symlink_to(path)
