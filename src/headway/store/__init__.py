@@ -1,1 +1,1 @@
-"""Disk adapter: what Headway keeps below the data root."""
+"""Disk adapter: everything Headway keeps below the data root, in a database and in files beside it."""

@@ -1,4 +1,4 @@
-"""IDs in hex that are given by their first digits, and found by index."""
+"""Finding a record by the first digits of its hex ID, with the help of the database's index."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ _HEX = frozenset("0123456789abcdef")
 
 
 def can_begin(text: str) -> bool:
-    """Tell whether an ID can begin with `text`; nothing at all is no beginning."""
+    """Tell whether `text` can be the beginning of an ID; an empty text cannot."""
     return bool(text) and _HEX.issuperset(text)
 
 
 def bounds(beginning: str) -> tuple[str, str]:
-    """Return the first of all texts that go on like this in hex, and one behind the last of them."""
-    return beginning, f"{beginning}g"  # which follows every hex digit
+    """Return the bounds, lower included and upper excluded, of all hex texts that begin with `beginning`."""
+    return beginning, f"{beginning}g"  # g sorts behind every hex digit

@@ -1,4 +1,4 @@
-"""Work that several threads want at the same moment, done by one of them for all: one commit, one sync."""
+"""Work that several threads ask for at the same moment, done by one of them for all: one commit, one sync."""
 
 from __future__ import annotations
 

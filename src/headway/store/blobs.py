@@ -1,7 +1,7 @@
 """Committed blobs.
 
-Rule: a file below ``blobs/`` is whole and durable: it was written and synced elsewhere, and renamed. What is
-read is verified, so that a rotten disk is found where it matters.
+Rule: a file below ``blobs/`` is whole and durable: it was written and synced elsewhere, then renamed. Every read is
+verified, so that damage on the disk is noticed where it matters.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class FileBlobStore:
         self._root = root
 
     def size(self, digest: Digest) -> int | None:
-        """Return the length of the blob in bytes, or None where it is not here, or no file."""
+        """Return the length of the blob in bytes; None where it is absent, or not a regular file."""
         with disk_errors(self._root.blobs):
             try:
                 status = self._root.blob(digest).stat()
@@ -49,7 +49,7 @@ class FileBlobStore:
         return b"".join(self.pieces(digest))
 
     def pieces(self, digest: Digest) -> Iterator[bytes]:
-        """Yield the blob piece by piece, verified behind the last one."""
+        """Yield the blob piece by piece; after the last piece its digest is verified."""
         with self._reading(digest) as path:
             file = os.fdopen(_regular(path, os.O_RDONLY | os.O_CLOEXEC), "rb", buffering=0)
         whole = hashlib.new(digest.algorithm)
@@ -71,7 +71,7 @@ class FileBlobStore:
 
     @contextmanager
     def _reading(self, digest: Digest) -> Iterator[Path]:
-        """Give where a blob lies, and translate what goes wrong: what cannot be read, whatever is there, is damaged."""
+        """Give the path of a blob and translate errors: one that is there and cannot be read counts as damaged."""
         path = self._root.blob(digest)
         with disk_errors(path):
             try:
@@ -84,7 +84,7 @@ class FileBlobStore:
                 raise StoreCorruptError(f"{path} cannot be read: {error.strerror}") from error
 
     def put(self, digest: Digest, data: bytes) -> None:
-        """Publish `data` durably; a blob that is here already and whole is left alone, anything else is replaced."""
+        """Publish `data` durably; an intact blob of that digest is left alone, anything else in its place replaced."""
         actual = Digest.of(data, digest.algorithm)
         if actual != digest:
             raise DigestMismatchError("blob", digest, actual)
@@ -104,7 +104,7 @@ class FileBlobStore:
             fsync_directory(path.parent)
 
     def delete(self, digest: Digest) -> None:
-        """Remove it, if it is here; whatever has its name, if it is not."""
+        """Remove the blob, or whatever else has its name; do nothing where there is neither."""
         path = self._root.blob(digest)
         with disk_errors(path):
             try:
@@ -120,7 +120,11 @@ class FileBlobStore:
 
 
 def _regular(path: str | Path, flags: int) -> int:
-    """Open a file; what is none blocks nobody (a fifo would), and is damaged."""
+    """Open a regular file; anything else is damage, and must not block (a FIFO would).
+
+    Raises:
+        StoreCorruptError: It is not a regular file.
+    """
     descriptor = os.open(path, flags | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -134,7 +138,7 @@ def _content(path: Path) -> bytes:
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    """Tell whether the file has exactly this content: a rotten blob must not keep a good one out."""
+    """Tell whether the file has exactly this content: a damaged blob must not keep a good one out."""
     try:
         return _content(path) == data
     except (FileNotFoundError, StoreCorruptError):

@@ -1,7 +1,7 @@
-"""What SQLite says, in Headway's words.
+"""Translates what SQLite raises into Headway's errors.
 
-Rule: no `sqlite3.Error` leaves the store, but for refusals by a constraint, which their caller understands, and misuse,
-which is a bug.
+Rule: no `sqlite3.Error` leaves the store, except for a violated constraint, which the caller expects and handles, and
+misuse, which is a bug.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who needs which piece of content, read from the records at once: for sums over everything, never for a removal.
+"""Which pieces of content each user needs, read from all records in one pass: for sums, never to decide a removal.
 
-A piece is what lies on the disk and goes alone: a layer's tree, a tree derived for a chain, a recipe, a blob, an
-unfinished blob.
+A piece is the smallest thing on disk that can be removed alone: a layer's tree, a tree derived for a chain, a recipe, a
+blob, an unfinished blob. Its users are images, containers, mounts and leases.
 """
 
 from __future__ import annotations

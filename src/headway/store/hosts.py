@@ -1,4 +1,4 @@
-"""Which registries have answered before, at which addresses hosts were found, and how far connections carry uploads."""
+"""What is remembered of registries between runs: who has answered, at which addresses, and how far uploads get."""
 
 from __future__ import annotations
 

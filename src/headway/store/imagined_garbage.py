@@ -1,4 +1,4 @@
-"""What would go, were it removed: for who asks before anything is."""
+"""Garbage collection on a copy of the records, which shows what a removal would free and removes nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headway.store.leases import SqliteLeases
 
 
 class ImaginedGarbage(SqliteGarbage):
-    """Garbage of a database that is a copy: what would go is found, and no file is touched.
+    """Collects garbage in a copy of a database, and leaves every file where it is.
 
     Args:
         root: The data root.
@@ -30,7 +30,7 @@ class ImaginedGarbage(SqliteGarbage):
         self._gone: set[Path] = set()
 
     def sweep(self, freed: Freed) -> None:
-        """Take note that these files are to be thought away."""
+        """Remember these files as removed."""
         root = self._root
         self._gone |= {root.trees / name for name in freed.directories}
         self._gone |= {root.recipes / name for name in freed.directories}

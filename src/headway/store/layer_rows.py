@@ -1,4 +1,4 @@
-"""How rows speak of trees and chains: the names of directories, reports as JSON, which layers a chain has."""
+"""Rows of trees and chains: the directory each one names, its report as JSON, and the layers of a chain."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _DERIVED = "chain-"
 
 
 def tree_directory(digest: Digest) -> str:
-    """Return what the directory of a layer's own tree is called."""
+    """Return the name of the directory of a layer's own tree."""
     return f"{digest.algorithm}-{digest.hex}"
 
 
 def derived_directory(chain_id: Digest) -> str:
-    """Return what the directory of a tree that was derived for a chain is called."""
+    """Return the name of the directory of a tree that was derived for a chain."""
     return f"{_DERIVED}{tree_directory(chain_id)}"
 
 
@@ -43,14 +43,17 @@ def directories(database: Database) -> set[str]:
 
 
 def stacks(database: Database) -> Callable[[str | None], list[tuple[ChainID, DiffID]]]:
-    """Return what tells the layers of a chain as it is recorded now, bottom first, each with the chain it is top of."""
+    """Return a function that lists the layers of a chain, as recorded at the time of this call.
+
+    It lists them bottom first, each with the ID of the chain that ends in it.
+    """
     rows = database.query("SELECT chain_id, parent, diff_id FROM chains")
     chains = {chain_id: (parent, diff_id) for chain_id, parent, diff_id in rows}
 
     def stack(top: str | None) -> list[tuple[ChainID, DiffID]]:
         found: list[tuple[ChainID, DiffID]] = []
         chain_id = top
-        while chain_id is not None and chain_id in chains and len(found) < MAX_LAYERS:  # one may lead back to itself
+        while chain_id is not None and chain_id in chains and len(found) < MAX_LAYERS:  # damaged rows may form a cycle
             parent, diff_id = chains[chain_id]
             found.append((ChainID(Digest(chain_id)), DiffID(Digest(diff_id))))
             chain_id = parent
@@ -60,7 +63,7 @@ def stacks(database: Database) -> Callable[[str | None], list[tuple[ChainID, Dif
 
 
 def encode_report(report: LayerReport) -> str:
-    """Return a report as JSON. Names may be no text: json escapes lone surrogates, msgspec refuses them."""
+    """Return a report as JSON. Names that are not UTF-8 have lone surrogates: json escapes them, msgspec refuses."""
     import json  # noqa: PLC0415  # lists of images read no report
 
     return json.dumps(msgspec.to_builtins(report))
@@ -71,7 +74,7 @@ def decode_report(text: str) -> LayerReport:
     """Return a report that `encode_report` wrote.
 
     Raises:
-        StoreCorruptError: Nobody wrote this one.
+        StoreCorruptError: `text` is not such a report.
     """
     import json  # noqa: PLC0415  # lists of images read no report
 

@@ -1,4 +1,4 @@
-"""A layer store in which damaged trees count as absent until they have been brought anew.
+"""A layer store for repairs, in which damaged trees count as absent until they have been fetched again.
 
 Rule 1: a new tree takes the place of the damaged one in one step (renameat2(2), RENAME_EXCHANGE): an image is never
         without its layer.
@@ -34,7 +34,7 @@ class MendingLayerStore(SqliteLayerStore):
         root: The data root.
         database: Its database.
         derive: As `SqliteLayerStore`.
-        damaged: Layers whose own trees are damaged; those that are brought are taken out.
+        damaged: Layers whose own trees are damaged; each is taken out when its new tree is committed.
         derived: Chains whose derived trees are damaged.
     """
 

@@ -1,9 +1,9 @@
-"""Makes a private key on P-256; as a program, it prints one.
+"""Makes a private key on P-256; run as a program, it prints one.
 
-Rule 1: the library that does it stays in memory, 11 MB of it, and is needed once in the life of a data root. So a
-        daemon lets a process of its own use it.
-Rule 2: where that library does not come built for a machine, the openssl program does it, which Debian's
-        ca-certificates bring.
+Rule 1: the library cryptography, once imported, keeps 11 MB of memory, and a data root needs it once in its life. So a
+        child process imports it.
+Rule 2: on machines for which there is no built cryptography, the openssl program makes the key; Debian's
+        ca-certificates depend on it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import NamedTuple
 from headway.errors import StoreError
 
 _OPENSSL = ("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-outform", "DER")
-# An ECPrivateKey (RFC 5915) on P-256: what stands before its secret, and between that and its point.
+# An ECPrivateKey (RFC 5915) on P-256 is _DER_HEAD, the secret, _DER_MIDDLE, and the coordinates of the point.
 _DER_HEAD = bytes.fromhex("30770201010420")
 _DER_MIDDLE = bytes.fromhex("a00a06082a8648ce3d030107a14403420004")
 _SECONDS = 60.0
 
 
 class Numbers(NamedTuple):
-    """What a key is: a point, and the secret that makes it."""
+    """A private key: the coordinates of its public point, and the secret `d`."""
 
     x: int
     y: int
@@ -30,10 +30,10 @@ class Numbers(NamedTuple):
 
 
 def made_apart() -> Numbers:
-    """Return a new key, made by a child where one can be started and here where none can.
+    """Return a new key, made by a child process, or in this one where the child fails.
 
     Raises:
-        StoreError: Nothing here makes keys.
+        StoreError: Neither cryptography nor openssl makes a key.
     """
     command = [sys.executable, "-m", __spec__.name]
     try:
@@ -47,10 +47,10 @@ def made() -> Numbers:
     """Return a new key, made in this process, or by openssl where Python has no cryptography.
 
     Raises:
-        StoreError: Nothing here makes keys.
+        StoreError: Neither of them makes a key.
     """
     try:
-        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415  # rule 1
+        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415  # see rule 1
     except ImportError:
         return _made_by_openssl()
     numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()

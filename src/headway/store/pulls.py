@@ -1,4 +1,4 @@
-"""Durable pulls, in the database: a pull is known from before its first byte until long after its last."""
+"""Records of durable pulls: each is kept from before its first byte until long after its last."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SqlitePullStore:
                 )
 
     def get(self, prefix: str) -> PullRecord:
-        """Return the pull with this ID, or the only one whose ID begins so."""
+        """Return the pull with this ID, or the only one whose ID begins with `prefix`."""
         if not can_begin(prefix):
             raise NotFoundError("pull", prefix)
         rows = self._database.query(
@@ -55,7 +55,7 @@ class SqlitePullStore:
         return _record(rows[0][0])
 
     def list(self) -> list[PullRecord]:
-        """Return all, the newest first."""
+        """Return every pull, newest first."""
         return [
             _record(text) for (text,) in self._database.query("SELECT record FROM pulls ORDER BY created DESC, pull_id")
         ]

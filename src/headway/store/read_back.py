@@ -1,4 +1,4 @@
-"""Reads what is recorded the way it is used: a bit that has changed in a text is found by nothing less.
+"""Decodes every record as its users do: only that finds a flipped bit inside a text.
 
 Rule: each kind of row whose text means something is read here.
 """

@@ -1,9 +1,9 @@
-"""What the log of records looks like, and what it says.
+"""The format of the record log (`record_log`).
 
-The first line says which schema the rows have. ``["+", table, row]`` is a row, new or changed; ``["-", table, key]``
-one that is gone; ``["=", n]`` ends change number n.
+The first line names the schema of the rows. ``["+", table, row]`` is a row that was added or changed, ``["-", table,
+key]`` a row that was deleted, and ``["=", n]`` ends change number n.
 
-Rule: any bytes are read. What is torn or strange is passed over: the rest may be all that is left.
+Rule: reading never fails. A line that is torn or unknown is skipped, for the others may be all that is left.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 import msgspec
 
 FORMAT = 1
-"""Its version."""
+"""Version of the format."""
 _LEFT_OUT = frozenset({"meta", "events", "hosts", "addresses", "connection_lives", "traffic", "sqlite_sequence"})
-"""What may be lost: what has happened, and what registries have shown."""
+"""Tables that may be lost: history, and what is remembered of registries."""
 ROW, GONE, CHANGE = b'["+","%s",%s]\n', b'["-","%s",%s]\n', b'["=",%d]\n'
-"""The lines; a row and a key are JSON."""
+"""The kinds of lines; rows and keys are JSON."""
 _TAIL_BYTES = 256
 
 Rows = dict[str, dict[tuple[object, ...], list[object]]]

@@ -1,4 +1,4 @@
-"""The records once more, as lines of text beside the database: what a lost or damaged one is rebuilt from.
+"""A second copy of the records, as lines of text beside the database, from which a lost or damaged one is rebuilt.
 
 Rule 1: a line is written when its change is committed, and is not synced: the database never knows less than the log,
         but for one that was lost, damaged or put back.

@@ -1,7 +1,7 @@
-"""What a writer does at start: put right what a crash, or somebody's hands, have left.
+"""What a writer does at start: it puts right what a crash, or somebody's manual changes, have left.
 
-Rule 1: what has no record is litter and goes; what a record promises and is not there is forgotten, and told.
-Rule 2: what nothing needs goes as well: a delete that was cut short, or content whose lease has ended.
+Rule 1: a file without a record is litter and is removed; a record without its files is deleted, and reported.
+Rule 2: content that nothing needs is removed as well: the rest of an interrupted delete, or of a lease that has ended.
 Rule 3: one listing per directory; no content is read.
 Rule 4: a layer that was whole when its process was killed is committed first.
 """
@@ -39,7 +39,7 @@ class LostImage(msgspec.Struct, frozen=True):
 
     Attributes:
         image_id: Its ID.
-        names: What stood for it, in full spelling.
+        names: Its tags and digest references, in full spelling.
         blobs: Its config, manifest and indexes.
         manifest: Its platform's manifest; None where it came without.
         platform: ``os/arch[/variant]``.
@@ -56,12 +56,12 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """What `recover` found and did.
 
     Attributes:
-        litter: How many things in ``tmp/``, and others that can mean nothing here, were removed.
-        litter_bytes: What removing those in ``tmp/`` freed.
-        freed: What nothing needed, or nobody had recorded, and was removed.
+        litter: How many things were removed: everything in ``tmp/``, and what has no meaning elsewhere.
+        litter_bytes: Bytes freed by removing those in ``tmp/``.
+        freed: Content that was removed because nothing needs it, or nothing records it.
         lost_trees: Layers that were recorded and are not on disk.
-        lost_images: Images whose layers or config are gone. They are forgotten: a pull brings them back, no
-            list shows them until then.
+        lost_images: Images whose layers or config are gone. Their records are deleted: no list shows them until a pull
+            brings them back.
     """
 
     litter: int = 0
@@ -72,9 +72,9 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def take_up(root: DataRoot, layers: SqliteLayerStore, boot_id: str) -> None:
-    """Commit what an earlier process of this boot has kept (`LayerStore.keep_tree`); called before `recover`.
+    """Commit the trees that an earlier process of this boot has kept (`LayerStore.keep_tree`).
 
-    What cannot be committed is dropped.
+    To be called before `recover`, which removes those that could not be committed.
     """
     for whole in whole_trees(root, boot_id):
         with layers.owning(whole.path), suppress(StoreError):
@@ -92,9 +92,9 @@ def _take_back(root: DataRoot, path: Path, name: str) -> None:
 
 
 def recover(root: DataRoot, database: Database, leases: SqliteLeases, garbage: Garbage) -> Recovered:
-    """Make disk and database agree; called with the writer lock held, before anything else.
+    """Make disk and database agree; to be called with the writer lock held, before any other change.
 
-    What is left of a lost image is leased: the pull that brings it back fetches only what is missing.
+    The remains of a lost image are leased, so that the pull that brings it back fetches only what is missing.
 
     Raises:
         StoreError: The disk failed.
@@ -175,7 +175,7 @@ def _forget_lost_images(database: Database, configs: set[str]) -> tuple[LostImag
 
 
 def _remember_names(database: Database, lease: str, lost: LostImage) -> None:
-    """Write down what stood for a lost image: `headway check` tells of it until it is pulled again."""
+    """Record the names of a lost image, which `headway check` reports until it is pulled again."""
     database.execute_each(
         "INSERT OR REPLACE INTO lost_names (spelling, kind, lease, image_id, manifest, platform)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -187,7 +187,7 @@ def _remember_names(database: Database, lease: str, lost: LostImage) -> None:
 
 
 def _strange_ingests(root: DataRoot) -> set[str]:
-    """Return what is no ingest, or has no journal and so holds nothing."""
+    """Return the entries that are not ingests, or that have no journal and so hold nothing."""
     return {
         name
         for name in names_in(root.ingests)
@@ -196,9 +196,9 @@ def _strange_ingests(root: DataRoot) -> set[str]:
 
 
 def _holds_a_journal(directory: Path) -> bool:
-    """Tell whether a directory is one of files, as an ingest is, and one of them a journal.
+    """Tell whether this is a directory of regular files, as an ingest is, and one of them a journal.
 
-    What else somebody has put there, a pull would wait for, or write to wherever it leads.
+    A pull would block on anything else that somebody put there (a FIFO), or write through it (a symlink).
     """
     with disk_errors(directory):
         if not stat.S_ISDIR(os.lstat(directory).st_mode):

@@ -22,7 +22,7 @@ class SqliteReferenceStore:
         self._database = database
 
     def get(self, reference: Reference) -> ImageID | None:
-        """Return what the name stands for; the digest wins where a reference has both."""
+        """Return the image that a name stands for; where the reference has tag and digest, the digest decides."""
         return self._get(str(stored_name(reference)))
 
     def _get(self, spelling: str) -> ImageID | None:
@@ -30,7 +30,7 @@ class SqliteReferenceStore:
         return ImageID(Digest(rows[0][0])) if rows else None
 
     def put_tag(self, reference: Reference, image_id: ImageID) -> ImageID | None:
-        """Let a tag stand for an image; return what it stood for before, None where it is new or the same.
+        """Let a tag stand for an image; return the image it stood for before, None where it is new or unchanged.
 
         Raises:
             InvalidReferenceError: It has a digest, or could be taken for one.
@@ -46,11 +46,11 @@ class SqliteReferenceStore:
         return before
 
     def put_digest(self, reference: Reference, image_id: ImageID) -> None:
-        """Let a digest reference stand for an image; its tag does not count.
+        """Let a digest reference stand for an image; a tag in it is ignored.
 
         Raises:
             InvalidReferenceError: It has no digest.
-            ConflictError: It stands for another image.
+            ConflictError: It already stands for another image.
             NotFoundError: No such image.
             StoreError: The disk failed.
         """
@@ -88,13 +88,13 @@ class SqliteReferenceStore:
         return [_reference(spelling) for (spelling,) in self._database.query(sql, (repository.repository,))]
 
     def list(self) -> list[tuple[Reference, ImageID]]:
-        """Return all, sorted by full spelling."""
+        """Return every name with its image, sorted by full spelling."""
         rows = self._database.query("SELECT spelling, image_id FROM names ORDER BY spelling")
         return [(_reference(spelling), ImageID(Digest(image_id))) for spelling, image_id in rows]
 
 
 def stored_name(reference: Reference) -> Reference:
-    """Return the one name a reference is looked up by: its digest, else its tag, else ``latest``."""
+    """Return the name under which a reference is stored: its digest, else its tag, else ``latest``."""
     return digest_name(reference) if reference.digest else reference.with_default_tag()
 
 
@@ -123,7 +123,7 @@ def tag_name(reference: Reference) -> Reference:
 
 
 def _reference(spelling: str) -> Reference:
-    """Return a stored name; parsing it again would be most of the cost of a list."""
+    """Return the reference of a stored name, without checking it again: parsing would be most of a list's cost."""
     if "@" in spelling:
         repository, _, digest = spelling.partition("@")
         domain, _, path = repository.partition("/")

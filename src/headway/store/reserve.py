@@ -43,19 +43,19 @@ class Reserve:
         return self
 
     def give_up(self) -> None:
-        """Give it up where there is next to nothing: what is recorded next frees more."""
+        """Remove the reserve where next to nothing is free: recording a removal takes room before it frees some."""
         with suppress(StoreError, OSError):
             if space(self._path.parent).bytes < LOW_BYTES:
                 self._path.unlink(missing_ok=True)
 
     def renew(self) -> None:
-        """Keep it, where there is plenty and it is not kept."""
+        """Make the reserve again where it is gone and there is plenty of room."""
         with suppress(StoreError, OSError):
             if not is_there(self._path) and space(self._path.parent).bytes >= PLENTY_BYTES:
                 self._keep()
 
     def __exit__(self, *_: object) -> None:
-        """Nothing ends: it is kept for the next writer."""
+        """Do nothing: the reserve is for the next writer, too."""
 
     def _keep(self) -> None:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -1,7 +1,7 @@
-"""Read-write layers that are mounted, and counts of who has them so.
+"""Mounts read-write layers, each once, and counts its users in this process.
 
-Rule: what is really mounted is known by the kernel, not by a count. Counts die with the process; what is to outlive it
-      has a row in ``mounts``.
+Rule: whether a layer is mounted is asked of the kernel, not read from a count. Counts die with the process; a mount
+      that is to outlive it has a row in ``mounts``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from headway.store.rw_stacks import RwStacks
 
 
 class RwMounts:
-    """Mounts layers by name, each once for all who ask. Any thread may.
+    """Mounts layers by name, each once for all its users. Any thread may call.
 
     Args:
-        database: Has their rows.
-        stacks: Knows how to mount them.
+        database: Holds the layers' rows.
+        stacks: Finds what a mount is made of.
     """
 
     def __init__(self, database: Database, stacks: RwStacks) -> None:

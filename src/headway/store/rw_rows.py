@@ -1,4 +1,4 @@
-"""How the table ``rw_layers`` speaks of read-write layers."""
+"""Rows of the table ``rw_layers``: from and to records of read-write layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where read-write layers lie, what they stand on, and what stacks them."""
+"""What a mount of a read-write layer is made of: its directory, the trees below it, and the driver that mounts it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MakeInit: TypeAlias = Callable[[Sequence[Tree], Path], LayerReport]
 
 
 class RwStacks:
-    """Finds that from a layer's record.
+    """Finds the parts of a mount from a layer's record.
 
     Args:
         root: The data root.
-        layers: What the layers stand on.
-        drivers: What makes and mounts them.
+        layers: The layers of images.
+        drivers: Make and mount read-write layers.
         make_init: See `MakeInit`.
     """
 

@@ -1,4 +1,4 @@
-"""What the data root's file system has left."""
+"""Free space and free inodes of the data root's file system."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headway.store.failures import disk_errors
 
 
 def space(path: Path) -> Space:
-    """Return what is free for everybody: what is reserved for root keeps the machine alive, and is not for images.
+    """Return what any user may take: blocks reserved for root keep the machine alive, and are not for images.
 
     Raises:
         StoreError: It cannot be asked.

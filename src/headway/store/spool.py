@@ -1,4 +1,4 @@
-"""Open files: committed blobs that are read anywhere in, and what is put aside in a file without a name."""
+"""Files read by offset: committed blobs, and spool files, which have no name and vanish with the process."""
 
 from __future__ import annotations
 

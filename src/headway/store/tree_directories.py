@@ -1,4 +1,4 @@
-"""Directories of unpacked layers, with their recipes: private while they are made, then in ``trees/`` and ``recipes/``.
+"""Directories of unpacked layers, and their recipes: private while being made, then in ``trees/`` and ``recipes/``.
 
 Rule 1: a directory moves in last: synced, its recipe renamed, itself renamed, the names synced. What moves in without
         a row (`store.layers`) is not here, and gives way to the next that comes.

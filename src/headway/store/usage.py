@@ -1,7 +1,7 @@
-"""What a data root takes up, kind by kind; the sum is what du says.
+"""How much disk space a data root takes, by kind of content; the sum equals what du reports.
 
-Rule 1: everything below the data root is counted once: pieces by their records, the rest by asking for it.
-Rule 2: what would go is told by the same rules by which it goes (`garbage`).
+Rule 1: everything below the data root is counted once: pieces by their records, the rest by asking the disk.
+Rule 2: what a prune would free is found by the same rules that decide what it removes (`garbage`).
 """
 
 from __future__ import annotations

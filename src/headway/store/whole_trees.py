@@ -1,8 +1,8 @@
-"""Notes beside private trees that are whole: what a kill then leaves of a layer is committed, not fetched again.
+"""Notes beside private trees that are whole: after a kill, the next start commits such a layer without fetching it.
 
-Rule 1: during one boot the kernel has every byte that was written, synced or not; behind a power cut a note proves
+Rule 1: during one boot the kernel has every byte that was written, synced or not; after a power cut a note proves
         nothing, so it names its boot (as an ingest's journal does, ADR 0006).
-Rule 2: the note comes after the tree and goes before it: a tree that is being removed has none.
+Rule 2: the note is written after the tree and removed before it: a tree that is being removed has none.
 """
 
 from __future__ import annotations
