@@ -1,1 +1,1 @@
-"""What Headway does, in terms of the interfaces."""
+"""What Headway does (pull, push, list, tag, prune, mount and so on), in terms of the interfaces alone."""

@@ -1,7 +1,7 @@
-"""The small files of an archive: its documents, and whatever else is small.
+"""The small files of an archive that is being loaded: manifests, configs, indexes, and any file that may be one.
 
-Rule: documents are kept in memory, up to a limit in all, and other small files while there is room for them: the
-      archive's documents show what they are. What comes behind those is taken for a layer, as what is larger is.
+Rule: JSON documents are kept in memory up to a limit in all, and other small files while there is room: only the
+      documents tell what such a file is. A file for which there is no room is taken for a layer, as every large one is.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ SMALL_BYTES = 1 << 16
 """A file up to this length is kept in memory, whatever it is, while there is room."""
 
 MEMORY_BYTES = 64 << 20
-"""What all files in memory may have together: a thousand images have a few megabytes of documents."""
+"""Bytes that all files in memory may take together: a thousand images have a few megabytes of documents."""
 
 ROOM_BYTES = 16 << 20
-"""How far that is filled by what is no JSON: a hundred images may have a thousand layers of tens of kilobytes."""
+"""Bytes of it that files other than JSON may take: a hundred images may have a thousand layers of tens of kilobytes."""
 
-_LINKS = 16
+_LINKS = 16  # that are followed for one name
 
 
 class Documents:
     """Small files of an archive, by name.
 
     Attributes:
-        missed: Whether something was read that is not here.
-        changed: Whether something that was read since `begin` would be read otherwise now.
+        missed: Whether something was asked for, since `begin`, that has not come yet.
+        changed: Whether something that was read since `begin` would read differently now.
     """
 
     def __init__(self) -> None:
@@ -41,23 +41,23 @@ class Documents:
         self.changed = True
 
     def begin(self) -> None:
-        """Begin to read from the first document on."""
+        """Start to take note of what is read; to be called before the first document is read, or read again."""
         self._read.clear()
         self._followed.clear()
         self.missed = self.changed = False
 
     def takes(self, name: str, size: int, source: Peeked) -> bool:
-        """Tell whether a file is to be kept, as a document or as what may be one, by its length and how it begins."""
-        limit = MEMORY_BYTES if name in (ITEMS, INDEX) else MAX_CONFIG_BYTES  # those two speak of all images
+        """Tell whether to keep a file, as a document or as what may be one, by its length and its first byte."""
+        limit = MEMORY_BYTES if name in (ITEMS, INDEX) else MAX_CONFIG_BYTES  # those two describe all images
         if size <= limit and source.peek(1) in (b"{", b"["):
             return True
         return size <= SMALL_BYTES and self._size + size <= ROOM_BYTES
 
     def add(self, name: str, data: bytes) -> None:
-        """Keep a file; a later one of the same name takes its place, as in an unpacked tar.
+        """Keep a file; a later one of the same name replaces it, as in an unpacked tar.
 
         Raises:
-            InvalidArchiveError: They are too many to be an archive's documents.
+            InvalidArchiveError: The files kept exceed `MEMORY_BYTES`.
         """
         self._size += len(data) + len(name)
         if self._size > MEMORY_BYTES:
@@ -66,7 +66,7 @@ class Documents:
         self.changed = self.changed or name in self._read
 
     def link(self, name: str, target: str) -> None:
-        """Keep a link."""
+        """Keep a link: `name` is another name of `target`."""
         self.add(name, b"")
         del self._content[name]
         self._links[name] = target

@@ -1,4 +1,4 @@
-"""Small questions to registries: what a tag stands for, a manifest, a list of tags.
+"""Small requests to registries, tried again as policy says: what a tag stands for, a manifest, a list of tags.
 
 Rule 1: a registry that nobody ever reached is asked for ten seconds, one that is known as long as patience lasts.
 Rule 2: mirrors are asked first; the registry itself knows best whether there is such an image. Where it does not

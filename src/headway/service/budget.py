@@ -1,8 +1,8 @@
-"""How many bytes an errand may take off the network.
+"""A limit on the bytes that a pull may receive from the network (``--max-bytes``).
 
-Rule 1: what would exceed the budget is refused before a layer is asked for.
-Rule 2: what exceeds it all the same (bytes lost on the way) stops there: who has received its last byte stands still
-        until it is stopped, so that no fast link brings more meanwhile. What has arrived is kept.
+Rule 1: a pull that is known to exceed its budget is refused before a layer is asked for.
+Rule 2: one that exceeds it nevertheless, because bytes were lost on the way, is stopped at the limit: its receiving
+        threads wait at that point until they are aborted, so that a fast link brings no more. What arrived is kept.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _LOOK_SECONDS = 0.02
 
 
 class Counting(Protocol):
-    """Counts bytes that are received."""
+    """A counter of received bytes."""
 
     @property
     def received_bytes(self) -> int:
-        """So many so far."""
+        """Bytes received so far."""
 
 
 class Budget:
-    """A budget for what one meter counts.
+    """A budget for the bytes that one meter counts.
 
     Args:
-        meter: Counts.
+        meter: Counts the bytes received.
         limit: Bytes that may be received.
-        began: What the meter had counted before.
+        began: What the meter had counted before the budget began.
     """
 
     def __init__(self, meter: Counting, limit: int, *, began: int = 0) -> None:
@@ -49,7 +49,7 @@ class Budget:
         return self._meter.received_bytes - self._began
 
     def check(self, crossing: int) -> None:
-        """Make sure that bytes that are going to cross are within what is left.
+        """Check that `crossing` more bytes are within the budget.
 
         Raises:
             OverBudgetError: They are not.
@@ -58,20 +58,20 @@ class Budget:
             raise OverBudgetError(self._limit, self.spent, crossing)
 
     def wait(self, *, is_over: Callable[[], bool]) -> None:
-        """Wait, where the budget is spent, until its errand is stopped: nobody else is held up by it then.
+        """Block while the budget is spent, until the caller is aborted or the watched block has ended.
 
         Args:
-            is_over: Asked meanwhile: whether nobody wants any more bytes.
+            is_over: Returns whether the caller was aborted; asked again and again.
         """
         while self._is_kept and self.spent > self._limit and not is_over():
             time.sleep(_LOOK_SECONDS)
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Cancel the block once the budget is spent; what the block raises goes on as it is.
+        """Watch over the block, and cancel it once the budget is spent; other exceptions of the block pass unchanged.
 
         Raises:
-            OverBudgetError: It was.
+            OverBudgetError: The budget was spent.
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a coroutine runs in one

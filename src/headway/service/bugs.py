@@ -1,4 +1,4 @@
-"""Mistakes of Headway's own: the traceback goes into the log under an ID, and the ID is what anybody else is told.
+"""Bugs in Headway itself: the traceback goes into the log under an ID, and nobody outside sees more than that ID.
 
 Rule: a machine that gives no more memory, threads or open files is none.
 """

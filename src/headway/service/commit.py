@@ -1,7 +1,7 @@
-"""`docker commit`: an image of what a container has changed (moby-behaviour 6.17).
+"""`docker commit`: an image made from a container's changes (moby-behaviour 6.17).
 
-Rule 1: what was asked for is checked before anything is made; Docker leaves an image without a name behind.
-Rule 2: where nothing was changed there is no new layer, only one more step in the history.
+Rule 1: the request is checked before anything is made; Docker, given a bad name, leaves an image without one behind.
+Rule 2: a container without changes gets no new layer, only one more step in the history.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from headway.service.tagging import name_image, tag_name
 
 
 class CommitRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to make of a container.
+    """A request to commit a container.
 
     Attributes:
         container: Its ID or its name.
-        repository: What the image is called, with or without a tag; empty for nothing.
-        tag: Its tag; empty to take the one in `repository`, or ``latest``.
-        author: Who makes it.
-        comment: Why.
-        config: How containers of the image run; None to take the container's own config.
-        changes: Dockerfile instructions that change that.
+        repository: Name of the image, with or without a tag; empty for an image without a name.
+        tag: Tag of the image; empty for the one in `repository`, or ``latest``.
+        author: Who makes the image.
+        comment: Why, in the author's words.
+        config: Config of containers of the image; None for that of the container.
+        changes: Dockerfile instructions that are applied to that config.
     """
 
     container: str
@@ -59,10 +59,10 @@ class Committer:
     """Makes images of containers.
 
     Args:
-        stores: Where both are.
+        stores: Where containers and images are.
         applier: Unpacks a layer, and records its recipe.
-        access: Makes an archive of changes.
-        platform: This machine's: that of an image that is made from nothing.
+        access: Makes a tar of a container's changes.
+        platform: This machine's, for the image of a container that has no image itself.
         clock: Nanoseconds since the epoch.
     """
 
@@ -86,14 +86,14 @@ class Committer:
         """Make an image of a container and return its ID; this blocks.
 
         Raises:
-            RequestError: No container is named, or the config is none.
+            RequestError: No container is named, or the config is not valid.
             NotFoundError: There is no such container, or its image is gone.
-            ConflictError: It is being removed, or its removal has failed.
-            InvalidReferenceError: Images are not called so.
-            InvalidChangeError: A change that cannot be made.
-            UnsupportedError: It would have more layers than can be mounted; or something that was changed has an owner
-                or a mode in the image that a store that is not root's could not give it.
-            StoreError: The disk failed, or it cannot be mounted.
+            ConflictError: The container is being removed, or its removal has failed.
+            InvalidReferenceError: Repository or tag is not a valid name.
+            InvalidChangeError: An instruction that cannot be applied.
+            UnsupportedError: The image would have more layers than can be mounted; or a changed file has an owner or a
+                mode that a rootless store could not give it.
+            StoreError: The disk failed, or the container cannot be mounted.
         """
         container = self._container(request.container)
         name = tag_name(request.repository, request.tag) if request.repository else None
@@ -158,14 +158,14 @@ class Committer:
         """Return the config of the image that a container was made from.
 
         Raises:
-            NotFoundError: It was removed by force.
+            NotFoundError: The image was removed by force.
         """
         if container.image_id is None:
             return None
         return self._lookup.config(self._lookup.find(str(container.image_id)))
 
     def _check_metadata(self, layer: RwLayer, changes: Sequence[Change]) -> None:
-        """Refuse to make a layer that would take away what this store knows of an entry and does not show."""
+        """Refuse a layer that would lose owners or modes which a rootless store records but could not set on disk."""
         hidden: set[str] = set()
         for tree in self._stores.layers.trees(layer.record.chain_id):
             hidden.update(name for name, _, _ in tree.report.owners)
@@ -194,6 +194,6 @@ class Committer:
 
 
 def _config_of(container: ContainerRecord) -> dict[str, Any]:
-    """Return a container's config as Docker keeps it: with the host name that it would have had."""
+    """Return a container's config as Docker keeps it: with the host name that a running container would have."""
     config: Mapping[str, Any] = msgspec.json.decode(container.config)
     return {**config, "Hostname": config.get("Hostname") or container.container_id[:12]}

@@ -1,4 +1,4 @@
-"""What a check finds: what is damaged, which images it hurts, and what mends it."""
+"""The result of `headway check`: what is damaged, which images are affected, and how to repair it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a pull does for the disk before it fetches layers, and after.
+"""What a pull does for the disk, before it fetches layers and after: trims old downloads, and checks for room.
 
-Rule: limits on unfinished downloads make room, then room is looked for; what a pull under way needs is never touched.
+Rule: old downloads are trimmed first, then room is looked for; what a running pull needs is never touched.
 """
 
 from __future__ import annotations

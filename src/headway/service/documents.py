@@ -1,4 +1,4 @@
-"""Documents that are here, for whoever can do without one.
+"""Configs, manifests and indexes in the blob store, for callers that can do without one.
 
 Rule: one that is gone, damaged or something else is none. Others find what is wrong with it, and say so.
 """

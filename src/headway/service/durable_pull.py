@@ -1,4 +1,4 @@
-"""One durable pull in this process: its record, who watches it, and what it tells them."""
+"""One durable pull in this process: its record, its state, its watchers, and what they are told."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from headway.service.state_times import StateTimes
 _STOPPED = (PullState.PAUSED, PullState.WAITING_FOR_CREDENTIALS, PullState.QUEUED)
 _ACTIVE = (Phase.DOWNLOADING, Phase.UNPACKING)
 YIELD_SECONDS = 5.0
-"""How long a running pull waits for its link before others need not wait for it: shorter waits are of every link."""
+"""How long a running pull may wait for its link before it stops holding others back: every link has shorter waits."""
 
 
 class DurablePull:
-    """A pull that has not ended, or is about to.
+    """A pull that has not ended yet.
 
     Args:
-        record: As it is now.
-        login: Who asks; None for what this machine knows.
-        note: Takes every record that is to be kept.
+        record: Its record so far.
+        login: Credentials that came with the request; None for those of this machine.
+        note: Called with every new version of the record, to be stored.
         clock: Seconds since the epoch.
         ticks: Seconds that nobody sets.
 
     Attributes:
-        record: As it is now.
-        login: Who asks.
-        found: What its plan has just found its reference to stand for, until an attempt has made use of that.
-        watchers: Told everything.
-        task: What brings it at the moment.
+        record: Its current record.
+        login: As above.
+        found: Digest that planning has just resolved its reference to; the next attempt uses it, and then it is None.
+        watchers: Called with every event.
+        task: The running attempt; None between attempts.
         failures: Attempts in a row that brought no byte.
-        account: What it costs is charged to it.
+        account: Counts the bytes it costs.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class DurablePull:
 
     @property
     def claim(self) -> Claim:
-        """What it claims of the link: nothing from when it has waited for it until more of a layer is here."""
+        """Its claim on the link, which lapses once it has waited `YIELD_SECONDS`, until more of a layer arrives."""
         since, state = self._waiting_since, self.record.state
         if state is PullState.RUNNING and since is not None and self._ticks() - since >= YIELD_SECONDS:
             state = PullState.WAITING_FOR_LINK
@@ -79,7 +79,7 @@ class DurablePull:
 
     @property
     def shown(self) -> PullRecord:
-        """The record with what is known of the running attempt."""
+        """The record, brought up to date with the running attempt."""
         self._tally()
         state = self._standing
         reason = self.record.reason if state is self.record.state else self._waits
@@ -87,7 +87,7 @@ class DurablePull:
 
     @property
     def _standing(self) -> PullState:
-        """The state that it is in, where what it waits for within an attempt counts."""
+        """Its state, where an attempt that only waits for the link counts as waiting, not as running."""
         state = self.record.state
         if state is not PullState.RUNNING or not self._waits:
             return state
@@ -104,10 +104,10 @@ class DurablePull:
         return sum(layer.received for layer in self._layers.values())
 
     def change(self, what: Change, reason: str = "") -> None:
-        """Bring it into its next state, and have that recorded.
+        """Move to the next state, and record it.
 
         Raises:
-            ConflictError: That cannot happen now.
+            ConflictError: The change is not possible in the current state.
         """
         state = changed(self.record.state, what, f"pull {self.record.pull_id}")
         self._tally()
@@ -123,16 +123,16 @@ class DurablePull:
         self.account.reused = self.record.reused
 
     def begin_attempt(self) -> None:
-        """Forget what the attempt before has told."""
+        """Forget the progress of the previous attempt."""
         self._started, self._layers, self._waits, self._waiting_since = None, {}, "", None
 
     def complete(self, done: PullDone) -> None:
-        """Take note of what its last attempt has found out: what earlier ones have brought was needed, too."""
+        """Record the result of the last attempt; bytes that earlier attempts fetched count as needed, too."""
         receipt = done.receipt
         self.update(image_id=done.image_id, needed=receipt.needed + receipt.here - self.record.reused)
 
     def note_cost(self) -> None:
-        """Have what it has cost so far recorded, where that is more than what is."""
+        """Record its cost so far, if that has changed."""
         if self.account.received_bytes != self.record.cost.received:
             self.update()
 
@@ -156,10 +156,10 @@ class DurablePull:
             size=sum(size for _, size in self._started.layers),
         )
 
-    # --- who watches ---
+    # --- watchers ---
 
     def report(self, event: PullEvent) -> None:
-        """Tell everybody; what who comes later needs is kept."""
+        """Pass an event to every watcher, and keep what a watcher that joins later needs to know."""
         self._tally()
         match event:
             case PullStarted():
@@ -169,7 +169,7 @@ class DurablePull:
                 if before is None or event.held > before.held:
                     self._waiting_since = None
                 self._layers[event.digest] = event
-                self._found(event)
+                self._note_found(event)
                 self._waits = event.cause if event.phase is Phase.RETRYING and event.retry_seconds >= 1 else self._waits
                 if event.phase in _ACTIVE:
                     self._waits = ""
@@ -183,7 +183,7 @@ class DurablePull:
             watcher(event)
 
     def _begin(self, started: PullStarted) -> None:
-        """Know which image it is: within one attempt, too, a tag may turn out to stand for another one."""
+        """Take note of the image; even within one attempt a tag may move, and the image be another one."""
         self._started, self._layers, self._waits, self._waiting_since = started, {}, "", None
         wanted = dict(started.layers)
         if not self.record.found.keys() <= wanted.keys():
@@ -201,11 +201,11 @@ class DurablePull:
             self._note(self.record)
 
     def say(self, text: str) -> None:
-        """Tell everybody a sentence."""
+        """Pass a sentence to every watcher."""
         self.report(Notice(self.record.wish.reference, text))
 
     def join(self, watcher: Report) -> None:
-        """Let somebody watch, who is told at once how far it is, where it runs; the next attempt tells it all anew."""
+        """Add a watcher; if an attempt is running, tell it at once how far that is."""
         self.watchers.append(watcher)
         if self.record.state is not PullState.RUNNING:
             return
@@ -215,10 +215,10 @@ class DurablePull:
             watcher(layer)
 
     def end(self, outcome: PullDone | HeadwayError) -> None:
-        """Let everybody who waits have the outcome."""
+        """Give the outcome to all who wait for it; only the first outcome counts."""
         if not self._ended.done():
             self._ended.set_result(outcome)
 
     async def outcome(self) -> PullDone | HeadwayError:
-        """Wait for the end."""
+        """Wait for the end, and return how it ended."""
         return await asyncio.shield(self._ended)

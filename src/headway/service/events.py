@@ -1,6 +1,6 @@
-"""Telling what happened.
+"""Records events, and wakes those who listen.
 
-Rule: an event is told inside the transaction of the change that it tells of, where there is one.
+Rule: an event is recorded inside the transaction of the change that it describes, where there is one.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from headway.records import Event, ImageRecord
 
 
 class Events:
-    """What happens in one store; any thread tells, and `service.listening` listens.
+    """The events of one store: any thread adds one with `tell`, and `service.listening` follows them.
 
     Attributes:
-        log: Where it is written down.
+        log: Where events are recorded.
         clock: Nanoseconds since the epoch.
     """
 
@@ -30,16 +30,22 @@ class Events:
 
     @property
     def listeners(self) -> int:
-        """How many listen now."""
+        """How many listeners there are now."""
         return len(self._listeners)
 
     def tell(self, kind: str, action: str, actor: str, attributes: Mapping[str, str]) -> Event:
-        """Write an event down and wake who listens; inside a transaction it is seen when that has ended.
+        """Record an event and wake the listeners; inside a transaction they see it when that has ended.
+
+        Args:
+            kind: ``image``, ``container`` or ``daemon``.
+            action: ``pull``, ``tag``, ``untag``, ``delete`` and so on.
+            actor: ID or familiar name of what it happened to.
+            attributes: Whatever else clients show.
 
         Raises:
             StoreError: The disk failed.
         """
-        plain = {key: str(value) for key, value in attributes.items()}  # an ID is more than a text
+        plain = {key: str(value) for key, value in attributes.items()}  # IDs are a subclass of str
         event = self.log.append(self.clock, kind, action, str(actor), plain)
         with self._lock:
             for wake in self._listeners:
@@ -52,26 +58,26 @@ class Events:
         actor: str,
         name: str,
         image: ImageRecord | None,
-        attributes: Mapping[str, str] = {},  # nobody changes it
+        attributes: Mapping[str, str] = {},  # never modified
     ) -> Event:
-        """Tell what happened to an image.
+        """Record an event of an image.
 
-        Its labels go along and win over `attributes`; `name`, unless it is empty, wins over both.
+        The image's labels are added and win over `attributes`; `name`, unless it is empty, wins over both.
         """
         labels = image.labels if image is not None and image.labels is not None else {}
         named = {"name": name} if name else {}
         return self.tell("image", action, actor, {**attributes, **labels, **named})
 
     def tell_of_untag(self, image_id: ImageID, image: ImageRecord | None) -> Event:
-        """Tell that a name does not stand for an image any more."""
+        """Record that a name no longer stands for an image."""
         return self.tell_of_image("untag", image_id, image_id, image)
 
     def attach(self, wake: Callable[[], None]) -> None:
-        """Call `wake` after each event from now on, in the thread that tells; it must not wait for anything."""
+        """Call `wake` after each event from now on, in the thread that records it; `wake` must not block."""
         with self._lock:
             self._listeners.add(wake)
 
     def detach(self, wake: Callable[[], None]) -> None:
-        """Call it no more."""
+        """Stop calling `wake`."""
         with self._lock:
             self._listeners.discard(wake)

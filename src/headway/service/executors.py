@@ -1,7 +1,7 @@
 """Where blocking work runs, so that the event loop never waits and nothing starves the rest.
 
-Rule 1: what may block for long on somebody else (a connection, a stream that grows) has a thread of its own, which
-        ends when its abort function was called.
+Rule 1: work that may block for long on somebody else (a connection, a stream that grows) has a thread of its own, which
+        ends when its abort function has been called.
 Rule 2: at most as many threads as there are cores unpack at once; one that waits for bytes gives its place away.
 Rule 3: the disk and the database have fixed threads of their own.
 """
@@ -37,13 +37,13 @@ class Executors:
         self.unpack_places = UnpackPlaces(unpackers or len(os.sched_getaffinity(0)))
 
     async def disk(self, work: Callable[..., T], *arguments: object) -> T:
-        """Run `work` where waiting for the disk is usual; it is not interrupted, only left behind."""
+        """Run `work` in a disk thread; a caller that is cancelled leaves it running."""
         return await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
 
     async def disk_to_the_end(self, work: Callable[..., T], *arguments: object) -> T:
-        """Run `work` and return what it gives, though the caller is cancelled meanwhile: its next await raises then.
+        """Run `work` in a disk thread and return its result, even if the caller is cancelled: its next await raises.
 
-        For what has to be undone: a caller that left early would never get it.
+        For work that has to be undone afterwards: a caller that left early would never learn what to undo.
         """
         return await to_the_end(asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments))
 
@@ -52,7 +52,7 @@ class Executors:
         return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
 
     async def abandonable(self, work: Callable[[], T]) -> T:
-        """Run `work` in a thread of its own; a caller that is cancelled does not wait for its end."""
+        """Run `work` in a thread of its own, which a caller that is cancelled leaves running."""
         return await asyncio.shield(Thread(work, abort=lambda: None, name="ask").done)
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Executors:
 
 
 async def to_the_end(future: asyncio.Future[T]) -> T:
-    """Wait for a future and return what it gives, though the caller is cancelled meanwhile: its next await raises."""
+    """Wait for a future and return its result, even if the caller is cancelled meanwhile: its next await raises."""
     cancelled = False
     while not future.done():
         try:
@@ -71,7 +71,7 @@ async def to_the_end(future: asyncio.Future[T]) -> T:
             cancelled = True
     task = asyncio.current_task()
     if cancelled and task is not None:
-        task.uncancel()  # it is the same cancellation: whoever asked for it counts its own
+        task.uncancel()  # pass on the same cancellation, for whoever requested it counts one
         task.cancel()
     return future.result()
 
@@ -79,7 +79,7 @@ async def to_the_end(future: asyncio.Future[T]) -> T:
 class Thread(Generic[T]):
     """Blocking work in a thread of its own, whose end a coroutine awaits.
 
-    The thread never keeps the process alive: what cannot be woken (a name server that does not answer) is abandoned.
+    It is a daemon thread: one that cannot be woken (a name server does not answer) does not keep the process alive.
 
     Args:
         work: Called in the thread.
@@ -96,17 +96,17 @@ class Thread(Generic[T]):
             if self.done.cancelled():
                 return
             self.done.set_exception(error)
-            self.done.exception()  # seen: a result that nobody asks for any more is no mistake
+            self.done.exception()  # mark it as retrieved: nobody may be waiting for it any more
 
         def succeed(result: T) -> None:
             if not self.done.cancelled():
                 self.done.set_result(result)
 
         def run() -> None:
-            with suppress(RuntimeError):  # the loop has ended: nobody is left to tell
+            with suppress(RuntimeError):  # the event loop has ended
                 try:
                     result = work()
-                except BaseException as error:  # it travels to whoever awaits
+                except BaseException as error:  # raised again where `done` is awaited
                     loop.call_soon_threadsafe(fail, error)
                 else:
                     loop.call_soon_threadsafe(succeed, result)

@@ -1,4 +1,4 @@
-"""Listening to what happens.
+"""Follows the events of a store, past and to come.
 
 Rule 1: nobody who listens can hold up who tells: a listener has a place in the log and no queue, and what it has
         not read when the log lets it go is counted as missed.

@@ -1,6 +1,6 @@
-"""Which images there are (moby-behaviour 6.3).
+"""Lists images, filtered as docker's clients ask (moby-behaviour 6.3).
 
-Rule: a list reads records and no config, so that a thousand images take milliseconds.
+Rule: a list reads records only, not configs, so that a thousand images take milliseconds.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class ListedImage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         record: The image.
-        tags: Those that are to be shown, sorted by their full spelling.
+        tags: Those of its tags that the filters let pass, sorted by their full spelling.
         digests: The same for its digest references.
-        labels: Its config's.
-        containers: How many were created from it; -1 where that was not asked for.
-        shared_size: Bytes of its layers that another listed image has too; -1 where that was not asked for.
+        labels: Those of its config.
+        containers: How many containers were created from it; -1 where that was not asked for.
+        shared_size: Bytes of layers that it shares with another listed image; -1 where that was not asked for.
     """
 
     record: ImageRecord
@@ -48,7 +48,7 @@ class ListedImage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What filters ask for: moments in microseconds since the epoch, None where nothing is said."""
+    """The filters, parsed: times in microseconds since the epoch; None where there is no such filter."""
 
     dangling: bool | None
     before: int | None
@@ -65,7 +65,7 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return (self.before is None or created < self.before) and (self.since is None or created > self.since)
 
     def names(self, names: Sequence[Reference]) -> Sequence[Reference]:
-        """Return the names that are to be shown."""
+        """Return the names that match a ``reference`` filter, or all without one."""
         patterns = self.patterns
         if patterns is None:
             return names
@@ -76,11 +76,11 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def shows(self, names: Sequence[Reference], *, is_hidden: bool) -> bool:
-        """Tell whether an image with these names to be shown is to be shown itself.
+        """Tell whether to show an image.
 
         Args:
-            names: What is left of its names.
-            is_hidden: Whether it is shown for its names only.
+            names: Its names that passed the filters.
+            is_hidden: Whether it is shown only if it has such a name.
         """
         if not names:
             return self.dangling is not False and self.patterns is None and not is_hidden
@@ -91,7 +91,7 @@ class Listing:
     """Lists images.
 
     Args:
-        records: Where they are.
+        records: Of images, names and containers.
         clock: Nanoseconds since the epoch, for ``until=10m``.
     """
 
@@ -112,13 +112,13 @@ class Listing:
 
         Args:
             filters: ``dangling``, ``label``, ``before``, ``since``, ``reference``, ``until``.
-            intermediate: Show those too that have no name and are only parents of others (docker's ``--all``).
-            containers: Count the containers of each.
-            shared_size: Say how much of each another listed image has too.
+            intermediate: Also list images without a name that are only parents of others (docker's ``--all``).
+            containers: Count the containers of each image.
+            shared_size: Compute how much of each image is shared.
 
         Raises:
             InvalidFilterError: An unknown filter, or a value that it cannot have.
-            InvalidTimeError: ``until`` is no time.
+            InvalidTimeError: ``until`` is not a time.
             NotFoundError: ``before`` or ``since`` names no image.
         """
         wanted = self._wanted(filters)
@@ -129,11 +129,11 @@ class Listing:
         return self._with_shared_sizes(listed) if shared_size else listed
 
     def _with_shared_sizes(self, listed: Sequence[ListedImage]) -> list[ListedImage]:
-        """Return images with what they share, but for those that were removed since they were read."""
+        """Return images with their shared sizes; leave out those that were removed after they were listed."""
         sizes = self._records.layers.sizes()
         here = [each for each in listed if each.record.chain_id in sizes or self._is_recorded(each)]
         if not all(each.record.chain_id in sizes for each in here if each.record.chain_id is not None):
-            sizes = self._records.layers.sizes()  # what is recorded all the same has been removed and has come back
+            sizes = self._records.layers.sizes()  # an image was removed and came back between the two reads
         shared = shared_sizes([each.record.chain_id for each in here], sizes)
         return [msgspec.structs.replace(each, shared_size=size) for each, size in zip(here, shared, strict=True)]
 
@@ -154,7 +154,7 @@ class Listing:
         )
 
     def _moments(self, words: Sequence[str]) -> list[int]:
-        """Return when images were made; one that does not say so was made before all others."""
+        """Return when images were created; one that does not say counts as the oldest of all."""
         return [microseconds(self._lookup.find(word).created) or 0 for word in words]
 
     def _selected(self, wanted: _Wanted, *, intermediate: bool) -> Iterator[ListedImage]:
@@ -162,7 +162,7 @@ class Listing:
         parents = self._records.images.parents()
         records = self._records.images.list()
         if any(record.image_id not in names for record in records):
-            # One that was recorded in between has its names by now; scripts remove what is shown without any.
+            # An image recorded between the two reads has its names by now. Scripts remove images shown without a name.
             names = {**self._names(), **names}
         for record in records:
             is_parent = record.image_id in parents
@@ -189,4 +189,4 @@ class Listing:
         try:
             return self._lookup.config(record).labels
         except HeadwayError:
-            return {}  # its config is damaged: `inspect` says so, a list shows what it can
+            return {}  # the config is damaged: `inspect` reports it, a list shows what it can

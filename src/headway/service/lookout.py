@@ -1,4 +1,4 @@
-"""Looks, while somebody waits for what could not be connected to, whether it can be again."""
+"""While transfers wait for a place that cannot be connected to, looks from time to time whether it can be again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _POLL_SECONDS = 0.2
 
 
 class Lookout:
-    """Looks for all of a process who wait: at one place once at a time.
+    """Looks on behalf of all that wait in a process: one look at a place at a time.
 
     Args:
         outages: What is away, and when to look for it.
@@ -33,9 +33,9 @@ class Lookout:
         self._looking: set[Place] = set()
 
     async def pause(self, seconds: float, errors: Sequence[HeadwayError]) -> HeadwayError | None:
-        """Wait for so long, or until what one of these errors is about can be connected to again; return which.
+        """Wait `seconds`, or until the place of one of `errors` can be connected to again; return that error.
 
-        Where a connection is not what was missing, all of the time is waited: that one can be made says nothing then.
+        An error that is not about a missing connection is waited out: being able to connect says nothing of it.
         """
         places = {e.unconnected: e for e in errors if isinstance(e, UnreachableError) and e.unconnected is not None}
         until = self._clock() + seconds

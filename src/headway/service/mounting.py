@@ -1,4 +1,4 @@
-"""What is told of mounts to whoever asks for them by names: a command here, or one that asks the daemon."""
+"""Mounts and unmounts by name, for a command that works here and for one that asks the daemon."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Limits that one pull has for itself, beside those of its process.
+"""Limits of a single pull, on top of those of its process.
 
-Rule: a transfer that several pulls share keeps to those of the pull that began it.
+Rule: a transfer that several pulls share keeps to the limits of the pull that began it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
     """One pull's own limits.
 
     Attributes:
-        attempts: Consecutive attempts, in total, that brought no new byte; None for the process's.
-        patience: Seconds without a new byte after which it is given up once these are used up; None for the process's.
-        rate: What it keeps to, which lies over the process's; None for that.
-        budget: How many bytes may come; None where there is no end to them.
-        slots: How many of its layers may come at once, beside the process's limit: what holds itself back takes no more
-            than one place from others, for as long as that takes.
-        wide: How many of its layers that are fetched alone may come at once (`service.unpack_places`, rule 5).
+        attempts: How many attempts in a row may bring no new byte; None for the process's number.
+        patience: Seconds without a new byte after which it is given up once the attempts are used up; None for the
+            process's.
+        rate: Its own rate limit, within that of the process; None for the process's alone.
+        budget: How many bytes it may receive; None for any number.
+        slots: How many of its layers may be fetched at once, within the process's limit. A pull with a rate of its own
+            has one: it would occupy more places of others for a long time.
+        wide: How many of its layers that are fetched alone may be fetched at once (`service.unpack_places`, rule 5).
     """
 
     attempts: int | None = None
@@ -40,7 +41,7 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
     wide: Slots = msgspec.field(default_factory=lambda: Slots(1))
 
     def policy(self, of_process: RetryPolicy) -> RetryPolicy:
-        """Return when a download is given up."""
+        """Return the retry policy of the pull's downloads."""
         return RetryPolicy(
             of_process.max_attempts if self.attempts is None else self.attempts,
             of_process.patience_seconds if self.patience is None else self.patience,
@@ -51,18 +52,18 @@ _own: ContextVar[OwnLimits] = ContextVar("own_limits", default=OwnLimits())  # n
 
 
 def own_limits() -> OwnLimits:
-    """Return the limits of what this task or thread works for."""
+    """Return the limits of the pull that the current task or thread works for."""
     return _own.get()
 
 
 def rate_over(of_process: SharedRate) -> SharedRate:
-    """Return what this task or thread keeps to: its pull's own rate, or its process's."""
+    """Return the rate limit of the current task or thread: its pull's own, or its process's."""
     return _own.get().rate or of_process
 
 
 @contextmanager
 def keeping_to(limits: OwnLimits) -> Iterator[None]:
-    """Let the block keep to these limits, and the tasks and threads that are started in it."""
+    """Set the limits for the block, and for the tasks and threads that are started in it."""
     token = _own.set(limits)
     try:
         yield

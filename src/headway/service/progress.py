@@ -1,6 +1,6 @@
-"""What a pull tells those who watch it, as values.
+"""Progress of a pull, as values for whoever watches it.
 
-Rule: progress is lossy (the latest wins); nothing is decided on it.
+Rule: progress is lossy (the latest value wins); no decision depends on it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where a layer may be already, and how much it is worth to ask (moby-behaviour 2.7).
+"""Which blobs a registry may already have of a layer, and how many requests are worth asking (moby-behaviour 2.7).
 
-Rule 1: the larger a layer, the more questions it is worth.
+Rule 1: the larger a layer, the more requests it is worth.
 Rule 2: the blob that the image came with is asked for first: with it, the image keeps its digest.
 Rule 3: only blobs that were seen to hold the layer count (`DistributionMetadata`).
 """
@@ -17,14 +17,14 @@ from headway.records import LayerBlob
 
 
 class Effort(msgspec.Struct, frozen=True):
-    """What a layer is worth.
+    """How many requests a layer is worth before it is sent.
 
     Attributes:
-        mounts: How many mounts are tried.
-        checks: How many blobs more than the first are asked for.
-        foreign: Whether blobs count that were only seen in other repositories.
-        made: Whether the blob that would be sent is asked for once it is made: a machine that packs as we do, or we
-            ourselves in a store that is gone, may have sent it.
+        mounts: How many mounts from other repositories to try.
+        checks: How many blobs, beyond the first, to ask for.
+        foreign: Whether to ask for blobs that were only seen in other repositories.
+        made: Whether to ask for the packed blob as well, before sending it: a machine that packs as we do, or we
+            ourselves with another store, may have pushed the same bytes.
     """
 
     mounts: int
@@ -34,7 +34,7 @@ class Effort(msgspec.Struct, frozen=True):
 
 
 def effort_for(size: int) -> Effort:
-    """Return what a layer of so many bytes, uncompressed, is worth."""
+    """Return the effort for a layer of `size` bytes, uncompressed."""
     if size > 10 << 20:
         return Effort(mounts=4, checks=3, foreign=True, made=True)
     if size > 100 << 10:
@@ -47,8 +47,8 @@ def to_check(blobs: Sequence[LayerBlob], repository: str, own: Digest | None) ->
 
     Args:
         blobs: Those that hold the layer, newest first.
-        repository: Where to, spelled out.
-        own: The one that the image came with.
+        repository: Full spelling of the repository that is pushed to.
+        own: The blob that the image came with; None where it is not known.
     """
     ranked = sorted(blobs, key=lambda blob: (blob.repository != repository, blob.digest != own))
     return list(dict.fromkeys(blob.digest for blob in ranked))
@@ -60,7 +60,7 @@ def is_seen_in(blobs: Sequence[LayerBlob], digest: Digest, repository: str) -> b
 
 
 def to_mount(blobs: Sequence[LayerBlob], repository: str, own: Digest | None) -> list[Mount]:
-    """Return the blobs that other repositories of the same registry may have, the most likely first; see `to_check`."""
+    """Return the blobs to mount from other repositories of the same registry, most likely first; see `to_check`."""
     domain = repository.partition("/")[0]
     others = [b for b in blobs if b.repository != repository and b.repository.partition("/")[0] == domain]
     ranked = sorted(others, key=lambda blob: (blob.digest != own, -_common(blob.repository, repository)))

@@ -1,4 +1,4 @@
-"""What is here of an image that is pushed: its layers, and its documents (config, own manifest, the index above that).
+"""What the store has of an image that is pushed: its layers, its config, its own manifest, and the index above that.
 
 Rule: documents that are missing or damaged are as if the image had come without them; its config must be here.
 """

@@ -1,6 +1,6 @@
-"""What a push tells those who watch it, as values.
+"""Progress of a push, as values for whoever watches it.
 
-Rule: progress is lossy (the latest wins); nothing is decided on it.
+Rule: progress is lossy (the latest value wins); no decision depends on it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class LayerPush(msgspec.Struct, frozen=True):
     Attributes:
         diff_id: The layer.
         phase: Where it stands.
-        held: Bytes of the blob that the registry has, as far as is known; while packing, bytes of the tar.
-        size: Of the blob, in bytes; while packing, of the tar.
+        held: Bytes of the blob that the registry is known to have; while packing, bytes of the tar that are packed.
+        size: Size of the blob, in bytes; while packing, size of the tar.
         source: The repository it was mounted from.
         cause: Why it is retried; empty otherwise.
         retry_seconds: When the next attempt comes, seconds from now.
@@ -71,8 +71,8 @@ class PushReceipt(msgspec.Struct, frozen=True):
 
     Attributes:
         needed: Bytes of blobs and manifests that the registry did not have.
-        sent: Bytes of them that went over connections, those that were sent again too.
-        there: Bytes of blobs that the registry had, or took from another repository.
+        sent: Bytes of them that were sent, including those sent more than once.
+        there: Bytes of blobs that the registry already had, or mounted from another repository.
         retries: How often a connection failed or a request was refused for now, by cause.
         seconds: From the first request to the last record.
     """
@@ -90,9 +90,9 @@ class PushDone(msgspec.Struct, frozen=True):
     Attributes:
         reference: Familiar form of what was pushed.
         tag: Its tag.
-        digest: Of the manifest or index that the tag stands for there.
-        size: Of that, in bytes.
-        came_as: What the image came with, where that is another digest; None where it is the same, or none is known.
+        digest: Digest of the manifest or index that the tag stands for there.
+        size: Size of that document, in bytes.
+        came_as: Digest that the image was pulled with, if it differs; None where it is the same, or not known.
         receipt: What it cost.
     """
 

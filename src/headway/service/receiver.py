@@ -17,11 +17,11 @@ class Receiver:
     """Performs one `Fetch`.
 
     Args:
-        fetch: What to do; its `position` is moved on.
-        stream: Not open yet.
-        ingest: Takes the bytes.
-        tools: What it works with.
-        host: Who is asked, for errors.
+        fetch: The range to fetch; its `position` advances as bytes are written.
+        stream: The request, not yet open.
+        ingest: Where the bytes are written.
+        tools: Clock, rate limit, memory of the link, and counter of useful bytes.
+        host: Name of the server, for errors.
     """
 
     def __init__(
@@ -51,21 +51,21 @@ class Receiver:
 
     @property
     def flows(self) -> bool:
-        """Whether it brings bytes."""
+        """Whether any byte of the body has arrived."""
         return self._flowed > 0
 
     def abort(self) -> None:
-        """End it soon; called from another thread."""
+        """Make `run` end soon; may be called from another thread."""
         self._is_over = True
         self.stream.abort()
 
     def run(self) -> Ended:
-        """Receive until the end of the fetch or of the body; failures are told, not raised."""
+        """Receive until the end of the fetch or of the body; a failure is part of the result, and not raised."""
         error: HeadwayError | None = None
         try:
             self._receive()
         except HeadwayError as caught:
-            if self.fetch.position < self.fetch.end:  # else it was ended: others do what it had before it
+            if self.fetch.position < self.fetch.end:  # otherwise it was cut short on purpose: others fetch the rest
                 error = caught
         finally:
             self.stream.close()
@@ -109,17 +109,17 @@ class Receiver:
                 self._take(data)
             self._keep_to_rate(received)
             self._keep_to_budget()
-            watch.paused(now=clock())  # what our disk and a rate limit took is not the link's silence
+            watch.paused(now=clock())  # time spent on our disk and on a rate limit is not silence of the link
             if slow:
                 raise UnreachableError(self._host, Fault.STALLED, "far slower than this link has been")
 
     def _keep_to_rate(self, received: int) -> None:
-        """Wait for what was received; the last bytes of the request were paid for before it was sent."""
+        """Wait as the rate limit demands for what was received, except for bytes prepaid before the request."""
         unpaid = self.fetch.end - self.fetch.position + received - self._paid
         self._rate.wait(min(received, max(0, unpaid)), is_over=lambda: self._is_over)
 
     def _keep_to_budget(self) -> None:
-        """Take nothing more where a budget is spent; others who wait for the same bytes go on behind its errand."""
+        """Block while the pull's budget is spent; once that pull is stopped, the transfer goes on for any others."""
         if self._budget is not None:
             self._budget.wait(is_over=lambda: self._is_over)
 

@@ -1,4 +1,4 @@
-"""What a pull records: the image, its names and what there is to tell, in one transaction.
+"""What a pull records at its end: the image, its names and the events of both, in one transaction.
 
 Rule: a digest reference does not move (moby-behaviour 5.2). Where the index that a tag stands for was pulled for
 another platform before, that image keeps the reference and the tag moves.

@@ -1,4 +1,4 @@
-"""Makes records anew from content alone, where the database and its log are both gone.
+"""Rebuilds records from content alone, where the database and its log are both lost.
 
 Rule 1: a layer is what its tree and its recipe give together: it is unpacked from them once more, which verifies it.
 Rule 2: an image is a config all of whose layers came back. Names are nobody's content: they are lost.

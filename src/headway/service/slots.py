@@ -1,4 +1,4 @@
-"""How many transfers run at once, changeable while they do."""
+"""Limits how many transfers run at once; the limit can be changed while they do."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ class Slots:
     """A limit on concurrent work, first come first served (moby-behaviour 2.1, without its defects).
 
     Raising the limit starts queued work at once; lowering it lets running work finish. Work that waits for its link
-    takes no place from work on another one: as much more may run as waits, so that one registry that is gone holds up
-    none that is there.
+    does not count against work on other links, so that one registry that is down does not hold up the others.
 
     Args:
         limit: How many may run at once.
-        fits: Returns how many one link has room for now; `look_again` asks it anew. Nobody knows which registries
-            share a link, so that each counts as one: a registry next door waits for no satellite.
+        fits: Returns how many transfers one link has room for now; `look_again` asks again. It is not known which
+            registries share a link, so each counts as a link of its own: a fast one never waits for a slow one.
     """
 
     def __init__(self, limit: int, fits: Callable[[], int] = lambda: 1 << 30) -> None:
@@ -35,12 +34,12 @@ class Slots:
 
     @property
     def has_one(self) -> bool:
-        """Whether no more than one runs, and nobody waits."""
+        """Whether at most one runs, and none is queued."""
         return self.running <= 1 and not self._queue
 
     @property
     def is_full(self) -> bool:
-        """Whether whoever comes now has to wait."""
+        """Whether a newcomer would have to wait."""
         return self.running >= self._limit
 
     def set_limit(self, limit: int) -> None:
@@ -49,7 +48,7 @@ class Slots:
         self.look_again()
 
     def look_again(self) -> None:
-        """Let in whoever has room now."""
+        """Start whatever queued work has room now."""
         if not self._queue:
             return
         queue, self._queue = self._queue, deque()
@@ -66,10 +65,10 @@ class Slots:
 
     @asynccontextmanager
     async def slot(self, link: str = "") -> AsyncIterator[Slot]:
-        """Wait for a turn and hold it until the end, or until `Slot.release`.
+        """Wait for a turn, and hold it until the block ends or `Slot.release` is called.
 
         Args:
-            link: What it is for, which `Slot.waits` tells of.
+            link: Name of the link that the work uses.
         """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         slot = Slot(self, link)
@@ -83,13 +82,13 @@ class Slots:
                 slot.release()
 
     def waits(self, link: str, more: int) -> None:
-        """Take note that more places, or less, are held by what waits for a link; `Slot.waits` tells of one."""
+        """Note that `more` places (fewer, if negative) are held by work that waits for its link; for `Slot.waits`."""
         self._waiting[link] += more
-        self._waiting = +self._waiting  # links that nobody waits for are forgotten
+        self._waiting = +self._waiting  # drops links with a count of 0
         self.look_again()
 
     def give_back(self, link: str) -> None:
-        """Let the next one have a place; `Slot.release` calls it once."""
+        """Free a place for the next one; for `Slot.release`, which calls it once."""
         self._running[link] -= 1
         self._running = +self._running
         self.look_again()
@@ -104,13 +103,13 @@ class Slot:
         self._is_waiting = False
 
     def waits(self, *, is_waiting: bool) -> None:
-        """Say whether what holds it waits for its link; nothing where it was given back."""
+        """Say whether the holder waits for its link; does nothing after `release`."""
         if self._slots is not None and is_waiting is not self._is_waiting:
             self._is_waiting = is_waiting
             self._slots.waits(self._link, 1 if is_waiting else -1)
 
     def release(self) -> None:
-        """Give the place back now; again does nothing."""
+        """Give the place back now; a second call does nothing."""
         self.waits(is_waiting=False)
         slots, self._slots = self._slots, None
         if slots is not None:

@@ -1,4 +1,4 @@
-"""What the services keep things in."""
+"""The stores of one data root, as the services see them."""
 
 from __future__ import annotations
 

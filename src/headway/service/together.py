@@ -1,4 +1,4 @@
-"""Several pieces of work at once, of which one error is told."""
+"""Runs several coroutines at once, and raises one error of theirs, not a group."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Do all of `works` and return what they give, in their order; one that fails stops the others.
+    """Run all of `works` at once and return their results, in their order; one that fails cancels the others.
 
     Raises:
-        HeadwayError: The first one's; the others are notes of it.
+        HeadwayError: The first error; the others are notes on it.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -27,9 +27,9 @@ async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def raise_one(errors: BaseExceptionGroup[BaseException]) -> NoReturn:
-    """Raise the first error of a group, the others being notes of it; with a bug among them, the group as it is.
+    """Raise the first error of a group, with the others as notes; if one of them is a bug, raise the group itself.
 
-    What it came from stays known: advice depends on that.
+    The error keeps its ``__cause__``, which the advice to the user depends on.
     """
     ours, others = errors.split(HeadwayError)
     error = _first(ours) if ours is not None and others is None else errors

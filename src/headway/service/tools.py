@@ -1,4 +1,4 @@
-"""What questions and transfers work with: where a blob may be had, and what a process has one of."""
+"""What requests and transfers share in one process (threads, clock, policy, standing), and the sources of a blob."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ async def _sleep(seconds: float, errors: Sequence[HeadwayError]) -> HeadwayError
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """What every question of a process to registries works with.
+    """What every request of a process to registries needs.
 
     Attributes:
-        executors: Threads.
-        standing: What registries have shown.
-        policy: Returns when to give up; asked before each attempt, so that a change takes effect at once.
+        executors: Threads for blocking work.
+        standing: What is known of registries.
+        policy: Returns the retry policy; called before each attempt, so that a change takes effect at once.
         clock: Monotonic time, in seconds.
         jitter: Returns a number from 0 up to 1.
         pause: Waits for some seconds, or until what one of some errors is about can be connected to again; returns

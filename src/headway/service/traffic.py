@@ -1,4 +1,4 @@
-"""Writes down what crosses the network while it does.
+"""Records how many bytes cross the network, while they do.
 
 Rule: what a kill can take is what was counted in the last second.
 """

@@ -1,4 +1,4 @@
-"""Keeps unfinished downloads within the limits that the user has set (`distribution.unfinished`)."""
+"""Removes unfinished downloads beyond the user's limits of age and size, as `distribution.unfinished` decides."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class UnfinishedDownloads:
     """The unfinished downloads of a process.
 
     Args:
-        ingests: Where they are.
-        limits: What they are kept within.
-        now: The time, seconds since the epoch.
+        ingests: The unfinished downloads.
+        limits: Of age and of size.
+        now: Seconds since the epoch.
     """
 
     def __init__(self, ingests: IngestStore, limits: Limits, *, now: Callable[[], float] = time.time) -> None:
@@ -33,7 +33,7 @@ class UnfinishedDownloads:
 
     @contextmanager
     def needed(self, digests: Iterable[Digest]) -> Iterator[None]:
-        """Keep these while the block runs, whatever the limits say: a pull under way needs them."""
+        """Keep these downloads while the block runs, whatever the limits say: a running pull needs them."""
         digests = tuple(digests)
         with self._lock:
             self._needed.update(digests)
@@ -41,13 +41,13 @@ class UnfinishedDownloads:
             yield
         finally:
             with self._lock:
-                self._needed -= Counter(digests)  # which forgets those that nobody needs any more
+                self._needed -= Counter(digests)  # drops counts of 0
 
     def trim(self) -> str:
-        """Remove what is beyond the limits; return a sentence about that, or nothing where nothing was.
+        """Remove what exceeds the limits; return a sentence that says so, or an empty text if nothing was removed.
 
         Raises:
-            StoreError: It cannot be told what is there.
+            StoreError: The downloads cannot be listed.
         """
         if self._limits == Limits():
             return ""
@@ -60,12 +60,12 @@ class UnfinishedDownloads:
         return "; ".join(_said(gone, limit) for limit, gone in going if gone)
 
     def _discard(self, going: Iterable[Unfinished]) -> list[Unfinished]:
-        """Remove what is not open; return what is gone."""
+        """Remove downloads that are not open; return those that were removed."""
         gone = []
         for each in going:
             try:
                 self._ingests.discard(each.digest)
-            except (ConflictError, StoreError):  # open; or a disk that is broken, which a pull will tell of
+            except (ConflictError, StoreError):  # open now; or the disk fails, which the next pull reports
                 continue
             gone.append(each)
         return gone

@@ -1,4 +1,4 @@
-"""Which layers unpack now.
+"""Decides which layers may unpack now.
 
 Rule 1: as many at once as there are cores, and no more than four: Python runs one thread at a time, and more would only
         take turns.
