@@ -1,1 +1,1 @@
-"""The headway command."""
+"""The headway command: a module for each command, `arguments` for what each takes, and how results are shown."""

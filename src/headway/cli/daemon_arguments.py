@@ -1,4 +1,4 @@
-"""The flags of `headway daemon`: dockerd's, as far as an image service has a use for them (moby-behaviour 7.1)."""
+"""The flags of `headway daemon`: those of dockerd that an image service has a use for (moby-behaviour 7.1)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SHARED = (
     *("debug", "max_concurrent_downloads", "max_concurrent_uploads", "max_download_attempts", "download_patience"),
     *("registry_mirrors", "insecure_registries", "storage_driver", "auth_file"),
 )
-"""Those that commands have too; every other one is a daemon's only."""
+"""Settings that commands have as well, by field name; every other one is for a daemon only."""
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +80,7 @@ def _truth(text: str) -> bool:
 
 
 def given(options: argparse.Namespace) -> tuple[dict[str, object], dict[str, object]]:
-    """Return what the command line says: what commands have too, and what only a daemon has."""
+    """Return the flags that were given, by field name: those that commands have as well, and those of a daemon only."""
     names = [name.replace("-", "_") for name in (*_TEXTS, *_NUMBERS, *_PATHS, *_FLAGS)]
     names += [field for field, _, _ in _LISTS.values()]
     shared: dict[str, object] = {}

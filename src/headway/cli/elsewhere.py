@@ -1,4 +1,4 @@
-"""Where images are that a user may be looking for: in the system's store, or in that of who has called sudo."""
+"""Points a user with an empty store to another one that has images: the system's, or that of the user behind sudo."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Place(NamedTuple):
     """Another store.
 
     Attributes:
-        option: What names it on the command line.
-        value: That option's value.
+        option: The option that selects it on the command line.
+        value: Value of that option.
         images: Returns how many images it has.
     """
 
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 def say_where_images_are() -> None:
-    """Say which other store has images; one that cannot be looked into is passed over."""
+    """Say which other store has images; skip one that cannot be read."""
     for place in other_stores(os.environ, os.geteuid(), home_of=lambda user: Path(pwd.getpwnam(user).pw_dir)):
         with suppress(HeadwayError):
             if count := place.images():
@@ -47,12 +47,12 @@ def other_stores(
     system_root: Path | None = None,
     system_socket: Path = SYSTEM_SOCKET,
 ) -> Iterator[Place]:
-    """Yield the stores that somebody may mean besides their own.
+    """Yield the other stores that a user may have meant.
 
     Args:
-        environment: The user's.
-        uid: The user's.
-        home_of: Returns a user's home; raises KeyError where there is no such user.
+        environment: Environment of the user.
+        uid: ID of the user.
+        home_of: Returns the home of a user; raises KeyError where there is no such user.
         system_root: Root's data root; None for the usual one.
         system_socket: Where root's daemon listens.
     """

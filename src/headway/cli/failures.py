@@ -1,6 +1,6 @@
-"""What a failed command says, and the status it leaves with (docs/usage.md, "Exit codes").
+"""What a failed command prints, and its exit status (docs/usage.md, "Exit codes").
 
-Rule: what happened and on whose side, what is kept, what to do next; a line that has nothing to say is left out.
+Rule: it says what happened and on whose side, what was kept, and what to do next; a line without content is left out.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def exit_status(error: HeadwayError) -> int:
 
 
 def each_of(items: Iterable[T], work: Callable[[T], object], options: Namespace) -> int:
-    """Do something with each item; what fails is explained, and the others are done.
+    """Do the work for each item; explain a failure, and go on with the other items.
 
     Args:
         items: What is named on the command line, or meant by it.
-        work: Does it with one.
+        work: Called with each item.
         options: See `tell`.
 
     Returns:
@@ -76,7 +76,7 @@ def each_of(items: Iterable[T], work: Callable[[T], object], options: Namespace)
 
 
 def tell(error: HeadwayError, options: Namespace) -> int:
-    """Explain a failure on stderr, behind its traceback where ``-D`` asks for one; return the status to leave with.
+    """Explain a failure on stderr, below its traceback with ``-D``; return the status to leave with.
 
     Args:
         error: What happened.
@@ -89,8 +89,8 @@ def tell(error: HeadwayError, options: Namespace) -> int:
 
 
 def trace(error: Exception) -> None:
-    """Show where an error came from."""
-    import traceback  # noqa: PLC0415  # only who asks for it pays for it
+    """Print the traceback of an error."""
+    import traceback  # noqa: PLC0415  # hardly ever needed
 
     traceback.print_exception(error)
 
@@ -100,7 +100,7 @@ def explain(error: HeadwayError, command: str = "COMMAND") -> str:
 
     Args:
         error: What happened.
-        command: Whose ``--help`` tells how it is used.
+        command: Name of the command, whose ``--help`` the advice may point to.
     """
     lines = [f"headway: {one_line(str(error))}{_side(error)}"]
     lines += [f"         {one_line(note)}" for note in getattr(error, "__notes__", [])]

@@ -1,4 +1,4 @@
-"""`headway unpack` and `headway bundle`: an image's files, outside the store."""
+"""`headway unpack` and `headway bundle`: write an image's files outside the store."""
 
 from __future__ import annotations
 

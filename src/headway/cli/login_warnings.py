@@ -1,4 +1,4 @@
-"""What is wrong with this user's logins, and does not end a command."""
+"""Shows warnings about this user's logins, which do not end a command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from headway.cli.session import say
 
 
 def show_login_warnings() -> None:
-    """Let the user see on stderr what the lookup of logins warns of; a daemon has its log for that."""
+    """Show the warnings of the login lookup on stderr; a daemon has its log for that."""
     logger = logging.getLogger("headway.registry.credentials")
     logger.handlers[:] = [_OnStderr(logging.WARNING)]
     logger.propagate = False

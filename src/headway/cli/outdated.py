@@ -1,4 +1,4 @@
-"""`headway outdated`: which tags have moved on."""
+"""`headway outdated`: which tags stand for another image at their registry by now."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def check(settings: Settings, options: Namespace, *, is_every: bool = False) -> 
 def _asked(
     daemon: Daemon, settings: Settings, references: Sequence[Reference], options: Namespace
 ) -> list[TagFreshness]:
-    """Have a daemon ask, by this user's logins."""
-    from headway.client import questions  # noqa: PLC0415  # who asks by itself does not pay for it
+    """Let a daemon ask the registries, with this user's logins."""
+    from headway.client import questions  # noqa: PLC0415  # not needed without a daemon
 
     logins = credential_source(settings)
     tags = references or [tag for image in daemon.images({}) for tag in image.tags]

@@ -1,4 +1,4 @@
-"""What a command writes that is no text: to a file that is whole or is not there, or to stdout."""
+"""Writes a command's binary output: to stdout, or to a file that appears only once it is complete."""
 
 from __future__ import annotations
 

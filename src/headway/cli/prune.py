@@ -1,4 +1,4 @@
-"""`headway prune`: says what it will free, asks, and frees it."""
+"""`headway prune`: says what it would remove, asks, and removes it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Prune(Protocol):
 
 
 def _pruning(options: Namespace, filters: dict[str, list[str]]) -> _Prune:
-    """Return what prunes: the daemon that holds the store, or this process."""
+    """Return a function that prunes: through the daemon that holds the store, or in this process."""
     settings = settings_of(options)
     unfinished: bool = options.unfinished
     if (daemon := holding_daemon(options, settings)) is not None:
@@ -68,7 +68,7 @@ def _pruning(options: Namespace, filters: dict[str, list[str]]) -> _Prune:
 
 
 def _promise(promised: PruneReport) -> None:
-    """Say what would go."""
+    """Say what would be removed."""
     for what, item in promised.deleted:
         if what == "Untagged":
             say(f"would remove {item}")

@@ -1,4 +1,4 @@
-"""What is said of pulls that have ended."""
+"""Prints how pulls have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pulls and pushes draw on a terminal: titles, a line a layer, and what is waited for, in place."""
+"""Draws pulls and pushes on a terminal, in place: titles, a line for each layer, and what is being waited for."""
 
 from __future__ import annotations
 

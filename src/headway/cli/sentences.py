@@ -1,4 +1,4 @@
-"""What is said of pulls and pushes while they go on, and of what they cost."""
+"""Sentences about running pulls and pushes, and about what they cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands begin with: their settings, and what the words mean that name images and platforms."""
+"""What most commands begin with: their settings, and the references and platforms that their arguments name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def settings_of(options: Namespace, **flags: object) -> Settings:
 
     Args:
         options: The parsed command line.
-        flags: What the command's own flags say, by field name of `Settings`; None says nothing.
+        flags: Values of the command's own flags, by field name of `Settings`; None where a flag was not given.
 
     Raises:
         InvalidSettingError: They cannot be used.
@@ -38,11 +38,11 @@ def settings_of(options: Namespace, **flags: object) -> Settings:
 
 
 def registry_settings_of(options: Namespace, **flags: object) -> Settings:
-    """Return the settings in force for a command that asks registries, its flags about those included.
+    """Return the settings in force for a command that talks to registries, including its flags about registries.
 
-    What the lookup of logins warns of goes to stderr from here on. Arguments and errors as for `settings_of`.
+    From here on, warnings of the login lookup go to stderr. Arguments and errors are those of `settings_of`.
     """
-    from headway.cli.login_warnings import show_login_warnings  # noqa: PLC0415  # other commands do without logging
+    from headway.cli.login_warnings import show_login_warnings  # noqa: PLC0415  # other commands need no logging
 
     settings = settings_of(
         options,
@@ -62,11 +62,11 @@ def _repeated(options: Namespace, name: str) -> tuple[str, ...] | None:
 
 
 def reference_of(name: str) -> Reference:
-    """Return the reference that a word of the command line spells.
+    """Return the reference that an argument spells.
 
     Raises:
-        InvalidReferenceError: It spells none. Docker's sentence is made to stand behind one word, and names none.
-            A login that was put into a name is not repeated.
+        InvalidReferenceError: It is not a reference. Docker's message does not quote the name, so it is added here,
+            without a login that somebody may have put into it.
     """
     try:
         return Reference.parse(name)
@@ -80,10 +80,10 @@ def reference_of(name: str) -> Reference:
 
 
 def platform_of(options: Namespace) -> Platform | None:
-    """Return what ``--platform`` says, the rest being this machine's; None where it says nothing.
+    """Return the platform of ``--platform``, with this machine's for parts left out; None without that option.
 
     Raises:
-        InvalidPlatformError: It is none.
+        InvalidPlatformError: It is not a platform.
     """
     return Platform.parse(options.platform, host_platform()) if options.platform else None
 

@@ -1,10 +1,10 @@
-"""What is written to the terminal.
+"""Safe output on stdout and stderr.
 
-Rule 1: nothing that a registry, an image or a file's name says can move the cursor, change the terminal or pretend to
-        be a line of Headway's own: control characters are written as JSON writes them, so that JSON stays as it is.
-Rule 2: whatever a name is made of, it can be written: what the encoding does not have is escaped.
-Rule 3: a result that cannot be written is a failure of the command. What is said beside it is lost without a word: a
-        pull does not end because its log is on a full disk, or whoever read along has gone.
+Rule 1: no text from a registry, an image or a file name can move the cursor, change the terminal or pass for a line of
+        Headway's own: control characters are escaped as JSON escapes them, so that JSON output stays valid.
+Rule 2: any name can be written: characters that the encoding lacks are escaped.
+Rule 3: a result that cannot be written is a failure of the command. A message that cannot be written is dropped: a
+        pull must not end because its log is on a full disk, or because nobody reads its stderr any more.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _BREAKS = {**_CONTROLS, ord("\n"): "\\n", ord("\t"): "\\t"}
 
 
 def one_line(text: str) -> str:
-    """Return text from elsewhere as part of one line."""
+    """Return foreign text so that it fits into one line: control characters and line breaks are escaped."""
     return text.translate(_BREAKS)
 
 
 class LossyStream(TextIOWrapper):
-    """A text stream for what is said beside the results: what it cannot write is lost."""
+    """A text stream for messages: what it cannot write is dropped."""
 
     def write(self, text: str, /) -> int:
         """Write text if that is possible; return how many characters it has."""
@@ -47,18 +47,18 @@ class LossyStream(TextIOWrapper):
 
 
 def can_draw(stream: TextIO) -> bool:
-    """Whether a stream is a terminal that can take back what it shows; on others a drawing would appear at its end."""
+    """Whether a stream is a terminal that can redraw lines."""
     return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
 def drawing(stream: TextIO) -> LossyStream:
-    """Return a stream to the same place for what is drawn: it takes control characters, and makes nothing safe."""
+    """Return another stream to the same place, for drawing: it lets control characters through, and escapes nothing."""
     raw = open(stream.fileno(), "wb", closefd=False)  # noqa: SIM115  # as long as the process
     return LossyStream(raw, stream.encoding, "backslashreplace")
 
 
 class SafeStream(TextIOWrapper):
-    """A text stream that escapes control characters, and what its encoding does not have."""
+    """A text stream that escapes control characters, and characters that its encoding lacks."""
 
     def write(self, text: str, /) -> int:
         """Write text; return how many characters it has."""
@@ -67,11 +67,11 @@ class SafeStream(TextIOWrapper):
 
 
 class Messages(SafeStream, LossyStream):
-    """What stderr of this process becomes."""
+    """Stderr of this process: safe, and never a reason to fail."""
 
 
 class Results(SafeStream):
-    """What stdout of this process becomes; writing to it raises what `stdout_errors` does."""
+    """Stdout of this process: safe; writing to it raises the errors of `stdout_errors`."""
 
     def write(self, text: str, /) -> int:
         """See `SafeStream.write`."""
@@ -86,11 +86,12 @@ class Results(SafeStream):
 
 @contextmanager
 def stdout_errors() -> Iterator[None]:
-    """Translate what the body, which writes to stdout, meets.
+    """Translate errors of the body, which writes to stdout.
 
     Raises:
-        StoreFullError: No space left where it goes.
-        StoreError: Anything else but `BrokenPipeError`, which is not worth a word: whoever reads has had enough.
+        StoreFullError: No space left where stdout goes.
+        BrokenPipeError: The reader has closed the pipe, which needs no message.
+        StoreError: Anything else.
     """
     try:
         yield
@@ -101,7 +102,7 @@ def stdout_errors() -> Iterator[None]:
 
 
 def make_safe() -> None:
-    """Replace stdout and stderr of this process by safe ones, and a stdin that is closed by an empty one."""
+    """Replace stdout and stderr of this process by safe ones, and a closed stdin by an empty one."""
     if not isinstance(sys.stdin, TextIOWrapper):
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115  # as long as the process
     sys.stdout = _safe(sys.stdout, Results)
@@ -109,9 +110,9 @@ def make_safe() -> None:
 
 
 def _safe(stream: object, kind: type[S]) -> S:
-    if not isinstance(stream, TextIOWrapper):  # its descriptor is closed, which this one takes
+    if not isinstance(stream, TextIOWrapper):  # it was closed at start; /dev/null takes its descriptor
         stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process
-    # An unbuffered Python (-u, PYTHONUNBUFFERED) has no buffer below and writes through: here it is line by line.
+    # With -u or PYTHONUNBUFFERED, Python's stream has no buffer and writes through; ours then flushes at each line.
     by_line, encoding = stream.line_buffering or stream.write_through, stream.encoding
     buffer = stream.detach()
     if isinstance(buffer, RawIOBase):

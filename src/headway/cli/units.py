@@ -1,4 +1,4 @@
-"""Numbers and moments as the command line shows them."""
+"""Numbers and points in time, as the command line shows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["about", "ago", "bit_rate", "clock", "counted", "duration", "size"]
 
 
 def ago(created: str) -> str:
-    """Return how long ago an RFC 3339 time was: ``3 weeks ago``; ``N/A`` where it says nothing."""
+    """Return how long ago an RFC 3339 time was: ``3 weeks ago``; ``N/A`` where it cannot be read."""
     moment = microseconds(created)
     if moment is None:
         return "N/A"
@@ -24,7 +24,7 @@ def ago(created: str) -> str:
 
 
 def about(seconds: float) -> str:
-    """Return a time that is only guessed: ``40 s``, ``7 min``, ``3 h``."""
+    """Return a duration that is an estimate, rounded: ``40 s``, ``7 min``, ``3 h``."""
     for unit, length, until in (("s", 1, 90), ("min", 60, 5400), ("h", 3600, 48 * 3600)):
         if seconds < until:
             return f"{max(1, round(seconds / length))} {unit}"
@@ -32,7 +32,7 @@ def about(seconds: float) -> str:
 
 
 def bit_rate(bytes_per_second: float) -> str:
-    """Return a rate as links are sold: ``1 Mbit/s``, ``56 kbit/s``; two digits are all that it is good for."""
+    """Return a rate in the units that links are sold by, to two digits: ``1.2 Mbit/s``, ``56 kbit/s``."""
     bits = bytes_per_second * 8
     for unit, factor in (("Gbit", 1e9), ("Mbit", 1e6), ("kbit", 1e3)):
         if bits >= factor:
@@ -41,7 +41,7 @@ def bit_rate(bytes_per_second: float) -> str:
 
 
 def clock(moment: float, now: float) -> str:
-    """Return a moment (seconds since the epoch) in local time: ``09:14``, with the date where that was another day."""
+    """Return a time (seconds since the epoch) in local time: ``09:14``, with the date if it is not today's."""
     then, today = time.localtime(moment), time.localtime(now)
     same_day = (then.tm_year, then.tm_yday) == (today.tm_year, today.tm_yday)
     return time.strftime("%H:%M" if same_day else "%Y-%m-%d %H:%M", then)

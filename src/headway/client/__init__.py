@@ -1,1 +1,1 @@
-"""A daemon that is asked over HTTP, as Headway's own command asks it."""
+"""HTTP clients of daemons: of Headway's, for its own command, and of Docker's, for `headway adopt`."""

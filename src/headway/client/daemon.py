@@ -1,4 +1,4 @@
-"""What a daemon does for Headway's own command: the image service's operations, by their names."""
+"""A client of Headway's daemon, with the image service's operations by their names."""
 
 from __future__ import annotations
 

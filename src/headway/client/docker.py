@@ -1,4 +1,4 @@
-"""What is asked of Docker's own daemon: which images it has, and their archives (Engine API 1.24 and later)."""
+"""A client of Docker's own daemon: lists its images, and saves them (Engine API 1.24 and later)."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from headway.oci.reference import Reference
 from headway.service.adopting import ForeignImage
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-"""Where Docker listens unless it is told otherwise."""
+"""Where Docker listens by default."""
 
 _NO_NAMES = ("<none>:<none>", "<none>@<none>")
 _T = TypeVar("_T")
 
 
 class _Summary(msgspec.Struct, frozen=True, rename="pascal"):
-    """What a list says of an image."""
+    """An image, in a list or alone, as far as it matters here."""
 
     id: str
     repo_tags: list[str] | None = None
     repo_digests: list[str] | None = None
 
     def foreign(self) -> ForeignImage:
-        """Return it as what is to be adopted."""
+        """Return the image as one to adopt."""
         tags, digests = (
             tuple(name for name in names or () if name not in _NO_NAMES)
             for names in (self.repo_tags, self.repo_digests)
@@ -45,12 +45,12 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 class Docker:
-    """Docker's daemon at an address; each question is a connection of its own.
+    """Docker's daemon at an address; each request has a connection of its own.
 
-    Every method raises `NoDockerError` where nobody answers, or not as Docker does.
+    Every method raises `NoDockerError` if nobody answers, or something else than Docker.
 
     Args:
-        address: Where it listens.
+        address: Where the daemon listens.
         certificates: A directory with ``ca.pem``, ``cert.pem`` and ``key.pem``; None for no TLS.
     """
 
@@ -59,15 +59,15 @@ class Docker:
         self._certificates = certificates
 
     def images(self) -> list[ForeignImage]:
-        """Return every image, but those that others were made from."""
+        """Return every image, except those that are only parents of others."""
         return [each.foreign() for each in self._ask("/images/json", list[_Summary])]
 
     def image(self, name: str) -> ForeignImage:
-        """Return the image that a name or an ID means; by a name, it has that one only.
+        """Return the image that a name or an ID means; if it is a tag, the image has that tag alone.
 
         Raises:
             NotFoundError: There is none.
-            InvalidReferenceError: Images are not called so.
+            InvalidReferenceError: Docker does not accept the name.
         """
         found = self._ask(f"/images/{quote(name, safe='/:@')}/json", _Summary).foreign()
         with suppress(InvalidReferenceError):
@@ -104,7 +104,7 @@ class Docker:
         if answer.status == http.HTTPStatus.NOT_FOUND:
             raise NotFoundError("image", target.removeprefix("/images/").removesuffix("/json"), "Docker has none")
         if answer.status == http.HTTPStatus.BAD_REQUEST and message:
-            raise InvalidReferenceError(message)  # nothing else of what is asked can be wrong
+            raise InvalidReferenceError(message)  # the name is the only thing in a request that can be wrong
         raise NoDockerError(str(self._address), message or f"it answers HTTP {answer.status}")
 
     def _connection(self) -> Connection:

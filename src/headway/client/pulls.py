@@ -1,4 +1,4 @@
-"""A daemon's pulls, as Headway's own command asks for them."""
+"""A client of the durable pulls of Headway's daemon."""
 
 from __future__ import annotations
 

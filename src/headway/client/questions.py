@@ -1,4 +1,4 @@
-"""A daemon's answers to what takes long, or is not about one image."""
+"""Requests to Headway's daemon that take long, or are not about one image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command is to the command line, and options that several commands take."""
+"""How a command is registered with the command line, and the options that several commands share."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Command(NamedTuple):
     """One command.
 
     Attributes:
-        fill: Adds its arguments to its parser; its docstring is the command's description.
-        module: Where it is; imported only where it is chosen, since `headway images` has 100 ms of CPU in all.
-        summary: What the list of commands says of it, in a few words.
-        function: Its name there; empty where it is the command's.
-        is_server: Whether ``-H`` is not the daemon that it asks.
-        here_only: Whether it works on this machine's own data root, and through no daemon.
+        fill: Adds the command's arguments to its parser; its docstring is the command's description in ``--help``.
+        module: Module of the command's function; imported only when it is run, as `headway images` may take 100 ms.
+        summary: A few words for the list of commands; empty for a command that the list leaves out.
+        function: Name of that function; empty where it is the command's own name.
+        is_server: Whether ``-H`` means something else than the daemon to ask.
+        here_only: Whether it works on this machine's own data root only, never through a daemon.
     """
 
     fill: Callable[[argparse.ArgumentParser], None]
@@ -34,14 +34,14 @@ class Command(NamedTuple):
 
 
 def some_path(text: str) -> Path:
-    """Return a path; an empty one is a variable that is not set, and would be wherever somebody stands."""
+    """Return a path; refuse an empty text, which is an unset variable and would mean the current directory."""
     if not text:
         raise argparse.ArgumentTypeError("a path must not be empty")
     return Path(text)
 
 
 def absolute_path(text: str) -> Path:
-    """Return a path that means the same wherever it is used: a daemon, or a process that is started, is elsewhere."""
+    """Return an absolute path, since a daemon or a child process may have another current directory."""
     try:
         return some_path(text).absolute()
     except OSError as error:
@@ -49,7 +49,7 @@ def absolute_path(text: str) -> Path:
 
 
 def insecure(parser: argparse.ArgumentParser) -> None:
-    """Add which registries may be asked without verified TLS."""
+    """Add ``--insecure-registry``."""
     parser.add_argument(
         "--insecure-registry",
         action="append",
@@ -59,7 +59,7 @@ def insecure(parser: argparse.ArgumentParser) -> None:
 
 
 def authfile(parser: argparse.ArgumentParser) -> None:
-    """Add where logins are."""
+    """Add ``--authfile``."""
     parser.add_argument(
         "--authfile",
         type=absolute_path,
@@ -69,15 +69,15 @@ def authfile(parser: argparse.ArgumentParser) -> None:
 
 
 def format_(parser: argparse.ArgumentParser, example: str) -> None:
-    """Add how results are shown.
+    """Add ``--format``.
 
     Args:
-        parser: Learns it.
-        example: A template of the command's own fields.
+        parser: Parser of the command.
+        example: A template with fields of this command, for the help.
     """
     parser.add_argument(
         "--format",
-        type=lambda text: text or "table",  # an empty one says nothing, as to docker
+        type=lambda text: text or "table",  # an empty one counts as none, as with docker
         default="table",
         metavar="table|json|TEMPLATE",
         help=f"how to print: a table, JSON, or a template of fields such as '{example}'",
@@ -85,17 +85,17 @@ def format_(parser: argparse.ArgumentParser, example: str) -> None:
 
 
 def filter_(parser: argparse.ArgumentParser, known: str) -> None:
-    """Add which of many are meant.
+    """Add ``--filter``.
 
     Args:
-        parser: Learns it.
-        known: What may be filtered by.
+        parser: Parser of the command.
+        known: The filters of this command, for the help.
     """
     parser.add_argument("-f", "--filter", action="append", metavar="KEY=VALUE", help=f"show only what matches: {known}")
 
 
 def changes(parser: argparse.ArgumentParser) -> None:
-    """Add how containers of a new image run."""
+    """Add ``--change``, which sets how containers of a new image run."""
     parser.add_argument(
         "-c",
         "--change",
@@ -107,12 +107,12 @@ def changes(parser: argparse.ArgumentParser) -> None:
 
 
 def common(parser: argparse.ArgumentParser, *, default: str | None, is_server: bool = False) -> None:
-    """Add which store is meant, and how much is told.
+    """Add the options that every command has: which store to use, and ``--debug``.
 
     Args:
-        parser: Learns them.
-        default: Of those that name a place.
-        is_server: Whether the command has an address of its own, to listen on or to adopt from.
+        parser: Parser of the command.
+        default: Default of these options: None, or `argparse.SUPPRESS` where one in front of the command counts.
+        is_server: Whether the command gives ``-H`` a meaning of its own: an address to listen on, or to adopt from.
     """
     if not is_server:
         parser.add_argument(
@@ -136,7 +136,7 @@ def common(parser: argparse.ArgumentParser, *, default: str | None, is_server: b
 
 
 def progress(parser: argparse.ArgumentParser) -> None:
-    """Add how what goes on is shown."""
+    """Add ``--progress``."""
     parser.add_argument(
         "--progress",
         choices=("auto", "plain", "json", "none"),
