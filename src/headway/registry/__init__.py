@@ -1,1 +1,1 @@
-"""Network adapter: how Headway talks to registries."""
+"""Network adapter: requests to registries, from name lookup and TLS up to pulls, pushes, searches and logins."""

@@ -1,4 +1,4 @@
-"""Where to connect, as text from users and servers gives it."""
+"""Addresses to connect to, parsed from what users and servers write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer's headers say, read as strictly as its use demands."""
+"""Reads the headers of an answer, as strictly as their use demands, and its JSON."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _CONTENT_RANGE = re.compile(r"(?i:bytes) (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z")
 
 
 def media_type_of(exchange: Exchange) -> str:
-    """Return what the body is said to be, without parameters, in small letters."""
+    """Return the media type that ``Content-Type`` names, without parameters, in lower case."""
     return exchange.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def who_answered(exchange: Exchange, host: str) -> str:
-    """Return who is to be named for an answer: whoever `host` has led to, such as its storage, or else itself."""
+    """Return the host to name in messages about an answer: the one that `host` redirected to, or `host` itself."""
     return str(exchange.address) if exchange.address.led_by else host
 
 
 def is_encoded(exchange: Exchange) -> bool:
-    """Tell whether the body is said to be encoded; some say so of what is compressed by itself."""
+    """Tell whether ``Content-Encoding`` names a coding; some servers name one just because the blob is compressed."""
     return _encoding_of(exchange) not in ("", "identity")
 
 
 def encoded(what: str, exchange: Exchange, endpoint: Endpoint) -> MisbehavedError:
-    """Return the error for a body that is encoded, and not only said to be."""
+    """Return the error for a body that really is encoded."""
     said = f"sends {what} encoded as {_encoding_of(exchange)!r}, which it was not asked for (a proxy in between?)"
     return MisbehavedError(endpoint.host, said)
 
@@ -47,15 +47,15 @@ def _encoding_of(exchange: Exchange) -> str:
 
 
 def validator_of(exchange: Exchange) -> str:
-    """Return what tells this version of a file from others: its ETag, or else when it was last changed (RFC 9110)."""
+    """Return what identifies this version of a file: its ETag, or else its ``Last-Modified`` (RFC 9110 section 8.8)."""
     return exchange.headers.get("ETag") or exchange.headers.get("Last-Modified") or ""
 
 
 def digest_header(exchange: Exchange, endpoint: Endpoint) -> Digest | None:
-    """Return the digest that the registry says the body has, None where it says nothing.
+    """Return the digest in ``Docker-Content-Digest``; None without that header.
 
     Raises:
-        MisbehavedError: What it says is no digest.
+        MisbehavedError: Its value is not a digest.
     """
     text = exchange.headers.get("Docker-Content-Digest")
     if not text:
@@ -67,10 +67,10 @@ def digest_header(exchange: Exchange, endpoint: Endpoint) -> Digest | None:
 
 
 def content_range(exchange: Exchange, host: str) -> tuple[int, int, int | None]:
-    """Return first byte, last byte and, where it is known, the size of the whole (RFC 9110 section 14.4).
+    """Return first byte, last byte and, if it is known, the size of the whole (RFC 9110 section 14.4).
 
     Raises:
-        RangeRefusedError: The header is missing or cannot be read.
+        RangeRefusedError: ``Content-Range`` is missing or cannot be read.
     """
     text = exchange.headers.get("Content-Range", "")
     match = _CONTENT_RANGE.match(text.strip())
@@ -80,20 +80,20 @@ def content_range(exchange: Exchange, host: str) -> tuple[int, int, int | None]:
 
 
 def size_beside(exchange: Exchange) -> int | None:
-    """Return the size of the whole that an HTTP 416 says, None where it says none (RFC 9110 section 14.4)."""
+    """Return the size of the whole that an HTTP 416 names; None where it names none (RFC 9110 section 14.4)."""
     match = _UNSATISFIED.match(exchange.headers.get("Content-Range", "").strip())
     return int(match[1]) if match is not None else None
 
 
 def redirected_to(exchange: Exchange, target: str) -> tuple[Address, str] | None:
-    """Return whom an answer sends us to, and with which path and query; None where it is no redirect.
+    """Return the address that an answer redirects to, with path and query; None if it is not a redirect.
 
     Args:
         exchange: The answer.
-        target: Path and query that were asked for.
+        target: Path and query of the request.
 
     Raises:
-        MisbehavedError: What it names is no URL of HTTP.
+        MisbehavedError: ``Location`` is not an HTTP URL.
     """
     location = exchange.headers.get("Location")
     if exchange.status not in _REDIRECTS or location is None:
@@ -107,10 +107,10 @@ def redirected_to(exchange: Exchange, target: str) -> tuple[Address, str] | None
 
 
 def decode_json(data: bytes, kind: type[T]) -> T:
-    """Return the JSON that a server sent.
+    """Decode JSON that a server sent.
 
     Raises:
-        ValueError: It is none, something else than `kind`, no text, or nested too deeply.
+        ValueError: It is not valid JSON in UTF-8, not a `kind`, or nested too deeply.
     """
     try:
         return msgspec.json.decode(data, type=kind)

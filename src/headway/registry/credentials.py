@@ -1,4 +1,4 @@
-"""Which credentials go to which registry.
+"""Finds the credentials for a registry in the files of docker and podman, and in credential helpers.
 
 Rule 1: credentials are looked up when they are needed, handed to one request, and never logged or shown; what writes
 them is `logins`, and nothing else.

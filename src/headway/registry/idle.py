@@ -1,4 +1,4 @@
-"""Connections that wait for the next exchange.
+"""Idle connections, kept open for the next exchange.
 
 Rule: who waits too long is ended by the next who comes or goes, whoever is asked then: a daemon asks thousands of hosts
 in its life, most of them once.

@@ -1,4 +1,4 @@
-"""What one process asks of registries, counted where it happens."""
+"""Counts the requests and bytes of one process to and from registries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of host names, asked for in threads that can be left behind.
+"""Looks up host names, in threads that can be abandoned when a name server does not answer.
 
 Rule 1: nobody waits longer for a name server than it says; the answer that comes later serves the next one who asks.
 Rule 2: an address that took a connection before stands in where the name servers fail or do not answer.

@@ -1,4 +1,4 @@
-"""A first request to a registry, taken apart: names, connection, TLS, answer."""
+"""Measures each stage of a first request to a registry: name lookup, connection, TLS, answer."""
 
 from __future__ import annotations
 

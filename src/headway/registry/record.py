@@ -1,4 +1,4 @@
-"""Keeps what registries show, from the answers and failures of all requests.
+"""Updates the standing of registries (`distribution.standing`) from the answers and failures of all requests.
 
 Rule: what is made of it is decided in `distribution`; here it is only written down, one report at a time.
 """

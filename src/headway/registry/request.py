@@ -1,8 +1,8 @@
-"""One request to an endpoint: through its challenge, its redirects and its scheme.
+"""One request to an endpoint, with whatever it takes: authentication, redirects, and HTTP where HTTPS cannot work.
 
-Rule 1: it is sent once; whether to ask again, or somebody else, is decided in `distribution`.
-Rule 2: it is not sent while its registry wants to be left alone, whoever was told so.
-Rule 3: ``Authorization`` goes to the registry that asked for it and to no host it redirects to.
+Rule 1: it is tried once; whether to try again, or another endpoint, is decided in `distribution`.
+Rule 2: it is not sent while the registry has asked to be left alone, no matter which request was told so.
+Rule 3: ``Authorization`` goes to the registry that asked for it, and to no host that it redirects to.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from headway.registry.sending import Body
 from headway.registry.transport import Transport
 
 FALLBACK_HELLO_SECONDS = 3.0
-MIRROR_SECONDS = 4.0  # how long a mirror may be silent before its first byte: another endpoint is waiting
+MIRROR_SECONDS = 4.0  # how long a mirror may take to its first byte: there is another endpoint to try
 _WORKED = {200, 201, 202, 204}
 
 
@@ -46,18 +46,18 @@ class Sender:
 
     Args:
         transport: How this process reaches registries.
-        credentials: Who we are, by host and repository.
-        hello_seconds: How long TLS at an insecure registry may be silent before plain HTTP is tried; twice as long each
-            time that this has turned out too short.
+        credentials: Returns the credentials for a host and repository.
+        hello_seconds: How long an insecure registry may be silent after the TLS hello before plain HTTP is tried;
+            doubled each time that this has turned out too short.
         offline: See `Authorizer`.
-        clock: Monotonic time, in seconds, by which registries are left alone.
+        clock: Monotonic time, in seconds, for the times during which registries are left alone.
 
     Attributes:
         transport: See above.
         hello_seconds: See above.
-        record: What registries have shown, kept in step by all requests.
-        authorizer: Who answers the registries' challenges.
-        schemes: By which scheme hosts answer.
+        record: Updates the standing of registries from all requests.
+        authorizer: Answers the registries' challenges.
+        schemes: The schemes by which hosts have answered.
     """
 
     def __init__(
@@ -77,16 +77,20 @@ class Sender:
 
 
 class Request:
-    """One request to an endpoint, through its challenge, its redirects and its scheme.
+    """One request to an endpoint. A context manager, which records how it went and closes its connection.
 
     Args:
-        sender: Whose connections, logins and memory of hosts are used.
-        endpoint: Whom to ask.
-        access: What for; the path of a repository where it is only read.
+        sender: Connections, logins and memory of hosts.
+        endpoint: Where to send it.
+        access: The access it needs; a text is the path of a repository to read from.
         method: HTTP method.
         target: Path and query, behind the endpoint's prefix.
-        headers: Beside those that every request has.
-        body: What it carries up; a refusal that a new token mends makes it sent again.
+        headers: In addition to those that every request has.
+        body: What is sent up; it is sent again where the first answer is a 401 that a new token mends.
+
+    Attributes:
+        received: Bytes received over connections that have been closed, headers included.
+        limit_seconds: How long an answer may take.
     """
 
     def __init__(
@@ -125,20 +129,20 @@ class Request:
         self.close()
 
     def failed(self, error: HeadwayError) -> None:
-        """Report what was wrong with an answer, or why there was none."""
-        if not self._aborted:  # by ourselves: that says nothing about the registry
+        """Record what was wrong with the answer, or why there was none."""
+        if not self._aborted:  # an abort of ours says nothing about the registry
             self._sender.record.failed(self._endpoint.host, self._what, error)
 
     def worked(self) -> None:
-        """Report that the answer was what was asked for."""
+        """Record that the answer was as it should be."""
         self._sender.record.worked(self._endpoint.host, self._what)
 
     def send(self) -> Exchange:
-        """Return the exchange with whoever answers in the end; its status may be an error's.
+        """Return the final exchange, after challenges and redirects; its status may be that of an error.
 
         Raises:
-            HeldBackError: The registry has asked not to be asked for now.
-            RegistryError: Nobody answers, or not as a registry.
+            HeldBackError: The registry has asked to be left alone for now.
+            RegistryError: Nobody answers, or something that is not a registry.
         """
         self._sender.record.require_open(self._endpoint.host)
         exchange = self._sent()
@@ -186,7 +190,7 @@ class Request:
         return self._exchange is not None and self._exchange.is_connected
 
     def _is_told(self, exchange: Exchange, what: Callable[[Exchange], bool]) -> bool:
-        """Tell whether an answer says something, and comes from where plain HTTP was asked, not from elsewhere."""
+        """Tell whether `what` holds of an answer that came over plain HTTP from the endpoint itself."""
         return exchange.address == self._address("http") and what(exchange)
 
     def _address(self, scheme: str) -> Address:
@@ -214,14 +218,14 @@ class Request:
             exchange = Exchange(self._sender.transport, address, self._method, target, sent, body=self._body)
             self._begin(exchange).send()
             if address == origin and (address.scheme == "https" or is_of_registry(exchange)):
-                # Where TLS only failed once, what else may answer there is no reason to leave it for good.
+                # TLS may have failed only once: a stranger that answers on plain HTTP is no reason to give it up.
                 self._sender.schemes.worked(self._endpoint, address.scheme)
             following = redirected_to(exchange, target)
             if following is None:
                 return exchange
             exchange.finish()
             address, target = following
-            self._sender.record.require_open(self._endpoint.host)  # somebody else may have been refused there meanwhile
+            self._sender.record.require_open(self._endpoint.host)  # another request may have been throttled meanwhile
         raise MisbehavedError(self._endpoint.host, f"redirects more than {MAX_REDIRECTS} times")
 
     def _begin(self, exchange: Exchange) -> Exchange:
@@ -230,10 +234,10 @@ class Request:
             if self._aborted:
                 exchange.abort()
             self._exchange = exchange
-        if exchange.stage == "answer":  # what is sent up has its own time, the token for it has not
+        if exchange.stage == "answer":  # an upload has time limits of its own; the token request before it has none
             first_byte = MIRROR_SECONDS if self._endpoint.mirror else self.limit_seconds
             exchange.limit_seconds = min(self.limit_seconds, first_byte)
-        # A proxy is silent for as long as it takes to reach what is behind it: that is no port that drops everything.
+        # A proxy is silent while it connects to the registry: unlike a port that drops everything, it gets its time.
         if self._endpoint.mirror or (self._connect_seconds is not None and exchange.is_direct):
             exchange.connect_seconds = self._connect_seconds
         exchange.hello_seconds = self._hello_seconds
@@ -241,24 +245,24 @@ class Request:
 
     @property
     def carried(self) -> int:
-        """See `Exchange.carried`, of the last one."""
+        """`Exchange.carried` of the current exchange."""
         return self._exchange.carried if self._exchange is not None else 0
 
     def failure(self, what: str, name: str) -> HeadwayError:
-        """Return the error that the answer stands for, once it is known to be one."""
+        """Return the error that the answer means; to be called after `send`, where its status is an error's."""
         exchange = self._exchange
         assert exchange is not None  # noqa: S101  # only called behind send()
         return failure(self._endpoint.host, exchange, what=what, name=name)
 
     def abort(self) -> None:
-        """Make a blocked call in another thread end."""
+        """Make a call that blocks in another thread end."""
         with self._lock:
             self._aborted = True
             if self._exchange is not None:
                 self._exchange.abort()
 
     def close(self) -> None:
-        """End or give back the connection."""
+        """Close the connection, or keep it for the next request."""
         with self._lock:
             exchange, self._exchange = self._exchange, None
         if exchange is not None:

@@ -1,4 +1,4 @@
-"""Searching a registry's index, by the old protocol that docker still speaks for it (moby-behaviour 6.14)."""
+"""Searches a registry's index, by the version 1 protocol that docker still uses for it (moby-behaviour 6.14)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A request's body on its way up: any length, from anywhere, and given up on silence only.
+"""Sends the body of a request, of any length and from any source, and gives up on silence only.
 
-Rule 1: silence is when nothing more is acknowledged, not when the kernel takes nothing more: on a link of 300 B/s what
-        it has taken lasts for minutes. The answer is not waited for before all of that is there.
-Rule 2: nothing of a body is sent twice by itself: part of it may have come through.
+Rule 1: silence means that the other side acknowledges nothing more, not that the kernel accepts nothing more: on a link
+        of 300 B/s its buffer lasts for minutes. The time limit of the answer begins once everything is acknowledged.
+Rule 2: nothing here sends any part of a body again: some of it may have arrived.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ SILENCE_SECONDS = 10.0
 
 
 class Body(msgspec.Struct, frozen=True):
-    """What a request carries up.
+    """The body of a request.
 
     Attributes:
         size: In bytes.
-        read: Returns some of it, by offset and length.
-        progress: Told how many bytes have been handed over, in the thread that sends.
+        read: Returns a part of it, by offset and length.
+        progress: Called with the number of bytes handed to the kernel so far, in the thread that sends.
         allowance: How many bytes of bodies one connection may carry in all, this one included; None for any number.
-        upload: What it is a part of: its parts keep to one connection where they can, for a registry that forgets an
-            upload with the connection that breaks loses no more then than that one has carried.
+        upload: Identifies the upload that it is a piece of; None for none. Pieces of one upload keep to one connection
+            where they can: some registries forget an upload when its connection breaks, and then lose only that much.
     """
 
     size: int
@@ -42,11 +42,11 @@ class Body(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, data: bytes) -> Body:
-        """Return a body that is here already."""
+        """Return a body of bytes that are in memory."""
         return cls(len(data), lambda offset, length: data[offset : offset + length])
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield it from the first byte on."""
+        """Yield the body in pieces of at most `PIECE_BYTES`."""
         for offset in range(0, self.size, PIECE_BYTES):
             yield self.read(offset, min(PIECE_BYTES, self.size - offset))
 
@@ -55,9 +55,9 @@ class Transmission:
     """Sends over one connected socket.
 
     Args:
-        sock: Plain or TLS; it waits no longer than `LOOK_SECONDS` for one call.
-        answer_seconds: How long an answer may take once all is acknowledged.
-        sent: Told how many more bytes have been handed over.
+        sock: Plain or TLS, with a time-out of `LOOK_SECONDS` for each call.
+        answer_seconds: How long an answer may take once everything is acknowledged.
+        sent: Called with the number of bytes that were just handed to the kernel.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class Transmission:
 
     @property
     def is_acknowledged(self) -> bool:
-        """Whether the other side, or something in between, has all that was sent."""
+        """Whether the other side, or a proxy in between, has acknowledged all that was sent."""
         return not _outstanding(self._sock)
 
     def send(self, body: Body) -> None:
-        """Hand all of a body over to the kernel.
+        """Hand the whole body to the kernel.
 
         Raises:
             OSError: The connection is lost.
@@ -99,10 +99,10 @@ class Transmission:
             view = view[count:]
 
     def await_answer(self) -> None:
-        """Wait until something comes back.
+        """Wait until the first byte of an answer has arrived.
 
         Raises:
-            TimeoutError: Nothing came, and nothing more was acknowledged.
+            TimeoutError: None arrived in time, and nothing more was acknowledged.
         """
         waiter = select.poll()
         waiter.register(self._sock, select.POLLIN)

@@ -1,4 +1,4 @@
-"""TLS that gives up on silence only, and what it trusts."""
+"""TLS sockets that give up on silence only, and the TLS settings of this machine."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h), for an SSLContext.verify_flags
 SILENCE_SECONDS = 9.0
-HANDSHAKE_SECONDS = 120.0  # some KiB, of which a link of 300 B/s may bring several at once
+HANDSHAKE_SECONDS = 120.0  # a handshake has several KiB, and several of them may share a link of 300 B/s
 
 
 class HelloTimeoutError(TimeoutError):
-    """Nothing answers the TLS hello, or not to its end: something else may listen there."""
+    """The TLS hello got no answer, or not a whole one: the server may not speak TLS."""
 
 
 class TlsSocket(ssl.SSLSocket):
     """A TLS socket that gives up on silence only.
 
-    The time-out of ssl is for whole records: on a link of 300 B/s, the 16 KiB of one take a minute, and would be thrown
-    away again and again. Here every piece of a record counts as a sign of life.
+    The time-out of `ssl.SSLSocket` is for whole records: on a link of 300 B/s a record of 16 KiB takes a minute, and
+    would time out again and again. Here every piece of a record counts as a sign of life.
     """
 
     silence_seconds = SILENCE_SECONDS
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # the standard library's signature
-        """Agree on TLS; that has an end, however often a byte of it comes."""
+        """Shake hands, within `HANDSHAKE_SECONDS` in all, even if bytes keep coming."""
         del block
         self._patiently(super().do_handshake, seconds=HANDSHAKE_SECONDS)
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
-        """Receive what has arrived of the next record."""
+        """Receive some bytes of the next record."""
         receive = super().recv_into
         return self._patiently(lambda: receive(buffer, nbytes, flags))
 
@@ -62,8 +62,8 @@ class TlsSocket(ssl.SSLSocket):
 
 
 def tls_context(*, verify: bool) -> ssl.SSLContext:
-    """Return TLS settings, with or without a look at the certificate."""
-    # Reading the system's certificates takes 50 ms; who looks at none needs none.
+    """Return TLS settings that verify certificates by the system's authorities, or that accept any certificate."""
+    # Loading the system's authorities takes 50 ms, so it is left out where nothing is verified.
     context = ssl.create_default_context() if verify else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.sslsocket_class = TlsSocket
     # Private registries' CAs often lack the key usage extension that Python 3.13 began to demand; Docker accepts them.

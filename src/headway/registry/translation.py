@@ -1,6 +1,6 @@
-"""What sockets, TLS and http.client raise, as errors that say whose fault it is.
+"""Translates what sockets, TLS and http.client raise into errors that say whose fault it is.
 
-Rule: this is the only such place of the adapter.
+Rule: the adapter translates them here and nowhere else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from headway.registry.tls import HelloTimeoutError
 
 SHOWN_CHARACTERS = 80
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
-"""What OpenSSL, by its version, says of an answer that is no TLS: mostly it is plain HTTP."""
+"""Reasons that OpenSSL's versions give for an answer that is not TLS; mostly it is plain HTTP."""
 _TRICKLES = f"its headers trickle, and are not whole after {HEAD_SECONDS:.0f} seconds"
 
 
@@ -33,8 +33,8 @@ def translated(endpoint: str, *, waiting: Fault = Fault.TIMEOUT, led_by: str = "
 
     Args:
         endpoint: Host and port, for the message.
-        waiting: What a time-out means here.
-        led_by: The registry that has named the endpoint; empty where whoever asks has.
+        waiting: The fault that a time-out means here.
+        led_by: The registry that redirected to the endpoint; empty where it was named by the user.
     """
     try:
         yield
@@ -49,13 +49,13 @@ def translated(endpoint: str, *, waiting: Fault = Fault.TIMEOUT, led_by: str = "
         if fault is Fault.UNKNOWN_NAME and led_by:
             raise UnreachableError(led_by, Fault.LED_NOWHERE, endpoint) from error
         raise _unreachable(endpoint, fault, detail) from error
-    except ValueError as error:  # behind OSError: a certificate that is not trusted is both
+    except ValueError as error:  # after OSError: ssl.SSLCertVerificationError is both
         raise _misread(endpoint, error) from error
 
 
 def _unreachable(endpoint: str, fault: Fault, detail: str) -> UnreachableError:
     error = UnreachableError(endpoint, fault, detail)
-    if fault is Fault.UNKNOWN_NAME and endpoint == DOCKER_HUB_HOST:  # which nobody can have misspelt
+    if fault is Fault.UNKNOWN_NAME and endpoint == DOCKER_HUB_HOST:  # our own constant, so nobody has misspelt it
         error.side = Side.WAY
     return error
 
@@ -76,7 +76,7 @@ def _misread(endpoint: str, error: http.client.HTTPException | ValueError) -> He
 
 
 def _shown(error: Exception) -> str:
-    """Return what a library says of bytes that a server sent, short and safe for a terminal."""
+    """Return a library's message about bytes that a server sent, shortened and safe for a terminal."""
     return ascii(str(error))[:SHOWN_CHARACTERS]
 
 
@@ -109,6 +109,6 @@ def _socket_fault(error: OSError) -> tuple[Fault, str]:
 
 
 def _name_fault(error: OSError) -> Fault:
-    """Return what a lookup's failure means; EAI_AGAIN is a name server that fails (SERVFAIL) or does not answer."""
+    """Return the fault of a failed lookup; EAI_AGAIN means that the name server fails (SERVFAIL) or does not answer."""
     failed = isinstance(error, LookupTimeoutError) or error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL)
     return Fault.NO_DNS if failed else Fault.UNKNOWN_NAME

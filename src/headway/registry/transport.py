@@ -1,4 +1,4 @@
-"""Connections to addresses: idle ones that can be used again, and new ones, through proxies and with TLS as set."""
+"""Gives connections to addresses: idle ones, and new ones through proxies and with TLS as the settings say."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from headway.registry.names import Names
 from headway.registry.sending import Body
 from headway.registry.window import KeptRate
 
-LOOK_SECONDS = 8.0  # a packet that opens a connection is sent again after 1, 3 and 7: the link may return meanwhile
+LOOK_SECONDS = 8.0  # the kernel repeats a SYN after 1, 3 and 7 seconds, and the link may return in between
 
 
 class Transport:
@@ -30,18 +30,18 @@ class Transport:
 
     Args:
         certificates: TLS settings by address.
-        proxies: Returns who is reached through which proxy; asked for each exchange.
-        names: Finds hosts.
-        standing: What registries have shown, and will show.
-        wall: Seconds since the epoch, as this machine has them.
-        rate: Returns the rate that connections keep to now; None for no limit.
+        proxies: Returns the rules that choose a proxy for a host; called for each exchange.
+        names: Looks up host names.
+        standing: What is known of registries; updated by every exchange.
+        wall: Seconds since the epoch, by this machine's clock.
+        rate: Returns the rate limit of connections at this moment; None for no limit.
 
     Attributes:
-        names: Finds hosts.
-        standing: What registries have shown.
-        rate: Returns the rate that connections keep to now.
+        names: Looks up host names.
+        standing: See above.
+        rate: See above.
         idle: Connections that wait for the next exchange.
-        meter: What was asked and what came back, in all.
+        meter: Counts requests and bytes of all exchanges.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class Transport:
         self._proxies = proxies
 
     def proxy_for(self, address: Address) -> Proxy | None:
-        """Return the proxy that leads to an address now, None where it is reached directly."""
+        """Return the proxy for an address at this moment; None where it is reached directly."""
         return self._proxies().proxy_for(address.scheme, address.host, address.port)
 
     def idle_one(self, address: Address, proxy: Proxy | None, body: Body | None) -> Connection | None:
-        """Return an idle connection that may carry this body, too, if there is one."""
+        """Return an idle connection whose allowance has room for `body`; None where there is none."""
         while connection := self.idle.take(address, proxy, None if body is None else body.upload):
             may_carry = body is None or body.allowance is None or connection.carried + body.size <= body.allowance
-            # What was said meanwhile (a 408, for waiting so long) would be taken for the answer.
+            # Anything sent in the meantime (a 408, say, for being idle) would be taken for the answer.
             if may_carry and not connection.is_ended_by_peer():
                 return connection
             connection.close()
@@ -101,7 +101,7 @@ class Transport:
         return self._certificates.context(address) if address.scheme == "https" else None
 
     def doubt(self, address: Address) -> CertificateDoubt:
-        """Return what tells apart why a certificate of an address is not accepted."""
+        """Return a helper that finds out why a certificate of an address is not accepted."""
         return CertificateDoubt(self.standing, address, self._wall)
 
     def timeless_connection(self, address: Address, proxy: Proxy | None) -> Connection:
@@ -109,7 +109,7 @@ class Transport:
         return Connection(address, self._certificates.timeless(address), self.names, self.standing, proxy=proxy)
 
     def look(self, place: Place) -> None:
-        """Connect to a place and hang up, asking nothing; `standing` is told whether that could be done."""
+        """Connect to a place and hang up without a request; record in `standing.outages` whether that worked."""
         host, port = place
         try:
             addresses = self.names.lookup(host, seconds=LOOK_SECONDS)
@@ -122,12 +122,12 @@ class Transport:
             self.standing.outages.worked(place)
 
     def close(self) -> None:
-        """End every idle connection, and those that come back later."""
+        """Close every idle connection, and those that are given back later."""
         self.idle.close()
 
 
 def server_date(connection: Connection, address: Address, seconds: float) -> str | None:
-    """Return what a server whose certificate seems out of date says of the time; nothing else of it is believed.
+    """Return the ``Date`` of a server whose certificate seems out of date; nothing else it says is believed.
 
     Args:
         connection: One to which certificates may be of any time, which is closed then.

@@ -1,8 +1,8 @@
-"""Blobs on their way into a registry (distribution-spec, "Pushing blobs").
+"""Uploads blobs to a registry (distribution-spec, "Pushing blobs").
 
-Rule 1: each call asks once; what is sent when, and again, is decided in `distribution.upload`.
-Rule 2: a session is where the registry said last that it is: its URL changes with every answer.
-Rule 3: logins go to the registry only. Where it sends us to another host, that host sees the signed URL and no more.
+Rule 1: each call makes one request; what to send, when, and whether again, is decided in `distribution.upload`.
+Rule 2: the URL of a session is the one that the last answer named: it changes with every answer.
+Rule 3: logins go to the registry only. A host that it sends us to sees the signed URL and nothing more.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _STREAM = "application/octet-stream"
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """Where a session is.
+    """The URL of a session.
 
     Attributes:
-        endpoint: Who has it: the registry, or who it sent us to.
+        endpoint: The registry, or the host that it sent us to.
         target: Path and query.
     """
 
@@ -120,7 +120,7 @@ class RegistryUpload:
         """See `interfaces.registries.UploadSession.held`."""
         with self._take_charge_of(self._asked("GET", {})) as request:
             exchange = request.send()
-            if exchange.status in (404, 405):  # some take pushes and do not answer this question
+            if exchange.status in (404, 405):  # some registries take pushes but do not offer this request
                 return None
             require_status(request, exchange, self._endpoint, self._repository, {200, 202, 204})
             exchange.finish()
@@ -166,7 +166,7 @@ class RegistryUpload:
         place = self._require_place()
         access = Access(self._repository, push=True)
         target, endpoint = target or place.target, place.endpoint
-        if endpoint != self._endpoint:  # a login does not go there, as where a blob's own URL is asked
+        if endpoint != self._endpoint:  # `blob_path` makes it a request without a login
             endpoint = msgspec.structs.replace(endpoint, blob_path=target)
         return Request(self._sender, endpoint, access, method, target, headers, body)
 
@@ -180,9 +180,9 @@ class RegistryUpload:
         self._place = self._moved_to(exchange, place.target) or place
 
     def _moved_to(self, exchange: Exchange, asked: str) -> _Place | None:
-        """Return where an answer says that the session is, None where it does not say.
+        """Return the URL of the session that an answer names; None where it names none.
 
-        A registry behind a proxy often names itself by a scheme that does not lead there: its own host stays as it is.
+        A registry behind a proxy often names its own host with the wrong scheme: for that host, the endpoint is kept.
         """
         location = exchange.headers.get("Location")
         if location is None:
@@ -202,7 +202,7 @@ class RegistryUpload:
 def _held(exchange: Exchange) -> int | None:
     """Return how many bytes of an upload a registry says it has (distribution-spec, "Resuming an upload").
 
-    ``0-0`` may be nothing or one byte; Docker's registry means nothing.
+    ``0-0`` may mean no byte or one byte; Docker's registry means none.
     """
     match = _RANGE.match(exchange.headers.get("Range", "").strip())
     if match is None:
@@ -222,17 +222,20 @@ def require_status(
     what: str = "upload",
     whole: str = "",
 ) -> None:
-    """Raise the error that an answer stands for, unless it is one of those expected.
+    """Raise the error that an answer means, unless its status is one of those expected.
 
     Args:
-        request: What was asked.
-        exchange: The answer.
-        endpoint: Who answered.
-        name: What it was about.
-        expected: Good statuses.
-        size: Of what was sent, in bytes.
-        what: What there is not, where the answer is 404.
-        whole: What was sent, in words, where nothing of it depends on what was sent before: a refusal is final then.
+        request: The request.
+        exchange: Its answer.
+        endpoint: The registry.
+        name: Repository or digest that the request was about.
+        expected: Statuses that mean success.
+        size: Size of the body that was sent, in bytes.
+        what: What does not exist if the status is 404.
+        whole: What was sent, in words, if it does not depend on earlier requests: then a refusal is final.
+
+    Raises:
+        HeadwayError: The error that the answer means.
     """
     status = exchange.status
     if status in expected and media_type_of(exchange) != "text/html":

@@ -1,4 +1,4 @@
-"""Files of any web server over the connections that registries are reached by: proxies, certificates, patience."""
+"""Fetches a file from any web server, over the same connections, proxies and certificates as for registries."""
 
 from __future__ import annotations
 
