@@ -1,4 +1,4 @@
-"""Values that pass between Headway's parts: containers, their read-write layers and files, and what is mounted.
+"""Values that pass between Headway's parts: containers, their read-write layers, their files, and mounts.
 
 Rule: as for `records`, cheap to import and to define.
 """
@@ -56,12 +56,12 @@ class RwPlace(msgspec.Struct, frozen=True):
 
     @property
     def work(self) -> Path:
-        """The kernel's own, beside `upper`."""
+        """The work directory that overlay demands beside `upper`."""
         return self.path / "work"
 
     @property
     def merged(self) -> Path:
-        """Where it is mounted; with vfs, the container's files themselves."""
+        """The mount point; with vfs, the container's files themselves."""
         return self.path / "merged"
 
 
@@ -70,10 +70,10 @@ class RwLayerRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: Its container's ID.
-        mount_id: 64 hex digits: what its directory is called.
-        chain_id: What is below it; None for no layers.
-        driver: The name of the driver that made it, the only one that can mount it.
-        init_report: What is known of its init layer's tree; None where it has none.
+        mount_id: 64 hex digits that name its directory.
+        chain_id: The image layers below it; None for none.
+        driver: Name of the driver that made it, the only one that can mount it.
+        init_report: Report of its init layer's tree; None where it has no init layer.
         storage_opt: Docker's ``--storage-opt``.
         mount_label: SELinux label; recorded only.
         is_removing: Whether its removal has begun.
@@ -93,13 +93,13 @@ class KeptMount(msgspec.Struct, frozen=True, kw_only=True):
     """Something that `headway mount` has mounted.
 
     Attributes:
-        target: Where.
-        image_id: Of which image; None where its container has none.
-        chain_id: Its layers, which stay as long as it is mounted; None for no layers.
-        driver: The name of the driver that mounted it.
-        rw_layer: The read-write layer that takes what is written; None for a read-only mount.
-        count: How often it was asked for, less how often it was given back.
-        place: Boot and mount namespace it was mounted in: elsewhere nobody can tell whether it still is.
+        target: The mount point.
+        image_id: The image; None for a container that has none.
+        chain_id: Its layers, which are kept while it is mounted; None for none.
+        driver: Name of the driver that mounted it.
+        rw_layer: Name of the read-write layer that takes writes; None for a read-only mount.
+        count: How many users it has: requests to mount, less requests to unmount.
+        place: Boot and mount namespace it was made in: only there can one tell whether it is still mounted.
     """
 
     target: Path
@@ -112,11 +112,11 @@ class KeptMount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerState(StrEnum):
-    """What becomes of a container; Headway runs none."""
+    """The state of a container. There is no running state, as Headway runs none."""
 
     CREATED = "created"
     DEAD = "dead"
-    """Its removal has failed, and can be tried again."""
+    """A removal has failed, and can be tried again."""
     REMOVING = "removing"
 
 
@@ -124,16 +124,16 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One container.
 
     Attributes:
-        container_id: 64 hex digits; what its read-write layer is called, too.
-        name: Without the slash that the Engine API puts before it.
+        container_id: 64 hex digits; also the name of its read-write layer.
+        name: Without the slash that the Engine API puts in front.
         image_id: The image it was created from; None for none (moby-behaviour 6.18).
-        image: That image as it was spelled.
-        created_nano: When, nanoseconds since the epoch.
+        image: That image as the user spelled it.
+        created_nano: When it was created, nanoseconds since the epoch.
         config: The container's config, JSON, as given.
-        host_config: The same for the host's side of it.
+        host_config: Docker's host config, JSON, as given.
         platform: ``os/arch[/variant]`` of the image.
         mount_label: SELinux label; recorded only.
-        state: What becomes of it.
+        state: Its state.
     """
 
     container_id: str
@@ -152,11 +152,11 @@ class FileStat(msgspec.Struct, frozen=True):
     """One file, as lstat(2) sees it.
 
     Attributes:
-        name: Last component of the path that was asked for; ``/`` for the root.
-        mode: ``st_mode``, kind and permission bits.
+        name: Last component of the requested path; ``/`` for the root.
+        mode: ``st_mode``: file type and permission bits.
         size: Its length in bytes.
-        mtime_ns: Time of its last change, nanoseconds since the epoch.
-        link_target: Where a symlink leads in the end, as an absolute path inside the root; else empty.
+        mtime_ns: Time of its last modification, nanoseconds since the epoch.
+        link_target: Where a symlink leads in the end, as an absolute path inside the root; empty for other files.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Values that pass between Headway's parts: what is recorded of manifests, layers and images, and what happened.
+"""Values that pass between Headway's parts: records of manifests, layers and images, and events.
 
-Rule: cheap to import and to define; a command that only lists pays for these and not for the interfaces.
+Rule: cheap to import and to define, for commands that only list import these and not the interfaces.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RawManifest(msgspec.Struct, frozen=True):
 
 
 class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What applying a layer's tar found out that the tree alone does not say.
+    """What unpacking a layer's tar found out that its tree on disk does not show.
 
     Names are relative, ``/``-separated, without ``.`` and ``..``, empty for the root, and decoded with surrogateescape.
 
@@ -37,19 +37,19 @@ class LayerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             (moby-behaviour 4.7).
         disk_bytes: Bytes of the blocks that the tree takes up, as du counts them: with its root, hard links once.
         entries: Entries of the tar.
-        implicit: Directories that no entry made: they had to exist for something below them. Lower layers say what
-            they are, so those are left out that replace what a whiteout hides. Never the root.
-        root_entry: Whether an entry described the root directory. Where none did, the root looks as in the layers
-            below (as `umoci unpack` leaves it).
+        implicit: Directories without an entry of their own, made because something lies below them. Their owner and
+            mode come from lower layers, so one that replaces what a whiteout hides is left out. Never the root.
+        root_entry: Whether an entry described the root directory. If none did, the root looks as in the layers below
+            (as `umoci unpack` leaves it).
         lower_links: Hard links whose target is not in this layer: (name, target).
-        real_modes: Entries whose mode had to be widened for a store that is not root's: (name, mode).
-        owners: Entries that belong to somebody the store could not give them to: (name, uid, gid); rootless only. What
-            is root's is left out: in a rootless store our own files stand for it.
-        devices: Device nodes that the store could not make: (name, mode with kind, major, minor); rootless, and a
-            layer's own 0:0, which is a whiteout on disk.
-        xattrs: Extended attributes that the store could not set: (name, key, value); rootless, what the file system
-            refuses, and overlay's own, which would mean something to a mount.
-        members: Names of everything in the tree but directories; 0 where nobody has counted.
+        real_modes: Entries whose mode had to be widened in a rootless store: (name, mode).
+        owners: Entries whose owner a rootless store could not set: (name, uid, gid). Entries of root are left out: in
+            a rootless store our own user stands for root.
+        devices: Device nodes that could not be made: (name, mode with file type, major, minor). In a rootless store
+            all of them, otherwise 0:0, which on disk would be a whiteout.
+        xattrs: Extended attributes that could not be set: (name, key, value). In a rootless store, or refused by the
+            file system, or overlay's own, which would have an effect on a mount.
+        members: How many names the tree has, not counting directories; 0 if they were not counted.
     """
 
     size: int = 0
@@ -74,8 +74,8 @@ class Tree(msgspec.Struct, frozen=True):
     """A committed tree of files as a driver stacks it.
 
     Attributes:
-        path: Its directory; overlay2's on-disk form (whiteouts 0:0, opaque xattr).
-        report: What is known of it beyond its files.
+        path: Its directory, in overlay2's on-disk form (whiteouts 0:0, opaque xattr).
+        report: What its files alone do not show.
     """
 
     path: Path
@@ -95,11 +95,11 @@ class ChainSize(msgspec.Struct, frozen=True):
 
 
 class LayerBlob(msgspec.Struct, frozen=True):
-    """A blob that holds a layer, where it was seen.
+    """A blob that holds a layer, and a repository in which it was seen.
 
     Attributes:
-        digest: Of the blob.
-        repository: The repository it was in, spelled out: ``docker.io/library/alpine``.
+        digest: Digest of the blob.
+        repository: Full spelling of that repository: ``docker.io/library/alpine``.
     """
 
     digest: Digest
@@ -110,8 +110,8 @@ class TarParts(msgspec.Struct, frozen=True):
     """What a layer's exact tar can be made from again.
 
     Attributes:
-        tree: Its own tree, as it was unpacked.
-        recipe: What the tree does not hold.
+        tree: Directory of the layer's own tree, as it was unpacked.
+        recipe: File with what the tree does not hold.
     """
 
     tree: Path
@@ -119,7 +119,7 @@ class TarParts(msgspec.Struct, frozen=True):
 
 
 def recipe_beside(directory: Path) -> Path:
-    """Return where the recipe of a layer lies while the layer is unpacked into the private `directory`."""
+    """Return the path of a layer's recipe while the layer is being unpacked into the private `directory`."""
     return directory.with_name(f"{directory.name}.recipe")
 
 
@@ -128,14 +128,14 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         image_id: Digest of its config, whose bytes are a blob.
-        created: When it was built, RFC 3339 as the config writes it; empty where it does not.
+        created: When it was built, RFC 3339 as its config has it; empty where the config does not say.
         size: Sum of its layers' sizes as Docker counts (`LayerReport.size`), in bytes.
         platform: ``os/arch[/variant]``.
-        chain_id: Its top chain; None where it has no layers.
-        manifest: Digest of the platform's manifest it came with, a blob; None where it came without.
+        chain_id: The chain of all its layers; None where it has no layers.
+        manifest: Digest of the platform's manifest that it came with, a blob; None where it came without.
         last_tagged: When it was tagged here, seconds since the epoch; 0 after a pull (moby-behaviour 5.1).
-        labels: Its config's labels; None where the record is older than they are in records: the config knows them.
-        parent: The image it was made from here; a pull knows none (moby-behaviour 5.1).
+        labels: Labels of its config; None in records of older versions, which leave them to the config.
+        parent: The local image it was made from; None for a pulled one (moby-behaviour 5.1).
     """
 
     image_id: ImageID
@@ -150,15 +150,15 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Freed(msgspec.Struct, frozen=True, kw_only=True):
-    """What has no record any more, or never had one, and whose files are to go.
+    """Content without a record, whose files are to be removed.
 
     Attributes:
-        chains: Chains that were forgotten, each before the one below it.
-        directories: Names in ``trees/`` and ``recipes/``: of trees, and of recipes that have none.
+        chains: Chains whose records were deleted, each before the one below it.
+        directories: Names in ``trees/`` and ``recipes/``, of trees and of recipes without a tree.
         blobs: Committed blobs.
         ingests: Unfinished blobs.
-        size: Sum of the chains' layers as Docker counts (`LayerReport.size`), in bytes.
-        disk_bytes: What the disk gets back once the files are gone.
+        size: Sum of the sizes of the chains' layers as Docker counts (`LayerReport.size`), in bytes.
+        disk_bytes: Bytes of disk space that removing the files frees.
     """
 
     chains: tuple[ChainID, ...] = ()
@@ -170,11 +170,11 @@ class Freed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoundRepository(msgspec.Struct, frozen=True, kw_only=True):
-    """What a registry's index found, in the order and by the names of Docker's answer to a search.
+    """A repository that a search found; the fields have the names and the order of Docker's answer.
 
     Attributes:
-        star_count: How many like it.
-        is_official: Whether Docker itself looks after it.
+        star_count: How many users have starred it.
+        is_official: Whether it is one of Docker's official images.
         name: As the index spells it.
         is_automated: Whether Docker Hub builds it.
         description: One line.
@@ -192,11 +192,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         sequence: Its number in the log; each is one more than the one before.
-        time_nano: When, nanoseconds since the epoch.
-        type: ``image``, ``container``, ``daemon``.
+        time_nano: When it happened, nanoseconds since the epoch.
+        type: ``image``, ``container`` or ``daemon``.
         action: ``pull``, ``tag``, ``untag``, ``delete`` and so on.
-        actor: Whom it happened to: an ID or a familiar name; empty where it is nobody in particular.
-        attributes: What else there is to know: labels, ``name``, ``reclaimed``.
+        actor: ID or familiar name of what it happened to; empty where it is about nothing in particular.
+        attributes: Further facts: labels, ``name``, ``reclaimed``.
     """
 
     sequence: int

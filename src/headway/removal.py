@@ -1,10 +1,10 @@
-"""Take something out of a tree, whatever it is.
+"""Removes a file or a whole directory tree, of any depth, safely beside others who change it.
 
-Rule 1: neither depth nor width costs more than one descriptor and the names of the directories in question, and nothing
-        gets another name: a full disk may have no room for one.
-Rule 2: no symlink is followed, and the way up is the way down: where somebody has moved a directory meanwhile, what is
-        above it is not what was above it, maybe not even inside the tree, and nothing there is touched.
-Rule 3: what is mounted inside stays: rmdir(2), which refuses its place, is tried before a directory is looked into.
+Rule 1: it takes one descriptor, and memory for the names in the directories on the way down, however deep or wide the
+        tree is. Nothing is renamed: a full disk may have no room for another name.
+Rule 2: no symlink is followed. Each ``..`` is compared with the directory that was left on the way down: where somebody
+        has moved a directory meanwhile, it may lie outside the tree, and nothing there is touched.
+Rule 3: mounts inside are left alone: rmdir(2) fails on a mount point, and is tried before a directory is read.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Removed = Callable[[bytes, os.stat_result], None]
-"""Is told the path and the lstat of each thing that is gone."""
+"""Called with the path and the lstat of each thing that was removed."""
 
 Removing = Callable[[int, bytes, os.stat_result], None]
-"""Is told parent, path and lstat of what is about to go, and of each thing in it but directories."""
+"""Called with parent, path and lstat before a removal: of the thing itself, and of each non-directory in it."""
 
 
 def remove(
@@ -34,14 +34,20 @@ def remove(
     *,
     grant: bool = False,
 ) -> os.stat_result:
-    """Remove what has the last component of `path` as its name in `parent`, with all below it; return its lstat.
+    """Remove a file, or a directory with everything below it; return its lstat.
 
-    Where somebody else changes the tree meanwhile, it may fail and leave a part; it reaches nothing outside. The owner
-    needs u+rwx on its directories, unless `grant` gives that first.
+    If somebody else changes the tree meanwhile, this may fail and leave a part of it, but never reaches outside.
+
+    Args:
+        parent: Descriptor of the directory that holds it.
+        path: Its path as callbacks see it; only the last component, its name in `parent`, is used here.
+        removed: Called after each removal.
+        removing: Called before removals.
+        grant: Whether to add u+rwx to directories that lack it, without which their owner cannot empty them.
 
     Raises:
         OSError: As unlink(2) and rmdir(2): EBUSY where something is mounted; ESTALE where a directory was moved away
-            while it was emptied.
+            while it was being emptied.
     """
     name = path.rpartition(b"/")[2]
     status = os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -69,7 +75,7 @@ def _was_empty(name: bytes, parent: int) -> bool:
 
 
 def _opened(name: bytes, parent: int, *, grant: bool) -> int:
-    """Open a directory to list it and to remove what is in it."""
+    """Open a directory so that it can be listed and emptied."""
     if grant:
         mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
         if mode & stat.S_IRWXU != stat.S_IRWXU:
@@ -85,7 +91,7 @@ class _Emptying:
     ) -> None:
         self._here = here
         self._above = [path]
-        self._were: list[os.stat_result] = []  # the directories above this one, as they were on the way down
+        self._passed: list[os.stat_result] = []  # status of the directories above this one, from the way down
         self._removed = removed
         self._removing = removing
         self._grant = grant
@@ -96,7 +102,7 @@ class _Emptying:
             while waiting:
                 if waiting[-1]:
                     self._above.append(waiting[-1].pop())
-                    self._were.append(os.fstat(self._here))
+                    self._passed.append(os.fstat(self._here))
                     self._move(_opened(self._above[-1], self._here, grant=self._grant))
                     waiting.append(self._empty())
                 else:
@@ -106,9 +112,9 @@ class _Emptying:
             os.close(self._here)
 
     def _empty(self) -> list[bytes]:
-        """Remove all but directories that hold something; return the names of those."""
+        """Remove everything except directories that are not empty; return their names."""
         full = []
-        # Not by scandir, whose entries keep what lstat says of each.
+        # Not scandir: each of its entries keeps a stat result in memory.
         for name in map(os.fsencode, os.listdir(self._here)):  # noqa: PTH208  # of a descriptor
             status = os.stat(name, dir_fd=self._here, follow_symlinks=False)
             if not stat.S_ISDIR(status.st_mode):
@@ -123,19 +129,19 @@ class _Emptying:
         return full
 
     def _leave(self) -> None:
-        """Go up and remove the directory that is empty now; the first one is the caller's."""
+        """Go up and remove the directory that is now empty, unless it is the first one, which the caller removes."""
         name = self._above.pop()
         if self._above:
             status = os.fstat(self._here)
             self._move(os.open(b"..", _DIRECTORY, dir_fd=self._here))
-            if not os.path.samestat(os.fstat(self._here), self._were.pop()):
+            if not os.path.samestat(os.fstat(self._here), self._passed.pop()):
                 raise OSError(errno.ESTALE, "a directory was moved away while it was removed", self._path(name))
             os.rmdir(name, dir_fd=self._here)
             if self._removed is not None:
                 self._removed(self._path(name), status)
 
     def _path(self, name: bytes) -> bytes:
-        """Return the path of what is in this directory, for somebody who is told of it: its length is the depth."""
+        """Return the path of something in the current directory, for a callback; its length grows with the depth."""
         return b"/".join([*self._above, name])
 
     def _move(self, descriptor: int) -> None:

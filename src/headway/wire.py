@@ -1,7 +1,7 @@
-"""Headway's own values and errors as JSON: what its command and its daemon say to each other under ``/headway``.
+"""Headway's own values and errors as JSON, as its command and its daemon exchange them under ``/headway``.
 
-Rule 1: a value goes over as it is defined, so that both sides show the same thing; nothing is defined a second time.
-Rule 2: an error arrives as the error that it was, with its facts: the exit status and the advice depend on them.
+Rule 1: the wire has no types of its own: a value is encoded as it is defined, so that both sides show the same.
+Rule 2: an error arrives with its class and its attributes, for the exit status and the advice depend on them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _NO_TEXT = re.compile("[\ud800-\udfff]")
 _ENUMS: dict[str, Callable[[Any], object]] = {"fault": Fault, "side": Side}
 
 USER_AGENT = f"headway/{VERSION}"
-"""How Headway names itself, to registries and to a daemon, which tells errors on Docker's routes then as on its own."""
+"""How Headway names itself to servers. Its own daemon then sends errors on Docker's routes in Headway's form, too."""
 
 
 def encode(value: object) -> bytes:
-    """Return a value as JSON; an error as it is told, and paths and whatever else JSON does not know as texts."""
+    """Return a value as JSON: errors as `ToldError`, and paths and other types that JSON does not know as texts."""
     return msgspec.json.encode(value, enc_hook=_plain)
 
 
@@ -38,21 +38,21 @@ def decode(data: bytes | msgspec.Raw, kind: type[T]) -> T:
     """Return the value of `kind` that `encode` wrote.
 
     Raises:
-        msgspec.MsgspecError: It is something else.
+        msgspec.MsgspecError: `data` is not such a value.
     """
     return msgspec.json.decode(data, type=kind, dec_hook=_made)
 
 
 def as_text(name: str) -> str:
-    """Return `name` as JSON can carry it: each byte that is no UTF-8 is U+FFFD, as in what Go writes.
+    """Return `name` with each byte that is not UTF-8 replaced by U+FFFD, as Go's JSON encoder does.
 
-    A file may be called anything, and a header may hold anything; Python keeps such bytes as lone surrogates.
+    File names and headers may hold any bytes; Python keeps those that are not UTF-8 as lone surrogates.
     """
     return _NO_TEXT.sub("\ufffd", name)
 
 
 def is_ours(headers: Mapping[str, str]) -> bool:
-    """Tell whether a request with these headers is of Headway's own command."""
+    """Tell whether a request with these headers comes from Headway's own command."""
     return headers.get("User-Agent", "").startswith("headway/")
 
 
@@ -60,19 +60,19 @@ def _made(kind: type[Any], value: object) -> object:
     if issubclass(kind, HeadwayError):
         return heard(msgspec.convert(value, ToldError))
     if issubclass(kind, PurePath) and "\0" in str(value):
-        raise ValueError("a path holds a NUL")  # the system's calls would say so, each in its place
+        raise ValueError("a path holds a NUL")  # refused here once, not by each system call
     return value if kind is object else kind(value)
 
 
 class ToldError(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An error on its way.
+    """An error as it is sent.
 
     Attributes:
-        kind: The name of its class in `headway.errors`.
-        message: What it says.
-        facts: Its attributes, as far as JSON knows them.
-        notes: What was noted beside it.
-        cause: The error at its bottom, where it has one.
+        kind: Name of its class in `headway.errors`.
+        message: Its message.
+        facts: Its attributes of types that JSON has.
+        notes: Its notes (`BaseException.add_note`).
+        cause: The error in its attribute ``cause``; None where it has none.
     """
 
     kind: str
@@ -83,7 +83,7 @@ class ToldError(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def told(error: HeadwayError) -> ToldError:
-    """Return an error as it is told; one of a module's own goes by the name of its nearest base."""
+    """Return an error as it is sent; a class that `headway.errors` does not have is named by its nearest base there."""
     known = next(kind for kind in type(error).__mro__ if getattr(errors, kind.__name__, None) is kind)
     facts = {key: value for key, value in vars(error).items() if isinstance(value, str | int | float | bool | None)}
     facts = {key: as_text(value) if isinstance(value, str) else value for key, value in facts.items()}
@@ -98,20 +98,20 @@ def told(error: HeadwayError) -> ToldError:
 
 
 def heard(said: ToldError) -> HeadwayError:
-    """Return the error that was told; one that this version does not know is a plain `HeadwayError`."""
+    """Return the error that was sent; a class that this version does not know becomes a plain `HeadwayError`."""
     kind = getattr(errors, said.kind, HeadwayError)
     if not (isinstance(kind, type) and issubclass(kind, HeadwayError)):
         kind = HeadwayError
     try:
         facts = {key: _fact(key, value) for key, value in said.facts.items()}
-    except ValueError:  # a newer version's
+    except ValueError:  # a value of a newer version
         kind, facts = HeadwayError, {}
     error: HeadwayError = kind.__new__(kind)
     error.args = (said.message,)
     for key, value in facts.items():
         setattr(error, key, value)
     if said.cause is not None:
-        error.cause = heard(said.cause)  # type: ignore[attr-defined]  # those that have one were told with it
+        error.cause = heard(said.cause)  # type: ignore[attr-defined]  # only classes that have it were sent with one
     for note in said.notes:
         error.add_note(note)
     return error
@@ -122,12 +122,12 @@ def _fact(key: str, value: object) -> object:
 
 
 class EventLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of what something that takes long tells.
+    """One line of a stream of progress events.
 
     Attributes:
-        kind: The name of the event's class; empty in a line that tells of an error.
+        kind: Name of the event's class; empty in a line that carries an error.
         event: The event.
-        error: Why it ended; nothing comes behind it.
+        error: Why the work failed; it is the last line.
     """
 
     kind: str = ""
@@ -136,22 +136,22 @@ class EventLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def of(cls, event: object) -> EventLine:
-        """Return the line that tells of an event."""
+        """Return the line that carries an event."""
         return cls(kind=type(event).__name__, event=msgspec.Raw(encode(event)))
 
     def encode(self) -> bytes:
-        """Return the line as it is sent."""
+        """Return the line as bytes, with a newline."""
         return encode(self) + b"\n"
 
     def heard(self, kinds: Iterable[type[T]]) -> T | None:
-        """Return the event; None for one of a kind that this version does not know.
+        """Return the event; None for one of a class that this version does not know.
 
         Args:
-            kinds: Those that it knows.
+            kinds: The classes that it knows.
 
         Raises:
-            HeadwayError: It has ended so.
-            msgspec.MsgspecError: It is another version's.
+            HeadwayError: The line carries this error.
+            msgspec.MsgspecError: The event is not as this version defines it.
         """
         if self.error is not None:
             raise self.error

@@ -1,4 +1,4 @@
-"""Archives of images: what is read from one, and where layers' exact tars come from for writing one."""
+"""Archives of images: reading their files, writing them, and the exact tars of layers that go into them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from headway.oci.digest import DiffID
 
 
 class ArchivedFile(Protocol):
-    """One file of an archive, until the next one is asked for; it is an `interfaces.files.TarSource`.
+    """One file of an archive, usable until the next one is taken; it is an `interfaces.files.TarSource`.
 
     Attributes:
-        name: Without what changes nothing (`headway.oci.archive_names.clean_name`).
+        name: Its path in the archive, normalised (`headway.oci.archive_names.clean_name`).
         size: Its length in bytes; 0 for a link.
-        link: The file that it is another name of; empty where it is a file itself.
+        link: The path that a link leads to; empty for a regular file.
     """
 
     name: str
@@ -22,7 +22,7 @@ class ArchivedFile(Protocol):
     link: str
 
     def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end; what is not read is passed over.
+        """Return the next 1 to `limit` bytes, ``b""`` at the end. Bytes that are not read are skipped.
 
         Raises:
             InvalidArchiveError: The archive is broken or cut short.
@@ -31,10 +31,11 @@ class ArchivedFile(Protocol):
 
 
 class Archive(Protocol):
-    """The files of an archive. What can be read in any order gives its small ones first.
+    """The files of an archive. One that can be read in any order yields its small files first.
 
     Attributes:
-        documents_first: Whether it does, so that nothing that comes late says more of what has come.
+        documents_first: Whether all documents come before all layers; otherwise a late document may change what the
+            files before it mean.
     """
 
     documents_first: bool
@@ -49,21 +50,21 @@ class Archive(Protocol):
 
 
 FileToWrite: TypeAlias = tuple[str, int, Iterable[bytes]]
-"""Name, length in bytes, and content, of a file that goes into an archive."""
+"""A file that goes into an archive: name, length in bytes, and content."""
 
 
 class WriteArchive(Protocol):
     """Writes archives."""
 
     def __call__(self, files: Iterable[FileToWrite]) -> Iterator[bytes]:
-        """Yield an archive of `files` in their order; what they raise, it raises."""
+        """Yield the bytes of an archive of `files`, in their order. Errors raised by their contents pass through."""
 
 
 class LayerTars(Protocol):
     """Layers' exact tars, made from their trees and recipes."""
 
     def size(self, diff_id: DiffID) -> int | None:
-        """Return the length of a layer's tar in bytes; None where it cannot be made: there is no recipe.
+        """Return the length of a layer's tar in bytes; None where it cannot be made, for want of a recipe.
 
         Raises:
             StoreCorruptError: The recipe is damaged.
@@ -71,7 +72,7 @@ class LayerTars(Protocol):
         """
 
     def pieces(self, diff_id: DiffID) -> Iterator[bytes]:
-        """Yield a layer's tar; that it was right is known when the last piece was followed by no error.
+        """Yield a layer's tar piece by piece. It is verified at the end: only then are the pieces known to be right.
 
         Raises:
             StoreCorruptError: While iterating: tree and recipe make another tar.

@@ -1,4 +1,4 @@
-"""Content on disk: committed blobs, and unfinished ones."""
+"""Content on disk: committed blobs, and ingests (unfinished ones)."""
 
 from __future__ import annotations
 

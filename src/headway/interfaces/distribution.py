@@ -1,4 +1,4 @@
-"""Which blobs hold which layers: what pulls and pushes have seen."""
+"""Which blobs hold which layers, as seen by pulls and pushes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened, kept for who asks later."""
+"""The event log: what happened, kept for later questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stays and what goes: leases, and what nothing needs any more."""
+"""Garbage collection: leases, which keep content, and the removal of content that nothing needs."""
 
 from __future__ import annotations
 

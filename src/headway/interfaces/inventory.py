@@ -1,4 +1,4 @@
-"""What a store should hold, by its records: what `headway check` compares with what is there."""
+"""What a store should hold according to its records, which `headway check` compares with the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads from registries, and pushes to them."""
+"""Registries, and other web servers: reading from them, pushing to them, searching and probing them."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from headway.records import FoundRepository, RawManifest
 class BlobStream(Protocol):
     """The body of one blob request.
 
-    Lifecycle: `open` once, `read` until it returns nothing, `close` always. `abort` may come from another thread at
-    any time and makes a blocked call end soon with `UnreachableError`.
+    Lifecycle: call `open` once, `read` until it returns ``b""``, and `close` always. `abort` may be called from
+    another thread at any time and makes a blocked call end soon with `UnreachableError`.
 
     Attributes:
-        stall_limit_seconds: How long a call may wait without any byte; may be changed between reads.
+        stall_limit_seconds: How long a call may wait for a byte; may be changed between reads.
     """
 
     stall_limit_seconds: float
 
     @property
     def received_bytes(self) -> int:
-        """Bytes that came over the connection so far, headers included."""
+        """Bytes received over the connection so far, headers included."""
 
     def open(self) -> int:
         """Send the request and return the offset in the blob at which the body starts.
 
-        It is the offset asked for, or 0 where the server ignored the range; other answers raise.
+        It is the requested offset, or 0 where the server ignored the range; any other start raises.
 
         Raises:
             UnreachableError: No connection, or no answer within the stall limit.
             RefusedError: 401 or 403 after authentication.
             NotFoundError: The registry does not have this blob.
             ThrottledError: 429.
-            HeldBackError: Nothing was sent, since the registry has asked for a time that has not passed.
+            HeldBackError: Nothing was sent: the registry has asked to be left alone for a time that has not passed.
             UnavailableError: 5xx.
-            RejectedError: 402, 451, 501 or 505: asking again would not help.
+            RejectedError: 402, 451, 501 or 505: trying again would not help.
             WrongSizeError: The registry says that the blob has another size than the descriptor promises.
             MisbehavedError: A length, a range or a content type that cannot belong to this blob.
         """
 
     def read(self) -> bytes:
-        """Return what has arrived, at least one byte; nothing at the end of the body.
+        """Return what has arrived, at least one byte; ``b""`` at the end of the body.
 
         Raises:
             UnreachableError: The connection was lost, or silent for longer than the stall limit.
@@ -64,7 +64,7 @@ class BlobStream(Protocol):
 
 
 class Registry(Protocol):
-    """Reads from registries. Errors are those of `BlobStream.open`; concurrent calls do not disturb each other.
+    """Reads from registries. Errors are those of `BlobStream.open`; any thread may call.
 
     `repository` is always the path within the registry, without its domain.
     """
@@ -97,14 +97,14 @@ class Registry(Protocol):
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Some bytes of a blob on their way up.
+    """A range of a blob that is to be uploaded.
 
     Attributes:
-        offset: Where they begin in the blob.
-        end: Where they end.
+        offset: Where it begins in the blob.
+        end: Where it ends, exclusive.
         read: Returns bytes of the blob, by offset and length.
-        allowance: How many bytes of pieces one connection may carry in all, these included; None for any number.
-        progress: Told how many of them have been handed over, in the thread that sends.
+        allowance: How many bytes of pieces one connection may carry in all, this one included; None for any number.
+        progress: Called with the number of its bytes handed to the kernel so far, in the thread that sends.
     """
 
     offset: int
@@ -115,10 +115,10 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Mount(msgspec.Struct, frozen=True):
-    """A blob that another repository of the same registry has.
+    """A blob to mount from another repository of the same registry.
 
     Attributes:
-        digest: Of the blob.
+        digest: Digest of the blob.
         source: Path of that repository.
     """
 
@@ -127,64 +127,64 @@ class Mount(msgspec.Struct, frozen=True):
 
 
 class UploadSession(Protocol):
-    """One blob's way into a repository.
+    """The upload of one blob into a repository.
 
-    Lifecycle: `begin`, then `send` and `held` until all is there, then `finish`; a session that is lost begins again.
-    What a registry takes whole only goes with `finish`.
-    One thread at a time calls; `abort` may come from another one at any time and makes a blocked call end soon with
-    `UnreachableError`, and later ones at once. Errors are those of `BlobStream.open`, and those named.
+    Lifecycle: `begin`, then `send` (and `held`, to ask) until everything is there, then `finish`; a session that is
+    lost begins again. For a registry that takes a blob only in one request, `finish` carries all of it.
+    One thread at a time calls; `abort` may be called from another one at any time, and makes a blocked call end soon,
+    and every later one at once, with `UnreachableError`. Errors are those of `BlobStream.open`, and those named.
 
     Attributes:
-        carried: Bytes of whole pieces that the connection of the last `send` has brought over; where that `send` has
-            failed, before it.
-        sent_bytes: Bytes of pieces that were handed over in all.
+        carried: Bytes of whole pieces that the connection of the last `send` has transferred; if that `send` failed,
+            those before it.
+        sent_bytes: Bytes of pieces handed to the kernel in all.
     """
 
     carried: int
     sent_bytes: int
 
     def begin(self, mount: Mount | None = None) -> int | None:
-        """Begin a session and return how large a piece has to be at least; None where the blob was mounted instead.
+        """Begin a session and return the smallest size of a piece, in bytes; None if the blob was mounted instead.
 
         Args:
-            mount: A blob to take from another repository, where the registry lets us.
+            mount: A blob to mount from another repository, if the registry allows that.
         """
 
     def send(self, piece: Piece) -> int | None:
-        """Send a piece; return how many bytes the registry says it has, None where it does not say.
+        """Send a piece; return how many bytes the registry says it has, or None where it does not say.
 
         Raises:
             NotFoundError: The session is lost.
-            TooLargeError: The piece is too large for it, or for a proxy before it.
-            RejectedError: It takes no pushes.
-            MisbehavedError: It is not what the registry expects.
+            TooLargeError: The piece is too large for the registry, or for a proxy before it.
+            RejectedError: The registry takes no pushes.
+            MisbehavedError: The registry does not accept the piece.
         """
 
     def held(self) -> int | None:
-        """Ask how many bytes the registry has; None where it does not know the session, or never tells."""
+        """Ask how many bytes the registry has; None where it does not know the session, or cannot tell."""
 
     def finish(self, digest: Digest, whole: Piece | None = None) -> None:
-        """Let the session become the blob with `digest`.
+        """End the session: what was sent becomes the blob with `digest`.
 
         Args:
-            digest: Of the blob.
-            whole: All of it, to be sent with that where nothing was sent before; None where everything was.
+            digest: Digest of the blob.
+            whole: The whole blob, to be sent with this request if nothing was sent before; None if everything was.
 
         Raises:
-            NotFoundError: The session is lost, or has been finished before.
-            DigestMismatchError: The registry has got something else.
-            TooLargeError: `whole` is too large for it, or for a proxy before it.
+            NotFoundError: The session is lost, or was finished before.
+            DigestMismatchError: The registry received other bytes.
+            TooLargeError: `whole` is too large for the registry, or for a proxy before it.
         """
 
     def cancel(self) -> None:
-        """End the session; nothing is kept of it. That may fail silently: registries forget sessions anyway."""
+        """Discard the session. A failure is ignored: registries forget sessions by themselves."""
 
     def abort(self) -> None:
         """Make the call that is under way in another thread end."""
 
 
 class Pusher(Protocol):
-    """Puts content into registries. Errors are those of `BlobStream.open`; concurrent calls do not disturb each other.
+    """Puts content into registries. Errors are those of `BlobStream.open`; any thread may call.
 
     `repository` is always the path within the registry, without its domain.
     """
@@ -219,23 +219,23 @@ class Pusher(Protocol):
 
 
 class SearchIndex(Protocol):
-    """What finds repositories by words. Errors are those of `BlobStream.open`."""
+    """Finds repositories by a search term. Errors are those of `BlobStream.open`."""
 
     def search(self, endpoint: Endpoint, term: str, limit: int) -> list[FoundRepository]:
         """Return at most `limit` repositories, best first.
 
         Raises:
-            MisbehavedError: There is no index, or it answers with something else.
+            MisbehavedError: The registry has no search, or answers with something else.
         """
 
 
 class Meter(Protocol):
-    """What one process has asked of registries so far.
+    """Counters of one process's traffic with registries.
 
     Attributes:
-        requests: How many were answered, those for tokens and redirects included.
-        received_bytes: What came over all connections, headers included (as counted before TLS).
-        sent_bytes: What bodies of requests took on their way there, those that were sent again too.
+        requests: Requests that were answered, including those for tokens and those that were redirected.
+        received_bytes: Bytes received over all connections, with headers, without the overhead of TLS.
+        sent_bytes: Bytes of request bodies that were sent, including those sent more than once.
     """
 
     requests: int
@@ -244,19 +244,19 @@ class Meter(Protocol):
 
 
 class Probe(Protocol):
-    """Takes a first request to a registry apart."""
+    """Measures the stages of a first request to a registry."""
 
     def reach(self, endpoint: Endpoint) -> Reached:
-        """Ask whether somebody answers, without a login, and measure each stage.
+        """Send a request without a login, and measure each stage.
 
         Raises:
-            UnreachableError: Nobody does.
-            MisbehavedError: What answers does not speak HTTP.
+            UnreachableError: Nobody answers.
+            MisbehavedError: The answer is not HTTP.
         """
 
 
 class WebStream(Protocol):
-    """The body of a file on its way; it is an `interfaces.files.TarSource`, too.
+    """A file of a web server while it is received; also an `interfaces.files.TarSource`.
 
     Attributes:
         size: Its length in bytes; None where the server does not say.
@@ -265,7 +265,7 @@ class WebStream(Protocol):
     size: int | None
 
     def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end.
+        """Return the next 1 to `limit` bytes, ``b""`` at the end.
 
         Raises:
             UnreachableError: The connection was lost, or silent for too long.
@@ -279,19 +279,19 @@ class WebStream(Protocol):
 
 
 class WebFiles(Protocol):
-    """Asks any web server for a file; the endpoint is that of a URL (`distribution.web_file.web_endpoint`)."""
+    """Reads files from any web server; endpoints are made from URLs by `distribution.web_file.web_endpoint`."""
 
     def look(self, endpoint: Endpoint) -> WebFile | None:
-        """Return what the server says of a file, at the cost of one HEAD; None where it says nothing to that.
+        """Return what the server says about a file, at the cost of one HEAD; None if it does not answer a HEAD.
 
         Raises:
             UnreachableError: No connection, or no answer in time.
         """
 
     def open(self, endpoint: Endpoint, url: str) -> WebStream:
-        """Return the file, once its headers are here.
+        """Return the file, once its headers have arrived.
 
         Raises:
-            FetchRefusedError: The server answers with something else.
+            FetchRefusedError: The server does not send the file.
             UnreachableError: No connection, or no answer in time.
         """

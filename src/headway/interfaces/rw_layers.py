@@ -1,4 +1,4 @@
-"""Containers' read-write layers, and what is mounted to stay."""
+"""Containers' read-write layers, and mounts that outlive their process."""
 
 from __future__ import annotations
 
