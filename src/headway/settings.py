@@ -124,7 +124,7 @@ def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | No
         validate(settings)
     except InvalidSettingError as error:
         if _said_of(alone) == str(error):
-            raise InvalidSettingError(f"{path}: {error}", file=path) from None
+            raise InvalidSettingError(f"{path}: {error}", file=str(path)) from None
         raise
     return Loaded(settings, remarks(document, path))
 

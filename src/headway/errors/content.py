@@ -1,4 +1,4 @@
-"""Bytes that are not what their descriptor, or their kind, promised."""
+"""Errors about content: bytes that are not what their descriptor, or their format, promised."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ class IntegrityError(HeadwayError):
 
 
 class DigestMismatchError(IntegrityError):
-    """Content has another digest than its name says; `actual` is None where nobody says which."""
+    """Content has another digest than its name says.
 
-    def __init__(self, what: str, expected: object, actual: object | None, endpoint: str = "") -> None:
+    Attributes:
+        expected: The digest that names it.
+        actual: The digest it has; None where that is not known.
+    """
+
+    def __init__(self, what: str, expected: str, actual: str | None, endpoint: str = "") -> None:
         has = "another digest than" if actual is None else f"digest {actual} instead of"
         super().__init__(f"{what} has {has} {expected}", endpoint)
         self.expected = expected
@@ -30,7 +35,7 @@ class DigestMismatchError(IntegrityError):
 
 
 class ChangedMeanwhileError(IntegrityError):
-    """A web server has another version of a file by now than the one whose bytes are here."""
+    """A web server now has another version of a file than the one that was partly fetched."""
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(
@@ -47,11 +52,11 @@ class InvalidLayerError(IntegrityError):
 
 
 class WindowTooLargeError(InvalidLayerError):
-    """A layer that looks back further than this machine lets layers do.
+    """A layer whose decompression window is larger than this machine allows.
 
     Attributes:
-        window: What it needs, in bytes.
-        allowed: What it may have, in bytes.
+        window: Size of the window, in bytes.
+        allowed: Largest size that is allowed, in bytes.
     """
 
     brief = "window too large"

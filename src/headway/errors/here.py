@@ -1,4 +1,4 @@
-"""This machine: its disk, what is on it, and its daemons."""
+"""Errors of this machine: its disk, the data on it, its resources and its daemons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ShortageError(HeadwayError):
     """This machine gives this process no more memory, threads or open files.
 
     Attributes:
-        what: What it wanted more of.
+        what: Name of the resource.
     """
 
     side = Side.HERE
@@ -24,20 +24,20 @@ class ShortageError(HeadwayError):
 
 
 NO_MORE_FILES = frozenset((errno.EMFILE, errno.ENFILE))
-"""Codes of an OSError that mean: this process, or this machine, has as many files and connections open as it may."""
+"""Values of errno: this process, or this machine, has as many files and connections open as it may."""
 
 UNREADABLE = frozenset((errno.EIO, errno.EBADMSG, errno.EUCLEAN))
-"""Codes of an OSError that mean, while something is read: it is there, and the disk does not give it back."""
+"""Values of errno from a read: the file exists, but the disk does not give its content back."""
 
 DAMAGED = UNREADABLE | {errno.ELOOP, errno.ENXIO}
-"""The same of a file that is opened without following links: or what is there is a link, or a socket."""
+"""The same for opening a file without following links; here also: a link or a socket lies in its place."""
 
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
-"""Codes of an OSError that mean: no space or no quota is left."""
+"""Values of errno: no space or no quota is left."""
 
 
 class StoreError(HeadwayError):
-    """Our disk, or what is on it."""
+    """Something is wrong with our disk, or with the data on it."""
 
     side = Side.HERE
 
@@ -46,7 +46,7 @@ class StoreFullError(StoreError):
     """No space or no quota left.
 
     Attributes:
-        path: What could not be written.
+        path: The file that could not be written.
     """
 
     retryable = True
@@ -57,11 +57,11 @@ class StoreFullError(StoreError):
 
 
 class NoRoomError(StoreFullError):
-    """What is wanted cannot fit on the disk; nothing of it was fetched.
+    """An image cannot fit on the disk; no layer of it was fetched.
 
     Attributes:
-        needed: Bytes that have to be free at least.
-        free: Bytes that are.
+        needed: Least number of bytes that have to be free.
+        free: Bytes that are free.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class NoRoomError(StoreFullError):
 
 
 class StoreCorruptError(StoreError):
-    """What lies on disk is not what was stored."""
+    """The data on disk is not what was stored."""
 
 
 class KeyDamagedError(StoreCorruptError):
-    """The file of the daemon's own key holds none: nothing that is fetched can mend it.
+    """The file of the daemon's own key holds no key. No pull can repair that.
 
     Attributes:
-        path: Where it is.
+        path: The file.
     """
 
     def __init__(self, path: object) -> None:
@@ -93,10 +93,10 @@ class KeyDamagedError(StoreCorruptError):
 
 
 class NoRecipeError(StoreError):
-    """A layer was unpacked without what gives its exact tar back, and its blob was not kept.
+    """The exact tar of a layer cannot be made: it was unpacked without a recipe, and its blob was not kept.
 
     Attributes:
-        image: The image that was wanted.
+        image: The image that was to be written.
         diff_id: The layer.
     """
 
@@ -116,7 +116,7 @@ class StoreReadOnlyError(StoreError):
 
 
 class NoSuchOwnerError(StoreError):
-    """A file of an image belongs to somebody whom the user namespace of this process does not have.
+    """A file of an image belongs to a user or group that the user namespace of this process does not map.
 
     Attributes:
         path: The file.
@@ -134,14 +134,15 @@ class NoSuchOwnerError(StoreError):
 
 
 class StoreTooNewError(StoreError):
-    """A later Headway has written the data root, in a form that this one does not know."""
+    """A later version of Headway has written the data root, in a format that this one does not know."""
 
 
 class StoreBusyError(StoreError):
-    """Another process holds the data root.
+    """Another process has the data root open for writing.
 
     Attributes:
-        pid: Process ID of the holder, or 0 where it is not known.
+        path: The data root's lock.
+        pid: Process ID of the holder; 0 where it is not known.
     """
 
     retryable = True
@@ -153,13 +154,13 @@ class StoreBusyError(StoreError):
 
 
 class NoDaemonError(HeadwayError):
-    """The daemon that was to be asked does not answer, or is none of Headway's.
+    """No daemon of Headway's answers at an address.
 
     Attributes:
-        address: Where it was to be.
+        address: The address.
         reason: What is wrong there.
-        forbidden: Whether there may well be one, and this user may not write to its socket.
-        tls: Whether somebody answers there, and the two do not come to speak TLS.
+        forbidden: Whether there may be a daemon, but this user may not write to its socket.
+        tls: Whether there is a server, but TLS with it failed.
     """
 
     side = Side.HERE

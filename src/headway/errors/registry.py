@@ -1,4 +1,4 @@
-"""The other side: a registry, what stands in for it or before it, or the way there."""
+"""Errors of the other side: of a registry, of a mirror or proxy in front of it, or of the network in between."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ class Fault(StrEnum):
 
 
 class RegistryError(HeadwayError):
-    """The other side; always says which endpoint.
+    """Something is wrong on the other side.
 
     Attributes:
-        endpoint: Host and port that were asked, or an empty string where it is not known.
+        endpoint: Host and port of the endpoint; empty where it is not known.
+        reason: The message, without the endpoint.
     """
 
     def __init__(self, endpoint: str, message: str) -> None:
@@ -50,12 +51,12 @@ _SIDES = {
 
 
 class UnreachableError(RegistryError):
-    """No connection, or one that was lost: DNS, TCP, TLS, silence.
+    """There was no connection, or it was lost: DNS, TCP, TLS, silence.
 
     Attributes:
         fault: What happened.
-        detail: More of it, in the words of whoever noticed; empty where there is none.
-        unconnected: Host and port, maybe a proxy's, to which no connection could be made; None where one was.
+        detail: Details, as the system or a library reports them; empty for none.
+        unconnected: Host and port, maybe of a proxy, that could not be connected to; None if a connection was made.
     """
 
     retryable = True
@@ -76,7 +77,7 @@ class RefusedError(RegistryError):
     Attributes:
         status: The HTTP status.
         code: The distribution-spec error code, such as ``DENIED``, or an empty string.
-        said: What it gave as the reason, or an empty string.
+        said: The registry's reason, in its own words; empty for none.
     """
 
     side = Side.YOU
@@ -90,7 +91,7 @@ class RefusedError(RegistryError):
 
 
 class ProxyRefusedError(RefusedError):
-    """The proxy on the way, not the registry, refuses.
+    """The proxy refuses, not the registry.
 
     Attributes:
         wants_login: Whether a login, or another one, is what it wants; else it does not let anybody through.
@@ -119,9 +120,9 @@ class ThrottledError(RegistryError):
     """429: too many requests.
 
     Attributes:
-        retry_after_seconds: How long the registry asked us to wait, or None where it did not say.
-        wait_seconds: How long nobody in this process may ask it; None where that is not known.
-        quota: What it lets us ask in how long, in words; empty where it does not say.
+        retry_after_seconds: How long the registry asked us to wait; None where it did not say.
+        wait_seconds: How long this process will send it no request; None where that is not known.
+        quota: How many requests it allows in what time, in words; empty where it does not say.
     """
 
     side = Side.REGISTRY
@@ -136,7 +137,7 @@ class ThrottledError(RegistryError):
 
 
 class HeldBackError(ThrottledError):
-    """The registry was not asked: the time that it named to somebody else has not passed."""
+    """No request was sent: the registry has asked, in another answer, to be left alone for a time."""
 
     brief = "held back"
 
@@ -146,7 +147,7 @@ class HeldBackError(ThrottledError):
 
 
 class FetchRefusedError(RegistryError):
-    """A web server that answers a URL with something else than its file; in Docker's words (moby-behaviour 6.7).
+    """A web server does not send the file of a URL; in Docker's words (moby-behaviour 6.7).
 
     Attributes:
         status: The HTTP status.
@@ -191,9 +192,9 @@ class MisbehavedError(RegistryError):
 
 
 class WebPageError(MisbehavedError):
-    """A web page answers where a registry should be: of a captive portal, or of a proxy in between."""
+    """The answer is a web page, not a registry's: from a captive portal, or from a proxy in between."""
 
-    side = None  # it may be the registry's own
+    side = None  # it may also be a page of the registry itself
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(endpoint, "a web page answers instead of a registry (a captive portal or a proxy in between?)")
@@ -203,7 +204,7 @@ class WrongSizeError(MisbehavedError):
     """A registry says that a blob has another size than its descriptor promises.
 
     Attributes:
-        size: What it says, in bytes.
+        size: The size it names, in bytes.
     """
 
     def __init__(self, endpoint: str, size: int, expected: int) -> None:
@@ -212,7 +213,7 @@ class WrongSizeError(MisbehavedError):
 
 
 class ForgetfulRegistryError(MisbehavedError):
-    """The registry takes what is uploaded and forgets it, again and again; it would for ever."""
+    """The registry accepts an upload and forgets it, again and again."""
 
     retryable = False
 
@@ -221,7 +222,7 @@ class ForgetfulRegistryError(MisbehavedError):
 
 
 class RejectedError(RegistryError):
-    """4xx, 501 or 505: the registry does not take what it is sent, or cannot; sending it again would not help.
+    """4xx, 501 or 505: the registry does not or cannot accept the request; sending it again would not help.
 
     Attributes:
         status: The HTTP status.
@@ -236,7 +237,11 @@ class RejectedError(RegistryError):
 
 
 class TooLargeError(RegistryError):
-    """413: the registry, or a proxy before it, does not take so much in one request."""
+    """413: the registry, or a proxy before it, does not accept so much in one request.
+
+    Attributes:
+        size: Bytes that were sent, or were to be sent, in the request.
+    """
 
     side = Side.REGISTRY
     brief = "too large"

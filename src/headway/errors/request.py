@@ -1,4 +1,4 @@
-"""The caller asked for something impossible."""
+"""Errors of the caller: a request for something impossible, unknown or in conflict with what exists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class InvalidReferenceError(RequestError):
 
 
 class InvalidNameError(RequestError):
-    """A name that containers do not have (moby-behaviour 6.18)."""
+    """A name that a container cannot have (moby-behaviour 6.18)."""
 
 
 class InvalidPlatformError(RequestError):
@@ -37,26 +37,26 @@ class InvalidPathError(RequestError):
 
 
 class NotADirectoryPathError(RequestError):
-    """A path inside a root file system that would have to be a directory; in Moby's words (moby-behaviour 6.20)."""
+    """A path inside a root file system is not a directory, as it would have to be (moby-behaviour 6.20)."""
 
     def __init__(self, message: str = "extraction point is not a directory") -> None:
         super().__init__(message)
 
 
 class ConflictingKindError(RequestError):
-    """A directory would replace something that is none, or the reverse, where that was not wanted."""
+    """A directory would replace a file of another kind, or the reverse, which the caller has forbidden."""
 
 
 class InvalidSettingError(RequestError):
     """A flag, an environment variable, or a file of settings, logins or certificates that cannot be used.
 
     Attributes:
-        file: What has to be mended on this machine, a file or a variable; empty where it is none.
+        file: Path of the file, or name of the variable, that has to be corrected on this machine; empty for neither.
     """
 
-    def __init__(self, message: str, *, file: object = "") -> None:
+    def __init__(self, message: str, *, file: str = "") -> None:
         super().__init__(message)
-        self.file = str(file)
+        self.file = file
         if self.file:
             self.side = Side.HERE
 
@@ -65,8 +65,8 @@ class InvalidFilterError(RequestError):
     """A filter that is unknown, or has a value that it cannot have; in Docker 28's words (moby-behaviour 6.1).
 
     Attributes:
-        key: Its name.
-        values: What was given for it; empty where its name is the mistake.
+        key: Name of the filter.
+        values: Its values; empty where the name itself is the mistake.
     """
 
     def __init__(self, key: str, values: Iterable[str] = ()) -> None:
@@ -76,20 +76,20 @@ class InvalidFilterError(RequestError):
 
 
 class InvalidTimeError(RequestError):
-    """A time that is no Unix time, no RFC 3339 and no duration, or two of them in the wrong order."""
+    """A text that is neither a Unix time, nor RFC 3339, nor a duration; or two times in the wrong order."""
 
 
 class InvalidChangeError(RequestError):
-    """A ``--change`` that is no instruction, or none that changes a config; in Docker's words (moby-behaviour 6.7)."""
+    """A ``--change`` that is not an instruction which changes a config; in Docker's words (moby-behaviour 6.7)."""
 
 
 class NotFoundError(RequestError):
     """What was asked for does not exist.
 
     Attributes:
-        what: Its kind, in a word or two: ``image``, ``manifest``, ``container``, ``file``.
-        name: The name it was asked by.
-        detail: What else there is to say, such as the registry's own words; empty for nothing.
+        what: What kind of thing it is, in a word or two: ``image``, ``manifest``, ``container``, ``file``.
+        name: The name that was asked for.
+        detail: Details, such as the registry's own words; empty for none.
     """
 
     brief = "not found"
@@ -102,12 +102,12 @@ class NotFoundError(RequestError):
 
 
 class PlatformMismatchError(NotFoundError):
-    """An image that is here, for another platform than the one that is wanted (moby-behaviour 1.5, step 5).
+    """An image exists here, but for another platform than the one that is wanted (moby-behaviour 1.5, step 5).
 
     Attributes:
-        image_id: The image all the same: some callers take it.
-        wanted: The platform asked for.
-        actual: The image's own.
+        image_id: The image, for callers that take it nevertheless.
+        wanted: The platform that was asked for.
+        actual: The platform of the image.
     """
 
     def __init__(self, name: str, image_id: str, wanted: object, actual: object) -> None:
@@ -130,7 +130,7 @@ class MountNotFoundError(NotFoundError):
 
 
 class NotMountedError(NotFoundError):
-    """A place where nothing is mounted, or a name of nothing that is."""
+    """A path at which nothing is mounted, or a name of something that is not mounted."""
 
     def __init__(self, word: str) -> None:
         super().__init__("mount", word)
@@ -141,7 +141,7 @@ class AmbiguousNameError(RequestError):
     """The beginning of several containers' IDs; in Docker 28's words (moby-behaviour 6.19).
 
     Attributes:
-        prefix: What was given.
+        prefix: The beginning that was given.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -154,4 +154,4 @@ class ConflictError(RequestError):
 
 
 class UnsupportedError(RequestError):
-    """Headway understands what is wanted and does not do it."""
+    """Headway understands the request, but does not do such things."""

@@ -1,4 +1,4 @@
-"""Whose side a failure is on, and what every error of Headway's has."""
+"""The base of all errors, and the sides on which a failure can lie."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Side(StrEnum):
-    """Whose side a failure is on, as far as it is proved."""
+    """The side on which a failure lies, if that is proved."""
 
     HERE = "on this machine"
     WAY = "on the way there"
@@ -18,9 +18,9 @@ class HeadwayError(Exception):
     """Base of everything Headway raises on purpose.
 
     Attributes:
-        side: Whose side it is on, or None where that is not proved.
+        side: The side on which it lies; None where that is not proved.
         retryable: Whether the same request may succeed later without anybody changing anything.
-        brief: What went wrong in two or three words, for counts.
+        brief: What went wrong, in two or three words, for counting by cause.
     """
 
     side: Side | None = None

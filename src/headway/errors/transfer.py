@@ -1,4 +1,4 @@
-"""A whole pull or push that did not come to its end; what arrived is kept."""
+"""Errors of whole pulls and pushes that have not been completed; what arrived is kept."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class PullIncompleteError(HeadwayError):
 
 
 class OverBudgetError(RequestError):
-    """More would have to cross the network than may; what has arrived is kept.
+    """A pull needs more bytes from the network than its budget allows; what has arrived is kept.
 
     Attributes:
-        limit: Bytes that may cross.
-        spent: Bytes that have crossed.
-        crossing: Bytes that would have to cross besides; 0 where the budget ended under way.
+        limit: Bytes that the budget allows.
+        spent: Bytes received so far.
+        crossing: Bytes that would have to be received in addition; 0 if the budget ran out during the pull.
     """
 
     brief = "over budget"
@@ -98,11 +98,11 @@ class GaveUpError(HeadwayError):
 
 
 class PullStoppedError(HeadwayError):
-    """A pull that is not under way any more; what arrived is kept.
+    """A durable pull is no longer running: it was paused or cancelled, or its daemon stops; what arrived is kept.
 
     Attributes:
-        pull_id: Which.
-        state: What has become of it.
+        pull_id: Its ID.
+        state: Its state.
     """
 
     def __init__(self, pull_id: str, state: str, reason: str = "") -> None:
@@ -113,7 +113,7 @@ class PullStoppedError(HeadwayError):
 
 
 def root_cause(error: HeadwayError) -> HeadwayError:
-    """Return what lies at the bottom of a pull's or a push's failure."""
+    """Return the innermost cause of a failed pull or push."""
     while isinstance(error, PullIncompleteError | PushIncompleteError | GaveUpError):
         error = error.cause
     return error

@@ -124,11 +124,11 @@ def certificate_files(directory: Path) -> CertificateFiles | None:
             raise InvalidSettingError(
                 f"missing key {stem}.key for client certificate {directory / name}. "
                 "Note that CA certificates should use the extension .crt",
-                file=directory / name,
+                file=str(directory / name),
             )
         if suffix == ".key" and f"{stem}.cert" not in names:
             said = f"missing client certificate {stem}.cert for key {directory / name}"
-            raise InvalidSettingError(said, file=directory / name)
+            raise InvalidSettingError(said, file=str(directory / name))
     return CertificateFiles(
         tuple(directory / name for name in names if name.endswith(".crt")),
         tuple((directory / name, directory / f"{name[:-5]}.key") for name in names if name.endswith(".cert")),
@@ -166,4 +166,4 @@ def _refuse_to_ask(key: Path) -> str:
 
 def _unusable(file: Path, error: Exception) -> InvalidSettingError:
     said = error.reason if isinstance(error, ssl.SSLError) else getattr(error, "strerror", "")
-    return InvalidSettingError(f"cannot use {file}: {said or 'not what its name says'}", file=file)
+    return InvalidSettingError(f"cannot use {file}: {said or 'not what its name says'}", file=str(file))

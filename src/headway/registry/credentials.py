@@ -160,7 +160,7 @@ def _document(file: Path) -> dict[str, object] | None:
         return None
     except (OSError, ValueError, RecursionError) as error:
         said = error.strerror if isinstance(error, OSError) else error
-        raise InvalidSettingError(f"cannot read {file}: {said}", file=file) from None
+        raise InvalidSettingError(f"cannot read {file}: {said}", file=str(file)) from None
     return document if isinstance(document, dict) else {}
 
 
@@ -210,6 +210,6 @@ def _decode(entry: object, file: Path) -> Credentials | None:
             login = Credentials.from_basic(encoded)
         except ValueError:
             said = f"{file} holds an entry that is not base64 of a text"
-            raise InvalidSettingError(said, file=file) from None
+            raise InvalidSettingError(said, file=str(file)) from None
         found = Credentials(login.username, login.password, found.identity_token)
     return found if found.username or found.identity_token else None

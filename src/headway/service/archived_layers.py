@@ -202,13 +202,13 @@ class ArchivedLayers:
 
     def _unpacked(self, name: str, source: Peeked, size: int) -> DiffID:
         digest = promised_digest(name)
-        # The digest of a tar that is not packed is its diff ID, which is computed anyway.
+        # The digest of an uncompressed tar is its diff ID, which unpacking computes anyway.
         is_diff_id = digest is not None and digest.algorithm == "sha256" and source.is_tar
         with ExitStack() as closing, self._stores.layers.new_tree() as directory:
             digested = None if digest is None or is_diff_id else closing.enter_context(self._kept(digest, source, size))
             with Lent(digested or source) as lent:
                 diff_id, report = self._taker.applier(lent, directory, lambda done: self._tell(name, done, size))
-            if is_diff_id and diff_id != digest:
+            if digest is not None and is_diff_id and diff_id != digest:
                 raise DigestMismatchError("a layer in the archive", digest, diff_id)
             if digested is not None:
                 digested.finish()
