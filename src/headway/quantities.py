@@ -1,4 +1,4 @@
-"""Durations, sizes and priorities as people write them: on command lines and in daemon.json."""
+"""Parses durations, sizes and priorities that people write on command lines and in daemon.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def parse_duration(text: str) -> float:
     """Return ``90s``, ``2h``, ``1h30m``, ``0`` or ``forever`` in seconds.
 
     Raises:
-        InvalidSettingError: It is none of them.
+        InvalidSettingError: `text` has none of these forms.
     """
     if text == "forever":
         return math.inf
@@ -27,15 +27,15 @@ def parse_duration(text: str) -> float:
 
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([kKMGT]?)(iB|B)?\Z")
-_MOST = 1 << 63  # of what JSON and SQLite can hold
+_MOST = 1 << 63  # more than SQLite's integers hold
 _POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def parse_size(text: str) -> int:
-    """Return ``500k``, ``2M``, ``1.5G`` or ``512MiB`` in bytes: decimal units, binary where an ``i`` says so.
+    """Return ``500k``, ``2M``, ``1.5G`` or ``512MiB`` in bytes: decimal units, or binary ones with an ``i``.
 
     Raises:
-        InvalidSettingError: It is none of them.
+        InvalidSettingError: `text` has none of these forms, or is too large.
     """
     found = _SIZE.match(text)
     if found is None or (found[3] == "iB" and not found[2]):
@@ -50,10 +50,10 @@ _PRIORITIES = {"low": -10, "normal": 0, "high": 10}
 
 
 def parse_priority(text: str) -> int:
-    """Return ``low``, ``normal``, ``high`` or a whole number of at most six digits; higher goes first.
+    """Return ``low``, ``normal``, ``high`` or a whole number of at most six digits as a number; higher goes first.
 
     Raises:
-        InvalidSettingError: It is none of them.
+        InvalidSettingError: `text` has none of these forms.
     """
     if text in _PRIORITIES:
         return _PRIORITIES[text]

@@ -1,4 +1,4 @@
-"""What a registry asks for when it answers 401 (RFC 9110 section 11, distribution token specification)."""
+"""Parses the challenges of a 401 answer, and names token scopes (RFC 9110 section 11; distribution-spec, tokens)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-# `[\s,]*` and never `\s*,?\s*`: that takes minutes for the 60,000 spaces that a hostile server may send.
+# `[\s,]*`, not `\s*,?\s*`, which backtracks for minutes over 60,000 spaces from a hostile server.
 _SCHEME = re.compile(r"[\s,]*([A-Za-z][A-Za-z0-9_-]*)(?=\s+[A-Za-z_-]+\s*=|\s*,|\s*\Z)\s*")
 _PARAMETER = re.compile(r'[\s,]*([A-Za-z_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))')
 
 
 class Challenge(msgspec.Struct, frozen=True):
-    """One way to authenticate.
+    """One way to authenticate that a server offers.
 
     Attributes:
-        scheme: Lower case: ``basic`` or ``bearer``, or something Headway does not know.
-        parameters: By lower-case name: ``realm``, ``service``, ``scope``, ``error``.
+        scheme: In lower case: ``basic``, ``bearer``, or one that Headway does not know.
+        parameters: By name in lower case: ``realm``, ``service``, ``scope``, ``error``.
     """
 
     scheme: str
@@ -25,7 +25,7 @@ class Challenge(msgspec.Struct, frozen=True):
 
 
 def parse_challenges(headers: Sequence[str]) -> list[Challenge]:
-    """Return the challenges of all ``WWW-Authenticate`` headers, in order; what cannot be read is left out."""
+    """Return the challenges of all ``WWW-Authenticate`` headers, in order; parts that cannot be read are skipped."""
     return [challenge for header in headers for challenge in _challenges(header)]
 
 
@@ -42,7 +42,7 @@ def _challenges(header: str) -> Iterator[Challenge]:
 
 
 def choose_challenge(challenges: Sequence[Challenge]) -> Challenge | None:
-    """Return the challenge to answer: Bearer before Basic, as Docker does; None where neither is offered."""
+    """Return the challenge to answer: Bearer before Basic, as Docker prefers them; None where neither is offered."""
     for scheme in ("bearer", "basic"):
         for challenge in challenges:
             if challenge.scheme == scheme:
@@ -51,12 +51,12 @@ def choose_challenge(challenges: Sequence[Challenge]) -> Challenge | None:
 
 
 class Access(msgspec.Struct, frozen=True):
-    """What is to be done at a registry.
+    """The access to a registry that a request needs.
 
     Attributes:
-        repository: Path of the repository; empty for the registry as such.
-        push: Whether something is to be put there, and not only read.
-        source: Path of another repository there that is read for it; empty for none.
+        repository: Path of the repository; empty for a request that concerns none.
+        push: Whether the request writes.
+        source: Path of another repository that it reads from (a mount); empty for none.
     """
 
     repository: str
@@ -65,7 +65,7 @@ class Access(msgspec.Struct, frozen=True):
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """The scopes of a token that allows it (moby-behaviour 3.8)."""
+        """The scopes that a token for this access needs (moby-behaviour 3.8)."""
         if not self.repository:
             return ()
         own = f"repository:{self.repository}:{'pull,push' if self.push else 'pull'}"

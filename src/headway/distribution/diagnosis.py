@@ -1,6 +1,6 @@
-"""What measurements of this machine, the way and a registry mean for its pulls. No I/O.
+"""Turns measurements of this machine, of the network and of a registry into findings for `headway doctor`. No I/O.
 
-Rule: every finding says what was measured; what was not measured is no finding.
+Rule: every finding names what was measured; what was not measured makes no finding.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ CLOCK_SECONDS = 60.0
 SLOW_NAMES_SECONDS = 2.0
 SLOW_ANSWER_SECONDS = 5.0
 SMALLEST_LARGE_SEGMENT = 1300
-"""What a segment has at least for it to say that packets of the usual size pass: 1,500 less headers and a tunnel's."""
+"""A TCP segment of at least this many bytes proves that packets of the usual size pass: 1,500, less headers and those
+of a tunnel."""
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """How bad a finding is."""
 
     OK = "OK"
     WARN = "WARN"
@@ -31,7 +32,7 @@ class Level(StrEnum):
 
 
 class Section(StrEnum):
-    """On whose side."""
+    """What a finding is about."""
 
     HERE = "here"
     WAY = "the way"
@@ -39,14 +40,14 @@ class Section(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One check and its proof.
+    """The result of one check.
 
     Attributes:
-        section: On whose side.
-        level: How bad.
-        check: What was looked at, in a word.
+        section: What it is about.
+        level: How bad it is.
+        check: Name of the check.
         text: What was measured.
-        advice: What to do, where there is something.
+        advice: What to do; empty for nothing.
     """
 
     section: Section
@@ -57,20 +58,20 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Reached(msgspec.Struct, frozen=True, kw_only=True):
-    """What a first request to a registry has shown.
+    """Measurements of a first request to a registry.
 
     Attributes:
-        host: Who was asked.
-        addresses: Where it is, in the order in which they were tried.
-        names_seconds: How long the name servers took; None where there was nothing to ask.
-        proxy: What led there; empty for nothing.
-        connect_seconds: How long the connection took.
-        tls_version: As ``TLSv1.3``; empty for plain HTTP.
-        tls_seconds: How long agreeing took.
+        host: The registry.
+        addresses: Its addresses, in the order in which they were tried.
+        names_seconds: How long the name lookup took; None where none was needed.
+        proxy: The proxy that was used; empty for none.
+        connect_seconds: How long connecting took.
+        tls_version: Such as ``TLSv1.3``; empty for plain HTTP.
+        tls_seconds: How long the TLS handshake took.
         answer_seconds: How long the answer took.
-        clock_seconds: How far our clock is ahead of the registry's; None where it does not say.
-        segment_bytes: The largest segment that came, as far as the kernel knows; 0 where it does not.
-        only_small: Whether large packets vanish and small ones pass.
+        clock_seconds: How far our clock is ahead of the registry's; None where it sends no ``Date``.
+        segment_bytes: The largest segment that was received, according to the kernel; 0 where it is not known.
+        only_small: Whether large packets vanish while small ones pass.
     """
 
     host: str
@@ -87,15 +88,15 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def disk_finding(space: Space, *, kind: str, driver: str, why_no_driver: str, held: int, unfinished: int) -> Finding:
-    """Return what there is to say of the data root's disk.
+    """Return the finding about the data root's disk.
 
     Args:
-        space: What is free.
-        kind: Of file system.
-        driver: What mounts layers; empty where nothing does.
-        why_no_driver: The reason.
+        space: Free space.
+        kind: Kind of file system; empty where it is not known.
+        driver: Name of the driver that mounts layers; empty where none works.
+        why_no_driver: Why none works.
         held: Bytes that unfinished downloads hold.
-        unfinished: How many there are.
+        unfinished: How many unfinished downloads there are.
     """
     text = f"{size(space.bytes)} free, {kind or 'unknown file system'}; "
     text += f"{driver} works" if driver else f"nothing mounts layers ({why_no_driver})"
@@ -115,7 +116,7 @@ def disk_finding(space: Space, *, kind: str, driver: str, why_no_driver: str, he
 
 
 def clock_finding(reached: Reached) -> Finding | None:
-    """Return how far the clock is off, None where the registry does not say."""
+    """Return the finding about this machine's clock; None where the registry sends no ``Date``."""
     ahead = reached.clock_seconds
     if ahead is None:
         return None
@@ -133,7 +134,7 @@ def clock_finding(reached: Reached) -> Finding | None:
 
 
 def way_findings(reached: Reached) -> list[Finding]:
-    """Return what the way to a registry is like."""
+    """Return the findings about the network between here and a registry."""
     return [*_names(reached), _connect(reached), *_packets(reached)]
 
 
@@ -170,7 +171,7 @@ def _packets(reached: Reached) -> list[Finding]:
 
 
 def range_finding(host: str, *, honoured: bool) -> Finding:
-    """Return what it means whether a registry answers a request for a part of a blob with that part."""
+    """Return the finding about ranges: whether a registry answers a request for a part of a blob with that part."""
     if honoured:
         return Finding(Section.REGISTRY, Level.OK, "Range", "honoured (206): a cut costs nothing")
     text = "ignored (200 for 206): a cut costs up to 2 x of that layer"
@@ -180,7 +181,12 @@ def range_finding(host: str, *, honoured: bool) -> Finding:
 
 
 def rate_finding(received: int, seconds: float) -> Finding:
-    """Return how fast bytes came."""
+    """Return the finding about the download rate.
+
+    Args:
+        received: Bytes received.
+        seconds: In how many seconds.
+    """
     rate = received / max(seconds, 1e-6)
     text = f"{rate * 8 / 1e6:.2f} Mbit/s ({size(rate)}/s) over {size(received)}"
     return Finding(Section.WAY, Level.OK, "rate", text)

@@ -1,7 +1,7 @@
-"""Where to ask for an image, and in which order (moby-behaviour 3.1).
+"""Endpoints: which hosts to ask for an image, in which order, and how (moby-behaviour 3.1).
 
-Rule 1: mirrors come before the registry that they stand in for. Docker knows them for docker.io only.
-Rule 2: an insecure registry is asked by HTTPS first and by HTTP only if that cannot work; loopback always is insecure.
+Rule 1: mirrors come before the registry that they stand in for. Docker has them for docker.io only.
+Rule 2: an insecure registry is asked by HTTPS first, and by HTTP only if that cannot work; loopback is always insecure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from headway.oci.reference import DOCKER_HUB
 
 DOCKER_HUB_HOST = "registry-1.docker.io"
 DOCKER_HUB_NAMES = ("index.docker.io", DOCKER_HUB, DOCKER_HUB_HOST)
-"""What logins call Docker Hub."""
+"""Names of Docker Hub in files of logins."""
 MAX_PORT = 65535
 MAX_URLS = 8
 
@@ -32,9 +32,10 @@ class Endpoint(msgspec.Struct, frozen=True):
         scheme: ``http`` where the user said so (mirrors); otherwise ``https``.
         mirror: Whether it stands in for another registry.
         prefix: Path in front of ``/v2/``, without a trailing slash.
-        blob_path: Path of the only blob that it is asked for, without credentials; empty for registries.
-        validator: ETag, or time of the last change, that this blob must have; empty where its digest tells enough.
-        login: Who asks, where that came with the request; None for what this machine knows.
+        blob_path: Path and query of the single file that this endpoint serves, without credentials; empty for a
+            registry.
+        validator: ETag or ``Last-Modified`` that this file must still have; empty where its digest is known.
+        login: Credentials that came with the request; None for those of this machine.
     """
 
     host: str
@@ -51,13 +52,13 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class InsecureRegistries:
-    """Which hosts may be asked without verified TLS.
+    """The hosts that may be asked without verified TLS; a container of ``host[:port]``.
 
     Args:
         entries: ``host[:port]``, IP addresses or CIDR blocks, as `--insecure-registry` takes them.
 
     Raises:
-        InvalidSettingError: An entry with a scheme or a bad block.
+        InvalidSettingError: An entry has a scheme, or is not a valid CIDR block.
     """
 
     def __init__(self, entries: Sequence[str] = ()) -> None:
@@ -68,7 +69,7 @@ class InsecureRegistries:
             self._add(entry)
 
     def including(self, entries: Sequence[str]) -> InsecureRegistries:
-        """Return these and some more.
+        """Return these hosts and those of more `entries`.
 
         Raises:
             InvalidSettingError: As for the class.
@@ -89,7 +90,7 @@ class InsecureRegistries:
             raise InvalidSettingError(f"insecure registry {entry!r} is not a CIDR block") from None
 
     def __contains__(self, host: str) -> bool:
-        """Tell whether ``host[:port]`` is insecure; a CIDR block matches literal addresses, names are not looked up."""
+        """Tell whether ``host[:port]`` is insecure. CIDR blocks match literal addresses; names are not looked up."""
         name, _ = split_port(host)
         if host.lower() in self._hosts or name.lower() in self._hosts:
             return True
@@ -101,20 +102,20 @@ class InsecureRegistries:
 
 
 def has_valid_port(host: str) -> bool:
-    """Tell whether the port of ``host[:port]`` is one that there can be; names may hold any digits."""
+    """Tell whether the port of ``host[:port]`` is in range: the grammar of references allows any digits."""
     _, colon, port = host.rpartition("]")[2].rpartition(":")
     return not colon or is_port(port)
 
 
 def is_port(text: str) -> bool:
-    """Tell whether a text is a port that there can be."""
+    """Tell whether a text is a port number from 0 to `MAX_PORT`."""
     return text.isdecimal() and len(text) <= 5 and int(text) <= MAX_PORT
 
 
 def split_port(text: str) -> tuple[str, str]:
-    """Return host, without brackets, and port of ``host[:port]``, an empty text where it names none.
+    """Return host and port of ``host[:port]``: the host without brackets, the port empty where there is none.
 
-    A literal IPv6 address without brackets has none.
+    A literal IPv6 address without brackets has no port.
     """
     if text.startswith("["):
         host, _, port = text[1:].partition("]")
@@ -124,13 +125,13 @@ def split_port(text: str) -> tuple[str, str]:
 
 
 def registry_host(server: str | None) -> str:
-    """Return the host of the registry that somebody logs in to, in docker's words (moby-behaviour 3.8, "Login").
+    """Return the host of the registry to log in to, as docker reads its argument (moby-behaviour 3.8, "Login").
 
     Args:
-        server: A host, a URL, or nothing for Docker Hub.
+        server: A host or a URL; None or an empty text for Docker Hub.
 
     Raises:
-        InvalidSettingError: It names none.
+        InvalidSettingError: It does not name a host.
     """
     if not server:
         return DOCKER_HUB
@@ -144,7 +145,7 @@ def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
     """Return the endpoint for a mirror's URL.
 
     Raises:
-        InvalidSettingError: No http or https scheme, or something behind the path.
+        InvalidSettingError: It has another scheme than http or https, no host, a login, a query or a fragment.
     """
     scheme, separator, rest = url.partition("://")
     if "@" in rest:
@@ -164,10 +165,10 @@ def mirror_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
 
 
 def own_endpoint(domain: str, insecure: InsecureRegistries, login: Credentials | None = None) -> Endpoint:
-    """Return the endpoint of a registry itself, which no mirror stands in for.
+    """Return the endpoint of a registry itself, in contrast to its mirrors.
 
     Raises:
-        InvalidReferenceError: Its port is none.
+        InvalidReferenceError: Its port is out of range.
     """
     if not has_valid_port(domain):
         raise InvalidReferenceError(f"{domain}: invalid port")
@@ -179,7 +180,7 @@ def own_endpoint(domain: str, insecure: InsecureRegistries, login: Credentials |
 def endpoints_for(
     domain: str, mirrors: Sequence[str], insecure: InsecureRegistries, login: Credentials | None = None
 ) -> list[Endpoint]:
-    """Return where to ask for repositories of `domain`, first choice first; `login` is shown to no mirror.
+    """Return the endpoints for repositories of `domain`, first choice first; `login` is not sent to mirrors.
 
     Raises:
         InvalidReferenceError: See `own_endpoint`.
@@ -190,7 +191,7 @@ def endpoints_for(
 
 
 def foreign_endpoints(urls: Sequence[str], insecure: InsecureRegistries) -> list[Endpoint]:
-    """Return where else a non-distributable layer may be had; what is no plain http or https URL is left out."""
+    """Return the endpoints of a non-distributable layer's URLs, at most `MAX_URLS`; unusual URLs are left out."""
     endpoints = []
     for url in urls[:MAX_URLS]:
         scheme, _, rest = url.partition("://")

@@ -1,9 +1,9 @@
-"""Whether an image fits on the disk: what is certain, and what is likely. No I/O.
+"""Decides whether an image fits on the disk: for certain, or probably. No I/O.
 
-Rule 1: only what cannot fit is refused; an estimate warns and never refuses.
-Rule 2: a layer lies there twice until it is committed, as the blob that arrives and as the tree that is made of it;
-        then its blob goes. What is held of it already takes no more room.
-Rule 3: the last blob and its whole tree are there at once, whatever the order: that is the peak.
+Rule 1: only an image that certainly cannot fit is refused; an estimate leads to a warning and never to a refusal.
+Rule 2: until a layer is committed it takes room twice, as the blob that arrives and as its tree; then the blob is
+        removed. Bytes of the blob that are held already take no more room.
+Rule 3: the last blob and its whole tree exist at the same time, whatever the order: that is the peak.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import msgspec
 from headway.units import counted
 
 LEAST_RATIO = 0.5
-"""Less than what any layer unpacks to, of its compressed size: gzip and zstd add 0.1 % at most to what they cannot
-compress, and a file system that compresses saves no more than they did. Half leaves room for the odd one."""
+"""A lower bound of unpacked to compressed size: gzip and zstd add 0.1 % at most to what they cannot compress, and a
+file system that compresses saves no more than they did. Half leaves room for exceptions."""
 
 USUAL_RATIO = 3.0
-"""Bytes on disk by compressed bytes, of usual images: 2.2 (alpine) to 3.2 (python) with clusters of 4 KiB."""
+"""Bytes on disk per compressed byte of common images: 2.2 (alpine) to 3.2 (python) with clusters of 4 KiB."""
 
 USUAL_ENTRIES = 250 / 1_000_000
-"""Files, directories and links by compressed byte, of usual images."""
+"""Files, directories and links per compressed byte of common images."""
 
-_EXPERIENCE_BYTES = 1_000_000  # less than that says nothing about others
-_INODES_OF_A_LAYER = 4  # the ingest's directory and its two files, and the tree's
+_EXPERIENCE_BYTES = 1_000_000  # fewer compressed bytes than this are no basis for an estimate
+_INODES_OF_A_LAYER = 4  # the ingest's directory and its two files, and the root of the tree
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """A layer that is not here, or not unpacked.
+    """A layer that is still to be fetched, or to be unpacked.
 
     Attributes:
-        size: Of its blob, in bytes.
-        held: How many of these are here.
-        is_compressed: Whether its media type says so.
+        size: Size of its blob, in bytes.
+        held: How many bytes of the blob are held already.
+        is_compressed: Whether its media type says that it is compressed.
     """
 
     size: int
@@ -44,13 +44,13 @@ class Incoming(msgspec.Struct, frozen=True):
 
 
 class Experience(msgspec.Struct, frozen=True):
-    """What compressed layers that are here have come to.
+    """Sums over the compressed layers that this store has unpacked before.
 
     Attributes:
-        layers: How many.
+        layers: How many there are.
         compressed: Bytes of their blobs.
         unpacked: Bytes that their trees take on the disk.
-        entries: What their tars held.
+        entries: Entries of their tars.
     """
 
     layers: int = 0
@@ -60,11 +60,11 @@ class Experience(msgspec.Struct, frozen=True):
 
 
 class Space(msgspec.Struct, frozen=True):
-    """What a file system has left for us.
+    """Free space of a file system.
 
     Attributes:
-        bytes: In bytes, without what is reserved for root.
-        inodes: How many files more; None where that has no limit of its own.
+        bytes: Free bytes, without those reserved for root.
+        inodes: Free inodes; None where the file system has no limit on them.
     """
 
     bytes: int
@@ -72,16 +72,16 @@ class Space(msgspec.Struct, frozen=True):
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What the layers of an image will take, beyond what they do.
+    """The additional room that the layers of an image will take.
 
     Attributes:
-        to_fetch: Bytes that have to cross the network: exact.
-        least: Bytes that have to be free: certain.
-        likely: Bytes that will be needed at the peak: an estimate.
-        unpacked: Bytes of the trees in the end: an estimate.
-        least_inodes: Inodes that have to be free: certain.
-        likely_inodes: Inodes that will be needed: an estimate.
-        basis: Where the estimates come from.
+        to_fetch: Bytes to fetch; exact.
+        least: Bytes that certainly have to be free.
+        likely: Bytes that will probably be needed at the peak; an estimate.
+        unpacked: Bytes of the trees at the end; an estimate.
+        least_inodes: Inodes that certainly have to be free.
+        likely_inodes: Inodes that will probably be needed; an estimate.
+        basis: Basis of the estimates, in words.
     """
 
     to_fetch: int
@@ -94,7 +94,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fit(Enum):
-    """Whether it fits."""
+    """Whether an image fits on the disk."""
 
     LIKELY = auto()
     DOUBTFUL = auto()
@@ -102,12 +102,12 @@ class Fit(Enum):
 
 
 def forecast(layers: Sequence[Incoming], experience: Experience, *, at_once: int) -> Forecast:
-    """Return what layers will take.
+    """Return how much room layers will take.
 
     Args:
-        layers: Those that are to come, each blob once.
-        experience: What others have come to.
-        at_once: How many are fetched and unpacked at the same time.
+        layers: The layers to fetch or unpack, each blob once.
+        experience: Sums over the layers that are here.
+        at_once: How many layers are fetched and unpacked at the same time.
     """
     known = experience.compressed >= _EXPERIENCE_BYTES
     ratio = experience.unpacked / experience.compressed if known else USUAL_RATIO
@@ -127,10 +127,11 @@ def forecast(layers: Sequence[Incoming], experience: Experience, *, at_once: int
 
 
 def least_peak(layers: Iterable[tuple[int, int, int]]) -> int:
-    """Return how many bytes have to be free for layers (size, held, unpacked) that come one after the other.
+    """Return how many bytes have to be free for layers (size, held, unpacked) that are unpacked one after the other.
 
-    It is the least that any order can do with: first what gives room back, the one that needs least before the others;
-    then the largest blobs, so that the last one that lies beside its tree is small.
+    This is the minimum over all orders. In the best one, layers whose tree is no larger than what is held come first,
+    by ascending need, as they free room; then come the others by descending size, so that the last blob, which lies
+    beside its tree when all other trees are there, is small.
     """
     peak = used = 0
     for size, held, unpacked in sorted(layers, key=_place_in_the_best_order):
@@ -145,7 +146,7 @@ def _place_in_the_best_order(layer: tuple[int, int, int]) -> tuple[bool, int]:
 
 
 def fit(needs: Forecast, space: Space) -> Fit:
-    """Tell whether there is room."""
+    """Compare a forecast with the free space."""
     inodes = space.inodes
     if needs.least > space.bytes or (inodes is not None and needs.least_inodes > inodes):
         return Fit.IMPOSSIBLE

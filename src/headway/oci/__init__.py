@@ -1,1 +1,1 @@
-"""The OCI image specification as values: no I/O."""
+"""The OCI image specification as values (digests, descriptors, manifests, configs, references), without I/O."""

@@ -1,4 +1,4 @@
-"""What the documents of an archive of images say: docker-archives of every age since Docker 1.10, and OCI layouts.
+"""Reads the documents of an archive of images: docker-archives of every age since Docker 1.10, and OCI layouts.
 
 Rule 1: an archive that is both is read as a docker-archive, as Docker reads it; its index adds the manifests. Where a
         platform is asked for, the index decides: only that may hold several.

@@ -1,6 +1,6 @@
-"""Lines of a Dockerfile, as ``--change`` takes them: comments, continuations, flags and lists in JSON.
+"""Parses lines of a Dockerfile, as ``--change`` takes them: comments, continuations, flags and lists in JSON.
 
-Rule: pure text in, values out. What Docker 20.10 does with a text is done here too, odd or not; its words are kept.
+Rule: text in, values out, without I/O. A text is read as Docker 20.10 reads it, odd or not, with the same messages.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Instruction(msgspec.Struct, frozen=True):
     """One instruction.
 
     Attributes:
-        name: In small letters.
-        flags: Words in front that begin with ``--``, quotes taken off.
-        rest: What is behind them.
-        original: The whole line, continuations joined, blanks at its end kept.
-        escape: The character that takes the meaning from the one behind it.
+        name: In lower case.
+        flags: The words behind it that begin with ``--``, without quotes.
+        rest: The text behind the flags.
+        original: The whole line, with its continuations joined, and blanks at its end kept.
+        escape: The escape character.
     """
 
     name: str
@@ -40,7 +40,7 @@ def parse_dockerfile(text: str) -> list[Instruction]:
     """Return the instructions of a text.
 
     Raises:
-        InvalidChangeError: There are none, or its escape character cannot be one.
+        InvalidChangeError: There are none, or its escape character is neither a backslash nor a backtick.
     """
     lines = text.removeprefix("\ufeff").split("\n")
     escape = _escape(lines)
@@ -51,7 +51,7 @@ def parse_dockerfile(text: str) -> list[Instruction]:
 
 
 def _escape(lines: list[str]) -> str:
-    """Return what the directives in front of everything else say is the escape character."""
+    """Return the escape character that the parser directives at the top set, or the default."""
     escape = ""
     for line in lines:
         directive = _DIRECTIVE.match(line.strip())
@@ -75,7 +75,7 @@ def _joined(lines: list[str], escape: str) -> list[str]:
     for raw in lines:
         line = raw.removesuffix("\r")
         if not line.strip() or line.lstrip().startswith("#"):
-            continue  # neither ends a line that goes on
+            continue  # an empty line or a comment does not end a continued line
         text = continued.sub(r"\1", line)
         if is_open:
             joined[-1] += text
@@ -92,7 +92,7 @@ def _instruction(line: str, escape: str) -> Instruction:
 
 
 def _flags(text: str) -> tuple[tuple[str, ...], str]:
-    """Return the words in front that begin with ``--``, and what is behind them."""
+    """Return the leading words that begin with ``--``, and the text behind them."""
     flags: list[str] = []
     rest = text.lstrip(_SPACES)
     while rest.startswith("--"):
@@ -109,16 +109,18 @@ _QUOTED = re.compile(r"""\\(.)|"((?:\\.|[^"\\])*)"|'([^']*)'""", re.S)
 
 
 def json_list(text: str) -> list[str] | None:
-    """Return the list of texts that `text` begins with, None where it begins with no list: Docker then takes words.
+    """Return the list of strings that `text` begins with; None where it does not begin with a list in JSON.
+
+    Docker takes such a text as plain words.
 
     Raises:
-        InvalidChangeError: A list of something else.
+        InvalidChangeError: The list holds something else than strings.
     """
     text = text.lstrip()
     if not text.startswith("["):
         return None
     try:
-        found, _ = json.JSONDecoder().raw_decode(text)  # what is behind it does not count
+        found, _ = json.JSONDecoder().raw_decode(text)  # text behind the list is ignored
     except (ValueError, RecursionError):
         return None
     if not all(isinstance(item, str) for item in found):
@@ -127,5 +129,5 @@ def json_list(text: str) -> list[str] | None:
 
 
 def go_quoted(text: str) -> str:
-    """Return a text in quotes as Go's ``%q`` writes it, as far as people type such texts."""
+    """Return a text in quotes as Go's ``%q`` writes it; rare control characters are not escaped."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t") + '"'

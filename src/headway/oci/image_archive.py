@@ -1,4 +1,4 @@
-"""What an archive of images says of them: docker-archive and OCI layout in one, as Docker 25 and later write it.
+"""Makes the documents of an archive of images: docker-archive and OCI layout in one, as Docker 25 and later write it.
 
 Rule 1: the same images give the same bytes: order as given, no time, no name of a machine.
 Rule 2: readers of both kinds find what they look for: ``manifest.json`` for docker-archive, ``index.json`` and

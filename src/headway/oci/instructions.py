@@ -1,4 +1,4 @@
-"""What ``--change`` does to a config: the instructions of a Dockerfile that need no build (moby-behaviour 6.7, 6.17).
+"""Applies ``--change`` to a config: the Dockerfile instructions that need no build (moby-behaviour 6.7, 6.17).
 
 Rule 1: all of them or none: the config that was given is not touched.
 Rule 2: a request is a few KiB, and what it grows to is bounded, in memory and in time.

@@ -1,7 +1,7 @@
-"""References: names of images by Docker's grammar, which people know by heart (moby-behaviour 5.3).
+"""References: names of images in Docker's grammar (moby-behaviour 5.3).
 
-Rule 1: what Docker takes means the same here, and what Docker refuses is refused in the same words.
-Rule 2: a value is always spelled out in full; the short spelling is for people.
+Rule 1: what Docker accepts means the same here, and what Docker refuses is refused in the same words.
+Rule 2: a `Reference` always holds the full spelling; the short one is for showing to people.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def is_tag(text: str) -> bool:
 
 
 class Reference(msgspec.Struct, frozen=True, gc=False):
-    """A repository, and perhaps which of its images.
+    """A repository, and optionally a tag or a digest in it.
 
     Attributes:
         domain: ``host[:port]`` of the registry as the user wrote it; ``docker.io`` where none was given.
         path: The repository's name at the registry: ``library/busybox``.
         tag: Empty where none was given.
-        digest: Of a manifest or index; it wins over the tag.
+        digest: Digest of a manifest or index, which wins over the tag; None where none was given.
     """
 
     domain: str
@@ -105,7 +105,7 @@ class Reference(msgspec.Struct, frozen=True, gc=False):
         """Return the reference with another tag; a digest stays.
 
         Raises:
-            InvalidReferenceError: Not a tag.
+            InvalidReferenceError: `tag` is not a valid tag.
         """
         if not is_tag(tag):
             raise InvalidReferenceError("invalid tag format")
@@ -145,7 +145,7 @@ def parse_any(text: str) -> Reference | Digest:
 
 
 def _split_domain(text: str) -> tuple[str, str]:
-    """Return domain and remainder; a first part that cannot belong to a repository's name is a domain."""
+    """Return domain and remainder, which Docker tells apart by a dot, a colon or a capital in the first component."""
     first, slash, rest = text.partition("/")
     is_domain = "." in first or ":" in first or first == "localhost" or first != first.lower()
     if not slash or not is_domain:

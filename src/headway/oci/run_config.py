@@ -1,4 +1,4 @@
-"""How a container's config and its image's become one (moby-behaviour 6.17, `Merge`).
+"""Merges a container's config with that of its image (moby-behaviour 6.17, `Merge`).
 
 Rule: pure functions over documents as they are written; keys that nobody here knows stay the container's.
 """

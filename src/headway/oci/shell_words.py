@@ -1,4 +1,4 @@
-"""Words as a Dockerfile has them: quotes, escapes and variables.
+"""Splits a line of a Dockerfile into words: quotes, escapes and variables.
 
 Rule: as Docker's own reading of them, which is not a shell's: a name that is not set is nothing, only ``:-``, ``:+``
 and ``:?`` are known behind a name, and a backslash at the end of a word is dropped.
