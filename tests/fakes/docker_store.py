@@ -33,7 +33,7 @@ def write_docker_store(root: Path, stacks: Sequence[Sequence[DiffID]]) -> None:
 
 
 def _chains(stack: Sequence[DiffID]) -> Iterator[tuple[Digest, Digest | None, DiffID]]:
-    chains = chain_ids(list(stack))
+    chains = chain_ids(stack)
     yield from zip(chains, [None, *chains], stack, strict=False)
 
 

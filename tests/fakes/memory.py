@@ -323,7 +323,7 @@ class MemoryLayerStore:
             if diff_id not in self._trees:
                 raise NotFoundError("layer", diff_id)
         parent: ChainID | None = None
-        for diff_id, chain_id in zip(diff_ids, chain_ids(tuple(diff_ids)), strict=True):
+        for diff_id, chain_id in zip(diff_ids, chain_ids(diff_ids), strict=True):
             if chain_id not in self._chains:
                 self._chains[chain_id] = (parent, diff_id, self._tree_over(parent, self._trees[diff_id]))
             parent = chain_id

@@ -1,16 +1,17 @@
-"""Digests: names of content by what it is (image-spec, descriptor.md, "Digests")."""
+"""Digests, which name content by a hash of its bytes (image-spec, descriptor.md, "Digests")."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import NewType
 
 from headway.errors import InvalidDigestError
 
 _HEX_LENGTH = {"sha256": 64, "sha384": 96, "sha512": 128}
 ALGORITHMS = tuple(_HEX_LENGTH)
-"""What a digest may be made with."""
+"""Hash algorithms that a digest may use."""
 _ANY_DIGEST = re.compile(r"([a-z0-9]+(?:[.+_-][a-z0-9]+)*):([A-Za-z0-9=_-]+)")
 _HEX = re.compile(r"[a-f0-9]+")
 
@@ -57,7 +58,7 @@ class Digest(str):
 
 
 def digest_fault(text: str) -> str:
-    """Return what is wrong with a digest, in Docker's words; nothing where it is right."""
+    """Return what is wrong with the text of a digest, in Docker's words; an empty text where it is right."""
     match = _ANY_DIGEST.fullmatch(text)
     if match is None:
         return "invalid checksum digest format"
@@ -79,7 +80,7 @@ ImageID = NewType("ImageID", Digest)
 """Digest of an image's config: what docker calls the image ID."""
 
 
-def chain_ids(diff_ids: list[DiffID] | tuple[DiffID, ...]) -> list[ChainID]:
+def chain_ids(diff_ids: Iterable[DiffID]) -> list[ChainID]:
     """Return the chain ID of every prefix of `diff_ids`, bottom layer first."""
     chain: list[ChainID] = []
     for diff_id in diff_ids:
@@ -88,5 +89,5 @@ def chain_ids(diff_ids: list[DiffID] | tuple[DiffID, ...]) -> list[ChainID]:
 
 
 def chain_id_over(parent: ChainID | None, diff_id: DiffID) -> ChainID:
-    """Return the ID of the chain that a layer makes over another chain; over nothing where that is None."""
+    """Return the ID of the chain of a layer on top of the chain `parent`; None for a bottom layer."""
     return ChainID(diff_id if parent is None else Digest.of(f"{parent} {diff_id}".encode()))

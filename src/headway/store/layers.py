@@ -144,7 +144,7 @@ class SqliteLayerStore:
         if not diff_ids:
             return None
         check_depth(len(diff_ids))
-        chain = chain_ids(tuple(diff_ids))
+        chain = chain_ids(diff_ids)
         if self.has_chain(chain[-1]):
             return chain[-1]
         with ExitStack() as private:
