@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from headway.errors import InvalidLayerError
-from headway.layers.ahead import WAITING, Ahead, told
+from headway.layers.ahead import WAITING, Ahead, tapped
 
 both = pytest.mark.parametrize("beside", [True, False])
 
@@ -19,10 +19,10 @@ def numbers(count: int) -> Generator[bytes, None, None]:
 
 
 @both
-def test_the_pieces_come_in_order_and_each_has_been_told(*, beside: bool) -> None:
+def test_the_pieces_come_in_order_and_each_has_been_tapped(*, beside: bool) -> None:
     shown: list[bytes] = []
 
-    with told(numbers(100), shown.append, beside=beside) as pieces:
+    with tapped(numbers(100), shown.append, beside=beside) as pieces:
         given = list(pieces)
 
     assert given == shown == list(numbers(100))
@@ -35,17 +35,17 @@ def test_an_error_comes_behind_the_pieces_before_it(*, beside: bool) -> None:
         raise InvalidLayerError("broken")
 
     given: list[bytes] = []
-    with told(broken(), lambda _: None, beside=beside) as pieces, pytest.raises(InvalidLayerError, match="broken"):
+    with tapped(broken(), lambda _: None, beside=beside) as pieces, pytest.raises(InvalidLayerError, match="broken"):
         given.extend(pieces)
 
     assert given == [b"good"] * 20
 
 
-def test_what_cannot_be_told_reaches_who_iterates() -> None:
+def test_an_error_of_the_tap_reaches_who_iterates() -> None:
     def refuse(piece: bytes) -> None:
         raise ValueError(piece)
 
-    with told(numbers(100), refuse, beside=True) as pieces, pytest.raises(ValueError, match="x00"):
+    with tapped(numbers(100), refuse, beside=True) as pieces, pytest.raises(ValueError, match="x00"):
         list(pieces)
 
 
@@ -53,7 +53,7 @@ def test_what_cannot_be_told_reaches_who_iterates() -> None:
 def test_threads_are_there_only_beside(*, beside: bool) -> None:
     before = set(threading.enumerate())  # of another test, one may be about to end
 
-    with told(endless(threading.Event()), lambda _: None, beside=beside) as pieces:
+    with tapped(endless(threading.Event()), lambda _: None, beside=beside) as pieces:
         next(pieces)
 
         assert len(set(threading.enumerate()) - before) == (2 if beside else 0)
@@ -92,7 +92,7 @@ def test_leaving_early_ends_the_iterator_and_every_thread(taken: int, *, beside:
     ended = threading.Event()
     before = set(threading.enumerate())
 
-    with told(endless(ended), lambda _: None, beside=beside) as pieces:
+    with tapped(endless(ended), lambda _: None, beside=beside) as pieces:
         assert len(list(islice(pieces, taken))) == taken
         begun = set(threading.enumerate()) - before
 
@@ -111,7 +111,7 @@ def test_a_stopped_source_ends_every_thread() -> None:
         stopped.wait(5)
         raise InterruptedError
 
-    with told(waiting(), lambda _: None, beside=True) as pieces:
+    with tapped(waiting(), lambda _: None, beside=True) as pieces:
         assert next(pieces) == b"x"
         begun = set(threading.enumerate()) - before
     stopped.set()

@@ -1,8 +1,8 @@
-"""The work before the unpacking, done beside it: a thread expands, another one hashes what comes out.
+"""Runs the work before unpacking beside it: one thread decompresses, another one hashes the tar.
 
-Rule 1: a few pieces ahead at the most: memory is bounded by `WAITING` pieces for each thread.
-Rule 2: whoever leaves early does not wait: a thread ends by itself at its next piece, or when its source is stopped.
-Rule 3: a small layer is worth no thread: each piece that is handed over costs two turns of the interpreter's lock.
+Rule 1: a thread is at most `WAITING` pieces ahead, which bounds memory.
+Rule 2: leaving early does not wait: a thread ends by itself at its next piece, or when its source is stopped.
+Rule 3: a small layer is not worth a thread: each piece that is handed over costs two turns of the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ WAITING = 4
 
 
 @contextmanager
-def told(
-    pieces: Generator[bytes, None, None], tell: Callable[[bytes], None], *, beside: bool
+def tapped(
+    pieces: Generator[bytes, None, None], tap: Callable[[bytes], None], *, beside: bool
 ) -> Iterator[Iterator[bytes]]:
-    """Give an iterator over `pieces` that shows each to `tell` before it yields it.
+    """Give an iterator over `pieces` that passes each to `tap` before it yields it.
 
-    Both release the GIL for large pieces, so that beside them the thread that iterates goes on meanwhile.
+    With threads, making a piece, tapping it and using it overlap, for both release the GIL for large pieces.
 
     Args:
         pieces: Closed at the end.
-        tell: Called in one thread, in order; every piece has been shown when the iterator ends.
-        beside: Whether `pieces` and `tell` have a thread each, or are run by whoever iterates.
+        tap: Called in one thread, in order; it has seen every piece when the iterator ends.
+        beside: Whether `pieces` and `tap` have a thread each, or are run by whoever iterates.
     """
     if not beside:
-        with closing(pieces), closing(_told(pieces, tell)) as here:
+        with closing(pieces), closing(_tapped(pieces, tap)) as here:
             yield here
         return
-    with Ahead(pieces) as made, Ahead(_told(made, tell)) as shown:
-        yield iter(shown)
+    with Ahead(pieces) as made, Ahead(_tapped(made, tap)) as seen:
+        yield iter(seen)
 
 
-def _told(pieces: Generator[bytes, None, None] | Ahead, tell: Callable[[bytes], None]) -> Generator[bytes, None, None]:
+def _tapped(pieces: Generator[bytes, None, None] | Ahead, tap: Callable[[bytes], None]) -> Generator[bytes, None, None]:
     for piece in pieces:
-        tell(piece)
+        tap(piece)
         yield piece
 
 

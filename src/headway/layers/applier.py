@@ -17,7 +17,7 @@ from pathlib import Path
 
 from headway.errors import FULL, HeadwayError, StoreError, StoreFullError
 from headway.interfaces.files import TarSource
-from headway.layers.ahead import told
+from headway.layers.ahead import tapped
 from headway.layers.compression import expand
 from headway.layers.handoff import HandoffMaker, alone
 from headway.layers.limits import DEFAULT_LIMITS, Limits
@@ -87,7 +87,7 @@ def apply_layer(
     if rootless is None:
         rootless = os.geteuid() != 0
     tar_hash = hashlib.sha256()
-    with told(expand(source, progress, isal=isal, reserve=reserve), tar_hash.update, beside=beside) as pieces:
+    with tapped(expand(source, progress, isal=isal, reserve=reserve), tar_hash.update, beside=beside) as pieces:
         reader = TarReader(pieces, limits=limits, observer=observer)
         opened = partial(
             Unpacker, directory, rootless=rootless, openat2=openat2, limits=limits, observer=observer, hand_off=hand_off
