@@ -9,7 +9,7 @@ import pytest
 
 from headway.engine.failures import failure
 from headway.engine.messages import Message
-from headway.engine.push_messages import PushMessages, told
+from headway.engine.push_messages import PushMessages, push_error
 from headway.errors import Fault, HeadwayError, NotFoundError, PushIncompleteError, RefusedError, UnreachableError
 from headway.oci.digest import DiffID, Digest
 from headway.oci.reference import Reference
@@ -105,7 +105,7 @@ def test_what_the_user_should_know_is_a_line() -> None:
     ],
 )
 def test_a_refusal_is_told_in_the_registrys_words(cause: HeadwayError, status: int, words: str) -> None:
-    answer = failure(told(PushIncompleteError("busybox:1", cause)))
+    answer = failure(push_error(PushIncompleteError("busybox:1", cause)))
 
     assert (answer.status, answer.message) == (status, words)
 
@@ -113,4 +113,4 @@ def test_a_refusal_is_told_in_the_registrys_words(cause: HeadwayError, status: i
 def test_a_link_that_failed_is_told_as_it_is() -> None:
     error = PushIncompleteError("busybox:1", UnreachableError("r", Fault.CUT))
 
-    assert told(error) is error
+    assert push_error(error) is error

@@ -120,15 +120,15 @@ def is_missing_platform(error: HeadwayError) -> bool:
     return isinstance(cause := _cause(error), NotFoundError) and cause.what == "platform"
 
 
-def told_of_manifest(error: HeadwayError, reference: Reference) -> HeadwayError:
+def manifest_error(error: HeadwayError, reference: Reference) -> HeadwayError:
     """Return the error to answer a question for a manifest with (moby-behaviour 6.15): here a refusal is a 401."""
     cause = _cause(error)
     if isinstance(cause, RefusedError) and cause.status == 401 and not isinstance(cause, ProxyRefusedError):
         return AnsweredError(401, str(error))
-    return told(error, reference)
+    return pull_error(error, reference)
 
 
-def told(error: HeadwayError, reference: Reference) -> HeadwayError:
+def pull_error(error: HeadwayError, reference: Reference) -> HeadwayError:
     """Return the error to answer a pull of `reference` with."""
     match cause := _cause(error):
         case ConflictError():

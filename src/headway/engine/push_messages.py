@@ -72,8 +72,8 @@ class PushMessages:
             self._emit(step(status, diff_id.short), "")
 
 
-def told(error: HeadwayError) -> HeadwayError:
-    """Return the error to answer a push with: a refusal in the registry's words, which scripts look for."""
+def push_error(error: HeadwayError) -> HeadwayError:
+    """Return the error to answer a push with: a refusal keeps the registry's words, which scripts look for."""
     cause = error.cause if isinstance(error, PushIncompleteError) else error
     match cause:
         case RefusedError(code="DENIED"):

@@ -25,9 +25,8 @@ from headway.engine.pull_messages import (
     is_missing_platform,
     not_whole,
     platform_warning,
+    pull_error,
     status_line,
-    told,
-    told_of_manifest,
 )
 from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Route
@@ -139,7 +138,7 @@ class PullRoutes:
             descriptor = await repository.resolve(reference)
             raw = await repository.manifest(descriptor.digest)
         except HeadwayError as error:
-            raise told_of_manifest(error, reference) from error
+            raise manifest_error(error, reference) from error
         shape = {"mediaType": raw.media_type or descriptor.media_type, "digest": str(raw.digest), "size": len(raw.data)}
         found = await asyncio.to_thread(parse_manifest, raw.data, raw.media_type)
         return document({"Descriptor": shape, "Platforms": await _platforms(found, repository)})

@@ -11,7 +11,7 @@ from headway.engine import queries
 from headway.engine.call import Call
 from headway.engine.logins import login_of
 from headway.engine.messages import Emit
-from headway.engine.push_messages import PushMessages, told
+from headway.engine.push_messages import PushMessages, push_error
 from headway.engine.routes.headway import asked, telling
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
@@ -55,7 +55,7 @@ class PushRoutes:
                     raise InvalidReferenceError("cannot push a digest reference")
                 await self._service.push_image(reference, messages, platform=platform, login=login)
             except HeadwayError as error:
-                raise told(error) from error
+                raise push_error(error) from error
 
         return await streamed(call, work)
 
