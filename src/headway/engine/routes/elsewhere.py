@@ -1,12 +1,12 @@
-"""Docker's routes for what Headway has none of, and for what it does not do.
+"""Docker's routes for things that Headway does not have (empty lists) and does not do (errors that name who does).
 
-Rule 1: a question has a true answer: there are no networks, no volumes, no swarm. So `docker inspect`, `docker system
+Rule 1: a question gets a true answer: there are no networks, no volumes, no swarm. So `docker inspect`, `docker system
         prune` and `docker volume ls` work.
-Rule 2: an order to run, build or connect is refused with 501 and a sentence that says what does it, ready to paste.
-Rule 3: `docker run` attaches, and waits for an end, before it starts what it made. So that it comes there and shows the
-        sentence, once: who attaches as docker does is given a stream that ends at once, and who waits is kept waiting.
-Rule 4: what an order names is looked for first: of a container that there is not, that is what is said, as in Docker.
-Rule 5: a start that is refused has failed: what was made with ``--rm`` is gone then, as in Docker.
+Rule 2: a request to run, build or connect is refused with 501 and a sentence that says what does it, ready to paste.
+Rule 3: `docker run` attaches, and waits for the end, before it starts the container it made. For it to get that far,
+        and show the sentence once, an attach is answered with a stream that ends at once, and a wait is kept waiting.
+Rule 4: the container that a request names is looked up first: if there is none, the error says that, as in Docker.
+Rule 5: a start that is refused has failed: a container made with ``--rm`` is removed then, as in Docker.
 """
 
 from __future__ import annotations

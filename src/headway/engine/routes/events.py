@@ -1,4 +1,4 @@
-"""Streams of events: what happened, and what happens (moby-behaviour 8.1)."""
+"""Streams of events, past and to come (moby-behaviour 8.1)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,24 @@ from headway.service.listening import Heard, listen
 
 
 def messages(told: Heard) -> Iterator[bytes]:
-    """Tell of events as Docker does, one a line."""
+    """Yield events as Docker's clients read them, one a line."""
     for event in told.events:
         yield msgspec.json.encode(event_message(event)) + b"\n"
 
 
-async def heard(
+async def stream_events(
     call: Call, events: Events, content_type: str, lines: Callable[[Heard], Iterable[bytes]]
 ) -> web.StreamResponse:
-    """Answer with the events that a request asks for, as `lines` tells of them, until the end that it names has come.
+    """Answer with the events that a request asks for, until the end that it names.
+
+    Args:
+        call: The request, with its filters, ``since`` and ``until``.
+        events: The events of the store.
+        content_type: Media type of the answer.
+        lines: Formats events.
 
     Raises:
-        RequestError: A filter or a time that is none.
+        RequestError: A filter or a time is not valid.
     """
     query = EventQuery.parse(call.text("since"), call.text("until"), call.filters(), now=events.clock())
     response = web.StreamResponse(headers=stream_headers(content_type))

@@ -21,7 +21,7 @@ from headway.composition.reading import traffic_of
 from headway.composition.writing import imagining
 from headway.engine.answers import document
 from headway.engine.call import MAX_DOCUMENT_BYTES, Call
-from headway.engine.routes.events import heard
+from headway.engine.routes.events import stream_events
 from headway.engine.routing import Handler, Route
 from headway.engine.stream import streamed
 from headway.errors import HeadwayError, RequestError
@@ -106,7 +106,7 @@ class HeadwayRoutes:
         return await asyncio.to_thread(measure)
 
     async def _outdated(self, call: Call) -> object:
-        wanted = await asked(call, OutdatedRequest)
+        wanted = await request_value(call, OutdatedRequest)
         references = [Reference.parse(name).with_default_tag() for name in wanted.names]
 
         def repository(reference: Reference) -> Repository:
@@ -129,7 +129,7 @@ class HeadwayRoutes:
         return await asyncio.to_thread(traffic_of, self._settings, call.text("since"), call.text("until"))
 
     async def _prune(self, call: Call) -> object:
-        wanted = await asked(call, PruneRequest)
+        wanted = await request_value(call, PruneRequest)
         prune = self._imagined_prune if wanted.dry_run else self._service.images_prune
         return await asyncio.to_thread(prune, wanted.filters, unfinished=wanted.unfinished)
 
@@ -141,18 +141,18 @@ class HeadwayRoutes:
         return await asyncio.to_thread(mounted, self._stores)
 
     async def _mount(self, call: Call) -> object:
-        wanted = await asked(call, MountRequest)
+        wanted = await request_value(call, MountRequest)
         mount = self._mounting.mount
         return await asyncio.to_thread(mount, wanted.name, wanted.directory, read_write=wanted.read_write)
 
     async def _unmount(self, call: Call) -> object:
-        wanted = await asked(call, UnmountRequest)
+        wanted = await request_value(call, UnmountRequest)
         unmount = self._mounting.unmount
         return await asyncio.to_thread(unmount, wanted.name, wanted.place, remove=wanted.remove)
 
     async def _events(self, call: Call) -> web.StreamResponse:
         """Stream events, one a line."""
-        return await heard(call, self._stores.events, "application/x-ndjson", _lines)
+        return await stream_events(call, self._stores.events, "application/x-ndjson", _lines)
 
 
 def _lines(told: Heard) -> Iterator[bytes]:
@@ -171,31 +171,32 @@ def answering(answer: Answer) -> Handler:
     return handle
 
 
-async def telling(
+async def stream_progress(
     call: Call, work: Callable[[Callable[[T], None]], Awaitable[object]], replaces: Callable[[T], str]
 ) -> web.StreamResponse:
-    """Answer with what work tells, an event a line; an error of ours is the last line.
+    """Answer with the progress of some work, one event a line; an error of ours is the last line.
 
     Args:
-        call: Asks for it.
-        work: Tells of its events.
-        replaces: Names what an event replaces that was not read yet; nothing where it has to be read.
+        call: The request.
+        work: Does the work, and calls its argument with each event.
+        replaces: Returns the key of an event, which replaces an unread one with the same key; empty for an event that
+            must be delivered.
     """
 
-    async def told(emit: Callable[[wire.EventLine, str], None]) -> None:
+    async def emit_all(emit: Callable[[wire.EventLine, str], None]) -> None:
         try:
             await work(lambda event: emit(wire.EventLine.of(event), replaces(event)))
         except HeadwayError as error:
             emit(wire.EventLine(error=error), "")
 
-    return await streamed(call, told)
+    return await streamed(call, emit_all)
 
 
-async def asked(call: Call, kind: type[T]) -> T:
-    """Return the body of a request as what it asks for.
+async def request_value(call: Call, kind: type[T]) -> T:
+    """Return the value in the body of a request.
 
     Raises:
-        RequestError: It is something else.
+        RequestError: The body is not a `kind`.
     """
     try:
         return wire.decode(await call.body(MAX_DOCUMENT_BYTES), kind)

@@ -14,7 +14,7 @@ from headway.distribution.transfer_limits import DEFAULT_ATTEMPTS, TransferLimit
 from headway.engine.answers import document
 from headway.engine.call import Call
 from headway.engine.logins import login_of
-from headway.engine.routes.headway import answering, asked, telling
+from headway.engine.routes.headway import answering, request_value, stream_progress
 from headway.engine.routing import Route
 from headway.errors import HeadwayError, PullIncompleteError
 from headway.interfaces.pulls import Wish
@@ -60,7 +60,7 @@ class HeadwayPullRoutes:
         ]
 
     async def _tags(self, call: Call) -> object:
-        wish = await asked(call, Wish)
+        wish = await request_value(call, Wish)
         reference = Reference.parse(wish.reference)
         repository = self._service.get_repository(reference, login_of(call), wish.mirrors, wish.insecure)
         try:
@@ -69,7 +69,7 @@ class HeadwayPullRoutes:
             raise PullIncompleteError(reference.familiar, error) from error
 
     async def _plan(self, call: Call) -> object:
-        wanted = await asked(call, PlanRequest)
+        wanted = await request_value(call, PlanRequest)
         planner = self._service.distribution_services().download_manager.planner()
         asking = list(zip(map(self._spelled_out, wanted.wishes), wanted.logins, strict=True))
         plans = await plan_each(planner, [self._request(wish, login) for wish, login in asking], lambda _: None)
@@ -99,22 +99,22 @@ class HeadwayPullRoutes:
         return await self._pulls.cancel(call.places["id"])
 
     async def _set_priority(self, call: Call) -> object:
-        wanted = await asked(call, PriorityRequest)
+        wanted = await request_value(call, PriorityRequest)
         return await self._pulls.set_priority(call.places["id"], wanted.priority)
 
     async def _pull(self, call: Call) -> web.StreamResponse:
         """Start a detached pull and answer with its record; stream everything of any other."""
-        wish = self._spelled_out(await asked(call, Wish))
+        wish = self._spelled_out(await request_value(call, Wish))
         login = login_of(call)
         if wish.digest != self._found.pop(_question(wish, login), None):
             wish = msgspec.structs.replace(wish, digest=None)  # nobody says for a registry what it has
         if wish.detached:
             return document(await self._pulls.start(wish, login), 201)
-        return await telling(call, lambda report: self._pulls.pull(wish, report, login), _replaced)
+        return await stream_progress(call, lambda report: self._pulls.pull(wish, report, login), _replaced)
 
     async def _watch(self, call: Call) -> web.StreamResponse:
         pull_id = call.places["id"]
-        return await telling(call, lambda report: self._pulls.watch(pull_id, report), _replaced)
+        return await stream_progress(call, lambda report: self._pulls.watch(pull_id, report), _replaced)
 
     def _spelled_out(self, wish: Wish) -> Wish:
         platform = Platform.parse(wish.platform, self._host) if wish.platform else self._host
@@ -133,7 +133,7 @@ def _question(wish: Wish, login: Credentials | None) -> tuple[object, ...]:
 
 
 def _replaced(event: PullEvent) -> str:
-    """Return what an event replaces that was not read yet; nothing where it has to be read."""
+    """Return the key of an event, which replaces an unread one with the same key; empty for one to be delivered."""
     match event:
         case LayerProgress():
             return f"{event.digest} {event.phase}"

@@ -12,7 +12,7 @@ from headway.engine.call import Call
 from headway.engine.logins import login_of
 from headway.engine.messages import Emit
 from headway.engine.push_messages import PushMessages, push_error
-from headway.engine.routes.headway import asked, telling
+from headway.engine.routes.headway import request_value, stream_progress
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
 from headway.errors import HeadwayError, InvalidReferenceError
@@ -60,7 +60,7 @@ class PushRoutes:
         return await streamed(call, work)
 
     async def _push_for_headway(self, call: Call) -> web.StreamResponse:
-        wish = await asked(call, PushWish)
+        wish = await request_value(call, PushWish)
         reference = Reference.parse(wish.reference)
         platform = Platform.parse(wish.platform, self._host) if wish.platform else None
         login = login_of(call)
@@ -68,11 +68,11 @@ class PushRoutes:
         async def push(report: PushReport) -> None:
             await self._service.push_image(reference, report, platform=platform, login=login, insecure=wish.insecure)
 
-        return await telling(call, push, _replaced)
+        return await stream_progress(call, push, _replaced)
 
 
 def _replaced(event: PushEvent) -> str:
-    """Return what an event replaces that was not read yet; nothing where it has to be read."""
+    """Return the key of an event, which replaces an unread one with the same key; empty for one to be delivered."""
     return f"{event.diff_id} {event.phase}" if isinstance(event, LayerPush) else ""
 
 

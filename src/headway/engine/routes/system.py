@@ -1,6 +1,6 @@
-"""Who answers here, and what happens: ``/_ping``, ``/version``, ``/info``, ``/events`` (moby-behaviour 6.1, 6.16, 8.1).
+"""The daemon itself: ``/_ping``, ``/version``, ``/info``, ``/events`` (moby-behaviour 6.1, 6.16, 8.1).
 
-Rule: what Headway has none of is shown as Docker shows it where there is none, so that every client finds its keys.
+Rule: things that Headway does not have are shown as Docker shows them when there are none: clients find every key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from headway.distribution.proxies import proxy_rules, without_login
 from headway.engine.answers import document
 from headway.engine.api_version import NEWEST, OLDEST
 from headway.engine.call import Call
-from headway.engine.routes.events import heard, messages
+from headway.engine.routes.events import messages, stream_events
 from headway.engine.routing import Route
 from headway.oci.reference import DOCKER_HUB
 from headway.service.containers import Containers
@@ -98,7 +98,7 @@ class SystemRoutes:
         )
 
     async def _stream(self, call: Call) -> web.StreamResponse:
-        return await heard(call, self._events, "application/json", messages)
+        return await stream_events(call, self._events, "application/json", messages)
 
     async def _info(self, call: Call) -> web.StreamResponse:
         return document(await asyncio.to_thread(self._shown))
