@@ -26,12 +26,12 @@ USER_AGENT = f"headway/{VERSION}"
 
 
 def encode(value: object) -> bytes:
-    """Return a value as JSON: errors as `ToldError`, and paths and other types that JSON does not know as texts."""
+    """Return a value as JSON: errors as `ErrorDocument`, and paths and other types that JSON does not know as texts."""
     return msgspec.json.encode(value, enc_hook=_plain)
 
 
 def _plain(value: object) -> object:
-    return told(value) if isinstance(value, HeadwayError) else str(value)
+    return error_document(value) if isinstance(value, HeadwayError) else str(value)
 
 
 def decode(data: bytes | msgspec.Raw, kind: type[T]) -> T:
@@ -58,13 +58,13 @@ def is_ours(headers: Mapping[str, str]) -> bool:
 
 def _made(kind: type[Any], value: object) -> object:
     if issubclass(kind, HeadwayError):
-        return heard(msgspec.convert(value, ToldError))
+        return error_of(msgspec.convert(value, ErrorDocument))
     if issubclass(kind, PurePath) and "\0" in str(value):
         raise ValueError("a path holds a NUL")  # refused here once, not by each system call
     return value if kind is object else kind(value)
 
 
-class ToldError(msgspec.Struct, frozen=True, omit_defaults=True):
+class ErrorDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """An error as it is sent.
 
     Attributes:
@@ -79,40 +79,40 @@ class ToldError(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     facts: dict[str, str | int | float | bool | None] = {}
     notes: tuple[str, ...] = ()
-    cause: ToldError | None = None
+    cause: ErrorDocument | None = None
 
 
-def told(error: HeadwayError) -> ToldError:
+def error_document(error: HeadwayError) -> ErrorDocument:
     """Return an error as it is sent; a class that `headway.errors` does not have is named by its nearest base there."""
     known = next(kind for kind in type(error).__mro__ if getattr(errors, kind.__name__, None) is kind)
     facts = {key: value for key, value in vars(error).items() if isinstance(value, str | int | float | bool | None)}
     facts = {key: as_text(value) if isinstance(value, str) else value for key, value in facts.items()}
     cause = getattr(error, "cause", None)
-    return ToldError(
+    return ErrorDocument(
         known.__name__,
         as_text(str(error)),
         facts,
         tuple(as_text(note) for note in getattr(error, "__notes__", ())),
-        told(cause) if isinstance(cause, HeadwayError) else None,
+        error_document(cause) if isinstance(cause, HeadwayError) else None,
     )
 
 
-def heard(said: ToldError) -> HeadwayError:
+def error_of(document: ErrorDocument) -> HeadwayError:
     """Return the error that was sent; a class that this version does not know becomes a plain `HeadwayError`."""
-    kind = getattr(errors, said.kind, HeadwayError)
+    kind = getattr(errors, document.kind, HeadwayError)
     if not (isinstance(kind, type) and issubclass(kind, HeadwayError)):
         kind = HeadwayError
     try:
-        facts = {key: _fact(key, value) for key, value in said.facts.items()}
+        facts = {key: _fact(key, value) for key, value in document.facts.items()}
     except ValueError:  # a value of a newer version
         kind, facts = HeadwayError, {}
     error: HeadwayError = kind.__new__(kind)
-    error.args = (said.message,)
+    error.args = (document.message,)
     for key, value in facts.items():
         setattr(error, key, value)
-    if said.cause is not None:
-        error.cause = heard(said.cause)  # type: ignore[attr-defined]  # only classes that have it were sent with one
-    for note in said.notes:
+    if document.cause is not None:
+        error.cause = error_of(document.cause)  # type: ignore[attr-defined]  # only classes that have it were sent with one
+    for note in document.notes:
         error.add_note(note)
     return error
 
@@ -143,7 +143,7 @@ class EventLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return the line as bytes, with a newline."""
         return encode(self) + b"\n"
 
-    def heard(self, kinds: Iterable[type[T]]) -> T | None:
+    def decoded(self, kinds: Iterable[type[T]]) -> T | None:
         """Return the event; None for one of a class that this version does not know.
 
         Args:

@@ -87,13 +87,15 @@ def test_an_error_of_one_module_arrives_as_its_base() -> None:
 
 @pytest.mark.parametrize("kind", ["NewestError", "Side", "Iterable", "OutOfOrderError"])
 def test_what_is_no_error_here_is_a_plain_one(kind: str) -> None:
-    heard = wire.heard(wire.ToldError(kind, "something new"))
+    heard = wire.error_of(wire.ErrorDocument(kind, "something new"))
 
     assert (type(heard), str(heard)) == (HeadwayError, "something new")
 
 
 def test_an_error_with_a_fact_that_is_new_is_a_plain_one() -> None:
-    heard = wire.heard(wire.ToldError("UnreachableError", "gone", {"endpoint": "ghcr.io", "fault": "a newer one"}))
+    heard = wire.error_of(
+        wire.ErrorDocument("UnreachableError", "gone", {"endpoint": "ghcr.io", "fault": "a newer one"})
+    )
 
     assert (type(heard), str(heard)) == (HeadwayError, "gone")
 
@@ -102,10 +104,10 @@ def test_events_arrive_as_they_were_and_new_kinds_of_them_are_left_out() -> None
     event = Notice("edge:1", "it goes on")
     line = wire.decode(wire.EventLine.of(event).encode(), wire.EventLine)
 
-    assert line.heard((PullStarted, Notice)) == event
-    assert line.heard((PullStarted,)) is None
+    assert line.decoded((PullStarted, Notice)) == event
+    assert line.decoded((PullStarted,)) is None
     with pytest.raises(RequestError, match="no more"):
-        wire.EventLine(error=RequestError("no more")).heard((Notice,))
+        wire.EventLine(error=RequestError("no more")).decoded((Notice,))
 
 
 @pytest.mark.parametrize(

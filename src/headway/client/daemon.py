@@ -118,7 +118,7 @@ class Daemon:
         Raises:
             HeadwayError: As `ImagePusher.push`.
         """
-        for event in self.told("push", wish, login, get_args(PushEvent)):
+        for event in self.progress("push", wish, login, get_args(PushEvent)):
             report(event)
 
     def export(self, container: str) -> Generator[bytes, None, None]:
@@ -175,18 +175,18 @@ class Daemon:
         with understood(self.address):
             return wire.decode(b"".join(self.lines(method, what, body, login, **query)), kind)
 
-    def told(self, what: str, body: object, login: Credentials | None, kinds: Iterable[type[T]]) -> Iterator[T]:
-        """Yield what a route below ``/headway/`` tells of its work as it comes, events of newer versions left out.
+    def progress(self, what: str, body: object, login: Credentials | None, kinds: Iterable[type[T]]) -> Iterator[T]:
+        """Yield the progress events of a route below ``/headway/`` as they come; events of newer versions are skipped.
 
         Args:
             what: The route.
             body: Sent as JSON.
-            login: Whose login goes along for a registry.
-            kinds: The events that there are.
+            login: Credentials for a registry; None to send none.
+            kinds: The classes of events that this version knows.
         """
         for line in self.lines("POST", what, body, login):
             with understood(self.address):
-                event = wire.decode(line, wire.EventLine).heard(kinds)
+                event = wire.decode(line, wire.EventLine).decoded(kinds)
             if event is not None:
                 yield event
 

@@ -32,7 +32,7 @@ class DaemonPulls:
             HeadwayError: As `Pulls.pull`.
             NoDaemonError: The daemon ended in the middle; the bytes are kept.
         """
-        for event in self._daemon.told("pulls", wish, login, get_args(PullEvent)):
+        for event in self._daemon.progress("pulls", wish, login, get_args(PullEvent)):
             report(event)
             if isinstance(event, PullDone):
                 return event
