@@ -1,1 +1,1 @@
-"""The files of a layer: from tar streams to trees and back."""
+"""The files of layers: unpacks tars into trees, stacks trees into a file system, and makes the exact tars again."""

@@ -1,4 +1,4 @@
-"""What a layer has and its tree on disk has not: devices that could not be made, hard links into lower layers.
+"""Entries of a layer that its tree on disk lacks: devices that could not be made, hard links into lower layers.
 
 Rule: an entry that comes later under the same name, or that removes the directory, takes them away as if they were
 there.

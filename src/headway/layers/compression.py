@@ -1,8 +1,8 @@
-"""From a layer's blob bytes to the bytes of its tar.
+"""Decompresses a layer's blob into its tar.
 
-Rule 1: the format is told by the first bytes, never by a media type: registries and builders get it wrong.
-Rule 2: whatever the input expands to, no more than one piece of it (256 KiB) is in memory at a time.
-Rule 3: a stream that does not end as its format says is an error, even where all data seems to be there.
+Rule 1: the format is detected from the first bytes, never from the media type, which registries and builders get wrong.
+Rule 2: however large the output is, at most one piece of it (256 KiB) is in memory at a time.
+Rule 3: a stream that does not end as its format demands is an error, even if all data seems to be there.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from headway.layers.stream_headers import GZIP_MAGIC, XZ_MAGIC, is_zstd
 from headway.layers.windows import Reserve, free
 
 PIECE = 1 << 18
-"""Longest piece that is given out, in bytes: pieces of a mebibyte take no less CPU, and 6 MB more for each layer."""
+"""Longest piece of output, in bytes: pieces of a mebibyte save no CPU, and take 6 MB more for each layer."""
 
 READ = 1 << 18
-"""How much is asked of a source at once, in bytes."""
+"""Bytes that are read from a source at once."""
 
 STRIDE = 1 << 18
-"""How much is fed to a decoder at once. What lies behind a member is copied when it ends, so each member starts
-with less: a layer of tiny ones would else cost the square of its length."""
+"""Bytes that are fed to a decoder at once. When a member ends, the input behind it is copied; so the first strides of a
+member are short, or a layer of many tiny members would cost the square of its length."""
 
 FIRST_STRIDE = 1 << 12
-"""How much is fed first after a member has ended; it doubles from there."""
+"""Bytes that are fed first after a member has ended; doubled with each further stride."""
 
 HEAD = 512
-"""How many bytes `detect` looks at."""
+"""Bytes that `detect` needs."""
 
 
 class Compression(StrEnum):
@@ -47,7 +47,8 @@ class Compression(StrEnum):
 def detect(head: bytes) -> Compression:
     """Return the format of a stream that starts with `head`: its first `HEAD` bytes, or all of it.
 
-    A tar begins with a name, which may be any format's magic: ``BZhang``. Its header says what it is.
+    A tar begins with a file name, which may look like the magic of another format (``BZhang``), so it is ruled out
+    first, by its header.
     """
     if head[257:262] == b"ustar":
         return Compression.NONE
@@ -67,9 +68,9 @@ def expand(
 
     Args:
         source: The blob.
-        progress: Is told how many bytes of the blob have been read, in the thread that iterates.
-        isal: Whether gzip is expanded by isal where it is installed; it takes half the time of zlib.
-        reserve: Told what a part of the stream will take to look back on, before it takes that.
+        progress: Called with the number of bytes of the blob read so far, in the thread that iterates.
+        isal: Whether to decompress gzip with isal where it is installed; it takes half the time of zlib.
+        reserve: Called with the size of a decompression window, in bytes, before it is allocated.
 
     Raises:
         InvalidLayerError: The stream is broken or incomplete.
@@ -89,7 +90,7 @@ def expand(
 
 
 def decompressor(compression: Compression, *, isal: bool = True, reserve: Reserve = free) -> _Plain | _Members:
-    """Return what expands one stream, fed in pieces of any length by one thread at a time; as `expand`."""
+    """Return a decompressor of one stream, to be fed by one thread at a time; arguments as for `expand`."""
     match compression:
         case Compression.NONE:
             return _Plain()
@@ -104,7 +105,7 @@ def decompressor(compression: Compression, *, isal: bool = True, reserve: Reserv
 
 
 class _Plain:
-    """What is not compressed."""
+    """A stream that is not compressed."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield `data` in pieces of at most `PIECE` bytes."""
@@ -112,7 +113,7 @@ class _Plain:
             yield data[at : at + PIECE]
 
     def finish(self) -> None:
-        """Do nothing: the tar reader knows whether this was the end."""
+        """Do nothing: the tar reader notices a missing end."""
 
 
 class _Members:
@@ -128,7 +129,7 @@ class _Members:
         self._stride = STRIDE
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what `data` expands to, in pieces of at most `PIECE` bytes; the iterator must be used up.
+        """Yield the output of `data`, in pieces of at most `PIECE` bytes; the iterator must be exhausted.
 
         Raises:
             InvalidLayerError: The stream is broken.
@@ -175,14 +176,14 @@ class _Members:
                     return
                 piece = decoder.decompress(b"", PIECE)
         except self._format.errors as error:
-            # bzip2 reports with OSError: what the consumer of a piece raises does not come this way.
+            # bzip2 raises OSError for broken data. An OSError of whoever takes the pieces is not raised in here.
             self._refuse(str(error), error)
 
     def finish(self) -> None:
-        """Say that no more comes.
+        """Check that the stream is complete; to be called after the last `feed`.
 
         Raises:
-            InvalidLayerError: The stream is incomplete.
+            InvalidLayerError: It is not.
         """
         decoder = None if self._part is None else self._part.decoder
         is_whole = not self._head if decoder is None else isinstance(decoder, Swallower) and decoder.is_whole

@@ -1,6 +1,6 @@
-"""What is known of a derived tree: what the layer's own report says, by the names that its entries have there.
+"""Makes the report of a derived tree from the report of the layer's own tree, with names as they are in the new tree.
 
-Rule: what the disk cannot say of a file (owners and modes in a store that is not root's) is told of each of its names.
+Rule: owners and modes that the disk does not show, in a rootless store, are reported for every name of a file.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _T = TypeVar("_T")
 
 
 class Known:
-    """Takes note of where a derivation puts things, and reports what comes of it.
+    """Collects what a derivation does with the entries of a layer, and makes the report of the new tree.
 
     Args:
-        raw: Of the layer's own tree.
+        raw: Report of the layer's own tree.
     """
 
     def __init__(self, raw: LayerReport) -> None:
@@ -29,19 +29,19 @@ class Known:
         self._inherited: list[tuple[str, MergedEntry, MergedView]] = []
 
     def moved(self, raw_path: str, path: str) -> None:
-        """Note that the content of the layer's directory `raw_path` is in `path`."""
+        """Note that the content of the layer's directory `raw_path` is now in `path`."""
         self._moved[raw_path] = path
 
     def inherited(self, path: str, entry: MergedEntry, view: MergedView) -> None:
-        """Note that what is at `path` is like an entry of the trees below, which `view` shows."""
+        """Note that `path` has the owner, mode and attributes of an entry of the trees below, which `view` shows."""
         self._inherited.append((path, entry, view))
 
     def report(self, *, root_entry: bool, disk_bytes: int, links: Sequence[tuple[str, str]]) -> LayerReport:
-        """Return the report of the new tree, but for its members.
+        """Return the report of the new tree; only `members` is left at its default.
 
         Args:
-            root_entry: Whether a layer describes its root.
-            disk_bytes: What it takes beyond the layer's own tree.
+            root_entry: Whether a layer describes the root directory.
+            disk_bytes: Bytes on disk that the new tree takes in addition to the layer's own tree.
             links: As `DerivedTree.links`.
         """
         raw = self._raw
@@ -83,6 +83,6 @@ class Known:
 
 
 def _tell_of_link(known: dict[str, _T], first: str, path: str) -> None:
-    """Note of a name that was linked what is known of the one it was linked to."""
+    """Copy what is known of the first name of a file to another name that was linked to it."""
     if first in known:
         known[path] = known[first]

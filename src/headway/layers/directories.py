@@ -1,4 +1,4 @@
-"""Directories of trees, open.
+"""Opens the directories of trees without following symlinks, and keeps a bounded number of them open.
 
 Rule: no symlink is ever followed by the kernel. Every directory is opened component by component from its tree's root,
       so that a hostile tree, or one that a container changes meanwhile, leads nowhere else.

@@ -1,6 +1,6 @@
-"""Archives put into a root file system that is there, as `docker cp` puts them (moby-behaviour 6.20).
+"""Unpacks an archive into an existing root file system, as `docker cp` does (moby-behaviour 6.20).
 
-Rule: as for a layer, nothing outside is touched; what an archive contradicts itself in is an `InvalidLayerError`.
+Rule: as for a layer, nothing outside is touched, and an archive that contradicts itself is an `InvalidLayerError`.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def extract(
 
     Args:
         pieces: The archive, not compressed.
-        root: Directory of the root file system; nobody else removes things in it meanwhile.
-        inside: Path of a directory in it, from the root, without symlinks at its end.
-        keep_kinds: Whether a directory may not replace something else, nor something else a directory.
-        owner: Whom everything is given to; None keeps the archive's owners.
+        root: Directory of the root file system; nobody else may remove things in it meanwhile.
+        inside: Path of a directory in it, from the root; its last component is not a symlink.
+        keep_kinds: Whether to refuse to replace a directory by another kind of file, or the reverse.
+        owner: UID and GID for every entry; None keeps the archive's owners.
 
     Raises:
-        ConflictingKindError: `keep_kinds` forbids what an entry asks for; what came before it is there.
+        ConflictingKindError: `keep_kinds` forbids an entry; the entries before it have been unpacked.
         InvalidLayerError: The archive is broken.
         StoreFullError: No space left.
         StoreError: The disk failed.
@@ -60,7 +60,7 @@ def extract(
 
 
 def _place(entry: Entry, inside: bytes) -> None:
-    """Move an entry, and what a hard link means, below the directory that is unpacked into."""
+    """Move an entry, and the target of a hard link, below the directory to unpack into."""
     entry.name = inside + b"/" + clamped(entry.name)
     if entry.kind == HARDLINK:
         entry.linkname = inside + b"/" + clamped(entry.linkname)

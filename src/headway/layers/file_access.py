@@ -1,4 +1,4 @@
-"""`interfaces.container_files.FileAccess` over directories."""
+"""Reads and writes files in a root file system for `docker cp` (`interfaces.container_files.FileAccess`)."""
 
 from __future__ import annotations
 

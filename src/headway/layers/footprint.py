@@ -1,4 +1,4 @@
-"""How much a tree is and takes, summed while it is made so that nothing has to walk it.
+"""Sums the size of a tree, and its blocks on disk, while it is being made, so that nobody has to walk it.
 
 Rule 1: `size` is exactly what Docker counts (moby-behaviour 4.7).
 Rule 2: `disk` is what du counts. What plain contents take follows from their length and is not asked for: it would be a

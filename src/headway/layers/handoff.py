@@ -1,4 +1,4 @@
-"""The small files of a layer that a process beside this one writes (layers/worker.py), while its thread reads on.
+"""Hands the small files of a layer to a worker process (layers/worker.py), while the layer's thread reads on.
 
 Rule 1: only files that need no more than a mode and a time go there, and only under names that nothing in the layer had
         before: what replaces something is done by the layer's own thread, and all else is.

@@ -1,4 +1,4 @@
-"""`interfaces.archives.LayerTars` over a layer store: recipes are opened when they are asked for."""
+"""Gives the exact tars of layers in a layer store, from their trees and recipes (`interfaces.archives.LayerTars`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a layer is trusted; `tar` and `unpacker` hold it to that."""
+"""Limits on what a layer may contain, which `tar` and `unpacker` enforce."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Directories to mount at."""
+"""Prepares, mounts and removes mount points of `headway mount`, and identifies this mount namespace."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ class KernelMountPoints:
     """`MountPoints` of this mount namespace.
 
     Args:
-        directory: Where images are mounted for whom no other place is named.
+        directory: Where images are mounted if no other place is named.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def here(self) -> str:
-        """Return a name for this boot and this mount namespace."""
+        """Return a name that identifies this boot and this mount namespace."""
         with disk_failures("/proc"):
             return mounts.here()
 
     def process_elsewhere(self, place: str) -> int:
-        """Return a process in another mount namespace of this boot, as `here` named it; 0 where nobody is in it."""
+        """Return the ID of a process in the mount namespace that `here` has named `place`; 0 where there is none."""
         with disk_failures("/proc"):
             return mounts.process_elsewhere(place)
 
     def real(self, path: Path) -> Path:
-        """Return what a path leads to, as the kernel names it.
+        """Return the path with all symlinks resolved.
 
         Raises:
-            UnsupportedError: Its name is no text: records could not name it.
+            UnsupportedError: It is not UTF-8, and could not be recorded.
         """
         real = os.path.realpath(path)
         try:
@@ -48,7 +48,7 @@ class KernelMountPoints:
 
     @contextmanager
     def prepared(self, target: Path) -> Iterator[None]:
-        """Make sure that `target` is an empty directory; one that was made here goes where the context ends badly."""
+        """Make sure that `target` is an empty directory; if the block raises, remove it if it was made here."""
         with disk_failures(str(target)):
             is_new = not is_there(target)
             if is_new:
@@ -64,11 +64,11 @@ class KernelMountPoints:
             raise
 
     def drop(self, target: Path) -> None:
-        """Remove an empty directory; nothing happens where it is gone."""
+        """Remove an empty directory; do nothing if it is gone."""
         with disk_failures(str(target)), suppress(FileNotFoundError):
             target.rmdir()
 
     def bind(self, source: Path, target: Path) -> None:
-        """Show what is mounted at `source` at `target`, too."""
+        """Bind mount `source` at `target`."""
         with disk_failures(str(target)):
             mounts.bind(str(source), str(target))

@@ -1,7 +1,7 @@
-"""How the parts of a recipe are compressed.
+"""Compresses and decompresses the parts of a recipe.
 
-Rule 1: a part says which codec it has: a recipe that zlib wrote, where zstd was missing, can be read everywhere.
-Rule 2: no more comes out than was announced.
+Rule 1: a part names its codec, so that a recipe written with zlib, where zstd was missing, can be read everywhere.
+Rule 2: decompression stops at the announced length.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ except ImportError:  # armv7 has no wheel
 else:
     HAS_ZSTD = True
 
-_ZSTD_LEVEL = 1  # 3 takes no percent off columns
-_WINDOW_LOG = 18  # what is alike is near; a compressor holds this much, and each layer that is unpacked has one
+_ZSTD_LEVEL = 1  # level 3 makes columns less than 1 % smaller
+_WINDOW_LOG = 18  # similar values are close together; every layer that is being unpacked has a window of this size
 
 
 class Codec(IntEnum):
-    """What a part is compressed with."""
+    """The codecs of parts."""
 
     STORED = 0
     ZLIB = 1
@@ -35,12 +35,12 @@ class Codec(IntEnum):
 
 
 def best_codec() -> Codec:
-    """Return the best codec that this machine can write."""
+    """Return the best codec for which this machine has a library."""
     return Codec.ZSTD if HAS_ZSTD else Codec.ZLIB
 
 
 def compressor(codec: Codec) -> Callable[[bytes], bytes]:
-    """Return a function that compresses one part; not for two threads at once."""
+    """Return a function that compresses a part; it must not be used by two threads at once."""
     if codec == Codec.STORED:
         return bytes
     if codec == Codec.ZLIB:
@@ -51,10 +51,10 @@ def compressor(codec: Codec) -> Callable[[bytes], bytes]:
 
 
 def expanded(codec: int, data: bytes, length: int) -> bytes:
-    """Return the `length` bytes of a part.
+    """Decompress a part of `length` bytes.
 
     Raises:
-        ValueError: `data` is not that, or the codec is not known here.
+        ValueError: `data` is not such a part, or the codec is unknown or has no library here.
     """
     found, is_whole = data, True
     if codec != Codec.STORED:

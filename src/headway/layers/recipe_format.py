@@ -1,6 +1,6 @@
-"""The format of a recipe, in names and numbers: docs/recipe-format.md says it in words.
+"""The names and numbers of the recipe format, which docs/recipe-format.md describes.
 
-Rule: a change of what any byte means is a new `VERSION`; the golden files hold that (tests/unit/test_recipe.py).
+Rule: any change of what a byte means is a new `VERSION`; golden files watch over this (tests/unit/test_recipe.py).
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ VERSION = 2
 """The only version that exists: 1 was never released."""
 
 ROWS = 4096
-"""Most rows of a part, but for those of `ONE_BYTE_ROWS`."""
+"""Most rows of a part, except in columns of `ONE_BYTE_ROWS`."""
 
 PART = 1 << 20
-"""Bytes at which a part of variable length is ended; what is in a part may overshoot by one value."""
+"""Bytes after which a part of variable length ends; it may exceed them by one value."""
 
 MAGIC = b"HEADWAYR"
 FILE_HEADER = struct.Struct("<8sHH32sQQII")
-"""Magic, version, 0, SHA-256 of the tar, its size, size of this file, number of parts, CRC-32 of all before."""
+"""Magic, version, 0, SHA-256 of the tar, its size, size of this file, number of parts, CRC-32 of the fields before."""
 
 PART_HEAD = struct.Struct("<BBBBIIII")
-"""Column, form, codec, 0, rows, length, stored length, CRC-32 of all before and of the stored bytes behind."""
+"""Column, form, codec, 0, rows, length, stored length, CRC-32 of the fields before and the stored bytes behind."""
 
 LONGEST = 2 * PART
-"""Bytes that no part is longer than."""
+"""Largest length of a part, in bytes."""
 
 CRC_BYTES = 4
 
 
 class Column(IntEnum):
-    """What a part is of."""
+    """The columns of a recipe; each part belongs to one."""
 
     OPS = 0
     """A byte per step of the archive: see `Op`."""
@@ -55,22 +55,22 @@ class Column(IntEnum):
     """
 
     KEPT = 6
-    """Bodies that were in the tree and were removed."""
+    """Bodies that are not in the tree, because the layer itself removed or replaced them."""
 
     KEPT_BODIES = 7
-    """Which bodies those are, in order: the first body of `CHECKS` is 0."""
+    """Indexes of those bodies, in order: the first body of `CHECKS` is 0."""
 
     KEPT_AT = 8
-    """Where each of those begins in `KEPT`."""
+    """Where each of those bodies begins in `KEPT`."""
 
     NAMES = 9
     """The first field of each header block."""
 
     FIELDS = 10
-    """The fields behind it, up to the link's target."""
+    """The fields behind the name, up to the link's target."""
 
     TAILS = 11
-    """The rest of the block."""
+    """The rest of each header block."""
 
 
 class Op(IntEnum):
@@ -92,27 +92,27 @@ class Op(IntEnum):
     """A run of raw bytes."""
 
     UNPADDED = 5
-    """No zeros fill up what was before."""
+    """The step before is not padded with zeros."""
 
 
 class Form(IntEnum):
     """How the rows of a part are written."""
 
     VERBATIM = 0
-    """One after the other, at their full width."""
+    """One after the other, at full width."""
 
     TEXT = 1
-    """Without trailing NULs, a NUL between two."""
+    """Without trailing NULs, separated by a NUL."""
 
     NUMBERS = 2
     """See `recipe_columns.pack_numbers`."""
 
     PLANES = 3
-    """Their first bytes, then their second ones, and so on."""
+    """The first byte of each row, then the second byte of each, and so on."""
 
     COMPUTED = 4
-    """As `PLANES`, without the header's checksum: six digits, a NUL and a space."""
+    """As `PLANES`, without the header's checksum, which is computed: six digits, a NUL and a space."""
 
 
 ONE_BYTE_ROWS = frozenset((Column.OPS, Column.RAW, Column.KEPT))
-"""Columns that are bytes: a row is one."""
+"""Columns in which a row is one byte."""

@@ -1,6 +1,6 @@
-"""Writes the file that `headway.layers.recipe` reads.
+"""Writes recipes, which `headway.layers.recipe` reads.
 
-Rule: the header comes last. A file without one is no recipe.
+Rule: the header is written last. A file without one is not a recipe.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class RecipeWriter:
     """Writes the parts of a recipe into a new file, and its header last.
 
     Args:
-        path: It must not exist.
-        codec: How parts are compressed; None takes the best there is.
+        path: The new file; it must not exist.
+        codec: How parts are compressed; None for the best that is available.
 
     Attributes:
-        size: Bytes of the file so far.
+        size: Length of the file so far, in bytes.
 
     Raises:
         OSError: From every method: a system call failed.
@@ -43,7 +43,7 @@ class RecipeWriter:
         self.size = FILE_HEADER.size
 
     def close(self) -> None:
-        """Close the file; what `finish` did not write is worth nothing."""
+        """Close the file; without a `finish` before, it is not a recipe."""
         with suppress(OSError):
             self._file.close()
 
@@ -59,7 +59,7 @@ class RecipeWriter:
         self.size += PART_HEAD.size + len(stored)
 
     def data(self, column: Column, data: bytes) -> None:
-        """Append bytes to a column whose rows they are, in as many parts as it takes."""
+        """Append bytes to a column of `ONE_BYTE_ROWS`, in as many parts as it takes."""
         for at in range(0, len(data), PART):
             piece = data[at : at + PART]
             self.part(column, Form.VERBATIM, len(piece), piece)
@@ -86,7 +86,7 @@ class RecipeWriter:
                 start, size = end, 0
 
     def finish(self, diff_id: DiffID, tar_size: int) -> None:
-        """Write the header: from now on, until the next part, the file is a recipe."""
+        """Write the header, which makes the file a recipe until another part is appended."""
         digest = bytes.fromhex(diff_id.hex)
         header = FILE_HEADER.pack(MAGIC, VERSION, 0, digest, tar_size, self.size, self._parts, 0)[:-CRC_BYTES]
         self._file.seek(0)

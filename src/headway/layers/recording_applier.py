@@ -1,4 +1,4 @@
-"""Unpacks a layer, with its recipe or without."""
+"""Unpacks a layer, and records its recipe if that is wanted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has to be remembered of a layer until its end, by path, with what that takes up."""
+"""What is remembered of a layer until its end, by path, and the memory that this takes."""
 
 from __future__ import annotations
 

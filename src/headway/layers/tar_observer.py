@@ -1,4 +1,4 @@
-"""What whoever looks on is told while a tar is read and unpacked; `recipe_recorder` makes a recipe of it."""
+"""The calls to an observer while a tar is read and unpacked, from which `recipe_recorder` makes a recipe."""
 
 from __future__ import annotations
 

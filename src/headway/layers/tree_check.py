@@ -1,4 +1,4 @@
-"""Holds a tree against what is known of it.
+"""Checks a tree against its report and its recipe.
 
 Rule 1: with a recipe, every file is known: its place, its size, a CRC-32 of its content, and the SHA-256 of the whole
         (the diff ID). Without one, the sum of sizes is all there is.

@@ -1,4 +1,4 @@
-"""What is known of a layer's own tree once it is unpacked, as it is recorded."""
+"""Makes the report of a layer's own tree, once it is unpacked."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from headway.records import LayerReport
 def report_of(
     footprint: Footprint, directories: MadeDirectories, absent: Absent, metadata: Metadata, *, entries: int
 ) -> LayerReport:
-    """Return the report of what these have made, counted and taken note of.
+    """Return the report of a tree.
 
     Args:
-        footprint: Counted everything.
-        directories: Made the directories.
-        absent: Knows what is not on disk.
-        metadata: Knows what could not be set.
-        entries: How many came.
+        footprint: Has summed its sizes.
+        directories: Has made its directories.
+        absent: Knows the entries that are not on disk.
+        metadata: Knows the owners, modes and attributes that could not be set.
+        entries: How many entries the tar had.
     """
     return LayerReport(
         size=footprint.size,

@@ -1,8 +1,7 @@
-"""Who a container's process runs as: an image's ``User``, looked up in the image's own files.
+"""Resolves the ``User`` of an image's config to numbers, by the image's own /etc/passwd and /etc/group.
 
-Rule: numbers are taken as they are and names are looked up, the first line that fits wins (image-spec,
-      conversion.md; the details are those of Docker and runc). The files are read inside the root file system
-      only.
+Rule: numbers are taken as they are; for a name the first line that matches wins (image-spec, conversion.md; the
+      details are those of Docker and runc). The files are never read outside the root file system.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ _MAX_ID = (1 << 32) - 2
 
 
 class ProcessUser(msgspec.Struct, frozen=True):
-    """A user as a runtime needs it.
+    """The user that a runtime starts a process as.
 
     Attributes:
         uid: User ID.
         gid: Group ID.
-        additional_gids: Groups that list the user, where the image does not name a group itself.
+        additional_gids: IDs of groups that list the user; none where the config names a group itself.
     """
 
     uid: int = 0
@@ -36,10 +35,10 @@ class ProcessUser(msgspec.Struct, frozen=True):
 
 
 def find_user(view: MergedView, spec: str) -> ProcessUser:
-    """Return who ``user``, ``uid``, ``user:group`` and the like stand for; an empty `spec` is user 0.
+    """Return the user that ``user``, ``uid``, ``user:group`` and the like stand for; an empty `spec` is user 0.
 
     Raises:
-        InvalidDocumentError: A name that the image's files do not have, or a number that is no ID.
+        InvalidDocumentError: The image's files lack the name, or a number is not a valid ID.
         StoreError: The disk failed.
     """
     user, _, group = spec.partition(":")
@@ -73,7 +72,11 @@ def _fits(line: list[str], user: str, uid: int | None) -> bool:
 
 
 def _asked(text: str) -> int | None:
-    """Return the ID that an image asks for; None where it is a name."""
+    """Return the ID that a config names; None where it is a name.
+
+    Raises:
+        InvalidDocumentError: It is a number, but not a valid ID.
+    """
     number = _number(text)
     if number is None and text.isascii() and text.isdecimal():
         raise InvalidDocumentError(f"{text[:20]} is no user or group ID")
@@ -81,14 +84,14 @@ def _asked(text: str) -> int | None:
 
 
 def _number(text: str) -> int | None:
-    """Return an ID; None where it is none: other lines of a file than the one that is wanted may be what they like."""
+    """Return a text as an ID; None where it is not one, as may be in lines of the files that do not matter."""
     if not (text.isascii() and text.isdecimal()) or len(text) > 10 or int(text) > _MAX_ID:
         return None
     return int(text)
 
 
 def _lines(view: MergedView, path: str, fields: int) -> Iterator[list[str]]:
-    """Yield the lines of a colon-separated file that have enough fields; none where it is no regular file."""
+    """Yield the lines of a colon-separated file that have at least `fields` fields; none if it is no regular file."""
     entry = view.lookup(path)
     if entry is None or not stat.S_ISREG(entry.mode):
         return

@@ -34,19 +34,19 @@ def is_whiteout(status: os.stat_result) -> bool:
 
 
 def is_opaque(directory: int | Path) -> bool:
-    """Tell whether a directory hides the directories below it."""
+    """Tell whether a directory hides those of the same path in lower layers."""
     try:
         return os.getxattr(directory, own_prefix() + "opaque") == b"y"
-    except OSError:  # ENODATA almost always; a file system without extended attributes has no opaque directories
+    except OSError:  # nearly always ENODATA; a file system without extended attributes has no opaque directories
         return False
 
 
 class Whiteouts:
-    """Makes them.
+    """Makes whiteouts and opaque directories in a layer's tree.
 
     Args:
-        footprint: Counts them.
-        rootless: Whether the attributes of overlay mounts in user namespaces are meant.
+        footprint: Counts the names that are made.
+        rootless: Whether to use the attributes of overlay mounts in user namespaces.
 
     Raises:
         OSError: From every method: a system call failed.
@@ -57,7 +57,11 @@ class Whiteouts:
         self._opaque = b"user.overlay.opaque" if rootless else b"trusted.overlay.opaque"
 
     def hide(self, parent: int, name: bytes) -> os.stat_result | None:
-        """Hide what lower layers have under a name; what this layer has under it stays, and is returned."""
+        """Hide what lower layers have under a name.
+
+        Returns:
+            The status of the file that this layer itself has under that name, which is kept; None where it has none.
+        """
         try:
             os.mknod(name, stat.S_IFCHR, _DEVICE, dir_fd=parent)
         except FileExistsError:
@@ -72,7 +76,7 @@ class Whiteouts:
         return None
 
     def remove(self, parent: int, name: bytes) -> None:
-        """Let go of a whiteout."""
+        """Remove a whiteout."""
         os.unlink(name, dir_fd=parent)
         self._footprint.drop_name()
 

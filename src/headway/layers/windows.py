@@ -1,4 +1,4 @@
-"""Memory for looking back: what the decoders of all layers that are unpacked at once may take of it together.
+"""Limits the memory that the decompression windows of all layers being unpacked may take together.
 
 Rule 1: a window of up to 8 MiB is free: that is what compressors take unless they are told otherwise.
 Rule 2: larger ones have one limit in common. Who comes when it is used up waits, and the first one comes first.

@@ -1,11 +1,12 @@
-"""A process that writes small files for all layers that are being unpacked, so that more than one core unpacks.
+"""Starts a worker process that writes small files for all layers being unpacked, so that more than one core unpacks.
 
-Python runs one thread at a time, and threads that make files hand each other the turn at every system call. So the
-threads that read tars leave the files to a process that does nothing else.
+Python runs one thread at a time, and threads that make files hand over its lock at every system call. So the threads
+that read tars leave small files to a process that does nothing else.
 
-Rule 1: it is worth its start and its memory only for a layer of many files that comes faster than one thread unpacks.
-Rule 2: it is there while such layers are being unpacked, and gone when the last one is.
-Rule 3: where no process can be started, everything works without.
+Rule 1: a worker is worth its start and its memory only for a layer of many files that arrives faster than one thread
+        unpacks.
+Rule 2: it runs while such layers are being unpacked, and ends with the last one.
+Rule 3: if no process can be started, everything works without one.
 """
 
 from __future__ import annotations
@@ -34,36 +35,36 @@ from headway.oci.digest import DiffID
 from headway.records import LayerReport
 
 LARGE = 2 << 20
-"""Bytes of a blob from which on threads beside the one that unpacks are worth it, and a worker may be."""
+"""Size of a blob, in bytes, from which on threads that decompress and hash are worth it, and perhaps a worker."""
 
 WORTH = 512
-"""How many small files a thread makes itself before it wants a worker: they take longer than its start, and fewer have
-gained nothing."""
+"""How many small files a thread makes itself before it asks for a worker: more of them take longer than its start, and
+with fewer nothing is gained."""
 
 FAST_SECONDS = 0.2
-"""In how long that much has to come: one thread unpacks two or three times as much of small files."""
+"""How soon `LARGE` bytes have to arrive for a worker: one thread unpacks half or a third as much of small files."""
 
 START_SECONDS = 10.0
-"""How long a worker may take to start; layers are unpacked without it then."""
+"""How long a worker may take to start; after that, layers are unpacked without it."""
 
 _BOOT = "import sys; _, control, *sys.path = sys.argv; from headway.layers.worker import main; main(int(control))"
 
 
 def is_worth_it() -> bool:
-    """Tell whether this machine has a core and the memory for a worker."""
+    """Tell whether this machine has a second core, and the memory, for a worker."""
     return len(os.sched_getaffinity(0)) > 1 and not is_memory_short()
 
 
 class Workers:
-    """An `Applier` whose layers share a worker, and memory for looking back; for threads that do nothing else.
+    """An `Applier` whose layers share a worker and a limit on window memory; for threads that do nothing else.
 
     Args:
-        is_worth_it: Whether there is to be a worker at all.
+        is_worth_it: Whether a worker may be started at all.
         records: Whether recipes are written.
-        windows: What decoders share; by default with nobody else.
+        windows: The limit on window memory; None for one of its own.
         large: See `LARGE`.
         worth: See `WORTH`.
-        python: What is started.
+        python: The interpreter to start.
         clock: Monotonic time, in seconds.
     """
 
@@ -96,7 +97,7 @@ class Workers:
         begun = _Begun(source)
         seconds = begun.wait(self._large, self._clock)
         if seconds is not None:
-            trim_heaps()  # of what downloads and the layer before have left, this one could not use much
+            trim_heaps()  # this layer could use little of the memory that downloads and the last layer have freed
         unpack = partial(apply, begun, directory, progress, records=self._records, beside=seconds is not None)
         with self._windows.share(source) as reserve:
             if not self._is_worth_it or seconds is None or seconds > FAST_SECONDS:
@@ -117,9 +118,9 @@ class Workers:
 
     @contextmanager
     def joined(self) -> Iterator[_Worker | None]:
-        """Have the worker inside the block: started for the first who wants it, ended behind the last.
+        """Share the worker during the block: the first user starts it, the last one ends it.
 
-        None is given where none starts.
+        Gives None if it could not be started.
         """
         with self._changing:
             if not self._users:
@@ -137,31 +138,35 @@ class Workers:
 
 
 class _Worker:
-    """A worker that waits to be asked."""
+    """A running worker process."""
 
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
         self._process = process
         self._control = control
 
     def serve(self, link: socket.socket, memory: int) -> None:
-        """Let it serve one more.
+        """Let it serve one more layer.
+
+        Args:
+            link: The worker's end of a link, over which files are announced.
+            memory: Descriptor of the memory that the layer's thread shares with the worker.
 
         Raises:
-            OSError: It has ended.
+            OSError: The process has ended.
         """
         socket.send_fds(self._control, [b"+"], [link.fileno(), memory])
 
     def end(self) -> None:
-        """End it: whoever asked has its answers."""
+        """Kill it; to be called when every layer has its answers."""
         self._control.close()
         self._process.kill()
         self._process.wait()
 
 
 def _start(python: str) -> _Worker | None:
-    """Return a worker; None where none starts."""
+    """Start a worker; return None if that fails."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # Nobody's environment or start-up code changes what it does; and Ctrl-C, which the whole group hears, is ours.
+    # -I and -S keep the user's environment and start-up code out; its own process group keeps Ctrl-C from reaching it.
     command = [python, "-I", "-S", "-c", _BOOT, str(theirs.fileno()), *sys.path]
     with theirs:
         try:
@@ -178,7 +183,7 @@ def _start(python: str) -> _Worker | None:
             return None
     worker = _Worker(process, ours)
     ours.settimeout(START_SECONDS)
-    with suppress(OSError):  # it has ended, or takes too long
+    with suppress(OSError):  # it has ended, or took too long
         if ours.recv(len(READY)) == READY:
             ours.settimeout(None)
             return worker
@@ -187,7 +192,7 @@ def _start(python: str) -> _Worker | None:
 
 
 def _connect(worker: _Worker, opened: ExitStack) -> Link | None:
-    """Return a link to a worker, there as long as `opened` is; None where it is not to be had."""
+    """Return a link to a worker, which is closed with `opened`; None if it cannot be made."""
     try:
         link, theirs = map(opened.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
         shared = os.memfd_create("headway-files", os.MFD_CLOEXEC)
@@ -201,14 +206,14 @@ def _connect(worker: _Worker, opened: ExitStack) -> Link | None:
 
 
 class _Begun:
-    """A source whose first bytes can be waited for before they are read."""
+    """A source that can wait for its first bytes, and keeps them for its reader."""
 
     def __init__(self, source: TarSource) -> None:
         self._source = source
         self._head: list[bytes] = []
 
     def wait(self, size: int, clock: Callable[[], float]) -> float | None:
-        """Wait for `size` bytes; return how many seconds behind the first they were here, None where there are less."""
+        """Wait for `size` bytes; return how many seconds passed since the first, None if the source is shorter."""
         began = clock()
         while size > 0 and (piece := self._source.read(size)):
             began = began if self._head else clock()
