@@ -1,6 +1,6 @@
-"""daemon.json: its keys, and what their values mean.
+"""Reads daemon.json: its keys, and the values they take.
 
-Rule 1: a key that neither Headway nor Docker knows is refused by name; a typo must not be a setting that does nothing.
+Rule 1: a key that neither Headway nor Docker knows is refused by name: a typo must not become a setting without effect.
 Rule 2: Docker's other keys are accepted with one warning, so that one file can serve both.
 """
 
@@ -28,7 +28,7 @@ _DOCKER_KEYS = frozenset(
     selinux-enabled storage-opts swarm-default-advertise-addr userland-proxy userland-proxy-path userns-remap
     """.split()  # noqa: SIM905  # a hundred lines of quotes would say less
 )
-"""What dockerd of any version since 19.03 takes and an image service has no use for (moby-behaviour 7.1)."""
+"""Keys of dockerd, of any version since 19.03, that an image service has no use for (moby-behaviour 7.1)."""
 
 
 _EMPTY_IS_DEFAULT = frozenset(
@@ -36,10 +36,10 @@ _EMPTY_IS_DEFAULT = frozenset(
     auth-file data-root graph group log-format log-level metrics-addr pidfile storage-driver tlscacert tlscert tlskey
     """.split()  # noqa: SIM905  # as above
 )
-"""Texts that say nothing when they are empty, as for dockerd: its own example of a file has most of them so."""
+"""Keys whose empty text means the default, as for dockerd: in its own example of a file most of them are empty."""
 
 _UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
-"""What JSON can spell, and no file's name, and no UTF-8: the NUL, and half a character."""
+"""Characters that JSON can spell, but file names and UTF-8 cannot hold: NUL, and lone surrogates."""
 
 
 def read_document(path: Path, *, required: bool) -> dict[str, object]:
@@ -50,7 +50,7 @@ def read_document(path: Path, *, required: bool) -> dict[str, object]:
             names of the data root.
     """
     document = {key: value for key, value in _read(path, required=required).items() if value is not None}
-    section = document.pop("proxies", {})  # Docker has them in a section of their own, or not
+    section = document.pop("proxies", {})  # Docker has the keys of proxies in this section
     if not isinstance(section, dict):
         raise InvalidSettingError(f"{path}: proxies must be a JSON object")
     _check_keys(section, f"{path}: proxies", _PROXY_KEYS)
@@ -79,7 +79,7 @@ def _read(path: Path, *, required: bool) -> dict[str, object]:
 
 
 def _parsed(text: str, path: Path) -> object:
-    import json  # noqa: PLC0415  # msgspec names no line; and without a file, nobody pays for it
+    import json  # noqa: PLC0415  # unlike msgspec it names the line; not needed where there is no file
 
     try:
         return json.loads(text, parse_int=_whole_number)
@@ -93,26 +93,26 @@ def _parsed(text: str, path: Path) -> object:
 
 
 def _whole_number(text: str) -> int:
-    """Return what digits say; as for Go, it has to fit into 64 bits."""
+    """Return the number that digits spell; as in Go, it has to fit into 64 bits."""
     if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
         raise OverflowError(text if len(text) <= 40 else f"{text[:40]}...")
     return int(text)
 
 
 def _mend(before: str, rest: str, said: str) -> str:
-    """Return what to do about a mistake that people make in JSON, nothing about others.
+    """Return advice on a common mistake in JSON; an empty text for other mistakes.
 
     Args:
-        before: The text up to the place, without space at its end.
-        rest: The text from there on.
-        said: What the parser says of it.
+        before: The text before the mistake, without white space at its end.
+        rest: The text from the mistake on.
+        said: The parser's message.
     """
     after = rest[1:].lstrip()
     mends = {
         "the file ends before its JSON does": not rest.strip(),
         "'=' where JSON wants ':'": rest.startswith("="),
         "remove the ',' before it": before.endswith(",") and rest.startswith(("}", "]")),
-        "remove that ','": rest.startswith(",") and after.startswith(("}", "]")),  # as Python 3.13 tells of it
+        "remove that ','": rest.startswith(",") and after.startswith(("}", "]")),  # the place that Python 3.13 names
         "JSON writes true, false and null": rest.startswith(("True", "False", "None")),
         "JSON has no comments": rest.startswith(("//", "/*", "#")),
         'JSON writes text in "double quotes"': rest.startswith("'"),
@@ -124,7 +124,7 @@ def _mend(before: str, rest: str, said: str) -> str:
 def _check_keys(document: Mapping[str, object], where: str, known: Collection[str]) -> None:
     for key in document:
         if key not in known:
-            import difflib  # noqa: PLC0415  # only mistakes pay for it
+            import difflib  # noqa: PLC0415  # needed after a mistake only
 
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
@@ -132,7 +132,7 @@ def _check_keys(document: Mapping[str, object], where: str, known: Collection[st
 
 
 def remarks(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
-    """Return what there is to say, a sentence each, about a file that can be used."""
+    """Return warnings, a sentence each, about a file that can be used."""
     said = []
     if ignored := sorted(key for key in document if key in _DOCKER_KEYS):
         said.append(f"{path}: {', '.join(ignored)}: of no use to an image service, ignored")
@@ -146,13 +146,13 @@ def remarks(document: Mapping[str, object], path: Path) -> tuple[str, ...]:
 
 
 def without_scheme(registry: str) -> str:
-    """Return what an entry of ``insecure-registries`` names; one that is a URL means its host, as for dockerd."""
+    """Return the registry that an entry of ``insecure-registries`` names; of a URL the host, as for dockerd."""
     scheme, separator, host = registry.partition("://")
     return host.rstrip("/") if separator and scheme.lower() in ("http", "https") else registry
 
 
 def _shown(value: object) -> str:
-    import json  # noqa: PLC0415  # only mistakes pay for it; msgspec refuses large numbers
+    import json  # noqa: PLC0415  # needed after a mistake only; msgspec refuses large numbers
 
     return json.dumps(value)
 
@@ -170,7 +170,7 @@ def _boolean(value: object, where: str) -> bool:
 
 
 def _is_text(value: object) -> TypeGuard[str]:
-    """Tell whether a value is a text that a path, a header and an answer in UTF-8 can hold."""
+    """Tell whether a value is a text that paths, headers and UTF-8 can hold."""
     return isinstance(value, str) and _UNSPEAKABLE.search(value) is None
 
 
@@ -248,7 +248,7 @@ KEYS = {
     "https-proxy": ("https_proxy", _text),
     "no-proxy": ("no_proxy", _text),
 }
-"""Of each key: the field of `settings.Settings`, and what makes its value of what the file says."""
+"""For each key, the field of `settings.Settings`, and the function that checks and converts its value."""
 
 _PROXY_KEYS = ("http-proxy", "https-proxy", "no-proxy")
 
@@ -268,4 +268,4 @@ DAEMON_KEYS: Mapping[str, Callable[[object, str], object]] = {
     "tlskey": _file,
     "tlsverify": _boolean,
 }
-"""What only a daemon has a use for; each is a field of `daemon.configuration.DaemonSettings`, made as in `KEYS`."""
+"""Keys for a daemon only: each is a field of `daemon.configuration.DaemonSettings`, converted as in `KEYS`."""

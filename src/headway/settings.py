@@ -82,14 +82,14 @@ class Settings(LiveSettings, frozen=True, kw_only=True):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """Settings, and what there is to say about where they came from."""
+    """Settings, and warnings about the file they came from."""
 
     settings: Settings
     warnings: tuple[str, ...] = ()
 
 
 def home_directory(environment: Mapping[str, str]) -> Path:
-    """Return this user's: ``$HOME``, or what the system knows where that is not set, as in a unit of systemd's."""
+    """Return this user's home: ``$HOME``, or that of the user database where it is not set, as in a systemd unit."""
     if home := environment.get("HOME"):
         return Path(home)
     with suppress(KeyError):
@@ -98,7 +98,7 @@ def home_directory(environment: Mapping[str, str]) -> Path:
 
 
 def default_data_root(environment: Mapping[str, str], home: Path, *, root: bool) -> Path:
-    """Return where data is kept unless it is said: `/var/lib/headway` for root, below `$XDG_DATA_HOME` otherwise."""
+    """Return the default data root: `/var/lib/headway` for root, below `$XDG_DATA_HOME` for other users."""
     if root:
         return Path("/var/lib/headway")
     return Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share") / "headway"
@@ -108,12 +108,12 @@ def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | No
     """Return the settings in force.
 
     Args:
-        flags: What the command line says, by field name of `Settings`; None means it says nothing.
-        data_root: Where data is kept unless file or flags say otherwise.
-        config_file: Must exist; None reads the default file if there is one.
+        flags: Values of the command line, by field name of `Settings`; None for a flag that was not given.
+        data_root: The data root unless file or flags name another.
+        config_file: The file, which must exist; None reads the default file if there is one.
 
     Raises:
-        InvalidSettingError: A value, a key or the file itself cannot be used; it says where, and how to mend it.
+        InvalidSettingError: A value, a key or the file itself cannot be used.
     """
     path = config_file or DEFAULT_CONFIG_FILE
     with blaming(path):
@@ -131,7 +131,7 @@ def load(flags: Mapping[str, object], *, data_root: Path, config_file: Path | No
 
 @contextmanager
 def blaming(path: Path) -> Iterator[None]:
-    """Say of what is refused inside that it stands in a file, which has to be mended; one that is not there cannot."""
+    """Name the file in an `InvalidSettingError` of the block, as the one to correct, unless there is no such file."""
     try:
         yield
     except InvalidSettingError as error:
@@ -143,12 +143,12 @@ def _is_absent(path: Path) -> bool:
     try:
         path.stat()
     except OSError as error:
-        return isinstance(error, FileNotFoundError)  # others may lie there, where this user may not look
+        return isinstance(error, FileNotFoundError)  # otherwise it may exist where this user may not look
     return False
 
 
 def _said_of(settings: Settings) -> str:
-    """Return why settings cannot be kept to, nothing where they can."""
+    """Return why settings are not valid; an empty text where they are."""
     try:
         validate(settings)
     except InvalidSettingError as error:
@@ -157,23 +157,23 @@ def _said_of(settings: Settings) -> str:
 
 
 def merge(document: Mapping[str, object], path: Path, flags: Mapping[str, object], *, data_root: Path) -> Settings:
-    """Return what a file and flags say together; whether it can be used is not looked at (`validate`).
+    """Return the settings of a file and flags together, not yet checked by `validate`.
 
     Args:
         document: See `read_document`.
-        path: Where it is from.
+        path: Path of the file.
         flags: As for `load`; they win.
         data_root: As for `load`.
 
     Raises:
-        InvalidSettingError: A value is of another kind than its key asks for.
+        InvalidSettingError: A value has the wrong type for its key.
     """
     values: dict[str, object] = {"data_root": data_root, "file": path}
     for key, (name, convert) in KEYS.items():
         if key in document:
             values[name] = convert(document[key], f"{path}: {key}")
     values.update({name: value for name, value in flags.items() if value is not None})
-    # Who sets attempts and says nothing of patience wants attempts to decide, as the flag promises.
+    # If only the attempts are set, they alone decide, as the flag promises.
     if "max_download_attempts" in values and "download_patience" not in values:
         values["download_patience"] = 0.0
     if insecure := values.get("insecure_registries"):
@@ -185,7 +185,7 @@ def merge(document: Mapping[str, object], path: Path, flags: Mapping[str, object
 
 
 def _check_addresses(settings: Settings) -> None:
-    # Imported here: a command that lists, with no address set, must not pay for what understands addresses.
+    # Imported here, since a command that lists must start fast and mostly has no address to check.
     from headway.distribution.endpoints import InsecureRegistries, mirror_endpoint  # noqa: PLC0415
     from headway.distribution.proxies import Proxy  # noqa: PLC0415
 
@@ -194,13 +194,13 @@ def _check_addresses(settings: Settings) -> None:
     insecure = InsecureRegistries(settings.insecure_registries)
     for urls in (settings.registry_mirrors, *settings.mirrors.values()):
         for url in urls:
-            mirror_endpoint(url, insecure)  # one that cannot be a mirror is said before anything is asked
+            mirror_endpoint(url, insecure)  # report a bad URL now, not at the first pull
     for url in filter(None, (settings.http_proxy, settings.https_proxy)):
         Proxy.parse(url)
 
 
 def _check_mirrored(host: str) -> None:
-    """Refuse what no image's name begins with: its mirrors would never be asked."""
+    """Refuse a registry that no image's name can begin with: its mirrors would never be used."""
     try:
         is_one = Reference.parse(f"{host}/image").domain == host
     except InvalidReferenceError:
@@ -210,10 +210,10 @@ def _check_mirrored(host: str) -> None:
 
 
 def validate(settings: Settings) -> None:
-    """Refuse settings that nobody can keep to.
+    """Check the values of settings.
 
     Raises:
-        InvalidSettingError: It says which, in Moby's words where Moby has them (moby-behaviour 7.3).
+        InvalidSettingError: A value is not valid; in Moby's words where Moby has them (moby-behaviour 7.3).
     """
     addresses = (settings.registry_mirrors, settings.mirrors, settings.insecure_registries)
     if any(addresses) or settings.http_proxy or settings.https_proxy:

@@ -1,1 +1,1 @@
-"""The process that serves the Engine API: settings, services and sockets joined, signals, logs."""
+"""The daemon process: its configuration, sockets, signals and logs, around the services and the Engine API."""

@@ -1,4 +1,4 @@
-"""What a daemon says at its start, once, for a person."""
+"""The lines that a daemon prints at its start, for people."""
 
 from __future__ import annotations
 

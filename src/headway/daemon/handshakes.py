@@ -1,4 +1,4 @@
-"""TLS whose clients are told when their certificate is refused.
+"""Server-side TLS that lets a client know when its certificate is refused.
 
 Rule: asyncio closes a connection whose handshake failed and drops what the failure has written, the alert; who shows no
       certificate then sees an end of file. So a failure that has an alert is raised one step later.

@@ -1,4 +1,4 @@
-"""Gives back memory that only the start needed.
+"""Frees memory that only the start needed.
 
 A start runs through code and tables that nothing afterwards looks at: importing, linking, parsing flags. Their pages
 are a quarter of what a daemon holds, and stay until the machine is short of memory. What is needed again comes back

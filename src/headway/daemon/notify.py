@@ -1,4 +1,4 @@
-"""Tells systemd how the daemon is: ready, reloading, stopping (sd_notify(3)). Without systemd, tells nobody."""
+"""Reports the daemon's state to systemd: ready, reloading, stopping (sd_notify(3)). Without systemd, does nothing."""
 
 from __future__ import annotations
 

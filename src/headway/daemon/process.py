@@ -1,8 +1,8 @@
 """A daemon from its start to its end: read `Daemon.run` top to bottom.
 
-Rule 1: it says that it is ready when it answers, and not before.
-Rule 2: a reload changes everything that it can or nothing; running transfers go on.
-Rule 3: whatever ends it, unfinished downloads are kept, and what it mounted is unmounted.
+Rule 1: it reports that it is ready when it answers requests, and not before.
+Rule 2: a reload changes everything that can change, or nothing; running transfers go on.
+Rule 3: however it ends, unfinished downloads are kept, and everything it mounted is unmounted.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ from headway.settings import Settings
 log = logging.getLogger(__name__)
 
 FORCED_AT = 3
+"""The signal to stop that is not waited for, counted from the first, as in dockerd."""
+
 DESCRIPTORS = 65536
 REQUEST_THREADS = 32
 
@@ -56,8 +58,8 @@ class Daemon:
     """One daemon.
 
     Args:
-        flags: What the command line says; every reload keeps to it.
-        show: Takes the lines that a person sees at start; a log that programs read takes them itself.
+        flags: Flags of the command line, which every reload applies again.
+        show: Called with the lines for people at the start; with ``--log-format json`` they go into the log instead.
     """
 
     def __init__(self, flags: Flags, show: Callable[[str], None]) -> None:
@@ -67,10 +69,10 @@ class Daemon:
         self._interrupts = 0
 
     def run(self) -> None:
-        """Serve until a signal says otherwise.
+        """Serve until a signal ends it.
 
         Raises:
-            HeadwayError: It could not begin.
+            HeadwayError: It could not start.
         """
         configuration = self._configuration
         daemon = configuration.daemon
@@ -78,9 +80,9 @@ class Daemon:
         for warning in configuration.warnings:
             log.warning("%s", warning)
         texts = daemon.hosts or (default_socket(dict(os.environ), os.geteuid()),)
-        addresses = [Address.parse(text) for text in dict.fromkeys(texts)]  # one that is said twice is one
+        addresses = [Address.parse(text) for text in dict.fromkeys(texts)]  # an address may be given twice
         allow_descriptors()
-        # Until there is something to reload, or to shut down: the one would end the process, the other leave its files.
+        # Until the event loop handles them, SIGHUP would end the process, and SIGTERM would leave its files behind.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         with ExitStack() as stack:
@@ -129,12 +131,12 @@ class Daemon:
                 notify("STOPPING=1")
             for each in serving:
                 each.close()
-            await pulls.stop()  # those who watch are told why
+            await pulls.stop()  # before the server, so that those who watch learn why
             await self._shut_down(server, service)
 
     def _tell(self, line: str) -> None:
         if self._configuration.daemon.log_format == "json":
-            log.info("%s", line)  # whoever reads the log can read nothing but JSON
+            log.info("%s", line)  # a program that reads stderr expects nothing but JSON
         else:
             self._show(line)
 
@@ -160,7 +162,7 @@ class Daemon:
 
     def _reload(self, reloader: Reloader) -> None:
         if self._interrupts:
-            return  # it stops, and is not ready any more
+            return  # it is shutting down, and must not report that it is ready
         path = self._configuration.path
         log.info("Got signal to reload configuration, reloading from: %s", path)
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")  # the time is for Type=notify-reload
@@ -173,7 +175,7 @@ class Daemon:
 
 
 def allow_descriptors() -> None:
-    """Raise the limit of open files as far as it may be, as Go's programs do: most shells' is 1024, one a client."""
+    """Raise the limit of open files as far as allowed, as Go programs do: 1,024 is common, and a client takes one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -181,7 +183,7 @@ def allow_descriptors() -> None:
 
 
 def tell_of_the_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what the event loop has no caller for; that no file can be opened any more, without a traceback."""
+    """Log errors that the event loop cannot raise to a caller; a lack of file descriptors without a traceback."""
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in NO_MORE_FILES:
         log.warning("new connections have to wait: as many files are open as may be (ulimit -n, LimitNOFILE)")
@@ -190,9 +192,9 @@ def tell_of_the_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -
 
 
 def allow_requests(loop: asyncio.AbstractEventLoop) -> None:
-    """Let as many requests work at once on a small machine as on a large one.
+    """Let as many requests run at once on a small machine as on a large one.
 
-    By default there are four threads more than cores: six commits of large containers held up every list, every event
-    and what pulls write down. Threads are made when they are needed.
+    By default asyncio has four threads more than there are cores: on two cores, six commits of large containers held
+    up every list, every event and the records of pulls. Threads are made when they are needed.
     """
     loop.set_default_executor(ThreadPoolExecutor(REQUEST_THREADS, "request"))

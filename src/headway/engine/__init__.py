@@ -1,1 +1,1 @@
-"""The Docker Engine API over Headway's services: routes, shapes, streams, failures."""
+"""The Docker Engine API over Headway's services: its server, routes, the shapes of its JSON, streams and statuses."""

@@ -1,4 +1,4 @@
-"""Answers that are made in one piece."""
+"""Answers that are sent in one piece: JSON documents and refusals."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class BodySource:
         self._lost = False
 
     def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end; called in a thread.
+        """Return the next 1 to `limit` bytes, ``b""`` at the end; called in a thread.
 
         Raises:
             BodyLostError: The client left before the end.

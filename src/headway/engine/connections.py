@@ -1,9 +1,10 @@
-"""Connections of clients, and what they can make us hold.
+"""Connections of clients, and limits on the resources they can take.
 
-Rule 1: it is bounded: headers, the time to send them, and connections.
-Rule 2: a body is what was sent: nothing is decompressed because a header says so.
-Rule 3: a client that leaves ends its handler at once, and nothing else. One that only says that it has sent
-        everything (``echo … | socat - UNIX:…``) has not left; on TCP the two look the same, and it has.
+Rule 1: the size of headers, the time to send them, and the number of connections are limited.
+Rule 2: a body is passed on as it was sent: no header makes us decompress it.
+Rule 3: a client that disconnects ends its handler at once, and nothing else. One that only shuts down its sending side
+        (``echo … | socat - UNIX:…``) still waits for an answer; on TCP the two cannot be told apart, and it counts as
+        gone.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ log = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 SERVER = {"Server": f"Headway/{VERSION} (linux)"}
-MAX_HEADER_BYTES = 64 * 1024  # a login in X-Registry-Auth is one header, and some are several KiB long
+MAX_HEADER_BYTES = 64 * 1024  # X-Registry-Auth holds a whole login, and some of those have several KiB
 REQUEST_SECONDS = 30.0
 KEEPALIVE_SECONDS = 75.0
 MAX_CONNECTIONS = 4096
 ACCEPTS = 8
-"""How many connections asyncio takes at once; where no file can be opened any more, it says so as often each second."""
+"""How many connections asyncio accepts at once; without a free file descriptor, it logs as many errors a second."""
 CUT_SECONDS = 0.1
 LOOK_SECONDS = 1.0
 
@@ -44,20 +45,20 @@ LOOK_SECONDS = 1.0
 async def serve(
     protocol: Callable[[], asyncio.BaseProtocol], listener: socket.socket, tls: ssl.SSLContext | None = None
 ) -> asyncio.Server:
-    """Take connections of a listening socket.
+    """Accept connections on a listening socket.
 
     Args:
-        protocol: Makes what answers one.
+        protocol: Makes the protocol of a new connection.
         listener: The socket.
-        tls: What speaks TLS on it; None for none.
+        tls: TLS settings; None for plain connections.
     """
     server = await asyncio.get_running_loop().create_server(protocol, sock=listener, ssl=tls, backlog=ACCEPTS)
-    listener.listen(BACKLOG)  # for asyncio, how many it takes at once and how many may wait are one number
+    listener.listen(BACKLOG)  # asyncio uses one number for how many it accepts at once and how many may wait
     return server
 
 
 class BoundedServer(web.Server):
-    """Serves any number of sockets (`serve`).
+    """An HTTP server for any number of sockets (`serve`).
 
     Args:
         handler: Answers a request.
@@ -77,7 +78,7 @@ class BoundedServer(web.Server):
         self._handler = handler
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the base's
-        """Answer no more: what is being answered has `timeout` seconds to end, None for ever, and is cut then."""
+        """Take no more requests; those under way have `timeout` seconds to end (None: any time), then they are cut."""
         try:
             async with asyncio.timeout(timeout):
                 await super().shutdown(None)
@@ -100,15 +101,15 @@ class BoundedServer(web.Server):
 
 
 class _Connection(RequestHandler):
-    """One connection; it has to send its next request within a time, headers and all."""
+    """One connection, whose client has to send the headers of its next request within a time limit."""
 
     __slots__ = ("_body", "_deadline", "_has_ended")
 
     def __init__(self, manager: BoundedServer, **settings: Any) -> None:  # noqa: ANN401  # passed on
         super().__init__(manager, **settings)
         self._deadline: asyncio.TimerHandle | None = None
-        self._body: StreamReader | None = None  # of the newest request
-        self._has_ended = False  # its client has sent everything
+        self._body: StreamReader | None = None  # the body of the newest request
+        self._has_ended = False  # whether the client has shut down its sending side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
@@ -129,16 +130,16 @@ class _Connection(RequestHandler):
         super().data_received(data)
         if not self._messages or self._messages[-1][1] is self._body:
             return
-        if self._body is not None and not self._body.is_eof():  # what came in the middle of it is no HTTP
+        if self._body is not None and not self._body.is_eof():  # aiohttp reports broken chunks as another request
             self._body.set_exception(BodyLostError("the request's body is no HTTP"))
             self._body.feed_eof()
-            self._messages.pop()  # the request has its answer; this would be a second one
+            self._messages.pop()  # it would get a second answer
             self.close()
             return
         self._body = self._messages[-1][1]
 
     def eof_received(self) -> bool:  # type: ignore[override]  # the base's always lets the connection be closed
-        """Take note that nothing more comes; return whether the connection is kept for an answer."""
+        """Note that the client sends nothing more; return whether to keep the connection for an answer."""
         is_answering = bool(self._messages) or self._waiter is None
         is_whole = self._body is not None and self._body.is_eof()
         if self.transport is None or not (is_answering and is_whole and _still_listens(self.transport)):
@@ -149,7 +150,7 @@ class _Connection(RequestHandler):
         return True
 
     def _look(self) -> None:
-        """End the connection once its client has left, too: the loop, which has seen the end, does not look again."""
+        """Close the connection once its client has gone altogether, which the event loop no longer watches for."""
         if self.transport is None:
             return
         if _still_listens(self.transport):
@@ -159,7 +160,7 @@ class _Connection(RequestHandler):
 
     def _close_behind_last(self) -> None:
         if self._has_ended and not self._messages:
-            self.close()  # once what is being answered is
+            self.close()  # takes effect when the current answer is complete
 
     def handle_error(
         self,
@@ -168,16 +169,16 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is no HTTP request, and end the connection.
+        """Answer something that is not a valid HTTP request, and close the connection.
 
-        Anybody can send such a thing as often as he likes: it is worth a line where details are wanted, and no more.
+        Anybody can send such things as often as they like, so they are only logged at level debug.
         """
         if isinstance(exc, ConnectionResetError):
-            raise exc  # the client has left between two pieces of an answer, as it may
+            raise exc  # the client disconnected in the middle of an answer, which is not an error
         if status >= 500:
             told = failure(exc or RuntimeError(message))
             status, message = told.status, told.message
-        if isinstance(exc, LineTooLong):  # its own words show the beginning of what was sent
+        if isinstance(exc, LineTooLong):  # its own message quotes what was sent
             status, message = (
                 431,
                 f"a line of the request or of its headers is longer than {MAX_HEADER_BYTES >> 10} KiB",
@@ -191,14 +192,14 @@ class _Connection(RequestHandler):
         return response
 
     def request_came(self) -> None:
-        """Take note that the headers of a request are whole."""
+        """Note that the headers of a request are complete."""
         self._close_behind_last()
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
     def await_request(self, seconds: float) -> None:
-        """End the connection unless a whole request comes within `seconds`."""
+        """Close the connection unless the headers of a request are complete within `seconds`."""
         self.request_came()
         if self.transport is not None:
             self._deadline = self._loop.call_later(seconds, self._late)
@@ -209,10 +210,10 @@ class _Connection(RequestHandler):
 
 
 def _still_listens(transport: asyncio.BaseTransport) -> bool:
-    """Whether a client that sends no more still takes an answer, as far as a unix socket tells."""
+    """Whether a client that has shut down its sending side still takes an answer; only a unix socket can tell."""
     client = transport.get_extra_info("socket")
     if client is None or client.family != socket.AF_UNIX:
         return False
     poll = select.poll()
     poll.register(client.fileno(), 0)
-    return not poll.poll(0)  # POLLHUP is always told: both directions are shut
+    return not poll.poll(0)  # POLLHUP, which is always reported, means that both directions are shut down

@@ -1,4 +1,4 @@
-"""Answers that are made while they are sent: archives, byte by byte from a thread that reads them.
+"""Answers that are streamed: archives, which a thread produces while they are sent.
 
 Rule 1: until the first piece is there, an error is an HTTP error; afterwards the connection ends without its end, so
         that nobody takes half an archive for a whole one.

@@ -1,7 +1,7 @@
-"""The one table that says which status an error is (moby-behaviour 6.1, "class -> status").
+"""The one table of HTTP statuses by error (moby-behaviour 6.1, "class -> status").
 
-Rule: nothing else in the project knows an HTTP status for an error of ours. What is missing here is a bug: it gets
-500, an ID, and its traceback in the log under that ID; the client sees the ID and nothing of the inside.
+Rule: nothing else in the project assigns an HTTP status to an error of ours. An exception that is missing here is a
+bug: the client gets a 500 with an ID and no details, and the traceback goes into the log under that ID.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from headway.service.bugs import bug_logged, foreseen
 
 
 class ForbiddenError(RequestError):
-    """A request that this address does not take from anybody, such as one that a web page sends."""
+    """A request that this address never accepts, such as one that a web page sends."""
 
 
 class NotRunError(RequestError):
-    """A route of Docker's that belongs to what Headway does not do; the message says what does it."""
+    """A route of Docker's for something that Headway does not do; the message says what does it instead."""
 
 
 class AnsweredError(HeadwayError):
-    """An error whose status and words a route has chosen, where Docker's clients look at both.
+    """An error with a status and a message chosen by a route, because Docker's clients look at both.
 
     Attributes:
-        status: Of the HTTP answer.
+        status: The HTTP status.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -45,11 +45,11 @@ class AnsweredError(HeadwayError):
 
 
 class NoSwarmError(RequestError):
-    """What belongs to a swarm is asked of a machine that is in none; clients know the words and go on."""
+    """A request about a swarm, which there is none of; clients recognise the message and go on."""
 
 
 _STATUS: tuple[tuple[type[BaseException], int], ...] = (
-    # The first that fits counts: subclasses stand above their bases.
+    # The first match counts, so subclasses stand above their bases.
     (NotFoundError, 404),
     (ConflictError, 409),
     (ForbiddenError, 403),
@@ -69,11 +69,11 @@ _CAPITAL = ("no such image: ", "no such container: ", "no such exec instance: ")
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """What a client is told.
+    """The answer to a request that failed.
 
     Attributes:
-        status: Of the HTTP answer.
-        message: For a person.
+        status: The HTTP status.
+        message: A sentence for people.
     """
 
     status: int
@@ -81,7 +81,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 def failure(error: BaseException) -> Failure:
-    """Return what a client is told of `error`, and log it where it is a bug of ours."""
+    """Return the answer for `error`, and log the error if it is a bug of ours."""
     if isinstance(error, AnsweredError):
         return Failure(error.status, wire.as_text(str(error)))
     cause = error.cause if isinstance(error, PullIncompleteError) else error
@@ -93,6 +93,6 @@ def failure(error: BaseException) -> Failure:
 
 
 def _message(error: BaseException) -> str:
-    """Return an error's words; those of what is missing begin as in Docker, for clients look for them."""
+    """Return an error's message; "No such ..." has Docker's capital letter, for clients look for it."""
     words = wire.as_text(str(error))
     return f"N{words[1:]}" if words.startswith(_CAPITAL) else words

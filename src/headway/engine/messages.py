@@ -1,4 +1,4 @@
-"""Docker's JSON messages, one object a line, as its clients draw them (moby-behaviour 3.6).
+"""Docker's JSON messages, one object a line, from which its clients draw progress (moby-behaviour 3.6).
 
 Rule: shapes only. What happened, and when it is worth a message, is decided by who calls.
 """

@@ -1,4 +1,4 @@
-"""What a pull tells, in Docker's words (moby-behaviour 2.3 and 3.3), and what docker says when it fails (3.5).
+"""Progress of a pull as Docker's messages (moby-behaviour 2.3 and 3.3), and its errors as docker reports them (3.5).
 
 Rule 1: bars are keyed by their layer, so that a client that reads slowly gets the latest one and not every one.
 Rule 2: a wait is a line that stays where it is printed: it is said once, and not each second.

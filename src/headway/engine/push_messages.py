@@ -1,4 +1,4 @@
-"""What a push tells, in Docker's words (moby-behaviour 2.3 and 3.7), and what docker says when it fails.
+"""Progress of a push as Docker's messages (moby-behaviour 2.3 and 3.7), and its errors as docker reports them.
 
 Rule 1: bars are keyed by their layer, so that a client that reads slowly gets the latest one and not every one.
 Rule 2: a wait is a line that stays where it is printed: it is said once, and not each second.

@@ -1,4 +1,4 @@
-"""What a request's query says: booleans, numbers, filters and platforms, in Docker's ways of writing them.
+"""Parses the query of a request: booleans, numbers, filters and platforms, as Docker's clients write them.
 
 Rule: pure text in, values out; a value that cannot be one is a `RequestError` with Moby's words (moby-behaviour 6.1).
 """

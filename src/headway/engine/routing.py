@@ -1,4 +1,4 @@
-"""Which handler a request means: a table of methods and paths (moby-behaviour 6.1 and 6.2).
+"""Finds the handler of a request in a table of methods and paths (moby-behaviour 6.1 and 6.2).
 
 Rule 1: every route exists with a version before it and without.
 Rule 2: what no route means is 404 `page not found`, another method and a slash at the end too; never 405.

@@ -1,9 +1,9 @@
-"""The HTTP server of the Engine API: from a connection to a handler, and from what it gives or raises to an answer.
+"""The HTTP server of the Engine API: finds the handler of a request, and turns its result or its error into an answer.
 
-Rule 1: a handler raises what went wrong; the answer is made here, from `failures`.
-Rule 2: an error on a route of Headway's own, or told to its own command, carries its kind and its facts beside
+Rule 1: a handler raises an error; the answer is made of it here, with `failures`.
+Rule 2: an error on one of Headway's own routes, or for its own command, carries its class and its attributes beside
         Docker's ``message``.
-Rule 3: an address without TLS takes nothing that a web page could send: no ``Origin``, no foreign ``Host``.
+Rule 3: an address without TLS refuses whatever a web page could send: anything with ``Origin`` or a foreign ``Host``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from headway.errors import HeadwayError
 log = logging.getLogger(__name__)
 
 OWN = "/headway/"
-"""What the paths of Headway's own routes begin with."""
+"""Prefix of the paths of Headway's own routes."""
 
 Took: TypeAlias = Callable[[str, str, int, float], None]
 
@@ -41,8 +41,8 @@ class EngineServer(BoundedServer):
     """Serves one table of routes.
 
     Args:
-        routes: What there is.
-        took: Told of each answered request: its method, its route, the status, and how many seconds it took.
+        routes: The table.
+        took: Called after each request with its method, its route, the status, and how many seconds it took.
     """
 
     def __init__(self, routes: Iterable[Route], took: Took = lambda *_: None) -> None:
@@ -53,7 +53,7 @@ class EngineServer(BoundedServer):
         self._endless: set[asyncio.Timeout] = set()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # the base's
-        """See `BoundedServer.shutdown`; streams without an end of their own end at once."""
+        """See `BoundedServer.shutdown`; endless streams (events, say) are ended at once."""
         for stream in self._endless:
             stream.reschedule(asyncio.get_running_loop().time())
         await super().shutdown(timeout)
@@ -86,8 +86,8 @@ class EngineServer(BoundedServer):
             _invite_body(request)
             response = await match.handler(call)
         except (asyncio.CancelledError, ConnectionResetError):
-            raise  # the client has left
-        except Exception as error:  # every other one becomes an answer; what is not in the table is logged there
+            raise  # the client has disconnected
+        except Exception as error:  # any other becomes an answer; `failure` logs those that are bugs
             told = failure(error)
             log.debug("request %s: %d %s", request_id, told.status, told.message)
             is_own = match.path.startswith(OWN) or wire.is_ours(request.headers)
@@ -99,9 +99,9 @@ class EngineServer(BoundedServer):
 
 
 def _invite_body(request: web.BaseRequest) -> None:
-    """Let a client send its body that waits to be told so (RFC 9110 10.1.1): curl waits a second, others for ever.
+    """Answer ``Expect: 100-continue`` (RFC 9110 section 10.1.1): curl waits for it for a second, others for ever.
 
-    One that speaks HTTP/1.0 knows no such answer, and would take it for the whole one.
+    A client that speaks HTTP/1.0 does not know this answer, and would take it for the final one.
     """
     if request.version < HttpVersion11:
         return
@@ -110,7 +110,7 @@ def _invite_body(request: web.BaseRequest) -> None:
 
 
 def stream_headers(content_type: str) -> dict[str, str]:
-    """Return the headers of an answer that a handler begins by itself."""
+    """Return the headers of an answer that a handler streams by itself."""
     return {**_HEADERS, "Content-Type": content_type}
 
 
@@ -118,7 +118,7 @@ def _check_origin(request: web.BaseRequest) -> None:
     """Refuse what a page in a browser on this machine could send to an address without TLS (DNS rebinding, CSRF).
 
     Raises:
-        ForbiddenError: It names an origin, or a host that is not this address.
+        ForbiddenError: The request names an origin, or a host that is not this address.
     """
     transport = request.transport
     address = transport.get_extra_info("sockname") if transport is not None else None

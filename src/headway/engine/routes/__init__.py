@@ -1,1 +1,1 @@
-"""What the Engine API answers, by subject; each module gives its lines of the table of routes."""
+"""The handlers of the Engine API, by subject; each module contributes its rows to the table of routes."""

@@ -1,1 +1,1 @@
-"""How values look in the Engine API's JSON, by subject and API version."""
+"""Turns values into the Engine API's JSON, by subject and API version."""
