@@ -84,7 +84,12 @@ def test_the_map_names_only_rooms_that_are_there() -> None:
 
 @pytest.mark.parametrize(
     ("folder", "part"),
-    [("distribution", "### Decisions"), ("service", "### Services"), ("layers", "### Files of a layer")],
+    [
+        ("distribution", "### Decisions"),
+        ("service", "### Services"),
+        ("layers", "### Files of a layer"),
+        ("store", "### The disk"),
+    ],
 )
 def test_the_map_has_every_module_of_the_largest_rooms(folder: str, part: str) -> None:
     page = (HOME / "docs/architecture.md").read_text()
