@@ -1,4 +1,4 @@
-"""The compressed formats of layers, each with the library that expands it.
+"""The compressed formats of layers, each with the library that decompresses it.
 
 Rule: each library is imported by one class here, when the first layer needs it.
 """
@@ -29,11 +29,11 @@ class Decoder(Protocol):
 
     @property
     def needs_input(self) -> bool:
-        """Whether nothing is left to give out without new input."""
+        """Whether there is no more output without new input."""
 
     @property
     def unused_data(self) -> bytes:
-        """What was fed behind its end."""
+        """Input that lies behind its end."""
 
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes:
         """Take `data` and return at most `max_length` bytes."""
@@ -67,7 +67,7 @@ class Format(Protocol):
     def open(self, head: bytes) -> tuple[Part, list[bytes]] | None:
         """Return the part that starts with `head`, and what to feed its decoder piece by piece.
 
-        None where `head` is too short to tell.
+        None where `head` is too short.
 
         Raises:
             InvalidLayerError: No part starts like this.
@@ -75,7 +75,7 @@ class Format(Protocol):
 
 
 class Swallower:
-    """A decoder that swallows what lies behind the last part, and gives out nothing.
+    """A decoder without output, for what lies behind the last part.
 
     Attributes:
         is_whole: Whether the stream may end here.
@@ -93,10 +93,10 @@ class Swallower:
 
 
 class _Padding(Swallower):
-    """Swallows zeros, up to the first byte that is none; they may be a multiple of four.
+    """Swallows the zeros between two xz streams, whose number has to be a multiple of four.
 
     Raises:
-        InvalidLayerError: From `decompress`: something follows a number of zeros that cannot be.
+        InvalidLayerError: From `decompress`: a stream follows another number of zeros.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class _ZlibDecoder:
 
 
 class Gzip:
-    """RFC 1952. What follows the last member and is not one is ignored, as GNU gzip does."""
+    """RFC 1952. Bytes behind the last member that are not another one are ignored, as by GNU gzip."""
 
     name = "gzip"
 
@@ -208,8 +208,8 @@ class Zstd:
 class Xz:
     """Streams and stream padding (xz file format, 2.2).
 
-    The first block of a stream says what all of them may look back on: one that wants more, and more than is free,
-    is refused. xz makes no such streams unless it is given other filters for each block.
+    The dictionary size of the first block counts for the whole stream: a later block that needs more, and more than the
+    size that is always free, is refused. xz makes such streams only if it is given filters for each block.
     """
 
     name = "xz"
@@ -232,7 +232,7 @@ class Xz:
 
 
 class Bzip2:
-    """Streams, one behind the other, nothing else: bzip2 ignores what follows and is not one, the engines refuse it."""
+    """Concatenated streams. Anything else behind a stream is refused, as by the engines; bzip2 itself ignores it."""
 
     name = "bzip2"
     errors: tuple[type[Exception], ...] = (OSError, ValueError)
@@ -252,10 +252,10 @@ class Bzip2:
 
 
 def _accepted(name: str, window: int) -> int:
-    """Return the bytes of a window.
+    """Return the size of a window.
 
     Raises:
-        InvalidLayerError: No layer may have so large a one.
+        InvalidLayerError: It is larger than `LARGEST_WINDOW`.
     """
     if window > LARGEST_WINDOW:
         raise InvalidLayerError(

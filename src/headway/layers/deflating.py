@@ -1,8 +1,8 @@
-"""Deflates one block of a layer, so that what follows it can be deflated at the same time.
+"""Deflates one block of a layer, independently of the next one, so that several blocks are deflated at once.
 
-Rule 1: what a block becomes depends on its own bytes and on the window before them alone: not on how many are on
-        their way, nor on which is done first. It ends at a whole byte, where the next one follows (RFC 1951, 3.2.4).
-Rule 2: only this module knows which libraries do it (docs/adr/0025-zlib-ng-for-pushes.md).
+Rule 1: the output depends on the bytes of the block and of the window before it alone, not on how many blocks are in
+        flight or which is done first. It ends at a byte boundary, where the next one follows (RFC 1951, 3.2.4).
+Rule 2: only this module knows the libraries that do it (docs/adr/0025-zlib-ng-for-pushes.md).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 BLOCK: Final = 1 << 18
-"""Length of a block, in bytes: one of a mebibyte gives as many bytes, and needs four times the memory."""
+"""Length of a block, in bytes: blocks of a mebibyte compress no better, and need four times the memory."""
 
 WINDOW: Final = 1 << 15
 """How far deflate looks back (RFC 1951, 2), in bytes."""
@@ -25,23 +25,23 @@ _ZLIB_LEVEL: Final = 6
 _ZLIB_MEMORY: Final = 8
 _ZLIB_NG_LEVEL: Final = 5
 _ZLIB_NG_MEMORY: Final = 7
-"""Twice as many Huffman tables as with 8: 0.3 % fewer bytes, for 5 % more CPU."""
+"""Twice as many Huffman tables as with 8: output 0.3 % smaller, for 5 % more CPU."""
 
 _ISAL_LEVEL: Final = 1
-"""Of noise, higher ones make no fewer bytes."""
+"""Higher levels do not make noise smaller."""
 
 _SAMPLE: Final = 1 << 12
 _SAMPLE_EVERY: Final = 1 << 15
-"""Noise takes twice the time of files, for nothing; the first sample tells most blocks of files, for 1 % of theirs."""
+"""Compressing noise takes twice the time of other files and gains nothing. For most other blocks the first sample shows
+that they are not noise, at 1 % of their time."""
 
 
 Deflate: TypeAlias = Callable[[bytes, bytes], bytes]
-"""Returns a block in deflated form, without an end of the stream: takes it, and the `WINDOW` bytes before it, or all
-there are."""
+"""Takes a block, and up to `WINDOW` bytes before it; returns it deflated, without the end of the stream."""
 
 
 def deflate() -> Deflate:
-    """Return what deflates here: zlib-ng and isal, or zlib where one is not installed; they give different bytes."""
+    """Return the best function that is installed: with zlib-ng and isal, or with zlib. Their outputs differ."""
     try:
         from isal import isal_zlib  # noqa: F401, PLC0415 (not on every machine, and only for those who push)
         from zlib_ng import zlib_ng  # noqa: F401, PLC0415
@@ -51,10 +51,7 @@ def deflate() -> Deflate:
 
 
 def with_zlib_ng(block: bytes, window: bytes) -> bytes:
-    """Deflate with zlib-ng, and noise with isal, which takes a quarter of the time and makes no more bytes of it.
-
-    This is a `Deflate`.
-    """
+    """Deflate with zlib-ng, or noise with isal, which takes a quarter of the time for the same size. A `Deflate`."""
     from isal import isal_zlib  # noqa: PLC0415 (see `deflate`)
     from zlib_ng import zlib_ng  # noqa: PLC0415
 
@@ -67,7 +64,7 @@ def with_zlib_ng(block: bytes, window: bytes) -> bytes:
 
 
 def with_zlib(block: bytes, window: bytes) -> bytes:
-    """Deflate with zlib, which looks for nothing but runs in noise; this is a `Deflate`."""
+    """Deflate with zlib, which in noise looks for runs only. A `Deflate`."""
     is_noise = _is_noise(block, lambda sample: zlib.compress(sample, 1, _RAW))
     strategy = zlib.Z_RLE if is_noise else zlib.Z_DEFAULT_STRATEGY
     primed = (window,) if window else ()
@@ -76,6 +73,6 @@ def with_zlib(block: bytes, window: bytes) -> bytes:
 
 
 def _is_noise(block: bytes, quickly: Callable[[bytes], bytes]) -> bool:
-    """Tell whether little repeats in a block: whether its samples only grow, as a model's or an archive's do."""
+    """Tell whether samples of a block grow when compressed, as those of archives and of trained models do."""
     samples = (block[at : at + _SAMPLE] for at in range(0, len(block), _SAMPLE_EVERY))
     return all(len(quickly(sample)) > len(sample) for sample in samples)

@@ -1,10 +1,10 @@
-"""Compresses layers for registries, each in blocks that several threads work on.
+"""Compresses layers for registries with gzip, in blocks that several threads work on.
 
-Rule 1: no time, no name and no system in the header, one level, one library, and blocks that do not know of threads:
-        the same tar gives the same blob, so that a push that is begun again finds what it sent before.
-Rule 2: a blob is one member (RFC 1952), which everything that reads gzip reads to its end.
-Rule 3: a layer has a few blocks under way, `IN_FLIGHT` more than there are threads. All layers share the threads, block
-        by block, so that none waits for another's end.
+Rule 1: the same tar always gives the same blob, so that a push that is repeated finds what it sent before: the header
+        has no time, name or system, there is one level and one library, and blocks do not depend on threads.
+Rule 2: a blob is a single member (RFC 1952), which every reader of gzip reads to its end.
+Rule 3: a layer has at most `IN_FLIGHT` more blocks in flight than there are threads. All layers share the threads,
+        block by block, so that none waits for another to end.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class GzipPacker:
     """Packs tars with gzip, several at once; implements `interfaces.packing.Packer`.
 
     Args:
-        threads: How many deflate, for all tars together.
-        engine: What deflates; None for the best that is installed.
+        threads: How many threads deflate, for all tars together.
+        engine: The function that deflates; None for the best that is installed.
     """
 
     def __init__(self, threads: int, engine: Deflate | None = None) -> None:
@@ -48,7 +48,7 @@ class GzipPacker:
         return Packed(Digest(f"sha256:{whole.hexdigest()}"), size)
 
     def close(self) -> None:
-        """End the threads; what is under way raises `CancelledError`."""
+        """End the threads; a tar that is being packed raises `CancelledError`."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _member(self, tar: Iterable[bytes]) -> Iterator[bytes]:
@@ -72,7 +72,7 @@ class GzipPacker:
 
 
 def in_blocks(tar: Iterable[bytes], size: int = BLOCK) -> Iterator[bytes]:
-    """Yield what pieces of any length hold in blocks of `size` bytes; the last one may be shorter, none is empty."""
+    """Yield the bytes of pieces of any length in blocks of `size` bytes; the last one may be shorter, but not empty."""
     gathered = bytearray()
     for piece in tar:
         gathered += piece

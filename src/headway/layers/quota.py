@@ -1,9 +1,9 @@
-"""How much a directory may hold, by the file system's project quotas (xfs with ``pquota``, ext4 with ``prjquota``).
+"""Limits how much a directory may hold, by project quotas of its file system (xfs ``pquota``, ext4 ``prjquota``).
 
-Rule 1: a directory gets a project of its own that nobody else on its file system has, and what is made in it inherits
-        that. Removing the directory ends it; its limit stays behind as a record that binds nobody.
-Rule 2: the kernel is asked by a descriptor of the directory (quotactl_fd(2), Linux 5.14), so that no device node is
-        needed. What it does not know is a file system without quotas.
+Rule 1: each directory gets a project ID that is not used elsewhere on its file system, and everything made in it
+        inherits that. When the directory is removed, the limit of its ID stays behind without effect.
+Rule 2: the kernel is asked with a descriptor of the directory (quotactl_fd(2), Linux 5.14), so that no device node is
+        needed. On an older kernel, file systems count as having no quotas.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def is_enforced(path: Path) -> bool:
 
 
 def limit(path: Path, size: int, *, random: Callable[[int], bytes] = os.urandom) -> None:
-    """Let everything that will be made in the directory `path` take `size` bytes together, and no more.
+    """Limit everything that will be made in the directory `path` to `size` bytes in all.
 
     Raises:
         StoreError: The disk failed.
@@ -81,7 +81,7 @@ def parse_size(text: str) -> int:
     """Return ``10G``, ``1.5gb`` or ``512MiB`` in bytes; all are binary, as Docker reads them (go-units, RAMInBytes).
 
     Raises:
-        UnsupportedError: It is none of them, or more than a file system can be.
+        UnsupportedError: `text` has none of these forms, or is larger than any file system.
     """
     found = _SIZE.match(text)
     if not found or found[1].count(".") > 1:
@@ -93,7 +93,7 @@ def parse_size(text: str) -> int:
 
 
 def encode_limit(project: int, size: int) -> bytes:
-    """Return ``struct fs_disk_quota`` with a limit for one project."""
+    """Return a ``struct fs_disk_quota`` that limits one project."""
     blocks = size // _SECTOR
     unused = [0] * 16  # limits of inodes, usage, timers, warnings, realtime blocks
     head = (_LIMIT_VERSION, _PROJECT_FLAG, _SOFT | _HARD, project)
@@ -105,7 +105,7 @@ def _opened(path: Path) -> int:
 
 
 def _unused(descriptor: int, random: Callable[[int], bytes]) -> int:
-    """Return a project that has no limit and no files yet."""
+    """Return a project ID that has no limit and no files yet."""
     while True:
         project = int.from_bytes(random(4), "little") >> 1
         try:
@@ -114,13 +114,13 @@ def _unused(descriptor: int, random: Callable[[int], bytes]) -> int:
             if error.errno == errno.ENOENT:
                 return project
             raise
-        # ext4 answers for every number: one that nobody uses has neither limits nor usage.
+        # ext4 answers for every ID: an unused one has neither limits nor usage.
         if project and not any(answer[8:56]):
             return project
 
 
 def give_project(descriptor: int, project: int) -> None:
-    """Let a directory and what will be made in it belong to a project."""
+    """Assign a directory, and everything that will be made in it, to a project."""
     known = bytearray(_ATTRIBUTES.size)
     fcntl.ioctl(descriptor, _GET_ATTRIBUTES, known)
     flags, extent_size, extents, _, copy_on_write, rest = _ATTRIBUTES.unpack(known)

@@ -1,8 +1,8 @@
-"""A recipe: what gives a layer's exact tar back, together with its tree (docs/recipe-format.md).
+"""Reads recipes, from which a layer's exact tar is made together with its tree (docs/recipe-format.md).
 
-Rule 1: nothing in it is believed: lengths are checked before anything is made of them, each part has a CRC, and what
-        is wrong is a `StoreCorruptError` that names the file.
-Rule 2: one part of each column is in memory at a time.
+Rule 1: the file is not trusted: lengths are checked before they are used, each part has a CRC, and an error is a
+        `StoreCorruptError` that names the file.
+Rule 2: at most one part of each column is in memory at a time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _COLUMNS = frozenset(Column)
 
 
 class _Part(msgspec.Struct, frozen=True, gc=False):
-    """Where a part is, and what its head says."""
+    """The position of a part, and the fields of its head."""
 
     at: int
     form: int
@@ -66,11 +66,11 @@ class Recipe:
     Attributes:
         path: The file.
         diff_id: The layer.
-        tar_size: Bytes of its tar.
+        tar_size: Length of its tar, in bytes.
 
     Raises:
         NotFoundError: There is no such file.
-        StoreCorruptError: From every method: it is not what was written, or written by a newer Headway.
+        StoreCorruptError: From every method: the file is damaged, or was written by a newer version of Headway.
         StoreError: From every method: the disk failed.
     """
 
@@ -102,7 +102,7 @@ class Recipe:
 
     @contextmanager
     def checked(self) -> Iterator[None]:
-        """Translate what goes wrong while the recipe is read, or while what it says is used."""
+        """Translate errors that occur while the recipe is read, or while its content is used."""
         try:
             yield
         except ValueError as error:
@@ -230,7 +230,7 @@ class Recipe:
 
 
 def _check(column: int, part: _Part, size: int) -> None:
-    """Refuse a part whose head promises what cannot be."""
+    """Refuse a part whose head has impossible values."""
     if column not in _COLUMNS:
         raise ValueError(f"an unknown column {column} at byte {part.at}")
     if part.length > LONGEST or part.stored > part.length or part.at + part.stored > size:

@@ -1,6 +1,6 @@
 """Records of pax extended headers (POSIX.1-2001, pax, "pax Extended Header").
 
-Rule: pure functions over bytes; ValueError says what is wrong, and the reader adds where.
+Rule: pure functions over bytes. A ValueError says what is wrong, and the reader adds the place.
 """
 
 from __future__ import annotations
@@ -100,10 +100,10 @@ def nanoseconds(value: bytes) -> int:
 
 
 def check_unused(pax: Mapping[bytes, bytes]) -> None:
-    """Look at times that layers are applied without, as Go does: what it refuses, no engine has unpacked.
+    """Check the times that unpacking ignores. Go checks them as well, so no engine unpacks a layer with bad ones.
 
     Raises:
-        ValueError: One of them is no time.
+        ValueError: One of them is not a time.
     """
     for key in (b"atime", b"ctime"):
         if (value := pax.get(key)) and not _TIME(value):

@@ -1,6 +1,6 @@
-"""Files of a tree that is finished, by their paths.
+"""Opens and lists the files of a finished tree.
 
-Rule: no symlink is followed, on the way neither: a path means the file at exactly that place.
+Rule: no symlink is followed, not even on the way: a path means the file at exactly that place.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from headway.layers.directories import READ, Directories
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG))
-"""Codes of an OSError that mean: there is nothing of that kind at this path."""
+"""Values of errno: there is no such file at this path, or no file of that kind."""
 
 
 class LeftOut:
-    """Goes on behind the block where something is gone, or something else, by now."""
+    """A context manager that suppresses the errors of `ABSENT`: the file is gone meanwhile, or another one."""
 
     def __enter__(self) -> None:
         pass
@@ -51,13 +51,13 @@ class TreeFiles:
         self._directories.close()
 
     def open(self, path: bytes) -> int:
-        """Return a descriptor for reading what is at `path`, which the caller closes; a fifo does not block it."""
+        """Open the file at `path` for reading; return its descriptor, which the caller closes. FIFOs do not block."""
         above, _, name = path.rpartition(b"/")
         return os.open(name, READ, dir_fd=self._directories.open(0, above))
 
     @contextmanager
     def opened(self, path: bytes) -> Iterator[int]:
-        """Give what `open` returns, and close it."""
+        """Open the file at `path` for the block, and give its descriptor."""
         descriptor = self.open(path)
         try:
             yield descriptor
@@ -65,15 +65,15 @@ class TreeFiles:
             os.close(descriptor)
 
     def status(self, path: bytes) -> os.stat_result:
-        """Return what lstat says of what is at `path`."""
+        """Return the lstat of the file at `path`."""
         above, _, name = path.rpartition(b"/")
         return os.stat(name, dir_fd=self._directories.open(0, above), follow_symlinks=False)
 
     def walk(self, *, changing: bool = False) -> Iterator[tuple[bytes, os.stat_result]]:
-        """Yield path and lstat of everything that is no directory, in no order.
+        """Yield path and lstat of every non-directory, in no particular order.
 
         Args:
-            changing: Whether what goes meanwhile is left out.
+            changing: Whether files may vanish meanwhile, and are then left out.
         """
         waiting = [b""]
         while waiting:
@@ -92,7 +92,7 @@ class TreeFiles:
             try:
                 with os.scandir(descriptor) as found:
                     for entry in found:
-                        try:  # by hand: a context for each would cost more than the call
+                        try:  # not `LeftOut`: a context manager for each entry would cost more than the call
                             entries.append((os.fsencode(entry.name), entry.stat(follow_symlinks=False)))
                         except FileNotFoundError:
                             if not lenient:
@@ -103,7 +103,7 @@ class TreeFiles:
 
 
 def sums(found: Iterable[os.stat_result]) -> tuple[int, int]:
-    """Return what Docker counts of files, directories aside and hard links once, and how many names they have."""
+    """Return the size of files as Docker counts it, without directories and hard links once, and how many names."""
     size = count = 0
     seen: set[tuple[int, int]] = set()
     for status in found:
@@ -119,7 +119,7 @@ def sums(found: Iterable[os.stat_result]) -> tuple[int, int]:
 
 
 def pieces(descriptor: int, limit: int) -> Iterator[bytes]:
-    """Yield what an open file holds from its beginning, `limit` bytes at most at once.
+    """Yield the content of an open file, in pieces of at most `limit` bytes.
 
     Raises:
         OSError: As pread(2).

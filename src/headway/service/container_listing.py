@@ -1,6 +1,6 @@
-"""Which containers there are (moby-behaviour 6.19).
+"""Lists containers, filtered as docker's clients ask (moby-behaviour 6.19).
 
-Rule: filters of different names all have to let a container through; of one name, one value is enough.
+Rule: a container has to pass every filter; of several values for one filter, one is enough.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class ContainerListing:
         """Return containers, newest first.
 
         Args:
-            filters: Docker's; those that only a running container could meet let none through.
-            stopped: Show those too that do not run: here, all. A filter of states shows what it asks for anyway.
-            limit: How many at most, whether they run or not; 0 for all.
+            filters: Docker's filters; no container passes one that only a running container can meet.
+            stopped: Also list containers that do not run: in Headway, all. Not needed beside a ``status`` filter.
+            limit: How many to list at most, running or not; 0 for all.
 
         Raises:
             InvalidFilterError: An unknown filter, or a value that it cannot have.
@@ -73,7 +73,7 @@ class ContainerListing:
         return found[:limit] if limit > 0 else found
 
     def image_name(self, container: ContainerRecord) -> str:
-        """Return what to call a container's image: as it was spelled while that means this image, then its ID."""
+        """Return the name to show for a container's image: as the user spelled it, or its ID if that name has moved."""
         try:
             if self._lookup.find(container.image).image_id == container.image_id:
                 return container.image
@@ -82,7 +82,7 @@ class ContainerListing:
         return str(container.image_id or container.image)
 
     def _ancestors(self, filters: Filters) -> set[ImageID] | None:
-        """Return the images that are asked for and all that were made from them here; None where none is asked for."""
+        """Return the images of ``ancestor`` filters, with all that were made from them here; None without a filter."""
         if "ancestor" not in filters:
             return None
         found: set[ImageID] = set()
@@ -90,7 +90,7 @@ class ContainerListing:
             try:
                 todo = [self._lookup.find(word).image_id]
             except HeadwayError:
-                continue  # as in Docker, an image that is not here has no containers
+                continue  # as in Docker: an image that does not exist has no containers
             while todo:
                 image_id = todo.pop()
                 if image_id not in found:
@@ -118,9 +118,9 @@ def _matches(values: Sequence[str] | None, meets: Callable[[str], bool]) -> bool
 
 
 def _meant(words: Sequence[str] | None, containers: Sequence[ContainerRecord]) -> set[str] | None:
-    """Return the IDs that words are the beginning of, each of one only, as in Docker; None where none is asked for.
+    """Return the IDs of containers that ``id`` filters name by an unambiguous beginning; None without a filter.
 
-    So a script whose variable is empty is shown none, and does not remove all.
+    As in Docker an empty word names none: a script whose variable is empty must not remove all containers.
     """
     if not words:
         return None
@@ -129,11 +129,11 @@ def _meant(words: Sequence[str] | None, containers: Sequence[ContainerRecord]) -
 
 
 def _named(patterns: Sequence[str] | None, containers: Sequence[ContainerRecord]) -> set[str] | None:
-    """Return the IDs of those whose name, with its slash or without, a pattern finds; None where none is asked for."""
+    """Return the IDs of containers whose name, with or without its slash, matches a pattern; None without a filter."""
     if not patterns:
         return None
     found: set[str] = set()
-    for pattern in map(NamePattern, patterns):  # one at a time: thousands of them would take a lot of memory
+    for pattern in map(NamePattern, patterns):  # compiled one at a time: thousands of them would take much memory
         found |= {
             each.container_id for each in containers if pattern.is_in(each.name) or pattern.is_in(f"/{each.name}")
         }
@@ -144,7 +144,7 @@ def _is_wanted(container: ContainerRecord, filters: Filters) -> bool:
     return (
         _matches(filters.get("status"), lambda value: container.state == value)
         and labels_match(filters.get("label", ()), labels_of(container))
-        and _matches(filters.get("health"), lambda value: value == "none")  # as of any that never ran
+        and _matches(filters.get("health"), lambda value: value == "none")  # as for any container that never ran
         and _matches(filters.get("network"), lambda value: value in networks_of(container))
         and _matches(filters.get("volume"), lambda value: value in volumes_of(container))
     )

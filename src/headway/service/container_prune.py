@@ -1,6 +1,6 @@
-"""Removing containers that nobody is in: `docker container prune`.
+"""Removes containers that are not in use: `docker container prune`.
 
-Rule: nobody is in a container unless its file system is mounted; Headway runs none (docs/moby-parity.md).
+Rule: a container is in use while its file system is mounted, for Headway runs none (docs/moby-parity.md).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class ContainerPruneReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a prune has removed.
 
     Attributes:
-        deleted: The containers' IDs, newest first.
-        size: What had been written in them, as Docker counts it, in bytes.
+        deleted: IDs of the containers, newest first.
+        size: Bytes that had been written in them, as Docker counts.
     """
 
     deleted: tuple[str, ...] = ()
@@ -38,10 +38,10 @@ class ContainerPruneReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerPruner:
-    """Prunes the containers of one store; there is one of it in a process.
+    """Prunes the containers of one store; a process has only one, since its prunes exclude each other.
 
     Args:
-        stores: Where they are.
+        stores: The store.
         clock: Nanoseconds since the epoch, for ``until=24h``.
     """
 
@@ -57,16 +57,16 @@ class ContainerPruner:
         *,
         stopped: Callable[[], bool] = lambda: False,
     ) -> ContainerPruneReport:
-        """Remove the containers that nobody is in, as far as filters allow.
+        """Remove the containers that are not in use and pass the filters.
 
         Args:
             filters: ``until``, ``label``, ``label!``.
-            stopped: Asked between containers; what was removed until then stays removed.
+            stopped: Called before each container; once it returns True, the rest is kept.
 
         Raises:
             ConflictError: Another prune is running.
             InvalidFilterError: An unknown filter.
-            InvalidTimeError: ``until`` is no time, or there are several.
+            InvalidTimeError: ``until`` is not a time, or there are several.
             StoreError: The disk failed.
         """
         with only_prune(self._running):
@@ -93,12 +93,12 @@ class ContainerPruner:
         return [container for container in self._containers.list() if is_wanted(container)]
 
     def _remove(self, container: ContainerRecord) -> int | None:
-        """Remove a container; return how many bytes were written in it, None where it stays."""
+        """Remove a container; return how many bytes were written in it, or None if it was not removed."""
         try:
             written = self._stores.rw_layers.get(container.container_id).size()
             self._containers.remove(container.container_id)
         except (ConflictError, NotFoundError):
-            return None  # somebody is in it, or was faster
+            return None  # it is in use, or somebody else has removed it
         except HeadwayError as error:
             log.warning("failed to prune container %s: %s", container.container_id, error)
             return None

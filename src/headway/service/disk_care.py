@@ -20,9 +20,9 @@ class DiskCare:
     """Looks after the disk of one data root.
 
     Args:
-        executors: Where it works.
-        preflight: Looks for room.
-        unfinished: Keeps unfinished downloads within their limits.
+        executors: Threads for blocking work.
+        preflight: Checks whether layers fit.
+        unfinished: Trims unfinished downloads.
     """
 
     def __init__(self, executors: Executors, preflight: Preflight, unfinished: UnfinishedDownloads) -> None:
@@ -34,14 +34,14 @@ class DiskCare:
     async def around(
         self, layers: Sequence[tuple[DiffID, Descriptor]], tell: Callable[[str], None]
     ) -> AsyncIterator[None]:
-        """Let the block bring these layers, if there is room.
+        """Enter a block that fetches layers, if there is room for them.
 
         Args:
-            layers: All of the image's.
-            tell: Takes a sentence for the user.
+            layers: All layers of the image.
+            tell: Called with sentences for the user.
 
         Raises:
-            NoRoomError: They cannot fit.
+            NoRoomError: The layers cannot fit.
             StoreError: The disk failed.
         """
         with self._unfinished.needed(descriptor.digest for _, descriptor in layers):

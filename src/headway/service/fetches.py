@@ -1,4 +1,4 @@
-"""The requests for one blob that are under way, each in a thread of its own, and what they show of the link."""
+"""The running requests for one blob, each in a thread of its own, and what they reveal about the link."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from headway.service.tools import Source, TransferTools
 
 
 class _Running(msgspec.Struct, frozen=True):
-    """A request under way."""
+    """A running request."""
 
     receiver: Receiver
     thread: Thread[Ended]
@@ -32,10 +32,10 @@ class Fetches:
     """Performs each `Fetch` of a blob.
 
     Args:
-        tools: What to work with.
-        sources: Whom a `Fetch` means by its number.
+        tools: Registry, clock, memory of the link and so on.
+        sources: The sources, to which `Fetch.source` is an index.
         descriptor: The blob.
-        ingest: Takes the bytes.
+        ingest: Where the bytes are written.
     """
 
     def __init__(self, tools: TransferTools, sources: Sequence[Source], descriptor: Descriptor, ingest: Ingest) -> None:
@@ -50,19 +50,19 @@ class Fetches:
 
     @property
     def received_bytes(self) -> int:
-        """Bytes that crossed the network so far, headers included."""
+        """Bytes received so far, headers included."""
         return self._received_before + sum(each.receiver.stream.received_bytes for each in self._running)
 
     @property
     def sources_without_ranges(self) -> list[int]:
-        """Which sources were seen to ignore ranges, for this blob or another."""
+        """Indexes of the sources that are known to ignore ranges, from this blob or another one."""
         return [index for index in range(len(self._sources)) if self._streams(index).ignores_ranges]
 
     def _streams(self, source: int) -> HostStreams:
         return self._tools.streams.to(self._sources[source].endpoint.host)
 
     def share(self, source: int, now: float) -> int:
-        """Report the flow, and return how many requests to a source there may be."""
+        """Report the flow, and return how many requests to a source may run."""
         flowing = sum(each.receiver.flows for each in self._running)
         received = self.received_bytes
         fresh, self._reported = received - self._reported, received
@@ -71,7 +71,7 @@ class Fetches:
         elif fresh:
             self._tools.streams.showed_nothing()
         streams = self._streams(source)
-        # More would bring no more of a rate, and of a budget they would waste what their ends have on the way.
+        # More requests cannot exceed a rate limit, and would waste a budget on bytes in flight when they are stopped.
         is_limited = rate_over(self._tools.rate).rate is not None or own_limits().budget is not None
         streams.report(
             id(self),
@@ -87,7 +87,7 @@ class Fetches:
         return 1 if is_limited else streams.share(id(self))
 
     def start(self, fetch: Fetch) -> None:
-        """Begin to perform `fetch`; `wait` tells how it ended."""
+        """Start a request for `fetch`; `wait` returns how it ended."""
         source, tools = self._sources[fetch.source], self._tools
         wanted = (0, self._descriptor.size) if fetch.without_range else (fetch.offset, fetch.end)
         stream = tools.registry.blob(source.endpoint, source.repository, self._descriptor, *wanted)
@@ -97,11 +97,11 @@ class Fetches:
         receiver = Receiver(fetch, stream, self._ingest, tools=tools, host=host)
         with on_errand(registry=host):
             thread = Thread(receiver.run, abort=receiver.abort, name="fetch")
-        tools.memory.began()  # not before: there may be no thread to be had
+        tools.memory.began()  # only now: starting the thread may have failed
         self._running.append(_Running(receiver, thread))
 
     async def wait(self, seconds: float) -> list[tuple[Fetch, Ended]]:
-        """Wait until a request has ended, or for some seconds; return those that have, and how."""
+        """Wait until a request has ended, at most `seconds`; return each fetch that has ended, and how."""
         pending = {each.thread.done for each in self._running}
         if pending:
             await asyncio.wait(pending, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -113,7 +113,7 @@ class Fetches:
             self._note(each.receiver.fetch, each.thread.done.result())
         for each in self._running:
             if each.receiver.fetch.position >= each.receiver.fetch.end and not each.receiver.flows:
-                each.thread.abort()  # others do its work, and it may wait for its first byte for long
+                each.thread.abort()  # others have done its work, and it may wait long for its first byte
         return [(each.receiver.fetch, each.thread.done.result()) for each in ended]
 
     def _remove(self, running: _Running) -> None:
@@ -132,12 +132,12 @@ class Fetches:
         self._timeouts = self._timeouts + 1 if timed_out and not ended.flowed_bytes else 0
 
     def abort(self) -> None:
-        """Let every request end soon."""
+        """Make every request end soon."""
         for running in self._running:
             running.thread.abort()
 
     async def stop(self) -> None:
-        """End every request, and wait for that."""
+        """Abort every request, and wait until all have ended."""
         self.abort()
         try:
             for running in self._running:

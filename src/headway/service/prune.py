@@ -1,9 +1,9 @@
-"""Removing images that nobody uses, and everything that nothing needs (moby-behaviour 6.10).
+"""Removes images that are not in use, and then all content that nothing needs (moby-behaviour 6.10).
 
-Rule 1: an image that a container or a mount uses keeps all its names; Moby takes those that it can get.
-Rule 2: what was pulled or tagged since the images were listed is not what was listed, and stays.
-Rule 3: what would go is found by really pruning a copy of the records (`composition.writing.imagining`): promise and
-        deed are the same code.
+Rule 1: an image that a container or a mount uses keeps all its names; Moby removes the names that it can.
+Rule 2: an image that was pulled or tagged after the images were listed is kept.
+Rule 3: a dry run really prunes a copy of the records (`composition.writing.imagining`), so that what is promised and
+        what is done come from the same code.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class PruneReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         deleted: In order, as docker prints it: ``("Untagged", name)``, ``("Deleted", digest)``.
-        images: How many images it were.
-        disk_bytes: What the disk got back.
-        size: The layers' sizes as Docker counts them.
-        kept: Images that could not be removed, and why.
+        images: How many images were removed.
+        disk_bytes: Bytes of disk space that were freed.
+        size: Sum of the removed layers' sizes, as Docker counts, in bytes.
+        kept: Images that could not be removed, with the reason, a sentence each.
     """
 
     deleted: tuple[tuple[str, str], ...] = ()
@@ -47,10 +47,10 @@ class PruneReport(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def only_prune(running: Lock) -> Iterator[None]:
-    """Hold the lock of a process's prunes of one kind.
+    """Hold the lock that lets one prune of a kind run at a time.
 
     Raises:
-        ConflictError: Another one holds it.
+        ConflictError: Another prune holds it.
     """
     if not running.acquire(blocking=False):
         raise ConflictError("a prune operation is already running")
@@ -61,10 +61,10 @@ def only_prune(running: Lock) -> Iterator[None]:
 
 
 class Pruner:
-    """Prunes one store; there is one of it in a process.
+    """Prunes one store; a process has only one, since its prunes exclude each other.
 
     Args:
-        stores: What is pruned.
+        stores: The store.
         clock: Nanoseconds since the epoch, for ``until=24h``.
     """
 
@@ -81,18 +81,17 @@ class Pruner:
         unfinished: bool = False,
         stopped: Callable[[], bool] = lambda: False,
     ) -> PruneReport:
-        """Remove images that are not used, as far as filters allow, and then all that nothing needs.
+        """Remove images that are not in use and pass the filters, and then all content that nothing needs.
 
         Args:
-            filters: ``dangling`` (true where nothing is said: only images without a tag), ``label``, ``label!``,
-                ``until``.
-            unfinished: Remove unfinished downloads too, and what stopped pulls have finished.
-            stopped: Asked between images; what was removed until then stays removed.
+            filters: ``dangling`` (by default true: only images without a tag), ``label``, ``label!``, ``until``.
+            unfinished: Also remove unfinished downloads, and layers of pulls that were stopped.
+            stopped: Called before each image; once it returns True, the rest is kept.
 
         Raises:
             ConflictError: Another prune is running.
             InvalidFilterError: An unknown filter, or a value that it cannot have.
-            InvalidTimeError: ``until`` is no time, or there are several.
+            InvalidTimeError: ``until`` is not a time, or there are several.
             StoreError: The disk failed.
         """
         with only_prune(self._running):
@@ -108,7 +107,7 @@ class Pruner:
             return report
 
     def _candidates(self, filters: Filters) -> list[ListedImage]:
-        """Return the images that may go, newest first: a child before its parent."""
+        """Return the images that may be removed, newest first, so that a child comes before its parent."""
         require_known(filters, KNOWN_FILTERS)
         is_dangling_only = truth(filters, "dangling") is not False
         until = parse_until(filters.get("until", ()), now=self._clock())
@@ -125,14 +124,14 @@ class Pruner:
             if until is None:
                 return True
             created = microseconds(image.record.created)
-            return created is not None and created <= until // 1_000  # what tells no date is not known to be old
+            return created is not None and created <= until // 1_000  # an image without a date is not known to be old
 
         listed = self._listing.images({"label": filters.get("label", ())}, intermediate=True)
         return [image for image in listed if is_wanted(image)]
 
 
 class _Prune:
-    """One prune under way."""
+    """One running prune."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -142,12 +141,12 @@ class _Prune:
         self._kept: list[str] = []
 
     def remove(self, image: ListedImage) -> None:
-        """Remove an image with all its names, unless somebody uses it; a conflict leaves it as it is."""
+        """Remove an image with all its names, unless it is in use; a conflict leaves it as it is."""
         image_id = image.record.image_id
         try:
             removal = remove_listed(self._stores, image_id, (*image.tags, *image.digests))
         except (ConflictError, NotFoundError):
-            return  # it is needed, or somebody else was faster
+            return  # it is needed, or somebody else has removed it
         except HeadwayError as error:
             self._kept.append(f"image {image_id.short}: {error}")
             return
@@ -155,7 +154,7 @@ class _Prune:
         self._freed += removal.freed
 
     def collect(self, *, unfinished: bool) -> None:
-        """Remove what nothing needs."""
+        """Remove all content that nothing needs."""
         freed = self._stores.garbage.forget_unneeded(unfinished=unfinished)
         self._stores.garbage.sweep(freed)
         self._deleted += [("Deleted", str(chain_id)) for chain_id in freed.chains]

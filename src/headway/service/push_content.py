@@ -1,8 +1,8 @@
-"""Where the bytes come from that a push sends.
+"""Finds or makes the blobs that a push sends.
 
-Rule 1: a blob that is here is sent as it is. Otherwise the layer's tar is made from tree and recipe and packed, and put
-        aside until the push is over: whatever is sent again is the same.
-Rule 2: a tar is verified before any of its bytes leaves.
+Rule 1: a blob in the store is sent as it is. Otherwise the layer's tar is made from its tree and recipe, packed, and
+        put into a spool file until the push is over, so that bytes that are sent again are the same.
+Rule 2: a tar is verified before any byte of it is sent.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Content(msgspec.Struct, frozen=True):
     """A blob to send.
 
     Attributes:
-        digest: Of it.
-        size: Of it, in bytes.
-        file: Its bytes; whoever has the content closes it.
+        digest: Its digest.
+        size: Its length in bytes.
+        file: Its bytes; to be closed by whoever received this.
     """
 
     digest: Digest
@@ -41,10 +41,10 @@ class LayerContents:
     """Finds and makes layers' blobs; every method blocks.
 
     Args:
-        stores: Where they may be.
-        tars: Makes layers' tars.
-        packer: Packs them.
-        spool: Opens what packed layers are put aside in.
+        stores: Where blobs may be.
+        tars: Makes the tars of layers.
+        packer: Compresses tars into blobs.
+        spool: Opens a spool file for a packed layer.
     """
 
     def __init__(self, stores: Stores, *, tars: LayerTars, packer: Packer, spool: Callable[[], Spool]) -> None:
@@ -55,7 +55,7 @@ class LayerContents:
         self._spool = spool
 
     def blob(self, digest: Digest) -> Content | None:
-        """Return a blob that is here, None where it is not.
+        """Return a blob of the store; None where the store does not have it.
 
         Raises:
             StoreError: The disk failed.
@@ -64,7 +64,12 @@ class LayerContents:
         return None if size is None else Content(digest, size, self._blobs.open(digest))
 
     def retained(self, diff_id: DiffID, own: Descriptor | None, unfit: Collection[Digest]) -> Content | None:
-        """Return a blob that holds a layer and is here, the one that the image came with first, but none of `unfit`.
+        """Return a blob of the store that holds a layer; None where it has none.
+
+        Args:
+            diff_id: The layer.
+            own: The blob that the image came with, which is the first choice; None where it is not known.
+            unfit: Blobs that must not be used.
 
         Raises:
             StoreError: The disk failed.
@@ -76,13 +81,13 @@ class LayerContents:
     def packed(
         self, diff_id: DiffID, image: str, progress: Callable[[int, int], None], stopped: Callable[[], bool]
     ) -> Content:
-        """Return a layer, packed anew.
+        """Return a newly packed blob of a layer.
 
         Args:
             diff_id: The layer.
-            image: What it is for, for errors.
-            progress: Told how many bytes of the tar are packed, and how many it has.
-            stopped: Asked now and then whether nobody wants it any more.
+            image: Name of the image, for errors.
+            progress: Called with the number of bytes of the tar that are packed, and its size.
+            stopped: Called for each piece: whether to give up, since nobody wants the blob any more.
 
         Raises:
             NoRecipeError: Its tar cannot be made.

@@ -1,7 +1,7 @@
 """Rebuilds records from content alone, where the database and its log are both lost.
 
-Rule 1: a layer is what its tree and its recipe give together: it is unpacked from them once more, which verifies it.
-Rule 2: an image is a config all of whose layers came back. Names are nobody's content: they are lost.
+Rule 1: a layer's tar is made from its tree and its recipe, and unpacked once more, which verifies it.
+Rule 2: a config whose layers have all come back is an image. Names are stored in no content, and are lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from headway.service.stores import Stores
 
 
 class Salvaged(msgspec.Struct, frozen=True):
-    """What came back.
+    """What was recorded again.
 
     Attributes:
         layers: How many layers.
@@ -40,16 +40,16 @@ def salvage(
     tar_of: Callable[[TarParts], Generator[bytes, None, None]],
     applier: Applier,
 ) -> Salvaged:
-    """Record every layer and every image that lies on disk whole; called before anything is collected.
+    """Record every layer and every image that is whole on disk; to be called before any garbage is collected.
 
     Args:
-        stores: Where they are recorded; it knows nothing yet.
-        layers: Trees with a recipe.
-        tar_of: Gives a layer's tar back, verified.
-        applier: Unpacks it again.
+        stores: Where they are recorded; its records are still empty.
+        layers: Trees that have a recipe.
+        tar_of: Makes the tar of a layer, and verifies it.
+        applier: Unpacks the tar again.
 
     Raises:
-        StoreFullError: No space left: nothing is recorded that is not whole.
+        StoreFullError: No space left; everything recorded so far is whole.
     """
     brought = 0
     for parts in layers:
@@ -66,19 +66,19 @@ def _layer(stores: Stores, source: Pieces, applier: Applier) -> bool:
             stores.layers.commit_tree(diff_id, path, report)
     except StoreFullError:
         raise
-    except HeadwayError:  # damaged: it will be fetched again
+    except HeadwayError:  # it is damaged, and the next pull that needs it fetches it
         return False
     return True
 
 
 def _documents(stores: Stores) -> tuple[list[ImageConfig], dict[Digest, list[Digest]]]:
-    """Return the configs that are here, and which manifests and indexes lead to each, the manifest first."""
+    """Return the configs in the blob store, and for each the manifests and indexes that lead to it, manifests first."""
     configs: list[ImageConfig] = []
     manifests: dict[Digest, list[Digest]] = {}
     indexes: list[Index] = []
     for digest in sorted(stores.blobs.walk()):
         if (stores.blobs.size(digest) or 0) > MAX_CONFIG_BYTES:
-            continue  # a layer's
+            continue  # too long for a document, so it is a layer
         document = document_of(stores.blobs, digest)
         if isinstance(document, Manifest):
             manifests.setdefault(document.config.digest, []).append(digest)

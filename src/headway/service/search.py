@@ -1,6 +1,6 @@
-"""Searching for images (moby-behaviour 6.14).
+"""Searches a registry's index for repositories (moby-behaviour 6.14).
 
-Rule: filters are applied here, behind the index's limit, as docker applies them.
+Rule: filters are applied here, after the index has applied the limit, as docker does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KNOWN_FILTERS = frozenset({"is-automated", "is-official", "stars"})
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
 HUB_INDEX = "index.docker.io"
-_STARS_DIGITS = 18  # of a number that Go reads
+_STARS_DIGITS = 18  # more may not fit into Go's int64
 
 
 async def search(
@@ -36,20 +36,20 @@ async def search(
     insecure: InsecureRegistries,
     login: Credentials | None = None,
 ) -> list[FoundRepository]:
-    """Return what a registry's index finds, in its order.
+    """Return the repositories that a registry's index finds, in its order.
 
     Args:
-        index: Asks one.
-        executors: Where it may be waited for.
-        term: Words; ``host/words`` asks that host, anything else Docker Hub.
-        limit: How many at most, 1 to 100; 0 for 25.
-        filters: ``is-automated``, ``is-official``, ``stars`` (the largest counts).
+        index: Sends the search.
+        executors: Threads for blocking work.
+        term: Words to search for; ``host/words`` asks the index of that host, anything else Docker Hub's.
+        limit: How many to return at most, 1 to 100; 0 for 25.
+        filters: ``is-automated``, ``is-official``, ``stars`` (the largest of several).
         insecure: Hosts that may be asked without verified TLS.
-        login: Who asks, where that came with the request; None for what this machine knows.
+        login: Credentials that came with the request; None for those of this machine.
 
     Raises:
-        RequestError: A limit out of range, a filter that is none, a term that is none.
-        RegistryError: The index does not answer as one.
+        RequestError: The limit is out of range, or a filter or the term is not valid.
+        RegistryError: The index cannot be asked, or answers something else.
     """
     require_known(filters, KNOWN_FILTERS)
     automated, official = truth(filters, "is-automated"), truth(filters, "is-official")
@@ -68,10 +68,10 @@ async def search(
 
 
 def search_endpoint(term: str, insecure: InsecureRegistries) -> tuple[Endpoint, str]:
-    """Return which index a term is for, and the words to give it.
+    """Return the index that a term is for, and the words to search for.
 
     Raises:
-        InvalidReferenceError: There are none.
+        InvalidReferenceError: There are no words, or the term is a URL.
     """
     first, slash, rest = term.partition("/")
     if not slash or not ("." in first or ":" in first or first == "localhost"):

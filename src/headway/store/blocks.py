@@ -1,6 +1,6 @@
-"""What files take up on the disk: blocks, as du counts them.
+"""Measures the disk space of files in blocks, as du does.
 
-Rule: nothing is followed, and what vanishes meanwhile, or the disk does not tell of, counts nothing.
+Rule: no link is followed; a file that vanishes meanwhile, or that the disk cannot read, counts as 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ BLOCK = 512
 
 
 def allocated(path: str | os.PathLike[str]) -> int:
-    """Return the bytes that one file, link or directory itself takes up; 0 where there is none."""
+    """Return the disk space of one file, link or directory itself, in bytes; 0 where there is none."""
     try:
         return os.lstat(path).st_blocks * BLOCK
     except OSError:
@@ -23,28 +23,28 @@ def allocated(path: str | os.PathLike[str]) -> int:
 
 
 def allocated_below(path: str | os.PathLike[str]) -> int:
-    """Return what `path` takes up with all that is in it, everything once whatever names it has.
+    """Return the disk space of `path` and everything below it, in bytes, hard links once.
 
-    Other file systems, which are mounted there, are left out; so is what lies deeper than a path can say.
+    Other file systems mounted there are left out, and so are files whose path is too long for the kernel.
     """
     return _sum([path])
 
 
 def freed_by(*paths: str | os.PathLike[str]) -> int:
-    """Return what removing all of `paths` would free: as `allocated_below`, without files that keep a name elsewhere.
+    """Return the bytes that removing all of `paths` would free: files with another hard link elsewhere free nothing.
 
-    A derived tree has most of its files from another one, as names of the same.
+    A derived tree shares most of its files with another tree by hard links.
     """
     return _sum(paths, only_last=True)
 
 
 def freed_inside(directory: str | os.PathLike[str]) -> int:
-    """Return what removing the content of a directory would free, as `freed_by`."""
+    """Return the bytes that removing the content of a directory would free, as `freed_by`."""
     return freed_by(directory) - allocated(directory)
 
 
 def _sum(paths: Iterable[str | os.PathLike[str]], *, only_last: bool = False) -> int:
-    """Sum up what is at `paths` and below: each file at its first name, or at the last one that it has anywhere."""
+    """Sum up everything at `paths` and below; count a file at its first name, or only if all its names are found."""
     names: Counter[tuple[int, int]] = Counter()
     total = 0
     for status in _found(paths):
@@ -58,7 +58,7 @@ def _sum(paths: Iterable[str | os.PathLike[str]], *, only_last: bool = False) ->
 
 
 def _found(paths: Iterable[str | os.PathLike[str]]) -> Iterator[os.stat_result]:
-    """Yield the status of every name; a directory that is mounted in itself once, for it would have no end."""
+    """Yield the status of every name, but of a directory once: one that is bind mounted inside itself has no end."""
     directories: set[tuple[int, int]] = set()
     pending: list[tuple[str, int | None]] = [(os.fspath(path), None) for path in paths]
     while pending:

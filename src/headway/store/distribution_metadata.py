@@ -1,6 +1,6 @@
-"""Which blobs hold which layers (moby-behaviour 2.8).
+"""Records which blobs hold which layers (moby-behaviour 2.8).
 
-Rule: sequence numbers say which is newest, since a clock may go back.
+Rule: the order of records comes from sequence numbers, since a clock may go back.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ class SqliteDistributionMetadata:
         return [LayerBlob(Digest(digest), repository) for digest, repository in rows]
 
     def diff_id_of(self, digest: Digest) -> DiffID | None:
-        """Return the layer that a blob holds, None where nobody has seen it."""
+        """Return the layer that a blob holds; None where that is not recorded."""
         rows = self._database.query(
             "SELECT diff_id FROM layer_blobs WHERE digest = ? ORDER BY sequence DESC LIMIT 1", (digest,)
         )
         return DiffID(Digest(rows[0][0])) if rows else None
 
     def forget(self, blob: LayerBlob) -> None:
-        """Forget a blob of one repository.
+        """Delete the record that a blob is in one repository.
 
         Raises:
             StoreError: The disk failed.

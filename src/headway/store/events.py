@@ -1,6 +1,6 @@
-"""What happened, in the database: an event is durable when the change that it tells of is.
+"""The event log, in the database.
 
-Rule: a change and its event are one transaction, so that no crash leaves one without the other.
+Rule: an event is recorded in the transaction of its change, so that no crash leaves one without the other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SqliteEventLog:
     def append(
         self, clock: Callable[[], int], kind: str, action: str, actor: str, attributes: Mapping[str, str]
     ) -> Event:
-        """Write down an event and return it with its number; the oldest one goes where there are too many."""
+        """Record an event and return it with its number; drop the oldest ones beyond the history."""
         with self._database.transaction():
             time_nano = clock()
             self._database.execute(
@@ -48,12 +48,12 @@ class SqliteEventLog:
         )
 
     def last(self) -> int:
-        """Return the number of the newest event, 0 where there never was one."""
+        """Return the number of the newest event; 0 where there is none."""
         number: int = self._database.query("SELECT coalesce(max(sequence), 0) FROM events")[0][0]
         return number
 
     def behind(self, sequence: int) -> list[Event]:
-        """Return the events with a higher number, oldest first; where some of them are gone, their numbers lack."""
+        """Return the events with a higher number, oldest first; a gap in the numbers means that events were dropped."""
         rows = self._database.query(
             "SELECT sequence, time_nano, type, action, actor, attributes FROM events"
             " WHERE sequence > ? ORDER BY sequence",

@@ -20,7 +20,7 @@ from headway.store.layer_rows import derived_directory, tree_directory
 
 
 class Sort(StrEnum):
-    """What a piece is."""
+    """The sorts of pieces."""
 
     TREE = "tree"
     DERIVED = "derived"
@@ -30,31 +30,31 @@ class Sort(StrEnum):
 
 
 class Piece(NamedTuple):
-    """Something on the disk: a tree and its recipe by diff ID, what was derived by chain ID, blobs by digest."""
+    """A piece of content, named by its diff ID (trees, recipes), chain ID (derived trees) or digest (blobs)."""
 
     sort: Sort
     name: str
 
 
 class Holdings:
-    """Everything that is recorded, and what of it lies on the disk.
+    """Every piece that is on the disk, and its users.
 
     Args:
         root: The data root.
         database: Its database.
-        held: The leases that somebody holds.
+        held: The leases that running work holds.
 
     Attributes:
-        pieces: Bytes of every piece.
-        images: What each image needs, newest image first.
-        running: What read-write layers and mounts need.
-        in_use: How often each image is in use.
-        untagged: Images that have no tag and are nobody's parent.
-        idle: What leases need that nobody holds, and that are not for an image that is here.
-        busy: What held leases need.
-        chains: Of each chain: the one below, its diff ID, and what was derived for it, in bytes.
-        layers: Docker's size of each layer.
-        strays: Bytes of what has no record.
+        pieces: Disk space of each piece, in bytes.
+        images: The pieces that each image needs, newest image first.
+        running: The pieces that read-write layers and mounts need.
+        in_use: How many containers and mounts use each image.
+        untagged: Images without a tag that are no other image's parent.
+        idle: The pieces of leases that nobody holds, except those of an existing image.
+        busy: The pieces of leases that are held.
+        chains: For each chain: the chain below, its diff ID, and the bytes of its derived tree (None without one).
+        layers: Size of each layer as Docker counts it, in bytes.
+        strays: Bytes of files without a record.
     """
 
     def __init__(self, root: DataRoot, database: Database, held: Container[str]) -> None:
@@ -143,7 +143,7 @@ class Holdings:
     def stack(self, chain_id: str | None) -> tuple[Piece, ...]:
         """Return the pieces of a chain and of all below it."""
         if chain_id not in self._stacks:
-            self._stacks[chain_id] = ()  # what leads back to itself, in a damaged database, ends there
+            self._stacks[chain_id] = ()  # ends the recursion if rows of a damaged database form a cycle
             parent, diff_id, derived = self.chains.get(chain_id or "", (None, "", None))
             own = [Piece(Sort.TREE, diff_id), Piece(Sort.RECIPE, diff_id)] if diff_id else []
             own += [Piece(Sort.DERIVED, chain_id)] if derived is not None and chain_id is not None else []
@@ -151,17 +151,17 @@ class Holdings:
         return self._stacks[chain_id]
 
     def _named(self, content: str) -> Iterable[Piece]:
-        """Return the pieces that a lease means by a digest."""
+        """Return the pieces that a digest in a lease names."""
         named = (Piece(sort, content) for sort in (Sort.TREE, Sort.RECIPE, Sort.BLOB, Sort.INGEST))
         return {*(piece for piece in named if piece in self.pieces), *self.stack(content)}
 
     def bytes_of(self, pieces: Iterable[Piece]) -> int:
-        """Return what pieces take up together."""
+        """Return the disk space of pieces together, in bytes."""
         return sum(self.pieces[piece] for piece in pieces)
 
 
 def entries(directory: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
-    """Return what a directory holds; nothing where it is not there."""
+    """Return the entries of a directory; none where it does not exist."""
     try:
         with os.scandir(directory) as found:
             return list(found)

@@ -36,16 +36,16 @@ def insert(database: Database, record: RwLayerRecord) -> None:
 
 
 def find(database: Database, name: str) -> RwLayerRecord | None:
-    """Return what is recorded of a layer, None where it is not here."""
+    """Return the record of a layer; None where there is none."""
     rows = database.query(f"{_SELECT} WHERE name = ?", (name,))
     return _record(rows[0]) if rows else None
 
 
 def get(database: Database, name: str) -> RwLayerRecord:
-    """Return what is recorded of a layer.
+    """Return the record of a layer.
 
     Raises:
-        NotFoundError: ``mount does not exist``.
+        MountNotFoundError: There is none.
     """
     record = find(database, name)
     if record is None:
@@ -59,7 +59,7 @@ def is_here(database: Database, mount_id: str) -> bool:
 
 
 def every(database: Database) -> list[RwLayerRecord]:
-    """Return all, by name."""
+    """Return every record, sorted by name."""
     return [_record(row) for row in database.query(f"{_SELECT} ORDER BY name")]
 
 
@@ -78,7 +78,7 @@ def mark_removing(database: Database, name: str) -> None:
 
 
 def delete(database: Database, name: str) -> None:
-    """Forget a layer.
+    """Delete the record of a layer.
 
     Raises:
         StoreError: The disk failed.

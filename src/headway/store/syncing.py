@@ -1,11 +1,11 @@
-"""Make whole trees of files survive a power cut: one `syncfs` for all who wait.
+"""Makes trees of files survive a power cut, with one `syncfs` for all threads that wait.
 
-Rule 1: at most one is under way. Who comes while it runs needs the next one, and shares it with all who came
-        then.
-Rule 2: an error counts against every tree that was being written when it was reported: the kernel does not
-        say whose pages were lost, and says so once.
-Rule 3: `syncfs` writes what anybody on the machine has written, and cannot be interrupted. Who has waited for ten
-        seconds syncs its own files one by one instead, and takes what is done first.
+Rule 1: at most one `syncfs` runs. A thread that arrives while one runs needs the next one, and shares it with all
+        others that arrive in that time.
+Rule 2: an error counts against every tree that was being written when it was reported: the kernel reports an error
+        once, and does not say whose pages were lost.
+Rule 3: `syncfs` also writes the files of every other process, and cannot be interrupted. A thread that has waited for
+        ten seconds syncs its own files one by one, until either is done.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Syncer:
 
     Args:
         path: A directory on the file system.
-        sync: Syncs the file system of a descriptor.
+        sync: Syncs the whole file system of a descriptor.
         sync_file: Syncs one file or directory.
-        patience_seconds: How long to wait for `sync` before files are synced one by one.
+        patience_seconds: How long to wait for `sync` before syncing files one by one.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Syncer:
 
     @contextmanager
     def watching(self) -> Iterator[int]:
-        """Give a mark for `sync`; entered before the first byte of a tree is written, left when it is synced.
+        """Give a mark for `sync`; to be entered before the first byte of a tree is written, and left when it is synced.
 
-        The kernel reports to a descriptor only what failed after it was opened, so one is open meanwhile.
+        A descriptor is open all the time, for the kernel reports to it only errors that occurred after it was opened.
 
         Raises:
             StoreError: The directory cannot be opened.
@@ -86,11 +86,12 @@ class Syncer:
         """Return when everything that was written before this call is on the disk, or at least `trees` are.
 
         Args:
-            since: The mark of what was written.
-            trees: Files and directories that are enough, where all takes too long; without any, all is waited for.
+            since: The mark from `watching`.
+            trees: Files and directories to sync one by one if syncing everything takes too long; none to wait for
+                everything.
 
         Raises:
-            StoreError: Something written since the mark, by whomever, may be lost.
+            StoreError: Something that was written since the mark, by any process, may be lost.
         """
         with self._changed:
             wanted = self._begun + 1
@@ -106,7 +107,7 @@ class Syncer:
                 raise disk_error(self._last, self._path) from self._last
 
     def _wait(self, wanted: int, deadline: float | None) -> bool:
-        """Wait for the sync with this number, and begin it when it is due; tell whether it has ended."""
+        """Wait for the sync with this number, and start it when its turn comes; tell whether it has ended in time."""
         while self._ended < wanted:
             if self._begun == self._ended:
                 self._begin()
@@ -124,7 +125,7 @@ class Syncer:
         except RuntimeError as error:
             raise StoreError(f"{self._path}: cannot be synced: {error}") from error
         self._begun += 1
-        self._watchers += 1  # it uses the descriptor, and may outlast everybody who waits for it
+        self._watchers += 1  # the thread uses the descriptor, and may outlast all who wait for it
 
     def _run(self) -> None:
         """Sync once."""
@@ -142,9 +143,9 @@ class Syncer:
             self._changed.notify_all()
 
     def _sync_each(self, tree: Path, wanted: int) -> bool:
-        """Sync a tree file by file; tell whether that was possible, or the sync of all has ended meanwhile.
+        """Sync a tree file by file; return False if that is not possible.
 
-        A tree may be deeper than a path can name; who reads it by paths has to say so.
+        A file may lie too deep for a path. Stops early, as a success, when the sync of everything has ended meanwhile.
         """
         pending = [os.fsencode(tree)]
         while pending:
@@ -154,7 +155,7 @@ class Syncer:
             try:
                 descriptor = os.open(path, _READ)
             except FileNotFoundError:
-                continue  # a recipe that nobody wrote
+                continue  # a layer without a recipe
             except OSError:
                 return False
             try:
@@ -170,7 +171,7 @@ class Syncer:
 
 
 def _below(descriptor: int, path: bytes) -> list[bytes]:
-    """Return what lies in a directory and has content of its own; links, pipes and devices are their names."""
+    """Return the directories and regular files in a directory: other kinds have no content besides their names."""
     try:
         with os.scandir(descriptor) as entries:
             return [

@@ -1,4 +1,4 @@
-"""What Docker counts of a container's files, and what it tells of the file system below them (moby-behaviour 4.7)."""
+"""Measures files as Docker counts them, and describes file systems in Docker's words (moby-behaviour 4.7)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from headway.layers import mounts
 from headway.layers.tree_files import LeftOut, TreeFiles, sums
 from headway.libc import failure, libc
 
-# Moby's names, where they are not the kernel's.
+# Moby's names of file systems that differ from the kernel's.
 _KINDS = {"ext2": "extfs", "ext3": "extfs", "ext4": "extfs", "overlay": "overlayfs", "": "<unknown>"}
 _TYPE_OFFSET = 18  # of d_type in struct dirent64
 _UNKNOWN = 0
 
 
 def size_of(directory: Path) -> int:
-    """Return the sum of the sizes of everything below `directory` but directories, hard links once.
+    """Return the sum of the sizes of all non-directories below `directory`, hard links once.
 
-    What a container removes meanwhile is not counted.
+    Files that a container removes meanwhile are not counted.
 
     Raises:
         OSError: The disk failed.
@@ -31,7 +31,7 @@ def size_of(directory: Path) -> int:
 
 
 def size_of_changed(root: Path, changes: Iterable[Change]) -> int:
-    """Return the same of what was added or modified below `root`.
+    """Return the sum of the sizes of all non-directories that were added or modified below `root`, hard links once.
 
     Raises:
         OSError: The disk failed.
@@ -40,13 +40,13 @@ def size_of_changed(root: Path, changes: Iterable[Change]) -> int:
 
 
 def kind_of(path: Path) -> str:
-    """Return what Docker calls the kind of file system that holds `path`."""
+    """Return Docker's name for the kind of file system that holds `path`."""
     kind = mounts.file_system(str(path))
     return _KINDS.get(kind, kind)
 
 
 def gives_types(path: Path) -> bool:
-    """Tell whether reading a directory also tells what kind of file each name is; overlay wants that.
+    """Tell whether readdir(3) on this file system gives the kind of each file (``d_type``), which overlay needs.
 
     Raises:
         OSError: The disk failed.
