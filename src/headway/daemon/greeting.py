@@ -18,7 +18,7 @@ from headway.version import VERSION
 def greeting(
     configuration: Configuration, listeners: list[Listener], service: ImageService, stores: Stores
 ) -> Iterator[str]:
-    """Yield the lines: who it is, where it can be asked, what it has, and what to type."""
+    """Yield the lines: version, sockets, data root, configuration, and a command to try."""
     settings, daemon = configuration.settings, configuration.daemon
     yield f"headway {VERSION}: Docker Engine API {OLDEST}-{NEWEST}, images only"
     for listener in listeners:

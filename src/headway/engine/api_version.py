@@ -1,6 +1,6 @@
-"""Which version of the Engine API a request speaks (moby-behaviour 6.1 and 10).
+"""Versions of the Engine API, and which one a request is answered in (moby-behaviour 6.1 and 10).
 
-Rule: shapes and routes compare versions with these values; no other module parses one.
+Rule: shapes and routes compare versions as `ApiVersion`; no other module parses one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from headway.errors import RequestError
 
 
 class ApiVersion(NamedTuple):
-    """``1.41``; compares as numbers, so that 1.9 is older than 1.24."""
+    """A version such as ``1.41``. Its parts are compared as numbers, so that 1.9 is older than 1.24."""
 
     major: int
     minor: int
@@ -36,18 +36,19 @@ class ApiVersion(NamedTuple):
 OLDEST = ApiVersion(1, 24)
 NEWEST = ApiVersion(1, 51)
 _TAKEN = ApiVersion(1, 22)
-"""The oldest that is answered, as `OLDEST`: skopeo, buildah and podman of Debian 12 ask so for ``docker-daemon:``."""
+"""The oldest version that is accepted, and answered as `OLDEST`: skopeo, buildah and podman of Debian 12 use it for
+``docker-daemon:``."""
 
 
 class ApiVersionError(RequestError):
-    """A version that is none, or that this server does not speak."""
+    """A version that cannot be parsed, or that this server does not support."""
 
 
 def negotiated(text: str | None) -> ApiVersion:
-    """Return the version that a path's prefix is answered in; the newest one where it has none.
+    """Return the version in which to answer a request with this version in its path; None means the newest.
 
     Raises:
-        ApiVersionError: This server does not speak it; the words are Moby's.
+        ApiVersionError: This server does not support it; the message is Moby's.
     """
     if text is None:
         return NEWEST

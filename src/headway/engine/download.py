@@ -30,7 +30,7 @@ class _Pieces:
         self._turn = threading.Lock()
 
     def next(self) -> bytes:
-        """Return the next piece; nothing at the end."""
+        """Return the next piece; ``b""`` at the end."""
         with self._turn:
             return next(self._pieces, b"")
 

@@ -1,7 +1,7 @@
 """Progress of a push as Docker's messages (moby-behaviour 2.3 and 3.7), and its errors as docker reports them.
 
-Rule 1: bars are keyed by their layer, so that a client that reads slowly gets the latest one and not every one.
-Rule 2: a wait is a line that stays where it is printed: it is said once, and not each second.
+Rule 1: progress bars are keyed by their layer, so that a client that reads slowly gets the latest state only.
+Rule 2: a wait is printed as a line that stays, so it is sent once and not every second.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class PushMessages:
     """Turns the events of a push into messages; it may be of several tags, one after the other.
 
     Args:
-        reference: What is pushed.
-        emit: Takes the messages.
+        reference: The image that is pushed.
+        emit: Called with each message.
     """
 
     def __init__(self, reference: Reference, emit: Emit) -> None:
@@ -39,7 +39,7 @@ class PushMessages:
         emit(said(f"The push refers to repository [{reference.repository}]"), "")
 
     def __call__(self, event: PushEvent) -> None:
-        """Tell of one event."""
+        """Emit the messages of one event."""
         match event:
             case Waiting() if self._waits.is_new(event):
                 self._emit(waiting(event.cause, event.retry_seconds), event.reference)

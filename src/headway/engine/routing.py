@@ -1,7 +1,8 @@
 """Finds the handler of a request in a table of methods and paths (moby-behaviour 6.1 and 6.2).
 
-Rule 1: every route exists with a version before it and without.
-Rule 2: what no route means is 404 `page not found`, another method and a slash at the end too; never 405.
+Rule 1: every route exists with and without a version in front.
+Rule 2: a request that matches no route is answered with 404 `page not found`, never with 405: also one with another
+        method, or with a slash at the end.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Route(NamedTuple):
 
     Attributes:
         method: HTTP method.
-        path: With ``{places}``, which may hold slashes, as names do.
-        handler: What answers.
+        path: With ``{places}``, which match any text, slashes included, as in names of images.
+        handler: Answers the request.
     """
 
     method: str
@@ -38,12 +39,12 @@ class Route(NamedTuple):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """What a path means.
+    """The route that a path matches.
 
     Attributes:
-        handler: What answers.
-        places: What stood where the route has ``{places}``.
-        path: The route's own, with its ``{places}``.
+        handler: Answers the request.
+        places: The texts at the route's ``{places}``, by name.
+        path: The path of the route, with its ``{places}``.
     """
 
     handler: Handler
@@ -55,7 +56,7 @@ class Router:
     """Finds the route of a path.
 
     Args:
-        routes: The first one that fits counts.
+        routes: The routes; the first match counts.
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
@@ -68,7 +69,7 @@ class Router:
                 self._fixed.setdefault((route.method, route.path), route.handler)
 
     def match(self, method: str, path: str) -> Match | None:
-        """Return what a path without its version means, or None."""
+        """Return the match for a path without its version; None where there is none."""
         if (fixed := self._fixed.get((method, path))) is not None:
             return Match(fixed, {}, path)
         for pattern, route in self._patterns.get(method, ()):
@@ -85,7 +86,7 @@ def split_version(path: str) -> tuple[str | None, str]:
 
 
 def cleaned(path: str) -> str:
-    """Return `path` without doubled slashes and dots, as Docker's router does; a slash at the end stays."""
+    """Return `path` without double slashes, ``.`` and ``..``, as Docker's router does; a slash at the end is kept."""
     parts: list[str] = []
     for part in path.split("/"):
         if part == "..":
@@ -97,5 +98,5 @@ def cleaned(path: str) -> str:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    # Everything, as Docker's router takes it: who gives an image's name to a container's route hears what is not there.
+    # Any text, as in Docker's router: an image's name on a container's route is answered with "No such container".
     return re.compile(_PLACE.sub(r"(?P<\1>.+)", path.replace(".", r"\.")))

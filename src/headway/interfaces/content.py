@@ -28,7 +28,7 @@ class Follower(Protocol):
         """Tell whether `read` would return without waiting."""
 
     def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, waiting until they are held; nothing at the end of the blob.
+        """Return the next 1 to `limit` bytes, waiting until they are held; ``b""`` at the end of the blob.
 
         Raises:
             InterruptedError: `stop` was called, or the ingest was closed or became suspect.
@@ -36,11 +36,11 @@ class Follower(Protocol):
         """
 
     def stop(self) -> None:
-        """Wake the reader for good."""
+        """Make the reader's current call, and all later ones, raise InterruptedError."""
 
 
 class Ingest(Protocol):
-    """One unfinished blob, keyed by what it will become. Leaving it without `commit` keeps the bytes for a resume.
+    """One unfinished blob, keyed by the digest it will have. Leaving it without `commit` keeps its bytes for a resume.
 
     At most one is open per digest in all processes (`IngestStore.open`). Any number of threads may write ranges that
     do not overlap while followers read.
@@ -59,54 +59,54 @@ class Ingest(Protocol):
     def write_at(self, offset: int, data: bytes) -> int:
         """Write `data` and record it; return how many of its bytes were not held before.
 
-        What this returned from survives the death of the process; what was synced survives a power cut.
+        Once this has returned, the bytes survive the death of the process; after `sync` they survive a power cut.
 
         Raises:
-            StoreFullError: No space left; what was recorded before stays, and what of `data` was still written.
+            StoreFullError: No space left; earlier records stay, as does any part of `data` that was still written.
             StoreError: `data` does not lie within the blob, the ingest is closed, or the disk failed.
         """
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Return what is held from `offset` on; what is not held may be anything.
+        """Return `length` bytes from `offset` on; those that are not held have any value.
 
         Raises:
             StoreError: The disk failed, or the ingest is closed.
         """
 
     def follow(self) -> Follower:
-        """Return a new reader from the first byte on."""
+        """Return a new reader that begins at the first byte."""
 
     def unsynced(self) -> int:
         """Return how many recorded bytes a power cut could take."""
 
     def sync(self) -> None:
-        """Make everything recorded so far survive a power cut; of a closed one, nothing has to.
+        """Make everything recorded so far survive a power cut; does nothing for a closed ingest.
 
         Raises:
             StoreError: The disk reported a failure.
         """
 
     def suspect(self) -> None:
-        """Count nothing as held any more, because the whole had another digest; followers are stopped.
+        """Count no byte as held any more, because the whole had another digest; followers are stopped.
 
         Raises:
             StoreError: The disk failed.
         """
 
     def commit(self) -> None:
-        """Publish as a blob: the caller has verified the digest. The ingest is closed and gone.
+        """Publish it as a blob, whose digest the caller has verified. The ingest is closed, and no longer exists.
 
         Raises:
-            StoreError: Not every byte is held, or the disk failed; the ingest is still open then.
+            StoreError: Not every byte is held, or the disk failed; the ingest then stays open.
         """
 
     def discard(self) -> None:
         """Close and remove it."""
 
     def discard_unless_synced(self) -> bool:
-        """Close and remove it where a power cut could take all of it anyway; tell whether that was so.
+        """Close and remove it if a power cut could take all of its bytes anyway; tell whether it was removed.
 
-        It is not where `sync` was called, or where an earlier process left some of it.
+        It is not removed if `sync` was called, or if an earlier process left some of its bytes.
         """
 
     def close(self) -> None:
@@ -114,10 +114,10 @@ class Ingest(Protocol):
 
 
 class BlobFile(Protocol):
-    """A blob that is open for reading anywhere in it; any thread reads."""
+    """A blob that is open for reading by offset; any thread may read."""
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Return so many bytes from `offset` on.
+        """Return `length` bytes from `offset` on.
 
         Raises:
             StoreCorruptError: It is shorter than that.
@@ -129,7 +129,7 @@ class BlobFile(Protocol):
 
 
 class Spool(BlobFile, Protocol):
-    """A file without a name: written once from its first byte on, read anywhere, and gone when it is closed."""
+    """A file without a name: written once, from front to back, read by offset, and removed when it is closed."""
 
     def write(self, data: bytes) -> None:
         """Append `data`.
@@ -144,34 +144,34 @@ class BlobStore(Protocol):
     """Committed blobs: immutable, whole, verified. Small ones (configs, manifests) enter by `put`."""
 
     def size(self, digest: Digest) -> int | None:
-        """Return the length of the blob in bytes, or None where it is not here."""
+        """Return the length of the blob in bytes; None where it is absent."""
 
     def read(self, digest: Digest) -> bytes:
         """Return the whole blob, verified.
 
         Raises:
-            NotFoundError: It is not here.
-            StoreCorruptError: What lies there has another digest, or cannot be read.
+            NotFoundError: It is absent.
+            StoreCorruptError: The stored bytes have another digest, or cannot be read.
         """
 
     def pieces(self, digest: Digest) -> Iterator[bytes]:
-        """Yield the blob piece by piece; that it was right is known when the last one was followed by no error.
+        """Yield the blob piece by piece. It is verified at the end: only then are the pieces known to be right.
 
         Raises:
-            NotFoundError: While iterating: it is not here.
-            StoreCorruptError: While iterating: what lies there has another digest, or cannot be read.
+            NotFoundError: While iterating: it is absent.
+            StoreCorruptError: While iterating: the stored bytes have another digest, or cannot be read.
         """
 
     def open(self, digest: Digest) -> BlobFile:
-        """Open a blob for reading anywhere; whoever gets its bytes compares the digest.
+        """Open a blob for reading by offset, unverified: whoever uses the bytes compares the digest.
 
         Raises:
-            NotFoundError: It is not here.
-            StoreCorruptError: What lies there is no file.
+            NotFoundError: It is absent.
+            StoreCorruptError: Something that is not a file lies in its place.
         """
 
     def put(self, digest: Digest, data: bytes) -> None:
-        """Publish `data` durably; nothing happens where it is here already.
+        """Publish `data` durably; do nothing if the blob exists already.
 
         Raises:
             DigestMismatchError: `data` has another digest.
@@ -179,10 +179,10 @@ class BlobStore(Protocol):
         """
 
     def delete(self, digest: Digest) -> None:
-        """Remove it, if it is here."""
+        """Remove the blob, if it exists."""
 
     def walk(self) -> Iterator[Digest]:
-        """Yield every committed digest, in no order."""
+        """Yield the digest of every committed blob, in no particular order."""
 
 
 class IngestStore(Protocol):
@@ -204,7 +204,7 @@ class IngestStore(Protocol):
         """Yield digest, bytes held and time of the last write (seconds since the epoch) of each ingest."""
 
     def discard(self, digest: Digest) -> None:
-        """Remove one that is not open.
+        """Remove an ingest that is not open.
 
         Raises:
             ConflictError: It is open.

@@ -15,7 +15,7 @@ class TarSource(Protocol):
     """Gives a layer's blob bytes in order to whoever unpacks them."""
 
     def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end."""
+        """Return the next 1 to `limit` bytes, ``b""`` at the end."""
 
 
 @runtime_checkable

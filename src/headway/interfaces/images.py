@@ -1,4 +1,4 @@
-"""Records of images, of their names, and what makes several of them one commit."""
+"""Records of images and of their names, the memory of registries, and transactions."""
 
 from __future__ import annotations
 
@@ -13,57 +13,57 @@ from headway.records import ImageRecord
 
 
 class ImageStore(Protocol):
-    """Images by ID. They are forgotten with all that only they need: `interfaces.garbage.Garbage.forget_image`."""
+    """Records of images, by ID. `interfaces.garbage.Garbage.forget_image` deletes one, with all that only it needs."""
 
     def get(self, image_id: ImageID) -> ImageRecord | None:
-        """Return the record, or None."""
+        """Return the record of an image; None where there is none."""
 
     def put(self, record: ImageRecord) -> None:
-        """Record an image; its config is a blob and its chain is committed already. A known image is replaced.
+        """Record an image, whose config and chain are committed already; replace an earlier record of it.
 
         Raises:
-            NotFoundError: Its parent is not here.
+            NotFoundError: Its parent is not recorded.
         """
 
     def add_blobs(self, image_id: ImageID, digests: Iterable[Digest]) -> None:
-        """Let an image keep more blobs than its config and manifest: the indexes that led to it, layers' blobs.
+        """Make an image keep more blobs besides its config and manifest: the indexes that led to it, layers' blobs.
 
         Raises:
             NotFoundError: No such image.
         """
 
     def blobs_of(self, image_id: ImageID) -> list[Digest]:
-        """Return the blobs that an image keeps: its config, its manifest, what was added; sorted."""
+        """Return the blobs that an image keeps, sorted: its config, its manifest, and those of `add_blobs`."""
 
     def set_last_tagged(self, image_id: ImageID, seconds: float) -> None:
-        """Record when an image was tagged, seconds since the epoch; an unknown image is left alone."""
+        """Record when an image was tagged, seconds since the epoch; do nothing for an unknown image."""
 
     def children(self, image_id: ImageID) -> list[ImageID]:
         """Return the images whose recorded parent is this one, sorted."""
 
     def parents(self) -> set[ImageID]:
-        """Return the images that are somebody's parent."""
+        """Return the images that are the parent of another one."""
 
     def search(self, prefix: str) -> list[ImageID]:
-        """Return the images whose hex starts with `prefix` (``sha256:`` is optional), two at most."""
+        """Return at most two images whose hex starts with `prefix`; ``sha256:`` in front of it is optional."""
 
     def list(self) -> list[ImageRecord]:
-        """Return all, newest first."""
+        """Return every record, newest image first."""
 
     def count(self) -> int:
-        """Return how many there are."""
+        """Return how many images are recorded."""
 
 
 class ReferenceStore(Protocol):
     """Names of images: tags, which move, and digest references, which do not (moby-behaviour 5.2)."""
 
     def get(self, reference: Reference) -> ImageID | None:
-        """Return what the name stands for; the digest wins where a reference has both."""
+        """Return the image that a name stands for; where the reference has tag and digest, the digest decides."""
 
     def put_tag(self, reference: Reference, image_id: ImageID) -> ImageID | None:
-        """Let a tag stand for an image; return what it stood for before, None where it is new or the same.
+        """Let a tag stand for an image; return the image it stood for before, None where it is new or unchanged.
 
-        No tag means ``latest``.
+        A reference without a tag means ``latest``.
 
         Raises:
             InvalidReferenceError: It has a digest, or could be taken for one.
@@ -71,11 +71,11 @@ class ReferenceStore(Protocol):
         """
 
     def put_digest(self, reference: Reference, image_id: ImageID) -> None:
-        """Let a digest reference stand for an image; its tag does not count.
+        """Let a digest reference stand for an image; a tag in it is ignored.
 
         Raises:
             InvalidReferenceError: It has no digest.
-            ConflictError: It stands for another image.
+            ConflictError: It already stands for another image.
             NotFoundError: No such image.
         """
 
@@ -89,33 +89,36 @@ class ReferenceStore(Protocol):
         """Return every name of a repository, sorted by its full spelling; the tag or digest given is ignored."""
 
     def list(self) -> list[tuple[Reference, ImageID]]:
-        """Return all, sorted by full spelling."""
+        """Return every name with its image, sorted by full spelling."""
 
 
 class HostMemory(Protocol):
-    """Which registries have answered before: their absence is an outage, not a typo (docs/usage.md, "pull")."""
+    """What is remembered of registries from one process to the next.
+
+    A registry that has answered before and does not now is an outage, not a typo (docs/usage.md, "pull").
+    """
 
     def answered(self, host: str) -> None:
-        """Remember that ``host[:port]`` answered."""
+        """Remember that ``host[:port]`` has answered."""
 
     def has_answered(self, host: str) -> bool:
-        """Tell whether it ever did."""
+        """Tell whether ``host[:port]`` has ever answered."""
 
     def addresses(self) -> Mapping[str, Sequence[str]]:
-        """Return the addresses that took a connection, by host name without a port, the latest first."""
+        """Return the addresses that accepted a connection, latest first, by host name without a port."""
 
     def found(self, addresses: Mapping[str, Sequence[str]]) -> None:
-        """Remember such addresses, instead of those of the same hosts that were known before."""
+        """Remember addresses, in place of earlier ones of the same hosts."""
 
     def lives(self) -> Mapping[str, Life]:
-        """Return how far connections carried uploads before they were cut, by ``host[:port]``."""
+        """Return how much of an upload connections carried before they were cut, by ``host[:port]``."""
 
     def lived(self, lives: Mapping[str, Life]) -> None:
-        """Remember such lives, instead of those of the same hosts that were known before."""
+        """Remember lives, in place of earlier ones of the same hosts."""
 
 
 class Transaction(Protocol):
-    """Several records at once: all of them, durably, or none."""
+    """Makes several changes of records atomic: all of them become durable, or none."""
 
     def __call__(self) -> AbstractContextManager[None]:
-        """Open it; what is recorded inside by this thread is one commit."""
+        """Return a context manager; the changes that this thread makes in its block are one commit."""

@@ -18,10 +18,10 @@ class StoredTree(msgspec.Struct, frozen=True, kw_only=True):
         diff_id: Its layer.
         chain_id: The chain that it was derived for; None for the layer's own tree.
         path: Its directory.
-        recipe: What its files are held against; None where none was recorded, or it was derived.
-        size: Lengths of its files and symlinks, hard links once, in bytes; None for a derived tree.
-        in_chain: Whether an image or a container stands on it, or may; else a pull that has stopped has left it.
-        members: Names of everything in it but directories; 0 where no record tells.
+        recipe: The recipe to compare its files with; None where there is none, and for a derived tree.
+        size: Sum of the lengths of its files and symlinks, hard links once, in bytes; None for a derived tree.
+        in_chain: Whether it belongs to a chain, which images and containers may use; otherwise a stopped pull left it.
+        members: How many names it has, not counting directories; 0 where that is not recorded.
     """
 
     diff_id: DiffID
@@ -38,13 +38,13 @@ class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         image_id: Its ID.
-        names: What stands for it, in full spelling, sorted.
-        manifest: Its platform's manifest; None where it came without.
+        names: Its tags and digest references, in full spelling, sorted.
+        manifest: Its platform's manifest; None where it came without one.
         platform: ``os/arch[/variant]``.
-        blobs: Config, manifest and indexes.
+        blobs: Its config, manifest and indexes.
         diff_ids: Its layers, bottom first.
         chain_ids: Their chains, bottom first.
-        is_lost: Whether it is recorded no more.
+        is_lost: Whether its record has been deleted because it was damaged.
     """
 
     image_id: ImageID
@@ -58,37 +58,37 @@ class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inventory(Protocol):
-    """Everything that is recorded. Nothing is locked: what is said may be out of date when it is used."""
+    """Everything that is recorded. Nothing is locked, so an answer may be out of date when it is used."""
 
     def trees(self) -> Sequence[StoredTree]:
         """Return every tree."""
 
     def has(self, tree: StoredTree) -> bool:
-        """Tell whether a tree is recorded still."""
+        """Tell whether a tree is still recorded."""
 
     def images(self) -> Sequence[StoredImage]:
-        """Return every image, and every image that was lost and did not come back."""
+        """Return every image, and every lost image that has not been pulled again."""
 
     def lost_containers(self) -> Sequence[str]:
-        """Return the names of containers of which what was written is not on disk."""
+        """Return the names of containers whose written files are missing on disk."""
 
     def faults(self) -> Iterator[str]:
-        """Yield what is wrong with the records themselves.
+        """Yield faults of the records themselves, a sentence each.
 
         Raises:
-            StoreCorruptError: They cannot be read.
+            StoreCorruptError: The records cannot be read.
         """
 
 
 class Examine(Protocol):
-    """Compares a tree with what is known of it."""
+    """Compares a tree with its record and its recipe."""
 
     def __call__(self, tree: StoredTree, *, full: bool) -> Iterator[str]:
-        """Yield what is wrong, a file or a fact each; nothing where all is as it was.
+        """Yield the faults of a tree, one for each file or property; none for an intact tree.
 
         Args:
-            tree: What to look at.
-            full: Whether every byte is read; else names, kinds and sizes are looked at.
+            tree: The tree.
+            full: Whether to read every byte; otherwise only names, kinds and sizes are compared.
 
         Raises:
             StoreError: The disk failed.
@@ -96,10 +96,10 @@ class Examine(Protocol):
 
 
 class Mending(Protocol):
-    """What a store with damaged trees does to get right again."""
+    """Repairs of a store with damaged trees."""
 
     def derive_again(self) -> Sequence[ChainID]:
-        """Derive again every tree that is damaged, or that a mended layer went into; return their chains.
+        """Derive again every derived tree that is damaged, or that is made from a repaired layer; return the chains.
 
         Raises:
             InvalidLayerError: A layer does not fit the ones below it.
@@ -107,14 +107,14 @@ class Mending(Protocol):
         """
 
     def forget_layer_blob(self, digest: Digest) -> None:
-        """Forget that images have kept a layer's blob beside its tree.
+        """Delete the records by which images keep a layer's blob beside its tree.
 
         Raises:
             StoreError: The disk failed.
         """
 
     def forget_stray(self, diff_id: DiffID) -> None:
-        """Forget a damaged layer on which nothing stands; the pull that wants it fetches it again.
+        """Delete the record of a damaged layer that belongs to no chain; a pull that needs it fetches it again.
 
         Raises:
             StoreError: The disk failed.

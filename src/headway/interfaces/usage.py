@@ -1,4 +1,4 @@
-"""What a data root takes up on the disk, as du counts it."""
+"""How much disk space a data root takes, as du counts it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headway.oci.digest import DiffID, Digest, ImageID
 
 
 class Kind(StrEnum):
-    """What something on the disk is there for; everything below a data root is of one kind."""
+    """Kinds of files; everything below a data root belongs to one of them."""
 
     IMAGES = "Images"
     CONTAINERS = "Containers"
@@ -22,14 +22,14 @@ class Kind(StrEnum):
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """What one kind takes up.
+    """The disk space of one kind.
 
     Attributes:
-        count: How many images, containers and so on.
+        count: How many images, containers and so on there are.
         active: How many of them are in use.
-        disk_bytes: All of it.
-        reclaimable: What of it would go: images and their recipes with ``prune -a``, unfinished downloads with
-            ``prune --unfinished``, the rest with any prune.
+        disk_bytes: Bytes of disk space.
+        reclaimable: Bytes of it that a prune would free: images and their recipes with ``prune -a``, unfinished
+            downloads with ``prune --unfinished``, the rest with any prune.
     """
 
     count: int = 0
@@ -39,13 +39,13 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImageUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """What one image takes up.
+    """The disk space of one image.
 
     Attributes:
         image_id: Its ID.
-        shared: Bytes that somebody else needs as well.
-        unique: Bytes that go with it.
-        containers: How many read-write layers and mounts stand on it.
+        shared: Bytes that others need as well.
+        unique: Bytes that removing it would free.
+        containers: How many read-write layers and mounts use it.
     """
 
     image_id: ImageID
@@ -55,12 +55,12 @@ class ImageUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LayerUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """What one layer takes up.
+    """The disk space of one layer.
 
     Attributes:
-        diff_id: Its name.
-        size: As Docker counts it (`LayerReport.size`).
-        disk_bytes: Its tree, its recipe, and what was derived of it.
+        diff_id: The layer.
+        size: Its size as Docker counts it (`LayerReport.size`), in bytes.
+        disk_bytes: Bytes of its tree, its recipe, and trees derived from it.
         images: How many images have it.
     """
 
@@ -71,11 +71,11 @@ class LayerUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DownloadUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """What one unfinished download takes up.
+    """The disk space of one unfinished download.
 
     Attributes:
-        digest: What it will be.
-        disk_bytes: So far.
+        digest: The blob that it will be.
+        disk_bytes: Bytes that it takes so far.
     """
 
     digest: Digest
@@ -83,11 +83,11 @@ class DownloadUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """What one read-write layer takes up.
+    """The disk space of one read-write layer.
 
     Attributes:
-        name: Its container's ID.
-        disk_bytes: What was written, and its init layer.
+        name: ID of its container.
+        disk_bytes: Bytes of the files written, and of its init layer.
     """
 
     name: str
@@ -95,17 +95,17 @@ class ContainerUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a whole data root takes up.
+    """The disk space of a whole data root.
 
     Attributes:
-        kinds: By kind, all of them.
-        images: One by one, newest first.
-        layers: One by one, largest first.
-        containers: Read-write layers, by name.
-        downloads: Unfinished ones, by digest.
-        dangling: What ``prune`` alone would free.
-        everything: What ``prune -a`` would free.
-        unfinished: What ``--unfinished`` would free besides.
+        kinds: For every kind.
+        images: For each image, newest first.
+        layers: For each layer, largest first.
+        containers: For each read-write layer, sorted by name.
+        downloads: For each unfinished download, sorted by digest.
+        dangling: Bytes that ``prune`` alone would free.
+        everything: Bytes that ``prune -a`` would free.
+        unfinished: Bytes that ``--unfinished`` would free in addition.
     """
 
     kinds: dict[Kind, Share]
@@ -119,18 +119,18 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def total(self) -> int:
-        """What ``du -s`` says of the data root, in bytes."""
+        """The sum of all kinds, which is what ``du -s`` reports of the data root, in bytes."""
         return sum(share.disk_bytes for share in self.kinds.values())
 
 
 class DiskUsage(Protocol):
-    """Says what takes up how much. No tree is walked: what it takes is recorded with it.
+    """Measures the disk space of a data root. The space of a layer's tree is recorded with it, so trees are not walked.
 
-    Read-write layers are walked, since nobody tells what is written into them.
+    Read-write layers are walked, since containers write into them.
     """
 
     def measure(self) -> Usage:
-        """Return what is taken up now.
+        """Return the disk space that is taken now.
 
         Raises:
             StoreError: The disk failed.

@@ -1,6 +1,6 @@
-"""The body of one blob request.
+"""Reads the body of one blob request.
 
-Rule: an answer is checked against what was asked for (length, range, content type) before a byte is passed on.
+Rule: length, range and content type of the answer are checked against the request before a byte is passed on.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RegistryBlob:
 
     @property
     def received_bytes(self) -> int:
-        """Bytes that came over the connection, headers included."""
+        """Bytes received over all connections of the request, headers included."""
         return self._request.received + (self._exchange.received if self._exchange is not None else 0)
 
     def open(self) -> int:
@@ -65,7 +65,7 @@ class RegistryBlob:
             exchange = self._request.send()
             if exchange.status == 416 and self._is_ranged:
                 if self._endpoint.validator and size_beside(exchange) not in (None, self._descriptor.size):
-                    raise ChangedMeanwhileError(self._endpoint.host)  # such an answer has no validator
+                    raise ChangedMeanwhileError(self._endpoint.host)  # a 416 has no validator to compare
                 self._require_size(size_beside(exchange))
                 raise RangeRefusedError(self._endpoint.host, "answers HTTP 416 to a range that lies in the blob")
             if exchange.status not in (200, 206):
@@ -84,7 +84,7 @@ class RegistryBlob:
             raise
 
     def _body(self, exchange: Exchange) -> tuple[int, int]:
-        """Return where the body starts and how long it is, after comparing it with what was asked for."""
+        """Check the answer against the request; return the offset at which its body starts, and its length."""
         host, size = self._endpoint.host, self._descriptor.size
         if media_type_of(exchange) == "text/html":
             raise WebPageError(who_answered(exchange, host))
@@ -108,7 +108,11 @@ class RegistryBlob:
         return start, length
 
     def _require_size(self, size: int | None) -> None:
-        """Compare what an answer says of the size of the whole; None where it says nothing."""
+        """Check the size of the whole that an answer names, None where it names none.
+
+        Raises:
+            WrongSizeError: It is not the size of the descriptor.
+        """
         if size not in (None, self._descriptor.size):
             raise WrongSizeError(self._endpoint.host, size, self._descriptor.size)
 
@@ -123,7 +127,7 @@ class RegistryBlob:
                 raise encoded("the blob", self._exchange, self._endpoint)
             if not data:
                 raise UnreachableError(self._endpoint.host, Fault.CUT)
-        data = data[: self._left]  # a body without a length may run over; what is behind the blob is not the blob
+        data = data[: self._left]  # a body without a Content-Length may be longer than the blob
         self._left -= len(data)
         if self._left == 0:
             self._request.worked()

@@ -1,4 +1,4 @@
-"""From an HTTP status to an error that says whose fault it is (distribution-spec, "Error codes")."""
+"""Turns an HTTP status into an error that says whose fault it is (distribution-spec, "Error codes")."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from headway.registry.exchange import Exchange
 MAX_ERROR_BYTES = 64 * 1024
 MAX_MESSAGE_CHARACTERS = 300
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
-_QUESTIONS = frozenset(("manifest", "repository", "token"))  # what is asked in the same words each time
+_QUESTIONS = frozenset(("manifest", "repository", "token"))  # requests that would be the same at the next attempt
 _UNABLE = (402, 451, 501, 505)
-"""It will not or cannot do what is asked, and is not out of order (RFC 9110, 15.5.3, 15.6.2 and 15.6.6; RFC 7725)."""
+"""The server will not or cannot fulfil the request, now or later (RFC 9110, 15.5.3, 15.6.2 and 15.6.6; RFC 7725)."""
 _FINAL = frozenset(
     ("NAME_INVALID", "NAME_UNKNOWN", "TAG_INVALID", "MANIFEST_INVALID", "MANIFEST_UNKNOWN", "UNSUPPORTED")
 )
-"""Codes of the specification for what will be no better when it is asked again."""
+"""Error codes of the specification for which another attempt is pointless."""
 _OAUTH_REFUSALS = ("invalid_grant", "invalid_client", "unauthorized_client", "access_denied")
-"""What token servers say with HTTP 400 to who is not, or no longer, known to them (RFC 6749, section 5.2)."""
+"""Error codes with which token servers, with HTTP 400, refuse a login (RFC 6749, section 5.2)."""
 
 
 def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> HeadwayError:
-    """Return the error for an answer that is not what was asked for.
+    """Return the error that an answer means.
 
     Args:
-        endpoint: Who answered.
+        endpoint: Host that was asked.
         exchange: Its answer; the body may hold distribution-spec errors.
-        what: What was asked for, in a word: ``manifest``, ``blob``, ``repository``, ``token``, ``upload``.
+        what: What the request was about, in a word: ``manifest``, ``blob``, ``repository``, ``token``, ``upload``.
         name: Its name.
     """
-    body = exchange.read_soon(MAX_ERROR_BYTES)  # the status says enough where it does not come
+    body = exchange.read_soon(MAX_ERROR_BYTES)  # if it does not come, the status has to do
     status, headers = exchange.status, exchange.headers
     code, message = _first_error(body, what)
     text = f"{code.lower().replace('_', ' ')}: {message}" if code and message else message or code.lower()
-    # A date is one of the server's own clock; ours may be another.
+    # A date in Retry-After is by the server's clock, from which ours may differ.
     retry_after = retry_after_seconds(headers.get("Retry-After"), now=seconds_of(headers.get("Date")) or time.time())
     match status:
         case 429:
             return ThrottledError(endpoint, retry_after, text)
         case 401 | 403:
             if what == "blob" and not code:
-                # A CDN's own refusal (XML, no registry error): most often a signed URL that has expired.
+                # A refusal by a CDN (XML, not a registry's error), most often since a signed URL has expired.
                 return MisbehavedError(endpoint, f"a storage server behind it answers HTTP {status}")
             return RefusedError(endpoint, status, code, text)
         case 404 | 410 if what != "token":
@@ -62,18 +62,18 @@ def failure(endpoint: str, exchange: Exchange, *, what: str, name: str) -> Headw
         case 400 if code == "DIGEST_INVALID":
             return DigestMismatchError("what arrived", name, None, endpoint)
         case _ if (status >= 500 and status not in _UNABLE) or status == 408:
-            # HTTP 511 is a network's that wants a login, and no registry's (RFC 6585, section 6).
+            # HTTP 511 comes from a network that wants a login, never from a registry (RFC 6585, section 6).
             who = who_answered(exchange, endpoint)
             return WebPageError(who) if status == 511 else UnavailableError(who, status, retry_after)
     return _not_taken(endpoint, status, code, text, what)
 
 
 def _not_taken(endpoint: str, status: int, code: str, text: str, what: str) -> HeadwayError:
-    """Return the error for what no status alone explains."""
+    """Return the error for an answer whose status alone does not tell."""
     said = f"answers HTTP {status}" + (f" ({text})" if text else "")
     if what == "token" and status == 400 and code in _OAUTH_REFUSALS:
         return RefusedError(endpoint, status, code, text)
-    is_final = code in _FINAL or (what == "token" and status == 404)  # who asks for a token names no image
+    is_final = code in _FINAL or (what == "token" and status == 404)  # a token server that does not exist
     if status in _UNABLE or (400 <= status < 500 and what in _QUESTIONS and is_final):
         return RejectedError(endpoint, status, said)
     return MisbehavedError(endpoint, said)
@@ -82,7 +82,7 @@ def _not_taken(endpoint: str, status: int, code: str, text: str, what: str) -> H
 def _missing(what: str, name: str, text: str) -> NotFoundError:
     error = NotFoundError(what, name, text)
     if what == "blob":
-        error.side = Side.REGISTRY  # it is a manifest of its own that lists it
+        error.side = Side.REGISTRY  # the registry's own manifest lists this blob
     return error
 
 
@@ -98,19 +98,19 @@ def _first_error(body: bytes, what: str) -> tuple[str, str]:
     if not isinstance(first, dict):
         return "", ""
     code, message = _text(first.get("code")), _text(first.get("message") or first.get("details"))
-    if what == "token" and not code:  # RFC 6749, section 5.2; many a server has a message besides
+    if what == "token" and not code:  # RFC 6749, section 5.2; many servers add a message
         return _text(first.get("error")), _text(first.get("error_description")) or message
     return code, message
 
 
 def _text(value: object) -> str:
-    """Return a text that a registry sent, short and safe for a terminal."""
+    """Return a text that a registry sent, shortened and safe for a terminal."""
     text = value[:MAX_MESSAGE_CHARACTERS] if isinstance(value, str) else ""
     return "".join(character if character.isprintable() else " " for character in text).strip()
 
 
 def retry_after_seconds(value: str | None, *, now: float) -> float | None:
-    """Return how long a ``Retry-After`` header asks to wait (RFC 9110 section 10.2.3), None where it does not.
+    """Return how many seconds a ``Retry-After`` header asks to wait (RFC 9110 section 10.2.3); None for none.
 
     Args:
         value: Seconds or an HTTP date.

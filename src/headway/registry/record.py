@@ -1,6 +1,6 @@
 """Updates the standing of registries (`distribution.standing`) from the answers and failures of all requests.
 
-Rule: what is made of it is decided in `distribution`; here it is only written down, one report at a time.
+Rule: what follows from it is decided in `distribution`; here it is only recorded, one report at a time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Record:
     """Writes into a `Standing`; safe to use from any thread.
 
     Args:
-        standing: Where to.
+        standing: Where it is recorded.
         clock: Monotonic time, in seconds.
     """
 
@@ -41,13 +41,17 @@ class Record:
         self._lock = threading.Lock()
 
     def require_open(self, host: str) -> None:
-        """Raise `HeldBackError` while a registry wants to be left alone."""
+        """Check that a registry may be asked now.
+
+        Raises:
+            HeldBackError: It has asked to be left alone for a time that has not passed.
+        """
         left = self.standing.throttle.seconds_left(host, now=self._clock())
         if left > 0:
             raise HeldBackError(host, left)
 
     def answered(self, host: str, exchange: Exchange) -> None:
-        """Take note of an answer's headers."""
+        """Record the headers of an answer."""
         quota = parse_quota(exchange.headers.get)
         with self._lock:
             if quota is not None:
@@ -56,7 +60,7 @@ class Record:
                 self.standing.throttle.answered(host)
 
     def failed(self, host: str, what: What, error: HeadwayError) -> None:
-        """Take note of a failure, and tell the error what follows from it."""
+        """Record a failure, and add to the error how long the registry will be left alone, and its quota."""
         now = self._clock()
         if isinstance(error, ThrottledError):
             quota = self.standing.quotas.get(host)
@@ -70,5 +74,5 @@ class Record:
                     error.wait_seconds = self.standing.throttle.refused(host, asked, now=now)
 
     def worked(self, host: str, what: What) -> None:
-        """Take note that somebody got what was asked for."""
+        """Record that a request got what it asked for."""
         self.standing.health.worked(host, what)

@@ -1,10 +1,12 @@
-"""The answers of http.client, held to RFC 9112 where it is lenient: a head that is whole, and that has an end.
+"""Makes http.client's reading of answers stricter where it is more lenient than RFC 9112.
 
-Rule 1: a head that was cut is no answer: a 401 without its challenge would say that we may not, and a Location or a
-        Content-Length of which the end is missing would mean something else.
-Rule 2: interim answers (RFC 9110, section 15.2) are passed over, whichever they are, and there are only so many.
-Rule 3: a head has a minute from its first byte, and so has a line between chunks: a byte now and then is not silence,
-        and would hold a connection for as long as the other side likes.
+The head of an answer is its status line and its headers.
+
+Rule 1: a head that was cut off is not an answer: a 401 without its challenge would look like a final refusal, and a
+        Location or Content-Length that lacks its end would mean something else.
+Rule 2: interim answers (RFC 9110, section 15.2) of any kind are skipped, up to a number.
+Rule 3: a head has to be complete within a minute of its first byte, and so has the line in front of a chunk. Otherwise
+        a server that sends a byte now and then, which is not silence, could hold a connection for ever.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import time
 
 HEAD_SECONDS = 60.0  # at 300 B/s, 18 KiB
 MAX_HEAD_BYTES = 1 << 20
-MAX_INTERIM = 50  # a server that is busy for long may say so now and then
+MAX_INTERIM = 50  # a server that is busy for long may send one now and then
 _MAX_CHUNK_LINE = 64 << 10
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _NAME = re.compile(rb"[!-9;-~]*")
@@ -26,11 +28,11 @@ http.client._MAXHEADERS = 1000  # type: ignore[attr-defined]  # noqa: SLF001  # 
 
 
 class SlowHeadError(TimeoutError):
-    """A head comes in small pieces for longer than anybody waits."""
+    """A head arrives in small pieces for longer than `HEAD_SECONDS`."""
 
 
 class _Lines:
-    """Lines that must come in time, counted from the first byte; the connection's own limit is for silence."""
+    """Reads lines that must arrive in time, counted from the first byte; the connection's own limit is for silence."""
 
     def __init__(self, file: io.BufferedReader) -> None:
         self._file = file
@@ -54,7 +56,7 @@ class _Lines:
 
 
 class _Head:
-    """What stands in front of a body, line by line; to http.client it is the file that it reads."""
+    """Reads heads line by line, in place of the file that http.client would read."""
 
     def __init__(self, file: io.BufferedReader) -> None:
         self._lines = _Lines(file)
@@ -81,12 +83,12 @@ class _Head:
 
 
 def _field(line: bytes) -> bytes:
-    """Return a line of headers so that http.client does not take it for the end of them all (RFC 9112, 2.2 and 5.1).
+    """Return a header line in a form that http.client does not take for the end of the headers (RFC 9112, 2.2 and 5.1).
 
-    White space behind the value is none of it: ``chunked`` with a blank would be no encoding that http.client knows.
+    White space behind the value is removed: http.client does not know ``chunked`` with a blank.
 
     Raises:
-        http.client.HTTPException: It is none; Content-Length and what else comes behind it would be lost.
+        http.client.HTTPException: It is not a header; http.client would ignore all headers behind it.
     """
     line = line.removesuffix(b"\n").removesuffix(b"\r").replace(b"\r", b" ") + b"\r\n"
     if line.startswith((b" ", b"\t")):
@@ -102,7 +104,7 @@ class Response(http.client.HTTPResponse):
     """An answer to one request.
 
     Attributes:
-        head_bytes: What came before its body, interim answers included.
+        head_bytes: Length of its head, interim answers included, in bytes.
     """
 
     head_bytes = 0
@@ -111,26 +113,26 @@ class Response(http.client.HTTPResponse):
         """Read up to the body of the final answer.
 
         Raises:
-            http.client.HTTPException: It is cut, never ends, or is no answer, or the body is encoded in some other way
-                than in chunks.
-            SlowHeadError: It comes too slowly.
+            http.client.HTTPException: The head is cut off, never ends or is not HTTP, or the body has a transfer
+                encoding other than ``chunked``.
+            SlowHeadError: The head arrives too slowly.
         """
         file = self.fp
-        self.fp = head = _Head(file)  # type: ignore[assignment]  # it has of a file what begin() asks for
+        self.fp = head = _Head(file)  # type: ignore[assignment]  # it has the methods of a file that begin() uses
         try:
             super().begin()
             while self.status < 200 and self.status != _SWITCHING_PROTOCOLS:
-                self.headers = None  # type: ignore[assignment]  # so that it begins once more
+                self.headers = None  # type: ignore[assignment]  # otherwise begin() does nothing
                 super().begin()
             if not self.chunked and self.headers.get("Transfer-Encoding", "identity").strip().lower() != "identity":
                 raise http.client.HTTPException("a transfer encoding that nobody asked for")
         finally:
             self.head_bytes = head.bytes
-            if self.fp is not None:  # what is no answer, http.client has closed already
+            if self.fp is not None:  # http.client closes it when it is not HTTP
                 self.fp = file
 
     def _read_next_chunk_size(self) -> int:
-        """Read the line in front of a chunk; http.client would take ``-5`` and ``1_0`` for sizes."""
+        """Read the line in front of a chunk; http.client itself would accept ``-5`` and ``1_0`` as sizes."""
         try:
             line = _Lines(self.fp).next(_MAX_CHUNK_LINE)
         except SlowHeadError:
@@ -143,10 +145,10 @@ class Response(http.client.HTTPResponse):
         return int(size, 16)
 
     def _read_and_discard_trailer(self) -> None:
-        """Read what follows the last chunk (http.client would go on for as long as there is more of it)."""
+        """Read the line behind the last chunk; http.client itself would read trailers without a limit."""
         try:
             line = _Lines(self.fp).next(MAX_HEAD_BYTES)
         except SlowHeadError:
             line = b""
         if line not in (b"\r\n", b"\n"):
-            self.will_close = True  # nobody wants to know
+            self.will_close = True  # there are trailers: drop them with the connection

@@ -53,7 +53,7 @@ class WebStream:
         self.size = exchange.length
 
     def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end."""
+        """Return the next 1 to `limit` bytes, ``b""`` at the end."""
         held = self._held or self._exchange.read()
         self._held = held[limit:]
         return held[:limit]

@@ -219,7 +219,7 @@ class PoliteSource:
         self._places.end(self._size, is_wide=self._is_wide)
 
     def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, nothing at the end.
+        """Return the next 1 to `limit` bytes, ``b""`` at the end.
 
         Raises:
             InterruptedError: The follower was stopped.

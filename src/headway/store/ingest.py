@@ -166,7 +166,7 @@ class FileIngest:
             return self.is_over(follower) or offset == self.size or self._held.held_from(offset) > offset
 
     def read_for(self, follower: FileFollower, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes for it, waiting until they are held; nothing at the end.
+        """Return the next 1 to `limit` bytes for it, waiting until they are held; ``b""`` at the end.
 
         Raises:
             InterruptedError: `is_over`.
@@ -325,7 +325,7 @@ class FileFollower:
         return self._ingest.is_ready(self)
 
     def read(self, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes, waiting until they are held; nothing at the end of the blob."""
+        """Return the next 1 to `limit` bytes, waiting until they are held; ``b""`` at the end of the blob."""
         data = self._ingest.read_for(self, limit)
         self.position += len(data)
         return data
