@@ -1,20 +1,20 @@
-"""How many bytes a connection carries up before something on the way cuts it, by registry.
+"""Decides how many bytes of an upload one connection may carry, by how long connections to a registry have lived.
 
-A registry that loses an upload with the connection that breaks in the middle of a piece (Docker's, version 2) makes
-such a cut cost everything that the upload had sent. So connections are changed between two pieces, before they break.
+Some links cut every connection after some bytes. Some registries (Docker's, version 2) lose the whole upload when its
+connection breaks in the middle of a piece. So an upload changes its connection between two pieces, before it breaks.
 
-Rule 1: the shortest life that was seen is remembered, and connections carry no more than that.
-Rule 2: where no life was seen, one upload explores: it stays on its connection. The others go no further than some
-        connection has gone, so that the first cut costs one upload and not all of them.
-Rule 3: where a connection does not even bring one piece over, pieces become smaller.
-Rule 4: what was seen a week ago is explored anew: links change.
-Rule 5: where a piece was not answered in time, they become smaller as well: what takes all of it at once, such as a
-        tunnel's near end, may have it for longer than anybody waits. A link that was silent for a while does the same,
-        so they become larger again where they are answered so soon that twice as much would be in time, too.
-Rule 6: where no life was seen and pieces go quickly, they grow, for each costs the registry a file that it opens and a
-        hash that it puts away, 12 ms in all. A piece that is cut is still no more than an eighth of what went before.
-Rule 7: a piece that is lost with a connection that had brought none says nothing by itself: some close each connection
-        behind its answer, and do not say so. The next one goes over a new connection, and what becomes of it counts.
+Rule 1: the shortest life that was seen is remembered, and a connection carries no more than that.
+Rule 2: while no cut has been seen, one upload explores, and stays on its connection. The other uploads let theirs carry
+        no more than some connection has carried already, so that the first cut costs one upload and not all of them.
+Rule 3: if a connection is cut before it has carried even one piece, pieces become smaller.
+Rule 4: what was seen more than a week ago is forgotten, for links change.
+Rule 5: if a piece is not answered in time, pieces become smaller as well: something on the way, such as the near end of
+        a tunnel, may buffer a whole piece for longer than the answer may take. A link that was silent for a while looks
+        the same, so pieces become larger again once they are answered so soon that twice the size would be in time.
+Rule 6: while no cut has been seen and pieces go quickly, they grow, for each one costs the registry 12 ms (it opens a
+        file and saves a hash), but to no more than an eighth of what a connection has carried before.
+Rule 7: a piece that is lost with a connection that had carried none proves nothing, as some servers close a connection
+        after each answer without saying so. The next piece goes over a new connection, and its fate counts.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from headway.errors import Fault
 PIECE_BYTES = 2 << 20
 MIN_PIECE_BYTES = 64 << 10
 MAX_PIECE_BYTES = 16 << 20
-PIECE_SECONDS = 0.5  # no piece is made larger than what takes so long
-ANSWERED_SECONDS = 5.0  # what takes no longer takes less than 15 where it is twice as large (`patience.BASE_SECONDS`)
-PROVED_PIECES = 8  # as long as a connection has carried so many pieces of a size, it may carry one
+PIECE_SECONDS = 0.5  # pieces do not grow beyond the size that takes this long
+ANSWERED_SECONDS = 5.0  # after a piece that took no longer, one of twice its size is in time (`patience`)
+PROVED_PIECES = 8  # how many times the size of a piece a connection must have carried before
 UNPROVED_BYTES = 2 * PIECE_BYTES
 FRESH_SECONDS = 7 * 86_400.0
 
@@ -39,10 +39,10 @@ class Life(msgspec.Struct, frozen=True):
     """What is known of the connections to one registry.
 
     Attributes:
-        carried: Bytes of whole pieces that the connection with the shortest life had brought; 0 where none was cut
-            behind its first piece.
-        piece: How large a piece may be, in bytes.
-        seen: When, seconds since the epoch.
+        carried: Bytes of whole pieces that the connection with the shortest life had carried; 0 if none was cut after
+            its first piece.
+        piece: Largest size of a piece, in bytes.
+        seen: When this was seen, seconds since the epoch.
     """
 
     carried: int
@@ -51,10 +51,10 @@ class Life(msgspec.Struct, frozen=True):
 
 
 class ConnectionLives:
-    """The memory of one process. Only the event loop that decides on uploads uses it.
+    """The lives that one process knows. Only the event loop that decides on uploads uses it.
 
     Args:
-        known: What earlier processes have seen.
+        known: Lives that earlier processes have seen.
         now: Seconds since the epoch.
     """
 
@@ -68,16 +68,16 @@ class ConnectionLives:
         self._new: dict[str, Life] = {}
 
     def piece(self, host: str) -> int:
-        """Return how large a piece may be, in bytes."""
+        """Return the largest size of a piece, in bytes."""
         piece = self._lives[host].piece if host in self._lives else self._grown.get(host, PIECE_BYTES)
         return min(piece, self._most.get(host, MAX_PIECE_BYTES))
 
     def allowance(self, host: str, upload: object) -> int | None:
-        """Return how many bytes a connection may carry for an upload; None lets it carry what it can.
+        """Return how many bytes a connection may carry for an upload; None for any number.
 
         Args:
             host: ``host[:port]`` of the registry.
-            upload: Whoever sends.
+            upload: Identifies the upload.
         """
         if upload in self._cut_at_once:
             return 0
@@ -89,24 +89,24 @@ class ConnectionLives:
         return max(UNPROVED_BYTES, self._proved.get(host, 0))
 
     def begin(self, host: str, upload: object) -> None:
-        """Report that an upload begins at its first byte: it explores, unless another one does."""
+        """Report that an upload begins at its first byte; it explores, unless another one does."""
         self._explorers.setdefault(host, upload)
 
     def end(self, host: str, upload: object) -> None:
-        """Report that an upload has ended, well or not."""
+        """Report that an upload has ended, successfully or not."""
         self._cut_at_once.discard(upload)
         if self._explorers.get(host) is upload:
             del self._explorers[host]
 
     def brought(self, host: str, upload: object, carried: int, *, size: int, seconds: float) -> None:
-        """Report that a connection has brought a piece over.
+        """Report that a connection has transferred a piece.
 
         Args:
             host: ``host[:port]`` of the registry.
-            upload: Whose piece it was.
-            carried: Bytes that the connection has carried by now, this piece included.
-            size: Bytes of the piece.
-            seconds: How long it took, with its answer.
+            upload: The upload that it belongs to.
+            carried: Bytes that the connection has carried so far, this piece included.
+            size: Size of the piece, in bytes.
+            seconds: How long it took, including its answer.
         """
         self._cut_at_once.discard(upload)
         proved = self._proved[host] = max(carried, self._proved.get(host, 0))
@@ -119,15 +119,15 @@ class ConnectionLives:
     def lost(
         self, host: str, upload: object, fault: Fault, *, carried: int, handed_over: int, size: int, now: float
     ) -> None:
-        """Report that a piece was lost, or an upload's end.
+        """Report that a piece, or the request that ends an upload, was lost.
 
         Args:
             host: ``host[:port]`` of the registry.
-            upload: Whose it was.
+            upload: The upload that it belongs to.
             fault: What happened to the connection.
-            carried: Bytes of whole pieces that it had brought over before.
-            handed_over: How far the piece had gone, in bytes.
-            size: Bytes of the piece; 0 where it was the end.
+            carried: Bytes of whole pieces that the connection had carried before.
+            handed_over: Bytes of the piece that were handed to the kernel.
+            size: Size of the piece, in bytes; 0 for the end of an upload.
             now: Seconds since the epoch.
         """
         is_again = upload in self._cut_at_once
@@ -148,10 +148,10 @@ class ConnectionLives:
         self._lives[host] = self._new[host] = life
 
     def _unanswered(self, host: str, size: int) -> None:
-        if size > MIN_PIECE_BYTES:  # what is small says nothing of larger ones
+        if size > MIN_PIECE_BYTES:  # smaller pieces are no evidence
             self._most[host] = max(MIN_PIECE_BYTES, min(self._most.get(host, MAX_PIECE_BYTES), size // 2))
 
     def take_new(self) -> dict[str, Life]:
-        """Return what has changed since the last call, for whoever keeps it."""
+        """Return the lives that have changed since the last call, to be stored."""
         new, self._new = self._new, {}
         return new

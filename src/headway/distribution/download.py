@@ -1,13 +1,13 @@
 """Sans-I/O download of one blob.
 
 Rule 1: every decision about ranges, restarts, sources, repairs and giving up is in this file, in `sources`, `backoff`,
-        `skipping` and `suspects`; how many streams there may be is decided in `streams` and `stream_limit`, and where
-        they work in `spread`.
+        `skipping` and `suspects`. How many streams there may be is decided in `streams` and `stream_limit`, and which
+        ranges they fetch in `spread`.
 Rule 2: this file does not know what a URL, a file or a clock is.
-Rule 3: what is held is what the ingest says; the machine never counts bytes by itself.
-Rule 4: nothing held is asked for again before the whole blob was seen to have another digest, and then only as much
-        of it as it takes to find the damage.
-Rule 5: a stream that fails while others go on costs only itself.
+Rule 3: the ingest says which bytes are held; the machine never counts bytes by itself.
+Rule 4: bytes that are held are not requested again unless the whole blob turned out to have another digest, and then
+        only as many of them as it takes to find the damage.
+Rule 5: a stream that fails while others go on costs nothing beyond its own bytes.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from headway.errors import (
     UnreachableError,
 )
 
-CHEAP_SKIP_BYTES = 1 << 20  # some times what is on its way when a connection is left: asking once more costs that
+CHEAP_SKIP_BYTES = 1 << 20  # a few times what is in flight, and lost, when a connection is closed for a new one
 
 
 class Verify(msgspec.Struct, frozen=True):
-    """Every byte is held: compare the digest of the whole, and report with `BlobDownload.verified`."""
+    """Compare the digest of the whole blob, of which every byte is held; report with `BlobDownload.verified`."""
 
 
 class SetAside(msgspec.Struct, frozen=True):
-    """The bytes are wrong and nobody has better ones: count nothing as held, report with `BlobDownload.emptied`."""
+    """Count no byte as held, for they are wrong and no source has better ones; report with `BlobDownload.emptied`."""
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """Every byte is here and right. There is nothing to report."""
+    """Publish the blob, which is complete and verified. There is nothing to report."""
 
 
 Action = Fetch | Wait | Verify | SetAside | Commit | GiveUp
@@ -56,11 +56,11 @@ class Ended(msgspec.Struct, frozen=True):
 
     Attributes:
         flowed_bytes: Bytes of the body that arrived.
-        skipped: Those of them that were in front of what was asked for.
+        skipped: Bytes of them in front of the requested range.
         seconds: How long the body flowed.
-        ignored_range: Whether everything was sent where a part was asked for.
-        differs: Whether a comparison found that what is held was wrong.
-        error: Why it ended early; None where the body ended by itself, or the `Fetch` was at its end.
+        ignored_range: Whether the server sent the whole blob instead of the requested range.
+        differs: Whether a comparison found that bytes that were held are wrong.
+        error: Why it ended early; None if the body ended by itself, or everything requested has arrived.
     """
 
     flowed_bytes: int = 0
@@ -93,40 +93,41 @@ class BlobDownload:
         self._held = held
         self._sources = Sources(sources, whole)
         self.retries = retries
-        self._next: Action | None = None  # None to fetch what is missing, or verify it
-        self._end: GiveUp | None = None  # what follows a `SetAside`
+        self._next: Action | None = None  # None: fetch what is missing, or verify the whole
+        self._end: GiveUp | None = None  # the action after a `SetAside`
         self._under_way: Verify | SetAside | None = None
         self._spread = Spread(size)
         self._stream_limit = StreamLimit()
         self._skipped = 0
         self._doubts = Doubts(size, held, sources)
-        self._unmended: HeadwayError | None = None  # the wrong digest, from when only those are asked who said less
+        # The wrong digest, once only sources are asked that have not yet sent or compared every byte.
+        self._unmended: HeadwayError | None = None
         self._cause: HeadwayError | None = None
 
     @property
     def running(self) -> list[Fetch]:
-        """The requests under way."""
+        """The running requests."""
         return self._spread.running
 
     @property
     def source(self) -> int:
-        """Index of the source that is asked now."""
+        """Index of the current source."""
         return self._sources.current
 
     @property
     def failures(self) -> list[HeadwayError]:
-        """Why each source was left that has been since the last new byte, the latest last."""
+        """The last error of each source that has failed since the last new byte, the latest last."""
         return list(self._sources.failures.values())
 
     def next_action(self, *, now: float, streams: int = 1) -> Action | None:
-        """Return an action to perform now; None where there is nothing to do before a report, or before time passes.
+        """Return an action to perform now; None if there is nothing to do before a report, or before time has passed.
 
         Args:
             now: Monotonic time, in seconds.
-            streams: How many requests may be under way.
+            streams: How many requests may run at once.
 
         Raises:
-            OutOfOrderError: `Verify` or `SetAside` has not been reported.
+            OutOfOrderError: The end of a `Verify` or `SetAside` has not been reported.
         """
         if self._under_way is not None:
             raise OutOfOrderError(f"next_action while {type(self._under_way).__name__} is under way")
@@ -148,7 +149,7 @@ class BlobDownload:
         if running or self._cause is None:
             return None
         cause = self._cause
-        if not cause.retryable:  # nobody waits for that: it is why another source was left
+        if not cause.retryable:  # it is the reason why another source was left, not what is waited for
             cause = self._sources.failures.get(self.source, cause)
         return self.retries.unless_too_long(Wait(seconds, cause, self.retries.attempts), now=now)
 
@@ -167,15 +168,15 @@ class BlobDownload:
         interval = self._spread.find(self._held, streams=streams, now=now)
         if interval is None:
             return None
-        # Of a server that ignores ranges, one that is asked beside others is no help at all.
+        # Beside other requests, one to a server that ignores ranges would not help.
         skips = not self._spread.running and not self._may_serve_ranges(self.source)
         skip_limit = self._size - self._skipped if skips else 0
-        if not self._sources.ignores_ranges:  # another server behind its name may serve them: it is asked once more
+        if not self._sources.ignores_ranges:  # another server behind the same name may serve ranges: try once more
             skip_limit = min(skip_limit, CHEAP_SKIP_BYTES)
         return self._begin(*interval, skip_limit, now)
 
     def _may_serve_ranges(self, source: int) -> bool:
-        """Tell whether another of the servers behind a source is worth waiting for: it has served ranges before."""
+        """Tell whether to try a source again for another server behind its name: if it has served ranges before."""
         return self._sources.has_served_ranges(source) and not self.retries.is_out_of_attempts
 
     def _begin(self, start: int, end: int, skip_limit: int, now: float, *, check_bytes: int = 0) -> Fetch:
@@ -186,16 +187,16 @@ class BlobDownload:
     # --- reports --------------------------------------------------------------------------------------------
 
     def fetched(self, fetch: Fetch, held: Ranges, ended: Ended, *, now: float) -> None:
-        """Report the end of a `Fetch`; its `position` is what it has come to.
+        """Report the end of a `Fetch`, whose `position` says how far it came.
 
         Args:
-            fetch: Which.
-            held: What the ingest holds now.
+            fetch: The fetch.
+            held: The bytes that the ingest holds now.
             ended: How it ended.
             now: Monotonic time, in seconds.
 
         Raises:
-            OutOfOrderError: It is not under way.
+            OutOfOrderError: The fetch is not running.
         """
         if not any(fetch is each for each in self._spread.running):
             raise OutOfOrderError("a report of a fetch that is not under way")
@@ -206,20 +207,20 @@ class BlobDownload:
         self._skipped += ended.skipped
         error = ended.error
         if self._note_ranges(fetch, ended):
-            return  # it was asked for a part, and will be asked for the whole
+            return  # the source ignores ranges, and will be asked for the whole blob
         self.retries.progressed(new_bytes, flowed_bytes=ended.flowed_bytes, seconds=ended.seconds, now=now)
         self._doubts.said(fetch, differs=ended.differs)
         if new_bytes > 0:
             self._sources.brought()
         if fetch.position >= fetch.end:
-            error = None  # it was at its end, or others had taken over all that was before it
+            error = None  # it was complete, or others had taken over the rest of it
         elif error is None and new_bytes == 0:
             error = MisbehavedError("", "an answer without a single new byte")
         if error is not None and (self._spread.running or not self._is_to_be_verified()):
             self._failed(fetch, error, new_bytes, now)
 
     def _note_ranges(self, fetch: Fetch, ended: Ended) -> bool:
-        """Take note of what a source does with ranges; tell whether the request was good for nothing else."""
+        """Note whether a source honours ranges; return True if that was all the request has brought."""
         if not ended.ignored_range:
             if fetch.position > fetch.offset > 0:
                 self._sources.served_range(fetch.source)
@@ -233,7 +234,7 @@ class BlobDownload:
 
     def _failed(self, fetch: Fetch, error: HeadwayError, new_bytes: int, now: float) -> None:
         if isinstance(error, StoreError):
-            self._next = GiveUp(error)  # another request would fill no disk less
+            self._next = GiveUp(error)  # the disk is on our side: another request would not help
             return
         self._sources.failed(fetch.source, error)
         if self._spread.running:
@@ -246,7 +247,7 @@ class BlobDownload:
         if self._unmended is not None:
             others = self._who_said_less(others)
         if not error.retryable and others:
-            self._sources.leave(self.source)  # the next source may have the blob all the same
+            self._sources.leave(self.source)  # another source may have the blob
             self._turn_to(others)
             return
         decision = self.retries.failed(error, now=now, brought_bytes=new_bytes > 0)
@@ -257,7 +258,7 @@ class BlobDownload:
             self._next = decision
             return
         self._sources.not_before(self.source, now + decision.seconds)
-        # Who was cut goes on; who fell silent may do so again after each few bytes, and others may not.
+        # A source that was cut goes on. One that fell silent may do so again and again: ask another one first.
         silent = isinstance(error, UnreachableError) and error.fault is Fault.STALLED
         self._turn_to([self.source] if new_bytes > 0 and not silent else [*others, self.source])
 
@@ -269,26 +270,26 @@ class BlobDownload:
             self._stream_limit.refused(error, running=len(self._spread.running), now=now)
 
     def _turn_to(self, sources: list[int]) -> None:
-        """Ask the one that may be asked soonest next."""
+        """Make the source among `sources` that may be asked soonest the current one."""
         self._sources.turn_to(sources)
         if self._unmended is not None:
             self._doubts.ask(self.source)
 
     def returned(self, failure: HeadwayError, *, now: float) -> None:
-        """Report that the source that one of `failures` is of can be connected to again: it is asked now."""
+        """Report that the source of one of `failures` can be connected to again; it is asked now."""
         source = next(source for source, error in self._sources.failures.items() if error is failure)
         self._sources.ask_from(source, now)
         self._turn_to([source])
 
     def verified(self, *, error: HeadwayError | None, failed_at: int | None = None) -> None:
-        """Report the end of a `Verify`: the digest is right, or `error` says how it differs.
+        """Report the end of a `Verify`.
 
         Args:
-            error: None where it is right.
-            failed_at: How far the blob had been read when unpacking it failed; None where it did not.
+            error: How the digest differs; None if it is right.
+            failed_at: Offset in the blob at which unpacking it failed; None if it did not fail.
 
         Raises:
-            OutOfOrderError: No `Verify` is under way.
+            OutOfOrderError: No `Verify` is running.
         """
         self._expect(Verify)
         if error is None:
@@ -302,7 +303,7 @@ class BlobDownload:
             self._ask_who_said_less(error)
 
     def _ask_who_said_less(self, error: HeadwayError) -> None:
-        """Let nobody settle alone that bytes are wrong for good: whoever sent them first may do so each time."""
+        """Ask the sources that have not vouched for every byte: the one that sent wrong bytes may always send them."""
         sources = self._who_said_less([*self._sources.others(), self.source])
         if not sources or self.retries.is_out_of_attempts:
             self._wrong(error)
@@ -311,7 +312,7 @@ class BlobDownload:
         self._turn_to(sources)
 
     def _who_said_less(self, sources: list[int]) -> list[int]:
-        """Return those that have not sent or compared every byte."""
+        """Return the sources that have not yet sent or compared every byte."""
         return [source for source in sources if self._doubts.unsaid_by(source)]
 
     def _wrong(self, error: HeadwayError) -> None:
@@ -321,7 +322,7 @@ class BlobDownload:
         """Report the end of a `SetAside`.
 
         Raises:
-            OutOfOrderError: No `SetAside` is under way.
+            OutOfOrderError: No `SetAside` is running.
         """
         self._expect(SetAside)
         self._held = Ranges()

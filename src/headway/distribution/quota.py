@@ -1,4 +1,4 @@
-"""What a registry says about how much it lets us ask (Docker Hub's and others' ``RateLimit-*`` headers)."""
+"""Rate limits that registries announce, in the ``RateLimit-*`` headers of Docker Hub and others."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MAX_SOURCE_CHARACTERS = 64
 
 
 class Quota(msgspec.Struct, frozen=True):
-    """How much may be asked in how long.
+    """How many requests are allowed in a window of time.
 
     Attributes:
         limit: Requests per window.
-        remaining: Requests that are left, None where the registry does not say.
+        remaining: Requests that are left; None where the registry does not say.
         window_seconds: Length of the window; 0 where the registry does not say.
-        source: Whom it counts: an address or an account; empty where it does not say.
+        source: The address or account whose requests are counted; empty where the registry does not say.
     """
 
     limit: int
@@ -27,17 +27,17 @@ class Quota(msgspec.Struct, frozen=True):
     source: str = ""
 
     def words(self) -> str:
-        """Return it as ``76 of 100 left per 6 h``."""
+        """Return the quota in words: ``76 of 100 left per 6 h``."""
         left = f"{self.remaining} of {self.limit} left" if self.remaining is not None else f"{self.limit} allowed"
         window = f" per {_duration(self.window_seconds)}" if self.window_seconds else ""
         return left + window + (f", counted for {self.source}" if self.source else "")
 
 
 def parse_quota(header: Callable[[str], str | None]) -> Quota | None:
-    """Return what an answer's headers say, None where they say nothing that can be read.
+    """Return the quota that an answer's headers name; None where they name none that can be read.
 
     Args:
-        header: Returns the value of a header, None where there is none.
+        header: Returns the value of a header; None where there is none.
     """
     limit = _amount(header("RateLimit-Limit"))
     if limit is None:

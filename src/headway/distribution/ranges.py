@@ -1,4 +1,4 @@
-"""Which bytes of a blob are held."""
+"""A set of byte offsets: the bytes of a blob that are held."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Ranges:
         return end - start - overlap
 
     def held_from(self, offset: int) -> int:
-        """Return the end of the unbroken run that starts at `offset`; `offset` itself where nothing is held there."""
+        """Return the end of the unbroken run that includes `offset`; `offset` itself where that byte is not held."""
         index = bisect_right(self._starts, offset) - 1
         return max(offset, self._ends[index]) if index >= 0 else offset
 
@@ -77,7 +77,7 @@ class Ranges:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ranges) and list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # it changes: not to be hashed
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
         return f"Ranges({list(self)})"

@@ -1,4 +1,4 @@
-"""What the sources of one blob have shown while it was fetched, and whose turn it is."""
+"""The sources of one blob: what each has done while the blob was fetched, and which one to ask next."""
 
 from __future__ import annotations
 
@@ -10,99 +10,99 @@ from headway.distribution.skipping import RangeRefusedError
 from headway.errors import HeadwayError, WrongSizeError
 
 REFUSALS_OF_RANGES = 2
-SAYINGS_OF_SIZE = 3  # a cache or a portal in between may say it once, and not a moment later
+SAYINGS_OF_SIZE = 3  # a cache or a portal in between may name a wrong size once, and not a moment later
 
 
 class Sources:
-    """Remembers it, by index.
+    """The sources, by index.
 
     Args:
         count: How many there are, at least one; they are tried in order.
         whole: Those that are known to ignore ranges.
 
     Attributes:
-        current: The one that is asked now.
-        failures: Why each was left that has been since the last new byte, the latest last.
+        current: The one to ask now.
+        failures: The last error of each source that has failed since the last new byte, the latest last.
     """
 
     def __init__(self, count: int, whole: Collection[int]) -> None:
         self.current = 0
         self.failures: dict[int, HeadwayError] = {}
-        self._due = [-math.inf] * count  # when each may be asked again; infinity where it will not mend
+        self._due = [-math.inf] * count  # when each may be asked again; infinity for one that is given up
         self._whole = set(whole)
         self._ranged: set[int] = set()
-        self._refusals: Counter[int] = Counter()  # of ranges
-        self._sizes: Counter[tuple[int, int]] = Counter()  # wrong ones that were said, without a new byte
+        self._refusals: Counter[int] = Counter()  # refused ranges, by source
+        self._sizes: Counter[tuple[int, int]] = Counter()  # wrong sizes since the last new byte, by source and size
 
     # --- whose turn it is ---
 
     def seconds_until_due(self, now: float) -> float:
-        """Return in how many seconds the current one may be asked; 0 or less for now."""
+        """Return in how many seconds the current source may be asked; 0 or less if it may be asked now."""
         return self._due[self.current] - now
 
     def others(self) -> list[int]:
-        """Return those that may have the blob, the ones behind the current one first, without that."""
+        """Return the sources other than the current one that may have the blob, beginning behind it."""
         count = len(self._due)
         order = [(self.current + step) % count for step in range(1, count)]
         return [source for source in order if self._due[source] < math.inf]
 
     def turn_to(self, sources: Sequence[int]) -> None:
-        """Let the one of them be the current one that may be asked soonest."""
+        """Make the source among `sources` that may be asked soonest the current one."""
         self.current = min(sources, key=lambda source: self._due[source])
 
     def leave(self, source: int) -> None:
-        """Ask one no more: it will not mend."""
+        """Give a source up."""
         self._due[source] = math.inf
 
     def ask_from(self, source: int, when: float) -> None:
-        """Ask one again from a moment on."""
+        """Let a source be asked again from `when` on."""
         self._due[source] = when
 
     def not_before(self, source: int, when: float) -> None:
-        """The same, where nothing later was said before."""
+        """Let a source not be asked before `when`, or before a later time that was set already."""
         self._due[source] = max(self._due[source], when)
 
     # --- what they have shown ---
 
     @property
     def ignores_ranges(self) -> bool:
-        """Whether the current one sends everything where a part is asked for."""
+        """Whether the current source sends the whole blob when a range is requested."""
         return self.current in self._whole
 
     @property
     def refuses_ranges(self) -> bool:
-        """Whether the current one is better asked without any."""
+        """Whether to ask the current source without a range, since it has refused ranges too often."""
         return self._refusals[self.current] >= REFUSALS_OF_RANGES
 
     def has_served_ranges(self, source: int) -> bool:
-        """Tell whether one has: another server behind its name may do so again."""
+        """Tell whether a source has ever honoured a range; if so, another server behind its name may do it again."""
         return source in self._ranged
 
     def served_range(self, source: int) -> None:
-        """Take note that one has."""
+        """Note that a source has honoured a range."""
         self._ranged.add(source)
 
     def ignored_range(self, source: int) -> bool:
-        """Take note that one has sent everything; tell whether that was known."""
+        """Note that a source has ignored a range; tell whether that was known."""
         is_known = source in self._whole
         self._whole.add(source)
         return is_known
 
     def failed(self, source: int, error: HeadwayError) -> None:
-        """Take note of why one was left."""
+        """Note the last error of a source."""
         self.failures.pop(source, None)
         self.failures[source] = error
 
     def brought(self) -> None:
-        """Take note of a new byte."""
+        """Note that a new byte has arrived."""
         self.failures.clear()
         self._sizes.clear()
 
     def count(self, error: HeadwayError, *, may_serve_ranges: bool) -> None:
-        """Take note of what an error says of the current one, which was asked alone.
+        """Count an error of the current source, of which no other request was running.
 
-        One that serves no ranges is asked for the whole: some of what is held comes again, but it ends. One that says
-        the same wrong size each time is left: what it has is not this blob.
+        A source that keeps refusing ranges is asked for the whole blob: some bytes come again, but it comes to an end.
+        One that keeps naming the same wrong size is given up, for it does not have this blob.
         """
         if isinstance(error, RangeRefusedError) and not may_serve_ranges:
             self._refusals[self.current] += 1

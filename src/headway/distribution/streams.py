@@ -1,13 +1,16 @@
-"""How many connections to use at once, decided by what they bring.
+"""Decides how many connections to use at once, by the rate that they bring.
 
-Rule 1: one stream for each blob to begin with. Twice as many are tried where the flow is steady, this machine could
-        take far more, and there is work for some seconds; they stay where they brought a quarter more.
-Rule 2: after two trials in a row that brought nothing (one may have met a slow server) there is no other before the
+A stream is a connection that fetches a range of a blob. A trial is a time during which more streams are used, to see
+whether they bring more.
+
+Rule 1: each blob begins with one stream. If the flow is steady, this machine could take far more, and there is work for
+        some seconds, twice as many are tried; they stay if they bring a quarter more.
+Rule 2: after two trials in a row without a gain (one may have met a slow server), there is no other trial until the
         rate falls clearly below what was seen then.
-Rule 3: at most `MAX_STREAMS` to one registry, and one per blob where it ignores ranges.
-Rule 4: where the link breaks connections all the time, one stream flows while another is made.
-Rule 5: on a thin link one blob at a time: two would only both be late. A link that turns thin begins anew with one
-        stream; a trial is made there too, since what looks like a thin link may be one slow server of several.
+Rule 3: there are at most `MAX_STREAMS` to one registry, and one for each blob if it ignores ranges.
+Rule 4: if the link breaks connections all the time, a second stream is being opened while the first one flows.
+Rule 5: a thin link fetches one blob at a time: two would only both be late. A link that becomes thin begins again with
+        one stream. There are trials on it as well, since what looks like a thin link may be one slow server of several.
 """
 
 from __future__ import annotations
@@ -28,12 +31,12 @@ GAIN = 1.25
 TRIALS_IN_VAIN = 2
 STEADY = 1.15
 FALLEN = 0.75
-FAST_BYTES_PER_SECOND = 40e6  # unpacking takes about as much; more would only wait for it
+FAST_BYTES_PER_SECOND = 40e6  # about as fast as unpacking, which more bytes would only wait for
 WORTH_SECONDS = 4.0
 WORTH_BYTES = 8 << 20
-WORTH_BYTES_PER_SECOND = 4096.0  # below that, the greeting of another connection takes seconds
+WORTH_BYTES_PER_SECOND = 4096.0  # below that, the handshake of another connection takes seconds
 IDLE_SHARE = 0.08
-IDLE_SECONDS = 1.0  # in all; before that, nobody has lost anything
+IDLE_SECONDS = 1.0  # in all; less than that is no loss
 THIN_BYTES_PER_SECOND = 64 * 1024.0
 EVIDENCE_BYTES = 64 * 1024
 EVIDENCE_SECONDS = 1.0
@@ -44,7 +47,7 @@ _SAMPLE_SECONDS = 0.05
 
 
 class _Use(msgspec.Struct, frozen=True):
-    """What one blob has: connections that were begun, and those of them that bring bytes."""
+    """The connections of one blob: all that are open, and those that bring bytes."""
 
     open: int
     flowing: int
@@ -54,10 +57,10 @@ class _Trial(msgspec.Struct, frozen=True):
     """More streams than before, on probation.
 
     Attributes:
-        rate: What came before it, in bytes per second.
-        streams: How many must flow before it is judged.
-        extra_before: What to go back to.
-        until: When it has failed in any case.
+        rate: The rate before it, in bytes per second.
+        streams: How many streams must flow before it is judged.
+        extra_before: How many extra streams to go back to.
+        until: When it has failed at the latest.
     """
 
     rate: float
@@ -70,19 +73,19 @@ class HostStreams:
     """The streams to one registry, all of its blobs together.
 
     Attributes:
-        ignores_ranges: Whether it was seen to send everything where a part was asked for.
-        first_byte_seconds: The longest that an answer has taken so far.
+        ignores_ranges: Whether the registry has sent a whole blob when a range was requested.
+        first_byte_seconds: The longest that the first byte of an answer has taken so far.
     """
 
     def __init__(self) -> None:
         self.ignores_ranges = False
         self.first_byte_seconds = 0.0
-        self._extra = 0  # beyond one for each blob
+        self._extra = 0  # streams beyond one for each blob
         self._blobs: dict[int, _Use] = {}
         self._received = 0
         self._count = 0
-        self._reached = 0  # the most that flowed at once since the last decision; they end and begin all the time
-        self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)  # since then
+        self._reached = 0  # the most streams that flowed at once since the last decision; they come and go
+        self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)  # since the last decision
         self._trial: _Trial | None = None
         self._in_vain = 0
         self._enough = 0.0
@@ -95,7 +98,7 @@ class HostStreams:
         """Report a connection that flowed, how long its first byte took, and whether it broke."""
         self._flow_seconds += flowed_seconds
         if broken:
-            self._idle_seconds += waited_seconds  # as long as that will it take to make another
+            self._idle_seconds += waited_seconds  # opening another one will take about as long
 
     def report(
         self,
@@ -113,16 +116,16 @@ class HostStreams:
         """Report one blob's flow.
 
         Args:
-            blob: Tells the blobs apart.
+            blob: Identifies the blob.
             open_streams: How many connections it has.
             flowing: How many of them bring bytes.
             waited_seconds: The longest that the first byte of one of them took.
-            received: Bytes it has received since the last report.
-            left: Bytes that it still lacks.
+            received: Bytes received since the last report.
+            left: Bytes that the blob still lacks.
             thin: Whether the link is thin.
             now: Monotonic time, in seconds.
-            limited: Whether it keeps to a rate or to one stream: that shows nothing of the link, and whatever is tried
-                then looks good when the rate is lifted.
+            limited: Whether it is limited to a rate or to one stream, and so says nothing about the link: a trial would
+                look like a gain once the limit is lifted.
         """
         self.first_byte_seconds = max(self.first_byte_seconds, waited_seconds)
         self._blobs[blob] = _Use(open_streams, flowing)
@@ -141,7 +144,7 @@ class HostStreams:
             self._judge(left, now)
 
     def gone(self, blob: int) -> None:
-        """Report that a blob needs no more connections."""
+        """Report that a blob needs no connections any more."""
         self._blobs.pop(blob, None)
 
     # --- what follows ---------------------------------------------------------------------------------------
@@ -192,7 +195,7 @@ class HostStreams:
         )
 
     def _steady_rate(self) -> float | None:
-        """Return what all streams together bring, None where that is not known yet or still grows."""
+        """Return the rate of all streams together; None while it is not known, or still grows."""
         if not self._samples:
             return None
         (began, first), (ended, last) = self._samples[0], self._samples[-1]
@@ -215,10 +218,10 @@ class _Link(Enum):
 
 
 class Streams:
-    """The streams of a process: by registry, and over the link that all of them share.
+    """The streams of a process, by registry, and what is known of the link that they share.
 
     Attributes:
-        is_fast: Whether the link, when it was last used, brought 20 MB a second or more.
+        is_fast: Whether the link brought at least 20 MB a second when it was last used.
     """
 
     def __init__(self) -> None:
@@ -233,7 +236,7 @@ class Streams:
         self.is_fast = False
 
     def to(self, host: str) -> HostStreams:
-        """Return those to one registry."""
+        """Return the streams to one registry."""
         return self._hosts[host]
 
     @property
@@ -243,18 +246,18 @@ class Streams:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nothing has shown yet what the link is."""
+        """Whether it is not known yet what the link is like."""
         return self._link is _Link.UNKNOWN
 
     @property
     def blobs_at_once(self) -> int:
-        """How many blobs the link has room for: one until it has shown what it is."""
+        """How many blobs the link has room for: one while it is thin or unknown, then any number."""
         return 1 << 30 if self._link is _Link.OPEN else 1
 
     def report(self, received: int, *, flowing: int, now: float) -> None:
-        """Report what has come over some connections since the last report, and how many of them bring bytes."""
+        """Report the bytes received over some connections since the last report, and how many of them bring bytes."""
         self._flowed_seconds += now - self._last if flowing else 0.0
-        # A blob that came between two reports has no connection any more, and took its time all the same.
+        # A blob that arrived between two reports has no connection any more, but its time counts.
         self._used_seconds += now - self._last if flowing or received else 0.0
         self._last = now
         self._received += received
@@ -273,6 +276,6 @@ class Streams:
             self.is_fast = pace.rate >= QUICK_BYTES_PER_SECOND
 
     def showed_nothing(self) -> None:
-        """Report what came and shows nothing of the link: a small blob that is whole, a flow that is held back."""
+        """Report that bytes came which say nothing about the link: a small blob, or a flow that we limit ourselves."""
         if self.is_unknown:
             self._link = _Link.OPEN

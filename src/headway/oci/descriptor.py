@@ -16,15 +16,15 @@ _ATTESTATION = "attestation-manifest"
 
 
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
-    """What a manifest or index says of one piece of content.
+    """The reference to a piece of content in a manifest or index.
 
     Attributes:
-        media_type: As written; types that Headway does not know pass through.
-        digest: Of the bytes as transferred.
-        size: In bytes.
-        urls: Where else a non-distributable layer may be had.
-        annotations: Free text by key.
-        platform: Set on the entries of an index.
+        media_type: Its media type as written, which Headway may not know.
+        digest: Digest of its bytes as transferred.
+        size: Its length in bytes.
+        urls: Other places to fetch a non-distributable layer from.
+        annotations: Texts by key.
+        platform: Platform of an image; set on the entries of an index.
     """
 
     media_type: str
@@ -36,9 +36,9 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_document(cls, value: object, where: str) -> Descriptor:
-        """Return the descriptor that a document holds; unknown keys are passed over.
+        """Return the descriptor that a document holds; unknown keys are ignored.
 
-        A missing media type is an empty one, as Docker reads it: old pushers left it out.
+        A missing media type counts as an empty one, as in Docker: old clients left it out.
 
         Args:
             value: Decoded JSON.
@@ -58,7 +58,7 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def to_document(self) -> dict[str, object]:
-        """Return it as JSON has it, but for its platform; what it does not say is left out."""
+        """Return it as a JSON object without its platform; empty values are left out."""
         document: dict[str, object] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
         if self.urls:
             document["urls"] = list(self.urls)
@@ -68,7 +68,7 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_attestation(self) -> bool:
-        """Whether BuildKit put it beside an image to speak about it: it is not an image itself."""
+        """Whether it is an attestation, which BuildKit puts beside an image; it is not an image itself."""
         is_marked = self.annotations.get("vnd.docker.reference.type") == _ATTESTATION
         return is_marked or (self.platform is not None and self.platform.is_unknown)
 
@@ -87,7 +87,7 @@ def as_digest(text: str, where: str) -> Digest:
 
 def _size_at(document: Document, where: str) -> int:
     size = document.get("size")
-    # bool is an int in Python, and 1.0 is not an integer to any other reader of the document.
+    # Not isinstance: bool is a subclass of int. And 1.0 is not an integer to other readers of the document.
     if type(size) is not int or not 0 <= size <= MAX_SIZE:
         raise InvalidDocumentError(f"{join(where, 'size')} must be a number of bytes")
     return size

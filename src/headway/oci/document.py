@@ -1,10 +1,10 @@
-"""Reading JSON documents that somebody else wrote; the one place in `oci` that decodes JSON.
+"""Reads JSON documents that somebody else wrote; the only module of `oci` that decodes JSON.
 
-Rule 1: the bytes are the truth. What is read here is looked at and never written again.
-Rule 2: what Headway does not know passes; what it relies on has the right type, or the document is refused
-        with the path of what is wrong: ``layers[2].size``.
-Rule 3: null and a missing key mean the same, as in Go; of equal keys the last one counts, as in Go. Keys are
-        matched exactly, where Go ignores case.
+Rule 1: the bytes are the truth. A document that is read here is never written again.
+Rule 2: unknown keys are ignored. A value that Headway relies on must have the right type, or the document is refused
+        with the path of that value: ``layers[2].size``.
+Rule 3: as in Go, null and a missing key mean the same, and of equal keys the last one counts. Keys are matched exactly,
+        while Go ignores case.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def decode_object(data: bytes, what: str, limit: int) -> dict[str, object]:
 
     Args:
         data: The bytes as received.
-        what: What it is, for the error: ``manifest``.
-        limit: How long it may be, in bytes.
+        what: Name of the kind of document, for errors: ``manifest``.
+        limit: Its largest length, in bytes.
 
     Raises:
-        InvalidDocumentError: Too long, not JSON, nested too deeply, or not an object.
+        InvalidDocumentError: It is too long, not JSON, nested too deeply, or not an object.
     """
     if len(data) > limit:
         raise InvalidDocumentError(f"the {what} is {len(data)} bytes long; {limit} are allowed")
@@ -131,7 +131,7 @@ def _typed(value: object, kind: type[_T], name: str, where: str, *, default: _T)
 
 
 def _name(value: object) -> str:
-    """Return what JSON calls the type of `value`."""
+    """Return JSON's name of the type of `value`."""
     if value is None:
         return "null"
     if isinstance(value, bool):

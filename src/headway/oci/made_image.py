@@ -1,7 +1,7 @@
-"""Configs of images that are made here: imported from a tar, or committed from a container.
+"""Makes the configs of images that are imported from a tar, or committed from a container.
 
-Rule 1: what is written is what Docker writes (Moby image/image.go, NewChildImage; daemon/images/image_import.go),
-        but for ``docker_version``: no Docker made it.
+Rule 1: a config has the keys that Docker writes (Moby image/image.go, NewChildImage; daemon/images/image_import.go),
+        except ``docker_version``, as Docker did not make it.
 Rule 2: the same facts give the same bytes, and so the same image ID.
 """
 
@@ -19,13 +19,13 @@ from headway.oci.run_config import Config, complete
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the step that makes an image.
+    """The step that makes an image, for its history.
 
     Attributes:
-        created: When, RFC 3339.
-        author: Who; empty where nobody says.
-        created_by: The command.
-        comment: Free text.
+        created: When it was made, RFC 3339.
+        author: Who made it; empty where that is not given.
+        created_by: The command that made it.
+        comment: Any text.
     """
 
     created: str
@@ -34,14 +34,14 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     comment: str = ""
 
     def entry(self, *, empty_layer: bool) -> dict[str, object]:
-        """Return it as an entry of a history."""
+        """Return the step as an entry of a config's history."""
         texts = {"author": self.author, "created_by": self.created_by, "comment": self.comment}
         entry: dict[str, object] = {"created": self.created, **{key: text for key, text in texts.items() if text}}
         return entry | ({"empty_layer": True} if empty_layer else {})
 
 
 def imported_image(config: Config, diff_id: DiffID, platform: Platform, made: Made) -> bytes:
-    """Return the config of an image of one layer that nothing is known of but what the importer says."""
+    """Return the config of an imported image, which has one layer."""
     return _written(
         {
             **_platform(platform),
@@ -64,16 +64,16 @@ def committed_image(
     platform: Platform,
     made: Made,
 ) -> bytes:
-    """Return the config of an image that a container was made into.
+    """Return the config of an image that is committed from a container.
 
     Args:
-        parent: The image that the container was made from; None for none.
-        diff_id: What the container has changed; None where it is nothing.
-        config: How containers of the new image run.
-        container: How this container was to run.
-        container_id: Its ID.
-        platform: Of the new image, where the parent does not say.
-        made: The step: by whom, when and why.
+        parent: Config of the container's image; None where it has none.
+        diff_id: The layer of the container's changes; None where it has changed nothing.
+        config: Config of containers of the new image.
+        container: Config of this container.
+        container_id: ID of the container.
+        platform: Platform of the new image if there is no parent.
+        made: The step that makes the image.
     """
     history, diff_ids, more = ((), (), {}) if parent is None else _inherited(parent)
     return _written(
@@ -107,4 +107,4 @@ def _platform(platform: Platform) -> dict[str, object]:
 
 def _written(document: Mapping[str, Any]) -> bytes:
     said = {key: document[key] for key in sorted(document) if document[key] not in (None, "")}
-    return msgspec.json.encode(said, enc_hook=str)  # a digest is more than a text
+    return msgspec.json.encode(said, enc_hook=str)  # digests are a subclass of str

@@ -1,8 +1,8 @@
-"""Platforms: what a machine runs, and which images suit it (image-spec, image-index.md, "platform").
+"""Platforms of machines and images, and which images a machine can run (image-spec, image-index.md, "platform").
 
-Rule 1: a value keeps what its document says; comparing and printing use the normal form, which containerd and
-        Moby share (`arm64`, not `aarch64` nor `arm64/v8`).
-Rule 2: nothing here asks the machine: the caller passes what `uname -m` says.
+Rule 1: a value keeps the spelling of its document; comparing and printing use the normal form of containerd and Moby
+        (`arm64`, not `aarch64` nor `arm64/v8`).
+Rule 2: nothing here asks the machine: the caller passes the output of `uname -m`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _VARIANTS: Final[dict[tuple[str, str], str]] = {
     ("arm", "8"): "v8",
 }
 
-# What `uname -m` says, where the table of aliases does not know it.
+# Outputs of `uname -m` that are not in the table of aliases.
 _MACHINES: Final[dict[str, tuple[str, str]]] = {
     "i486": ("386", ""),
     "i586": ("386", ""),
@@ -68,19 +68,19 @@ _MACHINES: Final[dict[str, tuple[str, str]]] = {
     "mips64el": ("mips64le", ""),
 }
 
-# What programs of 32 bits have for a machine whose kernel has 64, as containerd's platforms package says.
+# The platform of 32-bit programs on a 64-bit kernel, by containerd's platforms package.
 _NARROW: Final[dict[str, tuple[str, str]]] = {"aarch64": ("arm", "v7"), "x86_64": ("386", "")}
 
 
 class Platform(msgspec.Struct, frozen=True):
-    """An operating system on an architecture, as a document or a user named it.
+    """An operating system and an architecture, in the spelling of a document or a user.
 
     Attributes:
-        os: As Go names it: ``linux``.
-        architecture: As Go names it: ``amd64``, ``arm64``, ``arm``, ``386``.
-        variant: Of the architecture: ``v7``; empty where it has none.
-        os_version: Of Windows: ``10.0.17763.1``.
-        os_features: Of Windows: ``win32k``.
+        os: Go's name of the operating system: ``linux``.
+        architecture: Go's name of the architecture: ``amd64``, ``arm64``, ``arm``, ``386``.
+        variant: Variant of the architecture: ``v7``; empty for none.
+        os_version: Version of Windows: ``10.0.17763.1``.
+        os_features: Features of Windows: ``win32k``.
     """
 
     os: str
@@ -91,14 +91,14 @@ class Platform(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str, host: Platform | None = None) -> Platform:
-        """Return the normal form of ``os/arch[/variant]``, or of an architecture or a system alone.
+        """Return the normal form of ``os/arch[/variant]``, or of an architecture or an operating system alone.
 
         Args:
-            text: What the user wrote; Windows takes a version: ``windows(10.0.17763)/amd64``.
-            host: Fills in what a single word leaves open; without it a lone architecture means Linux.
+            text: The user's text; Windows may have a version: ``windows(10.0.17763)/amd64``.
+            host: Completes a single word; without it an architecture alone means Linux.
 
         Raises:
-            InvalidPlatformError: Another form, or a single word that names nothing known.
+            InvalidPlatformError: It has another form, or is a single word that is neither.
         """
         first, *rest = text.split("/")
         match = _OS.fullmatch(first)
@@ -110,12 +110,11 @@ class Platform(msgspec.Struct, frozen=True):
 
     @classmethod
     def of_machine(cls, machine: str, *, bits: int = 64) -> Platform:
-        """Return the Linux platform of a machine; unknown names pass through.
+        """Return the Linux platform of a machine; an unknown name is taken as it is.
 
         Args:
-            machine: What its `uname -m` says. That does not tell which level of amd64 the processor reaches, so no
-                level is assumed.
-            bits: Of its programs: 32 where the kernel has 64 and they have not, as on many a Raspberry Pi.
+            machine: Its output of `uname -m`, which does not tell the level of an amd64 processor; none is assumed.
+            bits: Word size of its programs: 32 on a 64-bit kernel with 32-bit programs, as on many a Raspberry Pi.
         """
         known = _NARROW | _MACHINES if bits == 32 else _MACHINES
         architecture, variant = known.get(machine.lower(), (machine, ""))
@@ -155,11 +154,11 @@ def _single_word(word: str, host: Platform | None) -> Platform:
 
 
 def rank(wanted: Platform, offered: Platform) -> int | None:
-    """Return how far `offered` is from what `wanted` runs best: 0 is the same, None does not run.
+    """Return how well an image for `offered` suits a machine of `wanted`: 0 is best, None means that it does not run.
 
-    A processor runs what was built for its predecessors: arm v7 takes v7, v6 and v5; amd64 takes lower levels
-    and 386; arm64 takes 32-bit arm, as containerd ranks them (moby-behaviour 3.4). A version of the operating
-    system is compared on Windows only, by its first three numbers: elsewhere it does not decide what runs.
+    A processor runs programs for its predecessors: arm v7 runs v7, v6 and v5; amd64 runs lower levels and 386; arm64
+    runs 32-bit arm, ranked as in containerd (moby-behaviour 3.4). The version of the operating system is compared on
+    Windows only, by its first three numbers: elsewhere it does not decide what runs.
     """
     wanted, offered = wanted.normal(), offered.normal()
     if offered.is_unknown or wanted.os != offered.os or not _version_runs(wanted, offered):
@@ -169,7 +168,7 @@ def rank(wanted: Platform, offered: Platform) -> int | None:
 
 
 def is_satisfied_by(wanted: Platform, image: Platform) -> bool:
-    """Tell whether an image that is here already is one for `wanted` (moby-behaviour 1.5, step 5).
+    """Tell whether a local image suits the platform `wanted` (moby-behaviour 1.5, step 5).
 
     Configs often leave the variant out, so an image without one suits every variant of its architecture.
     """
@@ -180,7 +179,7 @@ def is_satisfied_by(wanted: Platform, image: Platform) -> bool:
 
 
 def _runnable(platform: Platform) -> Iterator[tuple[str, str]]:
-    """Yield architectures and variants that `platform` runs, best first."""
+    """Yield the architectures and variants that `platform` runs, best first."""
     architecture, variant = platform.architecture, platform.variant
     yield architecture, variant
     match architecture:
@@ -195,7 +194,7 @@ def _runnable(platform: Platform) -> Iterator[tuple[str, str]]:
 
 
 def _older_arm64(variant: str) -> Iterator[str]:
-    """Yield the variants below one of arm64: v9.x contains v8.(x+5), and both contain what is below them."""
+    """Yield the variants of arm64 below one: v9.x includes v8.(x+5), and each includes all below it."""
     major, _, minor = variant.partition(".")
     step = _level(f"v{minor}")
     if major == "v9":
@@ -206,7 +205,7 @@ def _older_arm64(variant: str) -> Iterator[str]:
 
 
 def _level(variant: str) -> int:
-    """Return the digit in ``v<digit>``, 0 for anything else, so that no document asks for a long list."""
+    """Return the digit of ``v<digit>``; 0 for anything else, so that no document can make the lists above long."""
     digits = variant.removeprefix("v")
     return int(digits) if len(digits) == 1 and digits in "0123456789" else 0
 
