@@ -1,7 +1,6 @@
-"""Directories that hold nothing but whiteouts.
+"""Finds directories that hold nothing but whiteouts.
 
-Some tools write what a layer has removed from the bottom up, and the whiteout of a directory behind those of what it
-held.
+Some tools write the whiteouts of a removed directory from the bottom up: those of its content first, its own last.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from headway.layers.whiteouts import is_whiteout
 
 
 class Hollow:
-    """Tells which directories are hollow.
+    """Tells which directories of a layer's tree are hollow.
 
     Args:
-        root: Opens them.
-        directories: Knows which of them no entry has described.
-        absent: Knows what a directory holds that is not on disk.
+        root: Opens the directories.
+        directories: Knows which of them have no entry of their own.
+        absent: Knows the entries of a directory that are not on disk.
 
     Raises:
         OSError: From `is_hollow`: a system call failed.
@@ -30,17 +29,16 @@ class Hollow:
         self._root = root
         self._directories = directories
         self._absent = absent
-        self._solid: set[int] = set()  # inodes of those that are known to hold more
+        self._solid: set[int] = set()  # inodes of directories that are known not to be hollow
 
     def is_hollow(self, path: bytes) -> bool:
-        """Tell whether a directory has nothing but whiteouts, in directories that no entry described.
+        """Tell whether a directory holds nothing but whiteouts, and directories without an entry that are hollow too.
 
-        What keeps one keeps all that it is in, for as long as they are there: nobody looks for that twice.
+        Each directory is searched once: if it is not hollow, neither is any directory above it, and all are remembered.
 
         Args:
-            path: It has no symlink on it.
+            path: Path of the directory, without symlinks.
         """
-        implicit = self._directories.implicit
         way: list[int] = []
         pending = [(0, path)]
         while pending:
@@ -48,20 +46,26 @@ class Hollow:
             descriptor = os.open(b".", LISTED, dir_fd=self._root.directory(path, create=False))
             try:
                 way[depth:] = [os.fstat(descriptor).st_ino]
-                with os.scandir(descriptor) as found:
-                    for each in found:
-                        if each.inode() in implicit and each.inode() not in self._solid:
-                            pending.append((depth + 1, path + b"/" + os.fsencode(each.name)))
-                        elif not is_whiteout(each.stat(follow_symlinks=False)):
-                            self._solid.update(way)
-                            return False
-                if self._absent.holds(path):
-                    self._solid.update(way)
-                    return False
+                below = self._below(descriptor)
             finally:
                 os.close(descriptor)
+            if below is None or self._absent.holds(path):
+                self._solid.update(way)
+                return False
+            pending += [(depth + 1, path + b"/" + name) for name in below]
         return True
 
+    def _below(self, descriptor: int) -> list[bytes] | None:
+        """Return the directories in a directory that may be hollow; None if it holds more than these and whiteouts."""
+        below = []
+        with os.scandir(descriptor) as found:
+            for each in found:
+                if each.inode() in self._directories.implicit and each.inode() not in self._solid:
+                    below.append(os.fsencode(each.name))
+                elif not is_whiteout(each.stat(follow_symlinks=False)):
+                    return None
+        return below
+
     def forget(self, status: os.stat_result) -> None:
-        """Drop what is known of a directory that is gone: another one may get its number."""
+        """Forget a directory that was removed, as another one may get its inode number."""
         self._solid.discard(status.st_ino)

@@ -90,16 +90,22 @@ class TreeFiles:
         with LeftOut() if lenient else nullcontext():
             descriptor = os.open(b".", _LIST, dir_fd=self._directories.open(0, path))
             try:
-                with os.scandir(descriptor) as found:
-                    for entry in found:
-                        try:  # not `LeftOut`: a context manager for each entry would cost more than the call
-                            entries.append((os.fsencode(entry.name), entry.stat(follow_symlinks=False)))
-                        except FileNotFoundError:
-                            if not lenient:
-                                raise
+                entries += _entries(descriptor, lenient=lenient)
             finally:
                 os.close(descriptor)
         return entries
+
+
+def _entries(descriptor: int, *, lenient: bool) -> Iterator[tuple[bytes, os.stat_result]]:
+    with os.scandir(descriptor) as found:
+        for entry in found:
+            try:  # not `LeftOut`: a context manager for each entry would cost more than the call
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                if lenient:
+                    continue
+                raise
+            yield os.fsencode(entry.name), status
 
 
 def sums(found: Iterable[os.stat_result]) -> tuple[int, int]:
