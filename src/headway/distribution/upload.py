@@ -2,14 +2,14 @@
 
 Rule 1: every decision about pieces, sessions, restarts and giving up is in this file and in `backoff`.
 Rule 2: this file does not know what a URL, a file or a clock is.
-Rule 3: what the registry holds is what the registry says. After a failure it is asked; what it kept is progress, and is
-        not sent again, and where it has lost the session, this blob alone starts anew.
-Rule 4: where a registry takes no first piece, or says that it has nothing of it, the blob goes whole with the request
-        that ends the session: a cut costs all of it then.
-Rule 5: a registry that forgets what it took, though no connection broke, is given up: it would do so for ever.
-Rule 6: a web page in a registry's place (a captive portal) says nothing of the session, and is waited for.
-Rule 7: the registry has the blob when it says so to a question, not when it takes the last byte; some say so only a
-        moment later, and some say so though they refused the last request, as where somebody else was faster.
+Rule 3: the registry says how many bytes it holds. After a failure it is asked; bytes that it has kept are progress, and
+        not sent again. If it has lost the session, this blob alone starts again.
+Rule 4: if a registry refuses the first piece, or says that it has nothing of it, the whole blob is sent with the
+        request that ends the session; a cut then costs all of it.
+Rule 5: a registry that forgets accepted bytes, though no connection broke, is given up: it would do so for ever.
+Rule 6: a web page in place of the registry (a captive portal) says nothing about the session; it is waited out.
+Rule 7: a blob counts as pushed when the registry confirms it to a HEAD, not when it takes the last byte. Some confirm
+        it only a moment later, and some although they refused the last request, as when another client was faster.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from headway.errors import (
 MAX_FORGOTTEN = 3
 REFUSALS_OF_PIECES = 2
 MAX_REFUSALS = 4
-LOOK_AGAIN_SECONDS = (1.0, 4.0)  # a cache before the registry may remember for a moment that the blob was not there
+LOOK_AGAIN_SECONDS = (1.0, 4.0)  # a cache in front of the registry may remember that the blob was absent
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -53,14 +53,14 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """Ask how much of the session is there, and report with `BlobUpload.told`."""
+    """Ask how many bytes of the session the registry has, and report with `BlobUpload.told`."""
 
 
 class Close(msgspec.Struct, frozen=True):
-    """Let the session become the blob, and report with `BlobUpload.closed`.
+    """End the session, which makes it the blob, and report with `BlobUpload.closed`.
 
     Attributes:
-        whole: Whether to send the whole blob with that: nothing of it was sent before.
+        whole: Whether to send the whole blob with this request, as nothing of it was sent before.
     """
 
     whole: bool = False
@@ -81,18 +81,18 @@ Action = Open | Send | Ask | Close | Look | Wait | Done | GiveUp
 class BlobUpload:
     """Decide what to do next while one blob is sent, without doing it.
 
-    The caller performs each action and reports what happened: what came of it, or `failed`.
+    The caller performs each action and reports what happened: with the method that the action names, or with `failed`.
 
     Args:
-        size: Of the blob, in bytes.
-        endpoint: Who takes it, for messages.
+        size: Size of the blob, in bytes.
+        endpoint: Name of the registry, for messages.
         retries: Decides whether and when to try again.
-        is_whole: Whether the registry is known to take a blob whole only, and no pieces.
+        is_whole: Whether the registry is known to take blobs in one request only.
 
     Attributes:
         retries: As given.
-        piece: How large a piece may be, in bytes; may be changed between actions.
-        is_whole: Whether it was found to.
+        piece: Largest size of a piece, in bytes; may be changed between actions.
+        is_whole: Whether the registry was found to take blobs in one request only.
     """
 
     def __init__(self, size: int, *, endpoint: str, retries: Retries, is_whole: bool = False) -> None:
@@ -101,14 +101,14 @@ class BlobUpload:
         self.is_whole = is_whole
         self._size = size
         self._endpoint = endpoint
-        self._next: Action | None = Open()  # None to send what is left
+        self._next: Action | None = Open()  # None: send what is left
         self._under_way: Action | None = None
-        self._wait: Wait | None = None  # before the next action
+        self._wait: Wait | None = None  # due before the next action
         self._offset = 0
         self._best = 0
         self._best_at_failure = 0
-        self._least = 0  # what the registry wants a piece to be at least
-        self._most = PIECE_BYTES * 1024  # what it has shown to take at most
+        self._least = 0  # the smallest piece that the registry wants
+        self._most = PIECE_BYTES * 1024  # the largest piece that it has been found to take
         self._in_one_piece = False
         self._link_broke = False
         self._is_closed = False
@@ -119,14 +119,14 @@ class BlobUpload:
 
     @property
     def offset(self) -> int:
-        """How many bytes the registry holds, as far as it has said."""
+        """How many bytes the registry has said it holds."""
         return self._offset
 
     def next_action(self) -> Action:
-        """Return the action to perform now. A `Wait` is due once: the action after it follows when it has passed.
+        """Return the action to perform now. After a `Wait` has passed, the next call returns the action behind it.
 
         Raises:
-            OutOfOrderError: The action before has not been reported.
+            OutOfOrderError: The last action has not been reported.
         """
         if self._under_way is not None:
             raise OutOfOrderError(f"next_action while {type(self._under_way).__name__} is under way")
@@ -148,13 +148,13 @@ class BlobUpload:
             return self._size
         return min(self._size, self._offset + max(self._least, min(self.piece, self._most)))
 
-    # What came of an action
+    # Reports
 
     def opened(self, *, least: int = 0) -> None:
-        """Report that a session has begun; `least` is how large the registry wants a piece to be (0: any size).
+        """Report that a session has begun; `least` is the smallest piece that the registry wants (0: any size).
 
         Raises:
-            OutOfOrderError: No `Open` is under way. The other reports raise it likewise.
+            OutOfOrderError: The last action was not an `Open`. The other reports raise it likewise.
         """
         self._expect(Open)
         self._least = least
@@ -165,7 +165,7 @@ class BlobUpload:
         self._next = None
 
     def sent(self, held: int | None, *, seconds: float, now: float) -> None:
-        """Report that a piece was taken.
+        """Report that a piece was accepted.
 
         Args:
             held: How many bytes the registry says it has; None where it does not say.
@@ -174,7 +174,7 @@ class BlobUpload:
         """
         send = self._expect(Send)
         if held is None or held > send.end:
-            held = send.end  # some say nothing of use; the next piece, or the digest, will show
+            held = send.end  # some registries name no usable number: the next piece, or the digest, will show
         if held <= send.offset == 0:
             self._take_for_whole()
             return
@@ -193,18 +193,18 @@ class BlobUpload:
         self.retries.progressed(new_bytes, flowed_bytes=flowed_bytes, seconds=seconds, now=now)
 
     def told(self, held: int | None, *, now: float) -> None:
-        """Report what a registry says of the session: how many bytes it has, None where it knows no such session."""
+        """Report the answer to an `Ask`: how many bytes the registry has; None if it does not know the session."""
         self._expect(Ask)
         if held is None or held > self._size:
             self._lost(now=now)
             return
         kept = max(0, held - self._offset)  # of the piece that failed
         if held > self._best:
-            self._best_at_failure = held  # it was counted already, and the next one has brought nothing of this
+            self._best_at_failure = held  # these bytes count for the attempt that failed, not for the next one
         self._holds(held, flowed_bytes=kept, seconds=0.0, now=now)
 
     def closed(self) -> None:
-        """Report that the registry says it has made a blob of the session."""
+        """Report that the registry has ended the session successfully."""
         self._expect(Close)
         self._is_closed = True
         self._next = Look()
@@ -224,10 +224,10 @@ class BlobUpload:
             self._next = Ask()
 
     def failed(self, error: HeadwayError, *, now: float) -> None:
-        """Report that the action under way failed."""
+        """Report that the last action failed."""
         action, self._under_way = self._under_way, None
         if isinstance(error, StoreError):
-            self._give_up(error)  # no other request would mend our disk
+            self._give_up(error)  # the disk is on our side: another request would not help
             return
         if isinstance(error, UnreachableError | UnavailableError | WebPageError):
             self._link_broke = True
@@ -239,7 +239,7 @@ class BlobUpload:
             case Close():
                 self._close_failed(error, now=now)
             case Ask() if isinstance(error, MisbehavedError | RejectedError) and not isinstance(error, WebPageError):
-                self._lost(now=now)  # some registries do not answer this question
+                self._lost(now=now)  # some registries do not support this request
             case _:
                 self._retry(error, self._next, now=now)
 
@@ -248,7 +248,7 @@ class BlobUpload:
         match error:
             case RejectedError() if is_first:
                 self._take_for_whole()
-            case NotFoundError() if is_first and self._forgotten:  # once, and it has lost the session: it was restarted
+            case NotFoundError() if is_first and self._forgotten:  # at first it may have been restarted
                 self._take_for_whole()
             case NotFoundError():
                 self._lost(now=now)
@@ -268,7 +268,7 @@ class BlobUpload:
         self._next = Open()
 
     def _refused(self, send: Send, error: HeadwayError, *, now: float) -> None:
-        """Decide where a piece was refused: some registries take a blob in one piece only."""
+        """Decide what follows a refused piece: some registries take a blob in one piece only."""
         self._refusals += 1
         is_again = self._refusals >= REFUSALS_OF_PIECES
         if self._refusals >= MAX_REFUSALS:
@@ -288,13 +288,13 @@ class BlobUpload:
             case DigestMismatchError() | MisbehavedError():
                 self._close_refused = error
                 self._next = Look()
-            case NotFoundError():  # the session may be gone because the blob is there
+            case NotFoundError():  # the session may be gone because the blob exists
                 self._retry(MisbehavedError(self._endpoint, "does not know an upload at its end"), Look(), now=now)
             case _:
                 self._retry(error, Look(), now=now)
 
     def _send_anew(self, refused: HeadwayError) -> None:
-        """Begin anew, once, where the end of an upload was refused and the blob is not there."""
+        """Start again, once, after the end of an upload was refused and the blob is absent."""
         if self._began_anew:
             self._give_up(refused)
         else:
@@ -302,7 +302,7 @@ class BlobUpload:
             self._next = Open()
 
     def _not_there(self, how: str, *, now: float) -> None:
-        """Look again a little later before a blob that was taken is sent again."""
+        """Look again a little later, before a blob that was accepted is sent again."""
         if self._looks == len(LOOK_AGAIN_SECONDS):
             self._forgot(how, now=now)
             return
@@ -311,7 +311,7 @@ class BlobUpload:
         self._wait = Wait(seconds, MisbehavedError(self._endpoint, how), self._looks)
 
     def _lost(self, *, now: float) -> None:
-        """Start anew where the registry knows the session no more."""
+        """Start again, as the registry no longer knows the session."""
         if not self._link_broke:
             self._forgot("begins an upload, and knows nothing of it any more", now=now)
             return

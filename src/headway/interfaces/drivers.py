@@ -1,4 +1,4 @@
-"""How trees become a root file system: read-only, or with a layer on top that takes what is written."""
+"""Drivers, which mount trees as a root file system: read-only, or with a read-write layer on top."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from headway.records import Tree
 
 
 class Driver(Protocol):
-    """How trees become one mounted root file system.
+    """Mounts trees as one root file system.
 
-    A mount outlives the process; it holds its trees, which must not be removed meanwhile. Calls for different targets
-    do not disturb each other.
+    A mount outlives the process. Its trees must not be removed while it exists. Calls for different targets may run at
+    the same time.
 
     Attributes:
-        name: What it is called in settings and records.
+        name: Its name in settings and records.
     """
 
     name: str
 
     def supported(self, path: Path) -> str | None:
-        """Return why trees below `path` cannot be mounted by this user, None where they can.
+        """Return why this user cannot mount trees below `path`; None if it is possible.
 
         Raises:
-            StoreError: Nothing can be written at `path`.
+            StoreError: `path` cannot be written.
         """
 
     def status(self, path: Path) -> list[tuple[str, str]]:
-        """Return what there is to know of it on the file system of `path`, as ``docker info`` shows it."""
+        """Return facts about the driver on the file system of `path`, as ``docker info`` shows them."""
 
     def mount(self, trees: Sequence[Tree], target: Path) -> None:
         """Mount `trees` (bottom first) at `target`, read-only.
@@ -42,15 +42,15 @@ class Driver(Protocol):
         """
 
     def unmount(self, target: Path) -> None:
-        """Undo `mount`; nothing happens where nothing is mounted.
+        """Undo `mount`; do nothing if nothing is mounted.
 
         Raises:
-            ConflictError: Something in it is in use.
+            ConflictError: The mount is in use.
             StoreError: The kernel refused.
         """
 
     def is_mounted(self, target: Path) -> bool:
-        """Tell whether `target` shows what `mount` put there, whichever process did it."""
+        """Tell whether `target` is mounted by `mount` of this or another process."""
 
 
 class RwDriver(Driver, Protocol):
@@ -62,11 +62,11 @@ class RwDriver(Driver, Protocol):
     def create(self, place: RwPlace, trees: Sequence[Tree], options: Mapping[str, str]) -> None:
         """Make a new read-write layer; `place.path` is an empty directory, or holds the init layer only.
 
-        On an error what lies in `place` is worthless, and the caller removes it.
+        After an error, the caller removes what lies in `place`.
 
         Args:
-            place: Where.
-            trees: What is below it.
+            place: Directory of the layer.
+            trees: The trees below it.
             options: Docker's ``--storage-opt``.
 
         Raises:
@@ -76,16 +76,16 @@ class RwDriver(Driver, Protocol):
         """
 
     def mount_rw(self, place: RwPlace, trees: Sequence[Tree]) -> None:
-        """Mount a layer at `place.merged`; errors as in `mount`, which `unmount` undoes as well."""
+        """Mount a layer at `place.merged`; errors are those of `mount`. `unmount` undoes it."""
 
     def changes(self, place: RwPlace, trees: Sequence[Tree], *, written: bool = False) -> list[Change]:
         """Return how the layer differs from what is below it, by path, as `docker diff` does (moby-behaviour 4.9).
 
         Args:
-            place: Where the layer is.
-            trees: What is below it, bottom first.
-            written: Whether what was written and looks as before counts too, where the driver knows of it: what
-                `docker commit` takes.
+            place: Directory of the layer.
+            trees: The trees below it, bottom first.
+            written: Whether to include files that were written but look the same, if the driver knows of them, as
+                `docker commit` does.
         """
 
     def size(self, place: RwPlace, trees: Sequence[Tree]) -> int:
@@ -96,19 +96,19 @@ class RwDriver(Driver, Protocol):
 
 
 class Drivers(Protocol):
-    """Those there are."""
+    """The drivers of this version."""
 
     def chosen(self) -> RwDriver:
-        """Return the driver for whatever is new; it may try a mount to find out which works, once.
+        """Return the driver for new layers and mounts; the first call may try a mount to find out which one works.
 
         Raises:
-            UnsupportedError: The one that is set, or was in use here, does not exist or does not work here.
-            StoreError: Nothing can be written below the data root.
+            UnsupportedError: The driver that is set, or was used here before, does not exist or does not work.
+            StoreError: The data root cannot be written.
         """
 
     def named(self, name: str) -> RwDriver:
-        """Return the driver that made something.
+        """Return the driver with a name from a record.
 
         Raises:
-            UnsupportedError: This version has none of that name.
+            UnsupportedError: This version has no driver of that name.
         """

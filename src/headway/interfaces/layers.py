@@ -1,4 +1,4 @@
-"""Unpacked layers and chains of them."""
+"""Unpacked layers, and chains of them."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from headway.records import ChainSize, LayerReport, TarParts, Tree
 
 
 class LayerStore(Protocol):
-    """Trees by diff ID, and chains: which trees, in which order, are a root file system.
+    """Trees by diff ID, and chains: lists of trees that together are a root file system.
 
-    A tree is committed alone and in any order. A chain may need a tree of its own where a layer does not stand alone;
-    `commit_chain` makes it. Nothing is visible before its commit, and a commit is durable when it returns. What is
-    committed stays only as long as something needs it (`headway.interfaces.garbage`): a lease, until an image does.
+    Trees are committed one by one, in any order. If a layer does not stand alone, a chain needs a derived tree of its
+    own, which `commit_chain` makes. Nothing is visible before its commit, and a commit is durable when it returns.
+    Committed content is kept only while something needs it (`headway.interfaces.garbage`): at first a lease, then an
+    image.
     """
 
     def has_tree(self, diff_id: DiffID) -> bool:
-        """Tell whether the layer is here, unpacked and committed."""
+        """Tell whether a layer is unpacked and committed."""
 
     def new_tree(self) -> AbstractContextManager[Path]:
-        """Give an empty private directory to unpack into; it is removed at the end unless it was committed.
+        """Give an empty private directory to unpack into; at the block's end it is removed unless it was committed.
 
-        So is a recipe that was put beside it (`records.recipe_beside`).
+        The same holds for a recipe beside it (`records.recipe_beside`).
         """
 
     def keep_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> bool:
-        """Make a private directory, which is whole, survive a kill of this process; tell whether that was possible.
+        """Make a complete private directory survive a kill of this process; tell whether that was possible.
 
-        The next writer commits it. A power cut may take it; `commit_tree` follows.
+        After a kill the next writer commits it, but a power cut may take it; so `commit_tree` has to follow.
 
         Raises:
             StoreError: The disk failed.
@@ -40,8 +41,8 @@ class LayerStore(Protocol):
     def commit_tree(self, diff_id: DiffID, path: Path, report: LayerReport) -> None:
         """Sync and publish a private directory as the tree of `diff_id`; the caller has verified the diff ID.
 
-        A recipe beside it (`records.recipe_beside`) is published first, and goes when the tree goes. Where the tree is
-        here already, the private one is dropped, and only its recipe taken where there was none.
+        A recipe beside it (`records.recipe_beside`) is published first, and removed together with the tree. If the tree
+        exists already, the private one is dropped; only its recipe is taken, if there was none.
 
         Raises:
             StoreFullError: No space left.
@@ -49,23 +50,23 @@ class LayerStore(Protocol):
         """
 
     def tar_parts(self, diff_id: DiffID) -> TarParts | None:
-        """Return what gives a layer's tar back; None where the layer is not here, or was committed without a recipe."""
+        """Return the tree and the recipe of a layer; None if the layer is absent, or was committed without a recipe."""
 
     def commit_chain(self, diff_ids: Sequence[DiffID]) -> ChainID | None:
         """Publish every prefix of `diff_ids` as a chain; return the last chain ID, None for no layers.
 
-        The caller has leased the layers and the chain of every prefix: one of these may be here already.
+        The caller has leased the layers, and the chain of every prefix, some of which may exist already.
 
         Raises:
             NotFoundError: A tree is missing.
             InvalidLayerError: A layer does not fit the ones below it.
-            UnsupportedError: They are more than can be mounted.
+            UnsupportedError: There are more layers than can be mounted.
             StoreFullError: No space left.
             StoreError: The disk failed.
         """
 
     def has_chain(self, chain_id: ChainID) -> bool:
-        """Tell whether a chain is here."""
+        """Tell whether a chain is committed."""
 
     def trees(self, chain_id: ChainID | None) -> list[Tree]:
         """Return the trees of a chain, bottom layer first; none for None.
@@ -75,4 +76,4 @@ class LayerStore(Protocol):
         """
 
     def sizes(self) -> Mapping[ChainID, ChainSize]:
-        """Return every chain with the one below it and what its top layer adds, in one question."""
+        """Return for every chain the chain below it, and the size that its top layer adds."""

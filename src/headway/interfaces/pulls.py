@@ -1,6 +1,6 @@
-"""Records of pulls that outlive who asked for them.
+"""Records of durable pulls, which outlive the client that asked for them.
 
-Rule: no credential is ever in a record; that there was one is.
+Rule: a record never holds a login, only whether there was one.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from headway.oci.digest import Digest, ImageID
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What somebody wants to have pulled.
+    """A wish to have an image pulled.
 
     Attributes:
-        reference: With a tag or a digest, as a person spells it.
-        platform: ``os/arch[/variant]``; empty for the machine's own.
-        mirrors: URLs that stand in for its registry, before those that are set.
-        insecure: Registries that may be asked without verified TLS, besides those that are set.
-        detached: Whether it goes on when nobody watches it, with unlimited patience.
-        patient: Whether it has unlimited patience as long as somebody watches it.
-        priority: Higher goes first.
-        attempts: Its own ``max-download-attempts``; None for the process's.
-        patience: Its own ``download-patience`` in seconds; None for the process's.
-        rate: Bytes a second of its own, below what all downloads of its process keep to; 0 for none.
-        max_bytes: How much may be received for it in all, headers included; None for no limit.
-        digest: What its plan has just found the reference to stand for: its first attempt asks nobody again. No record
-            has it: by the next attempt a tag may have moved.
+        reference: The image, with a tag or a digest, in any spelling.
+        platform: ``os/arch[/variant]``; empty for that of the machine.
+        mirrors: URLs of mirrors of its registry, to be tried before those of the settings.
+        insecure: Registries that may be asked without verified TLS, in addition to those of the settings.
+        detached: Whether it goes on without a client that watches, with unlimited patience.
+        patient: Whether it has unlimited patience while a client watches.
+        priority: Pulls with a higher one go first.
+        attempts: Its own ``max-download-attempts``; None for that of the process.
+        patience: Its own ``download-patience``, in seconds; None for that of the process.
+        rate: Its own limit in bytes a second, within that of the process; 0 for none.
+        max_bytes: How many bytes may be received for it in all, headers included; None for no limit.
+        digest: Digest that a plan has just resolved the reference to, for the first attempt to use. It is not recorded,
+            for by the next attempt a tag may have moved.
     """
 
     reference: str
@@ -47,7 +47,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def goes_on(self) -> bool:
-        """Whether it waits for its link for ever; one that has limits of its own keeps to these."""
+        """Whether it waits for its link for ever; a detached pull with limits of its own does not."""
         return self.patient or (self.detached and self.attempts is None and self.patience is None)
 
 
@@ -55,12 +55,12 @@ class PullCost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a pull has cost, over all its attempts; see `interfaces.traffic.Account`.
 
     Attributes:
-        sources: Bytes that came, headers included, by the registry or mirror that was asked.
-        useful: Those of them that were content that was not here before.
+        sources: Bytes received, headers included, by the registry or mirror that was asked.
+        useful: Bytes of them that were new content.
         retries: How often a connection failed or a request was refused for now, by cause.
-        seconds: How long the pull was in each state; what was down while it ran is left out.
+        seconds: How long the pull was in each state, without times when no process was running.
         receiving_seconds: How long layers were being received.
-        counted: Until when these were counted, seconds since the epoch.
+        counted: Time up to which these are counted, seconds since the epoch.
     """
 
     sources: dict[str, int] = {}
@@ -72,12 +72,12 @@ class PullCost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def received(self) -> int:
-        """Bytes that came, headers included."""
+        """Bytes received, headers included."""
         return sum(self.sources.values())
 
     @property
     def wasted(self) -> int:
-        """Bytes that came and brought nothing: headers, questions, what came twice, what was wrong."""
+        """Bytes received that were not new content: headers, small requests, bytes received twice, wrong bytes."""
         return max(0, self.received - self.useful)
 
 
@@ -86,19 +86,19 @@ class PullRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         pull_id: 12 hex digits.
-        wish: What is wanted; its reference and platform are spelled out.
-        had_login: Whether the request came with a login, which is not kept.
-        state: Where it stands.
-        reason: Why it is in that state, where there is something to say.
-        created: When it was asked for, seconds since the epoch.
-        changed: When its state changed.
-        held: Layer bytes that are here.
-        size: Layer bytes in all; 0 where the manifest is not known.
-        digest: Of the manifest or index; None where it is not known.
-        image_id: Of the image, once it is complete.
-        cost: What it has cost so far.
-        found: Bytes of each layer that were here when it was first looked at, by its blob.
-        needed: Bytes that were not, once it is complete; those of manifests and config, where they were fetched, too.
+        wish: The wish, with reference and platform spelled out.
+        had_login: Whether the request came with a login, which is not stored.
+        state: Its state.
+        reason: Why it is in that state; empty where there is nothing to say.
+        created: When it was requested, seconds since the epoch.
+        changed: When its state last changed, seconds since the epoch.
+        held: Bytes of layers that are held.
+        size: Bytes of all layers; 0 while the manifest is not known.
+        digest: Digest of the manifest or index; None while it is not known.
+        image_id: ID of the image; None until it is complete.
+        cost: Its cost so far.
+        found: Bytes of each layer that were here when it was first looked at, by digest of its blob.
+        needed: Once it is complete, the bytes that were not here, including manifests and config if they were fetched.
     """
 
     pull_id: str
@@ -118,12 +118,12 @@ class PullRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def reused(self) -> int:
-        """Bytes of its layers that did not have to come."""
+        """Bytes of its layers that did not have to be fetched."""
         return sum(self.found.values())
 
 
 class PullStore(Protocol):
-    """Records of pulls. The newest ended ones are kept; what has not ended always is."""
+    """Records of pulls. Those that have not ended are always kept; of the others, the newest."""
 
     def put(self, record: PullRecord) -> None:
         """Record a pull; one with the same ID is replaced. Durable when this returns.
@@ -133,12 +133,12 @@ class PullStore(Protocol):
         """
 
     def get(self, prefix: str) -> PullRecord:
-        """Return the pull with this ID, or the only one whose ID begins so.
+        """Return the pull with this ID, or the only one whose ID begins with `prefix`.
 
         Raises:
             NotFoundError: There is none.
-            ConflictError: There are several.
+            ConflictError: Several IDs begin with `prefix`.
         """
 
     def list(self) -> list[PullRecord]:
-        """Return all, the newest first."""
+        """Return every pull, newest first."""

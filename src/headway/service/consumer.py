@@ -1,7 +1,7 @@
-"""Blocking work over the bytes of an ingest while they arrive: hashing, unpacking.
+"""Runs blocking work (hashing, unpacking) over the bytes of an ingest while they arrive.
 
-Rule 1: it reads from the first byte on and waits where one is missing; where the bytes come from is not its business.
-Rule 2: nothing is published before the blob's digest is known to be right: the work waits for that verdict.
+Rule 1: the work reads from the first byte on, and waits where one is missing; it does not know where bytes come from.
+Rule 2: nothing is published before the blob's digest has been verified: the work waits for that verdict.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 class Consumer(Generic[T]):
-    """One piece of such work; it can be started again from the first byte.
+    """One piece of such work, which can be started again from the first byte.
 
     Args:
         ingest: Where the bytes arrive.
-        work: Called in a thread with a follower, and with the verdict on the blob's digest that it may wait for.
+        work: Called in a thread with a follower, and with the verdict on the blob's digest, which it may wait for.
         name: Name of the thread.
-        failed: Called when the work failed in such a way that more bytes would not help.
-        fatal: What that is.
+        failed: Called when the work raised a `fatal` error.
+        fatal: Class of errors after which more bytes would not help.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Consumer(Generic[T]):
         self.start()
 
     def start(self) -> None:
-        """Begin at the first byte."""
+        """Start the work at the first byte."""
         follower = self._ingest.follow()
         verdict: Verdict[None] = Verdict()
 
@@ -69,10 +69,10 @@ class Consumer(Generic[T]):
             self._verdict.set_result(None)
 
     async def refuse(self) -> int | None:
-        """Tell the work that the digest is wrong, and let it read to its end all the same.
+        """Tell the work that the digest is wrong, and wait until it has ended.
 
         Returns:
-            How far it had read when the bytes made no sense; None where they did.
+            Offset at which it found the bytes to be invalid; None if it did not.
         """
         self._verdict.cancel()
         await asyncio.wait({self._thread.done})
@@ -85,23 +85,23 @@ class Consumer(Generic[T]):
 
     @property
     def fatal_error(self) -> HeadwayError | None:
-        """Why the work ended, if more bytes would not help."""
+        """The `fatal` error that ended the work; None if there was none."""
         return self._error if isinstance(self._error, self._fatal) else None
 
     async def is_done_in(self, seconds: float) -> bool:
-        """Tell whether the work ends within some seconds, well or not."""
+        """Tell whether the work ends within `seconds`, successfully or not."""
         if not self._thread.done.done():
             await asyncio.wait({self._thread.done}, timeout=seconds)
         return self._thread.done.done()
 
     async def result(self) -> T:
-        """Return what the work gave; raise what it raised."""
+        """Return the result of the work, or raise its error."""
         return await asyncio.shield(self._thread.done)
 
     def abort(self) -> None:
-        """Make the work end soon, whatever it is at."""
+        """Make the work end soon."""
         self._thread.abort()
 
     async def stop(self) -> None:
-        """End the work, and wait for that."""
+        """Abort the work, and wait until it has ended."""
         await self._thread.stop()

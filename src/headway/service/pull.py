@@ -1,8 +1,8 @@
 """A pull, from a name to an image: read `Puller.pull` top to bottom.
 
 Rule 1: publish last: blobs, trees, chain, then image and names in one transaction.
-Rule 2: what stops a pull is reported with what is kept.
-Rule 3: what it needs is leased before it is looked for; the lease ends in the transaction that records the image.
+Rule 2: the error that stops a pull says what is kept.
+Rule 3: content is leased before it is looked up; the lease ends in the transaction that records the image.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Puller:
     """Pulls images.
 
     Args:
-        tools: What transfers work with.
-        transfers: Brings layers and blobs.
-        stores: Where things are put.
+        tools: What requests and transfers need.
+        transfers: Fetches layers and blobs.
+        stores: Where images are put.
         care: Looks after the disk.
-        meter: Counts what is asked of registries.
+        meter: Counts requests and bytes.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Puller:
         return self.transfers.running
 
     async def pull(self, request: PullRequest, report: Report) -> PullDone:
-        """Bring an image, complete and verified, and let its name stand for it.
+        """Fetch an image, complete and verified, and let its name stand for it.
 
         Raises:
-            PullIncompleteError: Something stopped it; the error says what is kept.
+            PullIncompleteError: The pull was stopped; the error says what is kept.
         """
         work = _Pull(self, request, report)
         try:
@@ -77,14 +77,14 @@ class Puller:
             raise await work.incomplete(error) from error
 
     def planner(self) -> Planner:
-        """Return what plans the pulls of one errand."""
+        """Return a planner for the pulls of one command or request."""
         return Planner(self.tools, self.transfers, self.stores, self.care.preflight)
 
     async def tags(self, request: PullRequest, report: Report) -> list[Reference]:
         """Return every tag of the repository that a request names.
 
         Raises:
-            PullIncompleteError: The registry does not tell.
+            PullIncompleteError: The registry does not list them.
         """
         repository = Repository(self.tools, self.tools.registry, self.stores.hosts, request, report)
         try:
@@ -98,7 +98,7 @@ class Puller:
 
 
 class _Pull:
-    """One pull under way."""
+    """One running pull."""
 
     def __init__(self, puller: Puller, request: PullRequest, report: Report) -> None:
         self._tools = puller.tools
@@ -111,8 +111,8 @@ class _Pull:
         self._images = self._remote_images()
         self._layers: list[Layer] = []
         self._found: dict[Digest, int] = {}  # bytes of each layer that were here when it was first looked at
-        self._in_vain: Cost | None = None  # of an image that it was not about
-        self._lease: Lease  # from when it is known what the name stands for
+        self._in_vain: Cost | None = None  # cost of a wrong image, which a mirror's old tag led to
+        self._lease: Lease  # set once the name has been resolved
 
     def _remote_images(self) -> RemoteImages:
         return RemoteImages(self._tools, self._transfers, self._stores, self._request, self._report)
@@ -123,7 +123,7 @@ class _Pull:
         try:
             return await self._run(digest, began)
         except (NotFoundError, IntegrityError):
-            # A mirror's tag may be an old one, whose content is gone by now.
+            # A mirror's tag may be out of date, and the content it stands for gone.
             corrected = await self._images.corrected(digest)
             if corrected is None:
                 raise
@@ -131,7 +131,7 @@ class _Pull:
         return await self._run(corrected, began)
 
     def _begin_anew(self, charged: Cost) -> None:
-        """Keep what the other image has cost, and know nothing else of it."""
+        """Forget the wrong image, except what it has cost."""
         now = _charged()
         self._in_vain = Cost(
             now.received - charged.received, retries=dict(Counter(now.retries) - Counter(charged.retries))
@@ -146,7 +146,7 @@ class _Pull:
     async def _leased(self, digest: Digest, began: float) -> PullDone:
         image = await self._images.read(digest, self._lease)
         self._layers = image.wanted
-        if self._in_vain is not None and (budget := own_limits().budget) is not None:  # the plan was another image's
+        if self._in_vain is not None and (budget := own_limits().budget) is not None:  # the plan was for a wrong image
             budget.check(await self._tools.executors.disk(self._bytes_missing))
         known = await self._tools.executors.database(self._stores.images.get, image.config.image_id)
         self._report(
@@ -164,7 +164,7 @@ class _Pull:
         updated = await self._publish(image)
         receipt = self._receipt(costs, here, seconds=self._tools.clock() - began)
         charged = account()
-        with on_errand(registry=self._reference.domain):  # what its own earlier attempts have brought has come
+        with on_errand(registry=self._reference.domain):  # bytes of its own earlier attempts are not reused ones
             self._tools.reused(receipt.here if charged is None else charged.reused)
         config = image.config
         done = PullDone(self._reference.familiar, image.root, config.image_id, config.platform, updated, receipt)
@@ -174,7 +174,7 @@ class _Pull:
     # Layers
 
     async def _bring(self) -> list[Cost]:
-        """Bring every layer; the first one that fails stops the others, which keep their bytes."""
+        """Fetch every layer; the first one that fails stops the others, whose bytes are kept."""
         sync_group = SyncGroup()
         return await together(self._bring_layer(layer, sync_group) for layer in self._layers)
 
@@ -214,12 +214,12 @@ class _Pull:
         return is_news
 
     def _receipt(self, costs: list[Cost], here: int, *, seconds: float) -> Receipt:
-        """Return what the pull cost; documents count as needed where they were fetched, as they do as received."""
+        """Return the receipt; manifests and config count as needed, and as received, only if they were fetched."""
         images = self._images
         costs = [images.config_cost, *costs]
         layers = sum(e.descriptor.size for e in self._layers)
         here += sum(cost.kept for cost in costs)
-        if self._in_vain is not None:  # some of what is here it has brought itself
+        if self._in_vain is not None:  # some of the bytes that are here were fetched by this pull itself
             costs.append(self._in_vain)
             here = sum(self._found.get(e.descriptor.digest, 0) for e in self._layers)
         return Receipt(
@@ -246,7 +246,7 @@ class _Pull:
         )
 
     def _from_before(self) -> list[Layer]:
-        """Return the layers that an earlier attempt knew of: who could not ask this time has kept them all the same."""
+        """Return the layers that an earlier attempt knew, for they are kept even if this one could not ask."""
         try:
             return each_once(self._images.remembered())
         except HeadwayError:
@@ -254,15 +254,15 @@ class _Pull:
 
     def _held(self, layer: Layer) -> int:
         try:
-            # In this order: what is whole becomes a tree.
+            # In this order: a whole layer becomes a tree meanwhile.
             if self._transfers.is_whole(layer.diff_id) or self._stores.layers.has_tree(layer.diff_id):
                 return layer.descriptor.size
             return self._stores.ingests.held(layer.descriptor.digest)
         except StoreError:
-            return 0  # the disk is why we are here: claim nothing
+            return 0  # the disk failed, so promise nothing
 
 
 def _charged() -> Cost:
-    """Return what has been charged so far to whoever pulls."""
+    """Return what has been charged so far to the account of this task."""
     charged = account()
     return Cost() if charged is None else Cost(charged.received_bytes, retries=dict(charged.retries))

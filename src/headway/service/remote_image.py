@@ -1,9 +1,10 @@
-"""An image as its registry has it: from a name to the layers it is made of.
+"""Reads an image at its registry: from a name to the list of its layers.
 
-Rule 1: the config comes before the layers: a layer whose diff ID is here is never asked for.
-Rule 2: documents are kept where they were fetched once: the next attempt does not ask for them again.
-Rule 3: what it needs is leased before it is looked for.
-Rule 4: a repository has what it was seen to have: a digest that came from another one is asked for, in few bytes.
+Rule 1: the config is fetched before the layers, so that a layer whose diff ID is here is never requested.
+Rule 2: a document that was fetched once is kept: the next attempt does not request it again.
+Rule 3: content is leased before it is looked up.
+Rule 4: a digest is taken for present in a repository only if it was seen there; otherwise the registry is asked, with
+        few bytes, even if the document is here from another repository.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ class PullRequest(msgspec.Struct, frozen=True):
     """What to pull.
 
     Attributes:
-        reference: With a tag or a digest.
-        platform: Wanted platform.
-        mirrors: URLs that stand in for its registry, first choice first.
+        reference: The image, with a tag or a digest.
+        platform: The wanted platform.
+        mirrors: URLs of mirrors of its registry, first choice first.
         insecure: Hosts that may be asked without verified TLS.
-        login: Who asks, where that came with the request; None for what this machine knows.
-        found: What its plan has just found the name to stand for: nobody is asked again. None where there is no plan.
+        login: Credentials that came with the request; None for those of this machine.
+        found: Digest that a plan has just resolved the name to, and that is used as it is; None without a plan.
     """
 
     reference: Reference
@@ -55,16 +56,16 @@ class PullRequest(msgspec.Struct, frozen=True):
 
 
 def lease_purpose(request: PullRequest) -> str:
-    """Return what a pull keeps its content for: who asks for the same again goes on with it."""
+    """Return the purpose of a pull's lease, by which the next pull of the same image finds its content."""
     return f"pull {request.reference} {request.platform}"
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """A layer by both its names.
+    """A layer with both its names.
 
     Attributes:
-        diff_id: Of its tar.
-        descriptor: Of its blob.
+        diff_id: Digest of its tar.
+        descriptor: Descriptor of its blob.
     """
 
     diff_id: DiffID
@@ -72,14 +73,14 @@ class Layer(msgspec.Struct, frozen=True):
 
 
 class RemoteImage(msgspec.Struct, frozen=True):
-    """What a name stands for, read and checked.
+    """The image that a name stands for, read and checked.
 
     Attributes:
         root: Digest of the document that the name stands for: an index, or the manifest itself.
         manifest: The manifest of the wanted platform.
         config: Its config.
-        layers: Bottom first; a layer may come more than once.
-        documents: Every document on the way, by digest.
+        layers: Its layers, bottom first; a layer may occur more than once.
+        documents: Digests of all documents from `root` to the manifest.
     """
 
     root: Digest
@@ -90,25 +91,25 @@ class RemoteImage(msgspec.Struct, frozen=True):
 
     @property
     def wanted(self) -> list[Layer]:
-        """What has to be had."""
+        """The layers to fetch, each once."""
         return each_once(self.layers)
 
 
 class RemoteImages:
-    """Reads one image from its registry and the mirrors of that.
+    """Reads one image from its registry, or from mirrors of it.
 
     Args:
-        tools: What to work with.
-        transfers: Brings the config.
+        tools: What requests and transfers need.
+        transfers: Fetches the config.
         stores: Where documents are kept.
-        request: What to read.
-        report: Told while it waits.
+        request: The image to read.
+        report: Called with events while it waits.
 
     Attributes:
-        asker: Puts the questions.
-        manifest_bytes: Of manifests that crossed the network.
-        config_cost: What the config cost.
-        config_bytes: Of the config, if it crossed the network.
+        asker: Sends the requests.
+        manifest_bytes: Bytes of manifests and indexes that were fetched.
+        config_cost: Cost of the config.
+        config_bytes: Bytes of the config, if it was fetched.
     """
 
     def __init__(
@@ -128,10 +129,10 @@ class RemoteImages:
         self._documents: list[Digest] = []
 
     async def resolve(self) -> Digest:
-        """Return what the name stands for now.
+        """Return the digest that the name stands for now.
 
         Raises:
-            HeadwayError: Nobody knows.
+            HeadwayError: Neither a mirror nor the registry tells.
         """
         if self._request.found is not None:
             return self._request.found
@@ -146,9 +147,9 @@ class RemoteImages:
         return Asker(self._tools, self._stores.hosts, endpoints, name=name, report=self._report)
 
     async def corrected(self, digest: Digest) -> Digest | None:
-        """Return what the registry itself takes a tag for, where a mirror may have said `digest` of it.
+        """Return the digest that the registry itself has for a tag, if a mirror may have answered with a wrong one.
 
-        None where there is no mirror, or the registry says the same or nothing.
+        None without a mirror, and if the registry answers with the same `digest`, or not at all.
         """
         own = [endpoint for endpoint in self.asker.endpoints if not endpoint.mirror]
         if self._reference.digest is not None or len(own) == len(self.asker.endpoints):
@@ -162,19 +163,19 @@ class RemoteImages:
         return found.digest if found.digest != digest else None
 
     def _is_from_elsewhere(self, digest: Digest) -> bool:
-        """Tell whether a document is here that this repository was never seen to have."""
+        """Tell whether a document is in the store, but was never seen in this repository."""
         is_known = self._stores.references.get(self._reference.name_only().with_digest(digest)) is not None
         return not is_known and self._stores.blobs.size(digest) is not None
 
     async def read(self, digest: Digest, lease: Lease) -> RemoteImage:
-        """Return the image that a manifest or an index is of.
+        """Return the image of a manifest or an index.
 
         Args:
-            digest: Of that document.
-            lease: Keeps what is relied on.
+            digest: Digest of that document.
+            lease: Keeps its content meanwhile.
 
         Raises:
-            HeadwayError: Something of it cannot be had, or is not what it should be.
+            HeadwayError: A document cannot be fetched, or is not valid.
         """
         manifest = await self._choose(digest, lease)
         if not is_image_config(kind := manifest.config.media_type):  # a plugin's looks like an image's, inside
@@ -185,12 +186,12 @@ class RemoteImages:
         return RemoteImage(digest, manifest, config, layers, self._documents)
 
     def remembered(self) -> list[Layer]:
-        """Return the layers of what an earlier attempt found the name to stand for, none where it did not get so far.
+        """Return the layers of the image that an earlier attempt resolved the name to; none if it did not get so far.
 
-        Nobody is asked: its documents are here, for they come before the layers.
+        No registry is asked: the documents come before the layers, so they are in the store.
 
         Raises:
-            HeadwayError: They are not here any more.
+            HeadwayError: They are not in the store any more.
         """
         digest = self._stores.leases.subject(lease_purpose(self._request))
         if digest is None:
@@ -205,7 +206,7 @@ class RemoteImages:
         return _pair(document, ImageConfig.parse(self._stores.blobs.read(document.config.digest)))
 
     def sources(self, descriptor: Descriptor) -> Sequence[Source]:
-        """Return where a blob can be had, first choice first."""
+        """Return the sources of a blob, first choice first."""
         foreign = descriptor.urls if is_foreign_layer(descriptor.media_type) else ()
         endpoints = [*self.asker.endpoints, *foreign_endpoints(foreign, self._request.insecure)]
         return [Source(endpoint, self._reference.path) for endpoint in endpoints]
@@ -235,7 +236,7 @@ class RemoteImages:
         return chosen
 
     async def _document(self, digest: Digest, lease: Lease) -> Manifest | Index:
-        """Return a document from the store, or from the registry and then kept for the next attempt."""
+        """Return a document from the store, or fetch it and keep it for the next attempt."""
         blobs, disk = self._stores.blobs, self._tools.executors.disk
         await self._keep(lease, digest)
         self._documents.append(digest)
@@ -246,10 +247,10 @@ class RemoteImages:
             raw = await self.asker.ask(lambda endpoint: self._fetched(endpoint, path, digest))
         except NotFoundError as error:
             if digest != self._reference.digest:
-                error.side = Side.REGISTRY  # it is its own tag, or its index, that names it
+                error.side = Side.REGISTRY  # the registry's own tag or index names it
             raise
         self.manifest_bytes += len(raw.data)
-        document = parse_manifest(raw.data, raw.media_type)  # what is none is not kept
+        document = parse_manifest(raw.data, raw.media_type)  # before `put`: what is not a manifest is not kept
         await disk(blobs.put, digest, raw.data)
         return document
 
@@ -267,17 +268,17 @@ class RemoteImages:
         return ImageConfig.parse(await self._tools.executors.disk(self._stores.blobs.read, descriptor.digest))
 
     def _tell(self, config: LayerProgress) -> None:
-        """Tell of a wait for the config as of one for the manifest: nobody watches it as they watch a layer."""
+        """Report a wait for the config as a wait for the manifest, for it has no progress line as layers have."""
         if config.phase is Phase.RETRYING:
             self._report(Waiting(self._reference.familiar, config.cause, config.retry_seconds))
 
     async def _keep(self, lease: Lease, *contents: Digest) -> None:
-        """Lease what is going to be relied on, before it is looked for."""
+        """Lease content before it is looked up."""
         await self._tools.executors.database(lease.add, contents)
 
 
 def each_once(layers: Iterable[Layer]) -> list[Layer]:
-    """Return layers without what comes twice; of several blobs that hold the same layer one does, the last."""
+    """Return each layer once; if several blobs hold the same layer, with the last of them."""
     return list({layer.diff_id: layer for layer in layers}.values())
 
 
@@ -286,7 +287,7 @@ def _pair(manifest: Manifest, config: ImageConfig) -> list[Layer]:
 
     Raises:
         InvalidDocumentError: Manifest and config do not belong together (moby-behaviour 3.3).
-        UnsupportedError: They are too many: better said now than when all of them are here.
+        UnsupportedError: There are more layers than can be mounted, which is better reported before fetching them.
     """
     check_depth(len(config.diff_ids))
     if len(manifest.layers) != len(config.diff_ids):

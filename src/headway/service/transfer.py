@@ -1,9 +1,9 @@
-"""Transfers that are shared by all who wait for them: layers by diff ID, other blobs by digest.
+"""Transfers of layers (by diff ID) and other blobs (by digest), each shared by all pulls that wait for it.
 
-Rule 1: a layer is committed when its blob's digest and its tar's digest are both right, and not before.
-Rule 2: its ingest goes when its record is there; before, only where a kill cannot cost the layer any more and a power
-        cut would have taken all of the ingest anyway (ADR 0024).
-Rule 3: a pair (diff ID, blob digest) is recorded only where both were computed over the same bytes: here, and where an
+Rule 1: a layer is committed only when the digests of its blob and of its tar have both been verified.
+Rule 2: its ingest is removed once the layer is recorded; earlier only if a kill cannot cost the layer any more and a
+        power cut would take all of the ingest anyway (ADR 0024).
+Rule 3: a pair (diff ID, blob digest) is recorded only if both were computed over the same bytes: here, and when an
         archive is loaded.
 """
 
@@ -40,17 +40,17 @@ from headway.service.unpack_places import PoliteSource, is_fetched_alone
 Listener = Callable[[LayerProgress], None]
 
 LAST_BYTES = 2 << 20
-"""How many one that is fetched alone lacks when the next one may be asked for: the link is not idle meanwhile."""
+"""When a layer that is fetched alone lacks no more than this, the next one is requested, to keep the link busy."""
 
 
 class _Wanted(msgspec.Struct, frozen=True):
-    """A layer to bring.
+    """A layer to fetch.
 
     Attributes:
         diff_id: The layer.
         descriptor: The blob that should hold it.
-        repository: The repository that has it, spelled out.
-        member: Its place among what its pull needs.
+        repository: Full spelling of the repository that has it.
+        member: Its place among the layers of its pull, for syncing them together.
     """
 
     diff_id: DiffID
@@ -60,15 +60,15 @@ class _Wanted(msgspec.Struct, frozen=True):
 
 
 class Transfers:
-    """Brings layers and blobs into the stores, each once however many wait for it.
+    """Fetches layers and blobs into the stores, each once, however many pulls wait for it.
 
     Args:
-        tools: What transfers work with.
-        stores: Where they put things.
+        tools: What transfers need.
+        stores: Where content is put.
         applier: Unpacks a layer.
-        slots: How many downloads run at once.
-        group: Owns the transfers.
-        retain: Whether layers' blobs are kept as blobs once their trees are committed.
+        slots: Limits how many downloads run at once.
+        group: Task group that the transfers run in.
+        retain: Whether to keep layers' blobs after their trees are committed.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Transfers:
         self._retain = retain
         self._layer_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
         self._blob_flights: SingleFlight[Cost, LayerProgress] = SingleFlight(group)
-        self._whole: set[DiffID] = set()  # trees that a kill leaves to be committed, until they are
+        self._whole: set[DiffID] = set()  # trees that would survive a kill (`LayerStore.keep_tree`), not yet committed
         self._turns: WeakValueDictionary[Digest, asyncio.Lock] = WeakValueDictionary()
 
     @property
@@ -100,7 +100,7 @@ class Transfers:
         return self._slots.running
 
     def is_whole(self, diff_id: DiffID) -> bool:
-        """Tell whether a layer is whole, unpacked and kept, and only not committed yet."""
+        """Tell whether a layer is complete, unpacked and safe from a kill, but not yet committed."""
         return diff_id in self._whole
 
     async def layer(
@@ -112,18 +112,18 @@ class Transfers:
         listener: Listener,
         sync_group: SyncGroup,
     ) -> Cost:
-        """Bring the layer with `diff_id` into the layer store; nothing happens where it is there already.
+        """Fetch the layer with `diff_id` into the layer store; do nothing if it is there already.
 
         Args:
             diff_id: The layer.
             descriptor: The blob that should hold it.
             sources: Where to ask for the blob.
-            repository: The repository that has it, spelled out, whichever mirror gives it.
-            listener: Told the progress.
-            sync_group: Layers that the caller needs as well.
+            repository: Full spelling of the repository that has it, whichever mirror serves it.
+            listener: Called with progress.
+            sync_group: The layers of the same pull, to be synced together.
 
         Raises:
-            HeadwayError: It could not be brought; what arrived is kept.
+            HeadwayError: It could not be fetched; what arrived is kept.
         """
 
         async def bring(report: Listener) -> Cost:
@@ -138,10 +138,10 @@ class Transfers:
         return _charged(cost, begins=begins)
 
     async def blob(self, descriptor: Descriptor, sources: Sequence[Source], listener: Listener) -> Cost:
-        """Bring a blob into the blob store; nothing happens where it is there already.
+        """Fetch a blob into the blob store; do nothing if it is there already.
 
         Raises:
-            HeadwayError: It could not be brought; what arrived is kept.
+            HeadwayError: It could not be fetched; what arrived is kept.
         """
 
         async def bring(report: Listener) -> Cost:
@@ -174,7 +174,7 @@ class Transfers:
                 each.waits(is_waiting=progress.phase is Phase.RETRYING and progress.retry_seconds >= 1)
             if progress.size - progress.held <= LAST_BYTES:
                 turn.release()
-            self._slots.look_again()  # what this layer has shown of the link may let others in
+            self._slots.look_again()  # what is known of the link may have changed, and let others in
             report(progress)
 
         own = own_limits()
@@ -191,7 +191,7 @@ class Transfers:
                 await transfer.run()
             finally:
                 for each in (slot, own_slot, turn):
-                    each.release()  # what follows needs no network, the end of what is stopped neither
+                    each.release()  # the network is not needed any more, not even to stop
             transfer.report(Phase.UNPACKING)
             await transfer.outlast(unpacking)
             await disk(ingest.commit if self._retain else ingest.discard)
@@ -199,8 +199,8 @@ class Transfers:
             return transfer.cost()
 
     def _sweep(self, digest: Digest) -> None:
-        """Remove the ingest of what is committed: a kill behind the commit has left it, or it came another way."""
-        with suppress(ConflictError):  # another layer is just arriving in the same blob
+        """Remove the ingest of committed content, left by a kill after the commit, or made obsolete by another way."""
+        with suppress(ConflictError):  # it is open: the same blob is being fetched for another diff ID
             self._ingests.discard(digest)
 
     @asynccontextmanager
@@ -208,7 +208,7 @@ class Transfers:
         self, descriptor: Descriptor, sources: Sequence[Source], report: Listener
     ) -> AsyncIterator[tuple[BlobTransfer, Ingest]]:
         to_the_end = self._tools.executors.disk_to_the_end
-        # Two images may call one blob by different diff IDs: whichever is wrong must not make the other fail.
+        # Two images may name one blob with different diff IDs: the wrong one must not make the other fail.
         async with self._turns.setdefault(descriptor.digest, asyncio.Lock()):
             ingest = await to_the_end(self._ingests.open, descriptor.digest, descriptor.size)
             try:
@@ -219,13 +219,13 @@ class Transfers:
                     yield transfer, ingest
                 finally:
                     await transfer.close()
-            finally:  # a cancellation may come while that ends: one that stayed open could not be opened again
+            finally:  # even if cancelled while closing: an ingest that stayed open could not be opened again
                 await to_the_end(ingest.close)
 
     def _unpack(
         self, wanted: _Wanted, transfer: BlobTransfer, ingest: Ingest, follower: Follower, verdict: Verdict[None]
     ) -> None:
-        """Unpack while the blob arrives, and commit what is known to be right then; runs in a thread of its own."""
+        """Unpack a layer while its blob arrives, and commit it once it is verified; runs in a thread of its own."""
         diff_id, layer = wanted.diff_id, wanted.descriptor
         with self._layers.new_tree() as directory:
             places, is_wide = self._tools.executors.unpack_places, has_wide_window(layer.media_type)
@@ -248,7 +248,7 @@ class Transfers:
 
     @contextmanager
     def _kept(self, diff_id: DiffID, directory: Path, report: LayerReport) -> Iterator[bool]:
-        """Have a whole tree survive a kill until it is committed, and give whether it does."""
+        """Make a whole tree survive a kill until it is committed; give whether that was possible."""
         is_kept = self._layers.keep_tree(diff_id, directory, report)
         if is_kept:
             self._whole.add(diff_id)
@@ -259,12 +259,12 @@ class Transfers:
 
 
 def _charged(cost: Cost, *, begins: bool) -> Cost:
-    """Return what a transfer costs one who waits for it: who began it is charged for what crossed, and nobody else."""
+    """Return the cost of a transfer for one of its pulls: only the one that began it is charged for what crossed."""
     return cost if begins else Cost(kept=cost.kept)
 
 
 def _of(descriptor: Descriptor, progress: LayerProgress) -> LayerProgress:
-    """Return progress as that of a blob: somebody else may be bringing the same layer in another one."""
+    """Return progress in terms of a blob, for the same layer may be being fetched in another blob."""
     if progress.digest == descriptor.digest:
         return progress
     held = descriptor.size * progress.held // max(1, progress.size)

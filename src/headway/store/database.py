@@ -1,9 +1,9 @@
-"""The database of a data root: SQLite, with what it raises translated.
+"""The database of a data root: SQLite, with its errors translated.
 
-Rule 1: a commit that returned survives a power cut (WAL, synchronous=FULL).
-Rule 2: one connection for all threads; who records several things at once holds it so long (`transaction`).
-Rule 3: a reader changes nothing, needs no lock, works on a read-only file system; what is absent is empty.
-Rule 4: the database is copied before its schema changes; a schema from the future is left alone.
+Rule 1: a commit that has returned survives a power cut (WAL, synchronous=FULL).
+Rule 2: all threads share one connection, which a `transaction` holds until it ends.
+Rule 3: a reader changes nothing, needs no lock, and works on a read-only file system; an absent database is empty.
+Rule 4: the database is copied before its schema is migrated; a schema of a later version is left alone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Database:
 
     @classmethod
     def open(cls, path: Path, *, program: str = "", migrations: Sequence[str] = MIGRATIONS) -> Self:
-        """Open or create the database to write; the data root's lock is held.
+        """Open or create the database for writing; the caller holds the data root's lock.
 
         Args:
             path: The file.
@@ -72,7 +72,7 @@ class Database:
 
     @classmethod
     def open_readonly(cls, path: Path, *, program: str = "", migrations: Sequence[str] = MIGRATIONS) -> Self:
-        """Open the database to read; an absent one is empty, an older one is migrated in memory.
+        """Open the database for reading; an absent one is empty, an older one is migrated in memory.
 
         Args:
             path: The file.
@@ -99,7 +99,7 @@ class Database:
         return cls(connection, path)
 
     def log_to(self, path: Path, program: str, *, least_bytes: int = LEAST_BYTES) -> None:
-        """Write every record once more into a file, from now on (`RecordLog`)."""
+        """From now on, also write every record into a log (`RecordLog`)."""
         with self._lock, database_errors(self._path):
             self._log = RecordLog(path, self._connection, program, least_bytes=least_bytes)
             self._log.begin()
@@ -112,9 +112,9 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit everything this thread does inside at the end, or nothing where an exception leaves it.
+        """Commit the changes of this thread at the block's end, or none of them if it raises.
 
-        One inside another is part of the outer one: durable when that one is. Other threads wait.
+        A nested transaction is part of the outer one, and durable when that is. Other threads wait.
 
         Raises:
             StoreFullError: No space left; nothing was recorded.
@@ -136,7 +136,7 @@ class Database:
             except BaseException:
                 if log:
                     log.undo(mark)
-                # Where the disk is full SQLite has undone everything already.
+                # On a full disk SQLite has rolled everything back already.
                 if self._connection.in_transaction:
                     self._run(undo)
                 raise
@@ -173,10 +173,10 @@ class Database:
             read_all(self._connection)
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
-        """Change something; return how many rows it changed.
+        """Execute a statement that changes rows; return how many it changed.
 
         Raises:
-            sqlite3.IntegrityError: A constraint of the schema refuses it: the caller says what that means.
+            sqlite3.IntegrityError: It violates a constraint of the schema; the caller knows what that means.
             StoreError: The disk failed, or the database is damaged.
         """
         with self._lock, database_errors(self._path):
@@ -186,12 +186,12 @@ class Database:
             return self._connection.execute(sql, parameters).rowcount
 
     def execute_each(self, sql: str, parameters: Iterable[Sequence[Value]]) -> None:
-        """Do the same change with each of `parameters`, inside a transaction; errors as in `execute`."""
+        """Execute a statement with each of `parameters`, inside a transaction; errors are those of `execute`."""
         with self._lock, database_errors(self._path):
             self._connection.executemany(sql, parameters)
 
     def copy(self) -> Database:
-        """Return a copy in memory, in which anything may be changed to see what that would do."""
+        """Return a copy in memory, which may be changed freely."""
         with self._lock, database_errors(self._path):
             memory = _connect(":memory:")
             self._connection.backup(memory)
@@ -199,7 +199,7 @@ class Database:
         return Database(memory, self._path)
 
     def close(self) -> None:
-        """Close the connection; nothing may be under way."""
+        """Close the connection; no call may be running."""
         with self._lock, database_errors(self._path):
             if self._log:
                 self._log.close()
@@ -217,7 +217,7 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
     except FileNotFoundError:
         return _connect(":memory:")
     with open(path, "rb"):
-        pass  # SQLite does not tell "no permission" from the rest
+        pass  # raises PermissionError, which SQLite does not tell from other errors
     connection = _connect(f"file:{_quoted(path)}?mode=ro")
     try:
         connection.execute("PRAGMA user_version").fetchone()
@@ -227,13 +227,13 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
         is_full = code == sqlite3.SQLITE_IOERR and is_disk_full(path) and not _has_unread_log(path)
         if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) and not is_full:
             raise
-        # WAL wants a shared-memory file beside the database, which cannot be made here: nobody writes either.
+        # WAL needs a shared-memory file, which cannot be made here; so there is no writer either, and it is immutable.
         return _connect(f"file:{_quoted(path)}?mode=ro&immutable=1")
     return connection
 
 
 def _has_unread_log(path: Path) -> bool:
-    """Tell whether a writer that was killed has left commits that are not in the file itself yet."""
+    """Tell whether a killed writer has left commits in the write-ahead log."""
     try:
         return os.stat(path.with_name(f"{path.name}-wal")).st_size > 0
     except FileNotFoundError:
@@ -248,7 +248,7 @@ def _in_memory(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _quoted(path: Path) -> str:
-    """Return `path` for a ``file:`` URI (sqlite.org/uri.html); urllib costs more to import than this."""
+    """Return `path` quoted for a ``file:`` URI (sqlite.org/uri.html), without the import time of urllib."""
     text = str(path.absolute())
     return text.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
@@ -267,7 +267,7 @@ def _known_version(connection: sqlite3.Connection, path: Path, program: str, kno
 
 
 def _copy(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the whole database, durably; a copy that is there is from a migration that was cut short."""
+    """Copy the whole database, durably; an existing copy, from a migration that was cut short, is replaced."""
     private = target.with_name(f"{target.name}.new")
     with disk_errors(target):
         private.unlink(missing_ok=True)
@@ -282,7 +282,7 @@ def _copy(connection: sqlite3.Connection, target: Path) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, version: int, program: str, migrations: Sequence[str]) -> None:
-    """Run the scripts that have not run yet, all in one transaction: each more would be a sync of a slow disk."""
+    """Run the scripts that have not run yet, in one transaction: each further one would sync a slow disk once more."""
     if version == len(migrations):
         return
     try:

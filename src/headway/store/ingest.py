@@ -1,10 +1,11 @@
-"""One open ingest: pieces in, in any order; the unbroken prefix out, to whoever follows.
+"""An open ingest: takes pieces of a blob in any order, and gives its unbroken prefix to followers.
 
-Rule 1: piece, then record. What `write_at` returned from is on record; so is the part of a piece that a full disk took.
-Rule 2: a record is written at its own place, not appended: one that was cut short is overwritten by the next, and one
-        that grows by itself.
-Rule 3: descriptors are closed when nobody uses them any more; a write never meets a number that means another
-        file.
+Rule 1: a piece is written before its record. When `write_at` returns, its bytes are recorded; if the disk becomes full,
+        so is the part of them that was written.
+Rule 2: a record is written at its own offset, not appended: the next record overwrites one that was cut short, and a
+        record that grows overwrites itself.
+Rule 3: descriptors are closed only when no call uses them any more, so that a write cannot hit another file that got
+        the same number.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from headway.store.journal import HEADER_LENGTH, RECORD_LENGTH, Record, encode_r
 _READ_LIMIT = 1 << 20
 
 PositionedWrite = Callable[[int, bytes, int], int]
-"""`os.pwrite`, or what stands in for it in a test of full disks."""
+"""`os.pwrite`, or a replacement in tests of full disks."""
 
 
 class FileIngest:
@@ -34,12 +35,12 @@ class FileIngest:
     Args:
         digest: Digest of the whole blob.
         size: Its length, in bytes.
-        directory: Where the two files lie.
-        target: Where the blob goes.
-        held: What the journal says.
-        unsynced: How many of the held bytes may not be on the disk yet.
+        directory: Directory of the two files.
+        target: Path of the blob once it is committed.
+        held: The bytes that are held according to the journal.
+        unsynced: How many of them may not be on the disk yet.
         write: Writes bytes at an offset.
-        left: Called once when the ingest is closed.
+        left: Called once, when the ingest is closed.
     """
 
     def __init__(
@@ -64,8 +65,8 @@ class FileIngest:
         self._write = write
         self._left = left
         self._lock = Lock()
-        self._changed = Condition(self._lock)  # for those who follow
-        self._unused = Condition(self._lock)  # for who closes it
+        self._changed = Condition(self._lock)  # followers wait for it
+        self._unused = Condition(self._lock)  # `close` waits for it
         self._users = 0
         self._closed = False
         self._generation = 0
@@ -77,10 +78,10 @@ class FileIngest:
             failed.pop_all()
         records = os.fstat(self._journal).st_size - HEADER_LENGTH
         self._journal_end = HEADER_LENGTH + records - records % RECORD_LENGTH
-        self._growing: dict[int, tuple[int, Record]] = {}  # by where their pieces end: their places, and themselves
+        self._growing: dict[int, tuple[int, Record]] = {}  # by the end of a piece: offset in the journal, and record
 
     def held(self) -> Ranges:
-        """Return which bytes are held now, as a copy."""
+        """See `Ingest.held`."""
         with self._lock:
             return self._held.copy()
 
@@ -95,7 +96,7 @@ class FileIngest:
             raise StoreError(f"{length} bytes at {offset} do not fit a blob of {self.size}")
         if not length:
             return 0
-        # Written out instead of `_using` and `disk_errors`: this runs for every receive.
+        # Inlines `_using` and `disk_errors`, as this runs for every receive.
         with self._lock:
             self._require_open()
             self._users += 1
@@ -107,9 +108,9 @@ class FileIngest:
             piece = data if failure is None else data[:written]
             record = grown(before, offset, piece)
             with self._lock:
-                # A suspect ingest forgot everything, what was under way included.
+                # If the ingest became suspect meanwhile, this write does not count.
                 if written and generation == self._generation:
-                    if growing is not self._growing:  # what it would have grown was synced meanwhile
+                    if growing is not self._growing:  # the record before it was synced meanwhile, and must not grow
                         place, record = None, grown(None, offset, piece)
                     self._record(record, place)
                     self._unsynced += written
@@ -124,7 +125,7 @@ class FileIngest:
         return fresh
 
     def _record(self, record: Record, place: int | None) -> None:
-        """Write a record in its place, or behind all others where it has none."""
+        """Write a record at its offset in the journal, or behind all others if it is new."""
         at = self._journal_end if place is None else place
         _, unrecorded = self._write_what_fits(self._journal, encode_record(record), at)
         if unrecorded is not None:
@@ -134,7 +135,7 @@ class FileIngest:
             self._growing[record.offset + record.length] = at, record
 
     def _write_what_fits(self, descriptor: int, data: bytes, offset: int) -> tuple[int, OSError | None]:
-        """Return how much of `data` was written, and why not all of it was."""
+        """Return how many bytes of `data` were written, and the error if these were not all."""
         try:
             written = self._write(descriptor, data, offset)
         except OSError as error:
@@ -156,7 +157,7 @@ class FileIngest:
         return FileFollower(self, self._generation)
 
     def is_over(self, follower: FileFollower) -> bool:
-        """Tell whether it was stopped, or the ingest closed, or forgot what it held when the follower began."""
+        """Tell whether a follower was stopped, or the ingest was closed or became suspect since it began."""
         return follower.stopped or self._closed or follower.generation != self._generation
 
     def is_ready(self, follower: FileFollower) -> bool:
@@ -166,7 +167,7 @@ class FileIngest:
             return self.is_over(follower) or offset == self.size or self._held.held_from(offset) > offset
 
     def read_for(self, follower: FileFollower, limit: int) -> bytes:
-        """Return the next 1 to `limit` bytes for it, waiting until they are held; ``b""`` at the end.
+        """Return the next 1 to `limit` bytes for a follower, waiting until they are held; ``b""`` at the end.
 
         Raises:
             InterruptedError: `is_over`.
@@ -192,7 +193,7 @@ class FileIngest:
         return data
 
     def wake(self) -> None:
-        """Let every waiting reader look again."""
+        """Wake every waiting follower."""
         with self._changed:
             self._changed.notify_all()
 
@@ -210,7 +211,7 @@ class FileIngest:
             self._release()
 
     def _sync(self) -> None:
-        with self._lock:  # at once: what is counted as synced does not grow while it is
+        with self._lock:  # in one step: records that are counted as synced must not grow from now on
             recorded, self._growing = self._unsynced, {}
         os.fdatasync(self._data)
         os.fdatasync(self._journal)
@@ -232,7 +233,7 @@ class FileIngest:
                 self._journal_end = HEADER_LENGTH
                 self._growing = {}
                 self._changed.notify_all()
-            # Or a power cut would bring the bad pieces back, with records that agree with them.
+            # Otherwise a power cut could bring the bad pieces back, with records that match them.
             os.fdatasync(self._journal)
 
     def commit(self) -> None:
@@ -255,11 +256,11 @@ class FileIngest:
         return self._end(keep=False, unless_promised=True)
 
     def close(self) -> None:
-        """Close and keep it; one that holds nothing leaves nothing behind. Followers are stopped."""
+        """Close and keep it, or remove it if it holds no byte. Followers are stopped."""
         self._end(keep=True)
 
     def _end(self, *, keep: bool, unless_promised: bool = False) -> bool:
-        """Close it once nobody uses it any more; tell whether this call did."""
+        """Close it once no call uses it any more; tell whether this call has closed it."""
         with self._changed:
             if self._closed or (unless_promised and self._is_promised):
                 return False
@@ -267,7 +268,7 @@ class FileIngest:
             self._changed.notify_all()
             while self._users:
                 self._unused.wait()
-            keep = keep and bool(self._held.total)  # told now: a write may have been under way
+            keep = keep and bool(self._held.total)  # only now: a write may have been running before
         try:
             with disk_errors(self._directory):
                 os.close(self._journal)
@@ -280,7 +281,7 @@ class FileIngest:
 
     @contextmanager
     def _using(self) -> Iterator[None]:
-        """Keep the descriptors open meanwhile."""
+        """Keep the descriptors open during the block."""
         with self._lock:
             self._require_open()
             self._users += 1
@@ -306,7 +307,7 @@ class FileFollower:
     Attributes:
         position: How far it has read.
         stopped: Whether `stop` was called.
-        generation: How often the ingest had forgotten what it held when this one began.
+        generation: How often the ingest had become suspect when this follower began.
     """
 
     def __init__(self, ingest: FileIngest, generation: int) -> None:
@@ -331,13 +332,13 @@ class FileFollower:
         return data
 
     def stop(self) -> None:
-        """Wake the reader for good."""
+        """See `Follower.stop`."""
         self.stopped = True
         self._ingest.wake()
 
 
 def remove_ingest(directory: Path) -> None:
-    """Remove an ingest's files, the journal first: what is left of a removal cut short counts as nothing."""
+    """Remove an ingest's files, the journal first: without it, the rest of an interrupted removal holds nothing."""
     for name in ("journal", "journal.new", "data"):
         (directory / name).unlink(missing_ok=True)
     directory.rmdir()

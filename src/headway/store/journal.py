@@ -1,15 +1,14 @@
-"""The journal of an ingest: which pieces of the data file hold bytes that arrived.
+"""The format of an ingest's journal, which records the pieces of the data file that have arrived.
 
-Rule 1: encoding and decoding only; this file opens nothing.
-Rule 2: a record is written after its piece, so a record without its piece can only come from a power cut,
-        where the two reached the disk in another order. The boot ID tells when that may be, the piece's crc
-        whether it was.
+Rule 1: encoding and decoding only; no file is opened here.
+Rule 2: a record is written after its piece. Only a power cut, after which the two may have reached the disk in another
+        order, can leave a record without its piece. The boot ID tells whether there was a boot in between, and the CRC
+        whether the piece is there.
+Rule 3: a slow link brings a gigabyte in 700,000 packets, so a piece that continues another one extends its record. A
+        record that was synced is not extended: otherwise a power cut could cost a piece that was safe.
 
-Rule 3: a slow link brings a gigabyte in 700,000 packets. What follows a piece grows its record, as long as nothing
-        of it was synced: what is on the disk is not changed by what may not get there.
-
-Format, little endian. A header of 36 bytes, then records of 16 bytes, in the order of arrival; a tail that is
-no whole record is none.
+Format, little endian: a header of 36 bytes, then records of 16 bytes in the order of arrival. An incomplete record at
+the end is ignored.
 
     header   magic "HWJ1", version u32, boot ID (16 bytes), size of the blob u64, crc32 of the rest u32
     record   offset u64, length u32, crc32 of the piece u32
@@ -32,7 +31,7 @@ _RECORD = struct.Struct("<QII")
 HEADER_LENGTH = _HEADER.size
 RECORD_LENGTH = _RECORD.size
 GROWS_TO = 256 << 10
-"""Bytes of a piece from which on its record grows no more: a power cut may cost a whole piece."""
+"""Bytes of a piece after which its record is not extended any more, as a power cut may cost a whole piece."""
 
 
 class Record(NamedTuple):
@@ -70,24 +69,24 @@ def encode(boot_id: bytes, size: int, records: Iterable[Record] = ()) -> bytes:
 
 
 def grown(before: Record | None, offset: int, piece: bytes) -> Record:
-    """Return the record of a piece, or of what it makes with the one that ends where it begins."""
+    """Return the record of a piece, joined with the record `before` that ends where it begins (None for none)."""
     if before is None:
         return Record(offset, len(piece), crc32(piece))
     return Record(before.offset, before.length + len(piece), crc32(piece, before.crc))
 
 
 def may_grow(record: Record) -> bool:
-    """Tell whether what follows its piece may be put into the same record."""
+    """Tell whether a record may be extended by the piece that follows its own."""
     return record.length < GROWS_TO
 
 
 def encode_record(record: Record) -> bytes:
-    """Return a record as it is written."""
+    """Return the bytes of a record."""
     return _RECORD.pack(*record)
 
 
 def decode(data: bytes) -> Journal | None:
-    """Return what a journal says, or None where its header is not one."""
+    """Return a decoded journal; None if its header is not valid."""
     if len(data) < HEADER_LENGTH:
         return None
     magic, version, boot_id, size, crc = _HEADER.unpack_from(data)
@@ -108,7 +107,7 @@ def held(records: Iterable[Record]) -> Ranges:
 
 
 def _runs(records: Iterable[Record]) -> Iterator[tuple[int, int]]:
-    """Join records that follow each other: most do, and there are 4,000 in a gigabyte."""
+    """Join records that continue each other, as most do: there are 4,000 in a gigabyte."""
     start = end = 0
     for offset, length, _ in records:
         if offset != end:

@@ -1,8 +1,8 @@
-"""Leases in the database: promises that content stays until what needs it is recorded.
+"""Leases, in the database: they keep content until the image that needs it is recorded.
 
-Rule 1: a lease is written before anybody relies on what it names being here (`garbage`, rule 3).
-Rule 2: its rows outlive its holder: what a stopped pull has brought stays until it goes on, or is pruned.
-Rule 3: who holds a lease is known to this process alone: the data root has one writer.
+Rule 1: a lease is recorded before anything relies on its content (`garbage`, rule 3).
+Rule 2: its rows outlive its holder: content of a stopped pull is kept until the pull goes on, or a prune removes it.
+Rule 3: which leases are held is known to this process alone, as a data root has one writer.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class SqliteLeases:
     """`Leases` in the tables ``leases`` and ``leased``.
 
     Args:
-        database: Where they are.
-        now: The time, seconds since the epoch.
-        held_beside: Those that somebody holds by another `SqliteLeases`, of whose records `database` is a copy.
+        database: Holds the tables.
+        now: Seconds since the epoch.
+        held_beside: Leases held through another `SqliteLeases`, if `database` is a copy of its records.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class SqliteLeases:
 
     @property
     def held(self) -> Container[str]:
-        """Those that somebody holds now."""
+        """The leases that are held now."""
         return self._held
 
     @contextmanager
     def hold(self, purpose: str, subject: Digest) -> Iterator[SqliteLease]:
-        """Give a lease; whoever holds the same one later finds what was added.
+        """Give a lease during the block; a later holder of the same one finds its content still there.
 
-        A second holder at the same time gets a lease beside it, so that neither ends the other's.
+        A second holder at the same time gets another lease, so that neither ends the lease of the other.
         """
         lease = self._held.take(f"{purpose} {subject}")
         try:
@@ -71,7 +71,7 @@ class SqliteLeases:
             self.end({other for (other,) in rows if other not in self._held} | {lease})
 
     def subject(self, purpose: str) -> Digest | None:
-        """Return what the lease is about that was used last for a purpose; None where there is none."""
+        """Return the subject of the last used lease with this purpose; None where there is none."""
         rows = self._database.query("SELECT lease FROM leases WHERE purpose = ? ORDER BY used DESC LIMIT 1", (purpose,))
         return next((Digest(lease.removeprefix(f"{purpose} ").partition(" ")[0]) for (lease,) in rows), None)
 
@@ -86,12 +86,12 @@ class SqliteLeases:
         return [lease for (lease,) in rows if lease not in self._held]
 
     def contents(self, lease: str) -> list[Digest]:
-        """Return what a lease names."""
+        """Return the content of a lease: digests of blobs, diff IDs and chain IDs."""
         rows = self._database.query("SELECT content FROM leased WHERE lease = ?", (lease,))
         return [Digest(content) for (content,) in rows]
 
     def end(self, leases: Iterable[str]) -> None:
-        """End leases, with what they name."""
+        """Delete leases, with the lists of their content."""
         self._database.execute_each("DELETE FROM leases WHERE lease = ?", [(lease,) for lease in leases])
 
 
@@ -99,7 +99,7 @@ class Held:
     """The leases that this process holds.
 
     Args:
-        beside: More that somebody holds, taken and left elsewhere.
+        beside: Further leases, which are held elsewhere.
     """
 
     def __init__(self, beside: Container[str] = ()) -> None:
@@ -111,7 +111,7 @@ class Held:
         return lease in self._leases or lease in self._beside
 
     def take(self, wanted: str) -> str:
-        """Return `wanted`, or where somebody holds that, the first free name beside it; it is held from now on."""
+        """Hold the lease `wanted`, or if that is held already, the first free one like it; return its name."""
         with self._lock:
             names = (wanted if number == 1 else f"{wanted} #{number}" for number in count(1))
             lease = next(name for name in names if name not in self)
@@ -119,7 +119,7 @@ class Held:
         return lease
 
     def leave(self, lease: str) -> None:
-        """Hold a lease no longer."""
+        """Stop holding a lease."""
         with self._lock:
             self._leases.discard(lease)
 
@@ -137,5 +137,5 @@ class SqliteLease:
         self._leases.add(self._lease, self._purpose, contents)
 
     def drop(self) -> None:
-        """End the promise, and idle ones for the same purpose."""
+        """Delete the lease, and idle ones with the same purpose."""
         self._leases.drop(self._lease, self._purpose)
