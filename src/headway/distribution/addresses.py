@@ -1,8 +1,8 @@
-"""Which of a host's addresses to try, and in which order.
+"""Decides which of a host's addresses to try, and in which order.
 
-Rule 1: an address that a connection was made to is remembered, and used while the name servers do not answer.
-Rule 2: what worked last is tried first; the families take turns behind it (RFC 8305, section 4).
-Rule 3: who took a connection and then was silent on it is tried last: another address may lead another way.
+Rule 1: an address that accepted a connection is remembered, and used while the name servers do not answer.
+Rule 2: the address that worked last is tried first; behind it the families alternate (RFC 8305, section 4).
+Rule 3: an address that accepted a connection and then was silent is tried last: another one may lead another way.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ MAX_REMEMBERED = 4
 
 
 class AddressBook:
-    """Addresses that connections were made to, by host name, the latest first.
+    """Addresses that accepted connections, by host name, the latest first.
 
     Connections report from threads of their own; each report replaces one entry.
 
     Args:
-        known: From earlier processes.
+        known: Addresses from earlier processes.
     """
 
     def __init__(self, known: Mapping[str, Sequence[str]] | None = None) -> None:
@@ -29,18 +29,18 @@ class AddressBook:
         self._silent: Recent[str, tuple[str, ...]] = Recent()
 
     def connected(self, host: str, address: str) -> None:
-        """Remember that `address` took a connection for `host`."""
+        """Remember that `address` accepted a connection for `host`."""
         before = self._good.get(host, ())
         if before[:1] != (address,):
             after = (address, *(known for known in before if known != address))[:MAX_REMEMBERED]
             self._good[host] = self._new[host] = after
 
     def good(self, host: str) -> tuple[str, ...]:
-        """Return the addresses that are known to have worked, the latest first."""
+        """Return the addresses that have worked, the latest first."""
         return self._good.get(host, ())
 
     def fell_silent(self, host: str, address: str) -> None:
-        """Remember that nothing came from `address`, over a connection that it took."""
+        """Remember that `address` accepted a connection and then sent nothing."""
         before = self._silent.get(host, ())
         self._silent[host] = (*(known for known in before if known != address), address)[-MAX_REMEMBERED:]
 
@@ -49,16 +49,16 @@ class AddressBook:
         return self._silent.get(host, ())
 
     def take_new(self) -> dict[str, tuple[str, ...]]:
-        """Return what has changed since the last call, for whoever keeps it."""
+        """Return the entries that have changed since the last call, to be stored."""
         new, self._new = self._new, Recent()
         return dict(new)
 
 
 def race_order(found: Iterable[str], good: Sequence[str], silent: Sequence[str] = ()) -> list[str]:
-    """Return the addresses that name servers gave, in the order in which to try them.
+    """Return the addresses from a lookup in the order in which to try them.
 
     Args:
-        found: In the order of the system's own rules (RFC 6724).
+        found: The addresses, in the system's order (RFC 6724).
         good: Those that have worked, the latest first.
         silent: Those that fell silent, the latest last.
     """

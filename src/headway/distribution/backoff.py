@@ -1,11 +1,10 @@
-"""Whether to try again, and when (docs/architecture.md, "When a pull gives up").
+"""Decides whether to try again, and when (docs/architecture.md, "When a pull gives up").
 
-Rule 1: attempts are counted while no new byte arrives; one new byte starts the count anew.
-Rule 2: the delay grows like Docker's (5 seconds more each time) and shrinks only after real flow.
-Rule 3: what the registry asks for with ``Retry-After`` wins over both; a request that was held back for its sake is no
-        attempt.
+Rule 1: attempts in a row without a new byte are counted; one new byte resets the count.
+Rule 2: the delay grows like Docker's (5 seconds more each time), and is reset only after real flow.
+Rule 3: the registry's ``Retry-After`` wins over both; a request that was not sent because of it is not an attempt.
 Rule 4: an error that time does not mend is final at once.
-Rule 5: a wait that is longer than anybody wants to wait is not begun: better to say when to come again.
+Rule 5: a wait that outlasts the user's patience is not begun: it is better to say when to come again.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ DELAY_STEP_SECONDS = 5.0
 MAX_DELAY_SECONDS = 60.0
 FLOW_BYTES = 16 * 1024
 FLOW_SECONDS = 10.0
-CLOCK_SECONDS = 4.0  # a clock that was set is noticed within five; looking costs nothing
+CLOCK_SECONDS = 4.0  # so that a clock that was set is noticed within five seconds; looking costs nothing
 MAX_ASKED_SECONDS = 600.0
 FIRST_CONTACT_ATTEMPTS = 3
-FIRST_CONTACT_SECONDS = 9.0  # ten for the user, who waits for our start and end too
+FIRST_CONTACT_SECONDS = 9.0  # ten for the user, including our start and end
 REACHED_SECONDS = 60.0
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
-    """When a download is given up: when both are exhausted.
+    """When a download is given up: when both attempts and patience are exhausted.
 
     Attributes:
-        max_attempts: Consecutive attempts, in total, that brought no new byte.
-        patience_seconds: Time since the last new byte; 0 lets attempts alone decide, infinity waits for ever.
+        max_attempts: How many attempts in a row may bring no new byte.
+        patience_seconds: Time since the last new byte; 0 lets the attempts alone decide, infinity waits for ever.
     """
 
     max_attempts: int = 5
@@ -51,9 +50,9 @@ class Wait(msgspec.Struct, frozen=True):
     """Try again after `seconds`.
 
     Attributes:
-        seconds: 0 means at once.
-        cause: What failed.
-        attempts: Consecutive attempts so far that brought no new byte.
+        seconds: How long to wait; 0 for not at all.
+        cause: The error of the last attempt.
+        attempts: How many attempts in a row have brought no new byte.
     """
 
     seconds: float
@@ -71,7 +70,7 @@ class Retries:
     """Counts the failures of one piece of work and decides on each.
 
     Args:
-        policy: May be replaced while the work is under way.
+        policy: The policy in force; may be replaced at any time.
         now: Monotonic time at the start, in seconds.
         jitter: Returns a number from 0 up to 1; spreads the retries of many machines.
     """
@@ -84,11 +83,11 @@ class Retries:
         self._jitter = jitter
 
     def progressed(self, new_bytes: int, *, flowed_bytes: int, seconds: float, now: float) -> None:
-        """Report one attempt's flow.
+        """Report the flow of one attempt.
 
         Args:
             new_bytes: Bytes that were not held before.
-            flowed_bytes: All bytes of the body, those that were held too.
+            flowed_bytes: All bytes of the body, including those that were held.
             seconds: How long they flowed.
             now: Monotonic time, in seconds.
         """
@@ -102,7 +101,7 @@ class Retries:
         """Report that an attempt failed, and decide.
 
         Args:
-            error: Why.
+            error: The error of the attempt.
             now: Monotonic time, in seconds.
             brought_bytes: Whether the attempt brought a new byte before it failed; then it does not count.
         """
@@ -117,13 +116,13 @@ class Retries:
 
     @property
     def is_out_of_attempts(self) -> bool:
-        """Whether as many attempts as may be have brought nothing; patience may still be left."""
+        """Whether the attempts are used up; patience may still be left."""
         return self.attempts >= self.policy.max_attempts
 
     def unless_too_long(self, decision: Wait | GiveUp, *, now: float) -> Wait | GiveUp:
-        """Return what was decided; it is to give up where the wait outlasts both the patience and ten minutes.
+        """Return `decision`, or `GiveUp` for a wait that outlasts both the patience and ten minutes.
 
-        Only a registry asks for one so long.
+        Only registries ask for waits that long.
         """
         left = self._last_progress + self.policy.patience_seconds - now
         if isinstance(decision, Wait) and decision.seconds > max(left, MAX_ASKED_SECONDS):
@@ -139,12 +138,12 @@ class Retries:
         self._delays += 1
         if isinstance(error, ThrottledError):
             step = max(step, 1)
-        # Up to a quarter of jitter, downwards: the stated rhythm is the longest one.
+        # Jitter only shortens a delay, by up to a quarter: the documented delays are the longest.
         return min(MAX_DELAY_SECONDS, DELAY_STEP_SECONDS * step) * (1 - self._jitter() / 4)
 
 
 class FirstContact:
-    """Tries before a registry has answered at all: three within ten seconds, since a typo must not wait.
+    """Decides on attempts before a registry has ever answered: three within ten seconds, as it may be a typo.
 
     Args:
         now: Monotonic time at the start, in seconds.
@@ -155,7 +154,7 @@ class FirstContact:
         self._attempts = 0
 
     def excuse(self, seconds: float) -> None:
-        """Leave out the time that went to somebody else: a mirror that did not answer."""
+        """Do not count time that was spent on another endpoint, such as a mirror that did not answer."""
         self._started += seconds
 
     def seconds_left(self, *, now: float) -> float:
@@ -163,16 +162,19 @@ class FirstContact:
         return max(0.0, self._started + FIRST_CONTACT_SECONDS - now)
 
     def seconds_left_where_reached(self, *, now: float) -> float:
-        """Return how long an attempt may take that has reached somebody: no typo, but a slow link or a silent port."""
+        """Return how long an attempt may take once it is connected.
+
+        Such a server is no typo, but may be slow or silent.
+        """
         return max(0.0, self._started + REACHED_SECONDS - now)
 
     def failed(self, error: HeadwayError, *, now: float, reached: bool = False) -> Wait | GiveUp:
         """Report that an attempt failed, and decide; a name that a working name server does not know is final.
 
         Args:
-            error: Why.
+            error: The error of the attempt.
             now: Monotonic time, in seconds.
-            reached: Whether a connection was made all the same.
+            reached: Whether a connection was made.
         """
         self._attempts += 1
         delay = float(self._attempts)
@@ -184,9 +186,9 @@ class FirstContact:
 
 
 def is_outage(error: HeadwayError) -> bool:
-    """Tell whether a first contact that failed so may be waited for: it was no typo.
+    """Tell whether to go on waiting after a first contact that failed with this error, as it cannot be a typo.
 
-    Either somebody answered and was busy, or this machine has no link at the moment.
+    Either a server answered and was busy, or this machine has no link at the moment.
     """
     if isinstance(error, UnreachableError):
         return error.fault in (Fault.NO_ROUTE, Fault.NO_DNS, Fault.CLOCK)
@@ -194,7 +196,7 @@ def is_outage(error: HeadwayError) -> bool:
 
 
 def _asked_seconds(error: HeadwayError) -> float:
-    """Return how long the registry asked to wait; 0 says nothing, and is no leave to ask without a pause."""
+    """Return how many seconds the registry asked to wait; 0 if it did not, which does not mean to ask at once."""
     if not isinstance(error, ThrottledError | UnavailableError):
         return 0.0
     return error.wait_seconds or error.retry_after_seconds or 0.0

@@ -1,7 +1,7 @@
-"""Links on which large packets vanish (RFC 2923): everything small passes, and nothing large ever arrives.
+"""Finds links on which large packets vanish (RFC 2923): small ones pass, and nothing large ever arrives.
 
-The other side sends segments as large as we said we take. Where two connections in a row came about and brought nothing
-large, the next ones say that we take small ones only; where that does not help, two more go back to the usual ones.
+The other side sends segments up to the size that we announce. If two connections in a row were made and brought nothing
+large, the next ones announce a small size; if that does not help, two more announce the usual one, and so on.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from headway.distribution.recent import Recent
 
 TRIES = 2
-SMALL_SEGMENT_BYTES = 1160  # with headers and a tunnel's, below the 1280 that every link must carry (RFC 8200)
+SMALL_SEGMENT_BYTES = 1160  # with its headers and a tunnel's below 1280, which every link must carry (RFC 8200)
 
 
 class BlackHole:
-    """What the connections to each host have shown.
+    """How many connections in a row to each host have brought nothing large.
 
     Connections report from threads of their own; each report replaces one number.
     """
@@ -22,14 +22,14 @@ class BlackHole:
         self._barren: Recent[str, int] = Recent()
 
     def segment_bytes(self, host: str) -> int:
-        """Return the largest segment to ask for; 0 leaves that to the system."""
+        """Return the largest segment to announce, in bytes; 0 leaves that to the system."""
         return SMALL_SEGMENT_BYTES if self._barren.get(host, 0) // TRIES % 2 else 0
 
     def swallowed(self, host: str) -> None:
-        """Report a connection that came about and then brought nothing large."""
+        """Report that a connection was made, and then brought nothing large."""
         self._barren[host] = self._barren.get(host, 0) + 1
 
     def passed(self, host: str) -> None:
-        """Report that something large arrived: what is asked for now is right."""
+        """Report that something large arrived, so that the size announced now is right."""
         if host in self._barren:
             self._barren[host] = TRIES if self.segment_bytes(host) else 0

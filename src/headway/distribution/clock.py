@@ -1,8 +1,8 @@
-"""Whether it is this machine's clock that a certificate is not valid by.
+"""Decides whether a certificate seems invalid only because this machine's clock is wrong.
 
-Rule 1: the clock is named only where the server's own clock agrees with the certificate and not with ours.
-Rule 2: the network is not asked again before the clock was set, or a minute has passed: a machine without a clock of
-        its own may wait for hours.
+Rule 1: the clock is blamed only if the server's clock agrees with the certificate, and not with ours.
+Rule 2: the server is not asked again until the clock is set, or a minute has passed: a machine without a battery-backed
+        clock may wait for hours.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def is_clock_wrong(complaint: Complaint, *, here: float, there: float) -> bool:
     """Tell whether our clock is the reason why a certificate seems not to be valid.
 
     Args:
-        complaint: What TLS said of the certificate.
-        here: Our time, in seconds since the epoch.
-        there: What the server's ``Date`` says.
+        complaint: What TLS reports about the certificate.
+        here: Our time, seconds since the epoch.
+        there: Time in the server's ``Date``, seconds since the epoch.
     """
     ahead = here - there
     return ahead < -TOLERANCE_SECONDS if complaint == "not yet valid" else ahead > TOLERANCE_SECONDS
@@ -36,24 +36,24 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 class ClockWatch:
-    """Remembers at which hosts the clock was found wrong, until it is set."""
+    """Remembers by which hosts the clock was found to be wrong, until it is set."""
 
     def __init__(self) -> None:
         self._found: dict[str, _Found] = {}
 
     def found_wrong(self, host: str, said: str, *, wall: float, now: float) -> None:
-        """Remember what was found.
+        """Remember that the clock was found to be wrong.
 
         Args:
-            host: Where.
-            said: In words.
-            wall: Our time, in seconds since the epoch.
+            host: The server.
+            said: The finding, in words.
+            wall: Our time, seconds since the epoch.
             now: Monotonic time, in seconds.
         """
         self._found[host] = _Found(said, now, wall - now)
 
     def still_wrong(self, host: str, *, wall: float, now: float) -> str:
-        """Return what was found, as long as there is no reason to look again; otherwise nothing."""
+        """Return the finding while there is no reason to ask the server again; an empty text otherwise."""
         found = self._found.get(host)
         if found is None:
             return ""

@@ -1,6 +1,6 @@
-"""What proves to a registry who asks.
+"""Credentials, by which a user is authenticated to a registry.
 
-Rule: never logged, shown or kept; a value that is printed by mistake says nothing.
+Rule: they are never logged, shown or stored here; the ``repr`` of a value shows nothing of it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import msgspec
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """What proves who asks.
+    """A login.
 
     Attributes:
-        username: Empty where only an identity token is known.
+        username: User name; empty where only an identity token is known.
         password: Password or access token.
-        identity_token: A refresh token from an earlier login; stands in for the password at token servers.
-        registry_token: A Bearer token that is sent as it is; no token server is asked.
+        identity_token: A refresh token from an earlier login, used in place of the password at token servers.
+        registry_token: A Bearer token, sent to the registry as it is; no token server is asked.
     """
 
     username: str = ""
@@ -30,10 +30,10 @@ class Credentials(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_basic(cls, encoded: str) -> Credentials:
-        """Return the user and password that auth files and headers spell as base64 of ``user:password``.
+        """Return the login that auth files and headers have as the base64 of ``user:password``.
 
         Raises:
-            ValueError: It is no base64 of a text.
+            ValueError: `encoded` is not the base64 of a UTF-8 text.
         """
         user, _, password = base64.b64decode(encoded, validate=True).decode().rstrip("\0").partition(":")
         return cls(user, password)

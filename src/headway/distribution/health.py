@@ -1,8 +1,8 @@
-"""Which endpoints have failed lately, so that nobody waits for them again at once.
+"""Remembers which endpoints have failed lately, so that others are tried first.
 
-Rule 1: a failure is remembered for a time, longer each time it comes again; a success clears it.
-Rule 2: it only changes the order: who has nobody else to ask still asks them.
-Rule 3: manifests and blobs are told apart: a cache may answer for what it keeps in memory and hang on its disk.
+Rule 1: a failure is remembered for a time, which is longer each time it happens again; a success clears it.
+Rule 2: this changes the order only: without an alternative, a sick endpoint is still asked.
+Rule 3: manifests and blobs are separate: a cache may serve manifests from memory, and hang on blobs on its disk.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ class _Illness(msgspec.Struct, frozen=True):
 
 
 class Health:
-    """What has failed in one process, by host and by what was asked of it.
+    """The failures of one process, by host and kind of request.
 
-    Connections report from threads of their own: a record that is replaced may lose one of two failures that come at
-    the same moment, and never breaks.
+    Connections report from threads of their own: replacing a record may lose one of two failures at the same moment,
+    but is never inconsistent.
     """
 
     def __init__(self) -> None:
         self._ill: Recent[tuple[str, What], _Illness] = Recent()
 
     def failed(self, host: str, what: What, *, now: float) -> None:
-        """Report that a host did not answer, or answered what no registry does."""
+        """Report that a host did not answer, or not as a registry does."""
         before = self._ill.get((host, what))
         if before is not None and now < before.until:
-            return  # requests that were under way together fail together, and count once
+            return  # requests that run at the same time fail together, and count once
         seconds = SICK_SECONDS if before is None else min(MAX_SICK_SECONDS, 2 * before.seconds)
         self._ill[host, what] = _Illness(seconds, now + seconds)
 
     def worked(self, host: str, what: What) -> None:
-        """Report that a host gave what it was asked for."""
+        """Report that a host answered as it should."""
         self._ill.pop((host, what), None)
 
     def is_sick(self, host: str, what: What, *, now: float) -> bool:
@@ -53,5 +53,5 @@ class Health:
         return illness is not None and now < illness.until
 
     def ordered(self, items: Iterable[T], what: What, *, host_of: Callable[[T], str], now: float) -> list[T]:
-        """Return `items` with those whose host has failed lately last; otherwise the order stays."""
+        """Return `items` in their order, but with those last whose host has failed lately."""
         return sorted(items, key=lambda item: self.is_sick(host_of(item), what, now=now))

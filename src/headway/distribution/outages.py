@@ -1,9 +1,9 @@
-"""Places to which no connection can be made, and when to look whether one can be again.
+"""Remembers places that cannot be connected to, and when to look whether they can be again.
 
-Rule 1: a look is a connection that asks nothing. It is no attempt: it costs a packet or two where an attempt is told to
-        whoever watches, and brings nearer the moment at which a download is given up.
-Rule 2: the longer a place has been away, the more seldom it is looked for: an outage lasts a sixteenth longer than it
-        would for somebody who looks all the time, and at most `MOST_SECONDS`.
+Rule 1: a look is a connection without a request. It is not an attempt: it costs a packet or two, is not reported to
+        anybody, and does not count towards giving a download up.
+Rule 2: the longer a place has been away, the less often it is looked for, so that an outage is noticed to be over after
+        a sixteenth of its length at most, and after `MOST_SECONDS`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOST_SECONDS = 15.0
 _PART = 16
 
 Place = tuple[str, int]
-"""Host and port: those of a registry, of what it sends us to, or of a proxy."""
+"""Host and port of a registry, of a server that it redirects to, or of a proxy."""
 
 
 class _Outage(msgspec.Struct, frozen=True):
@@ -26,10 +26,10 @@ class _Outage(msgspec.Struct, frozen=True):
 
 
 class Outages:
-    """What is away, in one process.
+    """The places that are away, as seen by one process.
 
-    Connections report from threads of their own: a record that is replaced may lose one of two failures that come at
-    the same moment, and never breaks. Times are monotonic, in seconds.
+    Connections report from threads of their own: replacing a record may lose one of two failures at the same moment,
+    but is never inconsistent. Times are monotonic, in seconds.
     """
 
     def __init__(self) -> None:
@@ -43,11 +43,11 @@ class Outages:
         self._away[place] = _Outage(since, now + pause)
 
     def worked(self, place: Place) -> None:
-        """Report that one was made."""
+        """Report that a connection was made."""
         self._away.pop(place, None)
 
     def is_away(self, place: Place) -> bool:
-        """Tell whether the last that was heard is that no connection could be made."""
+        """Tell whether the last report was that no connection could be made."""
         return place in self._away
 
     def is_look_due(self, place: Place, *, now: float) -> bool:

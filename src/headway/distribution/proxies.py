@@ -1,7 +1,7 @@
-"""Through which proxy a host is reached: Docker's rules, which are those of Go's net/http.
+"""Chooses the proxy for a host by Docker's rules, which are those of Go's net/http.
 
-Rule 1: plain HTTP and TLS have a proxy each; `no_proxy` names who is reached without one, and loopback always is.
-Rule 2: a proxy's URL may hold a password; nothing here shows more of it than host and port.
+Rule 1: plain HTTP and TLS have a proxy each; hosts in `no_proxy`, and loopback always, are reached without one.
+Rule 2: a proxy's URL may hold a password; only its host and port are ever shown.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Proxy(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, url: str) -> Proxy:
-        """Return the proxy that a URL names; a bare ``host:port`` is one, too.
+        """Return the proxy that a URL names, which may also be just ``host:port``.
 
         Raises:
             InvalidSettingError: It is not the URL of an HTTP proxy.
@@ -54,7 +54,7 @@ class Proxy(msgspec.Struct, frozen=True):
         authorization = ""
         if login is not None:
             whole = login if ":" in login else f"{login}:"
-            plain = whole.encode(errors="surrogateescape")  # the environment's bytes, whatever they are
+            plain = whole.encode(errors="surrogateescape")  # the bytes as they are in the environment
             authorization = "Basic " + base64.b64encode(unquote_to_bytes(plain)).decode()
         return cls(bracketed or name.lower(), int(port) if port else DEFAULT_PORT, authorization)
 
@@ -66,13 +66,13 @@ class Proxy(msgspec.Struct, frozen=True):
 
 
 class ProxyRules(msgspec.Struct, frozen=True):
-    """Who is reached through which proxy; empty texts mean none.
+    """Which hosts are reached through which proxy; empty texts mean none.
 
     Attributes:
         http: URL of the proxy for plain HTTP.
         https: URL of the proxy for TLS.
-        no_proxy: Separated by commas: names (with all below them), addresses, CIDR blocks, each with or without a
-            port; ``*`` for everybody.
+        no_proxy: Hosts without a proxy, separated by commas: names (including their subdomains), addresses, CIDR
+            blocks, each with or without a port; ``*`` for all hosts.
     """
 
     http: str = ""
@@ -83,7 +83,7 @@ class ProxyRules(msgspec.Struct, frozen=True):
         return f"ProxyRules(no_proxy={self.no_proxy!r}, ...)"
 
     def proxy_for(self, scheme: str, host: str, port: int) -> Proxy | None:
-        """Return the proxy for an address, None where it is reached directly.
+        """Return the proxy for an address; None if it is reached directly.
 
         Args:
             scheme: ``http`` or ``https``.
@@ -91,7 +91,7 @@ class ProxyRules(msgspec.Struct, frozen=True):
             port: TCP port.
 
         Raises:
-            InvalidSettingError: The proxy cannot be used.
+            InvalidSettingError: The proxy's URL is not valid.
         """
         url = self.https if scheme == "https" else self.http
         if not url or self.is_direct(host, port):
@@ -102,7 +102,7 @@ class ProxyRules(msgspec.Struct, frozen=True):
             raise InvalidSettingError(f"{scheme}_proxy: {error}", file=f"{scheme}_proxy or all_proxy") from None
 
     def is_direct(self, host: str, port: int) -> bool:
-        """Tell whether a host is reached without a proxy whatever the proxy is."""
+        """Tell whether a host is reached without a proxy."""
         name = host.lower()
         address = _address(name)
         if name == "localhost" or (address is not None and address.is_loopback):
@@ -115,10 +115,11 @@ def proxy_rules(environment: Mapping[str, str], *, http: str | None, https: str 
     """Return the rules in force.
 
     Args:
-        environment: As in Docker, names in capitals win over small ones; ``all_proxy`` is for what has none of its own.
-        http: From the settings; stands in for ``http_proxy``, as do the next two for theirs, where it is not None.
-        https: For ``https_proxy``.
-        none: For ``no_proxy``.
+        environment: The variables ``http_proxy``, ``https_proxy``, ``no_proxy``, and ``all_proxy`` in place of the
+            first two. As in Docker, names in upper case win over those in lower case.
+        http: From the settings; unless it is None, it wins over the environment, as do the next two.
+        https: The same for TLS.
+        none: The same for ``no_proxy``.
     """
 
     def named(name: str) -> str:
@@ -133,7 +134,7 @@ def proxy_rules(environment: Mapping[str, str], *, http: str | None, https: str 
 
 
 def without_login(url: str) -> str:
-    """Return a proxy's URL as it may be shown: without the name and the password in it."""
+    """Return a proxy's URL without user name and password, so that it may be shown."""
     scheme, separator, rest = url.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url.rpartition("@")[2]
 
@@ -150,7 +151,7 @@ def _address(host: str) -> _Address | None:
 
 
 def _covers(entry: str, name: str, address: _Address | None, port: int) -> bool:
-    """Tell whether one entry of ``no_proxy`` speaks of a host."""
+    """Tell whether one entry of ``no_proxy`` matches a host."""
     if entry == "*":
         return True
     if "/" in entry:

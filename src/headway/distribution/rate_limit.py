@@ -1,18 +1,18 @@
-"""A rate that many transfers share and none exceeds. No I/O, no clock.
+"""A rate limit that many transfers share. No I/O, no clock.
 
-Rule 1: it is a bucket that holds next to nothing: who has received must wait until that was due, so that every
-        second looks like every other.
-Rule 2: what nobody used is lost: a pause is not made up for by a burst.
+Rule 1: it is a bucket that holds next to nothing: whoever has received bytes waits until they were due, so that the
+        flow is even.
+Rule 2: unused rate is lost: there is no burst after a pause.
 """
 
 from __future__ import annotations
 
 SLACK_SECONDS = 0.05
-"""How much may have been left unused and still be used: timers are late by about so much."""
+"""How much unused time may still be used, which is about how late timers are."""
 
 
 class RateLimit:
-    """A limit on bytes a second, for all who ask it. Calls must not overlap: the caller has the lock.
+    """A limit on bytes a second, shared by all callers. Calls must not overlap: the caller holds a lock.
 
     Attributes:
         rate: Bytes a second; None for no limit.
@@ -23,16 +23,16 @@ class RateLimit:
         self._due = 0.0
 
     def change(self, rate: float | None, *, now: float) -> None:
-        """Keep to another rate from now on; what was received and is not yet due is due as this one has it."""
+        """Change the rate; bytes that were received and are not due yet become due by the new one."""
         if self.rate is not None:
             self._due = now if rate is None else now + (self._due - now) * self.rate / rate
         self.rate = rate
 
     def took(self, count: int, *, now: float) -> float:
-        """Report bytes that were received; return how many seconds to wait before the next ones are.
+        """Report received bytes; return how many seconds to wait before receiving more.
 
         Args:
-            count: How many.
+            count: How many bytes.
             now: Monotonic time, in seconds.
         """
         if self.rate is None:

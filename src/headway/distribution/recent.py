@@ -1,4 +1,4 @@
-"""What is remembered by host, of a bounded number of hosts: a client that names ever new ones fills no memory."""
+"""A dict of bounded size, for facts by host: a client that names ever new hosts must not fill the memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MOST = 4096
 
 
 class Recent(dict[K, V], Generic[K, V]):
-    """A dict that forgets what was set longest ago. Threads may set and read at once; each sees a value or none.
+    """A dict that drops the keys that were set longest ago. Threads may set and read it at the same time.
 
     Args:
-        known: What it begins with.
-        most: How many keys it holds.
+        known: Its first items.
+        most: How many keys it holds at most.
     """
 
     def __init__(self, known: Mapping[K, V] | None = None, *, most: int = MOST) -> None:

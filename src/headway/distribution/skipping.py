@@ -1,4 +1,4 @@
-"""What to do with a body that begins before what was asked for: some servers ignore ranges and begin at 0."""
+"""Decides whether to use a body that begins before the requested range, as some servers ignore ranges."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from headway.errors import MisbehavedError
 
 
 def check_skip(fetch: Fetch, body_start: int, endpoint: str) -> int:
-    """Return how many bytes of a body to skip before the first one that is wanted.
+    """Return how many bytes of a body to skip before the requested range.
 
-    A server that ignores ranges starts at 0. Its answer is used as long as all that was sent twice stays below the
-    size of the blob, so that the whole costs at most twice its bytes.
+    A server that ignores ranges starts at 0. Its answers are used while the bytes skipped in all are fewer than the
+    blob has, so that the blob costs at most twice its size.
 
     Raises:
-        RangeIgnoredError: Skipping would cost more than that.
+        RangeIgnoredError: Skipping would cost more.
     """
     skip = fetch.offset - body_start
     if skip > fetch.skip_limit:
@@ -22,7 +22,7 @@ def check_skip(fetch: Fetch, body_start: int, endpoint: str) -> int:
 
 
 class RangeIgnoredError(MisbehavedError):
-    """The server ignores ranges, and going on would send everything more than twice."""
+    """The server ignores ranges, and to go on would cost more than twice the size of the blob."""
 
     retryable = False
 
@@ -31,4 +31,4 @@ class RangeIgnoredError(MisbehavedError):
 
 
 class RangeRefusedError(MisbehavedError):
-    """The server answers a range with another one, or with none at all; it may serve the whole all the same."""
+    """The server answers a range with another one, or refuses it; it may still serve the whole blob."""

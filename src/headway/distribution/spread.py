@@ -1,10 +1,10 @@
-"""Where the streams of one blob work, so that it grows from the front and nobody waits for a straggler.
+"""Divides a blob among its streams, so that it grows from the front and does not wait for a straggler.
 
-Rule 1: one stream asks for the whole gap; several take a piece each, the one nearest to the front first.
-Rule 2: a piece is a few seconds of work, and less near the end, so that all streams end together.
-Rule 3: where a stream has far more before it than another would need for it, the other takes most of that over: it is
-        a straggler, or the one that was alone before.
-Rule 4: no byte is asked for twice at the same time, but for what a connection has on the way when it is ended early.
+Rule 1: a single stream requests the whole gap; several take a piece each, the one nearest to the front first.
+Rule 2: a piece is a few seconds of work, and less near the end of the blob, so that all streams end together.
+Rule 3: a stream that would take far longer for the rest of its range than another one is a straggler, or was alone
+        before. The other one takes over most of that rest.
+Rule 4: no byte is requested by two streams at once, except for those in flight when a stream is shortened.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ STRAGGLER_FACTOR = 4
 class Fetch(msgspec.Struct):
     """Request the bytes from `offset` up to `end` from a source, and report with `BlobDownload.fetched`.
 
-    Whoever performs it moves `position` and stops at `end`; the machine may move `end` to the front meanwhile. What
-    changes has one writer, so that the other side may read it at any time.
+    Whoever performs it advances `position` and stops at `end`, which the machine may lower meanwhile. Each of the two
+    has one writer, so that the other side may read it at any time.
 
     Attributes:
         source: Index of the source to ask.
-        offset: First byte that is wanted.
-        end: Where to stop.
+        offset: First byte to fetch.
+        end: Where to stop, exclusive.
         skip_limit: How many held bytes a server that ignores ranges may send again before it is stopped.
-        check_bytes: 0 to write what arrives. Otherwise what is held is doubted: compare, write what differs, and stop
-            so many bytes behind the first difference.
-        without_range: Whether to ask for everything, and to skip what is in front: the source serves no ranges.
-        position: Behind the last byte that was written or compared.
-        waited_seconds: How long the first byte of the body took; 0 before it came.
+        check_bytes: 0 to write the bytes that arrive. Otherwise the held bytes are doubtful: compare them, write those
+            that differ, and stop this many bytes behind the first difference.
+        without_range: Whether to request the whole blob and skip what is not wanted, as the source serves no ranges.
+        position: End of the bytes that were written or compared so far.
+        waited_seconds: How long the first byte of the body took; 0 before it arrived.
     """
 
     source: int
@@ -58,7 +58,7 @@ class Fetch(msgspec.Struct):
 
 
 class _Stream:
-    """A fetch under way, and how fast it goes."""
+    """A running fetch, and its rate."""
 
     def __init__(self, fetch: Fetch, now: float) -> None:
         self.fetch = fetch
@@ -80,14 +80,14 @@ class _Stream:
         return self.fetch.end - self.fetch.position
 
     def rate(self, now: float, patience_seconds: float) -> float | None:
-        """Return bytes per second, None where it is too early to tell."""
+        """Return the rate in bytes per second; None if it is too early to tell."""
         if self._pace is not None and self._pace.seconds > 0:
             return self._pace.rate
         return 0.0 if now - self.began > patience_seconds else None
 
 
 class Spread:
-    """Shares the gaps of one blob out to its streams.
+    """Assigns the gaps of one blob to its streams.
 
     Args:
         size: Size of the blob, in bytes.
@@ -96,34 +96,34 @@ class Spread:
     def __init__(self, size: int) -> None:
         self._size = size
         self._streams: list[_Stream] = []
-        self._usual_rate = 0.0  # of a stream that is no straggler
+        self._usual_rate = 0.0  # rate of a stream that is not a straggler
         self._ended_rate, self._ended_at = 0.0, -math.inf
         self._first_byte_seconds = 0.0
 
     @property
     def running(self) -> list[Fetch]:
-        """The requests under way."""
+        """The running requests."""
         return [stream.fetch for stream in self._streams]
 
     def begin(self, fetch: Fetch, now: float) -> Fetch:
-        """Take note of a request."""
+        """Note that a request begins."""
         self._streams.append(_Stream(fetch, now))
         return fetch
 
     def ended(self, fetch: Fetch, *, rate: float, now: float) -> None:
-        """Take note of its end, and of the bytes per second that it brought."""
+        """Note that a request has ended, and its rate in bytes per second."""
         self._streams = [stream for stream in self._streams if stream.fetch is not fetch]
         if fetch.position - fetch.offset < MIN_PIECE_BYTES:
-            return  # a burst, and no rate
+            return  # too few bytes to tell a rate
         if rate >= self._ended_rate or now - self._ended_at > RECENT_SECONDS:
             self._ended_rate, self._ended_at = rate, now
 
     def find(self, held: Ranges, *, streams: int, now: float) -> tuple[int, int] | None:
-        """Return the interval that one more stream should fetch, None where there is nothing for it to do.
+        """Return the interval that one more stream should fetch; None if there is nothing left for it.
 
         Args:
-            held: What the ingest holds.
-            streams: How many there will be at the most.
+            held: The bytes that the ingest holds.
+            streams: How many streams there may be.
             now: Monotonic time, in seconds.
         """
         self._look(now)
@@ -158,7 +158,7 @@ class Spread:
         return max(PIECE_SECONDS, PIECE_ROUND_TRIPS * self._first_byte_seconds)
 
     def _relieve(self, now: float) -> None:
-        """Take from the stream that has most before it what another would bring sooner."""
+        """Shorten the streams of which another one would fetch a part sooner."""
         if not self._usual_rate:
             return
         for stream in self._streams:
@@ -170,5 +170,5 @@ class Spread:
             if is_straggler or left > max(2 * MIN_PIECE_BYTES, rate * LONG_PIECES * self._piece_seconds):
                 share = int(min(left * rate / (rate + self._usual_rate), rate * self._piece_seconds))
                 least = MIN_SHARE_BYTES if is_straggler else MIN_PIECE_BYTES
-                # Who has shown nothing in all this time may never do: the others take everything.
+                # A stream that has brought nothing in all this time may never do: the others take everything.
                 stream.fetch.end = stream.fetch.position + (max(least, share) if stream.flows else 0)

@@ -1,7 +1,7 @@
-"""How many requests for one blob its server serves at once, as far as it has refused some.
+"""Limits how many requests for one blob run at once, after its server has refused one.
 
-Rule: a link that breaks and one bad server of several look the same at first; so what was refused is asked for again
-      soon, and for a minute not only where the registry says that it is asked too much (429).
+Rule: at first a link that breaks and one bad server among several look the same, so a refused request is soon tried
+      again; only after a 429 does it take a minute.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ AGAIN_SECONDS = 1.0  # a server may not have noticed yet that a connection befor
 
 
 class StreamLimit:
-    """Knows when there may be one more."""
+    """The limit for one blob."""
 
     def __init__(self) -> None:
-        self._most, self._until = 1, -math.inf  # how many requests were served, and until when that counts
+        self._most, self._until = 1, -math.inf  # how many requests may run, and until when this limit holds
         self._together = 0  # how many have flowed at once since one was refused
-        self._again_at = -math.inf  # when there may be as many once more
+        self._again_at = -math.inf  # when a request may be added again
 
     def flow(self, count: int) -> None:
-        """Take note that so many flow at once."""
+        """Note how many requests bring bytes now."""
         self._together = max(self._together, count)
 
     def most(self, streams: int, *, now: float) -> int:
-        """Return how many of `streams` there may be."""
+        """Return how many requests may run, at most `streams`."""
         return min(streams, self._most) if now < self._until else streams
 
     def may_add(self, *, now: float) -> bool:
-        """Tell whether one more may be begun beside those that run."""
+        """Tell whether another request may be added to running ones."""
         return now >= self._again_at
 
     def refused(self, error: HeadwayError, *, running: int, now: float) -> None:
-        """Ask no more at once for a while than were served: those that go on, or as many as have flowed before."""
+        """Note a refusal: for a while, only as many requests may run as go on now, or have flowed at once before."""
         seconds = THROTTLED_PAUSE_SECONDS if isinstance(error, ThrottledError) else PAUSE_SECONDS
         self._most, self._until = max(running, self._together), now + seconds
         if running < self._together:

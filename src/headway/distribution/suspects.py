@@ -1,4 +1,4 @@
-"""Which pieces of a blob with a wrong digest to compare with what somebody sends, and which of them first.
+"""Decides which pieces of a blob with a wrong digest to fetch again and compare, the most suspect first.
 
 Rule: near the place where unpacking failed; then where connections met, since proxies and resumes go wrong there; then
 from the failure backwards, since what is broken is noticed behind the damage and never before it; then the rest.
@@ -18,29 +18,29 @@ MAX_EDGES = 16
 
 
 class Doubts:
-    """What the sources of one blob have said of its bytes, and what is to be compared once its digest is wrong.
+    """Which bytes each source of one blob has sent, and which to compare once the digest turned out wrong.
 
     Args:
         size: Size of the blob, in bytes.
-        held: Bytes that an earlier attempt left; nobody knows who sent them.
-        sources: How many there are.
+        held: Bytes that an earlier attempt left, of which the source is not known.
+        sources: How many sources there are.
 
     Attributes:
         have_begun: Whether the digest was wrong.
-        check_bytes: How far to go on behind the first difference, in bytes.
+        check_bytes: How many bytes to go on behind the first difference.
     """
 
     def __init__(self, size: int, held: Ranges, sources: int) -> None:
         self.have_begun = False
         self.check_bytes = PIECE_BYTES
         self._size = size
-        self._said = [Ranges() for _ in range(sources)]  # which bytes each has sent, to be held or compared
+        self._said = [Ranges() for _ in range(sources)]  # bytes that each source has sent, to be written or compared
         self._edges = {offset for interval in held for offset in interval}
         self._pieces: list[tuple[int, int]] = []
-        self._changed = False  # since the digest was last compared
+        self._changed = False  # whether bytes were replaced since the digest was last compared
 
     def said(self, fetch: Fetch, *, differs: bool) -> None:
-        """Take note of what a request has brought, or compared."""
+        """Note the bytes that a request has fetched or compared."""
         self._edges |= {fetch.offset, fetch.position}
         self._said[fetch.source].add(fetch.offset, fetch.position)
         if not self._pieces:
@@ -53,36 +53,35 @@ class Doubts:
             self._pieces[0] = (max(start, fetch.position), end)
 
     def unsaid_by(self, source: int) -> list[tuple[int, int]]:
-        """Return what a source has neither sent nor compared."""
+        """Return the intervals that a source has neither sent nor compared."""
         return list(self._said[source].gaps(self._size))
 
     def wrong(self, failed_at: int | None) -> None:
-        """Take note of a wrong digest.
+        """Note that the digest is wrong.
 
         Args:
-            failed_at: How far the blob had been read when unpacking it failed; None where it did not. It counts the
-                first time only.
+            failed_at: Offset in the blob at which unpacking it failed; None if it did not. Used the first time only.
         """
         if self.have_begun:
             self._changed = False
-            self.check_bytes *= 2  # so that what is wrong everywhere is not hashed for each of its pieces
+            self.check_bytes *= 2  # so that a blob that is wrong everywhere is not hashed again for each piece
             return
         self.have_begun = True
         self._pieces = most_suspect_first(self._size, failed_at=failed_at, edges=self._edges - {0, self._size})
 
     def ask(self, source: int) -> None:
-        """Compare what a source has not said yet, and nothing else."""
+        """Compare only what a source has not sent or compared yet."""
         self._pieces = self.unsaid_by(source)
 
     @property
     def are_over(self) -> bool:
-        """Whether the digest is to be looked at again: something was mended, or all is compared."""
+        """Whether to verify the digest again, since bytes were replaced, or everything has been compared."""
         return self._changed or not self._pieces
 
     def first(self, *, whole: bool) -> tuple[int, int]:
-        """Return what to compare now; of a server that ignores ranges, everything in one piece."""
+        """Return the interval to compare now; with `whole`, for a server that ignores ranges, the whole blob."""
         if whole and len(self._pieces) > 1:
-            self._pieces = [(0, self._size)]  # in front of each piece it would send all that lies before
+            self._pieces = [(0, self._size)]  # for each piece it would send the blob from its beginning
         return self._pieces[0]
 
 
@@ -91,8 +90,8 @@ def most_suspect_first(size: int, *, failed_at: int | None, edges: Iterable[int]
 
     Args:
         size: Size of the blob, in bytes.
-        failed_at: How far it had been read when unpacking it failed; None where it did not.
-        edges: Offsets at which one connection ended and another went on; too many of them say nothing.
+        failed_at: Offset at which unpacking it failed; None if it did not.
+        edges: Offsets at which one connection ended and another one went on; too many of them are no evidence.
     """
     order: list[tuple[int, int]] = []
     rest = Ranges()

@@ -1,6 +1,6 @@
-"""How many transfers run at once, and when one is given up: the limits that a user sets (moby-behaviour 7.3).
+"""The user's limits on transfers: how many run at once, how fast, and when one is given up (moby-behaviour 7.3).
 
-Rule: they are refused in Moby's words, here and nowhere else.
+Rule: bad values are refused here and nowhere else, in Moby's words.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ DEFAULT_PATIENCE = 600.0
 
 
 class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits in force.
+    """The limits in force.
 
     Attributes:
-        max_concurrent_downloads: Downloads at once in this process; 0 means the default, as in Docker 28.
+        max_concurrent_downloads: How many downloads run at once in this process; 0 for the default, as in Docker 28.
         max_concurrent_uploads: The same for uploads.
-        max_download_attempts: Consecutive attempts, in total, that brought no new byte.
-        download_patience: Seconds without a new byte after which a download is given up, once the attempts are used
-            up too; 0 lets attempts alone decide, infinity waits for ever.
-        max_download_rate: Bytes a second of all downloads together; 0 sets no limit.
+        max_download_attempts: How many attempts in a row may bring no new byte.
+        download_patience: Seconds without a new byte after which a download is given up, once the attempts are used up
+            as well; 0 lets the attempts alone decide, infinity waits for ever.
+        max_download_rate: Bytes a second of all downloads together; 0 for no limit.
     """
 
     max_concurrent_downloads: int = DEFAULT_DOWNLOADS
@@ -34,10 +34,10 @@ class TransferLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_download_rate: int = 0
 
     def checked(self) -> TransferLimits:
-        """Return the limits with defaults where a zero asks for them.
+        """Return the limits with the defaults in place of zeros that mean them.
 
         Raises:
-            InvalidSettingError: One cannot be.
+            InvalidSettingError: A limit is not valid.
         """
         if self.max_download_attempts <= 0:
             raise InvalidSettingError(f"invalid max download attempts: {self.max_download_attempts}")

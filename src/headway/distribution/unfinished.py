@@ -1,7 +1,7 @@
-"""Which unfinished downloads go, by the limits that the user has set. No I/O.
+"""Decides which unfinished downloads to remove, by the user's limits. No I/O.
 
-Rule: without a limit nothing goes: a byte that has arrived was paid for. Under a limit the oldest goes first, and never
-one that a pull under way needs.
+Rule: without a limit nothing is removed, for a byte that has arrived was paid for. With one, the oldest downloads are
+removed first, and never one that a running pull needs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from headway.oci.digest import Digest
 
 
 class Unfinished(msgspec.Struct, frozen=True):
-    """A blob of which some bytes are here.
+    """A blob of which some bytes are held.
 
     Attributes:
-        digest: What it will be.
-        held: Bytes that are here.
-        written: When the last of them came, seconds since the epoch.
+        digest: Digest of the blob.
+        held: How many bytes are held.
+        written: When the last of them arrived, seconds since the epoch.
     """
 
     digest: Digest
@@ -29,11 +29,11 @@ class Unfinished(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How long and how much unfinished downloads are kept.
+    """Limits on unfinished downloads.
 
     Attributes:
-        max_age_seconds: Since the last byte; infinity keeps them for ever.
-        max_bytes: Of all together; None sets no limit.
+        max_age_seconds: How long after its last byte a download is kept; infinity for ever.
+        max_bytes: Bytes that all downloads may hold together; None for no limit.
     """
 
     max_age_seconds: float = math.inf
@@ -41,13 +41,13 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 def too_old(found: Iterable[Unfinished], limits: Limits, *, now: float, needed: Container[Digest]) -> list[Unfinished]:
-    """Return those whose last byte came too long ago, oldest first; one from the future (a wrong clock) is new."""
+    """Return the downloads that are too old, oldest first; one from the future, by a wrong clock, counts as new."""
     old = [each for each in found if now - each.written > limits.max_age_seconds and each.digest not in needed]
     return sorted(old, key=_age)
 
 
 def too_much(found: Iterable[Unfinished], limits: Limits, *, needed: Container[Digest]) -> list[Unfinished]:
-    """Return those that have to go, oldest first, so that the rest keeps the limit as far as it may."""
+    """Return the downloads to remove, oldest first, so that the rest is within the limit, if that is possible."""
     found = sorted(found, key=_age)
     excess = sum(each.held for each in found) - (math.inf if limits.max_bytes is None else limits.max_bytes)
     going = []

@@ -1,7 +1,7 @@
-"""Files of any web server, as `docker import URL` takes them: which one, and what tells that it is still the same.
+"""Identifies files of web servers, as `docker import URL` fetches them, so that a download can be resumed.
 
-Rule: no digest names such a file. Its URL, length and validator (RFC 9110 section 8.8) together do: what one attempt
-left is gone on with only where all three are what they were.
+Rule: such a file has no digest; its URL, length and validator (RFC 9110 section 8.8) together identify it. An attempt
+resumes an earlier one only if all three are the same.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _URL = re.compile(r"(https?)://([A-Za-z0-9.:\[\]_-]+)(/[^#]*)?(?:#.*)?", re.S)
 
 
 class WebFile(msgspec.Struct, frozen=True):
-    """What a server says of a file before it sends it.
+    """The headers of a file.
 
     Attributes:
-        size: Its length in bytes; None where that is not said.
-        validator: Its ETag, or else when it was last changed; empty where neither is said.
+        size: Its length in bytes; None where the server does not say.
+        validator: Its ETag, or else its ``Last-Modified``; empty where the server sends neither.
     """
 
     size: int | None
@@ -30,24 +30,24 @@ class WebFile(msgspec.Struct, frozen=True):
 
     @property
     def can_resume(self) -> bool:
-        """Whether an attempt can go on where another one ended."""
+        """Whether an attempt can continue an earlier one."""
         return bool(self.size) and bool(self.validator)
 
     def identity(self, url: str) -> Digest:
-        """Return what to keep its bytes under; it says nothing of them."""
+        """Return the key under which its bytes are kept; it is not their digest."""
         return Digest.of(f"{url}\n{self.size}\n{self.validator}".encode())
 
 
 def with_scheme(text: str) -> str:
-    """Return a URL as Docker reads it: without a scheme it is HTTP."""
+    """Return a URL with a scheme: as in Docker, ``http`` if it has none."""
     return text if "://" in text else f"http://{text}"
 
 
 def web_endpoint(url: str, insecure: InsecureRegistries) -> Endpoint:
-    """Return where a URL's file is.
+    """Return the endpoint of a URL's file.
 
     Raises:
-        RequestError: It is no URL of HTTP, or holds a login.
+        RequestError: It is not an HTTP URL, or holds a login.
     """
     scheme = url.partition("://")[0]
     if scheme not in ("http", "https"):
