@@ -1,7 +1,7 @@
-"""Images of another engine on this machine, taken over one by one.
+"""Takes over the images of another engine on this machine, one by one.
 
-Rule 1: one image is under way at a time: besides what stays, it needs room for the largest layer of one image.
-Rule 2: what the other engine knows of registries comes along: a later pull of the same name finds its layers here.
+Rule 1: one image is copied at a time: beyond what is kept, the copy needs room only for the largest layer of one image.
+Rule 2: what the other engine knows of registries is copied, too: a later pull of the same name finds its layers here.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from headway.service.tagging import name_image
 
 
 class ForeignImage(msgspec.Struct, frozen=True):
-    """An image as another engine tells of it.
+    """An image as another engine describes it.
 
     Attributes:
         image_id: Its ID there: the digest of its config, or of a manifest or index where the engine keeps those.
-        tags: Its names, as people write them.
+        tags: Its tags in their familiar form: ``alpine:3.20``.
         digests: Its digest references: ``alpine@sha256:…``.
     """
 
@@ -39,8 +39,8 @@ class Adopted(msgspec.Struct, frozen=True):
     """What became of an image.
 
     Attributes:
-        record: The image as it is here now.
-        was_here: Whether nothing but names had to come.
+        record: The image as it is recorded here now.
+        was_here: Whether only names had to be added.
     """
 
     record: ImageRecord
@@ -48,7 +48,7 @@ class Adopted(msgspec.Struct, frozen=True):
 
 
 class Adopter:
-    """Takes images over."""
+    """Takes over images."""
 
     def __init__(self, stores: Stores, loader: Loader) -> None:
         self._stores = stores
@@ -59,7 +59,7 @@ class Adopter:
 
         Args:
             image: What is known of it.
-            archive: Opens the archive that the other engine makes of it; not called where the image is here.
+            archive: Opens the archive that the other engine makes of it; not called if the image is here already.
 
         Raises:
             HeadwayError: As `Loader.load`.

@@ -1,6 +1,6 @@
-"""Brings one blob to a registry: performs what `distribution.upload` decides, and reports what happened.
+"""Uploads one blob: performs what `distribution.upload` decides, and reports the outcome to it.
 
-Rule: there is no decision here; there is no I/O there.
+Rule: this module decides nothing, and that one does no I/O.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Target(msgspec.Struct, frozen=True):
     Attributes:
         endpoint: The registry.
         repository: Path of the repository there.
-        spelled: The repository spelled out, with its domain.
+        spelled: The full name of the repository, with its domain.
     """
 
     endpoint: Endpoint
@@ -40,7 +40,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class PushTools(Tools, frozen=True, kw_only=True):
-    """What every upload of a process works with.
+    """What all uploads of a process share.
 
     Attributes:
         pusher: Talks to registries.
@@ -56,8 +56,8 @@ class Told(msgspec.Struct, frozen=True):
 
     Attributes:
         held: Bytes that the registry has, or that are on their way.
-        wait: What is waited for; None while it sends.
-        left_seconds: How long that takes still.
+        wait: What it waits for; None while it sends.
+        left_seconds: How long it will still wait.
     """
 
     held: int
@@ -66,11 +66,11 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A session that a registry began when it did not mount a blob.
+    """An upload session that a registry began because it did not mount a blob.
 
     Attributes:
-        session: It.
-        least: How large a piece has to be at least, in bytes.
+        session: The session.
+        least: The smallest piece that the registry accepts, in bytes.
     """
 
     session: UploadSession
@@ -78,13 +78,13 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class Upload:
-    """One blob's way to a registry.
+    """The upload of one blob.
 
     Args:
         tools: What to work with.
-        target: Where to.
+        target: Where the blob goes.
         content: The blob; the caller closes it.
-        report: Told how far it is.
+        report: Called with the progress.
         begun: A session that has begun already; None to begin one.
     """
 
@@ -115,14 +115,14 @@ class Upload:
 
     @property
     def sent_bytes(self) -> int:
-        """Bytes of the blob that went over connections, those that were sent again too."""
+        """Bytes of the blob that went over connections, including those that were sent again."""
         return self._session.sent_bytes
 
     async def run(self) -> None:
-        """Bring the blob there.
+        """Upload the blob.
 
         Raises:
-            HeadwayError: It was given up.
+            HeadwayError: The upload was given up.
         """
         machine = self._machine
         try:
@@ -185,7 +185,7 @@ class Upload:
         return least
 
     def _piece(self, offset: int, end: int) -> tuple[Piece, Callable[[], None]]:
-        """Return bytes to send, and what tells how far they are."""
+        """Return bytes to send, and a function that reports how many of them have gone."""
         allowance = self._lives.allowance(self._host, self)
         self._handed_over = 0
 

@@ -1,8 +1,8 @@
-"""What is damaged, which images it hurts, and what mending it takes: decided from what was found.
+"""Checks the store: what is damaged, which images need it, and what mending it takes.
 
-Rule 1: a fault counts only if what it is a fault of is recorded still: who deletes meanwhile harms nothing.
-Rule 2: bytes to fetch are those of the blob as its manifest promises; what no manifest tells of is not guessed.
-Rule 3: nothing is changed here (`service.repair` does).
+Rule 1: a fault counts only while the damaged thing is still recorded: a removal during the check is no damage.
+Rule 2: the bytes to fetch are the blob's size in its manifest; where no manifest states it, nothing is guessed.
+Rule 3: a check changes nothing (`service.repair` does).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from headway.service.damage import Checked, Damage, HurtImage, Kind, Remedy
 from headway.service.documents import config_of, document_of
 
 MOST_FAULTS = 20
-"""How many faults of one thing are told: a tree that was removed by hand would fill the screen."""
+"""How many faults of one thing are reported: a tree that was removed by hand would fill the screen."""
 
 
 class Checker:
@@ -37,8 +37,8 @@ class Checker:
         """Compare records with files, trees with recipes, blobs with digests.
 
         Args:
-            full: Whether every byte of every tree is read.
-            tell: Told after each tree how many are done, and of how many.
+            full: Whether to read every byte of every tree.
+            tell: Called after each tree with the number of trees done, and of all trees.
 
         Raises:
             StoreCorruptError: The records cannot be read.
@@ -81,13 +81,13 @@ class Checker:
         )
 
     def _still(self, images: Sequence[StoredImage]) -> list[StoredImage]:
-        """Return the images that are recorded still."""
+        """Return the images that are still recorded."""
         now = {(image.image_id, image.is_lost) for image in self._inventory.images()}
         return [image for image in images if (image.image_id, image.is_lost) in now]
 
     def _blob_fault(self, digest: Digest) -> str:
         try:
-            for _ in self._blobs.pieces(digest):  # a layer's blob that is kept may have gigabytes
+            for _ in self._blobs.pieces(digest):  # a kept layer's blob may have gigabytes
                 pass
         except NotFoundError:
             return "it is gone"
@@ -97,7 +97,7 @@ class Checker:
 
 
 class _Plan:
-    """Says of damaged things whom they hurt, and what mending takes; `whole` are the layers that are right."""
+    """Finds which images damaged things belong to, and what mending takes; `whole` are the undamaged layers."""
 
     def __init__(self, blobs: BlobStore, images: Sequence[StoredImage], whole: Container[DiffID]) -> None:
         self._blobs = blobs
@@ -112,7 +112,7 @@ class _Plan:
             self._sizes.update(self._promised(image))
 
     def _promised(self, image: StoredImage) -> dict[str, int]:
-        """Return the bytes of each blob of an image, by digest of the blob and by diff ID."""
+        """Return the size of each blob of an image, by digest of the blob and by diff ID."""
         sizes: dict[str, int] = {}
         for digest in image.blobs:
             document = document_of(self._blobs, digest)
@@ -130,7 +130,7 @@ class _Plan:
         for digest, fault in wrong.items():
             if images := self._with_blob.get(digest):
                 damage = self._damage(Kind.BLOB, digest, (fault,), images)
-                is_spare = digest in self._layer_blobs  # its layer is here without it, or damaged itself
+                is_spare = digest in self._layer_blobs  # its layer is here without it, or is damaged itself
                 yield msgspec.structs.replace(damage, remedy=Remedy.FORGET, fetch=0) if is_spare else damage
 
     def trees(self, wrong: Iterable[tuple[StoredTree, tuple[str, ...]]]) -> Iterator[Damage]:
@@ -157,7 +157,7 @@ class _Plan:
                     yield msgspec.structs.replace(damage, fetch=None) if is_known else damage
 
     def _is_here(self, image: StoredImage) -> bool:
-        """Tell whether everything that makes an image is here; what was pulled has more documents than are known."""
+        """Tell whether every part of an image is here; a pulled image has more documents than its record names."""
         if any(Reference.parse(name).digest is not None for name in image.names):
             return False
         try:
@@ -180,7 +180,7 @@ class _Plan:
         )
 
     def hurt(self, damage: Iterable[Damage]) -> tuple[StoredImage, ...]:
-        """Return lost images, and those that something mendable belongs to; those with a known source first."""
+        """Return lost images, and those with a damaged part that can be mended; those with a known source first."""
         mended = (each for each in damage if each.remedy in (Remedy.FETCH, Remedy.REBUILD))
         ids = {image.image_id for each in mended for image in each.images}
         chosen = [image for image in self._images if image.is_lost or image.image_id in ids]
@@ -188,7 +188,7 @@ class _Plan:
 
 
 def sources(image: StoredImage) -> list[Reference]:
-    """Return where an image can be had from again, exactly as it was; nothing where nobody knows."""
+    """Return the references from which exactly this image can be pulled again; empty if none is known."""
     names = [Reference.parse(name) for name in image.names]
     by_digest = [name for name in names if name.digest is not None]
     if by_digest or image.manifest is None:
@@ -199,7 +199,7 @@ def sources(image: StoredImage) -> list[Reference]:
 def _by_part(
     images: Iterable[StoredImage], parts: Callable[[StoredImage], Iterable[Digest]]
 ) -> dict[str, list[StoredImage]]:
-    """Return the images that have each part: where much is damaged, nobody looks through all of them for each."""
+    """Return the images by part: with much damage, searching all images for each part would take too long."""
     found: dict[str, list[StoredImage]] = {}
     for image in images:
         for part in dict.fromkeys(parts(image)):

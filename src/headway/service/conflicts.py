@@ -1,6 +1,6 @@
-"""What stands against removing an image, in Moby's order and words (moby-behaviour 6.9).
+"""What prevents removing an image, in Moby's order and words (moby-behaviour 6.9).
 
-Rule: no I/O. Who asks has gathered the facts; a hard conflict holds though one forces, a soft one does not.
+Rule: no I/O: the caller gathers the facts. Force overrides a soft conflict, but not a hard one.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _SHORT = 12
 
 
 class Uses(msgspec.Struct, frozen=True, kw_only=True):
-    """What an image is needed for.
+    """What an image is used for.
 
     Attributes:
         children: How many images were made from it here.
-        running: The ID of a container whose file system is in use; empty where there is none.
-        stopped: The ID of another container of it; empty where there is none.
-        mounted: Where it is mounted without a container; empty where it is not.
-        names: What stands for it.
+        running: The ID of a container whose file system is in use; empty if there is none.
+        stopped: The ID of another container of it; empty if there is none.
+        mounted: Where it is mounted without a container; empty if it is not.
+        names: Its names.
     """
 
     children: int = 0
@@ -34,12 +34,12 @@ class Uses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conflict(msgspec.Struct, frozen=True, kw_only=True):
-    """Why an image stays.
+    """Why an image is not removed.
 
     Attributes:
-        reason: In Moby's words.
-        is_hard: Whether forcing does not help.
-        is_use: Whether somebody has its files.
+        reason: The reason in Moby's words.
+        is_hard: Whether it holds even with force.
+        is_use: Whether its files are in use.
     """
 
     reason: str
@@ -47,18 +47,18 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     is_use: bool = False
 
     def message(self, image_id: ImageID) -> str:
-        """Return what to tell of an image that stays."""
+        """Return the message that says why the image was not removed."""
         forced = "cannot be forced" if self.is_hard else "must be forced"
         return f"conflict: unable to delete {image_id.short} ({forced}) - {self.reason}"
 
 
 def conflict_of(uses: Uses, *, force: bool, names_count: bool = True) -> Conflict | None:
-    """Return the first thing that stands against removing an image; None where nothing does.
+    """Return the first thing that prevents removing an image; None if nothing does.
 
     Args:
-        uses: What it is needed for.
+        uses: What it is used for.
         force: Whether only hard conflicts count.
-        names_count: Whether its names are one; they are none for who is about to remove them.
+        names_count: Whether its names are a conflict; they are none for a caller that is about to remove them.
     """
     if uses.children:
         return Conflict(reason="image has dependent child images", is_hard=True)
@@ -77,7 +77,7 @@ def conflict_of(uses: Uses, *, force: bool, names_count: bool = True) -> Conflic
 
 
 def untag_conflict(word: str, image_id: ImageID, uses: Uses) -> str:
-    """Return why the last name of an image is not taken away without force; empty where it may be."""
+    """Return why the last name of an image may not be removed without force; empty if it may."""
     if container := uses.running or uses.stopped:
         user = f"container {container[:_SHORT]} is using its referenced image {image_id.short}"
     elif uses.mounted:
@@ -88,9 +88,9 @@ def untag_conflict(word: str, image_id: ImageID, uses: Uses) -> str:
 
 
 def is_single(names: Sequence[Reference]) -> bool:
-    """Tell whether an image has one name in the sense that its ID is enough to remove it.
+    """Tell whether an image's ID is enough to remove it, because all its names amount to one.
 
-    That is one name; or one tag and digests of its repository; or digests of one repository.
+    They do if there is one name; or one tag and digests of its repository; or only digests of one repository.
     """
     if len(names) == 1:
         return True
@@ -99,7 +99,7 @@ def is_single(names: Sequence[Reference]) -> bool:
 
 
 def goes_with(name: Reference, names: Sequence[Reference]) -> list[Reference]:
-    """Return the digest references that go with a tag: those of its repository, where it has no other tag there."""
+    """Return the digest references that go with a tag: those of its repository, if it has no other tag there."""
     same = [other for other in names if other.repository == name.repository and other != name]
     if name.digest is not None or any(other.digest is None for other in same):
         return []
@@ -107,9 +107,9 @@ def goes_with(name: Reference, names: Sequence[Reference]) -> list[Reference]:
 
 
 def as_listed(listed: Collection[Reference], names: Sequence[Reference]) -> list[Reference]:
-    """Return those of an image's names that go with the ones that it was listed with.
+    """Return the names that go when an image's listed names are removed.
 
-    They are those themselves, and digest references of repositories in which no other tag is left: see `goes_with`.
+    They are the listed ones, and the digest references of repositories in which no other tag is left: see `goes_with`.
     """
     going = frozenset(listed)
     losing = {name.repository for name in going if name.digest is None}

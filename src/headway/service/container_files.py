@@ -1,7 +1,7 @@
-"""Files of containers: what `docker cp` and `docker export` read and write (moby-behaviour 6.19, 6.20).
+"""Reads and writes the files of containers, for `docker cp` and `docker export` (moby-behaviour 6.19, 6.20).
 
-Rule 1: a container's file system is mounted for as long as it is read or written, and no longer.
-Rule 2: everything here blocks, and each generator is exhausted or closed by whoever asked for it.
+Rule 1: a container's file system is mounted only while it is read or written.
+Rule 2: everything blocks, and whoever asks for a generator exhausts or closes it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class ContainerFiles:
         """Return what is at a path in a container.
 
         Raises:
-            NotFoundError: No such container, or nothing is there.
-            InvalidPathError: It cannot be a path.
-            StoreError: The disk failed, or it cannot be mounted.
+            NotFoundError: There is no such container, or nothing at the path.
+            InvalidPathError: The path is not valid.
+            StoreError: The disk failed, or the file system cannot be mounted.
         """
         container = self._stores.containers.get(word)
         with self._mounted(container) as root, _named(path, word):
@@ -82,7 +82,7 @@ class ContainerFiles:
 
 @contextmanager
 def _named(path: str, word: str) -> Iterator[None]:
-    """Say of what is not there in which container it is not, in Docker's words."""
+    """Name the container in the error about a missing file, in Docker's words."""
     try:
         yield
     except NotFoundError as error:
@@ -91,7 +91,7 @@ def _named(path: str, word: str) -> Iterator[None]:
 
 @contextmanager
 def _of_an_archive() -> Iterator[None]:
-    """Say of a tar that is broken what it is: no layer, but what a client sends."""
+    """Report a broken tar as a broken archive: a client sent it, and it is no layer."""
     try:
         yield
     except InvalidLayerError as error:
@@ -99,7 +99,7 @@ def _of_an_archive() -> Iterator[None]:
 
 
 class FileNotThereError(NotFoundError):
-    """Nothing is at a path in a container (moby-behaviour 6.20)."""
+    """There is nothing at a path in a container (moby-behaviour 6.20)."""
 
     def __init__(self, path: str, container: str) -> None:
         super().__init__("file", path)

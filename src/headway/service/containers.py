@@ -1,7 +1,7 @@
-"""Containers, as far as Headway has them: a record and a read-write layer, made together and removed together.
+"""Makes and removes containers. In Headway these are a record and a read-write layer; it runs nothing.
 
-Rule 1: record and layer are one commit. A layer is built before it and thrown away where it fails.
-Rule 2: removing goes the other way, and can be tried again: the record is the last to go (moby-behaviour 1.3, 6.19).
+Rule 1: record and layer are one commit. The layer is built before the commit, and thrown away if the commit fails.
+Rule 2: a removal goes the other way, and can be tried again: the record goes last (moby-behaviour 1.3, 6.19).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TRIES = 6
 
 
 class HostConfig(msgspec.Struct, rename="pascal"):
-    """What Headway itself reads of a host config; the rest is kept and given back as it came."""
+    """The part of a host config that Headway reads; the rest is kept and returned unchanged."""
 
     auto_remove: bool | None = None
     network_mode: str | None = None
@@ -46,9 +46,9 @@ class Containers:
     """Makes, finds and removes containers.
 
     Args:
-        stores: Where they are.
-        clock: Nanoseconds since the epoch.
-        random: Gives so many random bytes.
+        stores: Where containers, their layers and images are.
+        clock: Returns nanoseconds since the epoch.
+        random: Returns as many random bytes as asked for.
     """
 
     def __init__(
@@ -74,20 +74,20 @@ class Containers:
         host_config: str = "{}",
         platform: str = "",
     ) -> ContainerRecord:
-        """Make a container from an image; on a failure nothing of it stays.
+        """Make a container from an image; a failure leaves nothing of it behind.
 
         Args:
-            image: Name or ID of the image; empty for a container of nothing.
-            name: What to call it; empty for a name that is made up.
-            config: Its config, JSON; kept as it is.
-            host_config: The same for the host's side; its ``StorageOpt`` is obeyed.
-            platform: What to record instead of the image's own.
+            image: Name or ID of the image; empty for an empty container.
+            name: Its name; empty to make one up.
+            config: Its config, JSON; kept unchanged.
+            host_config: Its host config, likewise; the ``StorageOpt`` in it is obeyed.
+            platform: The platform to record instead of the image's.
 
         Raises:
-            InvalidNameError: Containers are not called so.
-            NotFoundError: No such image.
+            InvalidNameError: The name is not valid for a container.
+            NotFoundError: There is no such image.
             ConflictError: The name is taken.
-            UnsupportedError: A storage option that is unknown or not possible here.
+            UnsupportedError: A storage option is unknown, or not possible here.
             StoreError: The disk failed.
         """
         record = self._lookup.find(image) if image else None
@@ -109,7 +109,7 @@ class Containers:
             return self._create_under_free_name(container, record)
         except NotFoundError:
             if image:
-                self._lookup.find(image)  # it was removed meanwhile: then that is what to say
+                self._lookup.find(image)  # raises if the image was removed meanwhile: that is the better error
             raise
 
     def _create_under_free_name(self, container: ContainerRecord, image: ImageRecord | None) -> ContainerRecord:
@@ -119,7 +119,7 @@ class Containers:
                 continue
             try:
                 self._create(named, image)
-            except ConflictError:  # somebody was given the same name since it was found to be free
+            except ConflictError:  # another container took the name since it was found to be free
                 continue
             return named
         named = msgspec.structs.replace(container, name=container.container_id[:12])
@@ -147,11 +147,11 @@ class Containers:
         return True
 
     def get(self, word: str) -> ContainerRecord:
-        """Return the container that an ID, a name or the beginning of an ID means.
+        """Return the container with an ID, a name or a prefix of an ID.
 
         Raises:
             NotFoundError: There is none.
-            AmbiguousNameError: Several IDs begin so.
+            AmbiguousNameError: Several IDs have the prefix.
         """
         return self._stores.containers.get(word)
 
@@ -160,14 +160,14 @@ class Containers:
         return self._stores.containers.list()
 
     def layer(self, word: str) -> RwLayer:
-        """Return a container's read-write layer; raise as `get`, or `MountNotFoundError` where it is gone."""
+        """Return a container's read-write layer; raise as `get`, or `MountNotFoundError` if it is gone."""
         return self._stores.rw_layers.get(self.get(word).container_id)
 
     def rename(self, word: str, name: str) -> ContainerRecord:
         """Give a container another name.
 
         Raises:
-            InvalidNameError: Containers are not called so.
+            InvalidNameError: The name is not valid for a container.
             NotFoundError: There is no such container.
             ConflictError: The name is taken.
         """
@@ -181,7 +181,7 @@ class Containers:
         return renamed
 
     def remove(self, word: str) -> ContainerRecord:
-        """Remove a container and everything written in it; where that fails it is dead, and can be tried again.
+        """Remove a container and everything written in it; after a failure it is dead, and can be removed again.
 
         Raises:
             NotFoundError: There is no such container.

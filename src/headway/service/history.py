@@ -13,11 +13,11 @@ class HistoryStep(msgspec.Struct, frozen=True, kw_only=True):
     """One step of an image's history.
 
     Attributes:
-        image_id: Of the image that ended with this step, as far as it was made here; None where nobody knows.
-        created: RFC 3339, empty where unknown.
+        image_id: ID of the image that ends with this step, if that image was made here; None otherwise.
+        created: RFC 3339; empty if unknown.
         created_by: The command.
         comment: Free text.
-        size: Of the step's layer as Docker counts it, 0 for an empty one.
+        size: Size of the step's layer as Docker counts it; 0 for an empty one.
         tags: Familiar names of that image.
     """
 
@@ -32,7 +32,7 @@ class HistoryStep(msgspec.Struct, frozen=True, kw_only=True):
 def history_of(records: Records, word: str) -> list[HistoryStep]:
     """Return an image's steps, newest first.
 
-    The newest step is the image itself; those below it are its recorded parents, as far as there are some.
+    The newest step is the image itself; below it are its recorded parents, if there are any.
 
     Args:
         records: Where it is.

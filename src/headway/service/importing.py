@@ -1,6 +1,6 @@
-"""`docker import`: an image of one layer from a root file system's tar (moby-behaviour 6.7).
+"""Makes an image with one layer from the tar of a root file system: `docker import` (moby-behaviour 6.7).
 
-Rule: what was asked for is checked before the first byte is read.
+Rule: the request is checked before the first byte is read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to make of a tar.
 
     Attributes:
-        platform: What the image is for; only Linux can be.
+        platform: The image's platform; only Linux is possible.
         repository: Its name, with or without a tag; empty for none.
         tag: Its tag; empty to take the one in `repository`, or ``latest``.
         message: Its comment; empty for ``Imported from …``.
@@ -61,7 +61,7 @@ class Importer:
         self._clock = clock
 
     def plan(self, request: ImportRequest) -> Plan:
-        """Return what is to be made, once it is known that it can be.
+        """Check a request, and return the plan of the image.
 
         Raises:
             InvalidReferenceError: Images are not called so.
@@ -89,7 +89,7 @@ class Importer:
     def import_image(
         self, source: TarSource, request: ImportRequest, progress: Callable[[int], None] = lambda _: None
     ) -> ImageID:
-        """Make an image of a tar, compressed in any way; return its ID. This blocks.
+        """Make an image from a tar, compressed in any way; return its ID. This blocks.
 
         Raises:
             InvalidLayerError: It is no tar, or a hostile one.

@@ -1,4 +1,4 @@
-"""Everything that is known of an image (moby-behaviour 6.4)."""
+"""Gathers everything known about an image: `docker image inspect` (moby-behaviour 6.4)."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from headway.service.stores import Records
 
 
 class ImageDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """An image as `docker image inspect` knows it; who shows it picks docker's names for the fields.
+    """The facts that `docker image inspect` shows; whoever shows them gives the fields Docker's names.
 
     Attributes:
         image_id: Digest of its config.
         tags: Sorted by their full spelling.
-        digests: Digest references, the same.
-        parent: The image it was made from here; None where it was pulled.
-        comment: Of the config, or of its last step.
-        created: RFC 3339 as the config writes it; empty where it does not.
+        digests: Digest references, sorted likewise.
+        parent: The image it was made from here; None if it was pulled.
+        comment: The comment in the config, or in its last step.
+        created: RFC 3339 as the config writes it; empty if it does not.
         author: Who built it.
-        docker_version: What built it, where an old builder says so.
-        container: The container that it was committed from; empty where there is none.
+        docker_version: The builder's version, if an old builder recorded it.
+        container: The container that it was committed from; empty if there is none.
         container_config: How that container was to run.
-        config: How its containers run, as written; None where the config says nothing.
+        config: How its containers run, as written; None if the config says nothing.
         platform: As the config spells it.
         size: Sum of its layers as Docker counts.
         diff_ids: Its layers, bottom first.
-        driver: The name of what mounts them.
-        driver_data: Where they lie, by Moby's keys.
+        driver: Name of the storage driver.
+        driver_data: Where the layers are, by Moby's keys.
         last_tagged: When it was tagged here, seconds since the epoch; 0 after a pull.
     """
 
@@ -58,12 +58,12 @@ class ImageDetails(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def details_of(records: Records, word: str, *, driver: str = "overlay2") -> ImageDetails:
-    """Return everything that is known of an image.
+    """Return everything known about an image.
 
     Args:
         records: Where it is.
         word: Its name or its ID.
-        driver: The name of what mounts its layers.
+        driver: Name of the storage driver.
 
     Raises:
         InvalidReferenceError: It is neither a name nor an ID.

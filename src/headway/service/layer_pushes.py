@@ -1,8 +1,9 @@
-"""Layers on their way to registries, each once however many pushes wait for it (moby-behaviour 2.7).
+"""Pushes layers, each once however many pushes wait for it (moby-behaviour 2.7).
 
-Rule 1: a layer is shared by all pushes to one repository, whatever their tags, whose manifests may name the same blob.
-Rule 2: it is asked for, then mounted from another repository, and only then sent.
-Rule 3: what is sent is asked for first, too, where it is worth a question.
+Rule 1: pushes to one repository share a layer, whatever their tags, if their manifests may name the same blob.
+Rule 2: the registry is first asked whether it has the layer, then to mount it from another repository; only then is the
+        layer sent.
+Rule 3: before a blob is sent, the registry is asked for that very blob, too, if its size makes that worth a request.
 Rule 4: a pair (diff ID, blob digest) is recorded here only where it was known before, or both were computed over the
         same bytes (`service.push_content`).
 """
@@ -39,10 +40,10 @@ log = logging.getLogger(__name__)
 
 
 class Ask(Protocol):
-    """Puts a small question to the registry, again where that helps (`service.asking.Asker.ask`)."""
+    """Asks the registry something small, and retries where that helps (`service.asking.Asker.ask`)."""
 
     def __call__(self, question: Callable[[Endpoint], T]) -> Awaitable[T]:
-        """Return the answer; raise what stands in its way."""
+        """Return the answer, or raise the error that prevents it."""
 
 
 class LayerToPush(msgspec.Struct, frozen=True):
@@ -50,11 +51,11 @@ class LayerToPush(msgspec.Struct, frozen=True):
 
     Attributes:
         diff_id: The layer.
-        size: Uncompressed, as Docker counts it.
-        own: The blob that the image came with; None where none is known.
+        size: Its uncompressed size in bytes, as Docker counts it.
+        own: The blob that the image came with; None if none is known.
         image: Familiar name of the image, for errors.
-        unfit: Blobs that a manifest may not call what it calls layers that are packed here.
-        keeps_manifest: Whether its image goes with the manifest that it came with: then no other blob will do.
+        unfit: Blobs to which the media type of layers packed here does not apply.
+        keeps_manifest: Whether its image is pushed with the manifest that it came with: then no other blob will do.
     """
 
     diff_id: DiffID
@@ -75,9 +76,9 @@ class PushedBlob(msgspec.Struct, frozen=True):
     """A blob that the registry has now.
 
     Attributes:
-        digest: Of it.
-        size: Of it, in bytes.
-        how: Whether it was there, mounted, sent, or may not be sent.
+        digest: Its digest.
+        size: Its size in bytes.
+        how: Whether it was there, was mounted, was sent, or may not be sent.
         sent: Bytes that went over connections for it.
         retries: Failures by cause.
     """
@@ -90,14 +91,14 @@ class PushedBlob(msgspec.Struct, frozen=True):
 
 
 class LayerPushes:
-    """Brings layers to registries.
+    """Pushes layers to registries.
 
     Args:
         tools: What uploads work with.
         stores: Where the layers are.
         contents: Finds and makes their blobs.
-        slots: How many layers are under way at once.
-        group: Owns the work.
+        slots: Limits how many layers are pushed at once.
+        group: Owns the tasks.
     """
 
     def __init__(
@@ -110,11 +111,11 @@ class LayerPushes:
         self._flights: SingleFlight[PushedBlob, LayerPush] = SingleFlight(group)
 
     async def push(self, target: Target, layer: LayerToPush, ask: Ask, listener: Listener) -> PushedBlob:
-        """Bring a layer to a repository.
+        """Push a layer to a repository.
 
         Raises:
-            NoRecipeError: It is not there, and its bytes cannot be made.
-            HeadwayError: It could not be brought.
+            NoRecipeError: The registry does not have it, and its bytes cannot be made here.
+            HeadwayError: The push failed.
         """
 
         async def start(report: Listener) -> PushedBlob:
@@ -124,13 +125,13 @@ class LayerPushes:
         key = (target.endpoint.host, target.repository, layer.diff_id)
         while True:
             pushed, begins = await self._flights.join(key, start, listener, way=(target, layer.own))
-            # Another image's manifest may name what this one's may not, or leave the layer where it is.
+            # Another image's manifest may name a blob that this one's may not, or leave the layer where it is.
             if begins or (pushed.how is not PushPhase.SKIPPED and layer.may_be(pushed.digest)):
                 return pushed
 
 
 class _LayerPush:
-    """One layer under way."""
+    """The push of one layer."""
 
     def __init__(
         self,
@@ -154,7 +155,7 @@ class _LayerPush:
         self._lengths = {layer.own.digest: layer.own.size} if layer.own is not None else {}
 
     async def run(self, slots: Slots) -> PushedBlob:
-        """Bring it there."""
+        """Push it, and return the blob that the registry then has."""
         own = self._layer.own
         if own is not None and is_foreign_layer(own.media_type) and own.urls:
             self._report(PushPhase.SKIPPED)
@@ -184,7 +185,7 @@ class _LayerPush:
         return await self._sent(begun, effort)
 
     async def _there(self, digests: Sequence[Digest], blobs: Sequence[LayerBlob]) -> PushedBlob | None:
-        """Return the first of some blobs that the repository has, and of which it is known how long they are."""
+        """Return the first of some blobs that the repository has and whose size is known."""
         for digest in digests:
             size = await self._size(digest)
             if size == 0:
@@ -199,13 +200,13 @@ class _LayerPush:
         return None
 
     async def _size(self, digest: Digest) -> int | None:
-        """Return how long a blob of the repository is: as far as that is known here, else as it says."""
+        """Return the size of a blob of the repository: as recorded here, or else as the registry says."""
         path, pusher = self._target.repository, self._tools.pusher
         size = await self._ask(lambda endpoint: pusher.blob_size(endpoint, path, digest))
         return size if size is None else self._lengths.get(digest, size)
 
     async def _mounted(self, mount: Mount) -> tuple[PushedBlob | None, Begun | None]:
-        """Try to take a blob from another repository; return it, or the session that the registry began instead."""
+        """Try to mount a blob from another repository; return it, or the session that the registry began instead."""
         target = self._target
         session = self._tools.pusher.session(target.endpoint, target.repository)
         try:
@@ -251,7 +252,7 @@ class _LayerPush:
         return PushedBlob(content.digest, content.size, PushPhase.PUSHED, upload.sent_bytes, retries)
 
     async def _packed(self) -> Content:
-        """Return the layer packed anew, by a thread that ends soon where nobody wants it any more."""
+        """Pack the layer anew, in a thread that ends soon if nobody wants it any more."""
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
         def progress(done: int, size: int) -> None:

@@ -1,6 +1,6 @@
-"""A layer's bytes on their way out of an archive: looked at first, put aside, digested.
+"""Wrappers around the bytes of a layer in an archive: peek at them, spool them, lend them, digest them.
 
-Rule: each is an `interfaces.files.TarSource` over another one, for one thread at a time; `Lent` is for any.
+Rule: each is an `interfaces.files.TarSource` over another one. One thread at a time uses it; `Lent` suits any number.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Peeked:
 
     @property
     def is_tar(self) -> bool:
-        """Whether it surely is a tar that is not compressed; some old ones do not show it."""
+        """Whether it is certainly an uncompressed tar; some old tars have no mark of one."""
         return self.peek(_HEAD)[257:262] == b"ustar"
 
     def read(self, limit: int) -> bytes:
@@ -43,12 +43,12 @@ class Peeked:
         return self._source.read(limit)
 
     def rest(self) -> bytes:
-        """Return everything that was not read."""
+        """Return everything that has not been read."""
         return b"".join(iter(lambda: self.read(_READ), b""))
 
 
 class Aside:
-    """A source that is put aside while it is read, so that it can be read once more."""
+    """A source that is spooled while it is read, so that it can be read once more."""
 
     def __init__(self, source: TarSource, spool: Spool) -> None:
         self._source = source
@@ -57,7 +57,7 @@ class Aside:
         self._at: int | None = None
 
     def turn(self) -> None:
-        """Begin again; everything was read."""
+        """Start over, after everything was read."""
         self._at = 0
 
     def read(self, limit: int) -> bytes:
@@ -73,9 +73,9 @@ class Aside:
 
 
 class Lent:
-    """A source that is taken back behind the block: what reads ahead in a thread of its own may still be reading then.
+    """A source that is taken back at the end of the block, from a thread that may still be reading ahead.
 
-    So whoever lent it can go on with what comes next. A read that is under way is waited for.
+    A read that is under way is waited for. After that the lender can go on with the bytes that follow.
     """
 
     def __init__(self, source: TarSource) -> None:
@@ -103,12 +103,12 @@ class Lent:
 
 
 class Digested:
-    """A source whose digest is computed while it is read; where there is an ingest, its bytes become a blob.
+    """A source whose digest is computed while it is read; with an ingest, its bytes become a blob.
 
     Args:
         source: The blob.
-        digest: What it must have.
-        ingest: Where it is kept.
+        digest: The digest that it must have.
+        ingest: Where to keep it; None to keep nothing.
     """
 
     def __init__(self, source: TarSource, digest: Digest, ingest: Ingest | None) -> None:
@@ -135,10 +135,10 @@ class Digested:
         return data
 
     def finish(self) -> None:
-        """Publish the blob where it is kept; called when everything was read.
+        """Publish the blob if it is kept; called when everything was read.
 
         Raises:
-            DigestMismatchError: It is another one.
+            DigestMismatchError: The bytes have another digest.
             StoreError: The disk failed.
         """
         actual = f"{self.digest.algorithm}:{self._whole.hexdigest()}"

@@ -13,14 +13,14 @@ from headway.service.shared_rate import SharedRate
 
 
 class LiveLimits:
-    """The limits of one process. Changed in the event loop that the transfers run in.
+    """The limits of one process. They are changed in the event loop that the transfers run in.
 
     Attributes:
-        current: Those in force.
-        rate: What all downloads together keep to.
+        current: The limits in force.
+        rate: The rate limit that all downloads share.
 
     Raises:
-        InvalidSettingError: One cannot be.
+        InvalidSettingError: A limit is not valid.
     """
 
     def __init__(self, limits: TransferLimits) -> None:
@@ -29,21 +29,21 @@ class LiveLimits:
         self._listeners: list[Callable[[TransferLimits], None]] = []
 
     def policy(self) -> RetryPolicy:
-        """Return when a download is given up; running ones ask before each attempt, each for its own pull."""
+        """Return when to give up a download; running downloads ask before each attempt, each for its own pull."""
         return own_limits().policy(RetryPolicy(self.current.max_download_attempts, self.current.download_patience))
 
     def attach(self, listener: Callable[[TransferLimits], None]) -> None:
-        """Tell somebody the limits in force whenever they change."""
+        """Call `listener` with the limits in force whenever they change."""
         self._listeners.append(listener)
 
     def update(self, **said: float | None) -> TransferLimits:
-        """Change limits by their names, all or nothing; None leaves one as it is. Return those in force then.
+        """Change limits by name, all or nothing; None leaves one as it is. Return the limits then in force.
 
-        More downloads at once start what waits; fewer let run what runs. Attempts and patience hold for running
-        downloads too, from their next failure on.
+        A higher number of downloads starts waiting ones; a lower one lets those that run finish. Attempts and patience
+        hold for running downloads, too, from their next failure on.
 
         Raises:
-            InvalidSettingError: One cannot be; none is changed.
+            InvalidSettingError: A limit is not valid; none is changed.
         """
         changed = {name: value for name, value in said.items() if value is not None}
         self.current = msgspec.structs.replace(self.current, **changed).checked()

@@ -1,10 +1,10 @@
-"""Images, brought in by an archive (moby-behaviour 6.12): `docker load`.
+"""Loads images from an archive: `docker load` (moby-behaviour 6.12).
 
-Rule 1: the archive is read once, front to back. A layer is unpacked while it comes by; only where nothing says yet
-        which layer it is, it is put aside first, so that none is unpacked that is here already.
-Rule 2: a layer is what its bytes say, never what a name says: its tree is committed by the diff ID that was computed.
+Rule 1: the archive is read once, front to back. A layer is unpacked as it is read. Only if nothing says yet which layer
+        it is, is it spooled first, so that no layer is unpacked that is here already.
+Rule 2: a layer is known by its bytes, never by a name: its tree is committed under the diff ID that was computed.
 Rule 3: everything is verified before anything is listed; all images of an archive are one commit.
-Rule 4: what a load that failed has brought goes; what a killed one has brought is there for the next.
+Rule 4: a load that fails removes what it brought; what a killed load brought is there for the next one.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _SUBJECT = Digest.of(b"")
 
 
 class LayerLoading(msgspec.Struct, frozen=True):
-    """A layer comes by.
+    """Progress of reading a layer from the archive.
 
     Attributes:
-        name: Of its file.
-        done: Bytes of it that have come.
+        name: Name of its file.
+        done: Bytes of it that were read.
         size: Bytes of it in all.
     """
 
@@ -50,11 +50,11 @@ class LayerLoading(msgspec.Struct, frozen=True):
 
 
 class Renamed(msgspec.Struct, frozen=True):
-    """A tag stands for another image from now on.
+    """A tag now refers to another image.
 
     Attributes:
         name: The tag.
-        before: What it stood for.
+        before: The image that it referred to.
     """
 
     name: Reference
@@ -62,7 +62,7 @@ class Renamed(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """An image is here.
+    """An image was loaded.
 
     Attributes:
         image_id: Its ID.
@@ -78,7 +78,7 @@ Tell: TypeAlias = Callable[[LoadEvent], None]
 
 
 class _Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """An image whose layers are all here, by its archive and by its config."""
+    """An image whose layers are all here, as its archive and its config describe it."""
 
     archived: ArchivedImage
     data: bytes
@@ -86,11 +86,11 @@ class _Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Loader:
-    """Brings images in.
+    """Loads images from archives.
 
     Args:
-        stores: Where they are put.
-        taker: Takes layers.
+        stores: Where images go.
+        taker: Takes layers into the store.
         host: This machine's platform.
     """
 
@@ -100,20 +100,22 @@ class Loader:
         self._host = host
 
     def load(self, archive: Archive, tell: Tell, *, platform: Platform | None = None) -> list[Loaded]:
-        """Bring every image of an archive, complete and verified, and let its names stand for them.
+        """Load every image of an archive, complete and verified, and give the images their names in it.
+
+        After an error, nothing of the archive is listed.
 
         Args:
-            archive: Where they are.
-            tell: Told what happens.
-            platform: Which one of an image for several; None for this machine's, or the only one.
+            archive: The archive.
+            tell: Called with each event.
+            platform: Which platform of a multi-platform image to load; None for this machine's, or the only one.
 
         Raises:
-            InvalidArchiveError: It is no archive of images, is broken, or does not hold what it says.
-            InvalidDocumentError: A manifest or config in it is none.
+            InvalidArchiveError: It is no archive of images, is broken, or lacks something that it names.
+            InvalidDocumentError: A manifest or config in it is not valid.
             InvalidLayerError: A layer in it cannot be unpacked.
             NotFoundError: It has nothing for `platform`.
-            UnsupportedError: It is for another system, or too old.
-            StoreError: The disk failed. In every case nothing of it is listed.
+            UnsupportedError: It is for another operating system, or too old.
+            StoreError: The disk failed.
         """
         with self._leased() as lease:
             layers = ArchivedLayers(self._stores, self._taker, lease, lambda *layer: tell(LayerLoading(*layer)))
@@ -209,7 +211,7 @@ class Loader:
     def _name(self, checked: _Checked, loaded: Collection[ImageID]) -> list[LoadEvent]:
         stores, image_id = self._stores, checked.config.image_id
         parent = checked.archived.parent
-        if parent is not None and parent in loaded:  # what is here by chance makes no difference
+        if parent is not None and parent in loaded:  # an image that happens to be here already makes no difference
             self._set_parent(checked, ImageID(parent))
         put = [(name, put_tag(stores, name, image_id)) for name in checked.archived.names]
         stores.events.tell_of_image("load", image_id, image_id, stores.images.get(image_id))
@@ -232,7 +234,7 @@ def _check_sizes(manifest: Manifest, layers: ArchivedLayers) -> None:
 
 
 def _own_manifest(checked: _Checked) -> Manifest | None:
-    """Return the manifest that is worth keeping: one that says more than follows from config and tars."""
+    """Return the manifest if it is worth keeping: if it says more than follows from the config and the tars."""
     manifest, config = checked.archived.manifest, checked.config
     if manifest is None or manifest.config.digest != config.image_id:
         return None
@@ -246,7 +248,7 @@ def _own_manifest(checked: _Checked) -> Manifest | None:
 
 
 def sentences(event: Renamed | Loaded) -> list[str]:
-    """Return an event in Docker's words, a line with its end for each name: clients find one in each message.
+    """Return an event in Docker's words, one line for each name, with its newline: clients expect one in each message.
 
     See moby-behaviour 6.12.
     """

@@ -1,6 +1,6 @@
-"""Which image a word means (moby-behaviour 1.5).
+"""Finds the image that a word means: a name, an ID or a prefix of an ID (moby-behaviour 1.5).
 
-Rule: a word is resolved once. What it was found by, a name or an ID, decides what a deletion does with it.
+Rule: a word is resolved once. Whether it was found by name or by ID decides what a removal does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Found(msgspec.Struct, frozen=True):
 
     Attributes:
         record: The image.
-        name: The name it was found by, with its tag; None where the word is its ID, or the beginning of it.
+        name: The name it was found by, with its tag; None if the word is its ID, or a prefix of it.
     """
 
     record: ImageRecord
@@ -43,29 +43,29 @@ class Lookup:
         self._blobs = records.blobs
 
     def find(self, word: str) -> ImageRecord:
-        """Return the image that a name, an ID or the beginning of one means; raise as `resolve`."""
+        """Return the image with a name, an ID or a prefix of one; raise as `resolve`."""
         return self.resolve(word).record
 
     def known(self, word: str) -> ImageRecord | None:
-        """Return the image that a word means; None where it means none."""
+        """Return the image that a word means; None if there is none."""
         try:
             return self.find(word)
         except RequestError:
             return None
 
     def line(self, record: ImageRecord) -> Iterator[ImageRecord]:
-        """Yield an image and those that it was made from here, the nearest first."""
+        """Yield an image and its ancestors here, the nearest first."""
         yield record
         while record.parent is not None and (parent := self._images.get(record.parent)) is not None:
             yield parent
             record = parent
 
     def resolve(self, word: str) -> Found:
-        """Return the image that a word means, in Docker's order: a whole ID, a name, the beginning of an ID.
+        """Return the image that a word means, in Docker's order: a whole ID, a name, a prefix of an ID.
 
         Raises:
             InvalidReferenceError: It is neither a name nor an ID.
-            NotFoundError: There is none, or several IDs begin so.
+            NotFoundError: There is none, or several IDs have the prefix.
         """
         wanted = parse_any(word)
         if isinstance(wanted, Digest):
@@ -88,7 +88,7 @@ class Lookup:
         Raises:
             InvalidReferenceError: It is neither a name nor an ID.
             NotFoundError: There is none.
-            PlatformMismatchError: It is for another one. The error names the image: some callers take it all the same.
+            PlatformMismatchError: It is for another one. The error names the image: some callers use it all the same.
         """
         record = self.find(word)
         system, architecture, variant = (*record.platform.split("/"), "", "")[:3]
@@ -98,7 +98,7 @@ class Lookup:
         raise PlatformMismatchError(word, record.image_id, platform, actual)
 
     def _is_listed_for(self, record: ImageRecord, platform: Platform) -> bool:
-        """Tell whether an index that the image came with offers it for a platform that its config does not name."""
+        """Tell whether the image's index lists it for a platform that its config does not name."""
         return any(
             entry.digest == record.manifest and entry.platform is not None and is_satisfied_by(platform, entry.platform)
             for reference in self._references.of(record.image_id)

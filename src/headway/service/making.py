@@ -1,8 +1,8 @@
-"""Images that are made here: a layer from a tar on top of those of another image, a config, and a name for it.
+"""Makes an image here: a layer from a tar on top of another image's layers, a config, and a name for it.
 
-Rule 1: publish last: tree, chain, config, and then image, name and events in one transaction. Whatever fails before,
-        nothing of it is listed, and the next prune takes what is left.
-Rule 2: nobody else has the bytes of such a layer: its recipe is always recorded, so that it can be given away.
+Rule 1: publish last: tree, chain, config, and then image, name and events in one transaction. After a failure before
+        that, nothing is listed, and the next prune removes the remains.
+Rule 2: nobody else has the bytes of such a layer: its recipe is always recorded, so that it can be pushed and saved.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from headway.service.stores import Stores
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What an image is to be.
+    """The plan of an image.
 
     Attributes:
         purpose: What its lease is for: ``import``, ``commit``.
-        below: The layers under the new one, bottom first; they are here, and something keeps them.
+        below: The layers under the new one, bottom first; they are here, and the caller protects them from a prune.
         parent: The image that it is made from.
         config: Returns its config, given the new layer; None stands for no new layer.
-        recorded: Called in the transaction that records the image: names it, and tells.
+        recorded: Called in the transaction that records the image; gives it its name, and reports the event.
     """
 
     purpose: str
@@ -58,9 +58,9 @@ class ImageMaker:
         """Make an image and return its record; this blocks.
 
         Args:
-            plan: What it is to be.
+            plan: The plan of the image.
             source: Its new layer's tar, compressed in any way; None for no new layer.
-            progress: Is told how many bytes of the source have been read.
+            progress: Called with the number of bytes of the source that have been read.
 
         Raises:
             InvalidLayerError: The tar is broken, or does not fit what is below.
@@ -84,7 +84,7 @@ class ImageMaker:
 
     @contextmanager
     def _leased(self, purpose: str, config: ImageConfig) -> Iterator[Lease]:
-        """Keep what an image needs until it is recorded, and no longer where that fails."""
+        """Lease what an image needs until it is recorded, or until that fails."""
         with self._stores.leases.hold(purpose, config.image_id) as lease:
             lease.add((config.image_id, *config.diff_ids, *chain_ids(config.diff_ids)))
             try:

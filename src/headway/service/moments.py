@@ -1,7 +1,7 @@
-"""Moments as docker's users write them: Unix time, RFC 3339, or how long ago (moby-behaviour 8.1, 6.10).
+"""Parses moments as Docker's users write them: Unix time, RFC 3339, or how long ago (moby-behaviour 8.1, 6.10).
 
-Rule 1: a moment is a whole number of nanoseconds since the epoch: what an event shows can be asked for again.
-Rule 2: it fits into 64 bits, as Go's: what lies before 1677 or behind 2262 is the first or the last that does.
+Rule 1: a moment is a whole number of nanoseconds since the epoch, so that the time of an event can be given exactly.
+Rule 2: it fits into 64 bits, as in Go: a time before 1677 or after 2262 becomes the first or the last that fits.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def parse_moment(text: str, *, now: int) -> int:
 
     Args:
         text: ``1700000000.5``, ``2026-01-02T03:04:05.6Z`` (local time without a zone; a date alone is its midnight,
-            in its zone), or ``1h30m``: so long before `now`.
+            in its zone), or ``1h30m``: that long before `now`.
         now: Nanoseconds since the epoch.
 
     Raises:
@@ -61,10 +61,10 @@ def _moment(text: str, now: int) -> int:
 
 
 def parse_until(words: Sequence[str], *, now: int) -> int | None:
-    """Return the moment that a prune's ``until`` filter names; None where there is none.
+    """Return the moment that a prune's ``until`` filter names; None without such a filter.
 
     Args:
-        words: What was given for it.
+        words: The values of the filter.
         now: Nanoseconds since the epoch.
 
     Raises:

@@ -1,8 +1,8 @@
-"""Which tags stand for another image at their registry by now.
+"""Finds the tags that refer to another image at their registry by now.
 
 Rule 1: one HEAD for each tag; nothing is downloaded, and nothing is recorded.
-Rule 2: the tags of one registry are asked about one after the other, on one connection: another one would cost more
-        than all the answers. When it cannot be reached, or wants to be left alone, nobody waits for that once more.
+Rule 2: the tags of one registry are asked for one after another on one connection, as a second connection would cost
+        more than all the answers. Once it cannot be reached, or has refused more requests, it is not asked again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from headway.service.stores import Records
 
 
 class Freshness(StrEnum):
-    """How a tag here stands to the same tag at its registry."""
+    """How a tag here compares with the same tag at its registry."""
 
     CURRENT = "current"
     OUTDATED = "outdated"
@@ -36,9 +36,9 @@ class TagFreshness(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         reference: The tag.
-        image_id: The image that it stands for here.
-        here: What it was pulled as; None where it was not pulled, but given here.
-        there: What it stands for at the registry; None where that is not known.
+        image_id: The image that it refers to here.
+        here: The digest that was pulled; None if the tag was not pulled, but given here.
+        there: The digest that it refers to at the registry; None if that is not known.
         freshness: How the two compare.
         error: Why `there` is not known; None otherwise.
     """
@@ -56,7 +56,7 @@ class Outdated:
 
     Args:
         records: What is here.
-        repository: Returns the repository that a reference names, to be asked.
+        repository: Returns the repository that a reference names, ready for requests.
     """
 
     def __init__(self, records: Records, repository: Callable[[Reference], Repository]) -> None:
@@ -64,7 +64,7 @@ class Outdated:
         self._repository = repository
 
     async def check(self, references: Sequence[Reference] = ()) -> list[TagFreshness]:
-        """Return how tags compare, in order; all tags that are here where none is named.
+        """Return how tags compare, in order; all tags here if none is named.
 
         Raises:
             NotFoundError: One of those named is not here.
@@ -116,7 +116,7 @@ class Outdated:
         )
 
     def _leads_to(self, document: Digest, image_id: ImageID) -> bool:
-        """Tell whether a manifest or an index that is here is that of an image.
+        """Tell whether a manifest or an index here belongs to an image.
 
         Another platform's image may have taken the reference to an index that both came with.
         """

@@ -1,6 +1,6 @@
-"""Before layers are fetched: will they fit?
+"""Checks whether layers will fit on the disk before they are fetched.
 
-Rule: what cannot fit is refused before a byte is fetched; what may not fit is said, and tried.
+Rule: layers that cannot fit are refused before a byte is fetched; layers that may not fit get a warning, and a try.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from headway.service.documents import document_of
 from headway.service.stores import Records
 
 NEWEST_IMAGES = 20
-"""How many images are asked what layers come to; each costs a read of its manifest."""
+"""From how many images to learn the usual size of layers; each costs a read of its manifest."""
 
 
 class Preflight:
-    """Compares what an image takes with what is free.
+    """Compares the space that an image takes with the free space.
 
     Args:
         records: What is here.
-        ingests: What has arrived.
-        space: Returns what is free now.
+        ingests: What has arrived of unfinished downloads.
+        space: Returns the free space.
         at_once: How many layers are fetched and unpacked at the same time.
-        place: Where the data is, in words.
+        place: Where the data is, for messages.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Preflight:
         self._place = place
 
     def check(self, layers: Iterable[tuple[DiffID, Descriptor]]) -> str:
-        """Return a warning where layers will probably not fit, nothing where they will.
+        """Return a warning if layers will probably not fit, and nothing otherwise.
 
         Raises:
-            NoRoomError: They cannot.
+            NoRoomError: They cannot fit.
             StoreError: The disk failed.
         """
         needs = self.forecast(layers)
@@ -65,7 +65,7 @@ class Preflight:
                 return ""
 
     def forecast(self, layers: Iterable[tuple[DiffID, Descriptor]]) -> Forecast:
-        """Return what layers that are not here will take."""
+        """Return the space that layers which are not here will take."""
         is_here = self._records.layers.has_tree
         coming = {descriptor.digest: descriptor for diff_id, descriptor in layers if not is_here(diff_id)}
         incoming = [
@@ -76,7 +76,7 @@ class Preflight:
         return forecast(incoming, experience, at_once=self._at_once)
 
     def _experience(self) -> Experience:
-        """Return what the compressed layers of the newest images have come to, each once."""
+        """Return the sizes that the compressed layers of the newest images unpacked to, each layer once."""
         seen: dict[str, tuple[int, int, int]] = {}
         for record in self._records.images.list()[:NEWEST_IMAGES]:
             manifest = document_of(self._records.blobs, record.manifest) if record.manifest else None

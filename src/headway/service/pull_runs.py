@@ -1,7 +1,7 @@
-"""What runs of durable pulls, and when (distribution/pull_states.py decides).
+"""Starts and stops the attempts of durable pulls, as distribution/pull_states.py decides.
 
 Rule 1: what a change starts or stops follows from the new states alone (`PullRuns.give_turns`), whoever made it.
-Rule 2: what an attempt has cost is the pull's, however it ended; a kill can take what was counted in the last second.
+Rule 2: the cost of an attempt counts for its pull, however the attempt ended; a kill can lose the last second's count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from headway.service.pull_ledger import PullLedger
 log = logging.getLogger(__name__)
 
 Bring = Callable[[Wish, Credentials | None, Report], Awaitable[PullDone]]
-"""Brings an image once, as far as one attempt goes."""
+"""Makes one attempt to pull an image."""
 
 DAEMON_STOPPED = "the daemon stopped"
 COMMAND_ENDED = "its command ended"
@@ -37,10 +37,10 @@ RECORD_SECONDS = 1.0
 
 
 class PullCounts:
-    """What pulls of a process have come to, counted since it began.
+    """Counts of a process's pulls since it began.
 
     Attributes:
-        ended: Pulls by the state that they ended in.
+        ended: The number of pulls by the state that they ended in.
         reused: Bytes that complete pulls found here already, before their first attempt.
     """
 
@@ -49,7 +49,7 @@ class PullCounts:
         self.reused = 0
 
     def has_ended(self, state: PullState, reused: int) -> None:
-        """Take note of a pull's end, and of what it did not have to bring."""
+        """Count a pull that ended, and the bytes that it did not have to fetch."""
         self.ended[state] += 1
         self.reused += reused
 
@@ -67,8 +67,8 @@ class PullRuns:
     Attributes:
         live: Those that have not ended, by ID.
         ledger: Writes records.
-        counts: What pulls have come to since this process began.
-        is_stopping: Whether nothing is begun any more.
+        counts: Counts of pulls since this process began.
+        is_stopping: Whether no attempt is begun any more.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class PullRuns:
         self._keepers: list[asyncio.Task[None]] = []
 
     def keep(self, pull: DurablePull) -> None:
-        """Have a pull among those that may run from now on."""
+        """Add a pull to those that may run."""
         self.live[pull.record.pull_id] = pull
 
     def of(self, record: PullRecord, login: Credentials | None = None) -> DurablePull:
@@ -100,12 +100,12 @@ class PullRuns:
         return DurablePull(record, login, self.ledger.note, self._clock, self._ticks)
 
     def change(self, pull: DurablePull, change: Change, reason: str = "") -> None:
-        """Change a pull's state, and give turns: others may go on now."""
+        """Change a pull's state, then give turns, since others may go on now."""
         self._put(pull, change, reason)
         self.give_turns()
 
     def _put(self, pull: DurablePull, change: Change, reason: str) -> None:
-        """Change a pull's state, and stop what brings it where that is no more wanted."""
+        """Change a pull's state, and stop its attempt if that is no longer wanted."""
         pull.change(change, reason)
         state = pull.record.state
         log.info(
@@ -125,7 +125,7 @@ class PullRuns:
         pull.end(outcome)
 
     def give_turns(self) -> None:
-        """Begin and preempt as the states want it; the only place where pulls are started."""
+        """Begin and preempt attempts as the states require; the only place where attempts are started."""
         if self.is_stopping:
             return
         decided = turn(pull.claim for pull in self.live.values())
@@ -140,13 +140,13 @@ class PullRuns:
                 pull.task.add_done_callback(partial(self._ended_unbegun, pull))
 
     def _ended_unbegun(self, pull: DurablePull, task: asyncio.Task[None]) -> None:
-        """Let a pull have another turn whose task was cancelled before it ran at all."""
+        """Give another turn to a pull whose task was cancelled before it ran at all."""
         if pull.task is task:
             pull.task = None
             self.give_turns()
 
     async def _run(self, pull: DurablePull) -> None:
-        """Bring a pull once. It never raises: one that fails must not bring down its group."""
+        """Make one attempt. It never raises: a failed pull must not bring down the task group."""
         outcome = await self._outcome(pull)
         pull.task = None
         if self.live.get(pull.record.pull_id, pull) is pull:  # else it was cancelled, and is resumed as another already
@@ -158,7 +158,7 @@ class PullRuns:
         self.give_turns()
 
     async def _outcome(self, pull: DurablePull) -> PullDone | HeadwayError | None:
-        """Return how an attempt ended; None where it was cancelled: who did that has said what becomes of the pull."""
+        """Return how an attempt ended; None if it was cancelled: whoever did that has set the pull's state."""
         wish, pull.found = msgspec.structs.replace(pull.record.wish, digest=pull.found), None
         try:
             with charged_to(pull.account):
@@ -205,7 +205,7 @@ class PullRuns:
     # --- the process's begin and end ---
 
     async def take_up(self, has_login: Callable[[str], bool]) -> None:
-        """Go on with what the process before this one left.
+        """Go on with the pulls that the previous process left.
 
         Args:
             has_login: Tells whether this process knows a login for an image.
@@ -219,7 +219,7 @@ class PullRuns:
         await self.ledger.settle()
 
     async def take_up_stopped(self) -> None:
-        """Know what others have left in the middle, and begin nothing; detached ones are left for a daemon."""
+        """Read the pulls that others left unfinished, and begin none; detached ones are left for a daemon."""
         for record in await self._begin():
             if not record.wish.detached:
                 self._take_up(record, PullState.PAUSED, COMMAND_ENDED)
@@ -235,7 +235,7 @@ class PullRuns:
             pull.update(state=state, reason=reason, changed=self._clock())
 
     async def _look_after(self) -> None:
-        """Record what running pulls have cost so far, and let others go on while they wait for their link, for ever."""
+        """Until cancelled, record what running pulls cost, and let others go on while those wait for their link."""
         while True:
             await asyncio.sleep(RECORD_SECONDS)
             for pull in self.live.values():
@@ -243,7 +243,7 @@ class PullRuns:
             self.give_turns()
 
     async def stop(self) -> None:
-        """Stop everything, with every byte kept; the next process takes it up. May be called again."""
+        """Stop every attempt and keep every byte; the next process goes on with them. May be called again."""
         self.is_stopping = True
         running = [pull.task for pull in self.live.values() if pull.task is not None]
         for task in running:

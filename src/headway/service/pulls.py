@@ -1,8 +1,8 @@
-"""Pulls as durable work: they outlive who asks for them, and a restart (distribution/pull_states.py decides).
+"""Durable pulls: they outlive the client that asks for them, and a restart (distribution/pull_states.py decides).
 
 Rule 1: a change is decided and noted in one step; `service.pull_runs` performs what follows.
-Rule 2: a client that leaves pauses its pull, unless others watch it or it is detached. Every byte stays.
-Rule 3: what is recorded is what a restart can rely on: a detached pull is durable before its ID is told.
+Rule 2: a client that leaves pauses its pull, unless others watch it or it is detached. Every byte is kept.
+Rule 3: a restart can rely on the records: a detached pull is durable before its ID is returned.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ class Pulls:
 
     @property
     def counts(self) -> PullCounts:
-        """What pulls have come to since this process began."""
+        """Counts of pulls since this process began."""
         return self._runs.counts
 
     # --- asking for one ---
 
     async def pull(self, wish: Wish, report: Report, login: Credentials | None = None) -> PullDone:
-        """Bring an image, watched by `report`; who is cancelled has left.
+        """Pull an image, watched by `report`; a caller that is cancelled counts as a client that left.
 
         Raises:
             HeadwayError: It failed; what arrived is kept.
@@ -73,13 +73,13 @@ class Pulls:
         return await self._watch(self._wanted(wish, login), report)
 
     async def start(self, wish: Wish, login: Credentials | None = None) -> PullRecord:
-        """Have an image brought, whoever watches; it is recorded when this returns."""
+        """Start a pull that goes on whether anybody watches or not; it is recorded when this returns."""
         pull = self._wanted(msgspec.structs.replace(wish, detached=True), login)
         await self._runs.ledger.settle()
         return pull.shown
 
     async def watch(self, pull_id: str, report: Report) -> PullDone:
-        """Watch a pull that was asked for before.
+        """Watch a pull that was started before.
 
         Raises:
             NotFoundError: There is none of that ID.
@@ -93,7 +93,7 @@ class Pulls:
         return await self._watch(pull, report)
 
     def _wanted(self, wish: Wish, login: Credentials | None) -> DurablePull:
-        """Return the pull that a wish means: one that is under way or stopped, else a new one."""
+        """Return the pull for a request: one that is under way or stopped, or else a new one."""
         pull = next((each for each in self._runs.live.values() if _is_same(each, wish, login)), None)
         if pull is None:
             pull = self._new(wish, login)
@@ -160,11 +160,11 @@ class Pulls:
     # --- looking, and changing ---
 
     def states(self) -> Counter[PullState]:
-        """Return how many that have not ended are in which state."""
+        """Return the number of pulls that have not ended, by state."""
         return Counter(pull.shown.state for pull in self._runs.live.values())
 
     async def list(self) -> list[PullRecord]:
-        """Return all that are recorded, the newest first, as they are now."""
+        """Return all recorded pulls, newest first, in their current state."""
         live = dict(self._runs.live)  # as it is before the records are read: what ends meanwhile is shown as it ended
         await self._runs.ledger.settle()
         records = await asyncio.to_thread(self._store.list)
@@ -173,7 +173,7 @@ class Pulls:
         return [*reversed(new), *(live[r.pull_id].shown if r.pull_id in live else r for r in records)]
 
     async def get(self, prefix: str) -> PullRecord:
-        """Return one, by its ID or the beginning of it.
+        """Return one pull, by its ID or a prefix of it.
 
         Raises:
             NotFoundError: There is none.
@@ -197,7 +197,7 @@ class Pulls:
         return await self._changed(prefix, Change.PAUSE, "by request")
 
     async def cancel(self, prefix: str) -> PullRecord:
-        """End a pull; its bytes stay until a prune wants the room.
+        """End a pull; its bytes are kept until a prune removes them.
 
         Raises:
             NotFoundError: There is none.
@@ -206,7 +206,7 @@ class Pulls:
         return await self._changed(prefix, Change.CANCEL, "by request")
 
     async def resume(self, prefix: str, login: Credentials | None = None) -> PullRecord:
-        """Let a pull go on that was paused, waits, or has failed; it is detached from then on.
+        """Let a paused, waiting or failed pull go on; it is detached from then on.
 
         Raises:
             NotFoundError: There is none.
@@ -222,7 +222,7 @@ class Pulls:
         return await self._settled(pull)
 
     async def set_priority(self, prefix: str, priority: int) -> PullRecord:
-        """Let a pull go before those of lower priority, and after those of higher.
+        """Change a pull's priority: it goes before pulls of lower priority, and after those of higher.
 
         Raises:
             NotFoundError: There is none.
@@ -249,26 +249,26 @@ class Pulls:
     # --- the process's begin and end ---
 
     async def take_up(self) -> None:
-        """Go on with what the process before this one left; called once, before anybody asks for anything."""
+        """Go on with the pulls that the previous process left; called once, before any request."""
         await self._runs.take_up(self._has_login)
 
     async def take_up_stopped(self) -> None:
-        """Know what was left in the middle, and go on with what is asked for; called once, instead of `take_up`.
+        """Read the unfinished pulls, and go on only with those asked for; called once, instead of `take_up`.
 
-        It is for a command that brings some images and ends: other pulls are others' to go on with.
+        It is for a command that pulls some images and ends: other pulls are left to their own processes.
         """
         await self._runs.take_up_stopped()
 
     async def stop(self) -> None:
-        """Stop everything, with every byte kept; the next process takes it up. May be called again."""
+        """Stop every attempt and keep every byte; the next process goes on with them. May be called again."""
         await self._runs.stop()
 
 
 def _is_same(pull: DurablePull, wish: Wish, login: Credentials | None) -> bool:
-    """Tell whether a wish is for what a pull brings; with a login of its own it is not, while the pull has another.
+    """Tell whether a request may share a pull: not if it has a login of its own and the pull has another.
 
-    What one login may see is not shown to another before the registry has let that one in; and nobody who comes without
-    one says where the login of somebody else is shown.
+    What one login may see is not shown to another before the registry has accepted that one; and a request without a
+    login does not decide where somebody else's login is sent.
     """
     known = pull.record.wish
     is_same_image = (known.reference, known.platform) == (wish.reference, wish.platform)

@@ -1,4 +1,4 @@
-"""Which images a name to push stands for; refused in Moby's words (moby-behaviour 3.7)."""
+"""Finds the images that a name to push refers to; errors are in Moby's words (moby-behaviour 3.7)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headway.service.stores import Records
 
 
 class NoTagError(NotFoundError):
-    """There is nothing of that name to push."""
+    """There is nothing to push by that name."""
 
     def __init__(self, message: str) -> None:
         super().__init__("image", "")
@@ -17,7 +17,7 @@ class NoTagError(NotFoundError):
 
 
 class PushNames:
-    """Finds what is to be pushed; every method blocks.
+    """Finds the images to push; every method blocks.
 
     Args:
         records: Where images and their names are.
@@ -42,7 +42,7 @@ class PushNames:
         raise NoTagError(_not_here(repository))
 
     def image(self, reference: Reference) -> ImageRecord:
-        """Return the image that a tag stands for.
+        """Return the image that a tag refers to.
 
         Raises:
             InvalidReferenceError: It is a digest, and no tag.
@@ -57,7 +57,7 @@ class PushNames:
         raise self.missing(reference)
 
     def missing(self, reference: Reference) -> NoTagError:
-        """Return the error that tells of a tag that is not here."""
+        """Return the error for a tag that is not here."""
         if self._references.within(reference):
             return NoTagError(f"tag does not exist: {reference.familiar}")
         return NoTagError(_not_here(reference))

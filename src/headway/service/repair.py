@@ -1,9 +1,9 @@
-"""Mends what a check has found: fetches what is broken, and derives from it what stood on it.
+"""Mends what a check has found: fetches damaged blobs and layers again, and derives anew the trees built on them.
 
-Rule 1: only what is broken is fetched: its blobs and layers count as absent, everything else is here.
-Rule 2: an image stays listed, and its layers in their places, until the new ones take them.
-Rule 3: an image that cannot be mended does not keep the others from it.
-Rule 4: what a start has forgotten comes back once its layers are all here, wherever it came from.
+Rule 1: only what is damaged is fetched: damaged blobs and layers count as absent, all others as present.
+Rule 2: an image stays listed, and its layers stay in place, until the new ones replace them.
+Rule 3: an image that cannot be mended does not prevent mending the others.
+Rule 4: an image that was forgotten at a start comes back once its layers are all here, wherever they came from.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from headway.service.stores import Stores
 from headway.service.tagging import name_image
 
 AskFor = Callable[[Reference, str], PullRequest]
-"""Returns how to ask for an image, by its reference and its platform's spelling."""
+"""Returns the request for an image, given its reference and its platform as a string."""
 
 
 class Repaired(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ class Repaired(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         images: How many images were brought back.
-        received: Bytes that crossed the network for them.
+        received: Bytes that were received for them.
         derived: How many trees were derived again.
         failed: Images that could not be mended, and why.
     """
@@ -48,7 +48,7 @@ class Repaired(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def damaged_layers(checked: Checked) -> set[DiffID]:
-    """Return the layers whose trees are to be brought anew."""
+    """Return the layers whose trees are to be fetched again."""
     return {DiffID(Digest(name)) for name in _names(checked, Kind.LAYER, Remedy.FETCH)}
 
 
@@ -66,8 +66,8 @@ class Repairer:
 
     Args:
         stores: Everything below the data root; its layer store is `mending`.
-        mending: Takes damaged trees for absent.
-        ask_for: How to ask for an image.
+        mending: Treats damaged trees as absent.
+        ask_for: Returns the request for an image.
     """
 
     def __init__(self, stores: Stores, mending: Mending, ask_for: AskFor) -> None:
@@ -76,7 +76,7 @@ class Repairer:
         self._ask_for = ask_for
 
     def prepare(self, checked: Checked) -> None:
-        """Remove damaged blobs, which nobody can use, and what no image needs.
+        """Remove damaged blobs, which are of no use, and damaged layers that no image needs.
 
         Raises:
             ConflictError: A layer to be replaced is mounted.
@@ -98,7 +98,7 @@ class Repairer:
                 raise ConflictError(f"{mount.target} shows layers that are to be replaced: unmount it first")
 
     async def repair(self, checked: Checked, puller: Puller, report: Report) -> Repaired:
-        """Bring what is broken, and derive again what stood on it.
+        """Fetch what is damaged, and derive again the trees built on it.
 
         Raises:
             StoreError: The disk failed while trees were derived again.
@@ -125,7 +125,7 @@ class Repairer:
         return Repaired(images=brought, received=received, derived=derived, failed=tuple(failed.values()))
 
     async def _bring(self, image: StoredImage, references: Sequence[Reference], puller: Puller, report: Report) -> int:
-        """Pull an image by one of its names, the first that works; return the bytes that came."""
+        """Pull an image by the first of its names that works; return the number of bytes received."""
         *others, last = references
         for reference in others:
             with suppress(HeadwayError):
@@ -139,9 +139,9 @@ class Repairer:
         return done.receipt.received
 
     def _record_anew(self, image: StoredImage) -> bool:
-        """Record an image that a start has forgotten, if its config and all its layers are here.
+        """Record again an image that was forgotten at a start, if its config and all its layers are here.
 
-        One that was pulled again since gets the names that it had besides. Tells whether there was anything to do.
+        An image that was pulled again since then gets its other names back. Return whether there was anything to do.
         """
         if self._stores.images.get(image.image_id) is not None:
             return image.is_lost and self._give_names_back(image)
@@ -155,9 +155,9 @@ class Repairer:
         return True
 
     def _give_names_back(self, image: StoredImage) -> bool:
-        """Let the names of an image that was forgotten stand for it again, but for those that others have taken.
+        """Give a forgotten image its names back, except those that other images have taken.
 
-        Tells whether there were any.
+        Return whether there were any.
         """
         free = [name for name in map(Reference.parse, image.names) if self._stores.references.get(name) is None]
         for name in free:

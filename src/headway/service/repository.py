@@ -21,14 +21,14 @@ from headway.service.tools import Tools
 
 
 class Repository:
-    """Asks one repository, by the rules that a pull asks by; nothing of the answers is kept.
+    """Queries one repository by the same rules as a pull; the answers are not kept.
 
     Args:
         tools: What to work with.
-        registry: Answers.
+        registry: Sends the requests.
         hosts: Which registries have answered before.
         request: Which repository, and where it may be asked.
-        report: Told while it waits.
+        report: Called while it waits.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Images, written into an archive (moby-behaviour 6.11): `docker save`.
+"""Saves images into an archive: `docker save` (moby-behaviour 6.11).
 
-Rule 1: everything that can be known is known before the first byte: which images, which blobs, how long.
-Rule 2: with the registry's own blobs here, the archive holds them and its manifest, byte for byte; else each layer's
-        tar, made from tree and recipe and verified on its way, and a manifest that follows from them.
+Rule 1: everything that can be known is known before the first byte: which images, which blobs, which sizes.
+Rule 2: if the registry's own blobs are here, the archive holds them and its manifest, byte for byte; otherwise each
+        layer's tar, made from tree and recipe and verified while it is written, and a manifest that describes those.
 Rule 3: documents come first, so that whoever loads the stream knows what each layer is.
 """
 
@@ -37,13 +37,13 @@ class Saver:
         """Return what goes into an archive of the images that `words` mean, each once, in this order.
 
         Args:
-            words: Names and IDs. A name without a tag means every tag of the repository, or else ``latest``; an ID, or
-                a digest reference, takes no name along.
-            platform: What each must be for.
+            words: Names and IDs. A name without a tag means every tag of the repository, or else ``latest``; an image
+                given by ID or digest reference is saved without a name.
+            platform: The platform that each must have.
 
         Raises:
-            NotFoundError: One is not here, or not for `platform`.
-            NoRecipeError: A layer cannot be given back.
+            NotFoundError: An image is not here, or not for `platform`.
+            NoRecipeError: A layer's tar cannot be made again.
             StoreError: The disk failed.
         """
         names: dict[ImageID, list[Reference]] = {}
@@ -56,7 +56,7 @@ class Saver:
         """Yield the archive of what `plan` returned.
 
         Raises:
-            StoreCorruptError: While iterating: something is damaged on disk; what was given out is worthless.
+            StoreCorruptError: While iterating: something is damaged on disk; the bytes yielded so far are worthless.
             StoreError: While iterating: the disk failed.
         """
         yield from self._write(self._files(images))
@@ -91,7 +91,7 @@ class Saver:
         )
 
     def _own_manifest(self, record: ImageRecord) -> Manifest | None:
-        """Return the manifest that the image came with, where everything that it names is here."""
+        """Return the manifest that the image came with, if everything that it names is here."""
         blobs = self._records.blobs
         if record.manifest is None or blobs.size(record.manifest) is None:
             return None
@@ -132,7 +132,7 @@ class Saver:
 
 
 def saved(stores: Stores, saver: Saver, words: Iterable[str], platform: Platform | None = None) -> Iterator[bytes]:
-    """Yield an archive of images that stay meanwhile, whoever deletes them, and tell of it (moby-behaviour 8.2).
+    """Yield an archive of images, which nobody can remove meanwhile, and report the events (moby-behaviour 8.2).
 
     Raises:
         HeadwayError: As `Saver.plan`, before the first piece, and as `Saver.archive`.

@@ -1,4 +1,4 @@
-"""The rate that all downloads of one process, or one pull, keep to together."""
+"""The rate limit that all downloads of one process, or of one pull, share."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class SharedRate:
 
     Args:
         rate: Bytes a second; 0 for no limit.
-        clock: Monotonic time, in seconds.
-        sleep: Waits for so many seconds.
-        over: A rate that others keep to as well; the lower one tells.
+        clock: Returns monotonic time, in seconds.
+        sleep: Waits for a number of seconds.
+        over: A wider limit that holds as well; the lower of the two counts.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class SharedRate:
         return min((rate for rate in rates if rate is not None), default=None)
 
     def set(self, rate: int) -> None:
-        """Keep to another rate from now on; 0 is no limit."""
+        """Change the rate; 0 is no limit."""
         with self._lock:
             self._limit.change(rate or None, now=self._clock())
 
     def prepay(self, wanted: int, *, is_over: Callable[[], bool] = lambda: False) -> int:
-        """Wait before a request for what will lie in buffers before anybody reads it; return how much is paid for.
+        """Wait before a request, for the bytes that buffers will hold unread; return how many bytes are paid for.
 
-        Many requests at once would otherwise bring a buffer each at once.
+        Otherwise many requests at once would each fill a buffer at once.
 
         Args:
             wanted: How many bytes the request is for.
@@ -69,7 +69,7 @@ class SharedRate:
 
         Args:
             count: How many.
-            is_over: Asked meanwhile: whether nobody wants any more of them.
+            is_over: Called while it waits; tells whether nobody wants more of them.
         """
         with self._lock:
             known = self._limit.rate

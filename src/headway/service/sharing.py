@@ -1,6 +1,6 @@
-"""What images' layers amount to and how much of them is shared, as Docker counts it (moby-behaviour 1.4, 6.3).
+"""How large images' layers are, and how much of them is shared, as Docker counts (moby-behaviour 1.4, 6.3).
 
-Rule: sizes here are Docker's (`LayerReport.size`), not blocks on disk, which `interfaces.usage` has.
+Rule: sizes are Docker's (`LayerReport.size`), not blocks on disk; for those see `interfaces.usage`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def chain_of(top: ChainID | None, sizes: Sizes) -> Iterator[ChainID]:
 
 
 def shared_sizes(tops: Sequence[ChainID | None], sizes: Sizes) -> list[int]:
-    """Return for each of some images how many bytes of its layers another one of them has too.
+    """Return, for each of some images, how many bytes of its layers another of them has, too.
 
     Raises:
         StoreCorruptError: A layer is not there.
@@ -41,9 +41,9 @@ def shared_sizes(tops: Sequence[ChainID | None], sizes: Sizes) -> list[int]:
 
 
 def layer_disk_usage(records: Records) -> int:
-    """Return the sum of the sizes of all layers that images have, each once: Moby's ``LayerDiskUsage``.
+    """Return the total size of all layers of images, each counted once: Moby's ``LayerDiskUsage``.
 
-    Left out are images that have no name and are only parents of others, and layers that only containers hold.
+    Images without a name that are only parents of others do not count, nor do layers that only containers use.
     """
     named = {image_id for _, image_id in records.references.list()}
     parents = records.images.parents()

@@ -1,12 +1,12 @@
 """One transfer per key, shared by all who wait for it (moby-behaviour 2.1).
 
 Rule 1: the work belongs to the process's task group, not to the caller who began it.
-Rule 2: it is cancelled when its last listener leaves, who hears what still comes while it ends. Who joins meanwhile
-        waits and starts it afresh.
-Rule 3: its result is a value: what fails, a mistake of our own too, fails for its listeners and never brings down the
-        group, in which everybody else's work and the daemon itself are.
-Rule 4: what somebody else began in another way and failed is tried in one's own: their registry, their login or what
-        their manifest says may be what was wrong.
+Rule 2: it is cancelled when its last listener leaves, who still gets its progress until it has ended. A caller that
+        joins meanwhile waits for the end, and starts it afresh.
+Rule 3: an error is delivered to the listeners, even if it is a bug here; it never brings down the group, in which
+        all other work and the daemon itself run.
+Rule 4: if work that another caller began in another way fails, a listener tries it in its own way: the other's
+        registry, login or manifest may have been the cause.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ E = TypeVar("E")
 Listener = Callable[[E], None]
 
 END_SECONDS = 1.0
-"""How long the last listener waits for the end: connections end at once, and what a disk has to write may take long."""
+"""How long the last listener waits for the end: connections end at once, but a disk may take long to write."""
 
 
 class _Flight(Generic[R, E]):
@@ -51,16 +51,16 @@ class SingleFlight(Generic[R, E]):
     async def join(
         self, key: Hashable, start: Callable[[Listener[E]], Awaitable[R]], listener: Listener[E], *, way: object = None
     ) -> tuple[R, bool]:
-        """Return what the work for `key` gives, starting it where it is not under way, and whether that was so.
+        """Return the result of the work for `key`, and whether this call started it because it was not under way.
 
         Args:
             key: What the work is for.
             start: Called with a function that tells all listeners of progress.
-            listener: Told the latest progress at once, and then everything.
-            way: How it is gone about; equal where another's failure would be one's own.
+            listener: Called with the latest progress at once, and then with all that follows.
+            way: How the work is done; equal for two callers if the failure of one would be that of the other, too.
 
         Raises:
-            Exception: The work failed; every listener that goes about it in the same way gets the same error.
+            Exception: The work failed; every listener with the same `way` gets the same error.
         """
         while True:
             while (flight := self._flights.get(key)) is not None and flight.leaving and flight.task is not None:

@@ -1,4 +1,4 @@
-"""Giving images names (moby-behaviour 5.2, 6.8)."""
+"""Gives images names (moby-behaviour 5.2, 6.8)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headway.service.stores import Stores
 def tag_image(
     stores: Stores, source: str, repository: str, tag: str = "", *, clock: Callable[[], int] = time.time_ns
 ) -> Reference:
-    """Let a name stand for the image that `source` means; one that exists moves without a word.
+    """Give a name to the image that `source` means; a name that exists moves silently.
 
     Args:
         stores: Where both are.
@@ -40,12 +40,12 @@ def tag_image(
 def name_image(
     stores: Stores, image_id: ImageID, reference: Reference, *, clock: Callable[[], int] = time.time_ns
 ) -> None:
-    """Let a name stand for an image, note when, and tell; whoever had the name before is told of, too.
+    """Give a name to an image, record when, and report the event; and one for the image that loses the name, too.
 
     Args:
         stores: Where both are.
         image_id: The image.
-        reference: Its new name. Without a tag it becomes ``latest``, and is told as it was given.
+        reference: Its new name. Without a tag it becomes ``latest``, but the event has it as given.
         clock: Nanoseconds since the epoch.
 
     Raises:
@@ -59,7 +59,7 @@ def name_image(
 
 
 def put_tag(stores: Stores, name: Reference, image_id: ImageID) -> ImageID | None:
-    """Let a tag stand for an image, tell of the one that it stood for, and return that. Called inside a transaction."""
+    """Move a tag to an image, report the event of the image that had it, and return that. Needs a transaction."""
     before = stores.references.put_tag(name, image_id)
     if before is not None:
         stores.events.tell_of_untag(before, stores.images.get(before))
@@ -67,7 +67,7 @@ def put_tag(stores: Stores, name: Reference, image_id: ImageID) -> ImageID | Non
 
 
 def tag_name(repository: str, tag: str = "") -> Reference:
-    """Return the name that a repository and a tag make; without a tag anywhere it has none.
+    """Return the name that a repository and a tag make; it has no tag if neither has one.
 
     Args:
         repository: With or without a tag; a digest in it is dropped where there is a tag too.

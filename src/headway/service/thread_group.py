@@ -1,8 +1,8 @@
-"""Pieces of blocking work in threads of their own, some at once, for a caller that is no coroutine.
+"""Runs pieces of blocking work in threads, a few at once, for a caller that is no coroutine.
 
-Rule 1: whoever starts them waits for their end, well or not: nobody cleans up beside one that still writes.
-Rule 2: but Ctrl-C tells them to stop and waits no longer than `GRACE_SECONDS`: what a thread reads from may never end,
-        and it ends with the process.
+Rule 1: the caller waits until all have ended, even after an error, so that it never cleans up while one still writes.
+Rule 2: but Ctrl-C tells them to stop, and waits no longer than `GRACE_SECONDS`: what a thread reads from may never end,
+        and the thread ends with the process.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ GRACE_SECONDS = 1.0
 
 
 class ThreadGroup:
-    """Threads that end with a block.
+    """Threads that end with a ``with`` block.
 
     Args:
         most: How many may run at once.
 
     Attributes:
-        stopped: Whether they are to end soon, without a result.
+        stopped: Whether they should end soon, without a result.
     """
 
     def __init__(self, most: int) -> None:
@@ -47,10 +47,10 @@ class ThreadGroup:
             raise self._error
 
     def do(self, work: Callable[[], object]) -> None:
-        """Start a piece of work, and return once one more could be started: with one place, when it has ended.
+        """Start a piece of work, and return once another could be started: with `most` 1, when this one has ended.
 
         Raises:
-            BaseException: What one that was started has raised.
+            BaseException: An earlier piece raised it.
         """
         thread = threading.Thread(target=self._run, args=(work,), name="unpack", daemon=True)
         with self._changed:

@@ -1,8 +1,8 @@
-"""`docker import URL`: a tar that a web server has, imported while it arrives (moby-behaviour 6.7).
+"""Imports a tar from a web server while it arrives: `docker import URL` (moby-behaviour 6.7).
 
-Rule 1: where the server says how long the file is and which version of it, what arrives is kept like a layer's
-        blob: a cut, a kill or a client that leaves costs nothing but time.
-Rule 2: where it does not, the file comes in one go, and a cut ends the import.
+Rule 1: if the server states the file's length and version, the bytes that arrive are kept like a layer's blob: a cut,
+        a kill or a client that leaves costs only time.
+Rule 2: otherwise the file has to come in one go, and a cut ends the import.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from headway.service.unpack_places import PoliteSource
 
 
 class Arriving(msgspec.Struct, frozen=True):
-    """How far a file is.
+    """How much of a file has arrived.
 
     Attributes:
         held: Bytes of it that are here.
-        size: Its length in bytes; 0 where the server does not say.
-        cause: Why it does not go on for now; empty where it does.
+        size: Its length in bytes; 0 if the server does not say.
+        cause: Why the transfer is waiting; empty if it is not.
         retry_seconds: When it will be tried again, seconds from now.
     """
 
@@ -57,7 +57,7 @@ class WebImporter:
     Args:
         tools: What transfers work with.
         stores: Where unfinished files are kept.
-        files: Asks web servers.
+        files: Sends requests to web servers.
         importer: Makes the images.
     """
 
@@ -69,7 +69,7 @@ class WebImporter:
         self._importer = importer
 
     async def import_from(self, endpoint: Endpoint, request: ImportRequest, watch: Watch) -> ImageID:
-        """Make an image of the file at `request.origin` and return its ID.
+        """Make an image from the file at `request.origin`, and return its ID.
 
         Args:
             endpoint: Where the file is.
