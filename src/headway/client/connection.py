@@ -1,4 +1,4 @@
-"""One HTTP request to a daemon, on a connection of its own, over a unix socket or TCP with TLS or without."""
+"""Sends one HTTP request to a daemon, on its own connection: a unix socket, or TCP with or without TLS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_TLS = "it speaks no TLS, and HEADWAY_CERT_PATH or DOCKER_CERT_PATH asks for 
 
 
 class _Refusal(msgspec.Struct, frozen=True):
-    """How an error is told."""
+    """The JSON body of an error."""
 
     message: str
     error: HeadwayError | None = None
@@ -35,8 +35,8 @@ class Connection(http.client.HTTPConnection):
     Args:
         address: Where it listens.
         certificates: A directory with ``ca.pem``, ``cert.pem`` and ``key.pem``; None for no TLS.
-        seconds: How long it may be silent, and take to connect; None for ever once it is connected: a pull may be
-            silent for as long as its link is.
+        seconds: How long it may take to connect, and be silent after that; None lets it be silent for ever, since a
+            pull is silent for as long as its link is.
     """
 
     def __init__(self, address: Address, certificates: Path | None = None, *, seconds: float | None = None) -> None:
@@ -47,7 +47,7 @@ class Connection(http.client.HTTPConnection):
         self._connect_seconds = _CONNECT_SECONDS if seconds is None else seconds
 
     def connect(self) -> None:
-        """Connect, with TLS where it is wanted.
+        """Connect, with TLS if there are certificates.
 
         Raises:
             NoDaemonError: Nobody answers.
@@ -81,7 +81,7 @@ class Connection(http.client.HTTPConnection):
     def answer_to(
         self, method: str, target: str, body: bytes | Iterator[bytes] | None, headers: Mapping[str, str]
     ) -> http.client.HTTPResponse:
-        """Send a request and return whatever answers; who refuses may have done so before it had read everything."""
+        """Send a request and return any answer; a server that refuses may answer before it has read everything."""
         with suppress(BrokenPipeError, ConnectionResetError, *_HUNG_UP):
             self.request(method, target, body, headers)
         return self.getresponse()
@@ -92,8 +92,8 @@ class Connection(http.client.HTTPConnection):
         """Send a request and return its answer once the headers are here.
 
         Raises:
-            NoDaemonError: Nobody answers there, or somebody who is not Headway.
-            HeadwayError: What the daemon answered instead.
+            NoDaemonError: Nobody answers there, or a server that is not Headway.
+            HeadwayError: The error that the daemon answered.
         """
         try:
             response = self.answer_to(method, target, body, {"User-Agent": wire.USER_AGENT, **headers})
@@ -109,7 +109,7 @@ class Connection(http.client.HTTPConnection):
         return response
 
     def _should_speak_tls(self) -> bool:
-        """Ask whether that is why it does not answer: a server of TLS does not say what it misses in plain HTTP."""
+        """Find out whether missing TLS is why it does not answer: a TLS server does not explain that in plain HTTP."""
         if self._address.kind != "tcp" or self._certificates is not None:
             return False
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -125,23 +125,23 @@ class Connection(http.client.HTTPConnection):
 
 
 def not_answered(address: Address, error: OSError | http.client.HTTPException) -> NoDaemonError:
-    """Return why a request has no answer; by TLS 1.3 a server judges our certificate behind the handshake."""
+    """Return why a request has no answer; in TLS 1.3 a server checks our certificate only after the handshake."""
     if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
         return NoDaemonError(str(address), str(error), tls=True)
     return NoDaemonError(str(address), f"the connection was lost ({error})")
 
 
 def is_headway(response: http.client.HTTPResponse) -> bool:
-    """Tell whether it is Headway that answered."""
+    """Tell whether Headway answered."""
     return (response.getheader("Server") or "").startswith("Headway/")
 
 
 @contextmanager
 def understood(address: Address) -> Iterator[None]:
-    """Read what a daemon says.
+    """Decode a daemon's answer.
 
     Raises:
-        NoDaemonError: It is another version's: Headway's own routes promise nothing to those.
+        NoDaemonError: A daemon of another version answered: Headway's own routes may differ between versions.
     """
     try:
         yield
@@ -150,7 +150,7 @@ def understood(address: Address) -> Iterator[None]:
 
 
 def lines_of(response: http.client.HTTPResponse, address: Address) -> Iterator[bytes]:
-    """Yield the lines of an answer as they come; raise as `pieces_of`."""
+    """Yield the lines of an answer as they arrive; raise as `pieces_of`."""
     yield from _until_lost(response, address)
 
 

@@ -1,6 +1,6 @@
-"""The daemon's log: one line an event on stderr, as text in Docker's manner or as JSON.
+"""The daemon's log: one line per event on stderr, as text like Docker's or as JSON.
 
-Rule: a line is one line, whatever a registry or a client put into it; no credential ever reaches a logger.
+Rule: an event is one line, whatever a registry or a client put into it; no credential ever reaches a logger.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ LEVELS = {
     "fatal": logging.CRITICAL,
 }
 _ALSO = {"trace": "debug", "warning": "warn", "panic": "fatal"}
-"""What dockerd takes besides: the nearest that there is here."""
+"""Levels that only dockerd has, each with the nearest level here."""
 _NAMES = {number: name for name, number in LEVELS.items()} | {logging.WARNING: "warning"}  # dockerd's lines say so
 _LIBRARIES = ("asyncio", "aiohttp")  # what they warn of belongs into the same log, in its form
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def begin(level: str, form: str, stream: TextIO = sys.stderr) -> logging.Handler:
-    """Let everything below ``headway`` be logged to `stream` from `level` on, and return the handler."""
+    """Log everything below ``headway`` to `stream`, from `level` on, and return the handler."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonLines() if form == "json" else _TextLines())
     for name in ("headway", *_LIBRARIES):
@@ -41,10 +41,10 @@ def begin(level: str, form: str, stream: TextIO = sys.stderr) -> logging.Handler
 
 
 def require_known(level: str, form: str) -> None:
-    """Refuse a level or a format that there is not.
+    """Check a level and a format.
 
     Raises:
-        InvalidSettingError: One is none.
+        InvalidSettingError: One does not exist.
     """
     known_level(level)
     if form not in ("text", "json"):
@@ -52,10 +52,10 @@ def require_known(level: str, form: str) -> None:
 
 
 def known_level(level: str) -> str:
-    """Return which level a word names, in capitals or not, as for dockerd.
+    """Return the level that a word names, in upper or lower case, as dockerd does.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: There is no such level.
     """
     known = _ALSO.get(level.lower(), level.lower())
     if known not in LEVELS:

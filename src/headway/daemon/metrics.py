@@ -1,4 +1,4 @@
-"""``/metrics``: what a daemon does, for Prometheus, on an address of its own (Docker's ``metrics-addr``)."""
+"""Serves ``/metrics`` for Prometheus, on its own address (Docker's ``metrics-addr``)."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ MEASURE_SECONDS = 30.0
 
 
 class DaemonMetrics:
-    """What there is to measure in one daemon.
+    """The measurements of one daemon.
 
     Args:
-        service: Brings images.
-        pulls: All of them.
+        service: Pulls images.
+        pulls: All pulls.
         requests: How long requests took.
-        measure: Returns what takes up how much.
-        clock: Monotonic time, in seconds.
+        measure: Returns the disk usage.
+        clock: Returns monotonic time, in seconds.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class DaemonMetrics:
         self._measured_at = 0.0
 
     async def text(self) -> str:
-        """Return everything, as Prometheus reads it."""
+        """Return all measurements, in Prometheus' text format."""
         if self._measured is None or self._clock() - self._measured_at > MEASURE_SECONDS:
             self._measured, self._measured_at = await asyncio.to_thread(self._measure), self._clock()
         return exposition((*self._of_pulls(), *self._of_network(), *_of_store(self._measured), self._requests.family()))

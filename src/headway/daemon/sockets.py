@@ -1,4 +1,4 @@
-"""The sockets of one daemon: opened as its configuration says, with TLS where that is asked for."""
+"""Opens the sockets of one daemon as its configuration says, with TLS where it is configured."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Listener(NamedTuple):
     """One listening socket.
 
     Attributes:
-        socket: It.
-        address: What it was asked for as.
-        tls: What speaks TLS on it; None for plain HTTP.
-        inode: Of the file that was made for it; 0 where none was.
+        socket: The socket.
+        address: Its address as configured.
+        tls: The TLS context; None for plain HTTP.
+        inode: Inode of the file that was made for it; 0 if none was.
     """
 
     socket: socket.socket
@@ -41,7 +41,7 @@ class Listener(NamedTuple):
 
 
 def default_socket(environment: dict[str, str], uid: int) -> str:
-    """Return the address to listen on where none is set: root's, or this user's own."""
+    """Return the address to listen on if none is configured: root's, or this user's own."""
     if uid == 0:
         return "unix:///run/headway.sock"
     directory = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
@@ -52,7 +52,7 @@ def open_all(daemon: DaemonSettings, addresses: list[Address]) -> list[Listener]
     """Listen on every address.
 
     Raises:
-        InvalidSettingError: One cannot be listened on, or speaks no TLS without having been told so.
+        InvalidSettingError: An address cannot be listened on, or has no TLS although the settings do not allow that.
         ConflictError: One is taken.
     """
     listeners: list[Listener] = []
@@ -69,10 +69,10 @@ def open_all(daemon: DaemonSettings, addresses: list[Address]) -> list[Listener]
 
 
 def check(daemon: DaemonSettings) -> None:
-    """Check, without listening anywhere, that addresses have what they need: TLS, and the group that shares sockets.
+    """Check, without listening, that addresses have what they need: TLS, and the group that may use the sockets.
 
     Raises:
-        InvalidSettingError: It is not there, or cannot be used.
+        InvalidSettingError: Something is missing, or cannot be used.
     """
     kinds = {Address.parse(host).kind for host in daemon.hosts} or {"unix"}
     if "tcp" in kinds:
@@ -82,7 +82,7 @@ def check(daemon: DaemonSettings) -> None:
 
 
 def open_metrics(address: str) -> list[socket.socket]:
-    """Listen on ``host:port`` for who asks for measurements; nowhere where it is empty.
+    """Listen on ``host:port`` for requests for measurements; nowhere if it is empty.
 
     Raises:
         InvalidSettingError: It cannot be listened on.
@@ -131,7 +131,7 @@ def _load(load: Callable[[], None], files: Mapping[str, Path]) -> None:
     """Read files for TLS.
 
     Raises:
-        InvalidSettingError: It names what cannot be used, which the ssl module does not.
+        InvalidSettingError: A file cannot be used; the error names it, as the ssl module's errors do not.
     """
     for key, file in files.items():
         try:
@@ -147,7 +147,7 @@ def _load(load: Callable[[], None], files: Mapping[str, Path]) -> None:
 
 
 def unix_address(listeners: list[Listener]) -> str:
-    """Return where other processes of this machine reach the daemon: its first unix socket; empty without one."""
+    """Return where other processes on this machine reach the daemon: its first unix socket; empty without one."""
     for listener in listeners:
         name = listener.socket.getsockname()
         if listener.socket.family is socket.AF_UNIX and isinstance(name, str) and name:
@@ -156,7 +156,7 @@ def unix_address(listeners: list[Listener]) -> str:
 
 
 def reached_at(listener: Listener) -> str:
-    """Return where a client reaches it; for one that systemd has opened, what that is bound to."""
+    """Return where a client reaches a socket; for one that systemd has opened, the address it is bound to."""
     name = listener.socket.getsockname()
     if listener.address.kind == "fd" and isinstance(name, tuple):
         return str(Address("tcp", host=name[0], port=name[1]))
@@ -166,7 +166,7 @@ def reached_at(listener: Listener) -> str:
 
 
 def close_all(listeners: list[Listener]) -> None:
-    """Close them, and remove the files that were made for them; one that somebody else has put there stays."""
+    """Close sockets, and remove the files that were made for them, unless another process has replaced the file."""
     for listener in listeners:
         listener.socket.close()
         path = Path(listener.address.path)

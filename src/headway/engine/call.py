@@ -25,14 +25,14 @@ _KNOWS_PLATFORMS = ApiVersion(1, 48)
 
 
 class Call:
-    """What a request asks.
+    """A request, taken apart.
 
     Args:
-        request: As it came.
-        version: Of the API it speaks.
-        places: What stands in the path where the route has places.
-        request_id: Names it in the log.
-        endless: The server's streams without an end of their own; it lets them run out when it stops.
+        request: The HTTP request.
+        version: The version of the API that it uses.
+        places: The values in the path for the placeholders of the route.
+        request_id: Its ID in the log.
+        endless: The server's streams without an end of their own; the server ends them when it stops.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Call:
 
     @asynccontextmanager
     async def until_stopped(self) -> AsyncIterator[None]:
-        """Do what has no end of its own; when the server stops, the block ends where it is and nothing is raised."""
+        """Run a block that has no end of its own; when the server stops, the block ends at once and raises nothing."""
         stream = asyncio.timeout(None)
         self._endless.add(stream)
         try:
@@ -66,10 +66,10 @@ class Call:
 
     @property
     def query(self) -> queries.Query:
-        """The query string, taken apart, behind the form if there is one and it was taken.
+        """The parameters: those of the form, if there is one and it was read, then those of the query string.
 
         Raises:
-            InvalidQueryError: It cannot be taken apart.
+            InvalidQueryError: The query string cannot be parsed.
         """
         if self._query is None:
             queries.require_parseable(self.request.rel_url.raw_query_string)
@@ -77,12 +77,12 @@ class Call:
         return self._query
 
     async def take_form(self) -> None:
-        """Let parameters come in the body, too, where it says that it is a form; they win, as in Docker.
+        """Read parameters from the body, too, if its content type is that of a form; they win, as in Docker.
 
-        It is for who does not read the body otherwise: curl says of every body that it is a form.
+        It is for routes that do not read the body otherwise: curl sends every body as a form.
 
         Raises:
-            InvalidQueryError: It cannot be taken apart, or is longer than a query string may be.
+            InvalidQueryError: It cannot be parsed, or is longer than a query string may be.
             AnsweredError: It did not come in time.
         """
         if self._content_type() == "application/x-www-form-urlencoded":
@@ -90,7 +90,7 @@ class Call:
             self._query = MultiDict([*form.items(), *self.query.items()])
 
     def text(self, key: str) -> str:
-        """Return a parameter's first value; empty where there is none."""
+        """Return a parameter's first value; empty if there is none."""
         return self.query.get(key, "")
 
     def texts(self, key: str) -> list[str]:
@@ -110,7 +110,7 @@ class Call:
         return queries.filters(self.query)
 
     def platform(self) -> Platform | None:
-        """Return which image of several is meant; None where nobody says, or the version knows no such question.
+        """Return the requested platform; None if the request names none, or its API version has no such parameter.
 
         Raises:
             InvalidQueryError: See `queries.platform`.
@@ -130,7 +130,7 @@ class Call:
 
         Args:
             kind: See above.
-            typed: Whether its content type has to say that it is JSON; curl says that everything is a form.
+            typed: Whether its content type has to be JSON's; curl sends every body as a form.
         """
         data = await self.body(MAX_DOCUMENT_BYTES)
         return self._decoded(data, kind, typed=typed) if data.strip() not in (b"", b"null") else None

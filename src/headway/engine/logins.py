@@ -15,12 +15,12 @@ HEADER = "X-Registry-Auth"
 
 
 class AuthConfig(msgspec.Struct, frozen=True):
-    """What docker calls a login; what is not said is empty.
+    """Docker's AuthConfig; a missing field is empty.
 
     Attributes:
-        username: Who.
+        username: The user's name.
         password: Password or access token.
-        auth: Both, as base64 of ``user:password``; counts where they are empty.
+        auth: Both, as base64 of ``user:password``; counts if they are empty.
         serveraddress: The registry; empty for Docker Hub.
         identitytoken: From an earlier login.
         registrytoken: A Bearer token for the registry itself.
@@ -35,13 +35,13 @@ class AuthConfig(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, document: object) -> AuthConfig:
-        """Return what a JSON document says.
+        """Return the login in a JSON document.
 
-        Its keys may be in any case, as Go reads them: a ``serverAddress`` that is passed over would show somebody's
-        password to Docker Hub, and so would one that is no text.
+        Its keys may be in any case, as in Go: ignoring a ``serverAddress`` would send somebody's password to Docker
+        Hub, and so would ignoring one that is no string.
 
         Raises:
-            msgspec.ValidationError: Something in it is no text.
+            msgspec.ValidationError: A value is no string.
         """
         known = document.items() if isinstance(document, dict) else ()
         return msgspec.convert({key.lower(): value for key, value in known if value is not None}, cls)
@@ -50,7 +50,7 @@ class AuthConfig(msgspec.Struct, frozen=True):
         return "AuthConfig(...)"  # a log line or a traceback must not show it
 
     def credentials(self) -> Credentials:
-        """Return what there is to show to the registry."""
+        """Return the credentials for the registry."""
         login = Credentials(self.username, self.password, self.identitytoken, self.registrytoken)
         if not self.username and not self.password and self.auth:
             with suppress(ValueError):  # what cannot be read is no login, as in Docker
@@ -59,9 +59,9 @@ class AuthConfig(msgspec.Struct, frozen=True):
 
 
 def login_of(call: Call) -> Credentials | None:
-    """Return the login that came with a request; None where none did, and this machine's own is used.
+    """Return the login that came with a request; None if there is none, and this machine's own is to be used.
 
-    One that cannot be read is none, as in Docker.
+    One that cannot be decoded counts as none, as in Docker.
     """
     text = call.request.headers.get(HEADER, "")
     try:

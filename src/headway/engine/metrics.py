@@ -1,7 +1,7 @@
 """Measurements as Prometheus reads them (text exposition format 0.0.4), and how long requests take.
 
-Rule: a label's values come from a fixed set (routes, states, causes): what a client or a registry sends makes no new
-series.
+Rule: a label's values come from a fixed set (routes, states, causes): nothing that a client or a registry sends makes a
+      new series.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Sample(msgspec.Struct, frozen=True):
     """One value.
 
     Attributes:
-        value: It.
-        labels: What it is of.
-        suffix: What its name ends in beside the family's, as histograms have it.
+        value: The value.
+        labels: Its labels.
+        suffix: Appended to the family's name, as in histograms.
     """
 
     value: float
@@ -35,7 +35,7 @@ class Family(msgspec.Struct, frozen=True):
     """All values of one kind.
 
     Attributes:
-        name: Without a suffix; counters end in ``_total``.
+        name: Its name without a suffix; a counter's ends in ``_total``.
         kind: ``counter``, ``gauge`` or ``histogram``.
         help: One sentence.
         samples: The values.
@@ -75,7 +75,7 @@ class RequestTimes:
         self._sums: defaultdict[tuple[str, str, int], float] = defaultdict(float)
 
     def took(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Take note of a request that was answered; one that streams takes as long as its stream."""
+        """Count a request that was answered; one that streams lasts as long as its stream."""
         key = (method, route, status)
         self._counts[key][bisect_left(BUCKETS, seconds)] += 1
         self._sums[key] += seconds

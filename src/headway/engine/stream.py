@@ -1,8 +1,8 @@
-"""A stream of JSON messages to one client, while work goes on (moby-behaviour 6.13).
+"""Streams JSON messages to one client while work goes on (moby-behaviour 6.13).
 
 Rule 1: until the first message an error is an HTTP error; afterwards it is the stream's last line.
-Rule 2: a client that reads slowly holds up nobody and costs bounded memory: a bar it has not read yet is replaced.
-Rule 3: a client that leaves ends the work; what the work has achieved stays.
+Rule 2: a client that reads slowly delays nobody and costs bounded memory: a new state of a bar replaces an unread one.
+Rule 3: a client that leaves ends the work; the results so far are kept.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ FLUSH_SECONDS = 0.1
 
 
 class Line(Protocol):
-    """What is sent."""
+    """A message."""
 
     def encode(self) -> bytes:
-        """Return it with its end of line."""
+        """Return it as one line, with its newline."""
 
 
 Emit = Callable[[Line, str], None]
@@ -34,7 +34,7 @@ Emit = Callable[[Line, str], None]
 
 
 class _Outbox:
-    """What is still to be sent: bars by key, everything else in order."""
+    """The messages still to be sent: bars by key, all others in order."""
 
     def __init__(self) -> None:
         self._pending: dict[str | int, Line] = {}
@@ -53,10 +53,10 @@ class _Outbox:
 
 
 async def streamed(call: Call, work: Callable[[Emit], Awaitable[None]]) -> web.StreamResponse:
-    """Do `work`, and answer with what it emits meanwhile.
+    """Run `work`, and answer with the messages that it emits meanwhile.
 
     Raises:
-        ConnectionResetError: The client has left; so has the work.
+        ConnectionResetError: The client has left, and the work was cancelled.
         Exception: What `work` raised before it emitted anything.
     """
     outbox = _Outbox()

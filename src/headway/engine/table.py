@@ -1,4 +1,4 @@
-"""The whole table of routes, over one image service: Docker's, and Headway's own."""
+"""The table of all routes over one image service: Docker's, and Headway's own."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def all_routes(
     """Return every line of the table.
 
     Args:
-        service: Knows images, and asks registries.
-        stores: What it works on.
-        access: Reaches into containers.
-        pulls: Brings images.
-        settings: Returns those in force.
-        labels: Returns what ``/info`` shows as the daemon's labels.
+        service: The image service.
+        stores: The stores that it works on.
+        access: Reads and writes files of containers.
+        pulls: Pulls images.
+        settings: Returns the settings in force.
+        labels: Returns the daemon's labels, which ``/info`` shows.
     """
     platform = host_platform()
     containers = Containers(stores)

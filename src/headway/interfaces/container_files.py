@@ -1,4 +1,4 @@
-"""Files inside a root file system that is mounted, or lies in a directory."""
+"""Files inside a root file system that is mounted, or is a directory."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class FileAccess(Protocol):
         """Return what is at `path`; a trailing slash follows a symlink.
 
         Raises:
-            NotFoundError: Nothing is.
-            InvalidPathError: It cannot be a path.
+            NotFoundError: There is nothing.
+            InvalidPathError: The path is not valid.
             StoreError: It cannot be read.
         """
 
@@ -36,7 +36,7 @@ class FileAccess(Protocol):
         """
 
     def make_directory(self, root: Path, path: str) -> None:
-        """Make a directory at `path`, and those above it, root's and 0755; what is there already stays as it is.
+        """Make a directory at `path` and its missing parents, owned by root, mode 0755; existing ones stay unchanged.
 
         Raises:
             NotADirectoryPathError: Something on the way is no directory.
@@ -56,11 +56,11 @@ class FileAccess(Protocol):
         """Unpack a tar archive, compressed in any way, into the directory at `path`.
 
         Args:
-            root: Of the file system.
+            root: Root of the file system.
             path: A directory.
             source: The archive.
-            keep_kinds: Whether a directory may not replace something else, nor something else a directory.
-            owner: Whom everything is given to; None keeps the archive's owners.
+            keep_kinds: Whether to forbid that a directory replaces something else, or something else a directory.
+            owner: Owner of everything unpacked; None keeps the archive's owners.
 
         Raises:
             NotFoundError: Nothing is at `path`.

@@ -1,4 +1,4 @@
-"""What crosses the network, by day, registry and image."""
+"""Counts the bytes that cross the network, by day, registry and image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Errand(msgspec.Struct, frozen=True):
     Attributes:
         registry: ``host[:port]`` of the registry, or the mirror of it, that is asked; a token server's or a CDN's bytes
             count as those of the registry that names it.
-        image: The reference as it was asked for, in short spelling; empty for what is for no image.
+        image: The reference as requested, in its familiar form; empty for bytes that are for no image.
     """
 
     registry: str = ""
@@ -25,13 +25,13 @@ class Errand(msgspec.Struct, frozen=True):
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
-    """What crossed the network.
+    """Bytes that crossed the network.
 
     Attributes:
-        received: Bytes that came, headers included (as counted before TLS).
-        useful: Those of them that were content that was not here before.
-        reused: Bytes of pulls' layers that did not have to come: they were here already.
-        sent: Bytes of pushes' blobs and manifests that went over connections, those that were sent again too.
+        received: Bytes received, including headers (as counted before TLS).
+        useful: Those of them that were new content.
+        reused: Bytes of pulls' layers that did not have to be fetched, since they were here already.
+        sent: Bytes of pushes' blobs and manifests that went over connections, including those that were sent again.
     """
 
     received: int = 0
@@ -41,7 +41,7 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wasted(self) -> int:
-        """Bytes that came and brought nothing: headers, questions, what came twice, what was wrong."""
+        """Bytes received that were no new content: headers, other requests, duplicates, damaged content."""
         return self.received - self.useful
 
     def __add__(self, other: Traffic) -> Traffic:
@@ -58,8 +58,8 @@ class TrafficRow(msgspec.Struct, frozen=True):
 
     Attributes:
         day: ``2026-01-02``, in UTC.
-        errand: With whom, and what for.
-        traffic: How much.
+        errand: The registry, and the image.
+        traffic: The bytes.
     """
 
     day: str
@@ -68,7 +68,7 @@ class TrafficRow(msgspec.Struct, frozen=True):
 
 
 class TrafficStore(Protocol):
-    """Sums that outlive who counted them."""
+    """Stores the sums durably."""
 
     def add(self, day: str, counted: Mapping[Errand, Traffic]) -> None:
         """Add to a day's sums. Durable when this returns.
@@ -85,10 +85,10 @@ class TrafficCounter(Protocol):
     """Counts by errand; any thread may call."""
 
     def useful(self, count: int) -> None:
-        """Take note of content that was not here before; less than nothing where some turned out wrong."""
+        """Count new content; a negative number takes back content that turned out to be damaged."""
 
     def reused(self, count: int) -> None:
-        """Take note of content that did not have to come."""
+        """Count content that did not have to be fetched."""
 
     @property
     def has_counted(self) -> bool:
@@ -101,18 +101,18 @@ class TrafficCounter(Protocol):
 class Account:
     """What one pull has cost so far, over all its attempts.
 
-    What several pulls share is charged to the one that began it. The `TrafficCounter` adds what crosses the network.
+    A transfer that several pulls share is charged to the one that began it. The `TrafficCounter` adds the bytes.
 
     Args:
-        sources: Bytes that came, headers included, by the registry or mirror that was asked.
-        useful: Those of them that were content that was not here before.
+        sources: Bytes received, including headers, by the registry or mirror that sent them.
+        useful: Those of them that were new content.
         retries: How often a connection failed or a request was refused for now, by cause.
 
     Attributes:
         sources: See above.
         useful: See above.
         retries: See above.
-        requests: How many were answered, as far as this process knows.
+        requests: How many requests were answered during this process.
         reused: Bytes of its layers that were here before its first attempt.
     """
 
@@ -125,11 +125,11 @@ class Account:
 
     @property
     def received_bytes(self) -> int:
-        """Bytes that came, headers included."""
+        """Bytes received, including headers."""
         return sum(dict(self.sources).values())  # a copy: threads add to it
 
     def add(self, registry: str, traffic: Traffic) -> None:
-        """Charge what crossed the network; one thread at a time calls."""
+        """Charge bytes that crossed the network; called by one thread at a time."""
         self.sources[registry] += traffic.received
         self.useful += traffic.useful
 
@@ -138,13 +138,13 @@ _account: ContextVar[Account | None] = ContextVar("account", default=None)
 
 
 def account() -> Account | None:
-    """Return what this task or thread is charged to; None for nothing."""
+    """Return the account that this task or thread is charged to; None for none."""
     return _account.get()
 
 
 @contextmanager
 def charged_to(charged: Account) -> Iterator[None]:
-    """Charge what the block costs, and the tasks and threads that are started in it."""
+    """Charge an account for the block, and for the tasks and threads that are started in it."""
     token = _account.set(charged)
     try:
         yield
@@ -156,13 +156,13 @@ _errand: ContextVar[Errand] = ContextVar("errand", default=Errand())  # noqa: B0
 
 
 def errand() -> Errand:
-    """Return what this task or thread is on the network for."""
+    """Return the errand that this task or thread uses the network for."""
     return _errand.get()
 
 
 @contextmanager
 def on_errand(*, registry: str | None = None, image: str | None = None) -> Iterator[None]:
-    """Count what the block receives, and the threads that are started in it, as for this; None leaves what was."""
+    """Count bytes that the block and threads started in it receive for an errand; None keeps the current one."""
     before = _errand.get()
     token = _errand.set(
         Errand(before.registry if registry is None else registry, before.image if image is None else image)

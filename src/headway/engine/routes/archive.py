@@ -27,8 +27,8 @@ class ArchiveRoutes:
     """Reads and writes containers' files.
 
     Args:
-        containers: Knows them.
-        files: Reaches into them.
+        containers: Finds containers.
+        files: Reads and writes their files.
     """
 
     def __init__(self, containers: Containers, files: ContainerFiles) -> None:
@@ -70,10 +70,10 @@ class _User(msgspec.Struct):
 
 
 def owner(text: str) -> tuple[int, int] | None:
-    """Return whom a container's ``user[:group]`` means in this machine's own databases, as Docker looks it up.
+    """Return the IDs for a container's ``user[:group]``, looked up in this machine's own databases as in Docker.
 
     Raises:
-        InvalidQueryError: Nobody.
+        InvalidQueryError: There is no such user or group.
     """
     user, _, group = text.partition(":")
     if not user:
@@ -89,7 +89,7 @@ def owner(text: str) -> tuple[int, int] | None:
 
 
 def _number(text: str) -> int | None:
-    """Return an ID that is written as a number; None for a name, `ValueError` for what the kernel takes for "none"."""
+    """Return an ID that is written as a number; None for a name, `ValueError` for the one that the kernel reserves."""
     if not (text.isascii() and text.isdecimal()):
         return None
     if len(text) > 10 or int(text) >= _NO_ID:

@@ -22,10 +22,10 @@ _DELETES_PLATFORMS = ApiVersion(1, 50)
 
 
 class ImageRoutes:
-    """Answers what is asked of images that are here, and of registries' indexes.
+    """Answers requests about the images here, and searches of registries.
 
     Args:
-        service: Knows them.
+        service: Answers for the images.
     """
 
     def __init__(self, service: ImageService) -> None:
@@ -87,7 +87,7 @@ class ImageRoutes:
         return document(removals(done))
 
     async def _require_platform(self, name: str, platform: Platform | None) -> None:
-        """Check that an image is for the platform that is asked for, if one is.
+        """Check that an image is for the requested platform, if there is one.
 
         Raises:
             NotFoundError: There is no such image, or it is for another one.

@@ -1,7 +1,7 @@
-"""``POST /images/create`` with ``fromSrc``: an image of a root file system's tar (moby-behaviour 6.7).
+"""``POST /images/create`` with ``fromSrc``: makes an image from the tar of a root file system (moby-behaviour 6.7).
 
-Rule: a body that the query asks for is what it is, whatever its content type: Docker loses it to a form where curl says
-      it is one.
+Rule: if the query says that the tar is in the body, it is read as a tar, whatever its content type. Docker loses it if
+      curl sends it as a form.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class ImportRoutes:
     """Answers ``POST /images/create``.
 
     Args:
-        service: Imports.
-        host: The platform of an image where nobody says.
-        pull: Answers where the image comes from a registry.
+        service: Imports images.
+        host: The platform of an image if the request names none.
+        pull: Answers if the image comes from a registry.
     """
 
     def __init__(self, service: ImageService, host: Platform, pull: Handler) -> None:
@@ -79,7 +79,7 @@ class ImportRoutes:
 
 
 class ImportMessages:
-    """Turns what is known of a file on its way into Docker's messages."""
+    """Turns the progress of a file into Docker's messages."""
 
     def __init__(self, url: str, emit: Emit) -> None:
         self._url = url
@@ -88,7 +88,7 @@ class ImportMessages:
         self._has_begun = False
 
     def __call__(self, arriving: Arriving) -> None:
-        """Tell how far it is; a wait is told once."""
+        """Report the progress; a wait is reported once."""
         if arriving.cause:
             if self._waits.is_new(Waiting(self._url, arriving.cause, arriving.retry_seconds)):
                 self._emit(waiting(arriving.cause, arriving.retry_seconds), _BAR)

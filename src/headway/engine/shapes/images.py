@@ -1,6 +1,6 @@
 """Images in the Engine API's JSON (moby-behaviour 6.3 and 10).
 
-Rule: what a version does not have is left out, so that each client sees what its own daemon would have shown.
+Rule: a field that an API version does not have is left out, so that each client sees what its own daemon would show.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _names(references: tuple[Reference, ...]) -> list[str]:
 
 
 def inspected(image: ImageDetails, version: ApiVersion) -> dict[str, object]:
-    """Return everything that is known of an image, as ``GET /images/{name}/json`` shows it, in Docker's order."""
+    """Return everything known about an image, as ``GET /images/{name}/json`` shows it, in Docker's order."""
     document: dict[str, object] = {
         "Id": str(image.image_id),
         "RepoTags": _names(image.tags),
@@ -112,7 +112,7 @@ def _platform(platform: Platform) -> dict[str, object]:
 
 
 def graph_driver(name: str, data: Mapping[str, str]) -> dict[str, object]:
-    """Return where an image's or a container's files are; ``null`` where the driver does not say."""
+    """Return where an image's or a container's files are; ``null`` if the driver does not say."""
     return {"Data": dict(sorted(data.items())) or None, "Name": name}
 
 
@@ -129,7 +129,7 @@ def history_step(step: HistoryStep) -> dict[str, object]:
 
 
 def moment_of(nanoseconds: int) -> str:
-    """Return a time since the epoch as RFC 3339 with nanoseconds, as Go writes it; 0 is Go's time that never was."""
+    """Return a time since the epoch as RFC 3339 with nanoseconds, as Go writes it; 0 gives Go's zero time."""
     if not nanoseconds:
         return NEVER
     return rfc3339(nanoseconds)
