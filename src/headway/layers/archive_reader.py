@@ -1,8 +1,8 @@
-"""Archives of images as files: a stream of tar, a tar that can be read anywhere, a directory.
+"""Reads archives of images: a stream of tar, a seekable tar, or a directory.
 
-Rule 1: nothing of an archive is ever written by a name that it gives: names are only looked up.
-Rule 2: what can be read in any order is read documents first, so that whoever takes layers knows which are wanted.
-Rule 3: what is wrong with the archive itself is an `InvalidArchiveError`, whoever reads at that moment.
+Rule 1: no file is ever written under a name from the archive: names are only looked up.
+Rule 2: an archive that allows any order is read documents first, so that the reader knows which layers are wanted.
+Rule 3: a fault of the archive itself is an `InvalidArchiveError`, whoever reads at that moment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from headway.layers.tar_header import BLOCK
 from headway.oci.archive_names import clean_name, link_target
 
 DOCUMENT_BYTES = 1 << 20
-"""What is shorter is given before what is longer, where there is a choice."""
+"""Where there is a choice, shorter files come before longer ones."""
 
 MOST_FILES = 1_000_000
 """Of an archive whose list is kept in memory; a thousand images of the most layers have half as many."""
@@ -36,7 +36,7 @@ class ArchiveFile(Pieces):
     """One file of an archive; see `interfaces.archives.ArchivedFile`.
 
     Args:
-        name: Cleaned.
+        name: Its name, cleaned.
         size: In bytes.
         pieces: Its content, taken as it is read.
         link: The file that it is another name of.
@@ -75,7 +75,7 @@ class StreamArchive:
 
 
 class FileArchive:
-    """A tar that is not compressed, in a file that can be read anywhere: what nobody wants is not read.
+    """An uncompressed tar in a seekable file: unwanted content is not read.
 
     Args:
         file: Open for reading; it may be any length and is read from its beginning.
@@ -137,10 +137,10 @@ class FileArchive:
 
 
 class DirectoryArchive:
-    """An OCI image layout, or a docker-archive that somebody has unpacked. Its symlinks are the files they lead to.
+    """An OCI image layout, or an unpacked docker-archive. A symlink counts as the file it leads to.
 
     Args:
-        directory: Its top.
+        directory: The top directory.
     """
 
     documents_first = True
@@ -172,13 +172,13 @@ class DirectoryArchive:
 
 
 def _turn(size: int) -> tuple[int, int]:
-    """Return what files are sorted by: documents, then the largest first, so that none is unpacked last and alone."""
+    """Return the sort key: documents, then the largest first, so that no large one is unpacked last and alone."""
     return (1, -size) if size > DOCUMENT_BYTES else (0, 0)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[FileArchive | DirectoryArchive | StreamArchive]:
-    """Give the archive that lies at a path.
+    """Open the archive at a path.
 
     Raises:
         StoreError: It cannot be read.
@@ -211,12 +211,12 @@ class _Handle:
 
 
 def stream(file: FileIO) -> StreamArchive:
-    """Return the archive that an open file gives from where it stands: a pipe, standard input."""
+    """Return the archive in an open file, from its current position: a pipe, standard input."""
     return StreamArchive(_Handle(file))
 
 
 def _file(entry: Entry, body: Iterable[bytes | memoryview]) -> ArchiveFile | None:
-    """Return what an entry is; None for what an archive of images has no use for."""
+    """Return an entry as a file; None for kinds that an archive of images has no use for."""
     name = clean_name(os.fsdecode(entry.name))
     if entry.kind == FILE:
         if entry.sparse is not None:
@@ -242,7 +242,7 @@ def _content(path: Path) -> Iterator[bytes]:
 
 @contextmanager
 def _archive_faults() -> Iterator[None]:
-    """Tell what is wrong with the archive from what is wrong with a layer in it."""
+    """Tell a fault of the archive from a fault of a layer in it."""
     try:
         yield
     except InvalidLayerError as error:

@@ -1,4 +1,4 @@
-"""The content of a file, from the pieces of a tar to an open file."""
+"""Writes the content of a file, from the pieces of a tar to an open file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from headway.layers.tar_sparse import Map
 
 STEP = 8 << 20
-"""Bytes of a large file after which the kernel is asked to begin to store them.
+"""After so many bytes of a large file the kernel is asked to begin writing them to the disk.
 
 The sync at the end finds less to do, and less is dirty meanwhile: beyond a share of the memory, the kernel stores
 whatever is dirty, downloads included that are about to be removed.
@@ -50,14 +50,14 @@ def write(descriptor: int, body: Iterable[memoryview]) -> None:
 
 
 def _begin_to_store(descriptor: int, length: int) -> None:
-    """Have the last so many bytes that were written begin their way to the disk; failures show when they are synced."""
+    """Begin to write the last bytes of a file to the disk; failures show when the file is synced."""
     if _sync_file_range is not None:
         end = os.lseek(descriptor, 0, os.SEEK_CUR)
         _sync_file_range(descriptor, end - length, length, _SYNC_FILE_RANGE_WRITE)
 
 
 def write_sparse(descriptor: int, body: Iterable[memoryview], sparse: Map, size: int) -> None:
-    """Write the parts of a sparse file where they belong, and give it its length; the rest stays a hole.
+    """Write the parts of a sparse file to their offsets, and set its length; the rest stays a hole.
 
     Raises:
         OSError: As lseek(2), write(2) and ftruncate(2).

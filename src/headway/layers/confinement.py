@@ -5,10 +5,10 @@ Rule 2: a parent is found as after chroot(2): symlinks on the way are followed, 
         root of the layer. Where there are none the kernel does it, if it has openat2 (Linux 5.6); else each component
         is opened by itself with O_NOFOLLOW and links are resolved here, so that it is known where a path led. Nothing
         needs privileges, so root and others run the same code.
-Rule 3: who unpacks tells what it removes (`Root.forget`). A container may change the tree meanwhile, and move a
-        directory that a walk is in: ``..`` is never opened, since it would lead from there to above the root.
-Rule 4: a walk begins at the nearest directory that is still open, and leaves one open every so many levels: else a
-        name of 2,000 levels, all of which are asked for, would cost two million steps.
+Rule 3: the caller reports what it removes (`Root.forget`). A container may change the tree meanwhile, and move a
+        directory that a walk is in: ``..`` is never opened, since it would then lead above the root.
+Rule 4: a walk begins at the nearest directory that is still open, and keeps some open on the way: otherwise a path
+        of 2,000 levels, each of which is asked for, would cost two million steps.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class _Mark(NamedTuple):
     """A directory that is open.
 
     Attributes:
-        descriptor: Of it.
-        path: Where it is, without symlinks.
-        links: How many were followed on the way.
+        descriptor: Its descriptor.
+        path: Its path, without symlinks.
+        links: How many symlinks were followed on the way.
         steps: How many components were passed, with those of links.
     """
 
@@ -70,7 +70,7 @@ class _Mark(NamedTuple):
 
 
 class _Marks:
-    """So many directories, the most recently used one last."""
+    """A limited number of open directories, the most recently used one last."""
 
     def __init__(self) -> None:
         self._marks: dict[bytes, _Mark] = {}
@@ -86,7 +86,7 @@ class _Marks:
         return mark
 
     def add(self, path: bytes, mark: _Mark) -> bytes | None:
-        """Keep one more, which was not there; return the path of that whose place it takes."""
+        """Add a directory; return the path of the one that it displaces."""
         evicted = None
         if len(self._marks) >= _KEPT:
             evicted = next(iter(self._marks))
@@ -148,7 +148,7 @@ class Root:
         return mark.descriptor
 
     def forget(self) -> None:
-        """Close those that were given out: a directory or a symlink has been removed."""
+        """Close all directories that were returned, because a directory or a symlink has been removed."""
         self._kept.clear()
         self._passed.clear()
         self.detours.clear()

@@ -1,7 +1,7 @@
-"""The directories of a layer that is being unpacked, which are finished last.
+"""Makes the directories of a layer that is being unpacked; they are finished last.
 
-Rule 1: they get owner, mode, attributes and times at the end, for what is made inside would inherit or change them.
-Rule 2: a directory meets a directory by taking its metadata.
+Rule 1: they get owner, mode, attributes and times at the end, for files made inside would inherit or change them.
+Rule 2: an entry for a directory that exists changes only its metadata.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class MadeDirectories:
 
     @property
     def units(self) -> int:
-        """What remembering them takes up, see `Remembered`."""
+        """The memory that they take up, see `Remembered`."""
         return self._entries.units + self.implicit.units + self._anew.units
 
     def make(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
@@ -128,7 +128,7 @@ class MadeDirectories:
         self._anew.drop(status.st_ino)
 
     def finish(self, root: Root) -> Iterator[bytes]:
-        """Give every directory what its entry says; the name of each entry is yielded before."""
+        """Give every directory the metadata of its entry; yield the name of each entry before that."""
         for path, entry in self._entries.items():
             yield entry.name
             try:
@@ -154,7 +154,7 @@ class MadeDirectories:
             os.close(descriptor)
 
     def count(self, root: Root, footprint: Footprint) -> None:
-        """Count what directories take up now that they are full."""
+        """Count the space of the directories, now that they are full."""
         footprint.add_directory(os.fstat(root.descriptor))
         for path in (*self._entries, *self.implicit.values(), *self._anew.values()):
             above, _, name = path.rpartition(b"/")

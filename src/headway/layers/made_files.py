@@ -1,6 +1,6 @@
-"""The files of a layer that is being unpacked: regular ones, symlinks, FIFOs and devices.
+"""Makes the files of a layer that is being unpacked: regular ones, symlinks, FIFOs and devices.
 
-Each is new, and what had its name is removed first (`unpacker`, rule 1).
+Each is new, and whatever had its name is removed first (`unpacker`, rule 1).
 
 Rule: a layer's own 0:0 device is recorded, and a whiteout on disk, since no mount can show it; a device that this user
       cannot make is recorded and not made.
@@ -29,13 +29,13 @@ class MadeFiles:
     Args:
         metadata: Applies what entries say.
         footprint: Counts what is made.
-        absent: Takes note of devices that are not made.
-        whiteouts: Hides what is below a layer's own 0:0 device; None where no layer is unpacked.
+        absent: Records devices that are not made.
+        whiteouts: Hides what is below a layer's own 0:0 device; None if what is unpacked is no layer.
         clear: See `Clear`.
-        observer: Told of sparse files.
+        observer: Called for sparse files.
 
     Raises:
-        InvalidLayerError: From every method: the entry asks for what cannot be.
+        InvalidLayerError: From every method: the entry cannot be made.
         OSError: From every method: a system call failed.
     """
 
@@ -102,7 +102,7 @@ class MadeFiles:
         self._metadata.finish_node(parent, name, path, entry)
 
     def make_device(self, entry: Entry, parent: int, path: bytes, name: bytes) -> None:
-        """Make a device node, or take note that there should be one."""
+        """Make a device node, or record that there should be one."""
         major, minor = entry.device
         kind = stat.S_IFCHR if entry.kind == CHAR else stat.S_IFBLK
         mode = kind | ((entry.mode | self._metadata.widen) & 0o777)
@@ -116,7 +116,7 @@ class MadeFiles:
             self._metadata.finish_node(parent, name, path, entry)
 
     def add_absent(self, parent: int, path: bytes, record: tuple[int, int, int]) -> None:
-        """Take note of a device by its mode, major and minor; nothing has its name."""
+        """Record a device by its mode, major and minor; nothing has its name."""
         self._absent.add_device(path, *record)
         if self._whiteouts is not None and stat.S_ISCHR(record[0]) and record[1:] == (0, 0):
             self._whiteouts.hide(parent, path.rpartition(b"/")[2])

@@ -1,6 +1,6 @@
-"""One name of a merged file system, as its layer has it.
+"""One name in a merged file system, as its layer describes it.
 
-Rule: what a store that is not root's could not put on disk (`LayerReport`) counts as if it were there.
+Rule: whatever a store without root could not put on disk (`LayerReport`) counts as if it were there.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from headway.records import LayerReport
 
 
 class MergedEntry(msgspec.Struct, frozen=True):
-    """One name of the merged file system.
+    """One name in the merged file system.
 
     Attributes:
         path: Relative, ``/``-separated, decoded with surrogateescape; empty for the root.
         tree: Index of the tree it comes from, bottom first; -1 for a root directory that no layer describes.
-        stored: What lies on disk; None for a device or a root directory that is only described.
+        stored: What is on disk; None for a device or a root directory that is only described.
         mode: Type and permissions as the layer has them.
         uid: Owner as the layer has it.
         gid: Group as the layer has it.
@@ -46,12 +46,12 @@ class MergedEntry(msgspec.Struct, frozen=True):
 
     @property
     def mtime_ns(self) -> int:
-        """Time of the last change in nanoseconds since the epoch; 0 where nobody knows, as umoci sets it."""
+        """Time of the last change in nanoseconds since the epoch; 0 if unknown, as in umoci."""
         return self.stored.st_mtime_ns if self.stored else 0
 
 
 class Described:
-    """What a tree's report says about names whose truth is not on disk."""
+    """What a tree's report says about names that are not on disk as the layer has them."""
 
     def __init__(self, report: LayerReport) -> None:
         self.modes = dict(report.real_modes)
@@ -66,7 +66,7 @@ class Described:
         self.is_empty = not (self.modes or self.owners or self.xattrs or self.devices)
 
     def entry(self, path: str, tree: int, stored: os.stat_result) -> MergedEntry:
-        """Return the entry for what lies on disk at `path`, as the layer has it."""
+        """Return the entry for what is on disk at `path`, as the layer has it."""
         if self.is_empty:
             return MergedEntry(path, tree, stored, stored.st_mode, stored.st_uid, stored.st_gid, stored.st_rdev)
         mode = self.modes.get(path)
@@ -75,7 +75,7 @@ class Described:
         return MergedEntry(path, tree, stored, mode, uid, gid, stored.st_rdev)
 
     def device(self, parent: str, name: str, tree: int) -> MergedEntry | None:
-        """Return the entry for a device node that is only described, None where there is none."""
+        """Return the entry for a device node that is only described; None if there is none."""
         known = self.devices.get(parent, {}).get(name)
         if known is None:
             return None

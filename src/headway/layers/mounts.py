@@ -1,7 +1,7 @@
-"""mount(2) and umount2(2), which Python does not offer, and what is mounted where.
+"""Calls mount(2) and umount2(2), which Python does not offer, and finds what is mounted where.
 
-Rule 1: everything is mounted under one source name, and only what bears it is ever unmounted.
-Rule 2: the kernel's answer is passed on as it is; what it means for an image is said by the driver.
+Rule 1: everything is mounted under one source name, and only mounts with that name are ever unmounted.
+Rule 2: the kernel's error is passed on unchanged; the driver says what it means for an image.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def unmount(target: str) -> None:
 
 
 def bind(source: str, target: str) -> None:
-    """Show at `target` what is mounted at `source`, too.
+    """Make what is mounted at `source` visible at `target`, too (a bind mount).
 
     Raises:
         OSError: The kernel refused.
@@ -73,7 +73,7 @@ def ours() -> set[str]:
 
 
 def file_system(path: str) -> str:
-    """Return the kernel's name for the kind of file system that holds `path`; empty where it does not say."""
+    """Return the kernel's name for the type of file system that holds `path`; empty if it does not say."""
     status = os.stat(path)
     device = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
     if kinds := [mounted.kind for mounted in _mounted() if mounted.device == device]:
@@ -85,7 +85,7 @@ def file_system(path: str) -> str:
 
 
 def here() -> str:
-    """Return a name for this mount namespace, that no other has before or after the next boot."""
+    """Return a name for this mount namespace that no other has, not even after the next boot."""
     with open(_BOOT_ID, encoding="utf-8") as boot_id:
         return f"{boot_id.read().strip()} {os.readlink('/proc/self/ns/mnt')}"
 

@@ -1,7 +1,7 @@
-"""Files of a tree, opened a little before their turn, so that the disk brings many at once.
+"""Opens the files of a tree a little before their turn, so that the disk reads many at once.
 
-Rule: what is not in memory costs one wait for a window of files and not one for each; what is there costs one system
-call more.
+Rule: files that are not in memory cost one wait per window of files, not one each; files in memory cost one more system
+      call.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ FILES: Final = 64
 """Steps that may wait for their turn: each may be an open file."""
 
 BYTES: Final = 4 << 20
-"""What may wait in memory, of pieces and of the files' beginnings."""
+"""How many bytes may wait in memory: of pieces, and of the files' beginnings."""
 
 _BEGINNING: Final = 1 << 20
-"""How much of a file is asked for in advance; behind that the kernel reads ahead by itself."""
+"""How many bytes of a file are asked for in advance; after that the kernel reads ahead by itself."""
 
 Opened = int | OSError
-"""A descriptor, which belongs to whoever takes it; or why there is none."""
+"""A descriptor, which whoever takes it must close; or why there is none."""
 
 
 def opened_ahead(
     steps: Iterable[bytes | Body], files: TreeFiles
 ) -> Generator[tuple[bytes | Body, Opened | None], None, None]:
-    """Yield each step, with its file opened where it is a body of the tree.
+    """Yield each step, with its file open if it is a body in the tree.
 
     Args:
         steps: See `recipe_steps.steps`.

@@ -1,8 +1,8 @@
-"""Gives a layer's exact tar back, from its recipe and its tree.
+"""Makes a layer's exact tar again, from its recipe and its tree.
 
-Rule 1: every body is checked on its way: a file that is not what it was is told by its name. A CRC-32 finds what decay,
-        a crash or a hand did to a file; the diff ID over the whole (`verified`) finds everything.
-Rule 2: what was given out before that is worthless. Whoever cannot take it back checks first (`verified`).
+Rule 1: every body is checked while it is read, so that a changed file is reported by name. A CRC-32 finds what decay, a
+        crash or a hand did to a file; the diff ID over the whole (`verified`) finds everything.
+Rule 2: bytes yielded before such an error are worthless. A caller that cannot take them back checks first (`verified`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def verified(recipe: Recipe, tree: Path) -> Iterator[bytes]:
     """Yield what `rebuild` does, and raise at the end unless it is the layer.
 
     Raises:
-        StoreCorruptError: As `rebuild`; or, behind the last piece, the whole has another size or diff ID.
+        StoreCorruptError: As `rebuild`; or, after the last piece, the whole has another size or diff ID.
         StoreError: The disk failed.
     """
     whole = hashlib.sha256()
@@ -64,9 +64,9 @@ def verified(recipe: Recipe, tree: Path) -> Iterator[bytes]:
 
 
 def damaged(recipe: Recipe, tree: Path) -> Iterator[tuple[bytes, StoreCorruptError]]:
-    """Yield path and fault of every file that is not what was unpacked; a file with several bodies may come again.
+    """Yield path and fault of every file that differs from what was unpacked; one with several bodies may come twice.
 
-    Where it yields nothing and `verified` fails all the same, no more can be said than that the layer is damaged.
+    If it yields nothing although `verified` fails, all that is known is that the layer is damaged.
 
     Raises:
         StoreCorruptError: While iterating: the recipe itself is not what was stored.
@@ -99,7 +99,7 @@ def misplaced(recipe: Recipe, tree: Path) -> Iterator[tuple[bytes, StoreCorruptE
 
 
 def _checked(recipe: Recipe, body: Body, opened: Opened | None) -> Iterator[bytes]:
-    """Yield a body and check it on its way."""
+    """Yield a body, and check it meanwhile."""
     crc = 0
     for piece in recipe.kept(body.kept, body.size) if body.kept is not None else _file(recipe, body, opened):
         crc = crc32(piece, crc)

@@ -1,8 +1,8 @@
-"""Columns of a recipe: values that belong together, in a form that compresses well and is made by few calls.
+"""Packs the columns of a recipe: values of one kind, in a form that compresses well and takes few calls to make.
 
-Rule 1: pure functions over bytes; what is packed comes back exactly, whatever it is.
-Rule 2: what is done for each header block is done by C: slices with a stride, joins, counts.
-Rule 3: what is unpacked is not trusted: ValueError says what is wrong, and nothing larger than the rows is made.
+Rule 1: pure functions over bytes; any value that is packed comes back exactly.
+Rule 2: work for each header block is done in C: slices with a stride, joins, counts.
+Rule 3: packed data is not trusted: ValueError says what is wrong, and nothing larger than the rows is allocated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LIMIT = 1 << 63
 
 
 def pack_numbers(numbers: Sequence[int]) -> bytes:
-    """Return numbers below `LIMIT` as differences to the one before, zigzag, 64 bit, all lowest bytes first."""
+    """Return numbers below `LIMIT` as 64-bit zigzag differences, the lowest bytes of all of them first."""
     count = len(numbers)
     differences = [number - before for number, before in zip(numbers, (0, *numbers), strict=False)]
     packed = struct.pack(f"<{count}Q", *[(value << 1) ^ (value >> 63) for value in differences])
@@ -43,7 +43,7 @@ def unpack_numbers(data: bytes, count: int) -> list[int]:
 
 
 def planes(data: bytes, width: int) -> bytes:
-    """Return all first bytes of rows that lie one after the other, then all second ones, and so on."""
+    """Return the first bytes of consecutive rows, then all the second bytes, and so on."""
     return b"".join([data[place::width] for place in range(width)])
 
 
@@ -67,7 +67,7 @@ NAME = 100
 """Bytes of the name, which comes first (POSIX.1-1988)."""
 
 LINKNAME = 157
-"""Where the link's target begins, behind mode, owner, group, size, time, checksum and kind."""
+"""Where the link's target begins, after mode, owner, group, size, time, checksum and kind."""
 
 _CHECKSUM, _KIND = 148, 156
 _ENDS = struct.Struct(f"{NAME}s{LINKNAME - NAME}x{BLOCK - LINKNAME}s")
@@ -79,7 +79,7 @@ HeaderColumns = tuple[tuple[Form, bytes], tuple[Form, bytes], tuple[Form, bytes]
 
 
 def split_headers(blocks: bytes) -> HeaderColumns:
-    """Return the columns of header blocks that lie one after the other; each has a checksum that readers take."""
+    """Return the columns of consecutive header blocks; each has a checksum that readers accept."""
     names, tails = zip(*_ENDS.iter_unpack(blocks), strict=True)
     text = b"\0".join([name.rstrip(b"\0") for name in names])
     is_text = text.count(0) == len(names) - 1

@@ -1,8 +1,8 @@
-"""Bodies that a layer removes again, and how they are told from those that its tree holds.
+"""Keeps, in a recipe, the bodies that a layer removes again, so that they are not looked for in its tree.
 
-Rule 1: a body is taken to be in the tree where it was put, unless it is kept here: just before the last name of its
-        file is removed, or at the end, where another name is left.
-Rule 2: each file is kept once at most, so that a recipe never holds more than the archive did.
+Rule 1: a body is in the tree where it was put, unless it is kept here: just before the last name of its file is
+        removed, or at the end if the file has another name left.
+Rule 2: each file is kept at most once, so that a recipe never holds more than the archive did.
 Rule 3: as long as nothing is removed, this costs nothing: few layers remove what they hold. What was removed is matched
         with bodies at the end, by path and order, for a path holds one file at a time.
 """
@@ -38,11 +38,11 @@ class _Removal:
 
 
 class Kept:
-    """What a recipe keeps of bodies.
+    """The bodies that a recipe keeps.
 
     Args:
-        writer: Takes it.
-        most: Names that may be removed.
+        writer: Writes them.
+        most: How many names may be removed.
 
     Raises:
         OSError: From every method: a system call failed.
@@ -65,7 +65,7 @@ class Kept:
         return self._count > 0
 
     def sparse(self, descriptor: int) -> None:
-        """Take note of a file that is not what its body is."""
+        """Record a file whose content differs from its body."""
         self._sparse.add(os.fstat(descriptor).st_ino)
 
     def removing(self, parent: int, path: bytes, status: os.stat_result, before: int) -> None:
@@ -93,7 +93,7 @@ class Kept:
             self._settle(same, parent, path.rpartition(b"/")[2])
 
     def _is_counted(self) -> bool:
-        """Count a removal; False, with nothing in memory any more, where it is one too many."""
+        """Count a removal; if it is one too many, drop everything from memory and return False."""
         self._count += 1
         if self._count > self._most:
             self._removals.clear()
@@ -152,7 +152,7 @@ class Kept:
                         self._keep(self._alive[status.st_ino], descriptor)
 
     def finish(self) -> None:
-        """Write what was not written yet."""
+        """Write everything not yet written."""
         self._writer.data(Column.KEPT, bytes(self._data))
         numbers = sorted(self._places)
         self._writer.numbers(Column.KEPT_BODIES, numbers)

@@ -1,4 +1,4 @@
-"""Follows the steps of a recipe: what the archive is made of, in its order."""
+"""Follows the steps of a recipe: the parts of the archive, in order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Body(msgspec.Struct, frozen=True, gc=False):
         path: Where it is in the tree.
         size: Its bytes, at least one.
         check: CRC-32 of them.
-        kept: Where it begins in what the recipe keeps; None where it is in the tree.
+        kept: Where it begins in the bodies that the recipe keeps; None if it is in the tree.
     """
 
     number: int

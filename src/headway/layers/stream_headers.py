@@ -1,4 +1,4 @@
-"""What the first bytes of a gzip member, a zstd frame or an xz stream say.
+"""Reads the headers of gzip members, zstd frames and xz streams.
 
 Rule: pure functions over a prefix; None means that it is too short to tell.
 
@@ -57,7 +57,7 @@ def gzip_header_size(head: bytes) -> int | None:
 
 
 def _after_text(head: bytes, start: int) -> int:
-    """Return the offset behind the NUL-terminated text at `start`; beyond `head` where it has no NUL."""
+    """Return the offset after the NUL-terminated text at `start`; beyond `head` if it has no NUL."""
     end = head.find(b"\0", start)
     if (end if end >= 0 else len(head)) - start > _FIELD_LIMIT:
         raise InvalidLayerError("broken gzip stream: a name in a member's header is too long")
@@ -65,11 +65,11 @@ def _after_text(head: bytes, start: int) -> int:
 
 
 class ZstdFrame(NamedTuple):
-    """What the header of a zstd frame announces.
+    """The fields of a zstd frame's header.
 
     Attributes:
-        window: How far it may look back, in bytes; 0 for a skippable frame.
-        content: Length of what it expands to, in bytes; None where it does not say.
+        window: How far the decoder may have to look back, in bytes; 0 for a skippable frame.
+        content: Length of the expanded content, in bytes; None if the header does not say.
         header: Length of the header itself, in bytes.
     """
 
@@ -106,9 +106,9 @@ def zstd_frame(head: bytes) -> ZstdFrame | None:
 
 
 def xz_dictionary(head: bytes) -> int | None:
-    """Return how large a dictionary the first block of an xz stream wants (xz file format 3.1, 5.3.1), in bytes.
+    """Return the size of the dictionary for the first block of an xz stream (xz file format 3.1, 5.3.1), in bytes.
 
-    What is no stream, has no block, or cannot be read is liblzma's to judge, and asks for none.
+    It is 0 if there is no stream or no block, or if it cannot be read: liblzma reports those errors.
     """
     if not head.startswith(XZ_MAGIC[: len(head)]):
         return 0

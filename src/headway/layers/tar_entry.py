@@ -1,4 +1,4 @@
-"""One entry of a tar archive, and how header blocks and extension headers make it.
+"""Makes the entries of a tar archive from header blocks and extension headers.
 
 Rule: pure functions; ValueError says what is wrong, and the reader adds where.
 """
@@ -30,7 +30,7 @@ OLD_FILE = b"\0"
 
 _FILES = {b"7": FILE, b"S": FILE}
 WITHOUT_BODY = frozenset((HARDLINK, SYMLINK, CHAR, BLOCKDEV, DIRECTORY, FIFO))
-"""Kinds for which the archive holds no content, whatever size their header gives (as in Go)."""
+"""Kinds without content in the archive, whatever size their header gives (as in Go)."""
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -38,17 +38,17 @@ class Entry(msgspec.Struct, gc=False):
 
     Attributes:
         name: As in the archive, with a trailing slash if it has one there.
-        kind: `FILE`, `HARDLINK` and so on, or what else the archive says.
+        kind: `FILE`, `HARDLINK` and so on, or another kind that the archive gives.
         mode: Permission bits and setuid, setgid, sticky.
         uid: Owner.
         gid: Group.
         size: Length of the file in bytes, holes included; 0 for what has no content.
-        mtime_ns: Time of the last change, nanoseconds since the epoch, maybe negative.
+        mtime_ns: Time of the last change, nanoseconds since the epoch; may be negative.
         linkname: Target of a hard link or symlink.
         device: Major and minor number of a device node.
         pax: Records of its extended header.
         xattrs: Extended attributes.
-        sparse: Offset and length of each part that the body holds, where the file has holes; else None.
+        sparse: Offset and length of each part that the body holds; None if the file has no holes.
     """
 
     name: bytes
@@ -66,7 +66,7 @@ class Entry(msgspec.Struct, gc=False):
 
 
 def outline(fields: tuple[bytes, ...]) -> tuple[bytes, bytes, int]:
-    """Return name, kind (maybe `OLD_FILE`) and size, which is all that a header has to say of what comes behind it.
+    """Return name, kind (maybe `OLD_FILE`) and size: all that is needed to know what follows a header.
 
     Raises:
         ValueError: The size is no number.
@@ -79,7 +79,9 @@ def outline(fields: tuple[bytes, ...]) -> tuple[bytes, bytes, int]:
 
 
 def plain_entry(fields: tuple[bytes, ...]) -> Entry:
-    """Return what a header block alone says; `fields` are those of `unpack_header`. The kind may be `OLD_FILE`.
+    """Return the entry that a header block alone describes; `fields` are those of `unpack_header`.
+
+    The kind may be `OLD_FILE`.
 
     Raises:
         ValueError: A number is not one.
@@ -101,12 +103,12 @@ def plain_entry(fields: tuple[bytes, ...]) -> Entry:
 
 
 def holds_body(kind: bytes, name: bytes) -> bool:
-    """Tell whether the archive holds content behind a header, by its own kind and name."""
+    """Tell whether content follows a header, by the header's own kind and name."""
     return kind not in WITHOUT_BODY and not (kind == OLD_FILE and name.endswith(b"/"))
 
 
 def extend(entry: Entry, pax: Mapping[bytes, bytes], long: Mapping[bytes, bytes]) -> bool:
-    """Give `entry` what its extension headers say; GNU's long names go before pax (as in Go).
+    """Give `entry` the values of its extension headers; GNU's long names take precedence over pax (as in Go).
 
     A record without a value changes nothing (as in Go), except that an extended attribute may be empty.
 

@@ -1,4 +1,4 @@
-"""Fields of a tar header block: ustar (POSIX.1-1988), star, GNU and v7.
+"""Reads the fields of a tar header block: ustar (POSIX.1-1988), star, GNU and v7.
 
 Rule: pure functions over bytes; ValueError says what is wrong, and the reader adds where.
 """
@@ -30,7 +30,7 @@ def text(field: bytes) -> bytes:
 
 
 def number(field: bytes) -> int:
-    """Return a numeric field: octal digits, or GNU's base-256 where the top bit is set. An empty field is 0.
+    """Return a numeric field: octal digits, or GNU's base-256 if the top bit is set. An empty field is 0.
 
     Raises:
         ValueError: It is neither, or takes more than 64 bits.
@@ -61,22 +61,22 @@ def rights(field: bytes) -> tuple[int, int, int]:
     """Return mode, uid and gid. Cached, for most entries of a layer share them.
 
     Raises:
-        ValueError: They cannot be that.
+        ValueError: They are not valid.
     """
     return number(field[:8]) & 0o7777, owner(number(field[8:16])), owner(number(field[16:]))
 
 
 def owner(number: int) -> int:
-    """Return what a number means as an owner or group: its low 32 bits, and root where those say nobody (as Docker).
+    """Return the owner or group for a number: its low 32 bits, or root if all of those are set (as in Docker).
 
-    chown(2) gets those bits from Docker, and leaves what root has just made to root where all of them are set.
+    Docker gives those bits to chown(2), which changes nothing if all are set: the file stays root's, who made it.
     """
     low = number & 0xFFFFFFFF
     return 0 if low == _NOBODYS else low
 
 
 def device(field: bytes, magic: bytes) -> tuple[int, int]:
-    """Return the major and minor number of a device node, as far as Docker has them: their low 12 and 20 bits.
+    """Return the major and minor number of a device node, cut to their low 12 and 20 bits as in Docker.
 
     Archives from before POSIX have none.
 
@@ -89,10 +89,10 @@ def device(field: bytes, magic: bytes) -> tuple[int, int]:
 
 
 def in_prefix(name: bytes, prefix: bytes, magic: bytes, trailer: bytes) -> bytes:
-    """Return a name with the directories that stand in the header's prefix before it.
+    """Return a name with the directories in the header's prefix before it.
 
-    star has two times in the last part of it. GNU tar has two times there alone. What is neither of them is a prefix as
-    well, if it is ASCII: Go's writers before 1.8, and so Docker's own, put one into GNU headers.
+    star has two times in the last part of the prefix; GNU tar has only two times there. In other headers it counts if
+    it is ASCII: Go's writers before 1.8, and so Docker's own, put one into GNU headers.
     """
     if magic.startswith(b"ustar\0"):
         return text(prefix[:131] if trailer == b"tar\0" else prefix) + b"/" + name
@@ -113,7 +113,7 @@ def _are_times(prefix: bytes) -> bool:
 def checksum_matches(data: bytes, at: int, stored: bytes) -> bool:
     """Tell whether the block at offset `at` of `data` has the checksum that is `stored` in it.
 
-    It is the sum of the block's bytes, its own taken as spaces. Some old programs added signed bytes.
+    It is the sum of the block's bytes, with spaces in place of the checksum. Some old programs added signed bytes.
 
     Raises:
         ValueError: `stored` is not a number.

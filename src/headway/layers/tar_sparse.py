@@ -1,6 +1,6 @@
-"""Maps of sparse entries: which parts of a file are in the tar, in all four forms that GNU tar has written.
+"""Reads the maps of sparse entries: which parts of a file are in the tar, in all four forms that GNU tar has written.
 
-Rule: a map is checked before anything believes it: parts in order, inside the file, as long as the body.
+Rule: a map is checked before it is used: parts in order, inside the file, together as long as the body.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def checked(parts: list[int], size: int, stored: int) -> Map:
 
 
 def old_gnu(block: bytes, more: Callable[[], bytes], stored: int) -> tuple[Map, int]:
-    """Return map and real size of an entry of kind ``S``; `more` gives the extension blocks behind it.
+    """Return map and real size of an entry of kind ``S``; `more` returns the extension blocks that follow it.
 
     Raises:
         ValueError: They make no sense.
@@ -68,9 +68,9 @@ def _old_entries(block: bytes, start: int, count: int) -> list[int]:
 
 
 def form(records: Mapping[bytes, bytes]) -> int | None:
-    """Return which form GNU's sparse records have: 1 for 1.0, 0 for 0.0 and 0.1; None for none that is known.
+    """Return the form of GNU's sparse records: 1 for 1.0, 0 for 0.0 and 0.1; None for an unknown one.
 
-    As in Go: with records of an unknown form a file is what its header says, its name included.
+    As in Go, a file with records of an unknown form is what its header says, including its name.
     """
     version = records.get(b"GNU.sparse.major", b""), records.get(b"GNU.sparse.minor", b"")
     if version == (b"", b""):
@@ -81,7 +81,7 @@ def form(records: Mapping[bytes, bytes]) -> int | None:
 def pax(records: Mapping[bytes, bytes], take: Callable[[], bytes], stored: int) -> tuple[Map, int, int] | None:
     """Return map, real size and length of the data of an entry with GNU's sparse records; None without.
 
-    `take` gives the next block of the body: form 1.0 keeps its map there.
+    `take` returns the next block of the body: form 1.0 keeps its map there.
 
     Raises:
         ValueError: They make no sense.
@@ -100,7 +100,7 @@ def pax(records: Mapping[bytes, bytes], take: Callable[[], bytes], stored: int) 
 
 
 def _map_in_body(take: Callable[[], bytes], stored: int) -> tuple[list[int], int]:
-    """Read the numbers of form 1.0, one a line, the count first; return them and how many bytes they took."""
+    """Read the numbers of form 1.0, one per line, the count first; return them and how many bytes they took."""
     numbers: list[int] = []
     line = b""
     used = 0

@@ -1,7 +1,7 @@
-"""Writes tar archives: POSIX pax, with an extended header only where a block cannot say it.
+"""Writes tar archives: POSIX pax, with an extended header only for values that do not fit into a header block.
 
-Rule 1: the same entries give the same bytes, on every machine: no names of users, no process IDs, records sorted.
-Rule 2: what `headway.layers.tar` reads back is what was written, names that are no text included.
+Rule 1: the same entries give the same bytes on every machine: no user names, no process IDs, records sorted.
+Rule 2: `headway.layers.tar` reads back exactly what was written, including names that are no valid UTF-8.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DEVICES = (CHAR, b"4")
 
 
 def archive(members: Iterable[Member]) -> Iterator[bytes]:
-    """Yield an archive of `members`, in pieces that are worth sending.
+    """Yield an archive of `members`, in pieces large enough to send.
 
     Raises:
         ValueError: While iterating: a body has another length than its entry says.
@@ -33,7 +33,7 @@ def archive(members: Iterable[Member]) -> Iterator[bytes]:
 
 
 def joined(pieces: Iterable[bytes], size: int = _PIECE) -> Iterator[bytes]:
-    """Yield the same bytes in pieces of at least `size`, but for the last one: fewer, larger writes."""
+    """Yield the same bytes in pieces of at least `size`, except the last one: fewer, larger writes."""
     held: list[bytes] = []
     length = 0
     for piece in pieces:
@@ -62,7 +62,7 @@ def _pieces(members: Iterable[Member]) -> Iterator[bytes]:
 
 
 def header(entry: Entry) -> bytes:
-    """Return the blocks that stand before an entry's body."""
+    """Return the blocks that precede an entry's body."""
     # A record's key ends at the first "=" (POSIX): an attribute with one in its name would be read as another.
     records = {XATTR + key: value for key, value in entry.xattrs.items() if b"=" not in key}
     prefix, name = _split(entry.name, records)
@@ -83,7 +83,7 @@ def header(entry: Entry) -> bytes:
 
 
 def _split(name: bytes, records: dict[bytes, bytes]) -> tuple[bytes, bytes]:
-    """Return prefix and name for a block; one that has no room goes to `records`."""
+    """Return prefix and name for a block; a name that does not fit goes to `records`."""
     if len(name) <= 100:
         return b"", name
     # POSIX joins the two with a slash: the last one that leaves 100 bytes behind it, and 155 before.

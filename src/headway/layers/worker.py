@@ -1,11 +1,12 @@
 """Writes small files for the threads that unpack: the process that `layers.workers` starts.
 
-Rule 1: it makes new files in directories that it is given open, and nothing else: it knows no paths.
-Rule 2: it stops at the first file of a batch that it cannot make and says so; who asked meets the failure themselves.
-Rule 3: it ends when nobody is left to ask, and looks before each batch; a batch is a few milliseconds of work.
+Rule 1: it only makes new files in directories whose open descriptors it is given: it knows no paths.
+Rule 2: it stops at the first file of a batch that it cannot make, and says so; the caller then makes that file itself,
+        and meets the error.
+Rule 3: it ends when no caller is left, and checks that before each batch; a batch is a few milliseconds of work.
 
-It imports as little as it can, for it is started while somebody waits: `socket` would take as long as all else
-together, and a megabyte, so what that wraps is used.
+It imports as little as it can, for it is started while somebody waits. `socket` would take as long as everything else
+together, and a megabyte, so the C module that it wraps is used.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import struct
 from _socket import CMSG_SPACE, SCM_RIGHTS, SOL_SOCKET, socket
 
 READY = b"ready\n"
-"""What is sent once it can be asked."""
+"""Sent once it is ready for requests."""
 
 SLOT = 1 << 17
-"""Bytes of a slot: of the files of one batch, each behind its `RECORD` and its name."""
+"""Bytes of a slot, which holds the files of one batch, each after its `RECORD` and its name."""
 
 SLOTS = 4
 
@@ -28,7 +29,7 @@ RECORD = struct.Struct("<HHHIq")
 """A file: length of its name, number of its directory in the batch, mode, length, time of change in nanoseconds."""
 
 BATCH = struct.Struct("<HH")
-"""What is asked: a slot, and how many files are in it. The directories come with it, as descriptors."""
+"""A request: a slot, and how many files are in it. The descriptors of the directories come with it."""
 
 DONE = struct.Struct("<HHH")
 """The answer: the slot, how many files were made, and how many of these have a length and no block (`Footprint`)."""
@@ -80,7 +81,7 @@ def _receive(link: socket, length: int, most: int) -> tuple[bytes, tuple[int, ..
 
 
 class _Asker:
-    """One layer: a socket for what is asked, and the memory that holds it."""
+    """One layer: a socket for the requests, and the shared memory with the files."""
 
     def __init__(self, link: int, memory: int) -> None:
         self.descriptor = link
@@ -90,7 +91,7 @@ class _Asker:
         os.close(memory)
 
     def serve(self) -> bool:
-        """Do one batch; False where nobody asks any more."""
+        """Do one batch; return False if there are no more requests."""
         asked, directories = _receive(self._link, BATCH.size, DIRECTORIES)
         try:
             if not asked:
@@ -106,7 +107,7 @@ class _Asker:
         return True
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close the socket and the memory."""
         self._slots.release()
         self._memory.close()
         self._link.close()

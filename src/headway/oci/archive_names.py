@@ -1,6 +1,6 @@
-"""Names of files in archives of images: texts that are looked up, and what some of them promise.
+"""Names of files in archives of images, and the digests that some of them contain.
 
-Rule: nothing is opened by such a name, and what leads out of the archive is refused.
+Rule: nothing is opened by such a name, and a name that leads out of the archive is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from headway.oci.digest import DiffID, Digest, digest_fault
 
 
 def clean_name(name: str) -> str:
-    """Return a file's name in an archive without what changes nothing: ``./a//x/../b`` is ``a/b``, the root is ``""``.
+    """Return the normal form of a file's name in an archive: ``./a//x/../b`` is ``a/b``, the root is ``""``.
 
     Raises:
         InvalidArchiveError: It leads out of the archive.

@@ -1,6 +1,6 @@
-"""``HEALTHCHECK``, as an image's config keeps it (Dockerfile reference; moby-behaviour 6.7).
+"""Parses ``HEALTHCHECK`` into the form of an image's config (Dockerfile reference; moby-behaviour 6.7).
 
-Rule: times are nanoseconds, as Go counts them; what an option does not say is left out.
+Rule: times are nanoseconds, as in Go; a value that no option sets is left out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def parse_healthcheck(line: Instruction) -> dict[str, Any]:
     """Return the ``Healthcheck`` that an instruction describes.
 
     Raises:
-        InvalidChangeError: It describes none, in Docker's words.
+        InvalidChangeError: It is not valid; in Docker's words.
     """
     kind, _, rest = re.sub(r"\s+", " ", line.rest, count=1).partition(" ")
     if not kind:
@@ -59,10 +59,10 @@ def parse_healthcheck(line: Instruction) -> dict[str, Any]:
 
 
 def flags_of(flags: Iterable[str], known: Iterable[str] = ()) -> dict[str, str]:
-    """Return what an instruction's flags say, by name.
+    """Return the values of an instruction's flags, by name.
 
     Raises:
-        InvalidChangeError: One is unknown, has no value, or stands there twice.
+        InvalidChangeError: A flag is unknown, has no value, or occurs twice.
     """
     found: dict[str, str] = {}
     for flag in flags:

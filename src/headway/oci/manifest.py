@@ -1,9 +1,9 @@
 """Manifests and indexes (image-spec, manifest.md and image-index.md; Docker's schema 2 and manifest list).
 
-Rule 1: the bytes are kept as received and nothing is written again: the digest is over them.
-Rule 2: a document has one meaning. What could be read as an image and as an index is refused
+Rule 1: the bytes are kept as received and never encoded again: the digest is over them.
+Rule 2: a document has one meaning. One that could be read as an image and as an index is refused
         (CVE-2021-41190), and so is a body that contradicts its content type.
-Rule 3: strict about what Headway relies on (digests, sizes, config and layers being there), else tolerant.
+Rule 3: parsing is strict about what Headway relies on (digests, sizes, a config and layers), and otherwise tolerant.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from headway.oci.media_types import (
 from headway.oci.platform import Platform, rank
 
 MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
-"""Longest manifest that every registry has to take (distribution-spec, "Pushing Manifests")."""
+"""Largest manifest that every registry has to accept, in bytes (distribution-spec, "Pushing Manifests")."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,10 +66,10 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     manifests: tuple[Descriptor, ...]
 
     def choose(self, wanted: Platform) -> Descriptor | None:
-        """Return the entry that suits a platform best, None where nothing does (moby-behaviour 3.4).
+        """Return the entry that suits a platform best; None if none does (moby-behaviour 3.4).
 
-        Best is what was built for the nearest variant, and then what comes first. An entry without a platform
-        may be anything and comes last. Attestations and unknown media types are passed over.
+        The best is the one built for the nearest variant, then the first in the list. An entry without a platform
+        may be anything and comes last. Attestations and unknown media types are ignored.
         """
         return best_entry(self.manifests, wanted)
 
@@ -86,7 +86,7 @@ def parse_manifest(data: bytes, media_type: str) -> Manifest | Index:
 
     Args:
         data: The bytes as received.
-        media_type: Content type it came with. Where that is generic or missing, the body's own ``mediaType``
+        media_type: Content type it came with. If that is generic or missing, the body's own ``mediaType``
             decides, and then its shape.
 
     Raises:
@@ -118,7 +118,7 @@ def parse_manifest(data: bytes, media_type: str) -> Manifest | Index:
 
 
 def _media_type(document: Document, outer: str) -> str:
-    """Return what the document is, by its content type, its own word and its shape, in this order."""
+    """Return the kind of document, by its content type, its ``mediaType`` and its shape, in this order."""
     inner = text_at(document, "mediaType")
     kind = inner if is_generic(outer) else outer
     if kind in SCHEMA1_MANIFESTS or _is_version_1(document):
@@ -159,7 +159,7 @@ def _refuse(document: Document, *keys: str, inside: str) -> None:
 
 
 def _descriptors_at(document: Document, key: str) -> tuple[Descriptor, ...]:
-    """Return the descriptors of a list that must be there; null is an empty list, which Go writes so."""
+    """Return the descriptors of a required list; null is an empty list, as Go writes one."""
     if key not in document:
         raise InvalidDocumentError(f"the manifest has no {key}")
     entries: Sequence[object] = list_at(document, key)

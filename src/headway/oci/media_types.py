@@ -1,6 +1,6 @@
-"""Media types of images: what Headway asks for, and what it takes others to be.
+"""Media types of images: which ones Headway asks for, and what the others mean.
 
-Rule: a type that is not here is not an error; it passes through, and whoever needs to understand it says so.
+Rule: an unknown type is not an error here; it is passed on, and code that needs to understand it raises the error.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ def is_foreign_layer(media_type: str) -> bool:
 
 
 def is_compressed_layer(media_type: str) -> bool:
-    """Tell whether a layer's blob is smaller than its tar, by what is said; unpacking looks at the bytes instead."""
+    """Tell whether a layer is compressed, by its media type; unpacking looks at the bytes instead."""
     return not media_type.endswith(".tar")
 
 
 def has_wide_window(media_type: str) -> bool:
-    """Tell whether who expands a layer looks back on megabytes, by what is said: zstd's window has up to 8 MiB."""
+    """Tell whether expanding a layer takes megabytes of memory, by its media type: zstd's window has up to 8 MiB."""
     return media_type.endswith("zstd")

@@ -1,7 +1,7 @@
 """Ports as Docker writes them: ``80``, ``8000-8010/udp``, ``127.0.0.1:8080:80/tcp``.
 
-Rule: an image says which ports its containers listen on; what a port is published as belongs to whoever runs them, so
-that part is checked and dropped, as Docker does.
+Rule: an image says which ports its containers listen on. How they are published is decided by whoever runs them, so
+      that part is checked and dropped, as in Docker.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def exposed_ports(spec: str) -> list[str]:
     """Return the ports of a container that `spec` names, each as ``80/tcp``.
 
     Raises:
-        InvalidChangeError: It is none, in Docker's words.
+        InvalidChangeError: It is not valid; in Docker's words.
     """
     *host, inside = spec.split(":")
     ports, _, protocol = inside.partition("/")

@@ -1,8 +1,8 @@
-"""Manifests that are made for a push: of images whose layers are packed anew, and of those that were made here.
+"""Makes manifests for a push: of images whose layers are packed anew, and of images that were made here.
 
-Rule 1: where layers are packed anew, everything else stays as the image came.
-Rule 2: an image that was made here is pushed as Docker pushes it. Where layers of what it was made from are packed
-        otherwise than Docker's kind of manifest can say, it is OCI's.
+Rule 1: if layers are packed anew, everything else stays as the image came.
+Rule 2: an image that was made here is pushed with Docker's kind of manifest. If layers that it is based on are packed
+        in a way that Docker's kind cannot name, the manifest is OCI's.
 Rule 3: the same image with the same layers gives the same manifest, byte for byte.
 """
 
@@ -31,14 +31,14 @@ _OCIS = {
     "application/vnd.docker.image.rootfs.diff.tar": OCI_LAYER,
     "application/vnd.docker.image.rootfs.diff.tar.zstd": OCI_LAYER_ZSTD,
 }
-"""What layers are called in the other kind of manifest."""
+"""Media types of layers, each with its equivalent in the other kind of manifest."""
 
 
 def layer_type(own: Manifest | None) -> str:
-    """Return the media type of a layer that is packed with gzip, as an image's manifest would call it.
+    """Return the media type that an image's manifest gives a layer packed with gzip.
 
     Args:
-        own: The manifest that the image came with; None where it was made here: it is pushed as Docker pushes it.
+        own: The manifest that the image came with; None if it was made here: then it is pushed as Docker pushes it.
     """
     return OCI_LAYER_GZIP if own is not None and own.media_type == OCI_MANIFEST else DOCKER_LAYER_GZIP
 
@@ -47,8 +47,8 @@ def pushed_manifest(own: Manifest | None, config: Descriptor, layers: Sequence[D
     """Return the manifest to push.
 
     Args:
-        own: The manifest that the image came with; returned as it is where the layers are its own.
-        config: The image's config; its media type counts where there is a manifest already.
+        own: The manifest that the image came with; returned unchanged if the layers are its own.
+        config: The image's config; its media type counts if there is a manifest already.
         layers: Bottom first.
     """
     if own is None:
@@ -84,7 +84,7 @@ def _made_here(config: Descriptor, layers: Sequence[Descriptor]) -> dict[str, ob
 
 
 def _is_dockers(layer_type: str) -> bool:
-    """Tell whether Docker's kind of manifest can name a layer: what every Docker reads is packed with gzip."""
+    """Tell whether Docker's kind of manifest can name a layer: every Docker reads layers packed with gzip."""
     return layer_type == OCI_LAYER_GZIP or (
         layer_type.startswith("application/vnd.docker.") and layer_type.endswith("gzip")
     )

@@ -1,7 +1,7 @@
 """Credential helpers: programs ``docker-credential-NAME`` that keep logins for docker, podman and skopeo.
 
-The protocol: one verb as argument, its subject on stdin, the answer on stdout, an exit status. What a helper prints
-where it fails goes into errors; what it prints of a login never does, not even where it fails behind that.
+The protocol: one verb as argument, its subject on stdin, the answer on stdout, an exit status. The output of a helper
+that fails goes into the error, but a login that it prints never does, not even if it fails after that.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _LOGIN = re.compile(r"""secret["'\\]*\s*[:=]""", re.IGNORECASE)  # as JSON, or a
 
 
 class SilentHelperError(InvalidSettingError):
-    """A helper that does not answer, which took as long as anybody waits for one."""
+    """A helper did not answer within the time limit."""
 
 
 class CredentialHelper:
     """One helper.
 
     Args:
-        name: What stands behind ``docker-credential-``.
+        name: The part of the program's name after ``docker-credential-``.
 
     Raises:
-        InvalidSettingError: A name that is not one; it would start another program.
+        InvalidSettingError: The name is not valid; it would start another program.
     """
 
     def __init__(self, name: str) -> None:
@@ -40,10 +40,10 @@ class CredentialHelper:
         self.program = f"docker-credential-{name}"
 
     def get(self, server: str) -> tuple[str, str] | None:
-        """Return user and secret for a server, None where the helper knows none.
+        """Return user and secret for a server; None if the helper has none.
 
         Raises:
-            InvalidSettingError: It is not installed, fails, or gives something else.
+            InvalidSettingError: It is not installed, fails, or answers something else.
         """
         status, said = self._run("get", server)
         if status != 0:

@@ -1,6 +1,6 @@
-"""A connection to one of a host's addresses: the first that answers (RFC 8305, "Happy Eyeballs", in short).
+"""Connects to the first of a host's addresses that answers (a short form of RFC 8305, "Happy Eyeballs").
 
-Rule: the next address is tried when the one before has failed, or has been silent for a quarter of a second.
+Rule: the next address is tried once the one before has failed, or has been silent for a quarter of a second.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NO_ROUTE = frozenset(
         errno.ENONET,
     )
 )
-"""What stands for an address that this machine has no way to."""
+"""Errors that mean that this machine has no route to an address."""
 
 
 class _Runner(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ class Race:
         """Return the connection and its address.
 
         Raises:
-            OSError: No address answers; the error is that of the last one to fail of those that there is a way to.
+            OSError: No address answers; the error is that of the last one to fail among those with a route.
         """
         try:
             while True:
@@ -76,7 +76,7 @@ class Race:
                 runner.sock.close()
 
     def abort(self) -> None:
-        """Make `run` end soon, in whatever thread it is."""
+        """Make `run` end soon; it may run in another thread."""
         self._ended = True
         for runner in list(self._running.values()):
             with suppress(OSError):
@@ -118,7 +118,7 @@ class Race:
             raise
 
     def _watch(self) -> _Runner | None:
-        """Wait until something happens; return who has connected."""
+        """Wait for the next event; return a socket that has connected."""
         now = time.monotonic()
         due = [runner.until for runner in self._running.values()] + ([self._next_at] if self._waiting else [])
         for descriptor, _ in self._poll.poll(max(0.0, min(due) - now) * 1000 + 1):
@@ -134,7 +134,7 @@ class Race:
         return None
 
     def _note(self, failure: OSError) -> None:
-        """Keep what says most: without IPv6 here, a port that is closed must not look like a network that is down."""
+        """Keep the most telling error: without IPv6 here, a closed port must not look like a network that is down."""
         if failure.errno not in NO_ROUTE or self._failure.errno in NO_ROUTE:
             self._failure = failure
 

@@ -1,4 +1,4 @@
-"""Why a certificate is not accepted: nobody trusts it, this machine's clock is wrong, or a portal is in the way."""
+"""Explains why a certificate is not accepted: it is not trusted, the clock here is wrong, or a portal intercepts."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class CertificateDoubt:
     """Explains a certificate of one address that TLS did not accept.
 
     Args:
-        standing: Where the clock was found wrong, and whose certificates were found good.
-        address: Who showed it.
-        wall: Seconds since the epoch, as this machine has them.
+        standing: Where the clock was found wrong, and which servers' certificates were accepted.
+        address: The address that showed the certificate.
+        wall: Returns seconds since the epoch by this machine's clock.
     """
 
     def __init__(self, standing: Standing, address: Address, wall: Callable[[], float]) -> None:
@@ -30,7 +30,7 @@ class CertificateDoubt:
         self._wall = wall
 
     def require_clock(self) -> None:
-        """Raise `UnreachableError` where the clock was found wrong a moment ago, and was not set since."""
+        """Raise `UnreachableError` if the clock was found wrong a moment ago, and has not been set since."""
         said = self._standing.clock.still_wrong(str(self._address), wall=self._wall(), now=time.monotonic())
         if said:
             raise UnreachableError(str(self._address), Fault.CLOCK, said)
@@ -39,8 +39,8 @@ class CertificateDoubt:
         """Return the error to report.
 
         Args:
-            error: What TLS said.
-            server_date: Returns what the server's ``Date`` header says; asked only where that matters.
+            error: The error from TLS.
+            server_date: Returns the server's ``Date`` header; called only if that matters.
         """
         name = str(self._address)
         complaint = _COMPLAINTS.get(error.verify_code)
@@ -60,7 +60,7 @@ class CertificateDoubt:
 
 
 def seconds_of(date: str | None) -> float | None:
-    """Return an HTTP date in seconds since the epoch, None where it is none."""
+    """Return an HTTP date in seconds since the epoch; None if it is not valid."""
     try:
         return email.utils.parsedate_to_datetime(date).timestamp() if date else None
     except (ValueError, OverflowError):

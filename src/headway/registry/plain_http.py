@@ -1,8 +1,8 @@
-"""Registries that may be asked by plain HTTP: what an answer, or a failure of TLS, says of which scheme they speak.
+"""Decides between HTTPS and plain HTTP for registries that allow both, from answers and from failures of TLS.
 
-Rule 1: TLS comes first. Plain HTTP is tried where TLS failed as it does at a server that speaks none.
-Rule 2: what answers at another port than TLS would is the registry only if it answers as one does: often it is a web
-        server, which leads back to TLS or knows of nothing.
+Rule 1: TLS comes first. Plain HTTP is tried if TLS failed in the way it does with a server that has none.
+Rule 2: a server on another port than that of TLS is the registry only if it answers like one: often it is a web server,
+        which redirects to TLS or answers 404.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _JSON, _HTML = "application/json", "text/html"
 
 
 def has_two_ports(endpoint: Endpoint) -> bool:
-    """Tell whether HTTP is at another port than HTTPS: a firewall may let through the one, and drop the other."""
+    """Tell whether HTTP is on another port than HTTPS: a firewall may let one through, and drop the other."""
     https, http = (Address.parse(scheme, endpoint.host, verify=False).port for scheme in ("https", "http"))
     return https != http
 
 
 def may_be_plain(endpoint: Endpoint, error: UnreachableError | MisbehavedError, *, is_connected: bool) -> bool:
-    """Tell whether a request by TLS failed as it does at a server that speaks plain HTTP.
+    """Tell whether a request by TLS failed in the way it does with a server that speaks plain HTTP.
 
     Args:
-        endpoint: Who was asked, and may be asked without TLS.
+        endpoint: The server, which may be asked without TLS.
         error: How it failed.
         is_connected: Whether there was a connection.
     """
@@ -40,22 +40,22 @@ def may_be_plain(endpoint: Endpoint, error: UnreachableError | MisbehavedError, 
 
 
 def has_become_plain(endpoint: Endpoint, error: UnreachableError) -> bool:
-    """Tell whether a registry that spoke TLS speaks none any more, by how a request failed; one port is one server."""
+    """Tell, from a failed request, whether a registry no longer speaks TLS; one port is one server."""
     return not endpoint.secure and error.fault is Fault.TLS and not has_two_ports(endpoint)
 
 
 class Schemes:
-    """By which scheme hosts answer, of those that may be asked by plain HTTP.
+    """Remembers which scheme hosts answer to, of those that may be asked by plain HTTP.
 
-    Who allows plain HTTP allows it for what he asks himself: what a host was found to speak then is no reason to ask it
-    so for anybody else, nor when the settings allow it no more.
+    A caller that allows plain HTTP allows it for its own requests only: that a host spoke HTTP then is no reason to use
+    it for another caller, nor once the settings no longer allow it.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
 
     def of(self, endpoint: Endpoint) -> list[str]:
-        """Return the schemes to try, in order: HTTPS first, HTTP behind it only for insecure registries."""
+        """Return the schemes to try, in order: HTTPS first, then HTTP only for insecure registries."""
         if _says_how(endpoint):
             return [endpoint.scheme]
         if endpoint.secure:
@@ -74,25 +74,25 @@ class Schemes:
 
 
 def _says_how(endpoint: Endpoint) -> bool:
-    """Tell whether a URL says by which scheme to ask; what a registry at the same host speaks is another matter."""
+    """Tell whether a URL fixes its scheme, whatever a registry on the same host speaks."""
     return bool(endpoint.blob_path) or endpoint.mirror or endpoint.scheme == "http"
 
 
 def is_of_registry(exchange: Exchange) -> bool:
-    """Tell whether it is a registry that answers, and not whatever else may be at a port."""
+    """Tell whether an answer is a registry's, and not that of another server on the port."""
     return exchange.status in _REGISTRYS or media_type_of(exchange) == _JSON
 
 
 def wants_tls(exchange: Exchange) -> bool:
-    """Tell whether a server was asked by plain HTTP where it speaks TLS: Go says so without any header."""
+    """Tell whether an answer means that the server expects TLS: Go sends it without any header."""
     return exchange.status == 400 and (not exchange.headers or media_type_of(exchange) == _HTML)
 
 
 def is_of_web_server(exchange: Exchange) -> bool:
-    """Tell whether it is a web server that knows of nothing: of the image that says nothing."""
+    """Tell whether an answer is a web server's 404, which says nothing about the image."""
     return exchange.status == 404 and media_type_of(exchange) == _HTML
 
 
 def is_proxys_own(over_tls: UnreachableError, exchange: Exchange) -> bool:
-    """Tell whether an answer is the proxy's, which has said the same to whoever asked it for a tunnel."""
+    """Tell whether an answer is the proxy's own: it gave the same one to a request for a tunnel."""
     return over_tls.fault is Fault.PROXY and exchange.status >= 500 and over_tls.detail.endswith(f" {exchange.status}")

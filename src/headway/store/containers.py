@@ -1,6 +1,6 @@
-"""Records of containers (moby-behaviour 6.18, 6.19).
+"""Stores the records of containers (moby-behaviour 6.18, 6.19).
 
-Rule: what a container was created with is kept as it was given; what lists and lookups need has columns.
+Rule: the config that a container was created with is kept unchanged; fields that lists and lookups need have columns.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SqliteContainerStore:
         self._database = database
 
     def get(self, word: str) -> ContainerRecord:
-        """Return the container with this ID, else this name, else the only one whose ID begins so."""
+        """Return the container with this ID, or this name, or else the only one whose ID has this prefix."""
         for condition, value in (("container_id = ?", word), ("name = ?", word.removeprefix("/"))):
             if rows := self._database.query(f"{_SELECT} WHERE {condition}", (value,)):
                 return _container(rows[0])
@@ -44,7 +44,7 @@ class SqliteContainerStore:
         return _container(found[0])
 
     def first(self, wanted: Callable[[ContainerRecord], bool]) -> ContainerRecord | None:
-        """Return a container that is `wanted`, None where there is none."""
+        """Return a container that is `wanted`; None if there is none."""
         return next(filter(wanted, self.list()), None)
 
     def of_image(self, image_id: ImageID) -> list[ContainerRecord]:
@@ -64,7 +64,7 @@ class SqliteContainerStore:
             self._database.execute(_INSERT, msgspec.structs.astuple(container))
 
     def replace(self, container: ContainerRecord) -> None:
-        """Record another name or state of a container that is here.
+        """Record a new name or state of a container.
 
         Raises:
             ConflictError: Its name is taken.
@@ -92,7 +92,7 @@ class SqliteContainerStore:
             )
 
     def delete(self, container_id: str) -> None:
-        """Forget a container; nothing happens where it is gone.
+        """Remove a container's record; nothing happens if it is gone.
 
         Raises:
             StoreError: The disk failed.

@@ -1,4 +1,4 @@
-"""Images by ID, as lists need them.
+"""Stores the records of images by ID, with what lists need.
 
 Rule: listing reads one table and no config. An image is recorded after its config and its chain.
 """
@@ -37,7 +37,7 @@ class SqliteImageStore:
         return _record(rows[0]) if rows else None
 
     def put(self, record: ImageRecord) -> None:
-        """Record an image; its config is a blob and its chain is committed already. A known one is replaced.
+        """Record an image, or replace its record; its config and its chain are committed already.
 
         Raises:
             NotFoundError: Its parent is not here.
@@ -89,7 +89,7 @@ class SqliteImageStore:
         return [ImageID(Digest(child)) for (child,) in rows]
 
     def parents(self) -> set[ImageID]:
-        """Return the images that are somebody's parent."""
+        """Return the images that are another image's parent."""
         rows = self._database.query("SELECT DISTINCT parent FROM images WHERE parent IS NOT NULL")
         return {ImageID(Digest(parent)) for (parent,) in rows}
 
@@ -151,7 +151,7 @@ def _record(
 
 
 def search_prefixes(prefix: str) -> tuple[str, ...]:
-    """Return how the IDs start that an abbreviation may mean; none where it is none (moby-behaviour 5.1)."""
+    """Return the prefixes of the IDs that an abbreviation may mean; empty if it is none (moby-behaviour 5.1)."""
     for algorithm in _PREFIXES:
         if prefix.startswith(algorithm):
             digits = prefix.removeprefix(algorithm)

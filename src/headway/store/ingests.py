@@ -1,8 +1,8 @@
-"""Unfinished blobs on disk, and what is left of them after whatever happened.
+"""Keeps unfinished blobs on disk, and recovers what is left of them after a kill or a crash.
 
-Rule: held bytes are true bytes. Records of this boot are true, since a write is visible to every later
-process until the machine goes down. Records of another boot are compared with their piece; what does not
-agree is fetched again.
+Rule: bytes that count as held are correct. Records of this boot can be trusted, since a write is visible to every later
+      process until the machine goes down. Records of another boot are compared with their piece; pieces that differ are
+      fetched again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FileIngestStore:
     Args:
         root: The data root.
         boot_id: What ``/proc/sys/kernel/random/boot_id`` says: a UUID that changes with every boot.
-        write: Writes bytes at an offset.
+        write: Writes bytes at an offset of a file.
     """
 
     def __init__(self, root: DataRoot, *, boot_id: str, write: PositionedWrite = os.pwrite) -> None:
@@ -44,9 +44,9 @@ class FileIngestStore:
         self._open: dict[Digest, FileIngest | None] = {}
 
     def open(self, digest: Digest, size: int) -> FileIngest:
-        """Return the ingest for a blob, with what earlier attempts left in it.
+        """Return the ingest for a blob, with the bytes of earlier attempts.
 
-        One that was begun with another size, or whose journal cannot be read, starts empty.
+        An ingest that was begun with another size, or whose journal cannot be read, starts empty.
         """
         self._reserve(digest)
         directory = self._root.ingest(digest)
@@ -82,7 +82,7 @@ class FileIngestStore:
             self._open.pop(digest, None)
 
     def _resume(self, directory: Path, size: int) -> tuple[list[Record], bool]:
-        """Return the records that are true, and whether their pieces are on the disk; mend the files."""
+        """Return the records that are correct, and whether their pieces are on the disk; mend the files."""
         directory.mkdir(mode=0o700, exist_ok=True)
         found = _read_journal(directory)
         past = journal.decode(found)
@@ -112,7 +112,7 @@ class FileIngestStore:
         return records, other_boot
 
     def held(self, digest: Digest) -> int:
-        """Return how many bytes an unfinished blob holds, 0 where there is none; nothing is verified."""
+        """Return how many bytes an unfinished blob holds, 0 if there is none; nothing is verified."""
         with self._lock:
             ingest = self._open.get(digest)
         if ingest is not None:
@@ -161,7 +161,7 @@ def _replace_journal(directory: Path, content: bytes) -> None:
 
 
 def _recorded(directory: Path) -> int:
-    """Return how many bytes a journal says are held, as far as the data file is long enough for them."""
+    """Return how many bytes are held according to a journal, as far as the data file is long enough for them."""
     past = journal.decode(_read_journal(directory))
     if past is None or not past.records:
         return 0
@@ -173,7 +173,7 @@ def _recorded(directory: Path) -> int:
 
 
 def _agrees(data: int, record: Record) -> bool:
-    """Tell whether the piece on disk is the one that was recorded; a sector may also refuse to be read."""
+    """Tell whether the piece on disk is the recorded one; it is not if a sector cannot be read."""
     position, end, crc = record.offset, record.offset + record.length, 0
     while position < end:
         try:

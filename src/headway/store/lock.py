@@ -1,7 +1,7 @@
 """One writer per data root.
 
-Rule: the lock is the kernel's (`flock`), so that a killed holder frees it. What the file says (process ID,
-socket) is true only while the lock is held.
+Rule: the lock is the kernel's (`flock`), so that a killed holder frees it. The content of the file (process ID, socket)
+      is valid only while the lock is held.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _BUSY = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who writes to a data root.
+    """The process that writes to a data root.
 
     Attributes:
-        pid: Process ID, or 0 where the record cannot be read.
+        pid: Process ID; 0 if the record cannot be read.
         socket: Path of the socket it serves, or an empty string.
     """
 
@@ -42,8 +42,8 @@ class WriterLock:
 
     Args:
         path: The lock file, in a directory that exists.
-        monotonic: A clock, in seconds.
-        sleep: Waits for so many seconds.
+        monotonic: Returns monotonic time, in seconds.
+        sleep: Waits for a number of seconds.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class WriterLock:
 
 
 def holder(path: Path) -> Holder | None:
-    """Return who holds a data root's lock now, or None; takes nothing and waits for nobody.
+    """Return who holds a data root's lock now, or None, without taking the lock or waiting.
 
     Raises:
         StoreReadOnlyError: This user may not read the lock file.

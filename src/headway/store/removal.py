@@ -1,7 +1,7 @@
-"""Take something out of a data root: first its name, then what it is.
+"""Removes something from a data root: renames it first, so that it is gone at once, and then removes its content.
 
-Rule: where there is no room for another name (xfs wants some for each) or can be none (overlay moves no directory of a
-lower layer), it goes where it lies.
+Rule: if it cannot be renamed, because the disk is full (xfs needs space for a name) or because overlay does not move
+      directories of a lower layer, it is removed in place.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _STAYS_WHERE_IT_IS = FULL | {errno.EXDEV}
 
 
 def move_out(root: DataRoot, path: Path) -> Path | None:
-    """Move something to a private name in ``tmp/``, from where `remove_tree` takes it; return that name.
+    """Move something that nothing needs any more to a private name in ``tmp/``, for `remove_tree`; return that name.
 
-    None where it is not there, was removed where it lay, or where a file system is mounted on it: that is somebody's,
-    and stays. Nothing may need it any more.
+    Return None if it is not there, if it was removed in place, or if a file system is mounted on it: that one is in
+    use, and stays.
 
     Raises:
         StoreError: The disk failed.
@@ -40,11 +40,11 @@ def move_out(root: DataRoot, path: Path) -> Path | None:
 
 
 def set_aside(path: Path, private: Path) -> bool:
-    """Move something to a private name in ``tmp/``, or remove it where it lies; tell whether it has that name now.
+    """Move something to a private name in ``tmp/``, or remove it in place; tell whether it was moved.
 
     Raises:
         OSError: As rename(2).
-        StoreError: It can have no other name, and the disk failed, or something is mounted inside.
+        StoreError: It cannot be renamed, and the disk failed, or something is mounted inside.
     """
     try:
         os.rename(path, private)
@@ -57,7 +57,7 @@ def set_aside(path: Path, private: Path) -> bool:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove `path`, whether it is a directory, something else, or absent, whatever modes its directories have.
+    """Remove `path`, be it a directory, another file, or absent, whatever modes its directories have.
 
     Raises:
         StoreError: The disk failed, or something is mounted inside.

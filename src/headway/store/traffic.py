@@ -1,4 +1,4 @@
-"""What crossed the network, in the database: a sum per day, registry and image."""
+"""Stores the bytes that crossed the network in the database: a sum per day, registry and image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from headway.interfaces.traffic import Errand, Traffic, TrafficRow
 from headway.store.database import Database
 
 HISTORY = 400
-"""How many days are kept of those that something crossed the network on."""
+"""How many days with traffic are kept."""
 
 
 class SqliteTraffic:
@@ -24,7 +24,7 @@ class SqliteTraffic:
         self._history = history
 
     def add(self, day: str, counted: Mapping[Errand, Traffic]) -> None:
-        """Add to a day's sums; durable when this returns. Days beyond the history go."""
+        """Add to a day's sums; durable when this returns. Days beyond the history are removed."""
         with self._database.transaction():
             has_begun = self._database.query("SELECT 1 FROM traffic WHERE day = ? LIMIT 1", (day,))
             self._database.execute_each(

@@ -1,9 +1,9 @@
-"""Which driver a data root gets (moby-behaviour 4.7).
+"""Chooses the storage driver of a data root (moby-behaviour 4.7).
 
-Rule 1: one that is named is taken or refused, never replaced by another.
-Rule 2: else a data root keeps the driver of the read-write layers it has: they can be mounted with no other. Those of
-        vfs count for nothing there, as with Docker: whoever can stack may begin to.
-Rule 3: else overlay2 where it works, and vfs where it does not.
+Rule 1: a driver that the settings name is used or refused, never replaced by another.
+Rule 2: otherwise a data root keeps the driver of its read-write layers, since no other can mount them. Layers of vfs do
+        not count, as in Docker, so that a data root can change from vfs to a driver that stacks layers.
+Rule 3: otherwise it is overlay2 if that works, and vfs if it does not.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _NAMED = "error initializing graphdriver"
 
 
 class InstalledDrivers:
-    """`Drivers` of one data root; which one is chosen is found out when somebody asks, once.
+    """`Drivers` of one data root; the choice is made once, when it is first asked for.
 
     Args:
-        wanted: The name of the one that is set; empty for whatever is best.
+        wanted: The name of the driver in the settings; empty for the best one.
         prior: Returns the drivers of the read-write layers that are here.
         path: A directory on the file system that holds the layers; a mount is tried there.
     """
@@ -41,7 +41,7 @@ class InstalledDrivers:
         self._chosen: RwDriver | None = None
 
     def chosen(self) -> RwDriver:
-        """Return the driver for whatever is new; raise as `choose_driver`."""
+        """Return the driver for new layers and mounts; raise as `choose_driver`."""
         with self._lock:
             if self._chosen is None:
                 self._chosen = choose_driver(self._wanted, self._prior(), self._path)
@@ -59,7 +59,7 @@ class InstalledDrivers:
 
 
 def require_known(wanted: str) -> None:
-    """Refuse a driver that there is not, wherever it were to work; an empty name asks for none.
+    """Check that a driver of this name exists, whether it works here or not; an empty name is fine.
 
     Raises:
         InvalidSettingError: There is none of that name; in the words of `choose_driver`.
@@ -72,10 +72,10 @@ def choose_driver(wanted: str, prior: Collection[str], path: Path, known: Known 
     """Return the driver for new read-write layers and mounts.
 
     Args:
-        wanted: Its name; empty for whatever is best.
+        wanted: Its name; empty for the best one.
         prior: The drivers of the read-write layers that are here.
-        path: A directory on the file system that holds the layers; it is tried there.
-        known: Those there are.
+        path: A directory on the file system that holds the layers; the driver is tried there.
+        known: All drivers.
 
     Raises:
         UnsupportedError: The one that is wanted, or was in use here, does not exist or does not work here.
