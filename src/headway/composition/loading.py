@@ -23,7 +23,7 @@ from headway.store.spool import SpoolFile
 
 
 def loader(settings: Settings, stores: Stores) -> Loader:
-    """Return the loader of images into a store; it always records recipes, as no registry may have these layers."""
+    """Return what loads images into a store; recipes are always recorded: nobody else could give the layers back."""
     place = DataRoot(settings.data_root).tmp
     windows = shared_windows(settings.max_unpack_memory)
     taker = Taker(

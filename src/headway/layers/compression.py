@@ -183,7 +183,7 @@ class _Members:
         """Check that the stream is complete; to be called after the last `feed`.
 
         Raises:
-            InvalidLayerError: It is not.
+            InvalidLayerError: The stream is incomplete.
         """
         decoder = None if self._part is None else self._part.decoder
         is_whole = not self._head if decoder is None else isinstance(decoder, Swallower) and decoder.is_whole

@@ -67,7 +67,7 @@ class Format(Protocol):
     def open(self, head: bytes) -> tuple[Part, list[bytes]] | None:
         """Return the part that starts with `head`, and what to feed its decoder piece by piece.
 
-        None where `head` is too short.
+        None where `head` is too short to tell.
 
         Raises:
             InvalidLayerError: No part starts like this.

@@ -57,11 +57,7 @@ class Whiteouts:
         self._opaque = b"user.overlay.opaque" if rootless else b"trusted.overlay.opaque"
 
     def hide(self, parent: int, name: bytes) -> os.stat_result | None:
-        """Hide what lower layers have under a name.
-
-        Returns:
-            The status of the file that this layer itself has under that name, which is kept; None where it has none.
-        """
+        """Hide what lower layers have under a name; what this layer has under it stays, and is returned."""
         try:
             os.mknod(name, stat.S_IFCHR, _DEVICE, dir_fd=parent)
         except FileExistsError:

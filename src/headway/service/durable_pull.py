@@ -169,7 +169,7 @@ class DurablePull:
                 if before is None or event.held > before.held:
                     self._waiting_since = None
                 self._layers[event.digest] = event
-                self._note_found(event)
+                self._found(event)
                 self._waits = event.cause if event.phase is Phase.RETRYING and event.retry_seconds >= 1 else self._waits
                 if event.phase in _ACTIVE:
                     self._waits = ""
