@@ -1,6 +1,6 @@
 """The command line as data: every command with its options, for completions and the manual page.
 
-Rule: what the parser takes is asked of the parser, so that nothing is written down a second time.
+Rule: everything is read from the parser, so that no option is written down twice.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         names: Short and long ones.
-        value: What its value is called; empty where it takes none.
-        choices: The values that it takes; empty where anything goes.
+        value: The placeholder for its value; empty if it takes none.
+        choices: The values that it takes; empty if it takes any.
         help: One line.
     """
 
@@ -34,12 +34,12 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: Its name.
-        aliases: What it is called as well.
+        aliases: Its other names.
         help: One line.
-        usage: As its help shows it.
-        options: All of them, and those of the words that its first place takes (``adopt docker``).
-        places: What stands behind them: the words of the usage line, such as ``NAME[:TAG|@DIGEST]``.
-        choices: The words that its first place takes; empty where anything goes.
+        usage: The usage line of its help.
+        options: All its options, and those of the words that its first argument can be (``adopt docker``).
+        places: Its arguments, in the words of the usage line, such as ``NAME[:TAG|@DIGEST]``.
+        choices: The words that its first argument can be; empty if it takes any.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""`headway completion`: what lets bash, zsh and fish complete the command line."""
+"""`headway completion`: writes the scripts with which bash, zsh and fish complete the command line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def script(shell: str) -> str:
 
 
 def _completes(command: Command) -> str:
-    """Return what the places of a command are completed by: a command that prints words, or nothing for files.
+    """Return what completes the arguments of a command: a command that prints words, or nothing for files.
 
     It is for the store that the words before it name: what those are, each shell has to say. The first place decides:
     a name behind it is a new one.
@@ -90,7 +90,7 @@ def _bash_places(command: Command) -> str:
 
 
 def _bash_values(command: Command) -> Iterator[str]:
-    """Yield the cases of options that take a value: one of few, or what bash offers by itself, a file's name."""
+    """Yield the cases of options that take a value: one of a few words, or a file name, which bash offers by itself."""
     for option in (each for each in command.options if each.value):
         called = "|".join(f"{name}:{flag}" for name in (command.name, *command.aliases) for flag in option.names)
         offer = f'COMPREPLY=($(compgen -W "{" ".join(option.choices)}" -- "$cur")); ' if option.choices else ""

@@ -1,4 +1,4 @@
-"""`headway df`: what takes up how much, and what a prune would free."""
+"""`headway df`: shows the disk usage, and what a prune would free."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _DOWNLOAD = {"ID": "DOWNLOAD", "DiskSize": "SIZE"}
 
 
 def df(options: Namespace) -> int:
-    """Show what takes up how much; the sum is what du says of the data root."""
+    """Show the disk usage; the sum is the one that du shows for the data root."""
     usage, listed = _measured(options)
     if options.format == "json":
         print(json_text(_document(usage, listed), indent=1))

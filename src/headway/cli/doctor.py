@@ -1,4 +1,4 @@
-"""`headway doctor`: why pulls fail, or cost more than they must."""
+"""`headway doctor`: finds out why pulls fail, or cost more than they need to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REGISTRY = re.compile(r"(\[[0-9a-fA-F:.]+\]|localhost|[^/:]+\.[^/:]+)(:\d+)?")
 
 
 def doctor(options: Namespace) -> int:
-    """Examine this machine, the way to a registry, and the registry; the status is 0 where nothing fails."""
+    """Examine this machine, the path to a registry, and the registry; the status is 0 if nothing fails."""
     settings = registry_settings_of(options)
     shown = _Shown(options.format)
     for result in _here(settings):
@@ -63,7 +63,7 @@ class _Shown:
         self.cost = 0
 
     def add(self, result: Result) -> None:
-        """Take a result in."""
+        """Add a result."""
         self.results.append(result)
         if self._how == "json" or isinstance(result, Skipped):
             return
@@ -73,7 +73,7 @@ class _Shown:
         print(one_line(f"{section:<9} {result.level:<4}  {result.check:<8} {result.text}{advice}"), flush=True)
 
     def finish(self) -> None:
-        """Say what was not run, and what it all comes to."""
+        """Print what was not run, and the summary."""
         if self._how == "json":
             print(json_text(_document(self.results, self.cost), indent=1))
             return

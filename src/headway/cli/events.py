@@ -1,4 +1,4 @@
-"""`headway events`: what happened, and what happens, whoever does it."""
+"""`headway events`: shows past events and new ones, of every process that uses the store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FIELDS = ("Time", "TimeNano", "Type", "Action", "ID", "Name", "Attributes", "Sc
 
 
 def events(options: Namespace) -> int:
-    """Show what happened since a moment, and then what happens, until Ctrl-C or another moment."""
+    """Show the events since a moment, and then new ones, until Ctrl-C or another moment."""
     for event in _wanted(options):
         print(_shown(event, options.format), end="")
         sys.stdout.flush()
@@ -50,7 +50,7 @@ def _say_missed(count: int) -> None:
 
 
 def _happening(settings: Settings, query: EventQuery) -> Iterator[Event]:
-    """Yield events as they are recorded, by whatever process: a look at the database tells, four times a second."""
+    """Yield events as any process records them: the database is read four times a second."""
     seen = _last(settings) if not query.looks_back else 0
     has_begun = not query.looks_back
     while True:
@@ -97,6 +97,6 @@ def _shown(event: Event, how: str) -> str:
 
 
 def _moment(event: Event) -> str:
-    """Return when it happened, to the nanosecond, so that it can be asked for with ``--since``."""
+    """Return the time of an event to the nanosecond, so that it can be given to ``--since``."""
     seconds, nano = divmod(event.time_nano, SECOND)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nano:09d}Z"

@@ -1,4 +1,4 @@
-"""`headway images` and `history`: questions."""
+"""`headway images` and `headway history`: list images, and the steps of one."""
 
 from __future__ import annotations
 
@@ -74,19 +74,19 @@ def _listed(options: Namespace, filters: Filters) -> list[ListedImage]:
 
 
 def _name(text: str) -> Reference | None:
-    """Return the name that a text spells, in full or short; None where it is a pattern for several."""
+    """Return the name that a text is, in full or familiar form; None if it is a pattern for several."""
     return None if any(character in text for character in "*?[\\") else Reference.parse(text)
 
 
 def _only(image: ListedImage, wanted: Reference) -> ListedImage:
-    """Return an image with one of its names; a tag keeps the digests of its repository, to be shown beside it."""
+    """Return an image with only one of its names; a tag keeps the digests of its repository, to be shown with it."""
     tags = tuple(tag for tag in image.tags if tag == wanted)
     digests = tuple(name for name in image.digests if name == wanted or tags)
     return msgspec.structs.replace(image, tags=tags, digests=digests)
 
 
 def _rows(image: ListedImage, options: Namespace) -> Iterator[dict[str, object]]:
-    """Yield a row per tag, and per repository with digests alone; where digests are shown, one for each, as docker."""
+    """Yield a row per tag, and per repository with only digests; if digests are shown, one for each, as in Docker."""
     record = image.record
     shared = {
         "ID": str(record.image_id) if options.no_trunc else record.image_id.short,

@@ -1,4 +1,4 @@
-"""`headway import`: an image of a root file system's archive, from a file, from stdin or from the web."""
+"""`headway import`: makes an image from the archive of a root file system: a file, stdin, or one from the web."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PIECE = 1 << 20
 
 
 def import_(options: Namespace) -> int:
-    """Make an image of a root file system's archive, and print its ID."""
+    """Make an image from the archive of a root file system, and print its ID."""
     source = options.source
     if source == STDIN and sys.stdin.isatty():
         raise RequestError("requested import from stdin, but stdin is a terminal")
@@ -55,11 +55,11 @@ def import_(options: Namespace) -> int:
 
 
 class _Source:
-    """A `TarSource` over a file or stdin; what cannot be read of it is not taken for a fault of whom it is given to.
+    """A `TarSource` over a file or stdin; a failure to read it is not mistaken for one of the store.
 
     Args:
-        file: Open; it gives what has come and does not wait for more.
-        name: What errors call it.
+        file: An open file; a read returns the bytes that have arrived, and does not wait for more.
+        name: Its name in errors.
     """
 
     def __init__(self, file: FileIO, name: str) -> None:
@@ -114,7 +114,7 @@ def _from_web(settings: Settings, url: str, request: ImportRequest) -> str:
 
 
 class _Watch:
-    """Says on stderr how an import from the web is getting on."""
+    """Prints the progress of an import from the web on stderr."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -130,7 +130,7 @@ class _Watch:
             self._last = arriving
 
     def stopped(self) -> None:
-        """Say what is kept."""
+        """Print what is kept."""
         if self._last.held:
             kept = f"{size(self._last.held)} of {size(self._last.size)} kept"
             say(f"stopped; {kept}; the same command goes on from there")

@@ -1,4 +1,4 @@
-"""`headway inspect`: everything that is known of images, under docker's names."""
+"""`headway inspect`: shows everything known about images, with Docker's names for the fields."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NEVER = "0001-01-01T00:00:00Z"
 
 
 def inspect(options: Namespace) -> int:
-    """Show everything known of images, as JSON; what is not there is explained, and the rest is shown."""
+    """Show everything known about images, as JSON; for images that are not here, explain that and show the others."""
     found: list[dict[str, object]] = []
     with _looking(options) as look:
         status = each_of(options.names, lambda name: found.append(_shown(look(name))), options)
@@ -32,7 +32,7 @@ def inspect(options: Namespace) -> int:
 
 @contextmanager
 def _looking(options: Namespace) -> Iterator[Callable[[str], ImageDetails]]:
-    """Give what looks at the image of a name."""
+    """Return a function that inspects the image of a name."""
     if (daemon := named_daemon(options)) is not None:
         yield daemon.inspect
         return
@@ -42,7 +42,7 @@ def _looking(options: Namespace) -> Iterator[Callable[[str], ImageDetails]]:
 
 
 def _shown(image: ImageDetails) -> dict[str, object]:
-    """Return what docker shows of an image (moby-behaviour 6.4)."""
+    """Return an image's fields as Docker shows them (moby-behaviour 6.4)."""
     platform = image.platform
     return {
         "Id": str(image.image_id),

@@ -1,4 +1,4 @@
-"""A pull or a push on a terminal: one line a layer, drawn in place."""
+"""Shows a pull or a push on a terminal: one line per layer, drawn in place."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LiveView(View):
         super().report(event)
 
     def _measure(self, layer: LayerProgress) -> None:
-        """Keep a rate that follows the last seconds."""
+        """Update the rate, which follows the last few seconds."""
         now = time.monotonic()
         since, held, rate = self._rates.get(layer.digest, (now, layer.held, 0.0))
         if now - since >= _RATE_SECONDS / 5:

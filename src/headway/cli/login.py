@@ -79,7 +79,7 @@ def _check(username: str, password: str) -> None:
 
 
 def _password() -> str:
-    """Ask for it; Ctrl-D gives an empty one."""
+    """Ask the user; Ctrl-D gives an empty answer."""
     try:
         return getpass.getpass(stream=sys.stderr)
     except EOFError:

@@ -1,4 +1,4 @@
-"""How a pull or a push is shown on stderr: live on a terminal, as lines otherwise, or as JSON."""
+"""Shows a pull or a push on stderr: live on a terminal, otherwise as lines, or as JSON."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def view_for(how: str, stream: TextIO) -> View:
 
 
 def name_of(layer: LayerProgress | LayerPush) -> Digest:
-    """Return what tells a layer from the others of its image."""
+    """Return the key of a layer within its image."""
     return layer.digest if isinstance(layer, LayerProgress) else layer.diff_id
 
 
 class View:
-    """Shows nothing, and remembers where each layer stands; those that show something are made of it.
+    """Shows nothing, but remembers the state of each layer; the base of the views that show something.
 
     Attributes:
-        stream: Where it shows what it does.
-        layers: Where each stands.
+        stream: Where it shows the progress.
+        layers: The state of each layer.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -48,7 +48,7 @@ class View:
             self.layers[name_of(event)] = event
 
     def kept(self) -> str:
-        """Return what is kept of a pull so far, as words."""
+        """Return, in words, what is kept of a pull so far."""
         if not self.layers:
             return "nothing new had arrived yet"
         held, total = (sum(getattr(layer, name) for layer in self.layers.values()) for name in ("held", "size"))
@@ -58,11 +58,11 @@ class View:
         """Show what it cost."""
 
     def close(self) -> None:
-        """End the display; what is said next stands below it."""
+        """End the display; later output goes below it."""
 
 
 class JsonView(View):
-    """One JSON object a line: the event's fields, and its kind as ``type``."""
+    """One JSON object per line: the event's fields, and its kind as ``type``."""
 
     def report(self, event: PullEvent | PushEvent) -> None:
         """See `View.report`."""

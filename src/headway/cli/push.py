@@ -26,7 +26,7 @@ from headway.settings import Settings
 
 
 def push(options: Namespace) -> int:
-    """Bring an image to its registry, or all tags of a repository."""
+    """Push an image, or all tags of a repository."""
     settings = registry_settings_of(options)
     request = push_request(options, settings)
     daemon = holding_daemon(options, settings)
@@ -58,11 +58,11 @@ def push(options: Namespace) -> int:
 
 
 def push_request(options: Namespace, settings: Settings) -> PushRequest:
-    """Return what a command line asks for.
+    """Return the request of a command line.
 
     Raises:
-        InvalidReferenceError: Its name cannot be pushed.
-        InvalidPlatformError: Its platform is none.
+        InvalidReferenceError: The name cannot be pushed.
+        InvalidPlatformError: The platform is not valid.
     """
     reference = reference_of(options.name)
     if reference.digest is not None:
@@ -93,7 +93,7 @@ async def _push(settings: Settings, stores: Stores, request: PushRequest, report
 
 
 def _through(daemon: Daemon, request: PushRequest, report: PushReport, options: Namespace, settings: Settings) -> None:
-    """Let a daemon push, with the login that this user has."""
+    """Let a daemon push, with this user's login."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends a push as Ctrl-C does
     reference = request.reference
     login = credential_source(settings)(reference.repository)

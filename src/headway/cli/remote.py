@@ -1,10 +1,10 @@
-"""Which store a command works on: a daemon's that was named, or the one below the data root.
+"""Decides which store a command works on: that of a daemon that was named, or the one below the data root.
 
-Rule 1: ``-H``, then ``HEADWAY_HOST``, then ``DOCKER_HOST`` where Headway answers, then the data root. A data root that
-        was named on the command line wins over the environment.
-Rule 2: what changes the data root's store goes through the daemon that holds it; questions read the records
-        themselves, as they do without a daemon: they need no lock, and the answer is the same. What a running pull
-        needs, only its process knows: ``df`` asks the daemon that holds the store.
+Rule 1: ``-H``, then ``HEADWAY_HOST``, then ``DOCKER_HOST`` if Headway answers there, then the data root. A data root
+        given on the command line wins over the environment.
+Rule 2: changes to the store of the data root go through the daemon that holds it. Queries read the records directly,
+        with a daemon or without: they need no lock, and the answer is the same. An exception is ``df``, which asks the
+        daemon: only its process knows what a running pull needs.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _CERTIFICATES = ("HEADWAY_CERT_PATH", "DOCKER_CERT_PATH")
 
 
 def named_daemon(options: Namespace) -> Daemon | None:
-    """Return the daemon that the command line or the environment names; None where they name none.
+    """Return the daemon that the command line or the environment names; None if they name none.
 
     Raises:
-        InvalidSettingError: What they name is no address.
+        InvalidSettingError: The address is not valid.
     """
     if options.host:
         return daemon_at(options.host)
@@ -54,8 +54,8 @@ def holding_daemon(options: Namespace, settings: Settings) -> Daemon | None:
     """Return the daemon that changes go through: the one that is named, or the one that holds the data root.
 
     Raises:
-        InvalidSettingError: What is named is no address.
-        StoreReadOnlyError: This user may not look into the data root.
+        InvalidSettingError: The address is not valid.
+        StoreReadOnlyError: This user may not read the data root.
     """
     if (named := named_daemon(options)) is not None:
         return named
@@ -69,7 +69,7 @@ def daemon_at(host: str) -> Daemon:
     """Return the daemon at an address.
 
     Raises:
-        InvalidSettingError: It is none that can be asked.
+        InvalidSettingError: The address cannot be connected to.
     """
     # Imported late: a command on its own data root pays neither for HTTP nor for addresses.
     from headway.client.daemon import Daemon  # noqa: PLC0415
@@ -83,7 +83,7 @@ def daemon_at(host: str) -> Daemon:
 
 
 def certificates(environment: Mapping[str, str]) -> Path | None:
-    """Return the directory of the certificates that TCP is spoken with; None for no TLS."""
+    """Return the directory of the certificates for TLS over TCP; None for no TLS."""
     return next((Path(path) for name in _CERTIFICATES if (path := environment.get(name))), None)
 
 

@@ -1,4 +1,4 @@
-"""Tables, JSON and docker's templates from the same rows."""
+"""Formats rows as a table, as JSON, or with one of Docker's templates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def render(
         rows: Values by field name; each row has every field.
         headings: Heading of every field.
         how: ``table``, ``json``, a template such as ``{{.ID}}``, or ``table`` followed by one.
-        shown: The fields that a table shows, in order; all of them where none is named.
+        shown: The fields that a table shows, in order; all of them if none is named.
 
     Raises:
         InvalidSettingError: The template uses what Headway does not know.
@@ -63,7 +63,7 @@ def _within(document: object, match: re.Match[str]) -> str:
 
 
 def json_text(value: object, indent: int = 0) -> str:
-    """Return a value as JSON; what JSON does not know is written as text."""
+    """Return a value as JSON; a type that JSON does not have is written as text."""
     import msgspec  # noqa: PLC0415  # tables and templates must not wait for it
 
     data = msgspec.json.encode(value, enc_hook=str)

@@ -1,4 +1,4 @@
-"""`headway traffic`: what crossed the network, by day, registry and image."""
+"""`headway traffic`: shows the bytes that crossed the network, by day, registry and image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COLUMNS = {
 
 
 def traffic(options: Namespace) -> int:
-    """Show the sums of days, UTC, and their total."""
+    """Show the sums of each day, in UTC, and their total."""
     since, until = _day(options.since), _day(options.until)
     if (daemon := named_daemon(options)) is not None:
         from headway.client import questions  # noqa: PLC0415  # who reads by itself does not pay for it

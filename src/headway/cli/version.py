@@ -60,6 +60,6 @@ def _names_daemon(options: Namespace) -> bool:
 
 
 def _same_store(options: Namespace) -> str:
-    """Return how the command is called for the store that it was called for: the image may be in no other."""
+    """Return the command line with the options that select the same store: the image may be in no other."""
     named = (("--config-file", options.config_file), ("--data-root", options.data_root), ("-H", options.host))
     return shlex.join(["headway", *(str(word) for flag, value in named if value for word in (flag, value))])
