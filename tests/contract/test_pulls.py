@@ -527,7 +527,7 @@ async def test_an_attempt_that_begins_anew_with_another_image_forgets_the_first_
 async def test_a_layer_that_is_here_whole_is_on_the_record_without_a_write_for_it() -> None:
     noted: list[PullRecord] = []
     record = PullRecord(pull_id="1", wish=EDGE, had_login=False, state=S.RUNNING, created=1.0, changed=1.0)
-    pull = DurablePull(record, None, noted.append, time.time)
+    pull = DurablePull(record, None, noted.append, time.time, time.monotonic)
 
     pull.report(PullStarted(EDGE.reference, DONE.digest, "linux/amd64", ((LAYER, 100), (OTHER, 30))))
     pull.report(LayerProgress(LAYER, Phase.HERE, held=100, size=100))

@@ -161,7 +161,7 @@ def _load(context: ssl.SSLContext, files: CertificateFiles) -> None:
 
 def _refuse_to_ask(key: Path) -> str:
     # Else OpenSSL would ask on the terminal, in the middle of a pull.
-    raise InvalidSettingError(f"cannot use {key}: it wants a pass phrase; store it without one", file=key)
+    raise InvalidSettingError(f"cannot use {key}: it wants a pass phrase; store it without one", file=str(key))
 
 
 def _unusable(file: Path, error: Exception) -> InvalidSettingError:

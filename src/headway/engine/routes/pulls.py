@@ -23,6 +23,7 @@ from headway.engine.messages import Emit, said
 from headway.engine.pull_messages import (
     PullMessages,
     is_missing_platform,
+    manifest_error,
     not_whole,
     platform_warning,
     pull_error,
@@ -91,14 +92,14 @@ class PullRoutes:
         try:
             references = await self._references(reference, login)
         except HeadwayError as error:
-            raise told(error, reference) from error
+            raise pull_error(error, reference) from error
         for each in references:
             try:
                 done = await self._pull_one(each, platform, login, emit)
             except HeadwayError as error:
                 if len(references) == 1:
-                    raise told(error, each) from error
-                emit(said(str(told(error, each)), each.tag or ""), "")
+                    raise pull_error(error, each) from error
+                emit(said(str(pull_error(error, each)), each.tag or ""), "")
                 failed.append(each.tag or "")
                 continue
             updated = updated or done.updated
