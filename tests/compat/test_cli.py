@@ -970,9 +970,9 @@ def test_a_path_that_begins_in_a_directory_that_is_gone_is_a_mistake_of_whoever_
 @pytest.mark.parametrize(
     ("words", "needless"),
     [
-        (["pulls"], {"http.client", "asyncio", "headway.service.pull", "headway.registry.client"}),
-        (["save", "-o", "out.tar", "nothing"], {"headway.service.loading", "headway.composition.writing"}),
-        (["export", "-o", "out.tar", "nothing"], {"headway.service.commit"}),
+        (["pulls"], {"http.client", "asyncio", "headway.service.pulling.pull", "headway.registry.client"}),
+        (["save", "-o", "out.tar", "nothing"], {"headway.service.archives.loading", "headway.composition.writing"}),
+        (["export", "-o", "out.tar", "nothing"], {"headway.service.creation.commit"}),
     ],
     ids=lambda words: words[0] if isinstance(words, list) else "",
 )

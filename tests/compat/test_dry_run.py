@@ -14,8 +14,8 @@ import pytest
 
 from headway.composition.writing import writing
 from headway.oci.digest import Digest
-from headway.service.holders import Holders
-from headway.service.lookup import Lookup
+from headway.service.images.holders import Holders
+from headway.service.images.lookup import Lookup
 from headway.settings import Settings
 from headway.store.blobs import FileBlobStore
 from tests.fakes import images

@@ -12,9 +12,9 @@ from headway.distribution.backoff import RetryPolicy
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.standing import Standing
 from headway.errors import Fault, HeadwayError, UnreachableError
-from headway.service.asking import Asker
-from headway.service.executors import Executors
-from headway.service.tools import Tools
+from headway.service.concurrency.executors import Executors
+from headway.service.registries.asking import Asker
+from headway.service.transfers.tools import Tools
 from tests.fakes.memory import MemoryHosts
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from headway.errors import NotFoundError, OverBudgetError
-from headway.service.budget import Budget
+from headway.service.limits.budget import Budget
 
 
 class Meter:

@@ -30,11 +30,11 @@ from headway.oci.digest import ImageID
 from headway.oci.image_config import MAX_LAYERS, ImageConfig
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.service.commit import CommitRequest, Committer
-from headway.service.containers import Containers
-from headway.service.delete import delete_image
-from headway.service.history import history_of
-from headway.service.importing import Importer, ImportRequest
+from headway.service.containers.containers import Containers
+from headway.service.creation.commit import CommitRequest, Committer
+from headway.service.creation.importing import Importer, ImportRequest
+from headway.service.images.delete import delete_image
+from headway.service.images.history import history_of
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.fakes.house import add_image

@@ -8,8 +8,8 @@ import tracemalloc
 import pytest
 
 from headway.errors import InvalidFilterError, NotFoundError
-from headway.service.container_listing import ContainerListing
-from headway.service.containers import Containers
+from headway.service.containers.containers import Containers
+from headway.service.containers.listing import ContainerListing
 from headway.service.stores import Stores
 
 

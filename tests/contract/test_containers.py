@@ -24,8 +24,8 @@ from headway.layers import mounts
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.reference import Reference
 from headway.records import ImageRecord, LayerReport
-from headway.service.container_names import made_up_name
-from headway.service.containers import Containers
+from headway.service.containers.containers import Containers
+from headway.service.containers.names import made_up_name
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.fakes.engine import answer_to, serving
@@ -288,7 +288,7 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from headway.composition.writing import writing
-from headway.service.containers import Containers
+from headway.service.containers.containers import Containers
 from headway.settings import Settings
 
 def at(step):

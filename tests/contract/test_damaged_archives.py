@@ -21,8 +21,8 @@ from headway.composition.writing import writing
 from headway.errors import HeadwayError, InvalidArchiveError, StoreError
 from headway.layers.archive_reader import StreamArchive, opened
 from headway.oci.digest import DiffID, Digest
-from headway.service.delete import delete_image
-from headway.service.loading import Loader
+from headway.service.archives.loading import Loader
+from headway.service.images.delete import delete_image
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.fakes.archives import docker_20, docker_28, oci, tar_of

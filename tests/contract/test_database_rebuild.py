@@ -20,7 +20,7 @@ from headway.composition.writing import salvage_store, writing
 from headway.errors import StoreCorruptError, StoreError
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.records import ImageRecord, LayerBlob
-from headway.service.damage import Kind
+from headway.service.health.damage import Kind
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot

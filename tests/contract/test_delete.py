@@ -10,8 +10,8 @@ from headway.container_records import ContainerRecord, KeptMount
 from headway.errors import ConflictError, InvalidReferenceError, NotFoundError
 from headway.oci.digest import ChainID, Digest, ImageID, chain_ids
 from headway.oci.reference import Reference
-from headway.service.conflicts import Uses, conflict_of, is_single
-from headway.service.delete import delete_image
+from headway.service.images.conflicts import Uses, conflict_of, is_single
+from headway.service.images.delete import delete_image
 from headway.service.stores import Stores
 from tests.contract.layer_store_contract import diff_id
 from tests.fakes.house import add_image

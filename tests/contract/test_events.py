@@ -11,10 +11,10 @@ import pytest
 from headway.interfaces.events import EventLog
 from headway.oci.digest import ChainID, Digest, ImageID
 from headway.records import ImageRecord
-from headway.service.event_query import EventQuery
-from headway.service.events import Events
-from headway.service.listening import Heard, Listener, listen
-from headway.service.moments import SECOND
+from headway.service.events.event_query import EventQuery
+from headway.service.events.events import Events
+from headway.service.events.listening import Heard, Listener, listen
+from headway.service.queries.moments import SECOND
 from headway.store.database import Database
 from headway.store.events import SqliteEventLog
 from tests.fakes.events import MemoryEventLog

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from headway.service.executors import Executors
+from headway.service.concurrency.executors import Executors
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from headway.distribution.spread import Fetch
 from headway.distribution.streams import Streams
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
-from headway.service.budget import Budget
-from headway.service.fetches import Fetches
-from headway.service.own_limits import OwnLimits, keeping_to
-from headway.service.shared_rate import SharedRate
-from headway.service.tools import Source, TransferTools
+from headway.service.limits.budget import Budget
+from headway.service.limits.own_limits import OwnLimits, keeping_to
+from headway.service.limits.shared_rate import SharedRate
+from headway.service.transfers.fetches import Fetches
+from headway.service.transfers.tools import Source, TransferTools
 from tests.contract.test_budget import Meter
 from tests.contract.test_receiver import BLOB, Body, ingest_with, tools
 from tests.fakes.simulated_registry import SimulatedRegistry

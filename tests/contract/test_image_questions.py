@@ -11,11 +11,11 @@ from headway.errors import InvalidReferenceError, NotFoundError, PlatformMismatc
 from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.service.history import history_of
-from headway.service.inspection import details_of
-from headway.service.lookup import Lookup
+from headway.service.images.history import history_of
+from headway.service.images.inspection import details_of
+from headway.service.images.lookup import Lookup
+from headway.service.images.tagging import tag_image
 from headway.service.stores import Stores
-from headway.service.tagging import tag_image
 from tests.contract.layer_store_contract import diff_id
 from tests.fakes import images
 from tests.fakes.house import add_image

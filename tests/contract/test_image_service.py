@@ -35,8 +35,8 @@ from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import LayerBlob
 from headway.service.image_service import ImageService
-from headway.service.progress import LayerProgress, PullDone, PullEvent
 from headway.service.stores import Stores
+from headway.service.transfers.progress import LayerProgress, PullDone, PullEvent
 from headway.settings import Settings
 from tests.fakes import images
 from tests.fakes.house import add_image, memory_config, memory_service

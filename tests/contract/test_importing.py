@@ -33,9 +33,9 @@ from headway.oci.image_config import ImageConfig
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import ImageRecord
-from headway.service.importing import Importer, ImportRequest
-from headway.service.making import ImageMaker
-from headway.service.prune import Pruner
+from headway.service.creation.importing import Importer, ImportRequest
+from headway.service.creation.making import ImageMaker
+from headway.service.images.prune import Pruner
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.fakes.tars import END, header, padded

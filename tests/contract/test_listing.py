@@ -12,9 +12,9 @@ from headway.errors import InvalidFilterError, InvalidTimeError, NotFoundError, 
 from headway.oci.digest import ChainID, Digest, ImageID
 from headway.oci.reference import Reference
 from headway.records import ChainSize
-from headway.service.delete import delete_image
-from headway.service.listing import ListedImage, Listing
-from headway.service.moments import SECOND
+from headway.service.images.delete import delete_image
+from headway.service.images.listing import ListedImage, Listing
+from headway.service.queries.moments import SECOND
 from headway.service.stores import Stores
 from tests.fakes.house import add_image
 
@@ -236,7 +236,7 @@ def test_an_image_from_before_labels_were_recorded_shows_those_of_its_config(sto
 
 
 def test_a_chain_that_is_gone_is_told(stores: Stores) -> None:
-    from headway.service.sharing import shared_sizes  # noqa: PLC0415 - for this test alone
+    from headway.service.images.sharing import shared_sizes  # noqa: PLC0415 - for this test alone
     from tests.contract.layer_store_contract import chain_id  # noqa: PLC0415
 
     with pytest.raises(StoreCorruptError, match=r"was not found \(corruption\?\)"):

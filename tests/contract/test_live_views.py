@@ -12,8 +12,8 @@ import pytest
 
 from headway.cli.live import LiveView
 from headway.oci.digest import DiffID, Digest
-from headway.service.progress import LayerProgress, Notice, Phase, PullStarted, Waiting
-from headway.service.push_progress import LayerPush, PushPhase, PushStarted
+from headway.service.pushing.progress import LayerPush, PushPhase, PushStarted
+from headway.service.transfers.progress import LayerProgress, Notice, Phase, PullStarted, Waiting
 from tests.fakes.waiting import wait_until
 
 LAYER = Digest.of(b"layer")

@@ -16,8 +16,8 @@ from headway.container_records import RwPlace
 from headway.errors import ConflictError, NotFoundError
 from headway.layers.drivers.vfs import VfsDriver
 from headway.records import Tree
-from headway.service.delete import delete_image
-from headway.service.mounts import Mounts
+from headway.service.containers.mounts import Mounts
+from headway.service.images.delete import delete_image
 from headway.service.stores import Stores
 from tests.fakes.house import add_image
 

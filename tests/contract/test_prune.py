@@ -12,8 +12,8 @@ from headway.errors import ConflictError, InvalidFilterError, InvalidTimeError
 from headway.interfaces.images import ReferenceStore
 from headway.oci.digest import Digest, ImageID
 from headway.oci.reference import Reference
-from headway.service.prune import Pruner
-from headway.service.sharing import layer_disk_usage
+from headway.service.images.prune import Pruner
+from headway.service.images.sharing import layer_disk_usage
 from headway.service.stores import Stores
 from tests.contract.layer_store_contract import chain_id, commit, diff_id
 from tests.fakes.house import add_image

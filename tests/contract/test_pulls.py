@@ -30,11 +30,11 @@ from headway.interfaces.pulls import PullRecord, PullStore, Wish
 from headway.interfaces.traffic import Traffic, account
 from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
-from headway.service.durable_pull import DurablePull
-from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Receipt, Report
-from headway.service.pull_ledger import PullLedger
-from headway.service.pull_runs import NO_LOGIN, RECORD_SECONDS
-from headway.service.pulls import Pulls
+from headway.service.durable_pulls.durable_pull import DurablePull
+from headway.service.durable_pulls.ledger import PullLedger
+from headway.service.durable_pulls.pulls import Pulls
+from headway.service.durable_pulls.runs import NO_LOGIN, RECORD_SECONDS
+from headway.service.transfers.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Receipt, Report
 from tests.fakes.pulls import MemoryPullStore
 
 S = PullState
@@ -370,7 +370,7 @@ async def test_a_detached_pull_waits_for_the_link_and_tries_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("headway.distribution.pull_states.FIRST_WAIT_SECONDS", 0.01)
-    caplog.set_level(logging.INFO, "headway.service.pull_runs")
+    caplog.set_level(logging.INFO, "headway.service.durable_pulls.runs")
     async with process(MemoryPullStore()) as scene, asyncio.timeout(20):
         pull = await scene.pulls.start(EDGE)
         scene.bringer.let(EDGE, LINK)

@@ -35,19 +35,19 @@ from headway.oci.manifest import MAX_MANIFEST_BYTES
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import LayerBlob
-from headway.service.commit import CommitRequest, Committer
-from headway.service.containers import Containers
-from headway.service.delete import delete_image
-from headway.service.live_limits import LiveLimits
-from headway.service.lookup import Lookup
-from headway.service.progress import Notice
-from headway.service.prune import Pruner
-from headway.service.push import PushRequest
-from headway.service.push_documents import PushDocuments
-from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushPhase, PushStarted
-from headway.service.remote_image import PullRequest
+from headway.service.containers.containers import Containers
+from headway.service.creation.commit import CommitRequest, Committer
+from headway.service.images.delete import delete_image
+from headway.service.images.lookup import Lookup
+from headway.service.images.prune import Pruner
+from headway.service.images.tagging import tag_image
+from headway.service.limits.live_limits import LiveLimits
+from headway.service.pushing.documents import PushDocuments
+from headway.service.pushing.progress import LayerPush, PushDone, PushEvent, PushPhase, PushStarted
+from headway.service.pushing.push import PushRequest
+from headway.service.registries.remote_image import PullRequest
 from headway.service.stores import Stores
-from headway.service.tagging import tag_image
+from headway.service.transfers.progress import Notice
 from headway.settings import Settings
 from headway.store.blobs import FileBlobStore
 from headway.store.data_root import DataRoot

@@ -14,14 +14,14 @@ from headway.layers.archive_writer import write_archive
 from headway.layers.layer_tars import StoredLayerTars
 from headway.oci.digest import DiffID
 from headway.oci.reference import Reference
-from headway.service.delete import delete_image
-from headway.service.history import history_of
-from headway.service.inspection import details_of
-from headway.service.lookup import Lookup
-from headway.service.push_names import PushNames
-from headway.service.saving import Saver
+from headway.service.archives.saving import Saver
+from headway.service.images.delete import delete_image
+from headway.service.images.history import history_of
+from headway.service.images.inspection import details_of
+from headway.service.images.lookup import Lookup
+from headway.service.images.tagging import tag_image
+from headway.service.pushing.names import PushNames
 from headway.service.stores import Stores
-from headway.service.tagging import tag_image
 from headway.settings import Settings
 from tests.fakes.house import add_image
 

@@ -13,9 +13,9 @@ from headway.distribution.spread import Fetch
 from headway.distribution.standing import Standing
 from headway.errors import Fault, HeadwayError, UnreachableError
 from headway.oci.digest import Digest
-from headway.service.executors import Executors
-from headway.service.receiver import Receiver
-from headway.service.tools import TransferTools
+from headway.service.concurrency.executors import Executors
+from headway.service.transfers.receiver import Receiver
+from headway.service.transfers.tools import TransferTools
 from tests.fakes.memory import MemoryBlobStore, MemoryIngest, MemoryIngestStore
 from tests.fakes.simulated_registry import SimulatedRegistry
 

@@ -43,10 +43,10 @@ from headway.oci.image_config import MAX_CONFIG_BYTES
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import LayerBlob
-from headway.service.delete import delete_image
-from headway.service.loading import LayerLoading, Loader, LoadEvent, sentences
-from headway.service.remote_image import PullRequest
-from headway.service.saving import Saver, saved
+from headway.service.archives.loading import LayerLoading, Loader, LoadEvent, sentences
+from headway.service.archives.saving import Saver, saved
+from headway.service.images.delete import delete_image
+from headway.service.registries.remote_image import PullRequest
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.contract.test_windows import zstd_layer

@@ -13,8 +13,8 @@ from headway.records import FoundRepository
 from headway.registry.request import Sender
 from headway.registry.search import SearchClient
 from headway.registry.transport import Transport
-from headway.service.executors import Executors
-from headway.service.search import search, search_endpoint
+from headway.service.concurrency.executors import Executors
+from headway.service.registries.search import search, search_endpoint
 from tests.fakes import images
 from tests.fakes.index_server import IndexServer, index_server
 from tests.fakes.simulated_registry import SimulatedRegistry

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from headway.errors import NotFoundError
-from headway.service import single_flight
-from headway.service.single_flight import SingleFlight
+from headway.service.concurrency import single_flight
+from headway.service.concurrency.single_flight import SingleFlight
 
 Report = Callable[[str], None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from headway.service.slots import Slots
+from headway.service.concurrency.slots import Slots
 
 
 async def settle() -> None:

@@ -29,10 +29,10 @@ from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
 from headway.oci.reference import Reference
 from headway.records import recipe_beside
-from headway.service.containers import Containers
-from headway.service.delete import delete_image
-from headway.service.prune import Pruner
-from headway.service.recording import name_pulled, record_image
+from headway.service.containers.containers import Containers
+from headway.service.images.delete import delete_image
+from headway.service.images.prune import Pruner
+from headway.service.images.recording import name_pulled, record_image
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot

@@ -10,9 +10,9 @@ from headway.distribution.standing import Standing
 from headway.interfaces.content import Follower
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import Digest
-from headway.service.blob_transfer import BlobTransfer
-from headway.service.executors import Executors
-from headway.service.tools import TransferTools
+from headway.service.concurrency.executors import Executors
+from headway.service.transfers.blob_transfer import BlobTransfer
+from headway.service.transfers.tools import TransferTools
 from tests.fakes.memory import MemoryBlobStore, MemoryIngestStore
 from tests.fakes.simulated_registry import SimulatedRegistry
 

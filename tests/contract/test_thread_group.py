@@ -8,7 +8,7 @@ import time
 import pytest
 
 from headway.errors import StoreError
-from headway.service.thread_group import ThreadGroup
+from headway.service.concurrency.thread_group import ThreadGroup
 
 
 def test_as_many_run_as_there_are_places() -> None:

@@ -13,9 +13,9 @@ import pytest
 from headway.errors import StoreFullError
 from headway.interfaces.traffic import Errand, Traffic, TrafficStore, on_errand
 from headway.registry.meter import Meter
-from headway.service import traffic
-from headway.service.executors import Executors
-from headway.service.traffic import TrafficLedger
+from headway.service.concurrency.executors import Executors
+from headway.service.transfers import traffic
+from headway.service.transfers.traffic import TrafficLedger
 from headway.store.database import Database
 from headway.store.traffic import SqliteTraffic
 from tests.fakes.traffic import MemoryTraffic

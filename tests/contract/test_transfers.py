@@ -22,16 +22,16 @@ from headway.oci.digest import DiffID, Digest
 from headway.oci.media_types import OCI_LAYER_GZIP as GZIP
 from headway.oci.media_types import OCI_LAYER_ZSTD as ZSTD
 from headway.records import LayerReport
-from headway.service import unpack_places
-from headway.service.blob_transfer import Cost
-from headway.service.own_limits import OwnLimits, keeping_to
-from headway.service.progress import LayerProgress, Phase
-from headway.service.shared_rate import SharedRate
-from headway.service.slots import Slots
+from headway.service.concurrency import unpack_places
+from headway.service.concurrency.slots import Slots
+from headway.service.limits.own_limits import OwnLimits, keeping_to
+from headway.service.limits.shared_rate import SharedRate
 from headway.service.stores import Stores
-from headway.service.sync_group import SyncGroup
-from headway.service.tools import Source, TransferTools
-from headway.service.transfer import Transfers
+from headway.service.transfers.blob_transfer import Cost
+from headway.service.transfers.progress import LayerProgress, Phase
+from headway.service.transfers.sync_group import SyncGroup
+from headway.service.transfers.tools import Source, TransferTools
+from headway.service.transfers.transfer import Transfers
 from tests.contract.test_receiver import tools
 from tests.fakes import images
 from tests.fakes.simulated_registry import Asked, SimulatedBlob, SimulatedRegistry
@@ -292,7 +292,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 async def test_a_wrong_byte_is_fetched_again_and_that_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, image: images.Image
 ) -> None:
-    caplog.set_level("INFO", "headway.service.blob_transfer")
+    caplog.set_level("INFO", "headway.service.transfers.blob_transfer")
     size = len(image.blobs[image.layers[0]])
     registry = SimulatedRegistry([image], faults=[Fault(FlipByte(size // 2), kind="blob", nth=1)])
     async with scene(tmp_path, apply_layer, registry) as here:
@@ -307,7 +307,7 @@ async def test_a_wrong_byte_is_fetched_again_and_that_is_logged(
 async def test_a_wait_that_is_too_long_to_be_begun_is_logged_as_the_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "headway.service.blob_transfer")
+    caplog.set_level("INFO", "headway.service.transfers.blob_transfer")
     registry = SimulatedRegistry([SMALL], faults=[Fault(Status(429, {"Retry-After": "20000"}), kind="blob")])
     async with scene(tmp_path, apply_layer, registry) as here:
         with pytest.raises(ThrottledError) as raised:

@@ -10,10 +10,10 @@ import pytest
 from headway.distribution.unfinished import Limits
 from headway.errors import StoreFullError
 from headway.oci.digest import Digest
-from headway.service.disk_care import DiskCare
-from headway.service.executors import Executors
-from headway.service.preflight import Preflight
-from headway.service.unfinished import UnfinishedDownloads
+from headway.service.concurrency.executors import Executors
+from headway.service.pulling.disk_care import DiskCare
+from headway.service.pulling.preflight import Preflight
+from headway.service.pulling.unfinished import UnfinishedDownloads
 from tests.fakes.memory import MemoryBlobStore, MemoryIngestStore
 
 OLD, YOUNG = Digest.of(b"old"), Digest.of(b"young")

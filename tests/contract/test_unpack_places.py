@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from headway.service.unpack_places import (
+from headway.service.concurrency.unpack_places import (
     IDLE_SECONDS,
     IDLE_SECONDS_WIDE,
     LARGE,

@@ -15,7 +15,7 @@ from headway.interfaces.usage import ImageUsage, Kind, Usage
 from headway.layers.applier import apply_layer
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.records import ImageRecord, recipe_beside
-from headway.service.prune import Pruner
+from headway.service.images.prune import Pruner
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.blocks import allocated

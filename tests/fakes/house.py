@@ -19,7 +19,7 @@ from headway.oci.reference import Reference
 from headway.records import ImageRecord, LayerReport
 from headway.service.image_service import ImageService
 from headway.service.image_service_config import ImageServiceConfig
-from headway.service.registry_service import RegistryService
+from headway.service.registries.registry_service import RegistryService
 from headway.service.stores import Stores
 from headway.settings import Settings
 from tests.fakes.simulated_pushes import SimulatedPusher

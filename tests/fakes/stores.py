@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headway.layers.derive import derive_tree
 from headway.oci.digest import ChainID
-from headway.service.events import Events
+from headway.service.events.events import Events
 from headway.service.stores import Stores
 from tests.fakes.containers import MemoryContainerStore, MemoryMountTable
 from tests.fakes.distribution import MemoryDistributionMetadata

@@ -18,12 +18,12 @@ from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import ConflictError, HeadwayError, NotFoundError
 from headway.oci.reference import Reference
-from headway.service.delete import delete_image
-from headway.service.prune import Pruner
-from headway.service.pull import Puller
-from headway.service.remote_image import PullRequest
+from headway.service.images.delete import delete_image
+from headway.service.images.prune import Pruner
+from headway.service.images.tagging import tag_image
+from headway.service.pulling.pull import Puller
+from headway.service.registries.remote_image import PullRequest
 from headway.service.stores import Stores
-from headway.service.tagging import tag_image
 from headway.settings import Settings
 from tests.fakes import images
 from tests.faults.pull import AMD64

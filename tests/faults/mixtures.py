@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headway.composition.reading import reading
 from headway.errors import PullIncompleteError
-from headway.service.progress import PullStarted
+from headway.service.transfers.progress import PullStarted
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.ingests import FileIngestStore

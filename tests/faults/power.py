@@ -28,8 +28,8 @@ from headway.composition.reading import reading
 from headway.errors import HeadwayError
 from headway.oci.digest import Digest
 from headway.records import ImageRecord
-from headway.service.progress import LayerProgress, Phase
 from headway.service.stores import Records
+from headway.service.transfers.progress import LayerProgress, Phase
 from headway.settings import Settings
 from tests.fakes.cli import Cli
 from tests.fakes.images import MTIME, File, Files, Image

@@ -21,9 +21,9 @@ from headway.errors import HeadwayError
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.registry.names import Resolve
-from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent
-from headway.service.pull import Puller
-from headway.service.remote_image import PullRequest
+from headway.service.pulling.pull import Puller
+from headway.service.registries.remote_image import PullRequest
+from headway.service.transfers.progress import LayerProgress, Phase, PullDone, PullEvent
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.ingests import FileIngestStore

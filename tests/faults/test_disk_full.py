@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from headway.errors import StoreFullError
-from headway.service.progress import LayerProgress, Notice, PullEvent
+from headway.service.transfers.progress import LayerProgress, Notice, PullEvent
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon

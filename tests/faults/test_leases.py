@@ -11,11 +11,11 @@ from headway.composition.pulls import pulling
 from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries
 from headway.oci.reference import Reference
-from headway.service.delete import delete_image
-from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted
-from headway.service.prune import Pruner
-from headway.service.remote_image import PullRequest
+from headway.service.images.delete import delete_image
+from headway.service.images.prune import Pruner
+from headway.service.registries.remote_image import PullRequest
 from headway.service.stores import Stores
+from headway.service.transfers.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted
 from headway.settings import Settings
 from tests.fakes import images
 from tests.faults.pull import AMD64, images_listed, litter, pull

@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 
 from headway.distribution import download
-from headway.service.progress import Waiting
+from headway.service.transfers.progress import Waiting
 from tests.fakes import images
 from tests.faults.auth import Bearer
 from tests.faults.pull import Outcome, bytes_kept, images_listed, litter, pull

@@ -16,7 +16,7 @@ from headway.records import LayerReport
 from headway.registry.address import Address
 from headway.registry.exchange import Exchange
 from headway.registry.transport import Transport
-from headway.service.progress import LayerProgress
+from headway.service.transfers.progress import LayerProgress
 from headway.store.ingests import FileIngestStore
 from headway.store.layers import SqliteLayerStore
 from tests.fakes import images
@@ -149,7 +149,7 @@ def test_attempts_on_a_dead_link_end_with_the_bytes_kept_and_the_rest_comes_late
 
 
 def test_attempts_and_their_end_are_logged_as_moby_logs_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "headway.service.blob_transfer")
+    caplog.set_level("INFO", "headway.service.transfers.blob_transfer")
 
     with linked(Outage(600_000, 60.0, "refuse"), image=LONG) as (link, name):
         pull(name, tmp_path, attempts=3, patience_seconds=0, times=20)

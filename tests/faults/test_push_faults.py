@@ -21,9 +21,9 @@ from headway.composition.writing import writing
 from headway.distribution.patience import BASE_SECONDS
 from headway.errors import HeadwayError, PushIncompleteError
 from headway.oci.reference import Reference
-from headway.service.push import PushRequest
-from headway.service.push_progress import PushDone, PushEvent
-from headway.service.tagging import tag_image
+from headway.service.images.tagging import tag_image
+from headway.service.pushing.progress import PushDone, PushEvent
+from headway.service.pushing.push import PushRequest
 from headway.settings import Settings
 from tests.fakes import images
 from tests.fakes.cli import Cli

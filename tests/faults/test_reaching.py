@@ -30,7 +30,7 @@ from headway.registry.names import STAND_IN_SECONDS
 from headway.registry.names import Names as Finder
 from headway.registry.translation import translated
 from headway.registry.transport import Transport
-from headway.service.progress import PullEvent, Waiting
+from headway.service.transfers.progress import PullEvent, Waiting
 from headway.store.database import Database
 from headway.store.hosts import SqliteHostMemory
 from tests.fakes import images

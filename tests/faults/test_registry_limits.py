@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.service.progress import Waiting
+from headway.service.transfers.progress import Waiting
 from tests.fakes import images
 from tests.faults.auth import Bearer
 from tests.faults.pull import bytes_kept, images_listed, pull

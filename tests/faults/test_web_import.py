@@ -26,10 +26,10 @@ from headway.errors import (
 from headway.oci.digest import ImageID
 from headway.oci.image_config import ImageConfig
 from headway.oci.platform import Platform
+from headway.service.creation.importing import ImportRequest
+from headway.service.creation.web_import import Arriving
 from headway.service.image_service import ImageService
-from headway.service.importing import ImportRequest
 from headway.service.stores import Stores
-from headway.service.web_import import Arriving
 from headway.settings import Settings
 from tests.fakes.tars import END, header, padded
 from tests.fakes.web import Web, serving

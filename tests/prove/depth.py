@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headway.composition.reading import reading
 from headway.layers.drivers.overlay2 import Overlay2Driver
-from headway.service.lookup import Lookup
+from headway.service.images.lookup import Lookup
 from headway.settings import Settings
 from tests.fakes import images
 from tests.fakes.cli import Cli

@@ -18,10 +18,10 @@ from headway.composition.measuring import measuring
 from headway.composition.reading import reading
 from headway.composition.writing import writing
 from headway.oci.digest import Digest
-from headway.service.delete import delete_image
-from headway.service.inspection import details_of
-from headway.service.listing import Listing
-from headway.service.prune import Pruner
+from headway.service.images.delete import delete_image
+from headway.service.images.inspection import details_of
+from headway.service.images.listing import Listing
+from headway.service.images.prune import Pruner
 from headway.settings import Settings
 from tests.fakes.daemon import UnixConnection, daemon
 from tests.fakes.docker import docker

@@ -15,8 +15,8 @@ from headway.composition.writing import writing
 from headway.oci.digest import DiffID, Digest, ImageID, chain_ids
 from headway.oci.reference import Reference
 from headway.records import ImageRecord, LayerReport
-from headway.service.delete import delete_image
-from headway.service.listing import Listing
+from headway.service.images.delete import delete_image
+from headway.service.images.listing import Listing
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot

@@ -13,7 +13,7 @@ import pytest
 
 from headway.composition.reading import reading
 from headway.layers.drivers.overlay2 import Overlay2Driver
-from headway.service.lookup import Lookup
+from headway.service.images.lookup import Lookup
 from headway.service.stores import Records
 from headway.settings import Settings
 from tests.fakes.buildah import Buildah

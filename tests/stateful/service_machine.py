@@ -26,7 +26,7 @@ from headway.errors import ConflictError, NotFoundError
 from headway.oci.digest import DiffID, Digest, ImageID, chain_ids
 from headway.oci.reference import Reference
 from headway.records import ImageRecord
-from headway.service.containers import Containers
+from headway.service.containers.containers import Containers
 from headway.service.image_service import ImageService
 from headway.settings import Settings
 from headway.store.data_root import DataRoot

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from headway.composition.reading import reading
 from headway.errors import PullIncompleteError
-from headway.service.progress import LayerProgress, PullEvent
+from headway.service.transfers.progress import LayerProgress, PullEvent
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.ingests import FileIngestStore

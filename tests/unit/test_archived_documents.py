@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headway.service.archived_documents import Documents
+from headway.service.archives.archived_documents import Documents
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from headway.errors import NotFoundError, StoreCorruptError
 from headway.interfaces.inventory import StoredImage, StoredTree
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.image_config import MAX_CONFIG_BYTES
-from headway.service.check import MOST_FAULTS, Checker, sources
-from headway.service.damage import Checked, Kind, Remedy
-from headway.service.repair import damaged_chains, damaged_layers
+from headway.service.health.check import MOST_FAULTS, Checker, sources
+from headway.service.health.damage import Checked, Kind, Remedy
+from headway.service.health.repair import damaged_chains, damaged_layers
 
 BASE, TOP = DiffID(Digest.of(b"base")), DiffID(Digest.of(b"top"))
 CONFIG = Digest.of(b"config")

@@ -9,8 +9,8 @@ from headway.engine.pull_messages import PullMessages, status_line
 from headway.engine.routes.imports import ImportMessages
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
-from headway.service.progress import LayerProgress, Phase, PullEvent, PullStarted, Waiting
-from headway.service.web_import import Arriving
+from headway.service.creation.web_import import Arriving
+from headway.service.transfers.progress import LayerProgress, Phase, PullEvent, PullStarted, Waiting
 
 LAYER = Digest.of(b"layer")
 

@@ -19,7 +19,7 @@ from headway.oci.digest import Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import Event, ImageRecord
-from headway.service.listing import ListedImage
+from headway.service.images.listing import ListedImage
 
 IMAGE = ImageID(Digest.of(b"config"))
 OLD, LISTS, NO_VIRTUAL = (ApiVersion(1, minor) for minor in (41, 43, 44))

@@ -6,8 +6,8 @@ import pytest
 
 from headway.errors import InvalidTimeError
 from headway.records import Event
-from headway.service.event_query import EventQuery
-from headway.service.moments import SECOND
+from headway.service.events.event_query import EventQuery
+from headway.service.queries.moments import SECOND
 
 NOW = 1_800_000_000 * SECOND
 ID = f"sha256:{'ab' * 32}"

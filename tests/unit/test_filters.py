@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headway.errors import InvalidFilterError
-from headway.service.filters import labels_match, parse_filters, reference_pattern, require_known, truth
+from headway.service.queries.filters import labels_match, parse_filters, reference_pattern, require_known, truth
 
 
 def test_words_of_a_command_line_are_collected_by_name() -> None:

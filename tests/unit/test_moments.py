@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headway.errors import InvalidTimeError
-from headway.service.moments import SECOND, parse_moment
+from headway.service.queries.moments import SECOND, parse_moment
 
 NOW = 1_800_000_000 * SECOND
 

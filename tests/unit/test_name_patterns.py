@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.errors import InvalidFilterError
-from headway.service.name_patterns import NamePattern
+from headway.service.queries.name_patterns import NamePattern
 
 ATOMS = ("a", "b", "-", "[ab]", "[^a]", ".", r"\w", r"\D", "^", "$", r"\b")
 TIMES = ("*", "+", "?", "{2}", "{1,2}", "{2,}", "*?")

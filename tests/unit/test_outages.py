@@ -8,7 +8,7 @@ import pytest
 
 from headway.distribution.outages import LEAST_SECONDS, MOST_SECONDS, Outages, Place
 from headway.errors import Fault, HeadwayError, ThrottledError, UnreachableError
-from headway.service.lookout import Lookout
+from headway.service.transfers.lookout import Lookout
 
 PLACE = ("registry.test", 443)
 MIRROR = ("mirror.test", 443)

@@ -7,7 +7,7 @@ from io import StringIO
 from headway.cli.progress import PlainView
 from headway.cli.sentences import describe_receipt
 from headway.errors import Fault, ThrottledError, UnreachableError
-from headway.service.progress import Receipt, Waiting
+from headway.service.transfers.progress import Receipt, Waiting
 
 
 def test_a_wait_is_a_line_and_not_one_for_each_second() -> None:

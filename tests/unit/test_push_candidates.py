@@ -7,7 +7,7 @@ import pytest
 from headway.interfaces.registries import Mount
 from headway.oci.digest import Digest
 from headway.records import LayerBlob
-from headway.service.push_candidates import Effort, effort_for, is_seen_in, to_check, to_mount
+from headway.service.pushing.candidates import Effort, effort_for, is_seen_in, to_check, to_mount
 
 A, B, C = (Digest(f"sha256:{letter * 64}") for letter in "abc")
 TARGET = "r.test/team/app"

@@ -13,8 +13,8 @@ from headway.engine.push_messages import PushMessages, push_error
 from headway.errors import Fault, HeadwayError, NotFoundError, PushIncompleteError, RefusedError, UnreachableError
 from headway.oci.digest import DiffID, Digest
 from headway.oci.reference import Reference
-from headway.service.progress import Notice, Waiting
-from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushPhase, PushReceipt
+from headway.service.pushing.progress import LayerPush, PushDone, PushEvent, PushPhase, PushReceipt
+from headway.service.transfers.progress import Notice, Waiting
 
 DIFF_ID = DiffID(Digest(f"sha256:{'ab' * 32}"))
 REFERENCE = Reference.parse("busybox:1")

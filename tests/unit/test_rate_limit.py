@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.distribution.rate_limit import SLACK_SECONDS, RateLimit
-from headway.service.shared_rate import BUFFERED_BYTES, SharedRate
+from headway.service.limits.shared_rate import BUFFERED_BYTES, SharedRate
 
 
 def test_without_a_limit_nobody_waits() -> None:

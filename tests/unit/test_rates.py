@@ -7,7 +7,7 @@ import pytest
 from headway.cli.units import about, bit_rate
 from headway.distribution.pull_states import PullState
 from headway.interfaces.pulls import PullCost, PullRecord, Wish
-from headway.service.last_rate import last_rate
+from headway.service.pulling.last_rate import last_rate
 
 MB = 1_000_000
 

@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import ExitStack
 
-from headway.service.sync_group import SyncGroup
+from headway.service.transfers.sync_group import SyncGroup
 
 LONG = 20.0
 

@@ -9,7 +9,7 @@ import pytest
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.transfer_limits import TransferLimits
 from headway.errors import InvalidSettingError
-from headway.service.live_limits import LiveLimits
+from headway.service.limits.live_limits import LiveLimits
 
 GIVEN = TransferLimits(
     max_concurrent_downloads=9, max_concurrent_uploads=8, max_download_attempts=7, download_patience=6.0

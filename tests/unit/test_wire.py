@@ -30,9 +30,9 @@ from headway.errors import (
 from headway.oci.digest import Digest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.service.plan_requests import PlanRequest
-from headway.service.progress import Notice, PullStarted
-from headway.service.requests import MountRequest
+from headway.service.requests.plans import PlanRequest
+from headway.service.requests.requests import MountRequest
+from headway.service.transfers.progress import Notice, PullStarted
 
 CUT = UnreachableError("ghcr.io", Fault.CUT)
 ERRORS = [

@@ -16,7 +16,7 @@ from headway.composition.writing import writing
 from headway.engine.listeners import Address
 from headway.interfaces.files import Pieces
 from headway.layers.archive_reader import StreamArchive
-from headway.service.adopting import Adopter, ForeignImage
+from headway.service.archives.adopting import Adopter, ForeignImage
 
 
 def adopt(options: Namespace) -> int:

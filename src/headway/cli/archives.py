@@ -26,7 +26,7 @@ from headway.oci.platform import Platform
 from headway.store.failures import disk_errors
 
 if TYPE_CHECKING:
-    from headway.service.loading import LoadEvent
+    from headway.service.archives.loading import LoadEvent
 
 _PIECE = 1 << 20
 
@@ -114,7 +114,7 @@ def _stdin() -> FileIO:
 
 
 def _tell(*, quiet: bool) -> Callable[[LoadEvent], None]:
-    from headway.service.loading import LayerLoading, sentences  # noqa: PLC0415
+    from headway.service.archives.loading import LayerLoading, sentences  # noqa: PLC0415
 
     seen: set[str] = set()
     shown = not quiet and sys.stderr.isatty()

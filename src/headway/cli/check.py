@@ -22,8 +22,8 @@ from headway.composition.pulls import pulling
 from headway.composition.requests import pull_request
 from headway.composition.writing import mending, salvage_store
 from headway.errors import InvalidSettingError, StoreCorruptError
-from headway.service.damage import Checked, Damage, Kind, Remedy
-from headway.service.repair import Repaired, Repairer, damaged_chains, damaged_layers
+from headway.service.health.damage import Checked, Damage, Kind, Remedy
+from headway.service.health.repair import Repaired, Repairer, damaged_chains, damaged_layers
 from headway.settings import Settings
 
 

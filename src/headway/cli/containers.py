@@ -18,7 +18,7 @@ def commit(options: Namespace) -> int:
     # Imported late, as in `export`: neither command pays for the other.
     from headway.composition.host_platform import host_platform  # noqa: PLC0415
     from headway.composition.unpacking import apply_apart  # noqa: PLC0415
-    from headway.service.commit import CommitRequest, Committer  # noqa: PLC0415
+    from headway.service.creation.commit import CommitRequest, Committer  # noqa: PLC0415
 
     request = CommitRequest(
         container=options.container,
@@ -38,7 +38,7 @@ def commit(options: Namespace) -> int:
 
 def export(options: Namespace) -> int:
     """Write a container's files into one archive."""
-    from headway.service.container_files import ContainerFiles  # noqa: PLC0415
+    from headway.service.containers.files import ContainerFiles  # noqa: PLC0415
 
     require_output(options.output, "export")
     settings = settings_of(options)

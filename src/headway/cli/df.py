@@ -14,7 +14,7 @@ from headway.composition.measuring import measuring
 from headway.errors import NoDaemonError
 from headway.interfaces.usage import ImageUsage, Kind, Share, Usage
 from headway.oci.digest import ImageID
-from headway.service.listing import ListedImage, Listing
+from headway.service.images.listing import ListedImage, Listing
 
 _NONE = "<none>"
 _KIND = {

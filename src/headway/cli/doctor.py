@@ -15,7 +15,7 @@ from headway.composition.examining import disk, examining
 from headway.composition.requests import pull_request
 from headway.distribution.diagnosis import Finding, Level, Section
 from headway.errors import HeadwayError
-from headway.service.doctor import Result, Skipped, problems
+from headway.service.health.doctor import Result, Skipped, problems
 from headway.settings import Settings
 
 _REGISTRY = re.compile(r"(\[[0-9a-fA-F:.]+\]|localhost|[^/:]+\.[^/:]+)(:\d+)?")

@@ -15,9 +15,9 @@ from headway.cli.table import json_text, render
 from headway.cli.terminal import one_line
 from headway.composition.reading import reading
 from headway.records import Event
-from headway.service.event_query import SCOPE, EventQuery
-from headway.service.filters import parse_filters
-from headway.service.moments import SECOND
+from headway.service.events.event_query import SCOPE, EventQuery
+from headway.service.queries.filters import parse_filters
+from headway.service.queries.moments import SECOND
 from headway.settings import Settings
 
 LOOK_SECONDS = 0.25

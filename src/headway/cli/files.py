@@ -15,7 +15,7 @@ from headway.layers.bundle import write_bundle
 from headway.layers.copying import Missing
 from headway.layers.rootfs import UnpackReport
 from headway.layers.rootfs import unpack as unpack_trees
-from headway.service.lookup import Lookup
+from headway.service.images.lookup import Lookup
 
 
 def unpack(options: Namespace) -> int:

@@ -14,9 +14,9 @@ from headway.cli.table import render
 from headway.cli.units import ago, size
 from headway.composition.reading import reading
 from headway.oci.reference import Reference
-from headway.service.filters import Filters, parse_filters
-from headway.service.history import HistoryStep, history_of
-from headway.service.listing import ListedImage, Listing
+from headway.service.images.history import HistoryStep, history_of
+from headway.service.images.listing import ListedImage, Listing
+from headway.service.queries.filters import Filters, parse_filters
 
 _NONE = "<none>"
 _IMAGE = {

@@ -19,8 +19,8 @@ from headway.cli.units import size
 from headway.composition.host_platform import host_platform
 from headway.composition.writing import writing
 from headway.errors import RequestError
-from headway.service.importing import STDIN, ImportRequest
-from headway.service.web_import import Arriving
+from headway.service.creation.importing import STDIN, ImportRequest
+from headway.service.creation.web_import import Arriving
 from headway.settings import Settings
 from headway.store.failures import disk_errors
 
@@ -90,7 +90,7 @@ def _opened(source: str) -> Iterator[_Source]:
 def _from_file(settings: Settings, source: str, request: ImportRequest) -> str:
     # Imported late: whoever has a daemon pays for none of it.
     from headway.composition.unpacking import apply_apart  # noqa: PLC0415
-    from headway.service.importing import Importer  # noqa: PLC0415
+    from headway.service.creation.importing import Importer  # noqa: PLC0415
 
     with _opened(source) as file, writing(settings, say) as stores:
         return str(Importer(stores, apply_apart).import_image(file, request))

@@ -13,7 +13,7 @@ from headway.cli.remote import named_daemon
 from headway.cli.session import settings_of
 from headway.cli.table import fields, json_text
 from headway.composition.reading import reading
-from headway.service.inspection import ImageDetails, details_of
+from headway.service.images.inspection import ImageDetails, details_of
 
 _NEVER = "0001-01-01T00:00:00Z"
 

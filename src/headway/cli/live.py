@@ -11,8 +11,8 @@ from headway.cli.screen import Row, Screen, bar_of, text_of
 from headway.cli.sentences import describe, describe_receipt, describe_waiting, title_of
 from headway.cli.units import size
 from headway.oci.digest import Digest
-from headway.service.progress import LayerProgress, Notice, Phase, PullEvent, PullStarted, Receipt, Waiting
-from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushPhase, PushReceipt, PushStarted
+from headway.service.pushing.progress import LayerPush, PushDone, PushEvent, PushPhase, PushReceipt, PushStarted
+from headway.service.transfers.progress import LayerProgress, Notice, Phase, PullEvent, PullStarted, Receipt, Waiting
 
 _RATE_SECONDS = 5.0
 

@@ -16,8 +16,8 @@ from headway.cli.terminal import one_line
 from headway.composition.containers import mounts
 from headway.composition.writing import imagining, writing
 from headway.errors import UnsupportedError
-from headway.service.mounting import Mounted, Mounting, mounted
-from headway.service.requests import MountRequest, UnmountRequest
+from headway.service.containers.mounting import Mounted, Mounting, mounted
+from headway.service.requests.requests import MountRequest, UnmountRequest
 from headway.settings import Settings
 
 _COLUMNS = {"Target": "TARGET", "Image": "IMAGE", "Container": "CONTAINER", "Driver": "DRIVER", "Count": "COUNT"}

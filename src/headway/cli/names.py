@@ -10,8 +10,8 @@ from headway.cli.failures import DONE, each_of
 from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
 from headway.composition.writing import writing
-from headway.service.delete import delete_image
-from headway.service.tagging import tag_image
+from headway.service.images.delete import delete_image
+from headway.service.images.tagging import tag_image
 
 
 def tag(options: Namespace) -> int:

@@ -16,8 +16,8 @@ from headway.composition.network import credential_source
 from headway.composition.reading import reading
 from headway.oci.digest import Digest
 from headway.oci.reference import Reference
-from headway.service.outdated import Freshness, Outdated, TagFreshness
-from headway.service.registry_requests import OutdatedRequest
+from headway.service.registries.outdated import Freshness, Outdated, TagFreshness
+from headway.service.requests.registries import OutdatedRequest
 from headway.settings import Settings
 
 if TYPE_CHECKING:

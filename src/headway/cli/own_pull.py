@@ -28,12 +28,12 @@ from headway.interfaces.pulls import Wish
 from headway.interfaces.traffic import Account, charged_to
 from headway.oci.reference import Reference
 from headway.quantities import parse_size
-from headway.service.budget import Budget
-from headway.service.own_limits import OwnLimits, keeping_to
-from headway.service.plan_requests import plan_each
-from headway.service.pull import Puller
-from headway.service.pulls import Pulls
-from headway.service.remote_image import PullRequest
+from headway.service.durable_pulls.pulls import Pulls
+from headway.service.limits.budget import Budget
+from headway.service.limits.own_limits import OwnLimits, keeping_to
+from headway.service.pulling.pull import Puller
+from headway.service.registries.remote_image import PullRequest
+from headway.service.requests.plans import plan_each
 from headway.service.stores import Stores
 from headway.settings import Settings
 

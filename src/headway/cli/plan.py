@@ -13,8 +13,8 @@ from headway.cli.table import SCHEMA, json_text
 from headway.cli.terminal import one_line
 from headway.cli.units import about, bit_rate, clock, counted, size
 from headway.interfaces.traffic import Account
-from headway.service.plan_requests import Plans
-from headway.service.planning import LayerPlan, PullPlan
+from headway.service.pulling.planning import LayerPlan, PullPlan
+from headway.service.requests.plans import Plans
 
 _LINE = "{:<12}  {:>8}  {:>8}  {:>8}  {}"
 

@@ -10,8 +10,17 @@ from headway.cli.sentences import describe, describe_receipt, describe_waiting, 
 from headway.cli.terminal import can_draw, one_line
 from headway.cli.units import size
 from headway.oci.digest import Digest
-from headway.service.progress import LayerProgress, Notice, Phase, PullEvent, PullStarted, Receipt, Waiting, Waits
-from headway.service.push_progress import LayerPush, PushEvent, PushPhase, PushReceipt, PushStarted
+from headway.service.pushing.progress import LayerPush, PushEvent, PushPhase, PushReceipt, PushStarted
+from headway.service.transfers.progress import (
+    LayerProgress,
+    Notice,
+    Phase,
+    PullEvent,
+    PullStarted,
+    Receipt,
+    Waiting,
+    Waits,
+)
 
 _UNTOLD = (Phase.WAITING, Phase.UNPACKING, PushPhase.WAITING, PushPhase.PREPARING)
 

@@ -15,9 +15,9 @@ from headway.cli.terminal import one_line
 from headway.cli.units import counted, size
 from headway.composition.measuring import litter
 from headway.composition.writing import imagining, pruning
-from headway.service.filters import parse_filters
-from headway.service.prune import Pruner, PruneReport
-from headway.service.requests import PruneRequest
+from headway.service.images.prune import Pruner, PruneReport
+from headway.service.queries.filters import parse_filters
+from headway.service.requests.requests import PruneRequest
 
 
 def prune(options: Namespace) -> int:

@@ -16,7 +16,7 @@ from headway.composition.requests import pull_request
 from headway.errors import InvalidReferenceError, InvalidSettingError, NoDaemonError
 from headway.interfaces.traffic import Account, charged_to
 from headway.quantities import parse_duration, parse_priority, parse_size
-from headway.service.remote_image import PullRequest
+from headway.service.registries.remote_image import PullRequest
 from headway.settings import Settings
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _outdated(settings: Settings, options: Namespace) -> tuple[list[str], int]:
     Beside them, the status of that: 75 where there are such.
     """
     from headway.cli.outdated import check  # noqa: PLC0415  # a pull of names needs none of it
-    from headway.service.outdated import Freshness  # noqa: PLC0415  # as above
+    from headway.service.registries.outdated import Freshness  # noqa: PLC0415  # as above
 
     found = check(settings, options, is_every=True)
     for each in found:

@@ -11,8 +11,8 @@ from headway.cli.session import say
 from headway.cli.table import SCHEMA, json_text
 from headway.errors import HeadwayError, PullIncompleteError
 from headway.oci.platform import is_satisfied_by
-from headway.service.progress import PullDone
-from headway.service.remote_image import PullRequest
+from headway.service.registries.remote_image import PullRequest
+from headway.service.transfers.progress import PullDone
 
 Outcome = tuple[PullRequest, PullDone | HeadwayError]
 

@@ -18,9 +18,9 @@ from headway.composition.writing import writing
 from headway.distribution.endpoints import InsecureRegistries
 from headway.errors import HeadwayError, InvalidReferenceError
 from headway.oci.reference import Reference
-from headway.service.push import PushRequest
-from headway.service.push_progress import PushDone, PushEvent, PushReport
-from headway.service.registry_requests import PushWish
+from headway.service.pushing.progress import PushDone, PushEvent, PushReport
+from headway.service.pushing.push import PushRequest
+from headway.service.requests.registries import PushWish
 from headway.service.stores import Stores
 from headway.settings import Settings
 

@@ -30,10 +30,10 @@ from headway.interfaces.pulls import Wish
 from headway.interfaces.traffic import Account
 from headway.oci.reference import DOCKER_HUB, Reference
 from headway.quantities import parse_duration, parse_priority, parse_size
-from headway.service.plan_requests import Planned, PlanRequest, Plans
-from headway.service.planning import PullPlan
-from headway.service.progress import PullEvent
-from headway.service.remote_image import PullRequest
+from headway.service.pulling.planning import PullPlan
+from headway.service.registries.remote_image import PullRequest
+from headway.service.requests.plans import Planned, PlanRequest, Plans
+from headway.service.transfers.progress import PullEvent
 from headway.settings import Settings
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from headway.cli.units import duration, size
 from headway.errors import Fault
-from headway.service.progress import LayerProgress, Phase, PullStarted, Receipt, Waiting
-from headway.service.push_progress import LayerPush, PushPhase, PushReceipt, PushStarted
+from headway.service.pushing.progress import LayerPush, PushPhase, PushReceipt, PushStarted
+from headway.service.transfers.progress import LayerProgress, Phase, PullStarted, Receipt, Waiting
 
 
 def title_of(event: PullStarted | PushStarted) -> str:

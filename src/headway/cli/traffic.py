@@ -13,8 +13,8 @@ from headway.cli.table import SCHEMA, json_text, render
 from headway.cli.units import size
 from headway.composition.reading import traffic_of
 from headway.interfaces.traffic import Errand, Traffic, TrafficRow
-from headway.service.moments import SECOND, parse_moment
-from headway.service.traffic import day_of
+from headway.service.queries.moments import SECOND, parse_moment
+from headway.service.transfers.traffic import day_of
 
 _COLUMNS = {
     "Day": "DAY",

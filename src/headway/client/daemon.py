@@ -18,17 +18,17 @@ from headway.distribution.credentials import Credentials
 from headway.engine.listeners import Address
 from headway.errors import RequestError
 from headway.oci.platform import Platform
-from headway.service.commit import CommitRequest
-from headway.service.filters import Filters
-from headway.service.history import HistoryStep
-from headway.service.importing import ImportRequest
-from headway.service.inspection import ImageDetails
-from headway.service.listing import ListedImage
-from headway.service.mounting import Mounted
-from headway.service.prune import PruneReport
-from headway.service.push_progress import PushEvent, PushReport
-from headway.service.registry_requests import PushWish
-from headway.service.requests import HeardEvent, Measured, MountRequest, PruneRequest, UnmountRequest
+from headway.service.containers.mounting import Mounted
+from headway.service.creation.commit import CommitRequest
+from headway.service.creation.importing import ImportRequest
+from headway.service.images.history import HistoryStep
+from headway.service.images.inspection import ImageDetails
+from headway.service.images.listing import ListedImage
+from headway.service.images.prune import PruneReport
+from headway.service.pushing.progress import PushEvent, PushReport
+from headway.service.queries.filters import Filters
+from headway.service.requests.registries import PushWish
+from headway.service.requests.requests import HeardEvent, Measured, MountRequest, PruneRequest, UnmountRequest
 
 T = TypeVar("T")
 PING_SECONDS = 5.0

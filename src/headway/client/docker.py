@@ -15,7 +15,7 @@ from headway.client.connection import Connection, not_answered, pieces_of
 from headway.engine.listeners import Address
 from headway.errors import InvalidReferenceError, NoDaemonError, NoDockerError, NotFoundError
 from headway.oci.reference import Reference
-from headway.service.adopting import ForeignImage
+from headway.service.archives.adopting import ForeignImage
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 """Where Docker listens by default."""

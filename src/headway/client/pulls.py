@@ -10,9 +10,9 @@ from headway.client.daemon import Daemon
 from headway.distribution.credentials import Credentials
 from headway.errors import NoDaemonError
 from headway.interfaces.pulls import PullRecord, Wish
-from headway.service.plan_requests import PlanRequest, Plans
-from headway.service.progress import PullDone, PullEvent, Report
-from headway.service.requests import PriorityRequest
+from headway.service.requests.plans import PlanRequest, Plans
+from headway.service.requests.requests import PriorityRequest
+from headway.service.transfers.progress import PullDone, PullEvent, Report
 
 
 class DaemonPulls:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from headway.client.daemon import Daemon
 from headway.interfaces.traffic import TrafficRow
-from headway.service.damage import Checked
-from headway.service.outdated import TagFreshness
-from headway.service.registry_requests import OutdatedRequest
+from headway.service.health.damage import Checked
+from headway.service.registries.outdated import TagFreshness
+from headway.service.requests.registries import OutdatedRequest
 
 
 def outdated(daemon: Daemon, request: OutdatedRequest) -> list[TagFreshness]:

@@ -17,7 +17,7 @@ from headway.interfaces.images import HostMemory
 from headway.oci.reference import Reference
 from headway.registry.client import RegistryClient
 from headway.registry.request import Sender
-from headway.service.repository import Repository
+from headway.service.registries.repository import Repository
 from headway.settings import Settings
 
 ATTEMPTS = 2

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from headway.composition.read_only import read_only
 from headway.layers.tree_check import examine_tree
-from headway.service.check import Checker
+from headway.service.health.check import Checker
 from headway.settings import Settings
 from headway.store.blobs import FileBlobStore
 from headway.store.inventory import SqliteInventory

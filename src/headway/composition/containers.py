@@ -16,7 +16,7 @@ from headway.container_records import KeptMount
 from headway.interfaces.drivers import Drivers, RwDriver
 from headway.interfaces.layers import LayerStore
 from headway.records import LayerReport, Tree
-from headway.service.containers import Containers
+from headway.service.containers.containers import Containers
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
@@ -25,7 +25,7 @@ from headway.store.mounts import SqliteMountTable, remove_litter
 from headway.store.rw_layers import SqliteRwLayerStore
 
 if TYPE_CHECKING:
-    from headway.service.mounts import Mounts
+    from headway.service.containers.mounts import Mounts
 
 
 class LazyDrivers:
@@ -86,7 +86,7 @@ def put_mounts_right(root: DataRoot, database: Database, layers: LayerStore, dri
 def mounts(settings: Settings, stores: Stores) -> Mounts:
     """Return the service behind `headway mount`, whose mounts outlive their command."""
     from headway.layers.mount_points import KernelMountPoints  # noqa: PLC0415  # see the rule
-    from headway.service.mounts import Mounts  # noqa: PLC0415  # as above
+    from headway.service.containers.mounts import Mounts  # noqa: PLC0415  # as above
 
     return Mounts(stores, KernelMountPoints(DataRoot(settings.data_root).mounts))
 

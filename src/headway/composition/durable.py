@@ -16,15 +16,15 @@ from headway.interfaces.pulls import PullStore, Wish
 from headway.interfaces.traffic import account
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.service.budget import Budget
-from headway.service.own_limits import OwnLimits, keeping_to, own_limits
-from headway.service.progress import PullDone, Report
-from headway.service.pull import Puller
-from headway.service.pull_runs import Bring
-from headway.service.pulls import Pulls
-from headway.service.remote_image import PullRequest
-from headway.service.shared_rate import SharedRate
-from headway.service.slots import Slots
+from headway.service.concurrency.slots import Slots
+from headway.service.durable_pulls.pulls import Pulls
+from headway.service.durable_pulls.runs import Bring
+from headway.service.limits.budget import Budget
+from headway.service.limits.own_limits import OwnLimits, keeping_to, own_limits
+from headway.service.limits.shared_rate import SharedRate
+from headway.service.pulling.pull import Puller
+from headway.service.registries.remote_image import PullRequest
+from headway.service.transfers.progress import PullDone, Report
 from headway.settings import Settings
 
 if TYPE_CHECKING:

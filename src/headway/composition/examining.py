@@ -19,7 +19,7 @@ from headway.paths import is_there
 from headway.registry.client import RegistryClient
 from headway.registry.probe import RegistryProbe
 from headway.registry.request import Sender
-from headway.service.doctor import Doctor
+from headway.service.health.doctor import Doctor
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.failures import disk_errors

@@ -13,10 +13,10 @@ from headway.layers.compression import expand
 from headway.layers.windows import Windows
 from headway.layers.workers import Workers, is_worth_it
 from headway.oci.digest import DiffID, Digest
-from headway.service.archived_layers import Taker
-from headway.service.loading import Loader
+from headway.service.archives.archived_layers import Taker
+from headway.service.archives.loading import Loader
+from headway.service.concurrency.unpack_places import MOST
 from headway.service.stores import Stores
-from headway.service.unpack_places import MOST
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
 from headway.store.spool import SpoolFile

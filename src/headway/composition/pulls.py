@@ -22,18 +22,18 @@ from headway.registry.client import RegistryClient
 from headway.registry.names import Resolve
 from headway.registry.request import Sender
 from headway.registry.window import KeptRate
-from headway.service.disk_care import DiskCare
-from headway.service.executors import Executors
-from headway.service.live_limits import LiveLimits
-from headway.service.own_limits import own_limits, rate_over
-from headway.service.preflight import Preflight
-from headway.service.pull import Puller
-from headway.service.slots import Slots
+from headway.service.concurrency.executors import Executors
+from headway.service.concurrency.slots import Slots
+from headway.service.limits.live_limits import LiveLimits
+from headway.service.limits.own_limits import own_limits, rate_over
+from headway.service.pulling.disk_care import DiskCare
+from headway.service.pulling.preflight import Preflight
+from headway.service.pulling.pull import Puller
+from headway.service.pulling.unfinished import UnfinishedDownloads
 from headway.service.stores import Stores
-from headway.service.tools import TransferTools
-from headway.service.traffic import TrafficLedger
-from headway.service.transfer import Transfers
-from headway.service.unfinished import UnfinishedDownloads
+from headway.service.transfers.tools import TransferTools
+from headway.service.transfers.traffic import TrafficLedger
+from headway.service.transfers.transfer import Transfers
 from headway.settings import Settings
 from headway.store.space import space
 

@@ -6,7 +6,7 @@ from headway.composition.host_platform import host_platform
 from headway.distribution.endpoints import InsecureRegistries
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
-from headway.service.remote_image import PullRequest
+from headway.service.registries.remote_image import PullRequest
 from headway.settings import Settings
 
 

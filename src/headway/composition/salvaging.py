@@ -8,7 +8,7 @@ from headway.composition.unpacking import apply_apart
 from headway.layers.rebuild import verified
 from headway.layers.recipe import Recipe
 from headway.records import TarParts
-from headway.service.salvage import salvage
+from headway.service.health.salvage import salvage
 from headway.service.stores import Stores
 from headway.store.data_root import DataRoot, names_in
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headway.layers.archive_writer import write_archive
 from headway.layers.layer_tars import StoredLayerTars
-from headway.service.saving import Saver
+from headway.service.archives.saving import Saver
 from headway.service.stores import Records
 
 

@@ -21,7 +21,7 @@ from headway.registry.search import SearchClient
 from headway.registry.web_files import WebClient
 from headway.service.image_service import ImageService
 from headway.service.image_service_config import ImageServiceConfig
-from headway.service.registry_service import RegistryService
+from headway.service.registries.registry_service import RegistryService
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from headway.distribution.backoff import RetryPolicy
 from headway.interfaces.images import HostMemory
 from headway.registry.transport import Transport
-from headway.service.executors import Executors
-from headway.service.lookout import Lookout
-from headway.service.tools import Tools
+from headway.service.concurrency.executors import Executors
+from headway.service.transfers.lookout import Lookout
+from headway.service.transfers.tools import Tools
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from headway.composition.read_only import read_only
 from headway.composition.reading import derived as derived_tree
 from headway.errors import HeadwayError
 from headway.oci.digest import ALGORITHMS, ChainID, DiffID
-from headway.service.events import Events
+from headway.service.events.events import Events
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.blobs import FileBlobStore

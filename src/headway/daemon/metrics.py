@@ -17,8 +17,8 @@ from headway.engine.connections import BoundedServer, serve
 from headway.engine.metrics import CONTENT_TYPE, Family, RequestTimes, Sample, exposition
 from headway.errors import Fault, HeadwayError
 from headway.interfaces.usage import Usage
+from headway.service.durable_pulls.pulls import Pulls
 from headway.service.image_service import ImageService
-from headway.service.pulls import Pulls
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.version import VERSION

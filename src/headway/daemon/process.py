@@ -40,9 +40,9 @@ from headway.engine.server import EngineServer
 from headway.engine.table import all_routes
 from headway.errors import NO_MORE_FILES, HeadwayError
 from headway.layers.file_access import RootfsAccess
+from headway.service.concurrency.together import raise_one
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores
-from headway.service.together import raise_one
 from headway.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ import msgspec
 from headway.daemon import logs
 from headway.daemon.configuration import Configuration, DaemonSettings, LiveDaemonSettings
 from headway.errors import StoreError
-from headway.service.events import Events
+from headway.service.events.events import Events
 from headway.service.image_service import ImageService
 from headway.settings import LiveSettings, Settings
 

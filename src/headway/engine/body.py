@@ -17,7 +17,7 @@ from aiohttp import web
 
 from headway.engine.failures import AnsweredError
 from headway.errors import IntegrityError, RequestError
-from headway.service.executors import Thread
+from headway.service.concurrency.executors import Thread
 
 T = TypeVar("T")
 HELD_PIECES = 4

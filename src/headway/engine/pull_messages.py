@@ -21,7 +21,7 @@ from headway.errors import (
 from headway.oci.digest import Digest
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.reference import Reference
-from headway.service.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Waiting, Waits
+from headway.service.transfers.progress import LayerProgress, Phase, PullDone, PullEvent, PullStarted, Waiting, Waits
 
 _WHOLE = ("Verifying Checksum", "Download complete")
 

@@ -11,8 +11,8 @@ from headway.engine.messages import Detail, Emit, Message, bar, retrying, said, 
 from headway.errors import HeadwayError, NotFoundError, PushIncompleteError, RefusedError
 from headway.oci.digest import DiffID
 from headway.oci.reference import Reference
-from headway.service.progress import Notice, Waiting, Waits
-from headway.service.push_progress import LayerPush, PushDone, PushEvent, PushPhase
+from headway.service.pushing.progress import LayerPush, PushDone, PushEvent, PushPhase
+from headway.service.transfers.progress import Notice, Waiting, Waits
 
 _ONCE = {
     PushPhase.PREPARING: "Preparing",

@@ -74,7 +74,7 @@ def number(query: Query, key: str) -> int:
 def filters(query: Query) -> dict[str, list[str]]:
     """Return the ``filters`` parameter, in its present form (a map of sets) or the old one (a map of lists).
 
-    Null asks for nothing. Which of them there are is known to what is asked (`headway.service.filters`).
+    Null asks for nothing. Which of them there are is known to what is asked (`headway.service.queries.filters`).
 
     Raises:
         InvalidQueryError: It is not JSON of either form.

@@ -19,12 +19,12 @@ from headway.engine.routes.system import SystemRoutes
 from headway.engine.routes.usage import UsageRoutes
 from headway.engine.routing import Route
 from headway.interfaces.container_files import FileAccess
-from headway.service.container_files import ContainerFiles
-from headway.service.container_listing import ContainerListing
-from headway.service.container_prune import ContainerPruner
-from headway.service.containers import Containers
+from headway.service.containers.containers import Containers
+from headway.service.containers.files import ContainerFiles
+from headway.service.containers.listing import ContainerListing
+from headway.service.containers.prune import ContainerPruner
+from headway.service.durable_pulls.pulls import Pulls
 from headway.service.image_service import ImageService
-from headway.service.pulls import Pulls
 from headway.service.stores import Stores
 from headway.settings import Settings
 

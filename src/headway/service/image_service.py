@@ -27,19 +27,19 @@ from headway.oci.digest import ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import FoundRepository
-from headway.service.filters import NO_FILTERS, Filters
+from headway.service.creation.importing import Importer, ImportRequest
+from headway.service.creation.web_import import Watch, WebImporter
 from headway.service.image_service_config import ImageServiceConfig
 from headway.service.images_here import ImagesHere
-from headway.service.importing import Importer, ImportRequest
-from headway.service.live_limits import LiveLimits
-from headway.service.progress import PullDone, Report
-from headway.service.pull import Puller
-from headway.service.push import ImagePusher, PushRequest
-from headway.service.push_progress import PushDone, PushReport
-from headway.service.remote_image import PullRequest
-from headway.service.repository import Repository
-from headway.service.search import search
-from headway.service.web_import import Watch, WebImporter
+from headway.service.limits.live_limits import LiveLimits
+from headway.service.pulling.pull import Puller
+from headway.service.pushing.progress import PushDone, PushReport
+from headway.service.pushing.push import ImagePusher, PushRequest
+from headway.service.queries.filters import NO_FILTERS, Filters
+from headway.service.registries.remote_image import PullRequest
+from headway.service.registries.repository import Repository
+from headway.service.registries.search import search
+from headway.service.transfers.progress import PullDone, Report
 
 log = logging.getLogger(__name__)
 

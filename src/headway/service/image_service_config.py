@@ -12,12 +12,12 @@ from headway.distribution.transfer_limits import TransferLimits
 from headway.interfaces.container_files import FileAccess
 from headway.interfaces.files import Applier
 from headway.interfaces.trust import TrustKey
-from headway.service.live_limits import LiveLimits
-from headway.service.loading import Loader
-from headway.service.pull import Puller
-from headway.service.push import ImagePusher
-from headway.service.registry_service import RegistryService
-from headway.service.saving import Saver
+from headway.service.archives.loading import Loader
+from headway.service.archives.saving import Saver
+from headway.service.limits.live_limits import LiveLimits
+from headway.service.pulling.pull import Puller
+from headway.service.pushing.push import ImagePusher
+from headway.service.registries.registry_service import RegistryService
 from headway.service.stores import Stores
 
 

@@ -16,21 +16,21 @@ from headway.oci.digest import ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.records import Event, ImageRecord
-from headway.service.commit import CommitRequest, Committer
-from headway.service.delete import delete_image
-from headway.service.filters import NO_FILTERS, Filters
-from headway.service.history import HistoryStep, history_of
-from headway.service.image_layers import LINUX, ImageLayers
+from headway.service.archives.loading import Loaded, Tell
+from headway.service.archives.saving import saved
+from headway.service.containers.image_layers import LINUX, ImageLayers
+from headway.service.creation.commit import CommitRequest, Committer
+from headway.service.creation.importing import Importer, ImportRequest
 from headway.service.image_service_config import ImageServiceConfig
-from headway.service.importing import Importer, ImportRequest
-from headway.service.inspection import ImageDetails, details_of
-from headway.service.listing import ListedImage, Listing
-from headway.service.loading import Loaded, Tell
-from headway.service.lookup import Lookup
-from headway.service.prune import Pruner, PruneReport
-from headway.service.saving import saved
-from headway.service.sharing import layer_disk_usage
-from headway.service.tagging import name_image, tag_image
+from headway.service.images.delete import delete_image
+from headway.service.images.history import HistoryStep, history_of
+from headway.service.images.inspection import ImageDetails, details_of
+from headway.service.images.listing import ListedImage, Listing
+from headway.service.images.lookup import Lookup
+from headway.service.images.prune import Pruner, PruneReport
+from headway.service.images.sharing import layer_disk_usage
+from headway.service.images.tagging import name_image, tag_image
+from headway.service.queries.filters import NO_FILTERS, Filters
 
 
 class ImagesHere:

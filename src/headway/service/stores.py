@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from headway.interfaces.pulls import PullStore
     from headway.interfaces.rw_layers import MountTable, RwLayerStore
     from headway.interfaces.traffic import TrafficStore
-    from headway.service.events import Events
+    from headway.service.events.events import Events
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True):

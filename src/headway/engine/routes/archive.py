@@ -16,8 +16,8 @@ from headway.engine.download import sent
 from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Route
 from headway.engine.shapes.files import path_stat
-from headway.service.container_files import ContainerFiles
-from headway.service.containers import Containers
+from headway.service.containers.containers import Containers
+from headway.service.containers.files import ContainerFiles
 
 _NO_ID = 2**32 - 1  # chown(2): leave it as it is
 _STAT = "X-Docker-Container-Path-Stat"

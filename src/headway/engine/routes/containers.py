@@ -21,11 +21,11 @@ from headway.errors import ConflictError, HeadwayError, UnsupportedError
 from headway.oci.host_config import checked_host
 from headway.oci.platform import Platform, is_satisfied_by
 from headway.oci.run_config import Config, checked, container_config, require_runnable, spelled
-from headway.service.commit import CommitRequest
-from headway.service.container_files import ContainerFiles
-from headway.service.container_listing import ContainerListing
-from headway.service.container_prune import ContainerPruner
-from headway.service.containers import Containers
+from headway.service.containers.containers import Containers
+from headway.service.containers.files import ContainerFiles
+from headway.service.containers.listing import ContainerListing
+from headway.service.containers.prune import ContainerPruner
+from headway.service.creation.commit import CommitRequest
 from headway.service.images_here import ImagesHere
 
 

@@ -23,10 +23,10 @@ from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Handler, Route
 from headway.engine.server import stream_headers
 from headway.errors import HeadwayError, NotFoundError
-from headway.service.containers import Containers, removes_itself
-from headway.service.event_query import EventQuery
-from headway.service.events import Events
-from headway.service.listening import listen
+from headway.service.containers.containers import Containers, removes_itself
+from headway.service.events.event_query import EventQuery
+from headway.service.events.events import Events
+from headway.service.events.listening import listen
 
 log = logging.getLogger(__name__)
 

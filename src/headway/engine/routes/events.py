@@ -10,9 +10,9 @@ from aiohttp import web
 from headway.engine.call import Call
 from headway.engine.server import stream_headers
 from headway.engine.shapes.events import event_message
-from headway.service.event_query import EventQuery
-from headway.service.events import Events
-from headway.service.listening import Heard, listen
+from headway.service.events.event_query import EventQuery
+from headway.service.events.events import Events
+from headway.service.events.listening import Heard, listen
 
 
 def messages(told: Heard) -> Iterator[bytes]:

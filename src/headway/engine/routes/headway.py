@@ -26,17 +26,17 @@ from headway.engine.routing import Handler, Route
 from headway.engine.stream import streamed
 from headway.errors import HeadwayError, RequestError
 from headway.oci.reference import Reference
-from headway.service.damage import Checked
-from headway.service.filters import Filters
+from headway.service.containers.mounting import Mounting, mounted
+from headway.service.events.listening import Heard
+from headway.service.health.damage import Checked
 from headway.service.image_service import ImageService
-from headway.service.listening import Heard
-from headway.service.mounting import Mounting, mounted
-from headway.service.outdated import Outdated
-from headway.service.own_limits import OwnLimits, keeping_to
-from headway.service.prune import Pruner, PruneReport
-from headway.service.registry_requests import OutdatedRequest
-from headway.service.repository import Repository
-from headway.service.requests import HeardEvent, Measured, MountRequest, PruneRequest, UnmountRequest
+from headway.service.images.prune import Pruner, PruneReport
+from headway.service.limits.own_limits import OwnLimits, keeping_to
+from headway.service.queries.filters import Filters
+from headway.service.registries.outdated import Outdated
+from headway.service.registries.repository import Repository
+from headway.service.requests.registries import OutdatedRequest
+from headway.service.requests.requests import HeardEvent, Measured, MountRequest, PruneRequest, UnmountRequest
 from headway.service.stores import Stores
 from headway.settings import Settings
 

@@ -21,12 +21,12 @@ from headway.interfaces.pulls import Wish
 from headway.oci.digest import Digest
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
+from headway.service.durable_pulls.pulls import Pulls
 from headway.service.image_service import ImageService
-from headway.service.plan_requests import PlanRequest, plan_each
-from headway.service.progress import LayerProgress, PullEvent, Waiting
-from headway.service.pulls import Pulls
-from headway.service.remote_image import PullRequest
-from headway.service.requests import PriorityRequest
+from headway.service.registries.remote_image import PullRequest
+from headway.service.requests.plans import PlanRequest, plan_each
+from headway.service.requests.requests import PriorityRequest
+from headway.service.transfers.progress import LayerProgress, PullEvent, Waiting
 
 
 class HeadwayPullRoutes:

@@ -17,10 +17,10 @@ from headway.engine.routing import Handler, Route
 from headway.engine.stream import streamed
 from headway.errors import FetchRefusedError
 from headway.oci.platform import Platform
+from headway.service.creation.importing import STDIN, ImportRequest
+from headway.service.creation.web_import import Arriving
 from headway.service.image_service import ImageService
-from headway.service.importing import STDIN, ImportRequest
-from headway.service.progress import Waiting, Waits
-from headway.service.web_import import Arriving
+from headway.service.transfers.progress import Waiting, Waits
 
 
 class ImportRoutes:

@@ -40,10 +40,10 @@ from headway.oci.manifest import Index, Manifest, parse_manifest
 from headway.oci.media_types import is_image_config
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference, parse_any
+from headway.service.durable_pulls.pulls import Pulls
 from headway.service.image_service import ImageService
-from headway.service.progress import PullDone
-from headway.service.pulls import Pulls
-from headway.service.repository import Repository
+from headway.service.registries.repository import Repository
+from headway.service.transfers.progress import PullDone
 
 _NOTHING = "scratch"
 _RESERVED = "'scratch' is a reserved name"

@@ -19,8 +19,8 @@ from headway.errors import HeadwayError, InvalidReferenceError
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.service.image_service import ImageService
-from headway.service.push_progress import LayerPush, PushEvent, PushReport
-from headway.service.registry_requests import PushWish
+from headway.service.pushing.progress import LayerPush, PushEvent, PushReport
+from headway.service.requests.registries import PushWish
 
 
 class PushRoutes:

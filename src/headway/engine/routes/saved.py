@@ -20,8 +20,8 @@ from headway.engine.messages import Emit, Message, bar
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
 from headway.layers.archive_reader import StreamArchive
+from headway.service.archives.loading import LayerLoading, LoadEvent, sentences
 from headway.service.images_here import ImagesHere
-from headway.service.loading import LayerLoading, LoadEvent, sentences
 
 
 class SavedRoutes:

@@ -24,9 +24,9 @@ from headway.engine.call import Call
 from headway.engine.routes.events import messages, stream_events
 from headway.engine.routing import Route
 from headway.oci.reference import DOCKER_HUB
-from headway.service.containers import Containers
-from headway.service.events import Events
-from headway.service.image_layers import LINUX
+from headway.service.containers.containers import Containers
+from headway.service.containers.image_layers import LINUX
+from headway.service.events.events import Events
 from headway.service.image_service import ImageService
 from headway.settings import Settings
 from headway.version import VERSION

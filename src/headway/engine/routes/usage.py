@@ -13,7 +13,7 @@ from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Route
 from headway.engine.shapes.containers import listed
 from headway.engine.shapes.images import summary
-from headway.service.container_listing import ContainerListing
+from headway.service.containers.listing import ContainerListing
 from headway.service.images_here import ImagesHere
 
 _HAS_TYPES = ApiVersion(1, 42)

@@ -14,7 +14,7 @@ from headway.container_records import ContainerRecord, ContainerState
 from headway.engine.shapes.images import NEVER, graph_driver, moment_of
 from headway.oci.host_config import complete_host
 from headway.oci.run_config import complete
-from headway.service.moments import SECOND
+from headway.service.queries.moments import SECOND
 
 _STATUS = {
     ContainerState.CREATED: "Created",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from headway.records import Event
-from headway.service.event_query import SCOPE
-from headway.service.moments import SECOND
+from headway.service.events.event_query import SCOPE
+from headway.service.queries.moments import SECOND
 
 
 def event_message(event: Event) -> dict[str, object]:

@@ -16,10 +16,10 @@ from headway.oci.moment import microseconds, rfc3339
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference
 from headway.oci.run_config import complete
-from headway.service.history import HistoryStep
-from headway.service.inspection import ImageDetails
-from headway.service.listing import ListedImage
-from headway.service.moments import SECOND
+from headway.service.images.history import HistoryStep
+from headway.service.images.inspection import ImageDetails
+from headway.service.images.listing import ListedImage
+from headway.service.queries.moments import SECOND
 
 _NO_NONE = ApiVersion(1, 43)
 _NO_VIRTUAL_SIZE = ApiVersion(1, 44)

@@ -1,0 +1,1 @@
+"""Images as archives: saved, loaded, taken over from another engine."""

@@ -1,0 +1,1 @@
+"""Containers and mounts: read-write layers on top of images."""

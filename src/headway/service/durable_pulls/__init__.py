@@ -1,0 +1,1 @@
+"""Pulls that outlive those who asked for them, and the process."""

@@ -1,0 +1,1 @@
+"""Images in the store, by name: found, listed, inspected, tagged, removed."""

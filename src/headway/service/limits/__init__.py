@@ -1,0 +1,1 @@
+"""How many transfers, how many bytes, how fast: for the process, and for one pull."""

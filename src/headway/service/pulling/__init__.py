@@ -1,0 +1,1 @@
+"""Pulls, from a name to an image, and what they would cost."""

@@ -1,0 +1,1 @@
+"""Pushes, from a name to a manifest at a registry."""

@@ -1,0 +1,1 @@
+"""What users ask for in Docker's words: filters, moments, patterns of names."""

@@ -1,0 +1,1 @@
+"""What registries are asked before, or without, a transfer."""

@@ -1,0 +1,1 @@
+"""What the headway command asks of its daemon."""
