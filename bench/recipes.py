@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from headway.layers.applier import apply_layer
-from headway.layers.recipe_recorder import Recorder
-from headway.layers.umask import unshare_umask
+from headway.layers.recipes.recorder import Recorder
+from headway.layers.unpacking.applier import apply_layer
+from headway.layers.unpacking.umask import unshare_umask
 
 ROUNDS = 5
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from headway.layers.umask import current_umask
+from headway.layers.unpacking.umask import current_umask
 
 # Two busy cores make any deadline a coin toss; what is too slow is measured by bench and prove.
 settings.register_profile("headway", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -9,7 +9,7 @@ from headway.composition.service import image_service
 from headway.composition.writing import writing
 from headway.engine.routes import elsewhere
 from headway.engine.table import all_routes
-from headway.layers.file_access import RootfsAccess
+from headway.layers.rootfs.file_access import RootfsAccess
 from headway.service.containers.containers import Containers
 from headway.settings import Settings
 from tests.fuzz.engine import description, examined, narrowed, operations, scene

@@ -17,9 +17,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from headway.layers import mounts
-from headway.layers.tar import TarReader
-from headway.layers.tar_entry import Entry
+from headway.layers.drivers import mounts
+from headway.layers.tar.entry import Entry
+from headway.layers.tar.reader import TarReader
 from tests.fakes.archives import files_of
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import Answer, Daemon, daemon

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.layers import mounts
+from headway.layers.drivers import mounts
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.nobody import UID, home_of_nobody

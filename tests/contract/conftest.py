@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headway.composition.writing import writing
-from headway.layers.workers import Workers
+from headway.layers.unpacking.workers import Workers
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot

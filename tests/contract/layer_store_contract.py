@@ -26,7 +26,7 @@ def chain_id(*names: str) -> ChainID:
 
 
 def derive(lower: Sequence[Tree], raw: Tree, target: Path) -> LayerReport:
-    """Stand in for `headway.layers.derive`: write down what was given."""
+    """Stand in for `headway.layers.trees.derive`: write down what was given."""
     assert os.listdir(target) == []
     stack = [os.listdir(tree.path)[0] for tree in lower]
     (target / f"{os.listdir(raw.path)[0]}-over-{'-'.join(stack)}").touch()

@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from headway.errors import InvalidLayerError
-from headway.layers.ahead import WAITING, Ahead, tapped
+from headway.layers.unpacking.ahead import WAITING, Ahead, tapped
 
 both = pytest.mark.parametrize("beside", [True, False])
 

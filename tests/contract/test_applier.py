@@ -23,11 +23,11 @@ from typing import Any, TypeVar
 import pytest
 
 from headway.errors import InvalidLayerError, StoreError, StoreFullError
-from headway.layers.applier import apply_layer
-from headway.layers.footprint import Footprint
-from headway.layers.handoff import Handoff, alone
-from headway.layers.umask import current_umask, unshare_umask
-from headway.layers.workers import Workers
+from headway.layers.trees.footprint import Footprint
+from headway.layers.unpacking.applier import apply_layer
+from headway.layers.unpacking.handoff import Handoff, alone
+from headway.layers.unpacking.umask import current_umask, unshare_umask
+from headway.layers.unpacking.workers import Workers
 from headway.records import LayerReport
 from tests.fakes.tars import Item, Source, directory, file, hardlink, opaque, symlink, tar, whiteout
 
@@ -441,7 +441,7 @@ def test_what_keeps_a_directory_is_looked_for_once(apply: Apply, monkeypatch: py
         looked.append(descriptor)
         return scan(descriptor)
 
-    monkeypatch.setattr("headway.layers.unpacker.os.scandir", noting)
+    monkeypatch.setattr("headway.layers.unpacking.unpacker.os.scandir", noting)
     nested = ["/".join("d" * depth) for depth in range(1, 101)]
 
     apply(file(f"{nested[-1]}/f"), *map(whiteout, nested))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.layers.applier import apply_layer
+from headway.layers.unpacking.applier import apply_layer
 from tests.fakes.nasty import make_nasty
 from tests.fakes.tars import Source
 from tests.fakes.trees import snapshot

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.errors import InvalidLayerError
-from headway.layers.applier import apply_layer
-from headway.layers.handoff import alone
-from headway.layers.workers import Workers
+from headway.layers.unpacking.applier import apply_layer
+from headway.layers.unpacking.handoff import alone
+from headway.layers.unpacking.workers import Workers
 from headway.records import LayerReport
 from tests.fakes.tars import Item, Source, directory, file, tar, whiteout
 

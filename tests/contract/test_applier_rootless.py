@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headway.layers.applier import apply_layer
+from headway.layers.unpacking.applier import apply_layer
 from headway.records import LayerReport
 from tests.fakes.tars import Item, Source, directory, file, hardlink, opaque, symlink, tar, whiteout
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 
-from headway.layers.archive_reader import opened
+from headway.layers.archives.reader import opened
 from headway.store.removal import remove_tree
 from tests.fakes.tars import file, pax, tar
 from tests.fakes.trees import nest

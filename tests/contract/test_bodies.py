@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.layers.bodies import STEP, write
+from headway.layers.unpacking.bodies import STEP, write
 
 
 @pytest.mark.parametrize("length", [STEP - 1, STEP, 2 * STEP + 1])

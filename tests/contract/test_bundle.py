@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from headway.errors import ConflictError, InvalidDocumentError
-from headway.layers.bundle import runtime_config, write_bundle
-from headway.layers.merged import MergedView
-from headway.layers.rootfs import UnpackReport
-from headway.layers.users import ProcessUser, find_user
+from headway.layers.rootfs.bundle import runtime_config, write_bundle
+from headway.layers.rootfs.users import ProcessUser, find_user
+from headway.layers.trees.merged import MergedView
+from headway.layers.trees.rootfs import UnpackReport
 from headway.records import LayerReport, Tree
 from tests.fakes.nobody import UID, as_nobody, home_of_nobody
 from tests.fakes.tars import Item, directory, file, symlink

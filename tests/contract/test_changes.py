@@ -20,16 +20,16 @@ from hypothesis import strategies as st
 from headway.container_records import Change, ChangeKind, RwPlace
 from headway.errors import StoreError
 from headway.interfaces.drivers import RwDriver
-from headway.layers import mounts
-from headway.layers.applier import apply_layer
-from headway.layers.changes import compare
-from headway.layers.changes_tar import changes_archive
+from headway.layers.drivers import mounts
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
-from headway.layers.init_layer import make_init_layer
-from headway.layers.merged import MergedView, Spot
-from headway.layers.rootfs import unpack
-from headway.layers.tar import TarReader
+from headway.layers.tar.reader import TarReader
+from headway.layers.trees.changes import compare
+from headway.layers.trees.changes_tar import changes_archive
+from headway.layers.trees.init_layer import make_init_layer
+from headway.layers.trees.merged import MergedView, Spot
+from headway.layers.trees.rootfs import unpack
+from headway.layers.unpacking.applier import apply_layer
 from headway.records import LayerReport, Tree
 from tests.fakes.nobody import as_nobody, home_of_nobody
 from tests.fakes.tars import Item, Source, directory, file, symlink, whiteout

@@ -24,8 +24,8 @@ from headway.errors import (
     RequestError,
     UnsupportedError,
 )
-from headway.layers.file_access import RootfsAccess
-from headway.layers.layer_tars import StoredLayerTars
+from headway.layers.recipes.layer_tars import StoredLayerTars
+from headway.layers.rootfs.file_access import RootfsAccess
 from headway.oci.digest import ImageID
 from headway.oci.image_config import MAX_LAYERS, ImageConfig
 from headway.oci.platform import Platform

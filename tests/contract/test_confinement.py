@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.layers.confinement import Root
+from headway.layers.trees.confinement import Root
 
 LEVELS = 600  # few enough for pytest to remove them; a name of a layer may have 2,047
 

@@ -20,7 +20,7 @@ from headway.container_records import ContainerRecord, ContainerState
 from headway.engine.listeners import listen_tcp
 from headway.engine.routes import elsewhere
 from headway.errors import ConflictError, InvalidNameError, NotFoundError, RequestError, StoreError, UnsupportedError
-from headway.layers import mounts
+from headway.layers.drivers import mounts
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.reference import Reference
 from headway.records import ImageRecord, LayerReport

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from headway.composition.loading import loader
 from headway.composition.writing import writing
 from headway.errors import HeadwayError, InvalidArchiveError, StoreError
-from headway.layers.archive_reader import StreamArchive, opened
+from headway.layers.archives.reader import StreamArchive, opened
 from headway.oci.digest import DiffID, Digest
 from headway.service.archives.loading import Loader
 from headway.service.images.delete import delete_image

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from headway.errors import InvalidLayerError
-from headway.layers.applier import apply_layer
-from headway.layers.derive import derive_tree
 from headway.layers.drivers.overlay2 import Overlay2Driver
-from headway.layers.merged import MergedView
-from headway.layers.merged_entry import MergedEntry
-from headway.layers.rootfs import UnpackReport, unpack
-from headway.layers.whiteouts import is_whiteout
+from headway.layers.trees.derive import derive_tree
+from headway.layers.trees.merged import MergedView
+from headway.layers.trees.merged_entry import MergedEntry
+from headway.layers.trees.rootfs import UnpackReport, unpack
+from headway.layers.trees.whiteouts import is_whiteout
+from headway.layers.unpacking.applier import apply_layer
 from headway.records import Tree
 from tests.fakes import images
 from tests.fakes.disks import BTRFS, EXT4, disk

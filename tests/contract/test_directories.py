@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.layers.directories import Directories
+from headway.layers.trees.directories import Directories
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from headway.container_records import RwPlace
 from headway.errors import UnsupportedError
-from headway.layers import quota
+from headway.layers.drivers import quota
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.selection import InstalledDrivers, Known, choose_driver
 from headway.layers.drivers.vfs import VfsDriver

@@ -13,7 +13,7 @@ import pytest
 from headway.container_records import Change, ChangeKind, RwPlace
 from headway.errors import ConflictError, UnsupportedError
 from headway.interfaces.drivers import RwDriver
-from headway.layers import mounts
+from headway.layers.drivers import mounts
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
 from headway.records import LayerReport, Tree

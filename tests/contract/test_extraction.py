@@ -20,8 +20,8 @@ from headway.errors import (
     StoreError,
 )
 from headway.layers.drivers.overlay2 import Overlay2Driver
-from headway.layers.extraction import extract
-from headway.layers.file_access import RootfsAccess
+from headway.layers.rootfs.extraction import extract
+from headway.layers.rootfs.file_access import RootfsAccess
 from headway.records import LayerReport, Tree
 from tests.fakes.tars import Item, directory, file, hardlink, symlink, tar
 
@@ -220,7 +220,7 @@ def test_what_a_container_puts_in_the_place_of_a_directory_that_was_made_leads_n
         os.rmdir(name, dir_fd=dir_fd)
         os.symlink(outside, name, dir_fd=dir_fd)
 
-    monkeypatch.setattr("headway.layers.file_access.os.mkdir", made)
+    monkeypatch.setattr("headway.layers.rootfs.file_access.os.mkdir", made)
     with pytest.raises((NotADirectoryPathError, StoreError)):
         RootfsAccess().make_directory(root, "/etc/new")
 

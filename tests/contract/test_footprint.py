@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headway.layers.applier import apply_layer
-from headway.layers.derive import derive_tree
+from headway.layers.trees.derive import derive_tree
+from headway.layers.unpacking.applier import apply_layer
 from headway.records import Tree
 from tests.fakes import disks
 from tests.fakes.tars import Item, Source, directory, file, hardlink, symlink, tar, whiteout

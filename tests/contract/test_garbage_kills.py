@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from headway.interfaces.usage import Kind
-from headway.layers.applier import apply_layer
-from headway.layers.derive import derive_tree
+from headway.layers.trees.derive import derive_tree
+from headway.layers.unpacking.applier import apply_layer
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.records import ImageRecord, recipe_beside
 from headway.store.data_root import DataRoot

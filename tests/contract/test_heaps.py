@@ -8,7 +8,7 @@ from pathlib import Path
 
 _PROGRAM = """\
 import ctypes, sys, threading
-from headway.layers.heaps import share_heaps
+from headway.layers.unpacking.heaps import share_heaps
 
 if sys.argv[1] == "shared":
     share_heaps()
@@ -47,7 +47,7 @@ def test_all_threads_share_two_heaps(tmp_path: Path) -> None:
 
 _HOLES = """\
 from pathlib import Path
-from headway.layers.heaps import trim_heaps
+from headway.layers.unpacking.heaps import trim_heaps
 
 
 def resident():

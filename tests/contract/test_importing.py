@@ -27,7 +27,7 @@ from headway.errors import (
     StoreError,
     StoreFullError,
 )
-from headway.layers.layer_tars import StoredLayerTars
+from headway.layers.recipes.layer_tars import StoredLayerTars
 from headway.oci.digest import ImageID
 from headway.oci.image_config import ImageConfig
 from headway.oci.platform import Platform

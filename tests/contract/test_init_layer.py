@@ -11,8 +11,8 @@ import pytest
 
 from headway.layers.drivers.overlay2 import Overlay2Driver
 from headway.layers.drivers.vfs import VfsDriver
-from headway.layers.init_layer import make_init_layer
-from headway.layers.rootfs import unpack
+from headway.layers.trees.init_layer import make_init_layer
+from headway.layers.trees.rootfs import unpack
 from headway.records import LayerReport, Tree
 from tests.fakes.nobody import as_nobody, home_of_nobody
 from tests.fakes.tars import Item, directory, file, symlink

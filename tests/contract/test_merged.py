@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headway.errors import InvalidLayerError
-from headway.layers.merged import MergedView
+from headway.layers.trees.merged import MergedView
 from headway.records import LayerReport, Tree
 
 

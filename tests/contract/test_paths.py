@@ -15,7 +15,7 @@ import headway
 from headway.composition.writing import writing
 from headway.errors import StoreError
 from headway.interfaces.inventory import StoredTree
-from headway.layers.tree_check import examine_tree
+from headway.layers.recipes.tree_check import examine_tree
 from headway.oci.digest import DiffID, Digest
 from headway.paths import is_directory, is_file, is_there
 from headway.settings import Settings
@@ -113,5 +113,5 @@ def test_nobody_who_works_below_the_data_root_asks_paths_themselves() -> None:
     assert found == [
         # In a handler: where the disk does not tell, the note is as good as none.
         "store/tree_directories.py: stays = not isinstance(error, StoreError) and os.path.exists(note_beside(path))",
-        "layers/archive_reader.py: if path.is_dir():",  # of what the user names
+        "layers/archives/reader.py: if path.is_dir():",  # of what the user names
     ]

@@ -29,7 +29,7 @@ from headway.errors import (
     RefusedError,
 )
 from headway.interfaces.garbage import Lease, Leases
-from headway.layers.file_access import RootfsAccess
+from headway.layers.rootfs.file_access import RootfsAccess
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.manifest import MAX_MANIFEST_BYTES
 from headway.oci.platform import Platform

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from headway.composition.writing import writing
-from headway.layers.archive_writer import write_archive
-from headway.layers.layer_tars import StoredLayerTars
+from headway.layers.archives.writer import write_archive
+from headway.layers.recipes.layer_tars import StoredLayerTars
 from headway.oci.digest import DiffID
 from headway.oci.reference import Reference
 from headway.service.archives.saving import Saver

@@ -18,13 +18,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headway.errors import InvalidLayerError, StoreCorruptError, StoreFullError
-from headway.layers.applier import apply_layer
-from headway.layers.rebuild import rebuild, verified
-from headway.layers.recipe import Recipe
-from headway.layers.recipe_codec import Codec
-from headway.layers.recipe_format import FILE_HEADER
-from headway.layers.recipe_recorder import Recorder
-from headway.layers.recording_applier import apply
+from headway.layers.recipes.codec import Codec
+from headway.layers.recipes.format import FILE_HEADER
+from headway.layers.recipes.rebuild import rebuild, verified
+from headway.layers.recipes.recipe import Recipe
+from headway.layers.recipes.recorder import Recorder
+from headway.layers.unpacking.applier import apply_layer
+from headway.layers.unpacking.recording_applier import apply
 from headway.oci.digest import DiffID, Digest
 from headway.records import recipe_beside
 from tests.fakes.nasty import make_nasty

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.errors import ConflictError, InvalidLayerError, StoreError, StoreFullError
-from headway.layers.copying import Missing
 from headway.layers.drivers.overlay2 import Overlay2Driver
-from headway.layers.merged import MergedView
-from headway.layers.rootfs import UnpackReport, unpack
+from headway.layers.trees.copying import Missing
+from headway.layers.trees.merged import MergedView
+from headway.layers.trees.rootfs import UnpackReport, unpack
 from headway.records import LayerReport, Tree
 from tests.fakes.nobody import as_nobody, home_of_nobody
 from tests.fakes.tars import Item, directory, file, hardlink, opaque, symlink, whiteout

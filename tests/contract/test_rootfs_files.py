@@ -11,8 +11,8 @@ import pytest
 
 from headway.errors import InvalidPathError, NotFoundError, StoreError
 from headway.interfaces.files import Pieces
-from headway.layers.file_access import RootfsAccess
-from headway.layers.rootfs_files import RootfsFiles
+from headway.layers.rootfs.file_access import RootfsAccess
+from headway.layers.rootfs.files import RootfsFiles
 
 
 @pytest.fixture

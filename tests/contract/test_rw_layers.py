@@ -21,9 +21,9 @@ from headway.container_records import KeptMount, RwPlace
 from headway.errors import ConflictError, MountNotFoundError, NotFoundError, StoreError, UnsupportedError
 from headway.interfaces.layers import LayerStore
 from headway.interfaces.rw_layers import RwLayerStore
-from headway.layers import mounts
+from headway.layers.drivers import mounts
 from headway.layers.drivers.selection import DRIVERS, InstalledDrivers
-from headway.layers.init_layer import make_init_layer
+from headway.layers.trees.init_layer import make_init_layer
 from headway.oci.digest import ChainID, DiffID, Digest
 from headway.records import LayerReport
 from headway.store.data_root import DataRoot

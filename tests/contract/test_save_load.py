@@ -35,9 +35,9 @@ from headway.errors import (
     UnsupportedError,
     WindowTooLargeError,
 )
-from headway.layers.archive_reader import StreamArchive, opened
-from headway.layers.archive_writer import write_archive
-from headway.layers.layer_tars import StoredLayerTars
+from headway.layers.archives.reader import StreamArchive, opened
+from headway.layers.archives.writer import write_archive
+from headway.layers.recipes.layer_tars import StoredLayerTars
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.image_config import MAX_CONFIG_BYTES
 from headway.oci.platform import Platform

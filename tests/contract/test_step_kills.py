@@ -22,9 +22,9 @@ from headway.composition.checking import checking
 from headway.composition.measuring import measuring
 from headway.composition.writing import writing
 from headway.interfaces.usage import Kind
-from headway.layers.applier import apply_layer
-from headway.layers.derive import derive_tree
-from headway.layers.recipe_recorder import Recorder
+from headway.layers.recipes.recorder import Recorder
+from headway.layers.trees.derive import derive_tree
+from headway.layers.unpacking.applier import apply_layer
 from headway.oci.digest import DiffID, Digest
 from headway.oci.image_config import ImageConfig
 from headway.oci.reference import Reference

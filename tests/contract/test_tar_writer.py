@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.layers.tar import TarReader
-from headway.layers.tar_entry import CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
-from headway.layers.tar_writer import Member, archive, file, header, joined
-from headway.layers.tree_members import members
+from headway.layers.tar.entry import CHAR, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
+from headway.layers.tar.reader import TarReader
+from headway.layers.tar.writer import Member, archive, file, header, joined
+from headway.layers.trees.members import members
 
 
 def read_entries(data: bytes) -> list[tuple[Entry, bytes]]:

@@ -16,7 +16,7 @@ import pytest
 from headway.distribution.endpoints import Endpoint
 from headway.errors import DigestMismatchError, NotFoundError, ThrottledError
 from headway.interfaces.files import Applier, TarSource
-from headway.layers.applier import apply_layer
+from headway.layers.unpacking.applier import apply_layer
 from headway.oci.descriptor import Descriptor
 from headway.oci.digest import DiffID, Digest
 from headway.oci.media_types import OCI_LAYER_GZIP as GZIP

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from headway.interfaces.inventory import StoredTree
-from headway.layers.applier import apply_layer
-from headway.layers.recipe_recorder import Recorder
-from headway.layers.tree_check import examine_tree
+from headway.layers.recipes.recorder import Recorder
+from headway.layers.recipes.tree_check import examine_tree
+from headway.layers.unpacking.applier import apply_layer
 from tests.fakes.tars import Item, Source, directory, file, hardlink, symlink, tar, whiteout
 
 ITEMS = [

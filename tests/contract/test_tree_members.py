@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from headway.layers.tar_entry import DIRECTORY, FILE
-from headway.layers.tree_members import members
+from headway.layers.tar.entry import DIRECTORY, FILE
+from headway.layers.trees.members import members
 from tests.fakes.trees import nest
 
 NO_ID = 0xFFFFFFFF  # linux/posix_acl.h, ACL_UNDEFINED_ID

@@ -12,7 +12,7 @@ from headway.composition.measuring import measuring
 from headway.composition.writing import writing
 from headway.container_records import ContainerRecord
 from headway.interfaces.usage import ImageUsage, Kind, Usage
-from headway.layers.applier import apply_layer
+from headway.layers.unpacking.applier import apply_layer
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.records import ImageRecord, recipe_beside
 from headway.service.images.prune import Pruner

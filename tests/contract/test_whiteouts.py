@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headway.layers.footprint import Footprint
-from headway.layers.whiteouts import Whiteouts
+from headway.layers.trees.footprint import Footprint
+from headway.layers.trees.whiteouts import Whiteouts
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts overlay")

@@ -14,8 +14,8 @@ import pytest
 
 from headway.composition.windows import shared_windows
 from headway.errors import WindowTooLargeError
-from headway.layers.windows import FREE, Windows, default_limit
-from headway.layers.workers import Workers
+from headway.layers.compression.windows import FREE, Windows, default_limit
+from headway.layers.unpacking.workers import Workers
 from headway.service.concurrency.unpack_places import PoliteSource, UnpackPlaces
 from tests.contract.test_unpack_places import Slow
 from tests.fakes.tars import Source, file, tar

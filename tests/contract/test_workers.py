@@ -19,12 +19,12 @@ import pytest
 
 from headway.errors import InvalidLayerError, StoreError, StoreFullError
 from headway.interfaces.files import Applier, TarSource
-from headway.layers.applier import apply_layer
-from headway.layers.handoff import Undone
-from headway.layers.recording_applier import apply
-from headway.layers.tar_entry import Entry
-from headway.layers.worker_handoff import WorkerHandoff
-from headway.layers.workers import FAST_SECONDS, Workers
+from headway.layers.tar.entry import Entry
+from headway.layers.unpacking.applier import apply_layer
+from headway.layers.unpacking.handoff import Undone
+from headway.layers.unpacking.recording_applier import apply
+from headway.layers.unpacking.worker_handoff import WorkerHandoff
+from headway.layers.unpacking.workers import FAST_SECONDS, Workers
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
 from tests.fakes.recipes import given_back, record
@@ -100,7 +100,7 @@ def _children() -> Iterator[int]:
     for thread in Path("/proc/self/task").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):  # one has just ended
             for child in (thread / "children").read_text().split():
-                if b"headway.layers.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                if b"headway.layers.unpacking.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
                     yield int(child)
 
 
@@ -147,7 +147,7 @@ class Noting(WorkerHandoff):
 
 
 def test_small_files_are_written_by_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headway.layers.workers.WorkerHandoff", Noting)
+    monkeypatch.setattr("headway.layers.unpacking.workers.WorkerHandoff", Noting)
     Noting.taken.clear()
 
     apart(with_worker(records=False))(Source(LAYER, 4096), tmp_path, lambda _: None)
@@ -293,7 +293,7 @@ def test_a_worker_that_is_killed_at_work_is_told_and_the_next_layer_has_another(
     (tmp_path / "next").mkdir()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("headway.layers.workers.WorkerHandoff", Killing)
+        patch.setattr("headway.layers.unpacking.workers.WorkerHandoff", Killing)
         with pytest.raises(StoreError, match="the process that writes a layer's small files has ended"):
             apart(workers)(Source(LAYER, 4096), tmp_path, lambda _: None)
 
@@ -301,7 +301,7 @@ def test_a_worker_that_is_killed_at_work_is_told_and_the_next_layer_has_another(
 
 
 def test_a_worker_that_does_not_start_in_time_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headway.layers.workers.START_SECONDS", 0.05)
+    monkeypatch.setattr("headway.layers.unpacking.workers.START_SECONDS", 0.05)
     sleeper = tmp_path / "sleeper"
     sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
     sleeper.chmod(0o755)
@@ -389,7 +389,7 @@ def test_on_one_core_the_thread_does_everything(tmp_path: Path) -> None:
 _PARENT = """\
 import sys, time
 from pathlib import Path
-from headway.layers.workers import Workers
+from headway.layers.unpacking.workers import Workers
 with Workers(is_worth_it=True, records=True).joined():
     print("there", flush=True)
     time.sleep(60)

@@ -12,7 +12,7 @@ from headway.composition.pushes import pushing
 from headway.composition.saving import saver
 from headway.composition.unpacking import apply_apart
 from headway.distribution.transfer_limits import TransferLimits
-from headway.layers.file_access import RootfsAccess
+from headway.layers.rootfs.file_access import RootfsAccess
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.oci.platform import Platform
 from headway.oci.reference import Reference

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from headway.layers.applier import apply_layer
-from headway.layers.handoff import HandoffMaker, alone
-from headway.layers.rebuild import verified
-from headway.layers.recipe import Recipe
-from headway.layers.recipe_codec import Codec
-from headway.layers.recipe_recorder import Recorder
+from headway.layers.recipes.codec import Codec
+from headway.layers.recipes.rebuild import verified
+from headway.layers.recipes.recipe import Recipe
+from headway.layers.recipes.recorder import Recorder
+from headway.layers.unpacking.applier import apply_layer
+from headway.layers.unpacking.handoff import HandoffMaker, alone
 from headway.oci.digest import DiffID
 from tests.fakes.tars import Source
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headway.errors import HeadwayError
-from headway.layers.rebuild import verified
-from headway.layers.recipe import Recipe
+from headway.layers.recipes.rebuild import verified
+from headway.layers.recipes.recipe import Recipe
 from tests.fakes.cli import Cli
 from tests.fakes.servers import DockerRegistry, skopeo
 from tests.fakes.trees import as_overlay, differences, gnu_extract

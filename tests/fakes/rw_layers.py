@@ -13,7 +13,7 @@ from headway.container_records import Change, RwLayerRecord, RwPlace
 from headway.errors import ConflictError, MountNotFoundError
 from headway.interfaces.layers import LayerStore
 from headway.layers.drivers.vfs import VfsDriver
-from headway.layers.init_layer import make_init_layer
+from headway.layers.trees.init_layer import make_init_layer
 from headway.oci.digest import ChainID
 from headway.records import Tree
 from headway.store.removal import remove_tree

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from headway.layers.derive import derive_tree
+from headway.layers.trees.derive import derive_tree
 from headway.oci.digest import ChainID
 from headway.service.events.events import Events
 from headway.service.stores import Stores

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.errors import InvalidLayerError
-from headway.layers.applier import apply_layer
-from headway.layers.limits import Limits
+from headway.layers.tar.limits import Limits
+from headway.layers.unpacking.applier import apply_layer
 from headway.records import LayerReport
 from tests.fakes.tars import (
     Item,

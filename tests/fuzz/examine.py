@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headway.errors import HeadwayError, InvalidLayerError, UnsupportedError
-from headway.layers.applier import apply_layer
-from headway.layers.compression import Compression, detect, expand
-from headway.layers.handoff import HandoffMaker, alone
-from headway.layers.limits import Limits
-from headway.layers.rebuild import verified
-from headway.layers.recipe import Recipe
-from headway.layers.recipe_recorder import Recorder
-from headway.layers.workers import Workers
+from headway.layers.compression.expanding import Compression, detect, expand
+from headway.layers.recipes.rebuild import verified
+from headway.layers.recipes.recipe import Recipe
+from headway.layers.recipes.recorder import Recorder
+from headway.layers.tar.limits import Limits
+from headway.layers.unpacking.applier import apply_layer
+from headway.layers.unpacking.handoff import HandoffMaker, alone
+from headway.layers.unpacking.workers import Workers
 from tests.fakes.tars import Source
 from tests.fakes.trees import Node, snapshot
 from tests.fuzz.inputs import OUTSIDE

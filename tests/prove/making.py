@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from headway.layers.tar import TarReader
+from headway.layers.tar.reader import TarReader
 from tests.fakes.daemon import Answer, UnixConnection, daemon
 from tests.fakes.docker import docker
 from tests.fakes.tars import directory, file, hardlink, symlink, tar

@@ -15,8 +15,8 @@ from bench.rounds import Bench
 from bench.samples import OURS
 from bench.setting import ready
 from headway.errors import HeadwayError
-from headway.layers.rebuild import verified
-from headway.layers.recipe import Recipe
+from headway.layers.recipes.rebuild import verified
+from headway.layers.recipes.recipe import Recipe
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.tars import Item, directory, file, hardlink, pax, symlink, tar, whiteout

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from headway.errors import InvalidLayerError
-from headway.layers.compression import HEAD, PIECE, Compression, decompressor, detect, expand
-from headway.layers.stream_headers import zstd_frame
+from headway.layers.compression.expanding import HEAD, PIECE, Compression, decompressor, detect, expand
+from headway.layers.compression.stream_headers import zstd_frame
 from tests.fakes.tars import Source, file, tar
 
 if sys.version_info >= (3, 14):

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from isal import isal_zlib
 
 from headway.interfaces.packing import Packed
-from headway.layers.deflating import BLOCK, WINDOW, Deflate, deflate, with_zlib, with_zlib_ng
-from headway.layers.packing import IN_FLIGHT, GzipPacker, in_blocks
+from headway.layers.compression.deflating import BLOCK, WINDOW, Deflate, deflate, with_zlib, with_zlib_ng
+from headway.layers.compression.packing import IN_FLIGHT, GzipPacker, in_blocks
 from headway.oci.digest import Digest
 
 ENGINES = (with_zlib, with_zlib_ng)

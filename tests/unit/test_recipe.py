@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.errors import NotFoundError, StoreCorruptError
-from headway.layers.rebuild import verified
-from headway.layers.recipe import Recipe
-from headway.layers.recipe_codec import Codec, compressor, expanded
-from headway.layers.recipe_format import FILE_HEADER, PART_HEAD, VERSION
+from headway.layers.recipes.codec import Codec, compressor, expanded
+from headway.layers.recipes.format import FILE_HEADER, PART_HEAD, VERSION
+from headway.layers.recipes.rebuild import verified
+from headway.layers.recipes.recipe import Recipe
 from tests.fakes.recipes import given_back, record
 from tests.fakes.tars import V7, Item, directory, file, hardlink, header, long_name, padded, pax, symlink, tar, whiteout
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.layers.recipe_columns import (
+from headway.layers.recipes.columns import (
     LIMIT,
     HeaderColumns,
     checksum,
@@ -17,7 +17,7 @@ from headway.layers.recipe_columns import (
     split_headers,
     unpack_numbers,
 )
-from headway.layers.recipe_format import Form
+from headway.layers.recipes.format import Form
 from tests.fakes.tars import GNU, header
 
 FORMS = st.sampled_from(list(Form))

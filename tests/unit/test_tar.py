@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.errors import InvalidLayerError
-from headway.layers.limits import Limits
-from headway.layers.tar import TarReader
-from headway.layers.tar_entry import CHAR, DIRECTORY, FILE, HARDLINK, SYMLINK, Entry
-from headway.layers.tar_observer import EXTENSION, OTHER, Mark
-from headway.layers.tar_pax import NANOSECONDS
+from headway.layers.tar.entry import CHAR, DIRECTORY, FILE, HARDLINK, SYMLINK, Entry
+from headway.layers.tar.limits import Limits
+from headway.layers.tar.observer import EXTENSION, OTHER, Mark
+from headway.layers.tar.pax_records import NANOSECONDS
+from headway.layers.tar.reader import TarReader
 from tests.fakes.tars import (
     END,
     GNU,
@@ -183,7 +183,7 @@ def test_a_header_field_means_what_its_dialect_says(fields: dict[str, bytes], ex
 
 
 def test_a_time_that_no_file_here_can_have_is_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headway.layers.tar._TIME_LIMIT", NANOSECONDS << 31)  # as where time_t has 32 bits
+    monkeypatch.setattr("headway.layers.tar.reader._TIME_LIMIT", NANOSECONDS << 31)  # as where time_t has 32 bits
 
     times = [entry.mtime_ns for entry in TarReader([header(b"a", mtime=(1 << 31) - 1) + header(b"b", mtime=1 << 31)])]
 

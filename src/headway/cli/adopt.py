@@ -15,7 +15,7 @@ from headway.composition.loading import loader
 from headway.composition.writing import writing
 from headway.engine.listeners import Address
 from headway.interfaces.files import Pieces
-from headway.layers.archive_reader import StreamArchive
+from headway.layers.archives.reader import StreamArchive
 from headway.service.archives.adopting import Adopter, ForeignImage
 
 

@@ -85,7 +85,7 @@ def _require_there(path: Path | None) -> None:
 
 
 def _archive(path: Path | None) -> AbstractContextManager[Archive]:
-    from headway.layers.archive_reader import opened, stream  # noqa: PLC0415
+    from headway.layers.archives.reader import opened, stream  # noqa: PLC0415
 
     return nullcontext(stream(_stdin())) if path is None else opened(path)
 
@@ -97,8 +97,8 @@ def _sent(path: Path | None) -> Iterator[bytes]:
         StoreError: It cannot be read; that is no fault of the connection's, in the midst of which it is noticed.
     """
     if path is not None and path.is_dir():
-        from headway.layers.archive_reader import DirectoryArchive  # noqa: PLC0415
-        from headway.layers.archive_writer import write_archive  # noqa: PLC0415
+        from headway.layers.archives.reader import DirectoryArchive  # noqa: PLC0415
+        from headway.layers.archives.writer import write_archive  # noqa: PLC0415
 
         files = DirectoryArchive(path).files()
         yield from write_archive((file.name, file.size, iter(partial(file.read, _PIECE), b"")) for file in files)

@@ -10,7 +10,7 @@ from headway.cli.output import require_output, write_out
 from headway.cli.remote import holding_daemon
 from headway.cli.session import say, settings_of
 from headway.composition.writing import writing
-from headway.layers.file_access import RootfsAccess
+from headway.layers.rootfs.file_access import RootfsAccess
 
 
 def commit(options: Namespace) -> int:

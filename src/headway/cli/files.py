@@ -11,10 +11,10 @@ from headway.cli.session import say, settings_of
 from headway.cli.terminal import one_line
 from headway.cli.units import size
 from headway.composition.reading import reading
-from headway.layers.bundle import write_bundle
-from headway.layers.copying import Missing
-from headway.layers.rootfs import UnpackReport
-from headway.layers.rootfs import unpack as unpack_trees
+from headway.layers.rootfs.bundle import write_bundle
+from headway.layers.trees.copying import Missing
+from headway.layers.trees.rootfs import UnpackReport
+from headway.layers.trees.rootfs import unpack as unpack_trees
 from headway.service.images.lookup import Lookup
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headway.composition.read_only import read_only
-from headway.layers.tree_check import examine_tree
+from headway.layers.recipes.tree_check import examine_tree
 from headway.service.health.check import Checker
 from headway.settings import Settings
 from headway.store.blobs import FileBlobStore

@@ -85,7 +85,7 @@ def put_mounts_right(root: DataRoot, database: Database, layers: LayerStore, dri
 
 def mounts(settings: Settings, stores: Stores) -> Mounts:
     """Return the service behind `headway mount`, whose mounts outlive their command."""
-    from headway.layers.mount_points import KernelMountPoints  # noqa: PLC0415  # see the rule
+    from headway.layers.drivers.mount_points import KernelMountPoints  # noqa: PLC0415  # see the rule
     from headway.service.containers.mounts import Mounts  # noqa: PLC0415  # as above
 
     return Mounts(stores, KernelMountPoints(DataRoot(settings.data_root).mounts))
@@ -101,19 +101,19 @@ def finish_removals(stores: Stores) -> None:
 
 
 def here() -> str:
-    """See `headway.layers.mounts.here`."""
-    from headway.layers import mounts  # noqa: PLC0415  # see the rule
+    """See `headway.layers.drivers.mounts.here`."""
+    from headway.layers.drivers import mounts  # noqa: PLC0415  # see the rule
 
     return mounts.here()
 
 
 def _ours() -> set[str]:
-    from headway.layers import mounts  # noqa: PLC0415  # see the rule
+    from headway.layers.drivers import mounts  # noqa: PLC0415  # see the rule
 
     return mounts.ours()
 
 
 def _make_init(trees: Sequence[Tree], directory: Path) -> LayerReport:
-    from headway.layers.init_layer import make_init_layer  # noqa: PLC0415  # see the rule
+    from headway.layers.trees.init_layer import make_init_layer  # noqa: PLC0415  # see the rule
 
     return make_init_layer(trees, directory)

@@ -13,8 +13,8 @@ from headway.distribution.diagnosis import Finding, Level, disk_finding
 from headway.distribution.standing import Standing
 from headway.errors import HeadwayError, StoreReadOnlyError
 from headway.interfaces.registries import Meter
+from headway.layers.drivers.mounts import file_system
 from headway.layers.drivers.selection import choose_driver
-from headway.layers.mounts import file_system
 from headway.paths import is_there
 from headway.registry.client import RegistryClient
 from headway.registry.probe import RegistryProbe

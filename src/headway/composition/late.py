@@ -14,7 +14,7 @@ from headway.records import LayerReport
 from headway.settings import Settings
 
 if TYPE_CHECKING:
-    from headway.layers.workers import Workers
+    from headway.layers.unpacking.workers import Workers
 
 
 def late_workers(settings: Settings) -> Applier:
@@ -25,7 +25,7 @@ def late_workers(settings: Settings) -> Applier:
     def apply(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
         with making:
             if not made:
-                from headway.layers.workers import Workers, is_worth_it  # noqa: PLC0415  # late, see above
+                from headway.layers.unpacking.workers import Workers, is_worth_it  # noqa: PLC0415  # late, see above
 
                 windows = shared_windows(settings.max_unpack_memory)
                 made.append(Workers(is_worth_it=is_worth_it(), records=settings.record_recipes, windows=windows))

@@ -9,9 +9,9 @@ from functools import partial
 from headway.composition.host_platform import host_platform
 from headway.composition.windows import shared_windows
 from headway.interfaces.files import TarSource
-from headway.layers.compression import expand
-from headway.layers.windows import Windows
-from headway.layers.workers import Workers, is_worth_it
+from headway.layers.compression.expanding import expand
+from headway.layers.compression.windows import Windows
+from headway.layers.unpacking.workers import Workers, is_worth_it
 from headway.oci.digest import DiffID, Digest
 from headway.service.archives.archived_layers import Taker
 from headway.service.archives.loading import Loader

@@ -17,7 +17,7 @@ from headway.distribution.addresses import AddressBook
 from headway.distribution.standing import Standing
 from headway.distribution.unfinished import Limits
 from headway.interfaces.registries import Registry
-from headway.layers.heaps import share_heaps
+from headway.layers.unpacking.heaps import share_heaps
 from headway.registry.client import RegistryClient
 from headway.registry.names import Resolve
 from headway.registry.request import Sender

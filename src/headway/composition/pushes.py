@@ -17,8 +17,8 @@ from headway.distribution.connection_lives import ConnectionLives
 from headway.distribution.standing import Standing
 from headway.interfaces.packing import Packer
 from headway.interfaces.registries import Pusher
-from headway.layers.layer_tars import StoredLayerTars
-from headway.layers.packing import GzipPacker
+from headway.layers.compression.packing import GzipPacker
+from headway.layers.recipes.layer_tars import StoredLayerTars
 from headway.registry.pusher import RegistryPusher
 from headway.registry.request import Sender
 from headway.service.concurrency.slots import Slots

@@ -79,7 +79,7 @@ def records_of(root: DataRoot, database: Database) -> Records:
 
 
 def derived(lower: Sequence[Tree], raw: Tree, target: Path) -> LayerReport:
-    """See `headway.layers.derive.derive_tree`."""
-    from headway.layers.derive import derive_tree  # noqa: PLC0415  # few layers need it, and lists must start fast
+    """See `headway.layers.trees.derive.derive_tree`."""
+    from headway.layers.trees.derive import derive_tree  # noqa: PLC0415  # few layers need it, and lists must start fast
 
     return derive_tree(lower, raw, target)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 
 from headway.composition.unpacking import apply_apart
-from headway.layers.rebuild import verified
-from headway.layers.recipe import Recipe
+from headway.layers.recipes.rebuild import verified
+from headway.layers.recipes.recipe import Recipe
 from headway.records import TarParts
 from headway.service.health.salvage import salvage
 from headway.service.stores import Stores

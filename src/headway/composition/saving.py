@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from headway.layers.archive_writer import write_archive
-from headway.layers.layer_tars import StoredLayerTars
+from headway.layers.archives.writer import write_archive
+from headway.layers.recipes.layer_tars import StoredLayerTars
 from headway.service.archives.saving import Saver
 from headway.service.stores import Records
 

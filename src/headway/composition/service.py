@@ -14,7 +14,7 @@ from headway.composition.pushes import pushing
 from headway.composition.saving import saver
 from headway.composition.unpacking import apply_apart
 from headway.distribution.endpoints import InsecureRegistries
-from headway.layers.file_access import RootfsAccess
+from headway.layers.rootfs.file_access import RootfsAccess
 from headway.registry.logins import verify
 from headway.registry.request import Sender
 from headway.registry.search import SearchClient

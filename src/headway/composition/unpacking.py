@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from headway.interfaces.files import TarSource
-from headway.layers.recording_applier import apply
+from headway.layers.unpacking.recording_applier import apply
 from headway.oci.digest import DiffID
 from headway.records import LayerReport
 

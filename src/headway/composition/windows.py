@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from headway.layers.windows import Windows
+from headway.layers.compression.windows import Windows
 
 _made: dict[int | None, Windows] = {}
 _making = threading.Lock()

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from headway.layers.heaps import trim_heaps
+from headway.layers.unpacking.heaps import trim_heaps
 
 _MADV_DONTNEED = 4
 _PROC = Path("/proc/self")

@@ -39,7 +39,7 @@ from headway.engine.metrics import RequestTimes
 from headway.engine.server import EngineServer
 from headway.engine.table import all_routes
 from headway.errors import NO_MORE_FILES, HeadwayError
-from headway.layers.file_access import RootfsAccess
+from headway.layers.rootfs.file_access import RootfsAccess
 from headway.service.concurrency.together import raise_one
 from headway.service.image_service import ImageService
 from headway.service.stores import Stores

@@ -19,7 +19,7 @@ from headway.engine.download import sent
 from headway.engine.messages import Emit, Message, bar
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
-from headway.layers.archive_reader import StreamArchive
+from headway.layers.archives.reader import StreamArchive
 from headway.service.archives.loading import LayerLoading, LoadEvent, sentences
 from headway.service.images_here import ImagesHere
 

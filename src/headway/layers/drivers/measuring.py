@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from headway.container_records import Change, ChangeKind
-from headway.layers import mounts
-from headway.layers.tree_files import LeftOut, TreeFiles, sums
+from headway.layers.drivers import mounts
+from headway.layers.trees.files import LeftOut, TreeFiles, sums
 from headway.libc import failure, libc
 
 # Moby's names of file systems that differ from the kernel's.

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from headway.container_records import Change, RwPlace
 from headway.errors import ConflictError, StoreError, UnsupportedError
-from headway.layers import mounts, quota
-from headway.layers.changes import compare
+from headway.layers.drivers import mounts, quota
 from headway.layers.drivers.measuring import gives_types, kind_of, size_of
 from headway.layers.drivers.stacking import require_stackable, stack, stack_writable
 from headway.layers.failures import disk_failures
-from headway.layers.merged import MergedView
+from headway.layers.trees.changes import compare
+from headway.layers.trees.merged import MergedView
 from headway.records import LayerReport, Tree
 
 # Others' quotas do not bind who has CAP_SYS_RESOURCE.

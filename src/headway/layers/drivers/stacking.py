@@ -21,12 +21,12 @@ from pathlib import Path
 
 from headway.container_records import RwPlace
 from headway.errors import UnsupportedError
-from headway.layers import mounts
-from headway.layers.copying import Copier
-from headway.layers.merged import MergedView
-from headway.layers.mounts import MountFlag
-from headway.layers.whiteouts import is_opaque
-from headway.layers.xattrs import for_a_mount, read_xattrs
+from headway.layers.drivers import mounts
+from headway.layers.drivers.mounts import MountFlag
+from headway.layers.trees.copying import Copier
+from headway.layers.trees.merged import MergedView
+from headway.layers.trees.whiteouts import is_opaque
+from headway.layers.trees.xattrs import for_a_mount, read_xattrs
 from headway.paths import is_directory
 from headway.records import Tree
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from headway.container_records import Change, RwPlace
 from headway.errors import ConflictError, UnsupportedError
-from headway.layers import quota
-from headway.layers.changes import compare
+from headway.layers.drivers import quota
 from headway.layers.drivers.measuring import size_of_changed
 from headway.layers.failures import disk_failures
-from headway.layers.merged import MergedView
-from headway.layers.rootfs import unpack
+from headway.layers.trees.changes import compare
+from headway.layers.trees.merged import MergedView
+from headway.layers.trees.rootfs import unpack
 from headway.libc import syncfs
 from headway.paths import is_there
 from headway.records import LayerReport, Tree

@@ -1,0 +1,1 @@
+"""The files of an image handed over: as a plain directory, as a bundle, one by one."""

@@ -1,0 +1,1 @@
+"""The tar format: entries read from a stream, and written to one."""

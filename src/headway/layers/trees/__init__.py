@@ -1,0 +1,1 @@
+"""Trees of files on disk: walked, copied, merged, compared, and made to fit those below."""
