@@ -17,7 +17,7 @@ from headway.oci.digest import Digest
 from headway.service.images.holders import Holders
 from headway.service.images.lookup import Lookup
 from headway.settings import Settings
-from headway.store.blobs import FileBlobStore
+from headway.store.content.blobs import FileBlobStore
 from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon

@@ -13,7 +13,7 @@ from headway.layers.unpacking.workers import Workers
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
+from headway.store.database.database import Database
 from tests.fakes.stores import memory_stores
 
 

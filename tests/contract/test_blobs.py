@@ -13,7 +13,7 @@ import pytest
 from headway.errors import NotFoundError, StoreCorruptError, StoreError, StoreFullError
 from headway.interfaces.content import BlobStore
 from headway.oci.digest import Digest
-from headway.store.blobs import FileBlobStore
+from headway.store.content.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
 from tests.contract.blob_contract import CONFIG, BlobContract
 from tests.fakes.memory import MemoryBlobStore

@@ -6,9 +6,9 @@ import pytest
 
 from headway.interfaces.containers import ContainerStore
 from headway.interfaces.rw_layers import MountTable
-from headway.store.containers import SqliteContainerStore
-from headway.store.database import Database
-from headway.store.mounts import SqliteMountTable
+from headway.store.containers.containers import SqliteContainerStore
+from headway.store.containers.mounts import SqliteMountTable
+from headway.store.database.database import Database
 from tests.contract.container_store_contract import ContainerStoreContract, MountTableContract
 from tests.fakes.containers import MemoryContainerStore, MemoryMountTable
 

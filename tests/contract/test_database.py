@@ -16,8 +16,8 @@ from threading import Thread
 import pytest
 
 from headway.errors import StoreCorruptError, StoreError, StoreFullError, StoreReadOnlyError, StoreTooNewError
-from headway.store.database import Database
-from headway.store.schema import MIGRATIONS
+from headway.store.database.database import Database
+from headway.store.database.schema import MIGRATIONS
 
 FIRST = "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT); CREATE TABLE things (name TEXT);"
 SECOND = "ALTER TABLE things ADD COLUMN colour TEXT; UPDATE things SET colour = 'red';"
@@ -95,7 +95,7 @@ def test_threads_do_not_see_into_each_others_transactions(path: Path) -> None:
 
 def test_what_was_committed_survives_a_kill(path: Path) -> None:
     script = (
-        "import os, signal, sys; from pathlib import Path; from headway.store.database import Database;"
+        "import os, signal, sys; from pathlib import Path; from headway.store.database.database import Database;"
         f"database = Database.open(Path(sys.argv[1]), migrations=[{FIRST!r}]);"
         "database.execute('INSERT INTO things VALUES (?)', ('kept',));"
         "database._connection.execute('BEGIN'); database.execute('INSERT INTO things VALUES (?)', ('lost',));"

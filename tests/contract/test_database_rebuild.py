@@ -24,8 +24,8 @@ from headway.service.health.damage import Kind
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.record_format import last_change
+from headway.store.database.database import Database
+from headway.store.database.record_format import last_change
 from tests.contract.layer_store_contract import commit
 from tests.contract.reference_store_contract import name
 
@@ -383,8 +383,8 @@ def test_a_log_that_cannot_even_be_closed_costs_nobody_a_change(
 
     with Database.open(tmp_path / "headway.db") as database:
         database.log_to(tmp_path / "records.log", "test")
-        monkeypatch.setattr("headway.store.record_log.os.write", lambda *_: 1)
-        monkeypatch.setattr("headway.store.record_log.os.close", fail)
+        monkeypatch.setattr("headway.store.database.record_log.os.write", lambda *_: 1)
+        monkeypatch.setattr("headway.store.database.record_log.os.close", fail)
         database.execute("INSERT INTO leases VALUES ('one', 'kept', 0, 0)")
         monkeypatch.undo()
         database.execute("INSERT INTO leases VALUES ('two', 'kept', 0, 0)")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headway.interfaces.distribution import DistributionMetadata
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.distribution_metadata import SqliteDistributionMetadata
 from tests.contract.distribution_metadata_contract import DistributionMetadataContract
 from tests.fakes.distribution import MemoryDistributionMetadata

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from headway.interfaces.events import EventLog
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.events import SqliteEventLog
 from tests.contract.event_log_contract import HISTORY, EventLogContract, tell
 from tests.fakes.events import MemoryEventLog

@@ -15,7 +15,7 @@ from headway.service.events.event_query import EventQuery
 from headway.service.events.events import Events
 from headway.service.events.listening import Heard, Listener, listen
 from headway.service.queries.moments import SECOND
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.events import SqliteEventLog
 from tests.fakes.events import MemoryEventLog
 

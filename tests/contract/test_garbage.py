@@ -13,18 +13,18 @@ import pytest
 from headway.errors import OutOfOrderError, StoreError
 from headway.oci.digest import Digest, ImageID
 from headway.records import Freed
-from headway.store.blobs import FileBlobStore
+from headway.store.content.blobs import FileBlobStore
+from headway.store.content.ingests import FileIngestStore
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.garbage import STEPS, SqliteGarbage
+from headway.store.database.database import Database
+from headway.store.database.schema import MIGRATIONS
 from headway.store.images import SqliteImageStore
-from headway.store.imagined_garbage import ImaginedGarbage
-from headway.store.ingests import FileIngestStore
-from headway.store.layer_rows import tree_directory
-from headway.store.layers import SqliteLayerStore
-from headway.store.leases import SqliteLeases
 from headway.store.references import SqliteReferenceStore
-from headway.store.schema import MIGRATIONS
+from headway.store.space.garbage import STEPS, SqliteGarbage
+from headway.store.space.imagined_garbage import ImaginedGarbage
+from headway.store.space.leases import SqliteLeases
+from headway.store.trees.layer_rows import tree_directory
+from headway.store.trees.layers import SqliteLayerStore
 from tests.contract.garbage_contract import INDEX, MANIFEST, GarbageContract, World
 from tests.contract.layer_store_contract import chain_id, commit, derive, diff_id, files
 from tests.fakes.memory import (

@@ -15,12 +15,12 @@ from headway.layers.unpacking.applier import apply_layer
 from headway.oci.digest import DiffID, Digest, ImageID
 from headway.records import ImageRecord, recipe_beside
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.garbage import STEPS
-from headway.store.layers import SqliteLayerStore
-from headway.store.leases import SqliteLeases
-from headway.store.recovery import Recovered, recover
-from headway.store.usage import SqliteUsage
+from headway.store.database.database import Database
+from headway.store.recovery.recovery import Recovered, recover
+from headway.store.space.garbage import STEPS
+from headway.store.space.leases import SqliteLeases
+from headway.store.space.usage import SqliteUsage
+from headway.store.trees.layers import SqliteLayerStore
 from tests.contract.garbage_contract import MANIFEST, World
 from tests.contract.test_garbage import on_disk
 from tests.fakes import disks

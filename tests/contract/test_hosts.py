@@ -10,7 +10,7 @@ import pytest
 
 from headway.distribution.connection_lives import Life
 from headway.interfaces.images import HostMemory
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.hosts import SqliteHostMemory
 from tests.fakes.memory import MemoryHosts
 

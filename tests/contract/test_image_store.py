@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headway.interfaces.images import ImageStore
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.images import SqliteImageStore
 from tests.contract.image_store_contract import ImageStoreContract
 from tests.fakes.memory import MemoryImageStore

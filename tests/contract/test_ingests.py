@@ -20,10 +20,10 @@ from headway.distribution.ranges import Ranges
 from headway.errors import StoreError, StoreFullError
 from headway.interfaces.content import BlobStore, Ingest, IngestStore
 from headway.oci.digest import Digest
-from headway.store import journal
-from headway.store.blobs import FileBlobStore
+from headway.store.content import journal
+from headway.store.content.blobs import FileBlobStore
+from headway.store.content.ingests import FileIngestStore
 from headway.store.data_root import DataRoot
-from headway.store.ingests import FileIngestStore
 from headway.store.removal import remove_tree
 from tests.contract.ingest_contract import BLOB, DIGEST, IngestContract
 from tests.fakes.memory import MemoryBlobStore, MemoryIngestStore
@@ -241,7 +241,7 @@ def test_what_was_synced_is_not_lost_with_what_followed_it(root: DataRoot, when:
 def test_a_killed_writer_loses_only_what_was_under_way(root: DataRoot) -> None:
     script = (
         "import os, signal, sys; from pathlib import Path;"
-        "from headway.store.data_root import DataRoot; from headway.store.ingests import FileIngestStore;"
+        "from headway.store.data_root import DataRoot; from headway.store.content.ingests import FileIngestStore;"
         "from tests.contract.ingest_contract import BLOB, DIGEST;"
         f"ingest = FileIngestStore(DataRoot(Path(sys.argv[1])), boot_id={BOOT!r}).open(DIGEST, len(BLOB));"
         "[ingest.write_at(start, BLOB[start:start + 1000]) for start in range(0, 12000, 1000)];"
@@ -352,7 +352,7 @@ class TellingLock:
 
 def test_what_goes_early_was_not_synced_in_the_moment_before(root: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = TellingLock()
-    monkeypatch.setattr("headway.store.ingest.Lock", lambda: lock)
+    monkeypatch.setattr("headway.store.content.ingest.Lock", lambda: lock)
     ingest = FileIngestStore(root, boot_id=BOOT).open(DIGEST, len(BLOB))
     ingest.write_at(0, BLOB)
     lock.then.append(ingest.sync)
@@ -365,7 +365,7 @@ def test_what_goes_early_was_not_synced_in_the_moment_before(root: DataRoot, mon
 def test_what_is_counted_as_synced_does_not_grow_while_it_is(root: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = TellingLock()
     fdatasync = os.fdatasync
-    monkeypatch.setattr("headway.store.ingest.Lock", lambda: lock)
+    monkeypatch.setattr("headway.store.content.ingest.Lock", lambda: lock)
     ingest = FileIngestStore(root, boot_id=BOOT).open(DIGEST, len(BLOB))
 
     def write(place: int) -> None:
@@ -510,7 +510,7 @@ def test_on_a_file_system_that_is_full_the_error_names_it_and_nothing_is_lost(sm
 def test_a_file_that_may_not_grow_is_an_error_of_the_store(root: DataRoot) -> None:
     script = (
         "import resource, sys; from pathlib import Path; from headway.errors import StoreError;"
-        "from headway.store.data_root import DataRoot; from headway.store.ingests import FileIngestStore;"
+        "from headway.store.data_root import DataRoot; from headway.store.content.ingests import FileIngestStore;"
         "from tests.contract.ingest_contract import BLOB, DIGEST;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2500, 2500));"
         f"ingest = FileIngestStore(DataRoot(Path(sys.argv[1])), boot_id={BOOT!r}).open(DIGEST, len(BLOB))\n"
@@ -536,7 +536,7 @@ def test_who_wants_a_blob_is_not_kept_out_by_its_discard(root: DataRoot, monkeyp
         ingest.close()
         remove_tree(path)
 
-    monkeypatch.setattr("headway.store.ingests.remove_tree", remove)
+    monkeypatch.setattr("headway.store.content.ingests.remove_tree", remove)
     store.discard(DIGEST)
 
     assert found == [Ranges()]

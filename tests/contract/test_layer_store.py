@@ -17,12 +17,12 @@ from headway.interfaces.layers import LayerStore
 from headway.oci.digest import DiffID
 from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.layer_rows import tree_directory
-from headway.store.layers import SqliteLayerStore
-from headway.store.mending import MendingLayerStore
-from headway.store.syncing import Syncer
-from headway.store.whole_trees import whole_trees
+from headway.store.database.database import Database
+from headway.store.recovery.mending import MendingLayerStore
+from headway.store.trees.layer_rows import tree_directory
+from headway.store.trees.layers import SqliteLayerStore
+from headway.store.trees.syncing import Syncer
+from headway.store.trees.whole_trees import whole_trees
 from tests.contract.layer_store_contract import (
     LEANING,
     WHOLE,

@@ -20,7 +20,7 @@ from headway.oci.digest import DiffID, Digest
 from headway.paths import is_directory, is_file, is_there
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
-from headway.store.rebuild import open_whole
+from headway.store.recovery.rebuild import open_whole
 
 
 def _asked(names: set[str], ask: Callable[..., os.stat_result], path: str | int, **how: bool) -> os.stat_result:
@@ -112,6 +112,6 @@ def test_nobody_who_works_below_the_data_root_asks_paths_themselves() -> None:
 
     assert found == [
         # In a handler: where the disk does not tell, the note is as good as none.
-        "store/tree_directories.py: stays = not isinstance(error, StoreError) and os.path.exists(note_beside(path))",
+        "store/trees/directories.py: stays = not isinstance(error, StoreError) and os.path.exists(note_beside(path))",
         "layers/archives/reader.py: if path.is_dir():",  # of what the user names
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headway.interfaces.pulls import PullStore
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.pulls import SqlitePullStore
 from tests.contract.pull_store_contract import HISTORY, PullStoreContract, record
 from tests.fakes.pulls import MemoryPullStore

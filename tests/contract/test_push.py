@@ -49,7 +49,7 @@ from headway.service.registries.remote_image import PullRequest
 from headway.service.stores import Stores
 from headway.service.transfers.progress import Notice
 from headway.settings import Settings
-from headway.store.blobs import FileBlobStore
+from headway.store.content.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
 from tests.fakes import images
 from tests.fakes.simulated_pushes import SimulatedPusher

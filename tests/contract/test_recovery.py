@@ -16,17 +16,17 @@ from headway.distribution.ranges import Ranges
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.records import ImageRecord
 from headway.settings import Settings
-from headway.store.blobs import FileBlobStore
+from headway.store.content.blobs import FileBlobStore
+from headway.store.content.ingests import FileIngestStore
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.garbage import SqliteGarbage
+from headway.store.database.database import Database
 from headway.store.images import SqliteImageStore
-from headway.store.ingests import FileIngestStore
-from headway.store.layer_rows import tree_directory
-from headway.store.layers import SqliteLayerStore
-from headway.store.leases import SqliteLeases
-from headway.store.recovery import Recovered, recover
+from headway.store.recovery.recovery import Recovered, recover
 from headway.store.references import SqliteReferenceStore
+from headway.store.space.garbage import SqliteGarbage
+from headway.store.space.leases import SqliteLeases
+from headway.store.trees.layer_rows import tree_directory
+from headway.store.trees.layers import SqliteLayerStore
 from tests.contract.layer_store_contract import LEANING, chain_id, commit, derive, diff_id, files, with_recipe
 from tests.contract.reference_store_contract import name
 

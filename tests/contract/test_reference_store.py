@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from headway.interfaces.images import ImageStore, ReferenceStore
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.images import SqliteImageStore
 from headway.store.references import SqliteReferenceStore
 from tests.contract.image_store_contract import image, image_id

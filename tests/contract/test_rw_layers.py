@@ -26,11 +26,11 @@ from headway.layers.drivers.selection import DRIVERS, InstalledDrivers
 from headway.layers.trees.init_layer import make_init_layer
 from headway.oci.digest import ChainID, DiffID, Digest
 from headway.records import LayerReport
+from headway.store.containers.mounts import SqliteMountTable
+from headway.store.containers.rw_layers import SqliteRwLayerStore
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.layers import SqliteLayerStore
-from headway.store.mounts import SqliteMountTable
-from headway.store.rw_layers import SqliteRwLayerStore
+from headway.store.database.database import Database
+from headway.store.trees.layers import SqliteLayerStore
 from tests.contract.layer_store_contract import derive
 from tests.contract.rw_layer_contract import RwLayerContract, make
 from tests.fakes.memory import MemoryLayerStore

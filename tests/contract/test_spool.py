@@ -9,9 +9,9 @@ import pytest
 from headway.errors import NotFoundError, StoreCorruptError, StoreError
 from headway.interfaces.content import BlobStore
 from headway.oci.digest import Digest
-from headway.store.blobs import FileBlobStore
+from headway.store.content.blobs import FileBlobStore
+from headway.store.content.spool import SpoolFile
 from headway.store.data_root import DataRoot
-from headway.store.spool import SpoolFile
 from tests.fakes.memory import MemoryBlobStore
 
 

@@ -36,8 +36,8 @@ from headway.service.images.recording import name_pulled, record_image
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.mending import MendingLayerStore
+from headway.store.database.database import Database
+from headway.store.recovery.mending import MendingLayerStore
 from tests.fakes import disks
 from tests.fakes.tars import Item, Source, directory, file, tar
 

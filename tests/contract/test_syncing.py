@@ -13,7 +13,7 @@ from threading import Event, Thread
 import pytest
 
 from headway.errors import StoreError, StoreFullError
-from headway.store.syncing import Syncer
+from headway.store.trees.syncing import Syncer
 from tests.fakes.trees import nest
 from tests.fakes.waiting import wait_until
 

@@ -16,7 +16,7 @@ from headway.registry.meter import Meter
 from headway.service.concurrency.executors import Executors
 from headway.service.transfers import traffic
 from headway.service.transfers.traffic import TrafficLedger
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.traffic import SqliteTraffic
 from tests.fakes.traffic import MemoryTraffic
 

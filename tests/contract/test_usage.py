@@ -18,7 +18,7 @@ from headway.records import ImageRecord, recipe_beside
 from headway.service.images.prune import Pruner
 from headway.service.stores import Stores
 from headway.settings import Settings
-from headway.store.blocks import allocated
+from headway.store.space.blocks import allocated
 from tests.fakes import disks
 from tests.fakes.tars import Item, Source, directory, file, tar
 

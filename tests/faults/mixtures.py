@@ -12,8 +12,8 @@ from headway.composition.reading import reading
 from headway.errors import PullIncompleteError
 from headway.service.transfers.progress import PullStarted
 from headway.settings import Settings
+from headway.store.content.ingests import FileIngestStore
 from headway.store.data_root import DataRoot
-from headway.store.ingests import FileIngestStore
 from tests.fakes import images
 from tests.faults.auth import Bearer
 from tests.faults.link import Link

@@ -25,8 +25,8 @@ from headway.service.pulling.pull import Puller
 from headway.service.registries.remote_image import PullRequest
 from headway.service.transfers.progress import LayerProgress, Phase, PullDone, PullEvent
 from headway.settings import Settings
+from headway.store.content.ingests import FileIngestStore
 from headway.store.data_root import DataRoot
-from headway.store.ingests import FileIngestStore
 
 AMD64 = Platform.parse("linux/amd64", Platform(os="linux", architecture="amd64"))
 

@@ -17,8 +17,8 @@ from headway.registry.address import Address
 from headway.registry.exchange import Exchange
 from headway.registry.transport import Transport
 from headway.service.transfers.progress import LayerProgress
-from headway.store.ingests import FileIngestStore
-from headway.store.layers import SqliteLayerStore
+from headway.store.content.ingests import FileIngestStore
+from headway.store.trees.layers import SqliteLayerStore
 from tests.fakes import images
 from tests.faults.link import Link
 from tests.faults.pull import bytes_kept, images_listed, litter, pull

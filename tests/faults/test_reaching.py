@@ -31,7 +31,7 @@ from headway.registry.names import Names as Finder
 from headway.registry.translation import translated
 from headway.registry.transport import Transport
 from headway.service.transfers.progress import PullEvent, Waiting
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.hosts import SqliteHostMemory
 from tests.fakes import images
 from tests.faults.dns import NameFault, Names, later

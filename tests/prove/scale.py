@@ -20,8 +20,8 @@ from headway.service.images.listing import Listing
 from headway.service.stores import Stores
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.layer_rows import encode_report, tree_directory
+from headway.store.database.database import Database
+from headway.store.trees.layer_rows import encode_report, tree_directory
 from tests.fakes.disks import du
 from tests.prove.sheet import Sheet, check
 

@@ -20,8 +20,8 @@ from headway.composition.reading import reading
 from headway.errors import PullIncompleteError
 from headway.service.transfers.progress import LayerProgress, PullEvent
 from headway.settings import Settings
+from headway.store.content.ingests import FileIngestStore
 from headway.store.data_root import DataRoot
-from headway.store.ingests import FileIngestStore
 from tests.fakes import images
 from tests.faults.link import Link
 from tests.faults.pull import Outcome, images_listed, litter, pull

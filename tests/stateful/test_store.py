@@ -23,16 +23,16 @@ from headway.interfaces.garbage import Lease
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID, chain_ids
 from headway.oci.reference import Reference
 from headway.records import Freed, ImageRecord, LayerReport
-from headway.store.blobs import FileBlobStore
+from headway.store.content.blobs import FileBlobStore
+from headway.store.content.ingests import FileIngestStore
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.garbage import STEPS, SqliteGarbage
+from headway.store.database.database import Database
 from headway.store.images import SqliteImageStore
-from headway.store.ingests import FileIngestStore
-from headway.store.layers import SqliteLayerStore
-from headway.store.leases import SqliteLeases
-from headway.store.recovery import Recovered, recover
+from headway.store.recovery.recovery import Recovered, recover
 from headway.store.references import SqliteReferenceStore
+from headway.store.space.garbage import STEPS, SqliteGarbage
+from headway.store.space.leases import SqliteLeases
+from headway.store.trees.layers import SqliteLayerStore
 from tests.contract.layer_store_contract import LEANING, WHOLE, derive, diff_id
 
 # "a" and "b" stand alone, "c" and "d" lean on what is below them.

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from headway.store.batches import Batches
+from headway.store.database.batches import Batches
 from tests.fakes.waiting import wait_until
 
 

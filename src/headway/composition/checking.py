@@ -9,8 +9,8 @@ from headway.composition.read_only import read_only
 from headway.layers.recipes.tree_check import examine_tree
 from headway.service.health.check import Checker
 from headway.settings import Settings
-from headway.store.blobs import FileBlobStore
-from headway.store.inventory import SqliteInventory
+from headway.store.content.blobs import FileBlobStore
+from headway.store.recovery.inventory import SqliteInventory
 
 
 @contextmanager

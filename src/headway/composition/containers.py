@@ -19,10 +19,10 @@ from headway.records import LayerReport, Tree
 from headway.service.containers.containers import Containers
 from headway.service.stores import Stores
 from headway.settings import Settings
+from headway.store.containers.mounts import SqliteMountTable, remove_litter
+from headway.store.containers.rw_layers import SqliteRwLayerStore
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.mounts import SqliteMountTable, remove_litter
-from headway.store.rw_layers import SqliteRwLayerStore
+from headway.store.database.database import Database
 
 if TYPE_CHECKING:
     from headway.service.containers.mounts import Mounts

@@ -21,10 +21,10 @@ from headway.registry.probe import RegistryProbe
 from headway.registry.request import Sender
 from headway.service.health.doctor import Doctor
 from headway.settings import Settings
+from headway.store.content.ingests import FileIngestStore
 from headway.store.data_root import DataRoot
 from headway.store.failures import disk_errors
-from headway.store.ingests import FileIngestStore
-from headway.store.space import space
+from headway.store.space.free_space import space
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from headway.service.archives.loading import Loader
 from headway.service.concurrency.unpack_places import MOST
 from headway.service.stores import Stores
 from headway.settings import Settings
+from headway.store.content.spool import SpoolFile
 from headway.store.data_root import DataRoot
-from headway.store.spool import SpoolFile
 
 
 def loader(settings: Settings, stores: Stores) -> Loader:

@@ -12,8 +12,8 @@ from headway.interfaces.usage import DiskUsage
 from headway.service.stores import Records
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
-from headway.store.litter import litter_bytes
-from headway.store.usage import SqliteUsage
+from headway.store.space.litter import litter_bytes
+from headway.store.space.usage import SqliteUsage
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from headway.service.transfers.tools import TransferTools
 from headway.service.transfers.traffic import TrafficLedger
 from headway.service.transfers.transfer import Transfers
 from headway.settings import Settings
-from headway.store.space import space
+from headway.store.space.free_space import space
 
 # The command line shows progress in its own way, and must not show it twice. To read the log, add a handler.
 logging.getLogger("headway").addHandler(logging.NullHandler())

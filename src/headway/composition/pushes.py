@@ -30,8 +30,8 @@ from headway.service.pushing.push import ImagePusher
 from headway.service.stores import Stores
 from headway.service.transfers.traffic import TrafficLedger
 from headway.settings import Settings
+from headway.store.content.spool import SpoolFile
 from headway.store.data_root import DataRoot
-from headway.store.spool import SpoolFile
 
 
 def _contents(settings: Settings, stores: Stores, packer: Packer) -> LayerContents:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from headway.settings import Settings
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.version import VERSION
 
 

@@ -14,15 +14,15 @@ from headway.composition.read_only import read_only
 from headway.records import LayerReport, Tree
 from headway.service.stores import Records
 from headway.settings import Settings
-from headway.store.blobs import FileBlobStore
-from headway.store.containers import SqliteContainerStore
+from headway.store.containers.containers import SqliteContainerStore
+from headway.store.content.blobs import FileBlobStore
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.events import SqliteEventLog
 from headway.store.hosts import SqliteHostMemory
 from headway.store.images import SqliteImageStore
-from headway.store.layers import SqliteLayerStore
 from headway.store.references import SqliteReferenceStore
+from headway.store.trees.layers import SqliteLayerStore
 
 if TYPE_CHECKING:
     from headway.interfaces.pulls import PullStore

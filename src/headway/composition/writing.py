@@ -18,29 +18,29 @@ from headway.oci.digest import ALGORITHMS, ChainID, DiffID
 from headway.service.events.events import Events
 from headway.service.stores import Stores
 from headway.settings import Settings
-from headway.store.blobs import FileBlobStore
-from headway.store.containers import SqliteContainerStore
+from headway.store.containers.containers import SqliteContainerStore
+from headway.store.containers.mounts import SqliteMountTable
+from headway.store.content.blobs import FileBlobStore
+from headway.store.content.ingests import FileIngestStore
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.distribution_metadata import SqliteDistributionMetadata
 from headway.store.events import SqliteEventLog
 from headway.store.failures import disk_errors
-from headway.store.garbage import SqliteGarbage
 from headway.store.hosts import SqliteHostMemory
 from headway.store.images import SqliteImageStore
-from headway.store.imagined_garbage import ImaginedGarbage
-from headway.store.ingests import FileIngestStore
-from headway.store.layers import SqliteLayerStore
-from headway.store.leases import SqliteLeases
 from headway.store.lock import WriterLock
-from headway.store.mending import MendingLayerStore
-from headway.store.mounts import SqliteMountTable
 from headway.store.pulls import SqlitePullStore
-from headway.store.rebuild import open_whole
-from headway.store.recovery import Recovered, recover, take_up
+from headway.store.recovery.mending import MendingLayerStore
+from headway.store.recovery.rebuild import open_whole
+from headway.store.recovery.recovery import Recovered, recover, take_up
 from headway.store.references import SqliteReferenceStore
-from headway.store.reserve import Reserve
+from headway.store.space.garbage import SqliteGarbage
+from headway.store.space.imagined_garbage import ImaginedGarbage
+from headway.store.space.leases import SqliteLeases
+from headway.store.space.reserve import Reserve
 from headway.store.traffic import SqliteTraffic
+from headway.store.trees.layers import SqliteLayerStore
 from headway.version import VERSION
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from headway.oci.digest import DiffID, Digest
 from headway.records import LayerBlob
-from headway.store.batches import Batches
-from headway.store.database import Database
+from headway.store.database.batches import Batches
+from headway.store.database.database import Database
 
 _BLOBS_PER_LAYER = 50
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from headway.records import Event
-from headway.store.database import Database
-from headway.store.database_failures import reads_a_row
+from headway.store.database.database import Database
+from headway.store.database.failures import reads_a_row
 
 HISTORY = 1_000
 """How many events are kept; Docker keeps 256, in memory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from headway.distribution.connection_lives import Life
-from headway.store.database import Database
+from headway.store.database.database import Database
 
 
 class SqliteHostMemory:

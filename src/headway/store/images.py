@@ -14,9 +14,9 @@ from headway.errors import NotFoundError
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.oci.moment import microseconds
 from headway.records import ImageRecord
-from headway.store.abbreviations import bounds, can_begin
-from headway.store.database import Database
-from headway.store.database_failures import reads_a_row
+from headway.store.database.abbreviations import bounds, can_begin
+from headway.store.database.database import Database
+from headway.store.database.failures import reads_a_row
 
 _PREFIXES = tuple(f"{algorithm}:" for algorithm in ALGORITHMS)
 _COLUMNS = "image_id, created, size, platform, chain_id, manifest, last_tagged, labels, parent"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from headway import wire
 from headway.errors import ConflictError, NotFoundError
 from headway.interfaces.pulls import PullRecord
-from headway.store.abbreviations import bounds, can_begin
-from headway.store.database import Database
-from headway.store.database_failures import reads_a_row
+from headway.store.database.abbreviations import bounds, can_begin
+from headway.store.database.database import Database
+from headway.store.database.failures import reads_a_row
 
 HISTORY = 200
 """How many pulls that have ended are kept."""

@@ -10,7 +10,7 @@ import sqlite3
 from headway.errors import ConflictError, InvalidReferenceError, NotFoundError
 from headway.oci.digest import Digest, ImageID
 from headway.oci.reference import Reference
-from headway.store.database import Database
+from headway.store.database.database import Database
 
 _AMBIGUOUS = "docker.io/library/sha256"
 

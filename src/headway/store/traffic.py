@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from headway.interfaces.traffic import Errand, Traffic, TrafficRow
-from headway.store.database import Database
+from headway.store.database.database import Database
 
 HISTORY = 400
 """How many days with traffic are kept."""

@@ -1,9 +1,9 @@
 """Unpacked layers, and chains of them.
 
-Rule 1: a tree is published last: its directory moves in (store/tree_directories.py), then its row. What has no row is
+Rule 1: a tree is published last: its directory moves in (store/trees/directories.py), then its row. What has no row is
         not here.
 Rule 2: a tree that does not stand alone is never stacked as it is: its chain gets one derived from it.
-Rule 3: what is removed goes another way (store/garbage.py), which nobody meets: its row first, then its name.
+Rule 3: what is removed goes another way (store/space/garbage.py), which nobody meets: its row first, then its name.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from headway.oci.digest import ChainID, DiffID, Digest, chain_ids
 from headway.oci.image_config import MAX_LAYERS, check_depth
 from headway.paths import is_file, is_there
 from headway.records import ChainSize, LayerReport, TarParts, Tree, recipe_beside
-from headway.store.batches import Batches
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
+from headway.store.database.batches import Batches
+from headway.store.database.database import Database
 from headway.store.failures import disk_errors
-from headway.store.layer_rows import decode_report, derived_directory, encode_report, tree_directory
-from headway.store.syncing import Syncer
-from headway.store.tree_directories import TreeDirectories
-from headway.store.whole_trees import WholeTree, write_note
+from headway.store.trees.directories import TreeDirectories
+from headway.store.trees.layer_rows import decode_report, derived_directory, encode_report, tree_directory
+from headway.store.trees.syncing import Syncer
+from headway.store.trees.whole_trees import WholeTree, write_note
 
 Derive: TypeAlias = Callable[[Sequence[Tree], Tree, Path], LayerReport]
 """Makes, in an empty directory, the tree that stands for a layer over lower trees (bottom first).

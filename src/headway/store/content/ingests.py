@@ -15,11 +15,11 @@ from threading import Lock
 from headway.crc32 import crc32
 from headway.errors import FULL, ConflictError
 from headway.oci.digest import Digest
-from headway.store import journal
+from headway.store.content import journal
+from headway.store.content.ingest import FileIngest, PositionedWrite
+from headway.store.content.journal import Record
 from headway.store.data_root import DataRoot, digests_of, names_in
 from headway.store.failures import disk_errors
-from headway.store.ingest import FileIngest, PositionedWrite
-from headway.store.journal import Record
 from headway.store.removal import move_out, remove_tree
 
 _CHUNK = 1 << 20

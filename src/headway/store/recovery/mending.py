@@ -16,11 +16,11 @@ from headway.libc import failure, libc
 from headway.oci.digest import ChainID, DiffID, Digest
 from headway.records import LayerReport, Tree
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.failures import disk_errors
-from headway.store.layer_rows import derived_directory, encode_report, stacks, tree_directory
-from headway.store.layers import Derive, SqliteLayerStore
 from headway.store.removal import move_out, remove_tree
+from headway.store.trees.layer_rows import derived_directory, encode_report, stacks, tree_directory
+from headway.store.trees.layers import Derive, SqliteLayerStore
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h

@@ -18,11 +18,11 @@ from typing import BinaryIO
 from headway.errors import DAMAGED, DigestMismatchError, NotFoundError, StoreCorruptError
 from headway.oci.digest import ALGORITHMS, Digest
 from headway.paths import is_directory
+from headway.store.content.spool import OpenFile
 from headway.store.data_root import DataRoot, digests_of, names_in
 from headway.store.durable import fsync_directory, write_new
 from headway.store.failures import disk_errors
 from headway.store.removal import move_out, remove_tree
-from headway.store.spool import OpenFile
 
 _PIECE = 1 << 20
 

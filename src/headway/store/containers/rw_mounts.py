@@ -12,9 +12,9 @@ from threading import RLock
 
 from headway.container_records import RwLayerRecord
 from headway.errors import ConflictError, HeadwayError
-from headway.store import rw_rows
-from headway.store.database import Database
-from headway.store.rw_stacks import RwStacks
+from headway.store.containers import rw_rows
+from headway.store.containers.rw_stacks import RwStacks
+from headway.store.database.database import Database
 
 
 class RwMounts:

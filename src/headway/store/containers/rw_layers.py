@@ -23,14 +23,14 @@ from headway.interfaces.layers import LayerStore
 from headway.oci.digest import ChainID
 from headway.paths import is_file
 from headway.records import Tree
-from headway.store import rw_rows
+from headway.store.containers import rw_rows
+from headway.store.containers.rw_mounts import RwMounts
+from headway.store.containers.rw_stacks import MakeInit, RwStacks
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
 from headway.store.removal import remove_tree, set_aside
-from headway.store.rw_mounts import RwMounts
-from headway.store.rw_stacks import MakeInit, RwStacks
 
 
 class SqliteRwLayerStore:

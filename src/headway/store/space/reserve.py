@@ -17,7 +17,7 @@ from typing import Self
 
 from headway.errors import StoreError
 from headway.paths import is_there
-from headway.store.space import space
+from headway.store.space.free_space import space
 
 RESERVE_BYTES = 256 * 1024
 LOW_BYTES = 1 << 20

@@ -15,7 +15,7 @@ from headway.container_records import KeptMount
 from headway.errors import StoreError
 from headway.oci.digest import ChainID, Digest, ImageID
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.failures import disk_errors
 from headway.store.removal import move_out, remove_tree
 

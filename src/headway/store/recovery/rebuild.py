@@ -16,12 +16,9 @@ from pathlib import Path
 from headway.errors import StoreCorruptError, StoreError
 from headway.paths import is_there
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.database_failures import database_errors, faults_in, read_all
-from headway.store.durable import fsync_directory, fsync_file
-from headway.store.failures import disk_errors
-from headway.store.read_back import read_back
-from headway.store.record_format import (
+from headway.store.database.database import Database
+from headway.store.database.failures import database_errors, faults_in, read_all
+from headway.store.database.record_format import (
     FORMAT,
     Columns,
     Remembered,
@@ -32,8 +29,11 @@ from headway.store.record_format import (
     tables,
     unfinished_log,
 )
-from headway.store.record_log import counted
-from headway.store.schema import MIGRATIONS
+from headway.store.database.record_log import counted
+from headway.store.database.schema import MIGRATIONS
+from headway.store.durable import fsync_directory, fsync_file
+from headway.store.failures import disk_errors
+from headway.store.recovery.read_back import read_back
 
 
 def open_whole(root: DataRoot, *, program: str, tell: Callable[[str], None], from_nothing: bool = False) -> Database:

@@ -11,15 +11,15 @@ from contextlib import closing
 from headway.errors import StoreCorruptError
 from headway.oci.digest import ChainID, DiffID, Digest, chain_id_over
 from headway.oci.reference import Reference
-from headway.store import rw_rows
-from headway.store.containers import SqliteContainerStore
-from headway.store.database import Database
-from headway.store.database_failures import reads_a_row
+from headway.store.containers import rw_rows
+from headway.store.containers.containers import SqliteContainerStore
+from headway.store.database.database import Database
+from headway.store.database.failures import reads_a_row
+from headway.store.database.schema import MIGRATIONS
 from headway.store.events import SqliteEventLog
 from headway.store.images import SqliteImageStore
-from headway.store.layer_rows import decode_report
 from headway.store.pulls import SqlitePullStore
-from headway.store.schema import MIGRATIONS
+from headway.store.trees.layer_rows import decode_report
 
 _COLUMNS = (
     "SELECT tables.name, columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns"

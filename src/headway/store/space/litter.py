@@ -6,10 +6,10 @@ Rule: while somebody writes, what lies there is that process's, and no litter.
 from __future__ import annotations
 
 from headway.records import recipe_beside
-from headway.store.blocks import freed_by, freed_inside
 from headway.store.data_root import DataRoot
 from headway.store.lock import holder
-from headway.store.whole_trees import note_beside, whole_trees
+from headway.store.space.blocks import freed_by, freed_inside
+from headway.store.trees.whole_trees import note_beside, whole_trees
 
 
 def litter_bytes(root: DataRoot, boot_id: str) -> int:

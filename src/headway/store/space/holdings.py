@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from headway.oci.digest import ChainID, Digest
-from headway.store.blocks import allocated, allocated_below, freed_by
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.layer_rows import derived_directory, tree_directory
+from headway.store.database.database import Database
+from headway.store.space.blocks import allocated, allocated_below, freed_by
+from headway.store.trees.layer_rows import derived_directory, tree_directory
 
 
 class Sort(StrEnum):

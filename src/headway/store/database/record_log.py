@@ -18,8 +18,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from headway.store.durable import fsync_directory
-from headway.store.record_format import (
+from headway.store.database.record_format import (
     CHANGE,
     FORMAT,
     GONE,
@@ -31,6 +30,7 @@ from headway.store.record_format import (
     tables,
     unfinished_log,
 )
+from headway.store.durable import fsync_directory
 
 _GROWTH = 4
 LEAST_BYTES = 4 << 20

@@ -20,8 +20,8 @@ from headway.store.data_root import DataRoot
 from headway.store.durable import fsync_directory
 from headway.store.failures import disk_errors
 from headway.store.removal import move_out, remove_tree
-from headway.store.syncing import Syncer
-from headway.store.whole_trees import drop_note, note_beside
+from headway.store.trees.syncing import Syncer
+from headway.store.trees.whole_trees import drop_note, note_beside
 
 
 class TreeDirectories:

@@ -9,8 +9,8 @@ import msgspec
 from headway.oci.digest import ChainID, DiffID, Digest, digest_fault
 from headway.oci.image_config import MAX_LAYERS
 from headway.records import LayerReport
-from headway.store.database import Database
-from headway.store.database_failures import reads_a_row
+from headway.store.database.database import Database
+from headway.store.database.failures import reads_a_row
 
 _DERIVED = "chain-"
 

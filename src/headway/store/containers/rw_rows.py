@@ -9,9 +9,9 @@ import msgspec
 from headway.container_records import RwLayerRecord
 from headway.errors import ConflictError, MountNotFoundError
 from headway.oci.digest import ChainID, Digest
-from headway.store.database import Database
-from headway.store.database_failures import reads_a_row
-from headway.store.layer_rows import decode_report, encode_report
+from headway.store.database.database import Database
+from headway.store.database.failures import reads_a_row
+from headway.store.trees.layer_rows import decode_report, encode_report
 
 _COLUMNS = "name, mount_id, chain_id, driver, init_report, storage_opt, mount_label, is_removing"
 _SELECT = f"SELECT {_COLUMNS} FROM rw_layers"  # noqa: S608  # a constant

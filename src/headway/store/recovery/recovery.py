@@ -21,15 +21,15 @@ from headway.interfaces.garbage import Garbage
 from headway.oci.digest import ALGORITHMS, DiffID, Digest, ImageID, digest_fault
 from headway.paths import is_there
 from headway.records import Freed, recipe_beside
-from headway.store.blocks import freed_inside
 from headway.store.data_root import DataRoot, names_in
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.failures import disk_errors
-from headway.store.layer_rows import stacks, tree_directory
-from headway.store.layers import SqliteLayerStore
-from headway.store.leases import SqliteLeases
 from headway.store.removal import move_out, remove_tree
-from headway.store.whole_trees import whole_trees
+from headway.store.space.blocks import freed_inside
+from headway.store.space.leases import SqliteLeases
+from headway.store.trees.layer_rows import stacks, tree_directory
+from headway.store.trees.layers import SqliteLayerStore
+from headway.store.trees.whole_trees import whole_trees
 
 _LOST = "lost image"
 

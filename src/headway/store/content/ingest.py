@@ -19,9 +19,9 @@ from threading import Condition, Lock
 from headway.distribution.ranges import Ranges
 from headway.errors import StoreCorruptError, StoreError
 from headway.oci.digest import Digest
+from headway.store.content.journal import HEADER_LENGTH, RECORD_LENGTH, Record, encode_record, grown, may_grow
 from headway.store.durable import fsync_directory
 from headway.store.failures import disk_error, disk_errors
-from headway.store.journal import HEADER_LENGTH, RECORD_LENGTH, Record, encode_record, grown, may_grow
 
 _READ_LIMIT = 1 << 20
 

@@ -12,11 +12,11 @@ from collections.abc import Collection, Container, Iterable
 
 from headway.interfaces.usage import ContainerUsage, DownloadUsage, ImageUsage, Kind, LayerUsage, Share, Usage
 from headway.oci.digest import DiffID, Digest, ImageID
-from headway.store.blocks import allocated, allocated_below, freed_by
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
+from headway.store.database.database import Database
 from headway.store.failures import disk_errors
-from headway.store.holdings import Holdings, Piece, Sort, entries
+from headway.store.space.blocks import allocated, allocated_below, freed_by
+from headway.store.space.holdings import Holdings, Piece, Sort, entries
 
 
 class SqliteUsage:

@@ -17,11 +17,11 @@ from threading import RLock
 from typing import Any, Self, TypeAlias
 
 from headway.errors import StoreTooNewError
-from headway.store.database_failures import database_errors, is_disk_full, read_all
+from headway.store.database.failures import database_errors, is_disk_full, read_all
+from headway.store.database.record_log import LEAST_BYTES, RecordLog
+from headway.store.database.schema import MIGRATIONS
 from headway.store.durable import fsync_directory, fsync_file
 from headway.store.failures import disk_errors
-from headway.store.record_log import LEAST_BYTES, RecordLog
-from headway.store.schema import MIGRATIONS
 
 Value: TypeAlias = str | int | float | None
 

@@ -12,9 +12,9 @@ import msgspec
 from headway.container_records import ContainerRecord, ContainerState
 from headway.errors import AmbiguousNameError, ConflictError, NotFoundError
 from headway.oci.digest import Digest, ImageID
-from headway.store.abbreviations import bounds, can_begin
-from headway.store.database import Database
-from headway.store.database_failures import reads_a_row
+from headway.store.database.abbreviations import bounds, can_begin
+from headway.store.database.database import Database
+from headway.store.database.failures import reads_a_row
 
 # In the order of `ContainerRecord`'s fields.
 _COLUMNS = "container_id, name, image_id, image, created_nano, config, host_config, platform, mount_label, state"

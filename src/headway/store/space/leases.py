@@ -14,7 +14,7 @@ from itertools import count
 from threading import Lock
 
 from headway.oci.digest import Digest
-from headway.store.database import Database
+from headway.store.database.database import Database
 
 
 class SqliteLeases:

@@ -8,9 +8,9 @@ from pathlib import Path
 from headway.oci.digest import Digest
 from headway.records import Freed
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.garbage import SqliteGarbage
-from headway.store.leases import SqliteLeases
+from headway.store.database.database import Database
+from headway.store.space.garbage import SqliteGarbage
+from headway.store.space.leases import SqliteLeases
 
 
 class ImaginedGarbage(SqliteGarbage):

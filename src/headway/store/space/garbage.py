@@ -21,13 +21,13 @@ import msgspec
 from headway.errors import ConflictError, OutOfOrderError, StoreError
 from headway.oci.digest import ALGORITHMS, ChainID, Digest, ImageID
 from headway.records import Freed
-from headway.store.blocks import allocated, allocated_below, freed_by
 from headway.store.data_root import DataRoot, digests_of, names_in
-from headway.store.database import Database
-from headway.store.layer_rows import directories, has_row, tree_directory
-from headway.store.leases import SqliteLeases
+from headway.store.database.database import Database
 from headway.store.removal import move_out, remove_tree
-from headway.store.reserve import Reserve
+from headway.store.space.blocks import allocated, allocated_below, freed_by
+from headway.store.space.leases import SqliteLeases
+from headway.store.space.reserve import Reserve
+from headway.store.trees.layer_rows import directories, has_row, tree_directory
 
 STEPS = ("forgotten", "recorded", "moved", "removed one", "removed")
 """What `step` is told: records deleted, and committed; names moved to ``tmp/``; the first tree removed, and all."""

@@ -11,11 +11,11 @@ from headway.interfaces.inventory import StoredImage, StoredTree
 from headway.oci.digest import ChainID, DiffID, Digest, ImageID
 from headway.paths import is_directory, is_there
 from headway.store.data_root import DataRoot
-from headway.store.database import Database
-from headway.store.database_failures import faults_in
+from headway.store.database.database import Database
+from headway.store.database.failures import faults_in
 from headway.store.failures import disk_errors
-from headway.store.layer_rows import decode_report, stacks, tree_directory
-from headway.store.read_back import read_back
+from headway.store.recovery.read_back import read_back
+from headway.store.trees.layer_rows import decode_report, stacks, tree_directory
 
 
 class SqliteInventory:

@@ -1,0 +1,1 @@
+"""Containers' records and read-write layers, and mounts."""

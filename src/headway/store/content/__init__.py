@@ -1,0 +1,1 @@
+"""Blobs, and ingests that become blobs."""

@@ -1,0 +1,1 @@
+"""What takes room on the disk, what may go, and what must stay."""

@@ -1,0 +1,1 @@
+"""Layers: records in the database, trees on disk."""
