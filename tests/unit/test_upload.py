@@ -69,8 +69,8 @@ def failed(machine: BlobUpload, error: HeadwayError) -> Action:
     return after(machine, lambda: machine.failed(error, now=0.0))
 
 
-def told(machine: BlobUpload, held: int | None) -> Action:
-    return after(machine, lambda: machine.told(held, now=0.0))
+def answered(machine: BlobUpload, held: int | None) -> Action:
+    return after(machine, lambda: machine.answered(held, now=0.0))
 
 
 def looked(machine: BlobUpload, *, is_there: bool) -> Action:
@@ -136,7 +136,7 @@ def test_after_a_cut_the_registry_is_asked_what_it_has_and_sent_the_rest() -> No
     machine = sending(upload(), 60)
 
     assert failed(machine, CUT) == Ask()
-    assert told(machine, 77) == Send(77, 100)
+    assert answered(machine, 77) == Send(77, 100)
 
 
 def test_what_a_registry_keeps_of_pieces_that_are_cut_is_progress() -> None:
@@ -144,9 +144,9 @@ def test_what_a_registry_keeps_of_pieces_that_are_cut_is_progress() -> None:
 
     for held in range(1, SIZE):
         assert failed(machine, CUT) == Ask()
-        assert told(machine, held) == Send(held, min(SIZE, held + PIECE))
+        assert answered(machine, held) == Send(held, min(SIZE, held + PIECE))
 
-    assert [failed(machine, CUT), told(machine, 99)] == [Ask(), Send(99, 100)]
+    assert [failed(machine, CUT), answered(machine, 99)] == [Ask(), Send(99, 100)]
     assert isinstance(failed(machine, CUT), GiveUp)
 
 
@@ -154,7 +154,7 @@ def test_a_session_that_a_cut_has_cost_begins_anew() -> None:
     machine = sending(upload(), 60)
 
     assert failed(machine, CUT) == Ask()
-    assert told(machine, None) == Open()
+    assert answered(machine, None) == Open()
     assert machine.offset == 0
 
 
@@ -169,7 +169,7 @@ def test_more_than_the_blob_has_is_no_answer() -> None:
     machine = sending(upload(), 60)
     failed(machine, CUT)
 
-    assert told(machine, SIZE + 1) == Open()
+    assert answered(machine, SIZE + 1) == Open()
 
 
 def test_when_the_answer_to_the_end_is_lost_the_blob_is_looked_for() -> None:
@@ -184,7 +184,7 @@ def test_when_it_is_not_there_after_a_lost_answer_the_session_goes_on() -> None:
     failed(machine, CUT)
 
     assert looked(machine, is_there=False) == Ask()
-    assert told(machine, SIZE) == Close()
+    assert answered(machine, SIZE) == Close()
 
 
 def test_a_session_that_is_gone_at_the_end_may_have_become_the_blob() -> None:
@@ -204,7 +204,7 @@ def test_a_registry_that_has_all_of_an_upload_and_knows_of_none_at_its_end_is_gi
             following = machine.next_action()
         if following == Look():
             assert looked(machine, is_there=False) == Ask()
-            following = told(machine, SIZE)
+            following = answered(machine, SIZE)
 
     assert isinstance(following, GiveUp)
     assert isinstance(following.error, GaveUpError)
@@ -336,7 +336,7 @@ def test_a_web_page_in_a_registrys_place_is_waited_for_and_says_nothing_of_what_
     assert opened(machine) == Send(0, 30)
     for _ in range(6):
         assert failed(machine, WebPageError("r")) == Ask()
-        assert told(machine, 0) == Send(0, 30)
+        assert answered(machine, 0) == Send(0, 30)
 
     assert sent(machine) == Send(30, 60)
     assert not machine.is_whole
@@ -349,14 +349,14 @@ def test_a_web_page_costs_nothing_of_what_was_sent_whatever_it_answers() -> None
 
     assert failed(machine, page) == Ask()
     assert failed(machine, page) == Ask()
-    assert told(machine, 30) == Send(30, 60)
+    assert answered(machine, 30) == Send(30, 60)
     assert sent(machine) == Send(60, 90)
     assert sent(machine) == Send(90, 100)
     assert sent(machine) == Close()
     assert failed(machine, page) == Look()
     assert failed(machine, page) == Look()
     assert looked(machine, is_there=False) == Ask()
-    assert told(machine, 100) == Close()
+    assert answered(machine, 100) == Close()
 
 
 def test_a_whole_blob_that_is_cut_is_sent_anew_unless_it_is_there() -> None:
@@ -389,7 +389,7 @@ def test_a_piece_that_is_too_large_is_halved() -> None:
     assert following == Send(0, 2 << 20)
 
     assert failed(machine, TooLargeError("r", 2 << 20)) == Ask()
-    assert told(machine, 0) == Send(0, 1 << 20)
+    assert answered(machine, 0) == Send(0, 1 << 20)
 
 
 def test_a_registry_that_takes_not_even_the_smallest_piece_is_given_up() -> None:
@@ -399,7 +399,7 @@ def test_a_registry_that_takes_not_even_the_smallest_piece_is_given_up() -> None
         tries += 1
         following = failed(machine, TooLargeError("r", following.end))
         if following == Ask():
-            following = told(machine, 0)
+            following = answered(machine, 0)
 
     assert isinstance(following, GiveUp)
     assert isinstance(following.error, TooLargeError)
@@ -412,7 +412,7 @@ def test_a_registry_that_refuses_every_second_piece_gets_the_blob_in_one() -> No
     odd = MisbehavedError("r", "answers HTTP 416")
 
     assert failed(machine, odd) == Ask()
-    assert told(machine, 30) == Send(30, 60)
+    assert answered(machine, 30) == Send(30, 60)
     assert failed(machine, odd) == Open()
     assert after(machine, machine.opened) == Send(0, SIZE)
     assert sent(machine) == Close()
@@ -422,7 +422,7 @@ def test_a_registry_that_refuses_whatever_it_is_sent_is_given_up() -> None:
     machine, odd = upload(patience=600.0), MisbehavedError("r", "answers HTTP 400")
     assert opened(machine) == Send(0, 30)
     assert failed(machine, odd) == Ask()
-    assert told(machine, 0) == Send(0, 30)
+    assert answered(machine, 0) == Send(0, 30)
     following, tries = failed(machine, odd), 0
     while following == Open():
         tries += 1
@@ -436,13 +436,13 @@ def test_a_registry_that_refuses_whatever_it_is_sent_is_given_up() -> None:
 def test_a_registry_that_refuses_the_rest_of_what_it_wants_in_one_piece_is_given_up() -> None:
     machine, odd = sending(upload(patience=600.0), 30), MisbehavedError("r", "answers HTTP 416")
     assert failed(machine, odd) == Ask()
-    assert told(machine, 30) == Send(30, 60)
+    assert answered(machine, 30) == Send(30, 60)
     assert failed(machine, odd) == Open()
     assert after(machine, machine.opened) == Send(0, SIZE)
     assert failed(machine, CUT) == Ask()
-    assert told(machine, 20) == Send(20, SIZE)
+    assert answered(machine, 20) == Send(20, SIZE)
     assert failed(machine, odd) == Ask()
-    assert told(machine, 20) == Send(20, SIZE)
+    assert answered(machine, 20) == Send(20, SIZE)
 
     assert failed(machine, odd) == GiveUp(odd)
 
@@ -494,7 +494,7 @@ def test_new_bytes_start_the_count_anew() -> None:
         assert isinstance(following, Send)
         sent(machine, held)
         assert failed(machine, CUT) == Ask()
-        following = told(machine, held)
+        following = answered(machine, held)
 
     assert following == Send(90, 100)
 
@@ -504,11 +504,11 @@ def test_bytes_that_were_sent_before_are_no_progress() -> None:
     machine = upload(attempts=2)
     sending(machine, 60)
     failed(machine, CUT)
-    told(machine, None)
+    answered(machine, None)
     after(machine, machine.opened)
     sent(machine)
     assert failed(machine, CUT) == Ask()
-    assert told(machine, None) == Open()
+    assert answered(machine, None) == Open()
     after(machine, machine.opened)
 
     assert isinstance(failed(machine, CUT), GiveUp)
@@ -517,7 +517,7 @@ def test_bytes_that_were_sent_before_are_no_progress() -> None:
 REPORTS: dict[str, Callable[[BlobUpload], None]] = {
     "opened": BlobUpload.opened,
     "sent": lambda machine: machine.sent(None, seconds=0.0, now=0.0),
-    "told": lambda machine: machine.told(0, now=0.0),
+    "answered": lambda machine: machine.answered(0, now=0.0),
     "closed": BlobUpload.closed,
     "looked": lambda machine: machine.looked(is_there=True, now=0.0),
     "failed": lambda machine: machine.failed(CUT, now=0.0),
@@ -597,7 +597,7 @@ class Peer:
                 session += self.blob[offset:end]
                 return lambda: machine.sent(len(session), seconds=1.0, now=0.0)
             case Ask():
-                return lambda: machine.told(None if session is None else len(session), now=0.0)
+                return lambda: machine.answered(None if session is None else len(session), now=0.0)
             case Close(whole):
                 if whole and session is not None:
                     session += self.blob

@@ -53,7 +53,7 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """Ask how many bytes of the session the registry has, and report with `BlobUpload.told`."""
+    """Ask how many bytes of the session the registry has, and report with `BlobUpload.answered`."""
 
 
 class Close(msgspec.Struct, frozen=True):
@@ -192,7 +192,7 @@ class BlobUpload:
         self._best = max(held, self._best)
         self.retries.progressed(new_bytes, flowed_bytes=flowed_bytes, seconds=seconds, now=now)
 
-    def told(self, held: int | None, *, now: float) -> None:
+    def answered(self, held: int | None, *, now: float) -> None:
         """Report the answer to an `Ask`: how many bytes the registry has; None if it does not know the session."""
         self._expect(Ask)
         if held is None or held > self._size:

@@ -163,7 +163,7 @@ class Upload:
                 self._lives.brought(self._host, self, session.carried, size=piece.end - piece.offset, seconds=seconds)
                 machine.sent(held, seconds=seconds, now=clock())
             case Ask():
-                machine.told(await self._in_thread(session.held), now=clock())
+                machine.answered(await self._in_thread(session.held), now=clock())
             case Close(whole=True):
                 piece, tell = self._piece(0, self._content.size)
                 await self._in_thread(lambda: session.finish(digest, piece), meanwhile=tell)
