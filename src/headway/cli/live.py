@@ -64,7 +64,7 @@ class LiveView(View):
 
     def _coming(self, layer: LayerProgress) -> Row:
         if layer.phase not in (Phase.DOWNLOADING, Phase.UNPACKING):
-            return _told(layer)
+            return _row_in_words(layer)
         done = layer.held if layer.phase is Phase.DOWNLOADING else layer.unpacked
         bar, words = bar_of(done, layer.size), self._words(layer, done)
         return Row(layer.digest.short, layer.size, bar, words, is_under_way=done < layer.size)
@@ -86,11 +86,11 @@ class LiveView(View):
 
 def _going(layer: LayerPush) -> Row:
     if layer.phase not in (PushPhase.PACKING, PushPhase.PUSHING):
-        return _told(layer)
+        return _row_in_words(layer)
     words = f"{size(layer.held)}  {layer.phase.value}"
     return Row(layer.diff_id.short, layer.size, bar_of(layer.held, layer.size), words, is_under_way=True)
 
 
-def _told(layer: LayerProgress | LayerPush) -> Row:
+def _row_in_words(layer: LayerProgress | LayerPush) -> Row:
     is_tried = layer.phase in (Phase.RETRYING, PushPhase.RETRYING)
     return Row(name_of(layer).short, layer.size, text_of(describe(layer)), is_under_way=is_tried)

@@ -21,11 +21,11 @@ def refusal(
     status: int, message: str, *, headers: Mapping[str, str], error: HeadwayError | None = None
 ) -> web.Response:
     """Return what Docker's clients read a failure from; with `error`, Headway's own command reads that."""
-    told: dict[str, object] = {"message": message}
+    body: dict[str, object] = {"message": message}
     if error is not None:
         cause = error.__cause__ if isinstance(error, AnsweredError) else error
-        told["error"] = cause if isinstance(cause, HeadwayError) else error
-    answer = document(told, status)
+        body["error"] = cause if isinstance(cause, HeadwayError) else error
+    answer = document(body, status)
     answer.headers.update(headers)
     return answer
 

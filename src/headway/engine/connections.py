@@ -176,8 +176,8 @@ class _Connection(RequestHandler):
         if isinstance(exc, ConnectionResetError):
             raise exc  # the client disconnected in the middle of an answer, which is not an error
         if status >= 500:
-            told = failure(exc or RuntimeError(message))
-            status, message = told.status, told.message
+            answer = failure(exc or RuntimeError(message))
+            status, message = answer.status, answer.message
         if isinstance(exc, LineTooLong):  # its own message quotes what was sent
             status, message = (
                 431,

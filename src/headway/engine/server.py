@@ -88,11 +88,11 @@ class EngineServer(BoundedServer):
         except (asyncio.CancelledError, ConnectionResetError):
             raise  # the client has disconnected
         except Exception as error:  # any other becomes an answer; `failure` logs those that are bugs
-            told = failure(error)
-            log.debug("request %s: %d %s", request_id, told.status, told.message)
+            answer = failure(error)
+            log.debug("request %s: %d %s", request_id, answer.status, answer.message)
             is_own = match.path.startswith(OWN) or wire.is_ours(request.headers)
             known = error if is_own and isinstance(error, HeadwayError) else None
-            return refusal(told.status, told.message, headers=_HEADERS, error=known)
+            return refusal(answer.status, answer.message, headers=_HEADERS, error=known)
         if not response.prepared:
             response.headers.update(_HEADERS)
         return response

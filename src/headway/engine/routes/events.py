@@ -15,9 +15,9 @@ from headway.service.events.events import Events
 from headway.service.events.listening import Heard, listen
 
 
-def messages(told: Heard) -> Iterator[bytes]:
+def messages(heard: Heard) -> Iterator[bytes]:
     """Yield events as Docker's clients read them, one a line."""
-    for event in told.events:
+    for event in heard.events:
         yield msgspec.json.encode(event_message(event)) + b"\n"
 
 
@@ -40,7 +40,7 @@ async def stream_events(
     with listen(events, query) as listener:
         await response.prepare(call.request)  # at once: a client waits for the headers before it goes on
         async with call.until_stopped():
-            async for told in listener.heard():
-                await response.write(b"".join(lines(told)))
+            async for heard in listener.heard():
+                await response.write(b"".join(lines(heard)))
     await response.write_eof()
     return response

@@ -155,10 +155,10 @@ class HeadwayRoutes:
         return await stream_events(call, self._stores.events, "application/x-ndjson", _lines)
 
 
-def _lines(told: Heard) -> Iterator[bytes]:
-    if told.missed:
-        yield wire.encode(HeardEvent(missed=told.missed)) + b"\n"
-    for event in told.events:
+def _lines(heard: Heard) -> Iterator[bytes]:
+    if heard.missed:
+        yield wire.encode(HeardEvent(missed=heard.missed)) + b"\n"
+    for event in heard.events:
         yield wire.encode(HeardEvent(event=event)) + b"\n"
 
 

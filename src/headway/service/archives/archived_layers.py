@@ -28,8 +28,8 @@ from headway.service.archives.layer_sources import Aside, Digested, Lent, Peeked
 from headway.service.concurrency.thread_group import ThreadGroup
 from headway.service.stores import Stores
 
-Told = Callable[[str, int, int], None]
-"""Takes a file's name, how much of it has come, and its length."""
+Progress = Callable[[str, int, int], None]
+"""Takes a file's name, how many of its bytes were read, and its length."""
 
 Images = Callable[[Read], list[ArchivedImage]]
 """Says what an archive's documents mean, given what reads them."""
@@ -60,15 +60,15 @@ class ArchivedLayers:
         stores: Where layers are put.
         taker: Takes them.
         lease: Keeps them.
-        told: Told how far a layer is.
+        progress: Called with the progress of a layer.
     """
 
-    def __init__(self, stores: Stores, taker: Taker, lease: Lease, told: Told) -> None:
+    def __init__(self, stores: Stores, taker: Taker, lease: Lease, progress: Progress) -> None:
         self.documents = Documents()
         self._stores = stores
         self._taker = taker
         self._lease = lease
-        self._told = told
+        self._progress = progress
         self._found: dict[str, DiffID | HeadwayError] = {}
         self._sizes: dict[str, int] = {}
         self._computed: set[tuple[DiffID, Digest]] = set()
@@ -220,7 +220,7 @@ class ArchivedLayers:
     def _tell(self, name: str, done: int, size: int) -> None:
         if self._is_stopped():
             raise InterruptedError
-        self._told(name, done, size)
+        self._progress(name, done, size)
 
     def _kept(self, digest: Digest, source: Peeked, size: int) -> Digested:
         ingest = None

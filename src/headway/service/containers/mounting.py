@@ -62,10 +62,10 @@ class Mounting:
                 raise
             self._remove(word, nothing)
             return None
-        told = shown(left, self._stores)
+        answer = shown(left, self._stores)
         if remove and not left.count and left.rw_layer is not None:
             Containers(self._stores).remove(left.rw_layer)
-        return told
+        return answer
 
     def _remove(self, word: str, nothing: NotMountedError) -> None:
         try:

@@ -51,7 +51,7 @@ class PushTools(Tools, frozen=True, kw_only=True):
     wall: Callable[[], float]
 
 
-class Told(msgspec.Struct, frozen=True):
+class UploadProgress(msgspec.Struct, frozen=True):
     """How far an upload is.
 
     Attributes:
@@ -93,7 +93,7 @@ class Upload:
         tools: PushTools,
         target: Target,
         content: Content,
-        report: Callable[[Told], None],
+        report: Callable[[UploadProgress], None],
         begun: Begun | None = None,
     ) -> None:
         self._tools = tools
@@ -190,7 +190,7 @@ class Upload:
         self._handed_over = 0
 
         def tell() -> None:
-            self._report(Told(min(self._machine.offset + self._handed_over, end)))
+            self._report(UploadProgress(min(self._machine.offset + self._handed_over, end)))
 
         return Piece(offset, end, self._content.file.read_at, allowance, self._progress), tell
 
@@ -230,6 +230,6 @@ class Upload:
     async def _wait(self, wait: Wait) -> None:
         due = self._tools.clock() + wait.seconds
         while (left := due - self._tools.clock()) > 0:
-            self._report(Told(self._machine.offset, wait, left))
+            self._report(UploadProgress(self._machine.offset, wait, left))
             if await self._tools.pause(min(1.0, left), [wait.cause]) is not None:
                 return

@@ -28,7 +28,7 @@ from headway.records import LayerBlob
 from headway.service.concurrency.executors import Thread
 from headway.service.concurrency.single_flight import SingleFlight
 from headway.service.concurrency.slots import Slots
-from headway.service.pushing.blob_upload import Begun, PushTools, Target, Told, Upload
+from headway.service.pushing.blob_upload import Begun, PushTools, Target, Upload, UploadProgress
 from headway.service.pushing.candidates import Effort, effort_for, is_seen_in, to_check, to_mount
 from headway.service.pushing.content import Content, LayerContents
 from headway.service.pushing.progress import LayerPush, PushPhase
@@ -242,7 +242,9 @@ class _LayerPush:
                 await self._cancel(begun)
                 return found
             self._report(PushPhase.PUSHING, 0, content.size)
-            upload = Upload(self._tools, self._target, content, lambda told: self._told(content, told), begun)
+            upload = Upload(
+                self._tools, self._target, content, lambda progress: self._report_upload(content, progress), begun
+            )
             await upload.run()
         finally:
             content.file.close()
@@ -270,19 +272,19 @@ class _LayerPush:
                 thread.done.result().file.close()
             raise
 
-    def _told(self, content: Content, told: Told) -> None:
-        if told.wait is None:
-            self._report(PushPhase.PUSHING, told.held, content.size)
+    def _report_upload(self, content: Content, progress: UploadProgress) -> None:
+        if progress.wait is None:
+            self._report(PushPhase.PUSHING, progress.held, content.size)
             return
         self._report_to(
             LayerPush(
                 diff_id=self._layer.diff_id,
                 phase=PushPhase.RETRYING,
-                held=told.held,
+                held=progress.held,
                 size=content.size,
-                cause=str(told.wait.cause),
-                retry_seconds=told.left_seconds,
-                attempts=told.wait.attempts,
+                cause=str(progress.wait.cause),
+                retry_seconds=progress.left_seconds,
+                attempts=progress.wait.attempts,
             )
         )
 
