@@ -34,12 +34,12 @@ USER, PASSWORD = "me", "correct-horse-battery"
 
 
 def pull(
-    tmp_path: Path, origin: str, *mirrors: str, home: str = "/nonexistent", how: Sequence[str] = ()
+    tmp_path: Path, origin: str, *mirrors: str, home: str = "/nonexistent", how: Sequence[str] = (), tag: str = "latest"
 ) -> subprocess.CompletedProcess[str]:
     file = tmp_path / "daemon.json"
     file.write_text(json.dumps({"mirrors": {origin: list(mirrors)}}))
     headway = Cli(tmp_path / "root", {"HOME": home})
-    return headway("pull", "--config-file", file, *how, f"{origin}/test/image")
+    return headway("pull", "--config-file", file, *how, f"{origin}/test/image:{tag}")
 
 
 def received(done: subprocess.CompletedProcess[str]) -> float:
@@ -85,6 +85,17 @@ def test_where_only_a_mirror_can_be_reached_what_it_says_is_told(tmp_path: Path)
         assert "127.0.0.1:1: connection refused" in said[-4]
         assert said[-3].startswith(f"         its mirror {mirror.host}: no such manifest: test/image:latest")
         assert said[0].startswith("waiting for the link: 127.0.0.1:1: connection refused; its mirror")
+
+
+def test_a_mirror_that_lacks_a_tag_makes_no_outage_of_a_registry_that_nobody_has_reached(tmp_path: Path) -> None:
+    with Registry([IMAGE]) as mirror:
+        good = pull(tmp_path, "127.0.0.1:1", mirror.url)
+        began = time.monotonic()
+        missing = pull(tmp_path, "127.0.0.1:1", mirror.url, tag="typo")
+
+        assert (good.returncode, missing.returncode) == (0, 75)
+        assert time.monotonic() - began < 10 + START_SECONDS
+        assert f"its mirror {mirror.host}: no such manifest: test/image:typo" in missing.stderr
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -77,7 +77,8 @@ class Asker:
         """
         now = self._tools.clock
         retries = Retries(self._tools.policy(), now=now(), jitter=self._tools.jitter)
-        first = None if await self._is_known() else FirstContact(now=now())
+        known = await self._known()
+        first = None if known else FirstContact(now=now())
         while True:
             failures: list[HeadwayError] = []  # of those who were asked, one after the other, without an answer
             answer = await self._ask_each(question, first, failures)
@@ -88,6 +89,8 @@ class Asker:
                 self._tools.retried(answer.brief)
             if is_outage(answer):
                 first = None
+            elif first is None and not self._is_lost(known):
+                first = FirstContact(now=now())
             if first is not None:
                 reached = any(endpoint.host in self._tools.standing.reached for endpoint in self.endpoints)
                 decision = first.failed(answer, now=now(), reached=reached and _is_slow(answer))
@@ -98,10 +101,14 @@ class Asker:
                 raise decision.error
             await self._wait(decision, failures)
 
-    async def _is_known(self) -> bool:
-        """Tell whether any of the endpoints has ever answered: then silence is an outage, not a typo."""
+    async def _known(self) -> list[str]:
+        """Return those of the endpoints that have ever answered: then silence is an outage, not a typo."""
         has_answered, database = self._hosts.has_answered, self._tools.executors.database
-        return any([await database(has_answered, endpoint.host) for endpoint in self.endpoints])
+        return [each.host for each in self.endpoints if await database(has_answered, each.host)]
+
+    def _is_lost(self, known: Sequence[str]) -> bool:
+        """Tell whether somebody who has answered before cannot now: mirrors that lack an image have answered."""
+        return any(self._said[host].retryable for host in known if host in self._said)
 
     async def _ask_each(
         self, question: Callable[[Endpoint], T], first: FirstContact | None, failures: list[HeadwayError]
