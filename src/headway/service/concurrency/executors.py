@@ -15,11 +15,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, TypeVarTuple
 
 from headway.service.concurrency.unpack_places import UnpackPlaces
 
 T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 DISK_THREADS = 4
 GRACE_SECONDS = 5.0
 
@@ -36,18 +37,18 @@ class Executors:
         self._database = ThreadPoolExecutor(1, "database")
         self.unpack_places = UnpackPlaces(unpackers or len(os.sched_getaffinity(0)))
 
-    async def disk(self, work: Callable[..., T], *arguments: object) -> T:
+    async def disk(self, work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run `work` in a disk thread; a caller that is cancelled leaves it running."""
         return await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
 
-    async def disk_to_the_end(self, work: Callable[..., T], *arguments: object) -> T:
+    async def disk_to_the_end(self, work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run `work` in a disk thread and return its result, even if the caller is cancelled: its next await raises.
 
         For work that has to be undone afterwards: a caller that left early would never learn what to undo.
         """
         return await to_the_end(asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments))
 
-    async def database(self, work: Callable[..., T], *arguments: object) -> T:
+    async def database(self, work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Run `work` in the one thread that writes records."""
         return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
 
