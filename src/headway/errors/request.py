@@ -110,15 +110,15 @@ class PlatformMismatchError(NotFoundError):
         actual: The platform of the image.
     """
 
-    def __init__(self, name: str, image_id: str, wanted: object, actual: object) -> None:
+    def __init__(self, name: str, image_id: str, wanted: str, actual: str) -> None:
         super().__init__("image", name)
         self.args = (
             f"image with reference {name} was found but does not match the specified platform:"
             f" wanted {wanted}, actual: {actual}",
         )
         self.image_id = image_id
-        self.wanted = str(wanted)
-        self.actual = str(actual)
+        self.wanted = wanted
+        self.actual = actual
 
 
 class MountNotFoundError(NotFoundError):

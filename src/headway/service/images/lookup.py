@@ -95,7 +95,7 @@ class Lookup:
         actual = Platform(system, architecture, variant)
         if is_satisfied_by(platform, actual) or self._is_listed_for(record, platform):
             return record
-        raise PlatformMismatchError(word, record.image_id, platform, actual)
+        raise PlatformMismatchError(word, record.image_id, str(platform), str(actual))
 
     def _is_listed_for(self, record: ImageRecord, platform: Platform) -> bool:
         """Tell whether the image's index lists it for a platform that its config does not name."""
