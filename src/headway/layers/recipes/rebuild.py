@@ -74,12 +74,13 @@ def damaged(recipe: Recipe, tree: Path) -> Iterator[tuple[bytes, StoreCorruptErr
     """
     with _opened_tree(recipe, tree) as files, closing(opened_ahead(bodies(recipe), files)) as ahead:
         for body, opened in ahead:
-            if isinstance(body, Body) and body.kept is None:
-                try:
-                    for _ in _checked(recipe, body, opened):
-                        pass
-                except StoreCorruptError as error:
-                    yield body.path, error
+            if not isinstance(body, Body) or body.kept is not None:
+                continue
+            try:
+                for _ in _checked(recipe, body, opened):
+                    pass
+            except StoreCorruptError as error:
+                yield body.path, error
 
 
 def misplaced(recipe: Recipe, tree: Path) -> Iterator[tuple[bytes, StoreCorruptError]]:
@@ -91,11 +92,12 @@ def misplaced(recipe: Recipe, tree: Path) -> Iterator[tuple[bytes, StoreCorruptE
     """
     with _opened_tree(recipe, tree) as files:
         for body in bodies(recipe):
-            if body.kept is None:
-                try:
-                    next(_file(recipe, body, _opened(files, body), limit=0), None)
-                except StoreCorruptError as error:
-                    yield body.path, error
+            if body.kept is not None:
+                continue
+            try:
+                next(_file(recipe, body, _opened(files, body), limit=0), None)
+            except StoreCorruptError as error:
+                yield body.path, error
 
 
 def _checked(recipe: Recipe, body: Body, opened: Opened | None) -> Iterator[bytes]:
