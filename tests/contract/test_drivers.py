@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from headway.container_records import Change, ChangeKind, RwPlace
-from headway.errors import ConflictError, UnsupportedError
+from headway.errors import ConflictError, StoreError, UnsupportedError
 from headway.interfaces.drivers import RwDriver
 from headway.layers.drivers import mounts
 from headway.layers.drivers.overlay2 import Overlay2Driver
@@ -362,6 +363,22 @@ class TestVfs(DriverContract):
         driver.mount_rw(place, trees)
 
         driver.unmount(place.merged)
+
+        assert (place.merged / "d/a").read_bytes() == b"1"
+
+    def test_the_copy_of_a_container_counts_as_one_once_it_is_synced(
+        self, trees: Sequence[Tree], place: RwPlace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: int) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with monkeypatch.context() as patch:
+            patch.setattr("headway.layers.drivers.vfs.syncfs", fail)
+            with pytest.raises(StoreError):
+                VfsDriver().mount_rw(place, trees)
+        (place.merged / "d/a").write_bytes(b"torn")
+
+        VfsDriver().mount_rw(place, trees)
 
         assert (place.merged / "d/a").read_bytes() == b"1"
 

@@ -218,6 +218,25 @@ def test_a_record_grows_so_far_and_no_further(root: DataRoot, monkeypatch: pytes
     assert reopened(root, OTHER_BOOT) == Ranges([(0, 8 * PIECE)])
 
 
+def test_a_sync_is_of_the_bytes_and_then_of_their_records_and_the_first_one_of_the_names_too(
+    root: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("headway.store.ingest.fsync_directory", lambda path: synced.append(Path(path)))
+    monkeypatch.setattr(
+        os, "fdatasync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+    )
+    ingest = FileIngestStore(root, boot_id=BOOT).open(DIGEST, len(BLOB))
+
+    for start in (0, PIECE):
+        ingest.write_at(start, BLOB[start : start + PIECE])
+        ingest.sync()
+    ingest.close()
+
+    content = [data(root), records(root)]
+    assert synced == [*content, root.ingest(DIGEST), root.ingests, *content]
+
+
 @pytest.mark.parametrize("when", ["before", "under way"])
 def test_what_was_synced_is_not_lost_with_what_followed_it(root: DataRoot, when: str) -> None:
     def write(descriptor: int, content: bytes, offset: int) -> int:
