@@ -410,6 +410,25 @@ def test_a_log_that_found_no_room_is_written_anew_when_there_is_some(tmp_path: P
         assert log.read_bytes().count(b'["+","leases"') == 201
 
 
+def test_a_log_that_is_written_anew_is_synced_before_it_has_its_name_and_its_name_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[tuple[str, bool]] = []
+    log = tmp_path / "records.log"
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        steps.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, log.exists()))
+        fsync(descriptor)
+
+    with Database.open(tmp_path / "headway.db") as database:
+        monkeypatch.setattr(os, "fsync", noted)
+        database.log_to(log, "test")
+        monkeypatch.undo()
+
+    assert steps == [("records.log.new", False), (tmp_path.name, True)]
+
+
 def test_a_log_whose_first_line_is_no_text_is_written_anew(root: Path) -> None:
     log = DataRoot(root).record_log
     whole = log.read_bytes()
