@@ -143,6 +143,22 @@ def test_threads_that_commit_the_same_agree(root: DataRoot, store: SqliteLayerSt
     assert os.listdir(root.tmp) == []
 
 
+def test_a_trees_name_is_synced_before_anybody_can_read_its_record(
+    root: DataRoot, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, int, int]] = []
+
+    def note(path: Path) -> None:
+        with Database.open_readonly(root.database) as other:
+            ((records,),) = other.query("SELECT count(*) FROM trees")
+        synced.append((path.name, len(os.listdir(root.trees)), records))
+
+    monkeypatch.setattr("headway.store.tree_directories.fsync_directory", note)
+    commit(SqliteLayerStore(root, database, derive=derive), "base")
+
+    assert synced == [("recipes", 1, 0), ("trees", 1, 0)]
+
+
 def test_a_tree_whose_bytes_may_be_lost_is_not_published(root: DataRoot, database: Database) -> None:
     failing = [OSError(errno.EIO, "lost")]
 
