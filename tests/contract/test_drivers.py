@@ -382,6 +382,21 @@ class TestVfs(DriverContract):
 
         assert (place.merged / "d/a").read_bytes() == b"1"
 
+    def test_somebody_who_is_not_root_can_empty_a_copy_whose_root_nobody_may_write(self) -> None:
+        with home_of_nobody() as home, as_nobody():
+            (home / "tree").mkdir()
+            (home / "tree/a").touch()
+            (home / "tree").chmod(0o555)
+            (home / "target").mkdir()
+
+            VfsDriver().mount([Tree(path=home / "tree", report=LayerReport(root_entry=True))], home / "target")
+            mounted = os.listdir(home / "target")
+            VfsDriver().unmount(home / "target")
+            left = os.listdir(home / "target")
+            (home / "tree").chmod(0o755)
+
+        assert (mounted, left) == (["a"], [])
+
     def test_both_drivers_show_the_same(self, trees: Sequence[Tree], target: Path, tmp_path: Path) -> None:
         copy = tmp_path / "copy"
 
