@@ -174,6 +174,12 @@ def test_a_field_of_the_wrong_type_is_named() -> None:
         runtime_config(image(Cmd=[5]))
 
 
+@pytest.mark.parametrize("config", ["text", ["/bin/sh"], 5])
+def test_a_config_that_is_no_object_is_told(config: object) -> None:
+    with pytest.raises(InvalidDocumentError, match="config must be an object"):
+        runtime_config({"config": config})
+
+
 @pytest.mark.parametrize(
     ("said", "args", "cwd"),
     [

@@ -24,6 +24,7 @@ from headway.layers.failures import disk_failures
 from headway.layers.rootfs.users import ProcessUser, find_user
 from headway.layers.trees.merged import MergedView
 from headway.layers.trees.rootfs import UnpackReport, unpack
+from headway.oci.document import object_at
 from headway.oci.run_config import container_config
 from headway.records import LayerReport, Tree
 
@@ -58,7 +59,7 @@ def execution_of(image: Mapping[str, Any]) -> Execution:
         InvalidDocumentError: Something in it has the wrong type, or cannot be a path.
     """
     try:
-        execution = msgspec.convert(container_config({}, image.get("config") or {}), Execution)
+        execution = msgspec.convert(container_config({}, object_at(image, "config")), Execution)
     except (RequestError, msgspec.ValidationError) as error:
         raise InvalidDocumentError(f"the image's config: {error}") from error
     for volume in execution.volumes or {}:
