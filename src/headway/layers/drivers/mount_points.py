@@ -29,7 +29,7 @@ class KernelMountPoints:
             return mounts.here()
 
     def process_elsewhere(self, place: str) -> int:
-        """Return the ID of a process in the mount namespace that `here` has named `place`; 0 where there is none."""
+        """Return the ID of a process in another mount namespace, named `place` by `here`; 0 where there is none."""
         with disk_failures("/proc"):
             return mounts.process_elsewhere(place)
 

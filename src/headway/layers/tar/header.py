@@ -91,8 +91,8 @@ def device(field: bytes, magic: bytes) -> tuple[int, int]:
 def in_prefix(name: bytes, prefix: bytes, magic: bytes, trailer: bytes) -> bytes:
     """Return a name with the directories in the header's prefix before it.
 
-    star has two times in the last part of the prefix; GNU tar has only two times there. In other headers it counts if
-    it is ASCII: Go's writers before 1.8, and so Docker's own, put one into GNU headers.
+    star has two times in the last part of the prefix; GNU tar has only two times there. Anything else in a GNU header
+    counts as a prefix if it is ASCII: Go's writers before 1.8, and so Docker's own, put one there.
     """
     if magic.startswith(b"ustar\0"):
         return text(prefix[:131] if trailer == b"tar\0" else prefix) + b"/" + name

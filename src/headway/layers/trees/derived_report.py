@@ -37,7 +37,7 @@ class Known:
         self._inherited.append((path, entry, view))
 
     def report(self, *, root_entry: bool, disk_bytes: int, links: Sequence[tuple[str, str]]) -> LayerReport:
-        """Return the report of the new tree; only `members` is left at its default.
+        """Return the report of the new tree, without the number of its members; the tree stands alone.
 
         Args:
             root_entry: Whether a layer describes the root directory.

@@ -42,7 +42,8 @@ WORTH = 512
 with fewer nothing is gained."""
 
 FAST_SECONDS = 0.2
-"""How soon `LARGE` bytes have to arrive for a worker: one thread unpacks half or a third as much of small files."""
+"""How soon `LARGE` bytes have to arrive for a worker. Meanwhile one thread unpacks two or three times as much of small
+files, which is about what those bytes expand to."""
 
 START_SECONDS = 10.0
 """How long a worker may take to start; after that, layers are unpacked without it."""
