@@ -151,6 +151,21 @@ def test_what_cannot_go_is_told_once_all_else_is_gone(world: World, root: DataRo
     assert os.listdir(root.trees) == os.listdir(root.tmp) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives attributes")
+def test_an_unfinished_download_that_cannot_go_keeps_no_other(world: World, root: DataRoot) -> None:
+    digests = [world.unfinished(content) for content in (b"one", b"two", b"three")]
+    stays = root.ingest(digests[1])
+    subprocess.run(["chattr", "+i", stays], check=True)
+    try:
+        with pytest.raises(StoreError, match="or it is immutable"):
+            world.garbage.sweep(Freed(ingests=tuple(digests)))
+        left = os.listdir(root.ingests)
+    finally:
+        subprocess.run(["chattr", "-i", stays], check=True)
+
+    assert left == [stays.name]
+
+
 def test_a_copy_of_the_records_says_what_would_go_and_nothing_does(
     world: World, root: DataRoot, database: Database
 ) -> None:

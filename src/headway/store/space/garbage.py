@@ -216,23 +216,30 @@ class SqliteGarbage:
             blobs = (digest for digest in freed.blobs if not self._has_user("blob_users", "digest", digest))
             going += map(self._root.blob, blobs)
             for path in going:
-                try:
+                with _gathered(failures):
                     moved += filter(None, (move_out(self._root, path),))
-                except StoreError as error:
-                    failures.append(error)
         self._step("moved")
         for path in moved:
             with suppress(StoreError):  # what cannot be removed now is met again at the next start
                 remove_tree(path)
             self._step("removed one")
         for digest in freed.ingests:
-            with suppress(ConflictError):  # a pull has just begun to use it
+            with _gathered(failures), suppress(ConflictError):  # a pull has just begun to use it
                 self._discard(digest)
         if self._reserve is not None:
             self._reserve.renew()
         self._step("removed")
         if failures:
             raise failures[0]
+
+
+@contextmanager
+def _gathered(failures: list[StoreError]) -> Iterator[None]:
+    """Let the disk's failure wait until all else is gone."""
+    try:
+        yield
+    except StoreError as error:
+        failures.append(error)
 
 
 class _Found(msgspec.Struct):
