@@ -9,6 +9,8 @@ import hashlib
 import io
 import json
 import lzma
+import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -599,6 +601,21 @@ def test_a_failed_load_takes_nothing_away_that_was_here(house: House) -> None:
 
     assert house.names() == ["plain:1"]
     assert house.save("plain:1") == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives attributes")
+def test_what_cannot_be_removed_behind_a_failed_load_is_not_told_as_its_failure(house: House, tmp_path: Path) -> None:
+    stays = tmp_path / "root" / "trees" / "somebodys"
+    stays.mkdir()
+    subprocess.run(["chattr", "+i", stays], check=True)
+    try:
+        with pytest.raises(InvalidArchiveError):
+            house.load(tar_of(without(oci(PLAIN, GZIPPED), blob(GZIPPED.layers[1]))))
+        left = os.listdir(stays.parent)
+    finally:
+        subprocess.run(["chattr", "-i", stays], check=True)
+
+    assert (house.names(), left) == ([], ["somebodys"])
 
 
 def test_a_layer_without_a_recipe_cannot_be_saved_and_says_what_to_do(house: House, tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ Rule 4: a load that fails removes what it brought; what a killed load brought is
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
 import msgspec
 
-from headway.errors import HeadwayError, InvalidArchiveError, NotFoundError, UnsupportedError
+from headway.errors import HeadwayError, InvalidArchiveError, NotFoundError, StoreError, UnsupportedError
 from headway.interfaces.archives import Archive
 from headway.interfaces.garbage import Lease
 from headway.oci.archive_names import config_digest
@@ -137,7 +137,8 @@ class Loader:
                 with self._stores.transaction():
                     lease.drop()
                     freed = self._stores.garbage.forget_unneeded()
-                self._stores.garbage.sweep(freed)
+                with suppress(StoreError):  # what stays is met again at the next start, and is not what went wrong here
+                    self._stores.garbage.sweep(freed)
                 raise
 
     def _checked(self, archived: ArchivedImage, layers: ArchivedLayers, platform: Platform | None) -> _Checked:
