@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from headway.container_records import ContainerRecord, KeptMount
-from headway.errors import ConflictError, InvalidReferenceError, NotFoundError
+from headway.errors import ConflictError, InvalidReferenceError, NotFoundError, StoreError
 from headway.oci.digest import ChainID, Digest, ImageID, chain_ids
 from headway.oci.reference import Reference
+from headway.records import Freed
 from headway.service.images.conflicts import Uses, conflict_of, is_single
 from headway.service.images.delete import delete_image
 from headway.service.stores import Stores
@@ -288,6 +289,24 @@ def test_parents_go_as_far_as_nobody_needs_them(stores: Stores) -> None:
     assert delete_image(stores, "top:1") == untagged("top:1") + deleted(*images[:1:-1])
     assert [action for action, _ in told(stores)] == ["untag", "delete", "delete", "delete"]
     assert set(images[:2]) == {record.image_id for record in stores.images.list()}
+
+
+def test_parents_go_though_something_of_the_image_stays(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    line(stores, "", "", "top:1")
+    sweep, swept = stores.garbage.sweep, []
+
+    def sweep_most(freed: Freed) -> None:
+        swept.append(freed)
+        sweep(freed)
+        if len(swept) == 1:
+            raise StoreError("something immutable")
+
+    monkeypatch.setattr(stores.garbage, "sweep", sweep_most)
+    with pytest.raises(StoreError, match="something immutable"):
+        delete_image(stores, "top:1")
+
+    assert len(swept) == 3
+    assert stores.images.count() == 0
 
 
 def test_parents_stay_where_that_is_asked_for(stores: Stores) -> None:

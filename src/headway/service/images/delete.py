@@ -7,6 +7,7 @@ Rule 2: a word is a name or an ID by what it was found by, not by how it looks.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import ExitStack
 
 from headway.errors import ConflictError, InvalidReferenceError, NotFoundError
 from headway.oci.digest import ImageID
@@ -70,8 +71,9 @@ def remove_listed(stores: Stores, image_id: ImageID, names: Collection[Reference
 
 
 def _sweep(stores: Stores, removal: Removal) -> None:
-    for freed in removal.freed:
-        stores.garbage.sweep(freed)
+    with ExitStack() as sweeps:  # each takes place, though another one meets what does not go
+        for freed in reversed(removal.freed):
+            sweeps.callback(stores.garbage.sweep, freed)
 
 
 class Removal:
