@@ -386,6 +386,29 @@ def test_on_one_core_the_thread_does_everything(tmp_path: Path) -> None:
     assert _without(Workers(is_worth_it=False, records=True, large=1, worth=1), LAYER, tmp_path)
 
 
+_IMPORTS = """\
+import sys
+_, *sys.path = sys.argv
+import headway.layers.unpacking.worker
+print(*sorted(name for name in sys.modules if name.startswith("headway") or name in ("asyncio", "socket", "typing")))
+"""
+
+
+def test_a_worker_starts_with_no_more_than_it_needs() -> None:
+    command = [sys.executable, "-I", "-S", "-c", _IMPORTS, *sys.path]
+
+    imported = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
+
+    assert imported == [
+        "headway",
+        "headway.layers",
+        "headway.layers.trees",
+        "headway.layers.trees.inline",
+        "headway.layers.unpacking",
+        "headway.layers.unpacking.worker",
+    ]
+
+
 _PARENT = """\
 import sys, time
 from pathlib import Path
