@@ -480,7 +480,7 @@ def test_who_lets_nobody_in_is_known_before_a_layer_is_packed(pulled: House) -> 
     error = pulled.failure(SimulatedPusher(registry), ELSEWHERE)
 
     assert isinstance(error, RefusedError)
-    assert not any(isinstance(event, LayerPush) for event in pulled.events)
+    assert {event.phase for event in pulled.events if isinstance(event, LayerPush)} == {PushPhase.PREPARING}
 
 
 def test_one_layer_is_sent_once_for_two_tags(pulled: House) -> None:

@@ -212,6 +212,8 @@ class _Push:
                 layers=tuple((layer.diff_id, layer.size) for layer in unique.values()),
             )
         )
+        for layer in unique.values():  # as docker shows them, before anybody is asked
+            self._report_to(LayerPush(layer.diff_id, PushPhase.PREPARING, size=layer.size))
         # First of all: who cannot be reached, or lets nobody in, is known before a layer is packed or waited for.
         has_config = await self._ask(self._tools.pusher.blob_size, record.image_id) is not None
         await self._push_layers(list(unique.values()))
@@ -229,8 +231,6 @@ class _Push:
 
     async def _push_layers(self, layers: Sequence[LayerToPush]) -> None:
         """Bring layers; the first that fails, in their order, stops the others."""
-        for layer in layers:
-            self._report_to(LayerPush(layer.diff_id, PushPhase.PREPARING, size=layer.size))
         await together(self._push_layer(layer) for layer in layers)
 
     async def _push_layer(self, layer: LayerToPush) -> None:
