@@ -78,8 +78,8 @@ def pull_with(broken: Break, cli: Cli, known: Known) -> Aftermath:
     log = cli.data_root.with_name(f"{cli.data_root.name}.strace")
     first = dataclasses.replace(cli, before=broken.before(log))("pull", "--progress", "none", known.name)
     after = Aftermath(first.returncode, first.stderr, "INJECTED" in log.read_text())
-    if "Traceback" in first.stderr or "mistake of Headway" in first.stderr:
-        after.problems.append(f"a mistake: {first.stderr.splitlines()[0]}")
+    if "Traceback" in first.stderr or "a bug in Headway" in first.stderr:
+        after.problems.append(f"a bug: {first.stderr.splitlines()[0]}")
     is_told = "\nnext: " in first.stderr and first.stderr.startswith("headway: ")
     is_mute = broken.for_good and "write" in broken.calls.split(",")
     if first.returncode > 0 and not is_told and not is_mute:
