@@ -49,7 +49,7 @@ class Settings(LiveSettings, frozen=True, kw_only=True):
         unfinished_max_age: Seconds after its last byte for which an unfinished download is kept; infinity is for ever.
         unfinished_max_size: Bytes that all unfinished downloads may hold together; None sets no limit.
         max_unpack_memory: Bytes that what layers look back on while they are unpacked, beyond 8 MiB each, may take
-            together (`layers.windows`); None for 128 MiB, or half of the memory where that is less.
+            together (`layers.compression.windows`); None for 128 MiB, or half of the memory where that is less.
         record_recipes: Whether a pull records what gives each layer's exact tar back (docs/recipe-format.md).
         retain_layer_blobs: Whether layers' blobs stay beside their trees, as the registry has them: what is saved and
             pushed then has the registry's digests; it costs their size on disk.

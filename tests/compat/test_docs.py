@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 HOME = Path(__file__).parents[2]
+MOBYS = "daemon/images"
+"""A folder of Moby's, which a comment names."""
 
 
 def test_the_image_service_is_built_from_fakes_as_the_page_says() -> None:

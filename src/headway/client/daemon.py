@@ -55,33 +55,33 @@ class Daemon:
             connection.ask("GET", "/_ping", None, {})
 
     def images(self, filters: Filters, *, intermediate: bool = False) -> list[ListedImage]:
-        """See `service.listing.Listing.images`."""
+        """See `service.images.listing.Listing.images`."""
         return self.ask("GET", "images", list[ListedImage], filters=wire.encode(filters), all=intermediate)
 
     def inspect(self, name: str) -> ImageDetails:
-        """See `service.inspection.details_of`."""
+        """See `service.images.inspection.details_of`."""
         return self.ask("GET", "image", ImageDetails, name=name)
 
     def history(self, name: str) -> list[HistoryStep]:
-        """See `service.history.history_of`."""
+        """See `service.images.history.history_of`."""
         return self.ask("GET", "history", list[HistoryStep], name=name)
 
     def tag(self, source: str, target: str) -> None:
-        """See `service.tagging.tag_image`."""
+        """See `service.images.tagging.tag_image`."""
         self.ask("POST", "tag", type(None), source=source, target=target)
 
     def delete(self, name: str, *, force: bool, prune: bool) -> list[tuple[str, str]]:
-        """See `service.delete.delete_image`."""
+        """See `service.images.delete.delete_image`."""
         return self.ask("DELETE", "image", list[tuple[str, str]], name=name, force=force, prune=prune)
 
     def save(self, names: Sequence[str], platform: Platform | None) -> Iterator[bytes]:
-        """Yield an archive of images; see `service.saving.saved`."""
+        """Yield an archive of images; see `service.archives.saving.saved`."""
         query = urlencode([*(("names", name) for name in names), *_platform(platform)])
         with self._asked("GET", f"/images/get?{query}") as response:
             yield from pieces_of(response, self.address)
 
     def load(self, archive: Iterator[bytes], platform: Platform | None) -> Iterator[str]:
-        """Send an archive, and yield what the daemon says of its images; see `service.loading.Loader`."""
+        """Send an archive, and yield what the daemon says of its images; see `service.archives.loading.Loader`."""
         query = urlencode([("quiet", "1"), *_platform(platform)])
         with self._asked("POST", f"/images/load?{query}", archive, _TAR) as response:
             for said in self._said(response):
@@ -106,14 +106,14 @@ class Daemon:
         return status
 
     def commit(self, request: CommitRequest) -> str:
-        """See `service.commit.Committer.commit`."""
+        """See `service.creation.commit.Committer.commit`."""
         query = [("container", request.container), ("repo", request.repository), ("author", request.author)]
         query += [("comment", request.comment), *(("changes", change) for change in request.changes)]
         with self._asked("POST", f"/commit?{urlencode(query)}") as response, understood(self.address):
             return wire.decode(b"".join(lines_of(response, self.address)), _Made).Id
 
     def push(self, wish: PushWish, report: PushReport, login: Credentials | None) -> None:
-        """See `service.push.ImagePusher`; who ends meanwhile ends the push.
+        """See `service.pushing.push.ImagePusher`; who ends meanwhile ends the push.
 
         Raises:
             HeadwayError: As `ImagePusher.push`.
@@ -122,7 +122,7 @@ class Daemon:
             report(event)
 
     def export(self, container: str) -> Generator[bytes, None, None]:
-        """Yield an archive of a container's files; see `service.container_files.ContainerFiles.export`."""
+        """Yield an archive of a container's files; see `service.containers.files.ContainerFiles.export`."""
         with self._asked("GET", f"/containers/{quote(container, safe='')}/export") as response:
             yield from pieces_of(response, self.address)
 
@@ -131,7 +131,7 @@ class Daemon:
         return self.ask("GET", "usage", Measured)
 
     def prune(self, request: PruneRequest) -> PruneReport:
-        """See `service.prune.Pruner.prune`."""
+        """See `service.images.prune.Pruner.prune`."""
         return self.ask("POST", "prune", PruneReport, request)
 
     def mounts(self) -> list[Mounted]:
@@ -139,15 +139,15 @@ class Daemon:
         return self.ask("GET", "mounts", list[Mounted])
 
     def mount(self, request: MountRequest) -> Mounted:
-        """See `service.mounting.Mounting.mount`."""
+        """See `service.containers.mounting.Mounting.mount`."""
         return self.ask("POST", "mounts", Mounted, request)
 
     def unmount(self, request: UnmountRequest) -> Mounted | None:
-        """See `service.mounting.Mounting.unmount`."""
+        """See `service.containers.mounting.Mounting.unmount`."""
         return self.ask("DELETE", "mounts", Mounted | None, request)  # type: ignore[arg-type]  # a union is no type
 
     def events(self, since: str, until: str, filters: Filters) -> Iterator[HeardEvent]:
-        """Yield events as they happen; see `service.event_query.EventQuery` for what the words mean."""
+        """Yield events as they happen; see `service.events.event_query.EventQuery` for what the words mean."""
         for line in self.lines("GET", "events", since=since, until=until, filters=wire.encode(filters)):
             with understood(self.address):
                 heard = wire.decode(line, HeardEvent)

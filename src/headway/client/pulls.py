@@ -16,7 +16,7 @@ from headway.service.transfers.progress import PullDone, PullEvent, Report
 
 
 class DaemonPulls:
-    """What `service.pulls.Pulls` does, in a daemon.
+    """What `service.durable_pulls.pulls.Pulls` does, in a daemon.
 
     Args:
         daemon: Which one.

@@ -12,12 +12,12 @@ from headway.service.requests.registries import OutdatedRequest
 
 
 def outdated(daemon: Daemon, request: OutdatedRequest) -> list[TagFreshness]:
-    """See `service.outdated.Outdated.check`."""
+    """See `service.registries.outdated.Outdated.check`."""
     return daemon.ask("POST", "outdated", list[TagFreshness], request)
 
 
 def check(daemon: Daemon, *, full: bool) -> Checked:
-    """See `service.check.Checker.check`."""
+    """See `service.health.check.Checker.check`."""
     return daemon.ask("GET", "check", Checked, full=full)
 
 

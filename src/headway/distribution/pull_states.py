@@ -2,7 +2,7 @@
 
 Rule 1: the table is the machine: what is absent from it cannot happen.
 Rule 2: whatever stops a pull keeps its bytes; only ``cancelled`` says that nobody wants them any more.
-Rule 3: nothing here waits, writes or asks; `service.pulls` does, and reports.
+Rule 3: nothing here waits, writes or asks; `service.durable_pulls.pulls` does, and reports.
 """
 
 from __future__ import annotations

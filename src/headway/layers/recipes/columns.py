@@ -132,7 +132,7 @@ def _cut(data: bytes, count: int, width: int) -> list[bytes]:
 
 def checksum(block: bytes) -> bytes:
     """Return the checksum field that nearly every program gives a header block."""
-    # See `tar_header.checksum_matches` for Adler-32.
+    # See `tar.header.checksum_matches` for Adler-32.
     total = (adler32(block[:256], 0) & 0xFFFF) + (adler32(block[256:], 0) & 0xFFFF)
     return b"%06o\0 " % (total - sum(block[_CHECKSUM:_KIND]) + 256)
 

@@ -105,7 +105,7 @@ class Form(IntEnum):
     """Without trailing NULs, separated by a NUL."""
 
     NUMBERS = 2
-    """See `recipe_columns.pack_numbers`."""
+    """See `columns.pack_numbers`."""
 
     PLANES = 3
     """The first byte of each row, then the second byte of each, and so on."""

@@ -34,7 +34,7 @@ def opened_ahead(
     """Yield each step, with its file open if it is a body in the tree.
 
     Args:
-        steps: See `recipe_steps.steps`.
+        steps: See `steps.steps`.
         files: Where the bodies are.
     """
     waiting: deque[tuple[bytes | Body, Opened | None]] = deque()

@@ -11,7 +11,7 @@ PLAIN, EXTENSION, OTHER = range(3)
 """What begins at a mark: content that the header block before says all about; an extension header's own content, which
 is no file's; or content whose size or path stands elsewhere, or that does not lie behind its header.
 
-The first two are numbered as `recipe_format.Op` has them: a recorder writes them as they are."""
+The first two are numbered as `recipes.format.Op` has them: a recorder writes them as they are."""
 
 Mark = tuple[int, int, int]
 """Where a header or, if there is any, the content behind it ends and begins: offset in the piece, bytes of the content,

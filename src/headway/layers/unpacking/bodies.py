@@ -68,7 +68,7 @@ def write_sparse(descriptor: int, body: Iterable[memoryview], sparse: Map, size:
         rest = view
         while rest:
             if not left:
-                offset, left = next(parts)  # the map is as long as the body, see `tar_sparse.checked`
+                offset, left = next(parts)  # the map is as long as the body, see `sparse_maps.checked`
                 os.lseek(descriptor, offset, os.SEEK_SET)
             write(descriptor, (rest[:left],))
             taken = min(left, len(rest))

@@ -1,4 +1,4 @@
-"""Writes small files for the threads that unpack: the process that `layers.workers` starts.
+"""Writes small files for the threads that unpack: the process that `layers.unpacking.workers` starts.
 
 Rule 1: it only makes new files in directories whose open descriptors it is given: it knows no paths.
 Rule 2: it stops at the first file of a batch that it cannot make, and says so; the caller then makes that file itself,

@@ -1,6 +1,6 @@
 """Durable pulls: they outlive the client that asks for them, and a restart (distribution/pull_states.py decides).
 
-Rule 1: a change is decided and noted in one step; `service.pull_runs` performs what follows.
+Rule 1: a change is decided and noted in one step; `service.durable_pulls.runs` performs what follows.
 Rule 2: a client that leaves pauses its pull, unless others watch it or it is detached. Every byte is kept.
 Rule 3: a restart can rely on the records: a detached pull is durable before its ID is returned.
 """

@@ -15,7 +15,7 @@ from headway.records import Event, ImageRecord
 
 
 class Events:
-    """The events of one store: any thread adds one with `tell`, and `service.listening` follows them.
+    """The events of one store: any thread adds one with `tell`, and `service.events.listening` follows them.
 
     Attributes:
         log: Where events are recorded.

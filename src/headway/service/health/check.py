@@ -2,7 +2,7 @@
 
 Rule 1: a fault counts only while the damaged thing is still recorded: a removal during the check is no damage.
 Rule 2: the bytes to fetch are the blob's size in its manifest; where no manifest states it, nothing is guessed.
-Rule 3: a check changes nothing (`service.repair` does).
+Rule 3: a check changes nothing (`service.health.repair` does).
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: What it is.
         name: Its digest, or its name.
-        faults: What is wrong with it, the first `service.check.MOST_FAULTS` of them.
+        faults: What is wrong with it, the first `service.health.check.MOST_FAULTS` of them.
         images: Which images it hurts.
         remedy: What mends it.
         fetch: Bytes that mending fetches; None where nobody can tell before it is asked for.

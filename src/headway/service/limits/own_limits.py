@@ -30,7 +30,7 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
         budget: How many bytes it may receive; None for any number.
         slots: How many of its layers may be fetched at once, within the process's limit. A pull with a rate of its own
             has one: it would occupy more places of others for a long time.
-        wide: How many of its layers that are fetched alone may be fetched at once (`service.unpack_places`, rule 5).
+        wide: How many of its layers that are fetched alone may be fetched at once (`unpack_places`, rule 5).
     """
 
     attempts: int | None = None

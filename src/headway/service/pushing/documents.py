@@ -140,7 +140,7 @@ class PushDocuments:
     def index_over(self, record: ImageRecord, manifest: Digest, *, first: Digest | None = None) -> Index | None:
         """Return an index that an image came with, lists its manifest, and has a name in one of its repositories.
 
-        Another platform's image may have the index to its name (`service.recording`).
+        Another platform's image may have the index to its name (`service.images.recording`).
 
         Args:
             record: The image.

@@ -5,7 +5,7 @@ Rule 2: the registry is first asked whether it has the layer, then to mount it f
         layer sent.
 Rule 3: before a blob is sent, the registry is asked for that very blob, too, if its size makes that worth a request.
 Rule 4: a pair (diff ID, blob digest) is recorded here only where it was known before, or both were computed over the
-        same bytes (`service.push_content`).
+        same bytes (`service.pushing.content`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 class Ask(Protocol):
-    """Asks the registry something small, and retries where that helps (`service.asking.Asker.ask`)."""
+    """Asks the registry something small, and retries where that helps (`service.registries.asking.Asker.ask`)."""
 
     def __call__(self, question: Callable[[Endpoint], T]) -> Awaitable[T]:
         """Return the answer, or raise the error that prevents it."""

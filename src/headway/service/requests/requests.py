@@ -12,7 +12,7 @@ from headway.service.images.listing import ListedImage
 
 
 class PruneRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to prune; see `service.prune.Pruner`.
+    """What to prune; see `service.images.prune.Pruner`.
 
     Attributes:
         filters: Which images.
@@ -26,7 +26,7 @@ class PruneRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MountRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to mount, and where; see `service.mounting.Mounting.mount`."""
+    """What to mount, and where; see `service.containers.mounting.Mounting.mount`."""
 
     name: str
     directory: Path | None = None
@@ -34,7 +34,7 @@ class MountRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnmountRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to give back; see `service.mounting.Mounting.unmount`."""
+    """What to give back; see `service.containers.mounting.Mounting.unmount`."""
 
     name: str
     place: Path

@@ -48,7 +48,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
         clock: Monotonic time, in seconds.
         jitter: Returns a number from 0 up to 1.
         pause: Waits for some seconds, or until what one of some errors is about can be connected to again; returns
-            which (`service.lookout.Lookout.pause`).
+            which (`service.transfers.lookout.Lookout.pause`).
         retries: What this process has had to ask for again, by cause.
     """
 

@@ -1,8 +1,8 @@
 """Directories of unpacked layers, and their recipes: private while being made, then in ``trees/`` and ``recipes/``.
 
 Rule 1: a directory moves in last: synced, its recipe renamed, itself renamed, the names synced. What moves in without
-        a row (`store.layers`) is not here, and gives way to the next that comes.
-Rule 2: what has not moved in is removed, unless a note says that it is whole (`store.whole_trees`) and the disk has not
+        a row (`trees.layers`) is not here, and gives way to the next that comes.
+Rule 2: what has not moved in is removed, unless a note says that it is whole (`trees.whole_trees`) and the disk has not
         failed meanwhile.
 """
 
