@@ -107,6 +107,15 @@ def test_bash_completes(installed: Path, words: list[str], expected: set[str]) -
     assert (set(done.stdout.split()) - {"usr"}, done.stderr) == (expected, "")
 
 
+@pytest.mark.parametrize("name", ["--host", "--data-root", "--config-file"])
+def test_zsh_says_of_the_options_before_a_command_what_the_help_says(name: str) -> None:
+    before_commands = GENERATED["_headway"].partition("_arguments -C")[2].partition("case $state")[0]
+    (help_,) = (option.help for option in commands()[0].options if name in option.names)
+
+    said = before_commands.split(name, 1)[1].partition("[")[2].partition("]")[0]
+    assert help_.startswith(said)
+
+
 @pytest.mark.parametrize(
     ("before", "place"),
     [
