@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,11 +19,12 @@ from tests.fakes import images
 from tests.fakes.cli import Cli
 from tests.fakes.daemon import daemon
 from tests.fakes.servers import DockerRegistry
+from tests.fakes.waiting import wait_until
 from tests.faults.client import anonymous
 from tests.faults.link import Link
 from tests.faults.registry import Registry
 from tests.faults.story import Fault as On
-from tests.faults.story import Status
+from tests.faults.story import RateLimit, Status
 
 SHARED = images.noise_layer(50_000)
 
@@ -234,3 +238,23 @@ def test_what_is_no_list_is_named(answer: Status) -> None:
 
 def test_an_unknown_repository_is_not_found() -> None:
     assert isinstance(listed(Status(404))[0], NotFoundError)
+
+
+def test_a_daemon_that_stops_ends_a_pull_of_all_tags_and_begins_no_other_tag(registry: DockerRegistry) -> None:
+    for tag in ("1", "2"):
+        registry.push(images.image([images.noise_layer(1_000_000, seed=int(tag))], tag=tag), "tags/stopped")
+    with (
+        tempfile.TemporaryDirectory(prefix="hw") as place,  # short: a socket lies there
+        Link(target=("127.0.0.1", registry.port), faults=[RateLimit(50_000)]) as link,
+        daemon(Path(place)) as running,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        path = f"/images/create?fromImage={link.host}/tags/stopped"
+        pulling = threads.submit(running.ask, "POST", path)
+        wait_until(lambda: link.bytes_down > 20_000)
+        running.process.terminate()
+        running.process.wait(10)
+        pulls = json.loads(Cli(running.data_root)("pulls", "-a", "--format", "json").stdout)["items"]
+
+    assert re.fullmatch(r"pull \w+ is paused: the daemon stopped", pulling.result().lines[-1]["error"])
+    assert len(pulls) == 1

@@ -32,7 +32,14 @@ from headway.engine.pull_messages import (
 from headway.engine.queries import InvalidQueryError
 from headway.engine.routing import Route
 from headway.engine.stream import streamed
-from headway.errors import HeadwayError, InvalidDigestError, InvalidReferenceError, RefusedError, RequestError
+from headway.errors import (
+    HeadwayError,
+    InvalidDigestError,
+    InvalidReferenceError,
+    PullStoppedError,
+    RefusedError,
+    RequestError,
+)
 from headway.interfaces.pulls import Wish
 from headway.oci.digest import Digest
 from headway.oci.image_config import ImageConfig
@@ -97,7 +104,7 @@ class PullRoutes:
             try:
                 done = await self._pull_one(each, platform, login, emit)
             except HeadwayError as error:
-                if len(references) == 1:
+                if len(references) == 1 or _is_last(error):
                     raise pull_error(error, each) from error
                 emit(said(str(pull_error(error, each)), each.tag or ""), "")
                 failed.append(each.tag or "")
@@ -155,6 +162,11 @@ class PullRoutes:
         except RefusedError as error:
             raise AnsweredError(401, f'Get "https://{error.endpoint}/v2/": {error.reason}') from error
         return document({"IdentityToken": accepted.identity_token, "Status": "Login Succeeded"})
+
+
+def _is_last(error: HeadwayError) -> bool:
+    """Tell whether no pull begins after this error: the daemon stops, and a new pull would be left to the next one."""
+    return isinstance(error, PullStoppedError) and error.retryable
 
 
 async def _platforms(found: Manifest | Index, repository: Repository) -> list[dict[str, object]] | None:
