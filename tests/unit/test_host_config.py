@@ -35,9 +35,13 @@ def test_a_value_of_another_kind_is_refused_by_its_key(config: object, message: 
 
 
 def test_null_says_nothing_and_one_word_is_a_list_of_it() -> None:
-    assert checked_host({"binds": None, "CAPADD": "ALL", "X-Mine": 1}) == {
+    given = {"binds": None, "CAPADD": "ALL", "Dns": [None], "Sysctls": {"a": None}, "X-Mine": 1}
+
+    assert checked_host(given) == {
         "Binds": None,
         "CapAdd": ["ALL"],
+        "Dns": [None],
+        "Sysctls": {"a": None},
         "X-Mine": 1,
     }
 

@@ -86,7 +86,7 @@ def test_null_means_missing() -> None:
 
 
 def test_how_a_container_runs_may_be_said_as_go_reads_it() -> None:
-    config = {"Cmd": "run", "ExposedPorts": {"80/tcp": None}, "Labels": {"a": None}, "Unknown": 5}
+    config = {"Cmd": "run", "Env": [None], "ExposedPorts": {"80/tcp": None}, "Labels": {"a": None}, "Unknown": 5}
 
     assert parsed(document(config=config)).config == config
 

@@ -84,6 +84,19 @@ def test_a_config_may_say_one_word_for_a_list_and_null_for_nothing() -> None:
     }
 
 
+def test_null_in_a_list_is_an_empty_text_as_for_go() -> None:
+    own = {"Cmd": [None], "Env": ["A=1", None], "OnBuild": [None], "Healthcheck": {"Test": [None]}}
+
+    assert checked(own) == {**own, "Cmd": [""], "Env": ["A=1", ""], "OnBuild": [""]}
+    assert complete(own)["Env"] == ["A=1", ""]
+
+
+def test_keys_in_any_case_are_shown_as_docker_writes_them() -> None:
+    config = complete({"cmd": "run", "env": ["A=1"], "LABELS": {"a": None}})
+
+    assert (config["Cmd"], config["Env"], config["Labels"]) == (["run"], ["A=1"], {"a": ""})
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("Image", []), ("Cmd", [1]), ("Entrypoint", {}), ("Env", "A=1"), ("Labels", {"a": 1}), ("Volumes", ["/a"]),

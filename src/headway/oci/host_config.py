@@ -13,9 +13,9 @@ import msgspec
 from headway.errors import RequestError
 from headway.oci.run_config import Config, spelled
 
-_TEXTS = list[str]
-_WORDS = list[str] | str
-_MAP = dict[str, str]
+_TEXTS = list[str | None]  # where Docker has a text in a list or an object, null is taken for an empty one
+_WORDS = _TEXTS | str
+_MAP = dict[str, str | None]
 _OBJECTS = list[dict[str, Any] | None]
 _ABSENT = object()
 

@@ -24,7 +24,7 @@ _HEALTH = ("Test", *_HEALTH_TIMES, "Retries")
 
 
 class _Healthcheck(msgspec.Struct, frozen=True, rename="pascal"):
-    test: list[str] | None = None
+    test: list[str | None] | None = None
     interval: int | None = None
     timeout: int | None = None
     start_period: int | None = None
@@ -33,8 +33,8 @@ class _Healthcheck(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 _COMMANDS = ("Cmd", "Entrypoint")
-_TEXTS = list[str]
-_WORDS = list[str] | str
+_TEXTS = list[str | None]
+_WORDS = _TEXTS | str
 _SET = dict[str, dict[str, Any] | None]
 _KINDS: Mapping[str, Any] = {
     **dict.fromkeys(("Hostname", "Domainname", "User", "Image", "WorkingDir", "MacAddress", "StopSignal"), str),
@@ -56,7 +56,7 @@ def spelled(document: Config, names: Iterable[str]) -> dict[str, Any]:
 
 
 def checked(config: Config) -> dict[str, Any]:
-    """Return a config whose known keys are what Docker takes there; null means missing, and one word a list of it.
+    """Return a config whose known keys are what Docker takes there, as Go reads it; null means missing.
 
     Raises:
         RequestError: One is something else.
@@ -68,12 +68,21 @@ def checked(config: Config) -> dict[str, Any]:
             if key == "Healthcheck":
                 value = spelled(value, _HEALTH)
                 msgspec.convert(value, _Healthcheck)
-            if key == "Labels":
-                value = {label: text or "" for label, text in value.items()}
         except msgspec.ValidationError as error:
             raise RequestError(f"invalid config: {key}: {error}") from None
-        known[key] = [value] if _KINDS[key] is _WORDS and isinstance(value, str) else value
+        known[key] = _read(key, value)
     return known
+
+
+def _read(key: str, value: Any) -> Any:  # noqa: ANN401  # a value of JSON
+    """Return a value as Go reads it: one word for a command is a list of it, and null for a text is an empty one."""
+    if key in _COMMANDS and isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return ["" if each is None else each for each in value]
+    if key == "Labels" and isinstance(value, dict):
+        return {label: "" if text is None else text for label, text in value.items()}
+    return value
 
 
 def require_runnable(own: Config) -> None:
@@ -206,17 +215,12 @@ _MAY_BE_NOTHING = frozenset(("Healthcheck", "StopTimeout"))
 """Keys of which 0 and ``{}`` say something: to stop a container at once is not to wait ten seconds."""
 
 
-def _in_words(config: Config) -> dict[str, Any]:
-    """Return a config whose commands are lists: where one is a text, Docker reads one word."""
-    return {key: [value] if key in _COMMANDS and isinstance(value, str) else value for key, value in config.items()}
-
-
 def complete(config: Config) -> dict[str, Any]:
     """Return a config as Docker writes it: every key that it always has, in its order, and no key that it does not."""
-    config = _in_words(config)
+    config = spelled(config, _KEYS)
     completed: dict[str, Any] = {}
     for key, default in _KEYS.items():
-        value = config.get(key)
+        value = _read(key, config.get(key))
         if default is _ABSENT:
             if value or (value is not None and key in _MAY_BE_NOTHING):
                 completed[key] = value
