@@ -58,7 +58,8 @@ class PullCost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         sources: Bytes received, headers included, by the registry or mirror that was asked.
         useful: Bytes of them that were new content.
         retries: How often a connection failed or a request was refused for now, by cause.
-        seconds: How long the pull was in each state, without times when no process was running.
+        seconds: How long the pull was in each state. Times when no process was running count for a pull that was
+            queued, paused or waiting for credentials, and not for one that was to run.
         receiving_seconds: How long layers were being received.
         counted: Time up to which these are counted, seconds since the epoch.
     """

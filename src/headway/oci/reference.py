@@ -145,7 +145,7 @@ def parse_any(text: str) -> Reference | Digest:
 
 
 def _split_domain(text: str) -> tuple[str, str]:
-    """Return domain and remainder, which Docker tells apart by a dot, a colon or a capital in the first component."""
+    """Return domain and remainder; a domain is ``localhost``, or has a dot, a colon or a capital, as for Docker."""
     first, slash, rest = text.partition("/")
     is_domain = "." in first or ":" in first or first == "localhost" or first != first.lower()
     if not slash or not is_domain:
