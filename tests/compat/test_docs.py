@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 import sys
@@ -137,3 +138,27 @@ def test_the_map_has_the_layers_that_are_checked() -> None:
     drawn = page.split("Imports point down this list only:")[1].split("```")[1]
 
     assert " ".join(drawn.split()).split(" → ") == [layer.replace("headway.", "") for layer in contract["layers"]]
+
+
+def test_what_the_sources_refer_to_by_its_path_is_there() -> None:
+    source = HOME / "src/headway"
+    rooms = {path.stem for path in source.iterdir()}
+    named = {
+        (name, str(path.relative_to(source)))
+        for path in source.rglob("*.py")
+        for name in re.findall(r"`(?:headway\.)?([a-z_]+(?:\.\w+)+)`", path.read_text())
+        if name.partition(".")[0] in rooms
+    }
+
+    missing = [(name, path) for name, path in sorted(named) if not _is_there(f"headway.{name}")]
+
+    assert len(named) > 50
+    assert missing == []
+
+
+def _is_there(name: str) -> bool:
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True

@@ -14,7 +14,7 @@ from headway.records import LayerReport
 
 
 def apply_apart(source: TarSource, directory: Path, progress: Callable[[int], None]) -> tuple[DiffID, LayerReport]:
-    """Unpack a layer and record its recipe in a thread made for it; this is an `interfaces.Applier` for any thread.
+    """Unpack a layer and record its recipe in a thread of its own; an `interfaces.files.Applier` for any thread.
 
     An interrupted caller leaves the thread behind: the source that it reads may never end.
     """

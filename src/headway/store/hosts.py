@@ -9,7 +9,7 @@ from headway.store.database.database import Database
 
 
 class SqliteHostMemory:
-    """Implements `interfaces.HostMemory` in the tables ``hosts``, ``addresses`` and ``connection_lives``.
+    """Implements `interfaces.images.HostMemory` in the tables ``hosts``, ``addresses`` and ``connection_lives``.
 
     Args:
         database: Holds the tables.
@@ -20,22 +20,22 @@ class SqliteHostMemory:
         self._known: set[str] = set()
 
     def answered(self, host: str) -> None:
-        """See `interfaces.HostMemory.answered`; one write per host and process at the most."""
+        """See `interfaces.images.HostMemory.answered`; one write per host and process at the most."""
         if not self.has_answered(host):
             self._database.execute("INSERT OR IGNORE INTO hosts (host) VALUES (?)", (host,))
         self._known.add(host)
 
     def has_answered(self, host: str) -> bool:
-        """See `interfaces.HostMemory.has_answered`."""
+        """See `interfaces.images.HostMemory.has_answered`."""
         return host in self._known or bool(self._database.query("SELECT 1 FROM hosts WHERE host = ?", (host,)))
 
     def addresses(self) -> dict[str, tuple[str, ...]]:
-        """See `interfaces.HostMemory.addresses`."""
+        """See `interfaces.images.HostMemory.addresses`."""
         rows = self._database.query("SELECT name, good FROM addresses")
         return {str(name): tuple(str(good).split()) for name, good in rows}
 
     def found(self, addresses: Mapping[str, Sequence[str]]) -> None:
-        """See `interfaces.HostMemory.found`."""
+        """See `interfaces.images.HostMemory.found`."""
         if not addresses:
             return
         with self._database.transaction():
@@ -45,12 +45,12 @@ class SqliteHostMemory:
             )
 
     def lives(self) -> dict[str, Life]:
-        """See `interfaces.HostMemory.lives`."""
+        """See `interfaces.images.HostMemory.lives`."""
         rows = self._database.query("SELECT host, carried, piece, seen FROM connection_lives")
         return {str(host): Life(carried, piece, seen) for host, carried, piece, seen in rows}
 
     def lived(self, lives: Mapping[str, Life]) -> None:
-        """See `interfaces.HostMemory.lived`."""
+        """See `interfaces.images.HostMemory.lived`."""
         if not lives:
             return
         with self._database.transaction():

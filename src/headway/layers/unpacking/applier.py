@@ -59,7 +59,7 @@ def apply_layer(
     beside: bool = True,
     reserve: Reserve = free,
 ) -> tuple[DiffID, LayerReport]:
-    """Unpack a layer into an empty directory; this is an `interfaces.Applier`.
+    """Unpack a layer into an empty directory; this is an `interfaces.files.Applier`.
 
     It is quickest in a thread that ran `umask.unshare_umask`, and right in any other.
 

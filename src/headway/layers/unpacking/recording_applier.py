@@ -30,7 +30,7 @@ def apply(
     beside: bool = True,
     reserve: Reserve = free,
 ) -> tuple[DiffID, LayerReport]:
-    """Unpack a layer in a thread that does nothing else; with `records` bound, this is an `interfaces.Applier`.
+    """Unpack a layer in a thread that does nothing else; with `records` bound, this is an `interfaces.files.Applier`.
 
     Args:
         source: See `Applier`.

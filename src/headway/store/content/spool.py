@@ -10,7 +10,7 @@ from headway.store.failures import disk_errors
 
 
 class OpenFile:
-    """Implements `interfaces.BlobFile`.
+    """Implements `interfaces.content.BlobFile`.
 
     Args:
         descriptor: Open for reading; closed by `close`.
@@ -22,7 +22,7 @@ class OpenFile:
         self._name = name
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """See `interfaces.BlobFile.read_at`."""
+        """See `interfaces.content.BlobFile.read_at`."""
         with disk_errors(Path(self._name)):
             data = os.pread(self._descriptor, length, offset)
             while len(data) < length and (more := os.pread(self._descriptor, length - len(data), offset + len(data))):
@@ -32,14 +32,14 @@ class OpenFile:
         return data
 
     def close(self) -> None:
-        """See `interfaces.BlobFile.close`."""
+        """See `interfaces.content.BlobFile.close`."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 class SpoolFile(OpenFile):
-    """Implements `interfaces.Spool`: a file that nobody else sees, and that is gone when this process dies.
+    """Implements `interfaces.content.Spool`: a file that nobody else sees, and that is gone when this process dies.
 
     Args:
         directory: On the file system that it takes space of.
@@ -57,7 +57,7 @@ class SpoolFile(OpenFile):
         self._directory = directory
 
     def write(self, data: bytes) -> None:
-        """See `interfaces.Spool.write`."""
+        """See `interfaces.content.Spool.write`."""
         view = memoryview(data)
         with disk_errors(self._directory):
             while view:
