@@ -11,7 +11,7 @@ import pytest
 from headway.distribution.backoff import RetryPolicy
 from headway.distribution.endpoints import Endpoint
 from headway.distribution.standing import Standing
-from headway.errors import Fault, HeadwayError, UnreachableError
+from headway.errors import Fault, HeadwayError, NotFoundError, UnavailableError, UnreachableError
 from headway.service.concurrency.executors import Executors
 from headway.service.registries.asking import Asker
 from headway.service.transfers.tools import Tools
@@ -88,4 +88,40 @@ async def test_a_first_contact_that_runs_out_of_time_names_whose_fault_it_was_fo
         await asker.ask(question)
 
     released.set()
+    tools.executors.close()
+
+
+@pytest.mark.parametrize("busy", [UnavailableError("r", 503), UnreachableError("r", Fault.NO_DNS)])
+@pytest.mark.parametrize("known", [[], ["mirror"]])
+async def test_a_stranger_who_was_no_typo_once_is_waited_for_from_then_on(
+    busy: HeadwayError, known: Sequence[str]
+) -> None:
+    now = [0.0]
+    failures = iter([busy, *[UnreachableError("r", Fault.REFUSED)] * 4])
+
+    async def pause(seconds: float, _: Sequence[HeadwayError]) -> None:
+        now[0] += seconds
+
+    def question(endpoint: Endpoint) -> str:
+        if endpoint.mirror:
+            raise NotFoundError("manifest", "image")
+        for error in failures:
+            raise error
+        return endpoint.host
+
+    tools = Tools(
+        executors=Executors(),
+        standing=Standing(),
+        policy=lambda: RetryPolicy(5, 600.0),
+        clock=lambda: now[0],
+        jitter=lambda: 0.0,
+        pause=pause,
+    )
+    hosts = MemoryHosts()
+    for host in known:
+        hosts.answered(host)
+    endpoints = [Endpoint("mirror", mirror=True), Endpoint("r")]
+    asker = Asker(tools, hosts, endpoints, name="image", report=lambda _: None)
+
+    assert await asker.ask(question) == "r"
     tools.executors.close()

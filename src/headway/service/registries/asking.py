@@ -79,6 +79,7 @@ class Asker:
         retries = Retries(self._tools.policy(), now=now(), jitter=self._tools.jitter)
         known = await self._known()
         first = None if known else FirstContact(now=now())
+        may_be_typo = True
         while True:
             failures: list[HeadwayError] = []  # of those who were asked, one after the other, without an answer
             answer = await self._ask_each(question, first, failures)
@@ -88,8 +89,8 @@ class Asker:
                 self.retries[answer.brief] += 1
                 self._tools.retried(answer.brief)
             if is_outage(answer):
-                first = None
-            elif first is None and not self._is_lost(known):
+                first, may_be_typo = None, False
+            elif first is None and may_be_typo and not self._is_lost(known):
                 first = FirstContact(now=now())
             if first is not None:
                 reached = any(endpoint.host in self._tools.standing.reached for endpoint in self.endpoints)
