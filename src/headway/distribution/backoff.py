@@ -4,7 +4,7 @@ Rule 1: attempts in a row without a new byte are counted; one new byte resets th
 Rule 2: the delay grows like Docker's (5 seconds more each time), and is reset only after real flow.
 Rule 3: the registry's ``Retry-After`` wins over both; a request that was not sent because of it is not an attempt.
 Rule 4: an error that time does not mend is final at once.
-Rule 5: a wait that outlasts the user's patience is not begun: it is better to say when to come again.
+Rule 5: a wait that outlasts both the patience and ten minutes is not begun: it is better to say when to come again.
 """
 
 from __future__ import annotations

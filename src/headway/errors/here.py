@@ -141,7 +141,7 @@ class StoreBusyError(StoreError):
     """Another process has the data root open for writing.
 
     Attributes:
-        path: The data root's lock.
+        path: The data root, or its database.
         pid: Process ID of the holder; 0 where it is not known.
     """
 

@@ -55,7 +55,7 @@ class RegistryBlob:
 
     @property
     def received_bytes(self) -> int:
-        """Bytes received over all connections of the request, headers included."""
+        """Bytes received in all exchanges of the request, headers included."""
         return self._request.received + (self._exchange.received if self._exchange is not None else 0)
 
     def open(self) -> int:

@@ -89,7 +89,7 @@ class Request:
         body: What is sent up; it is sent again where the first answer is a 401 that a new token mends.
 
     Attributes:
-        received: Bytes received over connections that have been closed, headers included.
+        received: Bytes received in exchanges that are over, headers included.
         limit_seconds: How long an answer may take.
     """
 

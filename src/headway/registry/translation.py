@@ -34,7 +34,7 @@ def translated(endpoint: str, *, waiting: Fault = Fault.TIMEOUT, led_by: str = "
     Args:
         endpoint: Host and port, for the message.
         waiting: The fault that a time-out means here.
-        led_by: The registry that redirected to the endpoint; empty where it was named by the user.
+        led_by: The registry that redirected to the endpoint, or has its tokens there; empty where the user named it.
     """
     try:
         yield
