@@ -155,6 +155,21 @@ def test_a_token_that_was_lost_on_the_way_is_asked_for_again_without_another_cha
         assert registry.log[0].kind == "token"
 
 
+def test_a_token_server_that_cuts_each_connection_is_doubted_in_the_end() -> None:
+    with world(auth=Bearer(lifetime_seconds=0.0)) as (registry, client):
+        with pytest.raises(RefusedError):
+            client.manifest()
+        registry.faults = [On(CutAfter(0), kind="token")]  # as a load balancer does without a server behind it
+        for _ in range(2):
+            with pytest.raises(UnreachableError):
+                client.manifest()
+        registry._auth = None
+        registry.log.clear()
+        client.manifest()
+
+        assert [line.kind for line in registry.log] == ["manifest"]
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 def test_one_token_serves_a_whole_pull(*, legacy: bool) -> None:
     auth = Bearer(user="me", password=SECRET, legacy_field=legacy)

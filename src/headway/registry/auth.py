@@ -38,10 +38,12 @@ class _Demand(msgspec.Struct, frozen=True):
     Attributes:
         challenge: As it said.
         is_doubted: Whether it has led to no token: there may be another one by now.
+        was_cut: Whether the last connection to the token server broke: once, that is the link's fault.
     """
 
     challenge: Challenge
     is_doubted: bool = False
+    was_cut: bool = False
 
 
 _Asker: TypeAlias = tuple[str, Access, Credentials | None]
@@ -112,7 +114,7 @@ class Authorizer:
         with turn:  # one request per token: the others then use its result
             token, expires = self._tokens.get(key, ("", 0.0))
             if not token or self._clock() >= expires:
-                fetched = self._fetch_token(endpoint, demand.challenge, access, begin)
+                fetched = self._fetch_token(endpoint, demand, access, begin)
                 token = fetched.text
                 self._remember(key, token, self._clock() + fetched.seconds)
         return f"Bearer {token}"
@@ -177,22 +179,24 @@ class Authorizer:
         return endpoint.login or self._credentials(_resource(endpoint, access.repository))
 
     def _fetch_token(
-        self, endpoint: Endpoint, challenge: Challenge, access: Access, begin: Callable[[Exchange], Exchange]
+        self, endpoint: Endpoint, demand: _Demand, access: Access, begin: Callable[[Exchange], Exchange]
     ) -> Token:
         """Return a token; the registry is asked anew who gives them where none was given."""
         known = self._known(endpoint, access)
         try:
-            token = self._servers.fetch(endpoint, challenge, access, known, begin)
+            token = self._servers.fetch(endpoint, demand.challenge, access, known, begin)
         except HeadwayError as error:
-            if not _is_cut(error):
-                self._demands[endpoint.host] = _Demand(challenge, is_doubted=True)
+            is_cut = _is_cut(error) and not demand.was_cut
+            self._demands[endpoint.host] = _Demand(demand.challenge, is_doubted=not is_cut, was_cut=is_cut)
             raise
+        if demand.was_cut:
+            self._demands[endpoint.host] = _Demand(demand.challenge)
         self.identity_token = token.identity_token or self.identity_token
         return token
 
 
 def _is_cut(error: HeadwayError) -> bool:
-    """Tell whether it is a connection that broke: that says nothing of who gives tokens."""
+    """Tell whether it is a connection that broke: that alone says nothing of who gives tokens."""
     return isinstance(error, UnreachableError) and error.fault in (Fault.CUT, Fault.STALLED)
 
 
