@@ -105,28 +105,6 @@ def test_the_map_has_every_module_of_a_large_room_in_its_folder(room: str, part:
     ]
 
 
-def test_what_a_docstring_or_a_comment_says_is_elsewhere_is_there() -> None:
-    source, missing = HOME / "src/headway", list[str]()
-    rooms = "|".join(sorted(folders_in(source)))
-    for path in source.rglob("*.py"):
-        names = re.findall(rf"`((?:{rooms})(?:\.\w+)+)", path.read_text())
-        missing += [f"{path.relative_to(source)}: {name}" for name in names if not is_there(name)]
-
-    assert missing == []
-
-
-def is_there(name: str) -> bool:
-    """Tell whether a module is there, and has a word for what it is said to have."""
-    place, parts = HOME / "src/headway", name.split(".")
-    while parts and (place / parts[0] / "__init__.py").exists():
-        place /= parts.pop(0)
-    if parts and (place / f"{parts[0]}.py").exists():
-        text = (place / f"{parts.pop(0)}.py").read_text()
-        return all(re.search(rf"\b{part}\b", text) for part in parts)
-    exported = (place / "__init__.py").read_text()
-    return all(f" as {part}\n" in exported for part in parts)
-
-
 def section(heading: str) -> str:
     """Return what stands below a heading of the map."""
     return (HOME / "docs/architecture.md").read_text().split(f"### {heading}\n")[1].split("\n### ")[0]
