@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from headway.container_records import ContainerRecord, KeptMount
-from headway.errors import ConflictError, InvalidFilterError, InvalidTimeError
+from headway.errors import ConflictError, InvalidFilterError, InvalidTimeError, StoreError
+from headway.interfaces.garbage import Garbage
 from headway.interfaces.images import ReferenceStore
 from headway.oci.digest import Digest, ImageID
 from headway.oci.reference import Reference
+from headway.records import Freed
+from headway.service.images.holders import Holders
+from headway.service.images.listing import Listing
 from headway.service.images.prune import Pruner
 from headway.service.images.sharing import layer_disk_usage
 from headway.service.stores import Stores
@@ -54,6 +58,34 @@ def test_only_images_without_a_tag_go_with_their_digests(stores: Stores) -> None
     }
     assert (report.images, report.size) == (2, 10 * (len("two") + len("three")))
     assert [stores.layers.has_tree(diff_id(name)) for name in ("base", "one", "two")] == [True, True, False]
+
+
+def test_an_image_that_no_pull_would_take_any_more_is_listed_and_goes(stores: Stores) -> None:
+    odd = add_image(stores, "odd:1", layers=["base"], config={"config": {"Env": 5}})
+    add_image(stores, "app:1", layers=["base", "top"])
+
+    found = Holders(stores).of([diff_id("base")])
+    listed = [image.record.image_id for image in Listing(stores).images({"reference": ["odd"]}, shared_size=True)]
+    report = pruner(stores).prune(ALL)
+
+    assert (listed, found) == ([odd], {diff_id(name): "app:1" for name in ("base", "top")})
+    assert (left(stores), report.kept) == (set(), ())
+
+
+def test_what_cannot_go_keeps_nobody_from_hearing_what_has(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = add_image(stores, layers=["base"])
+    sweep = type(stores.garbage).sweep
+
+    def fail(garbage: Garbage, freed: Freed) -> None:
+        sweep(garbage, freed)
+        if not freed.chains:  # what no image needed
+            raise StoreError("cannot use trees/stuck: it is immutable")
+
+    monkeypatch.setattr(type(stores.garbage), "sweep", fail)
+    report = pruner(stores).prune()
+
+    assert (("Deleted", str(gone)) in report.deleted, report.images) == (True, 1)
+    assert report.kept == ("cannot use trees/stuck: it is immutable",)
 
 
 def test_all_images_go_but_for_those_in_use_which_keep_every_name(stores: Stores) -> None:

@@ -15,7 +15,7 @@ from threading import Lock
 
 import msgspec
 
-from headway.errors import ConflictError, HeadwayError, NotFoundError
+from headway.errors import ConflictError, HeadwayError, NotFoundError, StoreError
 from headway.oci.moment import microseconds
 from headway.records import Freed
 from headway.service.images.delete import remove_listed
@@ -35,7 +35,7 @@ class PruneReport(msgspec.Struct, frozen=True, kw_only=True):
         images: How many images were removed.
         disk_bytes: Bytes of disk space that were freed.
         size: Sum of the removed layers' sizes, as Docker counts, in bytes.
-        kept: Images that could not be removed, with the reason, a sentence each.
+        kept: What could not be removed, and why, a sentence each.
     """
 
     deleted: tuple[tuple[str, str], ...] = ()
@@ -156,7 +156,10 @@ class _Prune:
     def collect(self, *, unfinished: bool) -> None:
         """Remove all content that nothing needs."""
         freed = self._stores.garbage.forget_unneeded(unfinished=unfinished)
-        self._stores.garbage.sweep(freed)
+        try:
+            self._stores.garbage.sweep(freed)
+        except StoreError as error:  # all else is gone, and has to be told
+            self._kept.append(str(error))
         self._deleted += [("Deleted", str(chain_id)) for chain_id in freed.chains]
         self._freed.append(freed)
 
