@@ -222,7 +222,7 @@ def test_a_sync_is_of_the_bytes_and_then_of_their_records_and_the_first_one_of_t
     root: DataRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr("headway.store.ingest.fsync_directory", lambda path: synced.append(Path(path)))
+    monkeypatch.setattr("headway.store.content.ingest.fsync_directory", lambda path: synced.append(Path(path)))
     monkeypatch.setattr(
         os, "fdatasync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
     )

@@ -153,7 +153,7 @@ def test_a_trees_name_is_synced_before_anybody_can_read_its_record(
             ((records,),) = other.query("SELECT count(*) FROM trees")
         synced.append((path.name, len(os.listdir(root.trees)), records))
 
-    monkeypatch.setattr("headway.store.tree_directories.fsync_directory", note)
+    monkeypatch.setattr("headway.store.trees.directories.fsync_directory", note)
     commit(SqliteLayerStore(root, database, derive=derive), "base")
 
     assert synced == [("recipes", 1, 0), ("trees", 1, 0)]
