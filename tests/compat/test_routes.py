@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -384,3 +386,17 @@ def test_what_is_waited_for_is_one_of_three(running: Daemon, kept: str) -> None:
 
 def test_what_says_neither_that_it_removes_itself_nor_that_it_stays_is_not_made(running: Daemon) -> None:
     assert made(running, "once", AutoRemove="yes").status == 400
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives attributes")
+def test_a_prune_that_meets_what_cannot_go_is_answered_and_says_so_in_the_log(running: Daemon) -> None:
+    stuck = running.data_root / "trees" / "somebodys"
+    stuck.mkdir()
+    subprocess.run(["chattr", "+i", stuck], check=True)
+    try:
+        answer = running.ask("POST", "/images/prune")
+    finally:
+        subprocess.run(["chattr", "-i", stuck], check=True)
+
+    assert (answer.status, answer.json["ImagesDeleted"]) == (200, None)
+    assert f"image prune: cannot use {stuck}: " in running.log.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from aiohttp import web
 
@@ -16,6 +17,8 @@ from headway.engine.routing import Route
 from headway.engine.shapes.images import history_step, inspected, removals, summary
 from headway.oci.platform import Platform
 from headway.service.image_service import ImageService
+
+log = logging.getLogger(__name__)
 
 _COUNTS_CONTAINERS = ApiVersion(1, 51)
 _DELETES_PLATFORMS = ApiVersion(1, 50)
@@ -100,6 +103,8 @@ class ImageRoutes:
         filters = call.filters()
         with leaving() as has_left:  # a client that leaves stops the prune between two images
             report = await asyncio.to_thread(self._service.images_prune, filters, stopped=has_left)
+        for problem in report.kept:  # Docker's answer has no place for it
+            log.warning("image prune: %s", problem)
         return document({"ImagesDeleted": removals(report.deleted) or None, "SpaceReclaimed": report.size})
 
     async def _search(self, call: Call) -> web.StreamResponse:
