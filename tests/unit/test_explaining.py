@@ -9,9 +9,11 @@ from contextlib import AbstractContextManager
 import pytest
 
 from headway.cli.failures import FINAL, TRY_AGAIN, exit_status, explain
+from headway.distribution.remedies import SPEAKS_NO_TLS
 from headway.errors import (
     ConflictError,
     Fault,
+    FetchRefusedError,
     HeadwayError,
     InvalidArchiveError,
     InvalidSettingError,
@@ -93,6 +95,8 @@ def test_no_more_is_said_to_be_kept_than_is(kept: int, whole: int, says: str) ->
         (UnsupportedError("mounting needs root"), "mount", "headway mount --help"),
         (UnavailableError("reg.test", 503), "images", "run the same command again"),
         (ThrottledError("reg.test", 90.0), "push", "run the same command in 1 m 30 s to go on"),
+        (FetchRefusedError("web.test", "http://web.test/x", 404, "Not Found", ""), "import", "check the URL; if it is"),
+        (FetchRefusedError("web.test", "http://web.test/x", 503, "Busy", ""), "import", "run the same command again"),
     ],
 )
 def test_the_advice_is_of_use_to_who_reads_it(error: HeadwayError, command: str, advice: str) -> None:
@@ -123,6 +127,18 @@ def test_a_flag_is_advised_only_where_the_command_has_it(command: str, ends: str
     error = PullIncompleteError("probe:1", UnreachableError("reg.test", Fault.CUT), kept_bytes=1, total_bytes=2)
 
     assert explain(error, command).endswith(ends)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnreachableError("web.test", Fault.CERTIFICATE, "self-signed certificate"),
+        UnreachableError("web.test", Fault.TLS, SPEAKS_NO_TLS),
+    ],
+)
+def test_an_import_is_told_of_the_setting_since_it_has_no_flag(error: UnreachableError) -> None:
+    assert explain(error, "pull").endswith(" with --insecure-registry web.test (insecure-registries)")
+    assert explain(error, "import").endswith(" by the setting insecure-registries")
 
 
 def test_who_pushes_to_docker_hub_is_sent_to_no_mirror() -> None:

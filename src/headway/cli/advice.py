@@ -17,6 +17,7 @@ from headway.errors import (
     ConflictError,
     DigestMismatchError,
     Fault,
+    FetchRefusedError,
     HeadwayError,
     IntegrityError,
     InvalidArchiveError,
@@ -152,7 +153,9 @@ def _of_registry(cause: RegistryError, command: str) -> str:
                 "or push to another registry, by a name that headway tag adds"
             )
         case UnreachableError():
-            return remedy(cause)
+            return remedy(cause, by_flag=command != "import")
+        case FetchRefusedError(retryable=False):
+            return "check the URL; if it is right, ask whoever runs that server"
         case RefusedError():
             is_shown = command == "login" and not isinstance(cause, ProxyRefusedError)
             return "check user and password, and log in again" if is_shown else refusal_remedy(cause)

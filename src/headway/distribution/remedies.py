@@ -26,9 +26,16 @@ _REFUSES_CERTIFICATE = (
 """Alerts of servers that do not take the certificate that they were shown (the same sections)."""
 
 
-def remedy(error: UnreachableError) -> str:
-    """Return what to do about a registry that cannot be reached, nothing where there is only to try again."""
+def remedy(error: UnreachableError, *, by_flag: bool = True) -> str:
+    """Return what to do about a registry that cannot be reached, nothing where there is only to try again.
+
+    Args:
+        error: Why it cannot be reached.
+        by_flag: Whether the command has ``--insecure-registry``; the setting holds for every one.
+    """
     host = error.endpoint or "HOST"
+    flag = f"with --insecure-registry {host} (insecure-registries)"
+    insecurely = flag if by_flag else "by the setting insecure-registries"
     match error.fault:
         case Fault.UNKNOWN_NAME if host == DOCKER_HUB_HOST:  # nobody has typed that name
             return "this network does not know Docker Hub: set a mirror (registry-mirrors) or its proxy (https_proxy)"
@@ -39,7 +46,9 @@ def remedy(error: UnreachableError) -> str:
         case Fault.CERTIFICATE if error.retryable:  # it was good a moment ago
             return IN_BETWEEN
         case Fault.CERTIFICATE:
-            return f"{_of_certificate(error.detail, host)}, or allow it {_insecurely(host)}"
+            return f"{_of_certificate(error.detail, host)}, or allow it {insecurely}"
+        case Fault.TLS if error.detail == SPEAKS_NO_TLS:
+            return f"if it speaks plain HTTP, allow that {insecurely}"
         case Fault.TLS:
             return _of_tls(error.detail, host)
         case _:
@@ -59,9 +68,7 @@ def refusal_remedy(error: RefusedError) -> str:
 
 
 def _of_tls(said: str, host: str) -> str:
-    """Return what to do about TLS that failed, by OpenSSL's reason or `SPEAKS_NO_TLS`."""
-    if said == SPEAKS_NO_TLS:
-        return f"if it speaks plain HTTP, allow that {_insecurely(host)}"
+    """Return what to do about TLS that failed, by OpenSSL's reason."""
     if said.endswith(_WANTS_CERTIFICATE):
         return (
             f"it wants to be shown a certificate: put client.cert and client.key into {_certificates(host)}, "
@@ -89,10 +96,6 @@ def _of_certificate(said: str, host: str) -> str:
     if "mismatch" in said:
         return "ask by a name that is in it, or let whoever runs it add this one"
     return f"put its CA, as ca.crt, into {_certificates(host)}"
-
-
-def _insecurely(host: str) -> str:
-    return f"with --insecure-registry {host} (insecure-registries)"
 
 
 def _certificates(host: str) -> str:
