@@ -692,6 +692,25 @@ async def test_after_a_restart_detached_pulls_go_on_and_others_wait_for_a_person
     assert states == {"edge:1": "running", "watched:1": "paused"}
 
 
+@pytest.mark.parametrize("detached", [False, True])
+async def test_who_asks_while_the_daemon_stops_does_not_wait_for_ever(*, detached: bool) -> None:
+    store = MemoryPullStore()
+    async with process(store) as scene:
+        await scene.pulls.stop()
+        wish = msgspec.structs.replace(EDGE, detached=detached)
+        if detached:
+            await scene.pulls.start(wish)
+        with pytest.raises(PullStoppedError) as stopped:
+            async with asyncio.timeout(5):
+                await scene.pulls.pull(wish, lambda _: None)
+        await scene.pulls.stop()
+    async with process(store) as later:
+        states = await later.states()
+
+    assert stopped.value.retryable
+    assert states == {"edge:1": "running" if detached else "paused"}
+
+
 async def test_a_kill_is_a_restart_as_well() -> None:
     store = MemoryPullStore()
     for number, detached in enumerate((True, False)):

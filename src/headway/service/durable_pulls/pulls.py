@@ -99,6 +99,8 @@ class Pulls:
             pull = self._new(wish, login)
         else:
             self._wanted_again(pull, wish, login)
+        if self._runs.is_stopping and pull.task is None:  # it is too late for a turn
+            self._runs.leave(pull)
         self._runs.give_turns()
         return pull
 

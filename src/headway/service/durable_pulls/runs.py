@@ -251,11 +251,15 @@ class PullRuns:
         if running:
             await asyncio.wait(running)
         for pull in tuple(self.live.values()):
-            if not pull.record.wish.detached and pull.record.state is not PullState.PAUSED:
-                with suppress(HeadwayError):
-                    pull.change(Change.PAUSE, DAEMON_STOPPED)
-            pull.update()
-            self._end(pull, PullStoppedError(pull.record.pull_id, pull.record.state, DAEMON_STOPPED))
+            self.leave(pull)
         await self.ledger.settle()
         for keeper in self._keepers:
             keeper.cancel()  # not before: it may be writing
+
+    def leave(self, pull: DurablePull) -> None:
+        """Leave a pull that does not run to the next process, and tell those who wait for it."""
+        if not pull.record.wish.detached and pull.record.state is not PullState.PAUSED:
+            with suppress(HeadwayError):
+                pull.change(Change.PAUSE, DAEMON_STOPPED)
+        pull.update()
+        self._end(pull, PullStoppedError(pull.record.pull_id, pull.record.state, DAEMON_STOPPED))
