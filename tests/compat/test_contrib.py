@@ -113,6 +113,7 @@ def test_zsh_says_of_the_options_before_a_command_what_the_help_says(name: str) 
     (help_,) = (option.help for option in commands()[0].options if name in option.names)
 
     said = before_commands.split(name, 1)[1].partition("[")[2].partition("]")[0]
+    assert said
     assert help_.startswith(said)
 
 
