@@ -135,9 +135,9 @@ class Carriage:
 
     async def _deliver(self, view: memoryview) -> int:
         """Hand some of `view` to the client at the pace of the link; return how much."""
-        for index, rate in self._rates():
+        for pace, rate in self._paces_now():
             view = view[: max(1, int(rate / _RATE_STEPS))]
-            await self._pace(index).turn(len(view), rate)
+            await pace.turn(len(view), rate)
         if not self._link.flowing.is_set():
             await self._link.flowing.wait()
         try:
@@ -148,10 +148,12 @@ class Carriage:
         self._delivered += sent
         return sent
 
-    def _rates(self) -> list[tuple[int, float]]:
-        """Return every pace that holds now, with its place in the list of faults."""
+    def _paces_now(self) -> list[tuple[Pace, float]]:
+        """Return every pace that holds now, with its rate; while one is waited for, the link's faults may change."""
         return [
-            (index, fault.bytes_per_second) for index, fault in enumerate(self._link.faults) if self._is_paced_by(fault)
+            (self._pace(index, fault), fault.bytes_per_second)
+            for index, fault in enumerate(self._link.faults)
+            if self._is_paced_by(fault)
         ]
 
     def _is_paced_by(self, fault: LinkFault) -> TypeGuard[RateLimit | Trickle | SlowConnection]:
@@ -170,8 +172,7 @@ class Carriage:
         starts = [f.after - self._delivered for f in self._link.faults if isinstance(f, Trickle)]
         return min((start for start in starts if start > 0), default=_NEVER)
 
-    def _pace(self, index: int) -> Pace:
-        fault = self._link.faults[index]
+    def _pace(self, index: int, fault: LinkFault) -> Pace:
         shared = isinstance(fault, RateLimit) and fault.shared
         return (self._link.paces if shared else self._paces).setdefault(index, Pace())
 
