@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -16,6 +16,18 @@ from headway.service.concurrency.executors import Executors
 from headway.service.registries.asking import Asker
 from headway.service.transfers.tools import Tools
 from tests.fakes.memory import MemoryHosts
+
+
+def tools_at(now: list[float], pause: Callable[[float, Sequence[HeadwayError]], Awaitable[None]]) -> Tools:
+    """Return tools whose clock shows `now`, with five attempts and ten minutes of patience."""
+    return Tools(
+        executors=Executors(),
+        standing=Standing(),
+        policy=lambda: RetryPolicy(5, 600.0),
+        clock=lambda: now[0],
+        jitter=lambda: 0.0,
+        pause=pause,
+    )
 
 
 async def test_who_waits_still_looks_for_what_it_waits_for_when_others_ask_through_the_same() -> None:
@@ -74,14 +86,7 @@ async def test_a_first_contact_that_runs_out_of_time_names_whose_fault_it_was_fo
             raise error
         released.wait(10.0)
 
-    tools = Tools(
-        executors=Executors(),
-        standing=Standing(),
-        policy=lambda: RetryPolicy(5, 600.0),
-        clock=lambda: now[0],
-        jitter=lambda: 0.0,
-        pause=pause,
-    )
+    tools = tools_at(now, pause)
     asker = Asker(tools, MemoryHosts(), [Endpoint("r")], name="image", report=lambda _: None)
 
     with pytest.raises(UnreachableError, match=f"^{said}$"):
@@ -109,14 +114,7 @@ async def test_a_stranger_who_was_no_typo_once_is_waited_for_from_then_on(
             raise error
         return endpoint.host
 
-    tools = Tools(
-        executors=Executors(),
-        standing=Standing(),
-        policy=lambda: RetryPolicy(5, 600.0),
-        clock=lambda: now[0],
-        jitter=lambda: 0.0,
-        pause=pause,
-    )
+    tools = tools_at(now, pause)
     hosts = MemoryHosts()
     for host in known:
         hosts.answered(host)
